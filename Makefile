@@ -1,0 +1,43 @@
+# Everything that is done here starts with `make`. Each command first installs what it needs and is not there: see
+# tools/setup.sh.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where `make run` serves, and more flags for the server: `make run ARGS=--help` lists them.
+ADDR ?= 127.0.0.1:3000
+ARGS ?=
+
+ENV := . tools/env.sh
+
+.PHONY: help run test dev build bench setup measure-setup
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: ## build and serve at http://127.0.0.1:3000, or at ADDR=host:port
+	@$(ENV); node tools/port.mjs check "$(ADDR)"
+	@$(MAKE) --no-print-directory build
+	@$(ENV); exec "$$target/release/duplex" --addr "$(ADDR)" --site target/site $(ARGS)
+
+test: ## format, lints, documentation, unit and server tests, then the pages in Chromium
+	@tools/test.sh
+
+dev: ## serve, build again on every change, and reload the page
+	@tools/setup.sh
+	@$(ENV); LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch
+
+build: ## the server and the site as users get them, under target/
+	@tools/setup.sh
+	@$(ENV); cargo leptos build --release --precompress
+
+bench: ## measure Duplex beside its peers, and print a table
+	@tools/setup.sh test
+	@$(ENV); exec benches/run.sh
+
+setup: ## only install what building and testing need
+	@tools/setup.sh test
+
+measure-setup: ## how long set-up takes where nothing is there yet
+	@tools/measure-setup.sh

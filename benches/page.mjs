@@ -1,0 +1,137 @@
+// First loads of the same page from several servers, in turn, in headless Chromium: what each transfers and when its socket is open.
+//
+//     node page.mjs RUNS duplex=http://127.0.0.1:3000/ next=http://127.0.0.1:3001/      one JSON object a line
+//
+// A load counts only when the greeting's answer has come back over /api/socket. Every load has a Chromium of its own, which has shown
+// nothing but a blank HTTP page before: no cache, no cookie, no connection, not even the memory of a missing icon, is left from the load
+// before. Times are Chromium's, on its monotonic clock, from the start of the navigation.
+
+import { createServer } from "node:http";
+import { chromium } from "playwright-core";
+
+const ANSWER = "서버 응답: 안녕하세요 서버!";
+const QUIET = 1000; // ms without a request after which the load is over
+const DEADLINE = 40_000;
+const CONDITIONS = {
+  loopback: null,
+  slow4g: { cpu: 4, network: { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 0.75e6 / 8 } },
+};
+
+const [runs, ...sites] = process.argv.slice(2);
+const targets = sites.map((site) => [site.slice(0, site.indexOf("=")), site.slice(site.indexOf("=") + 1)]);
+
+const blank = createServer((req, res) => res.writeHead(200, { "Content-Type": "text/html" }).end("<link rel=icon href=data:,>"));
+await new Promise((listening) => blank.listen(0, "127.0.0.1", listening));
+for (const [condition, limits] of Object.entries(CONDITIONS)) {
+  for (let run = 0; run <= Number(runs); run++) {
+    for (const [who, url] of run % 2 ? [...targets] : targets.toReversed()) {
+      try {
+        const seen = await load(url, limits);
+        if (run > 0) console.log(JSON.stringify({ kind: "page", condition, who, ...seen })); // run 0 warms the servers up
+      } catch (error) {
+        console.log(JSON.stringify({ kind: "missing", what: "page", who, why: `${condition}: ${error.message.split("\n")[0]}` }));
+        targets.splice(targets.findIndex(([name]) => name === who), 1); // the other site is measured all the same
+      }
+    }
+  }
+}
+blank.close();
+
+async function load(url, limits) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  try {
+    const first = await browser.newContext();
+    await (await first.newPage()).goto(`http://127.0.0.1:${blank.address().port}/`);
+    await first.close();
+
+    const page = await (await browser.newContext()).newPage();
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send("Network.enable");
+    await cdp.send("Performance.enable", { timeDomain: "timeTicks" });
+    if (limits) {
+      await cdp.send("Network.emulateNetworkConditions", limits.network);
+      await cdp.send("Emulation.setCPUThrottlingRate", { rate: limits.cpu });
+    }
+    const seen = watch(cdp);
+    await page.goto(url, { waitUntil: "load", timeout: DEADLINE });
+    for (const end = Date.now() + DEADLINE; !seen.over(); ) {
+      if (Date.now() > end) throw new Error(seen.state());
+      await page.waitForTimeout(50);
+    }
+    const { metrics } = await cdp.send("Performance.getMetrics");
+    const start = metrics.find(({ name }) => name === "NavigationStart").value;
+    const painted = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null);
+    return { ...seen.result(start), painted, chromium: browser.version() };
+  } finally {
+    await browser.close();
+  }
+}
+
+// Counts what the network service says it received: bodies as compressed, and response headers.
+function watch(cdp) {
+  const requests = new Map();
+  const sockets = new Map();
+  let [opened, answered, changed] = [null, null, Date.now()];
+
+  cdp.on("Network.requestWillBeSent", ({ requestId, request, type, redirectResponse }) => {
+    changed = Date.now();
+    const before = redirectResponse ? redirectResponse.encodedDataLength : 0;
+    requests.set(requestId, { url: request.url, type, bytes: before, done: false });
+  });
+  cdp.on("Network.responseReceived", ({ requestId, response }) => {
+    const request = requests.get(requestId);
+    if (request) Object.assign(request, { mime: response.mimeType, status: response.status, encoding: encoding(response.headers) });
+  });
+  for (const event of ["Network.loadingFinished", "Network.loadingFailed"]) {
+    cdp.on(event, ({ requestId, encodedDataLength, errorText }) => {
+      changed = Date.now();
+      const request = requests.get(requestId);
+      if (!request) return;
+      request.done = true;
+      request.bytes += encodedDataLength ?? 0;
+      if (errorText) request.error = errorText;
+    });
+  }
+  cdp.on("Network.webSocketCreated", ({ requestId, url }) => sockets.set(requestId, new URL(url).pathname));
+  cdp.on("Network.webSocketHandshakeResponseReceived", ({ requestId, timestamp, response }) => {
+    if (sockets.get(requestId) === "/api/socket" && response.status === 101) opened ??= timestamp;
+  });
+  cdp.on("Network.webSocketFrameReceived", ({ requestId, timestamp, response }) => {
+    if (sockets.get(requestId) === "/api/socket" && response.payloadData === ANSWER) answered ??= timestamp;
+  });
+
+  const all = () => [...requests.values()].filter(({ url }) => url.startsWith("http"));
+  return {
+    over: () => answered && Date.now() - changed > QUIET && all().every(({ done }) => done),
+    state: () =>
+      !opened ? "/api/socket did not open" : !answered ? `"${ANSWER}" did not come back` : `unfinished: ${all().filter(({ done }) => !done)[0]?.url}`,
+    result(start) {
+      const bytes = { document: 0, script: 0, wasm: 0, style: 0, other: 0, icon: 0 };
+      const requests = all().map((request) => ({ ...request, url: new URL(request.url).pathname, kind: kind(request) }));
+      for (const { kind, bytes: received } of requests) bytes[kind] += received;
+      const { icon, ...page } = bytes;
+      return {
+        total: Object.values(page).reduce((sum, one) => sum + one),
+        bytes,
+        requests,
+        opened: (opened - start) * 1000,
+        answered: (answered - start) * 1000,
+      };
+    },
+  };
+}
+
+function encoding(headers) {
+  return Object.entries(headers).find(([name]) => name.toLowerCase() === "content-encoding")?.[1] ?? "none";
+}
+
+// The icon is apart: the browser asks for it on its own account, even from a site that has none and answers with an error page.
+function kind({ type, mime = "", url }) {
+  const { pathname } = new URL(url);
+  if (mime === "application/wasm" || pathname.endsWith(".wasm")) return "wasm";
+  if (type === "Other" && /icon[^/]*$/.test(pathname)) return "icon";
+  return { Document: "document", Script: "script", Stylesheet: "style" }[type] ?? (mime.includes("javascript") ? "script" : "other");
+}

@@ -1,0 +1,85 @@
+// Turns the lines of a run into one table (Markdown, on stdout) and one JSON file. It knows no figure but those it reads.
+//
+//     node report.mjs RAW.ndjson RESULTS_DIR
+
+import { readFileSync, writeFileSync } from "node:fs";
+
+const [file, dir] = process.argv.slice(2);
+const lines = readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+const of = (kind) => lines.filter((line) => line.kind === kind);
+const [run] = of("run");
+const chromium = of("page")[0]?.chromium ?? "none";
+
+const whole = (n) => Math.round(n).toLocaleString("en-US");
+const page = (condition, value) => ({ peer: "next", what: "page", show: whole, from: of("page").filter((l) => l.condition === condition), value });
+const socket = (what, value, show = whole) => ({ peer: "ws", what, show, from: of("socket").filter((l) => l.what === what), value });
+
+const rows = [
+  ["first load of `/`: bytes transferred", page("loopback", (l) => l.total)],
+  ...["document", "script", "wasm", "style", "other"].map((kind) => [`– ${kind}`, page("loopback", (l) => l.bytes[kind])]),
+  ["– requests", page("loopback", (l) => l.requests.filter(({ kind }) => kind !== "icon").length)],
+  ["the site's icon, not in the sum: bytes", page("loopback", (l) => l.bytes.icon)],
+  ["first contentful paint, ms", page("loopback", (l) => l.painted)],
+  ["socket open, ms", page("loopback", (l) => l.opened)],
+  ["slow 4G, CPU 4x slower: first contentful paint, ms", page("slow4g", (l) => l.painted)],
+  ["slow 4G, CPU 4x slower: socket open, ms", page("slow4g", (l) => l.opened)],
+  ["echo, 64 connections, 1 in flight: messages/s", { ...socket("echo 1", (l) => l.rate), more: true }],
+  ["same: server CPU, us per message", socket("echo 1", (l) => l.cpu_us, (n) => n.toFixed(2))],
+  ["echo, 64 connections, 16 in flight: messages/s", { ...socket("echo 16", (l) => l.rate), more: true }],
+  ["same: server CPU, us per message", socket("echo 16", (l) => l.cpu_us, (n) => n.toFixed(2))],
+  [`memory per idle connection (${whole(run.idle)}), bytes`, socket("idle", (l) => l.idle_bytes)],
+  ["same, after one message on each", socket("idle", (l) => l.spoken_bytes)],
+].map(([name, row]) => ({ name, ...row, duplex: summary(row, "duplex"), other: summary(row, row.peer) }));
+
+const notes = [];
+const encodings = (who) => [...new Set(of("page").filter((l) => l.who === who).flatMap((l) => l.requests.filter((r) => r.kind !== "icon").map((r) => r.encoding)))].join(", ") || "?";
+const rounds = Math.max(...rows.map(({ duplex, other, what }) => (what === "page" ? 0 : Math.max(duplex.runs, other.runs))));
+const loads = Math.max(...rows.map(({ duplex, other, what }) => (what === "page" ? Math.max(duplex.runs, other.runs) : 0)));
+const table = rows.map((row) => {
+  const ratio = row.duplex.median && row.other.median ? (row.duplex.median / row.other.median).toFixed(2) : "–";
+  return `| ${row.name} | ${cell(row, row.duplex)} | ${cell(row, row.other)} | ${ratio} | ${row.more ? "more" : "less"} |`;
+});
+
+for (const { who, requests } of of("page"))
+  for (const { url, error, status } of requests) if (error || status >= 400) note(`${who}, first load: ${url}: ${error ?? status}`);
+for (const { text } of of("note")) note(text);
+const busiest = Math.max(0, ...of("socket").map((l) => l.others_busy ?? 0));
+if (busiest > 0.1) note(`other processes used up to ${whole(busiest * 100)} % of a core during the echo rounds: rates are too low, run it on a quiet machine`);
+
+console.log(`
+| | Duplex | peer | Duplex / peer | better |
+| --- | --- | --- | --- | --- |
+${table.join("\n")}
+
+Median (smallest–largest) of ${loads} first loads a site and condition and of ${rounds} rounds of the echo, sites and servers in turn. Peer of the first load: Next.js ${run.next}; of the echo: \`ws\` ${run.ws} with \`bufferutil\`, Node ${run.node}. Duplex ${run.duplex}, Chromium ${chromium}. Content encodings: Duplex ${encodings("duplex")}; Next.js ${encodings("next")}.
+${run.date}, ${run.cores} cores (${run.cpu}), ${run.kernel}; ${run.pinned ? "server and load generator pinned to a core each" : "nothing pinned"}; load average ${run.load} at the start; ${run.seconds} s in all.
+${notes.map((text, at) => `${at + 1}. ${text}`).join("\n")}`.trimEnd());
+
+const json = `${dir}/${run.date.replaceAll(":", "")}.json`;
+const figures = rows.map(({ name, peer, more = false, duplex, other }) => ({ name, peer, better: more ? "more" : "less", duplex, other }));
+writeFileSync(json, JSON.stringify({ run: { ...run, chromium }, figures, notes, lines: lines.filter((l) => l !== run) }, null, 1));
+console.error(`\nEvery single figure: ${json}`);
+
+function summary({ from, value, what }, who) {
+  const mine = from.filter((l) => l.who === who);
+  const values = mine.map(value).filter((v) => v !== null).sort((a, b) => a - b);
+  const reasons = of("missing").filter((l) => l.what === what && (l.who === who || l.who === "both")).map((l) => l.why);
+  if (!values.length) return { runs: 0, reasons: reasons.length ? reasons : ["no figure"] };
+  const middle = values.length >> 1;
+  const median = values.length % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  const generator = mine.filter((l) => l.generator_busy > 0.9 && l.server_busy < 0.9).length * 2 > mine.length;
+  return { median, least: values[0], most: values.at(-1), runs: values.length, generator, reasons };
+}
+
+function cell({ show, more }, { median, least, most, runs, generator, reasons }) {
+  const marks = reasons.map(note);
+  if (more && generator) marks.push(note("the load generator was busier than the server: the rate is a floor, CPU per message tells more"));
+  const sup = [...new Set(marks)].map((mark) => ` [${mark}]`).join("");
+  if (!runs) return `not measured${sup}`;
+  return show(least) === show(most) ? `${show(median)}${sup}` : `${show(median)} (${show(least)}–${show(most)})${sup}`;
+}
+
+function note(text) {
+  if (!notes.includes(text)) notes.push(text);
+  return notes.indexOf(text) + 1;
+}

@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# `make bench`: Duplex beside its peers, measured in one run. What is measured and how: README.md beside this file.
+#
+#   DUPLEX_BIN, DUPLEX_SITE   a server that is built already (default: target/release/duplex and target/site, built if missing)
+#   CHROMIUM                  default /usr/bin/chromium
+#   PAGE_RUNS, ROUNDS         loads per condition and site (9), rounds of each socket measurement (5)
+set -uo pipefail
+[ -z "${DUPLEX_BIN:-}" ] || DUPLEX_BIN=$(realpath -m "$DUPLEX_BIN")
+[ -z "${DUPLEX_SITE:-}" ] || DUPLEX_SITE=$(realpath -m "$DUPLEX_SITE")
+cd "$(dirname "$0")"
+
+target=$PWD/target
+results=$target/results
+raw=$results/raw.ndjson
+load=$target/release/load
+export CHROMIUM=${CHROMIUM:-/usr/bin/chromium} NEXT_TELEMETRY_DISABLED=1 NODE_ENV=production
+mkdir -p "$results"
+: >"$raw"
+ulimit -n "$(ulimit -Hn)" 2>/dev/null
+
+# With two cores or more, a server under load has one to itself and the load generator another.
+cores=$(nproc)
+pin_server=() pin_load=()
+if ((cores > 1)) && command -v taskset >/dev/null; then
+  pin_server=(taskset -c $((cores - 1))) pin_load=(taskset -c $((cores - 2)))
+fi
+
+declare -A pids=()
+step() { printf '%4ds  %s\n' "$SECONDS" "$*" >&2; }
+json() { node -p 'JSON.stringify(Object.fromEntries(process.argv.slice(1).map((a) => a.split(/=(.*)/s))))' "$@" >>"$raw"; }
+note() { step "$1" && json kind=note text="$1"; }
+missing() { step "not measured: $1 of $2: $3" && json kind=missing what="$1" who="$2" why="$3"; }
+
+stop() {
+  local pid=${pids[$1]:-}
+  [ -n "$pid" ] || return 0
+  unset "pids[$1]"
+  kill "$pid" 2>/dev/null
+  for _ in {1..30}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+  kill -9 "$pid" 2>/dev/null
+  wait "$pid" 2>/dev/null
+}
+stop_all() { local who; for who in "${!pids[@]}"; do stop "$who"; done; }
+trap stop_all EXIT
+trap 'exit 130' INT TERM
+
+# start WHO: sets $port; fails if nothing listens within 20 s. By `exec` the job's process id is the server's own: it is measured and stopped.
+start() {
+  port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
+  case $1 in
+    duplex) exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site" ;;
+    ws) PORT=$port exec "${pin[@]}" node --expose-gc peers/ws/server.mjs ;;
+    next) cd peers/next && PORT=$port exec "${pin[@]}" node server.js ;;
+  esac >"$results/$1.log" 2>&1 &
+  pids[$1]=$!
+  for _ in {1..200}; do
+    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return 0
+    kill -0 "${pids[$1]}" 2>/dev/null || break
+    sleep 0.1
+  done
+  stop "$1"
+  return 1
+}
+
+# install DIR: npm ci, unless the lock file is the one installed.
+install() {
+  cmp -s "$1/package-lock.json" "$1/node_modules/.installed" && return 0
+  step "npm ci in benches/$1"
+  (cd "$1" && npm ci --include=prod --no-fund --no-audit && cp package-lock.json node_modules/.installed) >"$results/npm.log" 2>&1
+}
+
+# ---- what is measured -------------------------------------------------------------------------------------------------------------------
+
+declare -A absent=() # WHO -> why it cannot be measured
+why() { tail -n 3 "$1" | tr '\n' ' '; }
+
+duplex=${DUPLEX_BIN:-$PWD/../target/release/duplex}
+site=${DUPLEX_SITE:-$PWD/../target/site}
+if [ -z "${DUPLEX_BIN:-}" ] && [ ! -x "$duplex" ]; then
+  step "building Duplex"
+  build=(cargo leptos build --release --precompress)
+  grep -qs '^build:' ../Makefile && build=(make build)
+  (cd .. && unset NODE_ENV && "${build[@]}") >"$results/build.log" 2>&1 || absent[duplex]="the build failed: $(why "$results/build.log")"
+fi
+if ! [ -x "$duplex" ]; then
+  absent[duplex]=${absent[duplex]:-no program at $duplex}
+elif [ -z "${DUPLEX_BIN:-}" ] && [ -n "$(find ../src ../Cargo.toml -newer "$duplex" -print -quit)" ]; then
+  note "Duplex was built before the latest change of its source: \`make build\` first"
+fi
+
+install . || absent[ws]="npm ci failed: $(why "$results/npm.log")"
+if ! install peers/next; then
+  absent[next]="npm ci failed: $(why "$results/npm.log")"
+elif [ -n "$(find peers/next -path '*/node_modules' -prune -o -path '*/.next' -prune -o -type f -newer peers/next/.next/BUILD_ID -print 2>&1)" ]; then
+  step "building the Next.js peer"
+  (cd peers/next && npm run build) >"$results/next-build.log" 2>&1 || absent[next]="the build failed: $(why "$results/next-build.log")"
+fi
+step "building the load generator"
+CARGO_TARGET_DIR=$target cargo build --quiet --release --locked --manifest-path load/Cargo.toml >"$results/load-build.log" 2>&1 || load=
+
+ready=$SECONDS
+loadavg=$(cut -d ' ' -f 1 /proc/loadavg)
+
+# ---- first load of / --------------------------------------------------------------------------------------------------------------------
+
+pin=()
+sites=()
+for who in duplex next; do
+  if [ -n "${absent[$who]:-}" ]; then
+    missing page $who "${absent[$who]}"
+  elif start $who; then
+    sites+=("$who=http://127.0.0.1:$port/")
+  else
+    missing page $who "did not start: $(why "$results/$who.log")"
+  fi
+done
+if [ -n "${absent[ws]:-}" ]; then
+  missing page both "${absent[ws]}"
+elif ! [ -x "$CHROMIUM" ]; then
+  missing page both "no Chromium at $CHROMIUM"
+elif ((${#sites[@]})); then
+  step "first loads in Chromium: ${sites[*]}"
+  timeout --foreground 300 node page.mjs "${PAGE_RUNS:-9}" "${sites[@]}" 2>"$results/page.log" >>"$raw" ||
+    missing page both "page.mjs: $(grep -m 1 Error "$results/page.log" || echo "ended with $?")"
+fi
+stop_all
+
+# ---- /api/echo --------------------------------------------------------------------------------------------------------------------------
+
+# socket WHAT WHO MODE key=value...: one measurement against a server of its own, started for it and stopped after it.
+socket() {
+  local what=$1 who=$2 result
+  if [ -z "$load" ]; then
+    missing "$what" "$who" "the load generator could not be built: $(why "$results/load-build.log")"
+  elif [ -n "${absent[$who]:-}" ]; then
+    missing "$what" "$who" "${absent[$who]}"
+  elif ! start "$who"; then
+    missing "$what" "$who" "did not start: $(why "$results/$who.log")"
+  elif result=$(timeout --foreground 60 "${pin_load[@]}" "$load" "${@:3}" addr="127.0.0.1:$port" path=/api/echo pid="${pids[$who]}" size=125 2>"$results/load.log"); then
+    echo "{\"kind\":\"socket\",\"what\":\"$what\",\"who\":\"$who\",${result#\{}" >>"$raw"
+  else
+    missing "$what" "$who" "load: $(why "$results/load.log")"
+  fi
+  stop "$who"
+}
+
+pin=("${pin_server[@]}")
+idle=5000
+(($(ulimit -n) > idle + 200)) || idle=$(($(ulimit -n) - 200))
+for ((round = 1; round <= ${ROUNDS:-5}; round++)); do
+  ((SECONDS - ready < 540)) || { note "time was up after $((round - 1)) rounds of the echo"; break; }
+  step "echo, round $round"
+  order=(duplex ws)
+  ((round % 2)) || order=(ws duplex)
+  for who in "${order[@]}"; do
+    socket "echo 1" $who echo connections=64 in_flight=1 warmup=2 seconds=3
+    socket "echo 16" $who echo connections=64 in_flight=16 warmup=2 seconds=3
+    socket idle $who idle connections=$idle collect=$([ $who = ws ] && echo 1 || echo 0)
+  done
+done
+
+# ---- the table --------------------------------------------------------------------------------------------------------------------------
+
+version() { node -p 'require(process.argv[1]).version' "$1" 2>/dev/null || echo '?'; }
+commit=$(git rev-parse --short HEAD 2>/dev/null)
+[ -z "$commit" ] || [ -z "$(git status --porcelain -- .. 2>/dev/null)" ] || commit+=", changed"
+json kind=run date="$(date -u +%FT%TZ)" idle="$idle" load="$loadavg" cores="$cores" pinned="${pin_server[*]:+yes}" \
+  cpu="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" kernel="$(uname -sr)" seconds="$SECONDS" \
+  duplex="$(sed -n 's/^version = "\(.*\)"/\1/p' ../Cargo.toml | head -n 1)${commit:+ ($commit)}" \
+  next="$(version ./peers/next/node_modules/next/package.json)" ws="$(version ./node_modules/ws/package.json)" node="$(node -v)"
+node report.mjs "$raw" "$results"

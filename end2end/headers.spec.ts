@@ -1,0 +1,105 @@
+// What the server says beside its pages: policy, caching, compression.
+
+import type { APIRequestContext } from "@playwright/test";
+import { expect, test } from "./support/test";
+
+/** The page's HTML and the addresses of the built files in it. */
+async function assets(request: APIRequestContext): Promise<Map<string, string>> {
+  const html = await (await request.get("/")).text();
+  const found = html.matchAll(/\/pkg\/[\w.-]+\.(js|wasm|css)\b/g);
+  return new Map([...found].map(([path, extension]) => [extension!, path]));
+}
+
+test("a page's scripts run by a nonce that is new each time", async ({ request }) => {
+  const nonces = new Set<string>();
+  for (let visit = 0; visit < 2; visit++) {
+    const response = await request.get("/");
+    const policy = response.headers()["content-security-policy"] ?? "";
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toContain("unsafe-inline");
+    expect(policy).not.toMatch(/'unsafe-eval'/);
+    const nonce = /script-src[^;]*'nonce-([^']+)'/.exec(policy)?.[1];
+    expect(nonce?.length).toBeGreaterThanOrEqual(16);
+    const scripts = [...(await response.text()).matchAll(/<script\b[^>]*>/g)].map(([tag]) => tag);
+    expect(scripts.length).toBeGreaterThan(0);
+    for (const tag of scripts) expect(tag).toContain(`nonce="${nonce}"`);
+    nonces.add(nonce!);
+  }
+  expect(nonces.size).toBe(2);
+});
+
+test("a script without the nonce does not run", async ({ page, complaints }) => {
+  complaints.allow(/policy violated: script-src-elem/, /Content Security Policy/);
+  await page.goto("/about");
+  const violated = page.waitForEvent("console", (message) => message.text().includes("policy violated: script-src-elem"));
+  await page.evaluate(() => {
+    document.body.insertAdjacentHTML("beforeend", "<div id=into></div>");
+    const range = document.createRange();
+    document.querySelector("#into")?.append(range.createContextualFragment("<script>document.title = 'injected'</script>"));
+  });
+  await violated;
+  await expect(page).not.toHaveTitle("injected");
+});
+
+test("every answer forbids guessing its type and being framed", async ({ request }) => {
+  for (const path of ["/", "/about", "/no/such/page", "/favicon.svg", "/api/vitals", "/healthz"]) {
+    const headers = (await request.get(path)).headers();
+    expect(headers["x-content-type-options"], path).toBe("nosniff");
+    expect(headers["content-security-policy"], path).toContain("frame-ancestors 'none'");
+  }
+});
+
+test("built files are named by their content, kept for ever, and sent as brotli", async ({ request }) => {
+  const found = await assets(request);
+  expect([...found.keys()].sort()).toEqual(["css", "js", "wasm"]);
+  for (const path of found.values()) {
+    expect(path).toMatch(/\/duplex\.[\w-]{8,}\.(js|wasm|css)$/);
+    const response = await request.get(path, { headers: { "accept-encoding": "br" } });
+    expect(response.status(), path).toBe(200);
+    const headers = response.headers();
+    expect(headers["cache-control"], path).toContain("immutable");
+    expect(headers["cache-control"], path).toMatch(/max-age=31536000/);
+    expect(headers["content-encoding"], path).toBe("br");
+    expect(headers["vary"], path).toMatch(/accept-encoding/i);
+  }
+});
+
+test("a file that the browser has is not sent again", async ({ request }) => {
+  const paths = [...(await assets(request)).values(), "/favicon.svg"];
+  for (const path of paths) {
+    const first = await request.get(path);
+    const etag = first.headers()["etag"];
+    expect(etag, path).toBeTruthy();
+    const again = await request.get(path, { headers: { "if-none-match": etag! } });
+    expect(again.status(), path).toBe(304);
+    expect((await again.body()).length).toBe(0);
+  }
+});
+
+test("pages are compressed and never kept as if they were for all", async ({ request }) => {
+  for (const encoding of ["br", "gzip"]) {
+    const response = await request.get("/", { headers: { "accept-encoding": encoding } });
+    expect(response.headers()["content-encoding"]).toBe(encoding);
+    expect(response.headers()["cache-control"] ?? "").not.toMatch(/public|immutable/);
+  }
+});
+
+test("a page of another origin can open no socket here", async ({ page, baseURL, complaints, foreign }) => {
+  complaints.allow(/WebSocket/);
+  const elsewhere = await foreign();
+  await page.goto(elsewhere.origin);
+  const open = (address: string) =>
+    page.evaluate(
+      (address) =>
+        new Promise<string>((told) => {
+          const socket = new WebSocket(address);
+          socket.onopen = () => told("open");
+          socket.onerror = () => told("refused");
+        }),
+      address,
+    );
+  for (const path of ["/api/socket", "/api/echo"]) {
+    expect(await open(new URL(path, baseURL).href.replace("http", "ws"))).toBe("refused");
+  }
+  expect(await open(elsewhere.address)).toBe("open");
+});

@@ -1,0 +1,83 @@
+// Without JavaScript: the page says what it is, the same echo goes over HTTP, and choices are kept.
+
+import type { Locator, Page } from "@playwright/test";
+import { expect, test } from "./support/test";
+import { GREETING, REPLY_PREFIX, en, ko } from "./support/texts";
+
+test.use({ javaScriptEnabled: false });
+
+function form(page: Page): { message: Locator; send: Locator; reply: Locator } {
+  const card = page.getByRole("region", { name: ko.echo.http, exact: true });
+  return {
+    message: card.getByLabel(ko.echo.message, { exact: true }),
+    send: card.getByRole("button", { name: ko.echo.send, exact: true }),
+    reply: card.locator('[data-fact="reply"]'),
+  };
+}
+
+test("the page says what it is, and that scripts are off", async ({ page }) => {
+  await page.goto("/");
+  await expect(page.getByRole("heading", { level: 1, name: "WebSocket 테스트" })).toBeVisible();
+  await expect(page.getByText(ko.echo.lede)).toBeVisible();
+  await expect(page.getByText(ko.echo.no_script)).toBeVisible();
+});
+
+test("the form posts to the same echo and shows the reply", async ({ page }) => {
+  await page.goto("/");
+  const { message, send, reply } = form(page);
+  await expect(reply).toHaveCount(0);
+  await expect(message).toHaveValue(GREETING);
+  await message.fill("HTTP로 간 말");
+  await send.click();
+  await expect(reply).toHaveText(`${REPLY_PREFIX}HTTP로 간 말`);
+  await message.fill("또 한 번");
+  await message.press("Enter");
+  await expect(reply).toHaveText(`${REPLY_PREFIX}또 한 번`);
+});
+
+test("what was posted is shown as text, whatever it looks like", async ({ page }) => {
+  await page.goto("/");
+  const { message, send, reply } = form(page);
+  const markup = `<img src=x onerror=alert(1)></dd><script>alert(2)</script> & "'`;
+  await message.fill(markup);
+  await send.click();
+  await expect(reply).toHaveText(REPLY_PREFIX + markup);
+  await expect(page.getByRole("region", { name: ko.echo.http }).locator("img, script")).toHaveCount(0);
+});
+
+test("the language is chosen by a form and kept", async ({ page }) => {
+  await page.goto("/about");
+  await expect(page.locator("html")).toHaveAttribute("lang", "ko");
+  await page.getByRole("button", { name: "English", exact: true }).click();
+  await expect(page).toHaveURL("/about");
+  await expect(page.locator("html")).toHaveAttribute("lang", "en");
+  await expect(page.getByRole("heading", { level: 1, name: en.about.title })).toBeVisible();
+  await page.goto("/");
+  await expect(page.getByText(en.echo.lede)).toBeVisible();
+  await page.getByRole("button", { name: "한국어", exact: true }).click();
+  await expect(page.getByText(ko.echo.lede)).toBeVisible();
+});
+
+test("the colours are chosen by a form and kept", async ({ page }) => {
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.goto("/");
+  const paper = () => page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
+  const light = await paper();
+  await page.getByRole("button", { name: ko.app.colour_dark, exact: true }).click();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await expect(page.getByRole("button", { name: ko.app.colour_dark, exact: true })).toHaveAttribute("aria-pressed", "true");
+  expect(await paper()).not.toBe(light);
+  await page.goto("/about");
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await page.getByRole("button", { name: ko.app.colour_auto, exact: true }).click();
+  await expect(page.locator("html")).not.toHaveAttribute("data-theme");
+  expect(await paper()).toBe(light);
+});
+
+test("links lead from page to page", async ({ page }) => {
+  await page.goto("/");
+  await page.getByRole("navigation").getByRole("link", { name: ko.app.about, exact: true }).click();
+  await expect(page).toHaveURL("/about");
+  await page.getByRole("link", { name: ko.about.go, exact: true }).click();
+  await expect(page).toHaveURL("/");
+});

@@ -1,0 +1,161 @@
+// What must hold on every page, in every language and colour. Console errors and policy violations fail every test.
+
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+import { EchoPage } from "./support/echo-page";
+import { expect, test } from "./support/test";
+import { ko, texts } from "./support/texts";
+
+const PAGES = [
+  { path: "/", status: 200 },
+  { path: "/about", status: 200 },
+  { path: "/no/such/page", status: 404 },
+];
+
+/** Hydrated, connected, and with something to show. */
+async function visit(page: Page, path: string): Promise<number> {
+  const response = await page.goto(path);
+  await expect(page.getByRole("complementary")).toHaveAttribute("data-liveness", "live");
+  if (path === "/") {
+    await expect(page.locator('[data-kind="received"]')).toHaveCount(1);
+    await expect(page.locator('[data-fact="version"]')).toBeVisible();
+  }
+  return response!.status();
+}
+
+async function violations(page: Page): Promise<unknown[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map(({ html }) => html) }));
+}
+
+const tooWide = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+test.beforeEach(({ complaints }) => complaints.allow(/status of 404 .*\/no\/such\/page/));
+
+for (const language of ["ko", "en"] as const) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    test.describe(`${language}, ${colorScheme}`, () => {
+      test.use({ locale: language, colorScheme });
+
+      for (const { path, status } of PAGES) {
+        test(`${path} is accessible and quiet`, async ({ page }) => {
+          expect(await visit(page, path)).toBe(status);
+          await expect(page.locator("html")).toHaveAttribute("lang", language);
+          expect(await violations(page)).toEqual([]);
+        });
+      }
+
+      test("the echo page is accessible with all that it can show", async ({ page }) => {
+        const echo = await new EchoPage(page, texts[language]).open();
+        await echo.say('{"a":1}');
+        await echo.row("received", '"a"').click();
+        await echo.sendHex("xyz");
+        await echo.disconnect(2000);
+        await echo.disconnect(4000, "이유");
+        await expect(echo.fact("ended")).toBeVisible();
+        expect(await violations(page)).toEqual([]);
+      });
+    });
+  }
+
+  test.describe(`${language}, a phone`, () => {
+    test.use({ locale: language, viewport: { width: 360, height: 740 } });
+
+    for (const { path } of PAGES) {
+      test(`${path} does not scroll sideways`, async ({ page }) => {
+        await visit(page, path);
+        expect(await tooWide(page)).toBeLessThanOrEqual(0);
+      });
+    }
+
+    test("the echo page does not scroll sideways whatever passes", async ({ page }) => {
+      const echo = await new EchoPage(page, texts[language]).open();
+      await echo.say("가나다라".repeat(300));
+      await echo.row("received", "가나다라").click();
+      await echo.sendHex("q");
+      await echo.disconnect(4000, "이".repeat(40));
+      await expect(echo.fact("ended")).toBeVisible();
+      expect(await tooWide(page)).toBeLessThanOrEqual(0);
+    });
+  });
+}
+
+test("the colours are the visitor's choice, kept, and accessible against the system's", async ({ page }) => {
+  await page.emulateMedia({ colorScheme: "light" });
+  await visit(page, "/");
+  const paper = () => page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
+  const light = await paper();
+  await page.getByRole("button", { name: ko.app.colour_dark, exact: true }).click();
+  await expect.poll(paper).not.toBe(light);
+  expect(await violations(page)).toEqual([]);
+  const reloaded = await page.reload();
+  expect(await reloaded!.text()).toContain('data-theme="dark"');
+  await expect.poll(paper).not.toBe(light);
+  await page.getByRole("button", { name: ko.app.colour_auto, exact: true }).click();
+  await expect.poll(paper).toBe(light);
+});
+
+for (const { path } of PAGES) {
+  test(`${path} is all within reach of the keyboard, and shows where it is`, async ({ page }) => {
+    await visit(page, path);
+    const reachable = await page.evaluate(watchFocus);
+    expect(reachable.length).toBeGreaterThan(5);
+    for (let presses = 0; presses < reachable.length + 20; presses++) await page.keyboard.press("Tab");
+    const { reached, unmarked, hidden } = await page.evaluate(() => window.focusSeen);
+    expect(reachable.filter((name) => !reached.includes(name)), "not reached").toEqual([]);
+    expect(unmarked, "focused without a mark").toEqual([]);
+    expect(hidden, "focused behind the footer").toEqual([]);
+  });
+
+  test(`${path} lets the keyboard skip to its content`, async ({ page }) => {
+    await visit(page, path);
+    await page.keyboard.press("Tab");
+    const skip = page.getByRole("link", { name: ko.app.skip });
+    await expect(skip).toBeFocused();
+    await expect(skip).toBeInViewport();
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("main")).toBeFocused();
+    await page.keyboard.press("Tab");
+    await expect(page.getByRole("main").locator(":focus")).toHaveCount(1);
+  });
+}
+
+interface FocusSeen {
+  reached: string[];
+  unmarked: string[];
+  hidden: string[];
+}
+
+declare global {
+  interface Window {
+    focusSeen: FocusSeen;
+  }
+}
+
+/** Names all that the Tab key should reach, and notes from now on what it does reach. */
+function watchFocus(): string[] {
+  const seen: FocusSeen = { reached: [], unmarked: [], hidden: [] };
+  window.focusSeen = seen;
+  const selector = "a[href], button, input, textarea, select, summary, [tabindex='0']";
+  const all = [...document.querySelectorAll<HTMLElement>(selector)].filter(
+    (element) => element.tabIndex >= 0 && !element.matches(":disabled") && element.checkVisibility({ visibilityProperty: true }),
+  );
+  const names = new Map(all.map((element, at) => [element, `${at}: ${(element.cloneNode() as HTMLElement).outerHTML}`]));
+  const marked = (element: Element | null) => element !== null && getComputedStyle(element).outlineStyle !== "none";
+  document.addEventListener("focusin", ({ target }) => {
+    const element = target as HTMLElement;
+    const name = names.get(element);
+    if (name === undefined) return;
+    seen.reached.push(name);
+    // A file's input lies invisible over its label.
+    if (!marked(element) && !marked(element.closest("label"))) seen.unmarked.push(name);
+    // The page scrolls to what is focused after this event.
+    requestAnimationFrame(() => {
+      const footer = document.querySelector("footer");
+      const covered = footer && !footer.contains(element) && element.getBoundingClientRect().top >= footer.getBoundingClientRect().top;
+      if (covered && document.activeElement === element) seen.hidden.push(name);
+    });
+  });
+  return [...names.values()];
+}

@@ -1,0 +1,76 @@
+// Servers of a spec's own, on ports that were free: for what must not run beside other tests, and for what kills them.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { test as base } from "./test";
+
+const ROOT = resolve(process.cwd(), "..");
+
+/** `DUPLEX_BIN`, or the build that was made last. */
+function binary(): string {
+  const chosen = process.env.DUPLEX_BIN;
+  const builds = ["target/release/duplex", "target/debug/duplex"].map((path) => resolve(ROOT, path)).filter(existsSync);
+  const newest = builds.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+  const found = chosen ? resolve(chosen) : newest;
+  if (!found) throw new Error("no built server: run `make build`, or name one with DUPLEX_BIN");
+  return found;
+}
+
+export class Server {
+  private constructor(
+    private readonly process: ChildProcess,
+    readonly url: string,
+  ) {}
+
+  /** Ready when it says where it listens. `port` 0 is any that is free. */
+  static async start(port = 0): Promise<Server> {
+    const site = resolve(ROOT, process.env.DUPLEX_SITE ?? "target/site");
+    const child = spawn(binary(), ["--addr", `127.0.0.1:${port}`, "--site", site], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    const kill = () => void child.kill("SIGKILL");
+    process.once("exit", kill);
+    child.once("exit", () => process.off("exit", kill));
+    return new Server(child, await address(child));
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port);
+  }
+
+  /** Returns when the process is gone. */
+  async stop(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    const gone = once(this.process, "exit");
+    this.process.kill(signal);
+    await gone;
+  }
+}
+
+function address(child: ChildProcess): Promise<string> {
+  return new Promise((found, failed) => {
+    let said = "";
+    const hear = (chunk: Buffer) => {
+      said += chunk.toString();
+      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(said)?.[0];
+      if (url) found(url);
+    };
+    child.stdout?.on("data", hear);
+    child.stderr?.on("data", hear);
+    child.once("error", failed);
+    child.once("exit", (code) => failed(new Error(`the server ended with ${code} before it listened:\n${said}`)));
+  });
+}
+
+/** Each worker has a server that nobody else talks to: its counts are this spec's own. */
+export const test = base.extend<object, { server: Server }>({
+  server: [
+    async ({}, use) => {
+      const server = await Server.start();
+      await use(server);
+      await server.stop();
+    },
+    { scope: "worker" },
+  ],
+  baseURL: async ({ server }, use) => use(server.url),
+});

@@ -1,0 +1,25 @@
+// The app's own texts, so that no spec repeats them.
+
+import en from "../../locales/en.json" with { type: "json" };
+import ko from "../../locales/ko.json" with { type: "json" };
+
+export type Texts = typeof ko;
+export type Language = "ko" | "en";
+
+export const texts: Record<Language, Texts> = { ko, en };
+export { en, ko };
+
+/** The article's sentences: the same in every language. */
+export const GREETING = "안녕하세요 서버!";
+export const REPLY_PREFIX = "서버 응답: ";
+
+/** Puts values where a text has `{{ name }}`. */
+export function fill(text: string, values: Record<string, string | number>): string {
+  return text.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => String(values[name]));
+}
+
+/** A text with `{{ name }}` as a pattern that any value fits. */
+export function pattern(text: string): RegExp {
+  const parts = text.split(/\{\{\s*\w+\s*\}\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(parts.join(".+"));
+}

@@ -1,0 +1,150 @@
+//! Message contents as a person reads them: hex and pretty JSON. Pure.
+
+use std::fmt::Write;
+
+/// Pairs of lower-case digits without a separator.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Offset, sixteen bytes, and their printable ASCII, a line for each sixteen; at most `limit` bytes of them.
+pub fn hex_dump(bytes: &[u8], limit: usize) -> String {
+    let shown = &bytes[..bytes.len().min(limit)];
+    shown.chunks(16).enumerate().fold(String::new(), |mut text, (line, chunk)| {
+        let digits: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+        let ascii: String =
+            chunk.iter().map(|&byte| if (0x20..0x7f).contains(&byte) { char::from(byte) } else { '.' }).collect();
+        let _ = writeln!(text, "{:08x}  {:<47}  {ascii}", line * 16, digits.join(" "));
+        text
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HexError {
+    /// Neither a hex digit nor a separator; its place, in characters from 1.
+    NotHex { found: char, place: usize },
+    /// The last byte has one digit only.
+    Odd,
+}
+
+/// Bytes from hex digits; spaces, line ends, `:`, `-`, `,` and `0x` may stand between them.
+pub fn parse_hex(text: &str) -> Result<Vec<u8>, HexError> {
+    let text = text.replace("0x", "  ");
+    let mut digits = Vec::new();
+    for (index, found) in text.chars().enumerate() {
+        match found.to_digit(16) {
+            Some(digit) => digits.push(digit as u8),
+            None if found.is_whitespace() || matches!(found, ':' | '-' | ',') => (),
+            None => return Err(HexError::NotHex { found, place: index + 1 }),
+        }
+    }
+    if digits.len() % 2 == 1 {
+        return Err(HexError::Odd);
+    }
+    Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// The same JSON, indented: only white space changes, so every number and every repeated key stays as it was sent.
+/// The caller knows that `json` is valid.
+pub fn indent_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    let mut chars = json.chars().peekable();
+    while let Some(char) = chars.next() {
+        if in_string {
+            out.push(char);
+            in_string = escaped || char != '"';
+            escaped = !escaped && char == '\\';
+            continue;
+        }
+        match char {
+            '"' => {
+                in_string = true;
+                out.push(char);
+            }
+            '{' | '[' => {
+                out.push(char);
+                while chars.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                if let Some(close) = chars.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(close);
+                } else {
+                    depth += 1;
+                    new_line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut out, depth);
+                out.push(char);
+            }
+            ',' => {
+                out.push(char);
+                new_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            white if white.is_ascii_whitespace() => (),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n("  ", depth));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hex_may_be_written_in_the_usual_ways() {
+        let bytes = Ok(vec![0xde, 0xad, 0x00]);
+        for text in ["dead00", "DE AD 00", "de:ad:00", "0xde, 0xad, 0x00", "de-ad\n00"] {
+            assert_eq!(parse_hex(text), bytes, "{text}");
+        }
+        assert_eq!(parse_hex(""), Ok(vec![]));
+        assert_eq!(parse_hex("abc"), Err(HexError::Odd));
+        assert_eq!(parse_hex("ab g"), Err(HexError::NotHex { found: 'g', place: 4 }));
+    }
+
+    #[test]
+    fn a_dump_has_offset_bytes_and_ascii() {
+        let dump = hex_dump(b"0123456789abcdef\x00!", 100);
+        assert_eq!(
+            dump,
+            "00000000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  0123456789abcdef\n\
+             00000010  00 21                                            .!\n"
+        );
+        assert_eq!(hex_dump(&[0; 32], 16).lines().count(), 1);
+    }
+
+    #[test]
+    fn json_is_indented_and_nothing_else() {
+        assert_eq!(indent_json(r#"{"a":[1.0e400,{}],"b":"x\",{"}"#), "{\n  \"a\": [\n    1.0e400,\n    {}\n  ],\n  \"b\": \"x\\\",{\"\n}");
+        assert_eq!(indent_json("[ ]"), "[]");
+    }
+
+    proptest! {
+        #[test]
+        fn hex_reads_back(bytes: Vec<u8>) {
+            prop_assert_eq!(parse_hex(&hex(&bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn indenting_changes_no_value(texts in prop::collection::vec(".{0,12}", 0..6), number: f64) {
+            prop_assume!(number.is_finite());
+            let value = serde_json::json!({ "texts": texts, "number": number, "nested": [[], {}, [null, true]] });
+            let pretty = indent_json(&value.to_string());
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&pretty).unwrap().to_string(), value.to_string());
+        }
+    }
+}

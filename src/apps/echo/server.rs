@@ -1,0 +1,42 @@
+//! The echo page's server half: two endpoints and the plain form. Each message is answered by itself; nothing is remembered.
+
+use leptos::prelude::provide_context;
+
+use super::wire::{ECHO_PATH, HttpEcho, REPLY_PREFIX, SOCKET_PATH};
+use crate::server::hub::{Answer, Chatter, Endpoint, Form, Payload};
+
+pub fn endpoints() -> [Endpoint; 2] {
+    [
+        Endpoint {
+            path: SOCKET_PATH,
+            purpose: "a text is answered with the same text after a greeting, binary with the same bytes.",
+            answer: reply,
+            chatter: Chatter::Info,
+        },
+        Endpoint {
+            path: ECHO_PATH,
+            purpose: "every message is answered with the same message.",
+            answer: |_| Answer::Same,
+            chatter: Chatter::Debug,
+        },
+    ]
+}
+
+pub fn form() -> Form {
+    Form {
+        path: "/",
+        field: "message",
+        answer: |said| provide_context(HttpEcho { said: said.to_owned(), reply: greet(said) }),
+    }
+}
+
+fn reply(message: Payload<'_>) -> Answer {
+    match message {
+        Payload::Text(text) => Answer::Text(greet(text)),
+        Payload::Binary(_) => Answer::Same,
+    }
+}
+
+fn greet(text: &str) -> String {
+    format!("{REPLY_PREFIX}{text}")
+}

@@ -1,0 +1,248 @@
+//! What the echo page's cards share: the socket, its journal, its round trips and its handshake, as signals.
+//! Knows no markup.
+
+use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*, task::spawn_local};
+
+use super::{
+    model::{Content, Figures, Filter, Journal, Kind, RoundTrips},
+    wire::{ECHO_PATH, GREETING, REPLY_PREFIX, SOCKET_PATH},
+};
+use crate::{
+    client::{
+        backoff::Backoff,
+        http::{HttpError, get_json},
+        use_socket::{Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
+    },
+    wire::{
+        frame,
+        handshake::{Handshake, TRACE_PARAMETER},
+    },
+};
+
+#[derive(Clone, Copy)]
+pub struct Session {
+    pub socket: UseSocket,
+    pub address: RwSignal<String>,
+    /// Comma-separated, as typed.
+    pub protocols: RwSignal<String>,
+    pub reconnect: RwSignal<bool>,
+    pub greet: RwSignal<bool>,
+    /// What the server says of this connection; none where the server is not ours, or before it answered.
+    pub handshake: RwSignal<Option<Result<Handshake, HttpError>>>,
+    pub journal: StoredValue<Journal>,
+    trips: StoredValue<RoundTrips>,
+    /// Tells that journal or round trips changed; at most once per frame, however fast messages come.
+    pub changed: RwSignal<u32>,
+    scheduled: StoredValue<bool>,
+    trace: StoredValue<Option<String>>,
+}
+
+impl Session {
+    /// Opens the socket with the component that calls it, and closes it with that component.
+    pub fn start() -> Self {
+        let own: StoredValue<Option<Session>> = StoredValue::new(None);
+        let address = RwSignal::new(SOCKET_PATH.to_owned());
+        let protocols = RwSignal::new(String::new());
+        let reconnect = RwSignal::new(false);
+        let trace = StoredValue::new(None);
+        let options = SocketOptions {
+            protocols: Signal::derive(move || protocols.with(|typed| names(typed))),
+            reconnect: Signal::derive(move || reconnect.get().then(Backoff::default)),
+            on_event: Callback::new(move |event| {
+                if let Some(session) = own.get_value() {
+                    session.hear(event);
+                }
+            }),
+            observer: to_console,
+            ..SocketOptions::default()
+        };
+        let session = Self {
+            socket: use_socket(move || traced(&address.get_untracked(), trace), options),
+            address,
+            protocols,
+            reconnect,
+            greet: RwSignal::new(true),
+            handshake: RwSignal::new(None),
+            journal: StoredValue::new(Journal::default()),
+            trips: StoredValue::new(RoundTrips::default()),
+            changed: RwSignal::new(0),
+            scheduled: StoredValue::new(false),
+            trace,
+        };
+        own.set_value(Some(session));
+        session
+    }
+
+    pub fn figures(&self) -> Option<Figures> {
+        self.changed.track();
+        self.trips.with_value(RoundTrips::figures)
+    }
+
+    pub fn recent_round_trips(&self) -> Vec<f64> {
+        self.changed.track();
+        self.trips.with_value(|trips| trips.recent().collect())
+    }
+
+    /// Changes the journal by hand (filter, pause, clear) and shows it at once.
+    pub fn edit_journal(&self, edit: impl FnOnce(&mut Journal)) {
+        self.journal.update_value(edit);
+        self.changed.update(|count| *count = count.wrapping_add(1));
+    }
+
+    pub fn set_filter(&self, filter: Filter) {
+        self.edit_journal(|journal| journal.set_filter(filter));
+    }
+
+    fn hear(&self, event: SocketEvent) {
+        let now = js_sys::Date::now();
+        match event {
+            SocketEvent::Connecting { address } => {
+                self.trips.update_value(RoundTrips::forget_pending);
+                self.handshake.set(None);
+                self.note(now, Kind::Connecting, without_trace(&address), None);
+            }
+            SocketEvent::Open { protocol, extensions } => {
+                self.note(now, Kind::Open, opened(&protocol, &extensions), None);
+                self.ask_for_handshake(0);
+                if self.greet.get_untracked() {
+                    let _ = self.socket.send(GREETING);
+                }
+            }
+            SocketEvent::Sent(payload) => self.message(now, Kind::Sent, payload),
+            SocketEvent::Received(payload) => self.message(now, Kind::Received, payload),
+            SocketEvent::Closing { code, reason } => {
+                let wire = frame::close_wire_len(Some(code), &reason, true);
+                self.note(now, Kind::Closing, format!("{code} {reason}"), Some(wire));
+            }
+            SocketEvent::Closed(closed) => self.closed(now, &closed),
+            SocketEvent::Error(error) => self.note(now, Kind::Error, error.to_string(), None),
+        }
+        self.schedule();
+    }
+
+    fn message(&self, now: f64, kind: Kind, payload: Payload) {
+        let size = payload.len() as u64;
+        let content = match payload {
+            Payload::Text(text) => Content::Text(text),
+            Payload::Binary(bytes) => Content::Binary(bytes),
+        };
+        let sent = kind == Kind::Sent;
+        let clock = window().performance().map_or(now, |performance| performance.now());
+        let round_trip = self.trips.try_update_value(|trips| {
+            if sent {
+                trips.sent(clock, &content);
+                return None;
+            }
+            trips.received(clock, &content, REPLY_PREFIX)
+        });
+        let wire = Some(frame::wire_len(size, sent));
+        self.journal.update_value(|journal| journal.push(now, kind, content, size, wire, round_trip.flatten()));
+    }
+
+    fn closed(&self, now: f64, closed: &Closed) {
+        let code = (closed.was_clean && closed.code != crate::wire::code::NO_STATUS).then_some(closed.code);
+        let wire = closed.was_clean.then(|| frame::close_wire_len(code, &closed.reason, false));
+        self.note(now, Kind::Closed, format!("{} {}", closed.code, closed.reason), wire);
+        self.ask_for_handshake(0);
+    }
+
+    fn note(&self, now: f64, kind: Kind, words: String, wire: Option<u64>) {
+        let size = wire.map_or(0, |wire| wire.saturating_sub(2));
+        self.journal.update_value(|journal| journal.push(now, kind, Content::Note(words), size, wire, None));
+    }
+
+    /// One redraw per frame.
+    fn schedule(&self) {
+        if self.scheduled.get_value() {
+            return;
+        }
+        self.scheduled.set_value(true);
+        let (scheduled, changed) = (self.scheduled, self.changed);
+        request_animation_frame(move || {
+            scheduled.try_update_value(|scheduled| *scheduled = false);
+            changed.try_update(|count| *count = count.wrapping_add(1));
+        });
+    }
+
+    /// The server's record of this connection, by the trace that this page gave it. Its end is recorded a moment after
+    /// the browser hears of it, hence the further attempts.
+    fn ask_for_handshake(&self, attempt: u32) {
+        const ATTEMPTS: u32 = 5;
+        const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+        let Some(trace) = self.trace.try_get_value().flatten() else { return };
+        let session = *self;
+        let over = matches!(
+            self.socket.state.get_untracked(),
+            crate::client::use_socket::SocketState::Closed(_) | crate::client::use_socket::SocketState::Closing
+        );
+        spawn_local(async move {
+            let answer = get_json::<Handshake>(&format!("/api/handshake/{trace}")).await;
+            if session.trace.try_get_value().flatten().as_deref() != Some(trace.as_str()) {
+                return;
+            }
+            let unfinished = over && answer.as_ref().is_ok_and(|handshake| handshake.ended.is_none());
+            // A server that is gone says nothing new of a connection that it described before.
+            if answer.is_ok() || session.handshake.with_untracked(Option::is_none) {
+                session.handshake.try_set(Some(answer));
+            }
+            if unfinished && attempt < ATTEMPTS {
+                set_timeout(move || session.ask_for_handshake(attempt + 1), PAUSE);
+            }
+        });
+    }
+}
+
+fn names(typed: &str) -> Vec<String> {
+    typed.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Only our own endpoints keep a record; a foreign address stays as it was typed.
+fn traced(address: &str, trace: StoredValue<Option<String>>) -> String {
+    if !matches!(address, SOCKET_PATH | ECHO_PATH) {
+        trace.set_value(None);
+        return address.trim().to_owned();
+    }
+    let id = random_id();
+    trace.set_value(Some(id.clone()));
+    format!("{address}?{TRACE_PARAMETER}={id}")
+}
+
+fn without_trace(address: &str) -> String {
+    address.split(&format!("?{TRACE_PARAMETER}=")).next().unwrap_or(address).to_owned()
+}
+
+/// 128 random bits: whoever knows them may read the connection's handshake.
+fn random_id() -> String {
+    let mut bytes = [0_u8; 16];
+    if let Ok(crypto) = window().crypto() {
+        let _ = crypto.get_random_values_with_u8_array(&mut bytes);
+    }
+    super::content::hex(&bytes)
+}
+
+fn opened(protocol: &str, extensions: &str) -> String {
+    [protocol, extensions].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+/// The article's lines.
+fn to_console(event: &SocketEvent) {
+    use leptos::logging::{error, log};
+    match event {
+        SocketEvent::Open { .. } => log!("WebSocket 연결 열림"),
+        SocketEvent::Received(Payload::Text(text)) => log!("서버로부터 메시지: {}", cut(text)),
+        SocketEvent::Received(Payload::Binary(bytes)) => log!("서버로부터 메시지: [{} B]", bytes.len()),
+        SocketEvent::Closed(_) => log!("WebSocket 연결 닫힘"),
+        SocketEvent::Error(what @ (SocketError::Address { .. } | SocketError::Insecure { .. } | SocketError::Connection)) => {
+            error!("WebSocket 에러: {what}");
+        }
+        _ => (),
+    }
+}
+
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 500;
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}

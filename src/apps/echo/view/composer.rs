@@ -1,0 +1,164 @@
+//! Sending: text, bytes typed as hex, and files.
+
+use leptos::{
+    ev::{Event, KeyboardEvent, SubmitEvent},
+    html,
+    prelude::*,
+    task::spawn_local,
+};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::File;
+
+use super::{
+    super::{content::parse_hex, session::Session},
+    words::{self, NotSent},
+};
+use crate::{
+    client::use_socket::Payload,
+    i18n::*,
+    ui::{
+        card::Card,
+        words::{say, text, words},
+    },
+};
+
+/// A larger file is not read: it would only fill the browser's send buffer.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+
+#[component]
+pub fn Composer(session: Session) -> impl IntoView {
+    let i18n = use_i18n();
+    let problem = RwSignal::new(None::<NotSent>);
+    let line = text(move || {
+        let why = problem.get();
+        why.map(|why| words::not_sent(i18n.get_locale(), &why)).unwrap_or_default()
+    });
+    view! {
+        <Card id="compose" title=words!(echo.compose)>
+            <TextForm session problem/>
+            <p class="problem" role="alert">{line}</p>
+            <div class="row">
+                <HexForm session problem/>
+                <FilePicker session problem/>
+            </div>
+        </Card>
+    }
+}
+
+/// Sends, and keeps what was typed when it could not be sent.
+fn send(session: Session, problem: RwSignal<Option<NotSent>>, payload: Payload) -> bool {
+    let sent = session.socket.send(payload);
+    problem.set(sent.clone().err().map(NotSent::Socket));
+    sent.is_ok()
+}
+
+#[component]
+fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
+    let typed = RwSignal::new(String::new());
+    let submit = move || {
+        if send(session, problem, Payload::Text(typed.get_untracked())) {
+            typed.set(String::new());
+        }
+    };
+    let on_key = move |event: KeyboardEvent| {
+        if sends(&event) {
+            event.prevent_default();
+            submit();
+        }
+    };
+    let on_submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        submit();
+    };
+    view! {
+        <form class="row" on:submit=on_submit>
+            <label class="field grow">
+                <span>{say!(echo.message)}</span>
+                <textarea
+                    name="message"
+                    rows="2"
+                    placeholder=say!(echo.message_hint)
+                    on:keydown=on_key
+                    bind:value=typed
+                ></textarea>
+            </label>
+            <button class="button primary" type="submit">{say!(echo.send)}</button>
+        </form>
+    }
+}
+
+/// Enter alone sends; the Enter that ends an IME composition does not. Safari reports that one after the composition
+/// ended, but with the key code 229.
+fn sends(event: &KeyboardEvent) -> bool {
+    const IN_COMPOSITION: u32 = 229;
+    event.key() == "Enter"
+        && !event.shift_key()
+        && !event.is_composing()
+        && event.key_code() != IN_COMPOSITION
+}
+
+#[component]
+fn HexForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
+    let hex = RwSignal::new(String::new());
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        match hex.with_untracked(|hex| parse_hex(hex)) {
+            Err(error) => problem.set(Some(NotSent::Hex(error))),
+            Ok(bytes) => {
+                if send(session, problem, Payload::Binary(bytes)) {
+                    hex.set(String::new());
+                }
+            }
+        }
+    };
+    view! {
+        <form class="row grow" on:submit=submit>
+            <label class="field grow">
+                <span>{say!(echo.hex)}</span>
+                <input
+                    name="hex"
+                    class="mono"
+                    autocomplete="off"
+                    spellcheck="false"
+                    placeholder=say!(echo.hex_hint)
+                    bind:value=hex
+                />
+            </label>
+            <button class="button" type="submit">{say!(echo.send_hex)}</button>
+        </form>
+    }
+}
+
+#[component]
+fn FilePicker(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
+    let picker = NodeRef::<html::Input>::new();
+    let picked = move |_: Event| {
+        let Some(input) = picker.get_untracked() else { return };
+        let Some(file) = input.files().and_then(|files| files.get(0)) else { return };
+        // The same file may be picked again.
+        input.set_value("");
+        spawn_local(async move {
+            match read(&file).await {
+                Ok(bytes) => {
+                    send(session, problem, Payload::Binary(bytes));
+                }
+                Err(why) => problem.set(Some(why)),
+            }
+        });
+    };
+    view! {
+        <label class="button file">
+            <span>{say!(echo.file)}</span>
+            <input type="file" name="file" node_ref=picker on:change=picked/>
+        </label>
+    }
+}
+
+async fn read(file: &File) -> Result<Vec<u8>, NotSent> {
+    let size = file.size() as u64;
+    if size > MAX_FILE {
+        return Err(NotSent::FileTooLarge { size, limit: MAX_FILE });
+    }
+    let buffer = JsFuture::from(file.array_buffer()).await.map_err(|_| NotSent::FileUnreadable)?;
+    Ok(js_sys::Uint8Array::new(&buffer).to_vec())
+}

@@ -1,0 +1,146 @@
+//! The connection: where to, its state, opening and closing it.
+
+use leptos::{ev::SubmitEvent, prelude::*};
+
+use super::{super::session::Session, ending::Ending, words};
+use crate::{
+    apps::echo::wire::{ECHO_PATH, SOCKET_PATH},
+    client::use_socket::{SocketError, SocketState},
+    i18n::*,
+    ui::{
+        card::Card,
+        words::{Words, say, text, words},
+    },
+    wire::code,
+};
+
+#[component]
+pub fn Connection(session: Session) -> impl IntoView {
+    view! {
+        <Card id="connection" title=words!(echo.connection)>
+            <StateBadge session/>
+            <OpenForm session/>
+            <CloseForm session/>
+            <Settings session/>
+        </Card>
+    }
+}
+
+#[component]
+fn StateBadge(session: Session) -> impl IntoView {
+    let i18n = use_i18n();
+    let named = Memo::new(move |_| session.socket.state.with(named));
+    let word = text(move || named.get().1(i18n.get_locale()).to_owned());
+    let error = text(move || {
+        let error = session.socket.error.get();
+        error.map(|error| words::error(i18n.get_locale(), &error)).unwrap_or_default()
+    });
+    view! {
+        <div class="state" role="status" data-state=text(move || named.get().0.to_owned())>
+            <p class="state-word"><span class="dot" aria-hidden="true"></span>{word}</p>
+            <Ending session/>
+            <p class="problem">{error}</p>
+        </div>
+    }
+}
+
+/// For the style sheet, and for the visitor.
+fn named(state: &SocketState) -> (&'static str, Words) {
+    match state {
+        SocketState::Connecting => ("connecting", words!(echo.state_connecting)),
+        SocketState::Open { .. } => ("open", words!(echo.state_open)),
+        SocketState::Closing => ("closing", words!(echo.state_closing)),
+        SocketState::Closed(_) => ("closed", words!(echo.state_closed)),
+    }
+}
+
+#[component]
+fn OpenForm(session: Session) -> impl IntoView {
+    let connect = move |event: SubmitEvent| {
+        event.prevent_default();
+        session.socket.open();
+    };
+    view! {
+        <form class="row" on:submit=connect>
+            <label class="field grow">
+                <span>{say!(echo.address)}</span>
+                <input
+                    name="address"
+                    list="addresses"
+                    autocomplete="off"
+                    spellcheck="false"
+                    inputmode="url"
+                    placeholder=say!(echo.address_hint)
+                    bind:value=session.address
+                />
+            </label>
+            <datalist id="addresses">
+                <option value=SOCKET_PATH></option>
+                <option value=ECHO_PATH></option>
+            </datalist>
+            <button class="button primary" type="submit">{say!(echo.connect)}</button>
+        </form>
+    }
+}
+
+#[component]
+fn CloseForm(session: Session) -> impl IntoView {
+    let i18n = use_i18n();
+    let code = RwSignal::new(code::NORMAL.to_string());
+    let reason = RwSignal::new(String::new());
+    let refused = RwSignal::new(None::<SocketError>);
+    let can_close = move || {
+        session.socket.state.with(|state| matches!(state, SocketState::Connecting | SocketState::Open { .. }))
+    };
+    let disconnect = move |event: SubmitEvent| {
+        event.prevent_default();
+        // What is no number at all is refused like any other code that a page may not use.
+        let code = code.get_untracked().trim().parse().unwrap_or(0);
+        refused.set(session.socket.close(code, &reason.get_untracked()).err());
+    };
+    let problem = text(move || {
+        let error = refused.get();
+        error.map(|error| words::error(i18n.get_locale(), &error)).unwrap_or_default()
+    });
+    view! {
+        <form class="row" on:submit=disconnect>
+            <label class="field narrow">
+                <span>{say!(echo.code)}</span>
+                <input name="code" inputmode="numeric" autocomplete="off" bind:value=code/>
+            </label>
+            <label class="field grow">
+                <span>{say!(echo.reason)}</span>
+                <input name="reason" autocomplete="off" bind:value=reason/>
+            </label>
+            <button class="button" type="submit" disabled=move || !can_close()>{say!(echo.disconnect)}</button>
+        </form>
+        <p class="problem" role="alert">{problem}</p>
+    }
+}
+
+#[component]
+fn Settings(session: Session) -> impl IntoView {
+    view! {
+        <fieldset class="switches">
+            <legend class="hidden">{say!(echo.settings)}</legend>
+            <label class="switch">
+                <input type="checkbox" role="switch" name="reconnect" bind:checked=session.reconnect/>
+                <span>{say!(echo.reconnect)}</span>
+            </label>
+            <label class="switch">
+                <input type="checkbox" role="switch" name="greet" bind:checked=session.greet/>
+                <span>{say!(echo.greet)}</span>
+            </label>
+            <label class="field">
+                <span>{say!(echo.protocols)}</span>
+                <input
+                    name="protocols"
+                    autocomplete="off"
+                    spellcheck="false"
+                    placeholder=say!(echo.protocols_hint)
+                    bind:value=session.protocols
+                />
+            </label>
+        </fieldset>
+    }
+}

@@ -1,0 +1,24 @@
+//! The only list of applications: their modules, navigation, pages and socket endpoints.
+
+pub mod about;
+pub mod echo;
+
+use leptos::prelude::*;
+use leptos_router::{MatchNestedRoutes, any_nested_route::IntoAnyNestedRoute, components::Route, path};
+
+use crate::ui::{frame::Entry, words::words};
+
+pub const NAVIGATION: &[Entry] = &[
+    Entry { path: "/", name: words!(app.echo) },
+    Entry { path: "/about", name: words!(app.about) },
+];
+
+#[component(transparent)]
+pub fn Pages() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <Route path=path!("/") view=echo::EchoPage/>
+        <Route path=path!("/about") view=about::AboutPage/>
+    }
+    .into_inner()
+    .into_any_nested_route()
+}

@@ -1,0 +1,129 @@
+//! One browser `WebSocket` and its four handlers, owned: dropping it detaches the handlers, so that no event of an
+//! old socket reaches a new one. Knows no signal and no component.
+//! <https://developer.mozilla.org/docs/Web/API/WebSocket>
+
+use js_sys::{ArrayBuffer, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_sys::{BinaryType, CloseEvent, DomException, Event, MessageEvent, WebSocket};
+
+use super::use_socket::{Payload, SocketError};
+
+/// What the browser reports of one socket.
+pub(super) enum Report {
+    Open { protocol: String, extensions: String },
+    Message(Payload),
+    /// The browser says no more than that, by design: <https://websockets.spec.whatwg.org/#feedback-from-the-protocol>
+    Error,
+    Close { code: u16, reason: String, was_clean: bool },
+}
+
+pub(super) struct BrowserSocket {
+    socket: WebSocket,
+    on_open: Closure<dyn FnMut(Event)>,
+    on_message: Closure<dyn FnMut(MessageEvent)>,
+    on_error: Closure<dyn FnMut(Event)>,
+    on_close: Closure<dyn FnMut(CloseEvent)>,
+}
+
+impl BrowserSocket {
+    pub fn open(
+        url: &str,
+        protocols: &[String],
+        report: impl Fn(Report) + Clone + 'static,
+    ) -> Result<Self, SocketError> {
+        let list: js_sys::Array = protocols.iter().map(|protocol| JsValue::from_str(protocol)).collect();
+        let socket = WebSocket::new_with_str_sequence(url, &list).map_err(|thrown| refused(url, &thrown))?;
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let this = Self {
+            on_open: on_open(&socket, report.clone()),
+            on_message: on_message(report.clone()),
+            on_error: Closure::new({
+                let report = report.clone();
+                move |_: Event| report(Report::Error)
+            }),
+            on_close: on_close(report),
+            socket,
+        };
+        this.socket.set_onopen(Some(this.on_open.as_ref().unchecked_ref()));
+        this.socket.set_onmessage(Some(this.on_message.as_ref().unchecked_ref()));
+        this.socket.set_onerror(Some(this.on_error.as_ref().unchecked_ref()));
+        this.socket.set_onclose(Some(this.on_close.as_ref().unchecked_ref()));
+        Ok(this)
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.socket.ready_state() == WebSocket::OPEN
+    }
+
+    /// Still to be closed: connecting or open.
+    pub fn is_live(&self) -> bool {
+        matches!(self.socket.ready_state(), WebSocket::CONNECTING | WebSocket::OPEN)
+    }
+
+    pub fn send(&self, payload: &Payload) -> Result<(), SocketError> {
+        match payload {
+            Payload::Text(text) => self.socket.send_with_str(text),
+            Payload::Binary(bytes) => self.socket.send_with_u8_array(bytes),
+        }
+        .map_err(|_| SocketError::NotOpen)
+    }
+
+    /// The caller has checked code and reason (`wire::code::check_close`): the browser has nothing left to refuse.
+    pub fn close(&self, code: u16, reason: &str) {
+        let _ = self.socket.close_with_code_and_reason(code, reason);
+    }
+
+    /// Closes without this owner hearing of it; `last` hears of the end, whenever it comes.
+    pub fn leave(self, code: u16, reason: &str, last: impl FnOnce(CloseEvent) + 'static) {
+        if self.is_live() || self.socket.ready_state() == WebSocket::CLOSING {
+            let last = Closure::once_into_js(last);
+            let _ = self.socket.add_event_listener_with_callback("close", last.unchecked_ref());
+        }
+        self.close(code, reason);
+    }
+}
+
+impl Drop for BrowserSocket {
+    fn drop(&mut self) {
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onerror(None);
+        self.socket.set_onclose(None);
+    }
+}
+
+fn on_open(socket: &WebSocket, report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(Event)> {
+    let socket = socket.clone();
+    Closure::new(move |_: Event| {
+        report(Report::Open { protocol: socket.protocol(), extensions: socket.extensions() });
+    })
+}
+
+fn on_message(report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(MessageEvent)> {
+    Closure::new(move |event: MessageEvent| {
+        let data = event.data();
+        let payload = match data.as_string() {
+            Some(text) => Payload::Text(text),
+            None => Payload::Binary(Uint8Array::new(data.unchecked_ref::<ArrayBuffer>()).to_vec()),
+        };
+        report(Report::Message(payload));
+    })
+}
+
+fn on_close(report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(CloseEvent)> {
+    Closure::new(move |event: CloseEvent| {
+        report(Report::Close { code: event.code(), reason: event.reason(), was_clean: event.was_clean() });
+    })
+}
+
+/// Why the constructor threw: <https://developer.mozilla.org/docs/Web/API/WebSocket/WebSocket#exceptions>
+fn refused(url: &str, thrown: &JsValue) -> SocketError {
+    let (name, message) = match thrown.dyn_ref::<DomException>() {
+        Some(exception) => (exception.name(), exception.message()),
+        None => (String::new(), format!("{thrown:?}")),
+    };
+    match name.as_str() {
+        "SecurityError" => SocketError::Insecure { address: url.to_owned() },
+        _ => SocketError::Address { address: url.to_owned(), why: message },
+    }
+}

@@ -1,0 +1,23 @@
+//! Duplex: a real-time web app in one binary. The server's half is the feature `ssr`, the browser's is `hydrate`.
+
+pub mod app;
+pub mod apps;
+pub mod client;
+#[cfg(feature = "ssr")]
+pub mod server;
+pub mod ui;
+pub mod wire;
+
+mod texts {
+    #![expect(deprecated, reason = "the generator for build scripts brings ICU's data exporter, of which no text here has need")]
+    leptos_i18n::load_locales!();
+}
+pub use texts::i18n;
+
+/// The browser's entry point: takes over the page that the server rendered.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(app::App);
+}

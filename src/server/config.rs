@@ -1,0 +1,187 @@
+//! What the operator may choose: a flag and an environment variable for each. Knows no part that uses it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use super::limits;
+use super::origin::Origin;
+use super::state::Settings;
+
+const DEFAULT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3000);
+
+/// A real-time web app in one binary: its pages and its WebSockets.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+pub struct Config {
+    /// Where to listen; port 0 takes any that is free [default: 127.0.0.1:3000]
+    #[arg(long, env = "DUPLEX_ADDR", value_name = "HOST:PORT")]
+    pub addr: Option<SocketAddr>,
+
+    /// The longest WebSocket message in bytes; a longer one ends its connection with code 1009
+    #[arg(long, env = "DUPLEX_MAX_MESSAGE", value_name = "BYTES", default_value_t = 1 << 20)]
+    pub max_message: usize,
+
+    /// An origin, beside the server's own, whose pages may open sockets here; may be given again, or as a list with commas
+    #[arg(long = "origin", env = "DUPLEX_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub origins: Vec<String>,
+
+    /// This node's name, shown on every page [default: the machine's host name]
+    #[arg(long, env = "DUPLEX_NODE", value_name = "NAME")]
+    pub node: Option<String>,
+
+    /// Seconds between pings to each WebSocket peer
+    #[arg(long, env = "DUPLEX_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
+    pub ping_interval: u64,
+
+    /// Seconds after which a WebSocket peer that sends nothing, not even pongs, or that takes nothing, is given up
+    #[arg(long, env = "DUPLEX_SILENCE_LIMIT", value_name = "SECONDS", default_value_t = 60)]
+    pub silence_limit: u64,
+
+    /// WebSocket connections at the same time; more are turned away with status 503
+    #[arg(long, env = "DUPLEX_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000)]
+    pub max_connections: usize,
+
+    /// Seconds that connections and requests have to end after SIGTERM or Ctrl-C
+    #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
+    pub drain_deadline: u64,
+
+    /// The folder of the built front end [default: site beside the binary's folder, or target/site here]
+    #[arg(long, env = "DUPLEX_SITE", value_name = "FOLDER")]
+    pub site: Option<PathBuf>,
+
+    /// What to log: a level, or a list such as info,duplex=debug
+    #[arg(long, env = "DUPLEX_LOG", value_name = "FILTER", default_value = "info,leptos_ws=warn")]
+    pub log: String,
+
+    /// How log lines are written, to standard error
+    #[arg(long, env = "DUPLEX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("--max-message {0} is outside {min} to {max} bytes", min = limits::MESSAGE_BOUNDS.start(), max = limits::MESSAGE_BOUNDS.end())]
+    MaxMessage(usize),
+    #[error("--origin {0:?} is {1}")]
+    Origin(String, super::origin::NotAnOrigin),
+    #[error("--ping-interval {ping} must be at least 1 and less than --silence-limit {silence}: a peer needs time to answer")]
+    Pings { ping: u64, silence: u64 },
+    #[error("--max-connections must be at least 1")]
+    NoConnections,
+    #[error("LEPTOS_SITE_ADDR {0:?} is not an address such as 127.0.0.1:3000")]
+    SiteAddr(String),
+}
+
+impl Config {
+    /// `cargo leptos` says where to listen by `LEPTOS_SITE_ADDR`; the operator's own word goes first.
+    pub fn addr(&self, site_addr: Option<String>) -> Result<SocketAddr, ConfigError> {
+        match (self.addr, site_addr) {
+            (Some(addr), _) => Ok(addr),
+            (None, Some(text)) => text.parse().map_err(|_| ConfigError::SiteAddr(text)),
+            (None, None) => Ok(DEFAULT_ADDR),
+        }
+    }
+
+    pub fn settings(&self) -> Result<Settings, ConfigError> {
+        self.check()?;
+        Ok(Settings {
+            node: self.node.clone().unwrap_or_else(host_name),
+            max_message: self.max_message,
+            max_connections: self.max_connections,
+            origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
+            ping_interval: Duration::from_secs(self.ping_interval),
+            silence_limit: Duration::from_secs(self.silence_limit),
+            drain_deadline: Duration::from_secs(self.drain_deadline),
+        })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if !limits::MESSAGE_BOUNDS.contains(&self.max_message) {
+            return Err(ConfigError::MaxMessage(self.max_message));
+        }
+        if self.ping_interval == 0 || self.ping_interval >= self.silence_limit {
+            return Err(ConfigError::Pings { ping: self.ping_interval, silence: self.silence_limit });
+        }
+        if self.max_connections == 0 {
+            return Err(ConfigError::NoConnections);
+        }
+        Ok(())
+    }
+}
+
+fn origin(text: &str) -> Result<Origin, ConfigError> {
+    text.trim().parse().map_err(|error| ConfigError::Origin(text.to_owned(), error))
+}
+
+fn host_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn config(arguments: &[&str]) -> Config {
+        Config::try_parse_from(["duplex"].iter().chain(arguments)).unwrap()
+    }
+
+    fn refused(arguments: &[&str]) -> String {
+        let error = config(arguments).settings().unwrap_err().to_string();
+        assert!(!error.contains('\n'), "{error}");
+        error
+    }
+
+    #[test]
+    fn every_flag_has_help_and_an_environment_variable_of_its_name() {
+        Config::command().debug_assert();
+        for argument in Config::command().get_arguments() {
+            assert!(argument.get_help().is_some(), "{argument}");
+            let env = argument.get_env().and_then(|env| env.to_str()).unwrap();
+            let flag = argument.get_long().unwrap().to_uppercase().replace('-', "_");
+            assert!(env == format!("DUPLEX_{flag}") || env == format!("DUPLEX_{flag}S"), "{env}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_settings() {
+        let settings = config(&["--node", "duplex"]).settings().unwrap();
+        assert_eq!(format!("{settings:?}"), format!("{:?}", Settings::default()));
+    }
+
+    #[test]
+    fn origins_are_a_list() {
+        let settings = config(&["--origin", "https://a.example, http://b.example:81", "--origin", "https://c.example"])
+            .settings()
+            .unwrap();
+        let origins: Vec<_> = settings.origins.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.example", "http://b.example:81", "https://c.example"]);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_in_one_line() {
+        assert!(refused(&["--ping-interval", "60"]).contains("less than --silence-limit 60"));
+        assert!(refused(&["--ping-interval", "0"]).contains("at least 1"));
+        assert!(refused(&["--max-message", "124"]).contains("outside 125 to 67108864 bytes"));
+        assert!(refused(&["--origin", "example.com"]).contains("not an origin"));
+        assert!(refused(&["--max-connections", "0"]).contains("at least 1"));
+    }
+
+    #[test]
+    fn the_address_of_cargo_leptos_is_taken_only_without_an_own_one() {
+        let site = Some("127.0.0.1:4000".to_owned());
+        assert_eq!(config(&[]).addr(site.clone()).unwrap().port(), 4000);
+        assert_eq!(config(&["--addr", "127.0.0.1:5000"]).addr(site).unwrap().port(), 5000);
+        assert_eq!(config(&[]).addr(None).unwrap(), DEFAULT_ADDR);
+        assert_eq!(config(&[]).addr(Some("x".to_owned())), Err(ConfigError::SiteAddr("x".to_owned())));
+    }
+}

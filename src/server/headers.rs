@@ -1,0 +1,79 @@
+//! Security headers. Every answer has some; a page's policy is made for it, with its nonce.
+//! Knows no route.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+const FIXED: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // Not `no-referrer`: with it a browser posts a form with `Origin: null`, which could not be told from a foreign page.
+    (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+/// What is not a page needs nothing.
+const BARE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Adds what the answer does not have. A socket's opening is left as its handler made it.
+pub async fn secure(request: Request, next: Next) -> Response {
+    let connects = request.method() == Method::CONNECT;
+    let mut response = next.run(request).await;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS && !(connects && response.status().is_success()) {
+        add_missing(response.headers_mut());
+    }
+    response
+}
+
+fn add_missing(headers: &mut HeaderMap) {
+    for (name, value) in FIXED {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(BARE_POLICY));
+}
+
+/// A page's policy: scripts from here or with the page's nonce, and sockets to anywhere, for the page is a client of any
+/// WebSocket server. Not `'strict-dynamic'`: it would forbid the preload of the module, which has no nonce.
+pub fn content_security_policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; \
+         script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
+         style-src 'self' 'nonce-{nonce}'; \
+         connect-src 'self' ws: wss:; \
+         img-src 'self' data:; \
+         font-src 'self'; \
+         manifest-src 'self'; \
+         form-action 'self'; \
+         base-uri 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_has_is_kept() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'"));
+        add_missing(&mut headers);
+        assert_eq!(headers[header::CONTENT_SECURITY_POLICY], "default-src 'self'");
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    }
+
+    #[test]
+    fn a_page_runs_no_script_from_elsewhere() {
+        let policy = content_security_policy("abc");
+        assert!(policy.contains("script-src 'self' 'nonce-abc' 'wasm-unsafe-eval';"));
+        assert!(!policy.contains("unsafe-inline"));
+        assert!(policy.starts_with("default-src 'none'"));
+    }
+}

@@ -1,0 +1,21 @@
+//! What a supervisor asks: is the process alive, may it be sent visitors? Knows nothing that could fail.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::error::Problem;
+use super::state::ServerState;
+
+/// `GET /healthz`
+pub async fn alive() -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], "ok\n").into_response()
+}
+
+/// `GET /readyz`
+pub async fn ready(State(state): State<ServerState>) -> Response {
+    if state.shutdown.has_begun() {
+        return Problem::unavailable("The server is going away.").into_response();
+    }
+    alive().await
+}

@@ -1,0 +1,101 @@
+//! When to ping a peer and when to give it up: a pure machine over moments. Knows no timer and no socket.
+
+use std::time::Duration;
+
+/// All moments are measured from the connection's opening.
+#[derive(Debug, Clone, Copy)]
+pub struct Keepalive {
+    ping_every: Duration,
+    /// A peer that answers pings is never silent for longer than this, whatever it has to say.
+    silence_limit: Duration,
+    next_ping: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    /// Nothing to do; look again then.
+    Rest { until: Duration },
+    /// Send a ping; look again then.
+    Ping { until: Duration },
+    /// Nothing was heard for the silence limit.
+    Silent,
+}
+
+impl Keepalive {
+    pub const fn new(ping_every: Duration, silence_limit: Duration) -> Self {
+        Self { ping_every, silence_limit, next_ping: ping_every }
+    }
+
+    /// When to look for the first time.
+    pub fn first(&self) -> Duration {
+        self.next_ping.min(self.silence_limit)
+    }
+
+    /// `heard`: the last moment at which anything came from the peer, or at which the connection was not listening.
+    pub fn beat(&mut self, now: Duration, heard: Duration) -> Beat {
+        let silent_at = heard + self.silence_limit;
+        if now >= silent_at {
+            return Beat::Silent;
+        }
+        if now < self.next_ping {
+            return Beat::Rest { until: self.next_ping.min(silent_at) };
+        }
+        self.next_ping = now + self.ping_every;
+        Beat::Ping { until: self.next_ping.min(silent_at) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_silent_peer_is_pinged_and_then_given_up() {
+        let mut keepalive = Keepalive::new(s(25), s(60));
+        assert_eq!(keepalive.first(), s(25));
+        assert_eq!(keepalive.beat(s(25), s(0)), Beat::Ping { until: s(50) });
+        assert_eq!(keepalive.beat(s(50), s(0)), Beat::Ping { until: s(60) });
+        assert_eq!(keepalive.beat(s(60), s(0)), Beat::Silent);
+    }
+
+    #[test]
+    fn a_peer_that_was_heard_stays() {
+        let mut keepalive = Keepalive::new(s(25), s(60));
+        assert_eq!(keepalive.beat(s(60), s(59)), Beat::Ping { until: s(85) });
+        assert_eq!(keepalive.beat(s(70), s(59)), Beat::Rest { until: s(85) });
+    }
+
+    proptest! {
+        /// Whenever it says to look again, looking exactly then: it never rests for ever, pings no more often than asked,
+        /// and gives up exactly at the limit after the last sound.
+        #[test]
+        fn it_gives_up_at_the_limit_and_never_before(
+            ping in 1u64..50,
+            more in 1u64..50,
+            sounds in prop::collection::vec(0u64..400, 0..20),
+        ) {
+            let limit = ping + more;
+            let mut keepalive = Keepalive::new(s(ping), s(limit));
+            let mut now = keepalive.first();
+            let mut pinged = None;
+            loop {
+                let heard = sounds.iter().copied().filter(|at| s(*at) <= now).max().unwrap_or(0);
+                match keepalive.beat(now, s(heard)) {
+                    Beat::Rest { until } => { prop_assert!(until > now); now = until; }
+                    Beat::Ping { until } => {
+                        if let Some(before) = pinged { prop_assert!(now - before >= s(ping)); }
+                        pinged = Some(now);
+                        prop_assert!(until > now);
+                        now = until;
+                    }
+                    Beat::Silent => { prop_assert_eq!(now, s(heard + limit)); break; }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The server: where its parts are put together. Knows the list of applications and no application by name.
+
+mod assets;
+pub mod config;
+mod error;
+mod headers;
+mod health;
+pub mod hub;
+pub mod limits;
+pub mod listen;
+pub mod origin;
+mod pages;
+pub mod shutdown;
+pub mod site;
+pub mod state;
+pub mod telemetry;
+mod transport;
+pub mod vitals;
+
+use std::path::Path;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use self::error::Problem;
+use self::state::ServerState;
+use crate::apps;
+
+/// Everything that this server answers. The binary and the tests serve this and nothing else.
+pub fn router(state: ServerState) -> Router {
+    let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone());
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/api/vitals", get(vitals::show))
+        .merge(transport::routes(apps::server::endpoints()))
+        .merge(pages::routes(&state, apps::server::forms()))
+        .merge(files)
+        .layer(CompressionLayer::new().br(true).gzip(true))
+        .layer(from_fn_with_state(state.clone(), origin::guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(headers::secure))
+        .with_state(state)
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed to answer; its log says more.").into_response()
+}
+
+/// Serves at `listener` until the shutdown begins, then until everything open has ended or the deadline has passed.
+pub async fn run(listener: TcpListener, state: ServerState) {
+    if let Err(error) = vitals::start(&state) {
+        tracing::error!("no vitals: {error}");
+    }
+    let (shutdown, settings) = (state.shutdown.clone(), state.settings.clone());
+    let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
+    listen::accept(listener, router(state), shutdown.clone(), connections).await;
+    tracing::info!("going away: no new connections, open ones are told");
+    match shutdown.drained(settings.drain_deadline).await {
+        Ok(()) => tracing::info!("all connections ended"),
+        Err(left) => tracing::warn!(left, "the deadline passed with connections open"),
+    }
+}

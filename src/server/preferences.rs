@@ -1,0 +1,97 @@
+//! Keeps a visitor's choice of language and colours where no script does: a form is posted, cookies are set, and the
+//! visitor is sent back to the page they were on. Knows no page.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Form,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{AppendHeaders, IntoResponse, Response},
+};
+
+use super::error::Problem;
+use crate::{
+    i18n::Locale,
+    ui::preferences::{COLOUR_COOKIE, Colour, KEPT_SECONDS, LANGUAGE_COOKIE},
+};
+
+pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>) -> Response {
+    match cookies(&form) {
+        Ok(cookies) => {
+            let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie)).collect();
+            let back = back(&headers);
+            (StatusCode::SEE_OTHER, AppendHeaders::<Vec<_>>(cookies), [(header::LOCATION, back)]).into_response()
+        }
+        Err(unknown) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, unknown.to_string()).into_response(),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Unknown {
+    #[error("the form names neither language nor colour")]
+    Nothing,
+    #[error("the languages are ko and en")]
+    Language,
+    #[error("the colours are auto, light and dark")]
+    Colour,
+}
+
+/// Only values that are known by name come back to the visitor.
+fn cookies(form: &BTreeMap<String, String>) -> Result<Vec<HeaderValue>, Unknown> {
+    let mut cookies = Vec::new();
+    if let Some(language) = form.get("language") {
+        let locale: Locale = language.parse().map_err(|_| Unknown::Language)?;
+        cookies.extend(cookie(LANGUAGE_COOKIE, &locale.to_string()));
+    }
+    if let Some(colour) = form.get("colour") {
+        let colour: Colour = colour.parse().map_err(|_| Unknown::Colour)?;
+        cookies.extend(cookie(COLOUR_COOKIE, colour.name()));
+    }
+    if cookies.is_empty() { Err(Unknown::Nothing) } else { Ok(cookies) }
+}
+
+/// Scripts of the page read and write these too.
+fn cookie(name: &str, value: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{name}={value}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax")).ok()
+}
+
+/// The path that the visitor came from: a path only, so that nobody is sent to another site.
+fn back(headers: &HeaderMap) -> HeaderValue {
+    let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
+    let path = referer.and_then(|referer| referer.parse::<Uri>().ok()).map(|uri| uri.path().to_owned());
+    let path = path.filter(|path| path.starts_with('/') && !path.starts_with("//"));
+    path.and_then(|path| HeaderValue::from_str(&path).ok()).unwrap_or(HeaderValue::from_static("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_choice_becomes_a_cookie() {
+        let kept = cookies(&form(&[("language", "en"), ("colour", "dark")])).unwrap();
+        assert_eq!(kept[0], "language=en; Max-Age=31536000; Path=/; SameSite=Lax");
+        assert_eq!(kept[1], "colour=dark; Max-Age=31536000; Path=/; SameSite=Lax");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_kept() {
+        assert_eq!(cookies(&form(&[])), Err(Unknown::Nothing));
+        assert_eq!(cookies(&form(&[("language", "x; Domain=evil")])), Err(Unknown::Language));
+        assert_eq!(cookies(&form(&[("colour", "blue")])), Err(Unknown::Colour));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        let back_from = |referer: &'static str| {
+            back(&HeaderMap::from_iter([(header::REFERER, HeaderValue::from_static(referer))]))
+        };
+        assert_eq!(back_from("http://evil.example/about?x"), "/about");
+        assert_eq!(back_from("http://evil.example//other.example/"), "/");
+        assert_eq!(back(&HeaderMap::new()), "/");
+    }
+}

@@ -1,0 +1,52 @@
+//! The end of the node: a signal that everything long-lived watches, and the wait until all of it has ended.
+//! Knows no socket and no route.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::task::TaskTracker;
+
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    begun: CancellationToken,
+    /// HTTP connections and WebSockets: what has to end before the process may.
+    tasks: TaskTracker,
+}
+
+impl Shutdown {
+    pub fn begin(&self) {
+        self.begun.cancel();
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_cancelled()
+    }
+
+    /// Ready as soon as the shutdown has begun.
+    pub fn begun(&self) -> WaitForCancellationFuture<'_> {
+        self.begun.cancelled()
+    }
+
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits until every task has ended, at most `deadline`. Says how many were left then.
+    pub async fn drained(&self, deadline: Duration) -> Result<(), usize> {
+        self.tasks.close();
+        tokio::time::timeout(deadline, self.tasks.wait()).await.map_err(|_| self.tasks.len())
+    }
+}
+
+/// Ctrl-C, or SIGTERM from a service manager.
+pub async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

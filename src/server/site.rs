@@ -1,0 +1,166 @@
+//! The built front end: where it lies, and the hashes in its file names. Knows the layout that `cargo leptos` makes, no route.
+
+use std::path::{Path, PathBuf};
+
+use leptos::config::{Env, LeptosOptions};
+
+/// The files' common name: the crate's.
+const NAME: &str = env!("CARGO_PKG_NAME");
+const PKG: &str = "pkg";
+const HASH_FILE: &str = "hash.txt";
+
+/// What `cargo leptos` tells the binary that it starts.
+#[derive(Debug, Default)]
+pub struct LeptosEnv {
+    pub site_root: Option<PathBuf>,
+    pub hash_file: Option<String>,
+    pub reload_port: Option<u32>,
+    /// Started by `cargo leptos watch`: the front end may be in the making just now.
+    pub watch: bool,
+}
+
+impl LeptosEnv {
+    pub fn read() -> Self {
+        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            site_root: text("LEPTOS_SITE_ROOT").map(PathBuf::from),
+            hash_file: text("LEPTOS_HASH_FILE_NAME"),
+            reload_port: text("LEPTOS_RELOAD_PORT").and_then(|port| port.parse().ok()),
+            watch: text("LEPTOS_WATCH").is_some(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SiteError {
+    #[error("no built front end in {}; build it with `make build` or name its folder with --site", .0.display())]
+    Missing(PathBuf),
+    #[error("{} is not of this build: {} is missing; build the front end again with `make build`", .hash_file.display(), .missing.display())]
+    Stale { hash_file: PathBuf, missing: PathBuf },
+}
+
+/// `chosen`: the operator's folder. `executable`: the folder of this binary, where `cargo leptos` puts the hashes.
+pub fn find(chosen: Option<&Path>, executable: &Path, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
+    let root = chosen.or(env.site_root.as_deref()).map_or_else(|| usual_root(executable), Path::to_owned);
+    let hashes = hash_file(&root, executable, env);
+    if !env.watch {
+        check(&root, hashes.as_deref())?;
+    }
+    Ok(options(&root, hashes.as_deref(), env.reload_port))
+}
+
+/// Options for a front end at `root`; with `hashes`, the absolute path of the file of them, its names have hashes.
+pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> LeptosOptions {
+    let mut options =
+        LeptosOptions::builder().output_name(NAME).site_root(root.to_string_lossy()).site_pkg_dir(PKG).env(Env::PROD).build();
+    if let Some(hashes) = hashes {
+        options.hash_files = true;
+        options.hash_file = hashes.to_string_lossy().into();
+    }
+    if let Some(port) = reload_port {
+        options.reload_port = port;
+    }
+    options
+}
+
+fn usual_root(executable: &Path) -> PathBuf {
+    let beside = executable.parent().map(|target| target.join("site"));
+    beside.filter(|beside| beside.is_dir()).unwrap_or_else(|| PathBuf::from("target/site"))
+}
+
+fn hash_file(root: &Path, executable: &Path, env: &LeptosEnv) -> Option<PathBuf> {
+    let name = env.hash_file.as_deref().unwrap_or(HASH_FILE);
+    [executable, root]
+        .into_iter()
+        .filter_map(|folder| std::path::absolute(folder.join(name)).ok())
+        .find(|file| file.is_file())
+}
+
+fn check(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
+    let pkg = root.join(PKG);
+    let Some(hash_file) = hashes else {
+        let script = pkg.join(format!("{NAME}.js"));
+        return if script.is_file() { Ok(()) } else { Err(SiteError::Missing(root.to_owned())) };
+    };
+    if !pkg.is_dir() {
+        return Err(SiteError::Missing(root.to_owned()));
+    }
+    let text = std::fs::read_to_string(hash_file).unwrap_or_default();
+    match hashed_names(&text).map(|name| pkg.join(name)).find(|file| !file.is_file()) {
+        Some(missing) => Err(SiteError::Stale { hash_file: hash_file.to_owned(), missing }),
+        None => Ok(()),
+    }
+}
+
+/// Each line is `extension: hash`.
+fn hashed_names(text: &str) -> impl Iterator<Item = String> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(extension, hash)| (extension.trim(), hash.trim()))
+        .filter(|(extension, _)| ["js", "wasm", "css"].contains(extension))
+        .map(|(extension, hash)| format!("{NAME}.{hash}.{extension}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const ENV: LeptosEnv = LeptosEnv { site_root: None, hash_file: None, reload_port: None, watch: false };
+
+    fn target(hashes: &str, files: &[&str]) -> tempfile::TempDir {
+        let target = tempfile::tempdir().unwrap();
+        fs::create_dir_all(target.path().join("release")).unwrap();
+        fs::create_dir_all(target.path().join("site/pkg")).unwrap();
+        if !hashes.is_empty() {
+            fs::write(target.path().join("release/hash.txt"), hashes).unwrap();
+        }
+        for file in files {
+            fs::write(target.path().join("site/pkg").join(file), "").unwrap();
+        }
+        target
+    }
+
+    fn found(target: &tempfile::TempDir, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
+        find(None, &target.path().join("release"), env)
+    }
+
+    #[test]
+    fn a_build_beside_the_binary_is_found_with_its_hashes() {
+        let target = target("js: AAA\nwasm: BBB\n", &["duplex.AAA.js", "duplex.BBB.wasm"]);
+        let options = found(&target, &ENV).unwrap();
+        assert_eq!(Path::new(&*options.site_root), target.path().join("site"));
+        assert!(options.hash_files);
+        assert_eq!(Path::new(&*options.hash_file), target.path().join("release/hash.txt"));
+    }
+
+    #[test]
+    fn a_build_without_hashes_is_found() {
+        let options = found(&target("", &["duplex.js"]), &ENV).unwrap();
+        assert!(!options.hash_files);
+    }
+
+    #[test]
+    fn a_build_of_another_time_is_named_as_such() {
+        let target = target("js: AAA\n", &["duplex.OLD.js"]);
+        let error = found(&target, &ENV).unwrap_err();
+        assert!(matches!(&error, SiteError::Stale { missing, .. } if missing.ends_with("pkg/duplex.AAA.js")), "{error}");
+        assert!(found(&target, &LeptosEnv { watch: true, ..ENV }).is_ok());
+    }
+
+    #[test]
+    fn no_build_is_an_error_in_one_line() {
+        let error = found(&target("", &[]), &ENV).unwrap_err();
+        assert!(matches!(error, SiteError::Missing(_)));
+        assert!(!error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn the_operators_folder_goes_before_that_of_cargo_leptos() {
+        let target = target("", &["duplex.js"]);
+        let site = target.path().join("site");
+        let env = LeptosEnv { site_root: Some(PathBuf::from("/nowhere")), ..ENV };
+        assert!(find(Some(&site), Path::new("/"), &env).is_ok());
+        assert_eq!(find(None, Path::new("/"), &env).err(), Some(SiteError::Missing(PathBuf::from("/nowhere"))));
+    }
+}

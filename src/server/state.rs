@@ -1,0 +1,85 @@
+//! What every request may reach: the node's settings, its counters, its records and its stop signal.
+//! Knows no route.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use leptos::config::LeptosOptions;
+use leptos_ws::WsSignals;
+use tokio::time::Instant;
+
+use super::hub::counters::Counters;
+use super::hub::handshakes::Handshakes;
+use super::limits;
+use super::shutdown::Shutdown;
+use super::origin::Origin;
+use super::vitals::LastBeat;
+
+/// What the operator chose, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This node's name, on every page.
+    pub node: String,
+    /// Bytes of one message, in any number of frames.
+    pub max_message: usize,
+    /// WebSockets on the endpoints, all together.
+    pub max_connections: usize,
+    /// Beside the server's own, from where pages may open sockets and post.
+    pub origins: Vec<Origin>,
+    /// Less than `silence_limit`, so that a peer has the time to answer.
+    pub ping_interval: Duration,
+    /// For a peer that sends nothing, and for one that takes nothing.
+    pub silence_limit: Duration,
+    /// How long connections and requests have to end after the stop signal.
+    pub drain_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            node: "duplex".to_owned(),
+            max_message: 1 << 20,
+            max_connections: 10_000,
+            origins: Vec::new(),
+            ping_interval: Duration::from_secs(25),
+            silence_limit: Duration::from_secs(60),
+            drain_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Cheap to clone: all clones are the same node.
+#[derive(Clone)]
+pub struct ServerState {
+    pub settings: Arc<Settings>,
+    pub options: LeptosOptions,
+    pub counters: Arc<Counters>,
+    pub handshakes: Arc<Handshakes>,
+    /// The signals that `leptos_ws` carries to pages.
+    pub signals: WsSignals,
+    pub last_beat: Arc<LastBeat>,
+    pub shutdown: Shutdown,
+    pub started: Instant,
+}
+
+impl ServerState {
+    pub fn new(settings: Settings, options: LeptosOptions) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            options,
+            counters: Arc::default(),
+            handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
+            signals: WsSignals::new(),
+            last_beat: Arc::default(),
+            shutdown: Shutdown::default(),
+            started: Instant::now(),
+        }
+    }
+}
+
+impl FromRef<ServerState> for LeptosOptions {
+    fn from_ref(state: &ServerState) -> Self {
+        state.options.clone()
+    }
+}

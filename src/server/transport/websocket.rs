@@ -1,0 +1,332 @@
+//! The WebSocket engine, and the conversation over it: answers, pings, limits, and an end that the peer gets to know.
+//! The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing of what a message means.
+
+use std::borrow::Cow;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, poll};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, frame::Utf8Bytes};
+
+use super::meter::{Meter, Metered};
+use crate::server::hub::counters::Counters;
+use crate::server::hub::excerpt::Excerpt;
+use crate::server::hub::keepalive::{Beat, Keepalive};
+use crate::server::hub::{Answer, Chatter, Endpoint, Payload};
+use crate::server::limits;
+use crate::server::shutdown::Shutdown;
+use crate::server::state::{ServerState, Settings};
+use crate::wire::code::{self, MAX_REASON, Side};
+use crate::wire::frame::wire_len;
+
+pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+type Raw = Metered<TokioIo<Upgraded>>;
+type Socket = WebSocketStream<Raw>;
+
+/// How a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Who sent the first close frame.
+    pub by: Side,
+    pub code: Option<u16>,
+    pub reason: Cow<'static, str>,
+}
+
+impl End {
+    /// Without a close frame from either side.
+    pub fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { by: Side::Network, code: None, reason: reason.into() }
+    }
+}
+
+/// Why a conversation cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("the peer closed")]
+    Closed(Option<CloseFrame>),
+    /// We close; the peer is expected to answer our close frame.
+    #[error("{1}")]
+    Leave(u16, Cow<'static, str>),
+    /// The peer broke a rule, so that nothing that follows can be understood: it is told why and no longer listened to.
+    #[error("{1}")]
+    Refuse(u16, Cow<'static, str>),
+    /// Nothing can be sent any more.
+    #[error("{0}")]
+    Lost(Cow<'static, str>),
+}
+
+impl Stop {
+    /// The engine's error as the close code of RFC 6455 section 7.4.1.
+    fn from_engine(error: EngineError, max_message: usize) -> Self {
+        match error {
+            EngineError::Capacity(CapacityError::MessageTooLong { .. }) => {
+                Self::Refuse(code::TOO_BIG, format!("a message may have {max_message} bytes").into())
+            }
+            EngineError::Utf8(_) => Self::Refuse(code::INVALID_PAYLOAD, "text must be valid UTF-8".into()),
+            EngineError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+            | EngineError::ConnectionClosed
+            | EngineError::AlreadyClosed => Self::Lost("the connection ended without a close frame".into()),
+            EngineError::Protocol(error) => Self::Refuse(code::PROTOCOL_ERROR, error.to_string().into()),
+            EngineError::Io(error) => Self::Lost(error.to_string().into()),
+            other => Self::Refuse(code::INTERNAL_ERROR, other.to_string().into()),
+        }
+    }
+}
+
+/// One connection: what it answers with and what it is held to.
+pub struct Conversation {
+    endpoint: Endpoint,
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
+    shutdown: Shutdown,
+    meter: Arc<Meter>,
+    /// Bytes of the messages so far, had each come in one frame. As many as came in: nothing waits half-read in a buffer.
+    accounted: u64,
+    /// The largest message since the buffers were new.
+    largest: usize,
+}
+
+impl Conversation {
+    pub fn new(endpoint: Endpoint, state: &ServerState) -> Self {
+        Self {
+            endpoint,
+            settings: Arc::clone(&state.settings),
+            counters: Arc::clone(&state.counters),
+            shutdown: state.shutdown.clone(),
+            meter: Meter::start(),
+            accounted: 0,
+            largest: 0,
+        }
+    }
+
+    /// Talks until one side ends it; the stream is closed when this returns.
+    pub async fn run(mut self, upgraded: Upgraded) -> End {
+        let raw = Metered::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
+        let socket = self.socket(raw).await;
+        let (socket, stop) = self.listen(socket).await;
+        // Boxed: it is needed once, and its state would make every idle connection larger.
+        Box::pin(finish(socket, stop)).await
+    }
+
+    async fn socket(&self, raw: Raw) -> Socket {
+        let max = self.settings.max_message;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(limits::READ_BUFFER)
+            .write_buffer_size(limits::WRITE_BUFFER)
+            .max_write_buffer_size(limits::WRITE_BUFFER + max + limits::WRITE_BUFFER_MARGIN)
+            .max_message_size(Some(max))
+            .max_frame_size(Some(max))
+            .accept_unmasked_frames(false);
+        WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
+    }
+
+    async fn listen(&mut self, mut socket: Socket) -> (Socket, Stop) {
+        let shutdown = self.shutdown.clone();
+        let mut shutdown = pin!(shutdown.begun());
+        let mut keepalive = Keepalive::new(self.settings.ping_interval, self.settings.silence_limit);
+        let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = &mut shutdown => Err(Stop::Leave(code::GOING_AWAY, "the server is going away".into())),
+                () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
+                    alarm.as_mut().reset(self.meter.at(until));
+                }),
+                message = socket.next() => self.turn(&mut socket, message).await,
+            };
+            if let Err(stop) = turn {
+                return (socket, stop);
+            }
+            if self.may_shrink() {
+                socket = self.shrink(socket).await;
+            }
+        }
+    }
+
+    async fn beat(&self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
+        match keepalive.beat(self.meter.now(), self.meter.heard()) {
+            Beat::Rest { until } => Ok(until),
+            Beat::Ping { until } => {
+                let ping = socket.send(Message::Ping(Bytes::new()));
+                self.moving(ping).await?.map_err(|error| self.stop(error))?;
+                Ok(until)
+            }
+            Beat::Silent => {
+                let reason = format!("nothing was heard for {}", humantime(self.settings.silence_limit));
+                Err(Stop::Leave(code::TIMEOUT, reason.into()))
+            }
+        }
+    }
+
+    /// Answers everything that is there, then writes once.
+    async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
+        let mut answered = 0;
+        let outcome = self.answer_all(socket, first, &mut answered).await;
+        self.counters.add(answered, answered);
+        outcome?;
+        self.moving(socket.flush()).await?.map_err(|error| self.stop(error))
+    }
+
+    async fn answer_all(&mut self, socket: &mut Socket, first: Received, answered: &mut u64) -> Result<(), Stop> {
+        let mut received = first;
+        let mut bytes = 0;
+        for _ in 0..limits::TURN_MESSAGES {
+            let message = received.unwrap_or(Err(EngineError::ConnectionClosed)).map_err(|error| self.stop(error))?;
+            self.account(message.len());
+            if let Message::Close(frame) = message {
+                return Err(Stop::Closed(frame));
+            }
+            if let Some(answer) = self.answer(message) {
+                bytes += answer.len();
+                self.moving(socket.feed(answer)).await?.map_err(|error| self.stop(error))?;
+                *answered += 1;
+            }
+            if bytes >= limits::TURN_BYTES {
+                break;
+            }
+            match socket.next().now_or_never() {
+                Some(next) => received = next,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, message: Message) -> Option<Message> {
+        let payload = match &message {
+            Message::Text(text) => Payload::Text(text),
+            Message::Binary(bytes) => Payload::Binary(bytes),
+            _ => return None,
+        };
+        self.log(payload);
+        match (self.endpoint.answer)(payload) {
+            Answer::Same => Some(message),
+            Answer::Text(text) => Some(Message::text(text)),
+        }
+    }
+
+    fn log(&self, payload: Payload<'_>) {
+        let excerpt = Excerpt::new(payload, limits::LOG_CHARS);
+        match self.endpoint.chatter {
+            Chatter::Info => tracing::info!(bytes = payload.len(), "받은 메시지: {excerpt}"),
+            Chatter::Debug => tracing::debug!(bytes = payload.len(), "받은 메시지: {excerpt}"),
+        }
+    }
+
+    fn stop(&self, error: EngineError) -> Stop {
+        Stop::from_engine(error, self.settings.max_message)
+    }
+
+    /// Waits for a write, as long as the peer takes some of it within the silence limit.
+    async fn moving<T>(&self, write: impl Future<Output = T>) -> Result<T, Stop> {
+        let mut write = pin!(write);
+        if let Poll::Ready(done) = poll!(write.as_mut()) {
+            return Ok(done);
+        }
+        let limit = self.settings.silence_limit;
+        let mut since = self.meter.now();
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = &mut write => break done,
+                () = sleep_until(self.meter.at(since + limit)) => {}
+            }
+            let wrote = self.meter.wrote();
+            if wrote <= since {
+                return Err(Stop::Lost(format!("the peer took nothing for {}", humantime(limit)).into()));
+            }
+            since = wrote;
+        };
+        self.meter.listens();
+        Ok(done)
+    }
+
+    fn account(&mut self, payload: usize) {
+        self.accounted += wire_len(payload as u64, true);
+        self.largest = self.largest.max(payload);
+    }
+
+    /// The engine keeps buffers as large as the largest message. New ones may be had when nothing is in the old ones: the
+    /// answers are flushed, and as many bytes came in as the messages had. Fragments and odd headers cost more bytes than
+    /// that, so the two are equal only if nothing is half-read.
+    fn may_shrink(&self) -> bool {
+        self.largest > limits::KEPT_BUFFER && self.accounted == self.meter.bytes_in()
+    }
+
+    async fn shrink(&mut self, socket: Socket) -> Socket {
+        self.largest = 0;
+        self.socket(socket.into_inner()).await
+    }
+}
+
+/// What the engine's stream gave: nothing is its end.
+type Received = Option<Result<Message, EngineError>>;
+
+/// Ends the conversation so that the peer gets to know why.
+async fn finish(mut socket: Socket, stop: Stop) -> End {
+    let end = match stop {
+        Stop::Lost(reason) => return End::lost(reason),
+        Stop::Closed(frame) => {
+            let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
+            closed_by_client(frame)
+        }
+        Stop::Leave(code, reason) => {
+            let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
+            End { by: Side::Server, code: Some(code), reason }
+        }
+        Stop::Refuse(code, reason) => {
+            let _ = timeout(limits::CLOSE_WAIT, socket.send(close(code, &reason))).await;
+            End { by: Side::Server, code: Some(code), reason }
+        }
+    };
+    let _ = timeout(limits::LINGER, linger(socket.into_inner())).await;
+    end
+}
+
+fn closed_by_client(frame: Option<CloseFrame>) -> End {
+    let (code, reason) = frame.map_or((None, String::new()), |CloseFrame { code, reason }| {
+        (Some(code.into()), reason.as_str().to_owned())
+    });
+    End { by: Side::Client, code, reason: reason.into() }
+}
+
+fn close(code: u16, reason: &str) -> Message {
+    let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
+    Message::Close(Some(CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) }))
+}
+
+/// What the peer sent before it saw our close frame is dropped.
+async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<(), EngineError> {
+    socket.send(close(code, reason)).await?;
+    while socket.next().await.transpose()?.is_some() {}
+    Ok(())
+}
+
+/// Hangs up after the peer did: first our half, then what still comes is dropped until the peer's half ends.
+async fn linger(mut raw: Raw) -> io::Result<()> {
+    raw.shutdown().await?;
+    let mut dropped = 0;
+    let mut waste = vec![0; limits::READ_BUFFER];
+    while dropped < limits::LINGER_BYTES {
+        match raw.read(&mut waste).await? {
+            0 => break,
+            read => dropped += read,
+        }
+    }
+    Ok(())
+}
+
+fn humantime(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}

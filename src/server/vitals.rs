@@ -1,0 +1,83 @@
+//! The node's vital signs, once a beat to every page through a `leptos_ws` signal, and on request to operators.
+//! Knows no page.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use leptos::prelude::Set;
+use leptos_ws::ReadOnlySignal;
+use serde::{Deserialize, Serialize};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::hub::counters::Reading;
+use super::state::ServerState;
+use crate::wire::vitals::{BEAT_SECONDS, VITALS, Vitals};
+
+/// The answer for operators: the vitals, and the totals since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Messages are of the last whole beat, all else is of now.
+    #[serde(flatten)]
+    pub vitals: Vitals,
+    pub received_total: u64,
+    pub sent_total: u64,
+}
+
+/// The last whole beat.
+#[derive(Debug, Default)]
+pub struct LastBeat(Mutex<Vitals>);
+
+impl LastBeat {
+    fn get(&self) -> Vitals {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, vitals: Vitals) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = vitals;
+    }
+}
+
+/// Makes the signal and keeps it beating until the shutdown.
+pub fn start(state: &ServerState) -> Result<(), leptos_ws::error::Error> {
+    let signal = ReadOnlySignal::new_with_context(&mut state.signals.clone(), VITALS, Vitals::default())?;
+    let heart = state.clone();
+    state.shutdown.spawn(async move {
+        tokio::select! {
+            () = heart.shutdown.begun() => {}
+            () = beat(&heart, &signal) => {}
+        }
+    });
+    Ok(())
+}
+
+async fn beat(state: &ServerState, signal: &ReadOnlySignal<Vitals>) {
+    let mut ticks = interval(Duration::from_secs(BEAT_SECONDS));
+    // A beat that came late is not made up for: each is the messages of one second.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = Reading::default();
+    for number in 1.. {
+        ticks.tick().await;
+        let now = state.counters.read();
+        let vitals = now.since(&before, number, &state.settings.node, state.started.elapsed());
+        before = now;
+        state.last_beat.put(vitals.clone());
+        signal.set(vitals);
+    }
+}
+
+/// `GET /api/vitals`
+pub async fn show(State(state): State<ServerState>) -> Response {
+    let now = state.counters.read();
+    let vitals = Vitals {
+        node: state.settings.node.clone(),
+        connections: now.connections,
+        uptime_seconds: state.started.elapsed().as_secs(),
+        ..state.last_beat.get()
+    };
+    let report = Report { vitals, received_total: now.received, sent_total: now.sent };
+    ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
+}

@@ -1,0 +1,124 @@
+//! How a connection ends: the codes both ways, and what is answered to a peer that breaks the protocol.
+
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::raw::{BINARY, CLOSE, FIN, PING, Raw, TEXT, masked, unmasked};
+use crate::harness::{ECHO, Node, SOCKET, close_frame};
+
+#[tokio::test]
+async fn the_peers_code_and_reason_come_back() {
+    let node = Node::new().listen().await;
+    for (code, reason) in [(1000, "bye"), (1000, ""), (1001, "leaving"), (3000, "임"), (4999, "own code")] {
+        let mut client = node.socket(SOCKET).await;
+        client.close(Some(close_frame(code, reason))).await;
+        assert_eq!(client.closed().await, Some((code, reason.to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn a_close_without_a_code_comes_back_without_one() {
+    let node = Node::new().listen().await;
+    let mut client = node.socket(ECHO).await;
+    client.close(None).await;
+    assert_eq!(client.closed().await, None);
+}
+
+#[tokio::test]
+async fn what_was_asked_before_the_close_is_answered() {
+    let node = Node::new().listen().await;
+    let mut client = node.socket(ECHO).await;
+    client.send("last words").await;
+    client.close(Some(close_frame(1000, ""))).await;
+    assert_eq!(client.receive().await, Message::text("last words"));
+    assert_eq!(client.closed().await, Some((1000, String::new())));
+}
+
+#[tokio::test]
+async fn counts_return_to_where_they_were() {
+    let node = Node::new();
+    let listening = node.listen().await;
+    node.until_open(0).await;
+    let mut clients = Vec::new();
+    for path in [SOCKET, ECHO, ECHO] {
+        clients.push(listening.socket(path).await);
+    }
+    node.until_open(3).await;
+    clients[0].close(Some(close_frame(1000, ""))).await;
+    clients[0].closed().await;
+    node.until_open(2).await;
+    drop(clients);
+    node.until_open(0).await;
+}
+
+#[tokio::test]
+async fn messages_are_counted_both_ways() {
+    let node = Node::new();
+    let mut client = node.socket(ECHO).await;
+    for _ in 0..5 {
+        client.ask("x").await;
+    }
+    let report = node.vitals().await;
+    assert_eq!((report.received_total, report.sent_total), (5, 5));
+}
+
+/// Each with its code and a reason; a message before it is answered first.
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_is_told_how() {
+    let node = Node::new().listen().await;
+    for (name, bytes, code, reason) in [
+        ("unmasked", unmasked(FIN | TEXT, b"x"), 1002, "unmasked"),
+        ("text that is not UTF-8", masked(FIN | TEXT, &[0xff, 0xfe]), 1007, "UTF-8"),
+        ("text cut within a character", masked(FIN | TEXT, &"가".as_bytes()[..2]), 1007, "UTF-8"),
+        ("UTF-8 broken across pieces", [masked(TEXT, &[0xea]), masked(FIN, b"x")].concat(), 1007, "UTF-8"),
+        ("unknown data frame", masked(FIN | 3, b""), 1002, "Unknown data frame"),
+        ("unknown control frame", masked(FIN | 11, b""), 1002, "Unknown control frame"),
+        ("reserved bit", masked(FIN | 0x40 | TEXT, b"x"), 1002, "Reserved bits"),
+        ("ping in pieces", masked(PING, b""), 1002, "Fragmented control"),
+        ("ping too long", masked(FIN | PING, &[0; 126]), 1002, "125 bytes"),
+        ("continuation of nothing", masked(FIN, b"x"), 1002, "nothing to continue"),
+        ("text within a message", [masked(BINARY, b"x"), masked(FIN | TEXT, b"y")].concat(), 1002, "more fragments"),
+        ("close code of one byte", masked(FIN | CLOSE, &[3]), 1002, "close sequence"),
+        ("close reason not UTF-8", masked(FIN | CLOSE, &[3, 232, 0xff]), 1007, "UTF-8"),
+    ] {
+        let mut raw = Raw::open(node.connect().await, ECHO).await;
+        raw.write(&masked(FIN | TEXT, b"before")).await;
+        raw.write(&bytes).await;
+        assert_eq!(raw.frame().await, (FIN | TEXT, b"before".to_vec()), "{name}");
+        let (sent, why) = raw.closed().await;
+        assert_eq!(sent, code, "{name}: {why}");
+        assert!(why.contains(reason), "{name}: {why}");
+    }
+}
+
+/// RFC 6455 section 7.4.1: these are never on the wire, and so are no codes to send back.
+#[tokio::test]
+async fn a_close_code_that_may_not_be_sent_is_a_protocol_error() {
+    let node = Node::new().listen().await;
+    for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 2999] {
+        let mut raw = Raw::open(node.connect().await, ECHO).await;
+        raw.write(&masked(FIN | CLOSE, &code.to_be_bytes())).await;
+        assert_eq!(raw.closed().await.0, 1002, "{code}");
+    }
+}
+
+/// The peer goes on sending long after it was refused: the reason still arrives, no reset takes it away.
+#[tokio::test]
+async fn a_peer_in_full_flow_still_hears_why_it_was_refused() {
+    let node = Node::with(|settings| settings.max_message = 1000).listen().await;
+    let mut raw = Raw::open(node.connect().await, ECHO).await;
+    raw.write(&masked(FIN | BINARY, &[0; 1001])).await;
+    for _ in 0..64 {
+        raw.write(&[0; 65_536]).await;
+    }
+    assert_eq!(raw.closed().await, (1009, "a message may have 1000 bytes".to_owned()));
+}
+
+#[tokio::test]
+async fn a_peer_that_vanishes_is_noticed() {
+    let node = Node::new();
+    let listening = node.listen().await;
+    let client = listening.socket(ECHO).await;
+    node.until_open(1).await;
+    drop(client);
+    node.until_open(0).await;
+}

@@ -1,0 +1,136 @@
+//! Who is let in: what is asked over plain HTTP, from where, in which version, and how many at once.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::harness::raw::{Raw, handshake};
+use crate::harness::{Answer, ECHO, Headers, Node, SOCKET, close_frame, open};
+
+const LEPTOS_WS: &str = "/api/leptos_ws_websocket";
+
+/// The status with which an opening is refused; 101 if it is not.
+async fn opening(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
+    match open(node.connect(), path, headers).await {
+        Ok((_, response)) => response.status().as_u16(),
+        Err(error) => match *error {
+            Error::Http(response) => response.status().as_u16(),
+            other => panic!("{other}"),
+        },
+    }
+}
+
+async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) -> Answer {
+    let request = Request::builder().method(method).uri(path);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    node.request(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn plain_http_is_told_what_the_address_is_for() {
+    let node = Node::new();
+    for (path, purpose) in [(SOCKET, "after a greeting"), (ECHO, "with the same message")] {
+        let answer = node.get(path).await;
+        assert_eq!(answer.status, StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(answer.header("upgrade"), "websocket");
+        assert_eq!(answer.header("connection"), "Upgrade");
+        let detail = answer.problem();
+        assert!(detail.contains(purpose) && detail.contains(&format!("ws://HOST{path}")), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_cannot_be_answered_is_refused_with_what_is_wrong() {
+    let node = Node::new();
+    let upgrade = [("upgrade", "websocket"), ("connection", "upgrade")];
+    let version = ("sec-websocket-version", "13");
+
+    let old = [upgrade.as_slice(), &[("sec-websocket-version", "8")]].concat();
+    let answer = request(&node, "GET", ECHO, &old).await;
+    assert_eq!((answer.status, answer.header("sec-websocket-version")), (StatusCode::UPGRADE_REQUIRED, "13"));
+
+    let keyless = request(&node, "GET", ECHO, &[upgrade.as_slice(), &[version]].concat()).await;
+    assert_eq!(keyless.status, StatusCode::BAD_REQUEST);
+    assert!(keyless.problem().contains("Sec-WebSocket-Key"));
+
+    let posted = request(&node, "POST", ECHO, &[]).await;
+    assert_eq!((posted.status, posted.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, CONNECT"));
+}
+
+#[tokio::test]
+async fn only_pages_of_the_own_origin_or_a_listed_one_open_sockets() {
+    let node = Node::with(|settings| settings.origins = vec!["https://app.example".parse().unwrap()]);
+    for path in [SOCKET, ECHO, LEPTOS_WS] {
+        for (origin, expected) in [
+            ("http://localhost", 101),
+            ("https://localhost", 101),
+            ("https://app.example", 101),
+            ("http://app.example", 403),
+            ("http://evil.example", 403),
+            ("http://localhost:8080", 403),
+            ("null", 403),
+        ] {
+            assert_eq!(opening(&node, path, &[("origin", origin)]).await, expected, "{path} {origin}");
+        }
+        assert_eq!(opening(&node, path, &[]).await, 101, "{path}: no browser");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_named_in_the_answer() {
+    let node = Node::new();
+    let answer = request(&node, "POST", "/", &[("host", "localhost"), ("origin", "http://evil.example")]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.problem().contains("http://evil.example"));
+    let two = request(&node, "POST", "/", &[("host", "localhost"), ("host", "evil.example"), ("origin", "http://evil.example")]);
+    assert_eq!(two.await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_subprotocol_is_taken_from_the_offers() {
+    let node = Node::new();
+    let (_, response) = open(node.connect(), ECHO, &[("sec-websocket-protocol", "chat.v2, chat.v1")]).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v2");
+    let (_, response) = open(node.connect(), ECHO, &[]).await.unwrap();
+    assert!(!response.headers().contains_key("sec-websocket-protocol"));
+}
+
+#[tokio::test]
+async fn no_extension_is_agreed_to() {
+    let node = Node::new();
+    let offer = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")];
+    let (mut client, response) = open(node.connect(), ECHO, &offer).await.unwrap();
+    assert!(!response.headers().contains_key("sec-websocket-extensions"));
+    assert_eq!(client.ask("plain").await, Message::text("plain"));
+}
+
+#[tokio::test]
+async fn one_too_many_is_told_to_come_back() {
+    let node = Node::with(|settings| settings.max_connections = 2);
+    let mut first = node.socket(ECHO).await;
+    let _second = node.socket(SOCKET).await;
+    let mut raw = Raw(node.connect());
+    raw.write(handshake(ECHO).as_bytes()).await;
+    let head = raw.head().await;
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 5"), "{head}");
+    assert_eq!(first.ask("not disturbed").await, Message::text("not disturbed"));
+    first.close(Some(close_frame(1000, ""))).await;
+    first.closed().await;
+    node.until_open(1).await;
+    assert_eq!(opening(&node, ECHO, &[]).await, 101);
+}
+
+/// A connection that asks nothing is not held for ever; one that asked may be idle.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_nothing_is_dropped() {
+    use tokio::io::AsyncReadExt as _;
+
+    let node = Node::new();
+    for written in ["", "P", "GET / HTTP/1.1\r\nHost:"] {
+        let mut raw = Raw(node.connect());
+        raw.write(written.as_bytes()).await;
+        let start = tokio::time::Instant::now();
+        assert!(raw.0.read(&mut [0]).await.is_ok_and(|read| read == 0), "{written:?}");
+        assert_eq!(start.elapsed().as_secs(), 10, "{written:?}");
+    }
+}

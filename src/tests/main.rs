@@ -1,0 +1,14 @@
+//! The server from outside: the real router over real connections, and the rules of the source tree.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod closing;
+//mod doors;
+mod harness;
+//mod http2;
+//mod pages;
+//mod records;
+//mod shutdown;
+mod silence;
+mod sockets;
+//mod tidy;

@@ -1,0 +1,96 @@
+//! The end of a node: everyone is told, what was begun is finished, and a deadline bounds it.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::raw::Raw;
+use crate::harness::{ECHO, Node, SOCKET, within};
+
+#[tokio::test]
+async fn open_sockets_are_told_and_the_node_ends() {
+    let node = Node::new();
+    let listening = node.listen().await;
+    let mut clients = Vec::new();
+    for path in [SOCKET, ECHO] {
+        let mut client = listening.socket(path).await;
+        client.ask("hello").await;
+        clients.push(client);
+    }
+    node.state.shutdown.begin();
+    for client in &mut clients {
+        assert_eq!(client.closed().await, Some((1001, "the server is going away".to_owned())));
+    }
+    within(listening.running).await.unwrap();
+    assert_eq!(node.vitals().await.vitals.connections, 0);
+    assert!(tokio::net::TcpStream::connect(listening.addr).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn what_was_sent_before_is_answered_before_the_end() {
+    let node = Node::new();
+    let listening = node.listen().await;
+    let mut client = listening.socket(ECHO).await;
+    assert_eq!(client.ask("before").await, Message::text("before"));
+    node.state.shutdown.begin();
+    assert_eq!(client.closed().await.map(|(code, _)| code), Some(1001));
+    within(listening.running).await.unwrap();
+}
+
+/// The request is being answered when the shutdown begins.
+#[tokio::test]
+async fn a_request_that_was_begun_is_finished() {
+    let mut node = Node::new();
+    let (begun, has_begun) = oneshot::channel();
+    let (finish, may_finish) = oneshot::channel::<()>();
+    let once = std::sync::Mutex::new(Some((begun, may_finish)));
+    node.router = std::mem::take(&mut node.router).route(
+        "/slow",
+        get(async move || {
+            let (begun, may_finish) = once.lock().unwrap().take().unwrap();
+            begun.send(()).unwrap();
+            may_finish.await.unwrap();
+            "finished"
+        }),
+    );
+    let mut raw = Raw(node.connect());
+    raw.write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    within(has_begun).await.unwrap();
+    node.state.shutdown.begin();
+    finish.send(()).unwrap();
+    let head = raw.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("connection: close"), "{head}");
+    let mut body = String::new();
+    within(tokio::io::AsyncReadExt::read_to_string(&mut raw.0, &mut body)).await.unwrap();
+    assert_eq!(body, "finished");
+}
+
+/// A peer that neither reads nor answers cannot hold the node longer than the deadline.
+#[tokio::test]
+async fn the_deadline_ends_it() {
+    let node = Node::with(|settings| settings.drain_deadline = Duration::from_millis(50));
+    let listening = node.listen().await;
+    let _mute = Raw::open(listening.connect().await, ECHO).await;
+    node.until_open(1).await;
+    node.state.shutdown.begin();
+    within(listening.running).await.unwrap();
+    assert_eq!(node.vitals().await.vitals.connections, 1, "it was still open when the deadline passed");
+}
+
+#[tokio::test]
+async fn a_node_that_goes_away_says_so_and_lets_nobody_in() {
+    let node = Node::new();
+    assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(node.get("/readyz").await.status, StatusCode::OK);
+    let mut early = Raw(node.connect());
+    early.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(early.head().await.starts_with("HTTP/1.1 200 "));
+    node.state.shutdown.begin();
+    assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
+    let ready = node.get("/readyz").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ready.header("retry-after"), "5");
+}

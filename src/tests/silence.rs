@@ -1,0 +1,109 @@
+//! Pings and silence, by a clock that the test owns: time passes only while nothing else is left to do.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::{Instant, advance};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::raw::{BINARY, FIN, PING, Raw, TEXT, masked};
+use crate::harness::{ECHO, Node, until};
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_pings_every_25_seconds_and_a_peer_that_answers_stays() {
+    let node = Node::new();
+    let mut client = node.socket(ECHO).await;
+    let start = Instant::now();
+    for number in 1..=20 {
+        let Some(Ok(Message::Ping(_))) = client.0.next().await else { panic!("no ping") };
+        assert_eq!(start.elapsed().as_secs(), 25 * number);
+    }
+    assert_eq!(client.ask("still here").await, Message::text("still here"));
+}
+
+/// It never reads, so it never answers a ping.
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_closed_after_60_seconds() {
+    let node = Node::new();
+    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let start = Instant::now();
+    for at in [25, 50] {
+        assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
+        assert_eq!(start.elapsed().as_secs(), at);
+    }
+    let (code, reason) = silent(raw.frame().await);
+    assert_eq!((code, reason.as_str()), (3008, "nothing was heard for 60 s"));
+    assert_eq!(start.elapsed().as_secs(), 60);
+    node.until_open(0).await;
+    assert!(start.elapsed() < s(75), "the peer's answer is not waited for for ever");
+}
+
+fn silent((first, payload): (u8, Vec<u8>)) -> (u16, String) {
+    assert_eq!(first, FIN | 8);
+    (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8(payload[2..].to_vec()).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_byte_is_a_sign_of_life() {
+    let node = Node::with(|settings| (settings.ping_interval, settings.silence_limit) = (s(1000), s(1001)));
+    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let message = masked(FIN | BINARY, &[1; 300]);
+    // One message, a byte every 10 seconds: no pong could come between, and 3,080 seconds pass before it is whole.
+    for byte in &message {
+        raw.write(&[*byte]).await;
+        advance(s(10)).await;
+    }
+    assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
+    let mut frame = raw.frame().await;
+    while frame.0 == FIN | PING {
+        frame = raw.frame().await;
+    }
+    assert_eq!(frame, (FIN | BINARY, vec![1; 300]));
+}
+
+/// The silence is counted from the last sound, to the second.
+#[tokio::test(start_paused = true)]
+async fn silence_begins_with_the_last_sound() {
+    let node = Node::new();
+    let mut raw = Raw::open(node.connect(), ECHO).await;
+    advance(s(10)).await;
+    raw.write(&masked(FIN | TEXT, b"x")).await;
+    assert_eq!(raw.frame().await, (FIN | TEXT, b"x".to_vec()));
+    let start = Instant::now();
+    for _ in [25, 50] {
+        assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
+    }
+    assert_eq!(silent(raw.frame().await).0, 3008);
+    assert_eq!(start.elapsed().as_secs(), 60);
+}
+
+/// Its pipe is full, so nothing can be told to it: the connection is given up when it has taken nothing for the limit.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_given_up() {
+    use futures_util::FutureExt as _;
+    use tokio::io::AsyncWriteExt as _;
+
+    let node = Node::new();
+    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let message = masked(FIN | BINARY, &[0; 60_000]);
+    let mut taken = 0;
+    for _ in 0..10_000 {
+        if let Some(written) = raw.0.write(&message[taken % message.len()..]).now_or_never() {
+            taken += written.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    let start = Instant::now();
+    node.until_open(1).await;
+    until(async || {
+        advance(Duration::from_millis(100)).await;
+        node.vitals().await.vitals.connections == 0
+    })
+    .await;
+    let waited = start.elapsed().as_secs();
+    assert!((59..=61).contains(&waited), "{waited} s");
+}

@@ -1,0 +1,166 @@
+//! What the two endpoints answer, over TCP.
+
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::raw::{BINARY, FIN, PING, PONG, Raw, TEXT, masked};
+use crate::harness::{ECHO, Node, PIPE, SOCKET, within};
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test]
+async fn the_socket_answers_text_with_the_prefix_and_binary_with_itself() {
+    let node = Node::new().listen().await;
+    let mut client = node.socket(SOCKET).await;
+    assert_eq!(client.ask("안녕하세요 서버!").await, Message::text("서버 응답: 안녕하세요 서버!"));
+    assert_eq!(client.ask("").await, Message::text("서버 응답: "));
+    assert_eq!(client.ask(vec![0, 255, 7]).await, Message::binary(vec![0, 255, 7]));
+    assert_eq!(client.ask(Vec::new()).await, Message::binary(Vec::new()));
+}
+
+#[tokio::test]
+async fn the_echo_answers_every_message_with_itself() {
+    let node = Node::new().listen().await;
+    let mut client = node.socket(ECHO).await;
+    for message in [
+        Message::text("hello"),
+        Message::text(""),
+        Message::text("가".repeat(50_000)),
+        Message::binary(vec![1, 2, 3]),
+        Message::binary(Vec::new()),
+        Message::binary(vec![7; 65_536]),
+    ] {
+        assert_eq!(client.ask(message.clone()).await, message);
+    }
+}
+
+#[tokio::test]
+async fn a_message_may_have_exactly_the_limit() {
+    let node = Node::new().listen().await;
+    let mut echo = node.socket(ECHO).await;
+    let binary = Message::binary(vec![5; MIB]);
+    assert_eq!(echo.ask(binary.clone()).await, binary);
+    let text = Message::text("x".repeat(MIB));
+    assert_eq!(echo.ask(text.clone()).await, text);
+    let mut socket = node.socket(SOCKET).await;
+    assert_eq!(socket.ask(text).await, Message::text(format!("서버 응답: {}", "x".repeat(MIB))));
+}
+
+#[tokio::test]
+async fn one_byte_more_is_refused_with_a_reason_that_arrives() {
+    let node = Node::new().listen().await;
+    for (path, size) in [(SOCKET, MIB + 1), (ECHO, MIB + 1), (ECHO, 16 * MIB)] {
+        let mut client = node.socket(path).await;
+        client.send(Message::binary(vec![0; size])).await;
+        assert_eq!(client.closed().await, Some((1009, "a message may have 1048576 bytes".to_owned())), "{path} {size}");
+    }
+}
+
+#[tokio::test]
+async fn the_limit_holds_for_a_message_in_pieces_too() {
+    let node = Node::with(|settings| settings.max_message = 1000).listen().await;
+    let mut raw = Raw::open(node.connect().await, ECHO).await;
+    raw.write(&masked(BINARY, &[1; 600])).await;
+    raw.write(&masked(0, &[2; 401])).await;
+    assert_eq!(raw.closed().await, (1009, "a message may have 1000 bytes".to_owned()));
+}
+
+#[tokio::test]
+async fn a_message_in_pieces_is_one_message_even_around_a_ping() {
+    let node = Node::new().listen().await;
+    let mut raw = Raw::open(node.connect().await, SOCKET).await;
+    let (start, end) = "안녕".as_bytes().split_at(4);
+    raw.write(&masked(TEXT, start)).await;
+    raw.write(&masked(FIN | PING, b"?")).await;
+    assert_eq!(raw.frame().await, (FIN | PONG, b"?".to_vec()));
+    raw.write(&masked(FIN, end)).await;
+    assert_eq!(raw.frame().await, (FIN | TEXT, "서버 응답: 안녕".as_bytes().to_vec()));
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_with_its_own_payload() {
+    let node = Node::new().listen().await;
+    let mut client = node.socket(ECHO).await;
+    assert_eq!(client.ask(Message::Ping("here?".into())).await, Message::Pong("here?".into()));
+}
+
+#[tokio::test]
+async fn a_first_message_sent_with_the_handshake_is_not_lost() {
+    let node = Node::new().listen().await;
+    let mut raw = Raw(node.connect().await);
+    let mut early = crate::harness::raw::handshake(ECHO).into_bytes();
+    early.extend(masked(FIN | TEXT, b"early"));
+    raw.write(&early).await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 101 "));
+    assert_eq!(raw.frame().await, (FIN | TEXT, b"early".to_vec()));
+}
+
+#[tokio::test]
+async fn messages_sent_at_once_are_answered_in_order() {
+    let node = Node::new().listen().await;
+    let mut client = node.socket(ECHO).await;
+    for number in 0..2_000 {
+        client.0.feed_text(number).await;
+    }
+    client.send(Message::text("last")).await;
+    for number in 0..2_000 {
+        assert_eq!(client.receive().await, Message::text(number.to_string()));
+    }
+    assert_eq!(client.receive().await, Message::text("last"));
+}
+
+/// After a large message the connection gets new buffers; nothing may be lost by that, wherever the next message begins.
+#[tokio::test]
+async fn large_and_small_messages_mix() {
+    let node = Node::new().listen().await;
+    let mut raw = Raw::open(node.connect().await, ECHO).await;
+    let large = vec![9; 100_000];
+    let stream = [masked(FIN | BINARY, &large), masked(FIN | TEXT, b"small"), masked(FIN | BINARY, &large)].concat();
+    for cut in [stream.len() - 1, 100_014, 100_015, 100_020, 4096, 1] {
+        let (first, second) = stream.split_at(cut);
+        raw.write(first).await;
+        tokio::task::yield_now().await;
+        raw.write(second).await;
+        assert_eq!(raw.frame().await, (FIN | BINARY, large.clone()), "{cut}");
+        assert_eq!(raw.frame().await, (FIN | TEXT, b"small".to_vec()), "{cut}");
+        assert_eq!(raw.frame().await, (FIN | BINARY, large.clone()), "{cut}");
+    }
+}
+
+/// A peer that does not read is not read from either, and disturbs nobody.
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_fills_its_own_pipe_and_nothing_else() {
+    use futures_util::FutureExt as _;
+    use tokio::io::AsyncWriteExt as _;
+
+    let node = Node::new();
+    let mut slow = Raw::open(node.connect(), ECHO).await;
+    let message = masked(FIN | BINARY, &[3; 4096]);
+    let mut taken = 0;
+    let mut idle = 0;
+    while idle < 1000 {
+        match slow.0.write(&message[taken % message.len()..]).now_or_never() {
+            Some(written) => (taken, idle) = (taken + written.unwrap(), 0),
+            None => {
+                idle += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    assert!(taken < 2 * PIPE + 64 * 1024, "the server took {taken} bytes from a peer that takes none");
+    let mut other = node.socket(ECHO).await;
+    assert_eq!(other.ask("still here?").await, Message::text("still here?"));
+    for _ in 0..taken / message.len() {
+        assert_eq!(within(slow.frame()).await, (FIN | BINARY, vec![3; 4096]));
+    }
+}
+
+trait FeedText {
+    async fn feed_text(&mut self, number: u32);
+}
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> FeedText for tokio_tungstenite::WebSocketStream<S> {
+    async fn feed_text(&mut self, number: u32) {
+        use futures_util::SinkExt as _;
+        within(self.feed(Message::text(number.to_string()))).await.unwrap();
+    }
+}

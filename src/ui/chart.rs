@@ -1,0 +1,51 @@
+//! A small line chart of the latest values, drawn as SVG; its scale starts at zero.
+
+use leptos::prelude::*;
+
+const WIDTH: f64 = 300.0;
+const HEIGHT: f64 = 72.0;
+
+#[component]
+pub fn LineChart(
+    #[prop(into)] values: Signal<Vec<f64>>,
+    /// The most values there can be: the newest stands at the right edge.
+    capacity: usize,
+    #[prop(into)] label: Signal<String>,
+) -> impl IntoView {
+    let line = Memo::new(move |_| values.with(|values| points(values, capacity)));
+    let area = move || line.with(|line| format!("{line} {WIDTH},{HEIGHT} {},{HEIGHT}", first_x(line)));
+    view! {
+        <svg class="chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label preserveAspectRatio="none">
+            <polygon class="chart-area" points=area/>
+            <polyline class="chart-line" points=line vector-effect="non-scaling-stroke"/>
+        </svg>
+    }
+}
+
+fn points(values: &[f64], capacity: usize) -> String {
+    let top = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let step = WIDTH / (capacity.max(2) - 1) as f64;
+    let start = WIDTH - step * values.len().saturating_sub(1) as f64;
+    let place = |(index, value): (usize, &f64)| {
+        let x = start + step * index as f64;
+        let y = HEIGHT - (value / top) * (HEIGHT - 4.0);
+        format!("{x:.1},{y:.1}")
+    };
+    values.iter().enumerate().map(place).collect::<Vec<_>>().join(" ")
+}
+
+fn first_x(line: &str) -> &str {
+    line.split(',').next().filter(|x| !x.is_empty()).unwrap_or("300")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_value_stands_at_the_right_and_the_largest_at_the_top() {
+        assert_eq!(points(&[1.0, 4.0, 2.0], 3), "0.0,55.0 150.0,4.0 300.0,38.0");
+        assert_eq!(points(&[1.0], 3), "300.0,4.0");
+        assert_eq!(points(&[], 3), "");
+    }
+}

@@ -1,0 +1,42 @@
+//! What stands around every page: skip link, name, navigation, choices and the vitals strip.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+use super::{
+    preferences::{ColourChoice, LanguageChoice},
+    vitals::VitalsStrip,
+    words::{Words, say, spoken},
+};
+
+/// One line of the navigation.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub path: &'static str,
+    pub name: Words,
+}
+
+#[component]
+pub fn Frame(navigation: &'static [Entry], children: Children) -> impl IntoView {
+    let entry = |entry: &'static Entry| view! { <li><A href=entry.path exact=true>{spoken(entry.name)}</A></li> };
+    view! {
+        <a class="skip" href="#content">{say!(app.skip)}</a>
+        <header class="frame-header">
+            <a class="brand" href="/">
+                <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M4 11h19l-5-5M28 21H9l5 5"/></svg>
+                <span>"Duplex"</span>
+            </a>
+            <nav aria-label=say!(app.navigation)>
+                <ul>{navigation.iter().map(entry).collect_view()}</ul>
+            </nav>
+            <div class="choices">
+                <LanguageChoice/>
+                <ColourChoice/>
+            </div>
+        </header>
+        <main id="content" tabindex="-1">{children()}</main>
+        <footer class="frame-footer">
+            <VitalsStrip/>
+        </footer>
+    }
+}

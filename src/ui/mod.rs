@@ -1,0 +1,10 @@
+//! Components that every page shares, and how numbers are written. Knows no application's words.
+
+pub mod card;
+pub mod chart;
+pub mod format;
+pub mod frame;
+pub mod preferences;
+pub mod virtual_list;
+pub mod vitals;
+pub mod words;

@@ -1,0 +1,137 @@
+//! The visitor's choice of language and colours, kept in cookies so that the server's first paint already follows it.
+//! Both are plain forms: without JavaScript the server keeps the choice.
+
+use std::{fmt, str::FromStr};
+
+use leptos::{ev::MouseEvent, prelude::*};
+use leptos_i18n::context::UseLocalesOptions;
+use leptos_meta::Html;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlDocument;
+
+use super::words::{Words, say, spoken, text, words};
+use crate::i18n::*;
+
+/// Where the forms go without JavaScript.
+pub const PREFERENCES_PATH: &str = "/preferences";
+/// The cookies' names, and their life in seconds.
+pub const LANGUAGE_COOKIE: &str = "language";
+pub const COLOUR_COOKIE: &str = "colour";
+pub const KEPT_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+/// `Auto` is the absence of a choice: the visitor's system decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Colour {
+    #[default]
+    Auto,
+    Light,
+    Dark,
+}
+
+impl Colour {
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
+impl fmt::Display for Colour {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the colours are auto, light or dark")]
+pub struct UnknownColour;
+
+impl FromStr for Colour {
+    type Err = UnknownColour;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|colour| colour.name() == name).ok_or(UnknownColour)
+    }
+}
+
+/// What the server knows of the visitor's languages: the choice that they made, else what their browser prefers, in the
+/// form of an `Accept-Language` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Languages(pub String);
+
+/// For the provider at the root; in the browser, the document says in which language the server rendered it.
+pub fn languages() -> UseLocalesOptions {
+    let known = || use_context::<Languages>().map(|Languages(known)| known);
+    UseLocalesOptions::default().ssr_lang_header_getter(known)
+}
+
+#[component]
+pub fn LanguageChoice() -> impl IntoView {
+    let i18n = use_i18n();
+    let choice = move |locale: Locale, name: &'static str| {
+        let pressed = text(move || (i18n.get_locale() == locale).to_string());
+        let choose = move |event: MouseEvent| {
+            event.prevent_default();
+            i18n.set_locale(locale);
+            remember(LANGUAGE_COOKIE, locale.as_str());
+        };
+        view! {
+            <button name="language" value=locale.as_str() lang=locale.as_str() aria-pressed=pressed on:click=choose>{name}</button>
+        }
+    };
+    view! {
+        <form class="choice" method="post" action=PREFERENCES_PATH role="group" aria-label=say!(app.language)>
+            {choice(Locale::ko, "한국어")}
+            {choice(Locale::en, "English")}
+        </form>
+    }
+}
+
+#[component]
+pub fn ColourChoice() -> impl IntoView {
+    // The server knows it from the request; the browser gets it with the page.
+    let colour = RwSignal::new(SharedValue::new(|| use_context::<Colour>().unwrap_or_default()).into_inner());
+    let theme = move || (colour.get() != Colour::Auto).then(|| colour.get().name());
+    let choice = move |one: Colour, name: Words| {
+        let choose = move |event: MouseEvent| {
+            event.prevent_default();
+            colour.set(one);
+            remember(COLOUR_COOKIE, one.name());
+        };
+        let pressed = text(move || (colour.get() == one).to_string());
+        view! { <button name="colour" value=one.name() aria-pressed=pressed on:click=choose>{spoken(name)}</button> }
+    };
+    view! {
+        <Html attr:data-theme=theme/>
+        <form class="choice" method="post" action=PREFERENCES_PATH role="group" aria-label=say!(app.colour)>
+            {choice(Colour::Auto, words!(app.colour_auto))}
+            {choice(Colour::Light, words!(app.colour_light))}
+            {choice(Colour::Dark, words!(app.colour_dark))}
+        </form>
+    }
+}
+
+/// Keeps a choice where the server will see it.
+fn remember(name: &str, value: &str) {
+    if let Some(document) = document().dyn_ref::<HtmlDocument>() {
+        let _ = document.set_cookie(&format!("{name}={value}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colour_reads_back_from_its_cookie() {
+        for colour in Colour::ALL {
+            assert_eq!(colour.to_string().parse(), Ok(colour));
+        }
+        assert_eq!("blue".parse::<Colour>(), Err(UnknownColour));
+    }
+}

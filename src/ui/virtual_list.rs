@@ -1,0 +1,190 @@
+//! A list of any length of which only the rows in sight are in the document. Follows its end while the end is in sight.
+
+use std::sync::Arc;
+
+use leptos::{ev::KeyboardEvent, html, prelude::*};
+use web_sys::HtmlElement;
+
+use super::words::{Words, spoken, text};
+
+/// Pixels; the style sheet gives rows the same height.
+pub const ROW_HEIGHT: usize = 30;
+/// Rows kept above and below those in sight, so that a scroll shows no blank.
+const MARGIN: usize = 8;
+/// Pixels of list shown before its size is known.
+const FIRST_HEIGHT: i32 = 420;
+
+/// One row: an id that never changes, and its cells.
+pub type Row = (u64, AnyView);
+
+/// A listbox of rows: arrow keys, Page Up, Page Down, Home and End choose, and so does a click.
+#[component]
+pub fn VirtualList(
+    label: Words,
+    /// How many rows there are.
+    #[prop(into)] len: Signal<usize>,
+    /// The id of the row at an index.
+    id_at: impl Fn(usize) -> Option<u64> + Send + Sync + 'static,
+    /// The cells of the row with an id.
+    cells: impl Fn(u64) -> AnyView + Clone + Send + Sync + 'static,
+    /// Told apart from `len`: rows may change while their number stays.
+    #[prop(into)] version: Signal<u32>,
+    chosen: RwSignal<Option<u64>>,
+) -> impl IntoView {
+    let id_at = Arc::new(id_at);
+    let window = Window::new(len);
+    let ids = Memo::new({
+        let id_at = id_at.clone();
+        move |_| {
+            version.track();
+            let (first, last) = window.range();
+            (first..last).filter_map(|index| id_at(index)).collect::<Vec<_>>()
+        }
+    });
+    let choose = move |event: KeyboardEvent| {
+        let current = chosen.get_untracked().and_then(|id| (0..len.get_untracked()).find(|&index| id_at(index) == Some(id)));
+        if let Some(index) = step(&event.key(), current, len.get_untracked(), window.rows_in_sight()) {
+            event.prevent_default();
+            chosen.set(id_at(index));
+            window.reveal(index);
+        }
+    };
+    view! {
+        <div
+            class="virtual-list"
+            role="listbox"
+            tabindex="0"
+            aria-label=spoken(label)
+            aria-activedescendant=move || chosen.get().map(row_id)
+            node_ref=window.view
+            on:scroll=move |_| window.scrolled()
+            on:keydown=choose
+        >
+            <div class="virtual-list-all" role="presentation" node_ref=window.all>
+                <div class="virtual-list-window" role="presentation" node_ref=window.shown>
+                    <For each=move || ids.get() key=|id| *id let:id>
+                        <div
+                            class="virtual-list-row"
+                            role="option"
+                            id=row_id(id)
+                            aria-selected=text(move || (chosen.get() == Some(id)).to_string())
+                            on:click=move |_| chosen.set(Some(id))
+                        >
+                            {cells(id)}
+                        </div>
+                    </For>
+                </div>
+            </div>
+        </div>
+    }
+}
+
+fn row_id(id: u64) -> String {
+    format!("row-{id}")
+}
+
+/// Where a key leads from `current` among `len` rows.
+fn step(key: &str, current: Option<usize>, len: usize, page: usize) -> Option<usize> {
+    let last = len.checked_sub(1)?;
+    let from = current.unwrap_or(last);
+    Some(match key {
+        "ArrowDown" => current.map_or(last, |index| (index + 1).min(last)),
+        "ArrowUp" => current.map_or(last, |index| index.saturating_sub(1)),
+        "PageDown" => (from + page).min(last),
+        "PageUp" => from.saturating_sub(page),
+        "Home" => 0,
+        "End" => last,
+        _ => return None,
+    })
+}
+
+/// Which rows are in sight. Sizes go to the elements through their style objects: a `style` attribute would break the
+/// Content-Security-Policy.
+#[derive(Clone, Copy)]
+struct Window {
+    len: Signal<usize>,
+    top: RwSignal<i32>,
+    height: RwSignal<i32>,
+    /// The end is in sight: new rows are scrolled to.
+    at_end: StoredValue<bool>,
+    view: NodeRef<html::Div>,
+    all: NodeRef<html::Div>,
+    shown: NodeRef<html::Div>,
+}
+
+impl Window {
+    fn new(len: Signal<usize>) -> Self {
+        let this = Self {
+            len,
+            top: RwSignal::new(0),
+            height: RwSignal::new(FIRST_HEIGHT),
+            at_end: StoredValue::new(true),
+            view: NodeRef::new(),
+            all: NodeRef::new(),
+            shown: NodeRef::new(),
+        };
+        Effect::new(move |_| this.lay_out());
+        this
+    }
+
+    fn range(&self) -> (usize, usize) {
+        let len = self.len.get();
+        let first = (self.top.get().max(0) as usize / ROW_HEIGHT).saturating_sub(MARGIN).min(len);
+        let count = self.height.get().max(0) as usize / ROW_HEIGHT + 1 + 2 * MARGIN;
+        (first, (first + count).min(len))
+    }
+
+    fn rows_in_sight(&self) -> usize {
+        (self.height.get_untracked().max(0) as usize / ROW_HEIGHT).max(1)
+    }
+
+    fn lay_out(&self) {
+        let (first, _) = self.range();
+        let (Some(view), Some(all), Some(shown)) = (self.view.get(), self.all.get(), self.shown.get()) else { return };
+        set_pixels(&all, "height", self.len.get() * ROW_HEIGHT);
+        set_pixels(&shown, "top", first * ROW_HEIGHT);
+        self.height.set(view.client_height());
+        if self.at_end.get_value() {
+            view.set_scroll_top(view.scroll_height());
+        }
+    }
+
+    fn scrolled(&self) {
+        let Some(view) = self.view.get_untracked() else { return };
+        let below = view.scroll_height() - view.scroll_top() - view.client_height();
+        self.at_end.set_value(below <= ROW_HEIGHT as i32);
+        self.top.set(view.scroll_top());
+        self.height.set(view.client_height());
+    }
+
+    fn reveal(&self, index: usize) {
+        let Some(view) = self.view.get_untracked() else { return };
+        let (top, bottom) = ((index * ROW_HEIGHT) as i32, ((index + 1) * ROW_HEIGHT) as i32);
+        if top < view.scroll_top() {
+            view.set_scroll_top(top);
+        } else if bottom > view.scroll_top() + view.client_height() {
+            view.set_scroll_top(bottom - view.client_height());
+        }
+    }
+}
+
+fn set_pixels(element: &HtmlElement, property: &str, pixels: usize) {
+    let _ = element.style().set_property(property, &format!("{pixels}px"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stay_within_the_list() {
+        assert_eq!(step("ArrowDown", Some(4), 5, 3), Some(4));
+        assert_eq!(step("ArrowUp", Some(0), 5, 3), Some(0));
+        assert_eq!(step("PageUp", Some(4), 5, 3), Some(1));
+        assert_eq!(step("PageDown", Some(0), 5, 3), Some(3));
+        assert_eq!(step("Home", None, 5, 3), Some(0));
+        assert_eq!(step("ArrowDown", None, 5, 3), Some(4));
+        assert_eq!(step("End", None, 0, 3), None);
+        assert_eq!(step("a", Some(1), 5, 3), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! The strip that shows the node's vital signs on every page, pushed by the server through `leptos_ws`; it says so when
+//! it is not live.
+
+use std::time::Duration;
+
+use leptos::{leptos_dom::helpers::IntervalHandle, prelude::*};
+
+use super::{
+    format,
+    words::{Words, fact, say, text, words},
+};
+use crate::{
+    i18n::*,
+    wire::vitals::{BEAT_SECONDS, VITALS, Vitals},
+};
+
+/// Without a beat for this long the strip is not live: three beats, and some time for the network.
+const PATIENCE: Duration = Duration::from_millis(BEAT_SECONDS * 3000 + 500);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Liveness {
+    Waiting,
+    Live,
+    Stale,
+}
+
+#[component]
+pub fn VitalsStrip() -> impl IntoView {
+    let i18n = use_i18n();
+    leptos_ws::provide_websocket();
+    // Without the server's signals (an error page, a test of one component) the strip stays at its first value.
+    let signal = leptos_ws::ReadOnlySignal::new(VITALS, Vitals::default()).ok();
+    let vitals = Memo::new(move |_| signal.as_ref().map(|signal| signal.get()).unwrap_or_default());
+    let liveness = use_liveness(vitals);
+    let word = text(move || {
+        let words: Words = match liveness.get() {
+            Liveness::Waiting => words!(vitals.waiting),
+            Liveness::Live => words!(vitals.live),
+            Liveness::Stale => words!(vitals.stale),
+        };
+        words(i18n.get_locale()).to_owned()
+    });
+    let vital = move |name: Words, key: &'static str, field: fn(&Vitals) -> String| {
+        fact(name, key, text(move || vitals.with(|vitals| if vitals.beat == 0 { "–".to_owned() } else { field(vitals) })))
+    };
+    view! {
+        <aside
+            class="vitals"
+            aria-label=say!(vitals.label)
+            data-liveness=text(move || format!("{:?}", liveness.get()).to_lowercase())
+        >
+            <p class="vitals-state"><span class="dot" aria-hidden="true"></span>{word}</p>
+            <dl>
+                {vital(words!(vitals.connections), "connections", |vitals| format::grouped(vitals.connections))}
+                {vital(words!(vitals.received), "received", |vitals| format::grouped(vitals.received))}
+                {vital(words!(vitals.sent), "sent", |vitals| format::grouped(vitals.sent))}
+                {vital(words!(vitals.uptime), "uptime", |vitals| format::duration(vitals.uptime_seconds))}
+                {vital(words!(vitals.node), "node", |vitals| vitals.node.clone())}
+            </dl>
+        </aside>
+    }
+}
+
+/// Live while beats come.
+fn use_liveness(vitals: Memo<Vitals>) -> RwSignal<Liveness> {
+    let liveness = RwSignal::new(Liveness::Waiting);
+    let last_beat = StoredValue::new(0.0);
+    Effect::new(move |_| {
+        if vitals.with(|vitals| vitals.beat > 0) {
+            last_beat.set_value(js_sys::Date::now());
+            liveness.set(Liveness::Live);
+        }
+    });
+    Effect::new(move |_| {
+        let check = move || {
+            let silent = js_sys::Date::now() - last_beat.get_value() > PATIENCE.as_secs_f64() * 1000.0;
+            if liveness.get_untracked() == Liveness::Live && silent {
+                liveness.set(Liveness::Stale);
+            }
+        };
+        let timer = set_interval_with_handle(check, Duration::from_secs(BEAT_SECONDS)).ok();
+        on_cleanup(move || {
+            timer.as_ref().map(IntervalHandle::clear);
+        });
+    });
+    liveness
+}

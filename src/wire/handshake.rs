@@ -1,0 +1,43 @@
+//! A connection as the server saw it: its opening handshake (RFC 6455 section 4) and, later, its end.
+
+use serde::{Deserialize, Serialize};
+
+use super::code::Side;
+
+/// The query parameter by which a page names its connection, so that it can ask for its [`Handshake`].
+pub const TRACE_PARAMETER: &str = "trace";
+
+/// The longest trace the server keeps; a longer one is ignored.
+pub const MAX_TRACE: usize = 64;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handshake {
+    /// The server's name for the connection, as in its log.
+    pub connection: String,
+    /// Milliseconds since the Unix epoch, by the server's clock.
+    pub opened_at: u64,
+    /// The peer's address as the server sees it: a proxy's where there is one.
+    pub peer: Option<String>,
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// `HTTP/1.1` or `HTTP/2.0`.
+    pub version: String,
+    /// In the order received. The values of cookies and authorization are replaced by their size.
+    pub request: Vec<(String, String)>,
+    pub status: u16,
+    pub response: Vec<(String, String)>,
+    pub subprotocol: Option<String>,
+    pub ended: Option<Ended>,
+}
+
+/// How the server saw the connection end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Who sent the first close frame.
+    pub by: Side,
+    pub code: Option<u16>,
+    pub reason: String,
+    /// Milliseconds since the Unix epoch, by the server's clock.
+    pub at: u64,
+}

@@ -1,0 +1,21 @@
+// The browser that the tests run in: CHROMIUM, else the system's, else Playwright's own. Run by itself it prints which.
+
+const { existsSync } = require("node:fs");
+const { delimiter, join } = require("node:path");
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome"];
+
+function chromium() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const found = NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
+  return found ?? require(join(__dirname, "../end2end/node_modules/@playwright/test")).chromium.executablePath();
+}
+
+module.exports = { chromium };
+
+if (require.main === module) {
+  const path = chromium();
+  console.log(path);
+  process.exitCode = existsSync(path) ? 0 : 1;
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# `make test`. Every check runs, also after one failed; the last line counts the tests of all of them.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. tools/env.sh
+tools/setup.sh test || exit 1
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+broken=0 # checks that failed without naming a failed test: lints, what does not compile
+
+# check NAME COMMAND…: where the name says that there are tests, some must have passed. (When the build fails,
+# `cargo leptos end-to-end` runs no test and reports success.)
+check() {
+  local name=$1 start=$SECONDS status=0 failed
+  printf '\n== %s\n' "$name"
+  "${@:2}" 2>&1 | tee "$results/last" || status=1
+  count "$results/last" >"$results/counted"
+  cat "$results/counted" >>"$results/counts"
+  failed=$(sum 2 "$results/counted")
+  [[ $name != tests* || $(sum 1 "$results/counted") != 0 ]] || status=1
+  [ "$status" = 0 ] || [ "$failed" != 0 ] || broken=$((broken + 1))
+  printf -- '-- %s: %s, %d s\n' "$name" "$([ "$status" = 0 ] && echo ok || echo FAILED)" $((SECONDS - start))
+}
+
+# count FILE: a line `PASSED FAILED` for each summary that cargo's test runner or Playwright printed.
+count() {
+  sed -E 's/\x1b\[[0-9;]*m//g' "$1" | sed -nE \
+    -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p' \
+    -e 's/^ +([0-9]+) passed( \(.*\))?$/\1 0/p' \
+    -e 's/^ +([0-9]+) (failed|flaky|interrupted|did not run)$/0 \1/p'
+}
+
+sum() { awk -v column="$1" '{ n += $column } END { print n + 0 }' "$2"; }
+
+# The pages as visitors get them: a release build. Playwright runs against the server that cargo-leptos starts.
+browser_tests() {
+  local port
+  port=$(node tools/port.mjs free)
+  export LEPTOS_SITE_ADDR=127.0.0.1:$port DUPLEX_URL=http://127.0.0.1:$port DUPLEX_BIN=$target/release/duplex
+  cargo leptos end-to-end --release --precompress
+}
+
+[ ! -t 1 ] || export CARGO_TERM_COLOR=always
+hydrate=(--no-default-features --features hydrate)
+
+check 'format' cargo fmt --check
+check 'lints, server' cargo clippy --locked --all-targets -- -D warnings
+check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
+check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+check 'tests, server' cargo test --locked
+check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib
+check 'tests in Chromium' browser_tests
+
+failed=$(($(sum 2 "$results/counts") + broken))
+printf '\n%d passed, %d failed\n' "$(sum 1 "$results/counts")" "$failed"
+[ "$failed" = 0 ]
