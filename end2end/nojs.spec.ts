@@ -6,6 +6,9 @@ import { GREETING, REPLY_PREFIX, en, ko } from "./support/texts";
 
 test.use({ javaScriptEnabled: false });
 
+// Chromium loads the page's program ahead even where it may not run it.
+test.beforeEach(({ complaints }) => complaints.allow(/was preloaded using link preload but not used/));
+
 function form(page: Page): { message: Locator; send: Locator; reply: Locator } {
   const card = page.getByRole("region", { name: ko.echo.http, exact: true });
   return {

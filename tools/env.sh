@@ -5,7 +5,7 @@ target=${CARGO_TARGET_DIR:-target}
 
 # What setup.sh builds or downloads lies apart from the programs that you installed, and is shared by all clones.
 export DUPLEX_TOOLS=${DUPLEX_TOOLS:-$cargo_home/duplex}
-export PATH="$DUPLEX_TOOLS/bin:$PWD/tools/node_modules/.bin:$PATH:$cargo_home/bin"
+export PATH="$DUPLEX_TOOLS/bin:$PWD/tools/bin:$PWD/tools/node_modules/.bin:$PATH:$cargo_home/bin"
 
 # The browser comes from the system, or from `npx playwright install chromium` if it has none.
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1

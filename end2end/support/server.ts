@@ -8,12 +8,12 @@ import { test as base } from "./test";
 
 const ROOT = resolve(process.cwd(), "..");
 
-/** `DUPLEX_BIN`, or the build that was made last. */
+/** `DUPLEX_BIN`, seen from the project's folder, or the build that was made last. */
 function binary(): string {
   const chosen = process.env.DUPLEX_BIN;
   const builds = ["target/release/duplex", "target/debug/duplex"].map((path) => resolve(ROOT, path)).filter(existsSync);
   const newest = builds.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
-  const found = chosen ? resolve(chosen) : newest;
+  const found = chosen ? resolve(ROOT, chosen) : newest;
   if (!found) throw new Error("no built server: run `make build`, or name one with DUPLEX_BIN");
   return found;
 }

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod listen;
 pub mod origin;
 mod pages;
+mod preferences;
 pub mod shutdown;
 pub mod site;
 pub mod state;
@@ -20,10 +21,11 @@ pub mod vitals;
 use std::path::Path;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -31,6 +33,7 @@ use tower_http::compression::CompressionLayer;
 use self::error::Problem;
 use self::state::ServerState;
 use crate::apps;
+use crate::ui::preferences::PREFERENCES_PATH;
 
 /// Everything that this server answers. The binary and the tests serve this and nothing else.
 pub fn router(state: ServerState) -> Router {
@@ -40,6 +43,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/api/vitals", get(vitals::show))
         .merge(transport::routes(apps::server::endpoints()))
+        .route(PREFERENCES_PATH, post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
         .merge(pages::routes(&state, apps::server::forms()))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))

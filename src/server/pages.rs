@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::FormRejection;
+use axum::http::request::Parts;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +24,7 @@ use super::error::Problem;
 use super::headers::content_security_policy;
 use super::hub::Form;
 use super::limits;
+use super::preferences;
 use super::state::ServerState;
 use crate::app::{App, shell};
 
@@ -42,6 +44,9 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
     let signals = state.signals.clone();
     move || {
         provide_context(signals.clone());
+        if let Some(request) = use_context::<Parts>() {
+            preferences::provide(&request.headers);
+        }
         set_headers();
     }
 }

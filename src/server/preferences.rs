@@ -9,10 +9,12 @@ use axum::{
     response::{AppendHeaders, IntoResponse, Response},
 };
 
+use leptos::prelude::provide_context;
+
 use super::error::Problem;
 use crate::{
     i18n::Locale,
-    ui::preferences::{COLOUR_COOKIE, Colour, KEPT_SECONDS, LANGUAGE_COOKIE},
+    ui::preferences::{COLOUR_COOKIE, Colour, KEPT_SECONDS, LANGUAGE_COOKIE, Languages},
 };
 
 pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>) -> Response {
@@ -24,6 +26,21 @@ pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>
         }
         Err(unknown) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, unknown.to_string()).into_response(),
     }
+}
+
+/// Tells the page that is being rendered what the visitor chose, or what their browser prefers.
+pub fn provide(headers: &HeaderMap) {
+    let chosen = cookie_value(headers, LANGUAGE_COOKIE).filter(|name| name.parse::<Locale>().is_ok());
+    let preferred = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    provide_context(Languages(chosen.or(preferred).unwrap_or_default().to_owned()));
+    let colour = cookie_value(headers, COLOUR_COOKIE).and_then(|name| name.parse().ok());
+    provide_context::<Colour>(colour.unwrap_or_default());
+}
+
+fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +100,15 @@ mod tests {
         assert_eq!(cookies(&form(&[])), Err(Unknown::Nothing));
         assert_eq!(cookies(&form(&[("language", "x; Domain=evil")])), Err(Unknown::Language));
         assert_eq!(cookies(&form(&[("colour", "blue")])), Err(Unknown::Colour));
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let cookies = HeaderValue::from_static("a=1; language=en;colour=dark");
+        let headers = HeaderMap::from_iter([(header::COOKIE, cookies)]);
+        assert_eq!(cookie_value(&headers, "language"), Some("en"));
+        assert_eq!(cookie_value(&headers, "colour"), Some("dark"));
+        assert_eq!(cookie_value(&headers, "lang"), None);
     }
 
     #[test]

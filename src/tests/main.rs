@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod closing;
-//mod doors;
+mod doors;
 mod harness;
-//mod http2;
+mod http2;
 //mod pages;
-//mod records;
-//mod shutdown;
+mod records;
+mod shutdown;
 mod silence;
 mod sockets;
 //mod tidy;

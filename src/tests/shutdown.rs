@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::routing::get;
-use tokio::sync::oneshot;
+use tokio::io::AsyncReadExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::raw::Raw;
@@ -40,32 +39,24 @@ async fn what_was_sent_before_is_answered_before_the_end() {
     within(listening.running).await.unwrap();
 }
 
-/// The request is being answered when the shutdown begins.
+/// The server has begun to read the request's body when the shutdown begins.
 #[tokio::test]
 async fn a_request_that_was_begun_is_finished() {
-    let mut node = Node::new();
-    let (begun, has_begun) = oneshot::channel();
-    let (finish, may_finish) = oneshot::channel::<()>();
-    let once = std::sync::Mutex::new(Some((begun, may_finish)));
-    node.router = std::mem::take(&mut node.router).route(
-        "/slow",
-        get(async move || {
-            let (begun, may_finish) = once.lock().unwrap().take().unwrap();
-            begun.send(()).unwrap();
-            may_finish.await.unwrap();
-            "finished"
-        }),
-    );
+    let node = Node::new();
     let mut raw = Raw(node.connect());
-    raw.write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    within(has_begun).await.unwrap();
+    raw.write(
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 13\r\n\
+          Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+    )
+    .await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
     node.state.shutdown.begin();
-    finish.send(()).unwrap();
+    raw.write(b"message=hello").await;
     let head = raw.head().await;
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("connection: close"), "{head}");
     let mut body = String::new();
-    within(tokio::io::AsyncReadExt::read_to_string(&mut raw.0, &mut body)).await.unwrap();
-    assert_eq!(body, "finished");
+    within(raw.0.read_to_string(&mut body)).await.unwrap();
+    assert!(body.contains("서버 응답: hello"), "{body}");
 }
 
 /// A peer that neither reads nor answers cannot hold the node longer than the deadline.

@@ -143,7 +143,7 @@ impl Window {
         let (Some(view), Some(all), Some(shown)) = (self.view.get(), self.all.get(), self.shown.get()) else { return };
         set_pixels(&all, "height", self.len.get() * ROW_HEIGHT);
         set_pixels(&shown, "top", first * ROW_HEIGHT);
-        self.height.set(view.client_height());
+        set_if_changed(self.height, view.client_height());
         if self.at_end.get_value() {
             view.set_scroll_top(view.scroll_height());
         }
@@ -153,8 +153,8 @@ impl Window {
         let Some(view) = self.view.get_untracked() else { return };
         let below = view.scroll_height() - view.scroll_top() - view.client_height();
         self.at_end.set_value(below <= ROW_HEIGHT as i32);
-        self.top.set(view.scroll_top());
-        self.height.set(view.client_height());
+        set_if_changed(self.top, view.scroll_top());
+        set_if_changed(self.height, view.client_height());
     }
 
     fn reveal(&self, index: usize) {
@@ -165,6 +165,13 @@ impl Window {
         } else if bottom > view.scroll_top() + view.client_height() {
             view.set_scroll_top(bottom - view.client_height());
         }
+    }
+}
+
+/// The layout follows these and sets them: only a change may run it again.
+fn set_if_changed(signal: RwSignal<i32>, value: i32) {
+    if signal.get_untracked() != value {
+        signal.set(value);
     }
 }
 

@@ -37,6 +37,11 @@ pub fn text(of: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
     Signal::derive(of)
 }
 
+/// A text that is there at times; an element around nothing is `:empty`.
+pub fn note(of: impl Fn() -> Option<String> + Send + Sync + 'static) -> Signal<Option<String>> {
+    Signal::derive(of)
+}
+
 /// A part of the page that changes.
 pub fn part(of: impl Fn() -> Option<AnyView> + Send + Sync + 'static) -> impl Fn() -> Option<AnyView> + Clone + Send {
     boxed(Arc::new(of))

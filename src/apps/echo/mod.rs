@@ -34,10 +34,12 @@ pub fn EchoPage() -> impl IntoView {
         </div>
         <div class="grid">
             <Connection session/>
-            <Composer session/>
-            <RoundTrip session/>
-            <HandshakeCard session/>
+            <div class="stack">
+                <Composer session/>
+                <RoundTrip session/>
+            </div>
             <JournalCard session/>
+            <HandshakeCard session/>
             <HttpForm/>
         </div>
     }

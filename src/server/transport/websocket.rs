@@ -180,8 +180,8 @@ impl Conversation {
 
     async fn answer_all(&mut self, socket: &mut Socket, first: Received, answered: &mut u64) -> Result<(), Stop> {
         let mut received = first;
-        let mut bytes = 0;
-        for _ in 0..limits::TURN_MESSAGES {
+        let (mut messages, mut bytes) = (0, 0);
+        loop {
             let message = received.unwrap_or(Err(EngineError::ConnectionClosed)).map_err(|error| self.stop(error))?;
             self.account(message.len());
             if let Message::Close(frame) = message {
@@ -192,15 +192,15 @@ impl Conversation {
                 self.moving(socket.feed(answer)).await?.map_err(|error| self.stop(error))?;
                 *answered += 1;
             }
-            if bytes >= limits::TURN_BYTES {
-                break;
+            messages += 1;
+            if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
+                return Ok(());
             }
             match socket.next().now_or_never() {
                 Some(next) => received = next,
-                None => break,
+                None => return Ok(()),
             }
         }
-        Ok(())
     }
 
     fn answer(&self, message: Message) -> Option<Message> {

@@ -18,7 +18,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{say, text, words},
+        words::{note, say, words},
     },
 };
 
@@ -29,10 +29,7 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 pub fn Composer(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let problem = RwSignal::new(None::<NotSent>);
-    let line = text(move || {
-        let why = problem.get();
-        why.map(|why| words::not_sent(i18n.get_locale(), &why)).unwrap_or_default()
-    });
+    let line = note(move || problem.get().map(|why| words::not_sent(i18n.get_locale(), &why)));
     view! {
         <Card id="compose" title=words!(echo.compose)>
             <TextForm session problem/>

@@ -9,7 +9,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{Words, say, text, words},
+        words::{Words, note, say, text, words},
     },
     wire::code,
 };
@@ -31,10 +31,7 @@ fn StateBadge(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let named = Memo::new(move |_| session.socket.state.with(named));
     let word = text(move || named.get().1(i18n.get_locale()).to_owned());
-    let error = text(move || {
-        let error = session.socket.error.get();
-        error.map(|error| words::error(i18n.get_locale(), &error)).unwrap_or_default()
-    });
+    let error = note(move || session.socket.error.get().map(|error| words::error(i18n.get_locale(), &error)));
     view! {
         <div class="state" role="status" data-state=text(move || named.get().0.to_owned())>
             <p class="state-word"><span class="dot" aria-hidden="true"></span>{word}</p>
@@ -98,10 +95,7 @@ fn CloseForm(session: Session) -> impl IntoView {
         let code = code.get_untracked().trim().parse().unwrap_or(0);
         refused.set(session.socket.close(code, &reason.get_untracked()).err());
     };
-    let problem = text(move || {
-        let error = refused.get();
-        error.map(|error| words::error(i18n.get_locale(), &error)).unwrap_or_default()
-    });
+    let problem = note(move || refused.get().map(|error| words::error(i18n.get_locale(), &error)));
     view! {
         <form class="row" on:submit=disconnect>
             <label class="field narrow">

@@ -8,7 +8,7 @@ use super::{super::session::Session, words};
 use crate::{
     client::use_socket::{Closed, SocketState},
     i18n::*,
-    ui::words::{fill, text},
+    ui::words::{fill, note},
     wire::code,
 };
 
@@ -21,7 +21,7 @@ pub fn Ending(session: Session) -> impl IntoView {
             _ => None,
         })
     });
-    let line = text(move || closed.get().map(|closed| line(i18n.get_locale(), &closed)).unwrap_or_default());
+    let line = note(move || closed.get().map(|closed| line(i18n.get_locale(), &closed)));
     view! {
         <p class="ending">{line}</p>
         <NextAttempt closed/>
@@ -56,9 +56,9 @@ fn NextAttempt(closed: Memo<Option<Closed>>) -> impl IntoView {
             timer.as_ref().map(IntervalHandle::clear);
         });
     });
-    let line = text(move || {
+    let line = note(move || {
         let line = |seconds| fill(t_string!(i18n, echo.next_attempt), &[("seconds", &format!("{seconds:.1}"))]);
-        left.get().map(line).unwrap_or_default()
+        left.get().map(line)
     });
     // Not announced: a screen reader would never come to an end.
     view! { <p class="next-attempt" aria-live="off">{line}</p> }

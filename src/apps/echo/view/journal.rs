@@ -20,7 +20,7 @@ use crate::{
         card::Card,
         format,
         virtual_list::VirtualList,
-        words::{Words, fill, part, say, spoken, text, words},
+        words::{Words, fill, note, part, say, spoken, text, words},
     },
 };
 
@@ -38,12 +38,12 @@ pub fn JournalCard(session: Session) -> impl IntoView {
         session.changed.track();
         journal.with_value(|journal| journal.len())
     });
-    let empty = text(move || {
+    let empty = note(move || {
         let total = journal.with_value(|journal| journal.total());
         match (len.get(), total) {
-            (0, 0) => t_string!(i18n, echo.journal_empty).to_owned(),
-            (0, _) => t_string!(i18n, echo.journal_no_match).to_owned(),
-            _ => String::new(),
+            (0, 0) => Some(t_string!(i18n, echo.journal_empty).to_owned()),
+            (0, _) => Some(t_string!(i18n, echo.journal_no_match).to_owned()),
+            _ => None,
         }
     });
     let cells = move |id| match journal.with_value(|journal| journal.entry(id)) {
@@ -193,11 +193,9 @@ fn head(locale: Locale, entry: &Entry) -> String {
     format!("#{} · {} · {}{trip}", entry.id, words::kind(entry.kind)(locale), clock(entry.at))
 }
 
-fn cut(locale: Locale, entry: &Entry) -> String {
-    match entry.size > DETAIL_BYTES as u64 {
-        true => fill(td_string!(locale, echo.detail_cut), &[("size", &format::bytes(entry.size))]),
-        false => String::new(),
-    }
+fn cut(locale: Locale, entry: &Entry) -> Option<String> {
+    let words = || fill(td_string!(locale, echo.detail_cut), &[("size", &format::bytes(entry.size))]);
+    (entry.size > DETAIL_BYTES as u64).then(words)
 }
 
 /// One line of it.

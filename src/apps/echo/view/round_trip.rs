@@ -12,7 +12,7 @@ use crate::{
         card::Card,
         chart::LineChart,
         format,
-        words::{Words, fact, text, words},
+        words::{Words, fact, note, text, words},
     },
 };
 
@@ -31,10 +31,7 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
             Some(of) => format!("{name}: {median} {}, {max} {}", format::millis(of.median), format::millis(of.max)),
         })
     });
-    let hint = text(move || match figures.with(Option::is_none) {
-        true => t_string!(i18n, echo.round_trip_none).to_owned(),
-        false => String::new(),
-    });
+    let hint = note(move || figures.with(Option::is_none).then(|| t_string!(i18n, echo.round_trip_none).to_owned()));
     view! {
         <Card id="round-trip" title=words!(echo.round_trip)>
             <dl class="figures">
