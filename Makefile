@@ -8,6 +8,7 @@ SHELL := bash
 # Where `make run` serves, and more flags for the server: `make run ARGS=--help` lists them.
 ADDR ?= 127.0.0.1:3000
 ARGS ?=
+ONLY ?=
 
 ENV := . tools/env.sh
 
@@ -17,12 +18,12 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: ## build and serve at http://127.0.0.1:3000, or at ADDR=host:port
-	@$(ENV); node tools/port.mjs check "$(ADDR)"
+	$(eval why := $(shell node tools/port.mjs check '$(ADDR)' 2>&1))$(if $(why),$(error $(why)))
 	@$(MAKE) --no-print-directory build
 	@$(ENV); exec "$$target/release/duplex" --addr "$(ADDR)" --site target/site $(ARGS)
 
-test: ## format, lints, documentation, unit and server tests, then the pages in Chromium
-	@tools/test.sh
+test: ## every check and test; some of them by ONLY=format, lints, documentation, tests, server, Chromium
+	@ONLY="$(ONLY)" tools/test.sh
 
 dev: ## serve, build again on every change, and reload the page
 	@tools/setup.sh

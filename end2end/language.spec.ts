@@ -29,6 +29,7 @@ for (const language of ["ko", "en"] as const) {
 }
 
 for (const [asked, language] of [
+  ["fr,en;q=0.8,ko;q=0.3", "en"],
   ["fr, en;q=0.8, ko;q=0.3", "en"],
   ["en;q=0.2, ko;q=0.9", "ko"],
   ["en-GB", "en"],
@@ -71,7 +72,7 @@ test("a choice changes the page at once, and is kept on every page", async ({ pa
 
 test("a page that is not there says so in both languages", async ({ request }) => {
   for (const language of ["ko", "en"] as const) {
-    const response = await request.get("/no/such/page", { headers: { "accept-language": language } });
+    const response = await request.get("/no/such/page", { headers: { accept: "text/html", "accept-language": language } });
     expect(response.status()).toBe(404);
     expect(await response.text()).toContain(texts[language].app.not_found);
   }

@@ -19,7 +19,7 @@ test.beforeEach(async ({ request }) => {
 test("leaving through the router closes with 1000; coming back opens exactly one", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
-  const connections = page.locator('[data-fact="connections"]');
+  const connections = page.getByRole("complementary").locator('[data-fact="connections"]');
   await records.count(1);
   await expect(connections).toHaveText("1");
   await page.evaluate(() => Object.assign(window, { document_of_before: true }));

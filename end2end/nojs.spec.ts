@@ -22,7 +22,9 @@ test("the page says what it is, and that scripts are off", async ({ page }) => {
   await page.goto("/");
   await expect(page.getByRole("heading", { level: 1, name: "WebSocket 테스트" })).toBeVisible();
   await expect(page.getByText(ko.echo.lede)).toBeVisible();
-  await expect(page.getByText(ko.echo.no_script)).toBeVisible();
+  const notice = page.locator("noscript");
+  await expect(notice).toBeVisible();
+  await expect(notice).toHaveText(ko.echo.no_script, { useInnerText: true });
 });
 
 test("the form posts to the same echo and shows the reply", async ({ page }) => {

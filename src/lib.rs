@@ -9,7 +9,10 @@ pub mod ui;
 pub mod wire;
 
 mod texts {
-    #![expect(deprecated, reason = "the generator for build scripts brings ICU's data exporter, of which no text here has need")]
+    #![expect(
+        deprecated,
+        reason = "the generator for build scripts brings ICU's data exporter, of which no text here has need"
+    )]
     leptos_i18n::load_locales!();
 }
 pub use texts::i18n;

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn start(config: &Config) -> Result<(), Box<dyn Error>> {
-    telemetry::start(&config.log, config.log_format)?;
+    telemetry::start(&config.log, config.log_format).map_err(|error| format!("--log {:?}: {error}", config.log))?;
     let settings = config.settings()?;
     let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
     let executable = std::env::current_exe()?;

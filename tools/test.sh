@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # `make test`. Every check runs, also after one failed; the last line counts the tests of all of them.
+# ONLY=WORD leaves out the checks without that word in their name.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
@@ -13,6 +14,7 @@ broken=0 # checks that failed without naming a failed test: lints, what does not
 # `cargo leptos end-to-end` runs no test and reports success.)
 check() {
   local name=$1 start=$SECONDS status=0 failed
+  [[ $name == *"${ONLY:-}"* ]] || return 0
   printf '\n== %s\n' "$name"
   "${@:2}" 2>&1 | tee "$results/last" || status=1
   count "$results/last" >"$results/counted"
@@ -33,11 +35,13 @@ count() {
 
 sum() { awk -v column="$1" '{ n += $column } END { print n + 0 }' "$2"; }
 
-# The pages as visitors get them: a release build. Playwright runs against the server that cargo-leptos starts.
+# The pages as visitors get them: a release build. Playwright runs against the server that cargo-leptos starts, on a free
+# port and with files of its own: `make run` and `make dev` may go on meanwhile.
 browser_tests() {
   local port
   port=$(node tools/port.mjs free)
-  export LEPTOS_SITE_ADDR=127.0.0.1:$port DUPLEX_URL=http://127.0.0.1:$port DUPLEX_BIN=$target/release/duplex
+  export LEPTOS_SITE_ADDR=127.0.0.1:$port LEPTOS_SITE_ROOT=target/end2end
+  export DUPLEX_URL=http://127.0.0.1:$port DUPLEX_SITE=target/end2end DUPLEX_BIN=$target/release/duplex
   cargo leptos end-to-end --release --precompress
 }
 
@@ -45,6 +49,7 @@ browser_tests() {
 hydrate=(--no-default-features --features hydrate)
 
 check 'format' cargo fmt --check
+check 'format, tools' cargo fmt --all --check --manifest-path tools/cargo/Cargo.toml
 check 'lints, server' cargo clippy --locked --all-targets -- -D warnings
 check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
 check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items

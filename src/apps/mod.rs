@@ -11,8 +11,14 @@ use leptos_router::{MatchNestedRoutes, any_nested_route::IntoAnyNestedRoute, com
 use crate::ui::{frame::Entry, words::words};
 
 pub const NAVIGATION: &[Entry] = &[
-    Entry { path: "/", name: words!(app.echo) },
-    Entry { path: "/about", name: words!(app.about) },
+    Entry {
+        path: "/",
+        name: words!(app.echo),
+    },
+    Entry {
+        path: "/about",
+        name: words!(app.about),
+    },
 ];
 
 #[component(transparent)]

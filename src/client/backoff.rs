@@ -16,7 +16,11 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { base: Duration::from_millis(500), cap: Duration::from_secs(30), stable_after: Duration::from_secs(5) }
+        Self {
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+            stable_after: Duration::from_secs(5),
+        }
     }
 }
 

@@ -10,11 +10,18 @@ use super::use_socket::{Payload, SocketError};
 
 /// What the browser reports of one socket.
 pub(super) enum Report {
-    Open { protocol: String, extensions: String },
+    Open {
+        protocol: String,
+        extensions: String,
+    },
     Message(Payload),
     /// The browser says no more than that, by design: <https://websockets.spec.whatwg.org/#feedback-from-the-protocol>
     Error,
-    Close { code: u16, reason: String, was_clean: bool },
+    Close {
+        code: u16,
+        reason: String,
+        was_clean: bool,
+    },
 }
 
 pub(super) struct BrowserSocket {
@@ -45,7 +52,8 @@ impl BrowserSocket {
             socket,
         };
         this.socket.set_onopen(Some(this.on_open.as_ref().unchecked_ref()));
-        this.socket.set_onmessage(Some(this.on_message.as_ref().unchecked_ref()));
+        this.socket
+            .set_onmessage(Some(this.on_message.as_ref().unchecked_ref()));
         this.socket.set_onerror(Some(this.on_error.as_ref().unchecked_ref()));
         this.socket.set_onclose(Some(this.on_close.as_ref().unchecked_ref()));
         Ok(this)
@@ -77,7 +85,9 @@ impl BrowserSocket {
     pub fn leave(self, code: u16, reason: &str, last: impl FnOnce(CloseEvent) + 'static) {
         if self.is_live() || self.socket.ready_state() == WebSocket::CLOSING {
             let last = Closure::once_into_js(last);
-            let _ = self.socket.add_event_listener_with_callback("close", last.unchecked_ref());
+            let _ = self
+                .socket
+                .add_event_listener_with_callback("close", last.unchecked_ref());
         }
         self.close(code, reason);
     }
@@ -95,7 +105,10 @@ impl Drop for BrowserSocket {
 fn on_open(socket: &WebSocket, report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(Event)> {
     let socket = socket.clone();
     Closure::new(move |_: Event| {
-        report(Report::Open { protocol: socket.protocol(), extensions: socket.extensions() });
+        report(Report::Open {
+            protocol: socket.protocol(),
+            extensions: socket.extensions(),
+        });
     })
 }
 
@@ -112,7 +125,11 @@ fn on_message(report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(MessageEve
 
 fn on_close(report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(CloseEvent)> {
     Closure::new(move |event: CloseEvent| {
-        report(Report::Close { code: event.code(), reason: event.reason(), was_clean: event.was_clean() });
+        report(Report::Close {
+            code: event.code(),
+            reason: event.reason(),
+            was_clean: event.was_clean(),
+        });
     })
 }
 
@@ -123,7 +140,12 @@ fn refused(url: &str, thrown: &JsValue) -> SocketError {
         None => (String::new(), format!("{thrown:?}")),
     };
     match name.as_str() {
-        "SecurityError" => SocketError::Insecure { address: url.to_owned() },
-        _ => SocketError::Address { address: url.to_owned(), why: message },
+        "SecurityError" => SocketError::Insecure {
+            address: url.to_owned(),
+        },
+        _ => SocketError::Address {
+            address: url.to_owned(),
+            why: message,
+        },
     }
 }

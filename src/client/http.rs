@@ -16,12 +16,16 @@ pub enum HttpError {
 }
 
 pub async fn get_json<T: DeserializeOwned>(path: &str) -> Result<T, HttpError> {
-    let answer = JsFuture::from(leptos::prelude::window().fetch_with_str(path)).await.map_err(|_| HttpError::Away)?;
+    let answer = JsFuture::from(leptos::prelude::window().fetch_with_str(path))
+        .await
+        .map_err(|_| HttpError::Away)?;
     let response: Response = answer.dyn_into().map_err(|_| HttpError::Unreadable)?;
     if !response.ok() {
         return Err(HttpError::Status(response.status()));
     }
-    let text = JsFuture::from(response.text().map_err(|_| HttpError::Unreadable)?).await.map_err(|_| HttpError::Away)?;
+    let text = JsFuture::from(response.text().map_err(|_| HttpError::Unreadable)?)
+        .await
+        .map_err(|_| HttpError::Away)?;
     let text = text.as_string().ok_or(HttpError::Unreadable)?;
     serde_json::from_str(&text).map_err(|_| HttpError::Unreadable)
 }

@@ -2,7 +2,7 @@
 //! Knows the wire; knows no page and no server.
 
 pub mod backoff;
-pub mod http;
 mod browser_socket;
+pub mod http;
 mod socket_machine;
 pub mod use_socket;

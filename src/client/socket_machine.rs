@@ -33,7 +33,10 @@ struct Mounted {
 
 impl Slot {
     pub fn put(&self, machine: Machine, listeners: [WindowListenerHandle; 3]) {
-        *self.lock() = Some(Mounted { machine: SendWrapper::new(machine), listeners });
+        *self.lock() = Some(Mounted {
+            machine: SendWrapper::new(machine),
+            listeners,
+        });
     }
 
     pub fn with<T>(&self, act: impl FnOnce(&Machine) -> T) -> Option<T> {
@@ -118,32 +121,30 @@ impl Machine {
     pub fn open(&self) {
         let inner = &self.0;
         self.cancel_retry();
+        if self.0.socket.borrow().as_ref().is_some_and(BrowserSocket::is_live) {
+            self.tell(SocketEvent::Closing {
+                code: code::NORMAL,
+                reason: String::new(),
+            });
+        }
         self.forget_socket();
         inner.asked.set(false);
         inner.opened_at.set(None);
         inner.signals.error.set(None);
         inner.signals.state.set(SocketState::Connecting);
         let address = (inner.address)();
-        self.tell(SocketEvent::Connecting { address: address.clone() });
+        self.tell(SocketEvent::Connecting {
+            address: address.clone(),
+        });
         let protocols = inner.options.protocols.get_untracked();
         let machine = self.clone();
         match BrowserSocket::open(&resolve(&address), &protocols, move |report| machine.hear(report)) {
             Ok(socket) => *inner.socket.borrow_mut() = Some(socket),
-            Err(error) => self.never_opened(error),
+            Err(error) => {
+                inner.signals.state.set(SocketState::Refused);
+                self.tell(SocketEvent::Error(error));
+            }
         }
-    }
-
-    /// The address itself was refused: there is nothing to try again.
-    fn never_opened(&self, error: SocketError) {
-        let closed = Closed {
-            code: code::ABNORMAL,
-            reason: String::new(),
-            was_clean: false,
-            by: Side::Client,
-            retry: None,
-        };
-        self.tell(SocketEvent::Error(error));
-        self.tell(SocketEvent::Closed(closed));
     }
 
     pub fn send(&self, payload: Payload) -> Result<(), SocketError> {
@@ -163,7 +164,10 @@ impl Machine {
             _ => return Err(SocketError::NotOpen),
         }
         self.0.asked.set(true);
-        self.tell(SocketEvent::Closing { code, reason: reason.to_owned() });
+        self.tell(SocketEvent::Closing {
+            code,
+            reason: reason.to_owned(),
+        });
         Ok(())
     }
 
@@ -175,7 +179,11 @@ impl Machine {
             }
             Report::Message(payload) => self.tell(SocketEvent::Received(payload)),
             Report::Error => self.tell(SocketEvent::Error(SocketError::Connection)),
-            Report::Close { code, reason, was_clean } => self.ended(code, reason, was_clean),
+            Report::Close {
+                code,
+                reason,
+                was_clean,
+            } => self.ended(code, reason, was_clean),
         }
     }
 
@@ -186,8 +194,16 @@ impl Machine {
             (false, false) => Side::Network,
         };
         *self.0.socket.borrow_mut() = None;
-        let retry = (by != Side::Client && code != code::NORMAL).then(|| self.plan_retry()).flatten();
-        self.tell(SocketEvent::Closed(Closed { code, reason, was_clean, by, retry }));
+        let retry = (by != Side::Client && code != code::NORMAL)
+            .then(|| self.plan_retry())
+            .flatten();
+        self.tell(SocketEvent::Closed(Closed {
+            code,
+            reason,
+            was_clean,
+            by,
+            retry,
+        }));
     }
 
     fn plan_retry(&self) -> Option<Duration> {
@@ -213,7 +229,10 @@ impl Machine {
             && closed.code != code::NORMAL
         {
             let retry = self.plan_retry();
-            self.0.signals.state.set(SocketState::Closed(Closed { retry, ..closed }));
+            self.0
+                .signals
+                .state
+                .set(SocketState::Closed(Closed { retry, ..closed }));
         }
     }
 
@@ -224,10 +243,15 @@ impl Machine {
     }
 
     pub fn cancel_retry(&self) {
-        let Some(timer) = self.0.retry.borrow_mut().take() else { return };
+        let Some(timer) = self.0.retry.borrow_mut().take() else {
+            return;
+        };
         timer.clear();
         if let SocketState::Closed(closed) = self.0.signals.state.get_untracked() {
-            self.0.signals.state.set(SocketState::Closed(Closed { retry: None, ..closed }));
+            self.0
+                .signals
+                .state
+                .set(SocketState::Closed(Closed { retry: None, ..closed }));
         }
     }
 
@@ -246,7 +270,9 @@ impl Machine {
     }
 
     fn forget_socket(&self) {
-        let Some(socket) = self.0.socket.borrow_mut().take() else { return };
+        let Some(socket) = self.0.socket.borrow_mut().take() else {
+            return;
+        };
         let observer = self.0.options.observer;
         socket.leave(code::NORMAL, "", move |event| {
             observer(&SocketEvent::Closed(Closed {
@@ -266,10 +292,10 @@ impl Machine {
             return;
         }
         match &event {
-            SocketEvent::Open { protocol, extensions } => inner
-                .signals
-                .state
-                .set(SocketState::Open { protocol: protocol.clone(), extensions: extensions.clone() }),
+            SocketEvent::Open { protocol, extensions } => inner.signals.state.set(SocketState::Open {
+                protocol: protocol.clone(),
+                extensions: extensions.clone(),
+            }),
             SocketEvent::Received(payload) => inner.signals.message.set(Some(payload.clone())),
             SocketEvent::Closing { .. } => inner.signals.state.set(SocketState::Closing),
             SocketEvent::Closed(closed) => inner.signals.state.set(SocketState::Closed(closed.clone())),

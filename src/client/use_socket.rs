@@ -42,9 +42,14 @@ impl From<&str> for Payload {
 #[derive(Debug, Clone, PartialEq)]
 pub enum SocketState {
     Connecting,
-    Open { protocol: String, extensions: String },
+    Open {
+        protocol: String,
+        extensions: String,
+    },
     Closing,
     Closed(Closed),
+    /// The browser refused the address: nothing was opened, and `error` says why.
+    Refused,
 }
 
 /// How a socket ended, and whether another follows by itself.
@@ -198,7 +203,12 @@ pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, options:
         move || slot.end()
     });
 
-    UseSocket { state: state.into(), message: message.into(), error: error.into(), slot: StoredValue::new(slot) }
+    UseSocket {
+        state: state.into(),
+        message: message.into(),
+        error: error.into(),
+        slot: StoredValue::new(slot),
+    }
 }
 
 impl UseSocket {
@@ -209,16 +219,17 @@ impl UseSocket {
 
     pub fn send(&self, payload: impl Into<Payload>) -> Result<(), SocketError> {
         let payload = payload.into();
-        self.with(|machine| machine.send(payload)).unwrap_or(Err(SocketError::NotOpen))
+        self.with(|machine| machine.send(payload))
+            .unwrap_or(Err(SocketError::NotOpen))
     }
 
     /// Starts the closing handshake, and stops any reconnecting.
     pub fn close(&self, code: u16, reason: &str) -> Result<(), SocketError> {
-        self.with(|machine| machine.close(code, reason)).unwrap_or(Err(SocketError::NotOpen))
+        self.with(|machine| machine.close(code, reason))
+            .unwrap_or(Err(SocketError::NotOpen))
     }
 
     fn with<T>(&self, act: impl FnOnce(&Machine) -> T) -> Option<T> {
         self.slot.try_get_value().and_then(|slot| slot.with(act))
     }
 }
-

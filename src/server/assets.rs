@@ -37,20 +37,33 @@ where
 async fn cache(request: Request, next: Next) -> Response {
     let policy = policy(request.uri().path());
     let mut response = next.run(request).await;
-    if matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
-        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(policy));
+    if matches!(
+        response.status(),
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
+        response
+            .headers_mut()
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static(policy));
     }
     response
 }
 
 fn policy(path: &str) -> &'static str {
-    if path.starts_with("/pkg/") && has_hash(path) { FOR_EVER } else { ASK_FIRST }
+    if path.starts_with("/pkg/") && has_hash(path) {
+        FOR_EVER
+    } else {
+        ASK_FIRST
+    }
 }
 
 fn has_hash(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.split('.').any(|part| {
-        part.len() == HASH_CHARS && part.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
+        part.len() == HASH_CHARS
+            && part
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
     })
 }
 
@@ -62,7 +75,13 @@ mod tests {
     fn only_a_name_with_a_hash_is_kept_for_ever() {
         assert_eq!(policy("/pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.wasm"), FOR_EVER);
         assert_eq!(policy("/pkg/snippets/a/duplex.ySbvMkdnPLXmYxFlVv-6dA.js"), FOR_EVER);
-        for path in ["/pkg/duplex.wasm", "/pkg/duplex.short.js", "/favicon.svg", "/duplex.ySbvMkdnPLXmYxFlVv_6dA.js", "/"] {
+        for path in [
+            "/pkg/duplex.wasm",
+            "/pkg/duplex.short.js",
+            "/favicon.svg",
+            "/duplex.ySbvMkdnPLXmYxFlVv_6dA.js",
+            "/",
+        ] {
             assert_eq!(policy(path), ASK_FIRST, "{path}");
         }
     }

@@ -25,7 +25,12 @@ pub struct Config {
     pub max_message: usize,
 
     /// An origin, beside the server's own, whose pages may open sockets here; may be given again, or as a list with commas
-    #[arg(long = "origin", env = "DUPLEX_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(
+        long = "origin",
+        env = "DUPLEX_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
     pub origins: Vec<String>,
 
     /// This node's name, shown on every page [default: the machine's host name]
@@ -53,7 +58,12 @@ pub struct Config {
     pub site: Option<PathBuf>,
 
     /// What to log: a level, or a list such as info,duplex=debug
-    #[arg(long, env = "DUPLEX_LOG", value_name = "FILTER", default_value = "info,leptos_ws=warn")]
+    #[arg(
+        long,
+        env = "DUPLEX_LOG",
+        value_name = "FILTER",
+        default_value = "info,leptos_ws=warn"
+    )]
     pub log: String,
 
     /// How log lines are written, to standard error
@@ -73,7 +83,9 @@ pub enum ConfigError {
     MaxMessage(usize),
     #[error("--origin {0:?} is {1}")]
     Origin(String, super::origin::NotAnOrigin),
-    #[error("--ping-interval {ping} must be at least 1 and less than --silence-limit {silence}: a peer needs time to answer")]
+    #[error(
+        "--ping-interval {ping} must be at least 1 and less than --silence-limit {silence}: a peer needs time to answer"
+    )]
     Pings { ping: u64, silence: u64 },
     #[error("--max-connections must be at least 1")]
     NoConnections,
@@ -109,7 +121,10 @@ impl Config {
             return Err(ConfigError::MaxMessage(self.max_message));
         }
         if self.ping_interval == 0 || self.ping_interval >= self.silence_limit {
-            return Err(ConfigError::Pings { ping: self.ping_interval, silence: self.silence_limit });
+            return Err(ConfigError::Pings {
+                ping: self.ping_interval,
+                silence: self.silence_limit,
+            });
         }
         if self.max_connections == 0 {
             return Err(ConfigError::NoConnections);
@@ -119,7 +134,9 @@ impl Config {
 }
 
 fn origin(text: &str) -> Result<Origin, ConfigError> {
-    text.trim().parse().map_err(|error| ConfigError::Origin(text.to_owned(), error))
+    text.trim()
+        .parse()
+        .map_err(|error| ConfigError::Origin(text.to_owned(), error))
 }
 
 fn host_name() -> String {
@@ -148,7 +165,10 @@ mod tests {
             assert!(argument.get_help().is_some(), "{argument}");
             let env = argument.get_env().and_then(|env| env.to_str()).unwrap();
             let flag = argument.get_long().unwrap().to_uppercase().replace('-', "_");
-            assert!(env == format!("DUPLEX_{flag}") || env == format!("DUPLEX_{flag}S"), "{env}");
+            assert!(
+                env == format!("DUPLEX_{flag}") || env == format!("DUPLEX_{flag}S"),
+                "{env}"
+            );
         }
     }
 
@@ -160,11 +180,19 @@ mod tests {
 
     #[test]
     fn origins_are_a_list() {
-        let settings = config(&["--origin", "https://a.example, http://b.example:81", "--origin", "https://c.example"])
-            .settings()
-            .unwrap();
+        let settings = config(&[
+            "--origin",
+            "https://a.example, http://b.example:81",
+            "--origin",
+            "https://c.example",
+        ])
+        .settings()
+        .unwrap();
         let origins: Vec<_> = settings.origins.iter().map(ToString::to_string).collect();
-        assert_eq!(origins, ["https://a.example", "http://b.example:81", "https://c.example"]);
+        assert_eq!(
+            origins,
+            ["https://a.example", "http://b.example:81", "https://c.example"]
+        );
     }
 
     #[test]
@@ -182,6 +210,9 @@ mod tests {
         assert_eq!(config(&[]).addr(site.clone()).unwrap().port(), 4000);
         assert_eq!(config(&["--addr", "127.0.0.1:5000"]).addr(site).unwrap().port(), 5000);
         assert_eq!(config(&[]).addr(None).unwrap(), DEFAULT_ADDR);
-        assert_eq!(config(&[]).addr(Some("x".to_owned())), Err(ConfigError::SiteAddr("x".to_owned())));
+        assert_eq!(
+            config(&[]).addr(Some("x".to_owned())),
+            Err(ConfigError::SiteAddr("x".to_owned()))
+        );
     }
 }

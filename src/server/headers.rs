@@ -36,7 +36,9 @@ fn add_missing(headers: &mut HeaderMap) {
     for (name, value) in FIXED {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(BARE_POLICY));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(BARE_POLICY));
 }
 
 /// A page's policy: scripts from here or with the page's nonce, and sockets to anywhere, for the page is a client of any
@@ -63,7 +65,10 @@ mod tests {
     #[test]
     fn what_an_answer_has_is_kept() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'"));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'self'"),
+        );
         add_missing(&mut headers);
         assert_eq!(headers[header::CONTENT_SECURITY_POLICY], "default-src 'self'");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");

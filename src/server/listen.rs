@@ -44,7 +44,9 @@ pub async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown, m
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let taking = async {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             let (stream, peer) = next_connection(&listener).await;
             let stream = Placed { stream, _place: place };
             shutdown.spawn(serve(stream, Some(peer), router.clone(), shutdown.clone()));

@@ -43,7 +43,10 @@ pub fn router(state: ServerState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/api/vitals", get(vitals::show))
         .merge(transport::routes(apps::server::endpoints()))
-        .route(PREFERENCES_PATH, post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
+        .route(
+            PREFERENCES_PATH,
+            post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
+        )
         .merge(pages::routes(&state, apps::server::forms()))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))
@@ -54,7 +57,11 @@ pub fn router(state: ServerState) -> Router {
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed to answer; its log says more.").into_response()
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The server failed to answer; its log says more.",
+    )
+    .into_response()
 }
 
 /// Serves at `listener` until the shutdown begins, then until everything open has ended or the deadline has passed.

@@ -60,14 +60,22 @@ impl FromStr for Origin {
             _ => return Err(NotAnOrigin),
         };
         let (host, port) = host_and_port(rest).ok_or(NotAnOrigin)?;
-        Ok(Self { scheme, host, port: port.unwrap_or(scheme.default_port()) })
+        Ok(Self {
+            scheme,
+            host,
+            port: port.unwrap_or(scheme.default_port()),
+        })
     }
 }
 
 impl Display for Origin {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.name(), self.host)?;
-        if self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
+        if self.port == self.scheme.default_port() {
+            Ok(())
+        } else {
+            write!(f, ":{}", self.port)
+        }
     }
 }
 
@@ -99,7 +107,10 @@ pub enum Foreign {
 
 impl Foreign {
     pub fn problem(&self) -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, format!("{self}; a page may do this only from this server's own origin."))
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            format!("{self}; a page may do this only from this server's own origin."),
+        )
     }
 }
 
@@ -169,7 +180,10 @@ mod tests {
         assert!(allowed("http://127.0.0.1:3000", "127.0.0.1:3000"));
         assert!(allowed("http://example.com", "example.com"));
         assert!(allowed("https://example.com", "example.com:443"));
-        assert!(allowed("https://example.com", "EXAMPLE.com"), "behind a proxy that ends TLS");
+        assert!(
+            allowed("https://example.com", "EXAMPLE.com"),
+            "behind a proxy that ends TLS"
+        );
         assert!(allowed("http://[::1]:3000", "[::1]:3000"));
     }
 
@@ -183,7 +197,11 @@ mod tests {
             ("http://example.com", "example.com:3000"),
             ("https://example.com", "example.com:80"),
         ] {
-            assert_eq!(check(Some(origin), Some(host), &[]), Err(Foreign::Unlisted(origin.to_owned())), "{origin} {host}");
+            assert_eq!(
+                check(Some(origin), Some(host), &[]),
+                Err(Foreign::Unlisted(origin.to_owned())),
+                "{origin} {host}"
+            );
         }
     }
 
@@ -203,7 +221,11 @@ mod tests {
             "http://example.com:99999",
             "http://example.com http://other.example",
         ] {
-            assert_eq!(check(Some(origin), Some("example.com"), &[]), Err(Foreign::Opaque), "{origin}");
+            assert_eq!(
+                check(Some(origin), Some("example.com"), &[]),
+                Err(Foreign::Opaque),
+                "{origin}"
+            );
             assert_eq!(origin.parse::<Origin>(), Err(NotAnOrigin), "{origin}");
         }
     }

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::FormRejection;
-use axum::http::request::Parts;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -53,7 +53,9 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
 
 /// The nonce was made for this rendering before the context is asked for; a server function has none.
 fn set_headers() {
-    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else { return };
+    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
+        return;
+    };
     if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&nonce)) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
@@ -92,7 +94,10 @@ pub async fn missing(State(state): State<ServerState>, request: Request) -> Resp
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|value| value.contains("text/html")))
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.contains("text/html")))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -119,13 +124,20 @@ impl FormError {
 async fn answer(State(state): State<ServerState>, request: Request, form: Form) -> Response {
     let (parts, body) = request.into_parts();
     match read(Request::from_parts(parts.clone(), body), form.field).await {
-        Ok(said) => render(&state, Request::from_parts(parts, Body::empty()), move || (form.answer)(&said)).await,
+        Ok(said) => {
+            render(&state, Request::from_parts(parts, Body::empty()), move || {
+                (form.answer)(&said)
+            })
+            .await
+        }
         Err(error) => error.problem().into_response(),
     }
 }
 
 async fn read(request: Request, field: &'static str) -> Result<String, FormError> {
     let fields = axum::Form::<HashMap<String, String>>::from_request(request, &());
-    let axum::Form(mut fields) = timeout(limits::FORM_WAIT, fields).await.map_err(|_| FormError::Slow)??;
+    let axum::Form(mut fields) = timeout(limits::FORM_WAIT, fields)
+        .await
+        .map_err(|_| FormError::Slow)??;
     fields.remove(field).ok_or(FormError::NoField(field))
 }

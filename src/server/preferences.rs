@@ -22,7 +22,12 @@ pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>
         Ok(cookies) => {
             let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie)).collect();
             let back = back(&headers);
-            (StatusCode::SEE_OTHER, AppendHeaders::<Vec<_>>(cookies), [(header::LOCATION, back)]).into_response()
+            (
+                StatusCode::SEE_OTHER,
+                AppendHeaders::<Vec<_>>(cookies),
+                [(header::LOCATION, back)],
+            )
+                .into_response()
         }
         Err(unknown) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, unknown.to_string()).into_response(),
     }
@@ -31,15 +36,48 @@ pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>
 /// Tells the page that is being rendered what the visitor chose, or what their browser prefers.
 pub fn provide(headers: &HeaderMap) {
     let chosen = cookie_value(headers, LANGUAGE_COOKIE).filter(|name| name.parse::<Locale>().is_ok());
-    let preferred = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    provide_context(Languages(chosen.or(preferred).unwrap_or_default().to_owned()));
+    let preferred = || {
+        headers
+            .get(header::ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok())
+            .map(best_first)
+    };
+    provide_context(Languages(
+        chosen.map(str::to_owned).or_else(preferred).unwrap_or_default(),
+    ));
     let colour = cookie_value(headers, COLOUR_COOKIE).and_then(|name| name.parse().ok());
     provide_context::<Colour>(colour.unwrap_or_default());
 }
 
+/// The languages of an `Accept-Language` header in the order of their weights (RFC 9110 section 12.5.4), without them.
+fn best_first(header: &str) -> String {
+    let mut languages: Vec<(f32, &str)> = header.split(',').filter_map(weighted).collect();
+    languages.retain(|(weight, _)| *weight > 0.0);
+    languages.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    languages
+        .into_iter()
+        .map(|(_, language)| language)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn weighted(item: &str) -> Option<(f32, &str)> {
+    let (language, parameters) = item.split_once(';').unwrap_or((item, ""));
+    let weight = match parameters.trim().strip_prefix("q=") {
+        Some(weight) => weight.trim().parse().ok()?,
+        None => 1.0,
+    };
+    Some((weight, language.trim())).filter(|(_, language)| !language.is_empty())
+}
+
 fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|cookies| cookies.to_str().ok());
+    let mut pairs = cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
@@ -58,13 +96,17 @@ fn cookies(form: &BTreeMap<String, String>) -> Result<Vec<HeaderValue>, Unknown>
     let mut cookies = Vec::new();
     if let Some(language) = form.get("language") {
         let locale: Locale = language.parse().map_err(|_| Unknown::Language)?;
-        cookies.extend(cookie(LANGUAGE_COOKIE, &locale.to_string()));
+        cookies.extend(cookie(LANGUAGE_COOKIE, locale.as_str()));
     }
     if let Some(colour) = form.get("colour") {
         let colour: Colour = colour.parse().map_err(|_| Unknown::Colour)?;
         cookies.extend(cookie(COLOUR_COOKIE, colour.name()));
     }
-    if cookies.is_empty() { Err(Unknown::Nothing) } else { Ok(cookies) }
+    if cookies.is_empty() {
+        Err(Unknown::Nothing)
+    } else {
+        Ok(cookies)
+    }
 }
 
 /// Scripts of the page read and write these too.
@@ -75,9 +117,12 @@ fn cookie(name: &str, value: &str) -> Option<HeaderValue> {
 /// The path that the visitor came from: a path only, so that nobody is sent to another site.
 fn back(headers: &HeaderMap) -> HeaderValue {
     let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
-    let path = referer.and_then(|referer| referer.parse::<Uri>().ok()).map(|uri| uri.path().to_owned());
+    let path = referer
+        .and_then(|referer| referer.parse::<Uri>().ok())
+        .map(|uri| uri.path().to_owned());
     let path = path.filter(|path| path.starts_with('/') && !path.starts_with("//"));
-    path.and_then(|path| HeaderValue::from_str(&path).ok()).unwrap_or(HeaderValue::from_static("/"))
+    path.and_then(|path| HeaderValue::from_str(&path).ok())
+        .unwrap_or(HeaderValue::from_static("/"))
 }
 
 #[cfg(test)]
@@ -85,7 +130,10 @@ mod tests {
     use super::*;
 
     fn form(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -98,8 +146,19 @@ mod tests {
     #[test]
     fn what_is_not_known_is_not_kept() {
         assert_eq!(cookies(&form(&[])), Err(Unknown::Nothing));
-        assert_eq!(cookies(&form(&[("language", "x; Domain=evil")])), Err(Unknown::Language));
+        assert_eq!(
+            cookies(&form(&[("language", "x; Domain=evil")])),
+            Err(Unknown::Language)
+        );
         assert_eq!(cookies(&form(&[("colour", "blue")])), Err(Unknown::Colour));
+    }
+
+    #[test]
+    fn languages_come_in_the_order_of_their_weights() {
+        assert_eq!(best_first("en;q=0.2, ko;q=0.9"), "ko,en");
+        assert_eq!(best_first("fr, en;q=0.8, ko;q=0.3"), "fr,en,ko");
+        assert_eq!(best_first("ko-KR,ko;q=0.9,de;q=0"), "ko-KR,ko");
+        assert_eq!(best_first(" ,;q=x,en;q=nonsense"), "");
     }
 
     #[test]
@@ -114,7 +173,10 @@ mod tests {
     #[test]
     fn nobody_is_sent_to_another_site() {
         let back_from = |referer: &'static str| {
-            back(&HeaderMap::from_iter([(header::REFERER, HeaderValue::from_static(referer))]))
+            back(&HeaderMap::from_iter([(
+                header::REFERER,
+                HeaderValue::from_static(referer),
+            )]))
         };
         assert_eq!(back_from("http://evil.example/about?x"), "/about");
         assert_eq!(back_from("http://evil.example//other.example/"), "/");

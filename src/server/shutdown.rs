@@ -36,7 +36,9 @@ impl Shutdown {
     /// Waits until every task has ended, at most `deadline`. Says how many were left then.
     pub async fn drained(&self, deadline: Duration) -> Result<(), usize> {
         self.tasks.close();
-        tokio::time::timeout(deadline, self.tasks.wait()).await.map_err(|_| self.tasks.len())
+        tokio::time::timeout(deadline, self.tasks.wait())
+            .await
+            .map_err(|_| self.tasks.len())
     }
 }
 

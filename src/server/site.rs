@@ -41,7 +41,9 @@ pub enum SiteError {
 
 /// `chosen`: the operator's folder. `executable`: the folder of this binary, where `cargo leptos` puts the hashes.
 pub fn find(chosen: Option<&Path>, executable: &Path, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
-    let root = chosen.or(env.site_root.as_deref()).map_or_else(|| usual_root(executable), Path::to_owned);
+    let root = chosen
+        .or(env.site_root.as_deref())
+        .map_or_else(|| usual_root(executable), Path::to_owned);
     let hashes = hash_file(&root, executable, env);
     if !env.watch {
         check(&root, hashes.as_deref())?;
@@ -51,8 +53,12 @@ pub fn find(chosen: Option<&Path>, executable: &Path, env: &LeptosEnv) -> Result
 
 /// Options for a front end at `root`; with `hashes`, the absolute path of the file of them, its names have hashes.
 pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> LeptosOptions {
-    let mut options =
-        LeptosOptions::builder().output_name(NAME).site_root(root.to_string_lossy()).site_pkg_dir(PKG).env(Env::PROD).build();
+    let mut options = LeptosOptions::builder()
+        .output_name(NAME)
+        .site_root(root.to_string_lossy())
+        .site_pkg_dir(PKG)
+        .env(Env::PROD)
+        .build();
     if let Some(hashes) = hashes {
         options.hash_files = true;
         options.hash_file = hashes.to_string_lossy().into();
@@ -65,7 +71,9 @@ pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> 
 
 fn usual_root(executable: &Path) -> PathBuf {
     let beside = executable.parent().map(|target| target.join("site"));
-    beside.filter(|beside| beside.is_dir()).unwrap_or_else(|| PathBuf::from("target/site"))
+    beside
+        .filter(|beside| beside.is_dir())
+        .unwrap_or_else(|| PathBuf::from("target/site"))
 }
 
 fn hash_file(root: &Path, executable: &Path, env: &LeptosEnv) -> Option<PathBuf> {
@@ -80,14 +88,24 @@ fn check(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
     let pkg = root.join(PKG);
     let Some(hash_file) = hashes else {
         let script = pkg.join(format!("{NAME}.js"));
-        return if script.is_file() { Ok(()) } else { Err(SiteError::Missing(root.to_owned())) };
+        return if script.is_file() {
+            Ok(())
+        } else {
+            Err(SiteError::Missing(root.to_owned()))
+        };
     };
     if !pkg.is_dir() {
         return Err(SiteError::Missing(root.to_owned()));
     }
     let text = std::fs::read_to_string(hash_file).unwrap_or_default();
-    match hashed_names(&text).map(|name| pkg.join(name)).find(|file| !file.is_file()) {
-        Some(missing) => Err(SiteError::Stale { hash_file: hash_file.to_owned(), missing }),
+    match hashed_names(&text)
+        .map(|name| pkg.join(name))
+        .find(|file| !file.is_file())
+    {
+        Some(missing) => Err(SiteError::Stale {
+            hash_file: hash_file.to_owned(),
+            missing,
+        }),
         None => Ok(()),
     }
 }
@@ -106,7 +124,12 @@ mod tests {
     use super::*;
     use std::fs;
 
-    const ENV: LeptosEnv = LeptosEnv { site_root: None, hash_file: None, reload_port: None, watch: false };
+    const ENV: LeptosEnv = LeptosEnv {
+        site_root: None,
+        hash_file: None,
+        reload_port: None,
+        watch: false,
+    };
 
     fn target(hashes: &str, files: &[&str]) -> tempfile::TempDir {
         let target = tempfile::tempdir().unwrap();
@@ -144,7 +167,10 @@ mod tests {
     fn a_build_of_another_time_is_named_as_such() {
         let target = target("js: AAA\n", &["duplex.OLD.js"]);
         let error = found(&target, &ENV).unwrap_err();
-        assert!(matches!(&error, SiteError::Stale { missing, .. } if missing.ends_with("pkg/duplex.AAA.js")), "{error}");
+        assert!(
+            matches!(&error, SiteError::Stale { missing, .. } if missing.ends_with("pkg/duplex.AAA.js")),
+            "{error}"
+        );
         assert!(found(&target, &LeptosEnv { watch: true, ..ENV }).is_ok());
     }
 
@@ -159,8 +185,14 @@ mod tests {
     fn the_operators_folder_goes_before_that_of_cargo_leptos() {
         let target = target("", &["duplex.js"]);
         let site = target.path().join("site");
-        let env = LeptosEnv { site_root: Some(PathBuf::from("/nowhere")), ..ENV };
+        let env = LeptosEnv {
+            site_root: Some(PathBuf::from("/nowhere")),
+            ..ENV
+        };
         assert!(find(Some(&site), Path::new("/"), &env).is_ok());
-        assert_eq!(find(None, Path::new("/"), &env).err(), Some(SiteError::Missing(PathBuf::from("/nowhere"))));
+        assert_eq!(
+            find(None, Path::new("/"), &env).err(),
+            Some(SiteError::Missing(PathBuf::from("/nowhere")))
+        );
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
 use super::limits;
-use super::shutdown::Shutdown;
 use super::origin::Origin;
+use super::shutdown::Shutdown;
 use super::vitals::LastBeat;
 
 /// What the operator chose, checked.

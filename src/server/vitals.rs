@@ -78,6 +78,10 @@ pub async fn show(State(state): State<ServerState>) -> Response {
         uptime_seconds: state.started.elapsed().as_secs(),
         ..state.last_beat.get()
     };
-    let report = Report { vitals, received_total: now.received, sent_total: now.sent };
+    let report = Report {
+        vitals,
+        received_total: now.received,
+        sent_total: now.sent,
+    };
     ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
 }

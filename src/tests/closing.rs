@@ -8,7 +8,13 @@ use crate::harness::{ECHO, Node, SOCKET, close_frame};
 #[tokio::test]
 async fn the_peers_code_and_reason_come_back() {
     let node = Node::new().listen().await;
-    for (code, reason) in [(1000, "bye"), (1000, ""), (1001, "leaving"), (3000, "임"), (4999, "own code")] {
+    for (code, reason) in [
+        (1000, "bye"),
+        (1000, ""),
+        (1001, "leaving"),
+        (3000, "임"),
+        (4999, "own code"),
+    ] {
         let mut client = node.socket(SOCKET).await;
         client.close(Some(close_frame(code, reason))).await;
         assert_eq!(client.closed().await, Some((code, reason.to_owned())));
@@ -67,18 +73,53 @@ async fn a_peer_that_breaks_the_protocol_is_told_how() {
     let node = Node::new().listen().await;
     for (name, bytes, code, reason) in [
         ("unmasked", unmasked(FIN | TEXT, b"x"), 1002, "unmasked"),
-        ("text that is not UTF-8", masked(FIN | TEXT, &[0xff, 0xfe]), 1007, "UTF-8"),
-        ("text cut within a character", masked(FIN | TEXT, &"가".as_bytes()[..2]), 1007, "UTF-8"),
-        ("UTF-8 broken across pieces", [masked(TEXT, &[0xea]), masked(FIN, b"x")].concat(), 1007, "UTF-8"),
+        (
+            "text that is not UTF-8",
+            masked(FIN | TEXT, &[0xff, 0xfe]),
+            1007,
+            "UTF-8",
+        ),
+        (
+            "text cut within a character",
+            masked(FIN | TEXT, &"가".as_bytes()[..2]),
+            1007,
+            "UTF-8",
+        ),
+        (
+            "UTF-8 broken across pieces",
+            [masked(TEXT, &[0xea]), masked(FIN, b"x")].concat(),
+            1007,
+            "UTF-8",
+        ),
         ("unknown data frame", masked(FIN | 3, b""), 1002, "invalid opcode"),
         ("unknown control frame", masked(FIN | 11, b""), 1002, "invalid opcode"),
         ("reserved bit", masked(FIN | 0x40 | TEXT, b"x"), 1002, "Reserved bits"),
         ("ping in pieces", masked(PING, b""), 1002, "Fragmented control"),
         ("ping too long", masked(FIN | PING, &[0; 126]), 1002, "125 bytes"),
-        ("continuation of nothing", masked(FIN, b"x"), 1002, "nothing to continue"),
-        ("text within a message", [masked(BINARY, b"x"), masked(FIN | TEXT, b"y")].concat(), 1002, "more fragments"),
-        ("close code of one byte", masked(FIN | CLOSE, &[3]), 1002, "close sequence"),
-        ("close reason not UTF-8", masked(FIN | CLOSE, &[3, 232, 0xff]), 1007, "UTF-8"),
+        (
+            "continuation of nothing",
+            masked(FIN, b"x"),
+            1002,
+            "nothing to continue",
+        ),
+        (
+            "text within a message",
+            [masked(BINARY, b"x"), masked(FIN | TEXT, b"y")].concat(),
+            1002,
+            "more fragments",
+        ),
+        (
+            "close code of one byte",
+            masked(FIN | CLOSE, &[3]),
+            1002,
+            "close sequence",
+        ),
+        (
+            "close reason not UTF-8",
+            masked(FIN | CLOSE, &[3, 232, 0xff]),
+            1007,
+            "UTF-8",
+        ),
     ] {
         let mut raw = Raw::open(node.connect().await, ECHO).await;
         raw.write(&masked(FIN | TEXT, b"before")).await;

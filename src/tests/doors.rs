@@ -22,7 +22,9 @@ async fn opening(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
 
 async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) -> Answer {
     let request = Request::builder().method(method).uri(path);
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
     node.request(request.body(Body::empty()).unwrap()).await
 }
 
@@ -35,7 +37,10 @@ async fn plain_http_is_told_what_the_address_is_for() {
         assert_eq!(answer.header("upgrade"), "websocket");
         assert_eq!(answer.header("connection"), "Upgrade");
         let detail = answer.problem();
-        assert!(detail.contains(purpose) && detail.contains(&format!("ws://HOST{path}")), "{detail}");
+        assert!(
+            detail.contains(purpose) && detail.contains(&format!("ws://HOST{path}")),
+            "{detail}"
+        );
     }
 }
 
@@ -47,14 +52,20 @@ async fn a_handshake_that_cannot_be_answered_is_refused_with_what_is_wrong() {
 
     let old = [upgrade.as_slice(), &[("sec-websocket-version", "8")]].concat();
     let answer = request(&node, "GET", ECHO, &old).await;
-    assert_eq!((answer.status, answer.header("sec-websocket-version")), (StatusCode::UPGRADE_REQUIRED, "13"));
+    assert_eq!(
+        (answer.status, answer.header("sec-websocket-version")),
+        (StatusCode::UPGRADE_REQUIRED, "13")
+    );
 
     let keyless = request(&node, "GET", ECHO, &[upgrade.as_slice(), &[version]].concat()).await;
     assert_eq!(keyless.status, StatusCode::BAD_REQUEST);
     assert!(keyless.problem().contains("Sec-WebSocket-Key"));
 
     let posted = request(&node, "POST", ECHO, &[]).await;
-    assert_eq!((posted.status, posted.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, CONNECT"));
+    assert_eq!(
+        (posted.status, posted.header("allow")),
+        (StatusCode::METHOD_NOT_ALLOWED, "GET, CONNECT")
+    );
 }
 
 #[tokio::test]
@@ -70,7 +81,11 @@ async fn only_pages_of_the_own_origin_or_a_listed_one_open_sockets() {
             ("http://localhost:8080", 403),
             ("null", 403),
         ] {
-            assert_eq!(opening(&node, path, &[("origin", origin)]).await, expected, "{path} {origin}");
+            assert_eq!(
+                opening(&node, path, &[("origin", origin)]).await,
+                expected,
+                "{path} {origin}"
+            );
         }
         assert_eq!(opening(&node, path, &[]).await, 101, "{path}: no browser");
     }
@@ -79,17 +94,34 @@ async fn only_pages_of_the_own_origin_or_a_listed_one_open_sockets() {
 #[tokio::test]
 async fn a_foreign_origin_is_named_in_the_answer() {
     let node = Node::new();
-    let answer = request(&node, "POST", "/", &[("host", "localhost"), ("origin", "http://evil.example")]).await;
+    let answer = request(
+        &node,
+        "POST",
+        "/",
+        &[("host", "localhost"), ("origin", "http://evil.example")],
+    )
+    .await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(answer.problem().contains("http://evil.example"));
-    let two = request(&node, "POST", "/", &[("host", "localhost"), ("host", "evil.example"), ("origin", "http://evil.example")]);
+    let two = request(
+        &node,
+        "POST",
+        "/",
+        &[
+            ("host", "localhost"),
+            ("host", "evil.example"),
+            ("origin", "http://evil.example"),
+        ],
+    );
     assert_eq!(two.await.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
 async fn a_subprotocol_is_taken_from_the_offers() {
     let node = Node::new();
-    let (_, response) = open(node.connect(), ECHO, &[("sec-websocket-protocol", "chat.v2, chat.v1")]).await.unwrap();
+    let (_, response) = open(node.connect(), ECHO, &[("sec-websocket-protocol", "chat.v2, chat.v1")])
+        .await
+        .unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v2");
     let (_, response) = open(node.connect(), ECHO, &[]).await.unwrap();
     assert!(!response.headers().contains_key("sec-websocket-protocol"));
@@ -112,7 +144,10 @@ async fn one_too_many_is_told_to_come_back() {
     let mut raw = Raw(node.connect());
     raw.write(handshake(ECHO).as_bytes()).await;
     let head = raw.head().await;
-    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 5"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 5"),
+        "{head}"
+    );
     assert_eq!(first.ask("not disturbed").await, Message::text("not disturbed"));
     first.close(Some(close_frame(1000, ""))).await;
     first.closed().await;

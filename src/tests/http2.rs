@@ -33,14 +33,19 @@ async fn open(
         .uri(format!("http://localhost{path}"))
         .extension(Protocol::from_static("websocket"))
         .header("sec-websocket-version", "13");
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
     let (response, sending) = requests.send_request(request.body(()).unwrap(), false).unwrap();
     let (parts, receiving) = within(response).await.unwrap().into_parts();
     let (near, far) = duplex(PIPE);
     let (read, write) = split(far);
     tokio::spawn(upwards(read, sending));
     tokio::spawn(downwards(receiving, write));
-    (parts, Client(WebSocketStream::from_raw_socket(near, Role::Client, None).await))
+    (
+        parts,
+        Client(WebSocketStream::from_raw_socket(near, Role::Client, None).await),
+    )
 }
 
 async fn upwards(mut from: ReadHalf<DuplexStream>, mut to: SendStream<Bytes>) {
@@ -87,8 +92,15 @@ async fn the_record_shows_http2() {
     let (_, _client) = open(&mut requests, &format!("{ECHO}?trace=0123456789abcdef"), &[]).await;
     let record: duplex::wire::handshake::Handshake =
         serde_json::from_str(&node.get("/api/handshake/0123456789abcdef").await.body).unwrap();
-    assert_eq!((record.method.as_str(), record.version.as_str(), record.status), ("CONNECT", "HTTP/2.0", 200));
-    assert!(record.request.contains(&(":protocol".to_owned(), "websocket".to_owned())));
+    assert_eq!(
+        (record.method.as_str(), record.version.as_str(), record.status),
+        ("CONNECT", "HTTP/2.0", 200)
+    );
+    assert!(
+        record
+            .request
+            .contains(&(":protocol".to_owned(), "websocket".to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -111,6 +123,9 @@ async fn a_shutdown_is_told_over_http2_too() {
     let (_, mut client) = open(&mut requests, ECHO, &[]).await;
     assert_eq!(client.ask("x").await, Message::text("x"));
     node.state.shutdown.begin();
-    assert_eq!(client.closed().await, Some((1001, "the server is going away".to_owned())));
+    assert_eq!(
+        client.closed().await,
+        Some((1001, "the server is going away".to_owned()))
+    );
     node.until_open(0).await;
 }

@@ -25,7 +25,11 @@ async fn ended(node: &Node) -> Ended {
 async fn a_page_sees_its_handshake_as_the_server_saw_it() {
     let node = Node::new();
     let listening = node.listen().await;
-    let headers = [("cookie", "session=secret"), ("sec-websocket-protocol", "a, b"), ("origin", "http://localhost")];
+    let headers = [
+        ("cookie", "session=secret"),
+        ("sec-websocket-protocol", "a, b"),
+        ("origin", "http://localhost"),
+    ];
     let stream = listening.connect().await;
     let local = stream.local_addr().unwrap().to_string();
     let target = format!("{SOCKET}?trace={TRACE}");
@@ -40,13 +44,20 @@ async fn a_page_sees_its_handshake_as_the_server_saw_it() {
     assert_eq!(record.ended, None);
     assert!(record.request.contains(&("cookie".to_owned(), "<14 bytes>".to_owned())));
     assert!(record.request.contains(&("upgrade".to_owned(), "websocket".to_owned())));
-    let received: Vec<_> =
-        response.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let received: Vec<_> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
     let sorted = |mut headers: Vec<_>| {
         headers.sort();
         headers
     };
-    assert_eq!(sorted(record.response), sorted(received), "the record has exactly what was sent");
+    assert_eq!(
+        sorted(record.response),
+        sorted(received),
+        "the record has exactly what was sent"
+    );
 }
 
 #[tokio::test]
@@ -57,7 +68,10 @@ async fn the_record_says_who_ended_the_connection_and_how() {
     let mut client = node.socket(&target).await;
     client.close(Some(close_frame(4000, "my own"))).await;
     let by_client = ended(&node).await;
-    assert_eq!((by_client.by, by_client.code, by_client.reason.as_str()), (Side::Client, Some(4000), "my own"));
+    assert_eq!(
+        (by_client.by, by_client.code, by_client.reason.as_str()),
+        (Side::Client, Some(4000), "my own")
+    );
 
     let node = Node::new();
     drop(node.socket(&target).await);
@@ -75,7 +89,12 @@ async fn the_record_says_who_ended_the_connection_and_how() {
 #[tokio::test]
 async fn a_connection_without_a_safe_name_is_not_recorded() {
     let node = Node::new();
-    assert!(node.get("/api/handshake/0123456789abcdef").await.problem().contains("No connection"));
+    assert!(
+        node.get("/api/handshake/0123456789abcdef")
+            .await
+            .problem()
+            .contains("No connection")
+    );
     let _client = node.socket(&format!("{ECHO}?trace=short")).await;
     assert_eq!(node.get("/api/handshake/short").await.status, StatusCode::NOT_FOUND);
 }
@@ -92,7 +111,10 @@ async fn the_vitals_beat_once_a_second_with_the_messages_of_that_second() {
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     until(async || node.vitals().await.vitals.beat == 2).await;
     let vitals = node.vitals().await.vitals;
-    assert_eq!((vitals.node.as_str(), vitals.connections, vitals.received, vitals.sent), ("n1", 1, 7, 7));
+    assert_eq!(
+        (vitals.node.as_str(), vitals.connections, vitals.received, vitals.sent),
+        ("n1", 1, 7, 7)
+    );
     assert_eq!(vitals.uptime_seconds, 1);
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     until(async || node.vitals().await.vitals.beat == 3).await;

@@ -21,11 +21,18 @@ async fn open_sockets_are_told_and_the_node_ends() {
     }
     node.state.shutdown.begin();
     for client in &mut clients {
-        assert_eq!(client.closed().await, Some((1001, "the server is going away".to_owned())));
+        assert_eq!(
+            client.closed().await,
+            Some((1001, "the server is going away".to_owned()))
+        );
     }
+    drop(clients);
     within(listening.running).await.unwrap();
     assert_eq!(node.vitals().await.vitals.connections, 0);
-    assert!(tokio::net::TcpStream::connect(listening.addr).await.is_err(), "nobody listens any more");
+    assert!(
+        tokio::net::TcpStream::connect(listening.addr).await.is_err(),
+        "nobody listens any more"
+    );
 }
 
 #[tokio::test]
@@ -36,6 +43,7 @@ async fn what_was_sent_before_is_answered_before_the_end() {
     assert_eq!(client.ask("before").await, Message::text("before"));
     node.state.shutdown.begin();
     assert_eq!(client.closed().await.map(|(code, _)| code), Some(1001));
+    drop(client);
     within(listening.running).await.unwrap();
 }
 
@@ -53,7 +61,10 @@ async fn a_request_that_was_begun_is_finished() {
     node.state.shutdown.begin();
     raw.write(b"message=hello").await;
     let head = raw.head().await;
-    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("connection: close"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.1 200 ") && head.contains("connection: close"),
+        "{head}"
+    );
     let mut body = String::new();
     within(raw.0.read_to_string(&mut body)).await.unwrap();
     assert!(body.contains("서버 응답: hello"), "{body}");
@@ -68,7 +79,11 @@ async fn the_deadline_ends_it() {
     node.until_open(1).await;
     node.state.shutdown.begin();
     within(listening.running).await.unwrap();
-    assert_eq!(node.vitals().await.vitals.connections, 1, "it was still open when the deadline passed");
+    assert_eq!(
+        node.vitals().await.vitals.connections,
+        1,
+        "it was still open when the deadline passed"
+    );
 }
 
 #[tokio::test]

@@ -20,7 +20,9 @@ async fn the_server_pings_every_25_seconds_and_a_peer_that_answers_stays() {
     let mut client = node.socket(ECHO).await;
     let start = Instant::now();
     for number in 1..=20 {
-        let Some(Ok(Message::Ping(_))) = client.0.next().await else { panic!("no ping") };
+        let Some(Ok(Message::Ping(_))) = client.0.next().await else {
+            panic!("no ping")
+        };
         assert_eq!(start.elapsed().as_secs(), 25 * number);
     }
     assert_eq!(client.ask("still here").await, Message::text("still here"));
@@ -40,14 +42,21 @@ async fn a_silent_peer_is_closed_after_60_seconds() {
     assert_eq!((code, reason.as_str()), (3008, "nothing was heard for 60 s"));
     assert_eq!(start.elapsed().as_secs(), 60);
     assert_eq!(raw.0.read(&mut [0]).await.unwrap(), 0);
-    assert_eq!(start.elapsed().as_secs(), 65, "the peer's answer is waited for, but not for ever");
+    assert_eq!(
+        start.elapsed().as_secs(),
+        65,
+        "the peer's answer is waited for, but not for ever"
+    );
     drop(raw);
     node.until_open(0).await;
 }
 
 fn silent((first, payload): (u8, Vec<u8>)) -> (u16, String) {
     assert_eq!(first, FIN | 8);
-    (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8(payload[2..].to_vec()).unwrap())
+    (
+        u16::from_be_bytes([payload[0], payload[1]]),
+        String::from_utf8(payload[2..].to_vec()).unwrap(),
+    )
 }
 
 #[tokio::test(start_paused = true)]

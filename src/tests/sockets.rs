@@ -11,7 +11,10 @@ const MIB: usize = 1 << 20;
 async fn the_socket_answers_text_with_the_prefix_and_binary_with_itself() {
     let node = Node::new().listen().await;
     let mut client = node.socket(SOCKET).await;
-    assert_eq!(client.ask("안녕하세요 서버!").await, Message::text("서버 응답: 안녕하세요 서버!"));
+    assert_eq!(
+        client.ask("안녕하세요 서버!").await,
+        Message::text("서버 응답: 안녕하세요 서버!")
+    );
     assert_eq!(client.ask("").await, Message::text("서버 응답: "));
     assert_eq!(client.ask(vec![0, 255, 7]).await, Message::binary(vec![0, 255, 7]));
     assert_eq!(client.ask(Vec::new()).await, Message::binary(Vec::new()));
@@ -42,7 +45,10 @@ async fn a_message_may_have_exactly_the_limit() {
     let text = Message::text("x".repeat(MIB));
     assert_eq!(echo.ask(text.clone()).await, text);
     let mut socket = node.socket(SOCKET).await;
-    assert_eq!(socket.ask(text).await, Message::text(format!("서버 응답: {}", "x".repeat(MIB))));
+    assert_eq!(
+        socket.ask(text).await,
+        Message::text(format!("서버 응답: {}", "x".repeat(MIB)))
+    );
 }
 
 #[tokio::test]
@@ -51,7 +57,11 @@ async fn one_byte_more_is_refused_with_a_reason_that_arrives() {
     for (path, size) in [(SOCKET, MIB + 1), (ECHO, MIB + 1), (ECHO, 16 * MIB)] {
         let mut client = node.socket(path).await;
         client.send(Message::binary(vec![0; size])).await;
-        assert_eq!(client.closed().await, Some((1009, "a message may have 1048576 bytes".to_owned())), "{path} {size}");
+        assert_eq!(
+            client.closed().await,
+            Some((1009, "a message may have 1048576 bytes".to_owned())),
+            "{path} {size}"
+        );
     }
 }
 
@@ -80,7 +90,10 @@ async fn a_message_in_pieces_is_one_message_even_around_a_ping() {
 async fn a_ping_is_answered_with_its_own_payload() {
     let node = Node::new().listen().await;
     let mut client = node.socket(ECHO).await;
-    assert_eq!(client.ask(Message::Ping("here?".into())).await, Message::Pong("here?".into()));
+    assert_eq!(
+        client.ask(Message::Ping("here?".into())).await,
+        Message::Pong("here?".into())
+    );
 }
 
 #[tokio::test]
@@ -114,7 +127,12 @@ async fn large_and_small_messages_mix() {
     let node = Node::new().listen().await;
     let mut raw = Raw::open(node.connect().await, ECHO).await;
     let large = vec![9; 100_000];
-    let stream = [masked(FIN | BINARY, &large), masked(FIN | TEXT, b"small"), masked(FIN | BINARY, &large)].concat();
+    let stream = [
+        masked(FIN | BINARY, &large),
+        masked(FIN | TEXT, b"small"),
+        masked(FIN | BINARY, &large),
+    ]
+    .concat();
     for cut in [stream.len() - 1, 100_014, 100_015, 100_020, 4096, 1] {
         let (first, second) = stream.split_at(cut);
         raw.write(first).await;
@@ -146,7 +164,10 @@ async fn a_slow_reader_fills_its_own_pipe_and_nothing_else() {
             }
         }
     }
-    assert!(taken < 2 * PIPE + 64 * 1024, "the server took {taken} bytes from a peer that takes none");
+    assert!(
+        taken < 2 * PIPE + 64 * 1024,
+        "the server took {taken} bytes from a peer that takes none"
+    );
     let mut other = node.socket(ECHO).await;
     assert_eq!(other.ask("still here?").await, Message::text("still here?"));
     for _ in 0..taken / message.len() {

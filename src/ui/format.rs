@@ -49,12 +49,18 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        assert_eq!([0, 12, 999, 1000, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 12, 999, 1000, 1_234_567].map(grouped),
+            ["0", "12", "999", "1,000", "1,234,567"]
+        );
     }
 
     #[test]
     fn sizes_times_and_durations_keep_what_matters() {
-        assert_eq!([5, 1023, 10_240, 1_572_864].map(bytes), ["5 B", "1,023 B", "10.0 KiB", "1.5 MiB"]);
+        assert_eq!(
+            [5, 1023, 10_240, 1_572_864].map(bytes),
+            ["5 B", "1,023 B", "10.0 KiB", "1.5 MiB"]
+        );
         assert_eq!([0.34, 12.7, 12_340.0].map(millis), ["0.3 ms", "13 ms", "12.3 s"]);
         assert_eq!([5, 65, 3_700, 90_000].map(duration), ["5s", "1m 5s", "1h 1m", "1d 1h"]);
     }

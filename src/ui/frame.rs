@@ -20,7 +20,7 @@ pub struct Entry {
 pub fn Frame(navigation: &'static [Entry], children: Children) -> impl IntoView {
     let entry = |entry: &'static Entry| view! { <li><A href=entry.path exact=true>{spoken(entry.name)}</A></li> };
     view! {
-        <a class="skip" href="#content">{say!(app.skip)}</a>
+        <a class="skip" href="#content" rel="external">{say!(app.skip)}</a>
         <header class="frame-header">
             <a class="brand" href="/">
                 <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M4 11h19l-5-5M28 21H9l5 5"/></svg>

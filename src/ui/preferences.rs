@@ -55,12 +55,15 @@ impl FromStr for Colour {
     type Err = UnknownColour;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|colour| colour.name() == name).ok_or(UnknownColour)
+        Self::ALL
+            .into_iter()
+            .find(|colour| colour.name() == name)
+            .ok_or(UnknownColour)
     }
 }
 
-/// What the server knows of the visitor's languages: the choice that they made, else what their browser prefers, in the
-/// form of an `Accept-Language` header.
+/// What the server knows of the visitor's languages: the choice that they made, else what their browser prefers, best
+/// first and separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Languages(pub String);
 
@@ -85,9 +88,11 @@ pub fn LanguageChoice() -> impl IntoView {
         }
     };
     view! {
-        <form class="choice" method="post" action=PREFERENCES_PATH role="group" aria-label=say!(app.language)>
-            {choice(Locale::ko, "한국어")}
-            {choice(Locale::en, "English")}
+        <form method="post" action=PREFERENCES_PATH>
+            <div class="choice" role="group" aria-label=say!(app.language)>
+                {choice(Locale::ko, "한국어")}
+                {choice(Locale::en, "English")}
+            </div>
         </form>
     }
 }
@@ -108,10 +113,12 @@ pub fn ColourChoice() -> impl IntoView {
     };
     view! {
         <Html attr:data-theme=theme/>
-        <form class="choice" method="post" action=PREFERENCES_PATH role="group" aria-label=say!(app.colour)>
-            {choice(Colour::Auto, words!(app.colour_auto))}
-            {choice(Colour::Light, words!(app.colour_light))}
-            {choice(Colour::Dark, words!(app.colour_dark))}
+        <form method="post" action=PREFERENCES_PATH>
+            <div class="choice" role="group" aria-label=say!(app.colour)>
+                {choice(Colour::Auto, words!(app.colour_auto))}
+                {choice(Colour::Light, words!(app.colour_light))}
+                {choice(Colour::Dark, words!(app.colour_dark))}
+            </div>
         </form>
     }
 }

@@ -22,13 +22,15 @@ pub type Row = (u64, AnyView);
 pub fn VirtualList(
     label: Words,
     /// How many rows there are.
-    #[prop(into)] len: Signal<usize>,
+    #[prop(into)]
+    len: Signal<usize>,
     /// The id of the row at an index.
     id_at: impl Fn(usize) -> Option<u64> + Send + Sync + 'static,
     /// The cells of the row with an id.
     cells: impl Fn(u64) -> AnyView + Clone + Send + Sync + 'static,
     /// Told apart from `len`: rows may change while their number stays.
-    #[prop(into)] version: Signal<u32>,
+    #[prop(into)]
+    version: Signal<u32>,
     chosen: RwSignal<Option<u64>>,
 ) -> impl IntoView {
     let id_at = Arc::new(id_at);
@@ -42,7 +44,9 @@ pub fn VirtualList(
         }
     });
     let choose = move |event: KeyboardEvent| {
-        let current = chosen.get_untracked().and_then(|id| (0..len.get_untracked()).find(|&index| id_at(index) == Some(id)));
+        let current = chosen
+            .get_untracked()
+            .and_then(|id| (0..len.get_untracked()).find(|&index| id_at(index) == Some(id)));
         if let Some(index) = step(&event.key(), current, len.get_untracked(), window.rows_in_sight()) {
             event.prevent_default();
             chosen.set(id_at(index));
@@ -129,7 +133,9 @@ impl Window {
 
     fn range(&self) -> (usize, usize) {
         let len = self.len.get();
-        let first = (self.top.get().max(0) as usize / ROW_HEIGHT).saturating_sub(MARGIN).min(len);
+        let first = (self.top.get().max(0) as usize / ROW_HEIGHT)
+            .saturating_sub(MARGIN)
+            .min(len);
         let count = self.height.get().max(0) as usize / ROW_HEIGHT + 1 + 2 * MARGIN;
         (first, (first + count).min(len))
     }
@@ -140,7 +146,9 @@ impl Window {
 
     fn lay_out(&self) {
         let (first, _) = self.range();
-        let (Some(view), Some(all), Some(shown)) = (self.view.get(), self.all.get(), self.shown.get()) else { return };
+        let (Some(view), Some(all), Some(shown)) = (self.view.get(), self.all.get(), self.shown.get()) else {
+            return;
+        };
         set_pixels(&all, "height", self.len.get() * ROW_HEIGHT);
         set_pixels(&shown, "top", first * ROW_HEIGHT);
         set_if_changed(self.height, view.client_height());

@@ -41,7 +41,19 @@ pub fn VitalsStrip() -> impl IntoView {
         words(i18n.get_locale()).to_owned()
     });
     let vital = move |name: Words, key: &'static str, field: fn(&Vitals) -> String| {
-        fact(name, key, text(move || vitals.with(|vitals| if vitals.beat == 0 { "–".to_owned() } else { field(vitals) })))
+        fact(
+            name,
+            key,
+            text(move || {
+                vitals.with(|vitals| {
+                    if vitals.beat == 0 {
+                        "–".to_owned()
+                    } else {
+                        field(vitals)
+                    }
+                })
+            }),
+        )
     };
     view! {
         <aside

@@ -58,7 +58,9 @@ pub fn fact(name: Words, key: &'static str, value: Signal<String>) -> impl IntoV
 
 /// A text with its gaps filled: `{name}` becomes the value of that name. Pure.
 pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    values.iter().fold(text.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{name}}}"), value)
+    })
 }
 
 #[cfg(test)]
@@ -79,8 +81,14 @@ mod tests {
             let mut found = Vec::new();
             for (room, texts) in texts.as_object().unwrap() {
                 for (key, text) in texts.as_object().unwrap() {
-                    let mut names: Vec<_> =
-                        text.as_str().unwrap().split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.to_owned()).collect();
+                    let mut names: Vec<_> = text
+                        .as_str()
+                        .unwrap()
+                        .split('{')
+                        .skip(1)
+                        .filter_map(|rest| rest.split_once('}'))
+                        .map(|(name, _)| name.to_owned())
+                        .collect();
                     names.sort();
                     found.push((room.clone(), key.clone(), names));
                 }
@@ -88,6 +96,9 @@ mod tests {
             found.sort();
             found
         };
-        assert_eq!(gaps(include_str!("../../locales/ko.json")), gaps(include_str!("../../locales/en.json")));
+        assert_eq!(
+            gaps(include_str!("../../locales/ko.json")),
+            gaps(include_str!("../../locales/en.json"))
+        );
     }
 }

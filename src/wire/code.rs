@@ -123,7 +123,10 @@ mod tests {
     #[test]
     fn a_reason_is_counted_in_bytes_of_utf8() {
         assert_eq!(check_close(1000, &"가".repeat(41)), Ok(()));
-        assert_eq!(check_close(1000, &"가".repeat(42)), Err(CloseRefused::ReasonTooLong(126)));
+        assert_eq!(
+            check_close(1000, &"가".repeat(42)),
+            Err(CloseRefused::ReasonTooLong(126))
+        );
     }
 
     #[test]

@@ -124,9 +124,25 @@ pub struct Journal {
 }
 
 impl Journal {
-    pub fn push(&mut self, at: f64, kind: Kind, content: Content, size: u64, wire: Option<u64>, round_trip: Option<f64>) {
+    pub fn push(
+        &mut self,
+        at: f64,
+        kind: Kind,
+        content: Content,
+        size: u64,
+        wire: Option<u64>,
+        round_trip: Option<f64>,
+    ) {
         self.last_id += 1;
-        let entry = Arc::new(Entry { id: self.last_id, at, kind, content, size, wire, round_trip });
+        let entry = Arc::new(Entry {
+            id: self.last_id,
+            at,
+            kind,
+            content,
+            size,
+            wire,
+            round_trip,
+        });
         self.bytes += entry.content.len();
         if self.filter.admits(&entry) {
             self.shown.push_back(entry.clone());
@@ -149,7 +165,12 @@ impl Journal {
     }
 
     pub fn set_filter(&mut self, filter: Filter) {
-        self.shown = self.entries.iter().filter(|entry| filter.admits(entry)).cloned().collect();
+        self.shown = self
+            .entries
+            .iter()
+            .filter(|entry| filter.admits(entry))
+            .cloned()
+            .collect();
         self.filter = filter;
     }
 
@@ -207,7 +228,10 @@ impl Journal {
     }
 
     pub fn export(&self) -> Export {
-        Export { dropped: self.dropped, entries: self.entries.iter().map(|entry| (**entry).clone()).collect() }
+        Export {
+            dropped: self.dropped,
+            entries: self.entries.iter().map(|entry| (**entry).clone()).collect(),
+        }
     }
 }
 
@@ -247,7 +271,10 @@ impl RoundTrips {
     pub fn received(&mut self, at: f64, content: &Content, prefix: &str) -> Option<f64> {
         let plain = fingerprint(content, "");
         let stripped = fingerprint(content, prefix);
-        let index = self.pending.iter().position(|(_, sent)| *sent == plain || *sent == stripped)?;
+        let index = self
+            .pending
+            .iter()
+            .position(|(_, sent)| *sent == plain || *sent == stripped)?;
         let (sent_at, _) = self.pending.drain(..=index).next_back()?;
         let elapsed = at - sent_at;
         if self.recent.len() == Self::RECENT {
@@ -272,7 +299,14 @@ impl RoundTrips {
         sorted.sort_by(f64::total_cmp);
         let (&min, &max) = (sorted.first()?, sorted.last()?);
         let last = *self.recent.back()?;
-        Some(Figures { count: self.count, last, min, median: nearest_rank(&sorted, 0.5), p95: nearest_rank(&sorted, 0.95), max })
+        Some(Figures {
+            count: self.count,
+            last,
+            min,
+            median: nearest_rank(&sorted, 0.5),
+            p95: nearest_rank(&sorted, 0.95),
+            max,
+        })
     }
 }
 
@@ -323,7 +357,10 @@ mod tests {
     }
 
     fn ids(journal: &Journal) -> Vec<u64> {
-        (0..journal.len()).filter_map(|index| journal.row(index)).map(|entry| entry.id).collect()
+        (0..journal.len())
+            .filter_map(|index| journal.row(index))
+            .map(|entry| entry.id)
+            .collect()
     }
 
     #[test]
@@ -369,7 +406,10 @@ mod tests {
         trips.sent(20.0, &Content::Binary(vec![1]));
         assert_eq!(trips.received(23.0, &Content::Binary(vec![1]), "re: "), Some(3.0));
         let figures = trips.figures().unwrap();
-        assert_eq!((figures.count, figures.last, figures.min, figures.max), (2, 3.0, 3.0, 5.0));
+        assert_eq!(
+            (figures.count, figures.last, figures.min, figures.max),
+            (2, 3.0, 3.0, 5.0)
+        );
     }
 
     #[test]
@@ -381,7 +421,12 @@ mod tests {
     }
 
     fn kinds() -> impl Strategy<Value = Kind> {
-        prop_oneof![Just(Kind::Sent), Just(Kind::Received), Just(Kind::Open), Just(Kind::Closed)]
+        prop_oneof![
+            Just(Kind::Sent),
+            Just(Kind::Received),
+            Just(Kind::Open),
+            Just(Kind::Closed)
+        ]
     }
 
     proptest! {

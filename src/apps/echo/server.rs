@@ -26,7 +26,12 @@ pub fn form() -> Form {
     Form {
         path: "/",
         field: "message",
-        answer: |said| provide_context(HttpEcho { said: said.to_owned(), reply: greet(said) }),
+        answer: |said| {
+            provide_context(HttpEcho {
+                said: said.to_owned(),
+                reply: greet(said),
+            })
+        },
     }
 }
 

@@ -136,19 +136,23 @@ impl Session {
             trips.received(clock, &content, REPLY_PREFIX)
         });
         let wire = Some(frame::wire_len(size, sent));
-        self.journal.update_value(|journal| journal.push(now, kind, content, size, wire, round_trip.flatten()));
+        self.journal
+            .update_value(|journal| journal.push(now, kind, content, size, wire, round_trip.flatten()));
     }
 
     fn closed(&self, now: f64, closed: &Closed) {
         let code = (closed.was_clean && closed.code != crate::wire::code::NO_STATUS).then_some(closed.code);
-        let wire = closed.was_clean.then(|| frame::close_wire_len(code, &closed.reason, false));
+        let wire = closed
+            .was_clean
+            .then(|| frame::close_wire_len(code, &closed.reason, false));
         self.note(now, Kind::Closed, format!("{} {}", closed.code, closed.reason), wire);
         self.ask_for_handshake(0);
     }
 
     fn note(&self, now: f64, kind: Kind, words: String, wire: Option<u64>) {
         let size = wire.map_or(0, |wire| wire.saturating_sub(2));
-        self.journal.update_value(|journal| journal.push(now, kind, Content::Note(words), size, wire, None));
+        self.journal
+            .update_value(|journal| journal.push(now, kind, Content::Note(words), size, wire, None));
     }
 
     /// One redraw per frame.
@@ -169,7 +173,9 @@ impl Session {
     fn ask_for_handshake(&self, attempt: u32) {
         const ATTEMPTS: u32 = 5;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
-        let Some(trace) = self.trace.try_get_value().flatten() else { return };
+        let Some(trace) = self.trace.try_get_value().flatten() else {
+            return;
+        };
         let session = *self;
         let over = matches!(
             self.socket.state.get_untracked(),
@@ -193,7 +199,12 @@ impl Session {
 }
 
 fn names(typed: &str) -> Vec<String> {
-    typed.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    typed
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Only our own endpoints keep a record; a foreign address stays as it was typed.
@@ -208,7 +219,11 @@ fn traced(address: &str, trace: StoredValue<Option<String>>) -> String {
 }
 
 fn without_trace(address: &str) -> String {
-    address.split(&format!("?{TRACE_PARAMETER}=")).next().unwrap_or(address).to_owned()
+    address
+        .split(&format!("?{TRACE_PARAMETER}="))
+        .next()
+        .unwrap_or(address)
+        .to_owned()
 }
 
 /// 128 random bits: whoever knows them may read the connection's handshake.
@@ -221,7 +236,11 @@ fn random_id() -> String {
 }
 
 fn opened(protocol: &str, extensions: &str) -> String {
-    [protocol, extensions].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    [protocol, extensions]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// The article's lines.
@@ -232,7 +251,9 @@ fn to_console(event: &SocketEvent) {
         SocketEvent::Received(Payload::Text(text)) => log!("서버로부터 메시지: {}", cut(text)),
         SocketEvent::Received(Payload::Binary(bytes)) => log!("서버로부터 메시지: [{} B]", bytes.len()),
         SocketEvent::Closed(_) => log!("WebSocket 연결 닫힘"),
-        SocketEvent::Error(what @ (SocketError::Address { .. } | SocketError::Insecure { .. } | SocketError::Connection)) => {
+        SocketEvent::Error(
+            what @ (SocketError::Address { .. } | SocketError::Insecure { .. } | SocketError::Connection),
+        ) => {
             error!("WebSocket 에러: {what}");
         }
         _ => (),

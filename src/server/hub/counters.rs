@@ -93,8 +93,14 @@ mod tests {
         let before = counters.read();
         counters.add(3, 5);
         let vitals = counters.read().since(&before, 7, "n1", Duration::from_millis(61_900));
-        let expected =
-            Vitals { beat: 7, node: "n1".to_owned(), connections: 0, received: 3, sent: 5, uptime_seconds: 61 };
+        let expected = Vitals {
+            beat: 7,
+            node: "n1".to_owned(),
+            connections: 0,
+            received: 3,
+            sent: 5,
+            uptime_seconds: 61,
+        };
         assert_eq!(vitals, expected);
     }
 }

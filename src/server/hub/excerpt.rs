@@ -31,7 +31,11 @@ impl Display for Excerpt<'_> {
 fn write_text(f: &mut Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
     let mut rest = text.chars();
     for c in rest.by_ref().take(limit) {
-        if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
+        if c.is_control() {
+            write!(f, "{}", c.escape_default())?
+        } else {
+            f.write_char(c)?
+        }
     }
     match rest.as_str().len() {
         0 => Ok(()),

@@ -22,7 +22,10 @@ struct Kept {
 
 impl Handshakes {
     pub fn new(limit: usize) -> Self {
-        Self { kept: Mutex::default(), limit }
+        Self {
+            kept: Mutex::default(),
+            limit,
+        }
     }
 
     /// A page that uses a trace again gets the younger connection under it.
@@ -32,7 +35,13 @@ impl Handshakes {
 
     pub fn end(&self, trace: &str, connection: &str, ended: Ended) {
         let kept = &mut *self.kept();
-        let Some(record) = kept.records.get_mut(trace).filter(|record| record.connection == connection) else { return };
+        let Some(record) = kept
+            .records
+            .get_mut(trace)
+            .filter(|record| record.connection == connection)
+        else {
+            return;
+        };
         record.ended = Some(ended);
         kept.ended.push_back((trace.to_owned(), connection.to_owned()));
         while kept.ended.len() > self.limit {
@@ -52,8 +61,14 @@ impl Handshakes {
 
 impl Kept {
     fn forget_oldest(&mut self) {
-        let Some((trace, connection)) = self.ended.pop_front() else { return };
-        if self.records.get(&trace).is_some_and(|record| record.connection == connection) {
+        let Some((trace, connection)) = self.ended.pop_front() else {
+            return;
+        };
+        if self
+            .records
+            .get(&trace)
+            .is_some_and(|record| record.connection == connection)
+        {
             self.records.remove(&trace);
         }
     }
@@ -83,7 +98,12 @@ mod tests {
     }
 
     fn ended() -> Ended {
-        Ended { by: Side::Client, code: Some(1000), reason: String::new(), at: 1 }
+        Ended {
+            by: Side::Client,
+            code: Some(1000),
+            reason: String::new(),
+            at: 1,
+        }
     }
 
     #[test]

@@ -23,7 +23,11 @@ pub enum Beat {
 
 impl Keepalive {
     pub const fn new(ping_every: Duration, silence_limit: Duration) -> Self {
-        Self { ping_every, silence_limit, next_ping: ping_every }
+        Self {
+            ping_every,
+            silence_limit,
+            next_ping: ping_every,
+        }
     }
 
     /// When to look for the first time.
@@ -38,10 +42,14 @@ impl Keepalive {
             return Beat::Silent;
         }
         if now < self.next_ping {
-            return Beat::Rest { until: self.next_ping.min(silent_at) };
+            return Beat::Rest {
+                until: self.next_ping.min(silent_at),
+            };
         }
         self.next_ping = now + self.ping_every;
-        Beat::Ping { until: self.next_ping.min(silent_at) }
+        Beat::Ping {
+            until: self.next_ping.min(silent_at),
+        }
     }
 }
 

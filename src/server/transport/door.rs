@@ -55,20 +55,29 @@ fn upgrade_required(detail: String) -> Problem {
 }
 
 pub fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
-    if parts.version == Version::HTTP_2 { check_extended_connect(parts) } else { check_upgrade(parts) }
+    if parts.version == Version::HTTP_2 {
+        check_extended_connect(parts)
+    } else {
+        check_upgrade(parts)
+    }
 }
 
 fn check_upgrade(parts: &Parts) -> Result<(), Refusal> {
     if parts.method != Method::GET {
         return Err(Refusal::Method);
     }
-    let asks = lists(&parts.headers, header::UPGRADE, "websocket") && lists(&parts.headers, header::CONNECTION, "upgrade");
+    let asks =
+        lists(&parts.headers, header::UPGRADE, "websocket") && lists(&parts.headers, header::CONNECTION, "upgrade");
     if parts.version < Version::HTTP_11 || !asks {
         return Err(Refusal::NotAnUpgrade);
     }
     check_version(&parts.headers)?;
     let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::Key)?;
-    if is_key(key.as_bytes()) { Ok(()) } else { Err(Refusal::Key) }
+    if is_key(key.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Refusal::Key)
+    }
 }
 
 fn check_extended_connect(parts: &Parts) -> Result<(), Refusal> {
@@ -92,7 +101,8 @@ fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
 fn is_key(key: &[u8]) -> bool {
     key.len() == KEY_CHARS
         && key.strip_suffix(b"==").is_some_and(|data| {
-            data.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/'))
+            data.iter()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/'))
         })
 }
 
@@ -102,7 +112,12 @@ fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 }
 
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim)
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
 }
 
 /// An endpoint that answers each message by itself works under any subprotocol: the first one offered is as good as another,
@@ -115,14 +130,19 @@ pub fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// RFC 9110 section 5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
 /// The name under which a page will ask for this connection. One that does not fit is no name.
 pub fn trace(query: Option<&str>) -> Option<&str> {
     let fits = |name: &&str| {
         limits::TRACE_CHARS.contains(&name.len())
-            && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
+            && name
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
     };
     query?
         .split('&')
@@ -140,15 +160,20 @@ mod tests {
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
     fn parts(method: &str, headers: &[(&str, &str)]) -> Parts {
-        let request = headers.iter().fold(Request::builder().method(method).uri("/api/echo"), |request, (name, value)| {
-            request.header(*name, *value)
-        });
+        let request = headers.iter().fold(
+            Request::builder().method(method).uri("/api/echo"),
+            |request, (name, value)| request.header(*name, *value),
+        );
         request.body(()).unwrap().into_parts().0
     }
 
     fn handshake<'a>(changed: (&'a str, &'a str)) -> Vec<(&'a str, &'a str)> {
-        let mut headers =
-            vec![("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13"), ("sec-websocket-key", KEY)];
+        let mut headers = vec![
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", KEY),
+        ];
         headers.retain(|(name, _)| *name != changed.0);
         headers.extend((!changed.1.is_empty()).then_some(changed));
         headers
@@ -156,8 +181,17 @@ mod tests {
 
     #[test]
     fn a_handshake_is_taken_however_its_lists_are_written() {
-        for changed in [("connection", "keep-alive, Upgrade"), ("connection", "upgrade"), ("upgrade", "WebSocket"), ("x", "y")] {
-            assert_eq!(check_handshake(&parts("GET", &handshake(changed))), Ok(()), "{changed:?}");
+        for changed in [
+            ("connection", "keep-alive, Upgrade"),
+            ("connection", "upgrade"),
+            ("upgrade", "WebSocket"),
+            ("x", "y"),
+        ] {
+            assert_eq!(
+                check_handshake(&parts("GET", &handshake(changed))),
+                Ok(()),
+                "{changed:?}"
+            );
         }
     }
 
@@ -174,9 +208,16 @@ mod tests {
             (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"), Refusal::Key),
             (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=!"), Refusal::Key),
         ] {
-            assert_eq!(check_handshake(&parts("GET", &handshake(changed))), Err(expected), "{changed:?}");
+            assert_eq!(
+                check_handshake(&parts("GET", &handshake(changed))),
+                Err(expected),
+                "{changed:?}"
+            );
         }
-        assert_eq!(check_handshake(&parts("POST", &handshake(("x", "y")))), Err(Refusal::Method));
+        assert_eq!(
+            check_handshake(&parts("POST", &handshake(("x", "y")))),
+            Err(Refusal::Method)
+        );
     }
 
     #[test]
@@ -210,7 +251,13 @@ mod tests {
     fn a_trace_is_taken_only_if_it_is_a_safe_name() {
         assert_eq!(trace(Some("trace=0123456789abcdef")), Some("0123456789abcdef"));
         assert_eq!(trace(Some("a=b&trace=0123456789-_ABCD&c")), Some("0123456789-_ABCD"));
-        for query in ["", "trace=", "trace=short", "trace=0123456789abcde%20", "xtrace=0123456789abcdef"] {
+        for query in [
+            "",
+            "trace=",
+            "trace=short",
+            "trace=0123456789abcde%20",
+            "xtrace=0123456789abcdef",
+        ] {
             assert_eq!(trace(Some(query)), None, "{query}");
         }
         assert_eq!(trace(Some(&format!("trace={}", "a".repeat(65)))), None);

@@ -25,7 +25,12 @@ pub struct Meter {
 impl Meter {
     pub fn start() -> Arc<Self> {
         let zero = AtomicU64::default;
-        Arc::new(Self { opened: Instant::now(), heard: zero(), wrote: zero(), bytes_in: zero() })
+        Arc::new(Self {
+            opened: Instant::now(),
+            heard: zero(),
+            wrote: zero(),
+            bytes_in: zero(),
+        })
     }
 
     /// The time since the connection's opening.

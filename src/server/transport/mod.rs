@@ -29,9 +29,15 @@ use crate::wire::handshake::Ended;
 
 /// A route for each endpoint, for every method: HTTP/1.1 opens with GET, HTTP/2 with CONNECT.
 pub fn routes(endpoints: impl IntoIterator<Item = Endpoint>) -> Router<ServerState> {
-    endpoints.into_iter().fold(Router::new().route("/api/handshake/{trace}", get(show_handshake)), |router, endpoint| {
-        router.route(endpoint.path, any(async move |state, request| enter(state, request, endpoint)))
-    })
+    endpoints.into_iter().fold(
+        Router::new().route("/api/handshake/{trace}", get(show_handshake)),
+        |router, endpoint| {
+            router.route(
+                endpoint.path,
+                any(async move |state, request| enter(state, request, endpoint)),
+            )
+        },
+    )
 }
 
 async fn show_handshake(State(state): State<ServerState>, Path(trace): Path<String>) -> Response {
@@ -64,7 +70,10 @@ fn admit(state: &ServerState, parts: &mut Parts) -> Result<Guest, Refusal> {
         return Err(Refusal::Leaving);
     }
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Refusal::NotAnUpgrade)?;
-    let counted = state.counters.open(state.settings.max_connections as u64).ok_or(Refusal::Full)?;
+    let counted = state
+        .counters
+        .open(state.settings.max_connections as u64)
+        .ok_or(Refusal::Full)?;
     Ok(Guest { upgrade, counted })
 }
 
@@ -73,12 +82,23 @@ fn open(state: ServerState, parts: &Parts, endpoint: Endpoint, guest: Guest) -> 
     let response = accept(parts);
     let trace = door::trace(parts.uri.query()).map(str::to_owned);
     if let Some(trace) = &trace {
-        let record = record::answer(record::begin(connection.clone(), parts), response.status(), response.headers());
+        let record = record::answer(
+            record::begin(connection.clone(), parts),
+            response.status(),
+            response.headers(),
+        );
         state.handshakes.open(trace, record);
     }
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| tracing::field::display(*peer));
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(peer)| tracing::field::display(*peer));
     let span = tracing::info_span!("socket", %connection, path = endpoint.path, peer);
-    let visit = Visit { connection, trace, state: state.clone() };
+    let visit = Visit {
+        connection,
+        trace,
+        state: state.clone(),
+    };
     state.shutdown.spawn(visit.run(endpoint, guest).instrument(span));
     response
 }
@@ -103,7 +123,10 @@ fn accept(parts: &Parts) -> Response {
 fn switch_protocols(answer: &mut HeaderMap, request: &HeaderMap) {
     answer.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let key = request.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
+    let key = request
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     if let Ok(accept) = HeaderValue::from_str(&websocket::derive_accept_key(key)) {
         answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
@@ -126,14 +149,20 @@ impl Visit {
             }
         };
         tracing::info!("클라이언트 연결됨");
-        let end = Conversation::new(endpoint, &self.state).run(upgraded).await;
+        let (end, line) = Conversation::new(endpoint, &self.state).run(upgraded).await;
         tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "클라이언트 연결 종료");
         self.leave(end, counted);
+        line.hang_up().await;
     }
 
-    /// The record is complete before the connection is no longer counted.
+    /// Before the peer sees the end, its record is complete and it is no longer counted.
     fn leave(self, end: End, counted: Open) {
-        let ended = Ended { by: end.by, code: end.code, reason: end.reason.into_owned(), at: record::unix_millis() };
+        let ended = Ended {
+            by: end.by,
+            code: end.code,
+            reason: end.reason.into_owned(),
+            at: record::unix_millis(),
+        };
         if let Some(trace) = &self.trace {
             self.state.handshakes.end(trace, &self.connection, ended);
         }

@@ -16,11 +16,20 @@ pub fn begin(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
         opened_at: unix_millis(),
-        peer: request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.to_string()),
+        peer: request
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(peer)| peer.to_string()),
         method: request.method.to_string(),
-        target: request.uri.path_and_query().map_or_else(String::new, |target| cut(target.as_str().as_bytes())),
+        target: request
+            .uri
+            .path_and_query()
+            .map_or_else(String::new, |target| cut(target.as_str().as_bytes())),
         version: format!("{:?}", request.version),
-        request: pseudo_headers(request).into_iter().chain(shown(&request.headers)).collect(),
+        request: pseudo_headers(request)
+            .into_iter()
+            .chain(shown(&request.headers))
+            .collect(),
         status: 0,
         response: Vec::new(),
         subprotocol: None,
@@ -31,13 +40,17 @@ pub fn begin(connection: String, request: &Parts) -> Handshake {
 pub fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
     record.status = status.as_u16();
     record.response = shown(headers);
-    record.subprotocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(|chosen| cut(chosen.as_bytes()));
+    record.subprotocol = headers
+        .get(header::SEC_WEBSOCKET_PROTOCOL)
+        .map(|chosen| cut(chosen.as_bytes()));
     record
 }
 
 /// Milliseconds since the Unix epoch.
 pub fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -61,18 +74,35 @@ fn pseudo_headers(request: &Parts) -> Vec<(String, String)> {
 }
 
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers.iter().take(limits::RECORDED_HEADERS).map(|(name, value)| (name.to_string(), show(name, value))).collect()
+    headers
+        .iter()
+        .take(limits::RECORDED_HEADERS)
+        .map(|(name, value)| (name.to_string(), show(name, value)))
+        .collect()
 }
 
 fn show(name: &HeaderName, value: &HeaderValue) -> String {
-    let secret = [header::COOKIE, header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::SET_COOKIE];
-    if secret.contains(name) { format!("<{} bytes>", value.len()) } else { cut(value.as_bytes()) }
+    let secret = [
+        header::COOKIE,
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::SET_COOKIE,
+    ];
+    if secret.contains(name) {
+        format!("<{} bytes>", value.len())
+    } else {
+        cut(value.as_bytes())
+    }
 }
 
 fn cut(value: &[u8]) -> String {
     let kept = value.get(..limits::RECORDED_VALUE).unwrap_or(value);
     let text = String::from_utf8_lossy(kept);
-    if kept.len() < value.len() { format!("{text}…") } else { text.into_owned() }
+    if kept.len() < value.len() {
+        format!("{text}…")
+    } else {
+        text.into_owned()
+    }
 }
 
 #[cfg(test)]

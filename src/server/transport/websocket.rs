@@ -46,7 +46,11 @@ pub struct End {
 impl End {
     /// Without a close frame from either side.
     pub fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { by: Side::Network, code: None, reason: reason.into() }
+        Self {
+            by: Side::Network,
+            code: None,
+            reason: reason.into(),
+        }
     }
 }
 
@@ -110,8 +114,8 @@ impl Conversation {
         }
     }
 
-    /// Talks until one side ends it; the stream is closed when this returns.
-    pub async fn run(mut self, upgraded: Upgraded) -> End {
+    /// Talks until one side ends it. What is left to do is to hang up.
+    pub async fn run(mut self, upgraded: Upgraded) -> (End, Line) {
         let raw = Metered::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
         let (socket, stop) = self.listen(socket).await;
@@ -182,14 +186,18 @@ impl Conversation {
         let mut received = first;
         let (mut messages, mut bytes) = (0, 0);
         loop {
-            let message = received.unwrap_or(Err(EngineError::ConnectionClosed)).map_err(|error| self.stop(error))?;
+            let message = received
+                .unwrap_or(Err(EngineError::ConnectionClosed))
+                .map_err(|error| self.stop(error))?;
             self.account(message.len());
             if let Message::Close(frame) = message {
                 return Err(Stop::Closed(frame));
             }
             if let Some(answer) = self.answer(message) {
                 bytes += answer.len();
-                self.moving(socket.feed(answer)).await?.map_err(|error| self.stop(error))?;
+                self.moving(socket.feed(answer))
+                    .await?
+                    .map_err(|error| self.stop(error))?;
                 *answered += 1;
             }
             messages += 1;
@@ -244,7 +252,9 @@ impl Conversation {
             }
             let wrote = self.meter.wrote();
             if wrote <= since {
-                return Err(Stop::Lost(format!("the peer took nothing for {}", humantime(limit)).into()));
+                return Err(Stop::Lost(
+                    format!("the peer took nothing for {}", humantime(limit)).into(),
+                ));
             }
             since = wrote;
         };
@@ -274,36 +284,50 @@ impl Conversation {
 type Received = Option<Result<Message, EngineError>>;
 
 /// Ends the conversation so that the peer gets to know why.
-async fn finish(mut socket: Socket, stop: Stop) -> End {
+async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
     let end = match stop {
-        Stop::Lost(reason) => return End::lost(reason),
+        Stop::Lost(reason) => return (End::lost(reason), Line(None)),
         Stop::Closed(frame) => {
             let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
             closed_by_client(frame)
         }
         Stop::Leave(code, reason) => {
             let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
-            End { by: Side::Server, code: Some(code), reason }
+            End {
+                by: Side::Server,
+                code: Some(code),
+                reason,
+            }
         }
         Stop::Refuse(code, reason) => {
             let _ = timeout(limits::CLOSE_WAIT, socket.send(close(code, &reason))).await;
-            End { by: Side::Server, code: Some(code), reason }
+            End {
+                by: Side::Server,
+                code: Some(code),
+                reason,
+            }
         }
     };
-    let _ = timeout(limits::LINGER, linger(socket.into_inner())).await;
-    end
+    (end, Line(Some(socket.into_inner())))
 }
 
 fn closed_by_client(frame: Option<CloseFrame>) -> End {
     let (code, reason) = frame.map_or((None, String::new()), |CloseFrame { code, reason }| {
         (Some(code.into()), reason.as_str().to_owned())
     });
-    End { by: Side::Client, code, reason: reason.into() }
+    End {
+        by: Side::Client,
+        code,
+        reason: reason.into(),
+    }
 }
 
 fn close(code: u16, reason: &str) -> Message {
     let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
-    Message::Close(Some(CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) }))
+    Message::Close(Some(CloseFrame {
+        code: code.into(),
+        reason: Utf8Bytes::from(reason),
+    }))
 }
 
 /// What the peer sent before it saw our close frame is dropped.
@@ -313,7 +337,19 @@ async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<
     Ok(())
 }
 
-/// Hangs up after the peer did: first our half, then what still comes is dropped until the peer's half ends.
+/// The stream after the conversation, if there still is one.
+pub struct Line(Option<Raw>);
+
+impl Line {
+    /// Ends our half, then waits a while for the peer to end its own.
+    pub async fn hang_up(self) {
+        if let Some(raw) = self.0 {
+            let _ = timeout(limits::LINGER, linger(raw)).await;
+        }
+    }
+}
+
+/// To drop the stream at once, with bytes of the peer unread, would reset it.
 async fn linger(mut raw: Raw) -> io::Result<()> {
     raw.shutdown().await?;
     let mut dropped = 0;

@@ -54,20 +54,31 @@ impl Node {
         let mut settings = Settings::default();
         change(&mut settings);
         let state = ServerState::new(settings, site::options(site, None, None));
-        Self { router: router(state.clone()), state }
+        Self {
+            router: router(state.clone()),
+            state,
+        }
     }
 
     /// Serves on a free port.
     pub async fn listen(&self) -> Listening {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        Listening { addr, running: tokio::spawn(run(listener, self.state.clone())) }
+        Listening {
+            addr,
+            running: tokio::spawn(run(listener, self.state.clone())),
+        }
     }
 
     /// A connection in memory.
     pub fn connect(&self) -> DuplexStream {
         let (client, server) = duplex(PIPE);
-        tokio::spawn(listen::serve(server, None, self.router.clone(), self.state.shutdown.clone()));
+        tokio::spawn(listen::serve(
+            server,
+            None,
+            self.router.clone(),
+            self.state.shutdown.clone(),
+        ));
         client
     }
 
@@ -80,11 +91,21 @@ impl Node {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        self.request(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap()).await
+        self.request(
+            Request::get(path)
+                .header("host", "localhost")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
     }
 
     pub async fn vitals(&self) -> Report {
@@ -177,19 +198,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// The close frame that comes next, and then the end of the connection itself.
     pub async fn closed(&mut self) -> Option<(u16, String)> {
-        let Message::Close(frame) = self.receive().await else { panic!("a message after the last") };
+        let Message::Close(frame) = self.receive().await else {
+            panic!("a message after the last")
+        };
         assert!(within(self.0.next()).await.is_none(), "the server hangs up");
         frame.map(|frame| (frame.code.into(), frame.reason.to_string()))
     }
 }
 
 pub fn close_frame(code: u16, reason: &str) -> CloseFrame {
-    CloseFrame { code: code.into(), reason: reason.to_owned().into() }
+    CloseFrame {
+        code: code.into(),
+        reason: reason.to_owned().into(),
+    }
 }
 
 /// Waits for something that must come.
 pub async fn within<T>(expected: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, expected).await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain"))
+    timeout(PATIENCE, expected)
+        .await
+        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain"))
 }
 
 /// Waits until something is so.

@@ -57,7 +57,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         assert_eq!(first, FIN | CLOSE);
         let (code, reason) = payload.split_at(2);
         assert_eq!(within(self.0.read(&mut [0])).await.unwrap(), 0, "the server hangs up");
-        (u16::from_be_bytes([code[0], code[1]]), String::from_utf8(reason.to_vec()).unwrap())
+        (
+            u16::from_be_bytes([code[0], code[1]]),
+            String::from_utf8(reason.to_vec()).unwrap(),
+        )
     }
 }
 

@@ -88,10 +88,7 @@ fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVi
 /// ended, but with the key code 229.
 fn sends(event: &KeyboardEvent) -> bool {
     const IN_COMPOSITION: u32 = 229;
-    event.key() == "Enter"
-        && !event.shift_key()
-        && !event.is_composing()
-        && event.key_code() != IN_COMPOSITION
+    event.key() == "Enter" && !event.shift_key() && !event.is_composing() && event.key_code() != IN_COMPOSITION
 }
 
 #[component]
@@ -131,7 +128,9 @@ fn FilePicker(session: Session, problem: RwSignal<Option<NotSent>>) -> impl Into
     let picker = NodeRef::<html::Input>::new();
     let picked = move |_: Event| {
         let Some(input) = picker.get_untracked() else { return };
-        let Some(file) = input.files().and_then(|files| files.get(0)) else { return };
+        let Some(file) = input.files().and_then(|files| files.get(0)) else {
+            return;
+        };
         // The same file may be picked again.
         input.set_value("");
         spawn_local(async move {
@@ -156,6 +155,8 @@ async fn read(file: &File) -> Result<Vec<u8>, NotSent> {
     if size > MAX_FILE {
         return Err(NotSent::FileTooLarge { size, limit: MAX_FILE });
     }
-    let buffer = JsFuture::from(file.array_buffer()).await.map_err(|_| NotSent::FileUnreadable)?;
+    let buffer = JsFuture::from(file.array_buffer())
+        .await
+        .map_err(|_| NotSent::FileUnreadable)?;
     Ok(js_sys::Uint8Array::new(&buffer).to_vec())
 }

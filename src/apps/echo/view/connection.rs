@@ -31,7 +31,13 @@ fn StateBadge(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let named = Memo::new(move |_| session.socket.state.with(named));
     let word = text(move || named.get().1(i18n.get_locale()).to_owned());
-    let error = note(move || session.socket.error.get().map(|error| words::error(i18n.get_locale(), &error)));
+    let error = note(move || {
+        session
+            .socket
+            .error
+            .get()
+            .map(|error| words::error(i18n.get_locale(), &error))
+    });
     view! {
         <div class="state" role="status" data-state=text(move || named.get().0.to_owned())>
             <p class="state-word"><span class="dot" aria-hidden="true"></span>{word}</p>
@@ -47,7 +53,7 @@ fn named(state: &SocketState) -> (&'static str, Words) {
         SocketState::Connecting => ("connecting", words!(echo.state_connecting)),
         SocketState::Open { .. } => ("open", words!(echo.state_open)),
         SocketState::Closing => ("closing", words!(echo.state_closing)),
-        SocketState::Closed(_) => ("closed", words!(echo.state_closed)),
+        SocketState::Closed(_) | SocketState::Refused => ("closed", words!(echo.state_closed)),
     }
 }
 
@@ -87,7 +93,10 @@ fn CloseForm(session: Session) -> impl IntoView {
     let reason = RwSignal::new(String::new());
     let refused = RwSignal::new(None::<SocketError>);
     let can_close = move || {
-        session.socket.state.with(|state| matches!(state, SocketState::Connecting | SocketState::Open { .. }))
+        session
+            .socket
+            .state
+            .with(|state| matches!(state, SocketState::Connecting | SocketState::Open { .. }))
     };
     let disconnect = move |event: SubmitEvent| {
         event.prevent_default();

@@ -31,8 +31,16 @@ pub fn Ending(session: Session) -> impl IntoView {
 fn line(locale: Locale, closed: &Closed) -> String {
     let who = words::closed_by(closed.by)(locale);
     let meaning = words::meaning(code::meaning(closed.code))(locale);
-    let reason = if closed.reason.is_empty() { td_string!(locale, echo.no_reason) } else { &closed.reason };
-    let how = if closed.was_clean { td_string!(locale, echo.clean) } else { td_string!(locale, echo.unclean) };
+    let reason = if closed.reason.is_empty() {
+        td_string!(locale, echo.no_reason)
+    } else {
+        &closed.reason
+    };
+    let how = if closed.was_clean {
+        td_string!(locale, echo.clean)
+    } else {
+        td_string!(locale, echo.unclean)
+    };
     format!("{who} · {} {meaning} · {reason} · {how}", closed.code)
 }
 
@@ -57,7 +65,12 @@ fn NextAttempt(closed: Memo<Option<Closed>>) -> impl IntoView {
         });
     });
     let line = note(move || {
-        let line = |seconds| fill(t_string!(i18n, echo.next_attempt), &[("seconds", &format!("{seconds:.1}"))]);
+        let line = |seconds| {
+            fill(
+                t_string!(i18n, echo.next_attempt),
+                &[("seconds", &format!("{seconds:.1}"))],
+            )
+        };
         left.get().map(line)
     });
     // Not announced: a screen reader would never come to an end.

@@ -15,7 +15,11 @@ use crate::{
 
 #[component]
 pub fn HandshakeCard(session: Session) -> impl IntoView {
-    let foreign = move || session.address.with(|address| !matches!(address.as_str(), SOCKET_PATH | ECHO_PATH));
+    let foreign = move || {
+        session
+            .address
+            .with(|address| !matches!(address.as_str(), SOCKET_PATH | ECHO_PATH))
+    };
     let body = part(move || {
         Some(match session.handshake.get() {
             None if foreign() => view! { <p class="hint">{say!(echo.handshake_foreign)}</p> }.into_any(),
@@ -30,14 +34,29 @@ pub fn HandshakeCard(session: Session) -> impl IntoView {
 #[component]
 fn Record(handshake: Handshake) -> impl IntoView {
     let i18n = use_i18n();
-    let Handshake { connection, peer, method, target, version, request, status, response, subprotocol, ended, .. } =
-        handshake;
+    let Handshake {
+        connection,
+        peer,
+        method,
+        target,
+        version,
+        request,
+        status,
+        response,
+        subprotocol,
+        ended,
+        ..
+    } = handshake;
     let request_line = format!("{method} {} {version}", without_trace(&target));
     let status_line = format!("{version} {status}");
     let or_none = move |value: Option<String>| {
         text(move || value.clone().unwrap_or_else(|| t_string!(i18n, echo.none).to_owned()))
     };
-    let end = text(move || ended.as_ref().map_or_else(|| "–".to_owned(), |ended| end(i18n.get_locale(), ended)));
+    let end = text(move || {
+        ended
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |ended| end(i18n.get_locale(), ended))
+    });
     view! {
         <dl class="facts">
             {fact(words!(echo.http_version), "version", Signal::stored(version))}

@@ -108,7 +108,10 @@ fn Toolbar(session: Session) -> impl IntoView {
     let words = RwSignal::new(String::new());
     let paused = RwSignal::new(false);
     Effect::new(move |before: Option<Filter>| {
-        let filter = Filter { show: show.get(), words: words.get().to_lowercase() };
+        let filter = Filter {
+            show: show.get(),
+            words: words.get().to_lowercase(),
+        };
         if before.is_some_and(|before| before != filter) {
             session.set_filter(filter.clone());
         }
@@ -150,17 +153,28 @@ fn Counts(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let counts = Memo::new(move |_| {
         session.changed.track();
-        session.journal.with_value(|journal| (journal.total() as u64, journal.held_back() as u64, journal.dropped()))
+        session
+            .journal
+            .with_value(|journal| (journal.total() as u64, journal.held_back() as u64, journal.dropped()))
     });
     let line = text(move || {
         let (total, held, dropped) = counts.get();
-        let mut parts = vec![fill(t_string!(i18n, echo.entries), &[("count", &format::grouped(total))])];
+        let mut parts = vec![fill(
+            t_string!(i18n, echo.entries),
+            &[("count", &format::grouped(total))],
+        )];
         if held > 0 {
-            parts.push(fill(t_string!(i18n, echo.held_back), &[("count", &format::grouped(held))]));
+            parts.push(fill(
+                t_string!(i18n, echo.held_back),
+                &[("count", &format::grouped(held))],
+            ));
         }
         if dropped.entries > 0 {
             let (count, size) = (format::grouped(dropped.entries), format::bytes(dropped.bytes));
-            parts.push(fill(t_string!(i18n, echo.dropped), &[("count", &count), ("size", &size)]));
+            parts.push(fill(
+                t_string!(i18n, echo.dropped),
+                &[("count", &count), ("size", &size)],
+            ));
         }
         parts.join(" · ")
     });
@@ -170,7 +184,11 @@ fn Counts(session: Session) -> impl IntoView {
 #[component]
 fn Detail(session: Session, chosen: RwSignal<Option<u64>>) -> impl IntoView {
     let i18n = use_i18n();
-    let entry = move || chosen.get().and_then(|id| session.journal.with_value(|journal| journal.entry(id)));
+    let entry = move || {
+        chosen
+            .get()
+            .and_then(|id| session.journal.with_value(|journal| journal.entry(id)))
+    };
     let body = part(move || {
         let Some(entry) = entry() else {
             return Some(view! { <p class="hint">{say!(echo.detail_none)}</p> }.into_any());
@@ -189,24 +207,42 @@ fn Detail(session: Session, chosen: RwSignal<Option<u64>>) -> impl IntoView {
 }
 
 fn head(locale: Locale, entry: &Entry) -> String {
-    let trip = entry.round_trip.map(|trip| format!(" · {}", format::millis(trip))).unwrap_or_default();
-    format!("#{} · {} · {}{trip}", entry.id, words::kind(entry.kind)(locale), clock(entry.at))
+    let trip = entry
+        .round_trip
+        .map(|trip| format!(" · {}", format::millis(trip)))
+        .unwrap_or_default();
+    format!(
+        "#{} · {} · {}{trip}",
+        entry.id,
+        words::kind(entry.kind)(locale),
+        clock(entry.at)
+    )
 }
 
 fn cut(locale: Locale, entry: &Entry) -> Option<String> {
-    let words = || fill(td_string!(locale, echo.detail_cut), &[("size", &format::bytes(entry.size))]);
+    let words = || {
+        fill(
+            td_string!(locale, echo.detail_cut),
+            &[("size", &format::bytes(entry.size))],
+        )
+    };
     (entry.size > DETAIL_BYTES as u64).then(words)
 }
 
 /// One line of it.
 fn preview(content: &Content) -> String {
     match content {
-        Content::Text(text) | Content::Note(text) => {
-            text.chars().take(PREVIEW).map(|char| if char.is_control() { ' ' } else { char }).collect()
-        }
-        Content::Binary(bytes) => {
-            bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
-        }
+        Content::Text(text) | Content::Note(text) => text
+            .chars()
+            .take(PREVIEW)
+            .map(|char| if char.is_control() { ' ' } else { char })
+            .collect(),
+        Content::Binary(bytes) => bytes
+            .iter()
+            .take(24)
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 
@@ -214,9 +250,7 @@ fn full(content: &Content) -> String {
     match content {
         Content::Binary(bytes) => hex_dump(bytes, DETAIL_BYTES),
         Content::Note(text) => text.clone(),
-        Content::Text(text) if text.len() > DETAIL_BYTES => {
-            text[..text.floor_char_boundary(DETAIL_BYTES)].to_owned()
-        }
+        Content::Text(text) if text.len() > DETAIL_BYTES => text[..text.floor_char_boundary(DETAIL_BYTES)].to_owned(),
         Content::Text(text) => {
             // A reply carries its prefix; what follows may still be JSON.
             let start = text.find(['{', '[']).unwrap_or(text.len());
@@ -242,7 +276,9 @@ fn clock(at: f64) -> String {
 }
 
 fn export(session: Session) {
-    let json = session.journal.with_value(|journal| serde_json::to_string_pretty(&journal.export()));
+    let json = session
+        .journal
+        .with_value(|journal| serde_json::to_string_pretty(&journal.export()));
     if let Ok(json) = json {
         let _ = download("websocket-journal.json", "application/json", &json);
     }

@@ -22,16 +22,32 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
     let figures = Memo::new(move |_| session.figures());
     let values = Signal::derive(move || session.recent_round_trips());
     let figure = move |name: Words, key: &'static str, show: fn(&Figures) -> String| {
-        fact(name, key, text(move || figures.with(|figures| figures.as_ref().map_or_else(|| "–".to_owned(), show))))
+        fact(
+            name,
+            key,
+            text(move || figures.with(|figures| figures.as_ref().map_or_else(|| "–".to_owned(), show))),
+        )
     };
     let label = text(move || {
-        let (name, median, max) = (t_string!(i18n, echo.chart), t_string!(i18n, echo.median), t_string!(i18n, echo.max));
+        let (name, median, max) = (
+            t_string!(i18n, echo.chart),
+            t_string!(i18n, echo.median),
+            t_string!(i18n, echo.max),
+        );
         figures.with(|figures| match figures {
             None => name.to_owned(),
-            Some(of) => format!("{name}: {median} {}, {max} {}", format::millis(of.median), format::millis(of.max)),
+            Some(of) => format!(
+                "{name}: {median} {}, {max} {}",
+                format::millis(of.median),
+                format::millis(of.max)
+            ),
         })
     });
-    let hint = note(move || figures.with(Option::is_none).then(|| t_string!(i18n, echo.round_trip_none).to_owned()));
+    let hint = note(move || {
+        figures
+            .with(Option::is_none)
+            .then(|| t_string!(i18n, echo.round_trip_none).to_owned())
+    });
     view! {
         <Card id="round-trip" title=words!(echo.round_trip)>
             <dl class="figures">

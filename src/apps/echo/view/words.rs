@@ -92,11 +92,17 @@ pub fn not_sent(locale: Locale, why: &NotSent) -> String {
         NotSent::Hex(HexError::Odd) => td_string!(locale, echo.hex_odd).to_owned(),
         NotSent::Hex(HexError::NotHex { found, place }) => {
             let (found, place) = (found.to_string(), place.to_string());
-            fill(td_string!(locale, echo.hex_wrong), &[("place", &place), ("found", &found)])
+            fill(
+                td_string!(locale, echo.hex_wrong),
+                &[("place", &place), ("found", &found)],
+            )
         }
         NotSent::FileTooLarge { size, limit } => {
             let (size, limit) = (format::bytes(*size), format::bytes(*limit));
-            fill(td_string!(locale, echo.file_too_large), &[("size", &size), ("limit", &limit)])
+            fill(
+                td_string!(locale, echo.file_too_large),
+                &[("size", &size), ("limit", &limit)],
+            )
         }
         NotSent::FileUnreadable => td_string!(locale, echo.file_unreadable).to_owned(),
     }

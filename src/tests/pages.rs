@@ -1,0 +1,193 @@
+//! Pages, files and what every answer has: policies, caching, compression.
+
+use std::fs;
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+use crate::harness::{Answer, Node};
+
+async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = Request::get(path).header("host", "localhost");
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
+    node.request(request.body(Body::empty()).unwrap()).await
+}
+
+async fn post(node: &Node, kind: &str, body: impl Into<Body>) -> Answer {
+    let request = Request::post("/")
+        .header("host", "localhost")
+        .header("content-type", kind);
+    node.request(request.body(body.into()).unwrap()).await
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[tokio::test]
+async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
+    let node = Node::new();
+    let page = ask(&node, "/", &[]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("WebSocket 테스트"));
+    assert_eq!(page.header("cache-control"), "private, no-cache");
+    let policy = page.header("content-security-policy").to_owned();
+    let nonce = policy
+        .split("'nonce-")
+        .nth(1)
+        .and_then(|rest| rest.split('\'').next())
+        .unwrap();
+    assert!(nonce.len() >= 22, "{policy}");
+    // An empty script is never run, and so never asked for its nonce.
+    let scripts = page.body.replace("<script></script>", "");
+    let scripts: Vec<_> = scripts
+        .split("<script")
+        .skip(1)
+        .map(|rest| rest.split('>').next().unwrap())
+        .collect();
+    assert!(!scripts.is_empty());
+    for tag in scripts {
+        assert!(tag.contains(&format!("nonce=\"{nonce}\"")), "{tag}");
+    }
+    let other = ask(&node, "/", &[]).await;
+    assert_ne!(other.header("content-security-policy"), policy, "a nonce is used once");
+}
+
+#[tokio::test]
+async fn the_form_is_answered_by_the_page_itself() {
+    let node = Node::new();
+    let page = post(&node, FORM, "message=%EC%95%88%EB%85%95+%3Cb%3E").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("서버 응답: 안녕 &lt;b&gt;"), "{}", page.body);
+    assert!(
+        !ask(&node, "/", &[]).await.body.contains("안녕 &lt;b&gt;"),
+        "nothing is remembered"
+    );
+}
+
+#[tokio::test]
+async fn a_form_that_cannot_be_read_is_refused_with_what_is_wrong() {
+    let node = Node::new();
+    for (kind, body, status) in [
+        (FORM, "other=x".to_owned(), StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            FORM,
+            format!("message={}", "x".repeat(65_536)),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
+        ("text/plain", "message=x".to_owned(), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let answer = post(&node, kind, body).await;
+        assert_eq!(answer.status, status);
+        assert!(!answer.problem().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_a_page_for_visitors_and_a_problem_for_programs() {
+    let node = Node::new();
+    let page = ask(&node, "/nowhere", &[("accept", "text/html,*/*")]).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.body.contains("<html"));
+    assert!(page.header("content-security-policy").contains("'nonce-"));
+    for (path, accept) in [
+        ("/nowhere", "*/*"),
+        ("/api/nowhere", "text/html"),
+        ("/pkg/gone.js", "*/*"),
+    ] {
+        let answer = ask(&node, path, &[("accept", accept)]).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert!(answer.problem().contains(path));
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let node = Node::new();
+    for path in ["/", "/healthz", "/api/vitals", "/api/socket", "/api/nowhere"] {
+        let answer = ask(&node, path, &[]).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
+        assert!(
+            answer
+                .header("content-security-policy")
+                .contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+    }
+}
+
+fn site() -> tempfile::TempDir {
+    let site = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| fs::write(site.path().join(name), content).unwrap();
+    fs::create_dir(site.path().join("pkg")).unwrap();
+    write("pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.js", "plain");
+    write("pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.js.br", "brotli");
+    write("pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.js.gz", "gzip");
+    write("favicon.svg", "<svg/>");
+    site
+}
+
+const SCRIPT: &str = "/pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.js";
+
+#[tokio::test]
+async fn files_are_sent_as_the_build_compressed_them() {
+    let site = site();
+    let node = Node::at(site.path(), |_| {});
+    for (accept, encoding, body) in [
+        ("br, gzip", "br", "brotli"),
+        ("gzip", "gzip", "gzip"),
+        ("identity", "", "plain"),
+    ] {
+        let answer = ask(&node, SCRIPT, &[("accept-encoding", accept)]).await;
+        assert_eq!(
+            (answer.status, answer.header("content-encoding"), answer.body.as_str()),
+            (StatusCode::OK, encoding, body)
+        );
+        assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
+        assert!(answer.header("content-type").starts_with("text/javascript"));
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_a_hash_is_asked_for_again_and_answered_by_its_tag() {
+    let site = site();
+    let node = Node::at(site.path(), |_| {});
+    let first = ask(&node, "/favicon.svg", &[]).await;
+    assert_eq!(
+        (first.status, first.header("cache-control")),
+        (StatusCode::OK, "no-cache")
+    );
+    let again = ask(&node, "/favicon.svg", &[("if-none-match", first.header("etag"))]).await;
+    assert_eq!((again.status, again.body.as_str()), (StatusCode::NOT_MODIFIED, ""));
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_site() {
+    let site = site();
+    fs::write(site.path().join("secret"), "secret").unwrap();
+    let node = Node::at(&site.path().join("pkg"), |_| {});
+    for path in ["/../secret", "/%2e%2e/secret", "/..%2fsecret", "//secret"] {
+        assert_eq!(ask(&node, path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert!(Path::new(&site.path().join("secret")).exists());
+}
+
+#[tokio::test]
+async fn a_page_is_compressed_for_whoever_takes_it() {
+    let node = Node::new();
+    let plain = ask(&node, "/", &[]).await;
+    for encoding in ["br", "gzip"] {
+        let packed = ask(&node, "/", &[("accept-encoding", encoding)]).await;
+        assert_eq!(packed.header("content-encoding"), encoding);
+        assert!(packed.body.len() < plain.body.len());
+        assert!(
+            packed
+                .headers
+                .get_all("vary")
+                .iter()
+                .any(|vary| vary.to_str().unwrap().contains("accept-encoding"))
+        );
+    }
+}
