@@ -17,8 +17,11 @@ ENV := . tools/env.sh
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
+# A port in use shows before the long build, not after it.
+CHECK_ADDR = $(eval why := $(shell node tools/port.mjs check '$(ADDR)' 2>&1))$(if $(why),$(error $(why)))
+
 run: ## build and serve at http://127.0.0.1:3000, or at ADDR=host:port
-	$(eval why := $(shell node tools/port.mjs check '$(ADDR)' 2>&1))$(if $(why),$(error $(why)))
+	$(CHECK_ADDR)
 	@$(MAKE) --no-print-directory build
 	@$(ENV); exec "$$target/release/duplex" --addr "$(ADDR)" --site target/site $(ARGS)
 
@@ -26,6 +29,7 @@ test: ## every check and test; some of them by ONLY=format, lints, documentation
 	@ONLY="$(ONLY)" tools/test.sh
 
 dev: ## serve, build again on every change, and reload the page
+	$(CHECK_ADDR)
 	@tools/setup.sh
 	@$(ENV); LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch
 

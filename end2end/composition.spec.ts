@@ -48,28 +48,28 @@ test.beforeEach(async ({ page, context }) => {
 
 for (const keyCode of [TAKEN_BY_INPUT_METHOD, ENTER]) {
   test(`Enter in a composition does not send (key code ${keyCode})`, async ({ page }) => {
-    await compose("ㅇ");
-    await compose("안");
+    await compose("ㅂ");
+    await compose("반");
     await enter(keyCode);
     expect(await page.evaluate(() => window.keys)).toEqual([{ key: "Enter", keyCode, isComposing: true }]);
-    await cdp.send("Input.insertText", { text: "안녕" });
-    await expect(echo.message).toHaveValue("안녕");
+    await cdp.send("Input.insertText", { text: "반가" });
+    await expect(echo.message).toHaveValue("반가");
     await expect(echo.row("sent")).toHaveCount(1);
 
     await echo.message.press("Enter");
-    await expect(echo.row("received", `${REPLY_PREFIX}안녕`)).toHaveCount(1);
+    await expect(echo.row("received", `${REPLY_PREFIX}반가`)).toHaveCount(1);
     await expect(echo.row("sent")).toHaveCount(2);
     await expect(echo.message).toHaveValue("");
   });
 }
 
 test("Enter that ended a composition does not send where the composition is over before it, as in Safari", async ({ page }) => {
-  await compose("안");
-  await cdp.send("Input.insertText", { text: "안" });
+  await compose("반");
+  await cdp.send("Input.insertText", { text: "반" });
   await enter(TAKEN_BY_INPUT_METHOD);
   expect(await page.evaluate(() => window.keys)).toEqual([{ key: "Enter", keyCode: TAKEN_BY_INPUT_METHOD, isComposing: false }]);
-  await expect(echo.message).toHaveValue("안");
+  await expect(echo.message).toHaveValue("반");
   await echo.message.press("Enter");
-  await expect(echo.row("received", `${REPLY_PREFIX}안`)).toHaveCount(1);
+  await expect(echo.row("received", `${REPLY_PREFIX}반`)).toHaveCount(1);
   await expect(echo.row("sent")).toHaveCount(2);
 });

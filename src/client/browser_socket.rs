@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{BinaryType, CloseEvent, DomException, Event, MessageEvent, WebSocket};
 
 use super::use_socket::{Payload, SocketError};
+use crate::wire::code;
 
 /// What the browser reports of one socket.
 pub(super) enum Report {
@@ -81,15 +82,27 @@ impl BrowserSocket {
         let _ = self.socket.close_with_code_and_reason(code, reason);
     }
 
-    /// Closes without this owner hearing of it; `last` hears of the end, whenever it comes.
-    pub fn leave(self, code: u16, reason: &str, last: impl FnOnce(CloseEvent) + 'static) {
-        if self.is_live() || self.socket.ready_state() == WebSocket::CLOSING {
-            let last = Closure::once_into_js(last);
-            let _ = self
-                .socket
-                .add_event_listener_with_callback("close", last.unchecked_ref());
+    /// Closes with 1000 without this owner hearing of it; `last` hears of the end, whenever it comes. A socket that is
+    /// still connecting is closed as soon as it is open: cut off before, the server would see no code, and the browser
+    /// would complain on its console.
+    pub fn leave(self, last: impl FnOnce(CloseEvent) + 'static) {
+        let state = self.socket.ready_state();
+        if state != WebSocket::CLOSED {
+            self.once("close", Closure::once_into_js(last));
         }
-        self.close(code, reason);
+        if state == WebSocket::CONNECTING {
+            let socket = self.socket.clone();
+            let close = move || drop(socket.close_with_code(code::NORMAL));
+            self.once("open", Closure::once_into_js(close));
+        } else {
+            self.close(code::NORMAL, "");
+        }
+    }
+
+    fn once(&self, event: &str, handler: JsValue) {
+        let _ = self
+            .socket
+            .add_event_listener_with_callback(event, handler.unchecked_ref());
     }
 }
 

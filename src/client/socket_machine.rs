@@ -274,7 +274,7 @@ impl Machine {
             return;
         };
         let observer = self.0.options.observer;
-        socket.leave(code::NORMAL, "", move |event| {
+        socket.leave(move |event| {
             observer(&SocketEvent::Closed(Closed {
                 code: event.code(),
                 reason: event.reason(),

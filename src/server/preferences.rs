@@ -96,7 +96,7 @@ fn cookies(form: &BTreeMap<String, String>) -> Result<Vec<HeaderValue>, Unknown>
     let mut cookies = Vec::new();
     if let Some(language) = form.get("language") {
         let locale: Locale = language.parse().map_err(|_| Unknown::Language)?;
-        cookies.extend(cookie(LANGUAGE_COOKIE, locale.as_str()));
+        cookies.extend(cookie(LANGUAGE_COOKIE, locale.as_ref()));
     }
     if let Some(colour) = form.get("colour") {
         let colour: Colour = colour.parse().map_err(|_| Unknown::Colour)?;
