@@ -3,6 +3,7 @@
 
 pub mod content;
 pub mod model;
+pub mod round_trips;
 #[cfg(feature = "ssr")]
 pub mod server;
 mod session;

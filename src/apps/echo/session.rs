@@ -4,7 +4,8 @@
 use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*, task::spawn_local};
 
 use super::{
-    model::{Content, Figures, Filter, Journal, Kind, RoundTrips},
+    model::{Content, Filter, Journal, Kind},
+    round_trips::{Figures, RoundTrips},
     wire::{ECHO_PATH, GREETING, REPLY_PREFIX, SOCKET_PATH},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::super::{
-    model::{Figures, RoundTrips},
+    round_trips::{Figures, RoundTrips},
     session::Session,
 };
 use crate::{
