@@ -4,11 +4,28 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
-tools/setup.sh test || exit 1
 
-results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
-broken=0 # checks that failed without naming a failed test: lints, what does not compile
+main() {
+  tools/setup.sh test || exit 1
+  results=$(mktemp -d)
+  trap 'rm -rf "$results"' EXIT
+  broken=0 # checks that failed without naming a failed test: lints, what does not compile
+  [ ! -t 1 ] || export CARGO_TERM_COLOR=always
+  local hydrate=(--no-default-features --features hydrate) failed
+
+  check 'format' cargo fmt --check
+  check 'format, tools' cargo fmt --all --check --manifest-path tools/cargo/Cargo.toml
+  check 'lints, server' cargo clippy --locked --all-targets -- -D warnings
+  check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
+  check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+  check 'tests, server' cargo test --locked
+  check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib
+  check 'tests in Chromium' browser_tests
+
+  failed=$(($(sum 2 "$results/counts") + broken))
+  printf '\n%d passed, %d failed\n' "$(sum 1 "$results/counts")" "$failed"
+  [ "$failed" = 0 ]
+}
 
 # check NAME COMMAND…: where the name says that there are tests, some must have passed. (When the build fails,
 # `cargo leptos end-to-end` runs no test and reports success.)
@@ -42,21 +59,9 @@ browser_tests() {
   port=$(node tools/port.mjs free)
   export LEPTOS_SITE_ADDR=127.0.0.1:$port LEPTOS_SITE_ROOT=target/end2end
   export DUPLEX_URL=http://127.0.0.1:$port DUPLEX_SITE=target/end2end DUPLEX_BIN=$target/release/duplex
+  export DUPLEX_LOG=${DUPLEX_LOG:-warn}
   cargo leptos end-to-end --release --precompress
 }
 
-[ ! -t 1 ] || export CARGO_TERM_COLOR=always
-hydrate=(--no-default-features --features hydrate)
-
-check 'format' cargo fmt --check
-check 'format, tools' cargo fmt --all --check --manifest-path tools/cargo/Cargo.toml
-check 'lints, server' cargo clippy --locked --all-targets -- -D warnings
-check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
-check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
-check 'tests, server' cargo test --locked
-check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib
-check 'tests in Chromium' browser_tests
-
-failed=$(($(sum 2 "$results/counts") + broken))
-printf '\n%d passed, %d failed\n' "$(sum 1 "$results/counts")" "$failed"
-[ "$failed" = 0 ]
+main
+exit
