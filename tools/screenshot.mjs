@@ -12,14 +12,16 @@ const browser = await driver.launch({ executablePath: chromium(), args });
 const page = await browser.newPage({ viewport: { width: 1280, height: 1080 }, locale: "en" });
 await page.goto(url);
 const message = page.locator("textarea[name=message]");
-const received = page.locator('[data-kind="received"]');
-await received.first().waitFor();
-for (const text of ["Hello!", '{"price":71.25,"symbol":"DUPLEX"}', "반갑습니다", ...Array.from({ length: 9 }, (_, n) => `message ${n + 1}`)]) {
-  const before = await received.count();
+const count = page.locator('[data-fact="count"]');
+const numbered = Array.from({ length: 9 }, (_, index) => `message ${index + 1}`);
+const said = ["Hello!", '{"price":71.25,"symbol":"DUPLEX"}', "반갑습니다", ...numbered];
+await count.getByText("1", { exact: true }).waitFor(); // the greeting
+for (const [index, text] of said.entries()) {
   await message.fill(text);
   await message.press("Enter");
-  await received.nth(before).waitFor();
+  await count.getByText(String(index + 2), { exact: true }).waitFor();
 }
-await received.nth(2).click();
+await page.getByRole("option").filter({ hasText: "DUPLEX" }).last().click();
+await page.evaluate(() => scrollTo(0, 0));
 await page.screenshot({ path: new URL("../docs/screenshot.png", import.meta.url).pathname });
 await browser.close();
