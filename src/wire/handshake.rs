@@ -7,6 +7,14 @@ use super::code::Side;
 /// The query parameter by which a page names its connection, so that it can ask for its [`Handshake`].
 pub const TRACE_PARAMETER: &str = "trace";
 
+/// An address or a request's target without its trace: the key to a record is not shown where others may read along.
+pub fn without_trace(target: &str) -> &str {
+    let plain = target
+        .split_once('?')
+        .filter(|(_, query)| query.starts_with(TRACE_PARAMETER));
+    plain.map_or(target, |(path, _)| path)
+}
+
 /// The longest trace the server keeps; a longer one is ignored.
 pub const MAX_TRACE: usize = 64;
 
@@ -40,4 +48,16 @@ pub struct Ended {
     pub reason: String,
     /// Milliseconds since the Unix epoch, by the server's clock.
     pub at: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_trace_is_taken_away() {
+        assert_eq!(without_trace("/api/socket?trace=0123"), "/api/socket");
+        assert_eq!(without_trace("/api/socket"), "/api/socket");
+        assert_eq!(without_trace("wss://example.org/?room=1"), "wss://example.org/?room=1");
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     wire::{
         frame,
-        handshake::{Handshake, TRACE_PARAMETER},
+        handshake::{Handshake, TRACE_PARAMETER, without_trace},
     },
 };
 
@@ -100,7 +100,7 @@ impl Session {
             SocketEvent::Connecting { address } => {
                 self.trips.update_value(RoundTrips::forget_pending);
                 self.handshake.set(None);
-                self.note(now, Kind::Connecting, without_trace(&address), None);
+                self.note(now, Kind::Connecting, without_trace(&address).to_owned(), None);
             }
             SocketEvent::Open { protocol, extensions } => {
                 self.note(now, Kind::Open, opened(&protocol, &extensions), None);
@@ -217,14 +217,6 @@ fn traced(address: &str, trace: StoredValue<Option<String>>) -> String {
     let id = random_id();
     trace.set_value(Some(id.clone()));
     format!("{address}?{TRACE_PARAMETER}={id}")
-}
-
-fn without_trace(address: &str) -> String {
-    address
-        .split(&format!("?{TRACE_PARAMETER}="))
-        .next()
-        .unwrap_or(address)
-        .to_owned()
 }
 
 /// 128 random bits: whoever knows them may read the connection's handshake.

@@ -10,7 +10,7 @@ use crate::{
         card::Card,
         words::{Words, fact, part, say, spoken, text, words},
     },
-    wire::handshake::{Ended, Handshake},
+    wire::handshake::{Ended, Handshake, without_trace},
 };
 
 #[component]
@@ -85,9 +85,4 @@ fn Headers(name: Words, first: String, headers: Vec<(String, String)>) -> impl I
             <dl class="mono header-lines">{headers.into_iter().map(line).collect_view()}</dl>
         </details>
     }
-}
-
-/// The trace is a key to this very record: it is not shown where others may read along.
-fn without_trace(target: &str) -> String {
-    target.split("?trace=").next().unwrap_or(target).to_owned()
 }
