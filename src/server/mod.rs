@@ -8,6 +8,7 @@ mod health;
 pub mod hub;
 pub mod limits;
 pub mod listen;
+pub mod log;
 pub mod origin;
 mod pages;
 mod preferences;

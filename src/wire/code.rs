@@ -18,6 +18,29 @@ pub const INTERNAL_ERROR: u16 = 1011;
 /// IANA: "Timeout". Ours when the peer was silent for too long.
 pub const TIMEOUT: u16 = 3008;
 
+// The session's own codes. As elsewhere in the field: from 4000 on "come back", from 4500 on "do not".
+
+/// IANA: "Service Restart". The node drains; a successor is or will be there.
+pub const RESTART: u16 = 1012;
+/// The client did not read; it may come back and go on from its cursor.
+pub const SLOW: u16 = 4000;
+/// The client said more than it may.
+pub const TOO_FAST: u16 = 4001;
+/// The first frame did not come in time, or a ping got no answer.
+pub const NO_HELLO: u16 = 4002;
+/// A frame was not understood.
+pub const MALFORMED: u16 = 4500;
+/// The page speaks no protocol of this server: load it again.
+pub const RELOAD: u16 = 4501;
+
+/// Whether a client that was closed with this code should try again by itself.
+pub const fn may_return(code: u16) -> bool {
+    !matches!(
+        code,
+        NORMAL | PROTOCOL_ERROR | INVALID_PAYLOAD | TOO_BIG | 1003 | 1008 | 3000 | 3003 | 4500..=4999
+    )
+}
+
 /// What a close code says, by the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Meaning {

@@ -1,7 +1,13 @@
 //! What crosses the network: plain types and the arithmetic of frames, the same on both sides.
-//! Knows serde and nothing else: no socket, no HTTP, no signal.
+//! Knows serde and its two formats, and nothing else: no socket, no HTTP, no signal.
 
 pub mod code;
+pub mod codec;
+pub mod cursor;
 pub mod frame;
 pub mod handshake;
+pub mod person;
+pub mod presence;
+pub mod session;
+pub mod topic;
 pub mod vitals;

@@ -2,6 +2,7 @@
 //! Knows no socket, no HTTP and no application.
 
 pub mod counters;
+pub mod decider;
 pub mod excerpt;
 pub mod handshakes;
 pub mod keepalive;

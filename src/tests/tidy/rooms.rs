@@ -120,6 +120,7 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
         "tower_http",
     ];
     match room {
+        Room::Shared(None) if ["serde_json", "postcard"].contains(&name) => true,
         Room::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),
         Room::Client | Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
         Room::Hub => !SERVER_ONLY.contains(&name) && !name.starts_with("leptos"),

@@ -1,0 +1,62 @@
+//! What an application's server half says about its topics: who may enter, and what a command does. Pure.
+//! Knows no topic task, no log and no network.
+
+use crate::server::log::Retention;
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::{Topic, TopicName};
+
+pub use crate::server::log::Millis;
+
+/// What somebody may do in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// Where and when a command is decided, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub topic: &'a TopicName,
+    pub who: &'a Person,
+    pub now: Millis,
+    /// The seq of the first event that this command makes.
+    pub next: Seq,
+}
+
+/// A command for another topic, in the name of the server. It follows from an event: sent again, it must do no harm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forward {
+    pub topic: TopicName,
+    /// JSON of that topic's command.
+    pub command: serde_json::Value,
+}
+
+/// The server half of a topic's kind.
+pub trait Decider: Topic {
+    /// Called at each subscribe and each command; must be quick.
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+
+    /// What the command makes happen: no event, one, or several that are kept together. Pure: the same arguments, the same
+    /// events. Never trusts the command: every bound of the state is held here.
+    fn decide(
+        &self,
+        at: Context<'_>,
+        state: &Self::State,
+        command: Self::Command,
+    ) -> Result<Vec<Self::Event>, Rejection>;
+
+    /// What other topics should hear of an event that is now kept. After a crash in between it may be left out.
+    fn forward(&self, _topic: &TopicName, _state: &Self::State, _seq: Seq, _event: &Self::Event) -> Vec<Forward> {
+        Vec::new()
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            events: 100_000,
+            age: None,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The log: the ordered, durable events of each topic, as a port with one contract and an implementation for each store.
+//! Knows no hub: an event is bytes here, and what it means is somebody else's business.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::person::PersonId;
+use crate::wire::session::CommandId;
+use crate::wire::topic::TopicName;
+
+/// Milliseconds since 1970.
+pub type Millis = u64;
+
+/// How much of a topic a log keeps. What either bound says may go, goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest so many events; at least what a ring holds.
+    pub events: u64,
+    /// None keeps events of any age.
+    pub age: Option<Duration>,
+}
+
+/// What a topic starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    pub head: Head,
+    /// The newest snapshot: its seq, and the state after the event of that seq.
+    pub snapshot: Option<(Seq, Vec<u8>)>,
+    /// The newest accepted commands with their answers, oldest first, within the window of [`Log::open`].
+    pub commands: Vec<(CommandId, Seq)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub epoch: Epoch,
+    /// The oldest event that is kept; `last + 1` if none is.
+    pub first: Seq,
+    /// 0 if there never was an event.
+    pub last: Seq,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub seq: Seq,
+    pub at: Millis,
+    pub amends: Option<Seq>,
+    /// JSON: readable in ten years, and by other tools.
+    pub event: Vec<u8>,
+}
+
+/// One accepted command and what it made: all of it is kept, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub command: CommandId,
+    pub by: PersonId,
+    pub at: Millis,
+    /// The event that each amends, and its JSON. May be empty: the answer is kept all the same.
+    pub events: Vec<(Option<Seq>, Vec<u8>)>,
+}
+
+/// A page of what lies before a seq: the newest `limit` events there that amend nothing, and every event that amends one
+/// of those, whatever its own seq; by seq.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    pub records: Vec<Record>,
+    /// Nothing that amends nothing lies before these.
+    pub first: bool,
+    pub head: Head,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// Somebody else appended; the caller's state is old.
+    #[error("the log of the topic ends at {last}, not at {expected}")]
+    Conflict { expected: Seq, last: Seq },
+    #[error("the disk is full")]
+    Full,
+    #[error("the log cannot be reached: {0}")]
+    Unavailable(String),
+}
+
+/// What the hub asks of a store. Every implementation passes `tests/log.rs`.
+///
+/// - An append is durable when its future is ready, and before that no reader sees it: `kill -9` a moment later loses nothing.
+/// - Seqs of a topic run from 1 without holes. Entries of one append follow each other; all are kept, or none.
+/// - Appends of many topics that come at the same time share one commit.
+/// - A read is served from what is committed, and never waits for an append.
+pub trait Log: Send + Sync + 'static {
+    /// With the newest `commands` answers that are not older than `since`.
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>>;
+
+    /// Appends after the event `expected`, which must be the newest. Returns the newest seq then.
+    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>>;
+
+    /// Up to `limit` events after `after`, by seq. Events that are no longer kept are not there: compare the first seq.
+    fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
+
+    fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>>;
+
+    /// Keeps `state` as the newest snapshot, and lets go what `retention` no longer asks for, never anything that the
+    /// snapshot does not contain.
+    fn snapshot(
+        &self,
+        topic: &TopicName,
+        seq: Seq,
+        state: Vec<u8>,
+        retention: Retention,
+        now: Millis,
+    ) -> BoxFuture<'_, Result<(), LogError>>;
+
+    /// The topics of a kind that have events, by name.
+    fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
+
+    /// Ready when everything that was asked for before is on the disk and the store is closed.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}

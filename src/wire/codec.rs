@@ -1,0 +1,154 @@
+//! How frames become bytes: JSON for everyone, postcard for those who want it small.
+//! Knows no frame: any serde type will do.
+
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// Which of the two a session speaks; its subprotocol says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// A text message a frame.
+    Json,
+    /// A binary message a frame, in the [postcard format](https://postcard.jamesmunns.com/wire-format).
+    Postcard,
+}
+
+impl Encoding {
+    pub const ALL: [Self; 2] = [Self::Postcard, Self::Json];
+
+    /// The WebSocket subprotocol (RFC 6455 section 1.9), with the protocol's version.
+    pub const fn subprotocol(self) -> &'static str {
+        match self {
+            Self::Json => "duplex.v1.json",
+            Self::Postcard => "duplex.v1.postcard",
+        }
+    }
+
+    pub fn of_subprotocol(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|encoding| encoding.subprotocol() == name)
+    }
+
+    pub fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>, CodecError> {
+        match self {
+            Self::Json => serde_json::to_vec(value).map_err(|error| CodecError(error.to_string())),
+            Self::Postcard => postcard::to_allocvec(value).map_err(|error| CodecError(error.to_string())),
+        }
+    }
+
+    pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, CodecError> {
+        match self {
+            Self::Json => serde_json::from_slice(bytes).map_err(|error| CodecError(error.to_string())),
+            Self::Postcard => postcard::from_bytes(bytes).map_err(|error| CodecError(error.to_string())),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CodecError(String);
+
+/// A value of an application inside a frame, already encoded as the frame is: the core carries it and never looks into it.
+/// In JSON it stands as it is; in postcard it is a byte string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+impl Blob {
+    pub fn encode<T: Serialize>(encoding: Encoding, value: &T) -> Result<Self, CodecError> {
+        encoding.encode(value).map(Self)
+    }
+
+    pub fn decode<T: DeserializeOwned>(&self, encoding: Encoding) -> Result<T, CodecError> {
+        encoding.decode(&self.0)
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+        if !serializer.is_human_readable() {
+            return serializer.serialize_bytes(&self.0);
+        }
+        let text = std::str::from_utf8(&self.0).map_err(S::Error::custom)?;
+        serde_json::from_str::<&RawValue>(text)
+            .map_err(S::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let raw = Box::<RawValue>::deserialize(deserializer)?;
+            return Ok(Self(Box::<str>::from(raw).into_boxed_bytes().into_vec()));
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+struct Bytes;
+
+impl de::Visitor<'_> for Bytes {
+    type Value = Blob;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+        Ok(Blob(bytes.to_vec()))
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+        Ok(Blob(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Framed {
+        Carry { name: String, blob: Blob },
+    }
+
+    #[test]
+    fn a_blob_is_carried_in_both_encodings() {
+        for encoding in Encoding::ALL {
+            let blob = Blob::encode(encoding, &vec![Some("가\"}".to_owned()), None]).unwrap();
+            let framed = Framed::Carry {
+                name: "n".to_owned(),
+                blob,
+            };
+            let bytes = encoding.encode(&framed).unwrap();
+            let Framed::Carry { blob, .. } = encoding.decode(&bytes).unwrap();
+            assert_eq!(
+                blob.decode::<Vec<Option<String>>>(encoding).unwrap(),
+                [Some("가\"}".to_owned()), None]
+            );
+        }
+        let bytes = Encoding::Json
+            .encode(&Framed::Carry {
+                name: String::new(),
+                blob: Blob(b"{\"a\":1}".to_vec()),
+            })
+            .unwrap();
+        assert_eq!(bytes, br#"{"Carry":{"name":"","blob":{"a":1}}}"#);
+    }
+
+    #[test]
+    fn what_is_not_json_does_not_break_a_frame() {
+        for wrong in [&b"\xff"[..], b"{", b"1,2"] {
+            assert!(Encoding::Json.encode(&Blob(wrong.to_vec())).is_err());
+        }
+    }
+
+    #[test]
+    fn a_subprotocol_names_its_encoding() {
+        for encoding in Encoding::ALL {
+            assert_eq!(Encoding::of_subprotocol(encoding.subprotocol()), Some(encoding));
+        }
+        assert_eq!(Encoding::of_subprotocol("duplex.v2.json"), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! Who somebody is to others: a public id, and the name they chose.
+
+use serde::{Deserialize, Serialize};
+
+/// Characters of a chosen name.
+pub const MAX_NAME: usize = 24;
+
+/// Public; the secret behind it never leaves the visitor's cookie. 16 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonId(pub String);
+
+impl PersonId {
+    /// Enough of it to tell people without a name apart.
+    pub fn short(&self) -> &str {
+        self.0.get(..4).unwrap_or(&self.0)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub id: PersonId,
+    /// Empty until one is chosen: pages then say "guest" in the reader's language.
+    pub name: String,
+}
+
+/// A name as it is kept: without control characters, without spaces around it, one space within, cut at [`MAX_NAME`].
+pub fn tidy_name(typed: &str) -> String {
+    let visible: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let words: Vec<&str> = visible.split_whitespace().collect();
+    words
+        .join(" ")
+        .chars()
+        .take(MAX_NAME)
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_tidied() {
+        assert_eq!(tidy_name("  Kim\n\tMinji  "), "Kim Minji");
+        assert_eq!(tidy_name("\u{0}\u{7}"), "");
+        assert_eq!(tidy_name(&"가".repeat(30)), "가".repeat(24));
+        assert_eq!(tidy_name(&format!("{} x", "a".repeat(23))), "a".repeat(23));
+    }
+}
