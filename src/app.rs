@@ -1,5 +1,7 @@
 //! The document around every page, and the table of pages. Does not change when an application is added.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
 use leptos_router::components::{A, FlatRoutes, Router};
@@ -9,6 +11,10 @@ use crate::{
     i18n::*,
     ui::{frame::Frame, preferences, words::say},
 };
+
+/// Which build of the front end the server has, in the context of each rendering.
+#[derive(Clone)]
+pub struct Build(pub Arc<str>);
 
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
@@ -20,6 +26,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <meta name="duplex-build" content=use_context::<Build>().map(|Build(build)| build.to_string())/>
                 <HashedStylesheet options=options.clone()/>
                 <AutoReload options=options.clone()/>
                 <HydrationScripts options/>

@@ -2,9 +2,13 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
+use duplex::apps;
 use duplex::server::config::Config;
+use duplex::server::hub::Hub;
+use duplex::server::log::sqlite::Sqlite;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::ServerState;
 use duplex::server::{listen, run, shutdown, telemetry};
@@ -26,6 +30,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
+    let log = Sqlite::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
     // Each connection is a file descriptor, and the usual soft limit of 1,024 is soon reached.
     rlimit::increase_nofile_limit(u64::MAX)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -33,7 +38,10 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         // By default a busy worker looks at what other threads woke so seldom that the slowest waits 57 ms, not 8 ms.
         .global_queue_interval(3)
         .build()?;
-    runtime.block_on(serve(addr, ServerState::new(settings, options)))
+    runtime.block_on(async {
+        let hub = Hub::new(Arc::new(log), apps::server::kinds());
+        serve(addr, ServerState::new(settings, options, hub)).await
+    })
 }
 
 async fn serve(addr: std::net::SocketAddr, state: ServerState) -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,7 @@
 //! What the applications bring to the server; the list of their server halves.
 
 use super::echo;
-use crate::server::hub::{Endpoint, Form};
+use crate::server::hub::{CommandForm, Endpoint, Form, Kind};
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -9,4 +9,12 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 pub fn forms() -> Vec<Form> {
     vec![echo::server::form()]
+}
+
+pub fn kinds() -> Vec<Box<dyn Kind>> {
+    vec![]
+}
+
+pub fn command_forms() -> Vec<CommandForm> {
+    vec![]
 }

@@ -53,6 +53,10 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
     pub drain_deadline: u64,
 
+    /// The file that keeps the topics; made if it is not there
+    #[arg(long, env = "DUPLEX_DATA", value_name = "FILE", default_value = "data/duplex.db")]
+    pub data: PathBuf,
+
     /// The folder of the built front end [default: site beside the binary's folder, or target/site here]
     #[arg(long, env = "DUPLEX_SITE", value_name = "FOLDER")]
     pub site: Option<PathBuf>,

@@ -25,6 +25,9 @@ pub const TURN_MESSAGES: usize = 256;
 /// Bytes of answers after which a turn ends early, so that a turn of large messages is not a long one.
 pub const TURN_BYTES: usize = 256 << 10;
 
+/// Packets' room that a connection keeps between two flushes.
+pub const KEPT_PACKETS: usize = 64;
+
 /// How long the peer has to answer our close frame.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
@@ -67,3 +70,48 @@ pub const RECORDED_VALUE: usize = 1024;
 
 /// Characters of a name by which a page asks for its connection; too short a name could be guessed.
 pub const TRACE_CHARS: RangeInclusive<usize> = 16..=crate::wire::handshake::MAX_TRACE;
+
+/// How long a new session may take to say hello.
+pub const HELLO_WAIT: Duration = Duration::from_secs(10);
+
+/// Silence after which a session's client asks whether the server is still there.
+pub const SESSION_BEAT: Duration = Duration::from_secs(20);
+
+/// A session that takes nothing for so long is cut off: its place in its topics is its cursor, which it can come back with.
+pub const STALL: Duration = Duration::from_secs(20);
+
+/// Frames of one session: at once, and one each after that. Above what any page sends, below what would keep a core busy.
+pub const FRAME_BURST: u32 = 1000;
+pub const FRAME_EVERY: Duration = Duration::from_millis(5);
+
+/// Commands of one session, likewise; a burst is what a client may have kept while it was offline.
+pub const COMMAND_BURST: u32 = 300;
+pub const COMMAND_EVERY: Duration = Duration::from_millis(20);
+
+/// Commands of one session that are being decided and kept at the same time.
+pub const COMMANDS_IN_FLIGHT: usize = 128;
+
+/// What a client that broke the protocol is told to wait.
+pub const BREACH_PAUSE: Duration = Duration::from_secs(10);
+
+/// When the node drains, its clients come back after the pause, spread over this time.
+pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
+pub const DRAIN_SPREAD: Duration = Duration::from_secs(4);
+
+/// A stream of server-sent events says something at least so often: proxies cut what is silent.
+pub const SSE_COMMENT: Duration = Duration::from_secs(15);
+
+/// A poll without news is answered after this time: proxies cut at 30 s and more.
+pub const POLL_WAIT: Duration = Duration::from_secs(20);
+
+/// A poll with news waits this long for more of it, so that a burst is one answer.
+pub const POLL_GATHER: Duration = Duration::from_millis(20);
+
+/// How long who polled stays present: two polls, and some time between them.
+pub const POLL_LEASE: Duration = Duration::from_secs(35);
+
+/// Bytes of a posted command frame: the command, escaped as JSON, and what stands around it.
+pub const COMMAND_BODY: usize = 2 * crate::wire::session::MAX_COMMAND + 4096;
+
+/// Events of a page of history.
+pub const HISTORY_PAGE: usize = 200;

@@ -6,6 +6,7 @@ mod error;
 mod headers;
 mod health;
 pub mod hub;
+mod identity;
 pub mod limits;
 pub mod listen;
 pub mod log;
@@ -48,7 +49,7 @@ pub fn router(state: ServerState) -> Router {
             PREFERENCES_PATH,
             post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
         )
-        .merge(pages::routes(&state, apps::server::forms()))
+        .merge(pages::routes(&state, apps::server::forms(), apps::server::command_forms()))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))
         .layer(from_fn_with_state(state.clone(), origin::guard))
@@ -70,7 +71,7 @@ pub async fn run(listener: TcpListener, state: ServerState) {
     if let Err(error) = vitals::start(&state) {
         tracing::error!("no vitals: {error}");
     }
-    let (shutdown, settings) = (state.shutdown.clone(), state.settings.clone());
+    let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
     let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
     listen::accept(listener, router(state), shutdown.clone(), connections).await;
     tracing::info!("going away: no new connections, open ones are told");
@@ -78,4 +79,5 @@ pub async fn run(listener: TcpListener, state: ServerState) {
         Ok(()) => tracing::info!("all connections ended"),
         Err(left) => tracing::warn!(left, "the deadline passed with connections open"),
     }
+    hub.close().await;
 }

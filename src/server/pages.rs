@@ -1,7 +1,7 @@
 //! The pages: each rendered here first, with a policy of its own, and the plain forms for browsers that run no scripts.
 //! Knows the document and the table of pages, not what is on them.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,7 +9,7 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::post;
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
@@ -22,33 +22,67 @@ use tokio::time::timeout;
 
 use super::error::Problem;
 use super::headers::content_security_policy;
-use super::hub::Form;
-use super::limits;
-use super::preferences;
+use super::hub::writer::enter_to_write;
+use super::hub::{CommandForm, Form, Hub};
 use super::state::ServerState;
-use crate::app::{App, shell};
+use super::{identity, limits, preferences};
+use crate::app::{App, Build, shell};
+use crate::client::use_topic::{TopicSource, Visitor};
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::form::{Fields, Refused};
+use crate::wire::person::{Person, tidy_name};
+use crate::wire::session::{Answer, CommandId, Rejection};
+use crate::wire::topic::TopicName;
 
 /// The pages' routes, those of the server functions, and the forms'.
-pub fn routes(state: &ServerState, forms: impl IntoIterator<Item = Form>) -> Router<ServerState> {
+pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> Router<ServerState> {
     let options = state.options.clone();
     let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, None, context(state));
     let router = Router::new().leptos_routes_with_context(state, pages, context(state), move || shell(options.clone()));
-    forms.into_iter().fold(router, |router, form| {
+    let router = forms.into_iter().fold(router, |router, form| {
         let answer = post(async move |state, request| answer(state, request, form).await);
+        router.route(form.path, answer.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
+    });
+    commands.into_iter().fold(router, |router, form| {
+        let answer = post(async move |state, request| command(state, request, form).await);
         router.route(form.path, answer.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
     })
 }
 
 /// What every page and every server function finds in its context.
 fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
-    let signals = state.signals.clone();
+    let (signals, hub, build) = (state.signals.clone(), state.hub.clone(), state.build.clone());
     move || {
         provide_context(signals.clone());
+        provide_context(Build(build.clone()));
         if let Some(request) = use_context::<Parts>() {
             preferences::provide(&request.headers);
+            provide_visitor(&hub, &request.headers);
         }
         set_headers();
     }
+}
+
+/// Who the page is for, and the topics as this visitor may see them. A visitor who comes for the first time gets a cookie.
+fn provide_visitor(hub: &Hub, headers: &HeaderMap) {
+    let (secret, cookie) = identity::new_cookie(headers).unzip();
+    if let (Some(cookie), Some(response)) = (cookie, use_context::<ResponseOptions>()) {
+        response.append_header(header::SET_COOKIE, cookie);
+    }
+    let person = identity::person(headers, secret.as_deref().unwrap_or_default());
+    provide_context(Visitor(person.clone()));
+    provide_context(source(hub.clone(), person));
+}
+
+fn source(hub: Hub, person: Person) -> TopicSource {
+    TopicSource(Arc::new(move |name| {
+        let (hub, person) = (hub.clone(), person.clone());
+        Box::pin(async move {
+            hub.admit(&person, &name).ok()?;
+            let (cursor, state) = hub.open(&name).await.ok()?.state(Encoding::Json).await.ok()?;
+            Some((cursor, String::from_utf8(state.0).ok()?))
+        })
+    }))
 }
 
 /// The nonce was made for this rendering before the context is asked for; a server function has none.
@@ -123,7 +157,8 @@ impl FormError {
 
 async fn answer(State(state): State<ServerState>, request: Request, form: Form) -> Response {
     let (parts, body) = request.into_parts();
-    match read(Request::from_parts(parts.clone(), body), form.field).await {
+    let said = read(Request::from_parts(parts.clone(), body)).await;
+    match said.and_then(|mut fields| fields.remove(form.field).ok_or(FormError::NoField(form.field))) {
         Ok(said) => {
             render(&state, Request::from_parts(parts, Body::empty()), move || {
                 (form.answer)(&said)
@@ -134,10 +169,58 @@ async fn answer(State(state): State<ServerState>, request: Request, form: Form) 
     }
 }
 
-async fn read(request: Request, field: &'static str) -> Result<String, FormError> {
-    let fields = axum::Form::<HashMap<String, String>>::from_request(request, &());
-    let axum::Form(mut fields) = timeout(limits::FORM_WAIT, fields)
-        .await
-        .map_err(|_| FormError::Slow)??;
-    fields.remove(field).ok_or(FormError::NoField(field))
+/// Has its effect, then sends the browser to the page itself, so that to load it again does not post again. Without effect,
+/// the page says why.
+async fn command(State(state): State<ServerState>, request: Request, form: CommandForm) -> Response {
+    let (parts, body) = request.into_parts();
+    let fields = match read(Request::from_parts(parts.clone(), body)).await {
+        Ok(fields) => fields,
+        Err(error) => return error.problem().into_response(),
+    };
+    let (secret, visitor) = identity::new_cookie(&parts.headers).unzip();
+    let mut person = identity::person(&parts.headers, secret.as_deref().unwrap_or_default());
+    let name = fields.get("name").map(|name| tidy_name(name)).filter(|name| !name.is_empty());
+    let named = name.as_deref().and_then(identity::name_cookie);
+    person.name = name.unwrap_or(person.name);
+    match decide(&state.hub, person, (form.command)(parts.uri.path(), &fields)).await {
+        None => {
+            let back = HeaderValue::from_str(parts.uri.path()).unwrap_or(HeaderValue::from_static("/"));
+            let cookies = visitor.into_iter().chain(named).map(|cookie| (header::SET_COOKIE, cookie));
+            let cookies = AppendHeaders(cookies.collect::<Vec<_>>());
+            (StatusCode::SEE_OTHER, cookies, [(header::LOCATION, back)]).into_response()
+        }
+        Some(rejection) => {
+            let refused = Refused { rejection, fields };
+            let page = Request::from_parts(parts, Body::empty());
+            let mut response = render(&state, page, move || provide_context(refused.clone())).await;
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            response
+        }
+    }
+}
+
+async fn decide(hub: &Hub, person: Person, command: Option<(TopicName, serde_json::Value)>) -> Option<Rejection> {
+    let Some((topic, command)) = command else {
+        let what = "the form's fields make no command".to_owned();
+        return Some(Rejection::Malformed { what });
+    };
+    let entered = enter_to_write(hub, &person, &topic, None).await;
+    let answer = match entered {
+        Err(answer) => answer,
+        Ok(topic) => {
+            let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+            let command = Blob(command.to_string().into_bytes());
+            topic.command(person, id, command, Encoding::Json).await.0
+        }
+    };
+    match answer {
+        Answer::Accepted { .. } => None,
+        Answer::Rejected(rejection) => Some(rejection),
+    }
+}
+
+async fn read(request: Request) -> Result<Fields, FormError> {
+    let fields = axum::Form::<Fields>::from_request(request, &());
+    let axum::Form(fields) = timeout(limits::FORM_WAIT, fields).await.map_err(|_| FormError::Slow)??;
+    Ok(fields)
 }

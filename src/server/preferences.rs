@@ -70,7 +70,7 @@ fn weighted(item: &str) -> Option<(f32, &str)> {
     Some((weight, language.trim())).filter(|(_, language)| !language.is_empty())
 }
 
-fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers
         .get_all(header::COOKIE)
         .iter()
@@ -79,6 +79,20 @@ fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Bytes that are not UTF-8 become replacement characters; what is not an escape stays.
+pub fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = text.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -168,6 +182,14 @@ mod tests {
         assert_eq!(cookie_value(&headers, "language"), Some("en"));
         assert_eq!(cookie_value(&headers, "colour"), Some("dark"));
         assert_eq!(cookie_value(&headers, "lang"), None);
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_all_else_stays() {
+        assert_eq!(percent_decoded("%EA%B0%80+b%20c"), "가+b c");
+        assert_eq!(percent_decoded("100%"), "100%");
+        assert_eq!(percent_decoded("%zz%4"), "%zz%4");
+        assert_eq!(percent_decoded("%FF"), "\u{fffd}");
     }
 
     #[test]

@@ -69,6 +69,17 @@ pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> 
     options
 }
 
+/// Another front end has another hash: what a tab compares to learn that it is of an older one.
+pub fn build(options: &LeptosOptions) -> String {
+    if !options.hash_files {
+        return String::new();
+    }
+    let text = std::fs::read_to_string(&*options.hash_file).unwrap_or_default();
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let hash = lines.find(|(extension, _)| extension.trim() == "wasm");
+    hash.map(|(_, hash)| hash.trim().to_owned()).unwrap_or_default()
+}
+
 fn usual_root(executable: &Path) -> PathBuf {
     let beside = executable.parent().map(|target| target.join("site"));
     beside

@@ -9,11 +9,13 @@ use leptos::config::LeptosOptions;
 use leptos_ws::WsSignals;
 use tokio::time::Instant;
 
+use super::hub::Hub;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
 use super::limits;
 use super::origin::Origin;
 use super::shutdown::Shutdown;
+use super::site;
 use super::vitals::LastBeat;
 
 /// What the operator chose, checked.
@@ -56,6 +58,10 @@ pub struct ServerState {
     pub options: LeptosOptions,
     pub counters: Arc<Counters>,
     pub handshakes: Arc<Handshakes>,
+    /// The topics.
+    pub hub: Hub,
+    /// Which build of the front end this is; empty if its file names have no hashes.
+    pub build: Arc<str>,
     /// The signals that `leptos_ws` carries to pages.
     pub signals: WsSignals,
     pub last_beat: Arc<LastBeat>,
@@ -64,9 +70,11 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    pub fn new(settings: Settings, options: LeptosOptions) -> Self {
+    pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
         Self {
             settings: Arc::new(settings),
+            hub,
+            build: site::build(&options).into(),
             options,
             counters: Arc::default(),
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),

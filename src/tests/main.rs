@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod behaviour;
 mod closing;
 mod doors;
 mod harness;
 mod http2;
+mod kill;
 mod pages;
 mod records;
 mod shutdown;

@@ -1,11 +1,18 @@
 //! What an application of the server offers and is told, and the pure parts of a connection's life.
 //! Knows no socket, no HTTP and no application.
 
+use crate::wire::form::Fields;
+use crate::wire::topic::TopicName;
+
+pub mod bucket;
 pub mod counters;
 pub mod decider;
 pub mod excerpt;
 pub mod handshakes;
 pub mod keepalive;
+pub mod reader;
+pub mod session;
+pub mod writer;
 
 /// A WebSocket address that answers each message by itself, without a memory.
 #[derive(Debug, Clone, Copy)]
@@ -60,4 +67,14 @@ pub struct Form {
     pub field: &'static str,
     /// Runs where the page is about to be rendered, and leaves the answer there for the page to find.
     pub answer: fn(&str),
+}
+
+/// A page's plain form whose fields make a command, for a browser that runs no scripts. A field `name` is also kept as the
+/// visitor's name.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandForm {
+    /// The page's own, with parameters as Axum writes them: `/chat/{room}`.
+    pub path: &'static str,
+    /// From the request's path and the fields: the topic, and its command as JSON.
+    pub command: fn(&str, &Fields) -> Option<(TopicName, serde_json::Value)>,
 }

@@ -6,14 +6,22 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use hyper::ext::Protocol;
 
 use super::super::error::Problem;
-use super::super::hub::Endpoint;
 use super::super::limits;
+use crate::wire::codec::Encoding;
 
 /// The only version of the protocol that was ever final.
 const VERSION: &str = "13";
 
 /// Base64 of 16 bytes.
 const KEY_CHARS: usize = 24;
+
+/// An address that opens WebSockets.
+#[derive(Debug, Clone, Copy)]
+pub struct Door {
+    pub path: &'static str,
+    /// One English sentence for a developer who asks this address over plain HTTP.
+    pub purpose: &'static str,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -32,8 +40,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub fn problem(self, endpoint: &Endpoint) -> Problem {
-        let Endpoint { path, purpose, .. } = endpoint;
+    pub fn problem(self, Door { path, purpose }: Door) -> Problem {
         match self {
             Self::Method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, self.to_string())
                 .header(header::ALLOW, HeaderValue::from_static("GET, CONNECT")),
@@ -126,6 +133,20 @@ pub fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| is_token(offered))
         .and_then(|offered| HeaderValue::from_str(offered).ok())
+}
+
+/// The first encoding that the client offers and that is spoken here.
+pub fn session_encoding(headers: &HeaderMap) -> Option<Encoding> {
+    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Encoding::of_subprotocol)
+}
+
+/// Where none is spoken here the client's first is agreed to all the same: a browser could not read a refusal, but it can
+/// read the close code that follows.
+pub fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    session_encoding(headers).map_or_else(
+        || subprotocol(headers),
+        |encoding| Some(HeaderValue::from_static(encoding.subprotocol())),
+    )
 }
 
 /// RFC 9110 section 5.6.2.

@@ -1,43 +1,62 @@
 //! The ways in: the doors of the endpoints, what stands behind each, and the records of who came in.
 //! Knows the hub and HTTP; not what an application does with a message, and no engine.
 
+mod command;
 mod door;
+mod echo;
 mod meter;
+mod poll;
+mod query;
 mod record;
+mod session;
+mod sse;
+mod talk;
 mod websocket;
 
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use hyper::upgrade::OnUpgrade;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use self::door::Refusal;
+use self::door::{Door, Refusal};
+use self::echo::Echo;
+use self::talk::Talk;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
 use super::hub::Endpoint;
 use super::hub::counters::Open;
 use super::state::ServerState;
+use super::{identity, limits};
 use crate::wire::handshake::Ended;
+use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
-/// A route for each endpoint, for every method: HTTP/1.1 opens with GET, HTTP/2 with CONNECT.
+/// The doors: each endpoint's and the session's, for every method (HTTP/1.1 opens with GET, HTTP/2 with CONNECT), and the
+/// session's fallbacks.
 pub fn routes(endpoints: impl IntoIterator<Item = Endpoint>) -> Router<ServerState> {
-    endpoints.into_iter().fold(
-        Router::new().route("/api/handshake/{trace}", get(show_handshake)),
-        |router, endpoint| {
-            router.route(
-                endpoint.path,
-                any(async move |state, request| enter(state, request, endpoint)),
-            )
-        },
-    )
+    let router = Router::new()
+        .route("/api/handshake/{trace}", get(show_handshake))
+        .route(SESSION_PATH, any(enter_session))
+        .route(EVENTS_PATH, get(sse::events))
+        .route(POLL_PATH, get(poll::poll))
+        .route(
+            COMMAND_PATH,
+            post(command::command).layer(DefaultBodyLimit::max(limits::COMMAND_BODY)),
+        )
+        .route(HISTORY_PATH, get(command::history));
+    endpoints.into_iter().fold(router, |router, endpoint| {
+        router.route(
+            endpoint.path,
+            any(async move |state, request| enter_endpoint(state, request, endpoint)),
+        )
+    })
 }
 
 async fn show_handshake(State(state): State<ServerState>, Path(trace): Path<String>) -> Response {
@@ -47,13 +66,46 @@ async fn show_handshake(State(state): State<ServerState>, Path(trace): Path<Stri
     }
 }
 
-fn enter(State(state): State<ServerState>, request: Request, endpoint: Endpoint) -> Response {
+fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: Endpoint) -> Response {
+    let Endpoint { path, purpose, .. } = endpoint;
+    let door = Door { path, purpose };
+    enter(&state, request, door, |_, _| (door::subprotocol, Echo(endpoint)))
+}
+
+async fn enter_session(State(state): State<ServerState>, request: Request) -> Response {
+    let door = Door {
+        path: SESSION_PATH,
+        purpose: "topics, by the session protocol; its subprotocols are duplex.v1.json and duplex.v1.postcard.",
+    };
+    enter(&state, request, door, |parts, connection| {
+        let encoding = door::session_encoding(&parts.headers);
+        let person = identity::person(&parts.headers, connection);
+        let session = SessionId(connection.to_owned());
+        let talk = session::Topics::new(&state, encoding, session, person);
+        (door::session_subprotocol as Choose, talk)
+    })
+}
+
+/// Which subprotocol is agreed to.
+type Choose = fn(&HeaderMap) -> Option<HeaderValue>;
+
+/// `meet` makes the server's side of the conversation, for the connection of this id.
+fn enter<T: Talk + 'static>(
+    state: &ServerState,
+    request: Request,
+    door: Door,
+    meet: impl FnOnce(&Parts, &str) -> (Choose, T),
+) -> Response {
     let (mut parts, _) = request.into_parts();
-    match admit(&state, &mut parts) {
-        Ok(guest) => open(state, &parts, endpoint, guest),
+    match admit(state, &mut parts) {
+        Ok(guest) => {
+            let connection = Uuid::now_v7().to_string();
+            let (choose, talk) = meet(&parts, &connection);
+            open(state.clone(), &parts, connection, choose, door.path, guest, talk)
+        }
         Err(refusal) => {
-            tracing::debug!(path = endpoint.path, "refused: {refusal}");
-            refusal.problem(&endpoint).into_response()
+            tracing::debug!(path = door.path, "refused: {refusal}");
+            refusal.problem(door).into_response()
         }
     }
 }
@@ -77,9 +129,16 @@ fn admit(state: &ServerState, parts: &mut Parts) -> Result<Guest, Refusal> {
     Ok(Guest { upgrade, counted })
 }
 
-fn open(state: ServerState, parts: &Parts, endpoint: Endpoint, guest: Guest) -> Response {
-    let connection = Uuid::now_v7().to_string();
-    let response = accept(parts);
+fn open<T: Talk + 'static>(
+    state: ServerState,
+    parts: &Parts,
+    connection: String,
+    choose: Choose,
+    path: &'static str,
+    guest: Guest,
+    talk: T,
+) -> Response {
+    let response = accept(parts, choose(&parts.headers));
     let trace = door::trace(parts.uri.query()).map(str::to_owned);
     if let Some(trace) = &trace {
         let record = record::answer(
@@ -93,24 +152,24 @@ fn open(state: ServerState, parts: &Parts, endpoint: Endpoint, guest: Guest) -> 
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(peer)| tracing::field::display(*peer));
-    let span = tracing::info_span!("socket", %connection, path = endpoint.path, peer);
+    let span = tracing::info_span!("socket", %connection, path, peer);
     let visit = Visit {
         connection,
         trace,
         state: state.clone(),
     };
-    state.shutdown.spawn(visit.run(endpoint, guest).instrument(span));
+    state.shutdown.spawn(visit.run(talk, guest).instrument(span));
     response
 }
 
 /// HTTP/1.1 switches protocols with the key's answer (RFC 6455 section 4.2.2); HTTP/2 just agrees (RFC 8441 section 5).
-fn accept(parts: &Parts) -> Response {
+fn accept(parts: &Parts, protocol: Option<HeaderValue>) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
         headers.insert(header::DATE, date);
     }
-    if let Some(protocol) = door::subprotocol(&parts.headers) {
+    if let Some(protocol) = protocol {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     if parts.version < Version::HTTP_2 {
@@ -140,7 +199,7 @@ struct Visit {
 }
 
 impl Visit {
-    async fn run(self, endpoint: Endpoint, Guest { upgrade, counted }: Guest) {
+    async fn run<T: Talk>(self, talk: T, Guest { upgrade, counted }: Guest) {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
@@ -149,7 +208,7 @@ impl Visit {
             }
         };
         tracing::info!("클라이언트 연결됨");
-        let (end, line) = Conversation::new(endpoint, &self.state).run(upgraded).await;
+        let (end, line) = Conversation::new(talk, &self.state).run(upgraded).await;
         tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "클라이언트 연결 종료");
         self.leave(end, counted);
         line.hang_up().await;

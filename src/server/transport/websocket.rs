@@ -1,5 +1,6 @@
-//! The WebSocket engine, and the conversation over it: answers, pings, limits, and an end that the peer gets to know.
-//! The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing of what a message means.
+//! The WebSocket engine, and the conversation over it: one flush for all that is to be said, pings, limits, and an end that
+//! the peer gets to know. The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing
+//! of what a message means: that is a [`Talk`].
 
 use std::borrow::Cow;
 use std::io;
@@ -16,13 +17,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, frame::Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use super::meter::{Meter, Metered};
 use crate::server::hub::counters::Counters;
-use crate::server::hub::excerpt::Excerpt;
 use crate::server::hub::keepalive::{Beat, Keepalive};
-use crate::server::hub::{Answer, Chatter, Endpoint, Payload};
+use super::talk::{Farewell, Packet, Talk};
 use crate::server::limits;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, Settings};
@@ -30,6 +30,7 @@ use crate::wire::code::{self, MAX_REASON, Side};
 use crate::wire::frame::wire_len;
 
 pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 
 type Raw = Metered<TokioIo<Upgraded>>;
 type Socket = WebSocketStream<Raw>;
@@ -65,6 +66,9 @@ enum Stop {
     /// The peer broke a rule, so that nothing that follows can be understood: it is told why and no longer listened to.
     #[error("{1}")]
     Refuse(u16, Cow<'static, str>),
+    /// The peer does not read. It is told why, should it begin to.
+    #[error("{0}")]
+    Stuck(Cow<'static, str>),
     /// Nothing can be sent any more.
     #[error("{0}")]
     Lost(Cow<'static, str>),
@@ -88,27 +92,36 @@ impl Stop {
     }
 }
 
-/// One connection: what it answers with and what it is held to.
-pub struct Conversation {
-    endpoint: Endpoint,
+impl From<Farewell> for Stop {
+    fn from(Farewell { code, reason }: Farewell) -> Self {
+        Self::Leave(code, reason)
+    }
+}
+
+/// One connection: who talks and what the peer is held to.
+pub struct Conversation<T> {
+    talk: T,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
     shutdown: Shutdown,
     meter: Arc<Meter>,
+    /// Packets that are to be sent with the next flush.
+    out: Vec<Packet>,
     /// Bytes of the messages so far, had each come in one frame. As many as came in: nothing waits half-read in a buffer.
     accounted: u64,
     /// The largest message since the buffers were new.
     largest: usize,
 }
 
-impl Conversation {
-    pub fn new(endpoint: Endpoint, state: &ServerState) -> Self {
+impl<T: Talk> Conversation<T> {
+    pub fn new(talk: T, state: &ServerState) -> Self {
         Self {
-            endpoint,
+            talk,
             settings: Arc::clone(&state.settings),
             counters: Arc::clone(&state.counters),
             shutdown: state.shutdown.clone(),
             meter: Meter::start(),
+            out: Vec::new(),
             accounted: 0,
             largest: 0,
         }
@@ -143,11 +156,12 @@ impl Conversation {
         loop {
             let turn = tokio::select! {
                 biased;
-                () = &mut shutdown => Err(Stop::Leave(code::GOING_AWAY, "the server is going away".into())),
+                () = &mut shutdown => Err(self.part(&mut socket).await),
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
                 }),
                 message = socket.next() => self.turn(&mut socket, message).await,
+                () = self.talk.stir() => self.speak(&mut socket).await,
             };
             if let Err(stop) = turn {
                 return (socket, stop);
@@ -173,16 +187,16 @@ impl Conversation {
         }
     }
 
-    /// Answers everything that is there, then writes once.
+    /// Hears everything that is there, then writes once.
     async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
-        let mut answered = 0;
-        let outcome = self.answer_all(socket, first, &mut answered).await;
-        self.counters.add(answered, answered);
-        outcome?;
-        self.moving(socket.flush()).await?.map_err(|error| self.stop(error))
+        let heard = self.hear_all(socket, first).await;
+        let sent = self.feed(socket).await;
+        heard?;
+        sent?;
+        self.speak(socket).await
     }
 
-    async fn answer_all(&mut self, socket: &mut Socket, first: Received, answered: &mut u64) -> Result<(), Stop> {
+    async fn hear_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
         let mut received = first;
         let (mut messages, mut bytes) = (0, 0);
         loop {
@@ -190,15 +204,12 @@ impl Conversation {
                 .unwrap_or(Err(EngineError::ConnectionClosed))
                 .map_err(|error| self.stop(error))?;
             self.account(message.len());
-            if let Message::Close(frame) = message {
-                return Err(Stop::Closed(frame));
-            }
-            if let Some(answer) = self.answer(message) {
-                bytes += answer.len();
-                self.moving(socket.feed(answer))
-                    .await?
-                    .map_err(|error| self.stop(error))?;
-                *answered += 1;
+            bytes += message.len();
+            match message {
+                Message::Close(frame) => return Err(Stop::Closed(frame)),
+                Message::Text(text) => self.hear(Packet::Text(text)).await?,
+                Message::Binary(bytes) => self.hear(Packet::Binary(bytes)).await?,
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
             messages += 1;
             if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
@@ -211,24 +222,39 @@ impl Conversation {
         }
     }
 
-    fn answer(&self, message: Message) -> Option<Message> {
-        let payload = match &message {
-            Message::Text(text) => Payload::Text(text),
-            Message::Binary(bytes) => Payload::Binary(bytes),
-            _ => return None,
-        };
-        self.log(payload);
-        match (self.endpoint.answer)(payload) {
-            Answer::Same => Some(message),
-            Answer::Text(text) => Some(Message::text(text)),
-        }
+    async fn hear(&mut self, packet: Packet) -> Result<(), Stop> {
+        self.counters.add(1, 0);
+        Ok(self.talk.hear(packet, &mut self.out).await?)
     }
 
-    fn log(&self, payload: Payload<'_>) {
-        let excerpt = Excerpt::new(payload, limits::LOG_CHARS);
-        match self.endpoint.chatter {
-            Chatter::Info => tracing::info!(bytes = payload.len(), "받은 메시지: {excerpt}"),
-            Chatter::Debug => tracing::debug!(bytes = payload.len(), "받은 메시지: {excerpt}"),
+    /// Says what there is to say, and writes once.
+    async fn speak(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+        let said = self.talk.say(&mut self.out).await;
+        self.feed(socket).await?;
+        said?;
+        self.moving(socket.flush()).await?.map_err(|error| self.stop(error))
+    }
+
+    async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+        self.counters.add(0, self.out.len() as u64);
+        let mut out = std::mem::take(&mut self.out);
+        for packet in out.drain(..) {
+            self.moving(socket.feed(packet.into()))
+                .await?
+                .map_err(|error| self.stop(error))?;
+        }
+        if out.capacity() <= limits::KEPT_PACKETS {
+            self.out = out;
+        }
+        Ok(())
+    }
+
+    /// The last words before the node goes.
+    async fn part(&mut self, socket: &mut Socket) -> Stop {
+        let farewell = self.talk.part(&mut self.out);
+        match self.feed(socket).await {
+            Ok(()) => farewell.into(),
+            Err(stop) => stop,
         }
     }
 
@@ -242,7 +268,7 @@ impl Conversation {
         if let Poll::Ready(done) = poll!(write.as_mut()) {
             return Ok(done);
         }
-        let limit = self.settings.silence_limit;
+        let limit = T::STALL.min(self.settings.silence_limit);
         let mut since = self.meter.now();
         let done = loop {
             tokio::select! {
@@ -252,9 +278,7 @@ impl Conversation {
             }
             let wrote = self.meter.wrote();
             if wrote <= since {
-                return Err(Stop::Lost(
-                    format!("the peer took nothing for {}", humantime(limit)).into(),
-                ));
+                return Err(Stop::Stuck(format!("the peer took nothing for {}", humantime(limit)).into()));
             }
             since = wrote;
         };
@@ -280,6 +304,15 @@ impl Conversation {
     }
 }
 
+impl From<Packet> for Message {
+    fn from(packet: Packet) -> Self {
+        match packet {
+            Packet::Text(text) => Self::Text(text),
+            Packet::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
 /// What the engine's stream gave: nothing is its end.
 type Received = Option<Result<Message, EngineError>>;
 
@@ -287,6 +320,17 @@ type Received = Option<Result<Message, EngineError>>;
 async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
     let end = match stop {
         Stop::Lost(reason) => return (End::lost(reason), Line(None)),
+        Stop::Stuck(reason) => {
+            let told = timeout(limits::CLOSE_WAIT, socket.send(close(code::SLOW, &reason))).await;
+            if !matches!(told, Ok(Ok(()))) {
+                return (End::lost(reason), Line(None));
+            }
+            End {
+                by: Side::Server,
+                code: Some(code::SLOW),
+                reason,
+            }
+        }
         Stop::Closed(frame) => {
             let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
             closed_by_client(frame)
@@ -326,7 +370,7 @@ fn close(code: u16, reason: &str) -> Message {
     let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
     Message::Close(Some(CloseFrame {
         code: code.into(),
-        reason: Utf8Bytes::from(reason),
+        reason: Text::from(reason),
     }))
 }
 

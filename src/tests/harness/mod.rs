@@ -2,17 +2,22 @@
 //! Waits only for what is expected, and never longer than [`PATIENCE`].
 
 pub mod raw;
+pub mod topics;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use duplex::server::hub::Hub;
+use duplex::server::log::memory::Memory;
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::vitals::Report;
+use duplex::wire::cursor::Epoch;
 use duplex::server::{listen, router, run, site};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
@@ -53,7 +58,8 @@ impl Node {
     pub fn at(site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        let state = ServerState::new(settings, site::options(site, None, None));
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), topics::kinds());
+        let state = ServerState::new(settings, site::options(site, None, None), hub);
         Self {
             router: router(state.clone()),
             state,

@@ -1,0 +1,63 @@
+// A client of the session protocol (src/wire/session.rs) in another language: follows a topic, and sends a command for each
+// line that is typed. Lose the network or the server: it comes back, misses nothing, and sends nothing twice.
+//
+//     node examples/client.mjs ws://127.0.0.1:3000 chat/lobby
+//
+// Needs Node 22, or `npm install ws`.
+import { randomBytes } from 'node:crypto';
+import { createInterface } from 'node:readline';
+
+const WebSocket = globalThis.WebSocket ?? (await import('ws')).default;
+const [server = 'ws://127.0.0.1:3000', topic = 'chat/lobby'] = process.argv.slice(2);
+
+let cursor = null; // everything up to here was seen
+const unanswered = new Map(); // commands by id, in the order in which they were typed
+let socket;
+let attempt = 0;
+
+function connect() {
+  socket = new WebSocket(`${server}/api/session`, 'duplex.v1.json');
+  let pause; // what the server asks for before it goes
+  socket.onopen = () => {
+    say({ hello: { build: '', name: process.env.USER ?? null } });
+    say({ subscribe: { topic, cursor } });
+    for (const [id, command] of unanswered) say({ command: { topic, id, command } });
+  };
+  socket.onmessage = ({ data }) => {
+    const [[name, frame]] = Object.entries(JSON.parse(data));
+    if (name === 'closing') pause = frame.retry_after_ms;
+    hear[name]?.(frame);
+  };
+  socket.onclose = ({ code, reason }) => {
+    if (code >= 4500) return console.error(`closed for good: ${code} ${reason}`);
+    setTimeout(connect, pause ?? Math.min(500 * 2 ** attempt++, 30_000) * (0.5 + Math.random() / 2));
+  };
+  socket.onerror = () => {}; // a close follows
+}
+
+const hear = {
+  verdict({ verdict: { reset, resumed, denied } }) {
+    attempt = 0;
+    if (denied) return console.error(`no: ${denied.reason}`);
+    if (reset) cursor = reset.cursor;
+    console.log(reset ? `from ${cursor.seq} on (${reset.reason})` : `${resumed.replayed} missed`);
+  },
+  event({ seq, event }) {
+    if (seq !== cursor.seq + 1) throw new Error(`${seq} after ${cursor.seq}: the server broke its promise`);
+    cursor = { ...cursor, seq };
+    console.log(seq, JSON.stringify(event));
+  },
+  reply({ id, answer, again }) {
+    unanswered.delete(id);
+    console.log(answer.accepted ? `kept as ${answer.accepted.seq}` : JSON.stringify(answer), again ? '(again)' : '');
+  },
+};
+
+const say = (frame) => socket.send(JSON.stringify(frame));
+
+connect();
+for await (const line of createInterface({ input: process.stdin })) {
+  const [id, command] = [randomBytes(16).toString('hex'), { post: { text: line, reply_to: null } }];
+  unanswered.set(id, command);
+  if (socket.readyState === 1) say({ command: { topic, id, command } });
+}

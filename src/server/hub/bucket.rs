@@ -1,0 +1,77 @@
+//! How often something may happen: a token bucket. Pure; the clock comes in.
+
+use std::time::Duration;
+
+/// `burst` at once, and then one each `every`.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    every: Duration,
+    burst: u32,
+    /// When the bucket would be full again, were nothing more taken.
+    full_at: Duration,
+}
+
+impl Bucket {
+    pub const fn new(burst: u32, every: Duration) -> Self {
+        Self {
+            every,
+            burst,
+            full_at: Duration::ZERO,
+        }
+    }
+
+    /// Takes one, or says how long to wait for the next.
+    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + self.every;
+        let room = self.every.saturating_mul(self.burst);
+        if full_at - now > room {
+            return Err(full_at - now - room);
+        }
+        self.full_at = full_at;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_one_at_a_time() {
+        let mut bucket = Bucket::new(3, ms(100));
+        for _ in 0..3 {
+            assert_eq!(bucket.take(ms(5)), Ok(()));
+        }
+        assert_eq!(bucket.take(ms(5)), Err(ms(100)));
+        assert_eq!(bucket.take(ms(55)), Err(ms(50)));
+        assert_eq!(bucket.take(ms(105)), Ok(()));
+        assert_eq!(bucket.take(ms(105)), Err(ms(100)));
+    }
+
+    proptest! {
+        /// Never more than the burst and what has flowed in since; and who waits as long as told is let through.
+        #[test]
+        fn never_more_than_allowed(burst in 1_u32..20, every in 1_u64..50, waits in prop::collection::vec(0_u64..60, 1..200)) {
+            let mut bucket = Bucket::new(burst, ms(every));
+            let (mut now, mut taken) = (ms(0), 0_u128);
+            for wait in waits {
+                now += ms(wait);
+                match bucket.take(now) {
+                    Ok(()) => taken += 1,
+                    Err(wait) => {
+                        now += wait;
+                        prop_assert_eq!(bucket.take(now), Ok(()));
+                        taken += 1;
+                    }
+                }
+                prop_assert!(taken <= u128::from(burst) + now.as_millis() / u128::from(every));
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What one client reads: its topics, each with the place up to which it was given everything. Holds no event: what comes
+//! next is read from the topic's ring, and behind it from the log. Knows no transport.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Hub, Membership, Most, Reading, TopicHandle, Wake};
+use crate::wire::codec::Encoding;
+use crate::wire::cursor::{Cursor, Seq};
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, ServerFrame, SessionId, Verdict};
+use crate::wire::topic::TopicName;
+
+pub struct Reader {
+    hub: Hub,
+    encoding: Encoding,
+    session: SessionId,
+    person: Person,
+    wake: Arc<Wake>,
+    reads: BTreeMap<TopicName, Read>,
+    /// Where the next round begins, so that one busy topic does not keep the others waiting.
+    turn: usize,
+}
+
+struct Read {
+    topic: TopicHandle,
+    membership: Membership,
+    after: Seq,
+    presence: u64,
+}
+
+impl Reader {
+    pub fn new(hub: Hub, encoding: Encoding, session: SessionId, person: Person) -> Self {
+        Self {
+            hub,
+            encoding,
+            session,
+            person,
+            wake: Wake::new(),
+            reads: BTreeMap::new(),
+            turn: 0,
+        }
+    }
+
+    /// The answer to a subscribe. After a verdict that is not a denial, `gather` gives what follows.
+    pub async fn subscribe(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Verdict {
+        self.reads.remove(name);
+        match self.enter(name, cursor).await {
+            Ok((verdict, read)) => {
+                self.reads.insert(name.clone(), read);
+                self.wake.wake();
+                verdict
+            }
+            Err(reason) => Verdict::Denied { reason },
+        }
+    }
+
+    async fn enter(&self, name: &TopicName, cursor: Option<Cursor>) -> Result<(Verdict, Read), Denied> {
+        self.hub.admit(&self.person, name)?;
+        let topic = self.hub.open(name).await?;
+        // Joined first: what happens from here on wakes us, and the verdict tells where to go on.
+        let membership = topic.join(self.session.clone(), self.person.clone(), Arc::clone(&self.wake));
+        let verdict = topic.verdict(cursor, self.encoding).await?;
+        let after = match (&verdict, cursor) {
+            (Verdict::Reset { cursor, .. }, _) => cursor.seq,
+            (_, cursor) => cursor.map_or(0, |cursor| cursor.seq),
+        };
+        let read = Read {
+            topic,
+            membership,
+            after,
+            presence: 0,
+        };
+        Ok((verdict, read))
+    }
+
+    pub fn unsubscribe(&mut self, name: &TopicName) {
+        self.reads.remove(name);
+    }
+
+    /// The topic, if it is among those that are read.
+    pub fn topic(&self, name: &TopicName) -> Option<TopicHandle> {
+        self.reads.get(name).map(|read| read.topic.clone())
+    }
+
+    pub const fn person(&self) -> &Person {
+        &self.person
+    }
+
+    pub fn rename(&mut self, name: &str) {
+        name.clone_into(&mut self.person.name);
+        for read in self.reads.values() {
+            read.membership.rename(name);
+        }
+    }
+
+    pub fn activity(&self, name: &TopicName, activity: Option<String>) {
+        if let Some(read) = self.reads.get(name) {
+            read.membership.activity(activity);
+        }
+    }
+
+    /// Stays present until then, also when this reader is gone.
+    pub fn lease(&self, name: &TopicName, until: Instant) {
+        if let Some(read) = self.reads.get(name) {
+            read.topic.lease(self.session.clone(), self.person.clone(), until);
+        }
+    }
+
+    /// Who is there now is no news.
+    pub fn overlook_presence(&mut self) {
+        for read in self.reads.values_mut() {
+            read.presence = read.topic.presence_version();
+        }
+    }
+
+    /// Adds who is there, whether or not it is news.
+    pub fn presences(&mut self, out: &mut Vec<Bytes>) {
+        for read in self.reads.values_mut() {
+            let (version, frame) = read.topic.presence(self.encoding);
+            read.presence = version;
+            out.push(frame);
+        }
+    }
+
+    /// Ready when there may be something to gather. May be dropped and asked for again.
+    pub async fn woken(&self) {
+        self.wake.woken().await;
+    }
+
+    /// Adds what is new, in whole frames, at most `most` of each topic. If that was not all, it is woken again.
+    pub async fn gather(&mut self, most: Most, out: &mut Vec<Bytes>) {
+        let names: Vec<TopicName> = self.reads.keys().cloned().collect();
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn.checked_rem(names.len()).unwrap_or(0);
+        for name in names[first..].iter().chain(&names[..first]) {
+            if let Err(reason) = self.gather_from(name, most, out).await {
+                self.reads.remove(name);
+                let verdict = Verdict::Denied { reason };
+                let topic = name.clone();
+                out.extend(self.encoded(&ServerFrame::Verdict { topic, verdict }));
+            }
+        }
+    }
+
+    async fn gather_from(&mut self, name: &TopicName, most: Most, out: &mut Vec<Bytes>) -> Result<(), Denied> {
+        let Some(read) = self.reads.get_mut(name) else {
+            return Ok(());
+        };
+        let mut reading = read.topic.read(read.after, self.encoding, most);
+        if matches!(reading, Reading::Behind) {
+            reading = read.topic.read_log(read.after, self.encoding, most).await?;
+        }
+        if let Reading::Frames { frames, last, .. } = reading {
+            out.extend(frames);
+            read.after = last;
+            if last < read.topic.head().seq {
+                self.wake.wake();
+            }
+        }
+        if read.topic.presence_version() != read.presence {
+            let (version, frame) = read.topic.presence(self.encoding);
+            read.presence = version;
+            out.push(frame);
+        }
+        Ok(())
+    }
+
+    pub fn encoded(&self, frame: &ServerFrame) -> Option<Bytes> {
+        match self.encoding.encode(frame) {
+            Ok(bytes) => Some(bytes.into()),
+            Err(error) => {
+                tracing::error!("a frame cannot be encoded: {error}");
+                None
+            }
+        }
+    }
+}

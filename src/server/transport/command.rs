@@ -1,0 +1,135 @@
+//! A session's way in over HTTP: one client frame a request, answered by one frame or by nothing. And the pages of history.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query as Parameters, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::query::Query;
+use crate::server::error::Problem;
+use crate::server::hub::writer::enter_to_write;
+use crate::server::state::ServerState;
+use crate::server::{identity, limits};
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::presence::MAX_ACTIVITY;
+use crate::wire::session::{Answer, ClientFrame, CommandId, Denied, MAX_COMMAND, Rejection, ServerFrame, SessionId};
+use crate::wire::topic::TopicName;
+
+/// `POST` [`COMMAND_PATH`](crate::wire::session::COMMAND_PATH)
+pub async fn command(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    query: Result<Parameters<Query>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match act(&state, &headers, query, body).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn act(
+    state: &ServerState,
+    headers: &HeaderMap,
+    query: Result<Parameters<Query>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let session = query.session().map_err(|error| error.problem())?;
+    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let frame: ClientFrame = Encoding::Json
+        .decode(&body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
+    let person = identity::person(headers, &session.0);
+    state.counters.add(1, 1);
+    match frame {
+        ClientFrame::Command { topic, id, command } => Ok(Json(decide(state, person, topic, id, command).await).into_response()),
+        ClientFrame::Activity { topic, activity } => activity_of(state, person, session, &topic, activity).await,
+        // The name is in the cookie that came along; the next request to a topic shows it.
+        ClientFrame::Rename { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
+        _ => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Only the frames command, activity and rename are posted.",
+        )),
+    }
+}
+
+async fn decide(state: &ServerState, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
+    if command.0.len() > MAX_COMMAND {
+        let answer = Answer::Rejected(Rejection::TooLarge);
+        return ServerFrame::Reply { id, answer, again: false };
+    }
+    match enter_to_write(&state.hub, &person, &topic, None).await {
+        Err(answer) => ServerFrame::Reply { id, answer, again: false },
+        Ok(topic) => {
+            let (answer, again) = topic.command(person, id.clone(), command, Encoding::Json).await;
+            ServerFrame::Reply { id, answer, again }
+        }
+    }
+}
+
+async fn activity_of(
+    state: &ServerState,
+    person: Person,
+    session: SessionId,
+    topic: &TopicName,
+    activity: Option<String>,
+) -> Result<Response, Problem> {
+    if activity.as_ref().is_some_and(|activity| activity.len() > MAX_ACTIVITY) {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The activity is too long."));
+    }
+    state.hub.admit(&person, topic).map_err(denied)?;
+    state.hub.open(topic).await.map_err(denied)?.activity(&session, activity);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Before {
+    topic: TopicName,
+    /// None: from the newest on.
+    before: Option<Seq>,
+    limit: Option<usize>,
+}
+
+/// `GET` [`HISTORY_PATH`](crate::wire::session::HISTORY_PATH)
+pub async fn history(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    query: Result<Parameters<Before>, QueryRejection>,
+) -> Response {
+    match page(&state, &headers, query).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn page(
+    state: &ServerState,
+    headers: &HeaderMap,
+    query: Result<Parameters<Before>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Parameters(Before { topic, before, limit }) =
+        query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
+    let person = identity::person(headers, "");
+    state.hub.admit(&person, &topic).map_err(denied)?;
+    let page = state
+        .hub
+        .history(&topic, before.unwrap_or(Seq::MAX), limit)
+        .await
+        .map_err(denied)?;
+    Ok((super::sse::UNBUFFERED, Json(page)).into_response())
+}
+
+fn denied(denied: Denied) -> Problem {
+    match denied {
+        Denied::Unknown => Problem::not_found("There is no such topic."),
+        Denied::Unavailable | Denied::Full => Problem::unavailable(denied.to_string()),
+        Denied::Forbidden | Denied::TooMany => Problem::new(StatusCode::FORBIDDEN, denied.to_string()),
+    }
+}

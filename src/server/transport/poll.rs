@@ -1,0 +1,110 @@
+//! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
+//! after a while without. Nothing is kept from one request to the next but a place among those present.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query as Parameters, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::query::Query;
+use super::session::{spread, welcome};
+use super::sse::{Asked, UNBUFFERED, asked};
+use crate::server::error::Problem;
+use crate::server::hub::Most;
+use crate::server::hub::reader::Reader;
+use crate::server::state::ServerState;
+use crate::server::{identity, limits};
+use crate::wire::codec::Encoding;
+use crate::wire::session::{Closing, ServerFrame, Verdict};
+
+/// `GET` [`POLL_PATH`](crate::wire::session::POLL_PATH)
+pub async fn poll(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    query: Result<Parameters<Query>, QueryRejection>,
+) -> Response {
+    let hello = query.as_ref().is_ok_and(|Parameters(query)| query.hello.is_some());
+    let (session, topics) = match asked(query) {
+        Ok(asked) => asked,
+        Err(problem) => return problem.into_response(),
+    };
+    let Some(_counted) = state.counters.open(state.settings.max_connections as u64) else {
+        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    };
+    let person = identity::person(&headers, &session.0);
+    let reader = Reader::new(state.hub.clone(), Encoding::Json, session.clone(), person);
+    let mut turn = Turn {
+        state,
+        reader,
+        frames: Vec::new(),
+    };
+    turn.run((session, topics), hello).await;
+    turn.state.counters.add(0, turn.frames.len() as u64);
+    (UNBUFFERED, Json(raw(&turn.frames))).into_response()
+}
+
+struct Turn {
+    state: ServerState,
+    reader: Reader,
+    frames: Vec<Bytes>,
+}
+
+impl Turn {
+    async fn run(&mut self, (session, topics): Asked, hello: bool) {
+        let lease = Instant::now() + limits::POLL_LEASE;
+        if hello {
+            let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
+            self.frames
+                .extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
+        }
+        for (topic, cursor) in topics {
+            let verdict = self.reader.subscribe(&topic, cursor).await;
+            self.reader.lease(&topic, lease);
+            // To hear again that nothing was missed is no news.
+            if hello || !matches!(verdict, Verdict::Resumed { .. }) {
+                let verdict = ServerFrame::Verdict { topic, verdict };
+                self.frames.extend(self.reader.encoded(&verdict));
+            }
+        }
+        self.reader.overlook_presence();
+        let shutdown = self.state.shutdown.clone();
+        tokio::select! {
+            () = shutdown.begun() => self.close(spread(&session)),
+            _ = timeout(limits::POLL_WAIT, self.wait()) => {}
+        }
+        // Who came and went between two polls was told to nobody: each answer says who is there.
+        self.reader.presences(&mut self.frames);
+    }
+
+    /// Until there is news; a burst of it is gathered.
+    async fn wait(&mut self) {
+        let most = Most {
+            frames: limits::TURN_MESSAGES,
+            bytes: limits::TURN_BYTES,
+        };
+        self.reader.gather(most, &mut self.frames).await;
+        while self.frames.is_empty() {
+            self.reader.woken().await;
+            sleep(limits::POLL_GATHER).await;
+            self.reader.gather(most, &mut self.frames).await;
+        }
+    }
+
+    fn close(&mut self, retry_after_ms: u32) {
+        let closing = ServerFrame::Closing {
+            reason: Closing::Draining,
+            retry_after_ms,
+        };
+        self.frames.extend(self.reader.encoded(&closing));
+    }
+}
+
+/// The frames are JSON already.
+fn raw(frames: &[Bytes]) -> Vec<&RawValue> {
+    let texts = frames.iter().filter_map(|frame| str::from_utf8(frame).ok());
+    texts.filter_map(|text| serde_json::from_str(text).ok()).collect()
+}

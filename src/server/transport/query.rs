@@ -1,0 +1,98 @@
+//! What a request of the fallbacks asks for: a session without a connection. Pure.
+
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use crate::server::error::Problem;
+use crate::wire::cursor::Cursor;
+use crate::wire::session::{MAX_SUBSCRIPTIONS, SessionId};
+use crate::wire::topic::TopicName;
+
+/// `?session=ID&topics=chat/lobby@EPOCH:SEQ,chat/other`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Query {
+    session: SessionId,
+    #[serde(default)]
+    topics: String,
+    /// The first request of a session is answered with a welcome, at once.
+    #[serde(default)]
+    pub hello: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAQuery {
+    #[error("A session's id has 1 to 64 letters, digits and hyphens.")]
+    Session,
+    #[error("{0:?} is not a topic with or without a cursor, such as chat/lobby@17:4.")]
+    Topic(String),
+    #[error("A session has at most {MAX_SUBSCRIPTIONS} topics.")]
+    TooMany,
+}
+
+impl NotAQuery {
+    pub fn problem(&self) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, self.to_string())
+    }
+}
+
+impl Query {
+    pub fn session(&self) -> Result<SessionId, NotAQuery> {
+        if self.session.is_well_formed() {
+            Ok(self.session.clone())
+        } else {
+            Err(NotAQuery::Session)
+        }
+    }
+
+    pub fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {
+        let topics: Vec<_> = self.topics.split(',').filter(|topic| !topic.is_empty()).collect();
+        if topics.len() > MAX_SUBSCRIPTIONS {
+            return Err(NotAQuery::TooMany);
+        }
+        topics
+            .into_iter()
+            .map(|topic| read(topic).ok_or_else(|| NotAQuery::Topic(topic.to_owned())))
+            .collect()
+    }
+}
+
+fn read(text: &str) -> Option<(TopicName, Option<Cursor>)> {
+    match text.split_once('@') {
+        None => Some((text.parse().ok()?, None)),
+        Some((name, cursor)) => Some((name.parse().ok()?, Some(cursor.parse().ok()?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(topics: &str) -> Query {
+        Query {
+            session: SessionId("s-1".to_owned()),
+            topics: topics.to_owned(),
+            hello: None,
+        }
+    }
+
+    #[test]
+    fn topics_come_with_or_without_a_cursor() {
+        let topics = query("chat/lobby@17:4,chat/other").topics().unwrap();
+        assert_eq!(topics[0].1, Some("17:4".parse().unwrap()));
+        assert_eq!((topics[1].0.as_str(), topics[1].1), ("chat/other", None));
+        assert_eq!(query("").topics(), Ok(Vec::new()));
+        for wrong in ["chat", "chat/a@", "chat/a@1", "Chat/a"] {
+            assert_eq!(query(wrong).topics(), Err(NotAQuery::Topic(wrong.to_owned())));
+        }
+        assert_eq!(query(&"chat/a,".repeat(65)).topics(), Err(NotAQuery::TooMany));
+    }
+
+    #[test]
+    fn a_session_has_a_plain_name() {
+        assert!(query("").session().is_ok());
+        for wrong in ["", "a b", &"a".repeat(65)] {
+            let session = SessionId((*wrong).to_owned());
+            assert_eq!(Query { session, ..query("") }.session(), Err(NotAQuery::Session));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A session over WebSocket: frames of the protocol in both directions. Knows no engine and no application.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::time::{Instant, sleep_until};
+
+use super::talk::{Farewell, Packet, Talk, Text};
+use crate::server::hub::reader::Reader;
+use crate::server::hub::session::{Act, Breach, Session};
+use crate::server::hub::Most;
+use crate::server::hub::writer::enter_to_write;
+use crate::server::limits;
+use crate::server::state::ServerState;
+use crate::wire::code;
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::person::Person;
+use crate::wire::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Verdict, Welcome};
+use crate::wire::topic::TopicName;
+
+pub struct Topics {
+    state: ServerState,
+    /// None: the client offered no subprotocol that is spoken here.
+    encoding: Option<Encoding>,
+    id: SessionId,
+    session: Session,
+    reader: Reader,
+    /// Commands that are being decided and kept. Begun in the order in which they came.
+    deciding: FuturesUnordered<BoxFuture<'static, ServerFrame>>,
+    /// Answers that wait for the next flush.
+    answers: Vec<ServerFrame>,
+    began: Instant,
+}
+
+impl Topics {
+    pub fn new(state: &ServerState, encoding: Option<Encoding>, id: SessionId, person: Person) -> Self {
+        let written = encoding.unwrap_or(Encoding::Json);
+        Self {
+            state: state.clone(),
+            encoding,
+            reader: Reader::new(state.hub.clone(), written, id.clone(), person),
+            id,
+            session: Session::default(),
+            deciding: FuturesUnordered::new(),
+            answers: Vec::new(),
+            began: Instant::now(),
+        }
+    }
+
+    fn written(&self) -> Encoding {
+        self.encoding.unwrap_or(Encoding::Json)
+    }
+
+    fn read(&self, packet: &Packet) -> Result<ClientFrame, Breach> {
+        let encoding = self.encoding.ok_or(Breach::Protocol)?;
+        let bytes: &[u8] = match (packet, encoding) {
+            (Packet::Text(text), Encoding::Json) => text.as_bytes(),
+            (Packet::Binary(bytes), Encoding::Postcard) => bytes,
+            (Packet::Text(_), _) => return Err(Breach::Unreadable("this subprotocol's messages are binary".to_owned())),
+            (Packet::Binary(_), _) => return Err(Breach::Unreadable("this subprotocol's messages are text".to_owned())),
+        };
+        encoding
+            .decode(bytes)
+            .map_err(|error| Breach::Unreadable(error.to_string()))
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Welcome { name } => {
+                if let Some(name) = name {
+                    self.reader.rename(&name);
+                }
+                let welcome = welcome(&self.state, self.id.clone(), self.reader.person().clone());
+                self.answers.push(ServerFrame::Welcome(welcome));
+            }
+            Act::Subscribe { topic, cursor } => {
+                let verdict = self.reader.subscribe(&topic, cursor).await;
+                if matches!(verdict, Verdict::Denied { .. }) {
+                    self.session.denied(&topic);
+                }
+                self.answers.push(ServerFrame::Verdict { topic, verdict });
+            }
+            Act::Unsubscribe { topic } => self.reader.unsubscribe(&topic),
+            Act::Command { topic, id, command } => self.command(topic, id, command).await,
+            Act::Activity { topic, activity } => self.reader.activity(&topic, activity),
+            Act::Rename { name } => self.reader.rename(&name),
+            Act::Say(frame) => self.answers.push(frame),
+        }
+    }
+
+    /// The topic is opened before the next frame is read: commands to one topic stay in order.
+    async fn command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
+        let (hub, person) = (&self.state.hub, self.reader.person().clone());
+        let open = self.reader.topic(&topic);
+        match enter_to_write(hub, &person, &topic, open).await {
+            Err(answer) => self.answers.push(ServerFrame::Reply {
+                id,
+                answer,
+                again: false,
+            }),
+            Ok(topic) => {
+                let encoding = self.written();
+                self.deciding.push(Box::pin(async move {
+                    let (answer, again) = topic.command(person, id.clone(), command, encoding).await;
+                    ServerFrame::Reply { id, answer, again }
+                }));
+                self.begin_deciding().await;
+            }
+        }
+    }
+
+    /// Polls what was pushed, so that it stands in the topic's line; waits only where too much is on its way.
+    async fn begin_deciding(&mut self) {
+        use futures_util::FutureExt as _;
+        while self.deciding.len() > limits::COMMANDS_IN_FLIGHT {
+            self.answers.extend(self.deciding.next().await);
+        }
+        while let Some(Some(frame)) = self.deciding.next().now_or_never() {
+            self.answers.push(frame);
+        }
+    }
+
+    fn breach(&self, breach: &Breach, out: &mut Vec<Packet>) -> Farewell {
+        tracing::debug!("a session broke the protocol: {breach}");
+        let retry_after_ms = u32::try_from(limits::BREACH_PAUSE.as_millis()).unwrap_or(u32::MAX);
+        self.close(breach.closing(), retry_after_ms, out);
+        Farewell {
+            code: breach.code(),
+            reason: breach.to_string().into(),
+        }
+    }
+
+    fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Packet>) {
+        out.extend(self.packet(&ServerFrame::Closing { reason, retry_after_ms }));
+    }
+
+    fn packet(&self, frame: &ServerFrame) -> Option<Packet> {
+        let bytes = self.reader.encoded(frame)?;
+        packet(self.written(), bytes)
+    }
+}
+
+impl Talk for Topics {
+    const STALL: Duration = limits::STALL;
+
+    async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+        let heard = self
+            .read(&packet)
+            .and_then(|frame| self.session.hear(frame, self.began.elapsed()));
+        match heard {
+            Ok(act) => self.act(act).await,
+            Err(breach) => return Err(self.breach(&breach, out)),
+        }
+        Ok(())
+    }
+
+    async fn stir(&mut self) {
+        if !self.answers.is_empty() {
+            return;
+        }
+        let hello_by = self.began + limits::HELLO_WAIT;
+        tokio::select! {
+            Some(answer) = self.deciding.next(), if !self.deciding.is_empty() => self.answers.push(answer),
+            () = self.reader.woken() => {}
+            () = sleep_until(hello_by), if !self.session.is_greeted() => {}
+        }
+    }
+
+    async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+        if self.encoding.is_none() {
+            return Err(self.breach(&Breach::Protocol, out));
+        }
+        if !self.session.is_greeted() && self.began.elapsed() >= limits::HELLO_WAIT {
+            return Err(self.breach(&Breach::NoHello, out));
+        }
+        let answers = std::mem::take(&mut self.answers);
+        out.extend(answers.iter().filter_map(|answer| self.packet(answer)));
+        let mut frames = Vec::new();
+        let most = Most {
+            frames: limits::TURN_MESSAGES,
+            bytes: limits::TURN_BYTES,
+        };
+        self.reader.gather(most, &mut frames).await;
+        let encoding = self.written();
+        out.extend(frames.into_iter().filter_map(|frame| packet(encoding, frame)));
+        Ok(())
+    }
+
+    /// Everyone comes back at another moment, and finds the successor at work.
+    fn part(&mut self, out: &mut Vec<Packet>) -> Farewell {
+        self.close(Closing::Draining, spread(&self.id), out);
+        Farewell {
+            code: code::RESTART,
+            reason: "the server is going away; come back".into(),
+        }
+    }
+}
+
+pub fn welcome(state: &ServerState, session: SessionId, person: Person) -> Welcome {
+    Welcome {
+        session,
+        person,
+        build: state.build.to_string(),
+        node: state.settings.node.clone(),
+        beat_ms: u32::try_from(limits::SESSION_BEAT.as_millis()).unwrap_or(u32::MAX),
+    }
+}
+
+/// Milliseconds within the spread, evenly by the session's id.
+pub fn spread(session: &SessionId) -> u32 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    session.hash(&mut hasher);
+    let range = limits::DRAIN_SPREAD.as_millis() as u64;
+    u32::try_from(limits::DRAIN_PAUSE.as_millis() as u64 + hasher.finish() % range.max(1)).unwrap_or(u32::MAX)
+}
+
+fn packet(encoding: Encoding, bytes: Bytes) -> Option<Packet> {
+    match encoding {
+        Encoding::Json => Text::try_from(bytes).ok().map(Packet::Text),
+        Encoding::Postcard => Some(Packet::Binary(bytes)),
+    }
+}

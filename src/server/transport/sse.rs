@@ -1,0 +1,137 @@
+//! A session's way out as server-sent events, for where WebSocket is blocked. All that the server keeps is the open answer:
+//! the cursors are in the request, so another node may serve the next one.
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query as Parameters, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
+
+use super::query::Query;
+use super::session::{spread, welcome};
+use crate::server::error::Problem;
+use crate::server::hub::Most;
+use crate::server::hub::counters::Open;
+use crate::server::hub::reader::Reader;
+use crate::server::state::ServerState;
+use crate::server::{identity, limits};
+use crate::wire::codec::Encoding;
+use crate::wire::cursor::Cursor;
+use crate::wire::session::{Closing, ServerFrame, SessionId};
+use crate::wire::topic::TopicName;
+
+/// `GET` [`EVENTS_PATH`](crate::wire::session::EVENTS_PATH)
+pub async fn events(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    query: Result<Parameters<Query>, QueryRejection>,
+) -> Response {
+    let (session, topics) = match asked(query) {
+        Ok(asked) => asked,
+        Err(problem) => return problem.into_response(),
+    };
+    if state.shutdown.has_begun() {
+        return Problem::unavailable("The server is going away.").into_response();
+    }
+    let Some(counted) = state.counters.open(state.settings.max_connections as u64) else {
+        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    };
+    let person = identity::person(&headers, &session.0);
+    let reader = Reader::new(state.hub.clone(), Encoding::Json, session.clone(), person);
+    let feed = Feed {
+        state,
+        session,
+        reader,
+        _counted: counted,
+    };
+    let kept = KeepAlive::new().interval(limits::SSE_COMMENT).text("still here");
+    (UNBUFFERED, Sse::new(feed.run(topics)).keep_alive(kept)).into_response()
+}
+
+/// Proxies must neither keep nor gather what is meant for now.
+pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    ),
+    (
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    ),
+];
+
+pub type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>);
+
+pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
+    let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let asked = query.session().and_then(|session| Ok((session, query.topics()?)));
+    asked.map_err(|error| error.problem())
+}
+
+struct Feed {
+    state: ServerState,
+    session: SessionId,
+    reader: Reader,
+    /// Counted among the node's connections as long as the answer is open.
+    _counted: Open,
+}
+
+impl Feed {
+    fn run(
+        self,
+        topics: Vec<(TopicName, Option<Cursor>)>,
+    ) -> impl Stream<Item = Result<Event, std::convert::Infallible>> {
+        let begin = stream::once(self.begin(topics));
+        begin
+            .flat_map(|(frames, feed)| {
+                let rest = stream::unfold(Some(feed), |feed| async move { Some(feed?.next().await) });
+                stream::iter([frames]).chain(rest)
+            })
+            .flat_map(|frames| stream::iter(frames.into_iter().filter_map(event)))
+    }
+
+    /// The welcome and the verdicts.
+    async fn begin(mut self, topics: Vec<(TopicName, Option<Cursor>)>) -> (Vec<Bytes>, Self) {
+        let welcome = welcome(&self.state, self.session.clone(), self.reader.person().clone());
+        let mut frames = Vec::from_iter(self.reader.encoded(&ServerFrame::Welcome(welcome)));
+        for (topic, cursor) in topics {
+            let verdict = self.reader.subscribe(&topic, cursor).await;
+            frames.extend(self.reader.encoded(&ServerFrame::Verdict { topic, verdict }));
+        }
+        (frames, self)
+    }
+
+    async fn next(mut self) -> (Vec<Bytes>, Option<Self>) {
+        let mut frames = Vec::new();
+        let most = Most {
+            frames: limits::TURN_MESSAGES,
+            bytes: limits::TURN_BYTES,
+        };
+        loop {
+            let shutdown = self.state.shutdown.clone();
+            tokio::select! {
+                () = shutdown.begun() => {
+                    let closing = ServerFrame::Closing {
+                        reason: Closing::Draining,
+                        retry_after_ms: spread(&self.session),
+                    };
+                    return (Vec::from_iter(self.reader.encoded(&closing)), None);
+                }
+                () = self.reader.woken() => self.reader.gather(most, &mut frames).await,
+            }
+            if !frames.is_empty() {
+                self.state.counters.add(0, frames.len() as u64);
+                return (frames, Some(self));
+            }
+        }
+    }
+}
+
+fn event(frame: Bytes) -> Option<Result<Event, std::convert::Infallible>> {
+    // JSON has no line breaks but escaped ones: a frame is one `data:` line.
+    let frame = str::from_utf8(&frame).ok()?;
+    Some(Ok(Event::default().data(frame)))
+}

@@ -1,0 +1,383 @@
+//! Two kinds of topic for tests, and a visitor who reads and writes topics over any of the transports.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::{Request, StatusCode};
+use duplex::server::hub::decider::{Access, Context, Decider};
+use duplex::server::hub::{Kind, kind};
+use duplex::wire::codec::{Blob, Encoding};
+use duplex::wire::cursor::{Cursor, Seq};
+use duplex::wire::person::Person;
+use duplex::wire::presence::Presence;
+use duplex::wire::session::{
+    Answer, COMMAND_PATH, ClientFrame, CommandId, Denied, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH, ServerFrame,
+    Verdict,
+};
+use duplex::wire::topic::{Delivery, Topic, TopicName};
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde::{Deserialize, Serialize};
+use tokio::io::DuplexStream;
+use tokio_tungstenite::tungstenite::Message;
+use tower::ServiceExt as _;
+
+use super::{Client, Node, open, within};
+
+/// A list of texts; every one counts.
+pub struct Notes;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Note {
+    Add(String),
+    Amend(Seq, String),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Noted {
+    pub count: u64,
+    /// The newest 20.
+    pub texts: Vec<(Seq, String)>,
+}
+
+impl Topic for Notes {
+    const KIND: &'static str = "notes";
+    type Command = Note;
+    type Event = Note;
+    type State = Noted;
+
+    fn apply(state: &mut Noted, seq: Seq, event: &Note) {
+        match event {
+            Note::Add(text) => {
+                state.count += 1;
+                state.texts.push((seq, text.clone()));
+                if state.texts.len() > 20 {
+                    state.texts.remove(0);
+                }
+            }
+            Note::Amend(amended, text) => {
+                if let Some(found) = state.texts.iter_mut().find(|(seq, _)| seq == amended) {
+                    found.1.clone_from(text);
+                }
+            }
+        }
+    }
+
+    fn amends(event: &Note) -> Option<Seq> {
+        match event {
+            Note::Add(_) => None,
+            Note::Amend(seq, _) => Some(*seq),
+        }
+    }
+}
+
+impl Decider for Notes {
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        match topic.rest() {
+            "secret" => Err(Denied::Forbidden),
+            "read-only" => Ok(Access::Read),
+            _ => Ok(Access::Write),
+        }
+    }
+
+    fn decide(&self, _at: Context<'_>, _state: &Noted, command: Note) -> Result<Vec<Note>, Rejection> {
+        match &command {
+            Note::Add(text) if text.is_empty() => Err(Rejection::refused("empty")),
+            _ => Ok(vec![command]),
+        }
+    }
+}
+
+/// Numbers by name; only the newest of each matters.
+pub struct Prices;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Price(pub String, pub u64);
+
+impl Topic for Prices {
+    const KIND: &'static str = "prices";
+    const DELIVERY: Delivery = Delivery::Latest;
+    type Command = Price;
+    type Event = Price;
+    type State = BTreeMap<String, u64>;
+
+    fn apply(state: &mut Self::State, _seq: Seq, Price(name, price): &Price) {
+        state.insert(name.clone(), *price);
+    }
+
+    fn key(Price(name, _): &Price) -> Option<String> {
+        Some(name.clone())
+    }
+}
+
+impl Decider for Prices {
+    fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+        Ok(Access::Write)
+    }
+
+    fn decide(&self, _at: Context<'_>, _state: &Self::State, command: Price) -> Result<Vec<Price>, Rejection> {
+        Ok(vec![command])
+    }
+}
+
+pub fn kinds() -> Vec<Box<dyn Kind>> {
+    vec![kind(Notes), kind(Prices)]
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    WebSocket(Encoding),
+    Sse,
+    Poll,
+}
+
+/// One tab, as the page's link would be: it keeps a cursor for each topic, and takes no event that is not the next one.
+pub struct Visitor<'a> {
+    node: &'a Node,
+    way: Way,
+    /// Sent as a cookie: who this is.
+    secret: String,
+    session: String,
+    socket: Option<Client<DuplexStream>>,
+    stream: Option<(BodyDataStream, String)>,
+    heard: VecDeque<ServerFrame>,
+    pub cursors: BTreeMap<TopicName, Option<Cursor>>,
+    commands: u128,
+}
+
+impl<'a> Visitor<'a> {
+    pub async fn new(node: &'a Node, way: Way) -> Self {
+        let random = uuid::Uuid::new_v4();
+        Self {
+            node,
+            way,
+            secret: random.simple().to_string(),
+            session: format!("s-{random}"),
+            socket: None,
+            stream: None,
+            heard: VecDeque::new(),
+            cursors: BTreeMap::new(),
+            commands: random.as_u128(),
+        }
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        match self.way {
+            Way::WebSocket(encoding) => encoding,
+            Way::Sse | Way::Poll => Encoding::Json,
+        }
+    }
+
+    fn cookie(&self) -> String {
+        format!("visitor={}", self.secret)
+    }
+
+    /// Subscribes, and waits for the verdict.
+    pub async fn subscribe(&mut self, topic: &str, cursor: Option<Cursor>) -> Verdict {
+        let topic: TopicName = topic.parse().unwrap();
+        self.cursors.insert(topic.clone(), cursor);
+        match self.way {
+            Way::WebSocket(_) => self.say(&ClientFrame::Subscribe { topic: topic.clone(), cursor }).await,
+            Way::Sse => self.stream = None,
+            Way::Poll => {}
+        }
+        loop {
+            if let ServerFrame::Verdict { topic: of, verdict } = self.next().await
+                && of == topic
+            {
+                return verdict;
+            }
+        }
+    }
+
+    /// Waits for the next event of `T`, and checks that it is the one after the last.
+    pub async fn event<T: Topic>(&mut self) -> (Seq, T::Event) {
+        loop {
+            if let ServerFrame::Event { topic, seq, event } = self.next().await
+                && topic.kind() == T::KIND
+            {
+                return (seq, event.decode(self.encoding()).unwrap());
+            }
+        }
+    }
+
+    /// Waits until the presence is as expected.
+    pub async fn until_present(&mut self, so: impl Fn(&Presence) -> bool) -> Presence {
+        loop {
+            if let ServerFrame::Presence { presence, .. } = self.next().await
+                && so(&presence)
+            {
+                return presence;
+            }
+        }
+    }
+
+    pub async fn command<C: Serialize>(&mut self, topic: &str, command: &C) -> Answer {
+        self.commands = self.commands.wrapping_add(1);
+        let (answer, again) = self.command_as(topic, CommandId::from_random(self.commands), command).await;
+        assert!(!again);
+        answer
+    }
+
+    pub async fn command_as<C: Serialize>(&mut self, topic: &str, id: CommandId, command: &C) -> (Answer, bool) {
+        let command = Blob::encode(self.encoding(), command).unwrap();
+        let topic = topic.parse().unwrap();
+        let frame = ClientFrame::Command { topic, id: id.clone(), command };
+        let reply = match self.way {
+            Way::WebSocket(_) => {
+                self.say(&frame).await;
+                self.reply_to(&id).await
+            }
+            Way::Sse | Way::Poll => self.post(&frame).await.1.unwrap(),
+        };
+        let ServerFrame::Reply { id: of, answer, again } = reply else {
+            panic!("{reply:?} is no reply")
+        };
+        assert_eq!(of, id);
+        (answer, again)
+    }
+
+    async fn reply_to(&mut self, id: &CommandId) -> ServerFrame {
+        let mut others = VecDeque::new();
+        loop {
+            let frame = self.next().await;
+            if matches!(&frame, ServerFrame::Reply { id: of, .. } if of == id) {
+                others.append(&mut self.heard);
+                self.heard = others;
+                return frame;
+            }
+            others.push_back(frame);
+        }
+    }
+
+    /// Says one frame over the WebSocket, which is opened if need be.
+    pub async fn say(&mut self, frame: &ClientFrame) {
+        let encoding = self.encoding();
+        self.socket().await.send(message(encoding, frame)).await;
+    }
+
+    pub async fn socket(&mut self) -> &mut Client<DuplexStream> {
+        if self.socket.is_none() {
+            let cookie = self.cookie();
+            let headers = [
+                ("sec-websocket-protocol", self.encoding().subprotocol()),
+                ("cookie", cookie.as_str()),
+            ];
+            let (mut client, _) = open(self.node.connect(), SESSION_PATH, &headers).await.unwrap();
+            let hello = ClientFrame::Hello { build: String::new(), name: None };
+            client.send(message(self.encoding(), &hello)).await;
+            self.socket = Some(client);
+        }
+        self.socket.as_mut().unwrap()
+    }
+
+    /// Posts one frame; the answer's status, and its frame if it has one.
+    pub async fn post(&self, frame: &ClientFrame) -> (StatusCode, Option<ServerFrame>) {
+        let request = Request::post(format!("{COMMAND_PATH}?session={}", self.session))
+            .header("host", "localhost")
+            .header("cookie", self.cookie())
+            .header("content-type", "application/json")
+            .body(Body::from(Encoding::Json.encode(frame).unwrap()))
+            .unwrap();
+        let answer = within(self.node.request(request)).await;
+        (answer.status, Encoding::Json.decode(answer.body.as_bytes()).ok())
+    }
+
+    /// Loses the connection without a word.
+    pub fn vanish(&mut self) {
+        (self.socket, self.stream) = (None, None);
+        self.heard.clear();
+    }
+
+    /// The next frame, whatever it is; cursors follow the frames, as a client's do.
+    pub async fn next(&mut self) -> ServerFrame {
+        loop {
+            if let Some(frame) = self.heard.pop_front() {
+                self.follow(&frame);
+                return frame;
+            }
+            match self.way {
+                Way::WebSocket(encoding) => {
+                    let message = self.socket().await.receive().await;
+                    self.heard.push_back(encoding.decode(&message.into_data()).unwrap());
+                }
+                Way::Sse => within(self.read_stream()).await,
+                Way::Poll => within(self.poll()).await,
+            }
+        }
+    }
+
+    /// Is there a frame now, without waiting?
+    pub fn next_now(&mut self) -> Option<ServerFrame> {
+        self.next().now_or_never()
+    }
+
+    fn follow(&mut self, frame: &ServerFrame) {
+        match frame {
+            ServerFrame::Verdict { topic, verdict: Verdict::Reset { cursor, .. } } => {
+                self.cursors.insert(topic.clone(), Some(*cursor));
+            }
+            ServerFrame::Event { topic, seq, .. } => {
+                let cursor = self.cursors.get_mut(topic).unwrap().as_mut().unwrap();
+                let next = cursor.seq + 1;
+                assert!(*seq == next || topic.kind() == "prices" && *seq > next, "{seq} after {}", cursor.seq);
+                cursor.seq = *seq;
+            }
+            _ => {}
+        }
+    }
+
+    fn query(&self) -> String {
+        let topics = self.cursors.iter().map(|(topic, cursor)| match cursor {
+            Some(cursor) => format!("{topic}@{cursor}"),
+            None => topic.to_string(),
+        });
+        format!("session={}&topics={}", self.session, topics.collect::<Vec<_>>().join(","))
+    }
+
+    async fn get(&self, path: &str, more: &str) -> axum::response::Response {
+        let request = Request::get(format!("{path}?{}{more}", self.query()))
+            .header("host", "localhost")
+            .header("cookie", self.cookie())
+            .body(Body::empty())
+            .unwrap();
+        let response = self.node.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response
+    }
+
+    async fn read_stream(&mut self) {
+        if self.stream.is_none() {
+            let response = self.get(EVENTS_PATH, "").await;
+            self.stream = Some((response.into_body().into_data_stream(), String::new()));
+        }
+        let (stream, rest) = self.stream.as_mut().unwrap();
+        let Some(bytes) = stream.next().await else {
+            return self.stream = None;
+        };
+        rest.push_str(str::from_utf8(&bytes.unwrap()).unwrap());
+        while let Some((event, more)) = rest.split_once("\n\n") {
+            if let Some(data) = event.strip_prefix("data: ") {
+                self.heard.push_back(Encoding::Json.decode(data.as_bytes()).unwrap());
+            }
+            *rest = more.to_owned();
+        }
+    }
+
+    async fn poll(&mut self) {
+        // The link says hello with the first poll of a session and of each new list of topics.
+        let hello = if self.cursors.values().any(Option::is_none) || self.stream.is_none() { "&hello=" } else { "" };
+        let response = self.get(POLL_PATH, hello).await;
+        self.stream = Some((Body::empty().into_data_stream(), String::new()));
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let frames: Vec<ServerFrame> = Encoding::Json.decode(&body).unwrap();
+        self.heard.extend(frames);
+    }
+}
+
+fn message(encoding: Encoding, frame: &ClientFrame) -> Message {
+    let bytes = encoding.encode(frame).unwrap();
+    match encoding {
+        Encoding::Json => Message::text(String::from_utf8(bytes).unwrap()),
+        Encoding::Postcard => Message::binary(bytes),
+    }
+}
