@@ -115,3 +115,82 @@ pub const COMMAND_BODY: usize = 2 * crate::wire::session::MAX_COMMAND + 4096;
 
 /// Events of a page of history.
 pub const HISTORY_PAGE: usize = 200;
+
+/// Commands decided together and kept in one append: what waits while the disk works. At most this many times the bytes of a
+/// command are held for it.
+pub const BATCH_COMMANDS: usize = 256;
+
+/// Asks that wait for one topic; more callers wait outside, each with its one command.
+pub const TOPIC_QUEUE: usize = 1024;
+
+/// How long a command waits for a place in its topic's queue before it is told to come again.
+pub const QUEUE_WAIT: Duration = Duration::from_secs(5);
+
+/// Times that a batch is decided anew because another node appended first.
+pub const CONFLICT_ATTEMPTS: u32 = 5;
+
+/// Until a topic whose log could not be read tries again by itself.
+pub const LOG_RETRY: Duration = Duration::from_secs(1);
+
+/// Topics awake on this node at once: each has a state, a ring and a task.
+pub const ACTIVE_TOPICS: usize = 10_000;
+
+/// How long a topic stays awake that nobody reads: long enough for a page's reload or a client's reconnect.
+pub const TOPIC_IDLE: Duration = Duration::from_secs(60);
+
+/// Events after which a topic's state is kept, so that a start has no more than these to go through.
+pub const SNAPSHOT_EVENTS: u64 = 1000;
+
+/// Events asked of the log at once.
+pub const LOG_PAGE: usize = 500;
+
+/// Events of one page of history.
+pub const HISTORY_PAGE: usize = 200;
+
+/// What a topic's ring holds: readers that fall behind for a moment are served without the log.
+pub const RING_EVENTS: usize = 1024;
+pub const RING_BYTES: usize = 1 << 20;
+
+/// Keys of which a ring remembers the newest event, under `Delivery::Latest`.
+pub const RING_KEYS: usize = 4096;
+
+/// Beside its JSON, what an event in a ring costs, about: the value, its frames, their places.
+pub const EVENT_OVERHEAD: usize = 256;
+
+/// A reader that is no more events behind than this gets them all; beyond, under `Delivery::Latest`, the newest of each key.
+pub const SLIGHTLY_BEHIND: u64 = 64;
+
+/// A reader that is more events behind than this, and not in the ring, gets the state: to replay them would take longer.
+pub const TOO_FAR: u64 = 5000;
+
+/// Accepted commands whose answers a topic knows, by number and age: a client that comes back after a night sends again.
+pub const KNOWN_COMMANDS: usize = 8192;
+pub const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Refused commands whose answers a topic knows. Apart from the accepted, so that refusals push none of those out.
+pub const KNOWN_REFUSALS: usize = 1024;
+
+/// How long an activity such as `typing` lasts after it was last said.
+pub const ACTIVITY: Duration = Duration::from_secs(5);
+
+/// The longest that a poll makes its session present: the poll itself, and the time until the next.
+pub const LEASE: Duration = Duration::from_secs(40);
+
+/// Sessions present by leases, in one topic: whoever polls makes up the session's name.
+pub const LEASES: usize = 10_000;
+
+/// Between two presences of a topic: at least the first, at most the second, and this much for each session in it between
+/// them, so that a topic sends about a thousand presence frames in a second whatever the crowd.
+pub const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
+pub const PRESENCE_PAUSE_MOST: Duration = Duration::from_secs(5);
+pub const PRESENCE_PAUSE_EACH: Duration = Duration::from_millis(1);
+
+/// Commands for other topics that wait to be sent; a topic never waits for another.
+pub const FORWARD_QUEUE: usize = 4096;
+
+/// Times that a forward is tried, and the wait between two of them.
+pub const FORWARD_ATTEMPTS: u32 = 5;
+pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a topic that closes waits for its forwards.
+pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);

@@ -1,18 +1,39 @@
 //! What an application of the server offers and is told, and the pure parts of a connection's life.
 //! Knows no socket, no HTTP and no application.
 
-use crate::wire::form::Fields;
-use crate::wire::topic::TopicName;
-
-pub mod bucket;
+mod batch;
+mod bucket;
+mod clock;
 pub mod counters;
+mod crowd;
 pub mod decider;
+mod dedupe;
 pub mod excerpt;
+mod forward;
+mod handle;
 pub mod handshakes;
 pub mod keepalive;
+mod kind;
+mod memory;
+mod presence;
 pub mod reader;
+mod recovery;
+mod ring;
 pub mod session;
+mod stats;
+mod topic;
+mod topics;
+mod wake;
 pub mod writer;
+
+pub use self::forward::server;
+pub use self::handle::{Membership, Most, Reading, TopicHandle};
+pub use self::kind::{Kind, kind};
+pub use self::stats::HubStats;
+pub use self::topics::Hub;
+pub use self::wake::Wake;
+use crate::wire::form::Fields;
+use crate::wire::topic::TopicName;
 
 /// A WebSocket address that answers each message by itself, without a memory.
 #[derive(Debug, Clone, Copy)]

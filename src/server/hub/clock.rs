@@ -1,0 +1,11 @@
+//! The time of day, as events carry it. Everything that waits uses the runtime's clock instead.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use super::decider::Millis;
+
+pub fn now() -> Millis {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(Millis::MAX))
+}

@@ -1,0 +1,173 @@
+//! A topic's readers: whom to wake, and the presence that they are shown, no more often than its pause allows.
+//! Knows no topic task and no events; its time comes in.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::kind::PerEncoding;
+use super::presence::PresenceSet;
+use super::wake::Wake;
+use crate::server::limits;
+use crate::wire::codec::Encoding;
+use crate::wire::presence::Presence;
+use crate::wire::session::ServerFrame;
+use crate::wire::topic::TopicName;
+
+#[derive(Debug, Default)]
+pub struct Crowd {
+    /// Who is here; ahead of what is shown.
+    set: Mutex<PresenceSet>,
+    wakes: Mutex<Wakes>,
+    shown: Mutex<Arc<Shown>>,
+    /// Of what is shown.
+    version: AtomicU64,
+    /// Something for the topic's task to look at.
+    stirred: Notify,
+}
+
+/// A presence as readers get it.
+#[derive(Debug, Default)]
+struct Shown {
+    version: u64,
+    presence: Presence,
+    /// Encoded when a reader first wants it so.
+    frames: PerEncoding<OnceLock<Bytes>>,
+}
+
+/// When a presence was last shown, and which.
+#[derive(Debug, Default)]
+pub struct Pace {
+    shown: u64,
+    next: Option<Instant>,
+}
+
+impl Crowd {
+    pub fn set(&self) -> MutexGuard<'_, PresenceSet> {
+        lock(&self.set)
+    }
+
+    pub fn add_wake(&self, wake: Arc<Wake>) -> usize {
+        lock(&self.wakes).add(wake)
+    }
+
+    pub fn remove_wake(&self, place: usize) {
+        lock(&self.wakes).remove(place);
+    }
+
+    pub fn wake_all(&self) {
+        lock(&self.wakes).places.iter().flatten().for_each(|wake| wake.wake());
+    }
+
+    /// Has the topic's task look at its readers.
+    pub fn stir(&self) {
+        self.stirred.notify_one();
+    }
+
+    pub async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+
+    /// 0 is nobody.
+    pub fn version(&self) -> u64 {
+        self.version.load(Relaxed)
+    }
+
+    pub fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
+        let shown = Arc::clone(&lock(&self.shown));
+        let frame = shown.frames.get(encoding).get_or_init(|| {
+            let frame = ServerFrame::Presence {
+                topic: topic.clone(),
+                presence: shown.presence.clone(),
+            };
+            let encoded = encoding.encode(&frame);
+            encoded
+                .inspect_err(|error| tracing::error!(%topic, "a presence has no frame: {error}"))
+                .unwrap_or_default()
+                .into()
+        });
+        (shown.version, frame.clone())
+    }
+
+    /// Ends what has run out and shows what changed, if it is time. Returns when to tend next, if nothing stirs before.
+    pub fn tend(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
+        let (presence, alarm, pause) = {
+            let mut set = self.set();
+            set.expire(now);
+            if set.version() == pace.shown {
+                return set.alarm();
+            }
+            if let Some(next) = pace.next.filter(|next| now < *next) {
+                return Some(set.alarm().map_or(next, |alarm| alarm.min(next)));
+            }
+            pace.shown = set.version();
+            (set.presence(), set.alarm(), pause(set.session_count()))
+        };
+        pace.next = Some(now + pause);
+        self.show(presence);
+        alarm
+    }
+
+    fn show(&self, presence: Presence) {
+        let mut shown = lock(&self.shown);
+        if shown.presence == presence {
+            return;
+        }
+        let version = shown.version + 1;
+        *shown = Arc::new(Shown {
+            version,
+            presence,
+            frames: PerEncoding::default(),
+        });
+        drop(shown);
+        self.version.store(version, Relaxed);
+        self.wake_all();
+    }
+}
+
+fn pause(sessions: usize) -> Duration {
+    let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+    limits::PRESENCE_PAUSE_EACH
+        .saturating_mul(sessions)
+        .clamp(limits::PRESENCE_PAUSE, limits::PRESENCE_PAUSE_MOST)
+}
+
+/// Wakes by place, so that one leaves without a search.
+#[derive(Debug, Default)]
+struct Wakes {
+    places: Vec<Option<Arc<Wake>>>,
+    free: Vec<usize>,
+}
+
+impl Wakes {
+    fn add(&mut self, wake: Arc<Wake>) -> usize {
+        match self.free.pop() {
+            Some(place) => {
+                self.places[place] = Some(wake);
+                place
+            }
+            None => {
+                self.places.push(Some(wake));
+                self.places.len() - 1
+            }
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        if self.places.get_mut(place).and_then(Option::take).is_some() {
+            self.free.push(place);
+        }
+        if self.free.len() == self.places.len() {
+            *self = Self::default();
+        }
+    }
+}
+
+/// What these locks guard is whole at every moment at which a panic could leave it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,359 @@
+//! A topic as sessions see it. Reading goes past the topic's task: to its ring, or to the log.
+//! Knows no session protocol and no transport.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::crowd::Crowd;
+use super::kind::{EventFrame, Kind, event_frame};
+use super::recovery::{Recovery, recover};
+use super::ring::{Found, Ring};
+use super::stats::{self, Tally};
+use super::wake::Wake;
+use crate::server::limits;
+use crate::server::log::Log;
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::{Cursor, Epoch, Seq};
+use crate::wire::person::Person;
+use crate::wire::session::{Answer, CommandId, Denied, Rejection, SessionId, Verdict};
+use crate::wire::topic::{Delivery, TopicName};
+
+/// What the task is asked.
+pub enum Ask {
+    Command(Command),
+    State {
+        encoding: Encoding,
+        reply: oneshot::Sender<Result<(Cursor, Blob), Denied>>,
+    },
+    /// What was asked before is done, then the task ends.
+    Close,
+}
+
+pub struct Command {
+    pub who: Person,
+    pub id: CommandId,
+    pub command: Blob,
+    pub encoding: Encoding,
+    /// Nobody may be there any more to hear it.
+    pub reply: oneshot::Sender<(Answer, bool)>,
+}
+
+/// What the task and the handles of one awake topic share.
+pub struct Board {
+    pub name: TopicName,
+    pub kind: Arc<dyn Kind>,
+    pub log: Arc<dyn Log>,
+    pub epoch: Epoch,
+    /// Its receiver is gone when the task has ended.
+    pub asks: mpsc::Sender<Ask>,
+    pub ring: RwLock<Ring<Arc<EventFrame>>>,
+    /// The newest event in the ring, for a glance without the lock.
+    pub head: AtomicU64,
+    /// The oldest event in the log, or the one after the head.
+    pub kept: AtomicU64,
+    pub crowd: Crowd,
+    /// Rises from 0 only while the list of topics is locked.
+    pub handles: AtomicUsize,
+    pub tally: Arc<Tally>,
+}
+
+impl Board {
+    pub fn head(&self) -> Seq {
+        self.head.load(Ordering::Acquire)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.asks.is_closed()
+    }
+}
+
+/// How much a reader takes at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    pub frames: usize,
+    /// The first frame is taken whatever its size.
+    pub bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    Nothing,
+    /// At least one frame. `last`: the reader has now seen everything up to it. `conflated`: events left out as needless.
+    Frames {
+        frames: Vec<Bytes>,
+        last: Seq,
+        conflated: u64,
+    },
+    /// From [`TopicHandle::read`]: not in the ring any more, ask [`TopicHandle::read_log`]. From that: not in the log any more,
+    /// ask for a [`TopicHandle::verdict`].
+    Behind,
+}
+
+/// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
+/// says [`Denied::Unavailable`], and opening the topic anew may help.
+pub struct TopicHandle {
+    board: Arc<Board>,
+}
+
+impl TopicHandle {
+    /// Call it with the list of topics locked.
+    pub fn new(board: &Arc<Board>) -> Self {
+        board.handles.fetch_add(1, Ordering::AcqRel);
+        Self {
+            board: Arc::clone(board),
+        }
+    }
+
+    pub fn name(&self) -> &TopicName {
+        &self.board.name
+    }
+
+    pub fn delivery(&self) -> Delivery {
+        self.board.kind.delivery()
+    }
+
+    /// Access was checked by the caller. What is answered is durable. The bool: the command had been answered before, and this
+    /// is that answer. A caller that does not wait leaves the command to run its course.
+    pub async fn command(&self, who: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
+        let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Command(Command {
+            who,
+            id,
+            command,
+            encoding,
+            reply,
+        });
+        match self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await {
+            Ok(()) => answer.await.unwrap_or(unavailable),
+            Err(_) => {
+                stats::add(&self.board.tally.rejected, 1);
+                unavailable
+            }
+        }
+    }
+
+    /// The committed state and its cursor.
+    pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+        let (reply, state) = oneshot::channel();
+        let ask = Ask::State { encoding, reply };
+        let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
+        sent.map_err(|_| Denied::Unavailable)?;
+        state.await.unwrap_or(Err(Denied::Unavailable))
+    }
+
+    /// Resumed or Reset. A reader that joins first and then asks misses nothing.
+    pub async fn verdict(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Verdict, Denied> {
+        let (recovery, head) = self.recovery(cursor);
+        match recovery {
+            _ if self.board.is_over() => Err(Denied::Unavailable),
+            Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Verdict::Resumed { replayed, head }),
+            Recovery::Reset(reason) => {
+                let (cursor, state) = self.state(encoding).await?;
+                Ok(Verdict::Reset { reason, cursor, state })
+            }
+        }
+    }
+
+    fn recovery(&self, cursor: Option<Cursor>) -> (Recovery, Cursor) {
+        let kept = self.board.kept.load(Ordering::Acquire);
+        let ring = self.board.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let head = self.at(ring.head());
+        (recover(cursor, head, kept, |after| ring.count(after)), head)
+    }
+
+    pub fn head(&self) -> Cursor {
+        self.at(self.board.head())
+    }
+
+    fn at(&self, seq: Seq) -> Cursor {
+        Cursor {
+            epoch: self.board.epoch,
+            seq,
+        }
+    }
+
+    /// What came after `after`: complete encoded event frames, in order. A reader with nothing to read takes no lock.
+    pub fn read(&self, after: Seq, encoding: Encoding, most: Most) -> Reading {
+        if self.board.is_over() {
+            return Reading::Behind;
+        }
+        if after >= self.board.head() {
+            return Reading::Nothing;
+        }
+        let found = {
+            let ring = self.board.ring.read().unwrap_or_else(PoisonError::into_inner);
+            ring.read(after, most.frames)
+        };
+        match found {
+            Found::Nothing => Reading::Nothing,
+            Found::Behind => Reading::Behind,
+            Found::Events(events) => {
+                let frames = events
+                    .into_iter()
+                    .map_while(|(seq, event)| Some((seq, event.bytes(&self.board.name, encoding)?)));
+                let reading = gather(after, frames, most);
+                if let Reading::Frames { conflated: 1.., .. } = reading {
+                    self.count_conflated(&reading);
+                }
+                reading
+            }
+        }
+    }
+
+    fn count_conflated(&self, reading: &Reading) {
+        if let Reading::Frames { conflated, .. } = reading {
+            stats::add(&self.board.tally.conflated, *conflated);
+        }
+    }
+
+    /// Goes on from the log, event by event, for a reader that the ring cannot serve.
+    pub async fn read_log(&self, after: Seq, encoding: Encoding, most: Most) -> Result<Reading, Denied> {
+        let board = &self.board;
+        if board.is_over() {
+            return Err(Denied::Unavailable);
+        }
+        let head = board.head();
+        if after >= head {
+            return Ok(Reading::Nothing);
+        }
+        stats::add(&board.tally.log_reads, 1);
+        let limit = most.frames.clamp(1, limits::LOG_PAGE);
+        let read = board.log.read(&board.name, after, limit).await;
+        let records = read.map_err(|error| {
+            tracing::warn!(topic = %board.name, "no events from the log: {error}");
+            Denied::Unavailable
+        })?;
+        if records.first().is_none_or(|first| first.seq != after + 1) {
+            return Ok(Reading::Behind);
+        }
+        // What is in the log and not yet in the ring is not yet shown to anyone.
+        let shown = records.into_iter().take_while(|record| record.seq <= head);
+        let frames = shown.map_while(|record| {
+            let frame = self.frame(record.seq, &record.event, encoding);
+            Some((record.seq, frame?))
+        });
+        match gather(after, frames, most) {
+            Reading::Behind => Err(Denied::Unavailable),
+            reading => Ok(reading),
+        }
+    }
+
+    fn frame(&self, seq: Seq, json: &[u8], encoding: Encoding) -> Option<Bytes> {
+        let board = &self.board;
+        let event = board.kind.event(json).map_err(|error| error.to_string());
+        event
+            .and_then(|event| {
+                event_frame(&board.name, seq, event.as_ref(), encoding).map_err(|error| error.to_string())
+            })
+            .inspect_err(|error| tracing::error!(topic = %board.name, seq, "an event has no frame: {error}"))
+            .ok()
+    }
+
+    /// `wake` is woken at each new event or presence. A session may join again before its older membership is dropped.
+    pub fn join(&self, session: SessionId, person: Person, wake: Arc<Wake>) -> Membership {
+        self.board.crowd.set().join(&session, person);
+        let place = self.board.crowd.add_wake(wake);
+        self.board.crowd.stir();
+        stats::add(&self.board.tally.members, 1);
+        Membership {
+            handle: self.clone(),
+            session,
+            place,
+        }
+    }
+
+    /// For a poll: is present until then, at most [`limits::LEASE`] from now.
+    pub fn lease(&self, session: SessionId, person: Person, until: Instant) {
+        self.board.crowd.set().lease(&session, person, until, Instant::now());
+        self.board.crowd.stir();
+    }
+
+    /// What a session that polls is doing, while its lease runs.
+    pub fn activity(&self, session: &SessionId, activity: Option<String>) {
+        self.board.crowd.set().act(session, activity, Instant::now());
+        self.board.crowd.stir();
+    }
+
+    pub fn rename(&self, session: &SessionId, name: String) {
+        self.board.crowd.set().rename(session, name);
+        self.board.crowd.stir();
+    }
+
+    /// The presence's version, and the complete encoded frame. Versions rise while the topic is awake; 0 is nobody.
+    pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
+        self.board.crowd.frame(&self.board.name, encoding)
+    }
+
+    /// One atomic.
+    pub fn presence_version(&self) -> u64 {
+        self.board.crowd.version()
+    }
+}
+
+impl Clone for TopicHandle {
+    fn clone(&self) -> Self {
+        Self::new(&self.board)
+    }
+}
+
+impl Drop for TopicHandle {
+    fn drop(&mut self) {
+        if self.board.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.board.crowd.stir();
+        }
+    }
+}
+
+/// As many frames as may be taken. None at all, though there should be one, means that it cannot be written.
+fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, most: Most) -> Reading {
+    let (mut taken, mut bytes, mut last) = (Vec::new(), 0, after);
+    for (seq, frame) in frames {
+        bytes += frame.len();
+        if bytes > most.bytes && !taken.is_empty() {
+            break;
+        }
+        taken.push(frame);
+        last = seq;
+    }
+    if taken.is_empty() {
+        return Reading::Behind;
+    }
+    Reading::Frames {
+        conflated: last - after - taken.len() as u64,
+        frames: taken,
+        last,
+    }
+}
+
+/// A session's presence in a topic, and its wake there; both end when this is dropped.
+pub struct Membership {
+    handle: TopicHandle,
+    session: SessionId,
+    place: usize,
+}
+
+impl Membership {
+    pub fn rename(&self, name: String) {
+        self.handle.rename(&self.session, name);
+    }
+
+    /// What the session is doing, for a few seconds; none ends it.
+    pub fn activity(&self, activity: Option<String>) {
+        self.handle.activity(&self.session, activity);
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let crowd = &self.handle.board.crowd;
+        crowd.remove_wake(self.place);
+        crowd.set().leave(&self.session);
+        crowd.stir();
+        stats::subtract(&self.handle.board.tally.members, 1);
+    }
+}

@@ -1,0 +1,236 @@
+//! Kinds of topics without their types: the hub holds deciders and states of all applications in one list.
+//! Knows no task and no log. What an application's code does wrong ends here: a panic of it is an error of ours.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::decider::{Access, Context, Decider, Forward};
+use crate::server::log::Retention;
+use crate::wire::codec::{Blob, CodecError, Encoding};
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection, ServerFrame};
+use crate::wire::topic::{Delivery, TopicName};
+
+/// A decider whose types nobody sees.
+pub trait Kind: Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+    fn delivery(&self) -> Delivery;
+    fn retention(&self) -> Retention;
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+    /// The state that a snapshot says, or the one before the first event.
+    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
+    /// An event as the log keeps it.
+    fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
+}
+
+/// The state of one topic.
+pub trait Fold: Send {
+    /// Decides, and applies what was decided. A rejection leaves the state as it was.
+    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding) -> Result<Vec<Made>, Undecided>;
+    /// Applies an event of the log.
+    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
+    fn state(&self, encoding: Encoding) -> Result<Blob, FoldError>;
+}
+
+pub trait Event: Send + Sync {
+    fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError>;
+    fn key(&self) -> Option<String>;
+}
+
+/// One event that a command made.
+pub struct Made {
+    pub event: Box<dyn Event>,
+    pub amends: Option<Seq>,
+    /// What the log keeps.
+    pub json: Vec<u8>,
+    /// What others should hear once it is kept.
+    pub forwards: Vec<Forward>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    #[error("cannot be read or written: {0}")]
+    Codec(#[from] CodecError),
+    #[error("the application panicked")]
+    Panicked,
+}
+
+#[derive(Debug)]
+pub enum Undecided {
+    Rejected(Rejection),
+    /// The state is not to be trusted any more.
+    Broken(FoldError),
+}
+
+/// An application's decider as the hub takes it.
+pub fn kind<D: Decider>(decider: D) -> Box<dyn Kind> {
+    Box::new(Of(Arc::new(decider)))
+}
+
+struct Of<D>(Arc<D>);
+
+impl<D: Decider> Kind for Of<D> {
+    fn name(&self) -> &'static str {
+        D::KIND
+    }
+
+    fn delivery(&self) -> Delivery {
+        D::DELIVERY
+    }
+
+    fn retention(&self) -> Retention {
+        self.0.retention()
+    }
+
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        self.0.admit(who, topic)
+    }
+
+    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError> {
+        let state = match snapshot {
+            None => D::State::default(),
+            Some(json) => Encoding::Json.decode(json)?,
+        };
+        Ok(Box::new(Folded {
+            decider: Arc::clone(&self.0),
+            state,
+        }))
+    }
+
+    fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
+        Ok(Box::new(EventOf::<D>(Encoding::Json.decode(json)?)))
+    }
+}
+
+struct Folded<D: Decider> {
+    decider: Arc<D>,
+    state: D::State,
+}
+
+impl<D: Decider> Folded<D> {
+    fn take(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> Made {
+        D::apply(&mut self.state, seq, &event);
+        Made {
+            amends: D::amends(&event),
+            forwards: self.decider.forward(at.topic, &self.state, seq, &event),
+            event: Box::new(EventOf::<D>(event)),
+            json,
+        }
+    }
+
+    fn decided(&mut self, at: Context<'_>, command: D::Command) -> Result<Vec<Made>, Undecided> {
+        let events = self
+            .decider
+            .decide(at, &self.state, command)
+            .map_err(Undecided::Rejected)?;
+        let written: Result<Vec<_>, _> = events.iter().map(|event| Encoding::Json.encode(event)).collect();
+        let written = written.map_err(|error| Undecided::Broken(error.into()))?;
+        let made = (at.next..).zip(events.into_iter().zip(written));
+        Ok(made
+            .map(|(seq, (event, json))| self.take(at, seq, event, json))
+            .collect())
+    }
+}
+
+impl<D: Decider> Fold for Folded<D> {
+    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding) -> Result<Vec<Made>, Undecided> {
+        let command = command.decode(encoding).map_err(|error| {
+            let what = error.to_string();
+            Undecided::Rejected(Rejection::Malformed { what })
+        })?;
+        catch_unwind(AssertUnwindSafe(|| self.decided(at, command)))
+            .unwrap_or(Err(Undecided::Broken(FoldError::Panicked)))
+    }
+
+    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
+        let event: D::Event = Encoding::Json.decode(json)?;
+        catch_unwind(AssertUnwindSafe(|| D::apply(&mut self.state, seq, &event))).map_err(|_| FoldError::Panicked)?;
+        Ok(Box::new(EventOf::<D>(event)))
+    }
+
+    fn state(&self, encoding: Encoding) -> Result<Blob, FoldError> {
+        Ok(Blob::encode(encoding, &self.state)?)
+    }
+}
+
+struct EventOf<D: Decider>(D::Event);
+
+impl<D: Decider> Event for EventOf<D> {
+    fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError> {
+        Blob::encode(encoding, &self.0)
+    }
+
+    fn key(&self) -> Option<String> {
+        D::key(&self.0)
+    }
+}
+
+/// An event as it is sent: encoded when a reader first wants it so, then shared by all.
+pub struct EventFrame {
+    seq: Seq,
+    event: Box<dyn Event>,
+    encoded: PerEncoding<OnceLock<Option<Bytes>>>,
+}
+
+impl EventFrame {
+    pub fn new(seq: Seq, event: Box<dyn Event>) -> Self {
+        Self {
+            seq,
+            event,
+            encoded: PerEncoding::default(),
+        }
+    }
+
+    pub fn key(&self) -> Option<String> {
+        self.event.key()
+    }
+
+    /// None if the application's event cannot be written so.
+    pub fn bytes(&self, topic: &TopicName, encoding: Encoding) -> Option<Bytes> {
+        let encode = || {
+            let frame = event_frame(topic, self.seq, self.event.as_ref(), encoding);
+            frame
+                .inspect_err(
+                    |error| tracing::error!(%topic, seq = self.seq, ?encoding, "an event has no frame: {error}"),
+                )
+                .ok()
+        };
+        self.encoded.get(encoding).get_or_init(encode).clone()
+    }
+}
+
+/// A complete [`ServerFrame::Event`].
+pub fn event_frame(topic: &TopicName, seq: Seq, event: &dyn Event, encoding: Encoding) -> Result<Bytes, CodecError> {
+    let frame = ServerFrame::Event {
+        topic: topic.clone(),
+        seq,
+        event: event.encode(encoding)?,
+    };
+    encoding.encode(&frame).map(Bytes::from)
+}
+
+/// One of something for each encoding.
+#[derive(Debug, Default)]
+pub struct PerEncoding<T> {
+    json: T,
+    postcard: T,
+}
+
+impl<T> PerEncoding<T> {
+    pub const fn get(&self, encoding: Encoding) -> &T {
+        match encoding {
+            Encoding::Json => &self.json,
+            Encoding::Postcard => &self.postcard,
+        }
+    }
+
+    pub const fn get_mut(&mut self, encoding: Encoding) -> &mut T {
+        match encoding {
+            Encoding::Json => &mut self.json,
+            Encoding::Postcard => &mut self.postcard,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a topic's task knows by heart: the state and the answered commands, both made from the log.
+//! Knows no reader and no queue.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::clock;
+use super::decider::Millis;
+use super::dedupe::{Bounds, Dedupe};
+use super::kind::{Event, Fold, FoldError, Kind};
+use crate::server::limits;
+use crate::server::log::{Head, Log, LogError};
+use crate::wire::cursor::Seq;
+use crate::wire::topic::TopicName;
+
+pub struct Memory {
+    pub fold: Box<dyn Fold>,
+    pub dedupe: Dedupe,
+    /// The newest event in the state.
+    pub head: Seq,
+    /// The newest snapshot's; 0 if there is none.
+    pub snapshot: Seq,
+}
+
+/// The newest events of those that were read, as many as a ring may hold, with the bytes of each.
+pub struct Tail {
+    /// The seq before the first of them.
+    pub after: Seq,
+    pub events: VecDeque<(Box<dyn Event>, usize)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("the snapshot at {0}: {1}")]
+    Snapshot(Seq, FoldError),
+    #[error("the event {0}: {1}")]
+    Event(Seq, FoldError),
+    #[error("the event {0} is not in the log")]
+    Gap(Seq),
+}
+
+/// Reads the log: the newest snapshot, then what came after it, page by page. Events after `shown` come back as the tail.
+pub async fn load(
+    log: &dyn Log,
+    kind: &Arc<dyn Kind>,
+    topic: &TopicName,
+    shown: Seq,
+) -> Result<(Memory, Tail, Head), LoadError> {
+    let now = clock::now();
+    let opened = log
+        .open(topic, limits::KNOWN_COMMANDS, now.saturating_sub(known_for()))
+        .await?;
+    let snapshot = opened.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
+    let state = opened.snapshot.as_ref().map(|(_, state)| state.as_slice());
+    let mut memory = Memory {
+        fold: kind.fold(state).map_err(|error| LoadError::Snapshot(snapshot, error))?,
+        dedupe: dedupe(),
+        head: snapshot,
+        snapshot,
+    };
+    for (id, seq) in &opened.commands {
+        memory.dedupe.accepted(id, *seq, now);
+    }
+    let mut tail = Tail {
+        after: shown.max(snapshot),
+        events: VecDeque::new(),
+    };
+    while memory.head < opened.head.last {
+        memory.read_page(log, topic, &mut tail).await?;
+    }
+    Ok((memory, tail, opened.head))
+}
+
+impl Memory {
+    async fn read_page(&mut self, log: &dyn Log, topic: &TopicName, tail: &mut Tail) -> Result<(), LoadError> {
+        let records = log.read(topic, self.head, limits::LOG_PAGE).await?;
+        if records.is_empty() {
+            return Err(LoadError::Gap(self.head + 1));
+        }
+        for record in records {
+            if record.seq != self.head + 1 {
+                return Err(LoadError::Gap(self.head + 1));
+            }
+            let event = self
+                .fold
+                .apply(record.seq, &record.event)
+                .map_err(|error| LoadError::Event(record.seq, error))?;
+            self.head = record.seq;
+            tail.push(record.seq, event, record.event.len());
+        }
+        Ok(())
+    }
+}
+
+impl Tail {
+    fn push(&mut self, seq: Seq, event: Box<dyn Event>, bytes: usize) {
+        if seq <= self.after {
+            return;
+        }
+        self.events.push_back((event, bytes));
+        if self.events.len() > limits::RING_EVENTS {
+            self.events.pop_front();
+            self.after += 1;
+        }
+    }
+}
+
+fn known_for() -> Millis {
+    u64::try_from(limits::KNOWN_FOR.as_millis()).unwrap_or(Millis::MAX)
+}
+
+fn dedupe() -> Dedupe {
+    Dedupe::new(Bounds {
+        accepted: limits::KNOWN_COMMANDS,
+        rejected: limits::KNOWN_REFUSALS,
+        age: known_for(),
+    })
+}

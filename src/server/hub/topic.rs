@@ -1,0 +1,399 @@
+//! A topic's task: it alone decides, appends, applies and publishes. Knows no session and no transport.
+//!
+//! The memory runs ahead of the log only within [`Task::keep`]; whatever fails there, the memory is thrown away and made anew from
+//! the log, so that nothing uncommitted is ever seen. Everything it is asked stands in one queue: callers may go at any time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::batch::{Batch, Broken, Outcome};
+use super::clock;
+use super::crowd::Pace;
+use super::forward::Forwarder;
+use super::handle::{Ask, Board, Command};
+use super::kind::{Event, EventFrame, PerEncoding};
+use super::memory::{LoadError, Memory, Tail, load};
+use super::ring::{Bounds, Ring};
+use super::stats::add;
+use super::topics::Hub;
+use crate::server::limits;
+use crate::server::log::{LogError, Retention};
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::{Cursor, Seq};
+use crate::wire::session::{Answer, Denied, Rejection};
+
+pub struct Task {
+    hub: Hub,
+    board: Arc<Board>,
+    asks: mpsc::Receiver<Ask>,
+    /// None after a failure, until the log can be read again.
+    memory: Option<Memory>,
+    /// The state as it was last asked for, and its seq.
+    states: PerEncoding<Option<(Seq, Blob)>>,
+    forwarder: Forwarder,
+    pace: Pace,
+    /// Since when nobody has a handle.
+    idle: Option<Instant>,
+    /// When to try the log again.
+    retry: Option<Instant>,
+    /// The newest event when a snapshot was last tried.
+    snapshot_tried: Seq,
+    life: Life,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Awake,
+    Closing,
+    /// The log is not what it was; who opens the topic anew may find it whole.
+    Over,
+}
+
+/// The log cannot be read now.
+struct NotReady;
+
+impl Task {
+    pub fn new(hub: Hub, board: Arc<Board>, asks: mpsc::Receiver<Ask>, memory: Memory) -> Self {
+        Self {
+            forwarder: Forwarder::new(hub.clone()),
+            hub,
+            board,
+            asks,
+            snapshot_tried: memory.snapshot,
+            memory: Some(memory),
+            states: PerEncoding::default(),
+            pace: Pace::default(),
+            idle: None,
+            retry: None,
+            life: Life::Awake,
+        }
+    }
+
+    pub async fn run(&mut self) {
+        let mut waiting = Vec::with_capacity(limits::BATCH_COMMANDS);
+        while self.life == Life::Awake {
+            let now = Instant::now();
+            let alarm = self.board.crowd.tend(&mut self.pace, now);
+            let sleepy = self.sleepy(now);
+            let timer = alarm.into_iter().chain(sleepy).chain(self.retry).min();
+            tokio::select! {
+                taken = self.asks.recv_many(&mut waiting, limits::BATCH_COMMANDS) => match taken {
+                    0 => return,
+                    _ => self.serve(&mut waiting).await,
+                },
+                () = self.board.crowd.stirred() => self.idle = None,
+                () = until(timer) => {
+                    let now = Instant::now();
+                    if self.retry.is_some_and(|at| at <= now) {
+                        let _ = self.ready().await;
+                    }
+                    if sleepy.is_some_and(|at| at <= now) && self.fall_asleep().await {
+                        return;
+                    }
+                }
+            }
+        }
+        self.end(waiting).await;
+    }
+
+    /// When to fall asleep, if nobody is here.
+    fn sleepy(&mut self, now: Instant) -> Option<Instant> {
+        if self.is_deserted() {
+            Some(*self.idle.get_or_insert(now) + limits::TOPIC_IDLE)
+        } else {
+            self.idle = None;
+            None
+        }
+    }
+
+    fn is_deserted(&self) -> bool {
+        self.board.handles.load(Ordering::Acquire) == 0 && self.board.crowd.set().is_empty()
+    }
+
+    /// The snapshot comes first, so that nothing is left to do once the topic is off the list: whoever opens it from then on
+    /// starts it from the log, and whoever did before keeps it awake.
+    async fn fall_asleep(&mut self) -> bool {
+        self.idle = None;
+        self.snapshot().await;
+        self.forwarder.drain().await;
+        let board = &self.board;
+        self.hub.remove_if(board, || self.is_deserted() && self.asks.is_empty())
+    }
+
+    async fn end(&mut self, mut waiting: Vec<Ask>) {
+        if self.life == Life::Closing {
+            while let Ok(ask) = self.asks.try_recv() {
+                waiting.push(ask);
+                if waiting.len() == limits::BATCH_COMMANDS {
+                    self.serve(&mut waiting).await;
+                }
+            }
+            self.serve(&mut waiting).await;
+            self.snapshot().await;
+        }
+        self.forwarder.drain().await;
+    }
+
+    /// Between two commits: who asks for the state gets the committed one.
+    async fn serve(&mut self, asks: &mut Vec<Ask>) {
+        let mut commands = Vec::with_capacity(asks.len());
+        for ask in asks.drain(..) {
+            match ask {
+                Ask::Command(command) => commands.push(command),
+                Ask::State { encoding, reply } => drop(reply.send(self.state(encoding).await)),
+                Ask::Close => self.life = Life::Closing,
+            }
+        }
+        if !commands.is_empty() {
+            self.command(commands).await;
+            self.snapshot_if_due().await;
+        }
+    }
+
+    async fn state(&mut self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+        self.ready().await.map_err(|NotReady| Denied::Unavailable)?;
+        let memory = self.memory.as_ref().ok_or(Denied::Unavailable)?;
+        let cursor = Cursor {
+            epoch: self.board.epoch,
+            seq: memory.head,
+        };
+        let known = self.states.get_mut(encoding);
+        if let Some((seq, state)) = known
+            && *seq == memory.head
+        {
+            return Ok((cursor, state.clone()));
+        }
+        let state = memory.fold.state(encoding).map_err(|error| {
+            tracing::error!(topic = %self.board.name, ?encoding, "no state: {error}");
+            Denied::Unavailable
+        })?;
+        *known = Some((memory.head, state.clone()));
+        Ok((cursor, state))
+    }
+
+    /// Answers all of them, each once.
+    async fn command(&mut self, commands: Vec<Command>) {
+        for _ in 0..limits::CONFLICT_ATTEMPTS {
+            let Ok(()) = self.ready().await else { break };
+            let Some(memory) = &mut self.memory else { break };
+            let now = clock::now();
+            let mut batch = match Batch::decide(memory, &self.board.name, &commands, now) {
+                Ok(batch) => batch,
+                Err(broken) => return self.reject_broken(commands, broken).await,
+            };
+            match self.keep(&mut batch).await {
+                Ok(()) => return self.publish(batch, commands, now),
+                Err(LogError::Conflict { .. }) => {}
+                Err(LogError::Full) => return self.reject_all(commands, &Rejection::StorageFull).await,
+                Err(LogError::Unavailable(_)) => break,
+            }
+        }
+        self.reject_all(commands, &Rejection::Unavailable).await;
+    }
+
+    /// One append for all. If it fails, the memory is gone.
+    async fn keep(&mut self, batch: &mut Batch) -> Result<(), LogError> {
+        if batch.entries.is_empty() {
+            return Ok(());
+        }
+        let board = &self.board;
+        let expected = board.head();
+        let last = expected + batch.made.len() as Seq;
+        add(&board.tally.appends, 1);
+        let entries = std::mem::take(&mut batch.entries);
+        let appended = board.log.append(&board.name, expected, entries).await;
+        let failure = match appended {
+            Ok(seq) if seq == last => return Ok(()),
+            Ok(seq) => LogError::Unavailable(format!("the log is at {seq} instead of {last}")),
+            Err(error) => error,
+        };
+        add(&board.tally.failed_appends, 1);
+        tracing::warn!(topic = %board.name, "not kept: {failure}");
+        self.memory = None;
+        Err(failure)
+    }
+
+    /// Everything in the batch is durable.
+    fn publish(&mut self, batch: Batch, commands: Vec<Command>, now: clock::Millis) {
+        let answers: Vec<_> = batch.answers().collect();
+        self.remember(&batch, &commands, now);
+        let events = batch.made.len() as u64;
+        let mut forwards = Vec::new();
+        {
+            let mut ring = self
+                .board
+                .ring
+                .write()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            for (seq, made) in batch.made {
+                push(&mut ring, made.event, made.json.len());
+                forwards.push((seq, made.forwards));
+            }
+            self.board.head.store(ring.head(), Ordering::Release);
+        }
+        if events > 0 {
+            self.board.crowd.wake_all();
+            add(&self.board.tally.events, events);
+        }
+        for (command, answer) in commands.into_iter().zip(answers) {
+            self.answer(command, answer);
+        }
+        for (seq, forwards) in forwards {
+            let epoch = self.board.epoch;
+            self.forwarder.send(&self.board.name, Cursor { epoch, seq }, forwards);
+        }
+    }
+
+    fn remember(&mut self, batch: &Batch, commands: &[Command], now: clock::Millis) {
+        let Some(memory) = &mut self.memory else { return };
+        for (command, outcome) in commands.iter().zip(&batch.outcomes) {
+            match outcome {
+                Outcome::New(Answer::Accepted { seq }) => memory.dedupe.accepted(&command.id, *seq, now),
+                Outcome::New(Answer::Rejected(why)) => memory.dedupe.rejected(&command.id, why, now),
+                Outcome::Again(_) | Outcome::Same(_) => {}
+            }
+        }
+    }
+
+    fn answer(&self, command: Command, answer: Option<(Answer, bool)>) {
+        let answer = answer.unwrap_or((Answer::Rejected(Rejection::Unavailable), false));
+        let tally = &self.board.tally;
+        let count = match &answer {
+            (_, true) => &tally.again,
+            (Answer::Accepted { .. }, false) => &tally.commands,
+            (Answer::Rejected(_), false) => &tally.rejected,
+        };
+        add(count, 1);
+        // Whoever asked may be gone.
+        let _ = command.reply.send(answer);
+    }
+
+    /// Nothing of the batch had an effect. The memory is made anew, so that what another node appended is shown.
+    async fn reject_all(&mut self, commands: Vec<Command>, why: &Rejection) {
+        let _ = self.ready().await;
+        for command in commands {
+            self.answer(command, Some((Answer::Rejected(why.clone()), false)));
+        }
+    }
+
+    /// The one that broke the state is not to be sent again; the others are.
+    async fn reject_broken(&mut self, mut commands: Vec<Command>, broken: Broken) {
+        let Broken { culprit, error } = broken;
+        tracing::error!(topic = %self.board.name, "a command failed: {error}");
+        self.memory = None;
+        let refused = Answer::Rejected(Rejection::refused("failed"));
+        let culprit = commands.remove(culprit);
+        self.answer(culprit, Some((refused, false)));
+        self.reject_all(commands, &Rejection::Unavailable).await;
+    }
+
+    /// Has a memory that is true to the log.
+    async fn ready(&mut self) -> Result<(), NotReady> {
+        if self.memory.is_some() {
+            return Ok(());
+        }
+        let shown = self.board.head();
+        match load(self.board.log.as_ref(), &self.board.kind, &self.board.name, shown).await {
+            Ok((memory, tail, head)) if head.epoch == self.board.epoch && memory.head >= shown => {
+                self.board.kept.store(head.first, Ordering::Release);
+                self.states = PerEncoding::default();
+                self.memory = Some(memory);
+                self.retry = None;
+                self.show(tail);
+                Ok(())
+            }
+            Err(LoadError::Log(error)) => {
+                tracing::warn!(topic = %self.board.name, "the log cannot be read: {error}");
+                self.retry = Some(Instant::now() + limits::LOG_RETRY);
+                Err(NotReady)
+            }
+            other => {
+                let why = other
+                    .err()
+                    .map_or("it is another log".to_owned(), |error| error.to_string());
+                tracing::error!(topic = %self.board.name, "the topic ends: {why}");
+                self.retry = None;
+                self.life = Life::Over;
+                Err(NotReady)
+            }
+        }
+    }
+
+    /// What was appended by others.
+    fn show(&self, tail: Tail) {
+        let news = !tail.events.is_empty();
+        let mut ring = self
+            .board
+            .ring
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        fill(&mut ring, tail, self.board.kind.delivery());
+        self.board.head.store(ring.head(), Ordering::Release);
+        drop(ring);
+        if news {
+            self.board.crowd.wake_all();
+        }
+    }
+
+    async fn snapshot_if_due(&mut self) {
+        let head = self.memory.as_ref().map_or(0, |memory| memory.head);
+        if head >= self.snapshot_tried.saturating_add(limits::SNAPSHOT_EVENTS) {
+            self.snapshot().await;
+        }
+    }
+
+    /// Of a state that has news since the last one. A snapshot that fails costs nothing but a longer start.
+    async fn snapshot(&mut self) {
+        let Some(memory) = self.memory.as_mut().filter(|memory| memory.head > memory.snapshot) else {
+            return;
+        };
+        self.snapshot_tried = memory.head;
+        let board = &self.board;
+        let state = match memory.fold.state(Encoding::Json) {
+            Ok(state) => state.0,
+            Err(error) => return tracing::error!(topic = %board.name, "no snapshot: {error}"),
+        };
+        let retention = board.kind.retention();
+        let retention = Retention {
+            events: retention.events.max(limits::RING_EVENTS as u64),
+            ..retention
+        };
+        let kept = board
+            .log
+            .snapshot(&board.name, memory.head, state, retention, clock::now())
+            .await;
+        if let Err(error) = kept {
+            return tracing::warn!(topic = %board.name, "no snapshot: {error}");
+        }
+        memory.snapshot = memory.head;
+        if let Ok(records) = board.log.read(&board.name, 0, 1).await {
+            let first = records.first().map_or(memory.head + 1, |first| first.seq);
+            board.kept.store(first, Ordering::Release);
+        }
+    }
+}
+
+/// A ring with the events of a tail.
+pub fn fill(ring: &mut Ring<Arc<EventFrame>>, tail: Tail, delivery: crate::wire::topic::Delivery) {
+    if tail.after > ring.head() {
+        *ring = Ring::new(tail.after, delivery, Bounds::default());
+    }
+    for (event, bytes) in tail.events {
+        push(ring, event, bytes);
+    }
+}
+
+fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn Event>, bytes: usize) {
+    let frame = EventFrame::new(ring.head() + 1, event);
+    ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, Arc::new(frame));
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
