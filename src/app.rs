@@ -6,6 +6,7 @@ use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
     apps::{NAVIGATION, Pages},
+    client::tab::provide_link,
     i18n::*,
     ui::{frame::Frame, preferences, words::say},
 };
@@ -35,6 +36,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
+    provide_link();
     view! {
         <I18nContextProvider
             enable_cookie=false
