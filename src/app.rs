@@ -8,6 +8,7 @@ use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
     apps::{NAVIGATION, Pages},
+    client::tab::provide_link,
     i18n::*,
     ui::{frame::Frame, preferences, words::say},
 };
@@ -42,6 +43,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
+    provide_link();
     view! {
         <I18nContextProvider
             enable_cookie=false

@@ -4,5 +4,10 @@
 pub mod backoff;
 mod browser_socket;
 pub mod http;
+pub mod live;
 mod socket_machine;
+pub mod status;
+mod store;
+pub mod tab;
 pub mod use_socket;
+pub mod use_topic;

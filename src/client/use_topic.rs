@@ -1,0 +1,181 @@
+//! [`use_topic`]: a topic in a component. Its state, kept current from the first paint on, and a way to send commands.
+//! The app author's whole interface; knows no transport.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use serde::de::DeserializeOwned;
+
+use super::http::{HttpError, get_json};
+pub use super::status::TopicStatus;
+use super::store::Store;
+use super::tab::Tab;
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::{Cursor, Epoch, Seq};
+use crate::wire::person::Person;
+use crate::wire::presence::Presence;
+use crate::wire::session::{CommandId, HISTORY_PATH, Page, Rejection};
+use crate::wire::topic::{Topic, TopicName};
+
+/// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; none if the topic is
+/// closed to the visitor or cannot be reached. In the context of a rendering on the server, and nowhere else.
+#[derive(Clone)]
+pub struct TopicSource(pub Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
+
+pub type Loading = Pin<Box<dyn Future<Output = Option<(Cursor, String)>> + Send>>;
+
+/// Who the page is rendered for. In the context of a rendering on the server.
+#[derive(Clone)]
+pub struct Visitor(pub Person);
+
+/// A command that is not yet part of the state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending<C> {
+    pub id: CommandId,
+    pub command: C,
+    pub standing: Standing,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// Waits for the link.
+    Queued,
+    /// Waits for its answer, or, accepted, for its events.
+    Sent,
+    /// Had no effect; stays until it is cancelled or sent again.
+    Rejected(Rejection),
+}
+
+/// A page of what lies before the state, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History<T: Topic> {
+    pub epoch: Epoch,
+    pub events: Vec<(Seq, T::Event)>,
+    /// Nothing lies before this page, or nothing that is still kept.
+    pub first: bool,
+    /// Amendments up to this seq are in the page.
+    pub until: Seq,
+}
+
+/// What [`use_topic`] returns: signals to read, and what one can do.
+pub struct UseTopic<T: Topic> {
+    /// The fold of all events up to now. On the server, and until the link is live, what the server rendered.
+    pub state: ReadSignal<T::State>,
+    pub status: Signal<TopicStatus>,
+    pub presence: Signal<Presence>,
+    /// Who the server takes this visitor for.
+    pub me: Signal<Option<Person>>,
+    /// Commands that are not yet part of the state, in the order in which they were sent.
+    pub pending: Signal<Vec<Pending<T::Command>>>,
+    held: StoredValue<Held<T>>,
+}
+
+struct Held<T: Topic> {
+    tab: Tab,
+    store: Arc<Store<T>>,
+}
+
+impl<T: Topic> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self {
+            tab: self.tab.clone(),
+            store: Arc::clone(&self.store),
+        }
+    }
+}
+
+impl<T: Topic> Clone for UseTopic<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Topic> Copy for UseTopic<T> {}
+
+/// The topic `T::KIND/rest` in the component that calls it: subscribed on mount, left on cleanup.
+///
+/// # Example
+///
+/// ```ignore
+/// let room = use_topic::<Chat>("lobby");
+/// view! {
+///     <Live topic=room>
+///         <p>{move || room.state.with(|chat| chat.messages.len())}</p>
+///         <button on:click=move |_| { room.send(Command::Say("hello".into())); }>"say"</button>
+///     </Live>
+/// }
+/// ```
+///
+/// # On the server
+///
+/// The state is what the page's [`TopicSource`] says, loaded before the part within [`Live`](super::live::Live) is
+/// rendered; it and its cursor travel in the page, and the browser goes on from there.
+///
+/// # Cleanup
+///
+/// Components that use the same topic share one subscription, which ends with the last of them. Commands that were sent go
+/// on without it.
+pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
+    let tab = Tab::current();
+    let store = match TopicName::of::<T>(rest) {
+        Ok(name) => tab.store::<T>(&name),
+        Err(_) => Arc::new(Store::new(None, tab.me())),
+    };
+    UseTopic {
+        state: store.state.read_only().into(),
+        status: Signal::from(store.status.clone()),
+        presence: Signal::from(store.presence.clone()),
+        me: Signal::from(tab.me()),
+        pending: Signal::from(store.pending.clone()),
+        held: StoredValue::new(Held { tab, store }),
+    }
+}
+
+impl<T: Topic> UseTopic<T> {
+    /// Sends when the link is live, and again with the same id until there is an answer. `pending` tells how it stands.
+    pub fn send(&self, _command: T::Command) -> CommandId {
+        CommandId::from_random(0)
+    }
+
+    /// Takes back a command that was not sent yet, or strikes a rejected one off the list.
+    pub fn cancel(&self, _id: &CommandId) {}
+
+    /// Sends a rejected command again, as a new one.
+    pub fn retry(&self, _id: &CommandId) {}
+
+    /// What this visitor is doing here, for the others' presence; none ends it. May be lost.
+    pub fn activity(&self, _activity: Option<&str>) {}
+
+    /// Changes the visitor's name, everywhere.
+    pub fn rename(&self, _name: &str) {}
+
+    /// Hears each event after it was applied, for sounds and markers, while the calling component lives.
+    pub fn on_event(&self, _heard: impl Fn(Seq, &T::Event) + 'static) {}
+
+    /// Ready when the state is there; see [`Live`](super::live::Live).
+    pub async fn loaded(&self) {
+        if let Some(held) = self.held.try_get_value() {
+            held.store.loaded().await;
+        }
+    }
+
+    /// The newest `limit` events before `before`, and what amends them. Only in the browser.
+    pub async fn history(&self, before: Seq, limit: usize) -> Result<History<T>, HttpError> {
+        let name = self.held.try_get_value().and_then(|held| held.store.name.clone());
+        let name = name.ok_or(HttpError::Status(404))?;
+        let page: Page = get_json(&format!("{HISTORY_PATH}?topic={name}&before={before}&limit={limit}")).await?;
+        Ok(History {
+            epoch: page.epoch,
+            events: events(page.events).ok_or(HttpError::Unreadable)?,
+            first: page.first,
+            until: page.until,
+        })
+    }
+}
+
+fn events<E: DeserializeOwned>(events: Vec<(Seq, Blob)>) -> Option<Vec<(Seq, E)>> {
+    let read = |(seq, event): (Seq, Blob)| Some((seq, event.decode(Encoding::Json).ok()?));
+    events.into_iter().map(read).collect()
+}
