@@ -67,3 +67,8 @@ pub const RECORDED_VALUE: usize = 1024;
 
 /// Characters of a name by which a page asks for its connection; too short a name could be guessed.
 pub const TRACE_CHARS: RangeInclusive<usize> = 16..=crate::wire::handshake::MAX_TRACE;
+
+/// Answers to commands that a log keeps of each topic, and for how long: as far back as anybody still asks whether a
+/// command had arrived. What goes beyond either goes with a snapshot.
+pub const KEPT_ANSWERS: usize = 10_000;
+pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
