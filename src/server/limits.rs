@@ -194,3 +194,8 @@ pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a topic that closes waits for its forwards.
 pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);
+
+/// Answers to commands that a log keeps of each topic, and for how long: as far back as anybody still asks whether a
+/// command had arrived. What goes beyond either goes with a snapshot.
+pub const KEPT_ANSWERS: usize = 10_000;
+pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
