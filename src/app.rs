@@ -19,6 +19,7 @@ pub struct Build(pub Arc<str>);
 
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let build = use_context::<Build>().map(|Build(build)| build.to_string());
     view! {
         <!DOCTYPE html>
         <html>
@@ -27,7 +28,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <meta name="duplex-build" content=use_context::<Build>().map(|Build(build)| build.to_string())/>
+                <meta name="duplex-build" content=build/>
                 <HashedStylesheet options=options.clone()/>
                 <AutoReload options=options.clone()/>
                 <HydrationScripts options/>

@@ -22,8 +22,8 @@ pub const KEPT_BUFFER: usize = 64 << 10;
 /// Messages answered before the connection flushes and looks at the clock again.
 pub const TURN_MESSAGES: usize = 256;
 
-/// Bytes of answers after which a turn ends early, so that a turn of large messages is not a long one.
-pub const TURN_BYTES: usize = 256 << 10;
+/// Bytes of messages after which a turn ends early, so that a turn of large messages is not a long one, nor a large one.
+pub const TURN_BYTES: usize = 64 << 10;
 
 /// Packets' room that a connection keeps between two flushes.
 pub const KEPT_PACKETS: usize = 64;
@@ -112,9 +112,6 @@ pub const POLL_LEASE: Duration = Duration::from_secs(35);
 
 /// Bytes of a posted command frame: the command, escaped as JSON, and what stands around it.
 pub const COMMAND_BODY: usize = 2 * crate::wire::session::MAX_COMMAND + 4096;
-
-/// Events of a page of history.
-pub const HISTORY_PAGE: usize = 200;
 
 /// Commands decided together and kept in one append: what waits while the disk works. At most this many times the bytes of a
 /// command are held for it.

@@ -4,7 +4,8 @@ use duplex::wire::codec::Encoding;
 use duplex::wire::cursor::{Cursor, Epoch};
 use duplex::wire::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
 
-use crate::harness::topics::{Note, Noted, Notes, Price, Prices, Visitor, Way};
+use crate::harness::kinds::{Note, Noted, Notes, Price, Prices};
+use crate::harness::topics::{Visitor, Way};
 use crate::harness::{Node, within};
 
 macro_rules! over_every_transport {
@@ -107,9 +108,15 @@ async fn a_command_sent_again_has_its_effect_once(way: Way) {
     let first = visitor.command_as(NOTES, id.clone(), &add("once")).await;
     assert_eq!(first, (Answer::Accepted { seq: 1 }, false));
     visitor.vanish();
-    assert_eq!(visitor.command_as(NOTES, id.clone(), &add("once")).await, (Answer::Accepted { seq: 1 }, true));
+    assert_eq!(
+        visitor.command_as(NOTES, id.clone(), &add("once")).await,
+        (Answer::Accepted { seq: 1 }, true)
+    );
     let mut other = Visitor::new(&node, Way::Sse).await;
-    assert_eq!(other.command_as(NOTES, id, &add("once")).await, (Answer::Accepted { seq: 1 }, true));
+    assert_eq!(
+        other.command_as(NOTES, id, &add("once")).await,
+        (Answer::Accepted { seq: 1 }, true)
+    );
     assert_eq!(other.command(NOTES, &add("next")).await, Answer::Accepted { seq: 2 });
 }
 
@@ -119,7 +126,10 @@ async fn a_command_without_effect_says_why(way: Way) {
     let refused = |why: &str| Answer::Rejected(Rejection::refused(why));
     assert_eq!(visitor.command(NOTES, &add("")).await, refused("empty"));
     let malformed = visitor.command(NOTES, &"what is this?").await;
-    assert!(matches!(malformed, Answer::Rejected(Rejection::Malformed { .. })), "{malformed:?}");
+    assert!(
+        matches!(malformed, Answer::Rejected(Rejection::Malformed { .. })),
+        "{malformed:?}"
+    );
     let large = visitor.command(NOTES, &add("x".repeat(40_000))).await;
     assert_eq!(large, Answer::Rejected(Rejection::TooLarge));
     assert_eq!(visitor.command(NOTES, &add("fine")).await, Answer::Accepted { seq: 1 });
@@ -134,8 +144,14 @@ async fn a_closed_topic_stays_closed(way: Way) {
         assert_eq!(visitor.command(topic, &add("x")).await, rejected(reason));
         visitor.cursors.clear();
     }
-    assert!(matches!(visitor.subscribe("notes/read-only", None).await, Verdict::Reset { .. }));
-    assert_eq!(visitor.command("notes/read-only", &add("x")).await, rejected(Denied::Forbidden));
+    assert!(matches!(
+        visitor.subscribe("notes/read-only", None).await,
+        Verdict::Reset { .. }
+    ));
+    assert_eq!(
+        visitor.command("notes/read-only", &add("x")).await,
+        rejected(Denied::Forbidden)
+    );
 }
 
 async fn a_cursor_of_another_log_is_told_so(way: Way) {
@@ -165,7 +181,10 @@ async fn who_comes_and_goes_is_seen(way: Way) {
     let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
     other.subscribe(NOTES, None).await;
     let both = watcher.until_present(|presence| presence.people_count == 2).await;
-    assert_eq!((both.people[0].clone(), both.session_count), (alone.people[0].clone(), 2));
+    assert_eq!(
+        (both.people[0].clone(), both.session_count),
+        (alone.people[0].clone(), 2)
+    );
     drop(other);
     let left = watcher.until_present(|presence| presence.people_count == 1).await;
     assert_eq!(left.people, alone.people);
@@ -175,7 +194,7 @@ async fn a_reader_behind_the_ring_goes_on_from_the_log(way: Way) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, way).await;
     visitor.subscribe(NOTES, None).await;
-    let count = 5_000;
+    let count = 1_500;
     add_many(&node, count).await;
     for number in 0..count {
         assert_eq!(visitor.event::<Notes>().await, (number + 1, add(number.to_string())));
@@ -190,7 +209,7 @@ async fn a_reader_behind_gets_the_newest_of_each_key(way: Way) {
     let cursor = visitor.cursors[&PRICES.parse().unwrap()];
     visitor.vanish();
     let mut feed = Visitor::new(&node, Way::Sse).await;
-    let count = 6_000;
+    let count = 2_400;
     for number in 0..count {
         let price = Price(["a", "b", "c"][number % 3].to_owned(), number as u64);
         feed.command(PRICES, &price).await;
@@ -207,7 +226,10 @@ async fn a_reader_behind_gets_the_newest_of_each_key(way: Way) {
         events += 1;
     }
     let newest = [("a", count - 3), ("b", count - 2), ("c", count - 1)];
-    assert_eq!(prices, newest.map(|(name, price)| (name.to_owned(), price as u64)).into());
+    assert_eq!(
+        prices,
+        newest.map(|(name, price)| (name.to_owned(), price as u64)).into()
+    );
     assert!(events < count / 2, "{events} events for three numbers");
 }
 
@@ -229,7 +251,13 @@ async fn the_end_of_the_node_is_announced(way: Way) {
     visitor.subscribe(NOTES, None).await;
     node.state.shutdown.begin();
     within(async {
-        while !matches!(visitor.next().await, ServerFrame::Closing { retry_after_ms: 1.., .. }) {}
+        while !matches!(
+            visitor.next().await,
+            ServerFrame::Closing {
+                retry_after_ms: 1..,
+                ..
+            }
+        ) {}
     })
     .await;
 }

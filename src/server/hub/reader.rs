@@ -93,7 +93,7 @@ impl Reader {
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.person.name);
         for read in self.reads.values() {
-            read.membership.rename(name);
+            read.membership.rename(name.to_owned());
         }
     }
 

@@ -1,6 +1,7 @@
 //! A node for a test: over TCP on a free port as in life, or in memory, where the test owns the clock.
 //! Waits only for what is expected, and never longer than [`PATIENCE`].
 
+pub mod kinds;
 pub mod raw;
 pub mod topics;
 
@@ -17,8 +18,8 @@ use duplex::server::hub::Hub;
 use duplex::server::log::memory::Memory;
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::vitals::Report;
-use duplex::wire::cursor::Epoch;
 use duplex::server::{listen, router, run, site};
+use duplex::wire::cursor::Epoch;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
@@ -58,7 +59,7 @@ impl Node {
     pub fn at(site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), topics::kinds());
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds::all());
         let state = ServerState::new(settings, site::options(site, None, None), hub);
         Self {
             router: router(state.clone()),

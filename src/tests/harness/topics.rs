@@ -1,127 +1,23 @@
-//! Two kinds of topic for tests, and a visitor who reads and writes topics over any of the transports.
+//! A visitor who reads and writes topics over any of the transports.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode};
-use duplex::server::hub::decider::{Access, Context, Decider};
-use duplex::server::hub::{Kind, kind};
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::{Cursor, Seq};
-use duplex::wire::person::Person;
 use duplex::wire::presence::Presence;
 use duplex::wire::session::{
-    Answer, COMMAND_PATH, ClientFrame, CommandId, Denied, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH, ServerFrame,
-    Verdict,
+    Answer, COMMAND_PATH, ClientFrame, CommandId, EVENTS_PATH, POLL_PATH, SESSION_PATH, ServerFrame, Verdict,
 };
-use duplex::wire::topic::{Delivery, Topic, TopicName};
+use duplex::wire::topic::{Topic, TopicName};
 use futures_util::{FutureExt as _, StreamExt as _};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt as _;
 
 use super::{Client, Node, open, within};
-
-/// A list of texts; every one counts.
-pub struct Notes;
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Note {
-    Add(String),
-    Amend(Seq, String),
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Noted {
-    pub count: u64,
-    /// The newest 20.
-    pub texts: Vec<(Seq, String)>,
-}
-
-impl Topic for Notes {
-    const KIND: &'static str = "notes";
-    type Command = Note;
-    type Event = Note;
-    type State = Noted;
-
-    fn apply(state: &mut Noted, seq: Seq, event: &Note) {
-        match event {
-            Note::Add(text) => {
-                state.count += 1;
-                state.texts.push((seq, text.clone()));
-                if state.texts.len() > 20 {
-                    state.texts.remove(0);
-                }
-            }
-            Note::Amend(amended, text) => {
-                if let Some(found) = state.texts.iter_mut().find(|(seq, _)| seq == amended) {
-                    found.1.clone_from(text);
-                }
-            }
-        }
-    }
-
-    fn amends(event: &Note) -> Option<Seq> {
-        match event {
-            Note::Add(_) => None,
-            Note::Amend(seq, _) => Some(*seq),
-        }
-    }
-}
-
-impl Decider for Notes {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        match topic.rest() {
-            "secret" => Err(Denied::Forbidden),
-            "read-only" => Ok(Access::Read),
-            _ => Ok(Access::Write),
-        }
-    }
-
-    fn decide(&self, _at: Context<'_>, _state: &Noted, command: Note) -> Result<Vec<Note>, Rejection> {
-        match &command {
-            Note::Add(text) if text.is_empty() => Err(Rejection::refused("empty")),
-            _ => Ok(vec![command]),
-        }
-    }
-}
-
-/// Numbers by name; only the newest of each matters.
-pub struct Prices;
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Price(pub String, pub u64);
-
-impl Topic for Prices {
-    const KIND: &'static str = "prices";
-    const DELIVERY: Delivery = Delivery::Latest;
-    type Command = Price;
-    type Event = Price;
-    type State = BTreeMap<String, u64>;
-
-    fn apply(state: &mut Self::State, _seq: Seq, Price(name, price): &Price) {
-        state.insert(name.clone(), *price);
-    }
-
-    fn key(Price(name, _): &Price) -> Option<String> {
-        Some(name.clone())
-    }
-}
-
-impl Decider for Prices {
-    fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
-        Ok(Access::Write)
-    }
-
-    fn decide(&self, _at: Context<'_>, _state: &Self::State, command: Price) -> Result<Vec<Price>, Rejection> {
-        Ok(vec![command])
-    }
-}
-
-pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Notes), kind(Prices)]
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -176,7 +72,13 @@ impl<'a> Visitor<'a> {
         let topic: TopicName = topic.parse().unwrap();
         self.cursors.insert(topic.clone(), cursor);
         match self.way {
-            Way::WebSocket(_) => self.say(&ClientFrame::Subscribe { topic: topic.clone(), cursor }).await,
+            Way::WebSocket(_) => {
+                self.say(&ClientFrame::Subscribe {
+                    topic: topic.clone(),
+                    cursor,
+                })
+                .await
+            }
             Way::Sse => self.stream = None,
             Way::Poll => {}
         }
@@ -213,7 +115,9 @@ impl<'a> Visitor<'a> {
 
     pub async fn command<C: Serialize>(&mut self, topic: &str, command: &C) -> Answer {
         self.commands = self.commands.wrapping_add(1);
-        let (answer, again) = self.command_as(topic, CommandId::from_random(self.commands), command).await;
+        let (answer, again) = self
+            .command_as(topic, CommandId::from_random(self.commands), command)
+            .await;
         assert!(!again);
         answer
     }
@@ -221,7 +125,11 @@ impl<'a> Visitor<'a> {
     pub async fn command_as<C: Serialize>(&mut self, topic: &str, id: CommandId, command: &C) -> (Answer, bool) {
         let command = Blob::encode(self.encoding(), command).unwrap();
         let topic = topic.parse().unwrap();
-        let frame = ClientFrame::Command { topic, id: id.clone(), command };
+        let frame = ClientFrame::Command {
+            topic,
+            id: id.clone(),
+            command,
+        };
         let reply = match self.way {
             Way::WebSocket(_) => {
                 self.say(&frame).await;
@@ -239,7 +147,7 @@ impl<'a> Visitor<'a> {
     async fn reply_to(&mut self, id: &CommandId) -> ServerFrame {
         let mut others = VecDeque::new();
         loop {
-            let frame = self.next().await;
+            let frame = self.take().await;
             if matches!(&frame, ServerFrame::Reply { id: of, .. } if of == id) {
                 others.append(&mut self.heard);
                 self.heard = others;
@@ -263,7 +171,10 @@ impl<'a> Visitor<'a> {
                 ("cookie", cookie.as_str()),
             ];
             let (mut client, _) = open(self.node.connect(), SESSION_PATH, &headers).await.unwrap();
-            let hello = ClientFrame::Hello { build: String::new(), name: None };
+            let hello = ClientFrame::Hello {
+                build: String::new(),
+                name: None,
+            };
             client.send(message(self.encoding(), &hello)).await;
             self.socket = Some(client);
         }
@@ -290,9 +201,14 @@ impl<'a> Visitor<'a> {
 
     /// The next frame, whatever it is; cursors follow the frames, as a client's do.
     pub async fn next(&mut self) -> ServerFrame {
+        let frame = self.take().await;
+        self.follow(&frame);
+        frame
+    }
+
+    async fn take(&mut self) -> ServerFrame {
         loop {
             if let Some(frame) = self.heard.pop_front() {
-                self.follow(&frame);
                 return frame;
             }
             match self.way {
@@ -313,13 +229,20 @@ impl<'a> Visitor<'a> {
 
     fn follow(&mut self, frame: &ServerFrame) {
         match frame {
-            ServerFrame::Verdict { topic, verdict: Verdict::Reset { cursor, .. } } => {
+            ServerFrame::Verdict {
+                topic,
+                verdict: Verdict::Reset { cursor, .. },
+            } => {
                 self.cursors.insert(topic.clone(), Some(*cursor));
             }
             ServerFrame::Event { topic, seq, .. } => {
                 let cursor = self.cursors.get_mut(topic).unwrap().as_mut().unwrap();
                 let next = cursor.seq + 1;
-                assert!(*seq == next || topic.kind() == "prices" && *seq > next, "{seq} after {}", cursor.seq);
+                assert!(
+                    *seq == next || topic.kind() == "prices" && *seq > next,
+                    "{seq} after {}",
+                    cursor.seq
+                );
                 cursor.seq = *seq;
             }
             _ => {}
@@ -331,7 +254,11 @@ impl<'a> Visitor<'a> {
             Some(cursor) => format!("{topic}@{cursor}"),
             None => topic.to_string(),
         });
-        format!("session={}&topics={}", self.session, topics.collect::<Vec<_>>().join(","))
+        format!(
+            "session={}&topics={}",
+            self.session,
+            topics.collect::<Vec<_>>().join(",")
+        )
     }
 
     async fn get(&self, path: &str, more: &str) -> axum::response::Response {
@@ -365,7 +292,11 @@ impl<'a> Visitor<'a> {
 
     async fn poll(&mut self) {
         // The link says hello with the first poll of a session and of each new list of topics.
-        let hello = if self.cursors.values().any(Option::is_none) || self.stream.is_none() { "&hello=" } else { "" };
+        let hello = if self.cursors.values().any(Option::is_none) || self.stream.is_none() {
+            "&hello="
+        } else {
+            ""
+        };
         let response = self.get(POLL_PATH, hello).await;
         self.stream = Some((Body::empty().into_data_stream(), String::new()));
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();

@@ -3,7 +3,6 @@
 //! of what a message means: that is a [`Talk`].
 
 use std::borrow::Cow;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,47 +12,31 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, poll};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
+use self::ending::finish;
 use super::meter::{Meter, Metered};
+use super::talk::{Farewell, Packet, Talk};
 use crate::server::hub::counters::Counters;
 use crate::server::hub::keepalive::{Beat, Keepalive};
-use super::talk::{Farewell, Packet, Talk};
 use crate::server::limits;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, Settings};
-use crate::wire::code::{self, MAX_REASON, Side};
+use crate::wire::code;
 use crate::wire::frame::wire_len;
 
 pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 
+mod ending;
+
+pub use self::ending::{End, Line};
+
 type Raw = Metered<TokioIo<Upgraded>>;
 type Socket = WebSocketStream<Raw>;
-
-/// How a conversation ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// Who sent the first close frame.
-    pub by: Side,
-    pub code: Option<u16>,
-    pub reason: Cow<'static, str>,
-}
-
-impl End {
-    /// Without a close frame from either side.
-    pub fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            by: Side::Network,
-            code: None,
-            reason: reason.into(),
-        }
-    }
-}
 
 /// Why a conversation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +119,7 @@ impl<T: Talk> Conversation<T> {
         Box::pin(finish(socket, stop)).await
     }
 
-    async fn socket(&self, raw: Raw) -> Socket {
+    async fn socket(&mut self, raw: Raw) -> Socket {
         let max = self.settings.max_message;
         let config = WebSocketConfig::default()
             .read_buffer_size(limits::READ_BUFFER)
@@ -172,7 +155,7 @@ impl<T: Talk> Conversation<T> {
         }
     }
 
-    async fn beat(&self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
+    async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
         match keepalive.beat(self.meter.now(), self.meter.heard()) {
             Beat::Rest { until } => Ok(until),
             Beat::Ping { until } => {
@@ -263,7 +246,7 @@ impl<T: Talk> Conversation<T> {
     }
 
     /// Waits for a write, as long as the peer takes some of it within the silence limit.
-    async fn moving<T>(&self, write: impl Future<Output = T>) -> Result<T, Stop> {
+    async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, Stop> {
         let mut write = pin!(write);
         if let Poll::Ready(done) = poll!(write.as_mut()) {
             return Ok(done);
@@ -278,7 +261,9 @@ impl<T: Talk> Conversation<T> {
             }
             let wrote = self.meter.wrote();
             if wrote <= since {
-                return Err(Stop::Stuck(format!("the peer took nothing for {}", humantime(limit)).into()));
+                return Err(Stop::Stuck(
+                    format!("the peer took nothing for {}", humantime(limit)).into(),
+                ));
             }
             since = wrote;
         };
@@ -315,97 +300,6 @@ impl From<Packet> for Message {
 
 /// What the engine's stream gave: nothing is its end.
 type Received = Option<Result<Message, EngineError>>;
-
-/// Ends the conversation so that the peer gets to know why.
-async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
-    let end = match stop {
-        Stop::Lost(reason) => return (End::lost(reason), Line(None)),
-        Stop::Stuck(reason) => {
-            let told = timeout(limits::CLOSE_WAIT, socket.send(close(code::SLOW, &reason))).await;
-            if !matches!(told, Ok(Ok(()))) {
-                return (End::lost(reason), Line(None));
-            }
-            End {
-                by: Side::Server,
-                code: Some(code::SLOW),
-                reason,
-            }
-        }
-        Stop::Closed(frame) => {
-            let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
-            closed_by_client(frame)
-        }
-        Stop::Leave(code, reason) => {
-            let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
-            End {
-                by: Side::Server,
-                code: Some(code),
-                reason,
-            }
-        }
-        Stop::Refuse(code, reason) => {
-            let _ = timeout(limits::CLOSE_WAIT, socket.send(close(code, &reason))).await;
-            End {
-                by: Side::Server,
-                code: Some(code),
-                reason,
-            }
-        }
-    };
-    (end, Line(Some(socket.into_inner())))
-}
-
-fn closed_by_client(frame: Option<CloseFrame>) -> End {
-    let (code, reason) = frame.map_or((None, String::new()), |CloseFrame { code, reason }| {
-        (Some(code.into()), reason.as_str().to_owned())
-    });
-    End {
-        by: Side::Client,
-        code,
-        reason: reason.into(),
-    }
-}
-
-fn close(code: u16, reason: &str) -> Message {
-    let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
-    Message::Close(Some(CloseFrame {
-        code: code.into(),
-        reason: Text::from(reason),
-    }))
-}
-
-/// What the peer sent before it saw our close frame is dropped.
-async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<(), EngineError> {
-    socket.send(close(code, reason)).await?;
-    while socket.next().await.transpose()?.is_some() {}
-    Ok(())
-}
-
-/// The stream after the conversation, if there still is one.
-pub struct Line(Option<Raw>);
-
-impl Line {
-    /// Ends our half, then waits a while for the peer to end its own.
-    pub async fn hang_up(self) {
-        if let Some(raw) = self.0 {
-            let _ = timeout(limits::LINGER, linger(raw)).await;
-        }
-    }
-}
-
-/// To drop the stream at once, with bytes of the peer unread, would reset it.
-async fn linger(mut raw: Raw) -> io::Result<()> {
-    raw.shutdown().await?;
-    let mut dropped = 0;
-    let mut waste = vec![0; limits::READ_BUFFER];
-    while dropped < limits::LINGER_BYTES {
-        match raw.read(&mut waste).await? {
-            0 => break,
-            read => dropped += read,
-        }
-    }
-    Ok(())
-}
 
 fn humantime(duration: Duration) -> String {
     format!("{} s", duration.as_secs())

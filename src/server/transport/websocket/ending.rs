@@ -1,0 +1,125 @@
+//! The end of a conversation: the peer gets to know why, and the connection is not cut while it may still be reading.
+
+use std::borrow::Cow;
+use std::io;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::error::Error as EngineError;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
+
+use super::{Raw, Socket, Stop, Text};
+use crate::server::limits;
+use crate::wire::code::{self, MAX_REASON, Side};
+
+/// How a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Who sent the first close frame.
+    pub by: Side,
+    pub code: Option<u16>,
+    pub reason: Cow<'static, str>,
+}
+
+impl End {
+    /// Without a close frame from either side.
+    pub fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            by: Side::Network,
+            code: None,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Ends the conversation so that the peer gets to know why.
+pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
+    let end = match stop {
+        Stop::Lost(reason) => return (End::lost(reason), Line(None)),
+        Stop::Stuck(reason) => {
+            let told = timeout(limits::CLOSE_WAIT, socket.send(close(code::SLOW, &reason))).await;
+            if !matches!(told, Ok(Ok(()))) {
+                return (End::lost(reason), Line(None));
+            }
+            End {
+                by: Side::Server,
+                code: Some(code::SLOW),
+                reason,
+            }
+        }
+        Stop::Closed(frame) => {
+            let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
+            closed_by_client(frame)
+        }
+        Stop::Leave(code, reason) => {
+            let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
+            End {
+                by: Side::Server,
+                code: Some(code),
+                reason,
+            }
+        }
+        Stop::Refuse(code, reason) => {
+            let _ = timeout(limits::CLOSE_WAIT, socket.send(close(code, &reason))).await;
+            End {
+                by: Side::Server,
+                code: Some(code),
+                reason,
+            }
+        }
+    };
+    (end, Line(Some(socket.into_inner())))
+}
+
+fn closed_by_client(frame: Option<CloseFrame>) -> End {
+    let (code, reason) = frame.map_or((None, String::new()), |CloseFrame { code, reason }| {
+        (Some(code.into()), reason.as_str().to_owned())
+    });
+    End {
+        by: Side::Client,
+        code,
+        reason: reason.into(),
+    }
+}
+
+fn close(code: u16, reason: &str) -> Message {
+    let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
+    Message::Close(Some(CloseFrame {
+        code: code.into(),
+        reason: Text::from(reason),
+    }))
+}
+
+/// What the peer sent before it saw our close frame is dropped.
+async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<(), EngineError> {
+    socket.send(close(code, reason)).await?;
+    while socket.next().await.transpose()?.is_some() {}
+    Ok(())
+}
+
+/// The stream after the conversation, if there still is one.
+pub struct Line(Option<Raw>);
+
+impl Line {
+    /// Ends our half, then waits a while for the peer to end its own.
+    pub async fn hang_up(self) {
+        if let Some(raw) = self.0 {
+            let _ = timeout(limits::LINGER, linger(raw)).await;
+        }
+    }
+}
+
+/// To drop the stream at once, with bytes of the peer unread, would reset it.
+async fn linger(mut raw: Raw) -> io::Result<()> {
+    raw.shutdown().await?;
+    let mut dropped = 0;
+    let mut waste = vec![0; limits::READ_BUFFER];
+    while dropped < limits::LINGER_BYTES {
+        match raw.read(&mut waste).await? {
+            0 => break,
+            read => dropped += read,
+        }
+    }
+    Ok(())
+}
