@@ -128,6 +128,39 @@ async fn a_full_disk_is_named_and_passes() {
     assert_eq!(log.append(&other, 0, vec![large(6)]).await, Ok(1));
 }
 
+/// `unshare -m sh -c 'mount -t tmpfs -o size=3m tmpfs /mnt && LOG_ON_A_SMALL_DISK=/mnt cargo test …'`
+#[tokio::test]
+#[ignore = "wants a disk that it may fill"]
+async fn a_disk_that_is_really_full_is_named_and_passes() {
+    let Ok(disk) = std::env::var("LOG_ON_A_SMALL_DISK") else {
+        return;
+    };
+    let (ballast, path) = (Path::new(&disk).join("ballast"), Path::new(&disk).join("log"));
+    fs::write(&ballast, vec![0; 1 << 20]).unwrap();
+    let log = Sqlite::open(&path).unwrap();
+    let lobby = topic(LOBBY);
+    let append = async |seq: Seq| {
+        let event = (None, format!("\"{}\"", "x".repeat(5000)).into_bytes());
+        log.append(&lobby, seq, vec![entry(seq.into(), 1, vec![event])]).await
+    };
+    let mut last = 0;
+    let error = loop {
+        match append(last).await {
+            Ok(seq) => last = seq,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, LogError::Full);
+    assert_eq!(append(last).await, Err(LogError::Full));
+    assert_eq!(all(&log, &lobby).await.len() as u64, last);
+    fs::remove_file(ballast).unwrap();
+    assert_eq!(append(last).await, Ok(last + 1));
+    drop(log);
+    let log = Sqlite::open(&path).unwrap();
+    assert_eq!(seqs(&all(&log, &lobby).await), (1..=last + 1).collect::<Vec<_>>());
+    println!("full after {last} appends");
+}
+
 /// What could not be opened must be as it was.
 fn refused(path: &Path) -> OpenError {
     let before = fs::read(path).unwrap();
