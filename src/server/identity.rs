@@ -39,7 +39,10 @@ pub fn new_cookie(headers: &HeaderMap) -> Option<(String, HeaderValue)> {
 /// Keeps a name that was chosen without scripts.
 pub fn name_cookie(name: &str) -> Option<HeaderValue> {
     let encoded: String = name.bytes().map(escaped).collect();
-    HeaderValue::from_str(&format!("{NAME_COOKIE}={encoded}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax")).ok()
+    HeaderValue::from_str(&format!(
+        "{NAME_COOKIE}={encoded}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
+    ))
+    .ok()
 }
 
 fn escaped(byte: u8) -> String {
@@ -52,7 +55,10 @@ fn escaped(byte: u8) -> String {
 
 /// One cannot come from the public id to the secret.
 pub fn id_of(secret: &str) -> PersonId {
-    let digest = Sha256::new().chain_update("duplex visitor ").chain_update(secret).finalize();
+    let digest = Sha256::new()
+        .chain_update("duplex visitor ")
+        .chain_update(secret)
+        .finalize();
     PersonId(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -49,7 +49,11 @@ pub fn router(state: ServerState) -> Router {
             PREFERENCES_PATH,
             post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
         )
-        .merge(pages::routes(&state, apps::server::forms(), apps::server::command_forms()))
+        .merge(pages::routes(
+            &state,
+            apps::server::forms(),
+            apps::server::command_forms(),
+        ))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))
         .layer(from_fn_with_state(state.clone(), origin::guard))

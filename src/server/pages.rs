@@ -179,13 +179,19 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
     };
     let (secret, visitor) = identity::new_cookie(&parts.headers).unzip();
     let mut person = identity::person(&parts.headers, secret.as_deref().unwrap_or_default());
-    let name = fields.get("name").map(|name| tidy_name(name)).filter(|name| !name.is_empty());
+    let name = fields
+        .get("name")
+        .map(|name| tidy_name(name))
+        .filter(|name| !name.is_empty());
     let named = name.as_deref().and_then(identity::name_cookie);
     person.name = name.unwrap_or(person.name);
     match decide(&state.hub, person, (form.command)(parts.uri.path(), &fields)).await {
         None => {
             let back = HeaderValue::from_str(parts.uri.path()).unwrap_or(HeaderValue::from_static("/"));
-            let cookies = visitor.into_iter().chain(named).map(|cookie| (header::SET_COOKIE, cookie));
+            let cookies = visitor
+                .into_iter()
+                .chain(named)
+                .map(|cookie| (header::SET_COOKIE, cookie));
             let cookies = AppendHeaders(cookies.collect::<Vec<_>>());
             (StatusCode::SEE_OTHER, cookies, [(header::LOCATION, back)]).into_response()
         }
@@ -221,6 +227,8 @@ async fn decide(hub: &Hub, person: Person, command: Option<(TopicName, serde_jso
 
 async fn read(request: Request) -> Result<Fields, FormError> {
     let fields = axum::Form::<Fields>::from_request(request, &());
-    let axum::Form(fields) = timeout(limits::FORM_WAIT, fields).await.map_err(|_| FormError::Slow)??;
+    let axum::Form(fields) = timeout(limits::FORM_WAIT, fields)
+        .await
+        .map_err(|_| FormError::Slow)??;
     Ok(fields)
 }

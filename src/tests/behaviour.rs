@@ -107,9 +107,15 @@ async fn a_command_sent_again_has_its_effect_once(way: Way) {
     let first = visitor.command_as(NOTES, id.clone(), &add("once")).await;
     assert_eq!(first, (Answer::Accepted { seq: 1 }, false));
     visitor.vanish();
-    assert_eq!(visitor.command_as(NOTES, id.clone(), &add("once")).await, (Answer::Accepted { seq: 1 }, true));
+    assert_eq!(
+        visitor.command_as(NOTES, id.clone(), &add("once")).await,
+        (Answer::Accepted { seq: 1 }, true)
+    );
     let mut other = Visitor::new(&node, Way::Sse).await;
-    assert_eq!(other.command_as(NOTES, id, &add("once")).await, (Answer::Accepted { seq: 1 }, true));
+    assert_eq!(
+        other.command_as(NOTES, id, &add("once")).await,
+        (Answer::Accepted { seq: 1 }, true)
+    );
     assert_eq!(other.command(NOTES, &add("next")).await, Answer::Accepted { seq: 2 });
 }
 
@@ -119,7 +125,10 @@ async fn a_command_without_effect_says_why(way: Way) {
     let refused = |why: &str| Answer::Rejected(Rejection::refused(why));
     assert_eq!(visitor.command(NOTES, &add("")).await, refused("empty"));
     let malformed = visitor.command(NOTES, &"what is this?").await;
-    assert!(matches!(malformed, Answer::Rejected(Rejection::Malformed { .. })), "{malformed:?}");
+    assert!(
+        matches!(malformed, Answer::Rejected(Rejection::Malformed { .. })),
+        "{malformed:?}"
+    );
     let large = visitor.command(NOTES, &add("x".repeat(40_000))).await;
     assert_eq!(large, Answer::Rejected(Rejection::TooLarge));
     assert_eq!(visitor.command(NOTES, &add("fine")).await, Answer::Accepted { seq: 1 });
@@ -134,8 +143,14 @@ async fn a_closed_topic_stays_closed(way: Way) {
         assert_eq!(visitor.command(topic, &add("x")).await, rejected(reason));
         visitor.cursors.clear();
     }
-    assert!(matches!(visitor.subscribe("notes/read-only", None).await, Verdict::Reset { .. }));
-    assert_eq!(visitor.command("notes/read-only", &add("x")).await, rejected(Denied::Forbidden));
+    assert!(matches!(
+        visitor.subscribe("notes/read-only", None).await,
+        Verdict::Reset { .. }
+    ));
+    assert_eq!(
+        visitor.command("notes/read-only", &add("x")).await,
+        rejected(Denied::Forbidden)
+    );
 }
 
 async fn a_cursor_of_another_log_is_told_so(way: Way) {
@@ -165,7 +180,10 @@ async fn who_comes_and_goes_is_seen(way: Way) {
     let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
     other.subscribe(NOTES, None).await;
     let both = watcher.until_present(|presence| presence.people_count == 2).await;
-    assert_eq!((both.people[0].clone(), both.session_count), (alone.people[0].clone(), 2));
+    assert_eq!(
+        (both.people[0].clone(), both.session_count),
+        (alone.people[0].clone(), 2)
+    );
     drop(other);
     let left = watcher.until_present(|presence| presence.people_count == 1).await;
     assert_eq!(left.people, alone.people);
@@ -207,7 +225,10 @@ async fn a_reader_behind_gets_the_newest_of_each_key(way: Way) {
         events += 1;
     }
     let newest = [("a", count - 3), ("b", count - 2), ("c", count - 1)];
-    assert_eq!(prices, newest.map(|(name, price)| (name.to_owned(), price as u64)).into());
+    assert_eq!(
+        prices,
+        newest.map(|(name, price)| (name.to_owned(), price as u64)).into()
+    );
     assert!(events < count / 2, "{events} events for three numbers");
 }
 
@@ -229,7 +250,13 @@ async fn the_end_of_the_node_is_announced(way: Way) {
     visitor.subscribe(NOTES, None).await;
     node.state.shutdown.begin();
     within(async {
-        while !matches!(visitor.next().await, ServerFrame::Closing { retry_after_ms: 1.., .. }) {}
+        while !matches!(
+            visitor.next().await,
+            ServerFrame::Closing {
+                retry_after_ms: 1..,
+                ..
+            }
+        ) {}
     })
     .await;
 }

@@ -8,9 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::Seq;
-use duplex::wire::session::{
-    Answer, ClientFrame, CommandId, HISTORY_PATH, Page, SESSION_PATH, ServerFrame,
-};
+use duplex::wire::session::{Answer, ClientFrame, CommandId, HISTORY_PATH, Page, SESSION_PATH, ServerFrame};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -61,8 +59,15 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let addr = line.trim().strip_prefix("http://").expect("the server says where it is").parse().unwrap();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let addr = line
+            .trim()
+            .strip_prefix("http://")
+            .expect("the server says where it is")
+            .parse()
+            .unwrap();
         Self { process, addr }
     }
 
@@ -76,7 +81,10 @@ impl Server {
         let stream = TcpStream::connect(self.addr).await.unwrap();
         let headers = [("sec-websocket-protocol", "duplex.v1.json")];
         let (mut client, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
-        let hello = ClientFrame::Hello { build: String::new(), name: None };
+        let hello = ClientFrame::Hello {
+            build: String::new(),
+            name: None,
+        };
         client.send(message(&hello)).await;
         client
     }
@@ -97,7 +105,11 @@ fn post(id: &CommandId, room: &str, text: &str) -> Message {
     message(&ClientFrame::Command {
         topic: format!("chat/{room}").parse().unwrap(),
         id: id.clone(),
-        command: Blob(json!({ "post": { "text": text, "reply_to": null } }).to_string().into_bytes()),
+        command: Blob(
+            json!({ "post": { "text": text, "reply_to": null } })
+                .to_string()
+                .into_bytes(),
+        ),
     })
 }
 
@@ -128,8 +140,13 @@ async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
     // More on its way, and killed in the middle of it.
     for (writer, socket) in sockets.iter_mut().enumerate() {
         for number in 0..9_u32 {
-            let id = CommandId::from_random(1 << 127 | u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number));
-            let (room, text) = (format!("last{round}-{writer}"), format!("last.{round}.{writer}.{number}"));
+            let id = CommandId::from_random(
+                1 << 127 | u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number),
+            );
+            let (room, text) = (
+                format!("last{round}-{writer}"),
+                format!("last.{round}.{writer}.{number}"),
+            );
             socket.0.send(post(&id, &room, &text)).await.unwrap();
             sent.insert(id, (room, text, None));
         }
@@ -200,7 +217,8 @@ async fn check(server: &Server, sent: &Sent) {
         assert_eq!(other, None, "two accepted commands share a seq");
     }
     for (room, expected) in rooms {
-        let page: Page = serde_json::from_str(&get(server, &format!("{HISTORY_PATH}?topic=chat/{room}")).await).unwrap();
+        let page: Page =
+            serde_json::from_str(&get(server, &format!("{HISTORY_PATH}?topic=chat/{room}")).await).unwrap();
         let kept: Vec<(Seq, String)> = page.events.iter().map(|(seq, event)| (*seq, text_of(event))).collect();
         let expected: Vec<_> = expected.into_iter().map(|(seq, text)| (seq, text.to_owned())).collect();
         assert_eq!(kept, expected, "{room}");

@@ -21,12 +21,28 @@ use crate::wire::topic::TopicName;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
     /// The client said hello: it is welcome.
-    Welcome { name: Option<String> },
-    Subscribe { topic: TopicName, cursor: Option<Cursor> },
-    Unsubscribe { topic: TopicName },
-    Command { topic: TopicName, id: CommandId, command: Blob },
-    Activity { topic: TopicName, activity: Option<String> },
-    Rename { name: String },
+    Welcome {
+        name: Option<String>,
+    },
+    Subscribe {
+        topic: TopicName,
+        cursor: Option<Cursor>,
+    },
+    Unsubscribe {
+        topic: TopicName,
+    },
+    Command {
+        topic: TopicName,
+        id: CommandId,
+        command: Blob,
+    },
+    Activity {
+        topic: TopicName,
+        activity: Option<String>,
+    },
+    Rename {
+        name: String,
+    },
     /// The answer is known already.
     Say(ServerFrame),
 }
@@ -219,9 +235,15 @@ mod tests {
     fn topics_are_bounded_and_a_place_can_be_had_back() {
         let mut session = greeted();
         for number in 0..MAX_SUBSCRIPTIONS {
-            assert!(matches!(session.hear(subscribe(number), NOW), Ok(Act::Subscribe { .. })));
+            assert!(matches!(
+                session.hear(subscribe(number), NOW),
+                Ok(Act::Subscribe { .. })
+            ));
         }
-        assert!(matches!(session.hear(subscribe(1), NOW), Ok(Act::Subscribe { .. })), "again is not another");
+        assert!(
+            matches!(session.hear(subscribe(1), NOW), Ok(Act::Subscribe { .. })),
+            "again is not another"
+        );
         let denied = Act::Say(ServerFrame::Verdict {
             topic: topic(999),
             verdict: Verdict::Denied {
@@ -243,7 +265,10 @@ mod tests {
             _ => None,
         };
         let mut session = greeted();
-        assert_eq!(rejected(session.hear(command(MAX_COMMAND + 1), NOW)), Some(Rejection::TooLarge));
+        assert_eq!(
+            rejected(session.hear(command(MAX_COMMAND + 1), NOW)),
+            Some(Rejection::TooLarge)
+        );
         let accepted = (0..limits::COMMAND_BURST + 10)
             .take_while(|_| rejected(session.hear(command(1), NOW)).is_none())
             .count();
@@ -259,7 +284,9 @@ mod tests {
     fn a_flood_of_frames_ends_the_session() {
         let mut session = greeted();
         let ping = || ClientFrame::Ping { nonce: 1 };
-        let heard = (0..limits::FRAME_BURST * 2).take_while(|_| session.hear(ping(), NOW).is_ok()).count();
+        let heard = (0..limits::FRAME_BURST * 2)
+            .take_while(|_| session.hear(ping(), NOW).is_ok())
+            .count();
         assert_eq!(heard, limits::FRAME_BURST as usize - 1);
     }
 }

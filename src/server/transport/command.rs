@@ -48,7 +48,9 @@ async fn act(
     let person = identity::person(headers, &session.0);
     state.counters.add(1, 1);
     match frame {
-        ClientFrame::Command { topic, id, command } => Ok(Json(decide(state, person, topic, id, command).await).into_response()),
+        ClientFrame::Command { topic, id, command } => {
+            Ok(Json(decide(state, person, topic, id, command).await).into_response())
+        }
         ClientFrame::Activity { topic, activity } => activity_of(state, person, session, &topic, activity).await,
         // The name is in the cookie that came along; the next request to a topic shows it.
         ClientFrame::Rename { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -62,10 +64,18 @@ async fn act(
 async fn decide(state: &ServerState, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
     if command.0.len() > MAX_COMMAND {
         let answer = Answer::Rejected(Rejection::TooLarge);
-        return ServerFrame::Reply { id, answer, again: false };
+        return ServerFrame::Reply {
+            id,
+            answer,
+            again: false,
+        };
     }
     match enter_to_write(&state.hub, &person, &topic, None).await {
-        Err(answer) => ServerFrame::Reply { id, answer, again: false },
+        Err(answer) => ServerFrame::Reply {
+            id,
+            answer,
+            again: false,
+        },
         Ok(topic) => {
             let (answer, again) = topic.command(person, id.clone(), command, Encoding::Json).await;
             ServerFrame::Reply { id, answer, again }
@@ -81,10 +91,18 @@ async fn activity_of(
     activity: Option<String>,
 ) -> Result<Response, Problem> {
     if activity.as_ref().is_some_and(|activity| activity.len() > MAX_ACTIVITY) {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The activity is too long."));
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The activity is too long.",
+        ));
     }
     state.hub.admit(&person, topic).map_err(denied)?;
-    state.hub.open(topic).await.map_err(denied)?.activity(&session, activity);
+    state
+        .hub
+        .open(topic)
+        .await
+        .map_err(denied)?
+        .activity(&session, activity);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

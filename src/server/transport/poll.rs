@@ -58,8 +58,7 @@ impl Turn {
         let lease = Instant::now() + limits::POLL_LEASE;
         if hello {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
-            self.frames
-                .extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
+            self.frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
         }
         for (topic, cursor) in topics {
             let verdict = self.reader.subscribe(&topic, cursor).await;

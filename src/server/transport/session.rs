@@ -8,9 +8,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
 use super::talk::{Farewell, Packet, Talk, Text};
+use crate::server::hub::Most;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::session::{Act, Breach, Session};
-use crate::server::hub::Most;
 use crate::server::hub::writer::enter_to_write;
 use crate::server::limits;
 use crate::server::state::ServerState;
@@ -58,8 +58,12 @@ impl Topics {
         let bytes: &[u8] = match (packet, encoding) {
             (Packet::Text(text), Encoding::Json) => text.as_bytes(),
             (Packet::Binary(bytes), Encoding::Postcard) => bytes,
-            (Packet::Text(_), _) => return Err(Breach::Unreadable("this subprotocol's messages are binary".to_owned())),
-            (Packet::Binary(_), _) => return Err(Breach::Unreadable("this subprotocol's messages are text".to_owned())),
+            (Packet::Text(_), _) => {
+                return Err(Breach::Unreadable("this subprotocol's messages are binary".to_owned()));
+            }
+            (Packet::Binary(_), _) => {
+                return Err(Breach::Unreadable("this subprotocol's messages are text".to_owned()));
+            }
         };
         encoding
             .decode(bytes)

@@ -20,9 +20,9 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError,
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use super::meter::{Meter, Metered};
+use super::talk::{Farewell, Packet, Talk};
 use crate::server::hub::counters::Counters;
 use crate::server::hub::keepalive::{Beat, Keepalive};
-use super::talk::{Farewell, Packet, Talk};
 use crate::server::limits;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, Settings};
@@ -278,7 +278,9 @@ impl<T: Talk> Conversation<T> {
             }
             let wrote = self.meter.wrote();
             if wrote <= since {
-                return Err(Stop::Stuck(format!("the peer took nothing for {}", humantime(limit)).into()));
+                return Err(Stop::Stuck(
+                    format!("the peer took nothing for {}", humantime(limit)).into(),
+                ));
             }
             since = wrote;
         };

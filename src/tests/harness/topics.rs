@@ -176,7 +176,13 @@ impl<'a> Visitor<'a> {
         let topic: TopicName = topic.parse().unwrap();
         self.cursors.insert(topic.clone(), cursor);
         match self.way {
-            Way::WebSocket(_) => self.say(&ClientFrame::Subscribe { topic: topic.clone(), cursor }).await,
+            Way::WebSocket(_) => {
+                self.say(&ClientFrame::Subscribe {
+                    topic: topic.clone(),
+                    cursor,
+                })
+                .await
+            }
             Way::Sse => self.stream = None,
             Way::Poll => {}
         }
@@ -213,7 +219,9 @@ impl<'a> Visitor<'a> {
 
     pub async fn command<C: Serialize>(&mut self, topic: &str, command: &C) -> Answer {
         self.commands = self.commands.wrapping_add(1);
-        let (answer, again) = self.command_as(topic, CommandId::from_random(self.commands), command).await;
+        let (answer, again) = self
+            .command_as(topic, CommandId::from_random(self.commands), command)
+            .await;
         assert!(!again);
         answer
     }
@@ -221,7 +229,11 @@ impl<'a> Visitor<'a> {
     pub async fn command_as<C: Serialize>(&mut self, topic: &str, id: CommandId, command: &C) -> (Answer, bool) {
         let command = Blob::encode(self.encoding(), command).unwrap();
         let topic = topic.parse().unwrap();
-        let frame = ClientFrame::Command { topic, id: id.clone(), command };
+        let frame = ClientFrame::Command {
+            topic,
+            id: id.clone(),
+            command,
+        };
         let reply = match self.way {
             Way::WebSocket(_) => {
                 self.say(&frame).await;
@@ -263,7 +275,10 @@ impl<'a> Visitor<'a> {
                 ("cookie", cookie.as_str()),
             ];
             let (mut client, _) = open(self.node.connect(), SESSION_PATH, &headers).await.unwrap();
-            let hello = ClientFrame::Hello { build: String::new(), name: None };
+            let hello = ClientFrame::Hello {
+                build: String::new(),
+                name: None,
+            };
             client.send(message(self.encoding(), &hello)).await;
             self.socket = Some(client);
         }
@@ -313,13 +328,20 @@ impl<'a> Visitor<'a> {
 
     fn follow(&mut self, frame: &ServerFrame) {
         match frame {
-            ServerFrame::Verdict { topic, verdict: Verdict::Reset { cursor, .. } } => {
+            ServerFrame::Verdict {
+                topic,
+                verdict: Verdict::Reset { cursor, .. },
+            } => {
                 self.cursors.insert(topic.clone(), Some(*cursor));
             }
             ServerFrame::Event { topic, seq, .. } => {
                 let cursor = self.cursors.get_mut(topic).unwrap().as_mut().unwrap();
                 let next = cursor.seq + 1;
-                assert!(*seq == next || topic.kind() == "prices" && *seq > next, "{seq} after {}", cursor.seq);
+                assert!(
+                    *seq == next || topic.kind() == "prices" && *seq > next,
+                    "{seq} after {}",
+                    cursor.seq
+                );
                 cursor.seq = *seq;
             }
             _ => {}
@@ -331,7 +353,11 @@ impl<'a> Visitor<'a> {
             Some(cursor) => format!("{topic}@{cursor}"),
             None => topic.to_string(),
         });
-        format!("session={}&topics={}", self.session, topics.collect::<Vec<_>>().join(","))
+        format!(
+            "session={}&topics={}",
+            self.session,
+            topics.collect::<Vec<_>>().join(",")
+        )
     }
 
     async fn get(&self, path: &str, more: &str) -> axum::response::Response {
@@ -365,7 +391,11 @@ impl<'a> Visitor<'a> {
 
     async fn poll(&mut self) {
         // The link says hello with the first poll of a session and of each new list of topics.
-        let hello = if self.cursors.values().any(Option::is_none) || self.stream.is_none() { "&hello=" } else { "" };
+        let hello = if self.cursors.values().any(Option::is_none) || self.stream.is_none() {
+            "&hello="
+        } else {
+            ""
+        };
         let response = self.get(POLL_PATH, hello).await;
         self.stream = Some((Body::empty().into_data_stream(), String::new()));
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();

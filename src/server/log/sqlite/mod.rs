@@ -82,6 +82,7 @@ impl Sqlite {
             jobs: waiting,
             trims: VecDeque::new(),
             counts: counts.clone(),
+            trouble: None,
             lock: store.lock,
             ended: ending,
         };

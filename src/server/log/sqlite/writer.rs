@@ -44,6 +44,19 @@ pub enum Job {
     Close,
 }
 
+impl Job {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append { entries, .. } => {
+                let events = entries.iter().flat_map(|entry| &entry.events);
+                events.map(|(_, event)| event.len()).sum()
+            }
+            Self::Snapshot { snapshot, .. } => snapshot.state.len(),
+            Self::Trim { .. } | Self::Allow { .. } | Self::Close => 0,
+        }
+    }
+}
+
 /// What a job came to, if its commit goes through.
 #[derive(Default)]
 struct Did {
@@ -56,6 +69,8 @@ pub struct Writer {
     pub jobs: mpsc::Receiver<Job>,
     pub trims: VecDeque<Job>,
     pub counts: Arc<Counts>,
+    /// Why the last batch, or a job of it, failed.
+    pub trouble: Option<LogError>,
     /// Released when the connection is closed.
     pub lock: File,
     /// Dropped last: then the log is closed.
@@ -85,10 +100,13 @@ impl Writer {
             Some(trim) => trim,
             None => self.jobs.blocking_recv()?,
         };
+        let mut bytes = first.bytes();
         let mut batch = vec![first];
         while batch.len() < limits::LOG_BATCH
+            && bytes < limits::LOG_BATCH_BYTES
             && let Ok(job) = self.jobs.try_recv()
         {
+            bytes += job.bytes();
             batch.push(job);
         }
         Some(batch)
@@ -97,16 +115,31 @@ impl Writer {
     fn turn(&mut self, batch: Vec<Job>) {
         match self.commit(&batch) {
             Ok(results) => {
+                self.note(results.iter().find_map(|result| match result {
+                    Err(LogError::Conflict { .. }) | Ok(_) => None,
+                    Err(error) => Some(error.clone()),
+                }));
                 for (job, result) in batch.into_iter().zip(results) {
                     self.answer(job, result);
                 }
             }
             Err(error) => {
-                tracing::warn!(jobs = batch.len(), "the log kept nothing of a batch: {error}");
+                self.note(Some(error.clone()));
                 for job in batch {
                     self.answer(job, Err(error.clone()));
                 }
             }
+        }
+    }
+
+    /// Says it once when trouble comes, and when it is over: it may last for thousands of batches.
+    fn note(&mut self, trouble: Option<LogError>) {
+        if self.trouble != trouble {
+            match &trouble {
+                Some(error) => tracing::error!("the log does not keep what it is given: {error}"),
+                None => tracing::info!("the log keeps what it is given again"),
+            }
+            self.trouble = trouble;
         }
     }
 
