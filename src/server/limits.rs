@@ -192,7 +192,26 @@ pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
 /// How long a topic that closes waits for its forwards.
 pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);
 
-/// Answers to commands that a log keeps of each topic, and for how long: as far back as anybody still asks whether a
-/// command had arrived. What goes beyond either goes with a snapshot.
+/// Answers to commands that a log keeps of each topic, and for how long: no less than what a topic that wakes
+/// wants to know. What goes beyond either goes with a snapshot.
 pub const KEPT_ANSWERS: usize = 10_000;
 pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Appends and snapshots that wait for the log's writer; who comes then waits to be let in. About what one commit takes.
+pub const LOG_QUEUE: usize = 1024;
+
+/// Appends of one commit: a commit's cost is the disk's, so the more the better, until its own size is felt.
+pub const LOG_BATCH: usize = 1024;
+pub const LOG_BATCH_BYTES: usize = 8 << 20;
+
+/// Reads of the log at once: a read is short, and more than the disk and the processors can do gains nothing.
+pub const LOG_READERS: usize = 4;
+
+/// Rows that retention takes away between two commits: a few milliseconds' work, which is what an append may be held up by.
+pub const LOG_BITE: usize = 500;
+
+/// How long the log waits for another program (a shell, a tool that copies) that holds its file.
+pub const LOG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes of the log's journal that are left on the disk after a burst.
+pub const LOG_JOURNAL: u64 = 64 << 20;

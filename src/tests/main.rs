@@ -8,6 +8,7 @@ mod doors;
 mod harness;
 mod http2;
 mod kill;
+mod log;
 mod pages;
 mod records;
 mod shutdown;

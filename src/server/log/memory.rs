@@ -134,7 +134,7 @@ impl Kept {
         }
         self.snapshot = Some((seq, state));
         let goes = retention.reaches(seq, self.last, now);
-        while self.events.front().is_some_and(&goes) {
+        while self.events.front().is_some_and(|event| goes(event.seq, event.at)) {
             self.events.pop_front();
         }
         let oldest = now.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));

@@ -2,6 +2,7 @@
 //! Knows no hub: an event is bytes here, and what it means is somebody else's business.
 
 pub mod memory;
+pub mod sqlite;
 
 use std::time::Duration;
 
@@ -27,10 +28,10 @@ pub struct Retention {
 impl Retention {
     /// Which events may go, asked of the oldest first until one stays: a snapshot of `seq` is kept, and the newest event
     /// is `last`.
-    fn reaches(self, seq: Seq, last: Seq, now: Millis) -> impl Fn(&Record) -> bool {
+    fn reaches(self, seq: Seq, last: Seq, now: Millis) -> impl Fn(Seq, Millis) -> bool {
         let surplus = last.saturating_sub(self.events);
         let oldest = self.age.map_or(0, |age| now.saturating_sub(millis(age)));
-        move |record| record.seq <= seq && (record.seq <= surplus || record.at < oldest)
+        move |event, at| event <= seq && (event <= surplus || at < oldest)
     }
 }
 

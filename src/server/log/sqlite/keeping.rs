@@ -1,0 +1,156 @@
+//! What the writer does inside a transaction: appends, snapshots, and what retention takes away.
+//! Knows no thread and no commit.
+
+use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, types::ValueRef};
+
+use super::sql;
+use crate::server::limits;
+use crate::server::log::{Entry, LogError, Millis, Retention, millis};
+use crate::wire::cursor::Seq;
+use crate::wire::topic::TopicName;
+
+pub struct Snapshot {
+    pub topic: TopicName,
+    pub seq: Seq,
+    pub state: Vec<u8>,
+    pub retention: Retention,
+    pub now: Millis,
+}
+
+/// What a snapshot lets go; the same until it is done, whatever is appended meanwhile.
+#[derive(Clone, Copy)]
+pub struct Trim {
+    topic: i64,
+    seq: Seq,
+    last: Seq,
+    retention: Retention,
+    now: Millis,
+    /// The newest answer's place.
+    answers: u64,
+}
+
+struct Topic {
+    id: i64,
+    last: Seq,
+    answers: u64,
+}
+
+/// JSON as text, without a look at what SQLite does not look at either.
+struct Text<'a>(&'a [u8]);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
+pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entry]) -> Result<Seq, LogError> {
+    let mut topic = look_up(log, name)?;
+    if expected != topic.last {
+        let last = topic.last;
+        return Err(LogError::Conflict { expected, last });
+    }
+    let mut event =
+        log.prepare_cached("INSERT INTO events (topic, seq, at, amends, event) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut answer =
+        log.prepare_cached("INSERT INTO answers (topic, n, command, person, seq, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for entry in entries {
+        let at = sql(entry.at);
+        for (amends, json) in &entry.events {
+            topic.last += 1;
+            event.execute((topic.id, topic.last, at, amends.map(sql), Text(json)))?;
+        }
+        topic.answers += 1;
+        let (command, person) = (entry.command.as_str(), &entry.by.0);
+        answer.execute((topic.id, topic.answers, command, person, topic.last, at))?;
+    }
+    log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3 WHERE id = ?1")?
+        .execute((topic.id, topic.last, topic.answers))?;
+    Ok(topic.last)
+}
+
+/// Makes the topic if it is not there; a transaction that fails unmakes it.
+fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
+    let known = log
+        .prepare_cached("SELECT id, last, answers FROM topics WHERE name = ?1")?
+        .query_row([name.as_str()], |row| {
+            Ok(Topic {
+                id: row.get(0)?,
+                last: row.get(1)?,
+                answers: row.get(2)?,
+            })
+        })
+        .optional()?;
+    if let Some(topic) = known {
+        return Ok(topic);
+    }
+    log.prepare_cached("INSERT INTO topics (name, last, answers) VALUES (?1, 0, 0)")?
+        .execute([name.as_str()])?;
+    Ok(Topic {
+        id: log.last_insert_rowid(),
+        last: 0,
+        answers: 0,
+    })
+}
+
+/// Returns what is to be let go.
+pub fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogError> {
+    let topic = look_up(log, &asked.topic)?;
+    if asked.seq > topic.last {
+        let (expected, last) = (asked.seq, topic.last);
+        return Err(LogError::Conflict { expected, last });
+    }
+    let kept = log
+        .prepare_cached(
+            "INSERT INTO snapshots (topic, seq, state) VALUES (?1, ?2, ?3)
+             ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE seq <= excluded.seq",
+        )?
+        .execute((topic.id, asked.seq, &asked.state))?;
+    Ok((kept > 0).then_some(Trim {
+        topic: topic.id,
+        seq: asked.seq,
+        last: topic.last,
+        retention: asked.retention,
+        now: asked.now,
+        answers: topic.answers,
+    }))
+}
+
+/// Lets go the next few rows, and returns what is left to do.
+pub fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
+    let event_goes = trim.retention.reaches(trim.seq, trim.last, trim.now);
+    let events = Rows {
+        oldest: "SELECT seq, at FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
+        remove: "DELETE FROM events WHERE topic = ?1 AND seq <= ?2",
+    };
+    let surplus = trim.answers.saturating_sub(limits::KEPT_ANSWERS as u64);
+    let too_old = trim.now.saturating_sub(millis(limits::KEPT_ANSWERS_AGE));
+    let answers = Rows {
+        oldest: "SELECT n, at FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
+        remove: "DELETE FROM answers WHERE topic = ?1 AND n <= ?2",
+    };
+    let more_events = events.bite(log, trim.topic, event_goes)?;
+    let more_answers = answers.bite(log, trim.topic, |n, at| n <= surplus || at < too_old)?;
+    Ok((more_events || more_answers).then_some(trim))
+}
+
+/// Rows of a topic that are numbered in the order they came, and go in that order.
+struct Rows {
+    oldest: &'static str,
+    remove: &'static str,
+}
+
+impl Rows {
+    /// Says whether more may have to go.
+    fn bite(&self, log: &Connection, topic: i64, goes: impl Fn(u64, Millis) -> bool) -> Result<bool, LogError> {
+        let bite = limits::LOG_BITE;
+        let mut oldest = log.prepare_cached(self.oldest)?;
+        let rows = oldest.query_map((topic, sql(bite as u64)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows: Vec<(u64, Millis)> = rows.collect::<Result<_, _>>()?;
+        let gone = rows.iter().take_while(|(number, at)| goes(*number, *at)).count();
+        if let Some((newest, _)) = rows[..gone].last() {
+            log.prepare_cached(self.remove)?.execute((topic, sql(*newest)))?;
+        }
+        Ok(gone == bite)
+    }
+}

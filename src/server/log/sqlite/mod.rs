@@ -1,0 +1,225 @@
+//! The log in a SQLite file: one writer thread that commits in groups, and readers beside it that never wait for it.
+//! Knows no hub.
+//!
+//! Write-ahead journal, synchronous: what is answered survives `kill -9` and a power cut, as far as the disk tells the truth.
+
+mod backup;
+mod keeping;
+mod reader;
+mod schema;
+mod writer;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+
+use futures_util::future::BoxFuture;
+use rusqlite::ErrorCode;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
+
+pub use self::backup::BackupError;
+pub use self::schema::OpenError;
+
+use self::keeping::Snapshot;
+use self::reader::Readers;
+use self::writer::{Done, Job, Writer};
+use super::{Entry, History, Log, LogError, Millis, Opened, Record, Retention};
+use crate::server::limits;
+use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::topic::TopicName;
+
+pub struct Sqlite {
+    path: PathBuf,
+    epoch: Epoch,
+    counts: Arc<Counts>,
+    readers: Arc<Readers>,
+    jobs: mpsc::Sender<Job>,
+    /// Says nothing but that the writer is there.
+    ended: watch::Receiver<()>,
+    /// Behind `jobs`, whose end is what the writer waits for.
+    _writer: Joined,
+}
+
+#[derive(Default)]
+struct Counts {
+    commits: AtomicU64,
+    appends: AtomicU64,
+}
+
+/// Since the log was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Commits that kept something; each took one wait for the disk.
+    pub commits: u64,
+    /// Appends that were kept.
+    pub appends: u64,
+}
+
+/// The file can be opened anew as soon as the log was dropped.
+struct Joined(Option<JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some(Err(_)) = self.0.take().map(JoinHandle::join) {
+            tracing::error!("the log's writer ended before its time");
+        }
+    }
+}
+
+impl Sqlite {
+    /// Makes the file, and the folder it is in, if there is none. A file that is not ours, not sound or too new stays as it
+    /// is. Reads the whole file to see that it is sound.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let store = schema::open(path)?;
+        let counts = Arc::new(Counts::default());
+        let (jobs, waiting) = mpsc::channel(limits::LOG_QUEUE);
+        let (ending, ended) = watch::channel(());
+        let writer = Writer {
+            connection: store.connection,
+            jobs: waiting,
+            trims: VecDeque::new(),
+            counts: counts.clone(),
+            trouble: None,
+            lock: store.lock,
+            ended: ending,
+        };
+        let thread = thread::Builder::new().name("log".to_owned());
+        let thread = thread.spawn(|| writer.run()).map_err(OpenError::io(path))?;
+        Ok(Self {
+            readers: Arc::new(Readers::new(store.path.clone())),
+            path: store.path,
+            epoch: store.epoch,
+            counts,
+            jobs,
+            ended,
+            _writer: Joined(Some(thread)),
+        })
+    }
+
+    pub fn stats(&self) -> Stats {
+        Stats {
+            commits: self.counts.commits.load(Relaxed),
+            appends: self.counts.appends.load(Relaxed),
+        }
+    }
+
+    /// How many pages of 4 KiB the file may have, until it is closed; never fewer than it has. Appends that need more
+    /// find the disk full.
+    pub async fn allow(&self, pages: u32) -> Result<(), LogError> {
+        self.ask(|done| Job::Allow { pages, done }).await
+    }
+
+    /// Copies what is committed to a new file, which is a log of another epoch: the two will differ. Writes over nothing.
+    pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        if self.jobs.is_closed() {
+            return Err(closed().into());
+        }
+        let (from, to) = (self.path.clone(), to.to_owned());
+        let copying = spawn_blocking(move || backup::copy(&from, &to));
+        copying
+            .await
+            .unwrap_or_else(|failed| Err(LogError::Unavailable(failed.to_string()).into()))
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Done<T>) -> Job) -> Result<T, LogError> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(job(done)).await.map_err(|_| closed())?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(LogError::Unavailable("its writer failed".to_owned())))
+    }
+}
+
+fn closed() -> LogError {
+    LogError::Unavailable("it is closed".to_owned())
+}
+
+/// SQLite's numbers have a sign. Nothing that is kept comes near their end; a bound that is beyond it means "all".
+fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl From<rusqlite::Error> for LogError {
+    fn from(error: rusqlite::Error) -> Self {
+        // No room for the readers' index, which is a file of its own; SQLite says so in its number only.
+        const NO_ROOM_FOR_INDEX: i32 = 10 | 19 << 8;
+        let full = match error.sqlite_error() {
+            Some(cause) => cause.code == ErrorCode::DiskFull || cause.extended_code == NO_ROOM_FOR_INDEX,
+            None => false,
+        };
+        if full {
+            Self::Full
+        } else {
+            Self::Unavailable(error.to_string())
+        }
+    }
+}
+
+impl Log for Sqlite {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+        let (topic, epoch) = (topic.clone(), self.epoch);
+        Box::pin(
+            self.readers
+                .run(move |log| reader::open(log, &topic, epoch, commands, since)),
+        )
+    }
+
+    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+        let topic = topic.clone();
+        Box::pin(self.ask(move |done| Job::Append {
+            topic,
+            expected,
+            entries,
+            done,
+        }))
+    }
+
+    fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        let topic = topic.clone();
+        Box::pin(self.readers.run(move |log| reader::read(log, &topic, after, limit)))
+    }
+
+    fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
+        let (topic, epoch) = (topic.clone(), self.epoch);
+        Box::pin(
+            self.readers
+                .run(move |log| reader::history(log, &topic, epoch, before, limit)),
+        )
+    }
+
+    fn snapshot(
+        &self,
+        topic: &TopicName,
+        seq: Seq,
+        state: Vec<u8>,
+        retention: Retention,
+        now: Millis,
+    ) -> BoxFuture<'_, Result<(), LogError>> {
+        let snapshot = Snapshot {
+            topic: topic.clone(),
+            seq,
+            state,
+            retention,
+            now,
+        };
+        Box::pin(self.ask(move |done| Job::Snapshot { snapshot, done }))
+    }
+
+    fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
+        let kind = kind.to_owned();
+        Box::pin(self.readers.run(move |log| reader::topics(log, &kind)))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // Already closed is closed.
+            let _ = self.jobs.send(Job::Close).await;
+            self.readers.close().await;
+            let mut ended = self.ended.clone();
+            while ended.changed().await.is_ok() {}
+        })
+    }
+}

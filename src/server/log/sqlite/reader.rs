@@ -1,0 +1,187 @@
+//! Reads of the log, each on a connection of its own that sees what is committed. Knows nothing of the writer.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::{schema, sql};
+use crate::server::limits;
+use crate::server::log::{Head, History, LogError, Millis, Opened, Record};
+use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::session::CommandId;
+use crate::wire::topic::TopicName;
+
+/// A few connections, opened when they are first wanted.
+pub struct Readers {
+    path: PathBuf,
+    spare: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            spare: Mutex::default(),
+            permits: Arc::new(Semaphore::new(limits::LOG_READERS)),
+        }
+    }
+
+    /// Everything that `read` asks sees the log at one moment.
+    pub async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Transaction<'_>) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| super::closed())?;
+        let readers = self.clone();
+        let reading = spawn_blocking(move || {
+            let _permit = permit;
+            let mut connection = readers.take()?;
+            let result = read(&connection.transaction()?);
+            readers.spare().push(connection);
+            result
+        });
+        reading
+            .await
+            .unwrap_or_else(|failed| Err(LogError::Unavailable(failed.to_string())))
+    }
+
+    /// Ready when the last read has ended.
+    pub async fn close(&self) {
+        let all = u32::try_from(limits::LOG_READERS).unwrap_or(u32::MAX);
+        let permits = self.permits.acquire_many(all).await;
+        self.permits.close();
+        self.spare().clear();
+        drop(permits);
+    }
+
+    fn take(&self) -> rusqlite::Result<Connection> {
+        let spare = self.spare().pop();
+        spare.map_or_else(|| schema::connect_reader(&self.path), Ok)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A topic that nobody has written to has no number.
+fn look_up(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch) -> Result<(Option<i64>, Head), LogError> {
+    let row = log
+        .prepare_cached("SELECT id, last FROM topics WHERE name = ?1")?
+        .query_row([topic.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (id, last): (Option<i64>, Seq) = row.map_or((None, 0), |(id, last)| (Some(id), last));
+    let first = log
+        .prepare_cached("SELECT seq FROM events WHERE topic = ?1 ORDER BY seq LIMIT 1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    let first = first.unwrap_or(last + 1);
+    Ok((id, Head { epoch, first, last }))
+}
+
+pub fn open(
+    log: &Transaction<'_>,
+    topic: &TopicName,
+    epoch: Epoch,
+    commands: usize,
+    since: Millis,
+) -> Result<Opened, LogError> {
+    let (id, head) = look_up(log, topic, epoch)?;
+    let snapshot = log
+        .prepare_cached("SELECT seq, state FROM snapshots WHERE topic = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let mut commands = log
+        .prepare_cached("SELECT command, seq FROM answers WHERE topic = ?1 AND at >= ?2 ORDER BY n DESC LIMIT ?3")?
+        .query_map((id, sql(since), sql(commands as u64)), |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?))
+        })?
+        .map(|row| row.map_err(LogError::from).and_then(answer))
+        .collect::<Result<Vec<_>, _>>()?;
+    commands.reverse();
+    Ok(Opened {
+        head,
+        snapshot,
+        commands,
+    })
+}
+
+fn answer((command, seq): (String, Seq)) -> Result<(CommandId, Seq), LogError> {
+    let command = CommandId::try_from(command).map_err(|error| LogError::Unavailable(error.to_string()))?;
+    Ok((command, seq))
+}
+
+pub fn read(log: &Transaction<'_>, topic: &TopicName, after: Seq, limit: usize) -> Result<Vec<Record>, LogError> {
+    let records = log
+        .prepare_cached(
+            "SELECT seq, at, amends, event FROM events
+             WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3",
+        )?
+        .query_map((topic.as_str(), sql(after), sql(limit as u64)), record)?
+        .collect::<Result<_, _>>()?;
+    Ok(records)
+}
+
+pub fn history(
+    log: &Transaction<'_>,
+    topic: &TopicName,
+    epoch: Epoch,
+    before: Seq,
+    limit: usize,
+) -> Result<History, LogError> {
+    let (id, head) = look_up(log, topic, epoch)?;
+    // One more than asked for says whether something lies before.
+    let mut records: Vec<Record> = log
+        .prepare_cached(
+            "SELECT seq, at, amends, event FROM events
+             WHERE topic = ?1 AND seq < ?2 AND amends IS NULL ORDER BY seq DESC LIMIT ?3",
+        )?
+        .query_map((id, sql(before), sql(limit as u64).saturating_add(1)), record)?
+        .collect::<Result<_, _>>()?;
+    let first = records.len() <= limit;
+    records.truncate(limit);
+    let page: BTreeSet<Seq> = records.iter().map(|record| record.seq).collect();
+    if let (Some(oldest), Some(newest)) = (page.first(), page.last()) {
+        let mut amendments = log.prepare_cached(
+            "SELECT seq, at, amends, event FROM events
+             WHERE topic = ?1 AND amends IS NOT NULL AND amends BETWEEN ?2 AND ?3",
+        )?;
+        for amendment in amendments.query_map((id, sql(*oldest), sql(*newest)), record)? {
+            let amendment = amendment?;
+            if amendment.amends.is_some_and(|amended| page.contains(&amended)) {
+                records.push(amendment);
+            }
+        }
+    }
+    records.sort_unstable_by_key(|record| record.seq);
+    Ok(History { records, first, head })
+}
+
+pub fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>, LogError> {
+    // '0' is the character after '/'.
+    log.prepare_cached(
+        "SELECT name FROM topics WHERE name >= ?1 || '/' AND name < ?1 || '0' AND last > 0 ORDER BY name",
+    )?
+    .query_map([kind], |row| row.get::<_, String>(0))?
+    .map(|name| name?.parse().map_err(|error| LogError::Unavailable(format!("{error}"))))
+    .collect()
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        seq: row.get(0)?,
+        at: row.get(1)?,
+        amends: row.get(2)?,
+        event: row.get_ref(3)?.as_bytes()?.to_vec(),
+    })
+}

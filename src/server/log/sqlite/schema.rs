@@ -1,0 +1,243 @@
+//! The tables of the log's file, and how a file of ours is made, told from others and opened. Knows no topic.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use uuid::Uuid;
+
+use crate::server::limits;
+use crate::wire::cursor::Epoch;
+
+/// "Dplx": by this number SQLite's own tools, and we, tell that a file is ours.
+const APPLICATION: u32 = 0x4470_6c78;
+const VERSION: u32 = 1;
+
+/// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them. Events are text: JSON that
+/// any tool reads.
+const TABLES: &str = "
+    CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
+    CREATE TABLE topics (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        last INTEGER NOT NULL,
+        answers INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE events (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        amends INTEGER,
+        event TEXT NOT NULL,
+        PRIMARY KEY (topic, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX amendments ON events (topic, amends, seq) WHERE amends IS NOT NULL;
+    CREATE TABLE answers (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE snapshots (
+        topic INTEGER PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        state BLOB NOT NULL
+    ) STRICT;
+";
+
+/// Why a log cannot be opened. The file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the log {0} is in use by another process")]
+    Locked(PathBuf),
+    #[error("{0} is not a log of this program")]
+    Foreign(PathBuf),
+    #[error("the log {path} is damaged: {how}")]
+    Damaged { path: PathBuf, how: String },
+    #[error("the log {path} is of version {found}, and this program knows versions up to {VERSION}")]
+    Newer { path: PathBuf, found: u32 },
+    #[error("the log {path} cannot be opened: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("the log {path} cannot be opened: {source}")]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+}
+
+impl OpenError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::Io { path, source }
+    }
+
+    fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        |source| match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::Foreign(path),
+            Some(ErrorCode::DatabaseCorrupt) => {
+                let how = source.to_string();
+                Self::Damaged { path, how }
+            }
+            _ => Self::Sqlite { path, source },
+        }
+    }
+
+    fn damaged(path: &Path, how: impl Into<String>) -> Self {
+        let (path, how) = (path.to_owned(), how.into());
+        Self::Damaged { path, how }
+    }
+}
+
+/// A file that is ours and sound, and ours alone as long as `lock` lives.
+pub struct Store {
+    pub path: PathBuf,
+    pub lock: File,
+    pub epoch: Epoch,
+    /// For the one writer.
+    pub connection: Connection,
+}
+
+/// Makes the file, and the folder it is in, if there is none.
+pub fn open(path: &Path) -> Result<Store, OpenError> {
+    if let Some(folder) = folder(path) {
+        fs::create_dir_all(folder).map_err(OpenError::io(path))?;
+    }
+    let lock = lock(path)?;
+    if !path.try_exists().map_err(OpenError::io(path))? {
+        create(path)?;
+    }
+    let epoch = inspect(path)?;
+    let connection = connect_writer(path).map_err(OpenError::sqlite(path))?;
+    Ok(Store {
+        path: path.to_owned(),
+        lock,
+        epoch,
+        connection,
+    })
+}
+
+/// Another file beside the log's.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty())
+}
+
+/// SQLite's own locks would let a second process in between two commits. The lock's file stays when the lock goes: who took
+/// it away could take it from somebody.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(beside(path, ".lock"))
+        .map_err(OpenError::io(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(OpenError::io(path)(error)),
+    }
+}
+
+/// Made under another name, so that a file of the log's name is whole, whenever the power goes.
+fn create(path: &Path) -> Result<(), OpenError> {
+    if beside(path, "-wal").exists() {
+        return Err(OpenError::damaged(path, "its journal is there and the file is not"));
+    }
+    let fresh = beside(path, ".new");
+    remove(&fresh).map_err(OpenError::io(path))?;
+    remove(&beside(&fresh, "-journal")).map_err(OpenError::io(path))?;
+    lay_out(&fresh).map_err(OpenError::sqlite(path))?;
+    put_in_place(&fresh, path).map_err(OpenError::io(path))
+}
+
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn lay_out(path: &Path) -> rusqlite::Result<()> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let made = connection.transaction()?;
+    made.pragma_update(None, "application_id", APPLICATION)?;
+    made.pragma_update(None, "user_version", VERSION)?;
+    made.execute_batch(TABLES)?;
+    made.execute("INSERT INTO meta (epoch) VALUES (?1)", [new_epoch().get()])?;
+    made.commit()
+}
+
+/// A copy goes its own way from here on: a reader who knows the original must not take the copy's seqs for its own.
+pub fn renew_epoch(path: &Path) -> rusqlite::Result<()> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute("UPDATE meta SET epoch = ?1", [new_epoch().get()])?;
+    Ok(())
+}
+
+fn new_epoch() -> Epoch {
+    // The low bits of a version 7 are random.
+    Epoch::new(Uuid::now_v7().as_u64_pair().1)
+}
+
+/// Gives a finished file its name, and sees to it that the disk knows.
+pub fn put_in_place(fresh: &Path, path: &Path) -> io::Result<()> {
+    File::open(fresh)?.sync_all()?;
+    fs::rename(fresh, path)?;
+    match folder(path) {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// Looks without changing anything.
+fn inspect(path: &Path) -> Result<Epoch, OpenError> {
+    let failed = || OpenError::sqlite(path);
+    let connection = connect_reader(path).map_err(failed())?;
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
+    if number("application_id").map_err(failed())? != APPLICATION {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    match number("user_version").map_err(failed())? {
+        VERSION => {}
+        0 => return Err(OpenError::damaged(path, "it has no version")),
+        found => {
+            let path = path.to_owned();
+            return Err(OpenError::Newer { path, found });
+        }
+    }
+    let check = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
+    match check.map_err(failed())? {
+        fine if fine == "ok" => {}
+        how => return Err(OpenError::damaged(path, how.replace('\n', " "))),
+    }
+    connection
+        .query_row("SELECT epoch FROM meta", [], |row| row.get(0))
+        .map(Epoch::new)
+        .map_err(failed())
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(limits::LOG_PATIENCE)?;
+    Ok(connection)
+}
+
+pub fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // Each commit is on the disk before it is answered, not only before the next checkpoint.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "journal_size_limit", limits::LOG_JOURNAL)?;
+    Ok(connection)
+}

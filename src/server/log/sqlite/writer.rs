@@ -1,0 +1,204 @@
+//! The one writer: a thread that takes everything that waits, commits it at once and only then answers.
+//! Knows nothing of the readers.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Counts;
+use super::keeping::{self, Snapshot, Trim};
+use crate::server::limits;
+use crate::server::log::{Entry, LogError};
+use crate::wire::cursor::Seq;
+use crate::wire::topic::TopicName;
+
+pub type Done<T> = oneshot::Sender<Result<T, LogError>>;
+
+pub enum Job {
+    Append {
+        topic: TopicName,
+        expected: Seq,
+        entries: Vec<Entry>,
+        done: Done<Seq>,
+    },
+    Snapshot {
+        snapshot: Snapshot,
+        done: Done<()>,
+    },
+    /// What is left of a snapshot's work: the writer's own job, one bite a commit.
+    Trim {
+        trim: Trim,
+        done: Done<()>,
+    },
+    /// How many pages the file may have.
+    Allow {
+        pages: u32,
+        done: Done<()>,
+    },
+    /// No job is taken after it.
+    Close,
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append { entries, .. } => {
+                let events = entries.iter().flat_map(|entry| &entry.events);
+                events.map(|(_, event)| event.len()).sum()
+            }
+            Self::Snapshot { snapshot, .. } => snapshot.state.len(),
+            Self::Trim { .. } | Self::Allow { .. } | Self::Close => 0,
+        }
+    }
+}
+
+/// What a job came to, if its commit goes through.
+#[derive(Default)]
+struct Did {
+    seq: Seq,
+    left: Option<Trim>,
+}
+
+pub struct Writer {
+    pub connection: Connection,
+    pub jobs: mpsc::Receiver<Job>,
+    pub trims: VecDeque<Job>,
+    pub counts: Arc<Counts>,
+    /// Why the last batch, or a job of it, failed.
+    pub trouble: Option<LogError>,
+    /// Released when the connection is closed.
+    pub lock: File,
+    /// Dropped last: then the log is closed.
+    pub ended: watch::Sender<()>,
+}
+
+impl Writer {
+    /// Until the log is closed or dropped, and nothing is left to do.
+    pub fn run(mut self) {
+        while let Some(batch) = self.gather() {
+            let turn = AssertUnwindSafe(|| self.turn(batch));
+            if catch_unwind(turn).is_err() {
+                // The transaction was rolled back, and who waited for it finds that the answer will not come.
+                tracing::error!("the log's writer failed at a batch and goes on with the next");
+            }
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!("the log's file was not closed well: {error}");
+        }
+        drop(self.lock);
+        drop(self.ended);
+    }
+
+    /// Everything that waits; none when nothing will come any more.
+    fn gather(&mut self) -> Option<Vec<Job>> {
+        let first = match self.trims.pop_front() {
+            Some(trim) => trim,
+            None => self.jobs.blocking_recv()?,
+        };
+        let mut bytes = first.bytes();
+        let mut batch = vec![first];
+        while batch.len() < limits::LOG_BATCH
+            && bytes < limits::LOG_BATCH_BYTES
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            bytes += job.bytes();
+            batch.push(job);
+        }
+        Some(batch)
+    }
+
+    fn turn(&mut self, batch: Vec<Job>) {
+        match self.commit(&batch) {
+            Ok(results) => {
+                self.note(results.iter().find_map(|result| match result {
+                    Err(LogError::Conflict { .. }) | Ok(_) => None,
+                    Err(error) => Some(error.clone()),
+                }));
+                for (job, result) in batch.into_iter().zip(results) {
+                    self.answer(job, result);
+                }
+            }
+            Err(error) => {
+                self.note(Some(error.clone()));
+                for job in batch {
+                    self.answer(job, Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Says it once when trouble comes, and when it is over: it may last for thousands of batches.
+    fn note(&mut self, trouble: Option<LogError>) {
+        if self.trouble != trouble {
+            match &trouble {
+                Some(error) => tracing::error!("the log does not keep what it is given: {error}"),
+                None => tracing::info!("the log keeps what it is given again"),
+            }
+            self.trouble = trouble;
+        }
+    }
+
+    /// All that succeeded is on the disk, or the whole batch failed.
+    fn commit(&mut self, batch: &[Job]) -> Result<Vec<Result<Did, LogError>>, LogError> {
+        let mut transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut results = Vec::with_capacity(batch.len());
+        for job in batch {
+            let result = attempt(&mut transaction, job);
+            if let Err(error) = &result
+                && transaction.is_autocommit()
+            {
+                // SQLite has rolled back more than this job.
+                return Err(error.clone());
+            }
+            results.push(result);
+        }
+        transaction.commit()?;
+        if results.iter().any(Result::is_ok) {
+            self.counts.commits.fetch_add(1, Relaxed);
+        }
+        Ok(results)
+    }
+
+    /// Who no longer waits is not told.
+    fn answer(&mut self, job: Job, result: Result<Did, LogError>) {
+        match job {
+            Job::Append { done, .. } => {
+                self.counts.appends.fetch_add(u64::from(result.is_ok()), Relaxed);
+                let _ = done.send(result.map(|did| did.seq));
+            }
+            Job::Snapshot { done, .. } | Job::Trim { done, .. } => match result {
+                Ok(Did { left: Some(trim), .. }) => self.trims.push_back(Job::Trim { trim, done }),
+                _ => drop(done.send(result.map(|_| ()))),
+            },
+            Job::Allow { done, .. } => drop(done.send(result.map(|_| ()))),
+            Job::Close => self.jobs.close(),
+        }
+    }
+}
+
+/// A job that fails leaves nothing, and takes nothing of the others.
+fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<Did, LogError> {
+    let log = transaction.savepoint()?;
+    let mut did = Did::default();
+    match job {
+        Job::Append {
+            topic,
+            expected,
+            entries,
+            ..
+        } => did.seq = keeping::append(&log, topic, *expected, entries)?,
+        Job::Snapshot { snapshot, .. } => did.left = keeping::snapshot(&log, snapshot)?,
+        Job::Trim { trim, .. } => did.left = keeping::bite(&log, *trim)?,
+        Job::Allow { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
+        Job::Close => {}
+    }
+    log.commit()?;
+    Ok(did)
+}

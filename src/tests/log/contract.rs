@@ -1,0 +1,306 @@
+//! What every log must do. Each function takes a log that is new. Knows no implementation.
+
+use std::sync::Arc;
+
+use duplex::server::limits;
+use duplex::server::log::{Log, LogError, Record};
+use futures_util::future::{join_all, try_join_all};
+
+use super::*;
+
+type AnyLog = Arc<dyn Log>;
+
+pub async fn a_topic_begins_empty(log: AnyLog) {
+    let opened = log.open(&topic(LOBBY), 10, 0).await.unwrap();
+    assert_eq!((opened.head.first, opened.head.last), (1, 0));
+    assert_eq!((opened.snapshot, opened.commands), (None, vec![]));
+    assert_eq!(all(&*log, &topic(LOBBY)).await, []);
+    let history = log.history(&topic(LOBBY), 1, 10).await.unwrap();
+    assert!(history.records.is_empty() && history.first);
+    assert_eq!(log.topics("chat").await, Ok(vec![]));
+}
+
+pub async fn seqs_run_without_holes(log: AnyLog) {
+    let (lobby, other) = (topic(LOBBY), topic("chat/other"));
+    talk(&*log, &lobby, 0, 5).await;
+    talk(&*log, &other, 0, 2).await;
+    let several = entry(9, 77, vec![event("a"), event("b"), amendment(3)]);
+    assert_eq!(log.append(&lobby, 5, vec![several, said(10)]).await, Ok(9));
+    let records = all(&*log, &lobby).await;
+    assert_eq!(seqs(&records), (1..=9).collect::<Vec<_>>());
+    let (amends, event) = amendment(3);
+    let expected = Record {
+        seq: 8,
+        at: 77,
+        amends,
+        event,
+    };
+    assert_eq!(records[7], expected);
+    assert_eq!(seqs(&all(&*log, &other).await), [1, 2]);
+    let one = log.open(&lobby, 0, 0).await.unwrap().head;
+    let two = log.open(&other, 0, 0).await.unwrap().head;
+    assert_eq!((one.first, one.last, two.first, two.last), (1, 9, 1, 2));
+    assert_eq!(one.epoch, two.epoch);
+}
+
+pub async fn an_append_to_an_old_state_is_a_conflict_and_keeps_nothing(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    assert_eq!(log.append(&lobby, 1, vec![said(1)]).await, conflict(1, 0));
+    assert_eq!(log.topics("chat").await, Ok(vec![]));
+    talk(&*log, &lobby, 0, 2).await;
+    for wrong in [0, 1, 3, u64::MAX] {
+        assert_eq!(log.append(&lobby, wrong, vec![said(7)]).await, conflict(wrong, 2));
+    }
+    let opened = log.open(&lobby, 10, 0).await.unwrap();
+    assert_eq!(opened.head.last, 2);
+    assert_eq!(opened.commands, [(command(1), 1), (command(2), 2)]);
+}
+
+pub async fn of_an_append_all_is_kept_or_nothing(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    let entries = |from: u128| (from..from + 3).map(said).collect::<Vec<_>>();
+    let appends = (0..10).map(|n| log.append(&lobby, 0, entries(n * 10)));
+    let won = join_all(appends).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(won, 1);
+    let opened = log.open(&lobby, 100, 0).await.unwrap();
+    assert_eq!((opened.head.last, opened.commands.len()), (3, 3));
+    assert_eq!(log.append(&lobby, 3, vec![]).await, Ok(3));
+}
+
+pub async fn an_answer_without_events_is_kept(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    let nothing = |number| entry(number, 5, vec![]);
+    assert_eq!(log.append(&lobby, 0, vec![nothing(1)]).await, Ok(0));
+    talk(&*log, &lobby, 0, 1).await;
+    assert_eq!(
+        log.append(&lobby, 1, vec![nothing(2), said(3), nothing(4)]).await,
+        Ok(2)
+    );
+    let commands = log.open(&lobby, 10, 0).await.unwrap().commands;
+    let expected = [(1, 0), (1, 1), (2, 1), (3, 2), (4, 2)].map(|(number, seq)| (command(number), seq));
+    assert_eq!(commands, expected);
+}
+
+pub async fn many_topics_are_appended_to_at_once(log: AnyLog) {
+    let names: Vec<_> = (0..50).map(|n| topic(&format!("chat/{n}"))).collect();
+    join_all(names.iter().map(|name| talk(&*log, name, 0, 8))).await;
+    for name in &names {
+        assert_eq!(seqs(&all(&*log, name).await), (1..=8).collect::<Vec<_>>());
+    }
+}
+
+pub async fn of_racing_appends_one_wins(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    for seq in 0..10 {
+        let racing = (0..8).map(|n| {
+            let (log, lobby) = (log.clone(), lobby.clone());
+            tokio::spawn(async move { log.append(&lobby, seq, vec![said(n)]).await })
+        });
+        let mut results: Vec<_> = try_join_all(racing).await.unwrap();
+        results.sort_by_key(Result::is_err);
+        assert_eq!(results[0], Ok(seq + 1));
+        assert!(results[1..].iter().all(|lost| *lost == conflict(seq, seq + 1)));
+    }
+}
+
+pub async fn a_reader_sees_only_what_is_whole(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    let writer = {
+        let (log, lobby) = (log.clone(), lobby.clone());
+        tokio::spawn(async move {
+            for seq in (0..90).step_by(3) {
+                let three = vec![said(1), entry(2, 0, vec![event("x"), event("y")])];
+                assert_eq!(log.append(&lobby, seq, three).await, Ok(seq + 3));
+                // What was answered is there.
+                assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.last, seq + 3);
+            }
+        })
+    };
+    let mut before = 0;
+    while before < 90 {
+        let opened = log.open(&lobby, usize::MAX, 0).await.unwrap();
+        let last = opened.head.last;
+        assert!(last >= before && last.is_multiple_of(3), "{last} after {before}");
+        assert_eq!(opened.commands.len() as u64, last / 3 * 2);
+        let records = all(&*log, &lobby).await;
+        assert!(records.len() as u64 >= last && records.len().is_multiple_of(3));
+        before = last;
+        tokio::task::yield_now().await;
+    }
+    writer.await.unwrap();
+}
+
+pub async fn events_are_read_in_pages(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    talk(&*log, &lobby, 0, 10).await;
+    let page = async |after, limit| seqs(&log.read(&lobby, after, limit).await.unwrap());
+    assert_eq!(page(0, 4).await, [1, 2, 3, 4]);
+    assert_eq!(page(4, 4).await, [5, 6, 7, 8]);
+    assert_eq!(page(8, 4).await, [9, 10]);
+    for (after, limit) in [(10, 4), (11, 4), (0, 0)] {
+        assert_eq!(page(after, limit).await, [0; 0]);
+    }
+}
+
+pub async fn history_brings_amendments(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    // 1 2 3(1) 4 5(2) 6(3) 7 8(4) 9(1) 10
+    let events = [
+        None,
+        None,
+        Some(1),
+        None,
+        Some(2),
+        Some(3),
+        None,
+        Some(4),
+        Some(1),
+        None,
+    ]
+    .map(|of| of.map_or_else(|| event("x"), amendment));
+    assert_eq!(log.append(&lobby, 0, vec![entry(1, 5, events.to_vec())]).await, Ok(10));
+    for (before, limit, expected, first) in [
+        (11, 1, vec![10], false),
+        (10, 1, vec![7], false),
+        (7, 1, vec![4, 8], false),
+        (4, 2, vec![1, 2, 3, 5, 9], true),
+        (4, 1, vec![2, 5], false),
+        (2, 9, vec![1, 3, 9], true),
+        (1, 9, vec![], true),
+        (5, 0, vec![], false),
+        (u64::MAX, usize::MAX, vec![1, 2, 3, 4, 5, 7, 8, 9, 10], true),
+    ] {
+        let history = log.history(&lobby, before, limit).await.unwrap();
+        assert_eq!(
+            (seqs(&history.records), history.first),
+            (expected, first),
+            "{before}, {limit}"
+        );
+        assert_eq!((history.head.first, history.head.last), (1, 10));
+    }
+}
+
+pub async fn answers_are_those_of_the_window(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    talk(&*log, &lobby, 0, 6).await;
+    let window = async |commands, since| log.open(&lobby, commands, since).await.unwrap().commands;
+    let expected = |from: u64| (from..=6).map(|n| (command(n.into()), n)).collect::<Vec<_>>();
+    assert_eq!(window(10, 0).await, expected(1));
+    assert_eq!(window(2, 0).await, expected(5));
+    // Number n was said at 1000 + n.
+    assert_eq!(window(10, 1004).await, expected(4));
+    assert_eq!(window(2, 1004).await, expected(5));
+    assert_eq!(window(0, 0).await, []);
+    assert_eq!(window(10, u64::MAX).await, []);
+}
+
+pub async fn a_snapshot_is_the_newest(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    let kept = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
+    let keep = async |seq, state: &[u8]| log.snapshot(&lobby, seq, state.to_vec(), ALL, 0).await;
+    assert_eq!(keep(1, b"early").await, conflict(1, 0));
+    talk(&*log, &lobby, 0, 5).await;
+    assert_eq!(keep(3, b"three").await, Ok(()));
+    assert_eq!(keep(2, b"two").await, Ok(()));
+    assert_eq!(kept().await, Some((3, b"three".to_vec())));
+    assert_eq!(keep(3, b"three again").await, Ok(()));
+    assert_eq!(kept().await, Some((3, b"three again".to_vec())));
+    assert_eq!(keep(6, b"early").await, conflict(6, 5));
+    assert_eq!(keep(5, b"\0\xff").await, Ok(()));
+    assert_eq!(kept().await, Some((5, b"\0\xff".to_vec())));
+    assert_eq!(seqs(&all(&*log, &lobby).await), [1, 2, 3, 4, 5]);
+}
+
+pub async fn retention_lets_go_what_it_says(log: AnyLog) {
+    let (lobby, other) = (topic(LOBBY), topic("chat/other"));
+    // More than the store takes away at once.
+    let many = limits::LOG_BITE as u64 * 2 + 20;
+    let entries = (1..=many).map(|n| said(n.into())).collect();
+    assert_eq!(log.append(&lobby, 0, entries).await, Ok(many));
+    talk(&*log, &other, 0, 3).await;
+    assert_eq!(log.snapshot(&lobby, many, vec![], newest(7), 0).await, Ok(()));
+    assert_eq!(seqs(&all(&*log, &lobby).await), (many - 6..=many).collect::<Vec<_>>());
+    let opened = log.open(&lobby, usize::MAX, 0).await.unwrap();
+    assert_eq!((opened.head.first, opened.head.last), (many - 6, many));
+    assert_eq!(opened.commands.len() as u64, many, "answers have bounds of their own");
+    assert_eq!(seqs(&all(&*log, &other).await), [1, 2, 3]);
+    let history = log.history(&lobby, many - 6, 5).await.unwrap();
+    assert!(history.records.is_empty() && history.first);
+    // A day later, the answers are old too.
+    let later = 1_000_000 + limits::KEPT_ANSWERS_AGE.as_millis() as u64;
+    assert_eq!(log.snapshot(&lobby, many, vec![], newest(7), later).await, Ok(()));
+    assert_eq!(log.open(&lobby, usize::MAX, 0).await.unwrap().commands, []);
+}
+
+pub async fn retention_leaves_what_the_snapshot_lacks(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    talk(&*log, &lobby, 0, 10).await;
+    for retention in [newest(0), newest(1), young(100, 0)] {
+        assert_eq!(log.snapshot(&lobby, 4, vec![], retention, 1 << 40).await, Ok(()));
+        assert_eq!(seqs(&all(&*log, &lobby).await), [5, 6, 7, 8, 9, 10]);
+    }
+}
+
+pub async fn retention_by_age_stops_at_the_first_that_is_young(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    // A clock that was set back.
+    let times = [100, 200, 500, 300, 600];
+    let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
+    assert_eq!(log.append(&lobby, 0, entries).await, Ok(5));
+    assert_eq!(log.snapshot(&lobby, 5, vec![], young(100, 600), 1000).await, Ok(()));
+    assert_eq!(seqs(&all(&*log, &lobby).await), [3, 4, 5]);
+}
+
+pub async fn a_topic_goes_on_after_all_its_events_went(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    talk(&*log, &lobby, 0, 3).await;
+    assert_eq!(log.snapshot(&lobby, 3, b"state".to_vec(), newest(0), 0).await, Ok(()));
+    let opened = log.open(&lobby, 0, 0).await.unwrap();
+    assert_eq!((opened.head.first, opened.head.last), (4, 3));
+    assert_eq!(log.topics("chat").await, Ok(vec![lobby.clone()]));
+    assert_eq!(log.append(&lobby, 0, vec![said(9)]).await, conflict(0, 3));
+    talk(&*log, &lobby, 3, 2).await;
+    assert_eq!(seqs(&all(&*log, &lobby).await), [4, 5]);
+}
+
+pub async fn topics_are_found_by_kind(log: AnyLog) {
+    for name in ["chat/b", "chat/a/x", "chats/c", "cha/d", "chat/a"] {
+        talk(&*log, &topic(name), 0, 1).await;
+    }
+    log.append(&topic("chat/silent"), 0, vec![entry(1, 1, vec![])])
+        .await
+        .unwrap();
+    assert_eq!(
+        log.topics("chat").await,
+        Ok(["chat/a", "chat/a/x", "chat/b"].map(topic).to_vec())
+    );
+    assert_eq!(log.topics("cha").await, Ok(vec![topic("cha/d")]));
+    assert_eq!(log.topics("market").await, Ok(vec![]));
+}
+
+pub async fn bounds_beyond_everything_mean_all(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    talk(&*log, &lobby, 0, 2).await;
+    assert_eq!(log.read(&lobby, u64::MAX, usize::MAX).await, Ok(vec![]));
+    assert_eq!(log.open(&lobby, usize::MAX, 0).await.unwrap().commands.len(), 2);
+    assert_eq!(
+        log.snapshot(&lobby, 2, vec![], young(u64::MAX, u64::MAX), u64::MAX)
+            .await,
+        Ok(())
+    );
+    assert_eq!(seqs(&all(&*log, &lobby).await), [1, 2]);
+}
+
+pub async fn closing_twice_is_closing(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    let appends = (0..20).map(|n| {
+        let (log, name) = (log.clone(), topic(&format!("chat/{n}")));
+        async move { log.append(&name, 0, vec![said(n)]).await }
+    });
+    assert!(join_all(appends).await.iter().all(Result::is_ok));
+    tokio::join!(log.close(), log.close());
+    log.close().await;
+    if let Err(error) = log.append(&lobby, 0, vec![said(1)]).await {
+        assert!(matches!(error, LogError::Unavailable(_)), "{error}");
+    }
+}

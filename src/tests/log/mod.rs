@@ -1,0 +1,104 @@
+//! The log: one contract, run over every implementation, and what is true of one of them alone.
+
+mod contract;
+mod memory;
+mod model;
+mod sqlite;
+
+use std::time::Duration;
+
+use duplex::server::log::{Entry, Log, LogError, Millis, Record, Retention};
+use duplex::wire::cursor::Seq;
+use duplex::wire::person::PersonId;
+use duplex::wire::session::CommandId;
+use duplex::wire::topic::TopicName;
+
+/// Each function of the contract as a test. `$made` is an expression of a pair: the log, and what must live as long.
+macro_rules! keeps_the_contract {
+    ($made:expr) => {
+        crate::log::keeps_the_contract!($made,
+            a_topic_begins_empty, seqs_run_without_holes, an_append_to_an_old_state_is_a_conflict_and_keeps_nothing,
+            of_an_append_all_is_kept_or_nothing, an_answer_without_events_is_kept,
+            many_topics_are_appended_to_at_once, of_racing_appends_one_wins, a_reader_sees_only_what_is_whole,
+            events_are_read_in_pages, history_brings_amendments, answers_are_those_of_the_window,
+            a_snapshot_is_the_newest, retention_lets_go_what_it_says, retention_leaves_what_the_snapshot_lacks,
+            retention_by_age_stops_at_the_first_that_is_young, a_topic_goes_on_after_all_its_events_went,
+            topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing
+        );
+    };
+    ($made:expr, $($name:ident),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (log, _alive) = $made;
+                crate::log::contract::$name(log).await;
+            }
+        )+
+    };
+}
+use keeps_the_contract;
+
+const LOBBY: &str = "chat/lobby";
+
+const ALL: Retention = Retention {
+    events: u64::MAX,
+    age: None,
+};
+
+const fn newest(events: u64) -> Retention {
+    Retention { events, age: None }
+}
+
+const fn young(events: u64, millis: u64) -> Retention {
+    let age = Some(Duration::from_millis(millis));
+    Retention { events, age }
+}
+
+fn topic(name: &str) -> TopicName {
+    name.parse().unwrap()
+}
+
+fn command(number: u128) -> CommandId {
+    CommandId::from_random(number)
+}
+
+fn event(text: &str) -> (Option<Seq>, Vec<u8>) {
+    (None, format!("{{\"said\":\"{text}\"}}").into_bytes())
+}
+
+fn amendment(of: Seq) -> (Option<Seq>, Vec<u8>) {
+    (Some(of), b"{\"amended\":\"\\u0000\"}".to_vec())
+}
+
+fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry {
+    Entry {
+        command: command(number),
+        by: PersonId("0123456789abcdef".to_owned()),
+        at,
+        events,
+    }
+}
+
+fn said(number: u128) -> Entry {
+    entry(number, 1000 + number as Millis, vec![event(&format!("가 {number}"))])
+}
+
+/// Appends `count` single events, each in an append of its own.
+async fn talk(log: &dyn Log, topic: &TopicName, from: Seq, count: u64) {
+    for seq in from..from + count {
+        let appended = log.append(topic, seq, vec![said(u128::from(seq) + 1)]).await;
+        assert_eq!(appended, Ok(seq + 1));
+    }
+}
+
+async fn all(log: &dyn Log, topic: &TopicName) -> Vec<Record> {
+    log.read(topic, 0, usize::MAX).await.unwrap()
+}
+
+fn seqs(records: &[Record]) -> Vec<Seq> {
+    records.iter().map(|record| record.seq).collect()
+}
+
+fn conflict<T>(expected: Seq, last: Seq) -> Result<T, LogError> {
+    Err(LogError::Conflict { expected, last })
+}

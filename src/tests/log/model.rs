@@ -1,0 +1,206 @@
+//! The log in a file against the log in memory: whatever is done to both, both say the same.
+
+use duplex::server::log::memory::Memory;
+use duplex::server::log::sqlite::Sqlite;
+use duplex::server::log::{Head, Opened};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use super::*;
+
+const NAMES: [&str; 3] = ["chat/a", "chat/b", "market/a"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Of each entry: its time, and of each of its events how far back the one lies that it amends, if it amends any.
+    Append {
+        topic: usize,
+        off: i64,
+        entries: Vec<(Millis, Vec<Option<u64>>)>,
+    },
+    Snapshot {
+        topic: usize,
+        back: u64,
+        events: u64,
+        age: Option<u64>,
+        now: Millis,
+    },
+    Read {
+        topic: usize,
+        after: Seq,
+        limit: usize,
+    },
+    History {
+        topic: usize,
+        before: Seq,
+        limit: usize,
+    },
+    Open {
+        topic: usize,
+        commands: usize,
+        since: Millis,
+    },
+    /// As a server that ends well, or as one that does not.
+    Reopen {
+        close: bool,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let topic = 0..NAMES.len();
+    let amends = prop::option::weighted(0.3, 0u64..12);
+    let entries = prop::collection::vec((0u64..1000, prop::collection::vec(amends, 0..4)), 0..4);
+    let off = prop_oneof![9 => Just(0i64), 1 => -2i64..3];
+    let age = prop::option::of(0u64..1000);
+    prop_oneof![
+        8 => (topic.clone(), off, entries).prop_map(|(topic, off, entries)| Step::Append { topic, off, entries }),
+        2 => (topic.clone(), 0u64..6, 0u64..20, age, 0u64..1500)
+            .prop_map(|(topic, back, events, age, now)| Step::Snapshot { topic, back, events, age, now }),
+        2 => (topic.clone(), 0u64..30, 0usize..20).prop_map(|(topic, after, limit)| Step::Read { topic, after, limit }),
+        3 => (topic.clone(), 0u64..40, 0usize..8)
+            .prop_map(|(topic, before, limit)| Step::History { topic, before, limit }),
+        2 => (topic, 0usize..20, 0u64..1000)
+            .prop_map(|(topic, commands, since)| Step::Open { topic, commands, since }),
+        1 => any::<bool>().prop_map(|close| Step::Reopen { close }),
+    ]
+}
+
+struct Pair {
+    folder: tempfile::TempDir,
+    file: Option<Sqlite>,
+    model: Memory,
+    commands: u128,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Sqlite::open(&folder.path().join("log")).unwrap();
+        let epoch = file.open(&topic(LOBBY), 0, 0).await.unwrap().head.epoch;
+        Self {
+            folder,
+            file: Some(file),
+            model: Memory::new(epoch),
+            commands: 0,
+        }
+    }
+
+    fn file(&self) -> &Sqlite {
+        self.file.as_ref().unwrap()
+    }
+
+    async fn take(&mut self, step: Step) -> TestCaseResult {
+        match step {
+            Step::Append {
+                topic: at,
+                off,
+                entries,
+            } => {
+                let topic = topic(NAMES[at]);
+                let last = self.head(&topic).await.last;
+                let entries: Vec<_> = entries
+                    .iter()
+                    .map(|(at, events)| self.entry(last, *at, events))
+                    .collect();
+                let expected = last.saturating_add_signed(off);
+                let kept = self.file().append(&topic, expected, entries.clone()).await;
+                prop_assert_eq!(kept, self.model.append(&topic, expected, entries).await);
+            }
+            Step::Snapshot {
+                topic: at,
+                back,
+                events,
+                age,
+                now,
+            } => {
+                let topic = topic(NAMES[at]);
+                let seq = (self.head(&topic).await.last + 1).saturating_sub(back);
+                let retention = age.map_or(newest(events), |age| young(events, age));
+                let state = format!("state {seq} {now}").into_bytes();
+                let kept = self.file().snapshot(&topic, seq, state.clone(), retention, now).await;
+                prop_assert_eq!(kept, self.model.snapshot(&topic, seq, state, retention, now).await);
+            }
+            Step::Read {
+                topic: at,
+                after,
+                limit,
+            } => {
+                let topic = topic(NAMES[at]);
+                let read = self.file().read(&topic, after, limit).await;
+                prop_assert_eq!(read, self.model.read(&topic, after, limit).await);
+            }
+            Step::History {
+                topic: at,
+                before,
+                limit,
+            } => {
+                let topic = topic(NAMES[at]);
+                let page = self.file().history(&topic, before, limit).await;
+                prop_assert_eq!(page, self.model.history(&topic, before, limit).await);
+            }
+            Step::Open {
+                topic: at,
+                commands,
+                since,
+            } => self.same(at, commands, since).await?,
+            Step::Reopen { close } => {
+                if close {
+                    self.file().close().await;
+                }
+                self.file = None;
+                self.file = Some(Sqlite::open(&self.folder.path().join("log")).unwrap());
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, last: Seq, at: Millis, events: &[Option<u64>]) -> Entry {
+        self.commands += 1;
+        let made = events.iter().map(|back| match back {
+            Some(back) => amendment(last.saturating_sub(*back)),
+            None => event("x"),
+        });
+        entry(self.commands, at, made.collect())
+    }
+
+    async fn head(&self, topic: &TopicName) -> Head {
+        self.model.open(topic, 0, 0).await.unwrap().head
+    }
+
+    async fn same(&self, at: usize, commands: usize, since: Millis) -> TestCaseResult {
+        let topic = topic(NAMES[at]);
+        let opened: Result<Opened, _> = self.file().open(&topic, commands, since).await;
+        prop_assert_eq!(opened, self.model.open(&topic, commands, since).await);
+        Ok(())
+    }
+
+    async fn same_in_all(&self) -> TestCaseResult {
+        for (at, name) in NAMES.iter().enumerate() {
+            self.same(at, usize::MAX, 0).await?;
+            prop_assert_eq!(
+                all(self.file(), &topic(name)).await,
+                all(&self.model, &topic(name)).await
+            );
+        }
+        for kind in ["chat", "market"] {
+            prop_assert_eq!(self.file().topics(kind).await, self.model.topics(kind).await);
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_file_keeps_what_memory_keeps(steps in prop::collection::vec(step(), 1..50)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut pair = Pair::new().await;
+            for step in steps {
+                pair.take(step).await?;
+            }
+            pair.same_in_all().await
+        })?;
+    }
+}

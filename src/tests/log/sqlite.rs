@@ -1,0 +1,343 @@
+//! The log in a file: the contract, and what a file can suffer: another process, damage, a full disk, `kill -9`.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use duplex::server::log::sqlite::{BackupError, OpenError, Sqlite};
+use duplex::server::log::{Log, LogError};
+use futures_util::future::join_all;
+use rusqlite::Connection;
+use tempfile::{TempDir, tempdir};
+
+use super::*;
+
+fn made() -> (Arc<dyn Log>, TempDir) {
+    let (log, folder) = fresh();
+    (Arc::new(log), folder)
+}
+
+fn fresh() -> (Sqlite, TempDir) {
+    let folder = tempdir().unwrap();
+    (Sqlite::open(&file(&folder)).unwrap(), folder)
+}
+
+/// In a folder that is not there yet.
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("data/duplex.log")
+}
+
+keeps_the_contract!(made());
+
+#[tokio::test]
+async fn it_is_the_same_when_opened_again() {
+    let (log, folder) = fresh();
+    let lobby = topic(LOBBY);
+    talk(&log, &lobby, 0, 20).await;
+    log.snapshot(&lobby, 15, b"state".to_vec(), newest(12), 0)
+        .await
+        .unwrap();
+    let (opened, records) = (log.open(&lobby, 99, 0).await, all(&log, &lobby).await);
+    assert_eq!(records.len(), 12);
+    log.close().await;
+    for closed in [true, false] {
+        let log = Sqlite::open(&file(&folder)).unwrap();
+        assert_eq!(log.open(&lobby, 99, 0).await, opened, "closed: {closed}");
+        assert_eq!(all(&log, &lobby).await, records);
+        // Dropped without a close.
+    }
+    let other = fresh();
+    let epoch = other.0.open(&lobby, 0, 0).await.unwrap().head.epoch;
+    assert_ne!(epoch, opened.unwrap().head.epoch);
+}
+
+#[tokio::test]
+async fn a_closed_log_says_so() {
+    let (log, folder) = fresh();
+    let lobby = topic(LOBBY);
+    log.close().await;
+    // The file is free although the log is still there.
+    let again = Sqlite::open(&file(&folder)).unwrap();
+    talk(&again, &lobby, 0, 1).await;
+    assert!(matches!(
+        log.append(&lobby, 1, vec![said(1)]).await,
+        Err(LogError::Unavailable(_))
+    ));
+    assert!(matches!(log.read(&lobby, 0, 1).await, Err(LogError::Unavailable(_))));
+    assert!(matches!(
+        log.backup(&folder.path().join("copy")).await,
+        Err(BackupError::Log(_))
+    ));
+}
+
+#[tokio::test]
+async fn appends_at_the_same_time_share_commits() {
+    let (log, _folder) = fresh();
+    let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
+    let results = join_all(names.iter().map(|name| log.append(name, 0, vec![said(1)]))).await;
+    assert!(results.iter().all(|result| *result == Ok(1)));
+    let stats = log.stats();
+    assert_eq!(stats.appends, 400);
+    assert!(stats.commits <= 100, "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_conflict_takes_nothing_of_its_commit() {
+    let (log, _folder) = fresh();
+    let names: Vec<_> = (0..40).map(|n| topic(&format!("chat/{n}"))).collect();
+    let appends = names
+        .iter()
+        .zip(0..)
+        .map(|(name, n)| log.append(name, n % 2, vec![said(1)]));
+    for (n, result) in join_all(appends).await.into_iter().enumerate() {
+        assert_eq!(result, if n % 2 == 0 { Ok(1) } else { conflict(1, 0) });
+    }
+    assert_eq!(log.topics("chat").await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_passes() {
+    let (log, _folder) = fresh();
+    let (lobby, other) = (topic(LOBBY), topic("chat/other"));
+    talk(&log, &lobby, 0, 3).await;
+    log.allow(1).await.unwrap();
+    let large = |number| {
+        entry(
+            number,
+            1,
+            vec![(None, format!("\"{}\"", "x".repeat(100_000)).into_bytes())],
+        )
+    };
+    let results = join_all([
+        log.append(&lobby, 3, vec![said(4), large(5)]),
+        log.append(&other, 0, vec![large(6)]),
+    ])
+    .await;
+    assert_eq!(results, [Err(LogError::Full), Err(LogError::Full)]);
+    assert_eq!(
+        log.snapshot(&lobby, 3, vec![0; 100_000], ALL, 0).await,
+        Err(LogError::Full)
+    );
+    assert_eq!(seqs(&all(&log, &lobby).await), [1, 2, 3]);
+    assert_eq!(log.open(&lobby, 9, 0).await.unwrap().commands.len(), 3);
+    log.allow(u32::MAX >> 1).await.unwrap();
+    assert_eq!(log.append(&lobby, 3, vec![said(4), large(5)]).await, Ok(5));
+    assert_eq!(log.append(&other, 0, vec![large(6)]).await, Ok(1));
+}
+
+/// `unshare -m sh -c 'mount -t tmpfs -o size=3m tmpfs /mnt && LOG_ON_A_SMALL_DISK=/mnt cargo test …'`
+#[tokio::test]
+#[ignore = "wants a disk that it may fill"]
+async fn a_disk_that_is_really_full_is_named_and_passes() {
+    let Ok(disk) = std::env::var("LOG_ON_A_SMALL_DISK") else {
+        return;
+    };
+    let (ballast, path) = (Path::new(&disk).join("ballast"), Path::new(&disk).join("log"));
+    fs::write(&ballast, vec![0; 1 << 20]).unwrap();
+    let log = Sqlite::open(&path).unwrap();
+    let lobby = topic(LOBBY);
+    let append = async |seq: Seq| {
+        let event = (None, format!("\"{}\"", "x".repeat(5000)).into_bytes());
+        log.append(&lobby, seq, vec![entry(seq.into(), 1, vec![event])]).await
+    };
+    let mut last = 0;
+    let error = loop {
+        match append(last).await {
+            Ok(seq) => last = seq,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, LogError::Full);
+    assert_eq!(append(last).await, Err(LogError::Full));
+    assert_eq!(all(&log, &lobby).await.len() as u64, last);
+    fs::remove_file(ballast).unwrap();
+    assert_eq!(append(last).await, Ok(last + 1));
+    drop(log);
+    let log = Sqlite::open(&path).unwrap();
+    assert_eq!(seqs(&all(&log, &lobby).await), (1..=last + 1).collect::<Vec<_>>());
+    println!("full after {last} appends");
+}
+
+/// What could not be opened must be as it was.
+fn refused(path: &Path) -> OpenError {
+    let before = fs::read(path).unwrap();
+    let error = Sqlite::open(path).err().unwrap();
+    assert_eq!(fs::read(path).unwrap(), before);
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_file_that_is_in_use_is_refused() {
+    let (log, folder) = fresh();
+    assert!(matches!(refused(&file(&folder)), OpenError::Locked(_)));
+    log.close().await;
+    Sqlite::open(&file(&folder)).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_others_is_refused() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("notes");
+    for bytes in [&b""[..], b"x", &[0xa5; 10_000]] {
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(refused(&path), OpenError::Foreign(_)));
+    }
+    let path = folder.path().join("other.db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE events (id)")
+        .unwrap();
+    assert!(matches!(refused(&path), OpenError::Foreign(_)));
+    assert!(matches!(
+        Sqlite::open(folder.path()),
+        Err(OpenError::Io { .. } | OpenError::Sqlite { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_newer_file_is_refused() {
+    let (log, folder) = fresh();
+    log.close().await;
+    let other = Connection::open(file(&folder)).unwrap();
+    other.pragma_update(None, "user_version", 99).unwrap();
+    other.close().unwrap();
+    assert!(matches!(refused(&file(&folder)), OpenError::Newer { found: 99, .. }));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let (log, folder) = fresh();
+    for n in 0..20 {
+        talk(&log, &topic(&format!("chat/{n}")), 0, 20).await;
+    }
+    log.close().await;
+    let whole = fs::read(file(&folder)).unwrap();
+    assert!(whole.len() > 40_000);
+    let mut torn = whole.clone();
+    torn[20_000..30_000].fill(0xff);
+    for bytes in [&torn[..], &whole[..whole.len() / 2]] {
+        fs::write(file(&folder), bytes).unwrap();
+        assert!(matches!(refused(&file(&folder)), OpenError::Damaged { .. }));
+    }
+    fs::write(file(&folder), whole).unwrap();
+    Sqlite::open(&file(&folder)).unwrap();
+}
+
+#[tokio::test]
+async fn a_journal_without_its_file_is_not_lost() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(folder.path().join("log-wal"), b"commits").unwrap();
+    assert!(matches!(Sqlite::open(&path), Err(OpenError::Damaged { .. })));
+    assert_eq!(fs::read(folder.path().join("log-wal")).unwrap(), b"commits");
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_and_another_log() {
+    let (log, folder) = fresh();
+    let lobby = topic(LOBBY);
+    talk(&log, &lobby, 0, 30).await;
+    log.snapshot(&lobby, 20, b"state".to_vec(), newest(20), 0)
+        .await
+        .unwrap();
+    let copy = folder.path().join("copy");
+    log.backup(&copy).await.unwrap();
+    talk(&log, &lobby, 30, 1).await;
+    let opened = Sqlite::open(&copy).unwrap();
+    let (ours, theirs) = (
+        log.open(&lobby, 99, 0).await.unwrap(),
+        opened.open(&lobby, 99, 0).await.unwrap(),
+    );
+    assert_ne!(ours.head.epoch, theirs.head.epoch);
+    assert_eq!((ours.head.last, theirs.head.last), (31, 30));
+    assert_eq!(
+        (&ours.snapshot, &ours.commands[..30]),
+        (&theirs.snapshot, &theirs.commands[..])
+    );
+    assert_eq!(all(&log, &lobby).await[..20], all(&opened, &lobby).await);
+    assert!(matches!(log.backup(&copy).await, Err(BackupError::Exists)));
+    let nowhere = folder.path().join("no/folder/copy");
+    assert!(matches!(log.backup(&nowhere).await, Err(BackupError::Io(_))));
+    assert!(!folder.path().join("copy.partial").exists());
+}
+
+/// The other process of the test below: appends for ever, and says what was answered.
+#[tokio::test]
+#[ignore = "a process that another test starts and kills"]
+async fn append_until_killed() {
+    let Ok(path) = std::env::var("LOG_TO_APPEND_TO") else {
+        return;
+    };
+    let log = Sqlite::open(Path::new(&path)).unwrap();
+    for seq in 1.. {
+        let appended = log.append(&topic(LOBBY), seq - 1, vec![said(seq.into())]).await;
+        assert_eq!(appended, Ok(seq));
+        println!("\nanswered {seq}");
+    }
+}
+
+fn appending_process(path: &Path) -> (Child, BufReader<ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "log::sqlite::append_until_killed",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("LOG_TO_APPEND_TO", path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (child, output)
+}
+
+fn answers(line: &str) -> Option<Seq> {
+    line.strip_prefix("answered ")?.parse().ok()
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() {
+    let folder = tempdir().unwrap();
+    let (mut child, output) = appending_process(&file(&folder));
+    let mut lines = output.lines().map(Result::unwrap);
+    lines.by_ref().find(|line| answers(line) >= Some(50)).unwrap();
+    let locked = Sqlite::open(&file(&folder)).err();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(matches!(locked, Some(OpenError::Locked(_))), "{locked:?}");
+    let answered = lines.filter_map(|line| answers(&line)).last().unwrap_or(50);
+    let log = Sqlite::open(&file(&folder)).unwrap();
+    let records = all(&log, &topic(LOBBY)).await;
+    assert!(records.len() as u64 >= answered);
+    assert_eq!(seqs(&records), (1..=records.len() as u64).collect::<Vec<_>>());
+}
+
+/// `cargo test --test server how_fast -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, and asserts nothing"]
+async fn how_fast_it_is() {
+    let (log, folder) = fresh();
+    let start = Instant::now();
+    talk(&log, &topic(LOBBY), 0, 1000).await;
+    let alone = 1000.0 / start.elapsed().as_secs_f64();
+    let before = log.stats();
+    let names: Vec<_> = (0..100).map(|n| topic(&format!("chat/{n}"))).collect();
+    let start = Instant::now();
+    join_all(names.iter().map(|name| talk(&log, name, 0, 200))).await;
+    let together = 20_000.0 / start.elapsed().as_secs_f64();
+    let commits = log.stats().commits - before.commits;
+    let start = Instant::now();
+    for seq in 0..2000 {
+        assert_eq!(log.read(&topic(LOBBY), seq % 900, 50).await.unwrap().len(), 50);
+    }
+    let reads = 2000.0 / start.elapsed().as_secs_f64();
+    println!("in {}", folder.path().display());
+    println!("one topic, one append after the other: {alone:.0} appends/s");
+    println!("100 topics at once: {together:.0} appends/s in {commits} commits for 20000");
+    println!("pages of 50 events, one after the other: {reads:.0} reads/s");
+}
