@@ -307,12 +307,12 @@ impl Machine {
 }
 
 /// Milliseconds since the page's time origin.
-fn now() -> f64 {
+pub(super) fn now() -> f64 {
     window().performance().map_or(0.0, |performance| performance.now())
 }
 
 /// A path becomes an address on the page's own host: `wss` where the page came by https.
-fn resolve(address: &str) -> String {
+pub(super) fn resolve(address: &str) -> String {
     if !address.starts_with('/') {
         return address.to_owned();
     }

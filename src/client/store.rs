@@ -2,20 +2,25 @@
 //! Knows no link: it is told.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::task::{Poll, Waker};
 
 use leptos::prelude::*;
+use send_wrapper::SendWrapper;
 use serde::{Deserialize, Serialize};
 
+use super::driver::Hear;
+use super::link::{Fate, News};
+use super::outbox::MAX_QUEUED;
 use super::status::TopicStatus;
 use super::tab::lock;
-use super::use_topic::{Pending, TopicSource, Visitor};
+use super::use_topic::{Pending, Standing, TopicSource, Visitor};
 use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::Cursor;
+use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::person::Person;
 use crate::wire::presence::Presence;
-use crate::wire::session::Denied;
+use crate::wire::session::{CommandId, Denied};
 use crate::wire::topic::{Topic, TopicName};
 
 /// What the server's rendering leaves in the page.
@@ -39,7 +44,14 @@ pub(super) struct Store<T: Topic> {
     pub me: ArcRwSignal<Option<Person>>,
     seed: ArcResource<Seed>,
     inner: Mutex<Inner>,
+    heard: Mutex<Vec<(usize, Listener<T>)>>,
 }
+
+/// Registered in the browser's one thread only.
+type Listener<T> = SendWrapper<Rc<dyn Fn(Seq, &<T as Topic>::Event)>>;
+
+/// Commands that are shown; the oldest rejected ones go first.
+const MAX_SHOWN: usize = 2 * MAX_QUEUED;
 
 #[derive(Default)]
 struct Inner {
@@ -64,6 +76,7 @@ impl<T: Topic> Store<T> {
             pending: ArcRwSignal::default(),
             me,
             inner: Mutex::default(),
+            heard: Mutex::default(),
         }
     }
 
@@ -73,6 +86,72 @@ impl<T: Topic> Store<T> {
             Seed::Rendered { me, state } => self.plant(me, state),
             Seed::Later => self.settled().await,
         }
+    }
+
+    /// Where a subscription begins: after what the server rendered, if it did. From effects.
+    pub fn begin(&self) -> Option<Cursor> {
+        if let Some(Seed::Rendered { me, state }) = self.seed.try_get_untracked().flatten() {
+            self.plant(me, state);
+        }
+        lock(&self.inner).cursor
+    }
+
+    /// Shows a command as queued.
+    pub fn add(&self, id: CommandId, command: T::Command) {
+        self.pending.update(|pending| {
+            let rejected = |shown: &Pending<_>| matches!(shown.standing, Standing::Rejected(_));
+            if pending.len() >= MAX_SHOWN
+                && let Some(oldest) = pending.iter().position(rejected)
+            {
+                pending.remove(oldest);
+            }
+            let standing = Standing::Queued;
+            pending.push(Pending { id, command, standing });
+        });
+    }
+
+    /// Takes a rejected command off the list.
+    pub fn strike(&self, id: &CommandId) -> Option<T::Command> {
+        let rejected = |shown: &Pending<_>| shown.id == *id && matches!(shown.standing, Standing::Rejected(_));
+        let place = self
+            .pending
+            .with_untracked(|pending| pending.iter().position(rejected))?;
+        self.pending.try_update(|pending| pending.remove(place).command)
+    }
+
+    /// The number under which the listener can be taken away.
+    pub fn listen(&self, heard: Rc<dyn Fn(Seq, &T::Event)>) -> usize {
+        let mut listeners = lock(&self.heard);
+        let number = listeners.last().map_or(0, |(number, _)| number + 1);
+        listeners.push((number, SendWrapper::new(heard)));
+        number
+    }
+
+    pub fn unlisten(&self, number: usize) {
+        lock(&self.heard).retain(|(other, _)| *other != number);
+    }
+
+    fn apply(&self, seq: Seq, event: &T::Event) {
+        self.state.update(|state| T::apply(state, seq, event));
+        if let Some(cursor) = &mut lock(&self.inner).cursor {
+            cursor.seq = seq;
+        }
+        let listeners: Vec<_> = lock(&self.heard).iter().map(|(_, heard)| Rc::clone(heard)).collect();
+        listeners.iter().for_each(|heard| heard(seq, event));
+    }
+
+    pub fn stand(&self, id: &CommandId, fate: &Fate) {
+        self.pending.update(|pending| match fate {
+            Fate::Gone => pending.retain(|shown| shown.id != *id),
+            Fate::Sent | Fate::Rejected(_) => {
+                if let Some(shown) = pending.iter_mut().find(|shown| shown.id == *id) {
+                    shown.standing = match fate {
+                        Fate::Rejected(rejection) => Standing::Rejected(rejection.clone()),
+                        _ => Standing::Sent,
+                    };
+                }
+            }
+        });
     }
 
     /// Takes over what the server rendered.
@@ -111,6 +190,43 @@ impl<T: Topic> Store<T> {
             Poll::Pending
         })
         .await;
+    }
+}
+
+impl<T: Topic> Hear for Store<T> {
+    fn hear(&self, news: &News) -> bool {
+        match news {
+            News::State {
+                encoding,
+                state,
+                cursor,
+            } => {
+                let Ok(state) = state.decode(*encoding) else {
+                    return false;
+                };
+                {
+                    let mut inner = lock(&self.inner);
+                    inner.planted = true;
+                    inner.cursor = Some(*cursor);
+                }
+                self.state.set(state);
+            }
+            News::Event { encoding, seq, event } => {
+                let Ok(event) = event.decode(*encoding) else {
+                    return false;
+                };
+                self.apply(*seq, &event);
+            }
+            News::Presence(presence) => self.presence.set(presence.clone()),
+            News::Status(status) => self.set_status(*status),
+            News::Command(id, fate) => self.stand(id, fate),
+        }
+        true
+    }
+
+    fn is_waiting(&self) -> bool {
+        let waits = |shown: &Pending<_>| !matches!(shown.standing, Standing::Rejected(_));
+        self.pending.with_untracked(|pending| pending.iter().any(waits))
     }
 }
 

@@ -1,22 +1,25 @@
-//! The one link of a browser tab: runs the machine with real transports, timers and listeners, and hands what it hears to
-//! the topics' stores. Knows no page.
+//! The one link of a browser tab, shared by all topics of the page: found through the context. Knows no page.
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use leptos::prelude::*;
+use send_wrapper::SendWrapper;
 
+use super::driver::Driver;
 use super::status::{LinkStatus, Provided};
 use super::store::Store;
 use crate::wire::person::Person;
 use crate::wire::topic::{Topic, TopicName};
 
-/// Call once, at the root of the page: all topics of the tab share what it provides.
+/// Call once, at the root of the page: all topics of the tab share what it provides. On the server it stays quiet.
 pub fn provide_link() {
     let tab = Tab::default();
-    provide_context(Provided(Signal::from(tab.0.status.clone())));
-    provide_context(tab);
+    provide_context(Provided(Signal::from(tab.0.signals.status.clone())));
+    provide_context(tab.clone());
+    on_cleanup(move || drop(lock(&tab.0.driver).take()));
 }
 
 #[derive(Clone, Default)]
@@ -25,8 +28,16 @@ pub(super) struct Tab(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     stores: Mutex<HashMap<TopicName, Weak<dyn Any + Send + Sync>>>,
-    status: ArcRwSignal<LinkStatus>,
-    me: ArcRwSignal<Option<Person>>,
+    signals: Signals,
+    /// Made by the first subscription, in the browser's one thread; never on the server.
+    driver: Mutex<Option<SendWrapper<Rc<Driver>>>>,
+}
+
+/// What the whole page may see.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    pub status: ArcRwSignal<LinkStatus>,
+    pub me: ArcRwSignal<Option<Person>>,
 }
 
 impl Tab {
@@ -36,7 +47,7 @@ impl Tab {
     }
 
     pub fn me(&self) -> ArcRwSignal<Option<Person>> {
-        self.0.me.clone()
+        self.0.signals.me.clone()
     }
 
     /// The store of this topic, if a component has it; otherwise a new one.
@@ -47,10 +58,22 @@ impl Tab {
         if let Some(store) = held.and_then(|store| store.downcast::<Store<T>>().ok()) {
             return store;
         }
-        let store = Arc::new(Store::<T>::new(Some(name.clone()), self.0.me.clone()));
+        let store = Arc::new(Store::<T>::new(Some(name.clone()), self.me()));
         let any: Arc<dyn Any + Send + Sync> = store.clone();
         stores.insert(name.clone(), Arc::downgrade(&any));
         store
+    }
+
+    /// Starts the link if there is none. Only from an effect or an event handler: those run in browsers alone.
+    pub fn start(&self) -> Rc<Driver> {
+        let mut driver = lock(&self.0.driver);
+        let started = driver.get_or_insert_with(|| SendWrapper::new(Driver::start(self.0.signals.clone())));
+        Rc::clone(started)
+    }
+
+    /// The link, if it was started.
+    pub fn running(&self) -> Option<Rc<Driver>> {
+        lock(&self.0.driver).as_ref().map(|driver| Rc::clone(driver))
     }
 }
 

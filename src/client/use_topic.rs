@@ -3,20 +3,24 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
+use super::driver::random_id;
 use super::http::{HttpError, get_json};
+use super::link::{Fate, Input};
+use super::outbox::Body;
 pub use super::status::TopicStatus;
 use super::store::Store;
 use super::tab::Tab;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
-use crate::wire::person::Person;
+use crate::wire::person::{Person, tidy_name};
 use crate::wire::presence::Presence;
-use crate::wire::session::{CommandId, HISTORY_PATH, Page, Rejection};
+use crate::wire::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
 use crate::wire::topic::{Topic, TopicName};
 
 /// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; none if the topic is
@@ -123,6 +127,7 @@ pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
         Ok(name) => tab.store::<T>(&name),
         Err(_) => Arc::new(Store::new(None, tab.me())),
     };
+    subscribe(tab.clone(), Arc::clone(&store));
     UseTopic {
         state: store.state.read_only().into(),
         status: Signal::from(store.status.clone()),
@@ -134,25 +139,81 @@ pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
 }
 
 impl<T: Topic> UseTopic<T> {
-    /// Sends when the link is live, and again with the same id until there is an answer. `pending` tells how it stands.
-    pub fn send(&self, _command: T::Command) -> CommandId {
-        CommandId::from_random(0)
+    /// Sends when the link is live, and again with the same id until there is an answer. `pending` tells how it stands;
+    /// when too many wait already, it is rejected at once.
+    pub fn send(&self, command: T::Command) -> CommandId {
+        let id = random_id();
+        let Some(Held { tab, store }) = self.held.try_get_value() else {
+            return id;
+        };
+        store.add(id.clone(), command.clone());
+        match (store.name.clone(), Body::of(&command)) {
+            (None, _) => store.stand(&id, &Fate::Rejected(Rejection::Denied(Denied::Unknown))),
+            (_, Err(error)) => {
+                let what = error.to_string();
+                store.stand(&id, &Fate::Rejected(Rejection::Malformed { what }));
+            }
+            (Some(topic), Ok(body)) => {
+                let id = id.clone();
+                tab.start().input(Input::Send { topic, id, body });
+            }
+        }
+        id
     }
 
-    /// Takes back a command that was not sent yet, or strikes a rejected one off the list.
-    pub fn cancel(&self, _id: &CommandId) {}
+    /// Takes back a command that was not sent yet, or strikes a rejected one off the list. What was sent may have been
+    /// done, and stays until that is known.
+    pub fn cancel(&self, id: &CommandId) {
+        if let Some(Held { tab, store }) = self.held.try_get_value()
+            && store.strike(id).is_none()
+        {
+            tab.start().input(Input::Cancel { id: id.clone() });
+        }
+    }
 
     /// Sends a rejected command again, as a new one.
-    pub fn retry(&self, _id: &CommandId) {}
+    pub fn retry(&self, id: &CommandId) {
+        let command = self.held.try_get_value().and_then(|held| held.store.strike(id));
+        if let Some(command) = command {
+            self.send(command);
+        }
+    }
 
     /// What this visitor is doing here, for the others' presence; none ends it. May be lost.
-    pub fn activity(&self, _activity: Option<&str>) {}
+    pub fn activity(&self, activity: Option<&str>) {
+        if let Some(Held { tab, store }) = self.held.try_get_value()
+            && let Some(topic) = store.name.clone()
+        {
+            let activity = activity.map(str::to_owned);
+            tab.start().input(Input::Activity { topic, activity });
+        }
+    }
 
     /// Changes the visitor's name, everywhere.
-    pub fn rename(&self, _name: &str) {}
+    pub fn rename(&self, name: &str) {
+        let Some(Held { tab, .. }) = self.held.try_get_value() else {
+            return;
+        };
+        let name = tidy_name(name);
+        tab.me().update(|me| {
+            if let Some(me) = me {
+                me.name.clone_from(&name);
+            }
+        });
+        tab.start().input(Input::Rename { name });
+    }
 
     /// Hears each event after it was applied, for sounds and markers, while the calling component lives.
-    pub fn on_event(&self, _heard: impl Fn(Seq, &T::Event) + 'static) {}
+    pub fn on_event(&self, heard: impl Fn(Seq, &T::Event) + 'static) {
+        let (held, heard) = (self.held, Rc::new(heard));
+        Effect::new(move |_| {
+            let Some(store) = held.try_get_value().map(|held| held.store) else {
+                return;
+            };
+            let number = store.listen(heard.clone());
+            on_cleanup(move || store.unlisten(number));
+        });
+    }
 
     /// Ready when the state is there; see [`Live`](super::live::Live).
     pub async fn loaded(&self) {
@@ -173,6 +234,21 @@ impl<T: Topic> UseTopic<T> {
             until: page.until,
         })
     }
+}
+
+/// While the calling component lives, in the browser.
+fn subscribe<T: Topic>(tab: Tab, store: Arc<Store<T>>) {
+    Effect::new(move |_| {
+        let Some(topic) = store.name.clone() else { return };
+        let cursor = store.begin();
+        tab.start().subscribe(topic.clone(), T::DELIVERY, cursor, store.clone());
+        let tab = tab.clone();
+        on_cleanup(move || {
+            if let Some(driver) = tab.running() {
+                driver.unsubscribe(topic);
+            }
+        });
+    });
 }
 
 fn events<E: DeserializeOwned>(events: Vec<(Seq, Blob)>) -> Option<Vec<(Seq, E)>> {

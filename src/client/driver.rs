@@ -1,0 +1,268 @@
+//! Runs the pure link in a browser: gives it time, randomness and events, and does what it asks for with real lines, one
+//! timer and the topics' stores. Knows no component.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::ev;
+use leptos::leptos_dom::helpers::{TimeoutHandle, WindowListenerHandle};
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlMetaElement, PageTransitionEvent, VisibilityState};
+
+use super::ladder::Millis;
+use super::link::{Effect, Input, Link, News};
+use super::socket_machine::now;
+use super::tab::Signals;
+use super::transport::{self, Line, Report};
+use crate::wire::cursor::Cursor;
+use crate::wire::session::{CommandId, SessionId};
+use crate::wire::topic::{Delivery, TopicName};
+
+/// Where a topic's news go.
+pub(super) trait Hear {
+    /// False: it cannot be read.
+    fn hear(&self, news: &News) -> bool;
+
+    /// Commands that it shows are still on their way.
+    fn is_waiting(&self) -> bool;
+}
+
+struct Ear {
+    users: usize,
+    hear: Arc<dyn Hear>,
+}
+
+pub(super) struct Driver {
+    link: RefCell<Link>,
+    lines: RefCell<HashMap<u32, Box<dyn Line>>>,
+    ears: RefCell<HashMap<TopicName, Ear>>,
+    /// What happens while something else is being dealt with waits here.
+    inputs: RefCell<VecDeque<Input>>,
+    busy: Cell<bool>,
+    timer: RefCell<Option<(Millis, TimeoutHandle)>>,
+    /// Of the fallbacks; over WebSocket the server names the session.
+    session: SessionId,
+    signals: Signals,
+    listeners: RefCell<Vec<WindowListenerHandle>>,
+    this: Weak<Driver>,
+}
+
+impl Driver {
+    pub fn start(signals: Signals) -> Rc<Self> {
+        let driver = Rc::new_cyclic(|this| Self {
+            link: RefCell::new(Link::new(build())),
+            lines: RefCell::default(),
+            ears: RefCell::default(),
+            inputs: RefCell::default(),
+            busy: Cell::new(false),
+            timer: RefCell::default(),
+            session: SessionId(random_id().as_str().to_owned()),
+            signals,
+            listeners: RefCell::default(),
+            this: this.clone(),
+        });
+        *driver.listeners.borrow_mut() = driver.listen_to_the_page();
+        driver.input(Input::Online(window().navigator().on_line()));
+        driver.input(Input::Visible(is_visible()));
+        driver
+    }
+
+    fn listen_to_the_page(&self) -> Vec<WindowListenerHandle> {
+        let on = |name: &str, input: fn() -> Input| {
+            let this = self.this.clone();
+            window_event_listener_untyped(name, move |_| tell(&this, input()))
+        };
+        let this = SendWrapper::new(self.this.clone());
+        let shown = window_event_listener(ev::Custom::<PageTransitionEvent>::new("pageshow"), move |event| {
+            if event.persisted() {
+                tell(&this, Input::Thaw);
+            }
+        });
+        vec![
+            on("online", || Input::Online(true)),
+            on("offline", || Input::Online(false)),
+            on("visibilitychange", || Input::Visible(is_visible())),
+            on("pagehide", || Input::Freeze),
+            shown,
+        ]
+    }
+
+    pub fn subscribe(&self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>, hear: Arc<dyn Hear>) {
+        self.ears
+            .borrow_mut()
+            .entry(topic.clone())
+            .or_insert(Ear { users: 0, hear })
+            .users += 1;
+        self.input(Input::Subscribe {
+            topic,
+            delivery,
+            cursor,
+        });
+    }
+
+    pub fn unsubscribe(&self, topic: TopicName) {
+        if let Some(ear) = self.ears.borrow_mut().get_mut(&topic) {
+            ear.users = ear.users.saturating_sub(1);
+        }
+        self.input(Input::Unsubscribe { topic });
+        self.ears
+            .borrow_mut()
+            .retain(|_, ear| ear.users > 0 || ear.hear.is_waiting());
+    }
+
+    /// Deals with what happened, and then with what happened meanwhile.
+    pub fn input(&self, input: Input) {
+        self.inputs.borrow_mut().push_back(input);
+        if self.busy.replace(true) {
+            return;
+        }
+        loop {
+            let Some(input) = self.inputs.borrow_mut().pop_front() else {
+                break;
+            };
+            let effects = self.link.borrow_mut().handle(clock(), js_sys::Math::random(), input);
+            effects.into_iter().for_each(|effect| self.act(effect));
+        }
+        self.busy.set(false);
+        self.show_status();
+        self.set_timer();
+    }
+
+    fn act(&self, effect: Effect) {
+        match effect {
+            Effect::Open {
+                line,
+                transport,
+                topics,
+            } => {
+                let this = self.this.clone();
+                let report = Rc::new(move |report| {
+                    if let Some(driver) = this.upgrade() {
+                        driver.report(line, report);
+                    }
+                });
+                let opened = transport::open(transport, &self.session, &topics, report);
+                self.lines.borrow_mut().insert(line, opened);
+            }
+            Effect::Ask { line, topics, at_once } => self.with(line, |line| line.ask(&topics, at_once)),
+            Effect::Send { line, frame } => self.with(line, |line| line.send(&frame)),
+            Effect::Close { line } => drop(self.lines.borrow_mut().remove(&line)),
+            Effect::Tell { topic, news } => self.tell(topic, &news),
+            Effect::Me(person) => {
+                if self.signals.me.with_untracked(|me| me.as_ref() != Some(&person)) {
+                    self.signals.me.set(Some(person));
+                }
+            }
+        }
+    }
+
+    fn report(&self, line: u32, report: Report) {
+        if matches!(report, Report::Closed(_)) {
+            drop(self.lines.borrow_mut().remove(&line));
+        }
+        self.input(heard(line, report));
+    }
+
+    fn with(&self, line: u32, act: impl FnOnce(&dyn Line)) {
+        if let Some(line) = self.lines.borrow().get(&line) {
+            act(&**line);
+        }
+    }
+
+    fn tell(&self, topic: TopicName, news: &News) {
+        let hear = self.ears.borrow().get(&topic).map(|ear| Arc::clone(&ear.hear));
+        if hear.is_some_and(|hear| !hear.hear(news)) {
+            self.input(Input::Outdated { topic });
+        }
+    }
+
+    fn show_status(&self) {
+        let status = self.link.borrow().status();
+        if self.signals.status.get_untracked() != status {
+            self.signals.status.set(status);
+        }
+    }
+
+    /// One timer for everything. One that rings too early is not moved: it would be, with every frame.
+    fn set_timer(&self) {
+        let Some(at) = self.link.borrow().wake_at() else { return };
+        let mut timer = self.timer.borrow_mut();
+        if let Some((set, handle)) = &*timer {
+            if *set <= at {
+                return;
+            }
+            handle.clear();
+        }
+        let this = self.this.clone();
+        let ring = move || {
+            if let Some(driver) = this.upgrade() {
+                *driver.timer.borrow_mut() = None;
+                driver.input(Input::Timer);
+            }
+        };
+        // A timer may ring a fraction early; a millisecond later is never too early.
+        let delay = Duration::from_millis(at.saturating_sub(clock()) + 1);
+        *timer = set_timeout_with_handle(ring, delay).ok().map(|handle| (at, handle));
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some((_, timer)) = self.timer.borrow_mut().take() {
+            timer.clear();
+        }
+        for listener in self.listeners.take() {
+            listener.remove();
+        }
+    }
+}
+
+fn tell(driver: &Weak<Driver>, input: Input) {
+    if let Some(driver) = driver.upgrade() {
+        driver.input(input);
+    }
+}
+
+fn heard(line: u32, report: Report) -> Input {
+    match report {
+        Report::Opened(encoding) => Input::Opened { line, encoding },
+        Report::Frame(frame) => Input::Frame { line, frame },
+        Report::Unreadable => Input::Unreadable { line },
+        Report::Answered(frames) => Input::Answered { line, frames },
+        Report::Unsent { id, status } => Input::Unsent { line, id, status },
+        Report::Closed(code) => Input::Closed { line, code },
+    }
+}
+
+/// Whole milliseconds of the page's clock.
+fn clock() -> Millis {
+    now() as Millis
+}
+
+fn is_visible() -> bool {
+    document().visibility_state() != VisibilityState::Hidden
+}
+
+/// The build of the front end that this page came with.
+fn build() -> String {
+    let found = document().query_selector(r#"meta[name="duplex-build"]"#);
+    let meta = found
+        .ok()
+        .flatten()
+        .and_then(|meta| meta.dyn_into::<HtmlMetaElement>().ok());
+    meta.map(|meta| meta.content()).unwrap_or_default()
+}
+
+/// 128 random bits.
+pub(super) fn random_id() -> CommandId {
+    let mut bytes = [0; 16];
+    if let Ok(crypto) = window().crypto() {
+        let _ = crypto.get_random_values_with_u8_array(&mut bytes);
+    }
+    CommandId::from_random(u128::from_le_bytes(bytes))
+}

@@ -1,0 +1,353 @@
+//! The session of one browser tab: at most one line in use and one on trial, the tab's subscriptions and its commands.
+//! Pure: time, randomness and what happened come in, effects go out. Knows no browser and no event's meaning.
+
+mod line;
+mod lines;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::collections::BTreeMap;
+
+use self::line::Line;
+use super::backoff::Backoff;
+use super::ladder::{Ladder, Millis};
+use super::outbox::{Body, Outbox};
+use super::status::{LinkStatus, Phase, Stop, TopicStatus, Transport};
+use super::subscription::Subscription;
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::{Cursor, Seq};
+use crate::wire::person::Person;
+use crate::wire::presence::Presence;
+use crate::wire::session::{ClientFrame, CommandId, Rejection, ServerFrame};
+use crate::wire::topic::{Delivery, TopicName};
+
+/// A link that nobody needs stays open for so long: the next page may need it.
+const LINGER: Millis = 2_000;
+
+pub type Topics = Vec<(TopicName, Option<Cursor>)>;
+
+/// What happened. Of a line that is no longer in use nothing is heard.
+#[derive(Debug, Clone)]
+pub enum Input {
+    Opened {
+        line: u32,
+        encoding: Encoding,
+    },
+    Frame {
+        line: u32,
+        frame: ServerFrame,
+    },
+    /// A frame could not be read.
+    Unreadable {
+        line: u32,
+    },
+    /// A poll was answered; its frames, so many, were given before.
+    Answered {
+        line: u32,
+        frames: usize,
+    },
+    /// A posted command got no frame for an answer; `status`: what came instead, if anything.
+    Unsent {
+        line: u32,
+        id: CommandId,
+        status: Option<u16>,
+    },
+    Closed {
+        line: u32,
+        code: u16,
+    },
+    /// Time passed.
+    Timer,
+    Online(bool),
+    Visible(bool),
+    /// The page goes, perhaps into the back/forward cache.
+    Freeze,
+    Thaw,
+    /// `cursor`: of the state that is already there.
+    Subscribe {
+        topic: TopicName,
+        delivery: Delivery,
+        cursor: Option<Cursor>,
+    },
+    Unsubscribe {
+        topic: TopicName,
+    },
+    /// A state or an event of the topic could not be read.
+    Outdated {
+        topic: TopicName,
+    },
+    Send {
+        topic: TopicName,
+        id: CommandId,
+        body: Body,
+    },
+    Cancel {
+        id: CommandId,
+    },
+    Activity {
+        topic: TopicName,
+        activity: Option<String>,
+    },
+    Rename {
+        name: String,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// `topics`: what a fallback asks for; a WebSocket asks by frames.
+    Open {
+        line: u32,
+        transport: Transport,
+        topics: Topics,
+    },
+    /// A fallback asks again, for these; `at_once`: a poll should not wait for news.
+    Ask {
+        line: u32,
+        topics: Topics,
+        at_once: bool,
+    },
+    Send {
+        line: u32,
+        frame: ClientFrame,
+    },
+    /// With 1000; nothing more is heard of it.
+    Close {
+        line: u32,
+    },
+    Tell {
+        topic: TopicName,
+        news: News,
+    },
+    /// Who the server takes this visitor for.
+    Me(Person),
+}
+
+/// What a topic's components are told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    State {
+        encoding: Encoding,
+        state: Blob,
+        cursor: Cursor,
+    },
+    Event {
+        encoding: Encoding,
+        seq: Seq,
+        event: Blob,
+    },
+    Presence(Presence),
+    Status(TopicStatus),
+    Command(CommandId, Fate),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    Sent,
+    Rejected(Rejection),
+    /// It is part of the state, or was taken back.
+    Gone,
+}
+
+pub struct Link {
+    /// The page's.
+    build: String,
+    /// Chosen in this tab.
+    name: Option<String>,
+    /// The server was not told the name.
+    name_due: bool,
+    topics: BTreeMap<TopicName, Subscription>,
+    outbox: Outbox,
+    ladder: Ladder,
+    backoff: Backoff,
+    /// Failures since the last stable line.
+    attempt: u32,
+    main: Option<Line>,
+    /// A WebSocket on trial, beside a fallback that works.
+    trial: Option<Line>,
+    last_line: u32,
+    /// When the next attempt is made.
+    wait: Option<Millis>,
+    /// The server said when: it is not asked before.
+    told_to_wait: bool,
+    /// When a fallback asks again.
+    ask: Option<Ask>,
+    /// The last question of a fallback.
+    polled: Ask,
+    /// When a link without use is closed.
+    linger: Option<Millis>,
+    offline: bool,
+    hidden: bool,
+    frozen: bool,
+    stopped: Option<Stop>,
+    newer_build: bool,
+    round_trip: Option<Millis>,
+    now: Millis,
+    random: f64,
+    out: Vec<Effect>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ask {
+    at: Millis,
+    at_once: bool,
+}
+
+impl Link {
+    pub fn new(build: String) -> Self {
+        Self {
+            build,
+            name: None,
+            name_due: false,
+            topics: BTreeMap::new(),
+            outbox: Outbox::default(),
+            ladder: Ladder::default(),
+            backoff: Backoff::default(),
+            attempt: 0,
+            main: None,
+            trial: None,
+            last_line: 0,
+            wait: None,
+            told_to_wait: false,
+            ask: None,
+            polled: Ask { at: 0, at_once: true },
+            linger: None,
+            offline: false,
+            hidden: false,
+            frozen: false,
+            stopped: None,
+            newer_build: false,
+            round_trip: None,
+            now: 0,
+            random: 0.0,
+            out: Vec::new(),
+        }
+    }
+
+    /// `now` never goes back; `random` lies in 0..1.
+    pub fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
+        self.now = now.max(self.now);
+        self.random = random;
+        self.hear(input);
+        self.look_at_the_clock();
+        self.settle();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When the next [`Input::Timer`] is wanted; one is enough for everything.
+    pub fn wake_at(&self) -> Option<Millis> {
+        if self.stopped.is_some() || self.frozen {
+            return None;
+        }
+        let probe = self.ladder.probe_at().filter(|_| self.may_try());
+        let flush = (self.outbox.not_before > self.now && !self.outbox.is_empty()).then_some(self.outbox.not_before);
+        let lines = [&self.main, &self.trial].map(|line| line.as_ref().map(Line::due));
+        let retry = self.topics.values().filter_map(|topic| topic.retry_at).min();
+        let ask = self.ask.map(|ask| ask.at);
+        [self.wait, self.linger, ask, probe, flush, retry]
+            .into_iter()
+            .chain(lines)
+            .flatten()
+            .min()
+    }
+
+    pub fn status(&self) -> LinkStatus {
+        LinkStatus {
+            phase: self.phase(),
+            transport: self.main.as_ref().map(|line| line.transport).or_else(|| {
+                let tried = self.wait.is_some();
+                tried.then(|| self.ladder.rung())
+            }),
+            queued: self.outbox.unanswered(),
+            round_trip: self.round_trip.map(|millis| millis as f64),
+            newer_build: self.newer_build,
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match (self.stopped, &self.main, self.wait) {
+            (Some(stop), ..) => Phase::Stopped(stop),
+            (None, Some(line), _) if line.is_live() => Phase::Live,
+            (None, Some(_), _) | (None, None, Some(_)) if self.offline => Phase::Offline,
+            (None, Some(_), _) => Phase::Connecting,
+            (None, None, Some(until)) => Phase::Waiting { until: until as f64 },
+            (None, None, None) => Phase::Idle,
+        }
+    }
+
+    fn hear(&mut self, input: Input) {
+        match input {
+            Input::Opened { line, encoding } => self.opened(line, encoding),
+            Input::Frame { line, frame } => self.frame(line, frame),
+            Input::Unreadable { line } => {
+                if self.is_main(line) {
+                    self.stop(Stop::Reload);
+                } else {
+                    self.closed(line, crate::wire::code::ABNORMAL);
+                }
+            }
+            Input::Answered { line, frames } => self.answered(line, frames),
+            Input::Unsent { line, id, status } => self.unsent(line, &id, status),
+            Input::Closed { line, code } => self.closed(line, code),
+            Input::Timer => (),
+            Input::Online(online) => self.set_online(online),
+            Input::Visible(visible) => self.set_visible(visible),
+            Input::Freeze => self.freeze(),
+            Input::Thaw => self.frozen = false,
+            Input::Subscribe {
+                topic,
+                delivery,
+                cursor,
+            } => self.subscribe(topic, delivery, cursor),
+            Input::Unsubscribe { topic } => self.unsubscribe(&topic),
+            Input::Outdated { topic } => self.outdated(&topic),
+            Input::Send { topic, id, body } => self.command(topic, id, body),
+            Input::Cancel { id } => self.cancel(&id),
+            Input::Activity { topic, activity } => self.say(ClientFrame::Activity { topic, activity }),
+            Input::Rename { name } => self.rename(name),
+        }
+    }
+
+    /// Brings everything into agreement, whatever it was that happened.
+    fn settle(&mut self) {
+        let needed = !self.topics.is_empty() || !self.outbox.is_empty();
+        if self.stopped.is_none() && !self.frozen {
+            if needed {
+                self.linger = None;
+                if self.main.is_none() && self.wait.is_none() {
+                    self.open_main();
+                }
+            } else if self.linger.is_none() && (self.main.is_some() || self.wait.is_some()) {
+                self.linger = Some(self.now + LINGER);
+            }
+            self.ask_for_topics();
+            self.flush();
+        }
+        self.tell_statuses();
+    }
+
+    fn is_main(&self, line: u32) -> bool {
+        self.main.as_ref().is_some_and(|main| main.id == line)
+    }
+
+    fn is_trial(&self, line: u32) -> bool {
+        self.trial.as_ref().is_some_and(|trial| trial.id == line)
+    }
+
+    /// Lost if nobody listens.
+    fn say(&mut self, frame: ClientFrame) {
+        if let Some(main) = self.main.as_ref().filter(|main| main.is_live()) {
+            let line = main.id;
+            self.out.push(Effect::Send { line, frame });
+        }
+    }
+
+    fn tell(&mut self, topic: &TopicName, news: News) {
+        let topic = topic.clone();
+        self.out.push(Effect::Tell { topic, news });
+    }
+}

@@ -1,0 +1,177 @@
+//! One line to the server, as its clock: when it should have spoken, when to ask whether it lives, when it is dead. Pure.
+
+use super::super::ladder::Millis;
+use super::super::status::Transport;
+use crate::wire::codec::Encoding;
+use crate::wire::session::Closing;
+
+/// Until the server says how often it speaks.
+const BEAT: Millis = 25_000;
+/// What a server may ask for: less would be a storm, more would find a dead line too late.
+const BEATS: std::ops::RangeInclusive<Millis> = 1_000..=300_000;
+/// A stream or a poll that is silent for so long is asked anew; a server says something after half of it.
+const SILENCE: Millis = 45_000;
+/// For an answer to a question that was asked because something seems to have changed.
+const HURRY: Millis = 3_000;
+/// An address or a cursor that the server contradicts so often is not worth the line.
+const FAULTS: u32 = 8;
+
+/// What a look at the clock says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    Rest,
+    /// Ask whether it is alive, with this nonce.
+    Ask(u32),
+    /// Nothing came in time.
+    Dead,
+}
+
+#[derive(Debug)]
+pub struct Line {
+    pub id: u32,
+    pub transport: Transport,
+    /// Known when it is open.
+    pub encoding: Option<Encoding>,
+    /// Frames can be sent.
+    pub open: bool,
+    /// When the first frame came.
+    live_since: Option<Millis>,
+    heard_at: Millis,
+    /// A question without an answer: when it was asked, and for how long an answer is waited for.
+    asked: Option<(Millis, Millis)>,
+    nonce: u32,
+    beat: Millis,
+    /// The server said that it closes, and when to come back.
+    pub closing: Option<(Closing, Millis)>,
+    faults: u32,
+}
+
+impl Line {
+    pub fn new(id: u32, transport: Transport, now: Millis) -> Self {
+        let fallback = transport != Transport::WebSocket;
+        Self {
+            id,
+            transport,
+            encoding: fallback.then_some(Encoding::Json),
+            open: fallback,
+            live_since: None,
+            heard_at: now,
+            asked: Some((now, transport.patience())),
+            nonce: 0,
+            beat: BEAT,
+            closing: None,
+            faults: 0,
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.live_since.is_some()
+    }
+
+    pub fn is_fallback(&self) -> bool {
+        self.transport != Transport::WebSocket
+    }
+
+    /// How long it has been of use.
+    pub fn lived(&self, now: Millis) -> Millis {
+        self.live_since.map_or(0, |since| now.saturating_sub(since))
+    }
+
+    /// Anything came. Whether it was the first.
+    pub fn heard(&mut self, now: Millis) -> bool {
+        self.heard_at = now;
+        self.asked = None;
+        self.live_since.replace(self.live_since.unwrap_or(now)).is_none()
+    }
+
+    pub fn set_beat(&mut self, beat: Millis) {
+        self.beat = beat.clamp(*BEATS.start(), *BEATS.end());
+    }
+
+    /// The round trip of the question with this nonce, if it is the open one. Before [`Line::heard`].
+    pub fn round_trip(&self, nonce: u32, now: Millis) -> Option<Millis> {
+        let (asked, _) = self.asked.filter(|_| nonce == self.nonce)?;
+        Some(now.saturating_sub(asked))
+    }
+
+    /// Another contradiction; whether it was one too many.
+    pub fn fault(&mut self) -> bool {
+        self.faults += 1;
+        self.faults >= FAULTS
+    }
+
+    /// When to look again.
+    pub fn due(&self) -> Millis {
+        match (self.asked, self.is_fallback()) {
+            (Some((asked, patience)), _) => asked + patience,
+            (None, false) => self.heard_at + self.beat,
+            (None, true) => self.heard_at + SILENCE,
+        }
+    }
+
+    pub fn check(&mut self, now: Millis) -> Check {
+        if now < self.due() {
+            return Check::Rest;
+        }
+        if self.asked.is_some() {
+            return Check::Dead;
+        }
+        let patience = if self.is_fallback() {
+            self.transport.patience()
+        } else {
+            self.beat
+        };
+        self.ask(now, patience)
+    }
+
+    /// The network or the page changed: better to know now.
+    pub fn hurry(&mut self, now: Millis) -> Check {
+        let quiet = now >= self.heard_at + HURRY;
+        match self.asked {
+            None if quiet && self.is_live() && !self.is_fallback() => self.ask(now, HURRY),
+            _ => Check::Rest,
+        }
+    }
+
+    fn ask(&mut self, now: Millis, patience: Millis) -> Check {
+        self.asked = Some((now, patience));
+        self.nonce = self.nonce.wrapping_add(1);
+        Check::Ask(self.nonce)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_never_speaks_is_dead_when_patience_ends() {
+        let mut line = Line::new(1, Transport::WebSocket, 100);
+        assert_eq!((line.due(), line.check(4_099)), (4_100, Check::Rest));
+        assert_eq!(line.check(4_100), Check::Dead);
+    }
+
+    #[test]
+    fn a_silent_line_is_asked_once_and_then_given_up() {
+        let mut line = Line::new(1, Transport::WebSocket, 0);
+        assert!(line.heard(10));
+        line.set_beat(2_000);
+        assert_eq!(line.check(2_010), Check::Ask(1));
+        assert_eq!(line.check(3_000), Check::Rest);
+        assert_eq!(
+            (line.round_trip(1, 3_000), line.round_trip(2, 3_000)),
+            (Some(990), None)
+        );
+        assert!(!line.heard(3_000));
+        assert_eq!(line.check(5_000), Check::Ask(2));
+        assert_eq!((line.check(7_000), line.lived(7_000)), (Check::Dead, 6_990));
+    }
+
+    #[test]
+    fn a_server_cannot_ask_for_a_storm() {
+        let mut line = Line::new(1, Transport::WebSocket, 0);
+        line.heard(0);
+        line.set_beat(0);
+        assert_eq!(line.due(), 1_000);
+    }
+}

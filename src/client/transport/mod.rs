@@ -1,0 +1,93 @@
+//! The lines, for real: one trait, three adapters over what the browser offers. Each reports what happens on it, never while
+//! it is being called, and nothing after it was dropped. Knows no machine and no topic.
+
+mod poll;
+mod post;
+mod sse;
+mod websocket;
+
+use std::rc::Rc;
+
+use super::status::Transport;
+use crate::wire::codec::Encoding;
+use crate::wire::cursor::Cursor;
+use crate::wire::session::{ClientFrame, CommandId, ServerFrame, SessionId};
+use crate::wire::topic::TopicName;
+
+/// What happened on a line.
+#[derive(Debug)]
+pub(super) enum Report {
+    Opened(Encoding),
+    Frame(ServerFrame),
+    /// A frame could not be read.
+    Unreadable,
+    /// A poll was answered with so many frames.
+    Answered(usize),
+    /// A posted command got no frame for an answer.
+    Unsent {
+        id: CommandId,
+        status: Option<u16>,
+    },
+    /// The end, with the close code or what comes nearest to it.
+    Closed(u16),
+}
+
+pub(super) type Reporter = Rc<dyn Fn(Report)>;
+
+/// Dropping a line ends it, a WebSocket with code 1000, and detaches every handler.
+pub(super) trait Line {
+    fn send(&self, frame: &ClientFrame);
+
+    /// Only of a fallback: asks for these topics instead.
+    fn ask(&self, topics: &[(TopicName, Option<Cursor>)], at_once: bool);
+}
+
+pub(super) fn open(
+    transport: Transport,
+    session: &SessionId,
+    topics: &[(TopicName, Option<Cursor>)],
+    report: Reporter,
+) -> Box<dyn Line> {
+    match transport {
+        Transport::WebSocket => Box::new(websocket::Socket::open(report)),
+        Transport::Sse => Box::new(sse::Stream::open(session, topics, report)),
+        Transport::Poll => Box::new(poll::Poll::open(session, topics, report)),
+    }
+}
+
+/// `?session=ID&topics=chat/lobby@EPOCH:SEQ,chat/other`: every character of it may stand in an address.
+fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String {
+    let mut query = format!("?session={}&topics=", session.0);
+    for (place, (topic, cursor)) in topics.iter().enumerate() {
+        if place > 0 {
+            query.push(',');
+        }
+        query.push_str(topic.as_str());
+        if let Some(cursor) = cursor {
+            query.push('@');
+            query.push_str(&cursor.to_string());
+        }
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cursor::Epoch;
+
+    #[test]
+    fn a_query_names_topics_and_cursors() {
+        let (epoch, seq) = (Epoch::new(7), 3);
+        let topics = [
+            ("chat/lobby".parse().unwrap(), Some(Cursor { epoch, seq })),
+            ("chat/other".parse().unwrap(), None),
+        ];
+        let session = SessionId("s-1".to_owned());
+        assert_eq!(
+            query(&session, &topics),
+            "?session=s-1&topics=chat/lobby@7:3,chat/other"
+        );
+        assert_eq!(query(&session, &[]), "?session=s-1&topics=");
+    }
+}

@@ -1,0 +1,82 @@
+//! A session over a WebSocket: frames as messages, in the encoding that the server chose among the subprotocols.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use leptos::task::spawn_local;
+
+use super::{Line, Report, Reporter};
+use crate::client::browser_socket::{self, BrowserSocket};
+use crate::client::socket_machine::resolve;
+use crate::client::use_socket::Payload;
+use crate::wire::code;
+use crate::wire::codec::Encoding;
+use crate::wire::cursor::Cursor;
+use crate::wire::session::{ClientFrame, SESSION_PATH};
+use crate::wire::topic::TopicName;
+
+pub(super) struct Socket {
+    /// None: the browser refused to open one.
+    socket: Option<BrowserSocket>,
+    encoding: Rc<Cell<Option<Encoding>>>,
+}
+
+impl Socket {
+    pub fn open(report: Reporter) -> Self {
+        let encoding = Rc::new(Cell::new(None));
+        let protocols = Encoding::ALL.map(|encoding| encoding.subprotocol().to_owned());
+        let hear = {
+            let (encoding, report) = (Rc::clone(&encoding), Rc::clone(&report));
+            move |heard| hear(heard, &encoding, &report)
+        };
+        let socket = BrowserSocket::open(&resolve(SESSION_PATH), &protocols, hear).ok();
+        if socket.is_none() {
+            spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
+        }
+        Self { socket, encoding }
+    }
+}
+
+fn hear(heard: browser_socket::Report, encoding: &Cell<Option<Encoding>>, report: &Reporter) {
+    match heard {
+        browser_socket::Report::Open { protocol, .. } => {
+            encoding.set(Encoding::of_subprotocol(&protocol));
+            report(encoding.get().map_or(Report::Unreadable, Report::Opened));
+        }
+        browser_socket::Report::Message(payload) => {
+            let frame = match &payload {
+                Payload::Text(text) => Encoding::Json.decode(text.as_bytes()),
+                Payload::Binary(bytes) => Encoding::Postcard.decode(bytes),
+            };
+            report(frame.map_or(Report::Unreadable, Report::Frame));
+        }
+        // The close event follows, and says more.
+        browser_socket::Report::Error => (),
+        browser_socket::Report::Close { code, .. } => report(Report::Closed(code)),
+    }
+}
+
+impl Line for Socket {
+    fn send(&self, frame: &ClientFrame) {
+        let (Some(socket), Some(encoding)) = (&self.socket, self.encoding.get()) else {
+            return;
+        };
+        let Ok(bytes) = encoding.encode(frame) else { return };
+        let payload = match encoding {
+            Encoding::Postcard => Payload::Binary(bytes),
+            Encoding::Json => Payload::Text(String::from_utf8(bytes).unwrap_or_default()),
+        };
+        // A socket that is closing takes nothing; its end is reported, and what was sent is sent again.
+        let _ = socket.send(&payload);
+    }
+
+    fn ask(&self, _topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {}
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            socket.leave(|_| ());
+        }
+    }
+}
