@@ -8,7 +8,7 @@ use clap::Parser as _;
 use duplex::apps;
 use duplex::server::config::Config;
 use duplex::server::hub::Hub;
-use duplex::server::log::memory::Memory;
+use duplex::server::log::sqlite::Sqlite;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::ServerState;
 use duplex::server::{listen, run, shutdown, telemetry};
@@ -30,7 +30,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
-    let log = Memory::new(duplex::wire::cursor::Epoch::new(1));
+    let log = Sqlite::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
     // Each connection is a file descriptor, and the usual soft limit of 1,024 is soon reached.
     rlimit::increase_nofile_limit(u64::MAX)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -27,7 +27,7 @@ pub async fn poll(
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
-    let hello = query.as_ref().is_ok_and(|Parameters(query)| query.hello.is_some());
+    let at_once = query.as_ref().is_ok_and(|Parameters(query)| query.is_at_once());
     let (session, topics) = match asked(query) {
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
@@ -42,7 +42,7 @@ pub async fn poll(
         reader,
         frames: Vec::new(),
     };
-    turn.run((session, topics), hello).await;
+    turn.run((session, topics), at_once).await;
     turn.state.counters.add(0, turn.frames.len() as u64);
     (UNBUFFERED, Json(raw(&turn.frames))).into_response()
 }
@@ -54,9 +54,9 @@ struct Turn {
 }
 
 impl Turn {
-    async fn run(&mut self, (session, topics): Asked, hello: bool) {
+    async fn run(&mut self, (session, topics): Asked, at_once: bool) {
         let lease = Instant::now() + limits::POLL_LEASE;
-        if hello {
+        if at_once {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
             self.frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
         }
@@ -64,16 +64,21 @@ impl Turn {
             let verdict = self.reader.subscribe(&topic, cursor).await;
             self.reader.lease(&topic, lease);
             // To hear again that nothing was missed is no news.
-            if hello || !matches!(verdict, Verdict::Resumed { .. }) {
+            if at_once || !matches!(verdict, Verdict::Resumed { .. }) {
                 let verdict = ServerFrame::Verdict { topic, verdict };
                 self.frames.extend(self.reader.encoded(&verdict));
             }
         }
         self.reader.overlook_presence();
+        self.gather().await;
         let shutdown = self.state.shutdown.clone();
-        tokio::select! {
-            () = shutdown.begun() => self.close(spread(&session)),
-            _ = timeout(limits::POLL_WAIT, self.wait()) => {}
+        if self.frames.is_empty() {
+            tokio::select! {
+                () = shutdown.begun() => self.close(spread(&session)),
+                _ = timeout(limits::POLL_WAIT, self.wait()) => {}
+            }
+        } else if shutdown.has_begun() {
+            self.close(spread(&session));
         }
         // Who came and went between two polls was told to nobody: each answer says who is there.
         self.reader.presences(&mut self.frames);
@@ -81,16 +86,19 @@ impl Turn {
 
     /// Until there is news; a burst of it is gathered.
     async fn wait(&mut self) {
+        while self.frames.is_empty() {
+            self.reader.woken().await;
+            sleep(limits::POLL_GATHER).await;
+            self.gather().await;
+        }
+    }
+
+    async fn gather(&mut self) {
         let most = Most {
             frames: limits::TURN_MESSAGES,
             bytes: limits::TURN_BYTES,
         };
         self.reader.gather(most, &mut self.frames).await;
-        while self.frames.is_empty() {
-            self.reader.woken().await;
-            sleep(limits::POLL_GATHER).await;
-            self.reader.gather(most, &mut self.frames).await;
-        }
     }
 
     fn close(&mut self, retry_after_ms: u32) {

@@ -14,9 +14,8 @@ pub struct Query {
     session: SessionId,
     #[serde(default)]
     topics: String,
-    /// The first request of a session is answered with a welcome, at once.
-    #[serde(default)]
-    pub hello: Option<String>,
+    /// Of a poll: 0 asks for an answer at once, with a welcome and every verdict.
+    wait: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +41,10 @@ impl Query {
         } else {
             Err(NotAQuery::Session)
         }
+    }
+
+    pub fn is_at_once(&self) -> bool {
+        self.wait == Some(0)
     }
 
     pub fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {
@@ -71,7 +74,7 @@ mod tests {
         Query {
             session: SessionId("s-1".to_owned()),
             topics: topics.to_owned(),
-            hello: None,
+            wait: None,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Visitor<'a> {
     session: String,
     socket: Option<Client<DuplexStream>>,
     stream: Option<(BodyDataStream, String)>,
+    /// Polls go on with waiting ones, once the first of these topics was answered at once.
+    asked: bool,
     heard: VecDeque<ServerFrame>,
     pub cursors: BTreeMap<TopicName, Option<Cursor>>,
     commands: u128,
@@ -50,6 +52,7 @@ impl<'a> Visitor<'a> {
             session: format!("s-{random}"),
             socket: None,
             stream: None,
+            asked: false,
             heard: VecDeque::new(),
             cursors: BTreeMap::new(),
             commands: random.as_u128(),
@@ -80,7 +83,7 @@ impl<'a> Visitor<'a> {
                 .await
             }
             Way::Sse => self.stream = None,
-            Way::Poll => {}
+            Way::Poll => self.asked = false,
         }
         loop {
             if let ServerFrame::Verdict { topic: of, verdict } = self.next().await
@@ -195,7 +198,7 @@ impl<'a> Visitor<'a> {
 
     /// Loses the connection without a word.
     pub fn vanish(&mut self) {
-        (self.socket, self.stream) = (None, None);
+        (self.socket, self.stream, self.asked) = (None, None, false);
         self.heard.clear();
     }
 
@@ -220,11 +223,6 @@ impl<'a> Visitor<'a> {
                 Way::Poll => within(self.poll()).await,
             }
         }
-    }
-
-    /// Is there a frame now, without waiting?
-    pub fn next_now(&mut self) -> Option<ServerFrame> {
-        self.next().now_or_never()
     }
 
     fn follow(&mut self, frame: &ServerFrame) {
@@ -291,14 +289,9 @@ impl<'a> Visitor<'a> {
     }
 
     async fn poll(&mut self) {
-        // The link says hello with the first poll of a session and of each new list of topics.
-        let hello = if self.cursors.values().any(Option::is_none) || self.stream.is_none() {
-            "&hello="
-        } else {
-            ""
-        };
-        let response = self.get(POLL_PATH, hello).await;
-        self.stream = Some((Body::empty().into_data_stream(), String::new()));
+        let wait = if self.asked { "" } else { "&wait=0" };
+        let response = self.get(POLL_PATH, wait).await;
+        self.asked = true;
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let frames: Vec<ServerFrame> = Encoding::Json.decode(&body).unwrap();
         self.heard.extend(frames);
