@@ -1,5 +1,6 @@
 //! What the two endpoints answer, over TCP.
 
+use duplex::server::limits;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::raw::{BINARY, FIN, PING, PONG, Raw, TEXT, masked};
@@ -165,7 +166,7 @@ async fn a_slow_reader_fills_its_own_pipe_and_nothing_else() {
         }
     }
     assert!(
-        taken < 2 * PIPE + 64 * 1024,
+        taken < 2 * PIPE + limits::TURN_BYTES + 64 * 1024,
         "the server took {taken} bytes from a peer that takes none"
     );
     let mut other = node.socket(ECHO).await;

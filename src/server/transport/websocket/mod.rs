@@ -261,9 +261,9 @@ impl<T: Talk> Conversation<T> {
             }
             let wrote = self.meter.wrote();
             if wrote <= since {
-                return Err(Stop::Stuck(
-                    format!("the peer took nothing for {}", humantime(limit)).into(),
-                ));
+                let reason = format!("the peer took nothing for {}", humantime(limit)).into();
+                let told = T::STALL < self.settings.silence_limit;
+                return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });
             }
             since = wrote;
         };
