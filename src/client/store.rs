@@ -48,7 +48,9 @@ pub(super) struct Store<T: Topic> {
 }
 
 /// Registered in the browser's one thread only.
-type Listener<T> = SendWrapper<Rc<dyn Fn(Seq, &<T as Topic>::Event)>>;
+type Listener<T> = SendWrapper<Heard<T>>;
+
+pub(super) type Heard<T> = Rc<dyn Fn(Seq, &<T as Topic>::Event)>;
 
 /// Commands that are shown; the oldest rejected ones go first.
 const MAX_SHOWN: usize = 2 * MAX_QUEUED;
@@ -120,7 +122,7 @@ impl<T: Topic> Store<T> {
     }
 
     /// The number under which the listener can be taken away.
-    pub fn listen(&self, heard: Rc<dyn Fn(Seq, &T::Event)>) -> usize {
+    pub fn listen(&self, heard: Heard<T>) -> usize {
         let mut listeners = lock(&self.heard);
         let number = listeners.last().map_or(0, |(number, _)| number + 1);
         listeners.push((number, SendWrapper::new(heard)));

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use super::{
+    link_status::LinkStatusStrip,
     preferences::{ColourChoice, LanguageChoice},
     vitals::VitalsStrip,
     words::{Words, say, spoken},
@@ -36,6 +37,7 @@ pub fn Frame(navigation: &'static [Entry], children: Children) -> impl IntoView 
         </header>
         <main id="content" tabindex="-1">{children()}</main>
         <footer class="frame-footer">
+            <LinkStatusStrip/>
             <VitalsStrip/>
         </footer>
     }

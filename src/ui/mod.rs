@@ -4,6 +4,7 @@ pub mod card;
 pub mod chart;
 pub mod format;
 pub mod frame;
+pub mod link_status;
 pub mod preferences;
 pub mod virtual_list;
 pub mod vitals;

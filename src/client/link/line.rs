@@ -39,7 +39,9 @@ pub struct Line {
     heard_at: Millis,
     /// A question without an answer: when it was asked, and for how long an answer is waited for.
     asked: Option<(Millis, Millis)>,
+    /// The newest ping: its number and when it was sent.
     nonce: u32,
+    pinged_at: Millis,
     beat: Millis,
     /// The server said that it closes, and when to come back.
     pub closing: Option<(Closing, Millis)>,
@@ -58,6 +60,7 @@ impl Line {
             heard_at: now,
             asked: Some((now, transport.patience())),
             nonce: 0,
+            pinged_at: now,
             beat: BEAT,
             closing: None,
             faults: 0,
@@ -88,10 +91,17 @@ impl Line {
         self.beat = beat.clamp(*BEATS.start(), *BEATS.end());
     }
 
-    /// The round trip of the question with this nonce, if it is the open one. Before [`Line::heard`].
+    /// The round trip of the ping with this nonce, if it is the newest.
     pub fn round_trip(&self, nonce: u32, now: Millis) -> Option<Millis> {
-        let (asked, _) = self.asked.filter(|_| nonce == self.nonce)?;
-        Some(now.saturating_sub(asked))
+        (nonce == self.nonce && nonce > 0).then(|| now.saturating_sub(self.pinged_at))
+    }
+
+    /// The line is new: how long is its way?
+    pub fn measure(&mut self, now: Millis) -> Check {
+        if self.is_fallback() {
+            return Check::Rest;
+        }
+        self.ask(now, self.beat)
     }
 
     /// Another contradiction; whether it was one too many.
@@ -124,17 +134,22 @@ impl Line {
         self.ask(now, patience)
     }
 
-    /// The network or the page changed: better to know now.
-    pub fn hurry(&mut self, now: Millis) -> Check {
-        let quiet = now >= self.heard_at + HURRY;
-        match self.asked {
-            None if quiet && self.is_live() && !self.is_fallback() => self.ask(now, HURRY),
-            _ => Check::Rest,
+    /// The network or the page changed: better to know now. `sure`: even if something was heard a moment ago.
+    pub fn hurry(&mut self, now: Millis, sure: bool) -> Check {
+        if !self.is_live() || (!sure && now < self.heard_at + HURRY) {
+            return Check::Rest;
         }
+        let patience = if self.is_fallback() {
+            self.transport.patience()
+        } else {
+            HURRY
+        };
+        self.ask(now, patience)
     }
 
     fn ask(&mut self, now: Millis, patience: Millis) -> Check {
         self.asked = Some((now, patience));
+        self.pinged_at = now;
         self.nonce = self.nonce.wrapping_add(1);
         Check::Ask(self.nonce)
     }

@@ -87,9 +87,12 @@ impl Link {
 
     pub(super) fn welcome(&mut self, welcome: Welcome) {
         self.newer_build = !self.build.is_empty() && !welcome.build.is_empty() && self.build != welcome.build;
-        if let Some(main) = &mut self.main {
+        let now = self.now;
+        let measure = self.main.as_mut().map_or(Check::Rest, |main| {
             main.set_beat(welcome.beat_ms.into());
-        }
+            main.measure(now)
+        });
+        self.follow(measure);
         self.out.push(Effect::Me(welcome.person));
     }
 
@@ -195,8 +198,11 @@ impl Link {
         if online {
             self.attempt = 0;
             self.come_back();
-        } else {
-            self.hurry();
+        }
+        // A stream cannot be asked without a network, and its browser will tell.
+        let fallback = self.main.as_ref().is_some_and(Line::is_fallback);
+        if online || !fallback {
+            self.hurry(true);
         }
     }
 
@@ -204,21 +210,35 @@ impl Link {
         self.hidden = !visible;
         if visible {
             self.come_back();
+            self.hurry(false);
         }
     }
 
-    /// A wait ends; a line that may have died unnoticed is asked.
+    /// A wait ends, unless the server asked for it.
     fn come_back(&mut self) {
         if !self.told_to_wait && self.wait.take().is_some() {
             self.ladder.begin_anew();
         }
-        self.hurry();
     }
 
-    fn hurry(&mut self) {
-        let asked = self.main.as_mut().map(|main| main.hurry(self.now));
-        if let Some(Check::Ask(nonce)) = asked {
-            self.say(ClientFrame::Ping { nonce });
+    /// A line that may have died unnoticed is asked.
+    fn hurry(&mut self, sure: bool) {
+        let now = self.now;
+        let check = self.main.as_mut().map_or(Check::Rest, |main| main.hurry(now, sure));
+        self.follow(check);
+    }
+
+    fn follow(&mut self, check: Check) {
+        let Some(main) = &self.main else { return };
+        let (line, silent) = (main.id, !main.is_live());
+        match check {
+            Check::Rest => (),
+            Check::Ask(_) if main.is_fallback() => self.ask = Some(self.ask_now()),
+            Check::Ask(nonce) => self.say(ClientFrame::Ping { nonce }),
+            Check::Dead => {
+                self.out.push(Effect::Close { line });
+                self.lose(code::ABNORMAL, silent);
+            }
         }
     }
 
@@ -235,9 +255,10 @@ impl Link {
         if self.stopped.is_some() || self.frozen {
             return;
         }
-        self.check_main();
-        self.check_trial();
         let now = self.now;
+        let check = self.main.as_mut().map_or(Check::Rest, |main| main.check(now));
+        self.follow(check);
+        self.check_trial();
         let due = |at: Option<Millis>| at.is_some_and(|at| at <= now);
         if due(self.wait) {
             self.wait = None;
@@ -258,20 +279,6 @@ impl Link {
         }
     }
 
-    fn check_main(&mut self) {
-        let Some(main) = &mut self.main else { return };
-        let (line, silent, fallback) = (main.id, !main.is_live(), main.is_fallback());
-        match main.check(self.now) {
-            Check::Rest => (),
-            Check::Ask(_) if fallback => self.ask = Some(self.ask_now()),
-            Check::Ask(nonce) => self.say(ClientFrame::Ping { nonce }),
-            Check::Dead => {
-                self.out.push(Effect::Close { line });
-                self.lose(code::ABNORMAL, silent);
-            }
-        }
-    }
-
     fn check_trial(&mut self) {
         let dead = self
             .trial
@@ -283,7 +290,7 @@ impl Link {
         }
     }
 
-    pub(super) fn ask_now(&self) -> Ask {
+    fn ask_now(&self) -> Ask {
         Ask {
             at: self.now,
             at_once: true,

@@ -494,7 +494,7 @@ impl World {
             Parcel::ToServer { line, frame } => self.hear(line, frame),
             Parcel::Posted { line, frame } => {
                 let ClientFrame::Command { id, .. } = frame else { return };
-                let lucky = self.random() % 10 > 0;
+                let lucky = !self.random().is_multiple_of(10);
                 if self.up && lucky {
                     let frame = self.decide(id);
                     let at = self.now + 30;

@@ -1,1 +1,436 @@
+//! The link's transitions, one by one.
 
+use super::{Body, Effect, Fate, Input, Link, News};
+use crate::client::ladder::Millis;
+use crate::client::outbox::MAX_QUEUED;
+use crate::client::status::{Phase, Stop, TopicStatus, Transport};
+use crate::wire::code;
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::{Cursor, Epoch, Seq};
+use crate::wire::person::{Person, PersonId};
+use crate::wire::session::{
+    Answer, ClientFrame, Closing, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
+};
+use crate::wire::topic::{Delivery, TopicName};
+
+struct Bench {
+    link: Link,
+    now: Millis,
+}
+
+fn topic() -> TopicName {
+    "chat/lobby".parse().unwrap()
+}
+
+fn cursor(seq: Seq) -> Cursor {
+    let epoch = Epoch::new(1);
+    Cursor { epoch, seq }
+}
+
+fn id(n: u128) -> CommandId {
+    CommandId::from_random(n)
+}
+
+fn welcome(build: &str) -> ServerFrame {
+    ServerFrame::Welcome(Welcome {
+        session: SessionId("s".to_owned()),
+        person: Person {
+            id: PersonId("p".to_owned()),
+            name: String::new(),
+        },
+        build: build.to_owned(),
+        node: String::new(),
+        beat_ms: 10_000,
+    })
+}
+
+fn reset(seq: Seq) -> ServerFrame {
+    let (reason, state, topic) = (ResetReason::New, Blob(Vec::new()), topic());
+    let cursor = cursor(seq);
+    let verdict = Verdict::Reset { reason, cursor, state };
+    ServerFrame::Verdict { topic, verdict }
+}
+
+fn event(seq: Seq) -> ServerFrame {
+    let (topic, event) = (topic(), Blob(Vec::new()));
+    ServerFrame::Event { topic, seq, event }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let link = Link::new("page".to_owned());
+        Self { link, now: 0 }
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Effect> {
+        self.link.handle(self.now, 0.5, input)
+    }
+
+    fn later(&mut self, millis: Millis) -> Vec<Effect> {
+        self.now += millis;
+        self.input(Input::Timer)
+    }
+
+    fn frame(&mut self, line: u32, frame: ServerFrame) -> Vec<Effect> {
+        self.input(Input::Frame { line, frame })
+    }
+
+    fn join(&mut self, cursor: Option<Cursor>) -> Vec<Effect> {
+        let (topic, delivery) = (topic(), Delivery::Every);
+        self.input(Input::Subscribe {
+            topic,
+            delivery,
+            cursor,
+        })
+    }
+
+    fn send(&mut self, n: u128) -> Vec<Effect> {
+        let (topic, id, body) = (topic(), id(n), Body::of(&n).unwrap());
+        self.input(Input::Send { topic, id, body })
+    }
+
+    fn open(&mut self, line: u32) -> Vec<Effect> {
+        let encoding = Encoding::Postcard;
+        self.input(Input::Opened { line, encoding })
+    }
+
+    fn close(&mut self, line: u32, code: u16) -> Vec<Effect> {
+        self.input(Input::Closed { line, code })
+    }
+
+    /// Joined, welcomed, with a state at seq 4; line 1 is a WebSocket.
+    fn live() -> Self {
+        let mut bench = Self::new();
+        bench.join(None);
+        bench.open(1);
+        bench.frame(1, welcome("page"));
+        bench.frame(1, reset(4));
+        bench
+    }
+
+    /// Line 1 was no WebSocket; line 2 is a stream, and live.
+    fn fallen_back() -> Self {
+        let mut bench = Self::new();
+        bench.join(None);
+        bench.close(1, code::ABNORMAL);
+        bench.frame(2, welcome("page"));
+        bench.frame(2, reset(4));
+        bench
+    }
+
+    fn phase(&self) -> Phase {
+        self.link.status().phase
+    }
+}
+
+fn said(effects: &[Effect]) -> Vec<&ClientFrame> {
+    let frame = |effect| match effect {
+        &Effect::Send { ref frame, .. } => Some(frame),
+        _ => None,
+    };
+    effects.iter().filter_map(frame).collect()
+}
+
+fn opened(effects: &[Effect]) -> Vec<Transport> {
+    let transport = |effect: &Effect| match effect {
+        Effect::Open { transport, .. } => Some(*transport),
+        _ => None,
+    };
+    effects.iter().filter_map(transport).collect()
+}
+
+fn statuses(effects: &[Effect]) -> Vec<TopicStatus> {
+    let status = |effect: &Effect| match effect {
+        Effect::Tell {
+            news: News::Status(status),
+            ..
+        } => Some(*status),
+        _ => None,
+    };
+    effects.iter().filter_map(status).collect()
+}
+
+fn fate(n: u128, fate: Fate) -> Effect {
+    let (topic, news) = (topic(), News::Command(id(n), fate));
+    Effect::Tell { topic, news }
+}
+
+fn subscribed(effects: &[Effect], cursor: Option<Cursor>) -> bool {
+    said(effects).contains(&&ClientFrame::Subscribe { topic: topic(), cursor })
+}
+
+#[test]
+fn it_greets_first_and_asks_with_the_cursor_that_the_page_came_with() {
+    let mut bench = Bench::new();
+    let effects = bench.join(Some(cursor(9)));
+    assert_eq!(opened(&effects), [Transport::WebSocket]);
+    assert_eq!(
+        (statuses(&effects), bench.phase()),
+        (vec![TopicStatus::Resuming], Phase::Connecting)
+    );
+    let effects = bench.open(1);
+    let frames = said(&effects);
+    assert!(matches!(frames[0], ClientFrame::Hello { build, .. } if build == "page"));
+    assert!(matches!(frames[1], ClientFrame::Subscribe { cursor: Some(at), .. } if *at == cursor(9)));
+    assert_eq!(frames.len(), 2);
+}
+
+#[test]
+fn a_lost_line_is_followed_by_one_that_resumes_from_the_last_event() {
+    let mut bench = Bench::live();
+    bench.frame(1, event(5));
+    bench.now += 10_000;
+    let effects = bench.close(1, code::ABNORMAL);
+    assert_eq!(statuses(&effects), [TopicStatus::Waiting]);
+    assert_eq!(bench.phase(), Phase::Waiting { until: 10_375.0 });
+    assert_eq!(opened(&bench.later(374)), []);
+    assert_eq!(opened(&bench.later(1)), [Transport::WebSocket]);
+    assert!(subscribed(&bench.open(2), Some(cursor(5))));
+    assert_eq!(bench.frame(1, event(6)), [], "of an old line nothing is heard");
+}
+
+#[test]
+fn a_silent_line_is_pinged_and_then_left() {
+    let mut bench = Bench::live();
+    bench.now += 20;
+    let nonce = 1;
+    bench.frame(1, ServerFrame::Pong { nonce });
+    assert_eq!(bench.link.status().round_trip, Some(20.0));
+    assert!(matches!(*said(&bench.later(10_000)), [ClientFrame::Ping { nonce: 2 }]));
+    let effects = bench.later(10_000);
+    assert!(effects.contains(&Effect::Close { line: 1 }));
+    assert!(matches!(bench.phase(), Phase::Waiting { .. }));
+}
+
+#[test]
+fn what_must_not_return_does_not() {
+    for (code, stop) in [
+        (code::RELOAD, Stop::Reload),
+        (code::MALFORMED, Stop::Reload),
+        (1008, Stop::Closed(1008)),
+        (code::NORMAL, Stop::Closed(code::NORMAL)),
+    ] {
+        let mut bench = Bench::live();
+        bench.close(1, code);
+        assert_eq!((bench.phase(), bench.link.wake_at()), (Phase::Stopped(stop), None));
+        assert_eq!(opened(&bench.later(1_000_000)), []);
+    }
+}
+
+#[test]
+fn a_draining_server_is_left_alone_for_as_long_as_it_says() {
+    let mut bench = Bench::live();
+    let (reason, retry_after_ms) = (Closing::Draining, 7_000);
+    bench.frame(1, ServerFrame::Closing { reason, retry_after_ms });
+    bench.close(1, code::RESTART);
+    bench.input(Input::Visible(true));
+    bench.input(Input::Online(true));
+    assert_eq!(bench.phase(), Phase::Waiting { until: 7_000.0 });
+    assert_eq!(opened(&bench.later(7_000)), [Transport::WebSocket]);
+}
+
+#[test]
+fn without_a_network_it_waits_and_with_one_it_comes_at_once() {
+    let mut bench = Bench::live();
+    let effects = bench.input(Input::Online(false));
+    assert!(
+        matches!(*said(&effects), [ClientFrame::Ping { .. }]),
+        "perhaps it is only said"
+    );
+    bench.later(3_000);
+    assert_eq!(bench.phase(), Phase::Offline);
+    assert_eq!(opened(&bench.later(3_000)), []);
+    assert_eq!(opened(&bench.input(Input::Online(true))), [Transport::WebSocket]);
+}
+
+#[test]
+fn a_page_that_is_put_away_closes_and_comes_back() {
+    let mut bench = Bench::live();
+    assert!(bench.input(Input::Freeze).contains(&Effect::Close { line: 1 }));
+    assert_eq!((bench.phase(), bench.link.wake_at()), (Phase::Idle, None));
+    assert_eq!(opened(&bench.input(Input::Thaw)), [Transport::WebSocket]);
+    assert!(subscribed(&bench.open(2), Some(cursor(4))));
+}
+
+#[test]
+fn the_last_component_to_leave_closes_the_link_a_moment_later() {
+    let mut bench = Bench::live();
+    assert_eq!(said(&bench.join(None)).len(), 0, "the topic is there already");
+    let leave = || Input::Unsubscribe { topic: topic() };
+    assert_eq!(bench.input(leave()), []);
+    assert!(matches!(
+        *said(&bench.input(leave())),
+        [ClientFrame::Unsubscribe { .. }]
+    ));
+    assert_eq!(bench.phase(), Phase::Live);
+    assert!(bench.later(2_000).contains(&Effect::Close { line: 1 }));
+    assert_eq!((bench.phase(), bench.link.wake_at()), (Phase::Idle, None));
+}
+
+#[test]
+fn an_unanswered_command_goes_again_with_its_id() {
+    let mut bench = Bench::live();
+    let effects = bench.send(7);
+    assert!(effects.contains(&fate(7, Fate::Sent)));
+    bench.close(1, code::ABNORMAL);
+    bench.later(1_000);
+    bench.open(2);
+    let effects = bench.frame(2, welcome("page"));
+    let again = |frame: &&&ClientFrame| matches!(frame, ClientFrame::Command { id: sent, .. } if *sent == id(7));
+    assert_eq!(said(&effects).iter().filter(again).count(), 1);
+    let (answer, again) = (Answer::Accepted { seq: 5 }, true);
+    let id = id(7);
+    assert_eq!(
+        bench.frame(2, ServerFrame::Reply { id, answer, again }),
+        [],
+        "its event is still to come"
+    );
+    let resumed = Verdict::Resumed {
+        replayed: 1,
+        head: cursor(5),
+    };
+    bench.frame(
+        2,
+        ServerFrame::Verdict {
+            topic: topic(),
+            verdict: resumed,
+        },
+    );
+    assert!(bench.frame(2, event(5)).contains(&fate(7, Fate::Gone)));
+    assert_eq!(bench.link.status().queued, 0);
+}
+
+#[test]
+fn a_full_queue_says_so_and_what_was_not_sent_can_be_taken_back() {
+    let mut bench = Bench::new();
+    bench.join(None);
+    for n in 0..MAX_QUEUED {
+        bench.send(n as u128);
+    }
+    let retry_after_ms = 1_000;
+    let full = Rejection::TooFast { retry_after_ms };
+    assert!(bench.send(1000).contains(&fate(1000, Fate::Rejected(full))));
+    assert!(bench.input(Input::Cancel { id: id(3) }).contains(&fate(3, Fate::Gone)));
+    assert_eq!(bench.link.status().queued, MAX_QUEUED - 1);
+}
+
+#[test]
+fn a_hole_is_asked_for_and_a_server_that_makes_many_is_left() {
+    let mut bench = Bench::live();
+    assert!(subscribed(&bench.frame(1, event(6)), Some(cursor(4))));
+    for _ in 0..7 {
+        let (topic, head) = (topic(), cursor(6));
+        let verdict = Verdict::Resumed { replayed: 2, head };
+        bench.frame(1, ServerFrame::Verdict { topic, verdict });
+        bench.frame(1, event(6));
+    }
+    assert!(matches!(bench.phase(), Phase::Waiting { .. }));
+}
+
+#[test]
+fn a_refused_websocket_gives_way_to_a_stream_which_asks_by_its_address() {
+    let mut bench = Bench::new();
+    bench.join(Some(cursor(2)));
+    let effects = bench.close(1, code::ABNORMAL);
+    assert!(effects.contains(&Effect::Open {
+        line: 2,
+        transport: Transport::Sse,
+        topics: vec![(topic(), Some(cursor(2)))],
+    }));
+    assert_eq!(opened(&bench.later(5_000)), [Transport::Poll], "held back by a proxy");
+    bench.input(Input::Answered { line: 3, frames: 0 });
+    assert_eq!(bench.phase(), Phase::Live, "nothing new is an answer too");
+}
+
+#[test]
+fn a_change_of_topics_makes_one_new_question() {
+    let mut bench = Bench::fallen_back();
+    for name in ["chat/a", "chat/b"] {
+        let (topic, delivery, cursor) = (name.parse().unwrap(), Delivery::Every, None);
+        assert_eq!(
+            bench
+                .input(Input::Subscribe {
+                    topic,
+                    delivery,
+                    cursor
+                })
+                .len(),
+            1,
+            "its status"
+        );
+    }
+    let effects = bench.later(20);
+    let [Effect::Ask { line: 2, topics, .. }] = &*effects else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(topics.len(), 3);
+}
+
+#[test]
+fn a_stream_gives_way_to_a_websocket_that_works_again() {
+    let mut bench = Bench::fallen_back();
+    for _ in 0..5 {
+        bench.later(10_000);
+        bench.frame(2, ServerFrame::Pong { nonce: 0 });
+    }
+    let effects = bench.later(10_000);
+    assert_eq!(opened(&effects), [Transport::WebSocket]);
+    assert_eq!(
+        bench.link.status().transport,
+        Some(Transport::Sse),
+        "what works is not disturbed"
+    );
+    bench.open(3);
+    let effects = bench.frame(3, welcome("page"));
+    assert!(effects.contains(&Effect::Close { line: 2 }));
+    assert!(subscribed(&effects, Some(cursor(4))));
+    assert_eq!(bench.link.status().transport, Some(Transport::WebSocket));
+}
+
+#[test]
+fn a_failed_trial_leaves_everything_as_it_is() {
+    let mut bench = Bench::fallen_back();
+    for _ in 0..6 {
+        bench.later(10_000);
+        bench.frame(2, ServerFrame::Pong { nonce: 0 });
+    }
+    assert!(bench.later(4_000).contains(&Effect::Close { line: 3 }));
+    assert_eq!(
+        (bench.phase(), bench.link.status().transport),
+        (Phase::Live, Some(Transport::Sse))
+    );
+}
+
+#[test]
+fn posts_go_one_by_one_and_again_if_nobody_answered() {
+    let mut bench = Bench::fallen_back();
+    assert_eq!(said(&bench.send(1)).len(), 1);
+    assert_eq!(said(&bench.send(2)).len(), 0);
+    let unsent = |id, status| Input::Unsent { line: 2, id, status };
+    assert_eq!(said(&bench.input(unsent(id(1), None))).len(), 0);
+    assert_eq!(said(&bench.later(1_000)).len(), 1);
+    let effects = bench.input(unsent(id(1), Some(413)));
+    assert!(effects.contains(&fate(1, Fate::Rejected(Rejection::TooLarge))));
+    assert_eq!(said(&effects).len(), 1, "the next one goes");
+}
+
+#[test]
+fn another_build_is_noticed_and_what_cannot_be_read_is_outdated() {
+    let mut bench = Bench::live();
+    assert!(!bench.link.status().newer_build);
+    bench.frame(1, welcome("newer"));
+    assert!(bench.link.status().newer_build);
+    let effects = bench.input(Input::Outdated { topic: topic() });
+    assert_eq!(statuses(&effects), [TopicStatus::Outdated]);
+    bench.input(Input::Unreadable { line: 1 });
+    assert_eq!(bench.phase(), Phase::Stopped(Stop::Reload));
+}
+
+#[test]
+fn a_hidden_tab_is_in_no_hurry() {
+    let mut bench = Bench::live();
+    bench.input(Input::Visible(false));
+    bench.close(1, code::ABNORMAL);
+    assert_eq!(bench.phase(), Phase::Waiting { until: 3_750.0 });
+    assert_eq!(opened(&bench.input(Input::Visible(true))), [Transport::WebSocket]);
+}

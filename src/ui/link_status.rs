@@ -1,0 +1,167 @@
+//! How the tab's link to the server stands: by which way it is live, when it comes back, what waits, and whether the page
+//! should be loaded again. Knows no topic.
+
+use std::time::Duration;
+
+use leptos::leptos_dom::helpers::IntervalHandle;
+use leptos::prelude::*;
+
+use super::format;
+use super::words::{Words, fill, note, part, say, text, words};
+use crate::client::status::{LinkStatus, Phase, Stop, Transport, use_link_status};
+use crate::i18n::*;
+
+/// Empty while no topic is open, and so in the server's HTML.
+#[component]
+pub fn LinkStatusStrip() -> impl IntoView {
+    let i18n = use_i18n();
+    let link = use_link_status();
+    let seconds = use_countdown(link);
+    let state = note(move || {
+        let link = link.get();
+        let code = match link.phase {
+            Phase::Stopped(Stop::Closed(code)) => code.to_string(),
+            _ => String::new(),
+        };
+        sentence(&link).map(|words| fill(words(i18n.get_locale()), &[("code", &code)]))
+    });
+    let detail = note(move || detail(&link.get(), seconds.get(), i18n.get_locale()));
+    let queued = note(move || {
+        let LinkStatus { queued, phase, .. } = link.get();
+        let words: Words = words!(link.queued);
+        let count = queued.to_string();
+        (queued > 0 && phase != Phase::Live).then(|| fill(words(i18n.get_locale()), &[("count", &count)]))
+    });
+    let reload = part(move || {
+        let link = link.get();
+        wants_reload(&link).then(|| {
+            let newer = (link.phase == Phase::Live).then(|| say!(link.newer));
+            view! { <p class="link-reload">{newer} <button type="button" on:click=|_| load_again()>{say!(link.reload)}</button></p> }
+                .into_any()
+        })
+    });
+    view! {
+        <aside class="link" aria-label=say!(link.label) data-phase=text(move || phase(&link.get()).to_owned())>
+            <p class="link-state">
+                <span class="dot" aria-hidden="true"></span>
+                <span role="status">{state}</span>
+                // Changes every second: seen, not read out.
+                <span class="link-detail" aria-hidden="true">{detail}</span>
+            </p>
+            <p class="link-queued" role="status">{queued}</p>
+            {reload}
+        </aside>
+    }
+}
+
+fn phase(link: &LinkStatus) -> &'static str {
+    match link.phase {
+        Phase::Idle => "idle",
+        Phase::Connecting => "connecting",
+        Phase::Live => "live",
+        Phase::Waiting { .. } => "waiting",
+        Phase::Offline => "offline",
+        Phase::Stopped(_) => "stopped",
+    }
+}
+
+fn sentence(link: &LinkStatus) -> Option<Words> {
+    let words: Words = match (link.phase, link.transport) {
+        (Phase::Idle, _) | (Phase::Live, None) => return None,
+        (Phase::Connecting, _) => words!(link.connecting),
+        (Phase::Live, Some(Transport::WebSocket)) => words!(link.websocket),
+        (Phase::Live, Some(Transport::Sse)) => words!(link.sse),
+        (Phase::Live, Some(Transport::Poll)) => words!(link.poll),
+        (Phase::Waiting { .. }, _) => words!(link.waiting),
+        (Phase::Offline, _) => words!(link.offline),
+        (Phase::Stopped(Stop::Reload), _) => words!(link.outdated),
+        (Phase::Stopped(Stop::Closed(_)), _) => words!(link.closed),
+    };
+    Some(words)
+}
+
+fn detail(link: &LinkStatus, seconds: u64, locale: Locale) -> Option<String> {
+    match link.phase {
+        Phase::Live => link.round_trip.map(format::millis),
+        Phase::Waiting { .. } => {
+            let words: Words = words!(link.in_seconds);
+            Some(fill(words(locale), &[("seconds", &seconds.to_string())]))
+        }
+        _ => None,
+    }
+}
+
+fn wants_reload(link: &LinkStatus) -> bool {
+    matches!(link.phase, Phase::Stopped(_)) || link.newer_build
+}
+
+fn load_again() {
+    let _ = window().location().reload();
+}
+
+/// Seconds until the next attempt, while one is waited for.
+fn use_countdown(link: Signal<LinkStatus>) -> RwSignal<u64> {
+    let seconds = RwSignal::new(0);
+    let waiting = Memo::new(move |_| match link.get().phase {
+        Phase::Waiting { until } => Some(until),
+        _ => None,
+    });
+    Effect::new(move |_| {
+        let Some(until) = waiting.get() else { return };
+        let count = move || {
+            let now = window().performance().map_or(until, |performance| performance.now());
+            seconds.set(((until - now) / 1000.0).ceil().max(0.0) as u64);
+        };
+        count();
+        let timer = set_interval_with_handle(count, Duration::from_secs(1)).ok();
+        on_cleanup(move || {
+            timer.as_ref().map(IntervalHandle::clear);
+        });
+    });
+    seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(phase: Phase, transport: Option<Transport>) -> Option<&'static str> {
+        let link = LinkStatus {
+            phase,
+            transport,
+            ..LinkStatus::default()
+        };
+        sentence(&link).map(|words| words(Locale::en))
+    }
+
+    #[test]
+    fn each_way_and_each_trouble_has_its_sentence() {
+        let ways = [Transport::WebSocket, Transport::Sse, Transport::Poll];
+        let mut sentences: Vec<_> = ways.iter().filter_map(|way| said(Phase::Live, Some(*way))).collect();
+        for phase in [
+            Phase::Connecting,
+            Phase::Waiting { until: 1.0 },
+            Phase::Offline,
+            Phase::Stopped(Stop::Reload),
+            Phase::Stopped(Stop::Closed(1000)),
+        ] {
+            sentences.extend(said(phase, Some(Transport::Sse)));
+        }
+        sentences.sort_unstable();
+        sentences.dedup();
+        assert_eq!(sentences.len(), 8);
+        assert_eq!(said(Phase::Idle, None), None);
+    }
+
+    #[test]
+    fn a_page_that_no_longer_fits_is_offered_anew() {
+        let mut link = LinkStatus::default();
+        assert!(!wants_reload(&link));
+        link.newer_build = true;
+        assert!(wants_reload(&link));
+        assert!(wants_reload(&LinkStatus {
+            phase: Phase::Stopped(Stop::Reload),
+            ..LinkStatus::default()
+        }));
+    }
+}
