@@ -58,16 +58,6 @@ pub const FORM_WAIT: Duration = Duration::from_secs(10);
 /// Characters of a message that the log shows.
 pub const LOG_CHARS: usize = 200;
 
-/// Records of ended connections that are kept; the open ones are bounded by the connections themselves.
-pub const ENDED_HANDSHAKES: usize = 1024;
-
-/// Headers of a handshake that are recorded, and the bytes of one value.
-pub const RECORDED_HEADERS: usize = 64;
-pub const RECORDED_VALUE: usize = 1024;
-
-/// Characters of a name by which a page asks for its connection; too short a name could be guessed.
-pub const TRACE_CHARS: RangeInclusive<usize> = 16..=crate::wire::handshake::MAX_TRACE;
-
 /// Commands decided together and kept in one append: what waits while the disk works. At most this many times the bytes of a
 /// command are held for it.
 pub const BATCH_COMMANDS: usize = 256;
@@ -146,3 +136,18 @@ pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a topic that closes waits for its forwards.
 pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);
+
+/// Records of ended connections that are kept; the open ones are bounded by the connections themselves.
+pub const ENDED_HANDSHAKES: usize = 1024;
+
+/// Headers of a handshake that are recorded, and the bytes of one value.
+pub const RECORDED_HEADERS: usize = 64;
+pub const RECORDED_VALUE: usize = 1024;
+
+/// Characters of a name by which a page asks for its connection; too short a name could be guessed.
+pub const TRACE_CHARS: RangeInclusive<usize> = 16..=crate::wire::handshake::MAX_TRACE;
+
+/// Answers to commands that a log keeps of each topic, and for how long: as far back as anybody still asks whether a
+/// command had arrived. What goes beyond either goes with a snapshot.
+pub const KEPT_ANSWERS: usize = 10_000;
+pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,6 +1,8 @@
 //! The log: the ordered, durable events of each topic, as a port with one contract and an implementation for each store.
 //! Knows no hub: an event is bytes here, and what it means is somebody else's business.
 
+pub mod memory;
+
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,6 +22,20 @@ pub struct Retention {
     pub events: u64,
     /// None keeps events of any age.
     pub age: Option<Duration>,
+}
+
+impl Retention {
+    /// Which events may go, asked of the oldest first until one stays: a snapshot of `seq` is kept, and the newest event
+    /// is `last`.
+    fn reaches(self, seq: Seq, last: Seq, now: Millis) -> impl Fn(&Record) -> bool {
+        let surplus = last.saturating_sub(self.events);
+        let oldest = self.age.map_or(0, |age| now.saturating_sub(millis(age)));
+        move |record| record.seq <= seq && (record.seq <= surplus || record.at < oldest)
+    }
+}
+
+fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
 }
 
 /// What a topic starts from.
@@ -100,7 +116,7 @@ pub trait Log: Send + Sync + 'static {
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>>;
 
     /// Keeps `state` as the newest snapshot, and lets go what `retention` no longer asks for, never anything that the
-    /// snapshot does not contain.
+    /// snapshot does not contain. Does nothing if a newer one is kept; one from after the newest event is a conflict.
     fn snapshot(
         &self,
         topic: &TopicName,
@@ -110,7 +126,7 @@ pub trait Log: Send + Sync + 'static {
         now: Millis,
     ) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// The topics of a kind that have events, by name.
+    /// The topics of a kind that ever had an event, by name.
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
 
     /// Ready when everything that was asked for before is on the disk and the store is closed.

@@ -1,0 +1,211 @@
+//! A log in memory, for tests and for trying things out: it is gone with the process. Its appends can be told to fail or
+//! to stall. Knows no disk.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::{Entry, Head, History, Log, LogError, Millis, Opened, Record, Retention};
+use crate::server::limits;
+use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::session::CommandId;
+use crate::wire::topic::TopicName;
+
+/// What becomes of the appends that come now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Weather {
+    #[default]
+    Fair,
+    /// Each append gets this error and keeps nothing.
+    Failing(LogError),
+    /// Appends wait for other weather.
+    Stalled,
+}
+
+pub struct Memory {
+    epoch: Epoch,
+    topics: Mutex<BTreeMap<TopicName, Kept>>,
+    weather: watch::Sender<Weather>,
+}
+
+#[derive(Default)]
+struct Kept {
+    last: Seq,
+    /// Those that retention left; they end at `last`.
+    events: VecDeque<Record>,
+    commands: VecDeque<(CommandId, Seq, Millis)>,
+    snapshot: Option<(Seq, Vec<u8>)>,
+}
+
+impl Memory {
+    pub fn new(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            topics: Mutex::default(),
+            weather: watch::Sender::default(),
+        }
+    }
+
+    /// For the appends that come now, and those that stall.
+    pub fn set_weather(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, Kept>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look<'a, T: Send + 'a>(
+        &'a self,
+        topic: &TopicName,
+        look: impl FnOnce(&Kept, Epoch) -> T + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, LogError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let nothing = Kept::default();
+            Ok(look(self.lock().get(&topic).unwrap_or(&nothing), self.epoch))
+        })
+    }
+
+    async fn weathered(&self) -> Result<(), LogError> {
+        let mut weather = self.weather.subscribe();
+        // The sender lives as long as `self`.
+        match weather
+            .wait_for(|weather| *weather != Weather::Stalled)
+            .await
+            .as_deref()
+        {
+            Ok(Weather::Failing(error)) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Kept {
+    fn head(&self, epoch: Epoch) -> Head {
+        Head {
+            epoch,
+            first: self.events.front().map_or(self.last + 1, |record| record.seq),
+            last: self.last,
+        }
+    }
+
+    fn append(&mut self, expected: Seq, entries: Vec<Entry>) -> Result<Seq, LogError> {
+        let last = self.last;
+        if expected != last {
+            return Err(LogError::Conflict { expected, last });
+        }
+        for Entry {
+            command, at, events, ..
+        } in entries
+        {
+            for (amends, event) in events {
+                self.last += 1;
+                let seq = self.last;
+                self.events.push_back(Record { seq, at, amends, event });
+            }
+            self.commands.push_back((command, self.last, at));
+        }
+        Ok(self.last)
+    }
+
+    fn history(&self, before: Seq, limit: usize, head: Head) -> History {
+        let earlier = self.events.iter().rev().filter(|record| record.seq < before);
+        let mut plain = earlier.filter(|record| record.amends.is_none());
+        let page: BTreeSet<Seq> = plain.by_ref().take(limit).map(|record| record.seq).collect();
+        let first = plain.next().is_none();
+        let belongs = |record: &&Record| page.contains(&record.amends.unwrap_or(record.seq));
+        History {
+            records: self.events.iter().filter(belongs).cloned().collect(),
+            first,
+            head,
+        }
+    }
+
+    fn snapshot(&mut self, seq: Seq, state: Vec<u8>, retention: Retention, now: Millis) -> Result<(), LogError> {
+        if seq > self.last {
+            let last = self.last;
+            return Err(LogError::Conflict { expected: seq, last });
+        }
+        if self.snapshot.as_ref().is_some_and(|(newest, _)| *newest > seq) {
+            return Ok(());
+        }
+        self.snapshot = Some((seq, state));
+        let goes = retention.reaches(seq, self.last, now);
+        while self.events.front().is_some_and(&goes) {
+            self.events.pop_front();
+        }
+        let oldest = now.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
+        while self.commands.len() > limits::KEPT_ANSWERS || self.commands.front().is_some_and(|(.., at)| *at < oldest) {
+            self.commands.pop_front();
+        }
+        Ok(())
+    }
+}
+
+impl Log for Memory {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+        self.look(topic, move |kept, epoch| {
+            let recent = kept.commands.iter().rev().filter(|(.., at)| *at >= since);
+            let newest = recent.take(commands);
+            let mut commands: Vec<_> = newest.map(|(command, seq, _)| (command.clone(), *seq)).collect();
+            commands.reverse();
+            Opened {
+                head: kept.head(epoch),
+                snapshot: kept.snapshot.clone(),
+                commands,
+            }
+        })
+    }
+
+    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            self.weathered().await?;
+            self.lock().entry(topic).or_default().append(expected, entries)
+        })
+    }
+
+    fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        self.look(topic, move |kept, _| {
+            let later = kept.events.iter().filter(|record| record.seq > after);
+            later.take(limit).cloned().collect()
+        })
+    }
+
+    fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
+        self.look(topic, move |kept, epoch| kept.history(before, limit, kept.head(epoch)))
+    }
+
+    fn snapshot(
+        &self,
+        topic: &TopicName,
+        seq: Seq,
+        state: Vec<u8>,
+        retention: Retention,
+        now: Millis,
+    ) -> BoxFuture<'_, Result<(), LogError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let mut topics = self.lock();
+            topics.entry(topic).or_default().snapshot(seq, state, retention, now)
+        })
+    }
+
+    fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
+        let kind = kind.to_owned();
+        Box::pin(async move {
+            let topics = self.lock();
+            let of_kind = topics
+                .iter()
+                .filter(|(name, kept)| name.kind() == kind && kept.last > 0);
+            Ok(of_kind.map(|(name, _)| name.clone()).collect())
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
