@@ -20,7 +20,7 @@ class Mortal {
   }
 
   async restart(): Promise<void> {
-    this.server = await Server.start(this.server.port);
+    this.server = await Server.start(this.server.port, this.server.data);
   }
 }
 

@@ -2,8 +2,9 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, statSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { test as base } from "./test";
 
 const ROOT = resolve(process.cwd(), "..");
@@ -18,20 +19,30 @@ function binary(): string {
   return found;
 }
 
+/** A file that is not there yet, in a folder that goes with the test run's process. */
+function newData(): string {
+  const folder = mkdtempSync(join(tmpdir(), "duplex-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, "duplex.db");
+}
+
 export class Server {
   private constructor(
     private readonly process: ChildProcess,
     readonly url: string,
+    /** Where its topics are kept. */
+    readonly data: string,
   ) {}
 
-  /** Ready when it says where it listens. `port` 0 is any that is free. */
-  static async start(port = 0): Promise<Server> {
+  /** Ready when it says where it listens. `port` 0 is any that is free; without `data` its topics begin empty. */
+  static async start(port = 0, data = newData()): Promise<Server> {
     const site = resolve(ROOT, process.env.DUPLEX_SITE ?? "target/site");
-    const child = spawn(binary(), ["--addr", `127.0.0.1:${port}`, "--site", site], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    const options = ["--addr", `127.0.0.1:${port}`, "--site", site, "--data", data];
+    const child = spawn(binary(), options, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
     const kill = () => void child.kill("SIGKILL");
     process.once("exit", kill);
     child.once("exit", () => process.off("exit", kill));
-    return new Server(child, await address(child));
+    return new Server(child, await address(child), data);
   }
 
   get port(): number {
