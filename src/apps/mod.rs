@@ -1,12 +1,13 @@
 //! The only list of applications: their modules, navigation, pages and socket endpoints.
 
 pub mod about;
+pub mod chat;
 pub mod echo;
 #[cfg(feature = "ssr")]
 pub mod server;
 
 use leptos::prelude::*;
-use leptos_router::{MatchNestedRoutes, any_nested_route::IntoAnyNestedRoute, components::Route, path};
+use leptos_router::{MatchNestedRoutes, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
 
 use crate::ui::{frame::Entry, words::words};
 
@@ -14,6 +15,10 @@ pub const NAVIGATION: &[Entry] = &[
     Entry {
         path: "/",
         name: words!(app.echo),
+    },
+    Entry {
+        path: "/chat",
+        name: words!(app.chat),
     },
     Entry {
         path: "/about",
@@ -25,6 +30,7 @@ pub const NAVIGATION: &[Entry] = &[
 pub fn Pages() -> impl MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
+        <Route path=path!("/chat/:room?") view=chat::ChatPage ssr=SsrMode::Async/>
         <Route path=path!("/about") view=about::AboutPage/>
     }
     .into_inner()

@@ -1,7 +1,8 @@
 //! What the applications bring to the server; the list of their server halves.
 
-use super::echo;
-use crate::server::hub::{CommandForm, Endpoint, Form, Kind};
+use super::chat::wire::{Chat, Rooms};
+use super::{chat, echo};
+use crate::server::hub::{CommandForm, Endpoint, Form, Kind, kind};
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -12,9 +13,9 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![]
+    vec![kind(Chat), kind(Rooms)]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
-    vec![]
+    chat::server::forms().into()
 }

@@ -1,0 +1,82 @@
+//! Days and times of day from milliseconds, with an offset from UTC that the caller knows. Pure.
+
+use super::wire::Millis;
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// Days since 1970-01-01, `offset` minutes east of UTC.
+pub fn day(at: Millis, offset: i32) -> i64 {
+    local(at, offset).div_euclid(DAY)
+}
+
+/// `09:05`.
+pub fn clock(at: Millis, offset: i32) -> String {
+    let minutes = local(at, offset).rem_euclid(DAY) / MINUTE;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// `2026-11-22`.
+pub fn date(day: i64) -> String {
+    let (year, month, day) = civil(day);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `2026-11-22T09:05:07Z`.
+pub fn iso(at: Millis) -> String {
+    let seconds = local(at, 0).rem_euclid(MINUTE) / 1000;
+    format!("{}T{}:{seconds:02}Z", date(day(at, 0)), clock(at, 0))
+}
+
+/// No event may break a page: a time beyond all calendars is the last one that fits.
+fn local(at: Millis, offset: i32) -> i64 {
+    const LAST: Millis = 8_640_000_000_000_000;
+    i64::try_from(at.min(LAST)).unwrap_or_default() + i64::from(offset) * MINUTE
+}
+
+/// The proleptic Gregorian calendar. Years are counted from March, so that the leap day is a year's last.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const CYCLE: i64 = 146_097;
+    let since = days + 719_468;
+    let (cycle, in_cycle) = (since.div_euclid(CYCLE), since.rem_euclid(CYCLE));
+    let year = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
+    let in_year = in_cycle - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    (cycle * 400 + year + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_as_the_calendar_says() {
+        for (at, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399_000, "2000-02-28T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (1_078_012_800_000, "2004-02-29T00:00:00Z"),
+            (1_795_387_507_000, "2026-11-22T22:45:07Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(iso(at), expected);
+        }
+        assert_eq!(date(day(Millis::MAX, 840)), "275760-09-13");
+    }
+
+    #[test]
+    fn a_zone_moves_the_day() {
+        let at = 1_795_387_507_000;
+        assert_eq!(
+            (date(day(at, 540)), clock(at, 540)),
+            ("2026-11-23".to_owned(), "07:45".to_owned())
+        );
+        assert_eq!(clock(at, -180), "19:45");
+    }
+}

@@ -1,0 +1,41 @@
+//! The chat: rooms that anybody may make, messages with answers and reactions, and nothing lost in between.
+
+mod calendar;
+pub mod model;
+mod pieces;
+mod read_marks;
+#[cfg(feature = "ssr")]
+pub mod server;
+mod span;
+mod view;
+pub mod wire;
+
+use leptos::prelude::*;
+use leptos_meta::Meta;
+use leptos_router::hooks::use_params_map;
+
+use self::{
+    view::{room::room, rooms::RoomList, visit::Visit},
+    wire::LOBBY,
+};
+use crate::ui::words::{part, say};
+
+#[component]
+pub fn ChatPage() -> impl IntoView {
+    let visit = Visit::start();
+    let params = use_params_map();
+    let name = Memo::new(move |_| {
+        params
+            .with(|params| params.get("room"))
+            .unwrap_or_else(|| LOBBY.to_owned())
+    });
+    let shown = part(move || Some(room(visit, name.get())));
+    view! {
+        <Meta name="description" content=say!(chat.description)/>
+        <div class="chat">
+            <RoomList visit open=name/>
+            {shown}
+        </div>
+    }
+    .into_any()
+}

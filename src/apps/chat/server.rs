@@ -1,0 +1,557 @@
+//! The rooms' server half: who may enter, and what a command does. Pure.
+
+use serde_json::json;
+
+use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
+use super::wire::{
+    ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
+    RoomsEvent, check_text, is_room, tidy_line, tidy_text, why,
+};
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis};
+use crate::server::hub::{self, CommandForm};
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+/// One person posts at most so many messages in a room within [`POSTS_WITHIN`].
+const POSTS: usize = 10;
+const POSTS_WITHIN: Millis = 10_000;
+
+// What the state keeps is enough to count one person's newest posts.
+const _: () = assert!(POSTS <= KEPT && POSTS * MAX_TEXT * 4 <= KEPT_BYTES);
+
+/// The composer, for browsers that run no scripts.
+pub fn forms() -> [CommandForm; 2] {
+    ["/chat", "/chat/{room}"].map(|path| CommandForm {
+        path,
+        command: |path, fields| {
+            let room = path.strip_prefix("/chat/").unwrap_or(LOBBY);
+            let topic = TopicName::of::<Chat>(room).ok()?;
+            Some((
+                topic,
+                json!({ "post": { "text": fields.get("message")?, "reply_to": null } }),
+            ))
+        },
+    })
+}
+
+impl Decider for Chat {
+    /// Any well-formed room: which ones exist is known to the list of rooms, and the page asks there.
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if is_room(topic.rest()) {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
+        match command {
+            ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
+            ChatCommand::Edit { seq, text } => edit(at, room, seq, &text),
+            ChatCommand::Delete { seq } => delete(at, room, seq),
+            ChatCommand::React { seq, emoji, on } => react(at, room, seq, emoji, on),
+        }
+    }
+
+    fn forward(&self, topic: &TopicName, _room: &Room, _seq: Seq, event: &ChatEvent) -> Vec<Forward> {
+        let ChatEvent::Posted { number, at, .. } = event else {
+            return Vec::new();
+        };
+        let Ok(rooms) = TopicName::of::<Rooms>(ALL_ROOMS) else {
+            return Vec::new();
+        };
+        vec![Forward {
+            topic: rooms,
+            command: json!({ "posted": { "room": topic.rest(), "count": number, "at": at } }),
+        }]
+    }
+}
+
+fn post(at: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Result<Vec<ChatEvent>, Rejection> {
+    let text = tidy_text(typed);
+    check_text(&text).map_err(Rejection::refused)?;
+    let reply_to = reply_to.map(|seq| answered(room, seq)).transpose()?;
+    slow_down(at, room)?;
+    Ok(vec![ChatEvent::Posted {
+        number: room.count.saturating_add(1),
+        by: at.who.clone(),
+        at: at.now,
+        text,
+        reply_to,
+    }])
+}
+
+fn answered(room: &Room, seq: Seq) -> Result<Reply, Rejection> {
+    let message = recent(room, seq)?;
+    Ok(Reply {
+        seq,
+        to: message.by.clone(),
+    })
+}
+
+/// Judged by the times of this person's messages among the newest of the room: the state is enough.
+fn slow_down(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
+    let own = room.messages.iter().rev().filter(|message| message.by.id == at.who.id);
+    let Some(first) = own.map(|message| message.at).nth(POSTS - 1) else {
+        return Ok(());
+    };
+    // A clock set back must not silence anybody for longer than the window.
+    let wait = first
+        .saturating_add(POSTS_WITHIN)
+        .saturating_sub(at.now)
+        .min(POSTS_WITHIN);
+    match u32::try_from(wait) {
+        Ok(0) | Err(_) => Ok(()),
+        Ok(retry_after_ms) => Err(Rejection::TooFast { retry_after_ms }),
+    }
+}
+
+fn recent(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
+    let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
+    if message.is_deleted() {
+        return Err(Rejection::refused(why::DELETED));
+    }
+    Ok(message)
+}
+
+fn own<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
+    let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
+    if message.by.id != at.who.id {
+        return Err(Rejection::refused(why::NOT_YOURS));
+    }
+    Ok(message)
+}
+
+fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatEvent>, Rejection> {
+    let text = tidy_text(typed);
+    check_text(&text).map_err(Rejection::refused)?;
+    let message = own(at, room, seq)?;
+    if message.is_deleted() {
+        return Err(Rejection::refused(why::DELETED));
+    }
+    if message.text == text {
+        return Ok(Vec::new());
+    }
+    Ok(vec![ChatEvent::Edited {
+        seq,
+        by: at.who.clone(),
+        at: at.now,
+        text,
+    }])
+}
+
+fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Rejection> {
+    if own(at, room, seq)?.is_deleted() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![ChatEvent::Deleted {
+        seq,
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Result<Vec<ChatEvent>, Rejection> {
+    let message = recent(room, seq)?;
+    if message.has_reaction(emoji, &at.who.id) == on {
+        return Ok(Vec::new());
+    }
+    if on && message.reactions.len() >= MAX_REACTIONS {
+        return Err(Rejection::refused(why::REACTIONS_FULL));
+    }
+    Ok(vec![ChatEvent::Reacted {
+        seq,
+        by: at.who.clone(),
+        at: at.now,
+        emoji,
+        on,
+    }])
+}
+
+impl Decider for Rooms {
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == ALL_ROOMS {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, list: &RoomList, command: RoomsCommand) -> Result<Vec<RoomsEvent>, Rejection> {
+        match command {
+            RoomsCommand::Create { room, title } => create(at, list, room, &title),
+            RoomsCommand::Describe { room, line } => describe(at, list, room, &line),
+            RoomsCommand::Posted { room, count, at: time } => posted(at, list, room, count, time),
+        }
+    }
+}
+
+fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
+    let title = tidy_line(title);
+    if !is_room(&room) {
+        return Err(Rejection::refused(why::BAD_ROOM));
+    }
+    if !(1..=MAX_TITLE).contains(&title.chars().count()) {
+        return Err(Rejection::refused(why::BAD_TITLE));
+    }
+    if list.rooms.contains_key(&room) {
+        return Err(Rejection::refused(why::ROOM_TAKEN));
+    }
+    if list.rooms.len() >= MAX_ROOMS {
+        return Err(Rejection::refused(why::ROOMS_FULL));
+    }
+    Ok(vec![RoomsEvent::Created {
+        room,
+        title,
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+fn describe(at: Context<'_>, list: &RoomList, room: String, line: &str) -> Result<Vec<RoomsEvent>, Rejection> {
+    let line = tidy_line(line);
+    if line.chars().count() > MAX_LINE {
+        return Err(Rejection::refused(why::BAD_LINE));
+    }
+    if known(list, &room)?.line == line {
+        return Ok(Vec::new());
+    }
+    Ok(vec![RoomsEvent::Described {
+        room,
+        line,
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+fn posted(
+    at: Context<'_>,
+    list: &RoomList,
+    room: String,
+    count: u64,
+    time: Millis,
+) -> Result<Vec<RoomsEvent>, Rejection> {
+    if at.who.id != hub::server().id {
+        return Err(Rejection::refused(why::NOT_FOR_YOU));
+    }
+    match list.rooms.get(&room) {
+        Some(entry) if entry.count < count => Ok(vec![RoomsEvent::Posted { room, count, at: time }]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn known<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
+    list.rooms.get(room).ok_or_else(|| Rejection::refused(why::NO_ROOM))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::apps::chat::model::{fold_history, tell};
+    use crate::apps::chat::wire::MAX_ROOM;
+    use crate::wire::codec::Encoding;
+    use crate::wire::person::PersonId;
+    use crate::wire::topic::Topic;
+
+    /// A topic with its log, without a hub.
+    struct Place<D: Decider> {
+        decider: D,
+        topic: TopicName,
+        state: D::State,
+        log: Vec<(Seq, D::Event)>,
+        now: Millis,
+    }
+
+    impl<D: Decider> Place<D> {
+        fn new(decider: D, rest: &str) -> Self {
+            Self {
+                decider,
+                topic: TopicName::of::<D>(rest).unwrap(),
+                state: D::State::default(),
+                log: Vec::new(),
+                now: 1_000_000,
+            }
+        }
+
+        fn say(&mut self, who: &Person, command: D::Command) -> Result<(), Rejection> {
+            let at = Context {
+                topic: &self.topic,
+                who,
+                now: self.now,
+                next: self.log.len() as Seq + 1,
+            };
+            for event in self.decider.decide(at, &self.state, command)? {
+                let seq = self.log.len() as Seq + 1;
+                D::apply(&mut self.state, seq, &event);
+                self.log.push((seq, event));
+            }
+            Ok(())
+        }
+    }
+
+    fn person(id: u8) -> Person {
+        Person {
+            id: PersonId(format!("{id:016x}")),
+            name: format!("P{id}"),
+        }
+    }
+
+    fn words(text: &str) -> ChatCommand {
+        ChatCommand::Post {
+            text: text.to_owned(),
+            reply_to: None,
+        }
+    }
+
+    fn refused<T>(why: &str) -> Result<T, Rejection> {
+        Err(Rejection::refused(why))
+    }
+
+    #[test]
+    fn a_message_is_tidied_and_has_its_length() {
+        let mut room = Place::new(Chat, LOBBY);
+        assert_eq!(room.say(&person(1), words(" \n ")), refused(why::EMPTY));
+        assert_eq!(
+            room.say(&person(1), words(&"a".repeat(MAX_TEXT + 1))),
+            refused(why::TOO_LONG)
+        );
+        assert_eq!(room.say(&person(1), words(" hi ")), Ok(()));
+        assert_eq!(room.state.messages[0].text, "hi");
+    }
+
+    #[test]
+    fn only_ones_own_message_is_edited_or_deleted() {
+        let mut room = Place::new(Chat, LOBBY);
+        room.say(&person(1), words("mine")).unwrap();
+        let edit = |seq| ChatCommand::Edit {
+            seq,
+            text: "other".to_owned(),
+        };
+        let delete = ChatCommand::Delete { seq: 1 };
+        assert_eq!(room.say(&person(2), edit(1)), refused(why::NOT_YOURS));
+        assert_eq!(room.say(&person(2), delete.clone()), refused(why::NOT_YOURS));
+        assert_eq!(room.say(&person(1), edit(7)), refused(why::TOO_OLD));
+        assert_eq!(room.say(&person(1), edit(1)), Ok(()));
+        assert_eq!(room.say(&person(1), edit(1)), Ok(()), "the same text is no event");
+        assert_eq!(room.log.len(), 2);
+        assert_eq!(room.say(&person(1), delete.clone()), Ok(()));
+        assert_eq!(room.say(&person(1), delete), Ok(()), "deleted once");
+        assert_eq!(room.log.len(), 3);
+        assert_eq!(room.say(&person(1), edit(1)), refused(why::DELETED));
+    }
+
+    #[test]
+    fn an_answer_names_whom_it_answers() {
+        let mut room = Place::new(Chat, LOBBY);
+        room.say(&person(1), words("a")).unwrap();
+        let answer = |to| ChatCommand::Post {
+            text: "b".to_owned(),
+            reply_to: Some(to),
+        };
+        room.say(&person(2), answer(1)).unwrap();
+        assert_eq!(room.state.messages[1].reply_to, Some(Reply { seq: 1, to: person(1) }));
+        assert_eq!(room.say(&person(2), answer(9)), refused(why::TOO_OLD));
+    }
+
+    #[test]
+    fn reactions_go_on_and_off_and_have_their_limit() {
+        let mut room = Place::new(Chat, LOBBY);
+        room.say(&person(0), words("a")).unwrap();
+        let react = |emoji, on| ChatCommand::React { seq: 1, emoji, on };
+        for id in 0..MAX_REACTIONS {
+            room.say(&person(id as u8), react(Emoji::Yes, true)).unwrap();
+        }
+        assert_eq!(
+            room.say(&person(200), react(Emoji::Yes, true)),
+            refused(why::REACTIONS_FULL)
+        );
+        room.say(&person(3), react(Emoji::Yes, false)).unwrap();
+        assert_eq!(room.say(&person(200), react(Emoji::Party, true)), Ok(()));
+        assert_eq!(room.state.messages[0].emojis(), [Emoji::Yes, Emoji::Party]);
+    }
+
+    #[test]
+    fn who_posts_too_fast_waits_and_nobody_else_does() {
+        let mut room = Place::new(Chat, LOBBY);
+        for _ in 0..POSTS {
+            room.say(&person(1), words("x")).unwrap();
+            room.now += 100;
+        }
+        let wait = (POSTS_WITHIN - POSTS as Millis * 100) as u32;
+        assert_eq!(
+            room.say(&person(1), words("x")),
+            Err(Rejection::TooFast { retry_after_ms: wait })
+        );
+        assert_eq!(room.say(&person(2), words("y")), Ok(()));
+        room.now += Millis::from(wait);
+        assert_eq!(room.say(&person(1), words("x")), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_set_back_silences_nobody_for_longer_than_the_window() {
+        let mut room = Place::new(Chat, LOBBY);
+        (0..POSTS).for_each(|_| room.say(&person(1), words("x")).unwrap());
+        room.now = 0;
+        let limit = Rejection::TooFast {
+            retry_after_ms: POSTS_WITHIN as u32,
+        };
+        assert_eq!(room.say(&person(1), words("x")), Err(limit));
+    }
+
+    #[test]
+    fn a_plain_form_posts_to_the_room_of_its_page() {
+        let fields = [("message".to_owned(), "hi".to_owned())].into();
+        for (path, topic) in [("/chat", "chat/lobby"), ("/chat/room-1", "chat/room-1")] {
+            let (to, command) = (forms()[0].command)(path, &fields).unwrap();
+            assert_eq!(to.as_str(), topic);
+            assert_eq!(serde_json::from_value::<ChatCommand>(command).unwrap(), words("hi"));
+        }
+        assert_eq!((forms()[1].command)("/chat/A", &fields), None);
+    }
+
+    #[test]
+    fn rooms_are_named_well() {
+        let admits = |rest: &str| Chat.admit(&person(1), &TopicName::of::<Chat>(rest).unwrap());
+        assert_eq!(admits("room-1"), Ok(Access::Write));
+        for wrong in ["a_b", "a.b", "a/b", &"x".repeat(MAX_ROOM + 1)] {
+            assert_eq!(admits(wrong), Err(Denied::Unknown), "{wrong}");
+        }
+        assert_eq!(
+            Rooms.admit(&person(1), &TopicName::of::<Rooms>("some").unwrap()),
+            Err(Denied::Unknown)
+        );
+    }
+
+    fn create(room: &str) -> RoomsCommand {
+        RoomsCommand::Create {
+            room: room.to_owned(),
+            title: "A room".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_room_is_created_once_and_described_by_anybody() {
+        let mut rooms = Place::new(Rooms, ALL_ROOMS);
+        assert_eq!(rooms.say(&person(1), create("A")), refused(why::BAD_ROOM));
+        assert_eq!(rooms.say(&person(1), create("a")), Ok(()));
+        assert_eq!(rooms.say(&person(2), create("a")), refused(why::ROOM_TAKEN));
+        assert_eq!(rooms.say(&person(2), create(LOBBY)), refused(why::ROOM_TAKEN));
+        let untitled = RoomsCommand::Create {
+            room: "b".to_owned(),
+            title: " ".to_owned(),
+        };
+        assert_eq!(rooms.say(&person(2), untitled), refused(why::BAD_TITLE));
+        let describe = |room: &str, length| RoomsCommand::Describe {
+            room: room.to_owned(),
+            line: "가".repeat(length),
+        };
+        assert_eq!(rooms.say(&person(2), describe("a", MAX_LINE)), Ok(()));
+        assert_eq!(
+            rooms.say(&person(2), describe("a", MAX_LINE + 1)),
+            refused(why::BAD_LINE)
+        );
+        assert_eq!(rooms.say(&person(2), describe("none", 1)), refused(why::NO_ROOM));
+    }
+
+    #[test]
+    fn there_are_only_so_many_rooms() {
+        let mut rooms = Place::new(Rooms, ALL_ROOMS);
+        for number in 1..MAX_ROOMS {
+            rooms.say(&person(1), create(&format!("r{number}"))).unwrap();
+        }
+        assert_eq!(rooms.say(&person(1), create("more")), refused(why::ROOMS_FULL));
+    }
+
+    #[test]
+    fn a_room_tells_the_list_its_count_and_only_the_server_may() {
+        let mut room = Place::new(Chat, LOBBY);
+        room.say(&person(1), words("x")).unwrap();
+        let (seq, event) = &room.log[0];
+        let told = Chat.forward(&room.topic, &room.state, *seq, event);
+        assert_eq!(told[0].topic.as_str(), "rooms/all");
+        let command: RoomsCommand = serde_json::from_value(told[0].command.clone()).unwrap();
+        let mut rooms = Place::new(Rooms, ALL_ROOMS);
+        assert_eq!(rooms.say(&person(1), command.clone()), refused(why::NOT_FOR_YOU));
+        let server = hub::server();
+        rooms.say(&server, command.clone()).unwrap();
+        rooms.say(&server, command).unwrap();
+        assert_eq!(
+            (rooms.state.rooms[LOBBY].count, rooms.log.len()),
+            (1, 1),
+            "told again, it does no harm"
+        );
+    }
+
+    fn commands() -> impl Strategy<Value = (u8, u64, ChatCommand)> {
+        let emoji = (0..Emoji::ALL.len()).prop_map(|index| Emoji::ALL[index]);
+        let command = prop_oneof![
+            4 => ("[a-c가 ]{0,6}", prop::option::weighted(0.2, 1..200_u64)).prop_map(|(text, reply_to)| ChatCommand::Post { text, reply_to }),
+            1 => Just(words(&"가".repeat(MAX_TEXT))),
+            2 => (1..200_u64, "[a-c]{0,6}").prop_map(|(seq, text)| ChatCommand::Edit { seq, text }),
+            1 => (1..200_u64).prop_map(|seq| ChatCommand::Delete { seq }),
+            3 => (1..200_u64, emoji, any::<bool>()).prop_map(|(seq, emoji, on)| ChatCommand::React { seq, emoji, on }),
+        ];
+        (0..5_u8, 0..4_000_u64, command)
+    }
+
+    /// A page of history, as a log gives it.
+    fn page(log: &[(Seq, ChatEvent)], before: Seq, limit: usize) -> Vec<(Seq, ChatEvent)> {
+        let own = log
+            .iter()
+            .filter(|(seq, event)| *seq < before && Chat::amends(event).is_none());
+        let newest: Vec<Seq> = own.map(|(seq, _)| *seq).rev().take(limit).collect();
+        let wanted = |(seq, event): &&(Seq, ChatEvent)| {
+            newest.contains(seq) || Chat::amends(event).is_some_and(|amended| newest.contains(&amended))
+        };
+        log.iter().filter(wanted).cloned().collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever is asked: the bounds hold, and pages of history, read backwards, are what was lived through.
+        #[test]
+        fn a_room_keeps_its_bounds_and_its_history(commands in prop::collection::vec(commands(), 0..300), limit in 1..60_usize) {
+            let mut room = Place::new(Chat, LOBBY);
+            let mut lived = VecDeque::new();
+            for (who, later, command) in commands {
+                room.now += later;
+                let already = room.log.len();
+                let _ = room.say(&person(who), command);
+                for (seq, event) in &room.log[already..] { tell(&mut lived, *seq, event); }
+                let bytes: usize = room.state.messages.iter().map(|message| message.text.len()).sum();
+                prop_assert!(room.state.messages.len() <= KEPT && bytes <= KEPT_BYTES);
+            }
+            prop_assert_eq!(room.state.count, lived.len() as u64);
+            let tail: Vec<_> = lived.iter().skip(lived.len() - room.state.messages.len()).collect();
+            prop_assert!(tail.into_iter().eq(&room.state.messages));
+            let (mut before, mut read) = (Seq::MAX, VecDeque::new());
+            loop {
+                let older = fold_history(&page(&room.log, before, limit));
+                let Some(first) = older.front() else { break };
+                before = first.seq;
+                for message in older.into_iter().rev() { read.push_front(message); }
+            }
+            prop_assert_eq!(read, lived);
+        }
+
+        #[test]
+        fn a_state_is_the_same_in_both_encodings(commands in prop::collection::vec(commands(), 0..40)) {
+            let mut room = Place::new(Chat, LOBBY);
+            for (who, later, command) in commands {
+                room.now += later;
+                let _ = room.say(&person(who), command);
+            }
+            for encoding in Encoding::ALL {
+                let bytes = encoding.encode(&room.state).unwrap();
+                prop_assert_eq!(&encoding.decode::<Room>(&bytes).unwrap(), &room.state);
+            }
+        }
+    }
+}

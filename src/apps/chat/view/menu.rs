@@ -1,0 +1,110 @@
+//! What can be done with a message: a button that opens a small menu beneath it, reached by Tab, left by Escape.
+
+use leptos::prelude::*;
+
+use super::{
+    super::{
+        model::Message,
+        wire::{ChatCommand, Emoji},
+    },
+    list::focus,
+    talk::Talk,
+};
+use crate::{
+    ui::words::{Words, part, say, spoken, text, words},
+    wire::cursor::Seq,
+};
+
+pub fn button_id(seq: Seq) -> String {
+    format!("menu{seq}")
+}
+
+pub fn menu(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
+    let open = Memo::new(move |_| talk.menu.get() == Some(seq));
+    let toggle = move |_| talk.menu.set((!open.get_untracked()).then_some(seq));
+    let items = part(move || open.get().then(|| items(talk, seq, message)));
+    view! {
+        <div class="message-tools script">
+            <button
+                type="button"
+                class="menu-button"
+                id=button_id(seq)
+                aria-label=say!(chat.menu)
+                aria-expanded=text(move || open.get().to_string())
+                on:click=toggle
+            >"⋯"</button>
+            {items}
+        </div>
+    }
+    .into_any()
+}
+
+fn items(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
+    if !talk.is_recent(seq) {
+        return view! { <div class="menu"><p class="hint">{say!(chat.too_old)}</p></div> }.into_any();
+    }
+    let own = message.with_untracked(|message| talk.is_own(&message.by.id));
+    let emojis: Vec<_> = Emoji::ALL
+        .into_iter()
+        .map(|emoji| emoji_button(talk, seq, message, emoji))
+        .collect();
+    view! {
+        <div class="menu" role="group" aria-label=say!(chat.menu)>
+            <div class="menu-emojis">{emojis}</div>
+            {act(words!(chat.reply), "reply", move || {
+                talk.replying.set(Some(seq));
+                leave(talk);
+                focus(super::composer::FIELD);
+            })}
+            {own.then(|| act(words!(chat.edit), "edit", move || {
+                talk.editing.set(Some(seq));
+                leave(talk);
+            }))}
+            {own.then(|| delete(talk, seq))}
+        </div>
+    }
+    .into_any()
+}
+
+fn leave(talk: Talk) {
+    talk.menu.set(None);
+}
+
+fn act(name: Words, key: &'static str, act: impl Fn() + Send + Sync + 'static) -> AnyView {
+    let act = Callback::new(move |()| act());
+    view! { <button type="button" class="menu-item" data-act=key on:click=move |_| act.run(())>{spoken(name)}</button> }
+        .into_any()
+}
+
+fn emoji_button(talk: Talk, seq: Seq, message: RwSignal<Message>, emoji: Emoji) -> AnyView {
+    let on = message.with_untracked(|message| {
+        talk.chat
+            .me
+            .with_untracked(|me| me.as_ref().is_some_and(|me| message.has_reaction(emoji, &me.id)))
+    });
+    let choose = move |_| {
+        talk.send(ChatCommand::React { seq, emoji, on: !on });
+        leave(talk);
+        focus(&button_id(seq));
+    };
+    view! { <button type="button" class="menu-emoji" aria-pressed=on.to_string() on:click=choose>{emoji.sign()}</button> }.into_any()
+}
+
+/// Asks once more.
+fn delete(talk: Talk, seq: Seq) -> AnyView {
+    let sure = RwSignal::new(false);
+    let name = spoken(words!(chat.delete));
+    let really = spoken(words!(chat.really_delete));
+    let name = text(move || if sure.get() { really() } else { name() }.to_owned());
+    let choose = move |_| {
+        if sure.get_untracked() {
+            talk.send(ChatCommand::Delete { seq });
+            leave(talk);
+            focus(&super::list::row_id(seq));
+        } else {
+            sure.set(true);
+        }
+    };
+    view! { <button type="button" class="menu-item danger" data-act="delete" on:click=choose>{name}</button> }
+        .into_any()
+}

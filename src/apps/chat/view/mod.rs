@@ -1,0 +1,16 @@
+//! The chat's page: the rooms, and the one that is open.
+
+pub mod composer;
+pub mod edit;
+pub mod head;
+pub mod list;
+pub mod menu;
+pub mod name;
+pub mod pending;
+pub mod room;
+pub mod rooms;
+pub mod row;
+mod storage;
+pub mod talk;
+pub mod visit;
+mod words;

@@ -1,0 +1,48 @@
+//! The visitor's own name: how others see them, and a form to change it.
+
+use leptos::{ev::SubmitEvent, html, prelude::*};
+
+use super::{storage, talk::Talk, words};
+use crate::{
+    i18n::*,
+    ui::words::{fill, say, text},
+    wire::person::{MAX_NAME, tidy_name},
+};
+
+#[component]
+pub fn NameForm(talk: Talk) -> impl IntoView {
+    let i18n = use_i18n();
+    let me = talk.chat.me;
+    let shown = text(move || {
+        let name = me.with(|me| me.as_ref().map(|me| words::name(i18n.get_locale(), me)));
+        fill(t_string!(i18n, chat.you_are), &[("name", &name.unwrap_or_default())])
+    });
+    let typed = RwSignal::new(String::new());
+    let details = NodeRef::<html::Details>::new();
+    Effect::new(move |_| {
+        me.with(|me| typed.set(me.as_ref().map(|me| me.name.clone()).unwrap_or_default()));
+    });
+    let save = move |event: SubmitEvent| {
+        event.prevent_default();
+        let name = tidy_name(&typed.get_untracked());
+        talk.chat.rename(&name);
+        storage::keep_name(&name);
+        if let Some(details) = details.get_untracked() {
+            let _ = details.remove_attribute("open");
+        }
+    };
+    view! {
+        <details class="name-form script" node_ref=details>
+            <summary>{shown}</summary>
+            <form class="row" on:submit=save>
+                <label class="field grow">
+                    <span>{say!(chat.your_name)}</span>
+                    <input name="name" autocomplete="nickname" maxlength=MAX_NAME.to_string() bind:value=typed/>
+                </label>
+                <button class="button small primary" type="submit">{say!(chat.save)}</button>
+            </form>
+            <p class="hint">{say!(chat.name_hint)}</p>
+        </details>
+    }
+    .into_any()
+}

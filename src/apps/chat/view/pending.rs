@@ -1,0 +1,117 @@
+//! One's own messages that are not yet part of the room, after all that are: on their way, waiting, or refused and why.
+
+use leptos::prelude::*;
+
+use super::{super::wire::ChatCommand, list::focus, talk::Talk, words};
+use crate::{
+    client::use_topic::{Pending, Standing},
+    i18n::*,
+    ui::words::{Words, fill, part, say, spoken, text, words},
+    wire::session::CommandId,
+};
+
+#[component]
+pub fn PendingRows(talk: Talk) -> impl IntoView {
+    // What happens to other people's messages on one's word is shown when it failed only.
+    let ids = Memo::new(move |_| {
+        talk.chat.pending.with(|pending| {
+            let shown = pending.iter().filter(|one| is_shown(one)).map(|one| one.id.clone());
+            shown.collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <For each=move || ids.get() key=|id| id.clone() let:id>
+            {pending_row(talk, id)}
+        </For>
+    }
+    .into_any()
+}
+
+fn is_shown(pending: &Pending<ChatCommand>) -> bool {
+    matches!(pending.command, ChatCommand::Post { .. }) || matches!(pending.standing, Standing::Rejected(_))
+}
+
+fn pending_row(talk: Talk, id: CommandId) -> AnyView {
+    let i18n = use_i18n();
+    let id = StoredValue::new(id);
+    let found = Memo::new(move |_| {
+        talk.chat.pending.with(|pending| {
+            let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
+            found.map(|one| (described(i18n.get_locale(), &one.command), one.standing.clone()))
+        })
+    });
+    let said = text(move || found.with(|found| found.as_ref().map(|(said, _)| said.clone()).unwrap_or_default()));
+    let word = text(move || {
+        found
+            .with(|found| match found {
+                Some((_, Standing::Queued)) => "queued",
+                Some((_, Standing::Rejected(_))) => "rejected",
+                _ => "sent",
+            })
+            .to_owned()
+    });
+    let state = text(move || {
+        found.with(|found| match found {
+            Some((_, Standing::Queued)) => t_string!(i18n, chat.queued).to_owned(),
+            Some((_, Standing::Rejected(why))) => fill(
+                t_string!(i18n, chat.rejected),
+                &[("why", &words::rejection(i18n.get_locale(), why))],
+            ),
+            _ => t_string!(i18n, chat.sending).to_owned(),
+        })
+    });
+    let buttons = part(move || (word.get() != "sent").then(|| buttons(talk, id, word.get() == "rejected")));
+    view! {
+        <article class="message pending" data-own="true" data-standing=word>
+            <span class="avatar" aria-hidden="true">"…"</span>
+            <div class="message-main">
+                <p class="message-text" dir="auto">{said}</p>
+                <p class="standing" role="status">{state}</p>
+                {buttons}
+            </div>
+        </article>
+    }
+    .into_any()
+}
+
+fn described(locale: Locale, command: &ChatCommand) -> String {
+    let named = |what: Words, text: &str| format!("{} {text}", what(locale)).trim().to_owned();
+    match command {
+        ChatCommand::Post { text, .. } => text.clone(),
+        ChatCommand::Edit { text, .. } => named(words!(chat.edit), text),
+        ChatCommand::Delete { .. } => named(words!(chat.delete), ""),
+        ChatCommand::React { emoji, .. } => emoji.sign().to_owned(),
+    }
+}
+
+fn buttons(talk: Talk, id: StoredValue<CommandId>, rejected: bool) -> AnyView {
+    let again = move |_| id.with_value(|id| talk.chat.retry(id));
+    let take_back = move |_| {
+        let command = talk.chat.pending.with_untracked(|pending| {
+            let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
+            found.map(|one| one.command.clone())
+        });
+        id.with_value(|id| talk.chat.cancel(id));
+        if let Some(ChatCommand::Post { text, .. }) = command {
+            give_back(talk, &text);
+        }
+    };
+    view! {
+        <div class="row">
+            {rejected.then(|| view! { <button type="button" class="button small" on:click=again>{say!(chat.retry)}</button> })}
+            <button type="button" class="button small" on:click=take_back>{spoken(words!(chat.take_back))}</button>
+        </div>
+    }
+    .into_any()
+}
+
+/// Nothing that was typed is lost: it goes before what is being typed.
+fn give_back(talk: Talk, text: &str) {
+    talk.draft.update(|draft| {
+        *draft = match draft.is_empty() {
+            true => text.to_owned(),
+            false => format!("{text}\n{draft}"),
+        }
+    });
+    focus(super::composer::FIELD);
+}

@@ -1,0 +1,246 @@
+//! What is said about rooms and in them: commands, events and their bounds. Knows neither state nor page.
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::Rejection;
+
+/// Milliseconds since 1970, by the server's clock.
+pub type Millis = u64;
+
+/// The room that is always there.
+pub const LOBBY: &str = "lobby";
+/// The only topic of kind `rooms`, behind its kind.
+pub const ALL_ROOMS: &str = "all";
+/// What somebody who writes is doing.
+pub const TYPING: &str = "typing";
+
+/// Characters of a message. Four bytes each, it still fits into a command.
+pub const MAX_TEXT: usize = 4_000;
+/// Characters of a room's name.
+pub const MAX_ROOM: usize = 32;
+pub const MAX_TITLE: usize = 60;
+/// Characters of the line that says what a room is about.
+pub const MAX_LINE: usize = 200;
+
+/// Why a command is refused, in the word that the page translates.
+pub mod why {
+    pub const EMPTY: &str = "empty";
+    pub const TOO_LONG: &str = "too_long";
+    /// The message is not among the newest: it stays as it is.
+    pub const TOO_OLD: &str = "too_old";
+    pub const NOT_YOURS: &str = "not_yours";
+    pub const DELETED: &str = "deleted";
+    pub const REACTIONS_FULL: &str = "reactions_full";
+    pub const BAD_ROOM: &str = "bad_room";
+    pub const BAD_TITLE: &str = "bad_title";
+    pub const BAD_LINE: &str = "bad_line";
+    pub const ROOM_TAKEN: &str = "room_taken";
+    pub const ROOMS_FULL: &str = "rooms_full";
+    pub const NO_ROOM: &str = "no_room";
+    /// Only the server counts messages.
+    pub const NOT_FOR_YOU: &str = "not_for_you";
+}
+
+/// The topics `chat/<room>`: a room's messages. A message's id is its event's seq.
+#[derive(Debug, Clone, Copy)]
+pub struct Chat;
+
+/// The topic `rooms/all`: which rooms there are, and how much was said in each.
+#[derive(Debug, Clone, Copy)]
+pub struct Rooms;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatCommand {
+    Post { text: String, reply_to: Option<Seq> },
+    Edit { seq: Seq, text: String },
+    Delete { seq: Seq },
+    React { seq: Seq, emoji: Emoji, on: bool },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatEvent {
+    /// `number`: how many were posted in the room then, with this one.
+    Posted {
+        number: u64,
+        by: Person,
+        at: Millis,
+        text: String,
+        reply_to: Option<Reply>,
+    },
+    Edited {
+        seq: Seq,
+        by: Person,
+        at: Millis,
+        text: String,
+    },
+    Deleted {
+        seq: Seq,
+        by: Person,
+        at: Millis,
+    },
+    Reacted {
+        seq: Seq,
+        by: Person,
+        at: Millis,
+        emoji: Emoji,
+        on: bool,
+    },
+}
+
+/// The message that another one answers. Not its text: that may be edited or deleted later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    pub seq: Seq,
+    pub to: Person,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Emoji {
+    Yes,
+    Heart,
+    Laugh,
+    Wow,
+    Sad,
+    Party,
+    Thanks,
+    Eyes,
+}
+
+impl Emoji {
+    pub const ALL: [Self; 8] = [
+        Self::Yes,
+        Self::Heart,
+        Self::Laugh,
+        Self::Wow,
+        Self::Sad,
+        Self::Party,
+        Self::Thanks,
+        Self::Eyes,
+    ];
+
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Yes => "👍",
+            Self::Heart => "❤️",
+            Self::Laugh => "😂",
+            Self::Wow => "😮",
+            Self::Sad => "😢",
+            Self::Party => "🎉",
+            Self::Thanks => "🙏",
+            Self::Eyes => "👀",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomsCommand {
+    Create {
+        room: String,
+        title: String,
+    },
+    /// Says what the room is about; an empty line says nothing.
+    Describe {
+        room: String,
+        line: String,
+    },
+    /// From the room itself: so many messages now, the newest at that time. An older count changes nothing.
+    Posted {
+        room: String,
+        count: u64,
+        at: Millis,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomsEvent {
+    Created {
+        room: String,
+        title: String,
+        by: Person,
+        at: Millis,
+    },
+    Described {
+        room: String,
+        line: String,
+        by: Person,
+        at: Millis,
+    },
+    Posted {
+        room: String,
+        count: u64,
+        at: Millis,
+    },
+}
+
+/// A message that was posted as a plain form and refused: the page brings it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotPosted {
+    pub text: String,
+    pub why: Rejection,
+}
+
+/// Where a room's page is.
+pub fn room_path(room: &str) -> String {
+    match room {
+        LOBBY => "/chat".to_owned(),
+        room => format!("/chat/{room}"),
+    }
+}
+
+/// 1 to [`MAX_ROOM`] of `a-z 0-9 -`.
+pub fn is_room(name: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=MAX_ROOM).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// What a message becomes when it is posted: without control characters but line ends and tabs, without space around it.
+pub fn tidy_text(typed: &str) -> String {
+    let kept = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    typed.chars().filter(kept).collect::<String>().trim().to_owned()
+}
+
+/// A text of one line, without space around it.
+pub fn tidy_line(typed: &str) -> String {
+    let visible: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    visible.trim().to_owned()
+}
+
+/// Why this tidied text may not be posted.
+pub fn check_text(text: &str) -> Result<(), &'static str> {
+    match text.chars().count() {
+        0 => Err(why::EMPTY),
+        1..=MAX_TEXT => Ok(()),
+        _ => Err(why::TOO_LONG),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_named_in_few_letters() {
+        for right in [LOBBY, "a", "room-2", &"x".repeat(MAX_ROOM)] {
+            assert!(is_room(right), "{right}");
+        }
+        for wrong in ["", "Lobby", "a_b", "a.b", "a/b", "방", &"x".repeat(MAX_ROOM + 1)] {
+            assert!(!is_room(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_are_tidied_and_counted_in_characters() {
+        assert_eq!(tidy_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
+        assert_eq!(tidy_line(" a\nb\u{0} "), "a b");
+        assert_eq!(check_text(""), Err(why::EMPTY));
+        assert_eq!(check_text(&"가".repeat(MAX_TEXT)), Ok(()));
+        assert_eq!(check_text(&"a".repeat(MAX_TEXT + 1)), Err(why::TOO_LONG));
+    }
+}
