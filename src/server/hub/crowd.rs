@@ -171,3 +171,71 @@ impl Wakes {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::person::{Person, PersonId};
+    use crate::wire::session::SessionId;
+
+    fn join(crowd: &Crowd, number: u32) {
+        let person = Person {
+            id: PersonId(number.to_string()),
+            name: String::new(),
+        };
+        crowd.set().join(&SessionId(number.to_string()), person);
+    }
+
+    #[test]
+    fn many_joins_are_shown_as_few_presences() {
+        let (crowd, mut pace, start) = (Crowd::default(), Pace::default(), Instant::now());
+        for number in 0..1000 {
+            join(&crowd, number);
+            crowd.tend(&mut pace, start + Duration::from_millis(number.into()));
+        }
+        let version = crowd.version();
+        assert!((2..=10).contains(&version), "{version} presences");
+        let next = crowd.tend(&mut pace, start + Duration::from_secs(1)).unwrap();
+        crowd.tend(&mut pace, next);
+        let (_, frame) = crowd.frame(&"chat/lobby".parse().unwrap(), Encoding::Json);
+        let frame: ServerFrame = Encoding::Json.decode(&frame).unwrap();
+        let ServerFrame::Presence { presence, .. } = frame else {
+            panic!("{frame:?}")
+        };
+        assert_eq!(presence.session_count, 1000);
+        assert_eq!(crowd.tend(&mut pace, next), None, "nothing is left to show");
+    }
+
+    #[test]
+    fn the_pause_grows_with_the_crowd() {
+        assert_eq!(pause(1), limits::PRESENCE_PAUSE);
+        assert_eq!(pause(1000), Duration::from_secs(1));
+        assert_eq!(pause(usize::MAX), limits::PRESENCE_PAUSE_MOST);
+    }
+
+    #[test]
+    fn a_presence_is_encoded_once_and_only_if_somebody_reads_it() {
+        let (crowd, mut pace) = (Crowd::default(), Pace::default());
+        let topic = "chat/lobby".parse().unwrap();
+        join(&crowd, 1);
+        crowd.tend(&mut pace, Instant::now());
+        assert!(lock(&crowd.shown).frames.get(Encoding::Json).get().is_none());
+        let first = crowd.frame(&topic, Encoding::Json).1;
+        assert_eq!(first.as_ptr(), crowd.frame(&topic, Encoding::Json).1.as_ptr());
+        assert!(lock(&crowd.shown).frames.get(Encoding::Postcard).get().is_none());
+    }
+
+    #[test]
+    fn a_place_is_used_again() {
+        use futures_util::FutureExt as _;
+        let crowd = Crowd::default();
+        let wakes: Vec<_> = (0..3).map(|_| Wake::new()).collect();
+        let places: Vec<_> = wakes.iter().map(|wake| crowd.add_wake(Arc::clone(wake))).collect();
+        crowd.remove_wake(places[1]);
+        crowd.remove_wake(places[1]);
+        crowd.wake_all();
+        let woken: Vec<_> = wakes.iter().map(|wake| wake.woken().now_or_never().is_some()).collect();
+        assert_eq!(woken, [true, false, true]);
+        assert_eq!(crowd.add_wake(Wake::new()), places[1]);
+    }
+}

@@ -50,7 +50,7 @@ pub async fn load(
 ) -> Result<(Memory, Tail, Head), LoadError> {
     let now = clock::now();
     let opened = log
-        .open(topic, limits::KNOWN_COMMANDS, now.saturating_sub(known_for()))
+        .open(topic, limits::KEPT_ANSWERS, now.saturating_sub(known_for()))
         .await?;
     let snapshot = opened.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
     let state = opened.snapshot.as_ref().map(|(_, state)| state.as_slice());
@@ -108,12 +108,12 @@ impl Tail {
 }
 
 fn known_for() -> Millis {
-    u64::try_from(limits::KNOWN_FOR.as_millis()).unwrap_or(Millis::MAX)
+    u64::try_from(limits::KEPT_ANSWERS_AGE.as_millis()).unwrap_or(Millis::MAX)
 }
 
 fn dedupe() -> Dedupe {
     Dedupe::new(Bounds {
-        accepted: limits::KNOWN_COMMANDS,
+        accepted: limits::KEPT_ANSWERS,
         rejected: limits::KNOWN_REFUSALS,
         age: known_for(),
     })

@@ -229,3 +229,173 @@ impl PresenceSet {
         self.alarm = Some(self.alarm.map_or(at, |alarm| alarm.min(at)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn session(name: &str) -> SessionId {
+        SessionId(name.to_owned())
+    }
+
+    fn person(id: &str, name: &str) -> Person {
+        Person {
+            id: PersonId(id.to_owned()),
+            name: name.to_owned(),
+        }
+    }
+
+    fn shown(set: &PresenceSet) -> Vec<(String, Option<String>)> {
+        let people = set.presence().people.into_iter();
+        people.map(|present| (present.person.name, present.activity)).collect()
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_person_with_two_tabs_is_one_person_until_both_are_gone() {
+        let mut set = PresenceSet::default();
+        set.join(&session("1"), person("a", "Ada"));
+        set.join(&session("2"), person("b", "Bo"));
+        set.join(&session("3"), person("a", "Ada"));
+        set.join(&session("1"), person("a", "Ada"));
+        let presence = set.presence();
+        assert_eq!((presence.people_count, presence.session_count), (2, 3));
+        assert_eq!(shown(&set), [("Ada".to_owned(), None), ("Bo".to_owned(), None)]);
+        set.leave(&session("1"));
+        set.leave(&session("1"));
+        assert_eq!(set.presence().people_count, 2);
+        set.leave(&session("3"));
+        assert_eq!(shown(&set), [("Bo".to_owned(), None)]);
+        set.leave(&session("2"));
+        assert!(set.is_empty());
+        assert_eq!(set.presence(), Presence::default());
+    }
+
+    #[test]
+    fn an_activity_ends_by_itself() {
+        let now = Instant::now();
+        let mut set = PresenceSet::default();
+        set.join(&session("1"), person("a", "Ada"));
+        set.act(&session("1"), Some("typing".to_owned()), now);
+        set.act(&session("nobody"), Some("typing".to_owned()), now);
+        assert_eq!(set.alarm(), Some(now + limits::ACTIVITY));
+        let version = set.version();
+        set.act(&session("1"), Some("typing".to_owned()), now + seconds(3));
+        assert_eq!(set.version(), version, "said again, it looks the same");
+        set.expire(now + seconds(5));
+        assert_eq!(shown(&set), [("Ada".to_owned(), Some("typing".to_owned()))]);
+        assert_eq!(set.alarm(), Some(now + seconds(8)));
+        set.expire(now + seconds(8));
+        assert_eq!(shown(&set), [("Ada".to_owned(), None)]);
+        assert_eq!(set.alarm(), None);
+        set.act(&session("1"), Some("x".repeat(MAX_ACTIVITY + 1)), now);
+        assert_eq!(shown(&set), [("Ada".to_owned(), None)]);
+    }
+
+    #[test]
+    fn a_lease_ends_by_itself_and_has_a_bound() {
+        let now = Instant::now();
+        let mut set = PresenceSet::default();
+        set.lease(&session("1"), person("a", "Ada"), now + seconds(3600), now);
+        set.expire(now + limits::LEASE - seconds(1));
+        assert_eq!(set.session_count(), 1);
+        set.expire(now + limits::LEASE);
+        assert!(set.is_empty());
+        set.lease(&session("1"), person("a", "Ada"), now, now);
+        assert!(set.is_empty());
+    }
+
+    #[test]
+    fn a_new_name_is_the_persons_in_all_tabs() {
+        let mut set = PresenceSet::default();
+        set.join(&session("1"), person("a", ""));
+        set.join(&session("2"), person("a", ""));
+        set.rename(&session("2"), "Ada".to_owned());
+        assert_eq!(shown(&set), [("Ada".to_owned(), None)]);
+    }
+
+    #[test]
+    fn a_crowd_is_counted_and_the_first_are_named() {
+        let mut set = PresenceSet::default();
+        for number in 0..=MAX_NAMED {
+            set.join(&session(&number.to_string()), person(&number.to_string(), "x"));
+        }
+        let presence = set.presence();
+        assert_eq!(presence.people.len(), MAX_NAMED);
+        assert_eq!(presence.people_count as usize, MAX_NAMED + 1);
+        assert_eq!(presence.people[0].person.id.0, "0");
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Join(u8, u8),
+        Leave(u8),
+        Lease(u8, u8, u64),
+        Act(u8, Option<u8>),
+        Rename(u8, u8),
+        Pass(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (0u8..5, 0u8..3).prop_map(|(session, person)| Step::Join(session, person)),
+            (0u8..5).prop_map(Step::Leave),
+            (0u8..5, 0u8..3, 0u64..60).prop_map(|(session, person, long)| Step::Lease(session, person, long)),
+            (0u8..5, prop::option::of(0u8..3)).prop_map(|(session, said)| Step::Act(session, said)),
+            (0u8..5, 0u8..3).prop_map(|(session, name)| Step::Rename(session, name)),
+            (0u64..30).prop_map(Step::Pass),
+        ];
+        prop::collection::vec(step, 0..100)
+    }
+
+    proptest! {
+        /// Against the plainest account of who is here; and whenever what is shown changes, so does the version.
+        #[test]
+        fn those_are_present_who_joined_or_have_a_lease(steps in steps()) {
+            let mut now = Instant::now();
+            let mut set = PresenceSet::default();
+            let mut here: BTreeMap<u8, (u8, u32, Option<Instant>)> = BTreeMap::new();
+            let name = |number: u8| session(&number.to_string());
+            for step in steps {
+                let before = (set.presence(), set.version());
+                match step {
+                    Step::Join(number, who) => {
+                        set.join(&name(number), person(&who.to_string(), ""));
+                        let seat = here.entry(number).or_insert((who, 0, None));
+                        (seat.0, seat.1) = (who, seat.1 + 1);
+                    }
+                    Step::Leave(number) => {
+                        set.leave(&name(number));
+                        if let Some(seat) = here.get_mut(&number) { seat.1 = seat.1.saturating_sub(1); }
+                    }
+                    Step::Lease(number, who, long) => {
+                        set.lease(&name(number), person(&who.to_string(), ""), now + seconds(long), now);
+                        if long > 0 {
+                            let seat = here.entry(number).or_insert((who, 0, None));
+                            (seat.0, seat.2) = (who, seat.2.max(Some(now + seconds(long).min(limits::LEASE))));
+                        }
+                    }
+                    Step::Act(number, said) => set.act(&name(number), said.map(|said| said.to_string()), now),
+                    Step::Rename(number, to) => set.rename(&name(number), to.to_string()),
+                    Step::Pass(long) => { now += seconds(long); set.expire(now); }
+                }
+                for seat in here.values_mut() { seat.2 = seat.2.filter(|until| *until > now); }
+                here.retain(|_, seat| seat.1 > 0 || seat.2.is_some());
+                let presence = set.presence();
+                let people: HashSet<u8> = here.values().map(|seat| seat.0).collect();
+                prop_assert_eq!(presence.session_count as usize, here.len());
+                prop_assert_eq!(presence.people_count as usize, people.len());
+                let named: HashSet<u8> = presence.people.iter().map(|present| present.person.id.0.parse().unwrap()).collect();
+                prop_assert_eq!(named, people);
+                prop_assert_eq!(set.leases, here.values().filter(|seat| seat.2.is_some()).count());
+                prop_assert!(before.0 == presence || before.1 < set.version());
+                prop_assert!(here.values().filter_map(|seat| seat.2).all(|until| set.alarm().is_some_and(|alarm| alarm <= until)));
+            }
+        }
+    }
+}
