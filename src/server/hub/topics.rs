@@ -250,18 +250,18 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::FutureExt as _;
-    use futures_util::future::join_all;
+    use futures_util::future::{BoxFuture, join_all};
     use serde::{Deserialize, Serialize};
     use tokio::task::yield_now;
     use tokio::time::{Instant, advance};
 
-    use super::super::decider::{Context, Decider, Forward};
+    use super::super::decider::{Context, Decider, Forward, Millis};
     use super::super::handle::{Most, Reading};
     use super::super::kind::kind;
     use super::super::wake::Wake;
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};
-    use crate::server::log::{Entry, LogError, Retention};
+    use crate::server::log::{Entry, History, LogError, Opened, Record, Retention};
     use crate::wire::codec::Encoding;
     use crate::wire::cursor::{Cursor, Epoch};
     use crate::wire::person::PersonId;
@@ -269,7 +269,9 @@ mod tests {
     use crate::wire::session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict};
     use crate::wire::topic::{Delivery, Topic};
 
-    struct Count;
+    struct Count {
+        keeps: u64,
+    }
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     enum Do {
@@ -340,7 +342,10 @@ mod tests {
         }
 
         fn retention(&self) -> Retention {
-            Retention { events: 10, age: None }
+            Retention {
+                events: self.keeps,
+                age: None,
+            }
         }
     }
 
@@ -387,8 +392,12 @@ mod tests {
     }
 
     fn hub(log: &Arc<Kept>) -> Hub {
+        hub_keeping(log, 100_000)
+    }
+
+    fn hub_keeping(log: &Arc<Kept>, keeps: u64) -> Hub {
         let log: Arc<dyn Log> = Arc::<Kept>::clone(log);
-        Hub::new(log, vec![kind(Count), kind(Gauge)])
+        Hub::new(log, vec![kind(Count { keeps }), kind(Gauge)])
     }
 
     fn topic() -> TopicName {
@@ -600,14 +609,83 @@ mod tests {
         let handle = hub.open(&topic()).await.unwrap();
         say(&handle, 1, &Do::Add(1)).await;
         log.append(&topic(), 1, vec![entry(50, 10)]).await.unwrap();
-        assert_eq!(say(&handle, 2, &Do::AddIf(11, 5)).await, (accepted(3), false));
-        log.append(&topic(), 3, vec![entry(51, 10)]).await.unwrap();
-        assert_eq!(say(&handle, 51, &Do::Add(10)).await, (accepted(4), true));
+        assert_eq!(say(&handle, 2, &Do::Add(5)).await, (accepted(3), false));
+        assert_eq!(say(&handle, 3, &Do::AddIf(16, 0)).await, (accepted(4), false));
+        log.append(&topic(), 4, vec![entry(51, 10)]).await.unwrap();
+        assert_eq!(say(&handle, 51, &Do::Add(10)).await, (accepted(5), true));
         let seen = follow(&handle, 0, Encoding::Json).await;
         assert_eq!(
             seen.iter().map(|(_, event)| event.by).collect::<Vec<_>>(),
             [1, 10, 5, 10]
         );
+    }
+
+    /// Keeps the first append, and says that it did not.
+    struct Unsure(Arc<Kept>, AtomicBool);
+
+    impl Log for Unsure {
+        fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+            self.0.open(topic, commands, since)
+        }
+
+        fn append(
+            &self,
+            topic: &TopicName,
+            expected: Seq,
+            entries: Vec<Entry>,
+        ) -> BoxFuture<'_, Result<Seq, LogError>> {
+            let kept = self.0.append(topic, expected, entries);
+            Box::pin(async move {
+                let seq = kept.await?;
+                match self.1.swap(true, Ordering::SeqCst) {
+                    true => Ok(seq),
+                    false => Err(LogError::Unavailable("no answer".to_owned())),
+                }
+            })
+        }
+
+        fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+            self.0.read(topic, after, limit)
+        }
+
+        fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
+            self.0.history(topic, before, limit)
+        }
+
+        fn snapshot(
+            &self,
+            topic: &TopicName,
+            seq: Seq,
+            state: Vec<u8>,
+            retention: Retention,
+            now: Millis,
+        ) -> BoxFuture<'_, Result<(), LogError>> {
+            self.0.snapshot(topic, seq, state, retention, now)
+        }
+
+        fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
+            self.0.topics(kind)
+        }
+
+        fn close(&self) -> BoxFuture<'_, ()> {
+            self.0.close()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_append_that_was_kept_and_said_to_have_failed_counts_once() {
+        let log = Arc::new(Unsure(log(), AtomicBool::new(false)));
+        let hub = Hub::new(log, vec![kind(Count { keeps: 1000 })]);
+        let handle = hub.open(&topic()).await.unwrap();
+        let unsure = say(&handle, 1, &Do::Add(5)).await;
+        assert_eq!(unsure, (Answer::Rejected(Rejection::Unavailable), false));
+        assert_eq!(
+            follow(&handle, 0, Encoding::Json).await.len(),
+            1,
+            "it is there, and it is shown"
+        );
+        assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), true));
+        assert_eq!(sum(&handle).await, (1, Sum { sum: 5, seq: 1 }));
     }
 
     #[tokio::test]
@@ -782,7 +860,7 @@ mod tests {
         let log = log();
         let most = limits::RING_EVENTS as u64 + 500;
         {
-            let hub = hub(&log);
+            let hub = hub_keeping(&log, 10);
             let handle = hub.open(&topic()).await.unwrap();
             let verdict = handle.verdict(None, Encoding::Json).await.unwrap();
             assert!(matches!(verdict, Verdict::Reset { reason: ResetReason::New, cursor, .. } if cursor == at(0)));
@@ -800,7 +878,7 @@ mod tests {
             assert!(matches!(ahead, Verdict::Reset { reason: ResetReason::Ahead, cursor, .. } if cursor == at(most)));
             hub.close().await;
         }
-        let hub = hub(&log);
+        let hub = hub_keeping(&log, 10);
         let handle = hub.open(&topic()).await.unwrap();
         let from = most - limits::RING_EVENTS as u64;
         let seen = follow(&handle, from, Encoding::Json).await;
