@@ -477,7 +477,7 @@ mod tests {
         Entry {
             command: CommandId::from_random(id),
             by: someone().id,
-            at: 0,
+            at: super::super::clock::now(),
             events: vec![(None, event)],
         }
     }
