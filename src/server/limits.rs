@@ -160,11 +160,7 @@ pub const SLIGHTLY_BEHIND: u64 = 64;
 /// A reader that is more events behind than this, and not in the ring, gets the state: to replay them would take longer.
 pub const TOO_FAR: u64 = 5000;
 
-/// Accepted commands whose answers a topic knows, by number and age: a client that comes back after a night sends again.
-pub const KNOWN_COMMANDS: usize = 8192;
-pub const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Refused commands whose answers a topic knows. Apart from the accepted, so that refusals push none of those out.
+/// Refused commands whose answers a topic knows, beside the accepted ones that the log keeps. Apart from the accepted, so that refusals push none of those out.
 pub const KNOWN_REFUSALS: usize = 1024;
 
 /// How long an activity such as `typing` lasts after it was last said.

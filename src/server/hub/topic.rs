@@ -174,7 +174,8 @@ impl Task {
         Ok((cursor, state))
     }
 
-    /// Answers all of them, each once.
+    /// Answers all of them, each once. What is accepted was decided upon the newest state of all nodes; what is refused, upon the
+    /// newest that this node knows.
     async fn command(&mut self, commands: Vec<Command>) {
         for _ in 0..limits::CONFLICT_ATTEMPTS {
             let Ok(()) = self.ready().await else { break };

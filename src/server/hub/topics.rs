@@ -477,7 +477,7 @@ mod tests {
         Entry {
             command: CommandId::from_random(id),
             by: someone().id,
-            at: 0,
+            at: super::super::clock::now(),
             events: vec![(None, event)],
         }
     }
@@ -616,7 +616,7 @@ mod tests {
         let seen = follow(&handle, 0, Encoding::Json).await;
         assert_eq!(
             seen.iter().map(|(_, event)| event.by).collect::<Vec<_>>(),
-            [1, 10, 5, 10]
+            [1, 10, 5, 0, 10]
         );
     }
 
