@@ -6,7 +6,7 @@ pub mod echo;
 pub mod server;
 
 use leptos::prelude::*;
-use leptos_router::{MatchNestedRoutes, any_nested_route::IntoAnyNestedRoute, components::Route, path};
+use leptos_router::{Lazy, any_nested_route::IntoAnyNestedRoute, components::Route, path};
 
 use crate::ui::{frame::Entry, words::words};
 
@@ -22,10 +22,10 @@ pub const NAVIGATION: &[Entry] = &[
 ];
 
 #[component(transparent)]
-pub fn Pages() -> impl MatchNestedRoutes + Clone {
+pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
-        <Route path=path!("/about") view=about::AboutPage/>
+        <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()
     .into_any_nested_route()
