@@ -31,11 +31,11 @@ test: ## every check and test; some of them by ONLY=format, lints, documentation
 dev: ## serve, build again on every change, and reload the page
 	$(CHECK_ADDR)
 	@tools/setup.sh
-	@$(ENV); LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch
+	@$(ENV); LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --split
 
 build: ## the server and the site as users get them, under target/
 	@tools/setup.sh
-	@$(ENV); cargo leptos build --release --precompress
+	@$(ENV); cargo leptos build --release --split --precompress
 
 bench: ## measure Duplex beside its peers, and print a table
 	@tools/setup.sh test

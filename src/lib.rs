@@ -16,11 +16,3 @@ mod texts {
     leptos_i18n::load_locales!();
 }
 pub use texts::i18n;
-
-/// The browser's entry point: takes over the page that the server rendered.
-#[cfg(feature = "hydrate")]
-#[wasm_bindgen::prelude::wasm_bindgen]
-pub fn hydrate() {
-    console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(app::App);
-}

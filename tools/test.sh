@@ -13,10 +13,11 @@ main() {
   [ ! -t 1 ] || export CARGO_TERM_COLOR=always
   local hydrate=(--no-default-features --features hydrate) failed
 
-  check 'format' cargo fmt --check
+  check 'format' cargo fmt --check --package duplex --package duplex-browser
   check 'format, tools' cargo fmt --all --check --manifest-path tools/cargo/Cargo.toml
   check 'lints, server' cargo clippy --locked --all-targets -- -D warnings
   check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
+  check 'lints, browser entry' cargo clippy --locked --package duplex-browser --target wasm32-unknown-unknown -- -D warnings
   check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
   check 'tests, server' cargo test --locked
   check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib
@@ -60,7 +61,7 @@ browser_tests() {
   export LEPTOS_SITE_ADDR=127.0.0.1:$port LEPTOS_SITE_ROOT=target/end2end
   export DUPLEX_URL=http://127.0.0.1:$port DUPLEX_SITE=target/end2end DUPLEX_BIN=$target/release/duplex
   export DUPLEX_LOG=${DUPLEX_LOG:-warn} DUPLEX_DATA=$results/duplex.db
-  cargo leptos end-to-end --release --precompress
+  cargo leptos end-to-end --release --split --precompress
 }
 
 main

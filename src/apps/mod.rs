@@ -7,7 +7,7 @@ pub mod echo;
 pub mod server;
 
 use leptos::prelude::*;
-use leptos_router::{MatchNestedRoutes, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
+use leptos_router::{Lazy, MatchNestedRoutes, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
 
 use crate::ui::{frame::Entry, words::words};
 
@@ -26,12 +26,13 @@ pub const NAVIGATION: &[Entry] = &[
     },
 ];
 
+/// The echo page is in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
 pub fn Pages() -> impl MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
-        <Route path=path!("/chat/:room?") view=chat::ChatPage ssr=SsrMode::Async/>
-        <Route path=path!("/about") view=about::AboutPage/>
+        <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()
     .into_any_nested_route()

@@ -52,8 +52,10 @@ pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>)
 /// What every page and every server function finds in its context.
 fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
     let (signals, hub, build) = (state.signals.clone(), state.hub.clone(), state.build.clone());
+    let last_beat = state.last_beat.clone();
     move || {
         provide_context(signals.clone());
+        provide_context(last_beat.get());
         provide_context(Build(build.clone()));
         if let Some(request) = use_context::<Parts>() {
             preferences::provide(&request.headers);

@@ -32,7 +32,7 @@ pub struct Report {
 pub struct LastBeat(Mutex<Vitals>);
 
 impl LastBeat {
-    fn get(&self) -> Vitals {
+    pub fn get(&self) -> Vitals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

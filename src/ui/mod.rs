@@ -6,6 +6,7 @@ pub mod format;
 pub mod frame;
 pub mod link_status;
 pub mod preferences;
+mod sight;
 pub mod virtual_list;
 pub mod vitals;
 pub mod words;

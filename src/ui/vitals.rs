@@ -1,12 +1,13 @@
 //! The strip that shows the node's vital signs on every page, pushed by the server through `leptos_ws`; it says so when
-//! it is not live.
+//! it is not live. What the server rendered stands until a visitor looks at it: only then is the way to the values loaded.
 
 use std::time::Duration;
 
-use leptos::{leptos_dom::helpers::IntervalHandle, prelude::*};
+use leptos::{html, leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_local};
 
 use super::{
     format,
+    sight::when_seen,
     words::{Words, fact, say, text, words},
 };
 use crate::{
@@ -27,11 +28,19 @@ enum Liveness {
 #[component]
 pub fn VitalsStrip() -> impl IntoView {
     let i18n = use_i18n();
-    leptos_ws::provide_websocket();
-    // Without the server's signals (an error page, a test of one component) the strip stays at its first value.
-    let signal = leptos_ws::ReadOnlySignal::new(VITALS, Vitals::default()).ok();
-    let vitals = Memo::new(move |_| signal.as_ref().map(|signal| signal.get()).unwrap_or_default());
+    // The server knows them; in the browser its texts stand until the first beat.
+    let vitals = RwSignal::new(use_context::<Vitals>().unwrap_or_default());
     let liveness = use_liveness(vitals);
+    let strip = NodeRef::<html::Aside>::new();
+    let owner = Owner::current();
+    when_seen(strip, move || {
+        let owner = owner.clone();
+        spawn_local(async move {
+            if let Some(owner) = owner {
+                follow(owner, vitals).await;
+            }
+        });
+    });
     let word = text(move || {
         let words: Words = match liveness.get() {
             Liveness::Waiting => words!(vitals.waiting),
@@ -58,6 +67,7 @@ pub fn VitalsStrip() -> impl IntoView {
     view! {
         <aside
             class="vitals"
+            node_ref=strip
             aria-label=say!(vitals.label)
             data-liveness=text(move || format!("{:?}", liveness.get()).to_lowercase())
         >
@@ -73,8 +83,19 @@ pub fn VitalsStrip() -> impl IntoView {
     }
 }
 
+/// Sets `vitals` at each beat, for as long as `owner` lives. `leptos_ws` comes with it and with nothing else.
+#[lazy]
+fn follow(owner: Owner, vitals: RwSignal<Vitals>) {
+    owner.with(|| {
+        leptos_ws::provide_websocket();
+        if let Ok(signal) = leptos_ws::ReadOnlySignal::new(VITALS, Vitals::default()) {
+            Effect::new(move |_| vitals.set(signal.get()));
+        }
+    });
+}
+
 /// Live while beats come.
-fn use_liveness(vitals: Memo<Vitals>) -> RwSignal<Liveness> {
+fn use_liveness(vitals: RwSignal<Vitals>) -> RwSignal<Liveness> {
     let liveness = RwSignal::new(Liveness::Waiting);
     let last_beat = StoredValue::new(0.0);
     Effect::new(move |_| {

@@ -12,7 +12,7 @@ pub mod wire;
 
 use leptos::prelude::*;
 use leptos_meta::Meta;
-use leptos_router::hooks::use_params_map;
+use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
 
 use self::{
     view::{room::room, rooms::RoomList, visit::Visit},
@@ -20,22 +20,30 @@ use self::{
 };
 use crate::ui::words::{part, say};
 
-#[component]
-pub fn ChatPage() -> impl IntoView {
-    let visit = Visit::start();
-    let params = use_params_map();
-    let name = Memo::new(move |_| {
-        params
-            .with(|params| params.get("room"))
-            .unwrap_or_else(|| LOBBY.to_owned())
-    });
-    let shown = part(move || Some(room(visit, name.get())));
-    view! {
-        <Meta name="description" content=say!(chat.description)/>
-        <div class="chat">
-            <RoomList visit open=name/>
-            {shown}
-        </div>
+pub struct ChatPage;
+
+#[lazy_route]
+impl LazyRoute for ChatPage {
+    fn data() -> Self {
+        Self
     }
-    .into_any()
+
+    fn view(_page: Self) -> AnyView {
+        let visit = Visit::start();
+        let params = use_params_map();
+        let name = Memo::new(move |_| {
+            params
+                .with(|params| params.get("room"))
+                .unwrap_or_else(|| LOBBY.to_owned())
+        });
+        let shown = part(move || Some(room(visit, name.get())));
+        view! {
+            <Meta name="description" content=say!(chat.description)/>
+            <div class="chat">
+                <RoomList visit open=name/>
+                {shown}
+            </div>
+        }
+        .into_any()
+    }
 }

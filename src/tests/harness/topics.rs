@@ -11,7 +11,7 @@ use duplex::wire::session::{
     Answer, COMMAND_PATH, ClientFrame, CommandId, EVENTS_PATH, POLL_PATH, SESSION_PATH, ServerFrame, Verdict,
 };
 use duplex::wire::topic::{Topic, TopicName};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
