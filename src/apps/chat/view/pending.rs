@@ -86,13 +86,17 @@ fn described(locale: Locale, command: &ChatCommand) -> String {
 
 fn buttons(talk: Talk, id: StoredValue<CommandId>, rejected: bool) -> AnyView {
     let again = move |_| id.with_value(|id| talk.chat.retry(id));
-    let take_back = move |_| {
-        let command = talk.chat.pending.with_untracked(|pending| {
+    let command = move || {
+        talk.chat.pending.with_untracked(|pending| {
             let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
             found.map(|one| one.command.clone())
-        });
+        })
+    };
+    // What cannot be taken back stays, and is sent: its text must not come a second time.
+    let take_back = move |_| {
+        let taken = command();
         id.with_value(|id| talk.chat.cancel(id));
-        if let Some(ChatCommand::Post { text, .. }) = command {
+        if let Some(ChatCommand::Post { text, .. }) = taken.filter(|_| command().is_none()) {
             give_back(talk, &text);
         }
     };
