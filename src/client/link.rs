@@ -3,9 +3,7 @@
 
 mod line;
 mod lines;
-#[cfg(test)]
 mod simulation;
-#[cfg(test)]
 mod tests;
 mod topics;
 

@@ -1,6 +1,8 @@
 //! The link against a simulated server on a simulated network that blocks, breaks, goes silent and lies: whatever happens,
 //! every command has its effect once, and a subscriber's seqs run on without a hole or a repetition.
 
+#![cfg(test)]
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
@@ -647,6 +649,9 @@ impl World {
         }
         let (now, long) = (self.now, 15 * 60_000);
         self.run(now + long);
+        // What a server left out is found out by what follows it.
+        self.act(Step::Other(1));
+        self.run(now + 2 * long);
     }
 }
 

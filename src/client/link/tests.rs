@@ -1,5 +1,7 @@
 //! The link's transitions, one by one.
 
+#![cfg(test)]
+
 use super::{Body, Effect, Fate, Input, Link, News};
 use crate::client::ladder::Millis;
 use crate::client::outbox::MAX_QUEUED;
@@ -124,10 +126,12 @@ impl Bench {
 }
 
 fn said(effects: &[Effect]) -> Vec<&ClientFrame> {
-    let frame = |effect| match effect {
-        &Effect::Send { ref frame, .. } => Some(frame),
-        _ => None,
-    };
+    fn frame(effect: &Effect) -> Option<&ClientFrame> {
+        match effect {
+            Effect::Send { frame, .. } => Some(frame),
+            _ => None,
+        }
+    }
     effects.iter().filter_map(frame).collect()
 }
 
