@@ -1,0 +1,216 @@
+// The chat: two people talk, over every transport, and nothing is lost whatever happens in between.
+
+import type { BrowserContext, Page } from "@playwright/test";
+import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { Server } from "./support/server";
+import { expect, test as base } from "./support/test";
+import { fill, ko } from "./support/texts";
+
+/** Each test has a room of its own. */
+const test = base.extend<{ chat: ChatPage }>({
+  chat: async ({ page, request }, use) => {
+    const chat = new ChatPage(page);
+    await makeRoom(request, chat.room);
+    await use(chat);
+  },
+});
+
+async function another(page: Page, chat: ChatPage): Promise<ChatPage> {
+  const context = await page.context().browser()!.newContext({ locale: "ko-KR", baseURL: new URL(page.url()).origin });
+  return new ChatPage(await context.newPage(), chat.room).open();
+}
+
+test("two browsers talk", async ({ chat, page }) => {
+  await chat.open();
+  const other = await another(page, chat);
+  await chat.say("안녕하세요, 거기 누구 있나요?");
+  await expect(other.message("안녕하세요, 거기 누구 있나요?")).toHaveAttribute("data-own", "false");
+  await expect(chat.message("안녕하세요, 거기 누구 있나요?")).toHaveAttribute("data-own", "true");
+  await other.say("네, https://example.com 에 있어요");
+  await expect(chat.message("네,").getByRole("link")).toHaveAttribute("href", "https://example.com");
+  expect(await chat.texts()).toEqual(await other.texts());
+  await expect(chat.page.locator(".people summary")).toHaveText(fill(ko.chat.people_here, { count: 2 }));
+  await other.page.context().close();
+  await expect(chat.page.locator(".people summary")).toHaveText(fill(ko.chat.people_here, { count: 1 }), { timeout: 45_000 });
+});
+
+test("who writes is seen writing", async ({ chat, page }) => {
+  await chat.open();
+  const other = await another(page, chat);
+  await other.field.pressSequentially("음");
+  await expect(page.getByText(/쓰고 있습니다/)).toBeVisible();
+  await other.field.press("Enter");
+  await expect(chat.message("음")).toBeVisible();
+  await other.page.context().close();
+});
+
+test("one's own message is edited, reacted to and deleted, and the other sees it", async ({ chat, page }) => {
+  await chat.open();
+  const other = await another(page, chat);
+  await chat.say("처음 말");
+  const open = (side: ChatPage) => side.messages.first().locator(".menu-button").click();
+  const choose = (item: string) => chat.messages.first().locator(`[data-act=${item}]`).click();
+  await open(chat);
+  await choose("edit");
+  const field = chat.messages.first().getByRole("textbox");
+  await field.fill("고친 말");
+  await field.press("Enter");
+  await expect(other.message("고친 말")).toContainText(ko.chat.edited);
+  await open(other);
+  await other.messages.first().locator(".menu-emoji").first().click();
+  await expect(chat.messages.first().locator(".reaction")).toContainText("1");
+  await open(chat);
+  await choose("delete");
+  await choose("delete");
+  await expect(other.messages.first()).toContainText(ko.chat.deleted);
+  await other.page.context().close();
+});
+
+test("a room is made, found in the list, and counts what was not read", async ({ chat, page, request }) => {
+  await new ChatPage(page, "lobby").open();
+  const entry = page.getByRole("navigation", { name: ko.chat.rooms }).getByRole("link", { name: chat.room });
+  await new Writer(request).post(chat.room, "하나");
+  await new Writer(request).post(chat.room, "둘");
+  await expect(entry.locator(".badge")).toHaveText("2");
+  await entry.click();
+  await expect(chat.message("둘")).toBeVisible();
+  await expect(entry.locator(".badge")).toBeEmpty();
+  await page.goto("/chat/nobody-made-this");
+  await expect(page.getByRole("heading", { name: ko.chat.no_room })).toBeVisible();
+});
+
+test("offline, what is said waits, and is said once when the network is back", async ({ chat, page, context, complaints }) => {
+  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+  await chat.open();
+  const other = await another(page, chat);
+  await context.setOffline(true);
+  await chat.say("터널 안에서");
+  await expect(chat.pending).toContainText(ko.chat.queued);
+  await other.say("밖에서");
+  await context.setOffline(false);
+  await expect(other.message("터널 안에서")).toHaveCount(1, { timeout: 30_000 });
+  await expect(chat.message("밖에서")).toHaveCount(1);
+  await expect(chat.pending).toHaveCount(0);
+  expect(await chat.texts()).toEqual(await other.texts());
+  await other.page.context().close();
+});
+
+test("a hundred messages of many people arrive in order", async ({ chat, request }) => {
+  await chat.open();
+  const said: string[] = [];
+  for (let person = 0; person < 10; person++) {
+    const writer = new Writer(request);
+    for (let number = 0; number < 10; number++) said.push(`${person}.${number}`), await writer.post(chat.room, `${person}.${number}`);
+  }
+  await expect(chat.message("9.9")).toBeVisible();
+  expect(await chat.texts()).toEqual(said);
+});
+
+test("a message touches the document where it stands, and nowhere else", async ({ chat, page, request }) => {
+  const writer = new Writer(request);
+  for (let number = 0; number < 9; number++) await writer.post(chat.room, `앞 ${number}`);
+  await chat.open();
+  await page.evaluate(() => {
+    const old = new Set(document.querySelectorAll("article.message"));
+    const touched: string[] = [];
+    Object.assign(window, { touched });
+    new MutationObserver((records) => {
+      for (const record of records) {
+        const element = record.target instanceof Element ? record.target : record.target.parentElement;
+        const row = element?.closest("article.message");
+        if (row && old.has(row)) touched.push(row.textContent ?? "");
+        for (const removed of record.removedNodes) if (old.has(removed as Element)) touched.push("removed");
+      }
+    }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+  });
+  await new Writer(request).post(chat.room, "새 말");
+  await expect(chat.message("새 말")).toBeVisible();
+  expect(await page.evaluate(() => (window as unknown as { touched: string[] }).touched)).toEqual([]);
+});
+
+test("history comes as one scrolls up, and the place is kept", async ({ chat, page, request }) => {
+  for (let person = 0; person < 16; person++) {
+    const writer = new Writer(request);
+    for (let number = 0; number < 10; number++) await writer.post(chat.room, `말 ${person * 10 + number}.`);
+  }
+  await chat.open();
+  await expect(chat.message("말 159.")).toBeVisible();
+  await expect(chat.message("말 0.")).toHaveCount(0);
+  await page.getByRole("log").hover();
+  await expect
+    .poll(async () => {
+      await page.mouse.wheel(0, -4000);
+      return chat.message("말 0.").count();
+    })
+    .toBe(1);
+  await expect(page.getByText(ko.chat.beginning)).toBeAttached();
+});
+
+test("without scripts the last messages are there, and a form says more", async ({ browser, baseURL, chat, request }) => {
+  await new Writer(request).post(chat.room, "스크립트 없이도");
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL });
+  const page = await context.newPage();
+  const plain = new ChatPage(page, chat.room);
+  await page.goto(plain.path);
+  await expect(plain.message("스크립트 없이도")).toBeVisible();
+  await page.getByLabel(ko.chat.your_name).fill("민지");
+  await plain.field.fill("그럼요");
+  await page.getByRole("button", { name: ko.chat.send }).click();
+  await expect(plain.message("그럼요")).toContainText("민지");
+  await plain.field.fill("x".repeat(4001));
+  await page.getByRole("button", { name: ko.chat.send }).click();
+  await expect(page.getByRole("alert").filter({ hasText: "4" }).first()).toBeVisible();
+  await expect(plain.field).toHaveValue("x".repeat(4001));
+  await context.close();
+});
+
+const blockSocket = (context: BrowserContext) => context.routeWebSocket(/\/api\/session/, () => {});
+const blockStream = (context: BrowserContext) => context.route(/\/api\/session\/events/, () => {});
+
+for (const { name, block, word } of [
+  { name: "WebSocket is blocked: server-sent events take over", block: [blockSocket], word: ko.link.sse },
+  { name: "server-sent events are held back too: polling takes over", block: [blockSocket, blockStream], word: ko.link.poll },
+]) {
+  test(name, async ({ chat, page, context, request }) => {
+    for (const one of block) await one(context);
+    await page.goto(chat.path);
+    await expect(chat.link).toContainText(word, { timeout: 40_000 });
+    const other = await another(page, chat);
+    for (let number = 0; number < 5; number++) {
+      await chat.say(`막힌 쪽 ${number}`);
+      await other.say(`열린 쪽 ${number}`);
+    }
+    for (const side of [chat, other]) {
+      await expect(side.message("막힌 쪽")).toHaveCount(5, { timeout: 30_000 });
+      await expect(side.message("열린 쪽")).toHaveCount(5, { timeout: 30_000 });
+    }
+    expect(await chat.texts()).toEqual(await other.texts());
+    await other.page.context().close();
+  });
+}
+
+test.describe("on a server that dies", () => {
+  base("what was typed and said in between is there, once", async ({ browser, complaints }) => {
+    complaints.allow(/.*/);
+    let server = await Server.start();
+    const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
+    const chat = await new ChatPage(await context.newPage(), "lobby").open();
+    await chat.say("죽기 전에");
+    await expect(chat.message("죽기 전에")).toHaveCount(1);
+    await chat.field.fill("쓰다 만");
+    await server.stop("SIGKILL");
+    await expect(chat.status).not.toHaveText(ko.chat.live);
+    await expect(chat.field).toHaveValue("쓰다 만");
+    await chat.field.pressSequentially(" 글");
+    await chat.field.press("Enter");
+    await expect(chat.pending).toContainText("쓰다 만 글");
+    server = await Server.start(server.port, server.data);
+    await chat.live();
+    await expect(chat.message("쓰다 만 글")).toHaveCount(1);
+    await expect(chat.pending).toHaveCount(0);
+    await chat.page.reload();
+    expect(await chat.texts()).toEqual(["죽기 전에", "쓰다 만 글"]);
+    await context.close();
+    await server.stop();
+  });
+});

@@ -1,0 +1,85 @@
+// The chat's page as a visitor sees it, and people who write without a page.
+
+import { randomBytes } from "node:crypto";
+import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
+import { ko } from "./texts";
+
+const hex = (bytes: number) => randomBytes(bytes).toString("hex");
+
+export class ChatPage {
+  readonly field: Locator;
+  readonly messages: Locator;
+  readonly pending: Locator;
+  readonly status: Locator;
+  readonly link: Locator;
+
+  constructor(
+    readonly page: Page,
+    readonly room = `room-${hex(4)}`,
+  ) {
+    this.field = page.locator("#message-field");
+    this.messages = page.locator("article.message:not(.pending)");
+    this.pending = page.locator("article.message.pending");
+    this.status = page.locator(".room-status");
+    this.link = page.locator("aside.link");
+  }
+
+  get path(): string {
+    return `/chat/${this.room}`;
+  }
+
+  /** Opens the room, and waits until it is live. */
+  async open(): Promise<this> {
+    await this.page.goto(this.path);
+    await this.live();
+    return this;
+  }
+
+  async live(): Promise<void> {
+    await expect(this.status).toHaveText(ko.chat.live, { timeout: 30_000 });
+  }
+
+  async say(text: string): Promise<void> {
+    await this.field.fill(text);
+    await this.field.press("Enter");
+  }
+
+  message(text: string): Locator {
+    return this.messages.filter({ hasText: text });
+  }
+
+  /** The texts of all messages that are shown, in order. */
+  async texts(): Promise<string[]> {
+    return this.messages.locator(".message-text").allTextContents();
+  }
+}
+
+/** Makes a room; the lobby is there without. */
+export async function makeRoom(request: APIRequestContext, room: string, base = ""): Promise<void> {
+  await new Writer(request, base).command("rooms/all", { create: { room, title: room } });
+}
+
+/** Somebody who writes by the fallback's posts. */
+export class Writer {
+  private readonly secret = hex(16);
+
+  constructor(
+    private readonly request: APIRequestContext,
+    private readonly base = "",
+  ) {}
+
+  async post(room: string, text: string): Promise<number> {
+    return this.command(`chat/${room}`, { post: { text, reply_to: null } });
+  }
+
+  /** The seq of what was accepted. */
+  async command(topic: string, command: unknown): Promise<number> {
+    const answer = await this.request.post(`${this.base}/api/session/command?session=${this.secret}`, {
+      headers: { cookie: `visitor=${this.secret}` },
+      data: { command: { topic, id: hex(16), command } },
+    });
+    const { reply } = await answer.json();
+    expect(reply.answer, JSON.stringify(reply)).toHaveProperty("accepted");
+    return reply.answer.accepted.seq;
+  }
+}
