@@ -99,7 +99,12 @@ impl PresenceSet {
         let activity = activity.filter(|said| (1..=MAX_ACTIVITY).contains(&said.len()));
         let until = now + limits::ACTIVITY;
         let before = seat.activity.take().map(|(said, _)| said);
-        if before != activity {
+        // Said again in one of several tabs, it becomes the one that is shown.
+        let tabs = self
+            .people
+            .get(&seat.person)
+            .map_or(0, |someone| someone.sessions.len());
+        if before != activity || tabs > 1 {
             self.version += 1;
         }
         if let Some(said) = activity {
@@ -148,15 +153,15 @@ impl PresenceSet {
         }
     }
 
-    /// Of several activities, the one that was said last.
+    /// Of several activities, the one that was said last; of those said at once, always the same one.
     fn present(&self, someone: &Someone) -> Present {
-        let seats = someone.sessions.iter().filter_map(|session| self.sessions.get(session));
-        let last = seats
-            .filter_map(|seat| seat.activity.as_ref())
-            .max_by_key(|(_, until)| *until);
+        let said = someone.sessions.iter().filter_map(|session| {
+            let (said, until) = self.sessions.get(session)?.activity.as_ref()?;
+            Some((*until, session, said))
+        });
         Present {
             person: someone.person.clone(),
-            activity: last.map(|(said, _)| said.clone()),
+            activity: said.max().map(|(_, _, said)| said.clone()),
         }
     }
 
