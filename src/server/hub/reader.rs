@@ -32,6 +32,19 @@ struct Read {
     presence: u64,
 }
 
+impl Read {
+    /// Not even the log has what comes next.
+    async fn start_anew(&mut self, encoding: Encoding) -> Result<Verdict, Denied> {
+        let epoch = self.topic.head().epoch;
+        let seq = self.after;
+        let verdict = self.topic.verdict(Some(Cursor { epoch, seq }), encoding).await?;
+        if let Verdict::Reset { cursor, .. } = &verdict {
+            self.after = cursor.seq;
+        }
+        Ok(verdict)
+    }
+}
+
 impl Reader {
     pub fn new(hub: Hub, encoding: Encoding, session: SessionId, person: Person) -> Self {
         Self {
@@ -154,10 +167,19 @@ impl Reader {
         if matches!(reading, Reading::Behind) {
             reading = read.topic.read_log(read.after, self.encoding, most).await?;
         }
-        if let Reading::Frames { frames, last, .. } = reading {
-            out.extend(frames);
-            read.after = last;
-            if last < read.topic.head().seq {
+        match reading {
+            Reading::Nothing => {}
+            Reading::Frames { frames, last, .. } => {
+                out.extend(frames);
+                read.after = last;
+                if last < read.topic.head().seq {
+                    self.wake.wake();
+                }
+            }
+            Reading::Behind => {
+                let verdict = read.start_anew(self.encoding).await?;
+                let topic = name.clone();
+                out.extend(encoded(self.encoding, &ServerFrame::Verdict { topic, verdict }));
                 self.wake.wake();
             }
         }
@@ -170,12 +192,16 @@ impl Reader {
     }
 
     pub fn encoded(&self, frame: &ServerFrame) -> Option<Bytes> {
-        match self.encoding.encode(frame) {
-            Ok(bytes) => Some(bytes.into()),
-            Err(error) => {
-                tracing::error!("a frame cannot be encoded: {error}");
-                None
-            }
+        encoded(self.encoding, frame)
+    }
+}
+
+fn encoded(encoding: Encoding, frame: &ServerFrame) -> Option<Bytes> {
+    match encoding.encode(frame) {
+        Ok(bytes) => Some(bytes.into()),
+        Err(error) => {
+            tracing::error!("a frame cannot be encoded: {error}");
+            None
         }
     }
 }

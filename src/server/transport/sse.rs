@@ -47,7 +47,9 @@ pub async fn events(
         reader,
         _counted: counted,
     };
-    let kept = KeepAlive::new().interval(limits::SSE_COMMENT).text("still here");
+    // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
+    let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
+    let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
     (UNBUFFERED, Sse::new(feed.run(topics)).keep_alive(kept)).into_response()
 }
 
