@@ -6,9 +6,11 @@ mod browser_socket;
 mod driver;
 pub mod http;
 mod ladder;
-mod link;
+/// Public for the simulation of the whole system, which runs real links against a real server.
+pub mod link;
 pub mod live;
-mod outbox;
+/// Public with [`link`], whose commands it writes.
+pub mod outbox;
 mod socket_machine;
 pub mod status;
 mod store;

@@ -13,5 +13,6 @@ mod pages;
 mod records;
 mod shutdown;
 mod silence;
+mod simulation;
 mod sockets;
 mod tidy;

@@ -1,0 +1,82 @@
+//! The whole system in one process, on a clock that only moves when everything waits: real links in several tabs, over all
+//! three transports, against the real server, while a network, a disk and an operator do their worst by a schedule that
+//! follows from a seed. Then all of that ends, and everybody must have seen the same, all of it, once.
+//!
+//! `SEED=… cargo test --test server simulation -- --nocapture` runs one seed again; `make soak` runs random ones for a while.
+//! What the server does at the same instant has no fixed order, so one seed may need several runs (`TIMES=…`) to fail again.
+
+mod checks;
+mod disk;
+mod http;
+mod lines;
+mod network;
+mod plan;
+mod random;
+mod server;
+mod tab;
+mod world;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use duplex::server::log::memory::Memory;
+use duplex::wire::cursor::Epoch;
+
+use self::disk::Store;
+use self::world::{Tally, World};
+
+/// Few, and each of another mix: what every build goes through.
+const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
+/// With restarts, over a file.
+const SEED_ON_FILE: u64 = 7;
+
+#[test]
+fn whatever_happens_everybody_sees_the_same_once() {
+    match asked("SEED") {
+        Some(seed) => (0..asked("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, on_file(seed)))),
+        None => SEEDS.into_iter().for_each(|seed| drop(run(seed, false))),
+    }
+}
+
+#[test]
+fn so_it_is_over_a_file() {
+    let tally = run(SEED_ON_FILE, true);
+    assert!(tally.crashes + tally.drains > 0, "this seed has no restart");
+}
+
+#[test]
+#[ignore = "make soak"]
+fn soak() {
+    let minutes = asked("MINUTES").unwrap_or(10);
+    let (began, mut total) = (Instant::now(), Tally::default());
+    while began.elapsed() < Duration::from_secs(60 * minutes) {
+        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        total.add(&run(seed, on_file(seed)));
+    }
+    println!("{total:#?}");
+}
+
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+/// Everything follows from the seed.
+const fn on_file(seed: u64) -> bool {
+    seed % 8 == SEED_ON_FILE
+}
+
+fn run(seed: u64, on_file: bool) -> Tally {
+    let folder = tempfile::tempdir().unwrap();
+    let store = if on_file {
+        Store::File(folder.path().join("log.db"))
+    } else {
+        Store::Memory(Arc::new(Memory::new(Epoch::new(seed))))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let result = runtime.block_on(async { World::new(seed, store).run().await });
+    result.unwrap_or_else(|fault| panic!("{fault}\nRun it again: SEED={seed}"))
+}

@@ -1,0 +1,83 @@
+//! The real server, one node after the other over one log: each is started, drained or crashed. Knows no tab.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use duplex::server::hub::Hub;
+use duplex::server::log::Log;
+use duplex::server::state::{ServerState, Settings};
+use duplex::server::{listen, router, site};
+use tokio::io::{DuplexStream, duplex};
+
+use super::disk::{Disk, Store};
+use super::random::Random;
+use crate::harness::{PIPE, kinds};
+
+pub struct Server {
+    pub store: Store,
+    /// None: nobody listens.
+    node: Mutex<Option<Node>>,
+    random: Mutex<Random>,
+}
+
+#[derive(Clone)]
+pub struct Node {
+    pub state: ServerState,
+    pub disk: Arc<Disk>,
+    router: Router,
+}
+
+impl Server {
+    pub fn new(store: Store, random: Random) -> Self {
+        Self {
+            store,
+            node: Mutex::default(),
+            random: Mutex::new(random),
+        }
+    }
+
+    /// Does nothing if a node is there.
+    pub fn start(&self) {
+        let mut node = self.node.lock().unwrap();
+        if node.is_none() {
+            let disk = Arc::new(self.store.open(self.random.lock().unwrap().fork()));
+            let hub = Hub::new(Arc::clone(&disk) as Arc<dyn Log>, kinds::all());
+            let options = site::options(Path::new("/nonexistent"), None, None);
+            let state = ServerState::new(Settings::default(), options, hub);
+            *node = Some(Node {
+                router: router(state.clone()),
+                state,
+                disk,
+            });
+        }
+    }
+
+    pub fn node(&self) -> Option<Node> {
+        self.node.lock().unwrap().clone()
+    }
+
+    /// From now on nobody listens. What the node had open goes on until it is ended.
+    pub fn take(&self) -> Option<Node> {
+        self.node.lock().unwrap().take()
+    }
+
+    /// A connection to the node, if there is one.
+    pub fn connect(&self) -> Option<DuplexStream> {
+        let Node { router, state, .. } = self.node()?;
+        let (client, server) = duplex(PIPE);
+        let shutdown = state.shutdown.clone();
+        shutdown.spawn(listen::serve(server, None, router, state.shutdown));
+        Some(client)
+    }
+}
+
+impl Node {
+    /// As the binary does after the stop signal.
+    pub async fn drain(self) {
+        self.state.shutdown.begin();
+        let _ = self.state.shutdown.drained(self.state.settings.drain_deadline).await;
+        self.state.hub.close().await;
+        self.disk.crash().await;
+    }
+}
