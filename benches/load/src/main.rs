@@ -3,6 +3,7 @@
 //!
 //!     load echo addr=127.0.0.1:3000 path=/api/echo pid=42 connections=64 in_flight=16 size=125 warmup=2 seconds=3
 //!     load idle addr=127.0.0.1:3000 path=/api/echo pid=42 connections=5000 size=125 collect=0
+//!     load disk path=/some/file seconds=1
 //!     load commands addr=127.0.0.1:3000 pid=42 sessions=64 in_flight=16 topics=100 warmup=2 seconds=3
 //!     load fanout server=duplex addr=127.0.0.1:3000 pid=42 members=1000 window=64 warmup=2 seconds=3 rate=20 paced=5
 //!     load resume server=duplex addr=127.0.0.1:3000 pid=42 members=2000 events=50
@@ -14,6 +15,7 @@ mod args;
 mod client;
 mod commands;
 mod crowd;
+mod disk;
 mod echo;
 mod fanout;
 mod hall;
@@ -36,10 +38,13 @@ fn main() -> Result<()> {
     match mode.as_str() {
         "echo" => echo::echo(&args),
         "idle" => echo::idle(&args),
+        "disk" => disk::disk(&args),
         "commands" => commands::commands(&args),
         "fanout" => fanout::fanout(&args),
         "resume" => resume::resume(&args),
         "members" => members::members(&args),
-        _ => Err("usage: load echo|idle|commands|fanout|resume|members key=value ... (see the head of main.rs)".into()),
+        _ => Err(
+            "usage: load echo|idle|disk|commands|fanout|resume|members key=value ... (see the head of main.rs)".into(),
+        ),
     }
 }
