@@ -37,9 +37,9 @@ build: ## the server and the site as users get them, under target/
 	@tools/setup.sh
 	@$(ENV); cargo leptos build --release --split --precompress
 
-bench: ## measure Duplex beside its peers, and print a table
+bench: ## measure Duplex beside its peers, and print a table; parts of it by ONLY="page echo topics"
 	@tools/setup.sh test
-	@$(ENV); exec benches/run.sh
+	@$(ENV); exec benches/run.sh $(ONLY)
 
 setup: ## only install what building and testing need
 	@tools/setup.sh test

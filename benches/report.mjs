@@ -12,51 +12,106 @@ const chromium = of("page")[0]?.chromium ?? "none";
 
 const whole = (n) => Math.round(n).toLocaleString("en-US");
 const page = (condition, value) => ({ peer: "next", what: "page", show: whole, from: of("page").filter((l) => l.condition === condition), value });
+const fine = (n) => n.toFixed(2);
 const socket = (what, value, show = whole) => ({ peer: "ws", what, show, from: of("socket").filter((l) => l.what === what), value });
 
-const rows = [
-  ["first load of `/`: bytes transferred", page("loopback", (l) => l.total)],
-  ...["document", "script", "wasm", "style", "other"].map((kind) => [`– ${kind}`, page("loopback", (l) => l.bytes[kind])]),
-  ["– requests", page("loopback", (l) => l.requests.filter(({ kind }) => kind !== "icon").length)],
-  ["the site's icon, not in the sum: bytes", page("loopback", (l) => l.bytes.icon)],
-  ["first contentful paint, ms", page("loopback", (l) => l.painted)],
-  ["socket open, ms", page("loopback", (l) => l.opened)],
-  ["slow 4G, CPU 4x slower: first contentful paint, ms", page("slow4g", (l) => l.painted)],
-  ["slow 4G, CPU 4x slower: socket open, ms", page("slow4g", (l) => l.opened)],
-  ["echo, 64 connections, 1 in flight: messages/s", { ...socket("echo 1", (l) => l.rate), more: true }],
-  ["same: server CPU, us per message", socket("echo 1", (l) => l.cpu_us, (n) => n.toFixed(2))],
-  ["echo, 64 connections, 16 in flight: messages/s", { ...socket("echo 16", (l) => l.rate), more: true }],
-  ["same: server CPU, us per message", socket("echo 16", (l) => l.cpu_us, (n) => n.toFixed(2))],
-  [`memory per idle connection (${whole(run.idle)}), bytes`, socket("idle", (l) => l.idle_bytes)],
-  ["same, after one message on each", socket("idle", (l) => l.spoken_bytes)],
-].map(([name, row]) => ({ name, ...row, duplex: summary(row, "duplex"), other: summary(row, row.peer) }));
+// One figure of the topics beside each peer that has it; without a peer it stands alone.
+const topic = (name, what, peers, value, show = whole, more = false) =>
+  (peers.length ? peers : [null]).map((peer, nth) => [nth ? `– beside ${names[peer]}` : name, { ...socket(what, value, show), peer, more }]);
+const names = { socketio: "Socket.IO" };
+const fanout = (members, what, rate) => [
+  ...topic(`fan-out to ${members}, saturated: deliveries/s`, what, ["ws", "socketio"], (l) => l.rate, whole, true),
+  ...topic("same: server CPU, us per delivery", what, ["ws", "socketio"], (l) => l.cpu_us, fine),
+  ...topic(`fan-out to ${members}, ${rate} messages/s: half of the deliveries within, ms`, what, ["ws", "socketio"], (l) => l.p50_ms, fine),
+  ...topic("same: 99 % of them within, ms", what, ["ws", "socketio"], (l) => l.p99_ms, fine),
+  ...topic("same: server CPU, us per delivery", what, ["ws", "socketio"], (l) => l.paced_cpu_us, fine),
+];
+const postcard = (name, value, show, more) => [name, { ...socket("fanout 1000", value, show), mine: "postcard", peer: "duplex", more }];
+
+const parts = {
+  page: [
+    ["first load of `/`: bytes transferred", page("loopback", (l) => l.total)],
+    ...["document", "script", "wasm", "style", "other"].map((kind) => [`– ${kind}`, page("loopback", (l) => l.bytes[kind])]),
+    ["– requests", page("loopback", (l) => l.requests.filter(({ kind }) => kind !== "icon").length)],
+    ["the site's icon, not in the sum: bytes", page("loopback", (l) => l.bytes.icon)],
+    ["first contentful paint, ms", page("loopback", (l) => l.painted)],
+    ["socket open, ms", page("loopback", (l) => l.opened)],
+    ["slow 4G, CPU 4x slower: first contentful paint, ms", page("slow4g", (l) => l.painted)],
+    ["slow 4G, CPU 4x slower: socket open, ms", page("slow4g", (l) => l.opened)],
+  ],
+  echo: [
+    ["echo, 64 connections, 1 in flight: messages/s", { ...socket("echo 1", (l) => l.rate), more: true }],
+    ["same: server CPU, us per message", socket("echo 1", (l) => l.cpu_us, (n) => n.toFixed(2))],
+    ["echo, 64 connections, 16 in flight: messages/s", { ...socket("echo 16", (l) => l.rate), more: true }],
+    ["same: server CPU, us per message", socket("echo 16", (l) => l.cpu_us, (n) => n.toFixed(2))],
+    [`memory per idle connection (${whole(run.idle)}), bytes`, socket("idle", (l) => l.idle_bytes)],
+    ["same, after one message on each", socket("idle", (l) => l.spoken_bytes)],
+  ],
+  commands: [
+    ...topic("commands, each kept before it is answered; 64 sessions, 16 in flight, one topic: commands/s", "commands 1", [], (l) => l.rate, whole, true),
+    ...topic("same: server CPU, us per command", "commands 1", [], (l) => l.cpu_us, fine),
+    ...topic("the same in a hundred topics: commands/s", "commands 100", [], (l) => l.rate, whole, true),
+    ...topic("same: server CPU, us per command", "commands 100", [], (l) => l.cpu_us, fine),
+    ...topic("one command at a time: half of them answered within, ms", "command", [], (l) => l.p50_ms, fine),
+    ...topic("same: 99 % of them within, ms", "command", [], (l) => l.p99_ms, fine),
+  ],
+  fanout: [
+    ...fanout("1,000", "fanout 1000", 20),
+    postcard("`duplex.v1.postcard` beside JSON (peer: Duplex itself), fan-out to 1,000: bytes per message", (l) => l.bytes, (n) => n.toFixed(0)),
+    postcard("same: deliveries/s", (l) => l.rate, whole, true),
+    postcard("same: server CPU, us per delivery", (l) => l.cpu_us, fine),
+    ...fanout(whole(run.idle), "fanout 5000", 4),
+  ],
+  resume: [
+    ...topic("2,000 members cut off and back at once, 50 messages missed: all current after, ms", "resume", ["socketio"], (l) => l.current_ms),
+    ...topic("same: server CPU, us per member", "resume", ["socketio"], (l) => l.cpu_us),
+  ],
+  members: [
+    ...topic(`memory per idle member of a room (${whole(run.idle)}), bytes`, "members", ["ws", "socketio"], (l) => l.idle_bytes),
+    ...topic("same, after one message to each", "members", ["ws", "socketio"], (l) => l.heard_bytes),
+  ],
+};
+const kinds = { page: "first loads a site and condition", echo: "rounds of the echo", topics: "rounds of the topics" };
+const ran = run.parts.split(" ").filter(Boolean);
+const rows = Object.entries(parts)
+  .filter(([part]) => ran.includes(part))
+  .flatMap(([part, rows]) => rows.map(([name, row]) => ({ name, kind: kinds[part] ?? kinds.topics, mine: "duplex", ...row })))
+  .map((row) => ({ ...row, duplex: summary(row, row.mine), other: row.peer ? summary(row, row.peer) : null }));
 
 const notes = [];
 const encodings = (who) => [...new Set(of("page").filter((l) => l.who === who).flatMap((l) => l.requests.filter((r) => r.kind !== "icon").map((r) => r.encoding)))].join(", ") || "?";
-const rounds = Math.max(...rows.map(({ duplex, other, what }) => (what === "page" ? 0 : Math.max(duplex.runs, other.runs))));
-const loads = Math.max(...rows.map(({ duplex, other, what }) => (what === "page" ? Math.max(duplex.runs, other.runs) : 0)));
+const counted = [...new Set(rows.map(({ kind }) => kind))].map((kind) => {
+  const runs = rows.filter((row) => row.kind === kind).flatMap(({ duplex, other }) => [duplex.runs, other?.runs ?? 0]);
+  return `${Math.max(...runs)} ${kind}`;
+});
 const table = rows.map((row) => {
-  const ratio = row.duplex.median && row.other.median ? (row.duplex.median / row.other.median).toFixed(2) : "–";
-  return `| ${row.name} | ${cell(row, row.duplex)} | ${cell(row, row.other)} | ${ratio} | ${row.more ? "more" : "less"} |`;
+  const ratio = row.duplex.median && row.other?.median ? (row.duplex.median / row.other.median).toFixed(2) : "–";
+  return `| ${row.name} | ${cell(row, row.duplex)} | ${row.other ? cell(row, row.other) : "–"} | ${ratio} | ${row.more ? "more" : "less"} |`;
 });
 
 for (const { who, requests } of of("page"))
   for (const { url, error, status } of requests) if (error || status >= 400) note(`${who}, first load: ${url}: ${error ?? status}`);
 for (const { text } of of("note")) note(text);
 const busiest = Math.max(0, ...of("socket").map((l) => l.others_busy ?? 0));
-if (busiest > 0.1) note(`other processes used up to ${whole(busiest * 100)} % of a core during the echo rounds: rates are too low, run it on a quiet machine`);
+if (busiest > 0.1) note(`other processes used up to ${whole(busiest * 100)} % of a core during the rounds: rates are too low, run it on a quiet machine`);
 
+const peers = [
+  ran.includes("page") && `Peer of the first load: Next.js ${run.next}`,
+  ran.some((part) => part !== "page") && `Peer of the sockets: \`ws\` ${run.ws} with \`bufferutil\`, and Socket.IO ${run.socketio} where it is named or stands alone, Node ${run.node}`,
+].filter(Boolean);
+const first = ran.includes("page") ? `, Chromium ${chromium}. Content encodings: Duplex ${encodings("duplex")}; Next.js ${encodings("next")}` : "";
+const disk = of("disk").map((l) => ` To keep a page of 4 KiB this disk takes ${fine(l.p50_ms)} ms (99 %: ${fine(l.p99_ms)}); only Duplex waits for it.`).join("");
 console.log(`
 | | Duplex | peer | Duplex / peer | better |
 | --- | --- | --- | --- | --- |
 ${table.join("\n")}
 
-Median (smallest–largest) of ${loads} first loads a site and condition and of ${rounds} rounds of the echo, sites and servers in turn. Peer of the first load: Next.js ${run.next}; of the echo: \`ws\` ${run.ws} with \`bufferutil\`, Node ${run.node}. Duplex ${run.duplex}, Chromium ${chromium}. Content encodings: Duplex ${encodings("duplex")}; Next.js ${encodings("next")}.
+Median (smallest–largest) of ${counted.join(" and of ")}, sites and servers in turn. ${peers.join("; ")}. Duplex ${run.duplex}${first}.${disk}
 ${run.date}, ${run.cores} cores (${run.cpu}), ${run.kernel}; ${run.pinned ? "server and load generator pinned to a core each" : "nothing pinned"}; load average ${run.load} at the start; ${run.seconds} s in all.
 ${notes.map((text, at) => `${at + 1}. ${text}`).join("\n")}`.trimEnd());
 
 const json = `${dir}/${run.date.replaceAll(":", "")}.json`;
-const figures = rows.map(({ name, peer, more = false, duplex, other }) => ({ name, peer, better: more ? "more" : "less", duplex, other }));
+const figures = rows.map(({ name, mine, peer, more = false, duplex, other }) => ({ name, mine, peer, better: more ? "more" : "less", duplex, other }));
 writeFileSync(json, JSON.stringify({ run: { ...run, chromium }, figures, notes, lines: lines.filter((l) => l !== run) }, null, 1));
 console.error(`\nEvery single figure: ${json}`);
 

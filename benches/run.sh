@@ -1,20 +1,34 @@
 #!/usr/bin/env bash
 # `make bench`: Duplex beside its peers, measured in one run. What is measured and how: README.md beside this file.
 #
+#   benches/run.sh [PART ...]   only these: page, echo, commands, fanout, resume, members; topics is the last four
+#
 #   DUPLEX_BIN, DUPLEX_SITE   a server that is built already (default: target/release/duplex and target/site, built if missing)
 #   CHROMIUM                  default /usr/bin/chromium
-#   PAGE_RUNS, ROUNDS         loads per condition and site (9), rounds of each socket measurement (5)
+#   PAGE_RUNS, ROUNDS         loads per condition and site (9), rounds of each measurement of the echo (5)
+#   TOPIC_ROUNDS              rounds of each measurement of the topics (3)
 set -uo pipefail
 [ -z "${DUPLEX_BIN:-}" ] || DUPLEX_BIN=$(realpath -m "$DUPLEX_BIN")
 [ -z "${DUPLEX_SITE:-}" ] || DUPLEX_SITE=$(realpath -m "$DUPLEX_SITE")
 cd "$(dirname "$0")"
 
+parts=" ${*:-page echo topics} "
+parts=${parts/ topics / commands fanout resume members }
+for part in $parts; do
+  case $part in
+    page | echo | commands | fanout | resume | members) ;;
+    *) echo "run.sh: $part is none of page, echo, topics, commands, fanout, resume, members" >&2; exit 2 ;;
+  esac
+done
+wanted() { local part; for part; do [[ $parts != *" $part "* ]] || return 0; done; return 1; }
+
 target=$PWD/target
 results=$target/results
+data=$target/data # not in /tmp, which may be no disk
 raw=$results/raw.ndjson
 load=$target/release/load
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium} NEXT_TELEMETRY_DISABLED=1 NODE_ENV=production
-mkdir -p "$results"
+mkdir -p "$results" "$data"
 : >"$raw"
 ulimit -n "$(ulimit -Hn)" 2>/dev/null
 
@@ -39,6 +53,7 @@ stop() {
   for _ in {1..30}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   kill -9 "$pid" 2>/dev/null
   wait "$pid" 2>/dev/null
+  rm -rf "${data:?}/$1"
 }
 stop_all() { local who; for who in "${!pids[@]}"; do stop "$who"; done; }
 trap stop_all EXIT
@@ -48,7 +63,13 @@ trap 'exit 130' INT TERM
 start() {
   port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
   case $1 in
-    duplex) exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site" ;;
+    duplex | postcard)
+      rm -rf "${data:?}/$1"
+      # No person sends as many commands as the load generator.
+      export DUPLEX_DATA=$data/$1/duplex.db DUPLEX_MAX_CONNECTIONS=20000 DUPLEX_COMMAND_RATE=100000
+      exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site"
+      ;;
+    socketio) PORT=$port RECOVERY=${recovery:-} exec "${pin[@]}" node --expose-gc peers/socketio/server.mjs ;;
     ws) PORT=$port exec "${pin[@]}" node --expose-gc peers/ws/server.mjs ;;
     next) cd peers/next && PORT=$port exec "${pin[@]}" node server.js ;;
   esac >"$results/$1.log" 2>&1 &
@@ -88,8 +109,12 @@ elif [ -z "${DUPLEX_BIN:-}" ] && [ -n "$(find ../src ../Cargo.toml -newer "$dupl
   note "Duplex was built before the latest change of its source: \`make build\` first"
 fi
 
+[ -z "${absent[duplex]:-}" ] || absent[postcard]=${absent[duplex]}
 install . || absent[ws]="npm ci failed: $(why "$results/npm.log")"
-if ! install peers/next; then
+[ -z "${absent[ws]:-}" ] || absent[socketio]=${absent[ws]}
+if ! wanted page; then
+  :
+elif ! install peers/next; then
   absent[next]="npm ci failed: $(why "$results/npm.log")"
 elif [ -n "$(find peers/next -path '*/node_modules' -prune -o -path '*/.next' -prune -o -type f -newer peers/next/.next/BUILD_ID -print 2>&1)" ]; then
   step "building the Next.js peer"
@@ -105,7 +130,7 @@ loadavg=$(cut -d ' ' -f 1 /proc/loadavg)
 
 pin=()
 sites=()
-for who in duplex next; do
+for who in $(! wanted page || echo duplex next); do
   if [ -n "${absent[$who]:-}" ]; then
     missing page $who "${absent[$who]}"
   elif start $who; then
@@ -114,7 +139,9 @@ for who in duplex next; do
     missing page $who "did not start: $(why "$results/$who.log")"
   fi
 done
-if [ -n "${absent[ws]:-}" ]; then
+if ! wanted page; then
+  :
+elif [ -n "${absent[ws]:-}" ]; then
   missing page both "${absent[ws]}"
 elif ! [ -x "$CHROMIUM" ]; then
   missing page both "no Chromium at $CHROMIUM"
@@ -147,7 +174,7 @@ socket() {
 pin=("${pin_server[@]}")
 idle=5000
 (($(ulimit -n) > idle + 200)) || idle=$(($(ulimit -n) - 200))
-for ((round = 1; round <= ${ROUNDS:-5}; round++)); do
+for ((round = 1; round <= $(wanted echo && echo "${ROUNDS:-5}" || echo 0); round++)); do
   ((SECONDS - ready < 540)) || { note "time was up after $((round - 1)) rounds of the echo"; break; }
   step "echo, round $round"
   order=(duplex ws)
@@ -159,13 +186,56 @@ for ((round = 1; round <= ${ROUNDS:-5}; round++)); do
   done
 done
 
+# ---- topics -----------------------------------------------------------------------------------------------------------------------------
+
+# turns WHO...: the servers of this round, each round beginning with the next.
+turns() {
+  local skip=$(((round - 1) % $#))
+  echo "${@:skip + 1}" "${@:1:skip}"
+}
+
+# The names by which the load generator knows the servers are ours. One commit of the log can be no faster than the disk.
+if [ -n "$load" ] && wanted commands fanout resume && disk=$("$load" disk path="$data/probe" seconds=1); then
+  echo "{\"kind\":\"disk\",${disk#\{}" >>"$raw"
+fi
+topics_ready=$SECONDS
+for ((round = 1; round <= $(wanted commands fanout resume members && echo "${TOPIC_ROUNDS:-3}" || echo 0); round++)); do
+  ((SECONDS - topics_ready < 900)) || { note "time was up after $((round - 1)) rounds of the topics"; break; }
+  step "topics, round $round"
+  if wanted commands; then
+    socket "commands 1" duplex commands sessions=64 in_flight=16 topics=1 warmup=2 seconds=3
+    socket "commands 100" duplex commands sessions=64 in_flight=16 topics=100 warmup=2 seconds=3
+    socket "command" duplex commands sessions=1 in_flight=1 topics=1 warmup=1 seconds=3
+  fi
+  if wanted fanout; then
+    for who in $(turns duplex ws postcard socketio); do
+      socket "fanout 1000" "$who" fanout server="$who" members=1000 window=64 warmup=2 seconds=3 rate=20 paced=5
+    done
+    for who in $(turns duplex ws socketio); do
+      socket "fanout 5000" "$who" fanout server="$who" members=$idle window=16 warmup=2 seconds=3 rate=4 paced=5
+    done
+  fi
+  if wanted resume; then
+    recovery=1
+    for who in $(turns duplex socketio); do
+      socket resume "$who" resume server="$who" members=2000 events=50
+    done
+    recovery=
+  fi
+  if wanted members; then
+    for who in $(turns duplex ws socketio); do
+      socket members "$who" members server="$who" members=$idle collect=$([ "$who" = duplex ] && echo 0 || echo 1)
+    done
+  fi
+done
+
 # ---- the table --------------------------------------------------------------------------------------------------------------------------
 
 version() { node -p 'require(process.argv[1]).version' "$1" 2>/dev/null || echo '?'; }
 commit=$(git rev-parse --short HEAD 2>/dev/null)
 [ -z "$commit" ] || [ -z "$(git status --porcelain -- .. 2>/dev/null)" ] || commit+=", changed"
-json kind=run date="$(date -u +%FT%TZ)" idle="$idle" load="$loadavg" cores="$cores" pinned="${pin_server[*]:+yes}" \
+json kind=run parts="${parts# }" date="$(date -u +%FT%TZ)" idle="$idle" load="$loadavg" cores="$cores" pinned="${pin_server[*]:+yes}" \
   cpu="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" kernel="$(uname -sr)" seconds="$SECONDS" \
   duplex="$(sed -n 's/^version = "\(.*\)"/\1/p' ../Cargo.toml | head -n 1)${commit:+ ($commit)}" \
-  next="$(version ./peers/next/node_modules/next/package.json)" ws="$(version ./node_modules/ws/package.json)" node="$(node -v)"
+  next="$(version ./peers/next/node_modules/next/package.json)" ws="$(version ./node_modules/ws/package.json)" socketio="$(version ./node_modules/socket.io/package.json)" node="$(node -v)"
 node report.mjs "$raw" "$results"

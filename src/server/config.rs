@@ -49,6 +49,10 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000)]
     pub max_connections: usize,
 
+    /// Commands that one session may send in a second, on the average; six times as many at once
+    #[arg(long, env = "DUPLEX_COMMAND_RATE", value_name = "COUNT", default_value_t = 50)]
+    pub command_rate: u32,
+
     /// Seconds that connections and requests have to end after SIGTERM or Ctrl-C
     #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
     pub drain_deadline: u64,
@@ -93,6 +97,8 @@ pub enum ConfigError {
     Pings { ping: u64, silence: u64 },
     #[error("--max-connections must be at least 1")]
     NoConnections,
+    #[error("--command-rate {0} is outside {min} to {max}", min = limits::COMMAND_RATES.start(), max = limits::COMMAND_RATES.end())]
+    CommandRate(u32),
     #[error("LEPTOS_SITE_ADDR {0:?} is not an address such as 127.0.0.1:3000")]
     SiteAddr(String),
 }
@@ -113,6 +119,7 @@ impl Config {
             node: self.node.clone().unwrap_or_else(host_name),
             max_message: self.max_message,
             max_connections: self.max_connections,
+            command_rate: self.command_rate,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
             ping_interval: Duration::from_secs(self.ping_interval),
             silence_limit: Duration::from_secs(self.silence_limit),
@@ -132,6 +139,9 @@ impl Config {
         }
         if self.max_connections == 0 {
             return Err(ConfigError::NoConnections);
+        }
+        if !limits::COMMAND_RATES.contains(&self.command_rate) {
+            return Err(ConfigError::CommandRate(self.command_rate));
         }
         Ok(())
     }
@@ -206,6 +216,7 @@ mod tests {
         assert!(refused(&["--max-message", "124"]).contains("outside 125 to 67108864 bytes"));
         assert!(refused(&["--origin", "example.com"]).contains("not an origin"));
         assert!(refused(&["--max-connections", "0"]).contains("at least 1"));
+        assert!(refused(&["--command-rate", "0"]).contains("outside 1 to 1000000"));
     }
 
     #[test]

@@ -80,13 +80,14 @@ pub const SESSION_BEAT: Duration = Duration::from_secs(20);
 /// A session that takes nothing for so long is cut off: its place in its topics is its cursor, which it can come back with.
 pub const STALL: Duration = Duration::from_secs(20);
 
-/// Frames of one session: at once, and one each after that. Above what any page sends, below what would keep a core busy.
-pub const FRAME_BURST: u32 = 1000;
-pub const FRAME_EVERY: Duration = Duration::from_millis(5);
+/// What the commands of one session in a second may be configured to: not none, and not more than a clock tells apart.
+pub const COMMAND_RATES: RangeInclusive<u32> = 1..=1_000_000;
 
-/// Commands of one session, likewise; a burst is what a client may have kept while it was offline.
-pub const COMMAND_BURST: u32 = 300;
-pub const COMMAND_EVERY: Duration = Duration::from_millis(20);
+/// Commands that a session may send at once, in seconds of its rate: what a client may have kept while it was offline.
+pub const COMMAND_BURST_SECONDS: u32 = 6;
+
+/// Frames of one session for each command that it may send, in a second and at once: above what any page sends.
+pub const FRAMES_PER_COMMAND: u32 = 4;
 
 /// Commands of one session that are being decided and kept at the same time.
 pub const COMMANDS_IN_FLIGHT: usize = 128;

@@ -27,6 +27,8 @@ pub struct Settings {
     pub max_message: usize,
     /// WebSockets on the endpoints, all together.
     pub max_connections: usize,
+    /// Commands of one session in a second, on the average.
+    pub command_rate: u32,
     /// Beside the server's own, from where pages may open sockets and post.
     pub origins: Vec<Origin>,
     /// Less than `silence_limit`, so that a peer has the time to answer.
@@ -43,6 +45,7 @@ impl Default for Settings {
             node: "duplex".to_owned(),
             max_message: 1 << 20,
             max_connections: 10_000,
+            command_rate: 50,
             origins: Vec::new(),
             ping_interval: Duration::from_secs(25),
             silence_limit: Duration::from_secs(60),

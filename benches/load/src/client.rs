@@ -10,8 +10,8 @@ use std::{
 };
 
 /// RFC 6455's own example: its answer is known without SHA-1.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Client {

@@ -1,7 +1,7 @@
 //! What the kernel says of a process.
 
 use crate::Result;
-use std::{fs::read_to_string, process::Command};
+use std::{fs::read_to_string, process::Command, thread::sleep, time::Duration, time::Instant};
 
 /// User and system time of all its threads, in seconds. /proc counts in hundredths on every Linux (USER_HZ).
 pub fn cpu(pid: u32) -> Result<f64> {
@@ -46,5 +46,60 @@ pub fn collect_garbage(pid: u32) -> Result<()> {
         Ok(())
     } else {
         Err("SIGUSR2 could not be sent".into())
+    }
+}
+
+/// Resident memory when it has come to rest.
+pub fn settled(pid: u32, collect: bool) -> Result<u64> {
+    for _ in 0..2 {
+        if collect {
+            collect_garbage(pid)?;
+        }
+        sleep(Duration::from_millis(500));
+    }
+    resident(pid)
+}
+
+/// CPU that was used, in seconds, by a moment or within a time.
+pub struct Used {
+    pid: u32,
+    at: Instant,
+    pub wall: f64,
+    pub server: f64,
+    generator: f64,
+    machine: f64,
+}
+
+impl Used {
+    pub fn now(pid: u32) -> Result<Self> {
+        Ok(Self {
+            pid,
+            at: Instant::now(),
+            wall: 0.0,
+            server: cpu(pid)?,
+            generator: cpu(std::process::id())?,
+            machine: machine()?,
+        })
+    }
+
+    pub fn until_now(&self) -> Result<Self> {
+        let now = Self::now(self.pid)?;
+        Ok(Self {
+            wall: self.at.elapsed().as_secs_f64(),
+            server: now.server - self.server,
+            generator: now.generator - self.generator,
+            machine: now.machine - self.machine,
+            ..now
+        })
+    }
+
+    /// How much of a core each took, as members of a JSON object.
+    pub fn busy(&self) -> String {
+        format!(
+            r#""server_busy":{:.3},"generator_busy":{:.3},"others_busy":{:.3}"#,
+            self.server / self.wall,
+            self.generator / self.wall,
+            (self.machine - self.server - self.generator) / self.wall,
+        )
     }
 }

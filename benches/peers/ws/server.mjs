@@ -1,19 +1,36 @@
-// The echo of Node's `ws`, as its documentation writes it, with `bufferutil`, the native add-on it recommends for speed.
+// The echo of Node's `ws`, and its broadcast to all others, as its documentation writes them, with `bufferutil`, the native
+// add-on it recommends for speed.
 // Under --expose-gc, SIGUSR2 collects garbage: memory rows then count what a connection holds, not what V8 has yet to free.
 
 import { createServer } from "node:http";
 import bufferutil from "bufferutil";
-import { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 
 // Both packages fall back to JavaScript in silence; the comparison must not.
 if (!String(bufferutil.mask).includes("[native code]")) throw new Error("bufferutil: native part not loaded");
 
-const server = createServer((req, res) => res.end("ok"));
-const wss = new WebSocketServer({ server, path: "/api/echo" });
-
-wss.on("connection", (ws) => {
+const echo = new WebSocketServer({ noServer: true });
+echo.on("connection", (ws) => {
   ws.on("error", console.error);
   ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
+});
+
+const room = new WebSocketServer({ noServer: true });
+room.on("connection", (ws) => {
+  ws.on("error", console.error);
+  ws.on("message", (data, isBinary) => {
+    for (const client of room.clients) {
+      if (client !== ws && client.readyState === WebSocket.OPEN) client.send(data, { binary: isBinary });
+    }
+  });
+});
+
+const rooms = { "/api/echo": echo, "/api/room": room };
+const server = createServer((req, res) => res.end("ok"));
+server.on("upgrade", (req, socket, head) => {
+  const wss = rooms[req.url];
+  if (!wss) return socket.destroy();
+  wss.handleUpgrade(req, socket, head, (ws) => wss.emit("connection", ws, req));
 });
 
 process.on("SIGUSR2", () => globalThis.gc?.());

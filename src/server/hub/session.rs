@@ -91,18 +91,23 @@ pub struct Session {
     commands: Bucket,
 }
 
-impl Default for Session {
-    fn default() -> Self {
+impl Session {
+    /// `command_rate`: commands that it may send in a second, on the average. Frames of all sorts are bounded in proportion.
+    pub fn new(command_rate: u32) -> Self {
+        let bucket = |rate: u32| {
+            Bucket::new(
+                rate.saturating_mul(limits::COMMAND_BURST_SECONDS),
+                Duration::from_secs(1) / rate.max(1),
+            )
+        };
         Self {
             greeted: false,
             topics: BTreeSet::new(),
-            frames: Bucket::new(limits::FRAME_BURST, limits::FRAME_EVERY),
-            commands: Bucket::new(limits::COMMAND_BURST, limits::COMMAND_EVERY),
+            frames: bucket(command_rate.saturating_mul(limits::FRAMES_PER_COMMAND)),
+            commands: bucket(command_rate),
         }
     }
-}
 
-impl Session {
     pub const fn is_greeted(&self) -> bool {
         self.greeted
     }
@@ -184,13 +189,16 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::from_secs(1);
+    const RATE: u32 = 50;
+    const BURST: u32 = RATE * limits::COMMAND_BURST_SECONDS;
+    const FRAME_BURST: u32 = BURST * limits::FRAMES_PER_COMMAND;
 
     fn topic(number: usize) -> TopicName {
         format!("chat/{number}").parse().unwrap()
     }
 
     fn greeted() -> Session {
-        let mut session = Session::default();
+        let mut session = Session::new(RATE);
         session.hear(hello(), NOW).unwrap();
         session
     }
@@ -219,7 +227,7 @@ mod tests {
 
     #[test]
     fn hello_comes_first_and_once() {
-        let mut session = Session::default();
+        let mut session = Session::new(RATE);
         assert_eq!(session.hear(subscribe(1), NOW), Err(Breach::Hello));
         let welcome = session.hear(hello(), NOW).unwrap();
         assert_eq!(
@@ -269,10 +277,10 @@ mod tests {
             rejected(session.hear(command(MAX_COMMAND + 1), NOW)),
             Some(Rejection::TooLarge)
         );
-        let accepted = (0..limits::COMMAND_BURST + 10)
+        let accepted = (0..BURST + 10)
             .take_while(|_| rejected(session.hear(command(1), NOW)).is_none())
             .count();
-        assert_eq!(accepted, limits::COMMAND_BURST as usize);
+        assert_eq!(accepted, BURST as usize);
         let Some(Rejection::TooFast { retry_after_ms }) = rejected(session.hear(command(1), NOW)) else {
             panic!("too fast")
         };
@@ -281,12 +289,30 @@ mod tests {
     }
 
     #[test]
+    fn the_rate_of_commands_is_the_operators() {
+        let taken = |rate: u32, at: Duration| {
+            let mut session = Session::new(rate);
+            session.hear(hello(), NOW).unwrap();
+            let passes = |act| matches!(act, Ok(Act::Command { .. }));
+            let burst = (0..10_000)
+                .take_while(|_| passes(session.hear(command(1), NOW)))
+                .count();
+            let later = (0..10_000)
+                .take_while(|_| passes(session.hear(command(1), NOW + at)))
+                .count();
+            (burst, later)
+        };
+        assert_eq!(taken(1, Duration::from_secs(2)), (6, 2));
+        assert_eq!(taken(1000, Duration::from_secs(1)), (6000, 1000));
+    }
+
+    #[test]
     fn a_flood_of_frames_ends_the_session() {
         let mut session = greeted();
         let ping = || ClientFrame::Ping { nonce: 1 };
-        let heard = (0..limits::FRAME_BURST * 2)
+        let heard = (0..FRAME_BURST * 2)
             .take_while(|_| session.hear(ping(), NOW).is_ok())
             .count();
-        assert_eq!(heard, limits::FRAME_BURST as usize - 1);
+        assert_eq!(heard, FRAME_BURST as usize - 1);
     }
 }

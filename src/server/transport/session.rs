@@ -42,7 +42,7 @@ impl Topics {
             encoding,
             reader: Reader::new(state.hub.clone(), written, id.clone(), person),
             id,
-            session: Session::default(),
+            session: Session::new(state.settings.command_rate),
             deciding: FuturesUnordered::new(),
             answers: Vec::new(),
             began: Instant::now(),

@@ -1,0 +1,33 @@
+//! What a measurement is told on the command line.
+
+use crate::Result;
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+/// `key=value ...`
+pub struct Args(HashMap<String, String>);
+
+impl Args {
+    pub fn read(args: impl Iterator<Item = String>) -> Self {
+        let pair = |arg: String| {
+            arg.split_once('=')
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        };
+        Self(args.filter_map(pair).collect())
+    }
+
+    pub fn addr(&self) -> Result<SocketAddr> {
+        Ok(self.text("addr")?.parse()?)
+    }
+
+    pub fn text(&self, key: &str) -> Result<&str> {
+        Ok(self.0.get(key).ok_or_else(|| format!("{key}= is missing"))?)
+    }
+
+    pub fn number(&self, key: &str) -> Result<u32> {
+        Ok(self.text(key)?.parse().map_err(|_| format!("{key}= is not a number"))?)
+    }
+
+    pub fn seconds(&self, key: &str) -> Result<Duration> {
+        Ok(Duration::from_secs(self.number(key)?.into()))
+    }
+}

@@ -1,0 +1,22 @@
+//! How long this disk takes to keep a page: what one durable commit waits for at least.
+
+use crate::{Result, args::Args, latency::Latencies};
+use std::{
+    fs::{File, remove_file},
+    io::Write,
+    time::Instant,
+};
+
+pub fn disk(args: &Args) -> Result<()> {
+    let (path, end) = (args.text("path")?, Instant::now() + args.seconds("seconds")?);
+    let (mut file, mut latencies) = (File::create(path)?, Latencies::default());
+    while Instant::now() < end {
+        let start = Instant::now();
+        file.write_all(&[0x5a; 4096])?;
+        file.sync_data()?;
+        latencies.add(start.elapsed());
+    }
+    remove_file(path)?;
+    println!(r#"{{"syncs":{},{}}}"#, latencies.len(), latencies.json());
+    Ok(())
+}
