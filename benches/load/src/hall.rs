@@ -57,19 +57,7 @@ impl Hall {
         let server = Server::of(args.text("server")?)?;
         let mut hall = Self {
             crowd: Crowd::new(args.addr()?)?,
-            room: Room {
-                server,
-                members: vec![Member::default()],
-                joined: 0,
-                post: 0,
-                sent: 0,
-                sent_at: vec![Instant::now()],
-                answered: 0,
-                delivered: 0,
-                bytes: 0,
-                latencies: None,
-                remembers: false,
-            },
+            room: Room::new(server),
         };
         hall.enter(WRITER..=WRITER, 1)?;
         Ok(hall)
@@ -170,6 +158,22 @@ impl Hall {
 }
 
 impl Room {
+    fn new(server: Server) -> Self {
+        Self {
+            server,
+            members: vec![Member::default()],
+            joined: 0,
+            post: 0,
+            sent: 0,
+            sent_at: vec![Instant::now()],
+            answered: 0,
+            delivered: 0,
+            bytes: 0,
+            latencies: None,
+            remembers: false,
+        }
+    }
+
     fn is_quiet(&self) -> bool {
         let answers = !self.server.is_duplex() || self.answered == self.sent;
         let present = self.members.iter().skip(1).filter(|member| member.joined);
@@ -242,5 +246,63 @@ impl Room {
             latencies.add(self.sent_at[number as usize].elapsed());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u64) -> String {
+        format!(
+            "{{\"event\":{{\"seq\":{},\"text\":\"#{number:012}\"}}}}}}}}",
+            number + 10
+        )
+    }
+
+    #[test]
+    fn every_message_comes_once_and_in_order_or_the_measurement_fails() {
+        let out = &mut Outbox::default();
+        let mut room = Room::new(Server::Ws);
+        room.members.push(Member::default());
+        room.sent = 4;
+        room.hear(1, out, News::Opened).unwrap();
+        room.joined += 1;
+        assert!(room.is_quiet(), "who comes hears what is said from then on");
+        room.sent = 6;
+        room.hear(1, out, News::Payload(event(5).as_bytes())).unwrap();
+        assert!(!room.is_quiet());
+        for wrong in [5, 4, 7] {
+            assert!(
+                room.hear(1, out, News::Payload(event(wrong).as_bytes())).is_err(),
+                "{wrong}"
+            );
+        }
+        room.hear(1, out, News::Payload(event(6).as_bytes())).unwrap();
+        assert!(room.is_quiet());
+        assert_eq!(room.delivered, 2);
+    }
+
+    #[test]
+    fn who_was_cut_off_goes_on_where_it_stood() {
+        let out = &mut Outbox::default();
+        let mut room = Room::new(Server::Json);
+        room.remembers = true;
+        room.members.push(Member::default());
+        let verdict = |verdict: &str| {
+            format!(
+                "{{\"verdict\":{{\"topic\":\"chat/bench\",\"verdict\":{{\"{verdict}\":{{\"epoch\":5,\"seq\":10}}}}}}}}"
+            )
+        };
+        room.hear(1, out, News::Payload(verdict("reset").as_bytes())).unwrap();
+        room.hear(1, out, News::Payload(event(1).as_bytes())).unwrap();
+        let cursor = room.members[1].cursor.clone().unwrap();
+        assert_eq!((&*cursor.log, &*cursor.place), ("5", "11"));
+        room.members[1].joined = false;
+        room.sent = 2;
+        assert!(room.hear(1, out, News::Payload(verdict("reset").as_bytes())).is_err());
+        room.hear(1, out, News::Payload(verdict("resumed").as_bytes())).unwrap();
+        room.hear(1, out, News::Payload(event(2).as_bytes())).unwrap();
+        assert_eq!(room.members[1].last, 2);
     }
 }
