@@ -67,6 +67,8 @@ test("one's own message is edited, reacted to and deleted, and the other sees it
 });
 
 test("a room is made, found in the list, and counts what was not read", async ({ chat, page, request }) => {
+  // A room is counted from the first visit on.
+  await chat.open();
   await new ChatPage(page, "lobby").open();
   const entry = page.getByRole("navigation", { name: ko.chat.rooms }).getByRole("link", { name: chat.room });
   await new Writer(request).post(chat.room, "하나");
