@@ -45,7 +45,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
 }
 
 async fn serve(addr: std::net::SocketAddr, state: ServerState) -> Result<(), Box<dyn Error>> {
-    let listener = listen::bind(addr).await?;
+    let listener = listen::bind(addr)?;
     println!("http://{}", listener.local_addr()?);
     let shutdown = state.shutdown.clone();
     tokio::spawn(async move {

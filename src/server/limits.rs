@@ -48,6 +48,9 @@ pub const REQUEST_HEAD_BYTES: usize = 64 << 10;
 /// TCP connections for each WebSocket allowed: a page holds its own socket, the vitals' socket and a connection for requests.
 pub const TCP_PER_SOCKET: usize = 3;
 
+/// TCP connections that wait to be accepted; the kernel may allow fewer (`net.core.somaxconn`).
+pub const BACKLOG: u32 = 4096;
+
 /// A wait after `accept` failed for want of file descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

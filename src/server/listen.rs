@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
@@ -32,11 +32,24 @@ pub enum BindError {
     Other(SocketAddr, io::Error),
 }
 
-pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(addr).await.map_err(|error| match error.kind() {
+/// Takes the port, with room for all the clients of a node that come back at the same moment: one that finds no room waits a
+/// second and more before it knocks again.
+pub fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
+    listen(addr).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse(addr),
         _ => BindError::Other(addr, error),
     })
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As `TcpListener::bind` does: a port whose last connections are still ending may be taken again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(limits::BACKLOG)
 }
 
 /// Takes connections until the shutdown begins; those that are open then go on in their own tasks.

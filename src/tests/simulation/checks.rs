@@ -135,7 +135,9 @@ fn effects(
             *count += 1;
             tally.commands += 1;
             if effects != expected {
-                return Err(format!("{text} in {topic} was {end:?} and has its effect {effects} times"));
+                return Err(format!(
+                    "{text} in {topic} was {end:?} and has its effect {effects} times"
+                ));
             }
         }
     }
@@ -146,7 +148,9 @@ fn effects(
         }
     }
     // A feed that was cut short knows nothing of the rest.
-    let strange = times.iter().find(|((_, text), times)| !text.starts_with("feed.") || **times > 1);
+    let strange = times
+        .iter()
+        .find(|((_, text), times)| !text.starts_with("feed.") || **times > 1);
     strange.map_or(Ok(()), |((topic, text), times)| {
         Err(format!("{text} is {times} times in {topic}, and nobody sent it"))
     })

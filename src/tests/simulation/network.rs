@@ -231,7 +231,11 @@ impl Carrier {
 
     /// The way through the network, and what became of the connection meanwhile.
     async fn travel(&mut self) -> Fate {
-        let (first, last) = if self.weather.borrow().slow { (300, 3_000) } else { (1, 60) };
+        let (first, last) = if self.weather.borrow().slow {
+            (300, 3_000)
+        } else {
+            (1, 60)
+        };
         let trip = self.random.millis(first, last);
         let mut fate = self.fate.clone();
         if timeout(trip, cut(&mut fate)).await.is_ok() {

@@ -122,10 +122,7 @@ impl Plan {
             0 | 1 => (Step::Cut(tab), Step::Cut(tab)),
             2 | 3 => (Step::Part(tab), Step::Mend(tab)),
             4 => (Step::Online(tab, false), Step::Online(tab, true)),
-            5 => (
-                Step::Tab(tab, Act::Visible(false)),
-                Step::Tab(tab, Act::Visible(true)),
-            ),
+            5 => (Step::Tab(tab, Act::Visible(false)), Step::Tab(tab, Act::Visible(true))),
             6 => (Step::Tab(tab, Act::Frozen(true)), Step::Tab(tab, Act::Frozen(false))),
             7 => (Step::Slow(tab, true), Step::Slow(tab, false)),
             8 => (Step::Websocket(tab, blocked(random)), Step::Websocket(tab, Block::No)),

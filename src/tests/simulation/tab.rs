@@ -27,7 +27,10 @@ const STORM: (usize, u64) = (40, 5_000);
 /// What a visitor does, or a browser.
 #[derive(Debug, Clone)]
 pub enum Act {
-    Send { topic: TopicName, text: String },
+    Send {
+        topic: TopicName,
+        text: String,
+    },
     /// Takes the newest command back.
     Cancel,
     Online(bool),
@@ -35,7 +38,10 @@ pub enum Act {
     Frozen(bool),
     Leave(TopicName),
     /// `anew`: with nothing of what it had.
-    Join { topic: TopicName, anew: bool },
+    Join {
+        topic: TopicName,
+        anew: bool,
+    },
     Quit,
 }
 
@@ -148,7 +154,16 @@ impl Tab {
             Act::Frozen(true) => self.input(Input::Freeze),
             Act::Frozen(false) => self.input(Input::Thaw),
             Act::Leave(topic) => {
-                let was = std::mem::take(&mut self.diary.lock().unwrap().topics.entry(topic.clone()).or_default().joined);
+                let was = std::mem::take(
+                    &mut self
+                        .diary
+                        .lock()
+                        .unwrap()
+                        .topics
+                        .entry(topic.clone())
+                        .or_default()
+                        .joined,
+                );
                 if was {
                     self.input(Input::Unsubscribe { topic });
                 }
@@ -162,11 +177,7 @@ impl Tab {
         let bits = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
         let id = CommandId::from_random(bits);
         let body = Body::of(&Note::Add(text.clone())).unwrap();
-        self.diary
-            .lock()
-            .unwrap()
-            .sent
-            .push((id.clone(), topic.clone(), text));
+        self.diary.lock().unwrap().sent.push((id.clone(), topic.clone(), text));
         self.input(Input::Send { topic, id, body });
     }
 

@@ -122,7 +122,10 @@ impl World {
     }
 
     fn fault(&self) -> Result<(), String> {
-        let mut faults = self.guests.iter().filter_map(|guest| guest.diary.lock().unwrap().fault.clone());
+        let mut faults = self
+            .guests
+            .iter()
+            .filter_map(|guest| guest.diary.lock().unwrap().fault.clone());
         faults.next().map_or(Ok(()), Err)
     }
 
@@ -136,7 +139,11 @@ impl World {
             Step::Tab(tab, act) => self.tell(tab, act),
             Step::Online(tab, online) => {
                 let network = &self.guests[tab].network;
-                if online { network.mend() } else { network.part() }
+                if online {
+                    network.mend()
+                } else {
+                    network.part()
+                }
                 self.tell(tab, Act::Online(online));
             }
             Step::Cut(tab) => {
@@ -195,7 +202,9 @@ impl World {
     }
 
     async fn heal(&mut self) {
-        self.server.store.set_weather(duplex::server::log::memory::Weather::Fair);
+        self.server
+            .store
+            .set_weather(duplex::server::log::memory::Weather::Fair);
         self.start().await;
         for (tab, guest) in self.guests.iter().enumerate() {
             let fallen = self.plan.fallen.iter().find(|(fallen, _)| *fallen == tab);
