@@ -201,7 +201,7 @@ test.describe("on a server that dies", () => {
     await expect(chat.message("죽기 전에")).toHaveCount(1);
     await chat.field.fill("쓰다 만");
     await server.stop("SIGKILL");
-    await expect(chat.status).not.toHaveText(ko.chat.live);
+    await expect(chat.status).not.toHaveAttribute("data-status", "live");
     await expect(chat.field).toHaveValue("쓰다 만");
     await chat.field.pressSequentially(" 글");
     await chat.field.press("Enter");

@@ -2,6 +2,7 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { ChatPage, makeRoom } from "./support/chat-page";
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
@@ -9,17 +10,23 @@ import { ko, texts } from "./support/texts";
 const PAGES = [
   { path: "/", status: 200 },
   { path: "/about", status: 200 },
+  { path: "/chat", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 
 /** Hydrated, connected, and with something to show. */
 async function visit(page: Page, path: string): Promise<number> {
   const response = await page.goto(path);
-  await expect(page.getByRole("complementary")).toHaveAttribute("data-liveness", "live");
+  // The strip's live part is loaded when it is seen.
+  const strip = page.locator("aside.vitals");
+  await strip.scrollIntoViewIfNeeded();
+  await expect(strip).toHaveAttribute("data-liveness", "live");
+  await page.evaluate(() => scrollTo(0, 0));
   if (path === "/") {
     await expect(page.locator('[data-kind="received"]')).toHaveCount(1);
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
+  if (path === "/chat") await new ChatPage(page, "lobby").live();
   return response!.status();
 }
 
@@ -45,6 +52,24 @@ for (const language of ["ko", "en"] as const) {
           expect(await violations(page)).toEqual([]);
         });
       }
+
+      test("the chat is accessible with all that it can show", async ({ page, request }) => {
+        const chat = new ChatPage(page);
+        await makeRoom(request, chat.room);
+        await chat.open();
+        await chat.say("https://example.com 👍");
+        const message = chat.message("example.com");
+        await message.locator(".menu-button").click();
+        await message.locator(".menu-emoji").first().click();
+        await expect(message.locator(".reaction")).toBeVisible();
+        await message.locator(".menu-button").click();
+        await message.locator("[data-act=reply]").click();
+        await chat.say("답장");
+        await expect(chat.message("답장").locator(".quote")).toBeVisible();
+        await page.locator(".people summary").click();
+        await message.locator(".menu-button").click();
+        expect(await violations(page)).toEqual([]);
+      });
 
       test("the echo page is accessible with all that it can show", async ({ page }) => {
         const echo = await new EchoPage(page, texts[language]).open();

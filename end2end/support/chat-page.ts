@@ -2,7 +2,6 @@
 
 import { randomBytes } from "node:crypto";
 import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
-import { ko } from "./texts";
 
 const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 
@@ -36,7 +35,7 @@ export class ChatPage {
   }
 
   async live(): Promise<void> {
-    await expect(this.status).toHaveText(ko.chat.live, { timeout: 30_000 });
+    await expect(this.status).toHaveAttribute("data-status", "live", { timeout: 30_000 });
   }
 
   async say(text: string): Promise<void> {

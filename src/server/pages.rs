@@ -16,7 +16,7 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::{
     LeptosRoutes as _, ResponseOptions, generate_route_list_with_exclusions_and_ssg_and_context,
-    render_app_to_stream_with_context,
+    render_app_async_with_context,
 };
 use tokio::time::timeout;
 
@@ -111,7 +111,8 @@ async fn render(state: &ServerState, request: Request, answer: impl Fn() + Clone
             answer();
         }
     };
-    render_app_to_stream_with_context(additional, move || shell(LeptosOptions::clone(&options)))(request).await
+    // Whole, not as a stream that scripts put together: a form is posted where none run.
+    render_app_async_with_context(additional, move || shell(LeptosOptions::clone(&options)))(request).await
 }
 
 /// What is neither a route nor a file: a visitor gets a page, a program a problem.
