@@ -7,7 +7,7 @@ pub mod echo;
 pub mod server;
 
 use leptos::prelude::*;
-use leptos_router::{Lazy, MatchNestedRoutes, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
+use leptos_router::{Lazy, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
 
 use crate::ui::{frame::Entry, words::words};
 
@@ -28,7 +28,7 @@ pub const NAVIGATION: &[Entry] = &[
 
 /// The echo page is in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
-pub fn Pages() -> impl MatchNestedRoutes + Clone {
+pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>

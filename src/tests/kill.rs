@@ -65,7 +65,7 @@ impl Server {
         let addr = line
             .trim()
             .strip_prefix("http://")
-            .expect("the server says where it is")
+            .unwrap()
             .parse()
             .unwrap();
         Self { process, addr }
