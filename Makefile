@@ -9,10 +9,11 @@ SHELL := bash
 ADDR ?= 127.0.0.1:3000
 ARGS ?=
 ONLY ?=
+MINUTES ?= 10
 
 ENV := . tools/env.sh
 
-.PHONY: help run test dev build bench setup measure-setup
+.PHONY: help run test soak dev build bench setup measure-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +28,10 @@ run: ## build and serve at http://127.0.0.1:3000, or at ADDR=host:port
 
 test: ## every check and test; some of them by ONLY=format, lints, documentation, tests, server, Chromium
 	@ONLY="$(ONLY)" tools/test.sh
+
+soak: ## simulate the whole system, seed after seed, for MINUTES
+	@tools/setup.sh test
+	@$(ENV); MINUTES="$(MINUTES)" exec cargo test --locked --test server simulation::soak -- --ignored --exact --nocapture
 
 dev: ## serve, build again on every change, and reload the page
 	$(CHECK_ADDR)

@@ -42,8 +42,8 @@ pub struct Outgoing {
     pub body: Body,
     /// The line that carries it now.
     on: Option<u32>,
-    /// It was sent at some time, so it may have had its effect.
-    sent: bool,
+    /// How often it was sent. Once sent, it may have had its effect.
+    attempts: u32,
     /// Done; its newest event is still to come.
     accepted: Option<Seq>,
 }
@@ -73,7 +73,7 @@ impl Outbox {
                 id,
                 body,
                 on: None,
-                sent: false,
+                attempts: 0,
                 accepted: None,
             });
         }
@@ -89,8 +89,8 @@ impl Outbox {
         }
         let next = self.queue.iter_mut().find(|c| waiting(c) && c.on != Some(line))?;
         next.on = Some(line);
-        let first = !std::mem::replace(&mut next.sent, true);
-        Some((next, first))
+        next.attempts = next.attempts.saturating_add(1);
+        Some((next, next.attempts == 1))
     }
 
     /// It did not go out, or nobody knows: it will be sent again.
@@ -98,6 +98,13 @@ impl Outbox {
         if let Some(command) = self.queue.iter_mut().find(|command| command.id == *id) {
             command.on = None;
         }
+    }
+
+    /// An attempt before the present one had no answer, so that one may have had its effect whatever becomes of this one.
+    pub fn is_uncertain(&self, id: &CommandId) -> bool {
+        self.queue
+            .iter()
+            .any(|command| command.id == *id && command.attempts > 1)
     }
 
     /// Answered for good.
@@ -111,7 +118,7 @@ impl Outbox {
         let place = self
             .queue
             .iter()
-            .position(|command| command.id == *id && !command.sent)?;
+            .position(|command| command.id == *id && command.attempts == 0)?;
         self.queue.remove(place)
     }
 
@@ -186,6 +193,16 @@ mod tests {
         outbox.next(1, 1);
         assert!(outbox.cancel(&id(0)).is_none());
         assert!(outbox.cancel(&id(1)).is_some());
+    }
+
+    #[test]
+    fn what_was_sent_twice_is_uncertain() {
+        let mut outbox = filled(1);
+        outbox.next(1, 1);
+        assert!(!outbox.is_uncertain(&id(0)));
+        outbox.put_back(&id(0));
+        outbox.next(1, 1);
+        assert!(outbox.is_uncertain(&id(0)));
     }
 
     #[test]

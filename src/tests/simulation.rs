@@ -16,11 +16,7 @@ mod server;
 mod tab;
 mod world;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use duplex::server::log::memory::Memory;
-use duplex::wire::cursor::Epoch;
 
 use self::disk::Store;
 use self::world::{Tally, World};
@@ -28,13 +24,15 @@ use self::world::{Tally, World};
 /// Few, and each of another mix: what every build goes through.
 const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
 /// With restarts, over a file.
-const SEED_ON_FILE: u64 = 7;
+const SEED_ON_FILE: u64 = 31;
 
 #[test]
 fn whatever_happens_everybody_sees_the_same_once() {
     match asked("SEED") {
         Some(seed) => (0..asked("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, on_file(seed)))),
-        None => SEEDS.into_iter().for_each(|seed| drop(run(seed, false))),
+        None => SEEDS.into_iter().for_each(|seed| {
+            let _ = run(seed, false);
+        }),
     }
 }
 
@@ -51,6 +49,8 @@ fn soak() {
     let (began, mut total) = (Instant::now(), Tally::default());
     while began.elapsed() < Duration::from_secs(60 * minutes) {
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        // Where a seed does not come to an end, its number is the last.
+        println!("SEED={seed}");
         total.add(&run(seed, on_file(seed)));
     }
     println!("{total:#?}");
@@ -62,15 +62,15 @@ fn asked(name: &str) -> Option<u64> {
 
 /// Everything follows from the seed.
 const fn on_file(seed: u64) -> bool {
-    seed % 8 == SEED_ON_FILE
+    seed % 8 == SEED_ON_FILE % 8
 }
 
 fn run(seed: u64, on_file: bool) -> Tally {
     let folder = tempfile::tempdir().unwrap();
     let store = if on_file {
-        Store::File(folder.path().join("log.db"))
+        Store::file(folder.path().join("log.db"))
     } else {
-        Store::Memory(Arc::new(Memory::new(Epoch::new(seed))))
+        Store::memory(seed)
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -419,6 +419,33 @@ fn posts_go_one_by_one_and_again_if_nobody_answered() {
 }
 
 #[test]
+fn a_refusal_that_may_pass_says_nothing_of_an_attempt_before() {
+    let refused = |n| ServerFrame::Reply {
+        id: id(n),
+        answer: Answer::Rejected(Rejection::Unavailable),
+        again: false,
+    };
+    let gone = |n| fate(n, Fate::Rejected(Rejection::Unavailable));
+    let mut bench = Bench::live();
+    bench.send(1);
+    assert!(
+        bench.frame(1, refused(1)).contains(&gone(1)),
+        "the only attempt had no effect"
+    );
+    bench.send(2);
+    bench.close(1, code::ABNORMAL);
+    bench.later(10_000);
+    bench.open(2);
+    bench.frame(2, welcome("page"));
+    let effects = bench.frame(2, refused(2));
+    assert!(!effects.contains(&gone(2)), "the first attempt may have been taken");
+    assert!(matches!(*said(&bench.later(1_000)), [ClientFrame::Command { .. }]));
+    let (id, answer, again) = (id(2), Answer::Accepted { seq: 4 }, true);
+    let effects = bench.frame(2, ServerFrame::Reply { id, answer, again });
+    assert!(effects.contains(&fate(2, Fate::Gone)));
+}
+
+#[test]
 fn another_build_is_noticed_and_what_cannot_be_read_is_outdated() {
     let mut bench = Bench::live();
     assert!(!bench.link.status().newer_build);

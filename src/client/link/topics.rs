@@ -234,6 +234,11 @@ impl Link {
 
     fn reply(&mut self, id: &CommandId, answer: Answer) {
         match answer {
+            // It was not taken now; whether it was taken before, only an answer that is final can say.
+            Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
+                self.outbox.put_back(id);
+                self.outbox.not_before = self.now + retry_after(&rejection);
+            }
             Answer::Rejected(rejection) => {
                 if let Some(command) = self.outbox.take(id) {
                     self.tell(&command.topic, News::Command(command.id, Fate::Rejected(rejection)));
@@ -300,5 +305,12 @@ impl Link {
                 self.out.push(Effect::Tell { topic, news });
             }
         }
+    }
+}
+
+fn retry_after(rejection: &Rejection) -> Millis {
+    match rejection {
+        Rejection::TooFast { retry_after_ms } => UNSENT_RETRY.max((*retry_after_ms).into()),
+        _ => UNSENT_RETRY,
     }
 }

@@ -3,12 +3,13 @@
 
 use std::future::pending;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use duplex::server::log::memory::{Memory, Weather};
 use duplex::server::log::sqlite::Sqlite;
 use duplex::server::log::{Entry, History, Log, LogError, Millis, Opened, Record, Retention};
-use duplex::wire::cursor::Seq;
+use duplex::wire::cursor::{Epoch, Seq};
 use duplex::wire::topic::TopicName;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -18,20 +19,40 @@ use tokio::time::timeout;
 use super::random::Random;
 
 /// What outlives the nodes.
-pub enum Store {
+pub struct Store {
+    kind: Kind,
+    /// Nothing can be read.
+    blind: Arc<AtomicBool>,
+}
+
+enum Kind {
     Memory(Arc<Memory>),
     File(PathBuf),
 }
 
 impl Store {
+    pub fn memory(epoch: u64) -> Self {
+        Self::new(Kind::Memory(Arc::new(Memory::new(Epoch::new(epoch)))))
+    }
+
+    pub fn file(path: PathBuf) -> Self {
+        Self::new(Kind::File(path))
+    }
+
+    fn new(kind: Kind) -> Self {
+        let blind = Arc::default();
+        Self { kind, blind }
+    }
+
     pub fn open(&self, random: Random) -> Disk {
-        let (log, real): (Arc<dyn Log>, _) = match self {
-            Self::Memory(memory) => (Arc::clone(memory) as _, false),
-            Self::File(path) => (Arc::new(Sqlite::open(path).unwrap()), true),
+        let (log, real): (Arc<dyn Log>, _) = match &self.kind {
+            Kind::Memory(memory) => (Arc::clone(memory) as _, false),
+            Kind::File(path) => (Arc::new(Sqlite::open(path).unwrap()), true),
         };
         Disk {
             log,
             real,
+            blind: Arc::clone(&self.blind),
             dead: watch::Sender::default(),
             random: Mutex::new(random),
         }
@@ -39,9 +60,13 @@ impl Store {
 
     /// A file has no weather.
     pub fn set_weather(&self, weather: Weather) {
-        if let Self::Memory(memory) = self {
+        if let Kind::Memory(memory) = &self.kind {
             memory.set_weather(weather);
         }
+    }
+
+    pub fn set_blind(&self, blind: bool) {
+        self.blind.store(blind, Relaxed);
     }
 }
 
@@ -50,6 +75,7 @@ pub struct Disk {
     log: Arc<dyn Log>,
     /// Its work takes real time.
     real: bool,
+    blind: Arc<AtomicBool>,
     dead: watch::Sender<bool>,
     random: Mutex<Random>,
 }
@@ -70,6 +96,14 @@ impl Disk {
         let result = work.await;
         drop(done);
         result
+    }
+
+    fn looks<'a, T: Send + 'a>(
+        &'a self,
+        look: BoxFuture<'a, Result<T, LogError>>,
+    ) -> BoxFuture<'a, Result<T, LogError>> {
+        let blind = self.blind.load(Relaxed);
+        self.lives(if blind { unreadable() } else { look })
     }
 
     fn lives<'a, T: Send + 'a>(&'a self, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
@@ -95,9 +129,14 @@ async fn died(mut dead: watch::Receiver<bool>) {
     let _ = dead.wait_for(|dead| *dead).await;
 }
 
+/// Until the store can be read again.
+fn unreadable<T: Send>() -> BoxFuture<'static, Result<T, LogError>> {
+    Box::pin(async { Err(LogError::Unavailable("the simulation says so".to_owned())) })
+}
+
 impl Log for Disk {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
-        self.lives(self.log.open(topic, commands, since))
+        self.looks(self.log.open(topic, commands, since))
     }
 
     fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
@@ -105,11 +144,11 @@ impl Log for Disk {
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
-        self.lives(self.log.read(topic, after, limit))
+        self.looks(self.log.read(topic, after, limit))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
-        self.lives(self.log.history(topic, before, limit))
+        self.looks(self.log.history(topic, before, limit))
     }
 
     fn snapshot(

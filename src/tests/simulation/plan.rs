@@ -29,6 +29,8 @@ pub enum Step {
     /// The next node, if there is none.
     Start,
     Disk(memory::Weather),
+    /// Whether the log cannot be read.
+    Blind(bool),
     /// A feed writes so many at once.
     Burst(TopicName, u64),
 }
@@ -60,7 +62,7 @@ impl Plan {
         for tab in 0..tabs {
             plan.life_of(tab, random);
         }
-        for _ in 0..random.below(4) {
+        for _ in 0..random.below(6) {
             plan.trouble_at_the_server(random);
         }
         if random.chance(1, 6) {
@@ -138,7 +140,7 @@ impl Plan {
     }
 
     fn trouble_at_the_server(&mut self, random: &mut Random) {
-        match random.below(5) {
+        match random.below(7) {
             0 | 1 => {
                 let at = self.put(random, Step::Crash);
                 self.then(at, random.millis(0, 8_000), Step::Start);
@@ -146,6 +148,10 @@ impl Plan {
             2 => {
                 let at = self.put(random, Step::Drain);
                 self.then(at, random.millis(0, 12_000), Step::Start);
+            }
+            3 | 4 => {
+                let at = self.put(random, Step::Blind(true));
+                self.then(at, random.millis(100, 20_000), Step::Blind(false));
             }
             _ => {
                 let weather = match random.below(3) {

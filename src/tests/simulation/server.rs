@@ -9,10 +9,11 @@ use duplex::server::log::Log;
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::{listen, router, site};
 use tokio::io::{DuplexStream, duplex};
+use tokio::time::timeout;
 
 use super::disk::{Disk, Store};
 use super::random::Random;
-use crate::harness::{PIPE, kinds};
+use crate::harness::{PATIENCE, PIPE, kinds};
 
 pub struct Server {
     pub store: Store,
@@ -73,11 +74,14 @@ impl Server {
 }
 
 impl Node {
-    /// As the binary does after the stop signal.
+    /// As the binary does after the stop signal. A disk that stalls holds it up, but the operator is not patient for ever.
     pub async fn drain(self) {
-        self.state.shutdown.begin();
-        let _ = self.state.shutdown.drained(self.state.settings.drain_deadline).await;
-        self.state.hub.close().await;
+        let _ = timeout(PATIENCE, async {
+            self.state.shutdown.begin();
+            let _ = self.state.shutdown.drained(self.state.settings.drain_deadline).await;
+            self.state.hub.close().await;
+        })
+        .await;
         self.disk.crash().await;
     }
 }

@@ -23,6 +23,8 @@ use crate::harness::kinds::{Note, Noted, Notes};
 const NEVER: Duration = Duration::from_secs(1_000_000);
 /// So many attempts within so many milliseconds are a storm.
 const STORM: (usize, u64) = (40, 5_000);
+/// So many inputs at one moment do not end.
+const AT_ONCE: u64 = 20_000;
 
 /// What a visitor does, or a browser.
 #[derive(Debug, Clone)]
@@ -87,6 +89,8 @@ pub struct Tab {
     random: Random,
     began: Instant,
     cancelling: Option<CommandId>,
+    /// When something last happened, and how much happened then.
+    busy: (u64, u64),
     diary: Arc<Mutex<Diary>>,
 }
 
@@ -100,13 +104,15 @@ impl Tab {
             random,
             began,
             cancelling: None,
+            busy: (0, 0),
             diary,
         }
     }
 
     /// Until the visitor quits.
     pub async fn run(mut self, mut heard: mpsc::UnboundedReceiver<Heard>, mut acts: mpsc::UnboundedReceiver<Act>) {
-        loop {
+        // What must not be may be without end: the clock would never move again.
+        while self.diary.lock().unwrap().fault.is_none() {
             let wake = self.link.wake_at().map_or(NEVER, Duration::from_millis);
             let next = timeout_at(self.began + wake, async {
                 tokio::select! {
@@ -205,9 +211,22 @@ impl Tab {
 
     fn input(&mut self, input: Input) {
         let (now, random) = (self.now(), self.random.share());
+        let heard = format!("{input:?}");
+        self.busy = if self.busy.0 == now {
+            (now, self.busy.1 + 1)
+        } else {
+            (now, 1)
+        };
+        if self.busy.1 > AT_ONCE {
+            let status = self.link.status();
+            self.wrong(&format!("{heard}, and no end of it: {status:?}"));
+        }
         let effects = self.link.handle(now, random, input);
-        if self.link.wake_at().is_some_and(|at| at <= now) {
-            self.wrong("a timer that never lets go");
+        if let Some(at) = self.link.wake_at().filter(|at| *at <= now) {
+            let status = self.link.status();
+            self.wrong(&format!(
+                "{heard} leaves a timer of {at} ms that never lets go: {status:?}, {effects:?}"
+            ));
         }
         for effect in effects {
             self.perform(effect);
@@ -246,8 +265,8 @@ impl Tab {
         let mut diary = self.diary.lock().unwrap();
         diary.opens.push(self.now());
         let (many, soon) = STORM;
-        let newest = diary.opens.iter().rev().take(many);
-        if newest.len() == many && newest.last().is_some_and(|first| self.now() - first < soon) {
+        let mut newest = diary.opens.iter().rev().take(many);
+        if newest.len() == many && newest.next_back().is_some_and(|first| self.now() - first < soon) {
             drop(diary);
             self.wrong("a storm of attempts");
         }

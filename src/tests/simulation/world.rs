@@ -164,6 +164,7 @@ impl World {
             Step::Crash => self.crash().await,
             Step::Drain => self.drain(),
             Step::Start => self.start().await,
+            Step::Blind(blind) => self.server.store.set_blind(blind),
             Step::Disk(weather) => self.server.store.set_weather(weather),
             Step::Burst(topic, count) => {
                 if let Some(node) = self.server.node() {
@@ -205,6 +206,7 @@ impl World {
         self.server
             .store
             .set_weather(duplex::server::log::memory::Weather::Fair);
+        self.server.store.set_blind(false);
         self.start().await;
         for (tab, guest) in self.guests.iter().enumerate() {
             let fallen = self.plan.fallen.iter().find(|(fallen, _)| *fallen == tab);
