@@ -90,10 +90,10 @@ impl Subscription {
 
     /// The line is gone or asks anew: what comes next begins with a verdict.
     pub fn ask_anew(&mut self) {
+        self.retry_at = None;
         if !matches!(self.phase, Phase::Outdated) {
             self.phase = Phase::Asked;
             self.asked = false;
-            self.retry_at = None;
         }
     }
 

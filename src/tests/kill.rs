@@ -62,12 +62,7 @@ impl Server {
         BufReader::new(process.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let addr = line
-            .trim()
-            .strip_prefix("http://")
-            .unwrap()
-            .parse()
-            .unwrap();
+        let addr = line.trim().strip_prefix("http://").unwrap().parse().unwrap();
         Self { process, addr }
     }
 

@@ -22,7 +22,25 @@ use self::disk::Store;
 use self::world::{Tally, World};
 
 /// Few, and each of another mix: what every build goes through.
-const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
+const SEEDS: [u64; 16] = [
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    286,
+    // A command that was kept, and whose second attempt was turned away.
+    18_445_441_235_443_468_587,
+    10_112_090_111_661_721_357,
+];
 /// With restarts, over a file.
 const SEED_ON_FILE: u64 = 31;
 

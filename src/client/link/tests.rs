@@ -11,7 +11,7 @@ use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::{Person, PersonId};
 use crate::wire::session::{
-    Answer, ClientFrame, Closing, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
+    Answer, ClientFrame, Closing, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
 };
 use crate::wire::topic::{Delivery, TopicName};
 
@@ -455,6 +455,21 @@ fn another_build_is_noticed_and_what_cannot_be_read_is_outdated() {
     assert_eq!(statuses(&effects), [TopicStatus::Outdated]);
     bench.input(Input::Unreadable { line: 1 });
     assert_eq!(bench.phase(), Phase::Stopped(Stop::Reload));
+}
+
+#[test]
+fn what_is_outdated_is_not_asked_again_when_it_is_denied() {
+    let mut bench = Bench::live();
+    bench.input(Input::Outdated { topic: topic() });
+    let (topic, reason) = (topic(), Denied::Unavailable);
+    let verdict = Verdict::Denied { reason };
+    bench.frame(1, ServerFrame::Verdict { topic, verdict });
+    bench.frame(1, ServerFrame::Pong { nonce: 1 });
+    bench.later(9_999);
+    assert!(
+        bench.link.wake_at().is_some_and(|at| at > bench.now),
+        "a timer that never lets go"
+    );
 }
 
 #[test]
