@@ -58,7 +58,7 @@ for (const language of ["ko", "en"] as const) {
         await makeRoom(request, chat.room);
         await chat.open();
         await chat.say("https://example.com 👍");
-        const message = chat.message("example.com");
+        const message = chat.messages.first();
         await message.locator(".menu-button").click();
         await message.locator(".menu-emoji").first().click();
         await expect(message.locator(".reaction")).toBeVisible();
