@@ -29,6 +29,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -83,5 +84,7 @@ pub async fn run(listener: TcpListener, state: ServerState) {
         Ok(()) => tracing::info!("all connections ended"),
         Err(left) => tracing::warn!(left, "the deadline passed with connections open"),
     }
-    hub.close().await;
+    if timeout(settings.drain_deadline, hub.close()).await.is_err() {
+        tracing::warn!("the deadline passed before the log was closed; what was accepted is in it");
+    }
 }
