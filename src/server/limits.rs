@@ -80,6 +80,11 @@ pub const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// Silence after which a session's client asks whether the server is still there.
 pub const SESSION_BEAT: Duration = Duration::from_secs(20);
 
+/// Who vanished is no longer among those present after 40 s: this silence, the wait for an answer to the close frame, and some
+/// time for the others to hear of it.
+pub const SESSION_PING: Duration = Duration::from_secs(12);
+pub const SESSION_SILENCE: Duration = Duration::from_secs(32);
+
 /// A session that takes nothing for so long is cut off: its place in its topics is its cursor, which it can come back with.
 pub const STALL: Duration = Duration::from_secs(20);
 

@@ -13,6 +13,7 @@ use leptos_ws::ReadOnlySignal;
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::hub::HubStats;
 use super::hub::counters::Reading;
 use super::state::ServerState;
 use crate::wire::vitals::{BEAT_SECONDS, VITALS, Vitals};
@@ -25,6 +26,8 @@ pub struct Report {
     pub vitals: Vitals,
     pub received_total: u64,
     pub sent_total: u64,
+    /// What became of commands and events, and of readers that were slow.
+    pub hub: HubStats,
 }
 
 /// The last whole beat.
@@ -82,6 +85,7 @@ pub async fn show(State(state): State<ServerState>) -> Response {
         vitals,
         received_total: now.received,
         sent_total: now.sent,
+        hub: state.hub.stats(),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
 }

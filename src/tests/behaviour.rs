@@ -1,8 +1,11 @@
 //! What topics promise, as one list that holds over every transport.
 
+use std::time::Duration;
+
 use duplex::wire::codec::Encoding;
 use duplex::wire::cursor::{Cursor, Epoch};
 use duplex::wire::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
+use tokio::time::Instant;
 
 use crate::harness::kinds::{Note, Noted, Notes, Price, Prices};
 use crate::harness::topics::{Visitor, Way};
@@ -260,4 +263,32 @@ async fn the_end_of_the_node_is_announced(way: Way) {
         ) {}
     })
     .await;
+}
+
+/// It never reads, so it answers no ping; its connection stands open all the while.
+#[tokio::test(start_paused = true)]
+async fn who_vanished_is_gone_within_40_seconds() {
+    let node = Node::new();
+    let mut watcher = Visitor::new(&node, Way::Sse).await;
+    watcher.subscribe(NOTES, None).await;
+    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    other.subscribe(NOTES, None).await;
+    watcher.until_present(|presence| presence.people_count == 2).await;
+    let vanished = Instant::now();
+    loop {
+        // A frame comes at least every 15 s, so no wait is long.
+        if let ServerFrame::Presence { presence, .. } = watcher.next().await
+            && presence.people_count == 1
+        {
+            break;
+        }
+    }
+    assert!(
+        vanished.elapsed() <= Duration::from_secs(40),
+        "{:?}",
+        vanished.elapsed()
+    );
+    let report = node.vitals().await;
+    assert_eq!((report.hub.topics, report.hub.members), (1, 1));
+    drop(other);
 }

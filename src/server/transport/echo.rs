@@ -34,7 +34,9 @@ impl Echo {
 }
 
 impl Talk for Echo {
-    /// As long as the configured silence.
+    // As the operator chose.
+    const PING: Duration = Duration::MAX;
+    const SILENCE: Duration = Duration::MAX;
     const STALL: Duration = Duration::MAX;
 
     fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {

@@ -147,6 +147,8 @@ impl Topics {
 }
 
 impl Talk for Topics {
+    const PING: Duration = limits::SESSION_PING;
+    const SILENCE: Duration = limits::SESSION_SILENCE;
     const STALL: Duration = limits::STALL;
 
     async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {

@@ -24,6 +24,10 @@ pub struct Farewell {
 
 /// One side of a conversation. What it puts into `out` is sent in that order, all of it with one flush.
 pub trait Talk: Send {
+    /// Pings come at least so often, and a peer that says nothing for so long is given up; the operator may choose less.
+    const PING: Duration;
+    const SILENCE: Duration;
+
     /// A peer that takes nothing of what is sent for this long is given up.
     const STALL: Duration;
 

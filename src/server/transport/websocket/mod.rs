@@ -134,7 +134,7 @@ impl<T: Talk> Conversation<T> {
     async fn listen(&mut self, mut socket: Socket) -> (Socket, Stop) {
         let shutdown = self.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
-        let mut keepalive = Keepalive::new(self.settings.ping_interval, self.settings.silence_limit);
+        let mut keepalive = Keepalive::new(self.settings.ping_interval.min(T::PING), self.silence_limit());
         let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
         loop {
             let turn = tokio::select! {
@@ -155,6 +155,10 @@ impl<T: Talk> Conversation<T> {
         }
     }
 
+    fn silence_limit(&self) -> Duration {
+        self.settings.silence_limit.min(T::SILENCE)
+    }
+
     async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
         match keepalive.beat(self.meter.now(), self.meter.heard()) {
             Beat::Rest { until } => Ok(until),
@@ -164,7 +168,7 @@ impl<T: Talk> Conversation<T> {
                 Ok(until)
             }
             Beat::Silent => {
-                let reason = format!("nothing was heard for {}", humantime(self.settings.silence_limit));
+                let reason = format!("nothing was heard for {}", humantime(self.silence_limit()));
                 Err(Stop::Leave(code::TIMEOUT, reason.into()))
             }
         }
