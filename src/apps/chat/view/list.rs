@@ -102,7 +102,8 @@ impl Scroll {
         let mut row = self.inner.get_untracked()?.first_element_child();
         while let Some(element) = row {
             let place = element.get_bounding_client_rect();
-            if place.bottom() > edge && !element.id().is_empty() {
+            // A day's line moves to the first message of its day: only messages keep their place.
+            if place.bottom() > edge && element.tag_name() == "ARTICLE" && !element.id().is_empty() {
                 return Some((element.id(), place.top()));
             }
             row = element.next_element_sibling();
@@ -115,6 +116,8 @@ impl Scroll {
         request_animation_frame(move || {
             if let Some(outer) = self.outer.try_get_untracked().flatten() {
                 outer.set_scroll_top(0);
+                // A scroll on the way may have held the rows as they were.
+                self.talk.to_end();
             }
         });
     }
