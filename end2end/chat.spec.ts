@@ -130,22 +130,30 @@ test("a message touches the document where it stands, and nowhere else", async (
   expect(await page.evaluate(() => (window as unknown as { touched: string[] }).touched)).toEqual([]);
 });
 
-test("history comes as one scrolls up, and the place is kept", async ({ chat, page, request }) => {
-  for (let person = 0; person < 16; person++) {
+test("history comes as one scrolls up, and one's own word is at the end", async ({ chat, page, request }) => {
+  // More than the document holds at once.
+  const count = 500;
+  for (let number = 0; number < count; ) {
     const writer = new Writer(request);
-    for (let number = 0; number < 10; number++) await writer.post(chat.room, `말 ${person * 10 + number}.`);
+    for (let post = 0; post < 10; post++) await writer.post(chat.room, `말 ${number++}.`);
   }
   await chat.open();
-  await expect(chat.message("말 159.")).toBeVisible();
+  await expect(chat.message(`말 ${count - 1}.`)).toBeVisible();
   await expect(chat.message("말 0.")).toHaveCount(0);
   await page.getByRole("log").hover();
   await expect
-    .poll(async () => {
-      await page.mouse.wheel(0, -4000);
-      return chat.message("말 0.").count();
-    })
+    .poll(
+      async () => {
+        await page.mouse.wheel(0, -4000);
+        return chat.message("말 0.").count();
+      },
+      { timeout: 20_000 },
+    )
     .toBe(1);
   await expect(page.getByText(ko.chat.beginning)).toBeAttached();
+  expect(await chat.messages.count()).toBeLessThanOrEqual(300);
+  await chat.say("끝에서");
+  await expect(chat.message("끝에서")).toBeInViewport();
 });
 
 test("without scripts the last messages are there, and a form says more", async ({ browser, baseURL, chat, request }) => {
