@@ -112,14 +112,17 @@ impl Scroll {
     }
 
     pub fn to_end(self) {
-        self.talk.to_end();
-        request_animation_frame(move || {
-            if let Some(outer) = self.outer.try_get_untracked().flatten() {
-                outer.set_scroll_top(0);
-                // A scroll on the way may have held the rows as they were.
-                self.talk.to_end();
-            }
-        });
+        self.scroll_to_end();
+        // A scroll on the way may have held the rows as they were, or kept their place.
+        request_animation_frame(move || self.scroll_to_end());
+    }
+
+    /// The box first: with other rows in it, where it stood could be at their start, and older ones would be asked for.
+    fn scroll_to_end(self) {
+        if let Some(outer) = self.outer.try_get_untracked().flatten() {
+            outer.set_scroll_top(0);
+            self.talk.to_end();
+        }
     }
 }
 
