@@ -100,8 +100,9 @@ async function expectOne(page: Page, echo: EchoPage, sockets: ReturnType<typeof 
   // A page that comes in a chunk of its own is left later than it was clicked away: what counts is where it all ends.
   await expect(async () => {
     await expect(page).toHaveURL("/");
-    expect(sockets.filter((socket) => !socket.isClosed())).toHaveLength(1);
-    expect((await records.handshake(traceOf(sockets.at(-1))))?.ended).toBeNull();
+    const open = sockets.filter((socket) => !socket.isClosed());
+    expect(open).toHaveLength(1);
+    expect((await records.handshake(traceOf(open[0])))?.ended).toBeNull();
   }).toPass({ timeout: 15_000 });
   await echo.is("open");
   await records.count(1);
