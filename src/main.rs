@@ -43,12 +43,13 @@ fn main() -> ExitCode {
 
 fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     telemetry::start(&config.log, config.log_format).map_err(|error| format!("--log {:?}: {error}", config.log))?;
-    let settings = Settings {
-        token: Some(config.token()?),
-        ..config.settings()?
-    };
     let feeds = apps::server::feeds(&config.apps)?;
     let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
+    let settings = Settings {
+        token: Some(config.token()?),
+        faults: config.faults.are_on(addr),
+        ..config.settings()?
+    };
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;

@@ -17,6 +17,7 @@ use super::origin::Origin;
 use super::shutdown::Shutdown;
 use super::site;
 use super::token::Token;
+use super::transport::faults::Faults;
 use super::vitals::LastBeat;
 
 /// What the operator chose, checked.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// What programs and operators show; without one nobody is taken for either.
     pub token: Option<Token>,
+    /// Visitors may ask for faults in their own sessions.
+    pub faults: bool,
     /// Commands of one session in a second, on the average.
     pub command_rate: u32,
     /// Beside the server's own, from where pages may open sockets and post.
@@ -49,6 +52,7 @@ impl Default for Settings {
             max_message: 1 << 20,
             max_connections: 10_000,
             token: None,
+            faults: false,
             command_rate: 50,
             origins: Vec::new(),
             ping_interval: Duration::from_secs(25),
@@ -67,6 +71,8 @@ pub struct ServerState {
     pub handshakes: Arc<Handshakes>,
     /// The topics.
     pub hub: Hub,
+    /// Faults that visitors ask for, if they may.
+    pub faults: Arc<Faults>,
     /// What runs from start to end beside the answering of requests.
     pub feeds: Arc<[Arc<dyn Feed>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
@@ -81,6 +87,7 @@ pub struct ServerState {
 impl ServerState {
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
         Self {
+            faults: Faults::new(settings.faults),
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),
