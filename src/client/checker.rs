@@ -37,6 +37,13 @@ pub struct Tally {
     pub duplicates: u64,
 }
 
+impl Tally {
+    /// Nothing was lost, and nothing came twice.
+    pub const fn is_whole(self) -> bool {
+        self.gaps == 0 && self.duplicates == 0
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Checker {
     /// Few: a session has 64 at most.

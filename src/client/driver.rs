@@ -218,7 +218,10 @@ impl Driver {
         let status = self.link.borrow().status();
         self.guard_unload(status.queued > 0);
         self.tap.edit(|diary| {
-            if status.transport.is_some_and(|transport| transport != Transport::WebSocket) {
+            if status
+                .transport
+                .is_some_and(|transport| transport != Transport::WebSocket)
+            {
                 diary.session = Some(self.session.clone());
             }
             diary.phase(now(), status.phase, status.transport);

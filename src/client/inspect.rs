@@ -1,6 +1,5 @@
 //! What the inspector may see of the tab's session, and what it may do to it. Acts only in the browser.
 
-
 use super::driver::Content;
 use super::http::{HttpError, get_json};
 pub use super::link::{Subscribed, Unsent};

@@ -242,12 +242,12 @@ impl<T: Topic> Hear for Store<T> {
     }
 }
 
-/// On the server: what the page's source says. In the browser: what the server left in the page, else nothing yet.
 /// The same value as JSON.
 fn again<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(&blob.decode::<V>(Encoding::Postcard)?)
 }
 
+/// On the server: what the page's source says. In the browser: what the server left in the page, else nothing yet.
 fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
     let source = use_context::<TopicSource>();
     let me = use_context::<Visitor>().map(|Visitor(person)| person);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use super::checker::Checker;
+use super::checker::{Checker, Tally};
 use super::status::{Phase, Transport};
 use super::tab::lock;
 pub use super::use_socket::Payload;
@@ -30,9 +30,9 @@ const TRIPS: usize = 60;
 pub enum Carrier {
     /// A WebSocket message.
     Socket,
-    /// A server-sent event.
+    /// A server-sent event; or, sent, the address at which the stream was asked for.
     Event,
-    /// The answer to a poll: an array of frames.
+    /// The answer to a poll, an array of frames; or, sent, the address of the question.
     Poll,
     /// A posted frame, or the answer to it.
     Post,
@@ -56,6 +56,8 @@ pub struct Frame {
 pub struct Moment {
     pub number: u64,
     pub at: f64,
+    /// What had been told to the page by then.
+    pub tally: Tally,
     pub what: What,
 }
 
@@ -70,11 +72,6 @@ pub enum What {
         line: u32,
         transport: Transport,
         trace: Option<String>,
-    },
-    /// A fallback asked, at this address.
-    Asked {
-        line: u32,
-        address: String,
     },
     Opened {
         line: u32,
@@ -216,7 +213,13 @@ impl Diary {
             _ => (),
         }
         let number = self.next();
-        self.moments.push_back(Moment { number, at: now, what });
+        let tally = self.checker.tally();
+        self.moments.push_back(Moment {
+            number,
+            at: now,
+            tally,
+            what,
+        });
         if self.moments.len() > MOMENTS {
             self.moments.pop_front();
             self.counts.dropped += 1;
@@ -303,7 +306,10 @@ mod tests {
         diary.phase(1.0, Phase::Connecting, None);
         diary.phase(2.0, Phase::Connecting, None);
         diary.phase(3.0, Phase::Live, Some(Transport::Sse));
-        assert_eq!(diary.moments.iter().map(|moment| moment.at).collect::<Vec<_>>(), [1.0, 3.0]);
+        assert_eq!(
+            diary.moments.iter().map(|moment| moment.at).collect::<Vec<_>>(),
+            [1.0, 3.0]
+        );
         diary.pinged(10.0, 1);
         diary.ponged(12.0, 7);
         diary.ponged(15.0, 1);

@@ -21,12 +21,21 @@ pub enum Fault {
     /// The server asks the session to come back later, as before it goes away.
     Drain,
     /// New connections of this visitor are refused as a proxy would refuse them, and open ones are cut.
-    Block { websocket: bool, sse: bool, for_ms: u32 },
+    Block {
+        websocket: bool,
+        sse: bool,
+        for_ms: u32,
+    },
     Unblock,
     /// The server waits so long before each write to the session.
-    Delay { by_ms: u32, for_ms: u32 },
+    Delay {
+        by_ms: u32,
+        for_ms: u32,
+    },
     /// The server writes nothing to the session, as if its client did not read.
-    Slow { for_ms: u32 },
+    Slow {
+        for_ms: u32,
+    },
 }
 
 impl Fault {
@@ -85,7 +94,10 @@ mod tests {
             },
         };
         let text = serde_json::to_string(&request).unwrap();
-        assert_eq!(text, r#"{"session":"s-1","fault":{"delay":{"by_ms":100,"for_ms":5000}}}"#);
+        assert_eq!(
+            text,
+            r#"{"session":"s-1","fault":{"delay":{"by_ms":100,"for_ms":5000}}}"#
+        );
         assert_eq!(serde_json::from_str::<FaultRequest>(&text).unwrap(), request);
         assert_eq!(serde_json::to_string(&Fault::Cut).unwrap(), r#""cut""#);
     }
@@ -93,7 +105,12 @@ mod tests {
     #[test]
     fn what_does_not_end_soon_is_not_made() {
         assert!(Fault::Slow { for_ms: LONGEST_FAULT }.is_bounded());
-        assert!(!Fault::Slow { for_ms: LONGEST_FAULT + 1 }.is_bounded());
+        assert!(
+            !Fault::Slow {
+                for_ms: LONGEST_FAULT + 1
+            }
+            .is_bounded()
+        );
         let (by_ms, for_ms) = (LONGEST_DELAY + 1, 1);
         assert!(!Fault::Delay { by_ms, for_ms }.is_bounded());
     }

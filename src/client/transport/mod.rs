@@ -52,24 +52,22 @@ impl LineTap {
 
     pub fn opening(&self, transport: Transport, trace: Option<String>) {
         let line = self.line;
-        self.moment(What::Opening { line, transport, trace });
+        let what = What::Opening { line, transport, trace };
+        self.tap.edit(|diary| diary.moment(now(), what));
     }
 
-    pub fn asked(&self, address: &str) {
-        let (line, address) = (self.line, address.to_owned());
-        self.moment(What::Asked { line, address });
+    pub fn asked(&self, carrier: Carrier, address: &str) {
+        self.sent(carrier, Payload::Text(address.to_owned()));
     }
 
     pub fn sent(&self, carrier: Carrier, content: Payload) {
-        self.tap.edit(|diary| diary.frame(now(), self.line, true, carrier, content));
+        self.tap
+            .edit(|diary| diary.frame(now(), self.line, true, carrier, content));
     }
 
     pub fn received(&self, carrier: Carrier, content: Payload) {
-        self.tap.edit(|diary| diary.frame(now(), self.line, false, carrier, content));
-    }
-
-    fn moment(&self, what: What) {
-        self.tap.edit(|diary| diary.moment(now(), what));
+        self.tap
+            .edit(|diary| diary.frame(now(), self.line, false, carrier, content));
     }
 }
 

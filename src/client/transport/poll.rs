@@ -54,7 +54,7 @@ impl Line for Poll {
     fn ask(&self, topics: &[(TopicName, Option<Cursor>)], at_once: bool) {
         let wait = if at_once { "&wait=0" } else { "" };
         let address = format!("{POLL_PATH}{}{wait}", query(&self.session, topics));
-        self.tap.asked(&address);
+        self.tap.asked(Carrier::Poll, &address);
         let number = self.newest.get().wrapping_add(1);
         self.newest.set(number);
         let abort = Abort::new();

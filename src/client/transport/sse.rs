@@ -44,7 +44,7 @@ impl Line for Stream {
 
     fn ask(&self, topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {
         let address = format!("{EVENTS_PATH}{}", query(&self.session, topics));
-        self.tap.asked(&address);
+        self.tap.asked(Carrier::Event, &address);
         // The old stream is gone before the new one speaks.
         *self.source.borrow_mut() = None;
         *self.source.borrow_mut() = Source::open(&address, self.tap.clone(), self.report.clone());

@@ -123,7 +123,15 @@ fn enter<T: Talk + 'static>(
             let connection = Uuid::now_v7().to_string();
             let (choose, talk, gate) = meet(&parts, &connection);
             let conversation = Conversation::new(talk, state, gate);
-            open(state.clone(), &parts, connection, choose, door.path, guest, conversation)
+            open(
+                state.clone(),
+                &parts,
+                connection,
+                choose,
+                door.path,
+                guest,
+                conversation,
+            )
         }
         Err(refusal) => {
             tracing::debug!(path = door.path, "refused: {refusal}");

@@ -90,10 +90,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn run(
-        self,
-        topics: Vec<(TopicName, Option<Cursor>)>,
-    ) -> impl Stream<Item = Result<Event, Cut>> {
+    fn run(self, topics: Vec<(TopicName, Option<Cursor>)>) -> impl Stream<Item = Result<Event, Cut>> {
         let begin = stream::once(self.begin(topics));
         begin
             .flat_map(|(frames, feed)| {

@@ -84,7 +84,10 @@ impl Orders {
             return None;
         }
         let now = Instant::now();
-        let delayed = self.delay_until.filter(|until| *until > came).map(|_| came + self.delay);
+        let delayed = self
+            .delay_until
+            .filter(|until| *until > came)
+            .map(|_| came + self.delay);
         self.shut_until.max(delayed).filter(|until| *until > now)
     }
 }

@@ -211,7 +211,10 @@ impl Kept {
         }
         self.blocks.insert(person.clone(), block);
         let cut = |known: &&Known| known.owner == *person && known.lines > 0 && block.until(known.way).is_some();
-        self.sessions.values().filter(cut).for_each(|known| known.end(Ending::Cut));
+        self.sessions
+            .values()
+            .filter(cut)
+            .for_each(|known| known.end(Ending::Cut));
         Ok(())
     }
 }
@@ -288,7 +291,11 @@ mod tests {
         assert_eq!(faults.enter(&s, &a, Way::Poll).ended().now_or_never(), None);
         let mut foreign = faults.enter(&s, &person("b"), Way::Poll);
         assert_eq!(faults.make(&s, &a, Fault::Cut), Ok(()));
-        assert_eq!(foreign.ended().now_or_never(), None, "a name that another has is no way in");
+        assert_eq!(
+            foreign.ended().now_or_never(),
+            None,
+            "a name that another has is no way in"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -308,7 +315,11 @@ mod tests {
         for _ in 0..5 {
             gate.pass().await;
         }
-        assert_eq!(began.elapsed(), millis(8_200), "four holds, and then the second is over");
+        assert_eq!(
+            began.elapsed(),
+            millis(8_200),
+            "four holds, and then the second is over"
+        );
         faults.make(&s, &a, Fault::Slow { for_ms: 100_000 }).unwrap();
         faults.make(&s, &a, Fault::Cut).unwrap();
         gate.pass().await;
