@@ -5,6 +5,7 @@
 mod behaviour;
 mod closing;
 mod doors;
+mod faults;
 mod harness;
 mod http2;
 mod kill;

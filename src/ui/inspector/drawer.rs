@@ -41,9 +41,11 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
         let pressed = text(move || (shown.get() == one).to_string());
         view! { <button type="button" aria-pressed=pressed on:click=move |_| shown.set(one)>{spoken(name)}</button> }
     };
+    // To choose the part that is shown already does not build it anew.
+    let chosen = Memo::new(move |_| shown.get());
     let body = part(move || {
         let inspection = inspection.clone();
-        Some(match shown.get() {
+        Some(match chosen.get() {
             Part::Live => view! { <Live inspection fresh/> }.into_any(),
             Part::Frames => view! { <Frames inspection fresh/> }.into_any(),
             Part::Faults => view! { <Faults inspection fresh/> }.into_any(),
