@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
-use super::{chat, echo};
+use super::notifications::wire::{Inbox, Notices};
+use super::{chat, echo, notifications};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
@@ -19,16 +20,18 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms)]
+    vec![kind(Chat), kind(Rooms), kind(Notices), kind(Inbox)]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
-    chat::server::forms().into()
+    let mut forms = Vec::from(chat::server::forms());
+    forms.push(notifications::server::form());
+    forms
 }
 
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    Vec::new()
+    vec![notifications::server::inlet()]
 }
 
 /// What the applications do by themselves.
