@@ -10,11 +10,11 @@ use duplex::apps::notifications::wire::{Inbox, InboxCommand, InboxEvent, ME, Not
 use duplex::server::token::Token;
 use duplex::wire::codec::Encoding;
 use duplex::wire::notice::{Level, Notice, Words};
-use duplex::wire::session::{Answer, Denied, HISTORY_PATH, Rejection, ServerFrame, Verdict};
+use duplex::wire::session::{Answer, Denied, HISTORY_PATH, Rejection, Verdict};
 use serde_json::{Value, json};
 
 use crate::harness::topics::{Visitor, Way};
-use crate::harness::{self, Node};
+use crate::harness::{self, Node, within};
 
 const TOKEN: &str = "a-token-for-the-tests";
 const ALL: &str = "notices/all";
@@ -31,7 +31,7 @@ async fn post(node: &Node, token: Option<&str>, body: Value) -> harness::Answer 
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    node.request(request.body(Body::from(body.to_string())).unwrap()).await
+    within(node.request(request.body(Body::from(body.to_string())).unwrap())).await
 }
 
 async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Answer {
@@ -39,22 +39,15 @@ async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Answer 
         .header("host", "localhost")
         .header("accept-language", "en")
         .header("cookie", visitor.cookie());
-    node.request(request.body(Body::empty()).unwrap()).await
+    within(node.request(request.body(Body::empty()).unwrap())).await
 }
 
-/// A visitor and their id, which the server says in its welcome.
+/// A visitor and their id, as the page says it.
 async fn visitor(node: &Node, way: Way) -> (Visitor<'_>, String) {
-    let mut visitor = Visitor::new(node, way).await;
-    visitor.cursors.insert(ALL.parse().unwrap(), None);
-    if matches!(way, Way::WebSocket(_)) {
-        visitor.socket().await;
-    }
-    loop {
-        if let ServerFrame::Welcome(welcome) = visitor.next().await {
-            let id = welcome.person.id.0;
-            return (visitor, id);
-        }
-    }
+    let visitor = Visitor::new(node, way).await;
+    let page = get(node, "/notifications", &visitor).await.body;
+    let id = field(&page, "inbox");
+    (visitor, id)
 }
 
 fn notice(title: &str) -> Notice {
@@ -210,7 +203,7 @@ async fn submit(node: &Node, visitor: &Visitor<'_>, form: String) -> harness::An
         .header("host", "localhost")
         .header("cookie", visitor.cookie())
         .header("content-type", "application/x-www-form-urlencoded");
-    node.request(request.body(Body::from(form)).unwrap()).await
+    within(node.request(request.body(Body::from(form)).unwrap())).await
 }
 
 /// The value of the page's hidden field of this name.
