@@ -3,6 +3,7 @@
 pub mod about;
 pub mod chat;
 pub mod echo;
+pub mod market;
 #[cfg(feature = "ssr")]
 pub mod server;
 

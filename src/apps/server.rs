@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
-use super::{chat, echo};
+use super::market::wire::{Alerts, Candles, Quotes, Watches};
+use super::{chat, echo, market};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {}
+pub struct Options {
+    #[command(flatten)]
+    pub market: market::server::Options,
+}
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -19,7 +23,14 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms)]
+    vec![
+        kind(Chat),
+        kind(Rooms),
+        kind(Quotes),
+        kind(Candles),
+        kind(Alerts),
+        kind(Watches),
+    ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
@@ -32,6 +43,6 @@ pub fn inlets() -> Vec<Inlet> {
 }
 
 /// What the applications do by themselves.
-pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    Ok(Vec::new())
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    market::server::feeds(&options.market)
 }
