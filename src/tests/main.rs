@@ -9,6 +9,7 @@ mod harness;
 mod http2;
 mod kill;
 mod log;
+mod market;
 mod pages;
 mod records;
 mod shutdown;

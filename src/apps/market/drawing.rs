@@ -70,7 +70,9 @@ pub fn middle(index: usize, count: usize) -> i64 {
 /// The candle at a part of the width between 0 and 1.
 pub fn candle_at(part: f64, count: usize) -> Option<usize> {
     let place = (part.clamp(0.0, 0.999_999) * KEPT as f64) as usize;
-    place.checked_sub(KEPT.saturating_sub(count)).filter(|index| *index < count)
+    place
+        .checked_sub(KEPT.saturating_sub(count))
+        .filter(|index| *index < count)
 }
 
 /// `candles` from the place `first` on of `count`.
@@ -89,10 +91,28 @@ pub fn shapes(candles: &[Candle], first: usize, count: usize, range: &Range) -> 
         add(path, &[("M", x), (" ", range.y(candle.high)), ("V", y_top)]);
         add(path, &[("M", x), (" ", y_bottom), ("V", range.y(candle.low))]);
         let height = (y_bottom - y_top).max(1);
-        add(path, &[("M", x - HALF), (" ", y_top), ("h", 2 * HALF), ("v", height), ("h", -2 * HALF)]);
+        add(
+            path,
+            &[
+                ("M", x - HALF),
+                (" ", y_top),
+                ("h", 2 * HALF),
+                ("v", height),
+                ("h", -2 * HALF),
+            ],
+        );
         path.push('z');
         let height = part(candle.volume, range.volume, VOLUME_HEIGHT);
-        add(volume, &[("M", x - HALF), (" ", VOLUME_HEIGHT), ("v", -height), ("h", 2 * HALF), ("v", height)]);
+        add(
+            volume,
+            &[
+                ("M", x - HALF),
+                (" ", VOLUME_HEIGHT),
+                ("v", -height),
+                ("h", 2 * HALF),
+                ("v", height),
+            ],
+        );
         volume.push('z');
     }
     shapes

@@ -59,9 +59,15 @@ impl Sort {
             Column::Name => a.0.cmp(b.0),
             Column::Last => decimal::compare(price(a.1), price(b.1)),
             Column::Change => change(a.1).cmp(&change(b.1)),
-            Column::Volume => decimal::compare((a.1.tick.volume, a.1.listing.lots), (b.1.tick.volume, b.1.listing.lots)),
+            Column::Volume => {
+                decimal::compare((a.1.tick.volume, a.1.listing.lots), (b.1.tick.volume, b.1.listing.lots))
+            }
         };
-        let by_column = if self.descending { by_column.reverse() } else { by_column };
+        let by_column = if self.descending {
+            by_column.reverse()
+        } else {
+            by_column
+        };
         by_column
             .then_with(|| a.0.cmp(b.0))
             .then_with(|| a.1.listing.symbol.cmp(&b.1.listing.symbol))
@@ -81,7 +87,9 @@ pub fn change(entry: &Entry) -> i64 {
 pub fn finds(search: &str, entry: &Entry) -> bool {
     let search = search.trim().to_lowercase();
     let (ko, en) = &entry.listing.names;
-    [ko, en, &entry.listing.symbol].iter().any(|text| text.to_lowercase().contains(&search))
+    [ko, en, &entry.listing.symbol]
+        .iter()
+        .any(|text| text.to_lowercase().contains(&search))
 }
 
 #[cfg(test)]
@@ -104,9 +112,15 @@ mod tests {
     #[test]
     fn columns_order_the_symbols_and_turn_round() {
         let name = Sort::default();
-        assert_eq!((sorted(name), sorted(name.choose(Column::Name))), ("abc".to_owned(), "cba".to_owned()));
+        assert_eq!(
+            (sorted(name), sorted(name.choose(Column::Name))),
+            ("abc".to_owned(), "cba".to_owned())
+        );
         let change = name.choose(Column::Change);
-        assert_eq!((sorted(change), sorted(change.choose(Column::Change))), ("bca".to_owned(), "abc".to_owned()));
+        assert_eq!(
+            (sorted(change), sorted(change.choose(Column::Change))),
+            ("bca".to_owned(), "abc".to_owned())
+        );
         assert_eq!(sorted(name.choose(Column::Volume)), "abc");
         assert_eq!(sorted(name.choose(Column::Last)), "bca");
         assert_eq!(change.of(Column::Change), "descending");

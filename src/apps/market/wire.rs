@@ -196,13 +196,7 @@ pub enum Interval {
 }
 
 impl Interval {
-    pub const ALL: [Self; 5] = [
-        Self::Minute,
-        Self::FiveMinutes,
-        Self::Quarter,
-        Self::Hour,
-        Self::Day,
-    ];
+    pub const ALL: [Self; 5] = [Self::Minute, Self::FiveMinutes, Self::Quarter, Self::Hour, Self::Day];
 
     pub const fn millis(self) -> Millis {
         const MINUTE: Millis = 60_000;
@@ -278,7 +272,10 @@ impl From<Candle> for (u64, u64, u64, u64, u64, u64) {
 #[serde(rename_all = "snake_case")]
 pub enum CandlesCommand {
     /// What happened before the server looked; takes the place of what was kept of that interval.
-    Seed { interval: Interval, candles: Vec<Candle> },
+    Seed {
+        interval: Interval,
+        candles: Vec<Candle>,
+    },
     Trade(Vec<Trade>),
 }
 

@@ -97,7 +97,13 @@ fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<Quotes
     }
     let due = at.now.saturating_sub(board.sampled) >= SPARK_STEP || at.now < board.sampled;
     let sampled = due.then(|| {
-        let last = |symbol: &str| ticks.iter().rev().find(|tick| tick.symbol == symbol).map(|tick| tick.last);
+        let last = |symbol: &str| {
+            ticks
+                .iter()
+                .rev()
+                .find(|tick| tick.symbol == symbol)
+                .map(|tick| tick.last)
+        };
         let point = |(symbol, entry): (&String, &Entry)| (symbol.clone(), last(symbol).unwrap_or(entry.tick.last));
         QuotesEvent::Sampled {
             at: at.now,
@@ -324,7 +330,10 @@ mod tests {
     fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
         let mut quotes = Place::new(Quotes, ALL);
         let server = hub::server();
-        assert_eq!(quotes.say(&server, QuotesCommand::List(vec![entry("a"), entry("b")])), Ok(1));
+        assert_eq!(
+            quotes.say(&server, QuotesCommand::List(vec![entry("a"), entry("b")])),
+            Ok(1)
+        );
         let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
         assert_eq!(quotes.say(&server, ticks(7)), Ok(3));
         assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
@@ -399,7 +408,11 @@ mod tests {
         assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
         assert_eq!(alerts.say(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
         assert_eq!(alerts.say(&me, AlertsCommand::Remove { id: 1 }), refused(why::NO_ALERT));
-        assert_eq!(alerts.say(&hub::server(), reach), Ok(0), "who removed it is not told of it");
+        assert_eq!(
+            alerts.say(&hub::server(), reach),
+            Ok(0),
+            "who removed it is not told of it"
+        );
     }
 
     #[test]
@@ -407,7 +420,14 @@ mod tests {
         let mut alerts = Place::new(Alerts, &person(1).id.0);
         alerts.say(&person(1), set("a", Side::Above, 150)).unwrap();
         alerts.say(&person(1), set("a", Side::Below, 150)).unwrap();
-        let reached = |price, scale| alerts.state.alerts.iter().map(|one| one.is_reached(price, scale)).collect::<Vec<_>>();
+        let reached = |price, scale| {
+            alerts
+                .state
+                .alerts
+                .iter()
+                .map(|one| one.is_reached(price, scale))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(reached(151, 2), [true, false]);
         assert_eq!(reached(150, 2), [true, true]);
         assert_eq!(reached(149, 2), [false, true]);
@@ -423,7 +443,10 @@ mod tests {
         let changed: Changed = serde_json::from_value(told[0].command.clone()).unwrap();
         assert_eq!(changed.person, person(1).id.0);
         assert_eq!(Place::new(Watches, ALL).say(&hub::server(), changed.clone()), Ok(1));
-        assert_eq!(Place::new(Watches, ALL).say(&person(1), changed), refused(why::NOT_FOR_YOU));
+        assert_eq!(
+            Place::new(Watches, ALL).say(&person(1), changed),
+            refused(why::NOT_FOR_YOU)
+        );
     }
 
     fn alert_commands() -> impl Strategy<Value = (bool, AlertsCommand)> {

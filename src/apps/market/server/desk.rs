@@ -128,8 +128,7 @@ impl Desk {
 
     fn tell(&mut self, tick: Tick) {
         if self.ticks.len() >= WAITING {
-            let newest: BTreeMap<String, Tick> =
-                self.ticks.drain(..).map(|tick| (tick.symbol.clone(), tick)).collect();
+            let newest: BTreeMap<String, Tick> = self.ticks.drain(..).map(|tick| (tick.symbol.clone(), tick)).collect();
             self.ticks = newest.into_values().collect();
         }
         self.ticks.push(tick);
@@ -137,7 +136,10 @@ impl Desk {
 
     pub fn take_fresh(&mut self) -> Vec<Entry> {
         let fresh = std::mem::take(&mut self.fresh);
-        fresh.iter().filter_map(|symbol| self.entries.get(symbol).cloned()).collect()
+        fresh
+            .iter()
+            .filter_map(|symbol| self.entries.get(symbol).cloned())
+            .collect()
     }
 
     pub fn take_ticks(&mut self) -> Vec<Tick> {

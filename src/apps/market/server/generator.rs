@@ -251,7 +251,9 @@ mod tests {
     fn the_same_seed_makes_the_same_market() {
         let run = |seed| {
             let mut market = Generator::new(seed, &SHARES);
-            (0..50).flat_map(|slot| market.live(slot * 100, 100, 100)).collect::<Vec<_>>()
+            (0..50)
+                .flat_map(|slot| market.live(slot * 100, 100, 100))
+                .collect::<Vec<_>>()
         };
         assert_eq!(run(7), run(7));
         assert_ne!(run(7), run(8));
@@ -264,7 +266,8 @@ mod tests {
             let values: Vec<f64> = returns[index].iter().map(|value| act(*value)).collect();
             correlation(&values[1..], &values[..values.len() - 1])
         };
-        let mean = |act: fn(f64) -> f64| (0..SHARES.len()).map(|index| of(index, act)).sum::<f64>() / SHARES.len() as f64;
+        let mean =
+            |act: fn(f64) -> f64| (0..SHARES.len()).map(|index| of(index, act)).sum::<f64>() / SHARES.len() as f64;
         assert!(mean(|value| value).abs() < 0.03, "{}", mean(|value| value));
         assert!(mean(f64::abs) > 0.08, "{}", mean(f64::abs));
     }
@@ -281,9 +284,14 @@ mod tests {
     fn a_session_begins_and_ends_busy() {
         assert!(activity(0) > 2.0 && activity(SESSION - 1) > 2.0 && activity(SESSION / 2) < 0.7);
         let mut market = Generator::new(1, &SHARES);
-        let day = (0..SESSION / 60_000).map(|minute| market.live(minute * 60_000, 60_000, 1).len()).sum::<usize>();
+        let day = (0..SESSION / 60_000)
+            .map(|minute| market.live(minute * 60_000, 60_000, 1).len())
+            .sum::<usize>();
         let expected = SESSION as usize / 1000;
-        assert!(day.abs_diff(expected) < expected / 20, "{day} trades, {expected} on the average");
+        assert!(
+            day.abs_diff(expected) < expected / 20,
+            "{day} trades, {expected} on the average"
+        );
     }
 
     #[test]

@@ -39,7 +39,9 @@ pub fn tell(market: &mut Generator, shares: &[Share], now: Millis) -> Vec<Past> 
     let mut told: Vec<Told> = shares.iter().map(empty).collect();
     let mut at = now.saturating_sub(STEPS[0].0);
     for (place, (_, step)) in STEPS.iter().enumerate() {
-        let end = STEPS.get(place + 1).map_or(now, |(before, _)| now.saturating_sub(*before));
+        let end = STEPS
+            .get(place + 1)
+            .map_or(now, |(before, _)| now.saturating_sub(*before));
         while at + step <= end {
             for part in 1..=MOVES {
                 let moment = at + step * part / MOVES;
@@ -103,10 +105,7 @@ impl Told {
                 tick: self.tick,
                 spark: self.spark.into(),
             },
-            candles: Interval::ALL
-                .into_iter()
-                .zip(self.candles.map(Vec::from))
-                .collect(),
+            candles: Interval::ALL.into_iter().zip(self.candles.map(Vec::from)).collect(),
         }
     }
 }
@@ -128,7 +127,9 @@ mod tests {
                 let last = candles.last().unwrap();
                 assert_eq!(last.close, entry.tick.last);
                 assert!(now - last.at < interval.millis() + SPARK_STEP);
-                let steady = candles.windows(2).all(|pair| pair[1].at == pair[0].at + interval.millis());
+                let steady = candles
+                    .windows(2)
+                    .all(|pair| pair[1].at == pair[0].at + interval.millis());
                 assert!(steady, "{interval:?} of {}", entry.listing.symbol);
             }
             assert!(entry.spark.len() >= SPARK - 2 && entry.tick.low <= entry.tick.last);
@@ -139,7 +140,11 @@ mod tests {
     #[test]
     fn the_same_seed_and_time_make_the_same_past() {
         let tell = || tell(&mut Generator::new(4, &SHARES[..3]), &SHARES[..3], 1_795_387_507_123);
-        let ends = |past: Vec<Past>| past.into_iter().map(|past| (past.entry, past.candles)).collect::<Vec<_>>();
+        let ends = |past: Vec<Past>| {
+            past.into_iter()
+                .map(|past| (past.entry, past.candles))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(ends(tell()), ends(tell()));
     }
 }

@@ -28,12 +28,7 @@ const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Where prices come from: invented here, or heard from an exchange's public WebSocket
-    #[arg(
-        long,
-        env = "DUPLEX_MARKET_FEED",
-        value_name = "FEED",
-        default_value = "simulator"
-    )]
+    #[arg(long, env = "DUPLEX_MARKET_FEED", value_name = "FEED", default_value = "simulator")]
     pub market_feed: FeedName,
 
     /// Trades of the simulated market in a second, all symbols together
@@ -49,12 +44,7 @@ pub struct Options {
     pub market_url: Option<String>,
 
     /// What to hear of, as the exchange names it, with commas [default: the most traded]
-    #[arg(
-        long,
-        env = "DUPLEX_MARKET_SYMBOLS",
-        value_name = "SYMBOL",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "DUPLEX_MARKET_SYMBOLS", value_name = "SYMBOL", value_delimiter = ',')]
     pub market_symbols: Vec<String>,
 }
 
@@ -117,7 +107,11 @@ fn connector(exchange: Exchange, options: &Options) -> Result<Connector, Options
     if !["ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(OptionsError::Url(url.to_owned()));
     }
-    let mut codes: Vec<String> = options.market_symbols.iter().map(|code| code.trim().to_owned()).collect();
+    let mut codes: Vec<String> = options
+        .market_symbols
+        .iter()
+        .map(|code| code.trim().to_owned())
+        .collect();
     codes.retain(|code| !code.is_empty());
     if codes.is_empty() {
         codes = exchange.codes().iter().map(|code| (*code).to_owned()).collect();

@@ -137,7 +137,10 @@ mod tests {
         assert_eq!((symbols.len(), names.len()), (SHARES.len(), 2 * SHARES.len()));
         assert!(SHARES.len() > 50);
         for share in SHARES {
-            assert!(is_symbol(share.symbol) && share.base >= 100 && share.liquidity > 0, "{share:?}");
+            assert!(
+                is_symbol(share.symbol) && share.base >= 100 && share.liquidity > 0,
+                "{share:?}"
+            );
         }
         for sector in Sector::ALL {
             assert_eq!(SHARES.iter().filter(|share| share.sector == sector).count(), 7);

@@ -111,7 +111,9 @@ async fn begin(publisher: &mut Publisher, seed: u64) -> Result<(Generator, Desk)
         let past = history::tell(&mut market, &SHARES, super::now());
         (market, past)
     });
-    let (market, past) = made.await.map_err(|error| PublishError::Unreadable(error.to_string()))?;
+    let (market, past) = made
+        .await
+        .map_err(|error| PublishError::Unreadable(error.to_string()))?;
     let (entries, candles): (Vec<_>, Vec<_>) = past
         .into_iter()
         .map(|Past { entry, candles }| ((entry.listing.symbol.clone(), entry.clone()), (entry, candles)))

@@ -219,7 +219,9 @@ impl Watch {
 /// Whether it was told, and is done.
 async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
     let audience = Audience::Person(person.clone());
-    let told = hub.notify(&audience, &notice(alert, entry), id(person, alert, "notice")).await;
+    let told = hub
+        .notify(&audience, &notice(alert, entry), id(person, alert, "notice"))
+        .await;
     if is_lost(&told) {
         return false;
     }
@@ -266,10 +268,7 @@ fn notice(alert: &Alert, entry: &Entry) -> Notice {
         Side::Below => ("이하가", "at or below"),
     };
     Notice {
-        title: Words::new(
-            format!("{} {last}", names.0),
-            format!("{} at {last}", names.1),
-        ),
+        title: Words::new(format!("{} {last}", names.0), format!("{} at {last}", names.1)),
         body: Words::new(
             format!("{wanted} {ko} 되면 알려 달라고 하셨습니다."),
             format!("You asked to be told when it is {en} {wanted}."),
@@ -288,4 +287,231 @@ fn read<T: serde::de::DeserializeOwned>(blob: &Blob) -> Option<T> {
     blob.decode(Encoding::Json)
         .inspect_err(|error| tracing::error!("the market cannot be read: {error}"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use tokio::task::{JoinHandle, yield_now};
+    use tokio::time::timeout;
+
+    use super::super::super::model::board::tests::{entry, tick};
+    use super::super::super::wire::{AlertsCommand, QuotesCommand};
+    use super::*;
+    use crate::server::hub::decider::{Access, Context, Decider};
+    use crate::server::hub::kind;
+    use crate::server::log::memory::Memory;
+    use crate::wire::cursor::{Epoch, Seq};
+    use crate::wire::notice::INBOX_KIND;
+    use crate::wire::person::Person;
+    use crate::wire::session::Rejection;
+
+    /// Whoever shows notices: here they are only counted.
+    struct Inbox;
+
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Send {
+        Send(Notice),
+    }
+
+    impl Topic for Inbox {
+        const KIND: &'static str = INBOX_KIND;
+        type Command = Send;
+        type Event = Notice;
+        type State = Vec<Notice>;
+
+        fn apply(state: &mut Vec<Notice>, _seq: Seq, event: &Notice) {
+            state.push(event.clone());
+        }
+    }
+
+    impl Decider for Inbox {
+        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+            Ok(Access::Read)
+        }
+
+        fn decide(
+            &self,
+            at: Context<'_>,
+            _state: &Vec<Notice>,
+            Send::Send(notice): Send,
+        ) -> Result<Vec<Notice>, Rejection> {
+            assert_eq!(at.who.id, hub::server().id);
+            Ok(vec![notice])
+        }
+    }
+
+    const ME: &str = "00000000000000aa";
+
+    struct Place {
+        hub: Hub,
+        commands: u128,
+    }
+
+    impl Place {
+        /// With one symbol, whose price is 1.00.
+        async fn new() -> Self {
+            let kinds = vec![kind(Quotes), kind(Alerts), kind(Watches), kind(Inbox)];
+            let mut place = Self {
+                hub: Hub::new(Arc::new(Memory::new(Epoch::new(1))), kinds),
+                commands: 0,
+            };
+            place.tell::<Quotes>(ALL, &QuotesCommand::List(vec![entry("a")])).await;
+            place
+        }
+
+        async fn tell<T: Topic>(&mut self, rest: &str, command: &T::Command) {
+            self.commands += 1;
+            let id = CommandId::from_random(self.commands);
+            let command = serde_json::to_value(command).unwrap();
+            let answer = self.hub.tell(&name::<T>(rest).unwrap(), id, &command).await;
+            assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+        }
+
+        async fn price(&mut self, last: u64) {
+            self.tell::<Quotes>(ALL, &QuotesCommand::Tick(vec![tick("a", last)]))
+                .await;
+        }
+
+        async fn set(&mut self, side: Side, price: u64) {
+            let symbol = "a".to_owned();
+            let command = AlertsCommand::Set {
+                symbol,
+                side,
+                price,
+                scale: 2,
+            };
+            self.tell::<Alerts>(ME, &command).await;
+        }
+
+        fn watch(&self) -> (CancellationToken, JoinHandle<()>) {
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(Arc::new(Watcher).run(self.hub.clone(), stop.clone()));
+            (stop, running)
+        }
+
+        async fn state<T: Topic>(&self, rest: &str) -> T::State {
+            let handle = self.hub.open(&name::<T>(rest).unwrap()).await.unwrap();
+            handle
+                .state(Encoding::Json)
+                .await
+                .unwrap()
+                .1
+                .decode(Encoding::Json)
+                .unwrap()
+        }
+
+        /// Waits until so many alerts are done, and returns the notices.
+        async fn done(&self, count: usize) -> Vec<Notice> {
+            let done = async {
+                loop {
+                    let list = self.state::<Alerts>(ME).await;
+                    if list.alerts.iter().filter(|alert| alert.done.is_some()).count() == count {
+                        return;
+                    }
+                    yield_now().await;
+                }
+            };
+            timeout(Duration::from_secs(30), done).await.unwrap();
+            self.state::<Inbox>(ME).await
+        }
+    }
+
+    async fn end((stop, running): (CancellationToken, JoinHandle<()>)) {
+        stop.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_alert_is_told_once_when_its_price_is_reached() {
+        let mut place = Place::new().await;
+        let watch = place.watch();
+        place.set(Side::Above, 150).await;
+        place.set(Side::Below, 50).await;
+        for price in [120, 149, 150, 151, 140, 160] {
+            place.price(price).await;
+        }
+        let told = place.done(1).await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].title.en, "a at 1.50");
+        assert_eq!(told[0].link.as_deref(), Some("/market/a"));
+        place.price(49).await;
+        assert_eq!(place.done(2).await.len(), 2);
+        end(watch).await;
+    }
+
+    #[tokio::test]
+    async fn alerts_of_before_the_start_are_known_and_what_is_done_is_not_told_again() {
+        let mut place = Place::new().await;
+        place.set(Side::Above, 150).await;
+        place.price(200).await;
+        for _ in 0..2 {
+            let watch = place.watch();
+            assert_eq!(place.done(1).await.len(), 1);
+            place.set(Side::Below, 10).await;
+            place.price(210).await;
+            end(watch).await;
+        }
+        let watch = place.watch();
+        place.price(9).await;
+        assert_eq!(place.done(2).await.len(), 2);
+        end(watch).await;
+    }
+
+    #[tokio::test]
+    async fn a_death_between_the_notice_and_the_mark_tells_nobody_twice() {
+        let mut place = Place::new().await;
+        place.set(Side::Above, 150).await;
+        place.price(160).await;
+        let alert = place.state::<Alerts>(ME).await.alerts[0].clone();
+        let person = PersonId(ME.to_owned());
+        let board = place.state::<Quotes>(ALL).await;
+        let audience = Audience::Person(person.clone());
+        let said = notice(&alert, &board.entries["a"]);
+        place.hub.notify(&audience, &said, id(&person, &alert, "notice")).await;
+        let watch = place.watch();
+        assert_eq!(place.done(1).await, [said]);
+        end(watch).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_removed_and_what_is_old_is_not_told() {
+        let mut place = Place::new().await;
+        place.set(Side::Above, 150).await;
+        place.set(Side::Above, 170).await;
+        place.tell::<Alerts>(ME, &AlertsCommand::Remove { id: 1 }).await;
+        let mut old = tick("a", 300);
+        old.stale = true;
+        place.tell::<Quotes>(ALL, &QuotesCommand::Tick(vec![old])).await;
+        let watch = place.watch();
+        place.price(171).await;
+        let told = place.done(1).await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].title.ko, "a 1.71", "not the old price");
+        end(watch).await;
+    }
+
+    #[test]
+    fn each_alert_has_ids_of_its_own() {
+        let alert = |id, at| Alert {
+            id,
+            symbol: "a".to_owned(),
+            side: Side::Above,
+            price: 1,
+            scale: 0,
+            at,
+            done: None,
+        };
+        let person = PersonId(ME.to_owned());
+        let ids = [
+            id(&person, &alert(1, 1), "notice"),
+            id(&person, &alert(1, 1), "reach"),
+            id(&person, &alert(2, 1), "notice"),
+            id(&person, &alert(1, 2), "notice"),
+            id(&PersonId("b".to_owned()), &alert(1, 1), "notice"),
+        ];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
+        assert_eq!(id(&person, &alert(1, 1), "notice"), ids[0]);
+    }
 }

@@ -78,7 +78,11 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
         let units = decimal::parse(&typed, listing.scale).filter(|units| *units > 0);
         bad.set(units.is_none());
         let Some(price) = units else { return };
-        let side = if above.get_untracked() { Side::Above } else { Side::Below };
+        let side = if above.get_untracked() {
+            Side::Above
+        } else {
+            Side::Below
+        };
         sent.set(Some(alerts.send(AlertsCommand::Set {
             symbol: listing.symbol.clone(),
             side,
@@ -126,7 +130,11 @@ fn AlertItems(floor: Floor, alerts: UseTopic<Alerts>) -> impl IntoView {
             .with(|list| list.alerts.iter().rev().map(|alert| alert.id).collect::<Vec<Seq>>())
     });
     let empty = Memo::new(move |_| ids.with(Vec::is_empty));
-    let none = part(move || empty.get().then(|| view! { <p class="hint">{say!(market.no_alerts)}</p> }.into_any()));
+    let none = part(move || {
+        empty
+            .get()
+            .then(|| view! { <p class="hint">{say!(market.no_alerts)}</p> }.into_any())
+    });
     view! {
         <ul class="alert-list">
             <For each=move || ids.get() key=|id| *id let:id>
@@ -154,7 +162,13 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
             None => symbol.to_uppercase(),
         })
     });
-    let show = move |price, scale| decimal::show(price, scale, listing.with_value(|one| one.as_ref().map_or(0, |one| one.least)));
+    let show = move |price, scale| {
+        decimal::show(
+            price,
+            scale,
+            listing.with_value(|one| one.as_ref().map_or(0, |one| one.least)),
+        )
+    };
     let wanted = text(move || {
         alert.with(|alert| {
             let alert = alert.as_ref();
@@ -168,7 +182,11 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
         let (_, price, scale) = alert.with(|alert| alert.as_ref()?.done)?;
         Some(fill(t_string!(i18n, market.reached), &[("price", &show(price, scale))]))
     });
-    let is_done = text(move || alert.with(|alert| alert.as_ref().is_some_and(|alert| alert.done.is_some())).to_string());
+    let is_done = text(move || {
+        alert
+            .with(|alert| alert.as_ref().is_some_and(|alert| alert.done.is_some()))
+            .to_string()
+    });
     let label = text(move || {
         let what = [name.get(), wanted.get()].join(" ");
         fill(t_string!(i18n, market.alert_remove), &[("what", &what)])

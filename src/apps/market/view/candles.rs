@@ -55,7 +55,10 @@ pub fn CandlesCard(
         chosen: RwSignal::new(None),
     };
     let few = Memo::new(move |_| shown.with(Vec::len) < 2);
-    let hint = part(move || few.get().then(|| view! { <p class="hint">{say!(market.few_candles)}</p> }.into_any()));
+    let hint = part(move || {
+        few.get()
+            .then(|| view! { <p class="hint">{say!(market.few_candles)}</p> }.into_any())
+    });
     view! {
         <Card id="candles" title=words!(market.candles) class="wide">
             {readout(view)}
@@ -79,7 +82,9 @@ fn said(view: View, locale: Locale) -> Option<String> {
     view.shown.with(|candles| {
         let candle = chosen.and_then(|index| candles.get(index)).or(candles.last())?;
         let price = |price| view.entry.with_untracked(|entry| words::price(&entry.listing, price));
-        let volume = view.entry.with_untracked(|entry| words::volume(&entry.listing, candle.volume));
+        let volume = view
+            .entry
+            .with_untracked(|entry| words::volume(&entry.listing, candle.volume));
         Some(fill(
             td_string!(locale, market.readout),
             &[
@@ -124,7 +129,8 @@ fn plot(view: View) -> AnyView {
         let y = (HEIGHT * line / drawing::LINES as i64).to_string();
         view! { <line class="grid-line" x1="0" x2="900" y1=y.clone() y2=y/> }.into_any()
     });
-    let of = |shapes: Memo<Shapes>, pick: fn(&Shapes) -> &String| text(move || shapes.with(|shapes| pick(shapes).clone()));
+    let of =
+        |shapes: Memo<Shapes>, pick: fn(&Shapes) -> &String| text(move || shapes.with(|shapes| pick(shapes).clone()));
     view! {
         <svg
             class="plot"
@@ -170,7 +176,9 @@ fn newest(view: View) -> Memo<Shapes> {
 }
 
 fn point(view: View, event: &PointerEvent) {
-    let target = event.current_target().and_then(|target| target.dyn_into::<Element>().ok());
+    let target = event
+        .current_target()
+        .and_then(|target| target.dyn_into::<Element>().ok());
     let Some(frame) = target.map(|target| target.get_bounding_client_rect()) else {
         return;
     };
@@ -197,7 +205,8 @@ fn prices(view: View) -> AnyView {
 fn volumes(view: View) -> AnyView {
     let shapes = Memo::new(move |_| {
         let range = view.range.get();
-        view.shown.with(|candles| drawing::shapes(candles, 0, candles.len(), &range))
+        view.shown
+            .with(|candles| drawing::shapes(candles, 0, candles.len(), &range))
     });
     view! {
         <svg class="plot-volumes" viewBox="0 0 900 60" preserveAspectRatio="none" aria-hidden="true">

@@ -13,10 +13,7 @@ use super::super::{
 };
 use super::{floor::Floor, row::row, standing::StandingLine, words};
 use crate::{
-    client::{
-        live::Live,
-        use_topic::use_topic,
-    },
+    client::{live::Live, use_topic::use_topic},
     i18n::*,
     ui::words::{fill, part, say, spoken, text, words},
 };
@@ -153,7 +150,9 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
         fill(t_string!(i18n, market.count), &[("count", &count)])
     });
     let stars = text(move || {
-        let count = floor.watched.with(|watched| watched.as_ref().map_or(0, |watched| watched.len()));
+        let count = floor
+            .watched
+            .with(|watched| watched.as_ref().map_or(0, |watched| watched.len()));
         fill(t_string!(i18n, market.watch_list), &[("count", &count.to_string())])
     });
     let pressed = move |watched: bool| text(move || (choice.only_watched.get() == watched).to_string());

@@ -11,7 +11,9 @@ pub const KEY: &str = "market.watch";
 
 pub fn watched() -> BTreeSet<String> {
     let kept = window().local_storage().ok().flatten();
-    let text = kept.and_then(|storage| storage.get_item(KEY).ok().flatten()).unwrap_or_default();
+    let text = kept
+        .and_then(|storage| storage.get_item(KEY).ok().flatten())
+        .unwrap_or_default();
     let symbols = text.split(' ').filter(|symbol| is_symbol(symbol));
     symbols.take(MAX_SYMBOLS).map(str::to_owned).collect()
 }

@@ -18,7 +18,12 @@ fn place(at: Millis, local: bool) -> (i64, i64) {
 /// `09:05:07`.
 pub fn clock(at: Millis, local: bool) -> String {
     let (of_day, _) = place(at, local);
-    [two(of_day / 3_600_000), two(of_day / MINUTE % 60), two(of_day / 1000 % 60)].join(":")
+    [
+        two(of_day / 3_600_000),
+        two(of_day / MINUTE % 60),
+        two(of_day / 1000 % 60),
+    ]
+    .join(":")
 }
 
 /// As short as the interval allows: `09:05`, `11-22 09:00`, `11-22`. A day's candle is UTC's day everywhere.
@@ -38,7 +43,11 @@ pub fn of_candle(at: Millis, interval: Interval, local: bool) -> String {
 
 fn two(number: i64) -> String {
     let digits = number.to_string();
-    if digits.len() < 2 { ["0", &digits].concat() } else { digits }
+    if digits.len() < 2 {
+        ["0", &digits].concat()
+    } else {
+        digits
+    }
 }
 
 /// Of days since 1970: the proleptic Gregorian calendar, its years counted from March.
@@ -47,7 +56,11 @@ fn month_and_day(days: i64) -> (i64, i64) {
     let year = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
     let in_year = in_cycle - (365 * year + year / 4 - year / 100);
     let from_march = (5 * in_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     (month, in_year - (153 * from_march + 2) / 5 + 1)
 }
 

@@ -2,9 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::super::{
-    wire::{Candles, Entry, Trade},
-};
+use super::super::wire::{Candles, Entry, Trade};
 use super::{floor::Floor, times, words};
 use crate::{
     client::use_topic::UseTopic,
@@ -23,7 +21,11 @@ pub fn TradesCard(floor: Floor, candles: UseTopic<Candles>, entry: RwSignal<Entr
         })
     });
     let empty = Memo::new(move |_| trades.with(Vec::is_empty));
-    let none = part(move || empty.get().then(|| view! { <p class="hint">{say!(market.no_trades)}</p> }.into_any()));
+    let none = part(move || {
+        empty
+            .get()
+            .then(|| view! { <p class="hint">{say!(market.no_trades)}</p> }.into_any())
+    });
     view! {
         <Card id="trades" title=words!(market.trades)>
             <table class="trades">
@@ -55,7 +57,11 @@ fn trade(floor: Floor, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
     });
     let time = text(move || times::clock(trade.at, floor.local.get()));
     let (way, arrow) = if trade.bought { ("up", "▲ ") } else { ("down", "▼ ") };
-    let side = if trade.bought { say!(market.bought).into_any() } else { say!(market.sold).into_any() };
+    let side = if trade.bought {
+        say!(market.bought).into_any()
+    } else {
+        say!(market.sold).into_any()
+    };
     view! {
         <tr>
             <td>{time}</td>

@@ -6,8 +6,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Bad, Heard, price, symbol, volume};
 use super::super::desk::Day;
+use super::{Bad, Heard, price, symbol, volume};
 
 pub const URL: &str = "wss://stream.binance.com:9443";
 
@@ -129,7 +129,10 @@ mod tests {
         let Ok(Heard::Day { day, .. }) = read(DAY.as_bytes()) else {
             panic!("a day is not read")
         };
-        assert_eq!((day.open, day.low, day.volume), (6_400_000_000_000, 6_390_050_000_000, 10_000_500_000));
+        assert_eq!(
+            (day.open, day.low, day.volume),
+            (6_400_000_000_000, 6_390_050_000_000, 10_000_500_000)
+        );
     }
 
     #[test]

@@ -132,13 +132,20 @@ impl Exchange {
 
 fn symbol(code: Option<&str>) -> Result<String, Bad> {
     let symbol = code.ok_or(Bad::Missing("symbol"))?.to_lowercase();
-    if is_symbol(&symbol) { Ok(symbol) } else { Err(Bad::BadSymbol) }
+    if is_symbol(&symbol) {
+        Ok(symbol)
+    } else {
+        Err(Bad::BadSymbol)
+    }
 }
 
 /// The digits themselves, whether they stand as a number or as a string: a float in between would not be what was said.
 fn digits<'a>(value: Option<&'a RawValue>, name: &'static str) -> Result<&'a str, Bad> {
     let text = value.ok_or(Bad::Missing(name))?.get();
-    Ok(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text))
+    Ok(text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text))
 }
 
 fn price(value: Option<&RawValue>, name: &'static str) -> Result<u64, Bad> {

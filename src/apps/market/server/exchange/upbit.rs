@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Bad, Heard, price, symbol, volume};
 use super::super::desk::Day;
+use super::{Bad, Heard, price, symbol, volume};
 
 pub const URL: &str = "wss://api.upbit.com/websocket/v1";
 
@@ -125,7 +125,10 @@ mod tests {
         let Ok(Heard::Day { day, .. }) = read(TICKER.as_bytes()) else {
             panic!("a ticker is not read")
         };
-        assert_eq!((day.last, day.open, day.volume), (10_047_300_000_000_000, 10_057_100_000_000_000, 418_464_208));
+        assert_eq!(
+            (day.last, day.open, day.volume),
+            (10_047_300_000_000_000, 10_057_100_000_000_000, 418_464_208)
+        );
     }
 
     #[test]
