@@ -129,7 +129,7 @@ where
             let began = Instant::now();
             let ended = match self.hear(&mut floor, stop).await {
                 Ok(never) => match never {},
-                Err(Ended::Stopped) => return,
+                Err(Ended::Stopped) => return floor.publisher.trades(&mut floor.desk, true).await,
                 Err(ended) => ended,
             };
             if began.elapsed() >= LIVED {
@@ -298,7 +298,7 @@ impl Floor {
     async fn lost(&mut self) {
         self.desk.mark_stale(Millis::MAX);
         self.publisher.desk(&mut self.desk).await;
-        self.publisher.trades(self.desk.take_trades()).await;
+        self.publisher.trades(&mut self.desk, true).await;
         self.stand(Standing::Lost).await;
     }
 
@@ -374,7 +374,7 @@ impl Floor {
         if slot.is_multiple_of(TRADE_SLOTS) {
             self.desk.mark_stale(super::now().saturating_sub(STALE_SYMBOL));
             self.publisher.desk(&mut self.desk).await;
-            self.publisher.trades(self.desk.take_trades()).await;
+            self.publisher.trades(&mut self.desk, false).await;
             if self.feed.standing == Standing::Live && self.priced.elapsed() >= STALE {
                 self.stand(Standing::Stale).await;
             }

@@ -146,8 +146,13 @@ impl Desk {
         std::mem::take(&mut self.ticks)
     }
 
-    pub fn take_trades(&mut self) -> BTreeMap<String, Vec<Trade>> {
-        std::mem::take(&mut self.trades)
+    /// How many trades of each symbol wait.
+    pub fn waiting(&self) -> impl Iterator<Item = (&String, usize)> {
+        self.trades.iter().map(|(symbol, trades)| (symbol, trades.len()))
+    }
+
+    pub fn take_trades(&mut self, symbol: &str) -> Vec<Trade> {
+        self.trades.remove(symbol).unwrap_or_default()
     }
 }
 
@@ -178,8 +183,14 @@ mod tests {
         let ticks = desk.take_ticks();
         let seen: Vec<_> = ticks.iter().map(|t| (t.last, t.high, t.low, t.volume, t.at)).collect();
         assert_eq!(seen, [(120, 120, 100, 103, 200), (80, 120, 80, 106, 300)]);
-        assert_eq!(desk.take_trades()["a"].len(), 2);
-        assert!(desk.take_ticks().is_empty() && desk.take_trades().is_empty());
+        assert_eq!(
+            desk.waiting()
+                .map(|(symbol, count)| (symbol.as_str(), count))
+                .collect::<Vec<_>>(),
+            [("a", 2)]
+        );
+        assert_eq!(desk.take_trades("a").len(), 2);
+        assert!(desk.take_ticks().is_empty() && desk.take_trades("a").is_empty());
     }
 
     #[test]
@@ -222,7 +233,7 @@ mod tests {
         let ticks = desk.take_ticks();
         assert!(ticks.len() <= WAITING);
         assert_eq!(ticks.last().unwrap().last, WAITING as u64 + 10);
-        assert_eq!(desk.take_trades()["a"].len(), MAX_TRADES);
+        assert_eq!(desk.take_trades("a").len(), MAX_TRADES);
     }
 
     #[test]

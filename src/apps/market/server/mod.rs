@@ -26,6 +26,7 @@ use crate::server::hub::Feed;
 const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;
 
 #[derive(Debug, Clone, Args)]
+#[group(id = "market")]
 pub struct Options {
     /// Where prices come from: invented here, or heard from an exchange's public WebSocket
     #[arg(long, env = "DUPLEX_MARKET_FEED", value_name = "FEED", default_value = "simulator")]

@@ -1,19 +1,25 @@
 //! The way from a desk into the topics. Knows no source of prices.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::super::model::board::Board;
 use super::super::wire::{
-    ALL, Candle, Candles, CandlesCommand, Entry, Feed, Interval, MAX_LISTED, MAX_TICKS, Quotes, QuotesCommand, Source,
-    Tick, Trade,
+    ALL, Candle, Candles, CandlesCommand, Entry, Feed, Interval, MAX_LISTED, MAX_TICKS, MAX_TRADES, Quotes,
+    QuotesCommand, Source, Tick,
 };
 use super::desk::Desk;
 use crate::server::hub::{Hub, TopicHandle};
 use crate::wire::codec::Encoding;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection};
+use crate::wire::session::{Answer, CommandId, Denied, Rejection, ServerFrame};
 use crate::wire::topic::{Topic, TopicName};
+
+/// How long the trades of a symbol wait that nobody looks at, and how many of them do.
+const UNWATCHED: Duration = Duration::from_secs(30);
+const MANY: usize = MAX_TRADES / 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
@@ -30,6 +36,8 @@ pub struct Publisher {
     quotes: TopicName,
     /// Keeps the topics awake: to fall asleep and start between two prices would cost more.
     awake: BTreeMap<String, TopicHandle>,
+    /// When each symbol's trades were told.
+    told: BTreeMap<String, Instant>,
     /// The last answer was a refusal: said once in the log.
     refused: bool,
 }
@@ -41,6 +49,7 @@ impl Publisher {
             hub,
             quotes,
             awake: BTreeMap::new(),
+            told: BTreeMap::new(),
             refused: false,
         })
     }
@@ -88,18 +97,23 @@ impl Publisher {
         Ok(())
     }
 
-    /// All symbols at once: the log keeps them by one commit.
-    pub async fn trades(&mut self, trades: BTreeMap<String, Vec<Trade>>) {
-        for symbol in trades.keys() {
-            if !self.awake.contains_key(symbol)
-                && let Some(topic) = candle_topic(symbol)
-                && let Ok(handle) = self.hub.open(&topic).await
-            {
-                self.awake.insert(symbol.clone(), handle);
+    /// Of symbols that somebody looks at, once a second; of the others when there are many, or when it is long ago: what is
+    /// told is kept, and to be told less often costs less. All at once, so that the log keeps them by one commit.
+    pub async fn trades(&mut self, desk: &mut Desk, all: bool) {
+        let waiting: Vec<_> = desk.waiting().map(|(symbol, count)| (symbol.clone(), count)).collect();
+        let mut due = Vec::new();
+        for (symbol, count) in waiting {
+            if all || count >= MANY || self.is_due(&symbol).await {
+                let trades = desk.take_trades(&symbol);
+                due.push((symbol, trades));
             }
         }
+        let now = Instant::now();
+        for (symbol, _) in &due {
+            self.told.insert(symbol.clone(), now);
+        }
         let hub = &self.hub;
-        let told = join_all(trades.into_iter().map(async |(symbol, trades)| {
+        let told = join_all(due.into_iter().map(async |(symbol, trades)| {
             let Some(topic) = candle_topic(&symbol) else {
                 return Ok(());
             };
@@ -108,6 +122,18 @@ impl Publisher {
         .await;
         let failed = told.into_iter().find(Result::is_err);
         self.note(failed.unwrap_or(Ok(())));
+    }
+
+    /// Somebody looks at it, or it was not told for a while.
+    async fn is_due(&mut self, symbol: &str) -> bool {
+        let long_ago = self.told.get(symbol).is_none_or(|told| told.elapsed() >= UNWATCHED);
+        if !self.awake.contains_key(symbol)
+            && let Some(topic) = candle_topic(symbol)
+            && let Ok(handle) = self.hub.open(&topic).await
+        {
+            self.awake.insert(symbol.to_owned(), handle);
+        }
+        long_ago || self.awake.get(symbol).is_some_and(is_watched)
     }
 
     /// Everything that a desk has to say of quotes.
@@ -136,6 +162,12 @@ impl Publisher {
         }
         self.refused = told.is_err();
     }
+}
+
+fn is_watched(topic: &TopicHandle) -> bool {
+    let (_, frame) = topic.presence(Encoding::Json);
+    let frame = Encoding::Json.decode(&frame);
+    matches!(frame, Ok(ServerFrame::Presence { presence, .. }) if presence.session_count > 0)
 }
 
 fn candle_topic(symbol: &str) -> Option<TopicName> {

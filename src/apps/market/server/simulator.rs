@@ -74,7 +74,10 @@ impl Simulator {
         let mut day = super::now() / DAY;
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => {
+                    publisher.trades(&mut desk, true).await;
+                    return Ok(());
+                }
                 _ = slots.tick() => {}
             }
             let (now, passed) = (super::now(), last.elapsed());
@@ -89,7 +92,7 @@ impl Simulator {
             publisher.desk(&mut desk).await;
             slot += 1;
             if slot.is_multiple_of(TRADE_SLOTS) {
-                publisher.trades(desk.take_trades()).await;
+                publisher.trades(&mut desk, false).await;
             }
         }
     }
