@@ -7,7 +7,8 @@ use duplex::apps;
 use duplex::apps::market::model::board::Board;
 use duplex::apps::market::model::chart::Chart;
 use duplex::apps::market::wire::{ALL, Candles, Interval, Quotes, QuotesCommand, Source, Standing};
-use duplex::server::hub::Hub;
+use duplex::server::hub::reader::Reader;
+use duplex::server::hub::{Hub, Most, server};
 use duplex::server::log::Log;
 use duplex::server::log::memory::Memory;
 use duplex::server::log::sqlite::Sqlite;
@@ -15,7 +16,7 @@ use duplex::server::state::{ServerState, Settings};
 use duplex::server::{router, site};
 use duplex::wire::codec::Encoding;
 use duplex::wire::cursor::Epoch;
-use duplex::wire::session::Answer;
+use duplex::wire::session::{Answer, SessionId};
 use duplex::wire::topic::{Topic, TopicName};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +91,26 @@ async fn until_live(node: &Node) {
     .await;
 }
 
+/// Waits, as one reader, until so many more events have come; returns how many did.
+async fn heard(node: &Node, count: u64) -> u64 {
+    let quotes = TopicName::of::<Quotes>(ALL).unwrap();
+    let hub = &node.state.hub;
+    let handle = hub.open(&quotes).await.unwrap();
+    let session = SessionId("test".to_owned());
+    let mut reader = Reader::new(hub.clone(), Encoding::Postcard, session, server());
+    reader.subscribe(&quotes, None).await;
+    let first = handle.head().seq;
+    let most = Most {
+        frames: 256,
+        bytes: 1 << 20,
+    };
+    while handle.head().seq < first + count {
+        within(reader.woken()).await;
+        reader.gather(most, &mut Vec::new()).await;
+    }
+    handle.head().seq - first
+}
+
 #[tokio::test]
 async fn a_page_without_prices_says_so() {
     let page = node(memory()).get("/market").await;
@@ -108,8 +129,9 @@ async fn the_simulated_market_is_in_the_first_html() {
     assert!(page.contains("한누리반도체") && page.contains(r#"data-simulated="true""#));
     assert!(page.contains(r#"<polyline points="0,"#), "spark lines are drawn");
     let page = node.get("/market/hnb?interval=1h").await.body;
-    assert!(page.contains(r#"<path class="rise" d="M"#), "candles are drawn");
-    assert!(page.contains(r#"aria-current="true""#));
+    let drawn = |class: &str| page.contains(&format!(r#"z" class="{class}"></path>"#));
+    assert!(drawn("rise") && drawn("fall"), "candles are drawn");
+    assert_eq!(page.matches(r#"aria-current="true""#).count(), 1);
     for page in [page, node.get("/market/nothing-such").await.body] {
         assert!(!page.contains(" style="), "the policy allows no style attributes");
     }
@@ -131,11 +153,7 @@ async fn prices_move_and_the_candles_with_them() {
     for interval in Interval::ALL {
         assert!(chart(&node, "hnb").await.candles(interval).len() > 80);
     }
-    let mut visitor = Visitor::new(&node, Way::WebSocket(Encoding::Postcard)).await;
-    visitor.subscribe("quotes/all", None).await;
-    for _ in 0..200 {
-        visitor.event::<Quotes>().await;
-    }
+    heard(&node, 200).await;
     until(async || chart(&node, "hnb").await.count > 3).await;
     let after = board(&node).await;
     let moved = |symbol: &String| before.entries[symbol].tick != after.entries[symbol].tick;
@@ -192,16 +210,10 @@ async fn cost() {
     let node = node(Arc::new(Sqlite::open(&data).unwrap()));
     let feeds = Feeds::start(&node, |_| {});
     until_live(&node).await;
-    let quotes = TopicName::of::<Quotes>(ALL).unwrap();
-    let handle = node.state.hub.open(&quotes).await.unwrap();
-    let mut visitor = Visitor::new(&node, Way::WebSocket(Encoding::Postcard)).await;
-    visitor.subscribe("quotes/all", None).await;
-    visitor.event::<Quotes>().await;
-    let (first, processor, began) = (handle.head().seq, processor_millis(), std::time::Instant::now());
-    // One reader, so that the test need not ask.
-    while visitor.event::<Quotes>().await.0 < first + TICKS {}
+    heard(&node, 100).await;
+    let (processor, began) = (processor_millis(), std::time::Instant::now());
+    let ticks = heard(&node, TICKS).await;
     let (seconds, used) = (began.elapsed().as_secs_f64(), processor_millis() - processor);
-    let ticks = handle.head().seq - first;
     let size = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |file| file.len() >> 10);
     println!("{:.0} quote events/s for {seconds:.0} s", ticks as f64 / seconds);
     println!("{:.1} % of one processor", used as f64 / seconds / 10.0);

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{components::A, hooks::use_query_map};
+use leptos_router::hooks::use_query_map;
 
 use super::super::wire::{ALL, Candles, Entry, Interval, Quotes, symbol_path};
 use super::{
@@ -59,7 +59,7 @@ fn missing() -> AnyView {
         <div class="page-head">
             <h1>{say!(market.no_symbol)}</h1>
             <p class="lede">{say!(market.no_symbol_text)}</p>
-            <p><A href="/market" attr:class="button">{say!(market.back)}</A></p>
+            <p><a href="/market" class="button">{say!(market.back)}</a></p>
         </div>
     }
     .into_any()
@@ -82,7 +82,7 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
     view! {
         <Title text=move || title.get()/>
         <header class="symbol-head" data-stale=text(move || stale.get().to_string())>
-            <p><A href="/market">{say!(market.back)}</A></p>
+            <p><a href="/market">{say!(market.back)}</a></p>
             <div class="symbol-name">
                 <h1>{name}</h1>
                 <span class="code mono">{listing.with_value(words::code)}</span>
@@ -122,14 +122,15 @@ fn day(entry: RwSignal<Entry>) -> AnyView {
     .into_any()
 }
 
-/// Links, so that they work without scripts and can be sent to somebody.
+/// Links, so that they work without scripts and can be sent to somebody. Not the router's own, which would mark all of them
+/// as current: to it, a page is its path alone.
 #[component]
 fn Intervals(symbol: String, interval: Memo<Interval>) -> impl IntoView {
     let link = |each: Interval| {
         let href = [&symbol_path(&symbol), "?interval=", each.code()].concat();
         let current = move || (interval.get() == each).then_some("true");
         view! {
-            <li><A href=href scroll=false attr:aria-current=current>{spoken(words::interval(each))}</A></li>
+            <li><a href=href data-noscroll="" aria-current=current>{spoken(words::interval(each))}</a></li>
         }
         .into_any()
     };
