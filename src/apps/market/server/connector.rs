@@ -363,7 +363,7 @@ impl Floor {
 
     fn know(&mut self, exchange: Exchange, symbol: &str, price: u64, now: Millis) -> Result<(), Told> {
         if !self.asked.iter().any(|asked| asked == symbol) {
-            return Err(Told::Bad(Bad::BadSymbol));
+            return Err(Told::Bad(Bad::Symbol));
         }
         self.desk.list(exchange.listing(symbol, price), price, now);
         Ok(())

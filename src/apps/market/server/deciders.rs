@@ -128,7 +128,7 @@ impl Decider for Candles {
         let is_priced = |price: u64| price > 0;
         match command {
             CandlesCommand::Seed { interval, candles } => {
-                let whole = |candle: &Candle| is_priced(candle.low) && candle.at % interval.millis() == 0;
+                let whole = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
                 match candles.len() {
                     0..=KEPT if candles.iter().all(whole) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
                     0..=KEPT => Err(Rejection::refused(why::BAD_PRICE)),

@@ -314,9 +314,8 @@ mod tests {
             for (by, rate) in steps {
                 at += by;
                 market.advance(at, by);
-                for index in 0..SHARES.len() {
+                for (index, share) in SHARES.iter().enumerate() {
                     let trade = market.trade(index, at).unwrap();
-                    let share = SHARES[index];
                     prop_assert!(trade.price > 0 && trade.price < share.base * 1000, "{trade:?} of {share:?}");
                     prop_assert!(trade.quantity > 0 && trade.quantity <= 2_001);
                 }

@@ -54,7 +54,7 @@ pub enum Bad {
     #[error("its {0} is not a positive number that makes sense")]
     NotANumber(&'static str),
     #[error("its symbol is none")]
-    BadSymbol,
+    Symbol,
     #[error("the exchange refuses: {0}")]
     Refused(String),
 }
@@ -135,7 +135,7 @@ fn symbol(code: Option<&str>) -> Result<String, Bad> {
     if is_symbol(&symbol) {
         Ok(symbol)
     } else {
-        Err(Bad::BadSymbol)
+        Err(Bad::Symbol)
     }
 }
 

@@ -141,7 +141,7 @@ mod tests {
             ("100473000.00000000", "-5", Bad::NotANumber("trade_price")),
             ("\"type\":\"trade\"", "\"type\":\"orderbook\"", Bad::UnknownKind),
             ("\"code\":\"KRW-BTC\",", "", Bad::Missing("symbol")),
-            ("KRW-BTC", "KRW/BTC", Bad::BadSymbol),
+            ("KRW-BTC", "KRW/BTC", Bad::Symbol),
             ("\"sequential_id\"", "\"other\"", Bad::Missing("sequential_id")),
             ("\"BID\"", "\"SOLD\"", Bad::Missing("ask_bid")),
             ("{\"type\"", "{\"type", Bad::Unreadable),
