@@ -32,7 +32,7 @@ pub struct Options {
     #[arg(long, env = "DUPLEX_MARKET_FEED", value_name = "FEED", default_value = "simulator")]
     pub market_feed: FeedName,
 
-    /// Trades of the simulated market in a second, all symbols together
+    /// Trades of the simulated market in a second, all symbols together, on the average of a session
     #[arg(long, env = "DUPLEX_MARKET_RATE", value_name = "COUNT", default_value_t = 100)]
     pub market_rate: u32,
 
