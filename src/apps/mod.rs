@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod chat;
+pub mod devices;
 pub mod echo;
 #[cfg(feature = "ssr")]
 pub mod server;

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
-use super::{chat, echo};
+use super::devices::wire::{Devices, Fleet, Orders};
+use super::{chat, devices, echo};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {}
+pub struct Options {
+    #[command(flatten)]
+    pub devices: devices::server::Options,
+}
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -19,19 +23,28 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms)]
+    vec![
+        kind(Chat),
+        kind(Rooms),
+        kind(Devices),
+        kind(Fleet),
+        kind(Orders),
+    ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
-    chat::server::forms().into()
+    chat::server::forms()
+        .into_iter()
+        .chain(devices::server::forms())
+        .collect()
 }
 
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    Vec::new()
+    vec![devices::server::inlet()]
 }
 
 /// What the applications do by themselves.
-pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    Ok(Vec::new())
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    devices::server::feeds(&options.devices)
 }
