@@ -22,6 +22,10 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.chat),
     },
     Entry {
+        path: "/devices",
+        name: words!(app.devices),
+    },
+    Entry {
         path: "/about",
         name: words!(app.about),
     },
@@ -37,6 +41,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()
