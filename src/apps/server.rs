@@ -23,13 +23,7 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![
-        kind(Chat),
-        kind(Rooms),
-        kind(Devices),
-        kind(Fleet),
-        kind(Orders),
-    ]
+    vec![kind(Chat), kind(Rooms), kind(Devices), kind(Fleet), kind(Orders)]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {

@@ -1,9 +1,10 @@
 //! The devices: what they measure, whether they are heard, their alarms, and what they are asked to do.
 
 pub mod model;
+mod raw;
 #[cfg(feature = "ssr")]
 pub mod server;
-mod trail;
+pub mod trail;
 mod view;
 pub mod wire;
 

@@ -257,12 +257,7 @@ impl Topic for Devices {
                     alarm.acknowledged = Some((by.clone(), *at));
                 }
             }
-            DeviceEvent::Ordered {
-                name,
-                argument,
-                by,
-                at,
-            } => {
+            DeviceEvent::Ordered { name, argument, by, at } => {
                 device.orders.push_front(Order {
                     id: seq,
                     name: name.clone(),
@@ -367,7 +362,9 @@ impl Topic for Orders {
                 }
             }
             OrdersEvent::Done { device, order } | OrdersEvent::Expired { device, order } => {
-                waiting.open.retain(|open| open.order != *order || open.device != *device);
+                waiting
+                    .open
+                    .retain(|open| open.order != *order || open.device != *device);
             }
         }
     }
@@ -389,7 +386,11 @@ mod tests {
             assert_eq!(judge(1_000_000, 10, 1_000_000 + silence), health, "{silence}");
         }
         assert_eq!(judge(5, 10, 0), Health::Online, "a clock set back takes nobody offline");
-        assert_eq!(judge(0, 0, 122_001), Health::Late, "a minute, where nothing was promised");
+        assert_eq!(
+            judge(0, 0, 122_001),
+            Health::Late,
+            "a minute, where nothing was promised"
+        );
         assert_eq!(judge(0, 60, Millis::MAX), Health::Offline);
     }
 

@@ -22,10 +22,22 @@ impl Roll {
 
 /// An hour by half minutes, six hours by five minutes, a day by quarters of an hour, a week by two hours.
 pub const ROLLS: [Roll; 4] = [
-    Roll { step: 30_000, kept: 120 },
-    Roll { step: 300_000, kept: 72 },
-    Roll { step: 900_000, kept: 96 },
-    Roll { step: 7_200_000, kept: 84 },
+    Roll {
+        step: 30_000,
+        kept: 120,
+    },
+    Roll {
+        step: 300_000,
+        kept: 72,
+    },
+    Roll {
+        step: 900_000,
+        kept: 96,
+    },
+    Roll {
+        step: 7_200_000,
+        kept: 84,
+    },
 ];
 
 /// Values are added in thousandths: whole numbers have the same sum in any order.
@@ -104,7 +116,11 @@ impl Trail {
             let start = bucket.slot.saturating_mul(roll.step);
             start <= to && start.saturating_add(roll.step) > from
         };
-        buckets.iter().filter(within).map(|bucket| point(*bucket, *roll)).collect()
+        buckets
+            .iter()
+            .filter(within)
+            .map(|bucket| point(*bucket, *roll))
+            .collect()
     }
 }
 
@@ -115,7 +131,10 @@ pub fn finest(span: Millis) -> usize {
 }
 
 fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: i64) {
-    if buckets.back().is_some_and(|newest| slot.saturating_add(roll.kept) <= newest.slot) {
+    if buckets
+        .back()
+        .is_some_and(|newest| slot.saturating_add(roll.kept) <= newest.slot)
+    {
         return;
     }
     match buckets.binary_search_by_key(&slot, |bucket| bucket.slot) {
@@ -127,7 +146,10 @@ fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: i64) {
         Err(index) => buckets.insert(index, (slot, value, value, value, 1).into()),
     }
     let newest = buckets.back().map_or(0, |bucket| bucket.slot);
-    while buckets.front().is_some_and(|oldest| oldest.slot.saturating_add(roll.kept) <= newest) {
+    while buckets
+        .front()
+        .is_some_and(|oldest| oldest.slot.saturating_add(roll.kept) <= newest)
+    {
         buckets.pop_front();
     }
 }
@@ -175,11 +197,14 @@ mod tests {
 
     #[test]
     fn a_longer_time_is_shown_by_longer_buckets() {
-        assert_eq!([HOUR, 6 * HOUR, 24 * HOUR, 168 * HOUR, 999 * HOUR].map(finest), [0, 1, 2, 3, 3]);
+        assert_eq!(
+            [HOUR, 6 * HOUR, 24 * HOUR, 168 * HOUR, 999 * HOUR].map(finest),
+            [0, 1, 2, 3, 3]
+        );
         let readings: Vec<_> = (0..168 * 60).map(|minute| (minute * 60_000, minute as f64)).collect();
         let (trail, newest) = (trail(&readings), 168 * HOUR - 60_000);
         for hours in [1, 6, 24, 168] {
-            let points = trail.points(newest - hours * HOUR, newest, newest);
+            let points = trail.points(newest.saturating_sub(hours * HOUR), newest, newest);
             assert!((50..=121).contains(&points.len()), "{hours} h: {}", points.len());
         }
     }
@@ -192,7 +217,11 @@ mod tests {
         let hour = trail.points(9 * HOUR, 10 * HOUR, 10 * HOUR);
         assert_eq!(hour.iter().map(|point| point.mean).collect::<Vec<_>>(), [1.0, 5.0]);
         let day = trail.points(0, 10 * HOUR, 10 * HOUR);
-        assert_eq!(day.first().map(|point| point.mean), Some(7.0), "only the longer buckets reach back so far");
+        assert_eq!(
+            day.first().map(|point| point.mean),
+            Some(7.0),
+            "only the longer buckets reach back so far"
+        );
     }
 
     proptest! {

@@ -1,7 +1,6 @@
 //! What an application's server half says about its topics: who may enter, and what a command does. Pure.
 //! Knows no topic task, no log and no network.
 
-
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};

@@ -6,8 +6,8 @@ use super::super::model::{Overview, judge};
 use super::super::wire::{
     ALL, DeviceCommand, Devices, Entry, Fleet, FleetCommand, FleetEvent, Health, MAX_AGE, MAX_DEVICES, News, why,
 };
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
 use crate::server::hub;
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
@@ -18,7 +18,11 @@ const KEPT_EVENTS: u64 = 5_000;
 
 impl Decider for Fleet {
     fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        if topic.rest() == ALL { Ok(Access::Read) } else { Err(Denied::Unknown) }
+        if topic.rest() == ALL {
+            Ok(Access::Read)
+        } else {
+            Err(Denied::Unknown)
+        }
     }
 
     fn decide(
@@ -37,7 +41,12 @@ impl Decider for Fleet {
     }
 
     fn forward(&self, _topic: &TopicName, _overview: &Overview, _seq: Seq, event: &FleetEvent) -> Vec<Forward> {
-        let FleetEvent::Entry { id, entry, turned: true } = event else {
+        let FleetEvent::Entry {
+            id,
+            entry,
+            turned: true,
+        } = event
+        else {
             return Vec::new();
         };
         let turn = DeviceCommand::Turn {
@@ -45,7 +54,10 @@ impl Decider for Fleet {
             at: entry.since,
         };
         let topic = TopicName::of::<Devices>(id).ok();
-        let forward = topic.map(|topic| Forward { topic, command: json!(turn) });
+        let forward = topic.map(|topic| Forward {
+            topic,
+            command: json!(turn),
+        });
         forward.into_iter().collect()
     }
 
@@ -84,7 +96,10 @@ fn entry(before: Option<&Entry>, news: News, now: Millis) -> Entry {
 
 /// A full overview lets go whoever is offline for the longest time.
 fn longest_away(overview: &Overview) -> Option<&String> {
-    let away = overview.devices.iter().filter(|(_, entry)| entry.health == Health::Offline);
+    let away = overview
+        .devices
+        .iter()
+        .filter(|(_, entry)| entry.health == Health::Offline);
     away.min_by_key(|(_, entry)| entry.news.seen).map(|(id, _)| id)
 }
 
@@ -156,16 +171,26 @@ mod tests {
         let back = tell(&mut overview, update("a", START + 70_000), START + 70_000);
         let told = Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &back[0]);
         assert_eq!(told[0].topic.as_str(), "device/a");
-        assert_eq!(told[0].command, json!({"turn": {"health": "online", "at": START + 70_000}}));
+        assert_eq!(
+            told[0].command,
+            json!({"turn": {"health": "online", "at": START + 70_000}})
+        );
         let again = tell(&mut overview, update("a", START + 71_000), START + 71_000);
-        assert_eq!(Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &again[0]), []);
+        assert_eq!(
+            Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &again[0]),
+            []
+        );
     }
 
     #[test]
     fn a_full_overview_lets_go_who_is_away_and_else_nobody() {
         let mut overview = Overview::default();
         for number in 0..MAX_DEVICES {
-            tell(&mut overview, update(&format!("d{number}"), START + number as Millis), START);
+            tell(
+                &mut overview,
+                update(&format!("d{number}"), START + number as Millis),
+                START,
+            );
         }
         let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), hub::server());
         let at = |now| Context {

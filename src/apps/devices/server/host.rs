@@ -58,7 +58,9 @@ pub fn name() -> String {
 
 async fn live(hub: Hub, mut every: u32) -> Result<(), sysinfo::Error> {
     let id = format!("{PREFIX}{}", name());
-    let Ok(topic) = TopicName::of::<Devices>(&id) else { return Ok(()) };
+    let Ok(topic) = TopicName::of::<Devices>(&id) else {
+        return Ok(());
+    };
     let mut gauge = Gauge::new()?;
     let mut outbox = Outbox::new(hub.clone(), "host");
     // A processor's use is the difference between two looks.
@@ -160,13 +162,25 @@ impl Gauge {
         let mut readings = vec![
             reading("cpu", f64::from(self.system.global_cpu_usage()), "%"),
             reading("load", System::load_average()?.one, ""),
-            reading("memory", part(self.system.used_memory(), self.system.total_memory()), "%"),
+            reading(
+                "memory",
+                part(self.system.used_memory(), self.system.total_memory()),
+                "%",
+            ),
             reading("net_in", rate(received), "kB/s"),
             reading("net_out", rate(sent), "kB/s"),
         ];
         // The fullest: that is the one to know about.
-        let disks = self.disks.iter().filter(|disk| !disk.is_read_only() && disk.total_space() > 0);
-        let used = disks.map(|disk| part(disk.total_space().saturating_sub(disk.available_space()), disk.total_space()));
+        let disks = self
+            .disks
+            .iter()
+            .filter(|disk| !disk.is_read_only() && disk.total_space() > 0);
+        let used = disks.map(|disk| {
+            part(
+                disk.total_space().saturating_sub(disk.available_space()),
+                disk.total_space(),
+            )
+        });
         readings.extend(used.reduce(f64::max).map(|used| reading("disk", used, "%")));
         Ok(readings)
     }

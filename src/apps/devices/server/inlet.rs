@@ -19,7 +19,12 @@ pub fn inlet() -> Inlet {
 fn command(call: &Call) -> Result<Intent, BadCall> {
     let id = call.params.get("id").map_or("", String::as_str);
     if !is_device(id) || owner(id).is_some() {
-        return Err(BadCall::NotFound("A device is named in 1 to 40 of a-z 0-9 - _ .".to_owned()));
+        return Err(BadCall::NotFound(
+            "A device is named in 1 to 40 of a-z 0-9 - _ .".to_owned(),
+        ));
+    }
+    if !call.body.is_object() {
+        return Err(BadCall::Unprocessable("The body is no JSON object.".to_owned()));
     }
     let report: Report = serde_json::from_value(call.body.clone())
         .map_err(|error| BadCall::Unprocessable(format!("The body is no report: {error}.")))?;

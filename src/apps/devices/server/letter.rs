@@ -85,7 +85,13 @@ mod tests {
             DeviceCommand::Bad { why } => why,
             other => panic!("{other:?}"),
         };
-        for bad in [&b"x"[..], b"", b"[1]", b"{\"readings\":[{\"metric\":\"t\",\"value\":NaN}]}", b"\xff"] {
+        for bad in [
+            &b"x"[..],
+            b"",
+            b"[1]",
+            b"{\"readings\":[{\"metric\":\"t\",\"value\":NaN}]}",
+            b"\xff",
+        ] {
             assert_eq!(reason(bad), why::UNREADABLE);
         }
         assert_eq!(reason(&[b' '; MAX_BODY + 1]), why::TOO_LONG);
@@ -93,7 +99,9 @@ mod tests {
         assert_eq!(reason(many.as_bytes()), why::TOO_MANY_READINGS);
         let dated = |payload: &[u8]| report(payload).1;
         assert!(dated(br#"{"readings":[{"metric":"t","value":1,"at":5}]}"#));
-        assert!(!dated(br#"{"readings":[{"metric":"t","value":1,"at":5},{"metric":"t","value":1}]}"#));
+        assert!(!dated(
+            br#"{"readings":[{"metric":"t","value":1,"at":5},{"metric":"t","value":1}]}"#
+        ));
         assert!(!dated(b"{}"), "that a device is there can be said again");
     }
 
@@ -104,7 +112,10 @@ mod tests {
             _ => None,
         };
         assert_eq!(answered(br#"{"id":7}"#), Some((7, true, String::new())));
-        assert_eq!(answered(br#"{"id":7,"ok":false,"note":"hot"}"#), Some((7, false, "hot".to_owned())));
+        assert_eq!(
+            answered(br#"{"id":7,"ok":false,"note":"hot"}"#),
+            Some((7, false, "hot".to_owned()))
+        );
         assert_eq!(answered(b"7"), None);
     }
 

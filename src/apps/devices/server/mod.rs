@@ -8,6 +8,7 @@ mod letter;
 pub mod mqtt;
 mod orders;
 mod outbox;
+mod readings;
 pub mod tls;
 pub mod url;
 mod watch;
@@ -109,10 +110,13 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
     // The address may hold a password: it is not repeated.
     let broker: Broker = url.parse().map_err(|error| format!("--devices-mqtt-url: {error}"))?;
     let pattern = |flag: &str, text: &str| -> Result<Pattern, String> {
-        text.parse().map_err(|error| format!("--devices-mqtt-{flag} {text:?}: {error}"))
+        text.parse()
+            .map_err(|error| format!("--devices-mqtt-{flag} {text:?}: {error}"))
     };
     let tls = match broker.tls {
-        true => Some(tls::config(options.devices_mqtt_ca.as_deref()).map_err(|error| format!("--devices-mqtt-ca: {error}"))?),
+        true => Some(
+            tls::config(options.devices_mqtt_ca.as_deref()).map_err(|error| format!("--devices-mqtt-ca: {error}"))?,
+        ),
         false => None,
     };
     let client = options.devices_mqtt_client.clone();
@@ -127,7 +131,9 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
 }
 
 fn now() -> Millis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 

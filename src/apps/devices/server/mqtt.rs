@@ -192,7 +192,10 @@ impl Connector {
                 if owner(&open.device).is_some() {
                     continue;
                 }
-                let (topic, letter) = (self.commands.topic(&open.device), super::device::letter(&open).to_string());
+                let (topic, letter) = (
+                    self.commands.topic(&open.device),
+                    super::device::letter(&open).to_string(),
+                );
                 if client.publish(topic, QoS::AtLeastOnce, false, letter).await.is_err() {
                     return;
                 }
@@ -222,7 +225,9 @@ async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceComman
             Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
             Answer::Rejected(rejection) => {
                 tracing::debug!(%topic, "an MQTT message was refused: {rejection}");
-                if let (DeviceCommand::Report(_), Rejection::TooLarge | Rejection::Malformed { .. }) = (&command, &rejection) {
+                if let (DeviceCommand::Report(_), Rejection::TooLarge | Rejection::Malformed { .. }) =
+                    (&command, &rejection)
+                {
                     let bad = DeviceCommand::Bad {
                         why: why::UNREADABLE.to_owned(),
                     };
@@ -263,20 +268,38 @@ mod tests {
             connector.command(&publish, &mut undated).unwrap().1
         };
         let dated = r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#;
-        assert_eq!(id(dated, 1, false, false), id(dated, 9, false, false), "its time says that it is the same");
+        assert_eq!(
+            id(dated, 1, false, false),
+            id(dated, 9, false, false),
+            "its time says that it is the same"
+        );
         let undated = r#"{"readings":[{"metric":"t","value":1}]}"#;
         let first = id(undated, 2, false, false);
         assert_eq!(id(undated, 2, true, false), first, "delivered again");
         assert_ne!(id(undated, 3, true, false), first, "another packet");
         assert_ne!(id(undated, 2, false, false), first, "measured again");
-        assert_eq!(id(undated, 4, false, true), id(undated, 5, false, true), "the retained one");
+        assert_eq!(
+            id(undated, 4, false, true),
+            id(undated, 5, false, true),
+            "the retained one"
+        );
     }
 
     #[test]
     fn only_devices_are_heard() {
         let (connector, mut undated) = (connector(), HashMap::new());
-        for topic in ["devices/A/readings", "devices/browser-00/readings", "other", "devices/a/b/readings"] {
-            assert!(connector.command(&message(topic, "{}", 1, false, false), &mut undated).is_none(), "{topic}");
+        for topic in [
+            "devices/A/readings",
+            "devices/browser-00/readings",
+            "other",
+            "devices/a/b/readings",
+        ] {
+            assert!(
+                connector
+                    .command(&message(topic, "{}", 1, false, false), &mut undated)
+                    .is_none(),
+                "{topic}"
+            );
         }
         let (topic, _, command) = connector
             .command(&message("devices/a/acks", r#"{"id":3}"#, 1, false, false), &mut undated)

@@ -30,7 +30,12 @@ impl Decider for Orders {
         if at.who.id != hub::server().id {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
-        let known = |device: &str, order: Seq| waiting.open.iter().any(|one| one.device == device && one.order == order);
+        let known = |device: &str, order: Seq| {
+            waiting
+                .open
+                .iter()
+                .any(|one| one.device == device && one.order == order)
+        };
         Ok(match command {
             OrdersCommand::Add(open) if known(&open.device, open.order) => Vec::new(),
             // Nobody would ever say that it is over.
@@ -65,7 +70,10 @@ impl Decider for Orders {
 
 /// Who had time enough.
 pub fn look(waiting: &Waiting, now: Millis) -> Vec<OrdersEvent> {
-    let late = waiting.open.iter().filter(|open| open.at.saturating_add(ORDER_WAIT) <= now);
+    let late = waiting
+        .open
+        .iter()
+        .filter(|open| open.at.saturating_add(ORDER_WAIT) <= now);
     late.map(|open| OrdersEvent::Expired {
         device: open.device.clone(),
         order: open.order,
@@ -106,7 +114,10 @@ mod tests {
             device: "a".to_owned(),
             order,
         };
-        assert_eq!([tell(open(1, 0), 0), tell(open(1, 0), 0), tell(open(2, 5), 5)], [1, 0, 1]);
+        assert_eq!(
+            [tell(open(1, 0), 0), tell(open(1, 0), 0), tell(open(2, 5), 5)],
+            [1, 0, 1]
+        );
         assert_eq!([tell(done(1), 6), tell(done(1), 6)], [1, 0]);
         assert_eq!(tell(OrdersCommand::Look, ORDER_WAIT + 4), 0);
         assert_eq!(tell(OrdersCommand::Look, ORDER_WAIT + 5), 1);

@@ -62,7 +62,10 @@ impl Outbox {
         let Waiting { open } = state.decode(Encoding::Json).ok()?;
         let id = |open: &Open| (open.device.clone(), open.order);
         let all: BTreeSet<_> = open.iter().map(id).collect();
-        let fresh = open.into_iter().filter(|open| !self.given.contains(&id(open))).collect();
+        let fresh = open
+            .into_iter()
+            .filter(|open| !self.given.contains(&id(open)))
+            .collect();
         self.given = all;
         Some(fresh)
     }

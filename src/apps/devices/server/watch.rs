@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval_at, Instant};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::super::model::{Overview, Waiting};
@@ -52,7 +52,9 @@ async fn watch(hub: &Hub) {
 async fn look<T: Topic>(hub: &Hub, wanted: impl Fn(&T::State) -> bool, command: &T::Command) {
     let Ok(name) = TopicName::of::<T>(ALL) else { return };
     let Ok(topic) = hub.open(&name).await else { return };
-    let Ok((_, state)) = topic.state(Encoding::Json).await else { return };
+    let Ok((_, state)) = topic.state(Encoding::Json).await else {
+        return;
+    };
     if state.decode(Encoding::Json).is_ok_and(|state| wanted(&state)) {
         // Refused now, it is asked again at the next tick.
         let command = serde_json::to_value(command).unwrap_or_default();

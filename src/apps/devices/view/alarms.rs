@@ -37,7 +37,11 @@ pub fn Alarms(shown: Shown) -> impl IntoView {
 
 fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm) -> AnyView {
     let unit = shown.device.state.with_untracked(|device| {
-        device.metrics.get(&alarm.metric).map(|metric| metric.unit.clone()).unwrap_or_default()
+        device
+            .metrics
+            .get(&alarm.metric)
+            .map(|metric| metric.unit.clone())
+            .unwrap_or_default()
     });
     let what = format!(
         "{} {} ({} {})",
@@ -47,7 +51,12 @@ fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm) -> AnyView {
         words::value(alarm.limit, &unit)
     );
     let raised = time(shown, locale, alarm.raised);
-    let cleared = alarm.cleared.map(|at| fill(td_string!(locale, devices.over_at), &[("time", &time(shown, locale, at))]));
+    let cleared = alarm.cleared.map(|at| {
+        fill(
+            td_string!(locale, devices.over_at),
+            &[("time", &time(shown, locale, at))],
+        )
+    });
     let by = alarm.acknowledged.as_ref().map(|(by, _)| {
         let name = if by.name.is_empty() { by.id.short() } else { &by.name };
         fill(td_string!(locale, devices.seen_by), &[("name", name)])

@@ -26,7 +26,12 @@ pub fn ThisBrowser(fleet: UseTopic<Fleet>) -> impl IntoView {
     let id = Memo::new(move |_| fleet.me.with(|me| me.as_ref().map(|me| browser_id(&me.id))));
     let said = text(move || {
         let locale = i18n.get_locale();
-        if on.get() { td_string!(locale, devices.browser_stop) } else { td_string!(locale, devices.browser_start) }.to_owned()
+        if on.get() {
+            td_string!(locale, devices.browser_stop)
+        } else {
+            td_string!(locale, devices.browser_start)
+        }
+        .to_owned()
     });
     let reporter = part(move || on.get().then(|| id.get().map(reporter)).flatten());
     let pressed = text(move || on.get().to_string());
@@ -84,7 +89,11 @@ async fn measure(link: &LinkStatus) -> Report {
     let connection = get(&navigator, "connection");
     add("downlink", number(connection.as_ref(), "downlink"), "Mbit/s");
     let battery = battery(&navigator).await;
-    add("battery", number(battery.as_ref(), "level").map(|level| (level * 100.0).round()), "%");
+    add(
+        "battery",
+        number(battery.as_ref(), "level").map(|level| (level * 100.0).round()),
+        "%",
+    );
     let kind = connection.and_then(|connection| get(&connection, "effectiveType")?.as_string());
     Report {
         readings,

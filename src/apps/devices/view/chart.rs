@@ -40,9 +40,16 @@ impl Chart {
             high,
             ..Self::default()
         };
-        let limits = threshold.map(|threshold| [threshold.low, threshold.high]).unwrap_or_default();
+        let limits = threshold
+            .map(|threshold| [threshold.low, threshold.high])
+            .unwrap_or_default();
         let in_sight = |limit: &f64| (low..=high).contains(limit);
-        chart.limits = limits.into_iter().flatten().filter(in_sight).map(|limit| chart.y(limit)).collect();
+        chart.limits = limits
+            .into_iter()
+            .flatten()
+            .filter(in_sight)
+            .map(|limit| chart.y(limit))
+            .collect();
         for run in points.chunk_by(|one, next| next.at.saturating_sub(one.at) <= 2 * step) {
             chart.draw(run, step);
         }
@@ -93,7 +100,11 @@ impl Chart {
     }
 
     pub fn nearest(&self, at: Millis) -> Option<usize> {
-        let near = self.points.iter().enumerate().min_by_key(|(_, point)| point.at.abs_diff(at));
+        let near = self
+            .points
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, point)| point.at.abs_diff(at));
         near.map(|(index, _)| index)
     }
 }
@@ -124,7 +135,10 @@ mod tests {
         assert_eq!(chart.line.matches('M').count(), 2);
         assert_eq!(chart.band.matches('Z').count(), 2);
         assert!(chart.line.starts_with("M0 "));
-        assert_eq!([chart.nearest(4), chart.nearest(6), chart.nearest(999)], [Some(0), Some(1), Some(2)]);
+        assert_eq!(
+            [chart.nearest(4), chart.nearest(6), chart.nearest(999)],
+            [Some(0), Some(1), Some(2)]
+        );
     }
 
     #[test]

@@ -40,7 +40,11 @@ impl Clock {
             return utc(at);
         }
         let options = js_sys::Object::new();
-        let day: &[(&str, &str)] = if with_day { &[("month", "short"), ("day", "numeric")] } else { &[("second", "2-digit")] };
+        let day: &[(&str, &str)] = if with_day {
+            &[("month", "short"), ("day", "numeric")]
+        } else {
+            &[("second", "2-digit")]
+        };
         let time = [("hour", "2-digit"), ("minute", "2-digit"), ("hourCycle", "h23")];
         for (key, value) in day.iter().chain(&time) {
             let _ = js_sys::Reflect::set(&options, &(*key).into(), &(*value).into());

@@ -58,7 +58,9 @@ impl Shown {
     }
 
     pub fn names(self) -> Vec<String> {
-        self.device.state.with(|device| device.metrics.keys().cloned().collect())
+        self.device
+            .state
+            .with(|device| device.metrics.keys().cloned().collect())
     }
 }
 
@@ -131,7 +133,11 @@ fn open(shown: Shown) -> AnyView {
 }
 
 fn name(device: &Device, id: &str) -> String {
-    if device.name.is_empty() { id.to_owned() } else { device.name.clone() }
+    if device.name.is_empty() {
+        id.to_owned()
+    } else {
+        device.name.clone()
+    }
 }
 
 fn health(shown: Shown) -> AnyView {
@@ -181,7 +187,8 @@ fn stale(shown: Shown) -> AnyView {
 /// Why a form that was posted without scripts had no effect.
 fn not_done() -> AnyView {
     let i18n = use_i18n();
-    let why: Option<Rejection> = SharedValue::new(|| use_context::<Refused>().map(|refused| refused.rejection)).into_inner();
+    let why: Option<Rejection> =
+        SharedValue::new(|| use_context::<Refused>().map(|refused| refused.rejection)).into_inner();
     let problem = note(move || why.as_ref().map(|why| words::rejection(i18n.get_locale(), why)));
     view! { <p class="problem devices-problem" role="alert">{problem}</p> }.into_any()
 }
@@ -202,7 +209,11 @@ fn reports(shown: Shown) -> AnyView {
             let metric = words::metric(locale, &refused.refusal.metric);
             row(shown.clock.time(locale, refused.at, true), metric, why)
         };
-        Some(refusals.with(|refusals| refusals.iter().map(line).collect_view()).into_any())
+        Some(
+            refusals
+                .with(|refusals| refusals.iter().map(line).collect_view())
+                .into_any(),
+        )
     });
     let kept = text(move || fill(t_string!(i18n, devices.kept), &[("days", "7")]));
     view! {
@@ -219,7 +230,8 @@ fn reports(shown: Shown) -> AnyView {
 }
 
 fn row(at: String, metric: String, why: String) -> AnyView {
-    view! { <li><span class="hint">{at}</span>" "<span class="mono">{metric}</span>" "<span>{why}</span></li> }.into_any()
+    view! { <li><span class="hint">{at}</span>" "<span class="mono">{metric}</span>" "<span>{why}</span></li> }
+        .into_any()
 }
 
 /// When something was, in words that follow the visitor's language.

@@ -79,8 +79,12 @@ fn chart(shown: Shown, range: Millis, zoom: Option<(Millis, Millis)>) -> Chart {
         let newest = device.seen;
         let (from, to) = zoom.unwrap_or((newest.saturating_sub(range), newest));
         let metric = device.metrics.get(&name);
-        let points = metric.map(|metric| metric.trail.points(from, to, newest)).unwrap_or_default();
-        let step = ROLLS.get(finest(newest.saturating_sub(from))).map_or(1, |roll| roll.step);
+        let points = metric
+            .map(|metric| metric.trail.points(from, to, newest))
+            .unwrap_or_default();
+        let step = ROLLS
+            .get(finest(newest.saturating_sub(from)))
+            .map_or(1, |roll| roll.step);
         Chart::new(points, (from, to), step, metric.and_then(|metric| metric.threshold))
     })
 }
@@ -149,7 +153,11 @@ impl View {
                 let (y, other) = (tenth(*y), tenth(*y));
                 view! { <line class="chart-limit" x1="0" x2=WIDTH.to_string() y1=y y2=other vector-effect="non-scaling-stroke"/> }
             };
-            Some(chart.with(|chart| chart.limits.iter().map(line).collect_view()).into_any())
+            Some(
+                chart
+                    .with(|chart| chart.limits.iter().map(line).collect_view())
+                    .into_any(),
+            )
         });
         let empty = note(move || {
             let none = chart.with(|chart| chart.points.is_empty());
@@ -241,7 +249,11 @@ impl View {
                 ("count", format::grouped(point.count.into())),
             ];
             let text = t_string!(i18n, devices.readout).to_owned();
-            Some(values.iter().fold(text, |text, (name, value)| fill(&text, &[(name, value)])))
+            Some(
+                values
+                    .iter()
+                    .fold(text, |text, (name, value)| fill(&text, &[(name, value)])),
+            )
         });
         view! { <p class="history-readout" aria-live=text(move || if self.cursor.get().is_some() { "polite" } else { "off" }.to_owned())>{said}</p> }
             .into_any()
@@ -274,11 +286,15 @@ impl View {
     fn on_up(self, event: &PointerEvent) {
         let dragged = self.drag.get_untracked();
         self.drag.set(None);
-        let (Some((from, _)), Some(to)) = (dragged, self.place(event)) else { return };
+        let (Some((from, _)), Some(to)) = (dragged, self.place(event)) else {
+            return;
+        };
         if (to - from).abs() < DRAG {
             return;
         }
-        let (from, to) = self.chart.with_untracked(|chart| (chart.at(from.min(to)), chart.at(from.max(to))));
+        let (from, to) = self
+            .chart
+            .with_untracked(|chart| (chart.at(from.min(to)), chart.at(from.max(to))));
         self.zoom.set(Some((from.min(to.saturating_sub(SHORTEST)), to)));
         self.cursor.set(None);
     }

@@ -61,7 +61,17 @@ fn chosen(overview: &Overview, filter: Filter, search: &str) -> Vec<String> {
         .devices
         .iter()
         .filter(|(id, entry)| filter.lets(entry) && found(id, entry))
-        .map(|(id, entry)| (if entry.news.name.is_empty() { id } else { &entry.news.name }.to_lowercase(), id))
+        .map(|(id, entry)| {
+            (
+                if entry.news.name.is_empty() {
+                    id
+                } else {
+                    &entry.news.name
+                }
+                .to_lowercase(),
+                id,
+            )
+        })
         .collect();
     devices.sort_unstable();
     devices.into_iter().map(|(_, id)| id.clone()).collect()
@@ -89,7 +99,11 @@ pub fn loading() -> AnyView {
 
 fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
     let i18n = use_i18n();
-    let (filter, search, most) = (RwSignal::new(Filter::All), RwSignal::new(String::new()), RwSignal::new(PAGE));
+    let (filter, search, most) = (
+        RwSignal::new(Filter::All),
+        RwSignal::new(String::new()),
+        RwSignal::new(PAGE),
+    );
     let all = Memo::new(move |_| {
         let (filter, search) = (filter.get(), search.get());
         fleet.state.with(|overview| chosen(overview, filter, &search))
@@ -98,7 +112,11 @@ fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
     let empty = note(move || {
         let locale = i18n.get_locale();
         let none = fleet.state.with(|overview| overview.devices.is_empty());
-        let words: Words = if none { words!(devices.none_yet) } else { words!(devices.none_found) };
+        let words: Words = if none {
+            words!(devices.none_yet)
+        } else {
+            words!(devices.none_found)
+        };
         all.with(Vec::is_empty).then(|| words(locale).to_owned())
     });
     let more = note(move || {
@@ -132,7 +150,9 @@ fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
 fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
     let button = |(of, key, name): (Filter, &'static str, Words)| {
         let count = Memo::new(move |_| {
-            fleet.state.with(|overview| overview.devices.values().filter(|entry| of.lets(entry)).count())
+            fleet
+                .state
+                .with(|overview| overview.devices.values().filter(|entry| of.lets(entry)).count())
         });
         let pressed = text(move || (filter.get() == of).to_string());
         view! {

@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::{super::wire::{DeviceCommand, Devices}, words};
+use super::{
+    super::wire::{DeviceCommand, Devices},
+    words,
+};
 use crate::{
     client::use_topic::{Standing, UseTopic},
     i18n::*,
@@ -37,12 +40,12 @@ impl Sent {
         let i18n = use_i18n();
         let problem = note(move || {
             let id = self.id.get()?;
-            self.device.pending.with(|pending| {
-                match &pending.iter().find(|one| one.id == id)?.standing {
+            self.device
+                .pending
+                .with(|pending| match &pending.iter().find(|one| one.id == id)?.standing {
                     Standing::Rejected(why) => Some(words::rejection(i18n.get_locale(), why)),
                     Standing::Queued | Standing::Sent => None,
-                }
-            })
+                })
         });
         view! { <p class="problem" role="alert">{problem}</p> }.into_any()
     }

@@ -18,7 +18,10 @@ pub fn Thresholds(shown: Shown) -> impl IntoView {
     // The fields follow what is set, for the metric that is chosen.
     let set = Memo::new(move |_| {
         let name = shown.metric()?;
-        shown.device.state.with(|device| Some((name.clone(), device.metrics.get(&name)?.threshold)))
+        shown
+            .device
+            .state
+            .with(|device| Some((name.clone(), device.metrics.get(&name)?.threshold)))
     });
     Effect::new(move |_| {
         let threshold = set.get().and_then(|(_, threshold)| threshold);

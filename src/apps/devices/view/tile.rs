@@ -19,11 +19,23 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
     let path = device_path(&id);
     let entry = Memo::new({
         let id = id.clone();
-        move |_| fleet.state.with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(gone))
+        move |_| {
+            fleet
+                .state
+                .with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(gone))
+        }
     });
     let title = text({
         let id = id.clone();
-        move || entry.with(|entry| if entry.news.name.is_empty() { id.clone() } else { entry.news.name.clone() })
+        move || {
+            entry.with(|entry| {
+                if entry.news.name.is_empty() {
+                    id.clone()
+                } else {
+                    entry.news.name.clone()
+                }
+            })
+        }
     });
     let place = note(move || entry.with(|entry| Some(entry.news.place.clone()).filter(|place| !place.is_empty())));
     let health = text(move || words::health(entry.with(|entry| entry.health)).0.to_owned());
@@ -36,7 +48,11 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
     let latest = Memo::new(move |_| entry.with(|entry| entry.news.latest.clone()));
     let gauges = part(move || {
         let locale = i18n.get_locale();
-        Some(latest.with(|latest| latest.iter().map(|shown| gauge(locale, shown)).collect_view()).into_any())
+        Some(
+            latest
+                .with(|latest| latest.iter().map(|shown| gauge(locale, shown)).collect_view())
+                .into_any(),
+        )
     });
     view! {
         <li class="device" data-device=id data-health=health>

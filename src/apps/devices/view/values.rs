@@ -35,7 +35,11 @@ fn value(shown: Shown, name: String) -> AnyView {
     let is_alarm = text(move || alarm.with(Option::is_some).to_string());
     let said = note(move || {
         let (side, limit) = alarm.get()?;
-        Some(format!("{} {}", words::side(side)(i18n.get_locale()), words::number(limit)))
+        Some(format!(
+            "{} {}",
+            words::side(side)(i18n.get_locale()),
+            words::number(limit)
+        ))
     });
     let pressed = text(move || (shown.metric() == Some(name.get_value())).to_string());
     view! {

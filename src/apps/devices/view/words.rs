@@ -124,7 +124,9 @@ fn filled(text: &str) -> String {
         ("argument", MAX_ARGUMENT.to_string()),
         ("waiting", MAX_WAITING.to_string()),
     ];
-    values.iter().fold(text.to_owned(), |text, (name, value)| fill(&text, &[(name, value)]))
+    values
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| fill(&text, &[(name, value)]))
 }
 
 fn denied(reason: Denied) -> Words {
