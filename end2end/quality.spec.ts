@@ -3,6 +3,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ChatPage, makeRoom } from "./support/chat-page";
+import { DevicesPage } from "./support/devices-page";
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
@@ -11,6 +12,7 @@ const PAGES = [
   { path: "/", status: 200 },
   { path: "/about", status: 200 },
   { path: "/chat", status: 200 },
+  { path: "/devices", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 
@@ -26,6 +28,7 @@ async function visit(page: Page, path: string): Promise<number> {
     await expect(page.locator('[data-kind="received"]')).toHaveCount(1);
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
+  if (path === "/devices") await new DevicesPage(page).live();
   if (path === "/chat") await new ChatPage(page, "lobby").live();
   return response!.status();
 }

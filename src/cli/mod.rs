@@ -1,5 +1,6 @@
 //! What the binary does beside serving: a command a file. Knows the server's library.
 
+mod device_sim;
 mod token;
 
 use std::error::Error;
@@ -8,6 +9,9 @@ use duplex::server::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Simulated devices that report to an MQTT broker, and answer commands
+    DeviceSim(device_sim::DeviceSim),
+
     /// Prints the token that programs show to the server of this configuration
     Token,
 }
@@ -15,6 +19,7 @@ pub enum Command {
 impl Command {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         match self {
+            Self::DeviceSim(options) => device_sim::run(options),
             Self::Token => token::run(config),
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use duplex::apps;
-use duplex::apps::devices::model::{Device, Overview};
+use duplex::apps::devices::model::{Device, Metric, Overview};
 use duplex::apps::devices::server::{Options, feeds};
 use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, Outcome, why};
-use duplex::server::hub::{Hub, Wake};
+use duplex::server::hub::{Feed, Hub, Wake};
 use duplex::server::log::memory::Memory;
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::Epoch;
@@ -53,8 +53,7 @@ impl Plant {
             ..Options::default()
         };
         self.stop = CancellationToken::new();
-        let start =
-            |feed: Arc<dyn duplex::server::hub::Feed>| tokio::spawn(feed.run(self.hub.clone(), self.stop.clone()));
+        let start = |feed: Arc<dyn Feed>| tokio::spawn(feed.run(self.hub.clone(), self.stop.clone()));
         self.running = feeds(&options).unwrap().into_iter().map(start).collect();
     }
 
@@ -120,7 +119,7 @@ fn reading(value: f64, at: u64) -> String {
 
 /// How many readings are in the history.
 fn counted(device: &Device) -> u32 {
-    let of = |metric: &duplex::apps::devices::model::Metric| {
+    let of = |metric: &Metric| {
         let points = metric.trail.points(0, u64::MAX, u64::MAX);
         points.iter().map(|point| point.count).sum()
     };

@@ -90,6 +90,7 @@ impl Broker {
     pub async fn device(&self, name: &str, filter: Option<&str>) -> Device {
         let mut options = MqttOptions::new(name, "127.0.0.1", self.port);
         options.set_credentials(USER, PASSWORD).set_clean_session(false);
+        options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut events) = AsyncClient::new(options, 10_000);
         let (tell, heard) = mpsc::unbounded_channel();
         let running = tokio::spawn(async move {

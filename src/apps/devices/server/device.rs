@@ -6,8 +6,8 @@ use super::super::model::Device;
 
 use super::super::wire::{
     ALL, DeviceCommand, DeviceEvent, Devices, Fleet, FleetCommand, GROUP, Health, MAX_AGE, MAX_ARGUMENT, MAX_NOTE,
-    MAX_VALUE, MAX_WAITING, ORDER_WAIT, Open, Orders, OrdersCommand, Outcome, Refusal, Report, Side, Threshold,
-    device_path, is_device, is_order, owner, tidy, why,
+    MAX_VALUE, MAX_WAITING, ORDER_WAIT, Open, Orders, OrdersCommand, Outcome, Refusal, Side, Threshold, device_path,
+    is_device, is_order, owner, tidy, why,
 };
 use super::readings::{judge, kept, reported};
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
@@ -335,7 +335,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::model::{KEPT_ALARMS, KEPT_ORDERS, KEPT_REFUSALS};
-    use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, Raw, Reading};
+    use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, Raw, Reading, Report};
     use super::*;
     use crate::wire::codec::Encoding;
     use crate::wire::person::PersonId;

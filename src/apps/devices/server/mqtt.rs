@@ -59,7 +59,7 @@ impl Feed for Connector {
 
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
         Box::pin(async move {
-            let (client, events) = AsyncClient::new(self.options(), REQUESTS);
+            let (client, events) = AsyncClient::new(options(&self.broker, self.tls.clone(), &self.client), REQUESTS);
             let (heard, messages) = mpsc::channel(HEARD);
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -96,24 +96,23 @@ async fn listen(broker: &Broker, mut events: EventLoop, heard: mpsc::Sender<Hear
     }
 }
 
-impl Connector {
-    fn options(&self) -> MqttOptions {
-        let mut options = MqttOptions::new(&self.client, &self.broker.host, self.broker.port);
-        options.set_keep_alive(KEEP_ALIVE);
-        // The broker keeps for this name what comes while it is away.
-        options.set_clean_session(false);
-        options.set_manual_acks(true);
-        options.set_max_packet_size(PACKET, PACKET);
-        if let Some((user, password)) = &self.broker.user {
-            options.set_credentials(user, password);
-        }
-        if let Some(tls) = &self.tls {
-            let tls = TlsConfiguration::Rustls(Arc::clone(tls));
-            options.set_transport(Transport::tls_with_config(tls));
-        }
-        options
+/// How a client connects that acknowledges by itself, and for which the broker keeps what comes while it is away.
+pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) -> MqttOptions {
+    let mut options = MqttOptions::new(client, &broker.host, broker.port);
+    options.set_keep_alive(KEEP_ALIVE);
+    options.set_clean_session(false);
+    options.set_manual_acks(true);
+    options.set_max_packet_size(PACKET, PACKET);
+    if let Some((user, password)) = &broker.user {
+        options.set_credentials(user, password);
     }
+    if let Some(tls) = tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+    }
+    options
+}
 
+impl Connector {
     async fn work(&self, hub: &Hub, client: &AsyncClient, mut messages: mpsc::Receiver<Heard>) {
         // Acknowledged in the order in which they came, as MQTT asks.
         let mut running = FuturesOrdered::<BoxFuture<'_, (u64, Publish)>>::new();
