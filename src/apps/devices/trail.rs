@@ -231,7 +231,7 @@ mod tests {
             seed in any::<prop::sample::Index>(),
         ) {
             let mut other = readings.clone();
-            other.sort_by(|a, b| a.0.cmp(&b.0));
+            other.sort_by_key(|(at, _)| *at);
             prop_assert_eq!(&trail(&readings), &trail(&other));
             other.reverse();
             if !other.is_empty() {
