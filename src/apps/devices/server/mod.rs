@@ -26,6 +26,7 @@ use crate::server::hub::Feed;
 
 /// What the operator may choose.
 #[derive(Debug, Clone, clap::Args)]
+#[group(id = "devices")]
 pub struct Options {
     /// The MQTT broker that devices report to: mqtt:// or mqtts://user:password@host:port; without, no MQTT
     #[arg(long, env = "DUPLEX_DEVICES_MQTT_URL", value_name = "URL", hide_env_values = true)]
