@@ -10,7 +10,7 @@ const ARC: &str = "M 21.7 78.3 A 40 40 0 1 1 78.3 78.3";
 
 pub fn gauge(locale: Locale, shown: &Shown) -> AnyView {
     let name = words::metric(locale, &shown.metric);
-    let value = words::value(shown.value, &shown.unit);
+    let (number, unit) = (words::number(shown.value), shown.unit.clone());
     let arc = part_of_scale(shown.value, &shown.unit).map(|part| {
         let drawn = format!("{} 100", words::number(part * 100.0));
         view! {
@@ -22,7 +22,7 @@ pub fn gauge(locale: Locale, shown: &Shown) -> AnyView {
     view! {
         <div class="gauge" data-alarm=alarm>
             <svg viewBox="0 0 100 90" aria-hidden="true">{arc}</svg>
-            <span class="gauge-number" dir="ltr">{value}</span>
+            <span class="gauge-number" dir="ltr">{number}" "<small>{unit}</small></span>
             <span class="gauge-name">{name}</span>
         </div>
     }

@@ -63,9 +63,11 @@ pub fn Thresholds(shown: Shown) -> impl IntoView {
 fn metric_field(shown: Shown) -> AnyView {
     let i18n = use_i18n();
     let names = Memo::new(move |_| shown.names());
+    // Not made anew with each report: somebody may have it open.
+    let chosen = Memo::new(move |_| shown.metric());
     let options = part(move || {
         let locale = i18n.get_locale();
-        let chosen = shown.metric();
+        let chosen = chosen.get();
         let option = |name: &String| {
             let selected = chosen.as_ref() == Some(name);
             view! { <option value=name.clone() selected=selected>{words::metric(locale, name)}</option> }
