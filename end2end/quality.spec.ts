@@ -3,6 +3,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ChatPage, makeRoom } from "./support/chat-page";
+import { DevicesPage } from "./support/devices-page";
 import { EchoPage } from "./support/echo-page";
 import { NotificationsPage } from "./support/notifications-page";
 import { MarketPage } from "./support/market-page";
@@ -16,6 +17,7 @@ const PAGES = [
   { path: "/notifications", status: 200 },
   { path: "/market", status: 200 },
   { path: "/market/hnb", status: 200 },
+  { path: "/devices", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 
@@ -33,6 +35,7 @@ async function visit(page: Page, path: string): Promise<number> {
   }
   if (path === "/notifications") await new NotificationsPage(page).live();
   if (path.startsWith("/market")) await new MarketPage(page).live();
+  if (path === "/devices") await new DevicesPage(page).live();
   if (path === "/chat") await new ChatPage(page, "lobby").live();
   return response!.status();
 }

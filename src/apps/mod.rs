@@ -2,9 +2,10 @@
 
 pub mod about;
 pub mod chat;
+pub mod devices;
 pub mod echo;
-pub mod notifications;
 pub mod market;
+pub mod notifications;
 #[cfg(feature = "ssr")]
 pub mod server;
 
@@ -25,6 +26,10 @@ pub const NAVIGATION: &[Entry] = &[
     Entry {
         path: "/market",
         name: words!(app.market),
+    },
+    Entry {
+        path: "/devices",
+        name: words!(app.devices),
     },
     Entry {
         path: "/about",
@@ -50,6 +55,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
             ssr=SsrMode::Async
         />
         <Route path=path!("/market/:symbol?") view={Lazy::<market::MarketPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
+use super::devices::wire::{Devices, Fleet, Orders};
 use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
-use super::{chat, echo, market, notifications};
+use super::{chat, devices, echo, market, notifications};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
@@ -13,6 +14,8 @@ use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 pub struct Options {
     #[command(flatten)]
     pub market: market::server::Options,
+    #[command(flatten)]
+    pub devices: devices::server::Options,
 }
 
 pub fn endpoints() -> Vec<Endpoint> {
@@ -33,21 +36,27 @@ pub fn kinds() -> Vec<Box<dyn Kind>> {
         kind(Candles),
         kind(Alerts),
         kind(Watches),
+        kind(Devices),
+        kind(Fleet),
+        kind(Orders),
     ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
     let mut forms = Vec::from(chat::server::forms());
     forms.push(notifications::server::form());
+    forms.extend(devices::server::forms());
     forms
 }
 
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    vec![notifications::server::inlet()]
+    vec![notifications::server::inlet(), devices::server::inlet()]
 }
 
 /// What the applications do by themselves.
 pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    market::server::feeds(&options.market)
+    let mut feeds = market::server::feeds(&options.market)?;
+    feeds.extend(devices::server::feeds(&options.devices)?);
+    Ok(feeds)
 }

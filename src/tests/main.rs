@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod closing;
+mod devices;
 mod doors;
 mod harness;
 mod http2;

@@ -1,6 +1,7 @@
 //! A node for a test: over TCP on a free port as in life, or in memory, where the test owns the clock.
 //! Waits only for what is expected, and never longer than [`PATIENCE`].
 
+pub mod broker;
 pub mod kinds;
 pub mod raw;
 pub mod topics;
