@@ -10,7 +10,7 @@ use duplex::server::config::Config;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Sends a notification to people who have a page of a server open, or will
-    Notify(notify::Notify),
+    Notify(Box<notify::Notify>),
     /// Prints the token that programs show to the server of this configuration
     Token,
 }

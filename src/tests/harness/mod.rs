@@ -8,7 +8,7 @@ pub mod topics;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -41,6 +41,9 @@ pub const PIPE: usize = 64 << 10;
 pub const SOCKET: &str = "/api/socket";
 pub const ECHO: &str = "/api/echo";
 
+/// To list routes, Leptos keeps all resources of the process from loading.
+static ROUTES: RwLock<()> = RwLock::new(());
+
 pub struct Node {
     pub state: ServerState,
     pub router: Router,
@@ -66,6 +69,7 @@ impl Node {
         change(&mut settings);
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds);
         let state = ServerState::new(settings, site::options(site, None, None), hub);
+        let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
         Self {
             router: router(state.clone()),
             state,
@@ -108,6 +112,13 @@ impl Node {
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         }
+    }
+
+    /// A page that shows topics: while another test's routes are listed, their states would not load, and it would not end.
+    #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
+    pub async fn page(&self, request: Request<Body>) -> Answer {
+        let _not_meanwhile = ROUTES.read().unwrap_or_else(PoisonError::into_inner);
+        within(self.request(request)).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
