@@ -41,7 +41,8 @@ pub const PIPE: usize = 64 << 10;
 pub const SOCKET: &str = "/api/socket";
 pub const ECHO: &str = "/api/echo";
 
-/// To list routes, Leptos keeps all resources of the process from loading.
+/// Held while a node's routes are listed. A page with topics that another thread renders meanwhile may wait for ever: seen
+/// in tests, where nodes are made all the time; a server lists its routes once, before it serves.
 static ROUTES: RwLock<()> = RwLock::new(());
 
 pub struct Node {
@@ -114,7 +115,7 @@ impl Node {
         }
     }
 
-    /// A page that shows topics: while another test's routes are listed, their states would not load, and it would not end.
+    /// A page that shows topics, never while another test's routes are listed: see [`ROUTES`].
     #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
     pub async fn page(&self, request: Request<Body>) -> Answer {
         let _not_meanwhile = ROUTES.read().unwrap_or_else(PoisonError::into_inner);
