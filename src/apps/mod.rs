@@ -4,6 +4,7 @@ pub mod about;
 pub mod chat;
 pub mod echo;
 pub mod notifications;
+pub mod market;
 #[cfg(feature = "ssr")]
 pub mod server;
 
@@ -20,6 +21,10 @@ pub const NAVIGATION: &[Entry] = &[
     Entry {
         path: "/chat",
         name: words!(app.chat),
+    },
+    Entry {
+        path: "/market",
+        name: words!(app.market),
     },
     Entry {
         path: "/about",
@@ -44,6 +49,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
             view={Lazy::<notifications::NotificationsPage>::new()}
             ssr=SsrMode::Async
         />
+        <Route path=path!("/market/:symbol?") view={Lazy::<market::MarketPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
+use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
-use super::{chat, echo, notifications};
+use super::{chat, echo, market, notifications};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {}
+pub struct Options {
+    #[command(flatten)]
+    pub market: market::server::Options,
+}
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -20,7 +24,16 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms), kind(Notices), kind(Inbox)]
+    vec![
+        kind(Chat),
+        kind(Rooms),
+        kind(Notices),
+        kind(Inbox),
+        kind(Quotes),
+        kind(Candles),
+        kind(Alerts),
+        kind(Watches),
+    ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
@@ -35,6 +48,6 @@ pub fn inlets() -> Vec<Inlet> {
 }
 
 /// What the applications do by themselves.
-pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    Ok(Vec::new())
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    market::server::feeds(&options.market)
 }

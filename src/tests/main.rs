@@ -10,6 +10,7 @@ mod http2;
 mod kill;
 mod log;
 mod notifications;
+mod market;
 mod pages;
 mod records;
 mod shutdown;
