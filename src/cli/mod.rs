@@ -11,10 +11,9 @@ use duplex::server::config::Config;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Sends a notification to people who have a page of a server open, or will
-    Notify(notify::Notify),
+    Notify(Box<notify::Notify>),
     /// Simulated devices that report to an MQTT broker, and answer commands
     DeviceSim(device_sim::DeviceSim),
-
     /// Prints the token that programs show to the server of this configuration
     Token,
 }

@@ -39,7 +39,7 @@ async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Answer 
         .header("host", "localhost")
         .header("accept-language", "en")
         .header("cookie", visitor.cookie());
-    within(node.request(request.body(Body::empty()).unwrap())).await
+    node.page(request.body(Body::empty()).unwrap()).await
 }
 
 /// A visitor and their id, as the page says it.
@@ -203,7 +203,7 @@ async fn submit(node: &Node, visitor: &Visitor<'_>, form: String) -> harness::An
         .header("host", "localhost")
         .header("cookie", visitor.cookie())
         .header("content-type", "application/x-www-form-urlencoded");
-    within(node.request(request.body(Body::from(form)).unwrap())).await
+    node.page(request.body(Body::from(form)).unwrap()).await
 }
 
 /// The value of the page's hidden field of this name.

@@ -9,7 +9,7 @@ pub mod topics;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -42,6 +42,10 @@ pub const PIPE: usize = 64 << 10;
 pub const SOCKET: &str = "/api/socket";
 pub const ECHO: &str = "/api/echo";
 
+/// Held while a node's routes are listed. A page with topics that another thread renders meanwhile may wait for ever: seen
+/// in tests, where nodes are made all the time; a server lists its routes once, before it serves.
+static ROUTES: RwLock<()> = RwLock::new(());
+
 pub struct Node {
     pub state: ServerState,
     pub router: Router,
@@ -67,6 +71,7 @@ impl Node {
         change(&mut settings);
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds);
         let state = ServerState::new(settings, site::options(site, None, None), hub);
+        let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
         Self {
             router: router(state.clone()),
             state,
@@ -109,6 +114,13 @@ impl Node {
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         }
+    }
+
+    /// A page that shows topics, never while another test's routes are listed: see [`ROUTES`].
+    #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
+    pub async fn page(&self, request: Request<Body>) -> Answer {
+        let _not_meanwhile = ROUTES.read().unwrap_or_else(PoisonError::into_inner);
+        within(self.request(request)).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
