@@ -316,6 +316,7 @@ pub struct Overview {
 impl Topic for Fleet {
     const KIND: &'static str = "fleet";
     const DELIVERY: Delivery = Delivery::Latest;
+    const PRESENCE: bool = false;
 
     type Command = FleetCommand;
     type Event = FleetEvent;
@@ -349,6 +350,7 @@ pub struct Waiting {
 
 impl Topic for Orders {
     const KIND: &'static str = "orders";
+    const PRESENCE: bool = false;
 
     type Command = OrdersCommand;
     type Event = OrdersEvent;

@@ -140,6 +140,7 @@ impl InboxState {
 
 impl Topic for Notices {
     const KIND: &'static str = PUBLIC_KIND;
+    const PRESENCE: bool = false;
 
     type Command = NoticesCommand;
     type Event = NoticesEvent;
@@ -157,6 +158,7 @@ impl Topic for Notices {
 
 impl Topic for Inbox {
     const KIND: &'static str = INBOX_KIND;
+    const PRESENCE: bool = false;
 
     type Command = InboxCommand;
     type Event = InboxEvent;

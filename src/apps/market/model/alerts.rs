@@ -63,6 +63,7 @@ impl AlertList {
 
 impl Topic for Alerts {
     const KIND: &'static str = "alerts";
+    const PRESENCE: bool = false;
 
     type Command = AlertsCommand;
     type Event = AlertsEvent;
@@ -99,6 +100,7 @@ impl Topic for Alerts {
 impl Topic for Watches {
     const KIND: &'static str = "watches";
     const DELIVERY: Delivery = Delivery::Latest;
+    const PRESENCE: bool = false;
 
     type Command = Changed;
     type Event = Changed;

@@ -26,6 +26,7 @@ pub struct Board {
 impl Topic for Quotes {
     const KIND: &'static str = "quotes";
     const DELIVERY: Delivery = Delivery::Latest;
+    const PRESENCE: bool = false;
 
     type Command = QuotesCommand;
     type Event = QuotesEvent;

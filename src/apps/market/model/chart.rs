@@ -100,6 +100,7 @@ pub fn with_price(candle: &Candle, price: u64) -> Candle {
 
 impl Topic for Candles {
     const KIND: &'static str = "candles";
+    const PRESENCE: bool = false;
 
     type Command = CandlesCommand;
     type Event = CandlesEvent;

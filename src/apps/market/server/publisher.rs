@@ -14,7 +14,7 @@ use super::super::wire::{
 use super::desk::Desk;
 use crate::server::hub::{Hub, TopicHandle};
 use crate::wire::codec::Encoding;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection, ServerFrame};
+use crate::wire::session::{Answer, CommandId, Denied, Rejection};
 use crate::wire::topic::{Topic, TopicName};
 
 /// How long the trades of a symbol wait that nobody looks at, and how many of them do.
@@ -133,7 +133,7 @@ impl Publisher {
         {
             self.awake.insert(symbol.to_owned(), handle);
         }
-        long_ago || self.awake.get(symbol).is_some_and(is_watched)
+        long_ago || self.awake.get(symbol).is_some_and(|topic| topic.session_count() > 0)
     }
 
     /// Everything that a desk has to say of quotes.
@@ -162,12 +162,6 @@ impl Publisher {
         }
         self.refused = told.is_err();
     }
-}
-
-fn is_watched(topic: &TopicHandle) -> bool {
-    let (_, frame) = topic.presence(Encoding::Json);
-    let frame = Encoding::Json.decode(&frame);
-    matches!(frame, Ok(ServerFrame::Presence { presence, .. }) if presence.session_count > 0)
 }
 
 fn candle_topic(symbol: &str) -> Option<TopicName> {
