@@ -5,6 +5,7 @@ import type { Page } from "@playwright/test";
 import { ChatPage, makeRoom } from "./support/chat-page";
 import { DevicesPage } from "./support/devices-page";
 import { EchoPage } from "./support/echo-page";
+import { NotificationsPage } from "./support/notifications-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
 
@@ -13,6 +14,7 @@ const PAGES = [
   { path: "/about", status: 200 },
   { path: "/chat", status: 200 },
   { path: "/devices", status: 200 },
+  { path: "/notifications", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 
@@ -29,6 +31,7 @@ async function visit(page: Page, path: string): Promise<number> {
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
   if (path === "/devices") await new DevicesPage(page).live();
+  if (path === "/notifications") await new NotificationsPage(page).live();
   if (path === "/chat") await new ChatPage(page, "lobby").live();
   return response!.status();
 }

@@ -4,6 +4,7 @@ pub mod about;
 pub mod chat;
 pub mod devices;
 pub mod echo;
+pub mod notifications;
 #[cfg(feature = "ssr")]
 pub mod server;
 
@@ -33,7 +34,9 @@ pub const NAVIGATION: &[Entry] = &[
 
 /// What applications put into the head of every page.
 #[component]
-pub fn Tools() -> impl IntoView {}
+pub fn Tools() -> impl IntoView {
+    view! { <notifications::bell::Bell/> }
+}
 
 /// The echo page is in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
@@ -42,6 +45,11 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
+        <Route
+            path=path!("/notifications")
+            view={Lazy::<notifications::NotificationsPage>::new()}
+            ssr=SsrMode::Async
+        />
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
 use super::devices::wire::{Devices, Fleet, Orders};
-use super::{chat, devices, echo};
+use super::notifications::wire::{Inbox, Notices};
+use super::{chat, devices, echo, notifications};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
@@ -23,19 +24,27 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms), kind(Devices), kind(Fleet), kind(Orders)]
+    vec![
+        kind(Chat),
+        kind(Rooms),
+        kind(Notices),
+        kind(Inbox),
+        kind(Devices),
+        kind(Fleet),
+        kind(Orders),
+    ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
-    chat::server::forms()
-        .into_iter()
-        .chain(devices::server::forms())
-        .collect()
+    let mut forms = Vec::from(chat::server::forms());
+    forms.push(notifications::server::form());
+    forms.extend(devices::server::forms());
+    forms
 }
 
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    vec![devices::server::inlet()]
+    vec![notifications::server::inlet(), devices::server::inlet()]
 }
 
 /// What the applications do by themselves.

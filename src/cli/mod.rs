@@ -1,6 +1,7 @@
 //! What the binary does beside serving: a command a file. Knows the server's library.
 
 mod device_sim;
+mod notify;
 mod token;
 
 use std::error::Error;
@@ -12,6 +13,8 @@ pub enum Command {
     /// Simulated devices that report to an MQTT broker, and answer commands
     DeviceSim(device_sim::DeviceSim),
 
+    /// Sends a notification to people who have a page of a server open, or will
+    Notify(notify::Notify),
     /// Prints the token that programs show to the server of this configuration
     Token,
 }
@@ -20,6 +23,7 @@ impl Command {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         match self {
             Self::DeviceSim(options) => device_sim::run(options),
+            Self::Notify(notify) => notify::run(&notify, config),
             Self::Token => token::run(config),
         }
     }

@@ -10,6 +10,7 @@ mod harness;
 mod http2;
 mod kill;
 mod log;
+mod notifications;
 mod pages;
 mod records;
 mod shutdown;
