@@ -7,7 +7,7 @@ use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
 use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
-    apps::{NAVIGATION, Pages},
+    apps::{NAVIGATION, Pages, Tools},
     client::tab::provide_link,
     i18n::*,
     ui::{frame::Frame, preferences, words::say},
@@ -52,7 +52,7 @@ pub fn App() -> impl IntoView {
         >
             <Title formatter=|title: String| format!("{title} · Duplex")/>
             <Router>
-                <Frame navigation=NAVIGATION>
+                <Frame navigation=NAVIGATION tools=|| view! { <Tools/> }.into_any()>
                     <FlatRoutes fallback=NotFound>
                         <Pages/>
                     </FlatRoutes>

@@ -1,20 +1,38 @@
-//! The binary: reads the configuration, serves, and goes away when it is told to.
+//! The binary: reads the configuration, serves, and goes away when it is told to. Or runs a command beside a server.
+
+mod cli;
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
+use clap::Parser;
 use duplex::apps;
 use duplex::server::config::Config;
 use duplex::server::hub::Hub;
 use duplex::server::log::sqlite::Sqlite;
 use duplex::server::site::{self, LeptosEnv};
-use duplex::server::state::ServerState;
+use duplex::server::state::{ServerState, Settings};
 use duplex::server::{listen, run, shutdown, telemetry};
 
+/// A real-time web app in one binary: its pages and its WebSockets. Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+struct Arguments {
+    #[command(flatten)]
+    config: Config,
+
+    #[command(subcommand)]
+    command: Option<cli::Command>,
+}
+
 fn main() -> ExitCode {
-    match start(&Config::parse()) {
+    let Arguments { config, command } = Arguments::parse();
+    let done = match command {
+        None => start(&config),
+        Some(command) => command.run(&config),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("duplex: {error}");
@@ -25,7 +43,11 @@ fn main() -> ExitCode {
 
 fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     telemetry::start(&config.log, config.log_format).map_err(|error| format!("--log {:?}: {error}", config.log))?;
-    let settings = config.settings()?;
+    let settings = Settings {
+        token: Some(config.token()?),
+        ..config.settings()?
+    };
+    let feeds = apps::server::feeds(&config.apps)?;
     let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
@@ -40,7 +62,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         .build()?;
     runtime.block_on(async {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
-        serve(addr, ServerState::new(settings, options, hub)).await
+        serve(addr, ServerState::new(settings, options, hub).with_feeds(feeds)).await
     })
 }
 

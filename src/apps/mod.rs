@@ -26,6 +26,10 @@ pub const NAVIGATION: &[Entry] = &[
     },
 ];
 
+/// What applications put into the head of every page.
+#[component]
+pub fn Tools() -> impl IntoView {}
+
 /// The echo page is in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
 pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {

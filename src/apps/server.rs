@@ -1,8 +1,14 @@
 //! What the applications bring to the server; the list of their server halves.
 
+use std::sync::Arc;
+
 use super::chat::wire::{Chat, Rooms};
 use super::{chat, echo};
-use crate::server::hub::{CommandForm, Endpoint, Form, Kind, kind};
+use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
+
+/// What the operator may choose for the applications.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {}
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -18,4 +24,14 @@ pub fn kinds() -> Vec<Box<dyn Kind>> {
 
 pub fn command_forms() -> Vec<CommandForm> {
     chat::server::forms().into()
+}
+
+/// Where programs post.
+pub fn inlets() -> Vec<Inlet> {
+    Vec::new()
+}
+
+/// What the applications do by themselves.
+pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    Ok(Vec::new())
 }

@@ -9,6 +9,8 @@ use clap::{Parser, ValueEnum};
 use super::limits;
 use super::origin::Origin;
 use super::state::Settings;
+use super::token::{self, Token};
+use crate::apps;
 
 const DEFAULT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3000);
 
@@ -58,8 +60,24 @@ pub struct Config {
     pub drain_deadline: u64,
 
     /// The file that keeps the topics; made if it is not there
-    #[arg(long, env = "DUPLEX_DATA", value_name = "FILE", default_value = "data/duplex.db")]
+    #[arg(
+        long,
+        env = "DUPLEX_DATA",
+        value_name = "FILE",
+        default_value = "data/duplex.db",
+        global = true
+    )]
     pub data: PathBuf,
+
+    /// What programs and operators show as a bearer token [default: made once, and kept beside the data file]
+    #[arg(
+        long,
+        env = "DUPLEX_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
+    pub token: Option<String>,
 
     /// The folder of the built front end [default: site beside the binary's folder, or target/site here]
     #[arg(long, env = "DUPLEX_SITE", value_name = "FOLDER")]
@@ -77,6 +95,9 @@ pub struct Config {
     /// How log lines are written, to standard error
     #[arg(long, env = "DUPLEX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+
+    #[command(flatten)]
+    pub apps: apps::server::Options,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,6 +122,10 @@ pub enum ConfigError {
     CommandRate(u32),
     #[error("LEPTOS_SITE_ADDR {0:?} is not an address such as 127.0.0.1:3000")]
     SiteAddr(String),
+    #[error("--token: {0}")]
+    Token(#[from] token::NotAToken),
+    #[error("{path}: {error}")]
+    TokenFile { path: String, error: String },
 }
 
 impl Config {
@@ -119,12 +144,29 @@ impl Config {
             node: self.node.clone().unwrap_or_else(host_name),
             max_message: self.max_message,
             max_connections: self.max_connections,
+            token: self.chosen_token()?,
             command_rate: self.command_rate,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
             ping_interval: Duration::from_secs(self.ping_interval),
             silence_limit: Duration::from_secs(self.silence_limit),
             drain_deadline: Duration::from_secs(self.drain_deadline),
         })
+    }
+
+    /// What the operator chose, if anything.
+    fn chosen_token(&self) -> Result<Option<Token>, ConfigError> {
+        Ok(self.token.as_deref().map(Token::new).transpose()?)
+    }
+
+    /// What the operator chose, or what is kept beside the data file.
+    pub fn token(&self) -> Result<Token, ConfigError> {
+        let kept = || {
+            Token::kept(&self.data).map_err(|error| ConfigError::TokenFile {
+                path: token::path(&self.data).display().to_string(),
+                error: error.to_string(),
+            })
+        };
+        self.chosen_token()?.map_or_else(kept, Ok)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -217,6 +259,7 @@ mod tests {
         assert!(refused(&["--origin", "example.com"]).contains("not an origin"));
         assert!(refused(&["--max-connections", "0"]).contains("at least 1"));
         assert!(refused(&["--command-rate", "0"]).contains("outside 1 to 1000000"));
+        assert!(refused(&["--token", "short"]).contains("16 or more"));
     }
 
     #[test]

@@ -4,7 +4,10 @@
 use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
+use super::hub;
 use super::preferences::{cookie_value, percent_decoded};
+use super::state::ServerState;
+use super::token::{self, Shown};
 use crate::wire::person::{Person, PersonId, tidy_name};
 
 /// Holds the secret.
@@ -23,6 +26,14 @@ pub fn person(headers: &HeaderMap, otherwise: &str) -> Person {
     Person {
         id: id_of(secret.unwrap_or(otherwise)),
         name: name.map(|name| tidy_name(&name)).unwrap_or_default(),
+    }
+}
+
+/// Who sends a request: a program, if it shows the server's token, or else a visitor.
+pub fn caller(state: &ServerState, headers: &HeaderMap, otherwise: &str) -> Person {
+    match token::shown(headers, state.settings.token.as_ref()) {
+        Shown::Right => hub::program(),
+        Shown::Nothing | Shown::Wrong => person(headers, otherwise),
     }
 }
 

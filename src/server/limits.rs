@@ -220,3 +220,11 @@ pub const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes of the log's journal that are left on the disk after a burst.
 pub const LOG_JOURNAL: u64 = 64 << 20;
+
+/// Until a feed that failed is started again: twice as long after each failure, and from the start once it ran well for so long.
+pub const FEED_PAUSE: Duration = Duration::from_secs(1);
+pub const FEED_PAUSE_MOST: Duration = Duration::from_secs(60);
+pub const FEED_WELL: Duration = Duration::from_secs(60);
+
+/// Characters of a key by which a program makes sure that a call has its effect once.
+pub const IDEMPOTENCY_KEY: usize = 200;

@@ -3,6 +3,7 @@
 mod assets;
 pub mod config;
 mod error;
+mod feeds;
 mod headers;
 mod health;
 pub mod hub;
@@ -17,6 +18,7 @@ pub mod shutdown;
 pub mod site;
 pub mod state;
 pub mod telemetry;
+pub mod token;
 mod transport;
 pub mod vitals;
 
@@ -45,7 +47,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/api/vitals", get(vitals::show))
-        .merge(transport::routes(apps::server::endpoints()))
+        .merge(transport::routes(apps::server::endpoints(), apps::server::inlets()))
         .route(
             PREFERENCES_PATH,
             post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
@@ -57,6 +59,7 @@ pub fn router(state: ServerState) -> Router {
         ))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))
+        .layer(from_fn_with_state(state.clone(), token::guard))
         .layer(from_fn_with_state(state.clone(), origin::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
@@ -76,6 +79,7 @@ pub async fn run(listener: TcpListener, state: ServerState) {
     if let Err(error) = vitals::start(&state) {
         tracing::error!("no vitals: {error}");
     }
+    feeds::start(&state);
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
     let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
     listen::accept(listener, router(state), shutdown.clone(), connections).await;

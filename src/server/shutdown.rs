@@ -29,6 +29,11 @@ impl Shutdown {
         self.begun.cancelled()
     }
 
+    /// Cancelled as soon as the shutdown has begun; to cancel it begins no shutdown.
+    pub fn token(&self) -> CancellationToken {
+        self.begun.child_token()
+    }
+
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }

@@ -9,13 +9,14 @@ use leptos::config::LeptosOptions;
 use leptos_ws::WsSignals;
 use tokio::time::Instant;
 
-use super::hub::Hub;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
+use super::hub::{Feed, Hub};
 use super::limits;
 use super::origin::Origin;
 use super::shutdown::Shutdown;
 use super::site;
+use super::token::Token;
 use super::vitals::LastBeat;
 
 /// What the operator chose, checked.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub max_message: usize,
     /// WebSockets on the endpoints, all together.
     pub max_connections: usize,
+    /// What programs and operators show; without one nobody is taken for either.
+    pub token: Option<Token>,
     /// Commands of one session in a second, on the average.
     pub command_rate: u32,
     /// Beside the server's own, from where pages may open sockets and post.
@@ -45,6 +48,7 @@ impl Default for Settings {
             node: "duplex".to_owned(),
             max_message: 1 << 20,
             max_connections: 10_000,
+            token: None,
             command_rate: 50,
             origins: Vec::new(),
             ping_interval: Duration::from_secs(25),
@@ -63,6 +67,8 @@ pub struct ServerState {
     pub handshakes: Arc<Handshakes>,
     /// The topics.
     pub hub: Hub,
+    /// What runs from start to end beside the answering of requests.
+    pub feeds: Arc<[Arc<dyn Feed>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
     pub build: Arc<str>,
     /// The signals that `leptos_ws` carries to pages.
@@ -77,6 +83,7 @@ impl ServerState {
         Self {
             settings: Arc::new(settings),
             hub,
+            feeds: Arc::default(),
             build: site::build(&options).into(),
             options,
             counters: Arc::default(),
@@ -85,6 +92,14 @@ impl ServerState {
             last_beat: Arc::default(),
             shutdown: Shutdown::default(),
             started: Instant::now(),
+        }
+    }
+
+    #[must_use]
+    pub fn with_feeds(self, feeds: Vec<Arc<dyn Feed>>) -> Self {
+        Self {
+            feeds: feeds.into(),
+            ..self
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Entry {
 }
 
 #[component]
-pub fn Frame(navigation: &'static [Entry], children: Children) -> impl IntoView {
+pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Children) -> impl IntoView {
     let entry = |entry: &'static Entry| view! { <li><A href=entry.path exact=true>{spoken(entry.name)}</A></li> };
     view! {
         <a class="skip" href="#content" rel="external">{say!(app.skip)}</a>
@@ -31,6 +31,7 @@ pub fn Frame(navigation: &'static [Entry], children: Children) -> impl IntoView 
                 <ul>{navigation.iter().map(entry).collect_view()}</ul>
             </nav>
             <div class="choices">
+                {tools()}
                 <LanguageChoice/>
                 <ColourChoice/>
             </div>

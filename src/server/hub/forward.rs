@@ -26,6 +26,14 @@ pub fn server() -> Person {
     }
 }
 
+/// Whoever shows the server's token. No visitor has this id.
+pub fn program() -> Person {
+    Person {
+        id: PersonId("ffffffffffffffff".to_owned()),
+        name: String::new(),
+    }
+}
+
 /// Of one topic; its task starts with the first forward.
 pub struct Forwarder {
     hub: Hub,

@@ -45,7 +45,7 @@ async fn act(
     let frame: ClientFrame = Encoding::Json
         .decode(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
-    let person = identity::person(headers, &session.0);
+    let person = identity::caller(state, headers, &session.0);
     state.counters.add(1, 1);
     match frame {
         ClientFrame::Command { topic, id, command } => {
@@ -134,7 +134,7 @@ async fn page(
     let Parameters(Before { topic, before, limit }) =
         query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
-    let person = identity::person(headers, "");
+    let person = identity::caller(state, headers, "");
     state.hub.admit(&person, &topic).map_err(denied)?;
     let page = state
         .hub

@@ -4,6 +4,7 @@
 mod command;
 mod door;
 mod echo;
+mod inlet;
 mod meter;
 mod poll;
 mod query;
@@ -31,16 +32,19 @@ use self::echo::Echo;
 use self::talk::Talk;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
-use super::hub::Endpoint;
 use super::hub::counters::Open;
+use super::hub::{Endpoint, Inlet};
 use super::state::ServerState;
 use super::{identity, limits};
 use crate::wire::handshake::Ended;
 use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
 /// The doors: each endpoint's and the session's, for every method (HTTP/1.1 opens with GET, HTTP/2 with CONNECT), and the
-/// session's fallbacks.
-pub fn routes(endpoints: impl IntoIterator<Item = Endpoint>) -> Router<ServerState> {
+/// session's fallbacks. And the addresses for programs.
+pub fn routes(
+    endpoints: impl IntoIterator<Item = Endpoint>,
+    inlets: impl IntoIterator<Item = Inlet>,
+) -> Router<ServerState> {
     let router = Router::new()
         .route("/api/handshake/{trace}", get(show_handshake))
         .route(SESSION_PATH, any(enter_session))
@@ -51,6 +55,7 @@ pub fn routes(endpoints: impl IntoIterator<Item = Endpoint>) -> Router<ServerSta
             post(command::command).layer(DefaultBodyLimit::max(limits::COMMAND_BODY)),
         )
         .route(HISTORY_PATH, get(command::history));
+    let router = inlets.into_iter().fold(router, inlet::route);
     endpoints.into_iter().fold(router, |router, endpoint| {
         router.route(
             endpoint.path,
@@ -79,7 +84,7 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
     };
     enter(&state, request, door, |parts, connection| {
         let encoding = door::session_encoding(&parts.headers);
-        let person = identity::person(&parts.headers, connection);
+        let person = identity::caller(&state, &parts.headers, connection);
         let session = SessionId(connection.to_owned());
         let talk = session::Topics::new(&state, encoding, session, person);
         (door::session_subprotocol as Choose, talk)

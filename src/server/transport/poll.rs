@@ -35,7 +35,7 @@ pub async fn poll(
     let Some(_counted) = state.counters.open(state.settings.max_connections as u64) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
-    let person = identity::person(&headers, &session.0);
+    let person = identity::caller(&state, &headers, &session.0);
     let reader = Reader::new(state.hub.clone(), Encoding::Json, session.clone(), person);
     let mut turn = Turn {
         state,

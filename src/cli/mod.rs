@@ -1,0 +1,21 @@
+//! What the binary does beside serving: a command a file. Knows the server's library.
+
+mod token;
+
+use std::error::Error;
+
+use duplex::server::config::Config;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Prints the token that programs show to the server of this configuration
+    Token,
+}
+
+impl Command {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Token => token::run(config),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Addresses where programs post what becomes a command. Knows no HTTP and no application.
+
+use std::collections::BTreeMap;
+
+use crate::wire::topic::TopicName;
+
+/// An address where a program posts JSON, and shows the token.
+#[derive(Debug, Clone, Copy)]
+pub struct Inlet {
+    /// As Axum writes it: `/api/devices/{id}/readings`.
+    pub path: &'static str,
+    /// One English sentence for a developer who asks this address with another method.
+    pub purpose: &'static str,
+    /// Bytes of a body.
+    pub body_limit: usize,
+    pub command: fn(&Call) -> Result<Intent, BadCall>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Of the path, by name.
+    pub params: BTreeMap<String, String>,
+    pub body: serde_json::Value,
+}
+
+/// What a call wants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    pub topic: TopicName,
+    /// JSON of that topic's command.
+    pub command: serde_json::Value,
+    /// Calls of the same path with the same key have one effect. The header `Idempotency-Key` goes first.
+    pub key: Option<String>,
+}
+
+/// English text for the program's developer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadCall {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Unprocessable(String),
+}

@@ -1,0 +1,306 @@
+//! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
+//! Knows HTTP and the hub, not what a call means.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::server::error::Problem;
+use crate::server::hub::{self, BadCall, Call, Inlet, Intent};
+use crate::server::limits;
+use crate::server::state::ServerState;
+use crate::server::token::{self, Shown};
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::Seq;
+use crate::wire::session::{Answer, CommandId, Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What a call did.
+#[derive(Serialize)]
+struct Done {
+    topic: TopicName,
+    /// Of the last event that it made; with `again`, then.
+    seq: Seq,
+    /// The call had been made before, with the same key: nothing happened now.
+    again: bool,
+}
+
+pub fn route(router: Router<ServerState>, inlet: Inlet) -> Router<ServerState> {
+    let accept = async move |State(state): State<ServerState>,
+                             Path(params): Path<BTreeMap<String, String>>,
+                             headers: HeaderMap,
+                             body: Result<Bytes, BytesRejection>| {
+        match accept(&state, inlet, params, &headers, body).await {
+            Ok(done) => Json(done).into_response(),
+            Err(problem) => problem.into_response(),
+        }
+    };
+    let methods: MethodRouter<ServerState> = post(accept).fallback(async move || wrong_method(inlet));
+    router.route(inlet.path, methods.layer(DefaultBodyLimit::max(inlet.body_limit)))
+}
+
+fn wrong_method(inlet: Inlet) -> Response {
+    let detail = format!("Programs post here: {}", inlet.purpose);
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        .header(header::ALLOW, HeaderValue::from_static("POST"))
+        .into_response()
+}
+
+async fn accept(
+    state: &ServerState,
+    inlet: Inlet,
+    params: BTreeMap<String, String>,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Done, Problem> {
+    if token::shown(headers, state.settings.token.as_ref()) != Shown::Right {
+        let detail = "A program shows the server's token: Authorization: Bearer …";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+    }
+    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let body = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;
+    let Intent { topic, command, key } = (inlet.command)(&Call { params, body }).map_err(refused)?;
+    let id = command_id(inlet.path, &topic, header_key(headers)?.or(key))?;
+    state.counters.add(1, 1);
+    let (answer, again) = tell(state, &topic, id, &command).await;
+    match answer {
+        Answer::Accepted { seq } => Ok(Done { topic, seq, again }),
+        Answer::Rejected(rejection) => Err(rejected(rejection)),
+    }
+}
+
+async fn tell(state: &ServerState, topic: &TopicName, id: CommandId, command: &serde_json::Value) -> (Answer, bool) {
+    let command = Blob(command.to_string().into_bytes());
+    match state.hub.open(topic).await {
+        Ok(handle) => handle.command(hub::program(), id, command, Encoding::Json).await,
+        Err(denied) => (Answer::Rejected(Rejection::Denied(denied)), false),
+    }
+}
+
+/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>; with or without the quotes.
+fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(KEY) else {
+        return Ok(None);
+    };
+    let key = value.to_str().map(|key| key.trim().trim_matches('"').to_owned());
+    key.map(Some)
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The idempotency key is not visible ASCII."))
+}
+
+fn command_id(path: &str, topic: &TopicName, key: Option<String>) -> Result<CommandId, Problem> {
+    let Some(key) = key else {
+        return Ok(CommandId::from_random(uuid::Uuid::new_v4().as_u128()));
+    };
+    if key.is_empty() || key.chars().count() > limits::IDEMPOTENCY_KEY {
+        let detail = format!("An idempotency key has 1 to {} characters.", limits::IDEMPOTENCY_KEY);
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    let mut hash = Sha256::new();
+    for part in [path, topic.as_str(), &key] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    let bits = hash
+        .finalize()
+        .iter()
+        .take(16)
+        .fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+    Ok(CommandId::from_random(bits))
+}
+
+fn refused(call: BadCall) -> Problem {
+    match call {
+        BadCall::NotFound(detail) => Problem::not_found(detail),
+        BadCall::Unprocessable(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+    }
+}
+
+fn rejected(rejection: Rejection) -> Problem {
+    let detail = rejection.to_string();
+    match rejection {
+        Rejection::Refused { .. } | Rejection::Malformed { .. } => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
+        Rejection::Denied(Denied::Unknown) => Problem::not_found("There is no such topic."),
+        Rejection::Denied(Denied::Forbidden | Denied::TooMany) => Problem::new(StatusCode::FORBIDDEN, detail),
+        Rejection::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+        Rejection::TooFast { retry_after_ms } => Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .header(header::RETRY_AFTER, retry_after_ms.div_ceil(1000)),
+        Rejection::StorageFull => Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail),
+        Rejection::Denied(Denied::Unavailable | Denied::Full) | Rejection::Unavailable => Problem::unavailable(detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as FilePath;
+    use std::sync::Arc;
+
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use serde_json::{Value, json};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::server::hub::Hub;
+    use crate::server::hub::decider::{Access, Context, Decider};
+    use crate::server::log::memory::Memory;
+    use crate::server::site;
+    use crate::server::state::Settings;
+    use crate::server::token::Token;
+    use crate::wire::cursor::Epoch;
+    use crate::wire::person::Person;
+    use crate::wire::topic::Topic;
+
+    const TOKEN: &str = "a-token-for-the-tests";
+
+    /// Takes numbers up to ten from programs.
+    struct Sums;
+
+    impl Topic for Sums {
+        const KIND: &'static str = "sums";
+        type Command = u32;
+        type Event = u32;
+        type State = u64;
+
+        fn apply(state: &mut u64, _seq: Seq, event: &u32) {
+            *state += u64::from(*event);
+        }
+    }
+
+    impl Decider for Sums {
+        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+            Ok(Access::Read)
+        }
+
+        fn decide(&self, at: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
+            assert_eq!(at.who, &hub::program());
+            if add > 10 {
+                Err(Rejection::refused("too_many"))
+            } else {
+                Ok(vec![add])
+            }
+        }
+    }
+
+    fn app() -> Router {
+        let settings = Settings {
+            token: Some(Token::new(TOKEN).unwrap()),
+            ..Settings::default()
+        };
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![hub::kind(Sums)]);
+        let options = site::options(FilePath::new("/nonexistent"), None, None);
+        let inlet = Inlet {
+            path: "/api/sums/{name}",
+            purpose: "numbers.",
+            body_limit: 64,
+            command: |call| {
+                let name = format!("sums/{}", call.params["name"]);
+                Ok(Intent {
+                    topic: name.parse().map_err(|_| BadCall::NotFound("no such sum".to_owned()))?,
+                    command: call
+                        .body
+                        .get("add")
+                        .cloned()
+                        .ok_or(BadCall::Unprocessable("add what?".to_owned()))?,
+                    key: call.body.get("key").and_then(Value::as_str).map(str::to_owned),
+                })
+            },
+        };
+        route(Router::new(), inlet).with_state(ServerState::new(settings, options, hub))
+    }
+
+    async fn post(app: &Router, path: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (StatusCode, Value) {
+        let mut request = Request::post(path);
+        for (name, value) in [("authorization", token), ("idempotency-key", key)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let response = app
+            .clone()
+            .oneshot(request.body(Body::from(body.to_owned())).unwrap())
+            .await
+            .unwrap();
+        let status = response.status();
+        let kind = response.headers()[header::CONTENT_TYPE].clone();
+        assert_eq!(kind == "application/problem+json", !status.is_success());
+        let body = to_bytes(response.into_body(), 4096).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_call_without_the_token_does_nothing() {
+        let app = app();
+        for token in [None, Some("Bearer wrong-wrong-wrong"), Some("Basic YTpi")] {
+            let (status, _) = post(&app, "/api/sums/a", token, None, r#"{"add":1}"#).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED);
+        }
+        let right = Some("Bearer a-token-for-the-tests");
+        let (status, done) = post(&app, "/api/sums/a", right, None, r#"{"add":1}"#).await;
+        assert_eq!(
+            (status, done),
+            (StatusCode::OK, json!({"topic": "sums/a", "seq": 1, "again": false}))
+        );
+    }
+
+    #[tokio::test]
+    async fn the_same_key_has_its_effect_once() {
+        let (app, right) = (app(), Some("Bearer a-token-for-the-tests"));
+        for (again, key, body) in [
+            (false, Some("k"), r#"{"add":1}"#),
+            (true, Some("\"k\""), r#"{"add":1}"#),
+            (true, None, r#"{"add":1,"key":"k"}"#),
+        ] {
+            let (status, done) = post(&app, "/api/sums/a", right, key, body).await;
+            assert_eq!(
+                (status, done),
+                (StatusCode::OK, json!({"topic": "sums/a", "seq": 1, "again": again}))
+            );
+        }
+        let (_, done) = post(&app, "/api/sums/b", right, Some("k"), r#"{"add":1}"#).await;
+        assert_eq!(done["again"], json!(false), "another topic is another call");
+        let (_, done) = post(&app, "/api/sums/a", right, Some("l"), r#"{"add":1}"#).await;
+        assert_eq!(done["seq"], json!(2));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_done_is_said() {
+        let (app, right) = (app(), Some("Bearer a-token-for-the-tests"));
+        for (path, key, body, expected) in [
+            ("/api/sums/a", None, "{", StatusCode::BAD_REQUEST),
+            ("/api/sums/a", None, "{}", StatusCode::UNPROCESSABLE_ENTITY),
+            ("/api/sums/a", None, r#"{"add":11}"#, StatusCode::UNPROCESSABLE_ENTITY),
+            ("/api/sums/a", None, r#"{"add":"x"}"#, StatusCode::UNPROCESSABLE_ENTITY),
+            ("/api/sums/A", None, r#"{"add":1}"#, StatusCode::NOT_FOUND),
+            (
+                "/api/sums/a",
+                Some(""),
+                r#"{"add":1}"#,
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            ("/api/sums/a", None, &"x".repeat(65), StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let (status, problem) = post(&app, path, right, key, body).await;
+            assert_eq!(status, expected, "{body}: {problem}");
+        }
+        let wrong = app
+            .clone()
+            .oneshot(Request::get("/api/sums/a").body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(wrong.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+}
