@@ -1,6 +1,7 @@
 //! The only list of applications: their modules, navigation, pages and socket endpoints.
 
 pub mod about;
+pub mod arena;
 pub mod chat;
 pub mod echo;
 #[cfg(feature = "ssr")]
@@ -21,6 +22,10 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.chat),
     },
     Entry {
+        path: "/arena",
+        name: words!(app.arena),
+    },
+    Entry {
         path: "/about",
         name: words!(app.about),
     },
@@ -36,6 +41,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/arena") view={Lazy::<arena::ArenaPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use super::arena::wire::scores::Scores;
 use super::chat::wire::{Chat, Rooms};
-use super::{chat, echo};
+use super::{arena, chat, echo};
+use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {}
+pub struct Options {
+    #[command(flatten)]
+    arena: arena::server::Options,
+}
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -19,7 +24,7 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms)]
+    vec![kind(Chat), kind(Rooms), kind(Scores)]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
@@ -34,4 +39,9 @@ pub fn inlets() -> Vec<Inlet> {
 /// What the applications do by themselves.
 pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
     Ok(Vec::new())
+}
+
+/// What is no topic: each is a feed too.
+pub fn stages(options: &Options) -> Vec<Arc<dyn Stage>> {
+    vec![arena::server::stage(&options.arena)]
 }

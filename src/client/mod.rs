@@ -12,6 +12,7 @@ pub mod live;
 /// Public with [`link`], whose commands it writes.
 pub mod outbox;
 mod socket_machine;
+pub mod stage;
 pub mod status;
 mod store;
 mod subscription;

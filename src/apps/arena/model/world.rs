@@ -1,6 +1,8 @@
 //! The world of a round: bodies, motes and thorns, and what one tick does to them. Everything follows from the seed and the
 //! events, in whole numbers: the same on the server and in a browser. Knows no clock, no name and no network.
 
+use serde::Serialize;
+
 use super::body::{BIRTH, BREATH, HEAVIEST, Intent, Motion, RATE, WORLD, edges, glide, radius};
 use super::bots;
 use super::random::Random;
@@ -60,7 +62,7 @@ pub const fn can_eat(mass: u32, other: u32) -> bool {
     mass * 4 >= other * 5
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Mote {
     /// Its place among the motes; a new one may take it when it is free.
     pub id: u16,

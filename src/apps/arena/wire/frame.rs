@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::MAX_NAME_BYTES;
 use super::bytes::{Garbled, Reader, Writer};
@@ -33,7 +33,7 @@ pub struct Seen {
 }
 
 /// A place on the leaderboard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub id: u16,
     pub name: String,
@@ -41,7 +41,7 @@ pub struct Row {
 }
 
 /// What the viewer is in the world.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Role {
     #[default]
     Watching,

@@ -5,6 +5,8 @@ pub mod frame;
 pub mod scores;
 pub mod turn;
 
+use serde::{Deserialize, Serialize};
+
 use crate::wire::person::MAX_NAME;
 
 /// Where the arena's door is.
@@ -15,3 +17,10 @@ pub const MAX_NAME_BYTES: usize = 4 * MAX_NAME;
 pub const ROUND_SECONDS: u32 = 300;
 /// How long a body waits for a player who is gone.
 pub const HELD_SECONDS: u32 = 20;
+
+/// The arena in a few words, for a page without a line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Glance {
+    pub players: u16,
+    pub board: Vec<frame::Row>,
+}
