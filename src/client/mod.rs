@@ -13,6 +13,7 @@ pub mod live;
 pub mod outbox;
 mod socket_machine;
 pub mod stage;
+mod stage_plan;
 pub mod status;
 mod store;
 mod subscription;

@@ -1,12 +1,16 @@
-//! The arena: a game of many in one world, thirty ticks a second.
+//! The arena: a game of many in one world, thirty ticks a second, drawn ahead of the server and put right by it.
 
 pub mod model;
+mod past;
+mod pilot;
 #[cfg(feature = "ssr")]
 pub mod server;
-pub mod wire;
 mod view;
+pub mod wire;
+
 use leptos::prelude::*;
 use leptos_router::{LazyRoute, lazy_route};
+
 pub struct ArenaPage;
 
 #[lazy_route]
@@ -16,6 +20,6 @@ impl LazyRoute for ArenaPage {
     }
 
     fn view(_page: Self) -> AnyView {
-        ().into_any()
+        view::page::page()
     }
 }
