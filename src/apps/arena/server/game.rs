@@ -66,11 +66,11 @@ pub struct Game {
     pub json: bool,
 }
 
-struct Inner {
-    world: World,
+pub(super) struct Inner {
+    pub(super) world: World,
     seed: u64,
-    round: u32,
-    tick: u32,
+    pub(super) round: u32,
+    pub(super) tick: u32,
     pilots: Pilots,
     names: Arc<Names>,
     board: Arc<[Row]>,
@@ -98,7 +98,7 @@ impl Game {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -4,6 +4,8 @@ mod game;
 mod pilots;
 mod scores;
 mod seat;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
