@@ -49,6 +49,9 @@ pub(super) struct Driver {
     session: SessionId,
     signals: Signals,
     listeners: RefCell<Vec<WindowListenerHandle>>,
+    /// While commands wait for their answers, the browser asks before the page goes: they would go with it. Not there at other
+    /// times, since it keeps pages out of some browsers' back/forward cache.
+    unload: RefCell<Option<WindowListenerHandle>>,
     this: Weak<Driver>,
 }
 
@@ -64,6 +67,7 @@ impl Driver {
             session: SessionId(random_id().as_str().to_owned()),
             signals,
             listeners: RefCell::default(),
+            unload: RefCell::default(),
             this: this.clone(),
         });
         *driver.listeners.borrow_mut() = driver.listen_to_the_page();
@@ -183,8 +187,19 @@ impl Driver {
 
     fn show_status(&self) {
         let status = self.link.borrow().status();
+        self.guard_unload(status.queued > 0);
         if self.signals.status.get_untracked() != status {
             self.signals.status.set(status);
+        }
+    }
+
+    fn guard_unload(&self, wanted: bool) {
+        let mut unload = self.unload.borrow_mut();
+        match (wanted, unload.take()) {
+            (true, None) => *unload = Some(window_event_listener(ev::beforeunload, |event| event.prevent_default())),
+            (true, guard) => *unload = guard,
+            (false, Some(guard)) => guard.remove(),
+            (false, None) => {}
         }
     }
 
@@ -216,7 +231,7 @@ impl Drop for Driver {
         if let Some((_, timer)) = self.timer.borrow_mut().take() {
             timer.clear();
         }
-        for listener in self.listeners.take() {
+        for listener in self.listeners.take().into_iter().chain(self.unload.take()) {
             listener.remove();
         }
     }
