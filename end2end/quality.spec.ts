@@ -2,6 +2,7 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { ArenaPage } from "./support/arena-page";
 import { ChatPage, makeRoom } from "./support/chat-page";
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
@@ -11,6 +12,7 @@ const PAGES = [
   { path: "/", status: 200 },
   { path: "/about", status: 200 },
   { path: "/chat", status: 200 },
+  { path: "/arena", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 
@@ -27,6 +29,7 @@ async function visit(page: Page, path: string): Promise<number> {
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
   if (path === "/chat") await new ChatPage(page, "lobby").live();
+  if (path === "/arena") await new ArenaPage(page).live();
   return response!.status();
 }
 

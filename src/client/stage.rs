@@ -193,17 +193,18 @@ impl Inner {
 
     fn hear(self: &Rc<Self>, report: Report) {
         match report {
-            Report::Open { .. } => {
-                self.plan.borrow_mut().opened(now());
-                self.stands(LineStatus::Live(Carrier::WebSocket));
-            }
+            // The server speaks first. An opening alone may be a proxy's, which lets nothing else pass.
             Report::Message(Payload::Binary(frame)) => {
+                if self.live.get().is_none() {
+                    self.plan.borrow_mut().opened(now());
+                    self.stands(LineStatus::Live(Carrier::WebSocket));
+                }
                 if let Some(viewer) = self.viewer.upgrade() {
                     viewer.heard(&frame);
                 }
             }
             // The close event follows an error, and says more; nobody here speaks text.
-            Report::Message(Payload::Text(_)) | Report::Error => {}
+            Report::Open { .. } | Report::Message(Payload::Text(_)) | Report::Error => {}
             Report::Close { code, .. } => {
                 let next = self.plan_closed(code);
                 self.follow(next);

@@ -13,7 +13,7 @@ pub enum Carrier {
     Http,
 }
 
-/// A WebSocket that has not opened after this will not: a proxy holds it.
+/// A WebSocket that has brought no frame after this will not: a proxy holds it.
 pub const PATIENCE: Duration = Duration::from_secs(4);
 /// After so many turns without a failure HTTP is what works here, and the count of failures begins anew.
 const STABLE_TURNS: u32 = 10;
@@ -30,7 +30,7 @@ pub enum Next {
 pub struct Plan {
     failures: u32,
     turns: u32,
-    /// When the WebSocket opened, in milliseconds.
+    /// When the WebSocket brought its first frame, in milliseconds.
     opened: Option<f64>,
 }
 
@@ -52,7 +52,7 @@ impl Plan {
         }
     }
 
-    /// The WebSocket closed, or never opened.
+    /// The WebSocket closed, or brought nothing.
     pub fn closed(&mut self, code: u16, now: f64, random: f64) -> Next {
         match self.opened.take() {
             None => Next::Open(Carrier::Http),
@@ -104,7 +104,10 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!([after(10.0), after(10.0), after(10.0), after(9000.0)], [400, 800, 1600, 400]);
+        assert_eq!(
+            [after(10.0), after(10.0), after(10.0), after(9000.0)],
+            [400, 800, 1600, 400]
+        );
     }
 
     #[test]

@@ -81,7 +81,9 @@ fn provide_visitor(hub: &Hub, headers: &HeaderMap) {
 /// What the stages show of themselves.
 fn glances(state: &ServerState) -> StageSource {
     let stages = Arc::clone(&state.stages);
-    StageSource(Arc::new(move |path| stages.iter().find(|stage| stage.path() == path)?.glance()))
+    StageSource(Arc::new(move |path| {
+        stages.iter().find(|stage| stage.path() == path)?.glance()
+    }))
 }
 
 fn source(hub: Hub, person: Person) -> TopicSource {

@@ -30,8 +30,15 @@ impl Player {
         let cookie = format!("visitor={secret}");
         let stream = TcpStream::connect(addr).await.unwrap();
         let (line, _) = open(stream, ARENA_PATH, &[("cookie", &cookie)]).await.unwrap();
-        let turn = Turn { first: 1, ..Turn::default() };
-        Self { line, views: Vec::new(), turn }
+        let turn = Turn {
+            first: 1,
+            ..Turn::default()
+        };
+        Self {
+            line,
+            views: Vec::new(),
+            turn,
+        }
     }
 
     async fn play(&mut self, name: &str) {
@@ -99,7 +106,9 @@ async fn two_play_in_one_world_and_each_is_moved_by_its_own_wants() {
     let moved = |view: &View| view.body(id).is_some_and(|body| body.x != x) || !plays(view);
     let after = kim.see_until(&[RIGHT], moved).await;
     assert!(!plays(&after) || (after.acked > 0 && after.body(id).unwrap().x > x));
-    let others = lee.see_until(&[], |view| view.players == 2 && !view.board.is_empty()).await;
+    let others = lee
+        .see_until(&[], |view| view.players == 2 && !view.board.is_empty())
+        .await;
     assert_ne!(others.focus, id);
     assert!(others.seed == after.seed && others.round == after.round);
 }
@@ -113,7 +122,9 @@ async fn who_drops_comes_back_to_the_same_body_and_a_stranger_does_not() {
     let mut watcher = Player::come(node.addr, SECRETS[1]).await;
     watcher.say().await;
     kim.go().await;
-    watcher.see_until(&[], |view| view.watchers == 1 && view.players == 1).await;
+    watcher
+        .see_until(&[], |view| view.watchers == 1 && view.players == 1)
+        .await;
     assert!(!plays(&watcher.see(&[]).await));
     let mut back = Player::come(node.addr, SECRETS[0]).await;
     back.say().await;
@@ -154,7 +165,10 @@ async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
         player.views.push(view);
         player.say().await;
     }
-    assert!(sizes.iter().all(|size| *size < whole.encode(None).len() / 2), "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size < whole.encode(None).len() / 2),
+        "{sizes:?}"
+    );
     // Now nothing is acknowledged: what is on its way comes, and then no more until a word does.
     let mut unheard = 0;
     while let Ok(message) = tokio::time::timeout(std::time::Duration::from_millis(700), player.line.receive()).await {
@@ -173,7 +187,11 @@ async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
 #[tokio::test]
 async fn what_is_not_understood_or_too_fast_ends_the_seat() {
     let node = Node::new().listen().await;
-    for wrong in [Message::text("hello"), Message::binary(vec![9, 9]), Message::binary(vec![1; 400])] {
+    for wrong in [
+        Message::text("hello"),
+        Message::binary(vec![9, 9]),
+        Message::binary(vec![1; 400]),
+    ] {
         let mut player = Player::come(node.addr, SECRETS[0]).await;
         player.line.send(wrong).await;
         let closed = ended(&mut player).await;
@@ -208,7 +226,10 @@ async fn post(node: &Node, secret: &str, turn: Vec<u8>) -> (StatusCode, Vec<u8>)
         .unwrap();
     let response = within(node.router.clone().oneshot(request)).await.unwrap();
     let status = response.status();
-    (status, to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec())
+    (
+        status,
+        to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec(),
+    )
 }
 
 #[tokio::test]
@@ -241,8 +262,14 @@ async fn over_posts_it_is_the_same_game() {
     let (_, bytes) = post(&node, SECRETS[1], Turn::default().encode()).await;
     let other = View::decode(&bytes, |_| None).unwrap();
     assert_eq!((other.players, other.role), (1, Role::Watching));
-    assert_eq!(post(&node, SECRETS[1], vec![7]).await.0, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(post(&node, SECRETS[1], vec![1; 300]).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        post(&node, SECRETS[1], vec![7]).await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(
+        post(&node, SECRETS[1], vec![1; 300]).await.0,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
     until(async || node.vitals().await.vitals.connections == 1).await;
     drop(listening);
 }
@@ -255,7 +282,9 @@ async fn a_record_is_the_round_again() {
     let mut player = Player::come(listening.addr, SECRETS[0]).await;
     player.play("Kim").await;
     player.see_until(&[RIGHT], |view| view.tick > 70).await;
-    let request = Request::get("/api/arena/record").header("host", "localhost").body(Body::empty());
+    let request = Request::get("/api/arena/record")
+        .header("host", "localhost")
+        .body(Body::empty());
     let response = node.router.clone().oneshot(request.unwrap()).await.unwrap();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let mut replay = Replay::new(Record::read(&bytes).unwrap());

@@ -52,7 +52,11 @@ impl Past {
             self.zero = Some(guess);
             self.late = (self.late * 0.98).max(late.min(15.0));
             if last > 0 {
-                self.gap = if gap > self.gap { gap.min(15.0) } else { self.gap * 0.97 + gap * 0.03 };
+                self.gap = if gap > self.gap {
+                    gap.min(15.0)
+                } else {
+                    self.gap * 0.97 + gap * 0.03
+                };
             }
         }
         self.views.push_back(view);
@@ -66,7 +70,9 @@ impl Past {
         let newest = self.views.back()?;
         let shown = (now - self.zero?) / TICK - self.gap - self.late - 0.5;
         let after = self.views.iter().position(|view| f64::from(view.tick) > shown);
-        let Some(after) = after else { return Some((newest, newest, 1.0)) };
+        let Some(after) = after else {
+            return Some((newest, newest, 1.0));
+        };
         let newer = self.views.get(after)?;
         let Some(older) = after.checked_sub(1).and_then(|before| self.views.get(before)) else {
             return Some((newer, newer, 1.0));
@@ -81,7 +87,10 @@ mod tests {
     use super::*;
 
     fn view(tick: u32) -> View {
-        View { tick, ..View::default() }
+        View {
+            tick,
+            ..View::default()
+        }
     }
 
     /// Plays frames that come `gap` ticks apart and up to `jitter` ms late, and says how the shown moment advances.

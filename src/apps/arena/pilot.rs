@@ -70,7 +70,14 @@ impl Pilot {
 
     /// The server's word: where the body was after the newest intent that it knows. What came since is done again.
     pub fn heard(&mut self, view: &View) {
-        let Role::Playing { vx, vy, breath, boosting, .. } = view.role else {
+        let Role::Playing {
+            vx,
+            vy,
+            breath,
+            boosting,
+            ..
+        } = view.role
+        else {
             self.own = None;
             return;
         };
@@ -135,9 +142,28 @@ mod tests {
         let scene = Scene::of(world, &names, Vec::new(), &board(world, &names));
         let body = *world.body(1).unwrap();
         let (bodies, motes) = scene.all();
-        let Motion { vx, vy, breath, boosting, .. } = body.motion;
-        let role = Role::Playing { vx, vy, breath, boosting, shield: body.shield };
-        View { focus: 1, acked, role, bodies, motes, ..View::default() }
+        let Motion {
+            vx,
+            vy,
+            breath,
+            boosting,
+            ..
+        } = body.motion;
+        let role = Role::Playing {
+            vx,
+            vy,
+            breath,
+            boosting,
+            shield: body.shield,
+        };
+        View {
+            focus: 1,
+            acked,
+            role,
+            bodies,
+            motes,
+            ..View::default()
+        }
     }
 
     /// A line of six ticks each way: while nobody is met and nothing gathered, the body is where the server will have it.
@@ -151,7 +177,11 @@ mod tests {
         let mut expected = VecDeque::new();
         let mut compared = 0;
         for tick in 0..80_u32 {
-            let intent = Intent { heading: (tick / 9 * 40) as u8, push: FULL, boost: tick % 30 < 10 };
+            let intent = Intent {
+                heading: (tick / 9 * 40) as u8,
+                push: FULL,
+                boost: tick % 30 < 10,
+            };
             pilot.tick(intent);
             expected.push_back((pilot.own().unwrap().motion, pilot.own().unwrap().mass));
             up.push_back(pilot.unsaid());

@@ -261,7 +261,10 @@ fn broken(breach: Breach) -> Problem {
 /// Already as small as it gets: to compress it would only take time.
 fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
     let kind = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
         (header::CONTENT_ENCODING, HeaderValue::from_static("identity")),
     ];
     match turn {
@@ -273,7 +276,10 @@ fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
 
 fn record(stage: &dyn Stage) -> Response {
     let head = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];

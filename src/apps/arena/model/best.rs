@@ -53,7 +53,10 @@ mod tests {
     use crate::wire::person::{Person, PersonId};
 
     fn score(who: u8, mass: u32, at: u64) -> Score {
-        let by = Person { id: PersonId(format!("{who:016x}")), name: String::new() };
+        let by = Person {
+            id: PersonId(format!("{who:016x}")),
+            name: String::new(),
+        };
         Score { by, mass, at }
     }
 

@@ -128,11 +128,28 @@ mod tests {
 
     #[test]
     fn a_boost_ends_when_the_breath_does_and_begins_with_enough() {
-        let mut motion = Motion { x: WORLD / 2, y: WORLD / 2, breath: BREATH, ..Motion::default() };
-        let boost = Intent { heading: 0, push: FULL, boost: true };
-        let ticks = (0..100).take_while(|_| { glide(&mut motion, BIRTH, boost); motion.boosting }).count();
+        let mut motion = Motion {
+            x: WORLD / 2,
+            y: WORLD / 2,
+            breath: BREATH,
+            ..Motion::default()
+        };
+        let boost = Intent {
+            heading: 0,
+            push: FULL,
+            boost: true,
+        };
+        let ticks = (0..100)
+            .take_while(|_| {
+                glide(&mut motion, BIRTH, boost);
+                motion.boosting
+            })
+            .count();
         assert_eq!(ticks, 45);
-        let again = (0..200).position(|_| { glide(&mut motion, BIRTH, boost); motion.boosting });
+        let again = (0..200).position(|_| {
+            glide(&mut motion, BIRTH, boost);
+            motion.boosting
+        });
         assert_eq!(again, Some(14));
     }
 

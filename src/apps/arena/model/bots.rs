@@ -41,7 +41,9 @@ pub fn want(world: &World, at: usize, chance: u64) -> Option<Intent> {
         return Some(go(dx, dy, FULL - 1, boost || body.motion.boosting));
     }
     let worth = |(x, y, value): &(i32, i32, u8)| distance2(me, (*x, *y)) / i64::from(*value);
-    let motes = world.motes().map(|mote| (i32::from(mote.x), i32::from(mote.y), mote.value));
+    let motes = world
+        .motes()
+        .map(|mote| (i32::from(mote.x), i32::from(mote.y), mote.value));
     let near = motes.filter(|(x, y, _)| (x - me.0).abs() < SIGHT && (y - me.1).abs() < SIGHT);
     Some(match near.min_by_key(worth) {
         Some((x, y, _)) => go(x - me.0, y - me.1, FULL - 1, false),

@@ -205,9 +205,19 @@ mod tests {
         let (mut world, mut recorder) = (World::new(seed), Recorder::new(seed));
         recorder.name(1, "민지");
         for tick in 0..300 {
-            let intent = |heading| Intent { heading, push: FULL, boost: heading % 3 == 0 };
-            let steered = steers.iter().filter(|(at, ..)| *at == tick).map(|(_, id, heading)| Event::Steer(*id, intent(*heading)));
-            let entered = (tick == 3).then_some([Event::Enter(1), Event::Enter(2)]).into_iter().flatten();
+            let intent = |heading| Intent {
+                heading,
+                push: FULL,
+                boost: heading % 3 == 0,
+            };
+            let steered = steers
+                .iter()
+                .filter(|(at, ..)| *at == tick)
+                .map(|(_, id, heading)| Event::Steer(*id, intent(*heading)));
+            let entered = (tick == 3)
+                .then_some([Event::Enter(1), Event::Enter(2)])
+                .into_iter()
+                .flatten();
             let left = (tick == 250).then_some(Event::Leave(2));
             let events: Vec<Event> = entered.chain(steered).chain(left).collect();
             recorder.note(tick, &events);
@@ -218,7 +228,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(8))]
 
         #[test]
         fn a_file_plays_the_same_round(seed: u64, mut steers in prop::collection::vec((0..300_u32, 1..4_u16, any::<u8>()), 0..60)) {

@@ -58,7 +58,10 @@ impl Scene {
     /// Everything within `half` of the place.
     pub fn look(&self, (x, y): (i32, i32), half: i32) -> (Vec<Seen>, Vec<Mote>) {
         let near = |(px, py): (i32, i32), wide: i32| (px - x).abs() <= half + wide && (py - y).abs() <= half + wide;
-        let bodies = self.bodies.iter().filter(|body| near((body.motion.x, body.motion.y), radius(body.mass)));
+        let bodies = self
+            .bodies
+            .iter()
+            .filter(|body| near((body.motion.x, body.motion.y), radius(body.mass)));
         let motes = self.motes.iter().filter(|mote| near((mote.x.into(), mote.y.into()), 0));
         (bodies.map(|body| self.seen(body)).collect(), motes.copied().collect())
     }

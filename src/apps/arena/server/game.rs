@@ -6,13 +6,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::pilots::{Pilots, SeatNumber};
 use super::seat::Place;
+use super::shot::{Flight, Shot};
 use crate::apps::arena::model::body::{BIRTH, Intent, RATE};
 use crate::apps::arena::model::record::Recorder;
 use crate::apps::arena::model::sight::{Names, Scene, board};
@@ -35,28 +35,6 @@ const MAX_SCORES: usize = 1024;
 const BOARD_TICKS: u32 = RATE / 2;
 /// A record of a round that has just begun is not worth keeping: the one before is.
 const WORTH_KEEPING: u32 = 10 * RATE;
-
-/// A player's body: which seat steers it, and the newest intent that moved it.
-pub struct Flight {
-    pub id: u16,
-    pub seat: Option<SeatNumber>,
-    pub acked: u32,
-}
-
-/// The world after a tick, for everybody.
-pub struct Shot {
-    /// Since the server's start; from 1.
-    pub tick: u32,
-    pub round: u32,
-    pub seed: u64,
-    pub left: u16,
-    pub scene: Scene,
-    pub players: u16,
-    pub watchers: u16,
-    pub pilots: Vec<Flight>,
-    /// The whole of it as JSON, when it was first asked for.
-    pub json: OnceLock<Bytes>,
-}
 
 pub struct Game {
     inner: Mutex<Inner>,
@@ -188,7 +166,9 @@ impl Inner {
         self.fates.remove(&seat);
         let id = match self.pilots.of(&person.id) {
             Some((id, pilot)) => {
-                Pilots::take(pilot, seat);
+                if let Some(before) = Pilots::take(pilot, seat) {
+                    self.fates.insert(before, Role::Elsewhere);
+                }
                 pilot.person.name.clone_from(&person.name);
                 id
             }
@@ -334,7 +314,9 @@ impl Feed for Game {
 
 /// To keep a score may take a disk's time: the ticks do not wait for it.
 async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
-    let Ok(topic) = TopicName::of::<Scores>(ALL) else { return };
+    let Ok(topic) = TopicName::of::<Scores>(ALL) else {
+        return;
+    };
     while let Some((by, mass)) = ended.recv().await {
         let id = CommandId::from_random(u128::from(random()) << 64 | u128::from(random()));
         let Ok(command) = serde_json::to_value(ScoresCommand::Tell { by, mass }) else {

@@ -4,6 +4,7 @@ mod game;
 mod pilots;
 mod scores;
 mod seat;
+mod shot;
 #[cfg(test)]
 mod tests;
 

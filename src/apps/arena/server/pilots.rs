@@ -120,14 +120,16 @@ impl Pilots {
         }
     }
 
-    /// Gives the body to this seat, whoever had it.
-    pub fn take(pilot: &mut Pilot, seat: SeatNumber) {
-        if pilot.seat != Ok(seat) {
-            pilot.seat = Ok(seat);
-            pilot.waiting.clear();
-            // The client that comes numbers from one on.
-            pilot.acked = 0;
+    /// Gives the body to this seat; says from whom it was taken.
+    pub fn take(pilot: &mut Pilot, seat: SeatNumber) -> Option<SeatNumber> {
+        if pilot.seat == Ok(seat) {
+            return None;
         }
+        let before = std::mem::replace(&mut pilot.seat, Ok(seat));
+        pilot.waiting.clear();
+        // The client that comes numbers from one on.
+        pilot.acked = 0;
+        before.ok()
     }
 
     /// One tick: of each pilot the next intent, if it is another than the last.
@@ -173,11 +175,18 @@ mod tests {
     use crate::apps::arena::model::body::FULL;
 
     fn person(id: u8) -> Person {
-        Person { id: PersonId(format!("{id:016x}")), name: String::new() }
+        Person {
+            id: PersonId(format!("{id:016x}")),
+            name: String::new(),
+        }
     }
 
     fn to(heading: u8) -> Intent {
-        Intent { heading, push: FULL, boost: false }
+        Intent {
+            heading,
+            push: FULL,
+            boost: false,
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -214,7 +223,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(19)).await;
         assert!(pilots.lapsed().is_empty());
         let (same, pilot) = pilots.of(&person(1).id).unwrap();
-        Pilots::take(pilot, 9);
+        assert_eq!(Pilots::take(pilot, 9), None);
         assert_eq!((same, pilot.seat), (id, Ok(9)));
         pilots.leave(8);
         assert!(pilots.lapsed().is_empty());

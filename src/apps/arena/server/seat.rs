@@ -11,8 +11,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::game::{Game, Shot};
+use super::game::Game;
 use super::pilots::SeatNumber;
+use super::shot::Shot;
 use crate::apps::arena::model::body::{BIRTH, WORLD};
 use crate::apps::arena::model::sight::half_view;
 use crate::apps::arena::model::world::{Body, Mote};
@@ -33,7 +34,9 @@ pub struct Place {
     body: Option<u16>,
     /// What the viewer is without one.
     role: Role,
+    /// Whom the viewer chose to watch, and who is followed: as long as it lives, whoever is the heaviest.
     watched: Option<u16>,
+    followed: Option<u16>,
     /// Where the viewer looks, and its score: what they last were.
     at: (u16, u16),
     peak: u32,
@@ -57,6 +60,7 @@ impl Place {
             body,
             role: Role::Watching,
             watched: None,
+            followed: None,
             at: (middle, middle),
             peak: 0,
             wish: 0,
@@ -82,7 +86,11 @@ impl Place {
             Wish::Play(name) => {
                 self.person.name = tidy_name(&name);
                 self.body = self.game.play(self.number, &self.person);
-                self.role = if self.body.is_some() { Role::Watching } else { Role::Full };
+                self.role = if self.body.is_some() {
+                    Role::Watching
+                } else {
+                    Role::Full
+                };
             }
             Wish::Watch(whom) => {
                 if let Some(body) = self.body.take() {
@@ -97,15 +105,13 @@ impl Place {
     /// The viewer's own body, if it steers one in this picture.
     fn own<'s>(&mut self, shot: &'s Shot) -> Option<(&'s Body, u32)> {
         let id = self.body?;
-        match shot.pilots.iter().find(|pilot| pilot.id == id) {
-            Some(pilot) if pilot.seat == Some(self.number) => return Some((shot.scene.body(id)?, pilot.acked)),
-            Some(_) => (self.body, self.role) = (None, Role::Elsewhere),
-            // A body that is about to come in has no fate yet.
-            None => {
-                if let Some(fate) = self.game.fate(self.number) {
-                    (self.body, self.role) = (None, fate);
-                }
-            }
+        let flight = shot.pilots.iter().find(|pilot| pilot.id == id);
+        if let Some(flight) = flight.filter(|pilot| pilot.seat == Some(self.number)) {
+            return Some((shot.scene.body(id)?, flight.acked));
+        }
+        // A picture from before the body came to this seat is no fate.
+        if let Some(fate) = self.game.fate(self.number) {
+            (self.body, self.role) = (None, fate);
         }
         None
     }
@@ -117,11 +123,12 @@ impl Place {
             _ => None,
         };
         let chosen = || {
-            let wanted = [self.watched, eater];
+            let wanted = [self.watched, eater, self.followed];
             let found = wanted.into_iter().flatten().find_map(|id| shot.scene.body(id));
             found.or_else(|| shot.scene.first())
         };
         let focus = own.map(|(body, _)| body).or_else(chosen);
+        self.followed = focus.map(|body| body.id);
         if let Some(body) = focus {
             self.at = (body.motion.x as u16, body.motion.y as u16);
         }
@@ -133,9 +140,7 @@ impl Place {
             }
         };
         let mass = focus.map_or(BIRTH, |body| body.mass);
-        let (bodies, motes) = shot
-            .scene
-            .look((self.at.0.into(), self.at.1.into()), half_view(mass));
+        let (bodies, motes) = shot.scene.look((self.at.0.into(), self.at.1.into()), half_view(mass));
         let (echo, held) = self.stamp.map_or((0, 0), |(stamp, came)| {
             (stamp, u32::try_from(came.elapsed().as_millis()).unwrap_or(u32::MAX))
         });

@@ -1,5 +1,6 @@
-#![cfg(test)]
 //! The game with its seats, without a network: the test owns the clock.
+
+#![cfg(test)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +64,14 @@ impl World {
 
     async fn best(&self) -> Best {
         let topic = TopicName::of::<Scores>(ALL).unwrap();
-        let (_, state) = self.hub.open(&topic).await.unwrap().state(Encoding::Json).await.unwrap();
+        let (_, state) = self
+            .hub
+            .open(&topic)
+            .await
+            .unwrap()
+            .state(Encoding::Json)
+            .await
+            .unwrap();
         state.decode(Encoding::Json).unwrap()
     }
 }
@@ -189,7 +197,10 @@ async fn a_seat_trusts_nothing() {
     viewer.turn.ack = 77_777;
     assert_eq!(viewer.seat.hear(&viewer.turn.encode()), Ok(()));
     viewer.views.clear();
-    assert!(!viewer.see(None).await.motes.is_empty(), "a whole frame for a wrong acknowledgement");
+    assert!(
+        !viewer.see(None).await.motes.is_empty(),
+        "a whole frame for a wrong acknowledgement"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -270,8 +270,14 @@ impl State {
 
     /// Who is in sight, and where: `id:x:y` of people, for tests.
     fn seen(&self) -> String {
-        let bodies = self.past.newest().map(|view| view.bodies.as_slice()).unwrap_or_default();
-        let people = bodies.iter().filter(|body| body.id < super::super::model::world::FIRST_BOT);
+        let bodies = self
+            .past
+            .newest()
+            .map(|view| view.bodies.as_slice())
+            .unwrap_or_default();
+        let people = bodies
+            .iter()
+            .filter(|body| body.id < super::super::model::world::FIRST_BOT);
         let told = people.map(|body| [body.id, body.x, body.y].map(|part| part.to_string()).join(":"));
         told.collect::<Vec<_>>().join(" ")
     }
@@ -345,7 +351,10 @@ impl Viewer for Engine {
                 state.wish_for(Wish::Play(name));
             }
             drop(state);
-            if carrier == Carrier::WebSocket && let Ok(line) = self.line.try_borrow() && let Some(line) = &*line {
+            if carrier == Carrier::WebSocket
+                && let Ok(line) = self.line.try_borrow()
+                && let Some(line) = &*line
+            {
                 line.nudge();
             }
         }

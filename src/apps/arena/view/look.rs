@@ -38,9 +38,15 @@ impl Look {
         self.asked = Some(now);
         let motion = window().match_media("(prefers-reduced-motion: reduce)");
         self.calm = motion.ok().flatten().is_some_and(|motion| motion.matches());
-        let palette = canvas.parent_element().and_then(|parent| parent.query_selector(".arena-palette").ok().flatten());
-        let Some(swatches) = palette.map(|palette| palette.children()) else { return };
-        let colours = (0..swatches.length()).filter_map(|at| swatches.item(at)).map(|swatch| colour(&swatch));
+        let palette = canvas
+            .parent_element()
+            .and_then(|parent| parent.query_selector(".arena-palette").ok().flatten());
+        let Some(swatches) = palette.map(|palette| palette.children()) else {
+            return;
+        };
+        let colours = (0..swatches.length())
+            .filter_map(|at| swatches.item(at))
+            .map(|swatch| colour(&swatch));
         self.colours = colours.collect();
     }
 

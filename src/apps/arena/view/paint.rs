@@ -89,7 +89,11 @@ impl Painter {
         let focus = scene.newer.body(scene.newer.focus);
         let wanted = f64::from(half_view(focus.map_or(0, |body| body.mass))) / PARTS;
         let eased = self.half + (wanted - self.half) * 0.06;
-        self.half = if self.half == 0.0 || self.look.calm { wanted } else { eased };
+        self.half = if self.half == 0.0 || self.look.calm {
+            wanted
+        } else {
+            eased
+        };
         let (x, y) = match focus {
             Some(body) => place(scene, body),
             None => between(scene.older.at, scene.newer.at, scene.part),
@@ -217,8 +221,13 @@ impl Painter {
     }
 
     fn trail(&self, to: &Context, lens: &Lens, scene: &Scene, body: &Seen) {
-        let Some(before) = scene.older.body(body.id) else { return };
-        let (dx, dy) = (f64::from(body.x) - f64::from(before.x), f64::from(body.y) - f64::from(before.y));
+        let Some(before) = scene.older.body(body.id) else {
+            return;
+        };
+        let (dx, dy) = (
+            f64::from(body.x) - f64::from(before.x),
+            f64::from(body.y) - f64::from(before.y),
+        );
         let at = place(scene, body);
         to.set_fill_style_str(self.look.hue(body.id));
         for step in 1..5 {

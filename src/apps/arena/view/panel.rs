@@ -55,12 +55,17 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
         let name = arena
             .hud
             .with(|hud| (hud.focus > 0).then(|| words::body(i18n.get_locale(), hud.focus, &hud.focus_name)));
-        name.map_or_else(String::new, |name| fill(t_string!(i18n, arena.following), &[("name", &name)]))
+        name.map_or_else(String::new, |name| {
+            fill(t_string!(i18n, arena.following), &[("name", &name)])
+        })
     });
     let play = move |event: SubmitEvent| {
         event.prevent_default();
         let name = tidy_name(&typed.get_untracked());
-        if scores.me.with_untracked(|me| me.as_ref().is_none_or(|me| me.name != name)) {
+        if scores
+            .me
+            .with_untracked(|me| me.as_ref().is_none_or(|me| me.name != name))
+        {
             scores.rename(&name);
             keep_name(&name);
         }

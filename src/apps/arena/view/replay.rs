@@ -24,7 +24,9 @@ pub fn Records(arena: Arena) -> impl IntoView {
     let i18n = use_i18n();
     let problem = note(move || wrong.get().then(|| t_string!(i18n, arena.no_record).to_owned()));
     let chosen = move |event: leptos::ev::Event| {
-        let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+        let input = event
+            .target()
+            .and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
         let file = input.as_ref().and_then(|input| input.files()?.get(0));
         if let Some(file) = file {
             spawn_local(async move {
@@ -79,7 +81,11 @@ fn Controls(arena: Arena) -> impl IntoView {
     let runs = Memo::new(move |_| film.get().runs);
     let switch = move |_| arena.with(|engine| engine.film(|film| film.run(!runs.get_untracked())));
     let button = text(move || {
-        let words: Words = if runs.get() { words!(arena.pause) } else { words!(arena.go_on) };
+        let words: Words = if runs.get() {
+            words!(arena.pause)
+        } else {
+            words!(arena.go_on)
+        };
         words(i18n.get_locale()).to_owned()
     });
     let time = text(move || {

@@ -48,7 +48,14 @@ pub fn mote(to: &Context, value: u8, x: f64, y: f64, scale: f64) {
     match value {
         COMMON => circle(to, x, y, 4.0 * scale),
         RARE => around(to, x, y, 4, [8.0 * scale; 2], 0.0),
-        value => around(to, x, y, 4, [(4.0 + f64::from(value).sqrt() * 0.6) * scale; 2], PI / 4.0),
+        value => around(
+            to,
+            x,
+            y,
+            4,
+            [(4.0 + f64::from(value).sqrt() * 0.6) * scale; 2],
+            PI / 4.0,
+        ),
     }
 }
 

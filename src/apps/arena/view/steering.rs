@@ -112,14 +112,35 @@ mod tests {
     fn keys_go_in_eight_directions_and_stop() {
         let mut steering = Steering::default();
         steering.key(Key::Right, true);
-        assert_eq!(steering.intent(), Intent { heading: 0, push: FULL, boost: false });
+        assert_eq!(
+            steering.intent(),
+            Intent {
+                heading: 0,
+                push: FULL,
+                boost: false
+            }
+        );
         steering.key(Key::Down, true);
         steering.key(Key::Boost, true);
-        assert_eq!(steering.intent(), Intent { heading: 32, push: FULL, boost: true });
+        assert_eq!(
+            steering.intent(),
+            Intent {
+                heading: 32,
+                push: FULL,
+                boost: true
+            }
+        );
         steering.key(Key::Right, false);
         assert_eq!(steering.intent().heading, 64);
         steering.release();
-        assert_eq!(steering.intent(), Intent { heading: 64, push: 0, boost: false });
+        assert_eq!(
+            steering.intent(),
+            Intent {
+                heading: 64,
+                push: 0,
+                boost: false
+            }
+        );
     }
 
     #[test]

@@ -93,7 +93,11 @@ impl<'a> Reader<'a> {
     /// How many things follow, each of at least one byte, and no more than `most`.
     pub fn count(&mut self, most: usize) -> Result<usize, Garbled> {
         let count = self.number()? as usize;
-        if count <= most && count <= self.0.len() { Ok(count) } else { Err(Garbled) }
+        if count <= most && count <= self.0.len() {
+            Ok(count)
+        } else {
+            Err(Garbled)
+        }
     }
 
     pub fn text(&mut self, most_bytes: usize) -> Result<&'a str, Garbled> {

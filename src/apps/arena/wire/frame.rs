@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_NAME_BYTES;
 use super::bytes::{Garbled, Reader, Writer};
-use crate::apps::arena::model::body::{BREATH, HEAVIEST};
-use crate::apps::arena::model::world::{MAX_BODIES, MAX_MOTES, Mote};
+use super::lists::{decode_board, decode_bodies, decode_motes, encode_board, encode_bodies, encode_motes};
+use crate::apps::arena::model::body::BREATH;
+use crate::apps::arena::model::world::Mote;
 
 pub const SEEN_BOOSTING: u8 = 1;
 pub const SEEN_SHIELDED: u8 = 2;
@@ -94,13 +95,6 @@ pub struct View {
     pub motes: Vec<Mote>,
     pub board: Arc<[Row]>,
 }
-
-// What stands in the byte before a body's or a mote's news.
-const GONE: u8 = 1;
-const NEW: u8 = 2;
-const MOVED: u8 = 4;
-const GREW: u8 = 8;
-const FLAGS: u8 = 16;
 
 impl View {
     /// `base`: a view that the viewer has; without one the frame is whole.
@@ -263,208 +257,6 @@ fn speed(from: &mut Reader) -> Result<i32, Garbled> {
     Some(from.signed()?).filter(|speed| speed.abs() <= 4096).ok_or(Garbled)
 }
 
-/// What is to be said of two lists in the order of their ids: each id with what there was and what there is.
-fn changes<'a, T: PartialEq>(now: &'a [T], before: &'a [T], id: fn(&T) -> u16) -> Vec<(u16, Option<&'a T>, Option<&'a T>)> {
-    let (mut now, mut before) = (now.iter().peekable(), before.iter().peekable());
-    let mut found = Vec::new();
-    loop {
-        let next = match (now.peek(), before.peek()) {
-            (None, None) => return found,
-            (Some(now), None) => id(now),
-            (None, Some(before)) => id(before),
-            (Some(now), Some(before)) => id(now).min(id(before)),
-        };
-        let is_next = |item: &&T| id(item) == next;
-        let (is, was) = (now.next_if(is_next), before.next_if(is_next));
-        if is != was {
-            found.push((next, was, is));
-        }
-    }
-}
-
-/// Ids ascend: the distance from the one before is short.
-fn encode_id(id: u16, last: &mut u16, to: &mut Writer) {
-    to.number(id.wrapping_sub(*last).into());
-    *last = id;
-}
-
-fn decode_id(last: &mut Option<u16>, from: &mut Reader) -> Result<u16, Garbled> {
-    let step = from.small()?;
-    let id = match *last {
-        None => step,
-        Some(last) if step > 0 => last.checked_add(step).ok_or(Garbled)?,
-        Some(_) => return Err(Garbled),
-    };
-    *last = Some(id);
-    Ok(id)
-}
-
-fn encode_bodies(now: &[Seen], before: &[Seen], to: &mut Writer) {
-    let changes = changes(now, before, |seen| seen.id);
-    to.number(changes.len() as u32);
-    let mut last = 0;
-    for (id, was, is) in changes {
-        encode_id(id, &mut last, to);
-        match (was, is) {
-            (_, None) => to.byte(GONE),
-            (Some(was), Some(is)) if was.name == is.name => encode_moved(was, is, to),
-            (_, Some(is)) => {
-                to.byte(NEW);
-                to.text(&is.name);
-                to.pair(is.x);
-                to.pair(is.y);
-                to.number(is.mass);
-                to.byte(is.flags);
-            }
-        }
-    }
-}
-
-fn encode_moved(was: &Seen, is: &Seen, to: &mut Writer) {
-    let flag = |so: bool, flag: u8| if so { flag } else { 0 };
-    let (moved, grew, flags) = ((was.x, was.y) != (is.x, is.y), was.mass != is.mass, was.flags != is.flags);
-    to.byte(flag(moved, MOVED) | flag(grew, GREW) | flag(flags, FLAGS));
-    if moved {
-        to.signed(i32::from(is.x) - i32::from(was.x));
-        to.signed(i32::from(is.y) - i32::from(was.y));
-    }
-    if grew {
-        to.signed(is.mass.wrapping_sub(was.mass) as i32);
-    }
-    if flags {
-        to.byte(is.flags);
-    }
-}
-
-fn decode_bodies(before: &[Seen], from: &mut Reader) -> Result<Vec<Seen>, Garbled> {
-    let count = from.count(2 * MAX_BODIES)?;
-    let (mut news, mut last) = (Vec::with_capacity(count), None);
-    for _ in 0..count {
-        let id = decode_id(&mut last, from)?;
-        let was = || before.binary_search_by_key(&id, |seen| seen.id).ok().and_then(|at| before.get(at));
-        let is = match from.byte()? {
-            GONE => None,
-            NEW => Some(decode_new(id, from)?),
-            parts => Some(decode_moved(was().ok_or(Garbled)?, parts, from)?),
-        };
-        news.push((id, is));
-    }
-    merged(before, news, |seen| seen.id, MAX_BODIES)
-}
-
-fn decode_new(id: u16, from: &mut Reader) -> Result<Seen, Garbled> {
-    Ok(Seen {
-        id,
-        name: from.text(MAX_NAME_BYTES)?.to_owned(),
-        x: from.pair()?,
-        y: from.pair()?,
-        mass: mass(from.number()?)?,
-        flags: from.byte()?,
-    })
-}
-
-fn decode_moved(was: &Seen, parts: u8, from: &mut Reader) -> Result<Seen, Garbled> {
-    if parts & !(MOVED | GREW | FLAGS) != 0 {
-        return Err(Garbled);
-    }
-    let mut is = was.clone();
-    if parts & MOVED != 0 {
-        is.x = shifted(is.x, from.signed()?)?;
-        is.y = shifted(is.y, from.signed()?)?;
-    }
-    if parts & GREW != 0 {
-        is.mass = mass(is.mass.wrapping_add(from.signed()? as u32))?;
-    }
-    if parts & FLAGS != 0 {
-        is.flags = from.byte()?;
-    }
-    Ok(is)
-}
-
-fn shifted(at: u16, by: i32) -> Result<u16, Garbled> {
-    let there = i32::from(at).checked_add(by).ok_or(Garbled)?;
-    u16::try_from(there).map_err(|_| Garbled)
-}
-
-fn mass(mass: u32) -> Result<u32, Garbled> {
-    Some(mass).filter(|mass| *mass <= HEAVIEST).ok_or(Garbled)
-}
-
-/// A list and the news of it, in the order of ids.
-fn merged<T: Clone>(
-    before: &[T],
-    news: Vec<(u16, Option<T>)>,
-    id: fn(&T) -> u16,
-    most: usize,
-) -> Result<Vec<T>, Garbled> {
-    let mut before = before.iter().peekable();
-    let mut now = Vec::new();
-    for (next, is) in news {
-        while let Some(kept) = before.next_if(|old| id(old) < next) {
-            now.push(kept.clone());
-        }
-        before.next_if(|old| id(old) == next);
-        now.extend(is);
-    }
-    now.extend(before.cloned());
-    if now.len() <= most { Ok(now) } else { Err(Garbled) }
-}
-
-fn encode_motes(now: &[Mote], before: &[Mote], to: &mut Writer) {
-    let changes = changes(now, before, |mote| mote.id);
-    to.number(changes.len() as u32);
-    let mut last = 0;
-    for (id, _, is) in changes {
-        encode_id(id, &mut last, to);
-        // Nothing is worth nothing: a mote that is gone.
-        to.byte(is.map_or(0, |mote| mote.value));
-        if let Some(mote) = is {
-            to.pair(mote.x);
-            to.pair(mote.y);
-        }
-    }
-}
-
-fn decode_motes(before: &[Mote], from: &mut Reader) -> Result<Vec<Mote>, Garbled> {
-    let count = from.count(2 * MAX_MOTES)?;
-    let (mut news, mut last) = (Vec::with_capacity(count), None);
-    for _ in 0..count {
-        let id = decode_id(&mut last, from)?;
-        let is = match from.byte()? {
-            0 => None,
-            value => Some(Mote {
-                id,
-                x: from.pair()?,
-                y: from.pair()?,
-                value,
-            }),
-        };
-        news.push((id, is));
-    }
-    merged(before, news, |mote| mote.id, MAX_MOTES)
-}
-
-fn encode_board(board: &[Row], to: &mut Writer) {
-    to.number(board.len() as u32);
-    for row in board {
-        to.number(row.id.into());
-        to.text(&row.name);
-        to.number(row.mass);
-    }
-}
-
-fn decode_board(from: &mut Reader) -> Result<Arc<[Row]>, Garbled> {
-    let count = from.count(MAX_BOARD)?;
-    let row = |from: &mut Reader| -> Result<Row, Garbled> {
-        Ok(Row {
-            id: from.small()?,
-            name: from.text(MAX_NAME_BYTES)?.to_owned(),
-            mass: mass(from.number()?)?,
-        })
-    };
-    (0..count).map(|_| row(from)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -472,12 +264,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::apps::arena::model::body::HEAVIEST;
     use crate::apps::arena::model::sight::{Names, Scene, board, half_view};
-    use crate::apps::arena::model::world::{Event, World};
+    use crate::apps::arena::model::world::{Event, MAX_BODIES, MAX_MOTES, World};
 
     fn seen() -> impl Strategy<Value = Seen> {
-        ("[가a]{0,3}", any::<(u16, u16)>(), 0..=HEAVIEST, any::<u8>())
-            .prop_map(|(name, (x, y), mass, flags)| Seen { id: 0, name, x, y, mass, flags })
+        ("[가a]{0,3}", any::<(u16, u16)>(), 0..=HEAVIEST, any::<u8>()).prop_map(|(name, (x, y), mass, flags)| Seen {
+            id: 0,
+            name,
+            x,
+            y,
+            mass,
+            flags,
+        })
     }
 
     fn role() -> impl Strategy<Value = Role> {
@@ -485,28 +284,75 @@ mod tests {
             Just(Role::Watching),
             Just(Role::Elsewhere),
             Just(Role::Full),
-            any::<u16>().prop_map(|by| Role::Eaten { by, name: "Kim".to_owned() }),
-            (-4096..=4096_i32, -4096..=4096_i32, 0..=BREATH, any::<bool>(), any::<u16>())
-                .prop_map(|(vx, vy, breath, boosting, shield)| Role::Playing { vx, vy, breath, boosting, shield }),
+            any::<u16>().prop_map(|by| Role::Eaten {
+                by,
+                name: "Kim".to_owned()
+            }),
+            (
+                -4096..=4096_i32,
+                -4096..=4096_i32,
+                0..=BREATH,
+                any::<bool>(),
+                any::<u16>()
+            )
+                .prop_map(|(vx, vy, breath, boosting, shield)| Role::Playing {
+                    vx,
+                    vy,
+                    breath,
+                    boosting,
+                    shield
+                }),
         ]
     }
 
     fn views() -> impl Strategy<Value = View> {
         let bodies = prop::collection::btree_map(0..60_u16, seen(), 0..20);
-        let motes = prop::collection::btree_map(0..200_u16, any::<(u16, u16)>().prop_flat_map(|at| (Just(at), 1..=255_u8)), 0..40);
+        let motes = prop::collection::btree_map(
+            0..200_u16,
+            any::<(u16, u16)>().prop_flat_map(|at| (Just(at), 1..=255_u8)),
+            0..40,
+        );
         let board = prop::collection::vec((any::<u16>(), "[b ]{0,4}", 0..=HEAVIEST), 0..=MAX_BOARD);
-        let head = (1..1000_u32, any::<(u32, u64)>(), any::<[u16; 5]>(), any::<[u32; 5]>(), any::<(u16, u16)>());
-        (head, role(), bodies, motes, board).prop_map(|((tick, (round, seed), small, numbers, at), role, bodies, motes, board)| {
-            let [left, players, watchers, focus, rank] = small;
-            let [acked, wish, echo, held, peak] = numbers;
-            let bodies: BTreeMap<u16, Seen> = bodies;
-            View {
-                tick, round, seed, left, acked, wish, echo, held, players, watchers, role, focus, at, rank, peak,
-                bodies: bodies.into_iter().map(|(id, seen)| Seen { id, ..seen }).collect(),
-                motes: motes.into_iter().map(|(id, ((x, y), value))| Mote { id, x, y, value }).collect(),
-                board: board.into_iter().map(|(id, name, mass)| Row { id, name, mass }).collect(),
-            }
-        })
+        let head = (
+            1..1000_u32,
+            any::<(u32, u64)>(),
+            any::<[u16; 5]>(),
+            any::<[u32; 5]>(),
+            any::<(u16, u16)>(),
+        );
+        (head, role(), bodies, motes, board).prop_map(
+            |((tick, (round, seed), small, numbers, at), role, bodies, motes, board)| {
+                let [left, players, watchers, focus, rank] = small;
+                let [acked, wish, echo, held, peak] = numbers;
+                let bodies: BTreeMap<u16, Seen> = bodies;
+                View {
+                    tick,
+                    round,
+                    seed,
+                    left,
+                    acked,
+                    wish,
+                    echo,
+                    held,
+                    players,
+                    watchers,
+                    role,
+                    focus,
+                    at,
+                    rank,
+                    peak,
+                    bodies: bodies.into_iter().map(|(id, seen)| Seen { id, ..seen }).collect(),
+                    motes: motes
+                        .into_iter()
+                        .map(|(id, ((x, y), value))| Mote { id, x, y, value })
+                        .collect(),
+                    board: board
+                        .into_iter()
+                        .map(|(id, name, mass)| Row { id, name, mass })
+                        .collect(),
+                }
+            },
+        )
     }
 
     proptest! {
@@ -548,7 +394,13 @@ mod tests {
             let scene = Scene::of(world, &names, Vec::new(), &board(world, &names));
             let me = scene.body(1).unwrap();
             let (bodies, motes) = scene.look((me.motion.x, me.motion.y), half_view(me.mass));
-            View { tick: world.tick, bodies, motes, board: scene.board, ..View::default() }
+            View {
+                tick: world.tick,
+                bodies,
+                motes,
+                board: scene.board,
+                ..View::default()
+            }
         };
         let before = view(&world);
         world.step(&[]);

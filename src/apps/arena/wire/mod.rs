@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod frame;
+mod lists;
 pub mod scores;
 pub mod turn;
 
