@@ -4,6 +4,8 @@ pub mod about;
 pub mod arena;
 pub mod chat;
 pub mod echo;
+pub mod market;
+pub mod notifications;
 #[cfg(feature = "ssr")]
 pub mod server;
 
@@ -26,6 +28,10 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.arena),
     },
     Entry {
+        path: "/market",
+        name: words!(app.market),
+    },
+    Entry {
         path: "/about",
         name: words!(app.about),
     },
@@ -33,7 +39,9 @@ pub const NAVIGATION: &[Entry] = &[
 
 /// What applications put into the head of every page.
 #[component]
-pub fn Tools() -> impl IntoView {}
+pub fn Tools() -> impl IntoView {
+    view! { <notifications::bell::Bell/> }
+}
 
 /// The echo page is in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
@@ -42,6 +50,12 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/arena") view={Lazy::<arena::ArenaPage>::new()} ssr=SsrMode::Async/>
+        <Route
+            path=path!("/notifications")
+            view={Lazy::<notifications::NotificationsPage>::new()}
+            ssr=SsrMode::Async
+        />
+        <Route path=path!("/market/:symbol?") view={Lazy::<market::MarketPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

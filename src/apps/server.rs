@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::arena::wire::scores::Scores;
 use super::chat::wire::{Chat, Rooms};
-use super::{arena, chat, echo};
+use super::market::wire::{Alerts, Candles, Quotes, Watches};
+use super::notifications::wire::{Inbox, Notices};
+use super::{arena, chat, echo, market, notifications};
 use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
@@ -12,7 +14,10 @@ use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    arena: arena::server::Options,
+    pub arena: arena::server::Options,
+
+    #[command(flatten)]
+    pub market: market::server::Options,
 }
 
 pub fn endpoints() -> Vec<Endpoint> {
@@ -24,21 +29,33 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms), kind(Scores)]
+    vec![
+        kind(Chat),
+        kind(Rooms),
+        kind(Scores),
+        kind(Notices),
+        kind(Inbox),
+        kind(Quotes),
+        kind(Candles),
+        kind(Alerts),
+        kind(Watches),
+    ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
-    chat::server::forms().into()
+    let mut forms = Vec::from(chat::server::forms());
+    forms.push(notifications::server::form());
+    forms
 }
 
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    Vec::new()
+    vec![notifications::server::inlet()]
 }
 
 /// What the applications do by themselves.
-pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    Ok(Vec::new())
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    market::server::feeds(&options.market)
 }
 
 /// What is no topic: each is a feed too.

@@ -1,5 +1,6 @@
 //! What the binary does beside serving: a command a file. Knows the server's library.
 
+mod notify;
 mod token;
 
 use std::error::Error;
@@ -8,6 +9,8 @@ use duplex::server::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Sends a notification to people who have a page of a server open, or will
+    Notify(notify::Notify),
     /// Prints the token that programs show to the server of this configuration
     Token,
 }
@@ -15,6 +18,7 @@ pub enum Command {
 impl Command {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         match self {
+            Self::Notify(notify) => notify::run(&notify, config),
             Self::Token => token::run(config),
         }
     }

@@ -10,6 +10,8 @@ mod harness;
 mod http2;
 mod kill;
 mod log;
+mod market;
+mod notifications;
 mod pages;
 mod records;
 mod shutdown;

@@ -166,6 +166,14 @@ impl Hub {
         })
     }
 
+    /// The topics of a kind that ever had an event, awake or asleep.
+    pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
+        self.0.log.topics(kind).await.map_err(|error| {
+            tracing::warn!(kind, "no list of topics: {error}");
+            Denied::Unavailable
+        })
+    }
+
     pub fn stats(&self) -> HubStats {
         self.0.tally.read(self.topics().len() as u64)
     }

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use duplex::apps::server::Options;
-use duplex::server::hub::Hub;
+use duplex::server::hub::{Hub, Kind};
 use duplex::server::log::memory::Memory;
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::vitals::Report;
@@ -58,9 +58,14 @@ impl Node {
 
     /// With a front end in the folder `site`.
     pub fn at(site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(kinds::all(), site, change)
+    }
+
+    /// With other kinds of topics, such as the applications' own.
+    pub fn of(kinds: Vec<Box<dyn Kind>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds::all());
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds);
         let state = ServerState::new(settings, site::options(site, None, None), hub)
             .with_stages(duplex::apps::server::stages(&Options::default()));
         Self {
