@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod arena;
 mod behaviour;
 mod closing;
 mod devices;
@@ -10,8 +11,8 @@ mod harness;
 mod http2;
 mod kill;
 mod log;
-mod notifications;
 mod market;
+mod notifications;
 mod pages;
 mod records;
 mod shutdown;
