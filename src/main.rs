@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     telemetry::start(&config.log, config.log_format).map_err(|error| format!("--log {:?}: {error}", config.log))?;
-    let feeds = apps::server::feeds(&config.apps)?;
+    let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
     let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
     let settings = Settings {
         token: Some(config.token()?),
@@ -63,7 +63,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         .build()?;
     runtime.block_on(async {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
-        serve(addr, ServerState::new(settings, options, hub).with_feeds(feeds)).await
+        let state = ServerState::new(settings, options, hub);
+        serve(addr, state.with_feeds(feeds).with_stages(stages)).await
     })
 }
 
