@@ -1,6 +1,8 @@
 //! Faults to try on this session, each really made, and what happened next.
 
-use leptos::{prelude::*, task::spawn_local};
+use std::time::Duration;
+
+use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
 
 use super::{
     drawer::Fresh,
@@ -20,6 +22,8 @@ use crate::{
 /// What the fields begin with.
 const SECONDS: u32 = 10;
 const DELAY: u32 = 300;
+/// Between two questions about what is in force.
+const BEAT: Duration = Duration::from_secs(1);
 /// Chapters in the document.
 const CHAPTERS: usize = 12;
 
@@ -61,7 +65,7 @@ pub fn Faults(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     }
 }
 
-/// How the session stands with the server, asked again when something happened.
+/// How the session stands with the server, asked again when something happened, and each second while something is in force.
 fn follow(inspection: &Inspection, fresh: Fresh, report: RwSignal<Option<FaultReport>>) {
     let inspection = inspection.clone();
     let lines = Memo::new({
@@ -71,8 +75,19 @@ fn follow(inspection: &Inspection, fresh: Fresh, report: RwSignal<Option<FaultRe
             tap.with(|diary| (diary.session.clone(), diary.moments.back().map(|moment| moment.number)))
         }
     });
+    let beat = RwSignal::new(0_u32);
+    Effect::new(move |_| {
+        if !report.get().is_some_and(is_in_force) {
+            return;
+        }
+        let timer = set_timeout_with_handle(move || beat.update(|beat| *beat = beat.wrapping_add(1)), BEAT).ok();
+        on_cleanup(move || {
+            timer.as_ref().map(TimeoutHandle::clear);
+        });
+    });
     Effect::new(move |_| {
         lines.track();
+        beat.track();
         let inspection = inspection.clone();
         spawn_local(async move {
             if let Some(answer) = inspection.report().await {
@@ -80,6 +95,10 @@ fn follow(inspection: &Inspection, fresh: Fresh, report: RwSignal<Option<FaultRe
             }
         });
     });
+}
+
+const fn is_in_force(report: FaultReport) -> bool {
+    report.delay_ms > 0 || report.slow_ms > 0 || report.websocket_blocked_ms > 0 || report.sse_blocked_ms > 0
 }
 
 #[component]
