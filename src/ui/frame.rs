@@ -21,7 +21,7 @@ pub struct Entry {
 #[component]
 pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Children) -> impl IntoView {
     let entry = |entry: &'static Entry| view! { <li><A href=entry.path exact=true>{spoken(entry.name)}</A></li> };
-    let inspector = Inspector::new();
+    let inspector = Inspector::here();
     view! {
         <a class="skip" href="#content" rel="external">{say!(app.skip)}</a>
         <header class="frame-header">

@@ -305,7 +305,7 @@ mod tests {
             entry["_webSocketMessages"],
             json!([
                 { "type": "send", "time": 1_700_000_000.007, "opcode": 2, "data": "AQID" },
-                { "type": "receive", "time": 1_700_000_000.0095, "opcode": 1, "data": "{}" },
+                { "type": "receive", "time": 1_700_000_000.009_5, "opcode": 1, "data": "{}" },
             ])
         );
         assert!(

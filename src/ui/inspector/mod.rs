@@ -36,7 +36,8 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    pub fn new() -> Self {
+    /// On the page of the component that calls it.
+    pub fn here() -> Self {
         let inspector = Self {
             open: RwSignal::new(false),
             button: NodeRef::new(),
