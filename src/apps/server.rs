@@ -13,6 +13,7 @@ use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(id = "applications")]
 pub struct Options {
     #[command(flatten)]
     pub arena: arena::server::Options,
