@@ -5,6 +5,7 @@ pub mod chat;
 pub mod echo;
 #[cfg(feature = "ssr")]
 pub mod server;
+pub mod status;
 
 use leptos::prelude::*;
 use leptos_router::{Lazy, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
@@ -19,6 +20,10 @@ pub const NAVIGATION: &[Entry] = &[
     Entry {
         path: "/chat",
         name: words!(app.chat),
+    },
+    Entry {
+        path: "/status",
+        name: words!(app.status),
     },
     Entry {
         path: "/about",
@@ -36,6 +41,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/status") view={Lazy::<status::StatusPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

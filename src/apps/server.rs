@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
+use super::status::wire::NodeStatus;
 use super::{chat, echo};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
@@ -19,11 +20,16 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms)]
+    vec![kind(Chat), kind(Rooms), kind(NodeStatus)]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
     chat::server::forms().into()
+}
+
+/// Other servers that the operator's configuration names: what each is for, and its `host:port`.
+pub fn peers(_options: &Options) -> Vec<(&'static str, String)> {
+    Vec::new()
 }
 
 /// Where programs post.

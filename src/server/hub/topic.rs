@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
 use super::batch::{Batch, Broken, Outcome};
 use super::clock;
@@ -205,7 +206,8 @@ impl Task {
         let last = expected + batch.made.len() as Seq;
         add(&board.tally.appends, 1);
         let entries = std::mem::take(&mut batch.entries);
-        let appended = board.log.append(&board.name, expected, entries).await;
+        let span = tracing::debug_span!("append", topic = %board.name, commands = entries.len(), events = last - expected);
+        let appended = board.log.append(&board.name, expected, entries).instrument(span).await;
         let failure = match appended {
             Ok(seq) if seq == last => return Ok(()),
             Ok(seq) => LogError::Unavailable(format!("the log is at {seq} instead of {last}")),

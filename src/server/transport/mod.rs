@@ -32,10 +32,10 @@ use self::echo::Echo;
 use self::talk::Talk;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
-use super::hub::counters::Open;
+use super::hub::counters::{Open, Way};
 use super::hub::{Endpoint, Inlet};
 use super::state::ServerState;
-use super::{identity, limits};
+use super::{identity, limits, operator};
 use crate::wire::handshake::Ended;
 use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
@@ -86,7 +86,8 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
         let encoding = door::session_encoding(&parts.headers);
         let person = identity::caller(&state, &parts.headers, connection);
         let session = SessionId(connection.to_owned());
-        let talk = session::Topics::new(&state, encoding, session, person);
+        let hub = operator::hub(&state, &parts.headers);
+        let talk = session::Topics::new(&state, hub, encoding, session, person);
         (door::session_subprotocol as Choose, talk)
     })
 }
@@ -106,6 +107,9 @@ fn enter<T: Talk + 'static>(
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk) = meet(&parts, &connection);
+            let way = if door.path == SESSION_PATH { Way::WebSocket } else { Way::Echo };
+            let counted = guest.counted.by(way);
+            let guest = Guest { counted, ..guest };
             open(state.clone(), &parts, connection, choose, door.path, guest, talk)
         }
         Err(refusal) => {
