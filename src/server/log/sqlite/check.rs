@@ -18,11 +18,7 @@ pub struct Checked {
 
 /// Reads the whole file to see that it is sound, of this program, and of a version that it knows.
 pub fn check(path: &Path) -> Result<Checked, OpenError> {
-    let in_use = match schema::lock(path) {
-        Ok(_free) => false,
-        Err(OpenError::Locked(_)) => true,
-        Err(error) => return Err(error),
-    };
+    let in_use = schema::beside(path, ".lock").exists() && is_locked(path)?;
     schema::inspect(path)?;
     let (topics, newest) = figures(path).map_err(OpenError::sqlite(path))?;
     Ok(Checked {
@@ -31,6 +27,15 @@ pub fn check(path: &Path) -> Result<Checked, OpenError> {
         topics,
         newest,
     })
+}
+
+/// Taken for a moment, if nobody has it.
+fn is_locked(path: &Path) -> Result<bool, OpenError> {
+    match schema::lock(path) {
+        Ok(_free) => Ok(false),
+        Err(OpenError::Locked(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 fn figures(path: &Path) -> rusqlite::Result<(u64, Option<Millis>)> {
