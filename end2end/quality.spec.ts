@@ -3,6 +3,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ChatPage, makeRoom } from "./support/chat-page";
+import { StatusPage } from "./support/status-page";
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
@@ -10,6 +11,7 @@ import { ko, texts } from "./support/texts";
 const PAGES = [
   { path: "/", status: 200 },
   { path: "/about", status: 200 },
+  { path: "/status", status: 200 },
   { path: "/chat", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
@@ -27,6 +29,7 @@ async function visit(page: Page, path: string): Promise<number> {
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
   if (path === "/chat") await new ChatPage(page, "lobby").live();
+  if (path === "/status") await new StatusPage(page).live();
   return response!.status();
 }
 

@@ -54,7 +54,12 @@ impl Backup {
             kept?;
         }
         let found = check(&self.file)?;
-        println!("{}: {} bytes, {} topics", self.file.display(), found.bytes, found.topics);
+        println!(
+            "{}: {} bytes, {} topics",
+            self.file.display(),
+            found.bytes,
+            found.topics
+        );
         Ok(())
     }
 }
@@ -67,7 +72,9 @@ fn partial(file: &Path) -> PathBuf {
 
 async fn download(server: &Server, to: &Path) -> Result<(), Box<dyn Error>> {
     let (headers, body) = server.ask(Request::post(BACKUP_PATH), Vec::new()).await?;
-    let expected = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let expected = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     let received = write(body, to).await?;
     match expected {
         Some(expected) if expected != received => Err(BackupError::Short { expected, received }.into()),

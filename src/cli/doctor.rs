@@ -105,7 +105,12 @@ fn front_end(config: &Config) -> Found {
 fn data(path: &Path) -> Found {
     match path.try_exists() {
         Err(error) => return Wrong(format!("{}: {error}", path.display())),
-        Ok(false) => return Fine(format!("{} is not there yet; it is made at the first start", path.display())),
+        Ok(false) => {
+            return Fine(format!(
+                "{} is not there yet; it is made at the first start",
+                path.display()
+            ));
+        }
         Ok(true) => {}
     }
     match check(path) {
@@ -158,8 +163,14 @@ fn disk(path: &Path) -> Found {
 
 /// Events carry the time: one of the future, or a clock that was never set, confuses whoever reads them.
 fn clock(data: &Path) -> Found {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let newest = data.exists().then(|| check(data).ok()?.newest).flatten().map(|millis| millis / 1000);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let newest = data
+        .exists()
+        .then(|| check(data).ok()?.newest)
+        .flatten()
+        .map(|millis| millis / 1000);
     match newest {
         _ if now < EARLIEST => Wrong(format!("{now} s since 1970: it is not set")),
         Some(newest) if newest > now + DRIFT => Doubtful(format!("the newest event is {} s ahead of it", newest - now)),
@@ -177,7 +188,9 @@ fn address(config: &Config) -> Found {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => Wrong(format!("{addr}: {error}")),
         Err(_) => match ask_health(addr) {
             Ok(true) => Doubtful(format!("a server answers at {addr} already")),
-            Ok(false) | Err(_) => Wrong(format!("{addr} is in use by another program; choose another with --addr")),
+            Ok(false) | Err(_) => Wrong(format!(
+                "{addr} is in use by another program; choose another with --addr"
+            )),
         },
     }
 }

@@ -8,7 +8,12 @@ use duplex::server::token;
 #[derive(Debug, clap::Args)]
 pub struct Remote {
     /// The server. It is spoken to in the clear: for one behind TLS, run this on its machine and name its own address
-    #[arg(long, env = "DUPLEX_URL", value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    #[arg(
+        long,
+        env = "DUPLEX_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:3000"
+    )]
     url: String,
 }
 
@@ -24,7 +29,9 @@ pub struct Server {
 pub enum NotAServer {
     #[error("{0:?} is not an address such as http://127.0.0.1:3000")]
     Malformed(String),
-    #[error("{0:?}: this command speaks http only; behind TLS, run it on the server's machine with --url http://127.0.0.1:3000")]
+    #[error(
+        "{0:?}: this command speaks http only; behind TLS, run it on the server's machine with --url http://127.0.0.1:3000"
+    )]
     Tls(String),
 }
 

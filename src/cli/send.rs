@@ -13,8 +13,8 @@ use super::Failed;
 use super::http::HttpError;
 use super::remote::{Remote, Server};
 
-/// How often a command is posted before it is given up.
-const ATTEMPTS: u32 = 8;
+/// Between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 const NO_ANSWER: u8 = 2;
 const REJECTED: u8 = 1;
@@ -31,6 +31,10 @@ pub struct Send {
     /// Sent again with the same id, a command has its effect once: 32 hexadecimal digits [default: random]
     #[arg(long, value_parser = id)]
     id: Option<CommandId>,
+
+    /// How often it is sent before it is given up
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    attempts: u32,
 
     #[command(flatten)]
     remote: Remote,
@@ -56,15 +60,21 @@ impl Send {
             command: Blob(self.command.to_string().into_bytes()),
         };
         super::block_on(async {
-            let reply = post(&server, &Encoding::Json.encode(&frame)?).await;
+            let reply = post(&server, &Encoding::Json.encode(&frame)?, self.attempts).await;
             let reply = reply.map_err(|error| Failed {
                 code: NO_ANSWER,
                 text: format!("{error}; send it again with --id {}", id.as_str()),
             })?;
             println!("{}", serde_json::to_string(&reply)?);
             match reply {
-                ServerFrame::Reply { answer: Answer::Accepted { .. }, .. } => Ok(()),
-                ServerFrame::Reply { answer: Answer::Rejected(why), .. } => Err(Failed {
+                ServerFrame::Reply {
+                    answer: Answer::Accepted { .. },
+                    ..
+                } => Ok(()),
+                ServerFrame::Reply {
+                    answer: Answer::Rejected(why),
+                    ..
+                } => Err(Failed {
                     code: REJECTED,
                     text: format!("rejected: {why}"),
                 }
@@ -80,28 +90,32 @@ impl Send {
 }
 
 /// Again after what may pass: a lost answer, and a rejection that is not final.
-async fn post(server: &Server, frame: &[u8]) -> Result<ServerFrame, HttpError> {
+async fn post(server: &Server, frame: &[u8], attempts: u32) -> Result<ServerFrame, HttpError> {
     let session = uuid::Uuid::new_v4();
     let path = format!("{COMMAND_PATH}?session={session}");
-    let backoff = Backoff::default();
+    let backoff = Backoff {
+        cap: LONGEST_PAUSE,
+        ..Backoff::default()
+    };
     let mut attempt = 0;
     loop {
         let posted = server.post(&path, frame.to_vec()).await;
         attempt += 1;
         let pause = match &posted {
-            Ok(ServerFrame::Reply { answer: Answer::Rejected(why), .. }) if why.may_retry() => {
-                backoff.delay(attempt, rand())
-            }
+            Ok(ServerFrame::Reply {
+                answer: Answer::Rejected(why),
+                ..
+            }) if why.may_retry() => backoff.delay(attempt, rand()),
             Err(error) if error.may_retry() => {
                 eprintln!("duplex: {error}; trying again");
                 backoff.delay(attempt, rand())
             }
             _ => return posted,
         };
-        if attempt == ATTEMPTS {
+        if attempt >= attempts {
             return posted;
         }
-        tokio::time::sleep(pause.min(Duration::from_secs(5))).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -221,7 +221,10 @@ impl Follower {
     async fn reset(&mut self, socket: &mut Socket, reason: ResetReason, at: Cursor) -> Result<(), Stop> {
         let known = self.epoch.replace(at.epoch);
         if known.is_some_and(|known| known != at.epoch) {
-            eprintln!("duplex: the server's log is another one now; going on from its event {}", at.seq);
+            eprintln!(
+                "duplex: the server's log is another one now; going on from its event {}",
+                at.seq
+            );
             self.after = None;
         }
         match (self.after, reason) {
@@ -296,7 +299,9 @@ fn closed(code: Option<u16>) -> Stop {
 }
 
 async fn say(socket: &mut Socket, frame: &ClientFrame) -> Result<(), Stop> {
-    let text = Encoding::Json.encode(frame).map_err(|error| Stop::Final(error.to_string()))?;
+    let text = Encoding::Json
+        .encode(frame)
+        .map_err(|error| Stop::Final(error.to_string()))?;
     let text = String::from_utf8(text).map_err(|error| Stop::Final(error.to_string()))?;
     Ok(socket.send(Message::text(text)).await?)
 }

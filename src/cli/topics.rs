@@ -29,8 +29,18 @@ impl Topics {
             return Ok(());
         }
         println!("{:<40} {:>12} {:>12} {:>8}", "TOPIC", "SEQ", "SUBSCRIBERS", "WAITING");
-        for TopicFigures { topic, seq, subscribers, waiting } in topics {
-            println!("{topic:<40} {seq:>12} {subscribers:>12} {waiting:>8}", topic = topic.as_str());
+        for TopicFigures {
+            topic,
+            seq,
+            subscribers,
+            waiting,
+            ..
+        } in topics
+        {
+            println!(
+                "{topic:<40} {seq:>12} {subscribers:>12} {waiting:>8}",
+                topic = topic.as_str()
+            );
         }
         Ok(())
     }

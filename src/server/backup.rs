@@ -28,7 +28,10 @@ pub async fn download(State(state): State<ServerState>) -> Response {
     match copy(&state).await {
         Ok((file, bytes)) => {
             let headers = [
-                (header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.sqlite3")),
+                (
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/vnd.sqlite3"),
+                ),
                 (header::CONTENT_LENGTH, HeaderValue::from(bytes)),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
                 // A reader takes the bytes as they are, and knows by their number that it has all.
@@ -55,7 +58,9 @@ async fn copy(state: &ServerState) -> Result<(File, u64), BackupFailed> {
 }
 
 fn beside(place: Option<PathBuf>) -> PathBuf {
-    let mut path = place.unwrap_or_else(|| std::env::temp_dir().join("duplex")).into_os_string();
+    let mut path = place
+        .unwrap_or_else(|| std::env::temp_dir().join("duplex"))
+        .into_os_string();
     path.push(format!(".copy-{}", uuid::Uuid::now_v7().simple()));
     path.into()
 }

@@ -77,7 +77,10 @@ fn sample(before: &Figures, now: &Figures, kept: &Census) -> Sample {
 
 fn point(before: &Figures, now: &Figures, kept: &Census) -> Point {
     let mut point = Point::default();
-    for (way, series) in Way::ALL.into_iter().zip([Series::Echo, Series::WebSocket, Series::Sse, Series::Poll]) {
+    for (way, series) in Way::ALL
+        .into_iter()
+        .zip([Series::Echo, Series::WebSocket, Series::Sse, Series::Poll])
+    {
         point.set(series, now.counters.ways[way as usize]);
     }
     point.set(Series::Topics, now.hub.topics);
@@ -111,8 +114,15 @@ fn busiest(before: &[TopicFigures], now: &[TopicFigures]) -> Vec<BusyTopic> {
     let then: HashMap<&TopicName, Seq> = before.iter().map(|topic| (&topic.topic, topic.seq)).collect();
     // The map is by what counts; of equals the names decide.
     let mut found: BTreeMap<_, BusyTopic> = BTreeMap::new();
-    for TopicFigures { topic, seq, subscribers, .. } in now {
-        let events = seq.saturating_sub(then.get(topic).copied().unwrap_or(*seq));
+    for figures in now {
+        let TopicFigures {
+            topic,
+            seq,
+            woke,
+            subscribers,
+            ..
+        } = figures;
+        let events = seq.saturating_sub(then.get(topic).copied().unwrap_or(*woke));
         let rank = (u64::MAX - events, u64::MAX - subscribers, topic.as_str());
         let busy = BusyTopic {
             topic: topic.clone(),
@@ -136,6 +146,7 @@ mod tests {
         TopicFigures {
             topic: name.parse().unwrap(),
             seq,
+            woke: 0,
             subscribers,
             waiting: 0,
         }
@@ -144,11 +155,15 @@ mod tests {
     #[test]
     fn the_busiest_come_first_and_the_others_not_at_all() {
         let before = [topic("a/1", 5, 0), topic("a/2", 5, 0)];
-        let mut now = vec![topic("a/1", 6, 0), topic("a/2", 9, 0), topic("a/3", 100, 1)];
+        let woken = TopicFigures {
+            woke: 97,
+            ..topic("a/3", 100, 1)
+        };
+        let mut now = vec![topic("a/1", 6, 0), topic("a/2", 9, 0), woken];
         now.extend((0..20).map(|number| topic(&format!("b/{number}"), 0, 0)));
         let found = busiest(&before, &now);
         let shown: Vec<_> = found.iter().map(|busy| (busy.topic.as_str(), busy.events)).collect();
-        assert_eq!(shown[..3], [("a/2", 4), ("a/1", 1), ("a/3", 0)]);
+        assert_eq!(shown[..3], [("a/2", 4), ("a/3", 3), ("a/1", 1)]);
         assert_eq!(shown.len(), BUSIEST);
     }
 }

@@ -58,7 +58,8 @@ pub fn is_operator(state: &ServerState, headers: &HeaderMap) -> bool {
     let token = state.settings.token.as_ref();
     let shows_pass = || {
         let pass = cookie_value(headers, COOKIE);
-        pass.zip(token).is_some_and(|(pass, token)| token::same(pass, &token.pass()))
+        pass.zip(token)
+            .is_some_and(|(pass, token)| token::same(pass, &token.pass()))
     };
     let is_neighbour = || state.settings.loopback && is_local(headers);
     token::shown(headers, token) == Shown::Right || shows_pass() || is_neighbour()
@@ -128,8 +129,14 @@ fn cookie(pass: &str, seconds: u32, headers: &HeaderMap) -> Option<HeaderValue> 
 }
 
 fn back(to: &'static str, cookie: Option<HeaderValue>) -> Response {
-    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static(to))]).into_response();
-    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    let mut response = (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, HeaderValue::from_static(to))],
+    )
+        .into_response();
+    response
+        .headers_mut()
+        .extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     response
 }
 
@@ -161,10 +168,15 @@ pub struct LogPage {
 async fn events(State(state): State<ServerState>, Query(After { topic, after }): Query<After>) -> Response {
     match state.hub.events(&topic, after, limits::LOG_PAGE).await {
         Ok((records, head)) => {
-            let events = records.into_iter().map(|record| (record.seq, Blob(record.event))).collect();
+            let events = records
+                .into_iter()
+                .map(|record| (record.seq, Blob(record.event)))
+                .collect();
             (UNSTORED, Json(LogPage { head, events })).into_response()
         }
-        Err(Denied::Unavailable | Denied::Full) => Problem::unavailable("The topic cannot be reached now.").into_response(),
+        Err(Denied::Unavailable | Denied::Full) => {
+            Problem::unavailable("The topic cannot be reached now.").into_response()
+        }
         Err(_) => Problem::not_found("There is no such topic.").into_response(),
     }
 }
@@ -180,20 +192,39 @@ mod tests {
 
     #[test]
     fn local_is_who_asks_for_a_loopback_name_without_a_proxy() {
-        for host in ["localhost:3000", "LOCALHOST", "127.0.0.1:3000", "127.8.9.1", "[::1]:3000"] {
+        for host in [
+            "localhost:3000",
+            "LOCALHOST",
+            "127.0.0.1:3000",
+            "127.8.9.1",
+            "[::1]:3000",
+        ] {
             assert!(is_local(&headers(&[("host", host)])), "{host}");
         }
-        for host in ["", "example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "0.0.0.0:3000"] {
+        for host in [
+            "",
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "10.0.0.1",
+            "0.0.0.0:3000",
+        ] {
             assert!(!is_local(&headers(&[("host", host)])), "{host}");
         }
-        assert!(!is_local(&headers(&[("host", "localhost"), ("x-forwarded-for", "10.0.0.1")])));
+        assert!(!is_local(&headers(&[
+            ("host", "localhost"),
+            ("x-forwarded-for", "10.0.0.1")
+        ])));
         assert!(!is_local(&headers(&[])));
     }
 
     #[test]
     fn the_cookie_is_for_this_site_and_no_script() {
         let cookie = |headers| cookie("p", 1, &headers).unwrap().to_str().unwrap().to_owned();
-        assert_eq!(cookie(headers(&[])), "operator=p; Max-Age=1; Path=/; SameSite=Strict; HttpOnly");
+        assert_eq!(
+            cookie(headers(&[])),
+            "operator=p; Max-Age=1; Path=/; SameSite=Strict; HttpOnly"
+        );
         assert!(cookie(headers(&[("x-forwarded-proto", "https")])).ends_with("; Secure"));
     }
 }

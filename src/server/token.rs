@@ -61,7 +61,9 @@ impl Token {
 
     /// What the operator's cookie holds instead of the token: nobody comes from it to the token.
     pub fn pass(&self) -> String {
-        let hash = Sha256::new().chain_update("duplex operator ").chain_update(self.0.as_bytes());
+        let hash = Sha256::new()
+            .chain_update("duplex operator ")
+            .chain_update(self.0.as_bytes());
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod behaviour;
+mod cli;
 mod closing;
 mod doors;
 mod harness;
 mod http2;
 mod kill;
 mod log;
+mod operator;
 mod pages;
 mod records;
 mod shutdown;

@@ -2,8 +2,8 @@
 
 use super::model::Status;
 use super::wire::{NODE, NodeStatus};
-use crate::server::hub::decider::{Access, Context, Decider};
 use crate::server::hub;
+use crate::server::hub::decider::{Access, Context, Decider};
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
 use crate::wire::status::Sample;

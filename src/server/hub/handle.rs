@@ -48,6 +48,8 @@ pub struct Board {
     pub kind: Arc<dyn Kind>,
     pub log: Arc<dyn Log>,
     pub epoch: Epoch,
+    /// The newest event when the topic woke.
+    pub woke: Seq,
     /// Its receiver is gone when the task has ended.
     pub asks: mpsc::Sender<Ask>,
     pub ring: RwLock<Ring<Arc<EventFrame>>>,
@@ -74,6 +76,7 @@ impl Board {
         TopicFigures {
             topic: self.name.clone(),
             seq: self.head(),
+            woke: self.woke,
             subscribers: self.crowd.set().session_count() as u64,
             waiting: (self.asks.max_capacity() - self.asks.capacity()) as u64,
         }

@@ -63,6 +63,9 @@ pub struct TopicFigures {
     pub topic: TopicName,
     /// Of its newest event.
     pub seq: Seq,
+    /// Of its newest event when it woke.
+    #[serde(skip)]
+    pub woke: Seq,
     /// Sessions.
     pub subscribers: u64,
     /// Commands and questions that wait for it.

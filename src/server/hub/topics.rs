@@ -155,6 +155,7 @@ impl Hub {
             log,
             epoch: head.epoch,
             asks,
+            woke: ring.head(),
             head: AtomicU64::new(ring.head()),
             ring: RwLock::new(ring),
             kept: AtomicU64::new(head.first),
@@ -183,10 +184,14 @@ impl Hub {
     pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
         let kind = self.kind(topic)?;
         let limit = limit.clamp(1, limits::HISTORY_PAGE);
-        let history = self.log_of(kind.as_ref()).history(topic, before, limit).await.map_err(|error| {
-            tracing::warn!(%topic, "no history: {error}");
-            Denied::Unavailable
-        })?;
+        let history = self
+            .log_of(kind.as_ref())
+            .history(topic, before, limit)
+            .await
+            .map_err(|error| {
+                tracing::warn!(%topic, "no history: {error}");
+                Denied::Unavailable
+            })?;
         let events = history.records.into_iter();
         Ok(Page {
             epoch: history.head.epoch,
@@ -200,7 +205,9 @@ impl Hub {
     pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
         let kind = self.kind(topic)?;
         let head = self.open(topic).await?.head();
-        let read = self.log_of(kind.as_ref()).read(topic, after, limit.clamp(1, limits::LOG_PAGE));
+        let read = self
+            .log_of(kind.as_ref())
+            .read(topic, after, limit.clamp(1, limits::LOG_PAGE));
         let mut records = read.await.map_err(|error| {
             tracing::warn!(%topic, "no events: {error}");
             Denied::Unavailable
@@ -263,7 +270,11 @@ impl Hub {
     }
 
     fn log_of(&self, kind: &dyn Kind) -> &Arc<dyn Log> {
-        if kind.is_fleeting() { &self.0.fleeting } else { &self.0.log }
+        if kind.is_fleeting() {
+            &self.0.fleeting
+        } else {
+            &self.0.log
+        }
     }
 
     fn next_to_close(&self) -> Option<Result<Arc<Board>, watch::Receiver<Option<Denied>>>> {

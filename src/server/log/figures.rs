@@ -120,7 +120,10 @@ mod tests {
 
     #[test]
     fn a_duration_is_in_the_bucket_that_its_bound_ends() {
-        assert_eq!([0, 50, 51, 100, 10_000_000, 10_000_001].map(bucket_of), [0, 0, 1, 1, 16, 17]);
+        assert_eq!(
+            [0, 50, 51, 100, 10_000_000, 10_000_001].map(bucket_of),
+            [0, 0, 1, 1, 16, 17]
+        );
     }
 
     #[test]

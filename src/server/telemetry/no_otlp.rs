@@ -8,7 +8,6 @@ pub struct Traces;
 #[error("this binary was built without OpenTelemetry; build it with `cargo build --release --features otel`")]
 pub struct NoTraces;
 
-
 pub fn layer(_endpoint: &str) -> Result<(Identity, Traces), NoTraces> {
     Err(NoTraces)
 }

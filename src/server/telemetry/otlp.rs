@@ -61,7 +61,9 @@ mod tests {
         let (_, length) = head.split_once("content-length: ").unwrap();
         let mut body = vec![0; length.lines().next().unwrap().parse().unwrap()];
         reader.read_exact(&mut body).unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .unwrap();
         (head, body)
     }
 

@@ -107,7 +107,11 @@ fn enter<T: Talk + 'static>(
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk) = meet(&parts, &connection);
-            let way = if door.path == SESSION_PATH { Way::WebSocket } else { Way::Echo };
+            let way = if door.path == SESSION_PATH {
+                Way::WebSocket
+            } else {
+                Way::Echo
+            };
             let counted = guest.counted.by(way);
             let guest = Guest { counted, ..guest };
             open(state.clone(), &parts, connection, choose, door.path, guest, talk)

@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::talk::{Farewell, Packet, Talk, Text};
 use crate::server::hub::counters::Cut;
-use crate::server::hub::{Hub, Most};
 use crate::server::hub::reader::Reader;
 use crate::server::hub::session::{Act, Breach, Session};
 use crate::server::hub::writer::enter_to_write;
+use crate::server::hub::{Hub, Most};
 use crate::server::limits;
 use crate::server::state::ServerState;
 use crate::wire::code;

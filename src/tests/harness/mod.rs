@@ -2,6 +2,7 @@
 //! Waits only for what is expected, and never longer than [`PATIENCE`].
 
 pub mod kinds;
+pub mod process;
 pub mod raw;
 pub mod topics;
 

@@ -76,7 +76,11 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
     schema::remove(&fresh).map_err(failed(&fresh))?;
     fs::copy(from, &fresh).map_err(failed(&fresh))?;
     schema::renew_epoch(&fresh).map_err(OpenError::sqlite(&fresh))?;
-    let aside = if there { Some(put_aside(to).map_err(failed(to))?) } else { None };
+    let aside = if there {
+        Some(put_aside(to).map_err(failed(to))?)
+    } else {
+        None
+    };
     schema::put_in_place(&fresh, to).map_err(failed(to))?;
     Ok(aside)
 }

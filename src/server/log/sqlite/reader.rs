@@ -183,7 +183,11 @@ pub fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindCensus>, LogE
         "SELECT name, last, (SELECT seq FROM events WHERE topic = id ORDER BY seq LIMIT 1) FROM topics WHERE last > 0",
     )?;
     let rows = topics.query_map((), |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, Seq>(1)?, row.get::<_, Option<Seq>>(2)?))
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, Seq>(1)?,
+            row.get::<_, Option<Seq>>(2)?,
+        ))
     })?;
     let mut kinds: BTreeMap<String, KindCensus> = BTreeMap::new();
     for row in rows {
