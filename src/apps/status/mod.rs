@@ -37,7 +37,7 @@ impl LazyRoute for StatusPage {
         view! {
             <Title text=say!(status.title)/>
             <Meta name="description" content=say!(status.description)/>
-            {head::head(topic.state, topic.status)}
+            {head::title()}
             <Live topic fallback=head::loading>{shown}</Live>
         }
         .into_any()

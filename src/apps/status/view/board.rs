@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::head;
 use super::panel::{Panel, Unit, panel, tenths};
 use super::table::table;
 use crate::apps::status::model::Status;
@@ -123,6 +124,7 @@ pub fn board(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView 
     });
     let stale = Memo::new(move |_| matches!(status.get(), TopicStatus::Waiting | TopicStatus::Outdated));
     view! {
+        {head::state(state, status)}
         <p class="status-loading hint">{nothing_yet}</p>
         <div class="status-board" class:stale=stale>
             {PANELS.iter().map(|shown| panel(state, shown)).collect_view()}

@@ -8,7 +8,18 @@ use crate::i18n::*;
 use crate::ui::format;
 use crate::ui::words::{Words, fact, note, say, text, words};
 
-pub fn head(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
+pub fn title() -> AnyView {
+    view! {
+        <div class="page-head">
+            <h1>{say!(status.title)}</h1>
+            <p class="lede">{say!(status.lede)}</p>
+        </div>
+    }
+    .into_any()
+}
+
+/// How current the board is, and of which node.
+pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
     let word = note(move || {
         let words: Words = match status.get() {
@@ -20,9 +31,7 @@ pub fn head(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
         Some(words(i18n.get_locale()).to_owned())
     });
     view! {
-        <div class="page-head status-head">
-            <h1>{say!(status.title)}</h1>
-            <p class="lede">{say!(status.lede)}</p>
+        <div class="status-head">
             <p class="status-state" role="status" data-status=text(move || state_name(status.get()).to_owned())>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{word}</span>

@@ -33,8 +33,8 @@ pub fn table(
                     <thead><tr>{columns.collect_view()}</tr></thead>
                     <tbody>{body}</tbody>
                 </table>
+                {nothing}
             </div>
-            {nothing}
         </Card>
     }
     .into_any()
