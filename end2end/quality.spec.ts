@@ -2,9 +2,13 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { ArenaPage } from "./support/arena-page";
 import { ChatPage, makeRoom } from "./support/chat-page";
 import { StatusPage } from "./support/status-page";
+import { DevicesPage } from "./support/devices-page";
 import { EchoPage } from "./support/echo-page";
+import { NotificationsPage } from "./support/notifications-page";
+import { MarketPage } from "./support/market-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
 
@@ -13,6 +17,11 @@ const PAGES = [
   { path: "/about", status: 200 },
   { path: "/status", status: 200 },
   { path: "/chat", status: 200 },
+  { path: "/arena", status: 200 },
+  { path: "/notifications", status: 200 },
+  { path: "/market", status: 200 },
+  { path: "/market/hnb", status: 200 },
+  { path: "/devices", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 
@@ -28,8 +37,12 @@ async function visit(page: Page, path: string): Promise<number> {
     await expect(page.locator('[data-kind="received"]')).toHaveCount(1);
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
+  if (path === "/notifications") await new NotificationsPage(page).live();
+  if (path.startsWith("/market")) await new MarketPage(page).live();
+  if (path === "/devices") await new DevicesPage(page).live();
   if (path === "/chat") await new ChatPage(page, "lobby").live();
   if (path === "/status") await new StatusPage(page).live();
+  if (path === "/arena") await new ArenaPage(page).live();
   return response!.status();
 }
 

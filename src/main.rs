@@ -49,7 +49,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         loopback: addr.ip().is_loopback(),
         ..config.settings()?
     };
-    let feeds = apps::server::feeds(&config.apps)?;
+    let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
@@ -63,7 +63,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         .build()?;
     runtime.block_on(async {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
-        let mut state = ServerState::new(settings, options, hub).with_feeds(feeds);
+        let state = ServerState::new(settings, options, hub);
+        let mut state = state.with_feeds(feeds).with_stages(stages);
         state.trouble = telemetry.trouble.clone();
         serve(addr, state).await
     })

@@ -2,14 +2,26 @@
 
 use std::sync::Arc;
 
+use super::arena::wire::scores::Scores;
 use super::chat::wire::{Chat, Rooms};
+use super::devices::wire::{Devices, Fleet, Orders};
+use super::market::wire::{Alerts, Candles, Quotes, Watches};
+use super::notifications::wire::{Inbox, Notices};
 use super::status::wire::NodeStatus;
-use super::{chat, echo};
+use super::{arena, chat, devices, echo, market, notifications};
+use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {}
+pub struct Options {
+    #[command(flatten)]
+    pub arena: arena::server::Options,
+    #[command(flatten)]
+    pub market: market::server::Options,
+    #[command(flatten)]
+    pub devices: devices::server::Options,
+}
 
 pub fn endpoints() -> Vec<Endpoint> {
     echo::server::endpoints().into()
@@ -20,24 +32,49 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms), kind(NodeStatus)]
+    vec![
+        kind(Chat),
+        kind(Rooms),
+        kind(Scores),
+        kind(Notices),
+        kind(Inbox),
+        kind(Quotes),
+        kind(Candles),
+        kind(Alerts),
+        kind(Watches),
+        kind(Devices),
+        kind(Fleet),
+        kind(Orders),
+        kind(NodeStatus),
+    ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
-    chat::server::forms().into()
+    let mut forms = Vec::from(chat::server::forms());
+    forms.push(notifications::server::form());
+    forms.extend(devices::server::forms());
+    forms
 }
 
 /// Other servers that the operator's configuration names: what each is for, and its `host:port`.
-pub fn peers(_options: &Options) -> Vec<(&'static str, String)> {
-    Vec::new()
+pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
+    let broker = options.devices.broker();
+    broker.map(|broker| ("MQTT broker", broker)).into_iter().collect()
 }
 
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    Vec::new()
+    vec![notifications::server::inlet(), devices::server::inlet()]
 }
 
 /// What the applications do by themselves.
-pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    Ok(Vec::new())
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    let mut feeds = market::server::feeds(&options.market)?;
+    feeds.extend(devices::server::feeds(&options.devices)?);
+    Ok(feeds)
+}
+
+/// What is no topic: each is a feed too.
+pub fn stages(options: &Options) -> Vec<Arc<dyn Stage>> {
+    vec![arena::server::stage(&options.arena)]
 }

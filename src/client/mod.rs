@@ -12,6 +12,8 @@ pub mod live;
 /// Public with [`link`], whose commands it writes.
 pub mod outbox;
 mod socket_machine;
+pub mod stage;
+mod stage_plan;
 pub mod status;
 mod store;
 mod subscription;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::feeds::Feeding;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
+use super::hub::stage::Stage;
 use super::hub::{Feed, Hub};
 use super::limits;
 use super::origin::Origin;
@@ -77,6 +78,8 @@ pub struct ServerState {
     pub feeding: Arc<Feeding>,
     /// Lines of the log that tell of trouble.
     pub trouble: Arc<Trouble>,
+    /// What is no topic, and goes on by itself.
+    pub stages: Arc<[Arc<dyn Stage>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
     pub build: Arc<str>,
     /// The signals that `leptos_ws` carries to pages.
@@ -94,6 +97,7 @@ impl ServerState {
             feeds: Arc::default(),
             feeding: Arc::default(),
             trouble: Arc::default(),
+            stages: Arc::default(),
             build: site::build(&options).into(),
             options,
             counters: Arc::default(),
@@ -109,6 +113,14 @@ impl ServerState {
     pub fn with_feeds(self, feeds: Vec<Arc<dyn Feed>>) -> Self {
         Self {
             feeds: feeds.into(),
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn with_stages(self, stages: Vec<Arc<dyn Stage>>) -> Self {
+        Self {
+            stages: stages.into(),
             ..self
         }
     }

@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod arena;
 mod behaviour;
 mod cli;
 mod closing;
+mod devices;
 mod doors;
 mod harness;
 mod http2;
 mod kill;
 mod log;
+mod market;
+mod notifications;
 mod operator;
 mod pages;
 mod records;

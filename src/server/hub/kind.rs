@@ -18,6 +18,8 @@ use crate::wire::topic::{Delivery, TopicName};
 pub trait Kind: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     fn delivery(&self) -> Delivery;
+    /// Readers are told who else is there.
+    fn has_presence(&self) -> bool;
     fn retention(&self) -> Retention;
     fn is_fleeting(&self) -> bool;
     fn is_for_operators(&self) -> bool;
@@ -81,6 +83,10 @@ impl<D: Decider> Kind for Of<D> {
 
     fn delivery(&self) -> Delivery {
         D::DELIVERY
+    }
+
+    fn has_presence(&self) -> bool {
+        D::PRESENCE
     }
 
     fn retention(&self) -> Retention {

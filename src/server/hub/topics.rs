@@ -148,6 +148,7 @@ impl Hub {
         let mut ring = Ring::new(tail.after, kind.delivery(), Bounds::default());
         fill(&mut ring, tail, kind.delivery());
         let (asks, asked) = mpsc::channel(limits::TOPIC_QUEUE);
+        let crowd = Crowd::new(kind.has_presence());
         let board = Arc::new(Board {
             name: place.topic.clone(),
             tally: self.0.tallies.get(kind.name()).cloned().unwrap_or_default(),
@@ -159,7 +160,7 @@ impl Hub {
             head: AtomicU64::new(ring.head()),
             ring: RwLock::new(ring),
             kept: AtomicU64::new(head.first),
-            crowd: Crowd::default(),
+            crowd,
             handles: AtomicUsize::new(0),
         });
         self.topics()
@@ -215,6 +216,14 @@ impl Hub {
         // What is not yet shown to anyone is not shown here either.
         records.retain(|record| record.seq <= head.seq);
         Ok((records, head))
+    }
+
+    /// The topics of a kind that ever had an event, awake or asleep.
+    pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
+        self.0.log.topics(kind).await.map_err(|error| {
+            tracing::warn!(kind, "no list of topics: {error}");
+            Denied::Unavailable
+        })
     }
 
     pub fn stats(&self) -> HubStats {
