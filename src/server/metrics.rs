@@ -142,14 +142,12 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "duplex_connections",
         "transport",
-        "Open now; other: what is neither a session nor an endpoint's socket",
+        "Open now; echo: endpoints' sockets, stage: what is no topic",
         |of, out| {
             let counters = &of.now.counters;
             for way in Way::ALL {
                 out.put(&[("transport", way.name())], counters.ways[way as usize]);
             }
-            let known: u64 = counters.ways.iter().sum();
-            out.put(&[("transport", "other")], counters.connections.saturating_sub(known));
         },
     ),
     counter(

@@ -77,10 +77,13 @@ fn sample(before: &Figures, now: &Figures, kept: &Census) -> Sample {
 
 fn point(before: &Figures, now: &Figures, kept: &Census) -> Point {
     let mut point = Point::default();
-    for (way, series) in Way::ALL
-        .into_iter()
-        .zip([Series::Echo, Series::WebSocket, Series::Sse, Series::Poll])
-    {
+    for (way, series) in Way::ALL.into_iter().zip([
+        Series::Echo,
+        Series::WebSocket,
+        Series::Sse,
+        Series::Poll,
+        Series::Stage,
+    ]) {
         point.set(series, now.counters.ways[way as usize]);
     }
     point.set(Series::Topics, now.hub.topics);

@@ -105,7 +105,7 @@ async fn metrics_count_what_happened() {
             (r#"duplex_connections{transport="sse"}"#, 1.0),
             (r#"duplex_connections{transport="echo"}"#, 1.0),
             (r#"duplex_connections{transport="poll"}"#, 0.0),
-            (r#"duplex_connections{transport="other"}"#, 0.0),
+            (r#"duplex_connections{transport="stage"}"#, 0.0),
             (r#"duplex_topics{kind="notes"}"#, 1.0),
             (r#"duplex_members{kind="notes"}"#, 3.0),
             (r#"duplex_commands_total{kind="notes",outcome="accepted"}"#, 3.0),

@@ -22,6 +22,7 @@ pub enum Series {
     WebSocket,
     Sse,
     Poll,
+    Stage,
     /// Levels: topics awake, and the sessions in them.
     Topics,
     Members,

@@ -15,10 +15,12 @@ pub enum Way {
     WebSocket,
     Sse,
     Poll,
+    /// A socket of what is no topic.
+    Stage,
 }
 
 impl Way {
-    pub const ALL: [Self; 4] = [Self::Echo, Self::WebSocket, Self::Sse, Self::Poll];
+    pub const ALL: [Self; 5] = [Self::Echo, Self::WebSocket, Self::Sse, Self::Poll, Self::Stage];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -26,6 +28,7 @@ impl Way {
             Self::WebSocket => "websocket",
             Self::Sse => "sse",
             Self::Poll => "poll",
+            Self::Stage => "stage",
         }
     }
 }
@@ -188,10 +191,16 @@ mod tests {
         let counters = Arc::new(Counters::default());
         let open = counters.open(2).map(|open| open.by(Way::Sse));
         let other = counters.open(2);
-        assert_eq!((counters.read().connections, counters.read().ways), (2, [0, 0, 1, 0]));
+        assert_eq!(
+            (counters.read().connections, counters.read().ways),
+            (2, [0, 0, 1, 0, 0])
+        );
         drop((open, other));
         let after = counters.read();
-        assert_eq!((after.connections, after.ways, after.opened), (0, [0; 4], [0, 0, 1, 0]));
+        assert_eq!(
+            (after.connections, after.ways, after.opened),
+            (0, [0; 5], [0, 0, 1, 0, 0])
+        );
     }
 
     #[test]

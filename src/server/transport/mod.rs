@@ -78,13 +78,18 @@ async fn show_handshake(State(state): State<ServerState>, Path(trace): Path<Stri
 
 fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: Endpoint) -> Response {
     let Endpoint { path, purpose, .. } = endpoint;
-    let door = Door { path, purpose };
+    let door = Door {
+        path,
+        purpose,
+        way: Way::Echo,
+    };
     enter(&state, request, door, |_, _| (door::subprotocol, Echo(endpoint)))
 }
 
 async fn enter_session(State(state): State<ServerState>, request: Request) -> Response {
     let door = Door {
         path: SESSION_PATH,
+        way: Way::WebSocket,
         purpose: "topics, by the session protocol; its subprotocols are duplex.v1.json and duplex.v1.postcard.",
     };
     enter(&state, request, door, |parts, connection| {
@@ -112,12 +117,7 @@ fn enter<T: Talk + 'static>(
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk) = meet(&parts, &connection);
-            let way = if door.path == SESSION_PATH {
-                Way::WebSocket
-            } else {
-                Way::Echo
-            };
-            let counted = guest.counted.by(way);
+            let counted = guest.counted.by(door.way);
             let guest = Guest { counted, ..guest };
             open(state.clone(), &parts, connection, choose, door.path, guest, talk)
         }

@@ -22,6 +22,7 @@ const PANELS: &[Panel] = &[
             (Series::Sse, "sse", words!(status.sse)),
             (Series::Poll, "poll", words!(status.poll)),
             (Series::Echo, "echo", words!(status.echo)),
+            (Series::Stage, "stage", words!(status.stage)),
         ],
     },
     Panel {
