@@ -7,6 +7,7 @@ use super::chat::wire::{Chat, Rooms};
 use super::devices::wire::{Devices, Fleet, Orders};
 use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
+use super::status::wire::NodeStatus;
 use super::{arena, chat, devices, echo, market, notifications};
 use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
@@ -45,6 +46,7 @@ pub fn kinds() -> Vec<Box<dyn Kind>> {
         kind(Devices),
         kind(Fleet),
         kind(Orders),
+        kind(NodeStatus),
     ]
 }
 
@@ -53,6 +55,12 @@ pub fn command_forms() -> Vec<CommandForm> {
     forms.push(notifications::server::form());
     forms.extend(devices::server::forms());
     forms
+}
+
+/// Other servers that the operator's configuration names: what each is for, and its `host:port`.
+pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
+    let broker = options.devices.broker();
+    broker.map(|broker| ("MQTT broker", broker)).into_iter().collect()
 }
 
 /// Where programs post.

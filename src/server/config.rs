@@ -96,6 +96,10 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
+    /// Where traces go by OpenTelemetry, such as http://127.0.0.1:4318/v1/traces; only in a binary built with the feature otel
+    #[arg(long, env = "DUPLEX_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     #[command(flatten)]
     pub apps: apps::server::Options,
 }
@@ -145,6 +149,7 @@ impl Config {
             max_message: self.max_message,
             max_connections: self.max_connections,
             token: self.chosen_token()?,
+            loopback: false,
             command_rate: self.command_rate,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
             ping_interval: Duration::from_secs(self.ping_interval),

@@ -9,6 +9,7 @@ use leptos::config::LeptosOptions;
 use leptos_ws::WsSignals;
 use tokio::time::Instant;
 
+use super::feeds::Feeding;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
 use super::hub::stage::Stage;
@@ -17,6 +18,7 @@ use super::limits;
 use super::origin::Origin;
 use super::shutdown::Shutdown;
 use super::site;
+use super::telemetry::Trouble;
 use super::token::Token;
 use super::vitals::LastBeat;
 
@@ -31,6 +33,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// What programs and operators show; without one nobody is taken for either.
     pub token: Option<Token>,
+    /// Bound to a loopback address: only programs of this machine reach it, and its users may see what operators see.
+    pub loopback: bool,
     /// Commands of one session in a second, on the average.
     pub command_rate: u32,
     /// Beside the server's own, from where pages may open sockets and post.
@@ -50,6 +54,7 @@ impl Default for Settings {
             max_message: 1 << 20,
             max_connections: 10_000,
             token: None,
+            loopback: false,
             command_rate: 50,
             origins: Vec::new(),
             ping_interval: Duration::from_secs(25),
@@ -70,6 +75,9 @@ pub struct ServerState {
     pub hub: Hub,
     /// What runs from start to end beside the answering of requests.
     pub feeds: Arc<[Arc<dyn Feed>]>,
+    pub feeding: Arc<Feeding>,
+    /// Lines of the log that tell of trouble.
+    pub trouble: Arc<Trouble>,
     /// What is no topic, and goes on by itself.
     pub stages: Arc<[Arc<dyn Stage>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
@@ -87,6 +95,8 @@ impl ServerState {
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),
+            feeding: Arc::default(),
+            trouble: Arc::default(),
             stages: Arc::default(),
             build: site::build(&options).into(),
             options,

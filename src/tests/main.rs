@@ -4,6 +4,7 @@
 
 mod arena;
 mod behaviour;
+mod cli;
 mod closing;
 mod devices;
 mod doors;
@@ -13,6 +14,7 @@ mod kill;
 mod log;
 mod market;
 mod notifications;
+mod operator;
 mod pages;
 mod records;
 mod shutdown;

@@ -11,5 +11,6 @@ pub mod notice;
 pub mod person;
 pub mod presence;
 pub mod session;
+pub mod status;
 pub mod topic;
 pub mod vitals;

@@ -34,11 +34,11 @@ use self::echo::Echo;
 use self::talk::Talk;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
-use super::hub::counters::Open;
+use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet};
 use super::state::ServerState;
-use super::{identity, limits};
+use super::{identity, limits, operator};
 use crate::wire::handshake::Ended;
 use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
@@ -78,20 +78,26 @@ async fn show_handshake(State(state): State<ServerState>, Path(trace): Path<Stri
 
 fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: Endpoint) -> Response {
     let Endpoint { path, purpose, .. } = endpoint;
-    let door = Door { path, purpose };
+    let door = Door {
+        path,
+        purpose,
+        way: Way::Echo,
+    };
     enter(&state, request, door, |_, _| (door::subprotocol, Echo(endpoint)))
 }
 
 async fn enter_session(State(state): State<ServerState>, request: Request) -> Response {
     let door = Door {
         path: SESSION_PATH,
+        way: Way::WebSocket,
         purpose: "topics, by the session protocol; its subprotocols are duplex.v1.json and duplex.v1.postcard.",
     };
     enter(&state, request, door, |parts, connection| {
         let encoding = door::session_encoding(&parts.headers);
         let person = identity::caller(&state, &parts.headers, connection);
         let session = SessionId(connection.to_owned());
-        let talk = session::Topics::new(&state, encoding, session, person);
+        let hub = operator::hub(&state, &parts.headers);
+        let talk = session::Topics::new(&state, hub, encoding, session, person);
         (door::session_subprotocol as Choose, talk)
     })
 }
@@ -111,6 +117,8 @@ fn enter<T: Talk + 'static>(
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk) = meet(&parts, &connection);
+            let counted = guest.counted.by(door.way);
+            let guest = Guest { counted, ..guest };
             open(state.clone(), &parts, connection, choose, door.path, guest, talk)
         }
         Err(refusal) => {

@@ -15,9 +15,10 @@ use super::session::{spread, welcome};
 use super::sse::{Asked, UNBUFFERED, asked};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
+use crate::server::hub::counters::Way;
 use crate::server::hub::reader::Reader;
 use crate::server::state::ServerState;
-use crate::server::{identity, limits};
+use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
 use crate::wire::session::{Closing, ServerFrame, Verdict};
 
@@ -32,11 +33,12 @@ pub async fn poll(
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
-    let Some(_counted) = state.counters.open(state.settings.max_connections as u64) else {
+    let counted = state.counters.open(state.settings.max_connections as u64);
+    let Some(_counted) = counted.map(|open| open.by(Way::Poll)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let person = identity::caller(&state, &headers, &session.0);
-    let reader = Reader::new(state.hub.clone(), Encoding::Json, session.clone(), person);
+    let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
     let mut turn = Turn {
         state,
         reader,

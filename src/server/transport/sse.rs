@@ -14,10 +14,10 @@ use super::query::Query;
 use super::session::{spread, welcome};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
-use crate::server::hub::counters::Open;
+use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::reader::Reader;
 use crate::server::state::ServerState;
-use crate::server::{identity, limits};
+use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
 use crate::wire::session::{Closing, ServerFrame, SessionId};
@@ -36,11 +36,12 @@ pub async fn events(
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
-    let Some(counted) = state.counters.open(state.settings.max_connections as u64) else {
+    let counted = state.counters.open(state.settings.max_connections as u64);
+    let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let person = identity::caller(&state, &headers, &session.0);
-    let reader = Reader::new(state.hub.clone(), Encoding::Json, session.clone(), person);
+    let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
     let feed = Feed {
         state,
         session,
