@@ -17,7 +17,7 @@ test("a disconnect with a chosen code and reason is told by both sides", async (
   await expect(echo.ending).toHaveText(
     ending(ko.echo.closed_by_client, 4321, ko.close.private, "점심시간", ko.echo.clean),
   );
-  await expect(echo.fact("ended")).toHaveText(`${ko.echo.ended_by_client} · 4321 점심시간`);
+  await expect(echo.fact("ended")).toHaveText(`${ko.handshake.ended_by_client} · 4321 점심시간`);
   await new Records(page.request).ended(traceOf(sockets[0]), { by: "client", code: 4321, reason: "점심시간" });
   await expect(echo.row("closing", "4321 점심시간")).toHaveCount(1);
   await expect(echo.row("closed", "4321 점심시간")).toHaveCount(1);

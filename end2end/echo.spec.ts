@@ -137,7 +137,7 @@ test("the handshake is shown as the server saw it", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await expect(echo.fact("version")).toHaveText("HTTP/1.1");
-  await expect(echo.fact("subprotocol")).toHaveText(ko.echo.none);
+  await expect(echo.fact("subprotocol")).toHaveText(ko.handshake.none);
   const [request, response] = await echo.handshake.locator(".headers").all();
   await expect(request!).toContainText("GET /api/socket HTTP/1.1");
   await expect(response!).toContainText("HTTP/1.1 101");

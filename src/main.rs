@@ -47,6 +47,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let settings = Settings {
         token: Some(config.token()?),
         loopback: addr.ip().is_loopback(),
+        faults: config.faults.are_on(addr),
         ..config.settings()?
     };
     let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));

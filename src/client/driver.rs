@@ -10,6 +10,7 @@ use std::time::Duration;
 use leptos::ev;
 use leptos::leptos_dom::helpers::{TimeoutHandle, WindowListenerHandle};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use send_wrapper::SendWrapper;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlMetaElement, PageTransitionEvent, VisibilityState};
@@ -17,8 +18,12 @@ use web_sys::{HtmlMetaElement, PageTransitionEvent, VisibilityState};
 use super::ladder::Millis;
 use super::link::{Effect, Input, Link, News};
 use super::socket_machine::now;
+use super::status::Transport;
 use super::tab::Signals;
-use super::transport::{self, Line, Report};
+use super::tap::{Disturbance, Tap, What};
+use super::transport::{self, Line, LineTap, Report};
+use crate::wire::code;
+use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::Cursor;
 use crate::wire::session::{CommandId, SessionId};
 use crate::wire::topic::{Delivery, TopicName};
@@ -28,8 +33,18 @@ pub(super) trait Hear {
     /// False: it cannot be read.
     fn hear(&self, news: &News) -> bool;
 
+    /// A content of the topic, of whatever encoding, as JSON.
+    fn show(&self, content: Content, encoding: Encoding, blob: &Blob) -> Option<String>;
+
     /// Commands that it shows are still on their way.
     fn is_waiting(&self) -> bool;
+}
+
+/// What an application put into a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    Event,
+    Command,
 }
 
 struct Ear {
@@ -48,6 +63,10 @@ pub(super) struct Driver {
     /// Of the fallbacks; over WebSocket the server names the session.
     session: SessionId,
     signals: Signals,
+    tap: Tap,
+    /// The visitor asked for an interruption, this one: no line is opened. 0 is none.
+    severed: Cell<u32>,
+    interruptions: Cell<u32>,
     listeners: RefCell<Vec<WindowListenerHandle>>,
     /// While commands wait for their answers, the browser asks before the page goes: they would go with it. Not there at other
     /// times, since it keeps pages out of some browsers' back/forward cache.
@@ -56,7 +75,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub fn start(signals: Signals) -> Rc<Self> {
+    pub fn start(signals: Signals, tap: Tap) -> Rc<Self> {
         let driver = Rc::new_cyclic(|this| Self {
             link: RefCell::new(Link::new(build())),
             lines: RefCell::default(),
@@ -66,6 +85,9 @@ impl Driver {
             timer: RefCell::default(),
             session: SessionId(random_id().as_str().to_owned()),
             signals,
+            tap,
+            severed: Cell::default(),
+            interruptions: Cell::default(),
             listeners: RefCell::default(),
             unload: RefCell::default(),
             this: this.clone(),
@@ -129,6 +151,7 @@ impl Driver {
             let Some(input) = self.inputs.borrow_mut().pop_front() else {
                 break;
             };
+            self.tap.edit(|diary| diary.heard(now(), &input));
             let effects = self.link.borrow_mut().handle(clock(), js_sys::Math::random(), input);
             effects.into_iter().for_each(|effect| self.act(effect));
         }
@@ -138,6 +161,7 @@ impl Driver {
     }
 
     fn act(&self, effect: Effect) {
+        self.tap.edit(|diary| diary.acted(now(), &effect));
         match effect {
             Effect::Open {
                 line,
@@ -150,7 +174,12 @@ impl Driver {
                         driver.report(line, report);
                     }
                 });
-                let opened = transport::open(transport, &self.session, &topics, report);
+                let tap = LineTap::new(&self.tap, line);
+                if self.severed.get() > 0 {
+                    tap.opening(transport, None);
+                    return spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
+                }
+                let opened = transport::open(transport, &self.session, &topics, tap, report);
                 self.lines.borrow_mut().insert(line, opened);
             }
             Effect::Ask { line, topics, at_once } => self.with(line, |line| line.ask(&topics, at_once)),
@@ -188,6 +217,15 @@ impl Driver {
     fn show_status(&self) {
         let status = self.link.borrow().status();
         self.guard_unload(status.queued > 0);
+        self.tap.edit(|diary| {
+            if status
+                .transport
+                .is_some_and(|transport| transport != Transport::WebSocket)
+            {
+                diary.session = Some(self.session.clone());
+            }
+            diary.phase(now(), status.phase, status.transport);
+        });
         if self.signals.status.get_untracked() != status {
             self.signals.status.set(status);
         }
@@ -201,6 +239,40 @@ impl Driver {
             (false, Some(guard)) => guard.remove(),
             (false, None) => {}
         }
+    }
+
+    /// Closes every line and opens none for so long, as if the network were gone; the server sees closes with 1000.
+    pub fn go_offline(&self, for_ms: u32) {
+        let number = self.interruptions.get().wrapping_add(1).max(1);
+        self.interruptions.set(number);
+        self.severed.set(number);
+        let fault = Disturbance::Offline(for_ms);
+        let what = What::Fault { fault, refused: None };
+        self.tap.edit(|diary| diary.moment(now(), what));
+        self.input(Input::Online(false));
+        let lines: Vec<u32> = self.lines.borrow_mut().drain().map(|(line, _)| line).collect();
+        for line in lines {
+            self.report(line, Report::Closed(code::ABNORMAL));
+        }
+        let this = self.this.clone();
+        let restore = move || {
+            if let Some(driver) = this.upgrade().filter(|driver| driver.severed.get() == number) {
+                driver.severed.set(0);
+                driver.tap.edit(|diary| diary.moment(now(), What::Restored));
+                driver.input(Input::Online(window().navigator().on_line()));
+            }
+        };
+        set_timeout(restore, Duration::from_millis(for_ms.into()));
+    }
+
+    /// What the link may be asked by the inspector.
+    pub fn look<T>(&self, at: impl FnOnce(&Link) -> T) -> T {
+        at(&self.link.borrow())
+    }
+
+    pub fn show(&self, topic: &TopicName, content: Content, encoding: Encoding, blob: &Blob) -> Option<String> {
+        let hear = self.ears.borrow().get(topic).map(|ear| Arc::clone(&ear.hear))?;
+        hear.show(content, encoding, blob)
     }
 
     /// One timer for everything. One that rings too early is not moved: it would be, with every frame.

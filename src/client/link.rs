@@ -6,10 +6,12 @@ mod lines;
 mod simulation;
 mod tests;
 mod topics;
+mod view;
 
 use std::collections::BTreeMap;
 
 use self::line::Line;
+pub use self::view::{Subscribed, Unsent};
 use super::backoff::Backoff;
 use super::ladder::{Ladder, Millis};
 use super::outbox::{Body, Outbox};

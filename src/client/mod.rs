@@ -3,8 +3,10 @@
 
 pub mod backoff;
 mod browser_socket;
+pub mod checker;
 mod driver;
 pub mod http;
+pub mod inspect;
 mod ladder;
 /// Public for the simulation of the whole system, which runs real links against a real server.
 pub mod link;
@@ -18,6 +20,8 @@ pub mod status;
 mod store;
 mod subscription;
 pub mod tab;
+pub mod tap;
 mod transport;
 pub mod use_socket;
 pub mod use_topic;
+mod witness;

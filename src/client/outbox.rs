@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use super::ladder::Millis;
+use super::link::Unsent;
 use crate::wire::codec::{Blob, CodecError, Encoding};
 use crate::wire::cursor::Seq;
 use crate::wire::session::{CommandId, MAX_COMMAND};
@@ -62,6 +63,17 @@ impl Outbox {
 
     pub fn unanswered(&self) -> usize {
         self.queue.iter().filter(|command| command.accepted.is_none()).count()
+    }
+
+    /// What has no answer yet, in order.
+    pub fn unsent(&self) -> Vec<Unsent> {
+        let waiting = self.queue.iter().filter(|command| command.accepted.is_none());
+        let shown = waiting.map(|command| Unsent {
+            topic: command.topic.clone(),
+            id: command.id.clone(),
+            attempts: command.attempts,
+        });
+        shown.collect()
     }
 
     /// False: it is full.

@@ -8,15 +8,16 @@ use std::task::{Poll, Waker};
 
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::driver::Hear;
+use super::driver::{Content, Hear};
 use super::link::{Fate, News};
 use super::outbox::MAX_QUEUED;
 use super::status::TopicStatus;
 use super::tab::lock;
 use super::use_topic::{Pending, Standing, TopicSource, Visitor};
-use crate::wire::codec::{Blob, Encoding};
+use crate::wire::codec::{Blob, CodecError, Encoding};
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::person::Person;
 use crate::wire::presence::Presence;
@@ -231,10 +232,24 @@ impl<T: Topic> Hear for Store<T> {
         true
     }
 
+    fn show(&self, content: Content, encoding: Encoding, blob: &Blob) -> Option<String> {
+        let json = match (encoding, content) {
+            (Encoding::Json, _) => Ok(blob.0.clone()),
+            (Encoding::Postcard, Content::Event) => again::<T::Event>(blob),
+            (Encoding::Postcard, Content::Command) => again::<T::Command>(blob),
+        };
+        String::from_utf8(json.ok()?).ok()
+    }
+
     fn is_waiting(&self) -> bool {
         let waits = |shown: &Pending<_>| !matches!(shown.standing, Standing::Rejected(_));
         self.pending.with_untracked(|pending| pending.iter().any(waits))
     }
+}
+
+/// The same value as JSON.
+fn again<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, CodecError> {
+    Encoding::Json.encode(&blob.decode::<V>(Encoding::Postcard)?)
 }
 
 /// On the server: what the page's source says. In the browser: what the server left in the page, else nothing yet.

@@ -84,6 +84,10 @@ impl Subscription {
         self.users == 0
     }
 
+    pub const fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
     pub fn cursor(&self) -> Option<Cursor> {
         self.cursor
     }

@@ -11,6 +11,7 @@ use send_wrapper::SendWrapper;
 use super::driver::Driver;
 use super::status::{LinkStatus, Provided};
 use super::store::Store;
+use super::tap::Tap;
 use crate::wire::person::Person;
 use crate::wire::topic::{Topic, TopicName};
 
@@ -29,6 +30,8 @@ pub(super) struct Tab(Arc<Shared>);
 struct Shared {
     stores: Mutex<HashMap<TopicName, Weak<dyn Any + Send + Sync>>>,
     signals: Signals,
+    /// From the page's start on: the inspector may come later.
+    tap: Tap,
     /// Made by the first subscription, in the browser's one thread; never on the server.
     driver: Mutex<Option<SendWrapper<Rc<Driver>>>>,
 }
@@ -50,6 +53,10 @@ impl Tab {
         self.0.signals.me.clone()
     }
 
+    pub fn tap(&self) -> Tap {
+        self.0.tap.clone()
+    }
+
     /// The store of this topic, if a component has it; otherwise a new one.
     pub fn store<T: Topic>(&self, name: &TopicName) -> Arc<Store<T>> {
         let mut stores = lock(&self.0.stores);
@@ -67,7 +74,7 @@ impl Tab {
     /// Starts the link if there is none. Only from an effect or an event handler: those run in browsers alone.
     pub fn start(&self) -> Rc<Driver> {
         let mut driver = lock(&self.0.driver);
-        let started = driver.get_or_insert_with(|| SendWrapper::new(Driver::start(self.0.signals.clone())));
+        let started = driver.get_or_insert_with(|| SendWrapper::new(Driver::start(self.0.signals.clone(), self.tap())));
         Rc::clone(started)
     }
 

@@ -55,6 +55,11 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_COMMAND_RATE", value_name = "COUNT", default_value_t = 50)]
     pub command_rate: u32,
 
+    /// Whether visitors may cut, delay and block their own sessions from the inspector; auto: only while the server listens on
+    /// this machine alone
+    #[arg(long, env = "DUPLEX_FAULTS", value_name = "WHEN", default_value = "auto")]
+    pub faults: Faults,
+
     /// Seconds that connections and requests have to end after SIGTERM or Ctrl-C
     #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
     pub drain_deadline: u64,
@@ -105,6 +110,23 @@ pub struct Config {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Faults {
+    Auto,
+    On,
+    Off,
+}
+
+impl Faults {
+    pub const fn are_on(self, addr: SocketAddr) -> bool {
+        match self {
+            Self::Auto => addr.ip().is_loopback(),
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
     Json,
@@ -142,6 +164,7 @@ impl Config {
         }
     }
 
+    /// But for what depends on where it listens: see [`Faults::are_on`].
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         self.check()?;
         Ok(Settings {
@@ -150,6 +173,7 @@ impl Config {
             max_connections: self.max_connections,
             token: self.chosen_token()?,
             loopback: false,
+            faults: self.faults == Faults::On,
             command_rate: self.command_rate,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
             ping_interval: Duration::from_secs(self.ping_interval),
@@ -265,6 +289,16 @@ mod tests {
         assert!(refused(&["--max-connections", "0"]).contains("at least 1"));
         assert!(refused(&["--command-rate", "0"]).contains("outside 1 to 1000000"));
         assert!(refused(&["--token", "short"]).contains("16 or more"));
+    }
+
+    #[test]
+    fn faults_are_for_those_who_listen_alone_unless_the_operator_says_otherwise() {
+        let [local, open] = ["127.0.0.1:80", "0.0.0.0:80"].map(|addr| addr.parse().unwrap());
+        let on = |arguments: &[&str]| [local, open].map(|addr| config(arguments).faults.are_on(addr));
+        assert_eq!(on(&[]), [true, false]);
+        assert_eq!(on(&["--faults", "on"]), [true, true]);
+        assert_eq!(on(&["--faults", "off"]), [false, false]);
+        assert!(Faults::Auto.are_on("[::1]:80".parse().unwrap()));
     }
 
     #[test]

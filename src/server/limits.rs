@@ -67,6 +67,14 @@ pub const LOG_CHARS: usize = 200;
 /// Records of ended connections that are kept; the open ones are bounded by the connections themselves.
 pub const ENDED_HANDSHAKES: usize = 1024;
 
+/// Sessions for which faults can be ordered, and visitors who are kept from a transport, where faults are switched on: above
+/// what one machine's developers open.
+pub const FAULT_SESSIONS: usize = 10_000;
+pub const FAULT_BLOCKS: usize = 1024;
+
+/// Bytes of a posted order for a fault.
+pub const FAULT_BODY: usize = 1024;
+
 /// Headers of a handshake that are recorded, and the bytes of one value.
 pub const RECORDED_HEADERS: usize = 64;
 pub const RECORDED_VALUE: usize = 1024;

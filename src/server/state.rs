@@ -20,6 +20,7 @@ use super::shutdown::Shutdown;
 use super::site;
 use super::telemetry::Trouble;
 use super::token::Token;
+use super::transport::faults::Faults;
 use super::vitals::LastBeat;
 
 /// What the operator chose, checked.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub token: Option<Token>,
     /// Bound to a loopback address: only programs of this machine reach it, and its users may see what operators see.
     pub loopback: bool,
+    /// Visitors may ask for faults in their own sessions.
+    pub faults: bool,
     /// Commands of one session in a second, on the average.
     pub command_rate: u32,
     /// Beside the server's own, from where pages may open sockets and post.
@@ -55,6 +58,7 @@ impl Default for Settings {
             max_connections: 10_000,
             token: None,
             loopback: false,
+            faults: false,
             command_rate: 50,
             origins: Vec::new(),
             ping_interval: Duration::from_secs(25),
@@ -73,6 +77,8 @@ pub struct ServerState {
     pub handshakes: Arc<Handshakes>,
     /// The topics.
     pub hub: Hub,
+    /// Faults that visitors ask for, if they may.
+    pub faults: Arc<Faults>,
     /// What runs from start to end beside the answering of requests.
     pub feeds: Arc<[Arc<dyn Feed>]>,
     pub feeding: Arc<Feeding>,
@@ -92,6 +98,7 @@ pub struct ServerState {
 impl ServerState {
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
         Self {
+            faults: Faults::new(settings.faults),
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),

@@ -8,6 +8,7 @@ mod cli;
 mod closing;
 mod devices;
 mod doors;
+mod faults;
 mod harness;
 mod http2;
 mod kill;

@@ -1,9 +1,10 @@
-//! What stands around every page: skip link, name, navigation, choices and the vitals strip.
+//! What stands around every page: skip link, name, navigation, choices, the vitals strip and the inspector.
 
 use leptos::prelude::*;
 use leptos_router::components::A;
 
 use super::{
+    inspector::Inspector,
     link_status::LinkStatusStrip,
     preferences::{ColourChoice, LanguageChoice},
     vitals::VitalsStrip,
@@ -20,6 +21,7 @@ pub struct Entry {
 #[component]
 pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Children) -> impl IntoView {
     let entry = |entry: &'static Entry| view! { <li><A href=entry.path exact=true>{spoken(entry.name)}</A></li> };
+    let inspector = Inspector::new();
     view! {
         <a class="skip" href="#content" rel="external">{say!(app.skip)}</a>
         <header class="frame-header">
@@ -40,6 +42,8 @@ pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Chi
         <footer class="frame-footer">
             <LinkStatusStrip/>
             <VitalsStrip/>
+            {inspector.button()}
         </footer>
+        {inspector.place()}
     }
 }

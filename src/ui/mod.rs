@@ -2,8 +2,13 @@
 
 pub mod card;
 pub mod chart;
+pub mod closing;
+pub mod content;
+pub mod download;
 pub mod format;
 pub mod frame;
+pub mod handshake;
+pub mod inspector;
 pub mod link_status;
 pub mod preferences;
 mod sight;

@@ -19,6 +19,33 @@ pub const fn wire_len(payload: u64, masked: bool) -> u64 {
     header_len(payload, masked) + payload
 }
 
+/// A frame's opcode (RFC 6455 section 11.8).
+pub const TEXT: u8 = 1;
+pub const BINARY: u8 = 2;
+
+/// Set in the first byte: the frame is its message's last.
+pub const FIN: u8 = 0x80;
+/// Set in the second byte: a key of four bytes follows the length.
+pub const MASK: u8 = 0x80;
+
+/// The header of a message that is sent as one uncompressed frame, without the masking key: that is known to its sender alone.
+pub fn header(opcode: u8, payload: u64, masked: bool) -> Vec<u8> {
+    let mask = if masked { MASK } else { 0 };
+    let mut bytes = vec![FIN | opcode];
+    match (u8::try_from(payload), u16::try_from(payload)) {
+        (Ok(short @ 0..=125), _) => bytes.push(mask | short),
+        (_, Ok(medium)) => {
+            bytes.push(mask | 126);
+            bytes.extend(medium.to_be_bytes());
+        }
+        _ => {
+            bytes.push(mask | 127);
+            bytes.extend(payload.to_be_bytes());
+        }
+    }
+    bytes
+}
+
 /// Bytes of a close frame with this reason; without a code the frame has no payload and so no reason.
 pub const fn close_wire_len(code: Option<u16>, reason: &str, masked: bool) -> u64 {
     let payload = if code.is_some() { 2 + reason.len() as u64 } else { 0 };
@@ -38,6 +65,18 @@ mod tests {
         assert_eq!(header_len(65_536, false), 10);
         assert_eq!(header_len(125, true), 6);
         assert_eq!(header_len(65_536, true), 14);
+    }
+
+    #[test]
+    fn a_header_is_written_as_the_protocol_says() {
+        assert_eq!(header(TEXT, 5, false), [0x81, 5]);
+        assert_eq!(header(BINARY, 5, true), [0x82, 0x85]);
+        assert_eq!(header(BINARY, 256, false), [0x82, 126, 1, 0]);
+        assert_eq!(header(TEXT, 65_536, true), [0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 0]);
+        for payload in [0, 125, 126, 255, 65_535, 65_536, u64::MAX] {
+            assert_eq!(header(TEXT, payload, false).len() as u64, header_len(payload, false));
+            assert_eq!(header(TEXT, payload, true).len() as u64 + 4, header_len(payload, true));
+        }
     }
 
     #[test]

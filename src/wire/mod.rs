@@ -4,6 +4,7 @@
 pub mod code;
 pub mod codec;
 pub mod cursor;
+pub mod fault;
 pub mod form;
 pub mod frame;
 pub mod handshake;

@@ -8,7 +8,9 @@ mod websocket;
 
 use std::rc::Rc;
 
+use super::socket_machine::now;
 use super::status::Transport;
+use super::tap::{Carrier, Payload, Tap, What};
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
 use crate::wire::session::{ClientFrame, CommandId, ServerFrame, SessionId};
@@ -32,7 +34,42 @@ pub(super) enum Report {
     Closed(u16),
 }
 
+pub(super) use self::post::post;
+
 pub(super) type Reporter = Rc<dyn Fn(Report)>;
+
+/// What passes over one line, as it is on the wire.
+#[derive(Clone)]
+pub(super) struct LineTap {
+    tap: Tap,
+    line: u32,
+}
+
+impl LineTap {
+    pub fn new(tap: &Tap, line: u32) -> Self {
+        Self { tap: tap.clone(), line }
+    }
+
+    pub fn opening(&self, transport: Transport, trace: Option<String>) {
+        let line = self.line;
+        let what = What::Opening { line, transport, trace };
+        self.tap.edit(|diary| diary.moment(now(), what));
+    }
+
+    pub fn asked(&self, carrier: Carrier, address: &str) {
+        self.sent(carrier, Payload::Text(address.to_owned()));
+    }
+
+    pub fn sent(&self, carrier: Carrier, content: Payload) {
+        self.tap
+            .edit(|diary| diary.frame(now(), self.line, true, carrier, content));
+    }
+
+    pub fn received(&self, carrier: Carrier, content: Payload) {
+        self.tap
+            .edit(|diary| diary.frame(now(), self.line, false, carrier, content));
+    }
+}
 
 /// Dropping a line ends it, a WebSocket with code 1000, and detaches every handler.
 pub(super) trait Line {
@@ -46,12 +83,16 @@ pub(super) fn open(
     transport: Transport,
     session: &SessionId,
     topics: &[(TopicName, Option<Cursor>)],
+    tap: LineTap,
     report: Reporter,
 ) -> Box<dyn Line> {
+    if transport != Transport::WebSocket {
+        tap.opening(transport, None);
+    }
     match transport {
-        Transport::WebSocket => Box::new(websocket::Socket::open(report)),
-        Transport::Sse => Box::new(sse::Stream::open(session, topics, report)),
-        Transport::Poll => Box::new(poll::Poll::open(session, topics, report)),
+        Transport::WebSocket => Box::new(websocket::Socket::open(tap, report)),
+        Transport::Sse => Box::new(sse::Stream::open(session, topics, tap, report)),
+        Transport::Poll => Box::new(poll::Poll::open(session, topics, tap, report)),
     }
 }
 

@@ -8,8 +8,9 @@ use leptos::task::spawn_local;
 use web_sys::RequestInit;
 
 use super::post::{Abort, Post, fetch};
-use super::{Line, Report, Reporter, query};
+use super::{Line, LineTap, Report, Reporter, query};
 use crate::client::http::HttpError;
+use crate::client::tap::{Carrier, Payload};
 use crate::wire::code;
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
@@ -22,6 +23,7 @@ const FORBIDDEN: u16 = 3003;
 pub(super) struct Poll {
     session: SessionId,
     post: Post,
+    tap: LineTap,
     report: Reporter,
     /// The question under way; a new one ends it.
     under_way: RefCell<Abort>,
@@ -30,10 +32,11 @@ pub(super) struct Poll {
 }
 
 impl Poll {
-    pub fn open(session: &SessionId, topics: &[(TopicName, Option<Cursor>)], report: Reporter) -> Self {
+    pub fn open(session: &SessionId, topics: &[(TopicName, Option<Cursor>)], tap: LineTap, report: Reporter) -> Self {
         let poll = Self {
             session: session.clone(),
-            post: Post::new(session, report.clone()),
+            post: Post::new(session, tap.clone(), report.clone()),
+            tap,
             report,
             under_way: RefCell::default(),
             newest: Rc::default(),
@@ -51,26 +54,32 @@ impl Line for Poll {
     fn ask(&self, topics: &[(TopicName, Option<Cursor>)], at_once: bool) {
         let wait = if at_once { "&wait=0" } else { "" };
         let address = format!("{POLL_PATH}{}{wait}", query(&self.session, topics));
+        self.tap.asked(Carrier::Poll, &address);
         let number = self.newest.get().wrapping_add(1);
         self.newest.set(number);
         let abort = Abort::new();
         let signal = abort.signal();
         *self.under_way.borrow_mut() = abort;
-        let (newest, report) = (Rc::clone(&self.newest), self.report.clone());
+        let (newest, tap, report) = (Rc::clone(&self.newest), self.tap.clone(), self.report.clone());
         spawn_local(async move {
             let answer = match &signal {
                 Some(signal) => fetch(&address, &RequestInit::new(), signal).await,
                 None => Err(HttpError::Unreadable),
             };
             if newest.get() == number {
-                answered(answer, &report);
+                answered(answer, &tap, &report);
             }
         });
     }
 }
 
-fn answered(answer: Result<String, HttpError>, report: &Reporter) {
-    match answer.map(|text| Encoding::Json.decode::<Vec<ServerFrame>>(text.as_bytes())) {
+fn answered(answer: Result<String, HttpError>, tap: &LineTap, report: &Reporter) {
+    let frames = answer.map(|text| {
+        let frames = Encoding::Json.decode::<Vec<ServerFrame>>(text.as_bytes());
+        tap.received(Carrier::Poll, Payload::Text(text));
+        frames
+    });
+    match frames {
         Ok(Ok(frames)) => {
             let count = frames.len();
             frames.into_iter().for_each(|frame| report(Report::Frame(frame)));

@@ -8,8 +8,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal, Headers, RequestInit, Response};
 
-use super::{Report, Reporter};
+use super::{LineTap, Report, Reporter};
 use crate::client::http::HttpError;
+use crate::client::tap::{Carrier, Payload};
 use crate::wire::codec::Encoding;
 use crate::wire::session::{COMMAND_PATH, ClientFrame, CommandId, SessionId};
 
@@ -18,13 +19,15 @@ const PATIENCE: u32 = 20_000;
 
 pub(super) struct Post {
     address: Rc<str>,
+    tap: LineTap,
     report: Reporter,
 }
 
 impl Post {
-    pub fn new(session: &SessionId, report: Reporter) -> Self {
+    pub fn new(session: &SessionId, tap: LineTap, report: Reporter) -> Self {
         Self {
             address: format!("{COMMAND_PATH}?session={}", session.0).into(),
+            tap,
             report,
         }
     }
@@ -39,8 +42,15 @@ impl Post {
         let Ok(Ok(body)) = Encoding::Json.encode(frame).map(String::from_utf8) else {
             return;
         };
-        let (address, report) = (Rc::clone(&self.address), self.report.clone());
-        spawn_local(async move { answered(post(&address, &body).await, id, &report) });
+        self.tap.sent(Carrier::Post, Payload::Text(body.clone()));
+        let (address, tap, report) = (Rc::clone(&self.address), self.tap.clone(), self.report.clone());
+        spawn_local(async move {
+            let answer = post(&address, &body).await;
+            if let Ok(text) = &answer {
+                tap.received(Carrier::Post, Payload::Text(text.clone()));
+            }
+            answered(answer, id, &report);
+        });
     }
 }
 
@@ -60,7 +70,8 @@ fn answered(answer: Result<String, HttpError>, id: Option<CommandId>, report: &R
     }
 }
 
-async fn post(address: &str, body: &str) -> Result<String, HttpError> {
+/// A text of JSON; the body of a good answer.
+pub(in crate::client) async fn post(address: &str, body: &str) -> Result<String, HttpError> {
     let options = RequestInit::new();
     options.set_method("POST");
     options.set_body(&JsValue::from_str(body));

@@ -7,7 +7,8 @@ use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, EventSource, MessageEvent};
 
 use super::post::Post;
-use super::{Line, Report, Reporter, query};
+use super::{Line, LineTap, Report, Reporter, query};
+use crate::client::tap::{Carrier, Payload};
 use crate::wire::code;
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
@@ -18,15 +19,17 @@ pub(super) struct Stream {
     session: SessionId,
     source: RefCell<Option<Source>>,
     post: Post,
+    tap: LineTap,
     report: Reporter,
 }
 
 impl Stream {
-    pub fn open(session: &SessionId, topics: &[(TopicName, Option<Cursor>)], report: Reporter) -> Self {
+    pub fn open(session: &SessionId, topics: &[(TopicName, Option<Cursor>)], tap: LineTap, report: Reporter) -> Self {
         let stream = Self {
             session: session.clone(),
             source: RefCell::default(),
-            post: Post::new(session, report.clone()),
+            post: Post::new(session, tap.clone(), report.clone()),
+            tap,
             report,
         };
         stream.ask(topics, true);
@@ -41,9 +44,10 @@ impl Line for Stream {
 
     fn ask(&self, topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {
         let address = format!("{EVENTS_PATH}{}", query(&self.session, topics));
+        self.tap.asked(Carrier::Event, &address);
         // The old stream is gone before the new one speaks.
         *self.source.borrow_mut() = None;
-        *self.source.borrow_mut() = Source::open(&address, self.report.clone());
+        *self.source.borrow_mut() = Source::open(&address, self.tap.clone(), self.report.clone());
     }
 }
 
@@ -56,13 +60,14 @@ struct Source {
 
 impl Source {
     /// None: the browser has no such thing, and patience will run out.
-    fn open(address: &str, report: Reporter) -> Option<Self> {
+    fn open(address: &str, tap: LineTap, report: Reporter) -> Option<Self> {
         let source = EventSource::new(address).ok()?;
         let on_message = Closure::new({
             let report = report.clone();
             move |event: MessageEvent| {
                 let text = event.data().as_string().unwrap_or_default();
                 let frame = Encoding::Json.decode(text.as_bytes());
+                tap.received(Carrier::Event, Payload::Text(text));
                 report(frame.map_or(Report::Unreadable, Report::Frame));
             }
         });

@@ -5,13 +5,17 @@ use std::rc::Rc;
 
 use leptos::task::spawn_local;
 
-use super::{Line, Report, Reporter};
+use super::{Line, LineTap, Report, Reporter};
 use crate::client::browser_socket::{self, BrowserSocket};
+use crate::client::driver::random_id;
 use crate::client::socket_machine::resolve;
+use crate::client::status::Transport;
+use crate::client::tap::Carrier;
 use crate::client::use_socket::Payload;
 use crate::wire::code;
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
+use crate::wire::handshake::TRACE_PARAMETER;
 use crate::wire::session::{ClientFrame, SESSION_PATH};
 use crate::wire::topic::TopicName;
 
@@ -19,25 +23,30 @@ pub(super) struct Socket {
     /// None: the browser refused to open one.
     socket: Option<BrowserSocket>,
     encoding: Rc<Cell<Option<Encoding>>>,
+    tap: LineTap,
 }
 
 impl Socket {
-    pub fn open(report: Reporter) -> Self {
+    pub fn open(tap: LineTap, report: Reporter) -> Self {
         let encoding = Rc::new(Cell::new(None));
         let protocols = Encoding::ALL.map(|encoding| encoding.subprotocol().to_owned());
         let hear = {
-            let (encoding, report) = (Rc::clone(&encoding), Rc::clone(&report));
-            move |heard| hear(heard, &encoding, &report)
+            let (encoding, report, tap) = (Rc::clone(&encoding), Rc::clone(&report), tap.clone());
+            move |heard| hear(heard, &encoding, &tap, &report)
         };
-        let socket = BrowserSocket::open(&resolve(SESSION_PATH), &protocols, hear).ok();
+        // By it the page may ask what the server saw of this line.
+        let trace = random_id().as_str().to_owned();
+        let address = resolve(&[SESSION_PATH, "?", TRACE_PARAMETER, "=", &trace].concat());
+        tap.opening(Transport::WebSocket, Some(trace));
+        let socket = BrowserSocket::open(&address, &protocols, hear).ok();
         if socket.is_none() {
             spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
         }
-        Self { socket, encoding }
+        Self { socket, encoding, tap }
     }
 }
 
-fn hear(heard: browser_socket::Report, encoding: &Cell<Option<Encoding>>, report: &Reporter) {
+fn hear(heard: browser_socket::Report, encoding: &Cell<Option<Encoding>>, tap: &LineTap, report: &Reporter) {
     match heard {
         browser_socket::Report::Open { protocol, .. } => {
             encoding.set(Encoding::of_subprotocol(&protocol));
@@ -48,6 +57,7 @@ fn hear(heard: browser_socket::Report, encoding: &Cell<Option<Encoding>>, report
                 Payload::Text(text) => Encoding::Json.decode(text.as_bytes()),
                 Payload::Binary(bytes) => Encoding::Postcard.decode(bytes),
             };
+            tap.received(Carrier::Socket, payload);
             report(frame.map_or(Report::Unreadable, Report::Frame));
         }
         // The close event follows, and says more.
@@ -67,7 +77,9 @@ impl Line for Socket {
             Encoding::Json => Payload::Text(String::from_utf8(bytes).unwrap_or_default()),
         };
         // A socket that is closing takes nothing; its end is reported, and what was sent is sent again.
-        let _ = socket.send(&payload);
+        if socket.send(&payload).is_ok() {
+            self.tap.sent(Carrier::Socket, payload);
+        }
     }
 
     fn ask(&self, _topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {}

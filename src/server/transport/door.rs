@@ -39,6 +39,8 @@ pub enum Refusal {
     Full,
     #[error("The server is going away.")]
     Leaving,
+    #[error("This visitor asked to be kept from WebSocket for a while.")]
+    Blocked,
 }
 
 impl Refusal {
@@ -52,6 +54,7 @@ impl Refusal {
             Self::Version => upgrade_required(self.to_string())
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)),
             Self::Key => Problem::new(StatusCode::BAD_REQUEST, self.to_string()),
+            Self::Blocked => Problem::new(StatusCode::FORBIDDEN, self.to_string()),
             Self::Full | Self::Leaving => Problem::unavailable(self.to_string()),
         }
     }

@@ -4,6 +4,7 @@
 mod command;
 mod door;
 mod echo;
+pub mod faults;
 mod inlet;
 mod meter;
 mod poll;
@@ -31,6 +32,7 @@ use uuid::Uuid;
 
 use self::door::{Door, Refusal};
 use self::echo::Echo;
+use self::faults::{Gate};
 use self::talk::Talk;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
@@ -39,6 +41,7 @@ use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet};
 use super::state::ServerState;
 use super::{identity, limits, operator};
+use crate::wire::fault::FAULTS_PATH;
 use crate::wire::handshake::Ended;
 use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
@@ -58,7 +61,13 @@ pub fn routes(
             COMMAND_PATH,
             post(command::command).layer(DefaultBodyLimit::max(limits::COMMAND_BODY)),
         )
-        .route(HISTORY_PATH, get(command::history));
+        .route(HISTORY_PATH, get(command::history))
+        .route(
+            FAULTS_PATH,
+            get(faults::show)
+                .post(faults::order)
+                .layer(DefaultBodyLimit::max(limits::FAULT_BODY)),
+        );
     let router = inlets.into_iter().fold(router, inlet::route);
     let router = stages.iter().fold(router, stage::route);
     endpoints.into_iter().fold(router, |router, endpoint| {
@@ -83,7 +92,9 @@ fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: 
         purpose,
         way: Way::Echo,
     };
-    enter(&state, request, door, |_, _| (door::subprotocol, Echo(endpoint)))
+    enter(&state, request, door, |_, _| {
+        (door::subprotocol, Echo(endpoint), Gate::default())
+    })
 }
 
 async fn enter_session(State(state): State<ServerState>, request: Request) -> Response {
@@ -92,34 +103,48 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
         way: Way::WebSocket,
         purpose: "topics, by the session protocol; its subprotocols are duplex.v1.json and duplex.v1.postcard.",
     };
+    let caller = identity::caller(&state, request.headers(), "");
+    if state.faults.is_blocked(&caller.id, Way::WebSocket) {
+        return Refusal::Blocked.problem(door).into_response();
+    }
     enter(&state, request, door, |parts, connection| {
         let encoding = door::session_encoding(&parts.headers);
         let person = identity::caller(&state, &parts.headers, connection);
         let session = SessionId(connection.to_owned());
+        let gate = state.faults.enter(&session, &person.id, Way::WebSocket);
         let hub = operator::hub(&state, &parts.headers);
         let talk = session::Topics::new(&state, hub, encoding, session, person);
-        (door::session_subprotocol as Choose, talk)
+        (door::session_subprotocol as Choose, talk, gate)
     })
 }
 
 /// Which subprotocol is agreed to.
 type Choose = fn(&HeaderMap) -> Option<HeaderValue>;
 
-/// `meet` makes the server's side of the conversation, for the connection of this id.
+/// `meet` makes the server's side of the conversation, for the connection of this id, and what may disturb it.
 fn enter<T: Talk + 'static>(
     state: &ServerState,
     request: Request,
     door: Door,
-    meet: impl FnOnce(&Parts, &str) -> (Choose, T),
+    meet: impl FnOnce(&Parts, &str) -> (Choose, T, Gate),
 ) -> Response {
     let (mut parts, _) = request.into_parts();
     match admit(state, &mut parts) {
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
-            let (choose, talk) = meet(&parts, &connection);
+            let (choose, talk, gate) = meet(&parts, &connection);
+            let conversation = Conversation::new(talk, state, gate);
             let counted = guest.counted.by(door.way);
             let guest = Guest { counted, ..guest };
-            open(state.clone(), &parts, connection, choose, door.path, guest, talk)
+            open(
+                state.clone(),
+                &parts,
+                connection,
+                choose,
+                door.path,
+                guest,
+                conversation,
+            )
         }
         Err(refusal) => {
             tracing::debug!(path = door.path, "refused: {refusal}");
@@ -154,7 +179,7 @@ fn open<T: Talk + 'static>(
     choose: Choose,
     path: &'static str,
     guest: Guest,
-    talk: T,
+    conversation: Conversation<T>,
 ) -> Response {
     let response = accept(parts, choose(&parts.headers));
     let trace = door::trace(parts.uri.query()).map(str::to_owned);
@@ -176,7 +201,7 @@ fn open<T: Talk + 'static>(
         trace,
         state: state.clone(),
     };
-    state.shutdown.spawn(visit.run(talk, guest).instrument(span));
+    state.shutdown.spawn(visit.run(conversation, guest).instrument(span));
     response
 }
 
@@ -217,7 +242,7 @@ struct Visit {
 }
 
 impl Visit {
-    async fn run<T: Talk>(self, talk: T, Guest { upgrade, counted }: Guest) {
+    async fn run<T: Talk>(self, conversation: Conversation<T>, Guest { upgrade, counted }: Guest) {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
@@ -226,7 +251,7 @@ impl Visit {
             }
         };
         tracing::info!("클라이언트 연결됨");
-        let (end, line) = Conversation::new(talk, &self.state).run(upgraded).await;
+        let (end, line) = conversation.run(upgraded).await;
         tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "클라이언트 연결 종료");
         self.leave(end, counted);
         line.hang_up().await;

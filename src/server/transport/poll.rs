@@ -2,17 +2,20 @@
 //! after a while without. Nothing is kept from one request to the next but a place among those present.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::{FutureExt as _, stream};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{spread, welcome};
-use super::sse::{Asked, UNBUFFERED, asked};
+use super::sse::{Asked, Cut, UNBUFFERED, asked};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::Way;
@@ -38,13 +41,16 @@ pub async fn poll(
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let person = identity::caller(&state, &headers, &session.0);
+    let gate = state.faults.enter(&session, &person.id, Way::Poll);
     let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
     let mut turn = Turn {
         state,
         reader,
         frames: Vec::new(),
     };
-    turn.run((session, topics), at_once).await;
+    if turn.run((session, topics), at_once, gate).await == Some(Ending::Cut) {
+        return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
+    }
     turn.state.counters.add(0, turn.frames.len() as u64);
     (UNBUFFERED, Json(raw(&turn.frames))).into_response()
 }
@@ -56,7 +62,8 @@ struct Turn {
 }
 
 impl Turn {
-    async fn run(&mut self, (session, topics): Asked, at_once: bool) {
+    /// How it is to end, if a fault says so.
+    async fn run(&mut self, (session, topics): Asked, at_once: bool, mut gate: Gate) -> Option<Ending> {
         let lease = Instant::now() + limits::POLL_LEASE;
         if at_once {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
@@ -74,16 +81,25 @@ impl Turn {
         self.reader.overlook_presence();
         self.gather().await;
         let shutdown = self.state.shutdown.clone();
-        if self.frames.is_empty() {
+        let mut ending = gate.ended().now_or_never();
+        if self.frames.is_empty() && ending.is_none() {
             tokio::select! {
-                () = shutdown.begun() => self.close(spread(&session)),
+                () = shutdown.begun() => {}
+                ordered = gate.ended() => ending = Some(ordered),
                 _ = timeout(limits::POLL_WAIT, self.wait()) => {}
             }
-        } else if shutdown.has_begun() {
+        }
+        tokio::select! {
+            () = gate.pass() => {}
+            () = shutdown.begun() => {}
+        }
+        ending = ending.or(gate.ended().now_or_never());
+        if shutdown.has_begun() || ending == Some(Ending::Drain) {
             self.close(spread(&session));
         }
         // Who came and went between two polls was told to nobody: each answer says who is there.
         self.reader.presences(&mut self.frames);
+        ending
     }
 
     /// Until there is news; a burst of it is gathered.

@@ -4,12 +4,13 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 
+use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{spread, welcome};
 use crate::server::error::Problem;
@@ -36,16 +37,22 @@ pub async fn events(
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
+    let person = identity::caller(&state, &headers, &session.0);
+    if state.faults.is_blocked(&person.id, Way::Sse) {
+        let why = "This visitor asked to be kept from server-sent events for a while.";
+        return Problem::new(StatusCode::FORBIDDEN, why).into_response();
+    }
     let counted = state.counters.open(state.settings.max_connections as u64);
     let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
-    let person = identity::caller(&state, &headers, &session.0);
+    let gate = state.faults.enter(&session, &person.id, Way::Sse);
     let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
     let feed = Feed {
         state,
         session,
         reader,
+        gate,
         _counted: counted,
     };
     // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
@@ -78,22 +85,20 @@ struct Feed {
     state: ServerState,
     session: SessionId,
     reader: Reader,
+    gate: Gate,
     /// Counted among the node's connections as long as the answer is open.
     _counted: Open,
 }
 
 impl Feed {
-    fn run(
-        self,
-        topics: Vec<(TopicName, Option<Cursor>)>,
-    ) -> impl Stream<Item = Result<Event, std::convert::Infallible>> {
+    fn run(self, topics: Vec<(TopicName, Option<Cursor>)>) -> impl Stream<Item = Result<Event, Cut>> {
         let begin = stream::once(self.begin(topics));
         begin
             .flat_map(|(frames, feed)| {
                 let rest = stream::unfold(Some(feed), |feed| async move { Some(feed?.next().await) });
-                stream::iter([frames]).chain(rest)
+                stream::iter([Ok(frames)]).chain(rest)
             })
-            .flat_map(|frames| stream::iter(frames.into_iter().filter_map(event)))
+            .flat_map(|said| stream::iter(said.map_or_else(|cut| vec![Err(cut)], written)))
     }
 
     /// The welcome and the verdicts.
@@ -107,7 +112,7 @@ impl Feed {
         (frames, self)
     }
 
-    async fn next(mut self) -> (Vec<Bytes>, Option<Self>) {
+    async fn next(mut self) -> (Result<Vec<Bytes>, Cut>, Option<Self>) {
         let mut frames = Vec::new();
         let most = Most {
             frames: limits::TURN_MESSAGES,
@@ -116,24 +121,45 @@ impl Feed {
         loop {
             let shutdown = self.state.shutdown.clone();
             tokio::select! {
-                () = shutdown.begun() => {
-                    let closing = ServerFrame::Closing {
-                        reason: Closing::Draining,
-                        retry_after_ms: spread(&self.session),
-                    };
-                    return (Vec::from_iter(self.reader.encoded(&closing)), None);
+                () = shutdown.begun() => return (Ok(self.closing()), None),
+                ending = self.gate.ended() => return match ending {
+                    Ending::Cut => (Err(Cut), None),
+                    Ending::Drain => (Ok(self.closing()), None),
+                },
+                () = self.reader.woken() => {
+                    tokio::select! {
+                        () = self.gate.pass() => {}
+                        () = shutdown.begun() => {}
+                    }
+                    self.reader.gather(most, &mut frames).await;
                 }
-                () = self.reader.woken() => self.reader.gather(most, &mut frames).await,
             }
             if !frames.is_empty() {
                 self.state.counters.add(0, frames.len() as u64);
-                return (frames, Some(self));
+                return (Ok(frames), Some(self));
             }
         }
     }
+
+    fn closing(&self) -> Vec<Bytes> {
+        let closing = ServerFrame::Closing {
+            reason: Closing::Draining,
+            retry_after_ms: spread(&self.session),
+        };
+        Vec::from_iter(self.reader.encoded(&closing))
+    }
 }
 
-fn event(frame: Bytes) -> Option<Result<Event, std::convert::Infallible>> {
+/// The answer breaks off in the middle, and with it the connection.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("cut, as its visitor asked")]
+pub struct Cut;
+
+fn written(frames: Vec<Bytes>) -> Vec<Result<Event, Cut>> {
+    frames.into_iter().filter_map(event).collect()
+}
+
+fn event(frame: Bytes) -> Option<Result<Event, Cut>> {
     // JSON has no line breaks but escaped ones: a frame is one `data:` line.
     let frame = str::from_utf8(&frame).ok()?;
     Some(Ok(Event::default().data(frame)))

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::door::{self, Door};
+use super::faults::Gate;
 use super::sse::UNBUFFERED;
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::error::Problem;
@@ -44,7 +45,8 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
             any(async move |State(state): State<ServerState>, request: Request| {
                 super::enter(&state, request, door, |parts, connection| {
                     let person = identity::person(&parts.headers, connection);
-                    (door::subprotocol, Play::new(Arc::clone(&entered).join(&person)))
+                    let play = Play::new(Arc::clone(&entered).join(&person));
+                    (door::subprotocol, play, Gate::default())
                 })
             }),
         )

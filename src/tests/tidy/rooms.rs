@@ -73,7 +73,13 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
         Room::Shared(None) => wire,
         Room::Shared(Some(app)) => wire || is_sibling_of(app, path),
         Room::Client => wire || texts || matches!(path, ["client", ..]),
-        Room::Ui => wire || texts || matches!(path, ["ui", ..] | ["client", "status", ..]),
+        Room::Ui => {
+            wire || texts
+                || matches!(
+                    path,
+                    ["ui", ..] | ["client", "status" | "inspect" | "tap" | "checker", ..]
+                )
+        }
         Room::Page(app) => {
             let own = matches!(path, ["apps", name, rest @ ..] if name == app && !matches!(rest, ["server", ..]));
             wire || texts || own || matches!(path, ["client" | "ui", ..])

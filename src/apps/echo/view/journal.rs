@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+use wasm_bindgen::JsValue;
 
 use super::{
     super::{
-        content::{hex_dump, indent_json},
         model::{Content, Entry, Filter, Show},
         session::Session,
     },
@@ -18,6 +16,8 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
+        content::{hex_dump, indent_json},
+        download::download,
         format,
         virtual_list::VirtualList,
         words::{Words, fill, note, part, say, spoken, text, words},
@@ -282,17 +282,4 @@ fn export(session: Session) {
     if let Ok(json) = json {
         let _ = download("websocket-journal.json", "application/json", &json);
     }
-}
-
-/// Hands a text to the visitor as a file.
-fn download(name: &str, kind: &str, text: &str) -> Result<(), JsValue> {
-    let options = BlobPropertyBag::new();
-    options.set_type(kind);
-    let parts = js_sys::Array::of1(&JsValue::from_str(text));
-    let url = Url::create_object_url_with_blob(&Blob::new_with_str_sequence_and_options(&parts, &options)?)?;
-    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(&url);
-    link.set_download(name);
-    link.click();
-    Url::revoke_object_url(&url)
 }

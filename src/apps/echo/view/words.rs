@@ -1,6 +1,7 @@
 //! Events, codes and errors in the visitor's language.
 
 use super::super::{content::HexError, model::Kind};
+pub use crate::ui::closing::meaning;
 use crate::{
     client::use_socket::SocketError,
     i18n::*,
@@ -8,7 +9,7 @@ use crate::{
         format,
         words::{Words, fill, words},
     },
-    wire::code::{CloseRefused, MAX_REASON, Meaning, Side},
+    wire::code::{CloseRefused, MAX_REASON, Side},
 };
 
 pub fn kind(kind: Kind) -> Words {
@@ -23,45 +24,11 @@ pub fn kind(kind: Kind) -> Words {
     }
 }
 
-pub fn meaning(meaning: Meaning) -> Words {
-    match meaning {
-        Meaning::Normal => words!(close.normal),
-        Meaning::GoingAway => words!(close.going_away),
-        Meaning::ProtocolError => words!(close.protocol_error),
-        Meaning::UnsupportedData => words!(close.unsupported_data),
-        Meaning::NoStatus => words!(close.no_status),
-        Meaning::Abnormal => words!(close.abnormal),
-        Meaning::InvalidPayload => words!(close.invalid_payload),
-        Meaning::PolicyViolation => words!(close.policy_violation),
-        Meaning::TooBig => words!(close.too_big),
-        Meaning::MandatoryExtension => words!(close.mandatory_extension),
-        Meaning::InternalError => words!(close.internal_error),
-        Meaning::ServiceRestart => words!(close.service_restart),
-        Meaning::TryAgainLater => words!(close.try_again_later),
-        Meaning::BadGateway => words!(close.bad_gateway),
-        Meaning::TlsHandshake => words!(close.tls_handshake),
-        Meaning::Unauthorized => words!(close.unauthorized),
-        Meaning::Forbidden => words!(close.forbidden),
-        Meaning::Timeout => words!(close.timeout),
-        Meaning::Registered => words!(close.registered),
-        Meaning::Private => words!(close.private),
-        Meaning::Unknown => words!(close.unknown),
-    }
-}
-
 pub fn closed_by(side: Side) -> Words {
     match side {
         Side::Client => words!(echo.closed_by_client),
         Side::Server => words!(echo.closed_by_server),
         Side::Network => words!(echo.closed_by_network),
-    }
-}
-
-pub fn ended_by(side: Side) -> Words {
-    match side {
-        Side::Client => words!(echo.ended_by_client),
-        Side::Server => words!(echo.ended_by_server),
-        Side::Network => words!(echo.ended_by_network),
     }
 }
 

@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError,
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use self::ending::finish;
+use super::faults::{Ending, Gate};
 use super::meter::{Meter, Metered};
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::hub::counters::{Counters, Cut};
@@ -84,6 +85,7 @@ impl From<Farewell> for Stop {
 /// One connection: who talks and what the peer is held to.
 pub struct Conversation<T> {
     talk: T,
+    gate: Gate,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
     shutdown: Shutdown,
@@ -97,9 +99,10 @@ pub struct Conversation<T> {
 }
 
 impl<T: Talk> Conversation<T> {
-    pub fn new(talk: T, state: &ServerState) -> Self {
+    pub fn new(talk: T, state: &ServerState, gate: Gate) -> Self {
         Self {
             talk,
+            gate,
             settings: Arc::clone(&state.settings),
             counters: Arc::clone(&state.counters),
             shutdown: state.shutdown.clone(),
@@ -140,6 +143,7 @@ impl<T: Talk> Conversation<T> {
             let turn = tokio::select! {
                 biased;
                 () = &mut shutdown => Err(self.part(&mut socket).await),
+                ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
                 }),
@@ -217,10 +221,35 @@ impl<T: Talk> Conversation<T> {
 
     /// Says what there is to say, and writes once.
     async fn speak(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+        if !self.gate.is_free() {
+            Box::pin(self.pass()).await?;
+        }
         let said = self.talk.say(&mut self.out).await;
         self.feed(socket).await?;
         said?;
         self.moving(socket.flush()).await?.map_err(|error| self.stop(error))
+    }
+
+    /// Where a fault holds the session back, it waits as for a peer that takes nothing.
+    async fn pass(&mut self) -> Result<(), Stop> {
+        let (mut gate, shutdown) = (std::mem::take(&mut self.gate), self.shutdown.clone());
+        let passed = self
+            .moving(async {
+                tokio::select! {
+                    () = gate.pass() => {}
+                    () = shutdown.begun() => {}
+                }
+            })
+            .await;
+        self.gate = gate;
+        passed
+    }
+
+    async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> Stop {
+        match ending {
+            Ending::Cut => Stop::Lost("cut, as its visitor asked".into()),
+            Ending::Drain => self.part(socket).await,
+        }
     }
 
     async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {

@@ -1,0 +1,70 @@
+//! How a visitor asks for faults: a post for each, answered with how the session stands. Knows HTTP, no transport.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query as Parameters, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::NotOrdered;
+use crate::server::error::Problem;
+use crate::server::identity;
+use crate::server::state::ServerState;
+use crate::wire::fault::FaultRequest;
+use crate::wire::session::SessionId;
+
+impl NotOrdered {
+    fn problem(self) -> Problem {
+        let status = match self {
+            Self::Off | Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::TooLong => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Full => return Problem::unavailable(self.to_string()),
+        };
+        Problem::new(status, self.to_string())
+    }
+}
+
+/// `POST` [`FAULTS_PATH`](crate::wire::fault::FAULTS_PATH)
+pub async fn order(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    request: Result<Json<FaultRequest>, JsonRejection>,
+) -> Response {
+    let Json(FaultRequest { session, fault }) = match request {
+        Ok(request) => request,
+        Err(error) => return Problem::new(error.status(), error.body_text()).into_response(),
+    };
+    let person = identity::caller(&state, &headers, &session.0);
+    match state.faults.make(&session, &person.id, fault) {
+        Ok(()) => {
+            tracing::info!(session = session.0, ?fault, "a fault, as its visitor asked");
+            report(&state, &headers, &session)
+        }
+        Err(error) => error.problem().into_response(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Shown {
+    session: SessionId,
+}
+
+/// `GET` [`FAULTS_PATH`](crate::wire::fault::FAULTS_PATH)
+pub async fn show(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    query: Result<Parameters<Shown>, QueryRejection>,
+) -> Response {
+    match query {
+        Ok(Parameters(Shown { session })) => report(&state, &headers, &session),
+        Err(error) => Problem::new(error.status(), error.body_text()).into_response(),
+    }
+}
+
+fn report(state: &ServerState, headers: &HeaderMap, session: &SessionId) -> Response {
+    let person = identity::caller(state, headers, &session.0);
+    let report = state.faults.report(session, &person.id);
+    ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
+}

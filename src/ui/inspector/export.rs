@@ -1,0 +1,404 @@
+//! The session as a file: JSON with all that is kept, and HAR 1.2 with Chrome's extension for WebSocket messages, which other
+//! tools read. <http://www.softwareishard.com/blog/har-12-spec/> Pure.
+
+use serde_json::{Value, json};
+
+use crate::client::status::Transport;
+use crate::client::tap::{Carrier, Diary, Disturbance, Frame, Moment, Payload, What};
+use crate::wire::handshake::{Handshake, without_trace};
+use crate::wire::session::{COMMAND_PATH, SESSION_PATH};
+
+/// Where the page is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// `https://example.org`
+    pub origin: String,
+    /// When the page's clock was 0: milliseconds since the Unix epoch.
+    pub epoch: f64,
+}
+
+/// `read` gives a frame's content as JSON text.
+pub fn session(diary: &Diary, place: &Place, read: impl Fn(&Frame) -> String) -> Value {
+    let moments: Vec<_> = diary.moments.iter().map(|moment| told(moment, place)).collect();
+    let frame = |frame: &Frame| {
+        let text = read(frame);
+        json!({
+            "number": frame.number, "at": date(place.epoch + frame.at), "line": frame.line, "carrier": frame.carrier,
+            "direction": if frame.sent { "sent" } else { "received" },
+            "size": frame.size, "wire": super::reading::wire_size(frame),
+            "content": serde_json::from_str::<Value>(&text).unwrap_or(Value::Null),
+        })
+    };
+    json!({
+        "session": diary.session, "counts": diary.counts,
+        "told": diary.checker.tally(), "findings": diary.checker.findings(),
+        "round_trips_ms": diary.trips, "moments": moments,
+        "frames": diary.frames.iter().map(frame).collect::<Vec<_>>(),
+    })
+}
+
+fn told(moment: &Moment, place: &Place) -> Value {
+    let what = match &moment.what {
+        What::Phase { phase, transport } => {
+            json!({ "phase": format!("{phase:?}"), "transport": transport.map(transport_name) })
+        }
+        What::Opening { line, transport, .. } => json!({ "opening": line, "transport": transport_name(*transport) }),
+        What::Opened { line } => json!({ "opened": line }),
+        What::Closed { line, code } => json!({ "closed": line, "code": code }),
+        What::Left { line } => json!({ "left": line }),
+        What::Closing { retry_after_ms } => json!({ "closing": { "retry_after_ms": retry_after_ms } }),
+        What::Resumed { topic, replayed } => json!({ "resumed": topic, "replayed": replayed }),
+        What::Reset { topic } => json!({ "reset": topic }),
+        What::Denied { topic } => json!({ "denied": topic }),
+        What::Fault { fault, refused } => {
+            let fault = match fault {
+                Disturbance::Server(fault) => json!(fault),
+                Disturbance::Offline(for_ms) => json!({ "offline": { "for_ms": for_ms } }),
+            };
+            json!({ "fault": fault, "refused": refused })
+        }
+        What::Restored => json!("restored"),
+    };
+    json!({ "number": moment.number, "at": date(place.epoch + moment.at), "what": what, "told": moment.tally })
+}
+
+const fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::WebSocket => "websocket",
+        Transport::Sse => "sse",
+        Transport::Poll => "poll",
+    }
+}
+
+/// An entry for each WebSocket, stream, poll and post. `handshakes`: by trace, as far as the server still knows them.
+pub fn har(diary: &Diary, place: &Place, handshakes: &[(String, Handshake)]) -> Value {
+    let mut entries: Vec<(f64, Value)> = sockets(diary, place, handshakes);
+    entries.extend(requests(diary, place));
+    entries.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
+    let creator = json!({ "name": "Duplex", "version": env!("CARGO_PKG_VERSION") });
+    json!({ "log": { "version": "1.2", "creator": creator, "pages": [], "entries": entries } })
+}
+
+fn sockets(diary: &Diary, place: &Place, handshakes: &[(String, Handshake)]) -> Vec<(f64, Value)> {
+    let opening = |moment: &Moment| match &moment.what {
+        What::Opening {
+            line,
+            transport: Transport::WebSocket,
+            trace,
+        } => Some((moment.at, *line, trace.clone())),
+        _ => None,
+    };
+    let entry = |(at, line, trace): (f64, u32, Option<String>)| {
+        let carried: Vec<_> = diary
+            .frames
+            .iter()
+            .filter(|frame| frame.line == line && frame.carrier == Carrier::Socket)
+            .collect();
+        let end = carried.last().map_or(at, |frame| frame.at);
+        let opened = diary.moments.iter().any(|moment| moment.what == What::Opened { line });
+        let known = handshakes.iter().find(|(known, _)| Some(known) == trace.as_ref());
+        let known = known.map(|(_, handshake)| handshake);
+        let messages: Vec<_> = carried.iter().filter_map(|frame| message(frame, place)).collect();
+        let url = place.origin.replacen("http", "ws", 1) + SESSION_PATH;
+        let version = known.map_or("HTTP/1.1", |known| known.version.as_str());
+        let status = known.map_or(if opened { 101 } else { 0 }, |known| known.status);
+        let mut request = request("GET", &url, version);
+        let mut response = response(status, version, "", "x-unknown");
+        if let Some(known) = known {
+            request["method"] = json!(known.method);
+            request["headers"] = headers(&known.request);
+            response["headers"] = headers(&known.response);
+        }
+        let mut entry = entry(place, at, end, request, response);
+        entry["_resourceType"] = json!("websocket");
+        entry["_webSocketMessages"] = json!(messages);
+        (at, entry)
+    };
+    diary.moments.iter().filter_map(opening).map(entry).collect()
+}
+
+/// As Chrome writes it: seconds, the opcode, and base64 where it is binary.
+fn message(frame: &Frame, place: &Place) -> Option<Value> {
+    let (opcode, data) = match frame.content.as_ref()? {
+        Payload::Text(text) => (1, text.clone()),
+        Payload::Binary(bytes) => (2, base64(bytes)),
+    };
+    let kind = if frame.sent { "send" } else { "receive" };
+    Some(json!({ "type": kind, "time": (place.epoch + frame.at) / 1000.0, "opcode": opcode, "data": data }))
+}
+
+/// What the fallbacks asked, each with what came for it on its line.
+fn requests(diary: &Diary, place: &Place) -> Vec<(f64, Value)> {
+    let asked = |frame: &&Frame| frame.sent && frame.carrier != Carrier::Socket;
+    let frames = diary.frames.iter();
+    frames
+        .filter(asked)
+        .map(|asked| (asked.at, exchange(diary, place, asked)))
+        .collect()
+}
+
+fn exchange(diary: &Diary, place: &Place, asked: &Frame) -> Value {
+    let same =
+        |frame: &&Frame| frame.line == asked.line && frame.carrier == asked.carrier && frame.number > asked.number;
+    let rest = diary.frames.iter().filter(same);
+    let answers: Vec<_> = rest.take_while(|frame| !frame.sent).collect();
+    let end = answers.last().map_or(asked.at, |frame| frame.at);
+    let status = if answers.is_empty() { 0 } else { 200 };
+    let text: String = answers.iter().map(|frame| event_text(frame)).collect();
+    let own = content_text(asked);
+    let (request, kind) = match asked.carrier {
+        Carrier::Post => {
+            let url = place.origin.clone() + COMMAND_PATH;
+            let mut request = request("POST", &url, "HTTP/1.1");
+            request["postData"] = json!({ "mimeType": "application/json", "text": own });
+            (request, "application/json")
+        }
+        Carrier::Event => {
+            let url = place.origin.clone() + own;
+            (request("GET", &url, "HTTP/1.1"), "text/event-stream")
+        }
+        Carrier::Poll | Carrier::Socket => {
+            let url = place.origin.clone() + own;
+            (request("GET", &url, "HTTP/1.1"), "application/json")
+        }
+    };
+    entry(place, asked.at, end, request, response(status, "HTTP/1.1", &text, kind))
+}
+
+fn content_text(frame: &Frame) -> &str {
+    match &frame.content {
+        Some(Payload::Text(text)) => text,
+        _ => "",
+    }
+}
+
+fn event_text(frame: &Frame) -> String {
+    match frame.carrier {
+        Carrier::Event => ["data: ", content_text(frame), "\n\n"].concat(),
+        _ => content_text(frame).to_owned(),
+    }
+}
+
+fn request(method: &str, url: &str, version: &str) -> Value {
+    json!({
+        "method": method, "url": without_trace(url), "httpVersion": version, "headers": [], "queryString": [],
+        "cookies": [], "headersSize": -1, "bodySize": -1,
+    })
+}
+
+fn response(status: u16, version: &str, text: &str, kind: &str) -> Value {
+    json!({
+        "status": status, "statusText": "", "httpVersion": version, "headers": [], "cookies": [],
+        "content": { "size": text.len(), "mimeType": kind, "text": text },
+        "redirectURL": "", "headersSize": -1, "bodySize": -1,
+    })
+}
+
+fn entry(place: &Place, at: f64, end: f64, request: Value, response: Value) -> Value {
+    json!({
+        "startedDateTime": date(place.epoch + at), "time": end - at, "request": request, "response": response,
+        "cache": {}, "timings": { "send": 0, "wait": 0, "receive": end - at },
+    })
+}
+
+fn headers(headers: &[(String, String)]) -> Value {
+    headers
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect()
+}
+
+/// RFC 4648 section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let at = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for digit in 0..4 {
+            let known = digit <= chunk.len();
+            let value = (bits >> (18 - 6 * digit)) & 63;
+            text.push(if known { char::from(DIGITS[value as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
+/// Milliseconds since the Unix epoch as RFC 3339, in UTC.
+fn date(millis: f64) -> String {
+    let millis = millis.max(0.0) as u64;
+    let (days, rest) = (millis / 86_400_000, millis % 86_400_000);
+    let (year, month, day) = civil(days);
+    let (hours, minutes, seconds) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z",
+        millis % 1000
+    )
+}
+
+/// Days since 1970-01-01 as a date of the Gregorian calendar: years are counted from a March, so that a leap day is a year's
+/// last, and in eras of 400 years, which all have the same length.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            origin: "https://example.org".to_owned(),
+            epoch: 1_700_000_000_000.0,
+        }
+    }
+
+    fn text(text: &str) -> Payload {
+        Payload::Text(text.to_owned())
+    }
+
+    #[test]
+    fn dates_and_base64_are_written_as_everywhere() {
+        assert_eq!(date(0.0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(date(951_782_400_000.0), "2000-02-29T00:00:00.000Z");
+        assert_eq!(date(1_709_251_199_999.0), "2024-02-29T23:59:59.999Z");
+        assert_eq!(date(4_107_542_400_000.0), "2100-03-01T00:00:00.000Z");
+        for (bytes, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), encoded);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+    }
+
+    #[test]
+    fn a_socket_is_an_entry_with_its_messages() {
+        let mut diary = Diary::default();
+        let (line, transport, trace) = (1, Transport::WebSocket, Some("t".repeat(32)));
+        diary.moment(5.0, What::Opening { line, transport, trace });
+        diary.moment(6.0, What::Opened { line });
+        diary.frame(7.0, line, true, Carrier::Socket, Payload::Binary(vec![1, 2, 3]));
+        diary.frame(9.5, line, false, Carrier::Socket, text("{}"));
+        diary.frame(9.0, 2, false, Carrier::Socket, text("another line's"));
+        let har = har(&diary, &place(), &[]);
+        let entry = &har["log"]["entries"][0];
+        assert_eq!(entry["request"]["url"], "wss://example.org/api/session");
+        assert_eq!(
+            (&entry["response"]["status"], &entry["time"]),
+            (&json!(101), &json!(4.5))
+        );
+        assert_eq!(
+            entry["_webSocketMessages"],
+            json!([
+                { "type": "send", "time": 1_700_000_000.007, "opcode": 2, "data": "AQID" },
+                { "type": "receive", "time": 1_700_000_000.0095, "opcode": 1, "data": "{}" },
+            ])
+        );
+        assert!(
+            !har.to_string().contains("tttt"),
+            "the key to the server's record is nobody else's"
+        );
+    }
+
+    #[test]
+    fn a_poll_a_stream_and_a_post_are_requests_with_their_answers() {
+        let mut diary = Diary::default();
+        diary.frame(1.0, 1, true, Carrier::Event, text("/api/session/events?session=s"));
+        diary.frame(2.0, 1, false, Carrier::Event, text("1"));
+        diary.frame(3.0, 1, false, Carrier::Event, text("2"));
+        diary.frame(4.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s"));
+        diary.frame(5.0, 2, true, Carrier::Post, text("{}"));
+        diary.frame(6.0, 2, false, Carrier::Poll, text("[]"));
+        diary.frame(7.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s&x"));
+        diary.frame(8.0, 2, false, Carrier::Post, text("reply"));
+        let har = har(&diary, &place(), &[]);
+        let entries = har["log"]["entries"].as_array().unwrap();
+        let answers: Vec<_> = entries
+            .iter()
+            .map(|entry| entry["response"]["content"]["text"].as_str().unwrap())
+            .collect();
+        assert_eq!(answers, ["data: 1\n\ndata: 2\n\n", "[]", "reply", ""]);
+        assert_eq!(
+            entries[0]["request"]["url"],
+            "https://example.org/api/session/events?session=s"
+        );
+        assert_eq!(entries[2]["request"]["postData"]["text"], "{}");
+        assert_eq!(entries[3]["response"]["status"], 0, "without an answer yet");
+    }
+
+    /// What the specification says that every entry has.
+    fn is_whole(entry: &Value) -> bool {
+        let has = |value: &Value, names: &[&str]| names.iter().all(|name| !value[*name].is_null());
+        let message = [
+            "method",
+            "url",
+            "httpVersion",
+            "cookies",
+            "headers",
+            "queryString",
+            "headersSize",
+            "bodySize",
+        ];
+        let answer = [
+            "status",
+            "statusText",
+            "httpVersion",
+            "cookies",
+            "headers",
+            "content",
+            "redirectURL",
+        ];
+        has(
+            entry,
+            &["startedDateTime", "time", "request", "response", "cache", "timings"],
+        ) && has(&entry["request"], &message)
+            && has(&entry["response"], &answer)
+            && has(&entry["timings"], &["send", "wait", "receive"])
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_is_in_the_file_once_and_every_entry_is_whole(steps in prop::collection::vec((0u32..3, any::<bool>(), 0usize..4, any::<bool>()), 0..80)) {
+            let mut diary = Diary::default();
+            for line in 0..3 {
+                diary.moment(0.0, What::Opening { line, transport: Transport::WebSocket, trace: None });
+            }
+            let carriers = [Carrier::Socket, Carrier::Event, Carrier::Poll, Carrier::Post];
+            for (place, (line, sent, carrier, binary)) in steps.iter().enumerate() {
+                let carrier = carriers[*carrier];
+                let content = if *binary && carrier == Carrier::Socket { Payload::Binary(vec![place as u8]) } else { text("x") };
+                diary.frame(place as f64, *line, *sent, carrier, content);
+            }
+            let har = har(&diary, &place(), &[]);
+            let entries = har["log"]["entries"].as_array().unwrap();
+            prop_assert!(entries.iter().all(is_whole));
+            let messages: usize = entries.iter().filter_map(|entry| entry["_webSocketMessages"].as_array()).map(Vec::len).sum();
+            let sockets = steps.iter().filter(|step| step.2 == 0).count();
+            let asked = steps.iter().filter(|step| step.2 != 0 && step.1).count();
+            prop_assert_eq!((messages, entries.len()), (sockets, 3 + asked));
+        }
+
+        #[test]
+        fn dates_follow_each_other(days in 0u64..100_000) {
+            let (today, tomorrow) = (civil(days), civil(days + 1));
+            let next_day = tomorrow == (today.0, today.1, today.2 + 1);
+            let next_month = tomorrow == (today.0, today.1 + 1, 1) && today.2 >= 28;
+            let next_year = tomorrow == (today.0 + 1, 1, 1) && (today.1, today.2) == (12, 31);
+            prop_assert!(next_day || next_month || next_year, "{:?} {:?}", today, tomorrow);
+        }
+    }
+}

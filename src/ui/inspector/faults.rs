@@ -1,0 +1,303 @@
+//! Faults to try on this session, each really made, and what happened next.
+
+use std::time::Duration;
+
+use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
+
+use super::{
+    drawer::Fresh,
+    story::{Chapter, Step, chapters},
+    words::{fault_name, refusal, step_words},
+};
+use crate::{
+    client::{inspect::Inspection, tap::Disturbance},
+    i18n::*,
+    ui::{
+        format,
+        words::{Words, fill, note, part, say, spoken, words},
+    },
+    wire::fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT},
+};
+
+/// What the fields begin with.
+const SECONDS: u32 = 10;
+const DELAY: u32 = 300;
+/// Between two questions about what is in force.
+const BEAT: Duration = Duration::from_secs(1);
+/// Chapters in the document.
+const CHAPTERS: usize = 12;
+
+#[derive(Clone, Copy)]
+struct Settings {
+    seconds: RwSignal<String>,
+    delay: RwSignal<String>,
+}
+
+impl Settings {
+    fn for_ms(self) -> u32 {
+        let seconds: u32 = self.seconds.get_untracked().trim().parse().unwrap_or(SECONDS);
+        seconds.saturating_mul(1000).clamp(1000, LONGEST_FAULT)
+    }
+
+    fn by_ms(self) -> u32 {
+        let delay: u32 = self.delay.get_untracked().trim().parse().unwrap_or(DELAY);
+        delay.clamp(1, LONGEST_DELAY)
+    }
+}
+
+#[component]
+pub fn Faults(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let settings = Settings {
+        seconds: RwSignal::new(SECONDS.to_string()),
+        delay: RwSignal::new(DELAY.to_string()),
+    };
+    let report = RwSignal::new(None::<FaultReport>);
+    follow(&inspection, fresh, report);
+    view! {
+        <section class="inspector-part" aria-labelledby="inspector-faults">
+            <h3 id="inspector-faults">{say!(inspector.faults)}</h3>
+            <p class="hint">{say!(inspector.faults_text)}</p>
+            <Fields settings/>
+            <Offers inspection=inspection.clone() settings report/>
+            <Standing report/>
+        </section>
+        <Timeline inspection fresh/>
+    }
+}
+
+/// How the session stands with the server, asked again when something happened, and each second while something is in force.
+fn follow(inspection: &Inspection, fresh: Fresh, report: RwSignal<Option<FaultReport>>) {
+    let inspection = inspection.clone();
+    let lines = Memo::new({
+        let tap = inspection.tap();
+        move |_| {
+            fresh.track();
+            tap.with(|diary| (diary.session.clone(), diary.moments.back().map(|moment| moment.number)))
+        }
+    });
+    let beat = RwSignal::new(0_u32);
+    Effect::new(move |_| {
+        if !report.get().is_some_and(is_in_force) {
+            return;
+        }
+        let timer = set_timeout_with_handle(move || beat.update(|beat| *beat = beat.wrapping_add(1)), BEAT).ok();
+        on_cleanup(move || {
+            timer.as_ref().map(TimeoutHandle::clear);
+        });
+    });
+    Effect::new(move |_| {
+        lines.track();
+        beat.track();
+        let inspection = inspection.clone();
+        spawn_local(async move {
+            if let Some(answer) = inspection.report().await {
+                report.try_set(Some(answer));
+            }
+        });
+    });
+}
+
+const fn is_in_force(report: FaultReport) -> bool {
+    report.delay_ms > 0 || report.slow_ms > 0 || report.websocket_blocked_ms > 0 || report.sse_blocked_ms > 0
+}
+
+#[component]
+fn Fields(settings: Settings) -> impl IntoView {
+    view! {
+        <div class="row">
+            <label class="field narrow">
+                <span>{say!(inspector.seconds)}</span>
+                <input name="seconds" inputmode="numeric" autocomplete="off" bind:value=settings.seconds/>
+            </label>
+            <label class="field narrow">
+                <span>{say!(inspector.delay_ms)}</span>
+                <input name="delay" inputmode="numeric" autocomplete="off" bind:value=settings.delay/>
+            </label>
+        </div>
+    }
+}
+
+/// One button. `make`: what it asks for, by the fields.
+struct Offer {
+    key: &'static str,
+    name: Words,
+    what: Words,
+    make: fn(Settings) -> Disturbance,
+}
+
+fn offers() -> [Offer; 8] {
+    let offer = |key, name: Words, what: Words, make| Offer { key, name, what, make };
+    [
+        offer("cut", words!(inspector.cut), words!(inspector.cut_text), |_| {
+            Disturbance::Server(Fault::Cut)
+        }),
+        offer(
+            "block_websocket",
+            words!(inspector.block_websocket),
+            words!(inspector.block_websocket_text),
+            |settings| block(settings, false),
+        ),
+        offer(
+            "block_sse",
+            words!(inspector.block_sse),
+            words!(inspector.block_sse_text),
+            |settings| block(settings, true),
+        ),
+        offer(
+            "unblock",
+            words!(inspector.unblock),
+            words!(inspector.unblock_text),
+            |_| Disturbance::Server(Fault::Unblock),
+        ),
+        offer(
+            "offline",
+            words!(inspector.offline),
+            words!(inspector.offline_text),
+            |settings| Disturbance::Offline(settings.for_ms()),
+        ),
+        offer(
+            "delay",
+            words!(inspector.delay),
+            words!(inspector.delay_text),
+            |settings| {
+                let (by_ms, for_ms) = (settings.by_ms(), settings.for_ms());
+                Disturbance::Server(Fault::Delay { by_ms, for_ms })
+            },
+        ),
+        offer(
+            "slow",
+            words!(inspector.slow),
+            words!(inspector.slow_text),
+            |settings| {
+                Disturbance::Server(Fault::Slow {
+                    for_ms: settings.for_ms(),
+                })
+            },
+        ),
+        offer("drain", words!(inspector.drain), words!(inspector.drain_text), |_| {
+            Disturbance::Server(Fault::Drain)
+        }),
+    ]
+}
+
+fn block(settings: Settings, sse: bool) -> Disturbance {
+    Disturbance::Server(Fault::Block {
+        websocket: true,
+        sse,
+        for_ms: settings.for_ms(),
+    })
+}
+
+#[component]
+fn Offers(inspection: Inspection, settings: Settings, report: RwSignal<Option<FaultReport>>) -> impl IntoView {
+    let list = offers().map(|offer| {
+        let inspection = inspection.clone();
+        // What the page does to itself needs nobody's leave.
+        let own = offer.key == "offline";
+        let off = move || !own && report.get().is_some_and(|report| !report.on);
+        let act = move |_| {
+            let inspection = inspection.clone();
+            match (offer.make)(settings) {
+                Disturbance::Offline(for_ms) => inspection.go_offline(for_ms),
+                Disturbance::Server(fault) => spawn_local(async move {
+                    if let Ok(answer) = inspection.ask(fault).await {
+                        report.try_set(Some(answer));
+                    }
+                }),
+            }
+        };
+        view! {
+            <li>
+                <button type="button" class="button small" data-fault=offer.key disabled=off on:click=act>{spoken(offer.name)}</button>
+                <p class="hint">{spoken(offer.what)}</p>
+            </li>
+        }
+    });
+    view! { <ul class="inspector-offers">{list.into_iter().collect_view()}</ul> }
+}
+
+/// What is in force, and whether the operator allows anything.
+#[component]
+fn Standing(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
+    let i18n = use_i18n();
+    let line = note(move || {
+        let report = report.get()?;
+        let locale = i18n.get_locale();
+        if !report.on {
+            let words: Words = words!(inspector.faults_off);
+            return Some(words(locale).to_owned());
+        }
+        let forces: [(Words, u64); 4] = [
+            (words!(inspector.force_websocket), report.websocket_blocked_ms),
+            (words!(inspector.force_sse), report.sse_blocked_ms),
+            (words!(inspector.force_delay), report.delay_ms),
+            (words!(inspector.force_slow), report.slow_ms),
+        ];
+        let said: Vec<_> = forces
+            .iter()
+            .filter(|(_, left)| *left > 0)
+            .map(|(words, left)| fill(words(locale), &[("seconds", &left.div_ceil(1000).to_string())]))
+            .collect();
+        (!said.is_empty()).then(|| said.join(" · "))
+    });
+    view! { <p class="inspector-standing" role="status">{line}</p> }
+}
+
+#[component]
+fn Timeline(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let i18n = use_i18n();
+    let body = part(move || {
+        fresh.track();
+        let chapters = inspection
+            .tap()
+            .with(|diary| chapters(&diary.moments, diary.checker.tally()));
+        let shown = chapters.into_iter().take(CHAPTERS);
+        Some(
+            shown
+                .map(|told| chapter(i18n.get_locale(), &told))
+                .collect_view()
+                .into_any(),
+        )
+    });
+    view! {
+        <section class="inspector-part" aria-labelledby="inspector-timeline">
+            <h3 id="inspector-timeline">{say!(inspector.timeline)}</h3>
+            {body}
+        </section>
+    }
+}
+
+fn chapter(locale: Locale, chapter: &Chapter) -> AnyView {
+    let key = chapter.fault.map_or("begin", fault_key);
+    let name = fault_name(chapter.fault)(locale);
+    let refused = chapter.refused.map(|status| refusal(locale, status));
+    let step = |step: &Step| {
+        let after = ["+", &format::millis(step.after)].concat();
+        view! { <li><span class="number">{after}</span> <span>{step_words(locale, &step.what)}</span></li> }
+    };
+    let told = {
+        let words: Words = words!(inspector.chapter_told);
+        let [events, gaps, duplicates] =
+            [chapter.told.events, chapter.told.gaps, chapter.told.duplicates].map(format::grouped);
+        fill(
+            words(locale),
+            &[("events", &events), ("gaps", &gaps), ("duplicates", &duplicates)],
+        )
+    };
+    view! {
+        <article class="inspector-chapter" data-chapter=key data-whole=chapter.told.is_whole().to_string()>
+            <h4>{name}</h4>
+            <p class="problem">{refused}</p>
+            <ol>{chapter.steps.iter().map(step).collect_view()}</ol>
+            <p class="told">{told}</p>
+        </article>
+    }
+    .into_any()
+}
+
+const fn fault_key(fault: Disturbance) -> &'static str {
+    match fault {
+        Disturbance::Server(fault) => fault.name(),
+        Disturbance::Offline(_) => "offline",
+    }
+}

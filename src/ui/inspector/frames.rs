@@ -1,0 +1,130 @@
+//! The newest frames in both directions, and the chosen one in full: its content as JSON, its bytes, and its header bit by bit.
+
+use leptos::prelude::*;
+
+use super::{
+    drawer::Fresh,
+    reading::{self, Part},
+    words::part_words,
+};
+use crate::{
+    client::{
+        inspect::Inspection,
+        tap::{Frame, Payload},
+    },
+    ui::{
+        content::hex_dump,
+        format,
+        words::{part, say, spoken, text},
+    },
+};
+
+/// Rows in the document.
+const ROWS: usize = 80;
+/// Bytes of a content that are shown.
+const SHOWN: usize = 1024;
+/// Characters of a content as JSON that are shown; the export has all of it.
+const SHOWN_JSON: usize = 8 * 1024;
+
+#[component]
+pub fn Frames(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let chosen = RwSignal::new(None::<u64>);
+    let tap = inspection.tap();
+    let numbers = Memo::new(move |_| {
+        fresh.track();
+        tap.with(|diary| {
+            diary
+                .frames
+                .iter()
+                .rev()
+                .take(ROWS)
+                .map(|frame| frame.number)
+                .collect::<Vec<_>>()
+        })
+    });
+    let rows = {
+        let inspection = inspection.clone();
+        move |number| row(&inspection, number, chosen)
+    };
+    let empty = part(move || {
+        let empty = numbers.with(Vec::is_empty);
+        empty.then(|| view! { <p class="hint">{say!(inspector.no_frames)}</p> }.into_any())
+    });
+    let detail = part(move || {
+        let number = chosen.get()?;
+        let frame = frame(&inspection, number)?;
+        Some(detail(&inspection, &frame))
+    });
+    view! {
+        {empty}
+        <ol class="inspector-frames" reversed aria-label=say!(inspector.part_frames)>
+            <For each=move || numbers.get() key=|number| *number let:number>{rows(number)}</For>
+        </ol>
+        <div class="inspector-detail" aria-live="polite">{detail}</div>
+    }
+}
+
+fn frame(inspection: &Inspection, number: u64) -> Option<Frame> {
+    inspection
+        .tap()
+        .with(|diary| diary.frames.iter().find(|frame| frame.number == number).cloned())
+}
+
+fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> AnyView {
+    let Some(frame) = frame(inspection, number) else {
+        return ().into_any();
+    };
+    let pressed = text(move || (chosen.get() == Some(number)).to_string());
+    let direction = if frame.sent { "sent" } else { "received" };
+    let arrow = if frame.sent { "↑" } else { "↓" };
+    let way = if frame.sent {
+        say!(inspector.sent).into_any()
+    } else {
+        say!(inspector.received).into_any()
+    };
+    let sizes = [
+        &format::bytes(frame.size as u64),
+        " / ",
+        &format::bytes(reading::wire_size(&frame)),
+    ]
+    .concat();
+    let choose = move |_| chosen.update(|chosen| *chosen = if *chosen == Some(number) { None } else { Some(number) });
+    view! {
+        <li>
+            <button type="button" data-direction=direction aria-pressed=pressed on:click=choose>
+                <span class="arrow" aria-hidden="true">{arrow}</span>
+                <span class="hidden">{way}</span>
+                <span class="name">{reading::name(inspection, &frame)}</span>
+                <span class="number">{sizes}</span>
+                <span class="number">{format::millis(frame.at)}</span>
+            </button>
+        </li>
+    }
+    .into_any()
+}
+
+fn detail(inspection: &Inspection, frame: &Frame) -> AnyView {
+    let mut json = reading::json(inspection, frame);
+    if json.len() > SHOWN_JSON {
+        json.truncate(json.floor_char_boundary(SHOWN_JSON));
+        json.push('…');
+    }
+    let bytes = match &frame.content {
+        Some(Payload::Text(text)) => text.as_bytes(),
+        Some(Payload::Binary(bytes)) => bytes,
+        None => &[],
+    };
+    let header = reading::header(frame);
+    let anatomy = (!header.is_empty()).then(|| {
+        let line = |(part, digits): (Part, String)| view! { <div><dt class="mono">{digits}</dt><dd>{spoken(part_words(part))}</dd></div> };
+        view! { <h3>{say!(inspector.header)}</h3><dl class="inspector-header">{header.into_iter().map(line).collect_view()}</dl> }
+    });
+    view! {
+        <h3>{reading::name(inspection, frame)}</h3>
+        <pre tabindex="0" data-fact="json">{json}</pre>
+        {anatomy}
+        <h3>{say!(inspector.payload)}</h3>
+        <pre tabindex="0" data-fact="bytes">{hex_dump(bytes, SHOWN)}</pre>
+    }
+    .into_any()
+}

@@ -1,0 +1,135 @@
+//! How it works, shown on this session: its handshake with every header explained, and the close codes that were seen.
+
+use std::collections::BTreeSet;
+
+use leptos::{prelude::*, task::spawn_local};
+
+use super::{drawer::Fresh, words::header_words};
+use crate::{
+    client::{
+        inspect::Inspection,
+        tap::{Diary, What},
+    },
+    i18n::*,
+    ui::{
+        closing::meaning,
+        handshake::HandshakeRecord,
+        words::{note, part, say, spoken},
+    },
+    wire::{code, handshake::Handshake},
+};
+
+/// By which the server knows the newest WebSocket of the session.
+pub fn newest_trace(diary: &Diary) -> Option<String> {
+    diary.moments.iter().rev().find_map(|moment| match &moment.what {
+        What::Opening { trace, .. } => trace.clone(),
+        _ => None,
+    })
+}
+
+#[component]
+pub fn How(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let handshake = RwSignal::new(None::<Handshake>);
+    follow(&inspection, fresh, handshake);
+    let record = part(move || {
+        Some(match handshake.get() {
+            None => view! { <p class="hint">{say!(inspector.no_handshake)}</p> }.into_any(),
+            Some(handshake) => {
+                let explained = explained(&handshake);
+                view! { <HandshakeRecord handshake/><h4>{say!(inspector.headers)}</h4>{explained} }.into_any()
+            }
+        })
+    });
+    view! {
+        <section class="inspector-part" aria-labelledby="inspector-handshake">
+            <h3 id="inspector-handshake">{say!(inspector.handshake)}</h3>
+            <p class="hint">{say!(inspector.handshake_text)}</p>
+            {record}
+        </section>
+        <Codes inspection fresh/>
+        <section class="inspector-part" aria-labelledby="inspector-resume">
+            <h3 id="inspector-resume">{say!(inspector.resume)}</h3>
+            <ol class="steps">
+                <li>{say!(inspector.resume_1)}</li>
+                <li>{say!(inspector.resume_2)}</li>
+                <li>{say!(inspector.resume_3)}</li>
+                <li>{say!(inspector.resume_4)}</li>
+            </ol>
+        </section>
+    }
+}
+
+/// The server's record of the newest WebSocket, asked for again when a line opens or ends.
+fn follow(inspection: &Inspection, fresh: Fresh, handshake: RwSignal<Option<Handshake>>) {
+    let inspection = inspection.clone();
+    let asked = Memo::new({
+        let tap = inspection.tap();
+        move |_| {
+            fresh.track();
+            tap.with(|diary| (newest_trace(diary), diary.moments.back().map(|moment| moment.number)))
+        }
+    });
+    Effect::new(move |_| {
+        let Some(trace) = asked.get().0 else { return };
+        let inspection = inspection.clone();
+        spawn_local(async move {
+            if let Some(found) = inspection.handshake(&trace).await
+                && asked
+                    .try_get_untracked()
+                    .is_some_and(|(newest, _)| newest == Some(trace))
+            {
+                handshake.try_set(Some(found));
+            }
+        });
+    });
+}
+
+/// Those of its headers of which there is something to say.
+fn explained(handshake: &Handshake) -> AnyView {
+    let names: BTreeSet<&str> = handshake
+        .request
+        .iter()
+        .chain(&handshake.response)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let lines = names.into_iter().filter_map(|name| {
+        let words = header_words(name)?;
+        Some(view! { <div><dt class="mono">{name.to_owned()}</dt><dd>{spoken(words)}</dd></div> })
+    });
+    view! { <dl class="inspector-header">{lines.collect_view()}</dl> }.into_any()
+}
+
+#[component]
+fn Codes(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let i18n = use_i18n();
+    let tap = inspection.tap();
+    let codes = Memo::new(move |_| {
+        fresh.track();
+        tap.with(|diary| {
+            let codes = diary.moments.iter().filter_map(|moment| match moment.what {
+                What::Closed { code, .. } => Some(code),
+                _ => None,
+            });
+            codes.collect::<BTreeSet<_>>()
+        })
+    });
+    let none = note(move || {
+        codes
+            .with(BTreeSet::is_empty)
+            .then(|| t_string!(i18n, inspector.no_codes).to_owned())
+    });
+    let list = part(move || {
+        let line = |code: u16| view! { <div><dt class="mono">{code}</dt><dd>{spoken(meaning(code::meaning(code)))}</dd></div> };
+        let codes = codes.get();
+        (!codes.is_empty()).then(|| {
+            view! { <dl class="inspector-header">{codes.into_iter().map(line).collect_view()}</dl> }.into_any()
+        })
+    });
+    view! {
+        <section class="inspector-part" aria-labelledby="inspector-codes">
+            <h3 id="inspector-codes">{say!(inspector.codes)}</h3>
+            <p class="hint">{none}</p>
+            {list}
+        </section>
+    }
+}

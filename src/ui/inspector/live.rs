@@ -1,0 +1,289 @@
+//! The session now: whether anything was lost, by which way it runs, what it reads and what waits; and all of it as a file.
+
+use leptos::{prelude::*, task::spawn_local};
+
+use super::{
+    drawer::Fresh,
+    export, reading,
+    words::{phase, status, transport},
+};
+use crate::{
+    client::{
+        inspect::{Inspection, Subscribed},
+        status::use_link_status,
+        tap::{Diary, What},
+    },
+    i18n::*,
+    ui::{
+        chart::LineChart,
+        download::download,
+        format,
+        words::{Words, fact, part, say, text, words},
+    },
+    wire::handshake::Handshake,
+};
+
+/// Round trips that the chart has room for.
+const CHART: usize = 60;
+/// Handshakes that an export asks the server for.
+const HANDSHAKES: usize = 16;
+
+#[component]
+pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let tap = inspection.tap();
+    let trips = {
+        let tap = tap.clone();
+        Signal::derive(move || {
+            fresh.track();
+            tap.with(|diary| diary.trips.iter().copied().collect::<Vec<_>>())
+        })
+    };
+    let trips_words =
+        text(move || trips.with(|trips| trips.last().map_or_else(String::new, |trip| format::millis(*trip))));
+    view! {
+        <Loss inspection=inspection.clone() fresh/>
+        <Session inspection=inspection.clone() fresh/>
+        <section class="inspector-part" aria-labelledby="inspector-trips">
+            <h3 id="inspector-trips">{say!(inspector.round_trips)}</h3>
+            <LineChart values=trips capacity=CHART label=trips_words/>
+        </section>
+        <Subscriptions inspection=inspection.clone() fresh/>
+        <Queue inspection=inspection.clone() fresh/>
+        <Files inspection/>
+    }
+}
+
+/// A figure that follows the diary.
+fn figure(
+    inspection: &Inspection,
+    fresh: Fresh,
+    of: impl Fn(&Diary) -> String + Send + Sync + 'static,
+) -> Signal<String> {
+    let tap = inspection.tap();
+    text(move || {
+        fresh.track();
+        tap.with(&of)
+    })
+}
+
+#[component]
+fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let i18n = use_i18n();
+    let count = |of: fn(&Diary) -> u64| figure(&inspection, fresh, move |diary| format::grouped(of(diary)));
+    let whole = {
+        let tap = inspection.tap();
+        Memo::new(move |_| {
+            fresh.track();
+            tap.with(|diary| diary.checker.tally()).is_whole()
+        })
+    };
+    let verdict = text(move || {
+        let words: Words = if whole.get() {
+            words!(inspector.nothing_lost)
+        } else {
+            words!(inspector.something_lost)
+        };
+        words(i18n.get_locale()).to_owned()
+    });
+    let events = count(|diary| diary.checker.tally().events);
+    let gaps = count(|diary| diary.checker.tally().gaps);
+    let duplicates = count(|diary| diary.checker.tally().duplicates);
+    view! {
+        <section class="inspector-loss" data-whole=text(move || whole.get().to_string()) aria-labelledby="inspector-loss">
+            <h3 id="inspector-loss">{verdict}</h3>
+            <dl>
+                {fact(words!(inspector.events), "events", events)}
+                {fact(words!(inspector.gaps), "gaps", gaps)}
+                {fact(words!(inspector.duplicates), "duplicates", duplicates)}
+            </dl>
+            <p class="hint">{say!(inspector.loss_how)}</p>
+        </section>
+    }
+}
+
+#[component]
+fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let i18n = use_i18n();
+    let link = use_link_status();
+    let way = text(move || {
+        link.get()
+            .transport
+            .map_or_else(|| "–".to_owned(), |way| transport(way).to_owned())
+    });
+    let state = text(move || phase(link.get().phase)(i18n.get_locale()).to_owned());
+    let count = |of: fn(&Diary) -> String| figure(&inspection, fresh, of);
+    let both = |frames: u64, bytes: u64| [&format::grouped(frames), " · ", &format::bytes(bytes)].concat();
+    let session = count(|diary| {
+        diary
+            .session
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |session| session.0.clone())
+    });
+    let trace = count(|diary| super::how::newest_trace(diary).unwrap_or_else(|| "–".to_owned()));
+    let received = figure(&inspection, fresh, move |diary| {
+        both(diary.counts.frames_in, diary.counts.bytes_in)
+    });
+    let sent = figure(&inspection, fresh, move |diary| {
+        both(diary.counts.frames_out, diary.counts.bytes_out)
+    });
+    let lines = count(|diary| format::grouped(diary.counts.lines));
+    let lost = count(|diary| format::grouped(diary.counts.lost));
+    let resumed = count(|diary| format::grouped(diary.counts.resumed));
+    let replayed = count(|diary| format::grouped(diary.counts.replayed));
+    let trip = count(|diary| {
+        diary
+            .trips
+            .back()
+            .map_or_else(|| "–".to_owned(), |trip| format::millis(*trip))
+    });
+    view! {
+        <section class="inspector-part" aria-labelledby="inspector-session">
+            <h3 id="inspector-session">{say!(inspector.session)}</h3>
+            <dl class="facts">
+                {fact(words!(inspector.transport), "transport", way)}
+                {fact(words!(inspector.phase), "phase", state)}
+                {fact(words!(inspector.session_id), "session", session)}
+                {fact(words!(inspector.trace), "trace", trace)}
+                {fact(words!(inspector.received), "received", received)}
+                {fact(words!(inspector.sent), "sent", sent)}
+                {fact(words!(inspector.lines), "lines", lines)}
+                {fact(words!(inspector.lost), "lost", lost)}
+                {fact(words!(inspector.resumed), "resumed", resumed)}
+                {fact(words!(inspector.replayed), "replayed", replayed)}
+                {fact(words!(inspector.round_trip), "round_trip", trip)}
+            </dl>
+        </section>
+    }
+}
+
+#[component]
+fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let i18n = use_i18n();
+    let rows = part(move || {
+        fresh.track();
+        let heads = inspection.tap().with(|diary| diary.heads.clone());
+        let known = inspection.subscriptions();
+        if known.is_empty() {
+            return Some(view! { <p class="hint">{say!(inspector.no_topics)}</p> }.into_any());
+        }
+        let row = |read: Subscribed| {
+            let head = heads
+                .iter()
+                .find(|(topic, _)| *topic == read.topic)
+                .map(|(_, seq)| *seq);
+            let lag = head
+                .zip(read.cursor)
+                .map(|(head, cursor)| head.saturating_sub(cursor.seq));
+            let number = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), format::grouped);
+            view! {
+                <tr data-topic=read.topic.to_string()>
+                    <th scope="row">{read.topic.to_string()}</th>
+                    <td class="number" data-fact="cursor">{number(read.cursor.map(|cursor| cursor.seq))}</td>
+                    <td class="number" data-fact="head">{number(head)}</td>
+                    <td class="number" data-fact="lag">{number(lag)}</td>
+                    <td data-fact="status">{status(read.status)(i18n.get_locale())}</td>
+                </tr>
+            }
+        };
+        let rows = known.into_iter().map(row).collect_view();
+        Some(
+            view! {
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">{say!(inspector.topic)}</th>
+                            <th scope="col" class="number">{say!(inspector.cursor)}</th>
+                            <th scope="col" class="number">{say!(inspector.newest)}</th>
+                            <th scope="col" class="number">{say!(inspector.lag)}</th>
+                            <th scope="col">{say!(inspector.status)}</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            }
+            .into_any(),
+        )
+    });
+    view! {
+        <section class="inspector-part" aria-labelledby="inspector-topics">
+            <h3 id="inspector-topics">{say!(inspector.topics)}</h3>
+            {rows}
+        </section>
+    }
+}
+
+#[component]
+fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+    let rows = part(move || {
+        fresh.track();
+        let waiting = inspection.queue();
+        if waiting.is_empty() {
+            return Some(view! { <p class="hint">{say!(inspector.queue_empty)}</p> }.into_any());
+        }
+        let row = |command: crate::client::inspect::Unsent| {
+            let tries = ["×", &command.attempts.to_string()].concat();
+            view! { <li><span>{command.topic.to_string()}</span> <span class="mono">{command.id.as_str().to_owned()}</span> <span>{tries}</span></li> }
+        };
+        let rows = waiting.into_iter().map(row).collect_view();
+        Some(view! { <ol class="inspector-queue">{rows}</ol> }.into_any())
+    });
+    view! {
+        <section class="inspector-part" aria-labelledby="inspector-queue">
+            <h3 id="inspector-queue">{say!(inspector.queue)}</h3>
+            {rows}
+        </section>
+    }
+}
+
+#[component]
+fn Files(inspection: Inspection) -> impl IntoView {
+    let other = inspection.clone();
+    let save_json = move |_| {
+        let file = inspection.tap().with(|diary| {
+            let read = |frame: &_| reading::json(&inspection, frame);
+            export::session(diary, &place(), read).to_string()
+        });
+        let _ = download("duplex-session.json", "application/json", &file);
+    };
+    let save_har = move |_| {
+        let inspection = other.clone();
+        spawn_local(async move {
+            let handshakes = known_handshakes(&inspection).await;
+            let file = inspection
+                .tap()
+                .with(|diary| export::har(diary, &place(), &handshakes).to_string());
+            let _ = download("duplex-session.har", "application/json", &file);
+        });
+    };
+    view! {
+        <div class="row">
+            <button type="button" class="button small" data-act="json" on:click=save_json>{say!(inspector.save_json)}</button>
+            <button type="button" class="button small" data-act="har" on:click=save_har>{say!(inspector.save_har)}</button>
+        </div>
+    }
+}
+
+fn place() -> export::Place {
+    let origin = window().location().origin().unwrap_or_default();
+    let epoch = js_sys::Date::now() - crate::client::inspect::now();
+    export::Place { origin, epoch }
+}
+
+/// Of the newest WebSockets.
+async fn known_handshakes(inspection: &Inspection) -> Vec<(String, Handshake)> {
+    let traces: Vec<String> = inspection.tap().with(|diary| {
+        let moments = diary.moments.iter().rev();
+        let traces = moments.filter_map(|moment| match &moment.what {
+            What::Opening { trace, .. } => trace.clone(),
+            _ => None,
+        });
+        traces.take(HANDSHAKES).collect()
+    });
+    let mut found = Vec::new();
+    for trace in traces {
+        if let Some(handshake) = inspection.handshake(&trace).await {
+            found.push((trace, handshake));
+        }
+    }
+    found
+}

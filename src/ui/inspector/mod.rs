@@ -1,0 +1,112 @@
+//! The inspector: a drawer on every page with the tab's session as it happens, faults to try on it, and how it all works. What
+//! every page loads of it is a button; the drawer comes when it is first opened.
+
+mod drawer;
+mod export;
+mod faults;
+mod frames;
+mod how;
+mod live;
+mod reading;
+mod story;
+mod words;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use leptos::{ev, html, prelude::*, task::spawn_local};
+use web_sys::KeyboardEvent;
+
+use super::words::{say, text};
+use crate::client::inspect::{Inspection, use_inspection};
+
+/// With Alt, wherever the page has the focus: the key by its place, since Alt makes another letter of it on some keyboards.
+const SHORTCUT: &str = "KeyI";
+
+/// The drawer, open or not; stays as it is while the visitor goes from page to page.
+#[derive(Clone)]
+pub struct Inspector {
+    open: RwSignal<bool>,
+    button: NodeRef<html::Button>,
+    inspection: Inspection,
+    /// The drawer was asked for.
+    wanted: StoredValue<bool>,
+    loaded: RwSignal<bool>,
+    /// Between its loading and its place in the document.
+    view: Arc<Mutex<Option<AnyView>>>,
+}
+
+impl Inspector {
+    pub fn new() -> Self {
+        let inspector = Self {
+            open: RwSignal::new(false),
+            button: NodeRef::new(),
+            inspection: use_inspection(),
+            wanted: StoredValue::new(false),
+            loaded: RwSignal::new(false),
+            view: Arc::default(),
+        };
+        let this = inspector.clone();
+        let owner = Owner::current();
+        Effect::new(move |_| {
+            if this.open.get() && !this.wanted.get_value() {
+                this.wanted.set_value(true);
+                this.load(owner.clone());
+            }
+        });
+        let open = inspector.open;
+        Effect::new(move |_| {
+            let listener = window_event_listener(ev::keydown, move |event: KeyboardEvent| {
+                if event.alt_key() && event.code() == SHORTCUT {
+                    event.prevent_default();
+                    open.update(|open| *open = !*open);
+                }
+            });
+            on_cleanup(move || listener.remove());
+        });
+        inspector
+    }
+
+    fn load(&self, owner: Option<Owner>) {
+        let Some(owner) = owner else { return };
+        let (this, inspection) = (self.clone(), self.inspection.clone());
+        spawn_local(async move {
+            let view = drawer(owner, inspection, this.open, this.button).await;
+            *this.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
+            this.loaded.set(true);
+        });
+    }
+
+    /// What opens it.
+    pub fn button(&self) -> impl IntoView + use<> {
+        let open = self.open;
+        view! {
+            <button
+                type="button"
+                class="inspector-button"
+                aria-expanded=text(move || open.get().to_string())
+                aria-keyshortcuts="Alt+I"
+                title="Alt+I"
+                node_ref=self.button
+                on:click=move |_| open.update(|open| *open = !*open)
+            >
+                <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1 8h3l2-5 4 10 2-5h3"/></svg>
+                <span>{say!(inspector.title)}</span>
+            </button>
+        }
+    }
+
+    /// Where it appears.
+    pub fn place(&self) -> impl IntoView + use<> {
+        let (loaded, view) = (self.loaded, Arc::clone(&self.view));
+        move || {
+            loaded.track();
+            view.lock().unwrap_or_else(PoisonError::into_inner).take()
+        }
+    }
+}
+
+/// The drawer belongs to `owner`, which lives as long as the page.
+#[lazy]
+fn drawer(owner: Owner, inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html::Button>) -> AnyView {
+    owner.with(|| drawer::drawer(inspection, open, button))
+}

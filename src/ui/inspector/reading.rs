@@ -1,0 +1,208 @@
+//! Frames as a person reads them: a name, the content as JSON, what it cost on the wire, and its header byte by byte.
+
+use crate::client::inspect::Inspection;
+use crate::client::tap::{Carrier, Frame, Payload};
+use crate::ui::content::indent_json;
+use crate::wire::codec::Encoding;
+use crate::wire::frame::{self, wire_len};
+use crate::wire::session::{ClientFrame, ServerFrame, Verdict};
+
+/// `data: ` before an event of one line, and two line ends behind it.
+const EVENT_LINES: u64 = 8;
+
+/// Bytes with what carries the frame: a WebSocket's header, an event's lines; of HTTP the text alone.
+pub fn wire_size(frame: &Frame) -> u64 {
+    let size = frame.size as u64;
+    match (frame.carrier, frame.sent) {
+        (Carrier::Socket, sent) => wire_len(size, sent),
+        (Carrier::Event, false) => size + EVENT_LINES,
+        (Carrier::Event, true) | (Carrier::Poll | Carrier::Post, _) => size,
+    }
+}
+
+/// What stands in the list.
+pub fn name(inspection: &Inspection, frame: &Frame) -> String {
+    read(inspection, frame).0
+}
+
+/// The content as indented JSON; empty if it was too large to be kept.
+pub fn json(inspection: &Inspection, frame: &Frame) -> String {
+    indent_json(&read(inspection, frame).1)
+}
+
+/// Its name, and its content as JSON.
+fn read(inspection: &Inspection, frame: &Frame) -> (String, String) {
+    let Some(content) = &frame.content else {
+        return ("…".to_owned(), String::new());
+    };
+    let (encoding, bytes) = match content {
+        Payload::Text(text) => (Encoding::Json, text.as_bytes()),
+        Payload::Binary(bytes) => (Encoding::Postcard, bytes.as_slice()),
+    };
+    let found = match (frame.sent, frame.carrier) {
+        (true, Carrier::Event | Carrier::Poll) => Some(("GET".to_owned(), Vec::new())),
+        (true, _) => sent(inspection, encoding, bytes),
+        (false, Carrier::Poll) => Some((polled(bytes), Vec::new())),
+        (false, _) => received(inspection, encoding, bytes),
+    };
+    match (found, content) {
+        (Some((name, _)), Payload::Text(text)) => (name, as_json(frame, text)),
+        (Some((name, json)), Payload::Binary(_)) => (name, String::from_utf8(json).unwrap_or_default()),
+        (None, Payload::Text(text)) => (String::new(), as_json(frame, text)),
+        (None, Payload::Binary(_)) => ("?".to_owned(), String::new()),
+    }
+}
+
+/// An address is no JSON, but may stand as one.
+fn as_json(frame: &Frame, text: &str) -> String {
+    match (frame.sent, frame.carrier) {
+        (true, Carrier::Event | Carrier::Poll) => ["\"", text, "\""].concat(),
+        _ => text.to_owned(),
+    }
+}
+
+fn sent(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+    let mut frame: ClientFrame = encoding.decode(bytes).ok()?;
+    let name = client_name(&frame);
+    if encoding == Encoding::Json {
+        return Some((name, Vec::new()));
+    }
+    inspection.readable_own(&mut frame, encoding);
+    Some((name, Encoding::Json.encode(&frame).ok()?))
+}
+
+fn received(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+    let mut frame: ServerFrame = encoding.decode(bytes).ok()?;
+    let name = server_name(&frame);
+    if encoding == Encoding::Json {
+        return Some((name, Vec::new()));
+    }
+    inspection.readable(&mut frame, encoding);
+    Some((name, Encoding::Json.encode(&frame).ok()?))
+}
+
+/// The names of a poll's frames.
+fn polled(bytes: &[u8]) -> String {
+    let frames: Vec<ServerFrame> = Encoding::Json.decode(bytes).unwrap_or_default();
+    let names: Vec<_> = frames.iter().map(server_name).collect();
+    match names.as_slice() {
+        [] => "[]".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+fn client_name(frame: &ClientFrame) -> String {
+    match frame {
+        ClientFrame::Hello { .. } => "hello".to_owned(),
+        ClientFrame::Subscribe { topic, .. } => ["subscribe ", topic.as_str()].concat(),
+        ClientFrame::Unsubscribe { topic } => ["unsubscribe ", topic.as_str()].concat(),
+        ClientFrame::Command { topic, .. } => ["command ", topic.as_str()].concat(),
+        ClientFrame::Activity { topic, .. } => ["activity ", topic.as_str()].concat(),
+        ClientFrame::Rename { .. } => "rename".to_owned(),
+        ClientFrame::Ping { .. } => "ping".to_owned(),
+    }
+}
+
+fn server_name(frame: &ServerFrame) -> String {
+    match frame {
+        ServerFrame::Welcome(_) => "welcome".to_owned(),
+        ServerFrame::Verdict { topic, verdict } => {
+            let verdict = match verdict {
+                Verdict::Resumed { .. } => "resumed ",
+                Verdict::Reset { .. } => "reset ",
+                Verdict::Denied { .. } => "denied ",
+            };
+            [verdict, topic.as_str()].concat()
+        }
+        ServerFrame::Event { topic, seq, .. } => ["event ", topic.as_str(), " #", &seq.to_string()].concat(),
+        ServerFrame::Reply { .. } => "reply".to_owned(),
+        ServerFrame::Presence { topic, .. } => ["presence ", topic.as_str()].concat(),
+        ServerFrame::Pong { .. } => "pong".to_owned(),
+        ServerFrame::Closing { .. } => "closing".to_owned(),
+    }
+}
+
+/// What a byte, or a few, of a WebSocket frame's header say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    FinOpcode,
+    MaskLength,
+    Length,
+    /// Four bytes that the browser chose at random; no page gets to see them.
+    Key,
+}
+
+/// The header's parts with their bytes, as digits; none where no WebSocket carried the frame.
+pub fn header(frame: &Frame) -> Vec<(Part, String)> {
+    let opcode = match (&frame.content, frame.carrier) {
+        (_, Carrier::Event | Carrier::Poll | Carrier::Post) | (None, _) => return Vec::new(),
+        (Some(Payload::Text(_)), _) => frame::TEXT,
+        (Some(Payload::Binary(_)), _) => frame::BINARY,
+    };
+    let bytes = frame::header(opcode, frame.size as u64, frame.sent);
+    let bits = |byte: Option<&u8>| byte.map_or_else(String::new, |byte| format!("{byte:08b}"));
+    let mut parts = vec![
+        (Part::FinOpcode, bits(bytes.first())),
+        (Part::MaskLength, bits(bytes.get(1))),
+    ];
+    if let Some(length @ [_, ..]) = bytes.get(2..) {
+        let digits: Vec<_> = length.iter().map(|byte| format!("{byte:02x}")).collect();
+        parts.push((Part::Length, digits.join(" ")));
+    }
+    if frame.sent {
+        parts.push((Part::Key, "?? ?? ?? ??".to_owned()));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(carrier: Carrier, sent: bool, content: Payload) -> Frame {
+        Frame {
+            number: 1,
+            at: 0.0,
+            line: 1,
+            sent,
+            carrier,
+            size: content.len(),
+            content: Some(content),
+        }
+    }
+
+    #[test]
+    fn the_wire_costs_what_carries_the_frame() {
+        let size = |carrier, sent| wire_size(&frame(carrier, sent, Payload::Text("x".repeat(126))));
+        assert_eq!(size(Carrier::Socket, true), 126 + 8);
+        assert_eq!(size(Carrier::Socket, false), 126 + 4);
+        assert_eq!(size(Carrier::Event, false), "data: \n\n".len() as u64 + 126);
+        assert_eq!(size(Carrier::Post, true), 126);
+    }
+
+    #[test]
+    fn a_header_is_shown_bit_by_bit_and_the_key_is_not_guessed() {
+        let shown = header(&frame(Carrier::Socket, true, Payload::Binary(vec![0; 300])));
+        assert_eq!(
+            shown,
+            [
+                (Part::FinOpcode, "10000010".to_owned()),
+                (Part::MaskLength, "11111110".to_owned()),
+                (Part::Length, "01 2c".to_owned()),
+                (Part::Key, "?? ?? ?? ??".to_owned())
+            ]
+        );
+        assert_eq!(
+            header(&frame(Carrier::Socket, false, Payload::Text("a".into()))).len(),
+            2
+        );
+        assert!(header(&frame(Carrier::Poll, false, Payload::Text("[]".into()))).is_empty());
+    }
+
+    #[test]
+    fn a_poll_is_named_by_its_frames() {
+        let text = r#"[{"pong":{"nonce":1}},{"event":{"topic":"chat/a","seq":7,"event":{}}}]"#;
+        assert_eq!(polled(text.as_bytes()), "pong, event chat/a #7");
+        assert_eq!(polled(b"[]"), "[]");
+    }
+}

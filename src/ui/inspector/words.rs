@@ -1,0 +1,188 @@
+//! States, faults, steps and headers in the visitor's language.
+
+use super::reading::Part;
+use crate::{
+    client::{
+        status::{Phase, TopicStatus, Transport},
+        tap::{Disturbance, What},
+    },
+    i18n::*,
+    ui::{
+        closing::meaning,
+        format,
+        words::{Words, fill, words},
+    },
+    wire::{code, fault::Fault},
+};
+
+/// The same in every language.
+pub const fn transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::WebSocket => "WebSocket",
+        Transport::Sse => "SSE",
+        Transport::Poll => "long polling",
+    }
+}
+
+pub fn phase(phase: Phase) -> Words {
+    match phase {
+        Phase::Idle => words!(inspector.phase_idle),
+        Phase::Connecting => words!(inspector.phase_connecting),
+        Phase::Live => words!(inspector.phase_live),
+        Phase::Waiting { .. } => words!(inspector.phase_waiting),
+        Phase::Offline => words!(inspector.phase_offline),
+        Phase::Stopped(_) => words!(inspector.phase_stopped),
+    }
+}
+
+pub fn status(status: TopicStatus) -> Words {
+    match status {
+        TopicStatus::Loading => words!(inspector.status_loading),
+        TopicStatus::Live => words!(inspector.status_live),
+        TopicStatus::Resuming => words!(inspector.status_resuming),
+        TopicStatus::Waiting => words!(inspector.status_waiting),
+        TopicStatus::Denied(_) => words!(inspector.status_denied),
+        TopicStatus::Outdated => words!(inspector.status_outdated),
+    }
+}
+
+pub fn fault_name(fault: Option<Disturbance>) -> Words {
+    match fault {
+        None => words!(inspector.chapter_begin),
+        Some(Disturbance::Offline(_)) => words!(inspector.offline),
+        Some(Disturbance::Server(fault)) => match fault {
+            Fault::Cut => words!(inspector.cut),
+            Fault::Drain => words!(inspector.drain),
+            Fault::Block { sse: false, .. } => words!(inspector.block_websocket),
+            Fault::Block { .. } => words!(inspector.block_sse),
+            Fault::Unblock => words!(inspector.unblock),
+            Fault::Delay { .. } => words!(inspector.delay),
+            Fault::Slow { .. } => words!(inspector.slow),
+        },
+    }
+}
+
+/// Why a fault was not made.
+pub fn refusal(locale: Locale, status: u16) -> String {
+    let words: Words = match status {
+        403 => words!(inspector.refused_foreign),
+        404 => words!(inspector.refused_unknown),
+        0 => words!(inspector.refused_away),
+        _ => words!(inspector.refused_other),
+    };
+    fill(words(locale), &[("status", &status.to_string())])
+}
+
+/// One step of the timeline.
+pub fn step_words(locale: Locale, what: &What) -> String {
+    match what {
+        What::Phase {
+            phase: Phase::Live,
+            transport: Some(way),
+        } => fill(
+            td_string!(locale, inspector.step_live),
+            &[("transport", transport(*way))],
+        ),
+        What::Phase { phase: state, .. } => phase(*state)(locale).to_owned(),
+        What::Opening { transport: way, .. } => fill(
+            td_string!(locale, inspector.step_opening),
+            &[("transport", transport(*way))],
+        ),
+        What::Opened { .. } => td_string!(locale, inspector.step_opened).to_owned(),
+        What::Closed { code, .. } => {
+            let meaning = meaning(code::meaning(*code))(locale);
+            let code = code.to_string();
+            fill(
+                td_string!(locale, inspector.step_closed),
+                &[("code", &code), ("meaning", meaning)],
+            )
+        }
+        What::Left { .. } => td_string!(locale, inspector.step_left).to_owned(),
+        What::Closing { retry_after_ms } => {
+            let after = format::millis((*retry_after_ms).into());
+            fill(td_string!(locale, inspector.step_closing), &[("after", &after)])
+        }
+        What::Resumed { topic, replayed } => {
+            let replayed = format::grouped(*replayed);
+            fill(
+                td_string!(locale, inspector.step_resumed),
+                &[("topic", topic.as_str()), ("replayed", &replayed)],
+            )
+        }
+        What::Reset { topic } => fill(td_string!(locale, inspector.step_reset), &[("topic", topic.as_str())]),
+        What::Denied { topic } => fill(td_string!(locale, inspector.step_denied), &[("topic", topic.as_str())]),
+        What::Fault { fault, .. } => fault_name(Some(*fault))(locale).to_owned(),
+        What::Restored => td_string!(locale, inspector.step_restored).to_owned(),
+    }
+}
+
+pub fn part_words(part: Part) -> Words {
+    match part {
+        Part::FinOpcode => words!(inspector.part_fin),
+        Part::MaskLength => words!(inspector.part_mask),
+        Part::Length => words!(inspector.part_length),
+        Part::Key => words!(inspector.part_key),
+    }
+}
+
+/// What a header of a handshake is for.
+pub fn header_words(name: &str) -> Option<Words> {
+    Some(match name {
+        "upgrade" => words!(inspector.header_upgrade),
+        "connection" => words!(inspector.header_connection),
+        "sec-websocket-key" => words!(inspector.header_key),
+        "sec-websocket-accept" => words!(inspector.header_accept),
+        "sec-websocket-version" => words!(inspector.header_version),
+        "sec-websocket-protocol" => words!(inspector.header_protocol),
+        "sec-websocket-extensions" => words!(inspector.header_extensions),
+        "origin" => words!(inspector.header_origin),
+        "host" => words!(inspector.header_host),
+        "cookie" => words!(inspector.header_cookie),
+        ":protocol" => words!(inspector.header_h2),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_has_a_name_of_its_own_in_both_languages() {
+        let for_ms = 1;
+        let block = |sse| Fault::Block {
+            websocket: true,
+            sse,
+            for_ms,
+        };
+        let server = [
+            Fault::Cut,
+            Fault::Drain,
+            block(false),
+            block(true),
+            Fault::Unblock,
+            Fault::Delay { by_ms: 1, for_ms },
+            Fault::Slow { for_ms },
+        ];
+        for locale in [Locale::ko, Locale::en] {
+            let mut names: Vec<_> = server
+                .iter()
+                .map(|fault| Some(Disturbance::Server(*fault)))
+                .chain([None, Some(Disturbance::Offline(1))])
+                .map(|fault| fault_name(fault)(locale))
+                .collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), server.len() + 2);
+        }
+    }
+
+    #[test]
+    fn a_step_says_its_figures() {
+        let topic = "chat/a".parse().unwrap();
+        let said = step_words(Locale::en, &What::Resumed { topic, replayed: 3 });
+        assert!(said.contains("chat/a") && said.contains('3'), "{said}");
+        let said = step_words(Locale::en, &What::Closed { line: 1, code: 1006 });
+        assert!(said.contains("1006"), "{said}");
+    }
+}
