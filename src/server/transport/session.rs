@@ -156,7 +156,8 @@ impl Talk for Topics {
             .read(&packet)
             .and_then(|frame| self.session.hear(frame, self.began.elapsed()));
         match heard {
-            Ok(act) => self.act(act).await,
+            // Boxed, as below: an idle session should not hold the room that its busy moments need.
+            Ok(act) => Box::pin(self.act(act)).await,
             Err(breach) => return Err(self.breach(&breach, out)),
         }
         Ok(())
@@ -188,7 +189,7 @@ impl Talk for Topics {
             frames: limits::TURN_MESSAGES,
             bytes: limits::TURN_BYTES,
         };
-        self.reader.gather(most, &mut frames).await;
+        Box::pin(self.reader.gather(most, &mut frames)).await;
         let encoding = self.written();
         out.extend(frames.into_iter().filter_map(|frame| packet(encoding, frame)));
         Ok(())
