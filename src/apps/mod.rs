@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod chat;
+pub mod compare;
 pub mod echo;
 #[cfg(feature = "ssr")]
 pub mod server;
@@ -21,6 +22,10 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.chat),
     },
     Entry {
+        path: "/compare",
+        name: words!(compare.nav),
+    },
+    Entry {
         path: "/about",
         name: words!(app.about),
     },
@@ -36,6 +41,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/compare") view={Lazy::<compare::ComparePage>::new()}/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

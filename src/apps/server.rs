@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
-use super::{chat, echo};
+use super::compare::wire::Compare;
+use super::{chat, compare, echo};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
@@ -11,7 +12,7 @@ use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 pub struct Options {}
 
 pub fn endpoints() -> Vec<Endpoint> {
-    echo::server::endpoints().into()
+    [echo::server::endpoints().as_slice(), &compare::server::endpoints()].concat()
 }
 
 pub fn forms() -> Vec<Form> {
@@ -19,7 +20,7 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms)]
+    vec![kind(Chat), kind(Rooms), kind(Compare)]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {

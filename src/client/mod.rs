@@ -2,7 +2,7 @@
 //! Knows the wire; knows no page and no server.
 
 pub mod backoff;
-mod browser_socket;
+pub mod browser_socket;
 mod driver;
 pub mod http;
 mod ladder;
@@ -12,6 +12,7 @@ pub mod live;
 /// Public with [`link`], whose commands it writes.
 pub mod outbox;
 mod socket_machine;
+pub use self::socket_machine::resolve;
 pub mod status;
 mod store;
 mod subscription;

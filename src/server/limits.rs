@@ -228,3 +228,15 @@ pub const FEED_WELL: Duration = Duration::from_secs(60);
 
 /// Characters of a key by which a program makes sure that a call has its effect once.
 pub const IDEMPOTENCY_KEY: usize = 200;
+
+/// Runs of measurements whose bytes are counted, ways of one run, and how long a run is known that nobody asks about: a run takes
+/// a minute, and looking at it some more.
+pub const MEASURED_RUNS: usize = 256;
+pub const MEASURED_WAYS: usize = 24;
+pub const MEASURED_AGE: Duration = Duration::from_secs(600);
+
+/// Boxes of measurements, what one keeps for those who come to look, and how long it is kept unused: 16 MiB at most.
+pub const BOXES: usize = 128;
+pub const BOX_MESSAGES: usize = 64;
+pub const BOX_BYTES: usize = 128 << 10;
+pub const BOX_AGE: Duration = Duration::from_secs(120);

@@ -11,6 +11,7 @@ mod identity;
 pub mod limits;
 pub mod listen;
 pub mod log;
+mod measure;
 pub mod origin;
 mod pages;
 mod preferences;
@@ -59,10 +60,12 @@ pub fn router(state: ServerState) -> Router {
         ))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))
+        .merge(measure::routes())
         .layer(from_fn_with_state(state.clone(), token::guard))
         .layer(from_fn_with_state(state.clone(), origin::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
+        .layer(from_fn_with_state(state.clone(), measure::count))
         .with_state(state)
 }
 

@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod form;
 pub mod frame;
 pub mod handshake;
+pub mod measure;
 pub mod notice;
 pub mod person;
 pub mod presence;
