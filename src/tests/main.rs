@@ -16,3 +16,4 @@ mod silence;
 mod simulation;
 mod sockets;
 mod tidy;
+mod wire_bytes;

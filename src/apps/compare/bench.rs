@@ -69,7 +69,9 @@ impl Bench {
         let (bench, settings) = (*self, self.settings.get_untracked().within_bounds());
         self.settings.set(settings);
         spawn_local(async move {
-            let progress = move |progress| drop(bench.running.try_set(Some(Running::Ways(progress))));
+            let progress = move |progress| {
+                bench.running.try_set(Some(Running::Ways(progress)));
+            };
             let results = run(settings, stop, progress).await;
             // Stopped before anything was measured: what was shown stays.
             if results.ways.iter().any(|way| way.latency.count > 0) {
@@ -87,11 +89,15 @@ impl Bench {
         let bench = *self;
         self.running.set(Some(Running::Stale(0)));
         spawn_local(async move {
-            let progress = move |seconds| drop(bench.running.try_set(Some(Running::Stale(seconds))));
+            let progress = move |seconds| {
+                bench.running.try_set(Some(Running::Stale(seconds)));
+            };
             match stale::run(stop, progress).await {
                 Ok(staleness) if staleness.changes > 0 => bench.take(move |shown| shown.staleness = Some(staleness)),
                 Ok(_) => {}
-                Err(_) => drop(bench.failed.try_set(true)),
+                Err(_) => {
+                    bench.failed.try_set(true);
+                }
             }
             bench.running.try_set(None);
         });

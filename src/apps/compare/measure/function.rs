@@ -11,7 +11,7 @@ use leptos_ws::messages::{Messages, ServerSignalMessage};
 use super::request::Label;
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::apps::compare::model::Way;
-use crate::wire::measure::{MAX_PAYLOAD, number, slot};
+use crate::wire::measure::{number, slot};
 
 const FUNCTION_PATH: &str = "/api/compare/function";
 const SIGNAL_PATH: &str = "/api/compare/signal";
@@ -21,7 +21,7 @@ const SIGNALS_PATH: &str = "/api/leptos_ws_websocket";
 /// Answers with the same text.
 #[server(endpoint = "compare/function")]
 async fn compare_function(text: String) -> Result<String, ServerFnError> {
-    if text.len() > MAX_PAYLOAD {
+    if text.len() > crate::wire::measure::MAX_PAYLOAD {
         return Err(ServerFnError::new("the text is too long"));
     }
     Ok(text)
@@ -33,7 +33,7 @@ async fn compare_signal(run: String, text: String) -> Result<(), ServerFnError> 
     let Some(mut signals) = use_context::<leptos_ws::WsSignals>() else {
         return Err(ServerFnError::new("there are no signals here"));
     };
-    if text.len() > MAX_PAYLOAD {
+    if text.len() > crate::wire::measure::MAX_PAYLOAD {
         return Err(ServerFnError::new("the text is too long"));
     }
     let signal = leptos_ws::ReadOnlySignal::new_with_context(&mut signals, &signal_name(&run), String::new());
