@@ -11,6 +11,7 @@ const PAGES = [
   { path: "/", status: 200 },
   { path: "/about", status: 200 },
   { path: "/chat", status: 200 },
+  { path: "/compare", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 

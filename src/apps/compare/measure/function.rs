@@ -2,6 +2,7 @@
 //! ours to choose, so a cookie labels their requests.
 
 use futures_util::StreamExt as _;
+use futures_util::future::abortable;
 use futures_util::stream::{self, AbortHandle};
 use leptos::prelude::*;
 use leptos::server_fn::BoxedStream;
@@ -70,7 +71,7 @@ impl Exchange for Function {
 pub(super) struct Signal {
     run: String,
     waiting: Waiting,
-    ended: AbortHandle,
+    ended: [AbortHandle; 2],
     _labels: [Label; 2],
 }
 
@@ -87,12 +88,14 @@ impl Signal {
         let name = signal_name(run);
         let establish = Messages::ServerSignal(ServerSignalMessage::Establish(name.clone()));
         let said = stream::once(async move { Ok(establish) }).chain(stream::pending());
-        // The end of what we say closes the socket.
-        let (said, ended) = stream::abortable(said);
+        // When neither half is there any more, the socket is closed.
+        let (said, end_saying) = stream::abortable(said);
         let heard = leptos_ws::leptos_ws_websocket(said.into())
             .await
             .map_err(|_| Fault::Away)?;
-        spawn_local(listen(heard, waiting.clone(), ended.clone()));
+        let (hearing, end_hearing) = abortable(listen(heard, waiting.clone()));
+        spawn_local(async move { drop(hearing.await) });
+        let ended = [end_saying, end_hearing];
         established.await?;
         Ok(Self {
             run: run.to_owned(),
@@ -105,7 +108,7 @@ impl Signal {
 
 const ESTABLISHED: u32 = u32::MAX;
 
-async fn listen(mut heard: BoxedStream<Messages, ServerFnError>, waiting: Waiting, ended: AbortHandle) {
+async fn listen(mut heard: BoxedStream<Messages, ServerFnError>, waiting: Waiting) {
     while let Some(Ok(message)) = heard.next().await {
         match &message {
             Messages::ServerSignal(ServerSignalMessage::EstablishResponse(_)) => waiting.came(ESTABLISHED),
@@ -115,9 +118,6 @@ async fn listen(mut heard: BoxedStream<Messages, ServerFnError>, waiting: Waitin
                 }
             }
             _ => {}
-        }
-        if ended.is_aborted() {
-            return;
         }
     }
 }
@@ -140,6 +140,6 @@ impl Exchange for Signal {
 
 impl Drop for Signal {
     fn drop(&mut self) {
-        self.ended.abort();
+        self.ended.iter().for_each(AbortHandle::abort);
     }
 }
