@@ -3,7 +3,10 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ChatPage, makeRoom } from "./support/chat-page";
+import { DevicesPage } from "./support/devices-page";
 import { EchoPage } from "./support/echo-page";
+import { NotificationsPage } from "./support/notifications-page";
+import { MarketPage } from "./support/market-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
 
@@ -12,6 +15,10 @@ const PAGES = [
   { path: "/about", status: 200 },
   { path: "/chat", status: 200 },
   { path: "/compare", status: 200 },
+  { path: "/notifications", status: 200 },
+  { path: "/market", status: 200 },
+  { path: "/market/hnb", status: 200 },
+  { path: "/devices", status: 200 },
   { path: "/no/such/page", status: 404 },
 ];
 
@@ -27,6 +34,9 @@ async function visit(page: Page, path: string): Promise<number> {
     await expect(page.locator('[data-kind="received"]')).toHaveCount(1);
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
+  if (path === "/notifications") await new NotificationsPage(page).live();
+  if (path.startsWith("/market")) await new MarketPage(page).live();
+  if (path === "/devices") await new DevicesPage(page).live();
   if (path === "/chat") await new ChatPage(page, "lobby").live();
   return response!.status();
 }

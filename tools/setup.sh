@@ -34,6 +34,7 @@ main() {
   need 'wasm-opt, esbuild' have_npm_tools install_npm_tools
   need "cargo-leptos $LEPTOS, wasm-bindgen $BINDGEN" have_rust_tools install_rust_tools
   [ "$what" = test ] || return 0
+  need 'Mosquitto, the MQTT broker' have_broker install_broker
   need 'Playwright, axe' have_playwright install_playwright
   need 'Chromium' have_chromium install_chromium
   need 'Korean font' have_font install_font
@@ -201,6 +202,11 @@ from_source() {
   done
   rm -rf "$build"
 }
+
+# ---- the tests' broker ------------------------------------------------------------------------------------------------
+
+have_broker() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto; }
+install_broker() { packages mosquitto; }
 
 # ---- the tests' browser -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 // Servers of a spec's own, on ports that were free: for what must not run beside other tests, and for what kills them.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,6 +43,11 @@ export class Server {
     process.once("exit", kill);
     child.once("exit", () => process.off("exit", kill));
     return new Server(child, await address(child), data);
+  }
+
+  /** What programs show to it. */
+  get token(): string {
+    return execFileSync(binary(), ["token", "--data", this.data], { cwd: ROOT, encoding: "utf8" }).trim();
   }
 
   get port(): number {

@@ -3,7 +3,10 @@
 pub mod about;
 pub mod chat;
 pub mod compare;
+pub mod devices;
 pub mod echo;
+pub mod market;
+pub mod notifications;
 #[cfg(feature = "ssr")]
 pub mod server;
 
@@ -22,6 +25,14 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.chat),
     },
     Entry {
+        path: "/market",
+        name: words!(app.market),
+    },
+    Entry {
+        path: "/devices",
+        name: words!(app.devices),
+    },
+    Entry {
         path: "/compare",
         name: words!(compare.nav),
     },
@@ -33,7 +44,9 @@ pub const NAVIGATION: &[Entry] = &[
 
 /// What applications put into the head of every page.
 #[component]
-pub fn Tools() -> impl IntoView {}
+pub fn Tools() -> impl IntoView {
+    view! { <notifications::bell::Bell/> }
+}
 
 /// The echo page is in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
@@ -41,6 +54,13 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
+        <Route
+            path=path!("/notifications")
+            view={Lazy::<notifications::NotificationsPage>::new()}
+            ssr=SsrMode::Async
+        />
+        <Route path=path!("/market/:symbol?") view={Lazy::<market::MarketPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/compare") view={Lazy::<compare::ComparePage>::new()}/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }

@@ -4,12 +4,20 @@ use std::sync::Arc;
 
 use super::chat::wire::{Chat, Rooms};
 use super::compare::wire::Compare;
-use super::{chat, compare, echo};
+use super::devices::wire::{Devices, Fleet, Orders};
+use super::market::wire::{Alerts, Candles, Quotes, Watches};
+use super::notifications::wire::{Inbox, Notices};
+use super::{chat, compare, devices, echo, market, notifications};
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {}
+pub struct Options {
+    #[command(flatten)]
+    pub market: market::server::Options,
+    #[command(flatten)]
+    pub devices: devices::server::Options,
+}
 
 pub fn endpoints() -> Vec<Endpoint> {
     [echo::server::endpoints().as_slice(), &compare::server::endpoints()].concat()
@@ -20,19 +28,37 @@ pub fn forms() -> Vec<Form> {
 }
 
 pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![kind(Chat), kind(Rooms), kind(Compare)]
+    vec![
+        kind(Chat),
+        kind(Rooms),
+        kind(Notices),
+        kind(Inbox),
+        kind(Quotes),
+        kind(Candles),
+        kind(Alerts),
+        kind(Watches),
+        kind(Devices),
+        kind(Fleet),
+        kind(Orders),
+        kind(Compare),
+    ]
 }
 
 pub fn command_forms() -> Vec<CommandForm> {
-    chat::server::forms().into()
+    let mut forms = Vec::from(chat::server::forms());
+    forms.push(notifications::server::form());
+    forms.extend(devices::server::forms());
+    forms
 }
 
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    Vec::new()
+    vec![notifications::server::inlet(), devices::server::inlet()]
 }
 
 /// What the applications do by themselves.
-pub fn feeds(_options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    Ok(Vec::new())
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    let mut feeds = market::server::feeds(&options.market)?;
+    feeds.extend(devices::server::feeds(&options.devices)?);
+    Ok(feeds)
 }

@@ -4,11 +4,14 @@
 
 mod behaviour;
 mod closing;
+mod devices;
 mod doors;
 mod harness;
 mod http2;
 mod kill;
 mod log;
+mod market;
+mod notifications;
 mod pages;
 mod records;
 mod shutdown;

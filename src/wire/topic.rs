@@ -17,6 +17,8 @@ pub trait Topic: Sized + Send + Sync + 'static {
     /// The first segment of its topics' names: lower-case letters.
     const KIND: &'static str;
     const DELIVERY: Delivery = Delivery::Every;
+    /// Its readers are told who else reads it.
+    const PRESENCE: bool = true;
 
     type Command: Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
     type Event: Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;

@@ -27,6 +27,7 @@ pub struct Newest {
 
 impl Topic for Compare {
     const KIND: &'static str = "compare";
+    const PRESENCE: bool = false;
 
     type Command = Said;
     type Event = Said;

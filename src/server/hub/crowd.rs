@@ -20,6 +20,8 @@ use crate::wire::topic::TopicName;
 
 #[derive(Debug, Default)]
 pub struct Crowd {
+    /// Nobody is told who is here.
+    hidden: bool,
     /// Who is here; ahead of what is shown.
     set: Mutex<PresenceSet>,
     wakes: Mutex<Wakes>,
@@ -47,6 +49,13 @@ pub struct Pace {
 }
 
 impl Crowd {
+    pub fn new(shown: bool) -> Self {
+        Self {
+            hidden: !shown,
+            ..Self::default()
+        }
+    }
+
     pub fn set(&self) -> MutexGuard<'_, PresenceSet> {
         lock(&self.set)
     }
@@ -98,7 +107,7 @@ impl Crowd {
         let (presence, alarm, pause) = {
             let mut set = self.set();
             set.expire(now);
-            if set.version() == pace.shown {
+            if set.version() == pace.shown || self.hidden {
                 return set.alarm();
             }
             if let Some(next) = pace.next.filter(|next| now < *next) {
@@ -184,6 +193,14 @@ mod tests {
             name: String::new(),
         };
         crowd.set().join(&SessionId(number.to_string()), person);
+    }
+
+    #[test]
+    fn of_a_hidden_crowd_nobody_is_told() {
+        let (crowd, mut pace, start) = (Crowd::new(false), Pace::default(), Instant::now());
+        join(&crowd, 1);
+        assert_eq!(crowd.tend(&mut pace, start), None);
+        assert_eq!((crowd.version(), crowd.set().session_count()), (0, 1));
     }
 
     #[test]

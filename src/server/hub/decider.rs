@@ -1,13 +1,12 @@
 //! What an application's server half says about its topics: who may enter, and what a command does. Pure.
 //! Knows no topic task, no log and no network.
 
-use crate::server::log::Retention;
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
 use crate::wire::topic::{Topic, TopicName};
 
-pub use crate::server::log::Millis;
+pub use crate::server::log::{Millis, Retention};
 
 /// What somebody may do in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

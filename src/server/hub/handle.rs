@@ -284,6 +284,11 @@ impl TopicHandle {
         self.board.crowd.stir();
     }
 
+    /// Sessions that read it, whether readers are told of each other or not.
+    pub fn session_count(&self) -> usize {
+        self.board.crowd.set().session_count()
+    }
+
     /// The presence's version, and the complete encoded frame. Versions rise while the topic is awake; 0 is nobody.
     pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
         self.board.crowd.frame(&self.board.name, encoding)

@@ -18,6 +18,8 @@ use crate::wire::topic::{Delivery, TopicName};
 pub trait Kind: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     fn delivery(&self) -> Delivery;
+    /// Readers are told who else is there.
+    fn has_presence(&self) -> bool;
     fn retention(&self) -> Retention;
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
     /// The state that a snapshot says, or the one before the first event.
@@ -79,6 +81,10 @@ impl<D: Decider> Kind for Of<D> {
 
     fn delivery(&self) -> Delivery {
         D::DELIVERY
+    }
+
+    fn has_presence(&self) -> bool {
+        D::PRESENCE
     }
 
     fn retention(&self) -> Retention {

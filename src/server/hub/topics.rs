@@ -118,6 +118,7 @@ impl Hub {
         let mut ring = Ring::new(tail.after, kind.delivery(), Bounds::default());
         fill(&mut ring, tail, kind.delivery());
         let (asks, asked) = mpsc::channel(limits::TOPIC_QUEUE);
+        let crowd = Crowd::new(kind.has_presence());
         let board = Arc::new(Board {
             name: place.topic.clone(),
             kind,
@@ -127,7 +128,7 @@ impl Hub {
             head: AtomicU64::new(ring.head()),
             ring: RwLock::new(ring),
             kept: AtomicU64::new(head.first),
-            crowd: Crowd::default(),
+            crowd,
             handles: AtomicUsize::new(0),
             tally: Arc::clone(&self.0.tally),
         });
@@ -163,6 +164,14 @@ impl Hub {
             events: events.map(|record| (record.seq, Blob(record.event))).collect(),
             first: history.first,
             until: history.head.last,
+        })
+    }
+
+    /// The topics of a kind that ever had an event, awake or asleep.
+    pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
+        self.0.log.topics(kind).await.map_err(|error| {
+            tracing::warn!(kind, "no list of topics: {error}");
+            Denied::Unavailable
         })
     }
 

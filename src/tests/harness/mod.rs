@@ -1,6 +1,7 @@
 //! A node for a test: over TCP on a free port as in life, or in memory, where the test owns the clock.
 //! Waits only for what is expected, and never longer than [`PATIENCE`].
 
+pub mod broker;
 pub mod kinds;
 pub mod raw;
 pub mod topics;
@@ -8,13 +9,13 @@ pub mod topics;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use duplex::server::hub::Hub;
+use duplex::server::hub::{Hub, Kind};
 use duplex::server::log::memory::Memory;
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::vitals::Report;
@@ -41,6 +42,10 @@ pub const PIPE: usize = 64 << 10;
 pub const SOCKET: &str = "/api/socket";
 pub const ECHO: &str = "/api/echo";
 
+/// Held while a node's routes are listed. A page with topics that another thread renders meanwhile may wait for ever: seen
+/// in tests, where nodes are made all the time; a server lists its routes once, before it serves.
+static ROUTES: RwLock<()> = RwLock::new(());
+
 pub struct Node {
     pub state: ServerState,
     pub router: Router,
@@ -57,10 +62,16 @@ impl Node {
 
     /// With a front end in the folder `site`.
     pub fn at(site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(kinds::all(), site, change)
+    }
+
+    /// With other kinds of topics, such as the applications' own.
+    pub fn of(kinds: Vec<Box<dyn Kind>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds::all());
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds);
         let state = ServerState::new(settings, site::options(site, None, None), hub);
+        let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
         Self {
             router: router(state.clone()),
             state,
@@ -103,6 +114,13 @@ impl Node {
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         }
+    }
+
+    /// A page that shows topics, never while another test's routes are listed: see [`ROUTES`].
+    #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
+    pub async fn page(&self, request: Request<Body>) -> Answer {
+        let _not_meanwhile = ROUTES.read().unwrap_or_else(PoisonError::into_inner);
+        within(self.request(request)).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -66,7 +66,7 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    fn cookie(&self) -> String {
+    pub fn cookie(&self) -> String {
         format!("visitor={}", self.secret)
     }
 

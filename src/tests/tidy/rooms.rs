@@ -122,6 +122,8 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
     match room {
         Room::Shared(None) if ["serde_json", "postcard"].contains(&name) => true,
         Room::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),
+        // A connector is a client of somebody else's server.
+        Room::AppServer(_) if name == "tokio_tungstenite" => true,
         Room::Client | Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
         Room::Hub => !SERVER_ONLY.contains(&name) && !name.starts_with("leptos"),
         Room::Transport => !["rusqlite", "async_nats"].contains(&name) && !name.starts_with("leptos"),

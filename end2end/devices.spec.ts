@@ -1,0 +1,135 @@
+// The devices: values as they are measured, alarms and commands, and nothing of it lost when the server goes.
+
+import { DevicesPage, Sensor } from "./support/devices-page";
+import { Server, test as base } from "./support/server";
+import { expect } from "./support/test";
+import { ko } from "./support/texts";
+
+/** Each test has a device of its own. */
+const test = base.extend<{ sensor: Sensor; devices: DevicesPage }>({
+  sensor: async ({ request, server }, use) => {
+    const sensor = new Sensor(request, server.url, server.data);
+    await sensor.report([{ metric: "temperature", value: 20, unit: "°C" }], { name: `오븐 ${sensor.id}`, place: "1동", every: 3600 });
+    await use(sensor);
+  },
+  devices: async ({ page }, use) => use(new DevicesPage(page)),
+});
+
+test("the machine that runs the server is there with nothing configured", async ({ devices }) => {
+  await devices.open();
+  const host = devices.page.locator('.device[data-device^="host-"]');
+  await expect(host).toHaveAttribute("data-health", "online");
+  await expect(host.locator(".gauge-number").first()).toHaveText(/\d/);
+  await host.getByRole("link").click();
+  await expect(devices.value("cpu").locator(".value-number")).toHaveText(/%$/);
+  await devices.order("identify");
+  await expect(devices.page.locator(".order").first()).toHaveAttribute("data-outcome", "acknowledged");
+});
+
+test("a value is on two screens as soon as it is measured", async ({ devices, sensor, browser, server }) => {
+  await devices.open();
+  const other = await new DevicesPage(await (await browser.newContext({ locale: "ko-KR", baseURL: server.url })).newPage()).open(sensor.path);
+  await sensor.temperature(23.5);
+  await expect(devices.tile(sensor.id).locator(".gauge-number")).toHaveText("23.5 °C");
+  await expect(other.value("temperature").locator(".value-number")).toHaveText("23.5 °C");
+  // Late and wrong values turn nothing back, and are counted.
+  await sensor.temperature(5, Date.now() - 600_000);
+  await sensor.temperature("NaN");
+  await expect(other.page.locator('[data-fact="refused"]')).toHaveText("1");
+  await expect(other.page.locator('[data-fact="late"]')).toHaveText("1");
+  await expect(other.page.locator(".refusals li")).toContainText(ko.devices.not_a_number);
+  await expect(other.value("temperature").locator(".value-number")).toHaveText("23.5 °C");
+  await other.page.context().close();
+});
+
+test("devices are found by state and by name", async ({ devices, sensor }) => {
+  await devices.open();
+  await devices.search.fill(sensor.id);
+  await expect(devices.tiles).toHaveCount(1);
+  await devices.filter("online").click();
+  await expect(devices.tiles).toHaveCount(1);
+  await devices.filter("offline").click();
+  await expect(devices.tiles).toHaveCount(0);
+  await expect(devices.page.locator(".devices-empty")).toHaveText(ko.devices.none_found);
+});
+
+test("an alarm comes, is seen, and is over", async ({ devices, sensor }) => {
+  await devices.open(sensor.path);
+  await devices.limit("40", "30");
+  await expect(devices.page.locator(".threshold [role=alert]")).toHaveText(ko.devices.bad_threshold);
+  await devices.limit("", "30", "2");
+  await sensor.temperature(31);
+  const alarm = devices.page.locator(".alarm").first();
+  await expect(alarm).toHaveAttribute("data-state", "active");
+  await expect(devices.value("temperature")).toHaveAttribute("data-alarm", "true");
+  await alarm.getByRole("button", { name: ko.devices.acknowledge }).click();
+  await expect(alarm.getByRole("button")).toHaveCount(0);
+  await sensor.temperature(29);
+  await expect(devices.value("temperature").locator(".value-number")).toHaveText("29 °C");
+  await expect(alarm).toHaveAttribute("data-state", "active");
+  await sensor.temperature(25);
+  await expect(alarm).toHaveAttribute("data-state", "over");
+});
+
+test("the history is read and zoomed with the keyboard", async ({ devices, sensor }) => {
+  for (const minutes of [50, 40, 30, 20, 10]) await sensor.temperature(minutes, Date.now() - minutes * 60_000);
+  await devices.open(sensor.path);
+  const history = devices.page.locator(".history");
+  await expect(history.locator(".chart-line")).toHaveAttribute("d", /^M/);
+  await history.focus();
+  await history.press("Home");
+  await expect(devices.page.locator(".history-readout")).toContainText("50 °C");
+  await history.press("+");
+  await expect(devices.page.locator('[data-zoom="reset"]')).toBeEnabled();
+  await history.press("Escape");
+  await expect(devices.page.locator('[data-zoom="reset"]')).toBeDisabled();
+  await devices.page.locator('[data-range="24"]').click();
+  await expect(devices.page.locator('[data-range="24"]')).toHaveAttribute("aria-pressed", "true");
+});
+
+test("a visitor's browser is a device of their own", async ({ devices, browser, server }) => {
+  await devices.open();
+  await devices.page.getByRole("button", { name: ko.devices.browser_start }).click();
+  const own = devices.page.locator('.device[data-device^="browser-"]');
+  await expect(own.first()).toHaveAttribute("data-health", "online", { timeout: 20_000 });
+  const path = await own.first().getByRole("link").getAttribute("href");
+  const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
+  const other = await new DevicesPage(await context.newPage()).open(path!);
+  await other.order("identify");
+  await expect(other.page.locator(".order-form [role=alert]")).toHaveText(ko.devices.forbidden);
+  await context.close();
+});
+
+test("without JavaScript the page shows, and takes thresholds and commands", async ({ browser, sensor, server }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: server.url });
+  const page = await context.newPage();
+  const devices = new DevicesPage(page);
+  await page.goto("/devices");
+  await expect(devices.tile(sensor.id)).toBeVisible();
+  await devices.tile(sensor.id).getByRole("link").click();
+  await expect(devices.value("temperature").locator(".value-number")).toHaveText("20 °C");
+  await devices.limit("", "10");
+  await expect(page.locator(".alarm")).toHaveAttribute("data-state", "active");
+  await devices.order("identify");
+  await expect(page.locator(".order")).toHaveAttribute("data-outcome", "sent");
+  await devices.order("identify", "{");
+  await expect(page.locator(".devices-problem")).toContainText("JSON");
+  await context.close();
+});
+
+base("values are there again when the server is", async ({ browser, request }) => {
+  let server = await Server.start();
+  // What this browser says of a server that is gone is no complaint.
+  const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
+  const sensor = new Sensor(request, server.url, server.data);
+  await sensor.temperature(20);
+  const devices = await new DevicesPage(await context.newPage()).open(sensor.path);
+  await server.stop("SIGKILL");
+  await expect(devices.status).toHaveAttribute("data-status", "waiting");
+  server = await Server.start(server.port, server.data);
+  await devices.live();
+  await sensor.temperature(21);
+  await expect(devices.value("temperature").locator(".value-number")).toHaveText("21 °C");
+  await context.close();
+  await server.stop();
+});

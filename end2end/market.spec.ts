@@ -1,0 +1,183 @@
+// The market: prices that move in their own cells, candles, a watch list and alerts, whatever the connection does.
+
+import { MarketPage } from "./support/market-page";
+import { Server } from "./support/server";
+import { expect, test } from "./support/test";
+import { en, fill, ko } from "./support/texts";
+
+/** The most traded of the simulated market: it moves several times in a second. */
+const BUSY = "dra-usd";
+
+test("prices move, and two browsers see the same", async ({ page, browser }) => {
+  const market = await new MarketPage(page).open();
+  expect(await market.rows.count()).toBeGreaterThan(50);
+  await expect(page.locator(".market-source")).toContainText(ko.market.simulated);
+  const before = await market.price(BUSY).textContent();
+  await expect(market.price(BUSY)).not.toHaveText(before!);
+  await expect(market.price(BUSY)).toHaveAttribute("data-flash", /^(up|down)-[01]$/);
+  const context = await browser.newContext({ locale: "en-US", baseURL: new URL(page.url()).origin });
+  const other = await new MarketPage(await context.newPage()).open();
+  await expect(other.page.locator(".market-source")).toContainText(en.market.simulated);
+  const same = async () => {
+    const [mine, theirs] = await Promise.all([market.price("oga").textContent(), other.price("oga").textContent()]);
+    return mine === theirs;
+  };
+  await expect.poll(same).toBe(true);
+  await context.close();
+});
+
+test("a tick touches the cells of its own symbol alone", async ({ page }) => {
+  await new MarketPage(page).open();
+  const { touched, strays } = await page.locator(".market-table tbody").evaluate(watchCells);
+  expect(touched).toBeGreaterThan(3);
+  expect(strays).toEqual([]);
+});
+
+/** For a while: how many rows changed at all, and what changed though the symbol's volume, which each trade raises, did not. */
+function watchCells(table: Element): Promise<{ touched: number; strays: string[] }> {
+  const volume = (row: Element) => row.querySelector(".cell-volume")!.textContent;
+  const before = new Map([...table.children].map((row) => [row, volume(row)]));
+  const changed = new Map<Element, Set<string>>();
+  const strays: string[] = [];
+  const observer = new MutationObserver((records) => {
+    for (const { target, type } of records) {
+      const element = target instanceof Element ? target : target.parentElement!;
+      const row = element.closest("tr");
+      // Spark lines grow all together, every ten seconds.
+      if (element.closest(".cell-spark")) continue;
+      if (!row) strays.push(`${type} of ${element.tagName}`);
+      else changed.set(row, (changed.get(row) ?? new Set()).add(element.closest("td, th")?.className ?? "row"));
+    }
+  });
+  observer.observe(table, { subtree: true, childList: true, characterData: true, attributes: true });
+  return new Promise((told) => {
+    setTimeout(() => {
+      observer.disconnect();
+      for (const [row, cells] of changed) {
+        if (volume(row) === before.get(row)) strays.push(`${row.getAttribute("data-symbol")}: ${[...cells].join()}`);
+      }
+      told({ touched: changed.size, strays });
+    }, 2000);
+  });
+}
+
+test("less motion means no flash", async ({ page }) => {
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  const market = await new MarketPage(page).open();
+  await expect(market.price(BUSY)).toHaveAttribute("data-flash", /./);
+  const animation = await market.price(BUSY).evaluate((price) => getComputedStyle(price).animationName);
+  expect(animation).toBe("none");
+});
+
+test("the table is sorted, searched and narrowed to what is watched", async ({ page }) => {
+  const market = await new MarketPage(page).open();
+  const head = (column: string) => page.locator("th", { has: market.column(column) });
+  await expect(head("name")).toHaveAttribute("aria-sort", "ascending");
+  await market.column("change").click();
+  await expect(head("change")).toHaveAttribute("aria-sort", "descending");
+  await expect(head("name")).toHaveAttribute("aria-sort", "none");
+  await market.column("name").click();
+  const ascending = await market.symbols();
+  await market.column("name").press("Enter");
+  await expect(head("name")).toHaveAttribute("aria-sort", "descending");
+  expect(await market.symbols()).toEqual(ascending.toReversed());
+
+  await market.search.fill("hannuri");
+  await expect(market.rows).toHaveCount(1);
+  await market.row("hnb").locator(".star").click();
+  await expect(market.row("hnb").locator(".star")).toHaveAttribute("aria-pressed", "true");
+  await market.search.fill("zzz");
+  await expect(page.getByText(ko.market.none_found)).toBeVisible();
+  await market.search.fill("");
+
+  await page.reload();
+  await market.live();
+  await page.getByRole("button", { name: fill(ko.market.watch_list, { count: 1 }) }).click();
+  await expect(market.rows).toHaveCount(1);
+  await market.row("hnb").locator(".star").click();
+  await expect(page.getByText(ko.market.none_watched)).toBeVisible();
+});
+
+test("a symbol has candles at several intervals, a read-out and trades", async ({ page }) => {
+  const market = await new MarketPage(page).open();
+  await market.row(BUSY).getByRole("link").click();
+  await expect(page).toHaveURL(`/market/${BUSY}`);
+  await market.live();
+  const rise = page.locator(".plot > path.rise");
+  const minutes = await rise.getAttribute("d");
+  await page.getByRole("link", { name: ko.market.hour, exact: true }).click();
+  await expect(page).toHaveURL(/interval=1h/);
+  await expect(rise).not.toHaveAttribute("d", minutes!);
+
+  const readout = page.locator(".readout");
+  const newest = await readout.textContent();
+  const plot = page.locator("svg.plot");
+  const box = (await plot.boundingBox())!;
+  await plot.hover({ position: { x: box.width / 2, y: box.height / 2 } });
+  await expect(page.locator(".cross")).toHaveCount(1);
+  await expect(readout).not.toHaveText(newest!);
+  const slider = page.getByRole("slider");
+  await slider.focus();
+  await slider.press("ArrowLeft");
+  await expect(slider).toHaveAttribute("aria-valuetext", (await readout.textContent())!);
+
+  const first = page.locator(".trades tbody tr").first();
+  const trade = await first.textContent({ timeout: 15_000 });
+  await expect(first).not.toHaveText(trade!, { timeout: 15_000 });
+  await page.goto("/market/nothing-such");
+  await expect(page.getByRole("heading", { level: 1, name: ko.market.no_symbol })).toBeVisible();
+});
+
+test("an alert is set, refused, removed, and told once it is reached", async ({ page, browser }) => {
+  const market = await new MarketPage(page).open(BUSY);
+  await market.alert("abc", ko.market.above);
+  await expect(page.getByText(ko.market.bad_price)).toBeVisible();
+  const item = await market.alert("99999999", ko.market.above);
+  await expect(item).toContainText("99,999,999");
+  await expect(item).toHaveAttribute("data-done", "false");
+  await item.getByRole("button").click();
+  await expect(page.getByText(ko.market.no_alerts)).toBeVisible();
+  const reached = await market.alert("1", ko.market.above);
+  await expect(reached).toHaveAttribute("data-done", "true");
+  await page.reload();
+  await expect(page.locator(".alert-item")).toHaveCount(1);
+  await expect(page.locator(".alert-item")).toHaveAttribute("data-done", "true");
+
+  const context = await browser.newContext({ locale: "ko-KR", baseURL: new URL(page.url()).origin });
+  const other = await new MarketPage(await context.newPage()).open(BUSY);
+  await expect(other.page.getByText(ko.market.no_alerts)).toBeVisible();
+  await context.close();
+});
+
+test("a server that dies is waited for, and its market goes on", async ({ page, complaints }) => {
+  complaints.allow(/WebSocket|ERR_|Failed to load/);
+  let server = await Server.start();
+  await page.goto(`${server.url}/market`);
+  const market = new MarketPage(page);
+  await market.live();
+  await server.stop("SIGKILL");
+  await expect(market.status).toHaveAttribute("data-standing", "waiting");
+  const old = await market.price(BUSY).textContent();
+  server = await Server.start(server.port, server.data);
+  await market.live();
+  await expect(market.price(BUSY)).not.toHaveText(old!);
+  await server.stop();
+});
+
+test.describe("without JavaScript", () => {
+  test.use({ javaScriptEnabled: false });
+  test.beforeEach(({ complaints }) => complaints.allow(/was preloaded using link preload but not used/));
+
+  test("the table and the candles are there", async ({ page }) => {
+    await page.goto("/market");
+    const market = new MarketPage(page);
+    expect(await market.rows.count()).toBeGreaterThan(50);
+    await expect(market.price("hnb")).toHaveText(/^[\d,]+$/);
+    await expect(page.locator(".market-tools")).toBeHidden();
+    await market.row("hnb").getByRole("link").click();
+    await page.getByRole("link", { name: ko.market.day, exact: true }).click();
+    await expect(page).toHaveURL("/market/hnb?interval=1d");
+    await expect(page.locator(".plot > path.rise")).toHaveAttribute("d", /^M/);
+    await expect(page.getByText(ko.market.alerts_no_script)).toBeVisible();
+  });
+});

@@ -1,0 +1,284 @@
+// Notifications: programs send by HTTP, every open tab shows it, and what is read is read everywhere. On a server of its
+// own: what goes to everyone would come up in other specs' pages.
+
+import AxeBuilder from "@axe-core/playwright";
+import { execFileSync } from "node:child_process";
+import type { Browser, BrowserContext } from "@playwright/test";
+import { NotificationsPage, send, unique } from "./support/notifications-page";
+import { type Server, test } from "./support/server";
+import { expect } from "./support/test";
+import { fill, ko } from "./support/texts";
+
+const another = (browser: Browser, server: Server, options = {}) =>
+  browser.newContext({ locale: "ko-KR", baseURL: server.url, ...options });
+
+async function open(context: BrowserContext): Promise<NotificationsPage> {
+  return new NotificationsPage(await context.newPage()).open();
+}
+
+test("a program sends, and every visitor's page shows it at once, once", async ({ page, browser, request, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const context = await another(browser, server);
+  const elsewhere = new NotificationsPage(await context.newPage());
+  await elsewhere.page.goto("/about");
+  await elsewhere.listening();
+  const title = unique("모두에게");
+  const before = await elsewhere.unread();
+  const call = { to: "everyone", title, body: "본문", level: "warning", link: "/chat", key: title } as const;
+  expect(await send(request, server, call)).toMatchObject({ topic: "notices/all", again: false });
+  expect(await send(request, server, call)).toMatchObject({ again: true });
+  await expect(mine.row(title)).toHaveAttribute("data-read", "false");
+  await expect(elsewhere.toast(title)).toContainText("본문");
+  await expect(elsewhere.bell.locator(".badge")).toHaveText(String(before + 1));
+  await expect(mine.row(title)).toHaveCount(1);
+  await elsewhere.toast(title).getByRole("link").click();
+  await expect(elsewhere.page).toHaveURL("/chat");
+  await expect.poll(() => elsewhere.unread()).toBe(before);
+  await expect(elsewhere.toasts).toHaveCount(0);
+  await expect(mine.row(title), "what one visitor reads is unread for another").toHaveAttribute("data-read", "false");
+  await context.close();
+});
+
+test("what is wrong with a call is told with the field's name", async ({ request, server }) => {
+  const post = (data: object, secret = server.token) =>
+    request.post("/api/notifications", { headers: { authorization: `Bearer ${secret}` }, data });
+  for (const [data, field] of [
+    [{ to: "everyone" }, "`title`"],
+    [{ to: { group: "nobody" }, title: "x" }, "`to.group`"],
+    [{ to: "everyone", title: "x", link: "javascript:alert(1)" }, "`link`"],
+    [{ to: "everyone", title: "x", expires: 5 }, "`expires`"],
+  ] as const) {
+    const answer = await post(data);
+    expect(answer.status()).toBe(422);
+    expect(answer.headers()["content-type"]).toBe("application/problem+json");
+    expect((await answer.json()).detail).toContain(field);
+  }
+  expect((await post({ to: "everyone", title: "x" }, "wrong-wrong-wrong-wrong")).status()).toBe(401);
+});
+
+test("the line for a shell works as it is pasted", async ({ page, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const line = await page.locator("#curl").innerText();
+  expect(line).toContain(await mine.id());
+  execFileSync("sh", ["-c", line], { env: { ...process.env, DUPLEX_TOKEN: server.token } });
+  await expect(mine.row(ko.notifications.sample)).toHaveAttribute("data-level", "success");
+  await expect(mine.row(ko.notifications.sample)).toHaveAttribute("data-source", "me");
+});
+
+test("read in one tab is read in all, one by one and all at once", async ({ page, context, request, server }) => {
+  const one = await new NotificationsPage(page).open();
+  const two = await open(context);
+  const visitor = await one.id();
+  expect(await two.id()).toBe(visitor);
+  const titles = [unique("하나"), unique("둘"), unique("셋")];
+  for (const title of titles) await send(request, server, { to: { visitor }, title });
+  for (const title of titles) await expect(two.row(title)).toHaveAttribute("data-read", "false");
+  await one.row(titles[0]!).locator("[data-act=read]").click();
+  await expect(two.row(titles[0]!)).toHaveAttribute("data-read", "true");
+  await expect(two.toast(titles[0]!)).toHaveCount(0);
+  await expect(one.row(titles[1]!)).toHaveAttribute("data-read", "false");
+  await two.page.getByRole("button", { name: ko.notifications.read_all }).click();
+  for (const side of [one, two]) {
+    await expect(side.row(titles[1]!)).toHaveAttribute("data-read", "true");
+    await expect(side.bell.locator(".badge")).toBeEmpty();
+    await expect(side.page.locator(".unread-count")).toHaveText(ko.notifications.nothing_unread);
+  }
+  await page.reload();
+  await expect(one.row(titles[2]!), "also for a page that is loaded anew").toHaveAttribute("data-read", "true");
+});
+
+test("what is sent while one is away comes on return, once", async ({ page, context, request, server, complaints }) => {
+  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+  const mine = await new NotificationsPage(page).open();
+  const visitor = await mine.id();
+  await context.setOffline(true);
+  await expect(mine.status).not.toHaveAttribute("data-status", "live", { timeout: 60_000 });
+  const title = unique("자리를 비운 사이");
+  await send(request, server, { to: { visitor }, title });
+  await context.setOffline(false);
+  await expect(mine.row(title)).toHaveCount(1, { timeout: 30_000 });
+  await expect(mine.toast(title)).toHaveCount(1);
+  await expect(mine.row(title)).toHaveAttribute("data-read", "false");
+});
+
+test("nobody sees into another visitor's inbox", async ({ page, browser, request, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const visitor = await mine.id();
+  const title = unique("나만 보는 것");
+  await send(request, server, { to: { visitor }, title });
+  await expect(mine.row(title)).toBeVisible();
+  const context = await another(browser, server);
+  const other = await open(context);
+  await expect(other.row(title)).toHaveCount(0);
+  const read = (path: string) => other.page.evaluate(async (path) => (await fetch(path)).status, path);
+  expect(await read(`/api/session/history?topic=inbox/${visitor}`)).toBe(403);
+  const answer = await context.request.post(`/api/session/command?session=intruder`, {
+    data: { command: { topic: `inbox/${visitor}`, id: "0".repeat(32), command: { read_all: { heads: { me: 1 } } } } },
+  });
+  expect(await answer.json()).toMatchObject({ reply: { answer: { rejected: { denied: "forbidden" } } } });
+  await expect(mine.row(title)).toHaveAttribute("data-read", "false");
+  await context.close();
+});
+
+test("who follows a group hears of it, and from then on", async ({ page, request, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const [before, after] = [unique("이전 시세"), unique("새 시세")];
+  await send(request, server, { to: { group: "market" }, title: before });
+  const market = page.getByRole("switch", { name: ko.notifications.source_market });
+  await expect(market).not.toBeChecked();
+  await market.check();
+  await expect(mine.row(before), "what was there before is read").toHaveAttribute("data-read", "true");
+  await send(request, server, { to: { group: "market" }, title: after });
+  await expect(mine.row(after)).toHaveAttribute("data-read", "false");
+  await expect(mine.toast(after)).toBeVisible();
+  await page.reload();
+  await mine.live();
+  await expect(market).toBeChecked();
+  await market.uncheck();
+  await expect(mine.row(after)).toHaveCount(0);
+});
+
+test("the list is filtered, and goes back through history", async ({ page, request, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const visitor = await mine.id();
+  const mark = unique("옛 알림");
+  for (let number = 0; number < 120; number++) await send(request, server, { to: { visitor }, title: `${mark} ${number}.` });
+  await send(request, server, { to: { visitor }, title: unique("불이야"), level: "danger" });
+  await page.reload();
+  await mine.live();
+  await expect(mine.row(`${mark} 119.`)).toBeVisible();
+  await expect(mine.row(`${mark} 0.`)).toHaveCount(0);
+  const older = page.getByRole("button", { name: ko.notifications.older });
+  await expect(async () => {
+    await older.click();
+    await expect(mine.row(`${mark} 0.`)).toHaveCount(1, { timeout: 500 });
+  }).toPass();
+  await expect(mine.row(mark)).toHaveCount(120);
+  const order = await mine.row(mark).locator(".notice-title").allTextContents();
+  expect(order[0]).toContain(" 119.");
+  expect(order.at(-1)).toContain(" 0.");
+  await page.getByLabel(ko.notifications.level).selectOption("danger");
+  await expect(mine.row(mark)).toHaveCount(0);
+  await expect(mine.row("불이야")).toHaveCount(1);
+  await page.getByLabel(ko.notifications.level).selectOption("");
+  await page.getByLabel(ko.notifications.source).selectOption("all");
+  await expect(mine.row(mark)).toHaveCount(0);
+  await page.getByLabel(ko.notifications.source).selectOption("me");
+  await page.getByRole("button", { name: ko.notifications.read_all }).click();
+  await page.getByRole("group", { name: ko.notifications.filters }).getByRole("button", { name: ko.notifications.unread }).click();
+  await expect(page.locator(".notices-empty")).toHaveText(ko.notifications.nothing_unread);
+});
+
+test("what expires is gone by itself", async ({ page, request, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const visitor = await mine.id();
+  const title = unique("잠깐");
+  await send(request, server, { to: { visitor }, title, level: "danger", expires: Date.now() + 4_000 });
+  await expect(mine.row(title)).toBeVisible();
+  const unread = await mine.unread();
+  await expect(mine.row(title)).toHaveCount(0, { timeout: 10_000 });
+  await expect(mine.toast(title)).toHaveCount(0);
+  await expect.poll(() => mine.unread()).toBe(unread - 1);
+});
+
+test("toasts are said: politely, or at once when there is danger", async ({ page, request, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const visitor = await mine.id();
+  const [calm, alarm] = [unique("차분한 것"), unique("위험한 것")];
+  await send(request, server, { to: { visitor }, title: calm });
+  await send(request, server, { to: { visitor }, title: alarm, level: "danger" });
+  const [polite, assertive] = [page.locator(".toasts-polite"), page.locator(".toasts-assertive")];
+  await expect(polite).toHaveAttribute("aria-live", "polite");
+  await expect(polite.getByText(calm)).toBeVisible();
+  await expect(assertive).toHaveAttribute("aria-live", "assertive");
+  await expect(assertive.getByText(alarm)).toBeVisible();
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }))).toEqual([]);
+  await expect(polite.getByText(calm), "it goes by itself").toHaveCount(0, { timeout: 20_000 });
+  await expect(assertive.getByText(alarm), "danger stays").toBeVisible();
+  await page.getByRole("button", { name: fill(ko.notifications.close_of, { title: alarm }) }).click();
+  await expect(assertive.getByText(alarm)).toHaveCount(0);
+  await expect(mine.row(alarm), "to close is not to read").toHaveAttribute("data-read", "false");
+});
+
+interface Shown {
+  title: string;
+  tag?: string;
+}
+
+/** Stands in for the browser's notifications: records what would be shown, and answers as the visitor would. */
+function stub(answer: NotificationPermission): void {
+  const shown: Shown[] = [];
+  class Stub {
+    static permission: NotificationPermission = "default";
+    static async requestPermission(): Promise<NotificationPermission> {
+      return (Stub.permission = answer);
+    }
+    onclick: unknown = null;
+    constructor(title: string, options?: NotificationOptions) {
+      shown.push({ title, tag: options?.tag });
+    }
+  }
+  Object.assign(window, { Notification: Stub, shown });
+}
+
+test("a tab out of sight has the browser say it, once that is allowed", async ({ page, context, request, server }) => {
+  await context.grantPermissions(["notifications"], { origin: server.url });
+  await page.addInitScript(stub, "granted" as const);
+  const mine = await new NotificationsPage(page).open();
+  const visitor = await mine.id();
+  const shown = () => page.evaluate(() => (window as unknown as { shown: Shown[] }).shown);
+  const hide = (hidden: boolean) => page.evaluate((hidden) => Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden }), hidden);
+  const titles = [unique("허락 전"), unique("보이는 동안"), unique("가려진 동안")];
+  await hide(true);
+  await send(request, server, { to: { visitor }, title: titles[0]! });
+  await expect(mine.row(titles[0]!)).toBeVisible();
+  await page.getByRole("button", { name: ko.notifications.permission_button }).click();
+  await expect(page.locator("#permission")).toContainText(ko.notifications.permission_granted);
+  await hide(false);
+  await send(request, server, { to: { visitor }, title: titles[1]! });
+  await expect(mine.toast(titles[1]!)).toBeVisible();
+  await hide(true);
+  await send(request, server, { to: { visitor }, title: titles[2]! });
+  await expect.poll(async () => (await shown()).map(({ title }) => title)).toEqual([titles[2]]);
+  expect((await shown())[0]!.tag).toMatch(/^duplex-me-\d+$/);
+});
+
+test("a visitor who said no is told how to change that", async ({ page }) => {
+  await page.addInitScript(stub, "denied" as const);
+  await new NotificationsPage(page).open();
+  await page.getByRole("button", { name: ko.notifications.permission_button }).click();
+  await expect(page.locator("#permission")).toContainText(ko.notifications.permission_denied);
+  await expect(page.getByRole("button", { name: ko.notifications.permission_button })).toHaveCount(0);
+});
+
+test("the button sends one to oneself, to every tab of one's own and to nobody else", async ({ page, context, browser, server }) => {
+  const mine = await new NotificationsPage(page).open();
+  const second = await open(context);
+  const strangers = await another(browser, server);
+  const stranger = await open(strangers);
+  await page.locator("[data-act=sample]").click();
+  await expect(mine.toast(ko.notifications.sample)).toBeVisible();
+  await expect(second.toast(ko.notifications.sample)).toBeVisible();
+  await expect(stranger.row(ko.notifications.sample)).toHaveCount(0);
+  await strangers.close();
+});
+
+test("without scripts the list is there, and a form marks all as read", async ({ browser, request, server }) => {
+  const context = await another(browser, server, { javaScriptEnabled: false });
+  const page = await context.newPage();
+  const plain = new NotificationsPage(page);
+  await page.goto("/about");
+  await plain.bell.click();
+  await expect(page).toHaveURL("/notifications");
+  const title = unique("스크립트 없이도");
+  await send(request, server, { to: { visitor: await plain.id() }, title, link: "/chat" });
+  await page.reload();
+  await expect(plain.row(title)).toHaveAttribute("data-read", "false");
+  await page.getByRole("button", { name: ko.notifications.read_all }).click();
+  await expect(page).toHaveURL("/notifications");
+  await expect(plain.row(title)).toHaveAttribute("data-read", "true");
+  await plain.row(title).getByRole("link").click();
+  await expect(page).toHaveURL("/chat");
+  await context.close();
+});

@@ -1,0 +1,737 @@
+//! One device: what it may say, what it may be asked, and who may do so. Pure.
+
+use serde_json::{Value, json};
+
+use super::super::model::Device;
+
+use super::super::wire::{
+    ALL, DeviceCommand, DeviceEvent, Devices, Fleet, FleetCommand, GROUP, Health, MAX_AGE, MAX_ARGUMENT, MAX_NOTE,
+    MAX_VALUE, MAX_WAITING, ORDER_WAIT, Open, Orders, OrdersCommand, Outcome, Refusal, Side, Threshold, device_path,
+    is_device, is_order, owner, tidy, why,
+};
+use super::readings::{judge, kept, reported};
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use crate::server::hub::{self, CommandForm};
+use crate::wire::cursor::Seq;
+use crate::wire::form::Fields;
+use crate::wire::notice::{Audience, Level, Notice, Words};
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::{Topic, TopicName};
+
+/// Raw reports that the log keeps of a device: at one in five seconds, a day.
+const KEPT_EVENTS: u64 = 20_000;
+/// How long a notice of an alarm is of use.
+const NOTICE_LIFE: Millis = 24 * 3_600_000;
+
+/// The device's page, for browsers that run no scripts.
+pub fn forms() -> [CommandForm; 1] {
+    [CommandForm {
+        path: "/devices/{id}",
+        command: |path, fields| {
+            let topic = TopicName::of::<Devices>(path.strip_prefix("/devices/")?).ok()?;
+            let command = posted(fields)?;
+            Some((topic, serde_json::to_value(command).ok()?))
+        },
+    }]
+}
+
+fn posted(fields: &Fields) -> Option<DeviceCommand> {
+    let text = |name: &str| fields.get(name).map(|text| text.trim().to_owned());
+    let number = |name: &str| match text(name) {
+        Some(text) if !text.is_empty() => text.parse().map(Some).ok(),
+        _ => Some(None),
+    };
+    Some(match fields.get("act")?.as_str() {
+        "threshold" => DeviceCommand::SetThreshold {
+            metric: text("metric")?,
+            low: number("low")?,
+            high: number("high")?,
+            hysteresis: number("hysteresis")?.unwrap_or_default(),
+        },
+        "acknowledge" => DeviceCommand::Acknowledge {
+            alarm: text("alarm")?.parse().ok()?,
+        },
+        "order" => DeviceCommand::Order {
+            name: text("order")?,
+            argument: text("argument").unwrap_or_default(),
+        },
+        _ => return None,
+    })
+}
+
+impl Decider for Devices {
+    /// Everybody may look, and set what a device of the place does; a browser is its visitor's alone.
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        match topic.rest() {
+            id if !is_device(id) => Err(Denied::Unknown),
+            id if owner(id).is_some_and(|owner| owner != who.id.0) => Ok(Access::Read),
+            _ => Ok(Access::Write),
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
+        match command {
+            DeviceCommand::Report(report) => from_device(at).and_then(|()| reported(at, device, report)),
+            DeviceCommand::Bad { why } => from_server(at).map(|()| bad(at, why)),
+            DeviceCommand::SetThreshold {
+                metric,
+                low,
+                high,
+                hysteresis,
+            } => set_threshold(at, device, metric, Threshold { low, high, hysteresis }),
+            DeviceCommand::Acknowledge { alarm } => acknowledge(at, device, alarm),
+            DeviceCommand::Order { name, argument } => order(at, device, name, &argument),
+            DeviceCommand::Ack { order, ok, note } => {
+                let outcome = if ok { Outcome::Acknowledged } else { Outcome::Failed };
+                from_device(at).and_then(|()| answer(at, device, order, outcome, &note))
+            }
+            DeviceCommand::Turn { health, at: since } => from_server(at).map(|()| turn(device, health, since)),
+            DeviceCommand::Expire { order } => {
+                from_server(at).and_then(|()| answer(at, device, order, Outcome::TimedOut, ""))
+            }
+        }
+    }
+
+    fn forward(&self, topic: &TopicName, device: &Device, seq: Seq, event: &DeviceEvent) -> Vec<Forward> {
+        let id = topic.rest();
+        match event {
+            DeviceEvent::Reported { .. } => to_fleet(id, device),
+            DeviceEvent::Raised { .. } | DeviceEvent::Cleared { .. } => {
+                let notice = notice(id, device, event).and_then(|notice| {
+                    let group = Audience::Group(GROUP.to_owned());
+                    Forward::notice(&group, &notice)
+                });
+                to_fleet(id, device).into_iter().chain(notice).collect()
+            }
+            DeviceEvent::Ordered { name, argument, at, .. } => to_orders(&OrdersCommand::Add(Open {
+                device: id.to_owned(),
+                order: seq,
+                name: name.clone(),
+                argument: argument.clone(),
+                at: *at,
+            })),
+            DeviceEvent::Answered { order, .. } => to_orders(&OrdersCommand::Done {
+                device: id.to_owned(),
+                order: *order,
+            }),
+            DeviceEvent::ThresholdSet { .. } | DeviceEvent::Acknowledged { .. } | DeviceEvent::Turned { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            events: KEPT_EVENTS,
+            age: Some(std::time::Duration::from_millis(MAX_AGE)),
+        }
+    }
+}
+
+fn from_server(at: Context<'_>) -> Result<(), Rejection> {
+    if at.who.id == hub::server().id {
+        Ok(())
+    } else {
+        Err(Rejection::refused(why::NOT_FOR_YOU))
+    }
+}
+
+/// The server for those behind the broker and for its own machine, a program with the token, a visitor for their browser.
+fn from_device(at: Context<'_>) -> Result<(), Rejection> {
+    let own = owner(at.topic.rest()) == Some(at.who.id.0.as_str());
+    let program = at.who.id == hub::program().id && owner(at.topic.rest()).is_none();
+    if own || program || at.who.id == hub::server().id {
+        Ok(())
+    } else {
+        Err(Rejection::refused(why::NOT_YOURS))
+    }
+}
+
+fn bad(at: Context<'_>, why: String) -> Vec<DeviceEvent> {
+    vec![DeviceEvent::Reported {
+        at: at.now,
+        readings: Vec::new(),
+        refused: vec![Refusal {
+            metric: String::new(),
+            why,
+        }],
+        name: None,
+        place: None,
+        every: None,
+    }]
+}
+
+fn set_threshold(
+    at: Context<'_>,
+    device: &Device,
+    metric: String,
+    threshold: Threshold,
+) -> Result<Vec<DeviceEvent>, Rejection> {
+    let Some(known) = device.metrics.get(&metric) else {
+        return Err(Rejection::refused(why::NO_METRIC));
+    };
+    let Threshold { low, high, hysteresis } = threshold;
+    let threshold = Threshold {
+        low: low.map(kept),
+        high: high.map(kept),
+        hysteresis: kept(hysteresis),
+    };
+    let fits = |value: f64| value.is_finite() && value.abs() <= MAX_VALUE;
+    let ordered = low
+        .zip(high)
+        .is_none_or(|(low, high)| low < high && hysteresis < high - low);
+    if !(low.is_none_or(fits) && high.is_none_or(fits) && fits(hysteresis) && hysteresis >= 0.0 && ordered) {
+        return Err(Rejection::refused(why::BAD_THRESHOLD));
+    }
+    let threshold = (low.is_some() || high.is_some()).then_some(threshold);
+    if known.threshold == threshold {
+        return Ok(Vec::new());
+    }
+    let set = DeviceEvent::ThresholdSet {
+        metric: metric.clone(),
+        threshold,
+        by: at.who.clone(),
+        at: at.now,
+    };
+    let judged = judge(device, &metric, threshold, known.value, at.now);
+    Ok(std::iter::once(set).chain(judged).collect())
+}
+
+fn acknowledge(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEvent>, Rejection> {
+    let alarm = device.alarms.iter().find(|alarm| alarm.id == id);
+    let alarm = alarm.ok_or_else(|| Rejection::refused(why::NO_ALARM))?;
+    if alarm.acknowledged.is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![DeviceEvent::Acknowledged {
+        alarm: id,
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Result<Vec<DeviceEvent>, Rejection> {
+    let argument = argument.trim();
+    if device.seen == 0 {
+        return Err(Rejection::refused(why::NOT_HEARD));
+    }
+    if !is_order(&name) {
+        return Err(Rejection::refused(why::BAD_ORDER));
+    }
+    let is_json = argument.is_empty() || serde_json::from_str::<Value>(argument).is_ok();
+    if argument.len() > MAX_ARGUMENT || !is_json {
+        return Err(Rejection::refused(why::BAD_ARGUMENT));
+    }
+    if device.waiting() >= MAX_WAITING {
+        return Err(Rejection::refused(why::ORDERS_WAITING));
+    }
+    Ok(vec![DeviceEvent::Ordered {
+        name,
+        argument: argument.to_owned(),
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+/// The first answer counts.
+fn answer(
+    at: Context<'_>,
+    device: &Device,
+    id: Seq,
+    outcome: Outcome,
+    note: &str,
+) -> Result<Vec<DeviceEvent>, Rejection> {
+    let order = device.orders.iter().find(|order| order.id == id);
+    let order = order.ok_or_else(|| Rejection::refused(why::NO_ORDER))?;
+    if order.outcome != Outcome::Sent {
+        return Ok(Vec::new());
+    }
+    Ok(vec![DeviceEvent::Answered {
+        order: id,
+        outcome,
+        note: tidy(note, MAX_NOTE),
+        at: at.now,
+    }])
+}
+
+fn turn(device: &Device, health: Health, since: Millis) -> Vec<DeviceEvent> {
+    if (device.health, device.since) == (health, since) || since < device.since {
+        return Vec::new();
+    }
+    vec![DeviceEvent::Turned { health, at: since }]
+}
+
+fn to_fleet(id: &str, device: &Device) -> Vec<Forward> {
+    // What never said anything that counts is not among the devices.
+    if device.seen == 0 {
+        return Vec::new();
+    }
+    let update = FleetCommand::Update {
+        id: id.to_owned(),
+        news: device.news(),
+    };
+    forward::<Fleet>(&update)
+}
+
+fn to_orders(command: &OrdersCommand) -> Vec<Forward> {
+    forward::<Orders>(command)
+}
+
+fn forward<T: Topic>(command: &T::Command) -> Vec<Forward> {
+    let forward = TopicName::of::<T>(ALL).ok().zip(serde_json::to_value(command).ok());
+    forward
+        .map(|(topic, command)| Forward { topic, command })
+        .into_iter()
+        .collect()
+}
+
+fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
+    let name = if device.name.is_empty() { id } else { &device.name };
+    let (metric, value, at, over) = match event {
+        DeviceEvent::Raised { metric, value, at, .. } => (metric, value, at, false),
+        DeviceEvent::Cleared { alarm, value, at } => {
+            let alarm = device.alarms.iter().find(|one| one.id == *alarm)?;
+            (&alarm.metric, value, at, true)
+        }
+        _ => return None,
+    };
+    let unit = device.metrics.get(metric).map_or("", |metric| metric.unit.as_str());
+    let title = match over {
+        true => Words::new(format!("경보 해제: {name}"), format!("Alarm over: {name}")),
+        false => Words::new(format!("경보: {name}"), format!("Alarm: {name}")),
+    };
+    let body = match event {
+        DeviceEvent::Raised { side, limit, .. } => {
+            let (ko, en) = match side {
+                Side::High => ("상한", "above"),
+                Side::Low => ("하한", "below"),
+            };
+            Words::new(
+                format!("{metric} {value} {unit} ({ko} {limit})"),
+                format!("{metric} {value} {unit} ({en} {limit})"),
+            )
+        }
+        _ => Words::same(&format!("{metric} {value} {unit}")),
+    };
+    Some(Notice {
+        title,
+        body,
+        link: Some(device_path(id)),
+        level: if over { Level::Success } else { Level::Danger },
+        expires: Some(at.saturating_add(NOTICE_LIFE)),
+    })
+}
+
+/// What the device is told, as MQTT carries it. After `expires` nobody waits for it any more, and it must not be done.
+pub fn letter(open: &Open) -> Value {
+    let argument = serde_json::from_str(&open.argument).unwrap_or(Value::Null);
+    let expires = open.at.saturating_add(ORDER_WAIT);
+    json!({ "id": open.order, "name": open.name, "argument": argument, "expires": expires })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::model::{KEPT_ALARMS, KEPT_ORDERS, KEPT_REFUSALS};
+    use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, Raw, Reading, Report};
+    use super::*;
+    use crate::wire::codec::Encoding;
+    use crate::wire::person::PersonId;
+
+    const NOW: Millis = 1_800_000_000_000;
+
+    /// A device's topic, without a hub.
+    struct Place {
+        topic: TopicName,
+        device: Device,
+        log: Vec<DeviceEvent>,
+        now: Millis,
+    }
+
+    impl Place {
+        fn new(id: &str) -> Self {
+            Self {
+                topic: TopicName::of::<Devices>(id).unwrap(),
+                device: Device::default(),
+                log: Vec::new(),
+                now: NOW,
+            }
+        }
+
+        fn say(&mut self, who: &Person, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
+            let at = Context {
+                topic: &self.topic,
+                who,
+                now: self.now,
+                next: self.log.len() as Seq + 1,
+            };
+            let events = Devices.decide(at, &self.device, command)?;
+            for event in &events {
+                self.log.push(event.clone());
+                Devices::apply(&mut self.device, self.log.len() as Seq, event);
+            }
+            Ok(events)
+        }
+
+        fn report(&mut self, readings: Vec<Reading>) -> Vec<DeviceEvent> {
+            let report = Report {
+                readings,
+                ..Report::default()
+            };
+            self.say(&hub::program(), DeviceCommand::Report(report)).unwrap()
+        }
+
+        fn value(&self, metric: &str) -> f64 {
+            self.device.metrics[metric].value
+        }
+
+        fn active(&self) -> Vec<Side> {
+            let active = self.device.alarms.iter().filter(|alarm| alarm.cleared.is_none());
+            active.map(|alarm| alarm.side).collect()
+        }
+    }
+
+    fn person(id: u8) -> Person {
+        Person {
+            id: PersonId(format!("{id:016x}")),
+            name: String::new(),
+        }
+    }
+
+    fn reading(metric: &str, value: f64, at: Option<Millis>) -> Reading {
+        Reading {
+            metric: metric.to_owned(),
+            value: Raw(value),
+            unit: Some("°C".to_owned()),
+            at,
+        }
+    }
+
+    fn refused<T>(why: &str) -> Result<T, Rejection> {
+        Err(Rejection::refused(why))
+    }
+
+    fn threshold(low: Option<f64>, high: Option<f64>, hysteresis: f64) -> DeviceCommand {
+        DeviceCommand::SetThreshold {
+            metric: "t".to_owned(),
+            low,
+            high,
+            hysteresis,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_a_reason_and_counted() {
+        let mut place = Place::new("a");
+        let mut other = reading("t", 1.0, None);
+        other.unit = Some("°F".to_owned());
+        let readings = vec![
+            reading("t", 21.0, None),
+            reading("t", f64::NAN, None),
+            reading("t", f64::INFINITY, None),
+            reading("t", 1e13, None),
+            reading("t", 1.0, Some(NOW + MAX_AHEAD + 1)),
+            reading("t", 1.0, Some(NOW - MAX_AGE - 1)),
+            reading("온도", 1.0, None),
+            other,
+        ];
+        place.report(readings);
+        let whys: Vec<_> = place
+            .device
+            .refusals
+            .iter()
+            .rev()
+            .map(|one| one.refusal.why.as_str())
+            .collect();
+        let expected = [
+            why::NOT_A_NUMBER,
+            why::NOT_A_NUMBER,
+            why::TOO_LARGE,
+            why::IN_FUTURE,
+            why::TOO_OLD,
+            why::BAD_METRIC,
+            why::OTHER_UNIT,
+        ];
+        assert_eq!(whys, expected);
+        assert_eq!((place.device.refused, place.value("t")), (7, 21.0));
+        let bad = DeviceCommand::Bad {
+            why: why::UNREADABLE.to_owned(),
+        };
+        assert_eq!(place.say(&person(1), bad.clone()), refused(why::NOT_FOR_YOU));
+        place.say(&hub::server(), bad).unwrap();
+        assert_eq!(place.device.refused, 8);
+        assert_eq!(place.device.metrics["t"].unit, "°C");
+    }
+
+    #[test]
+    fn a_late_reading_does_not_turn_the_value_back() {
+        let mut place = Place::new("a");
+        place.report(vec![reading("t", 5.0, Some(NOW - 1_000))]);
+        place.report(vec![
+            reading("t", 9.0, Some(NOW - 2_000)),
+            reading("t", 8.0, Some(NOW - 3_000)),
+        ]);
+        assert_eq!((place.value("t"), place.device.late), (5.0, 2));
+        assert_eq!(
+            place.device.metrics["t"]
+                .trail
+                .points(NOW - 60_000, NOW, NOW)
+                .iter()
+                .map(|point| point.count)
+                .sum::<u32>(),
+            3
+        );
+        place.report(vec![reading("t", 6.0, Some(NOW + 5_000))]);
+        assert_eq!(
+            place.device.metrics["t"].at, NOW,
+            "a clock that is ahead is set to ours"
+        );
+    }
+
+    #[test]
+    fn an_alarm_is_raised_once_cleared_once_and_told() {
+        let mut place = Place::new("a");
+        place.report(vec![reading("t", 20.0, None)]);
+        place.say(&person(1), threshold(None, Some(30.0), 2.0)).unwrap();
+        for (later, value, active) in [(1, 31.0, 1), (2, 35.0, 1), (3, 29.0, 1), (4, 27.0, 0), (5, 29.0, 0)] {
+            place.now = NOW + later;
+            place.report(vec![reading("t", value, None)]);
+            assert_eq!(place.active().len(), active, "{value}");
+        }
+        let raised = place
+            .log
+            .iter()
+            .position(|event| matches!(event, DeviceEvent::Raised { .. }))
+            .unwrap();
+        let told = Devices.forward(&place.topic, &place.device, raised as Seq + 1, &place.log[raised]);
+        let topics: Vec<_> = told.iter().map(|forward| forward.topic.as_str()).collect();
+        assert_eq!(topics, ["fleet/all", "notices/devices"]);
+        let notice: Notice = serde_json::from_value(told[1].command["send"].clone()).unwrap();
+        assert_eq!(
+            (notice.level, notice.link.as_deref()),
+            (Level::Danger, Some("/devices/a"))
+        );
+        assert_eq!(notice.body.en, "t 31 °C (above 30)");
+        let id = place.device.alarms[0].id;
+        place.say(&person(2), DeviceCommand::Acknowledge { alarm: id }).unwrap();
+        assert_eq!(
+            place.say(&person(3), DeviceCommand::Acknowledge { alarm: id }),
+            Ok(Vec::new())
+        );
+        assert_eq!(place.device.alarms[0].acknowledged, Some((person(2), NOW + 5)));
+        assert_eq!(
+            place.say(&person(3), DeviceCommand::Acknowledge { alarm: 99 }),
+            refused(why::NO_ALARM)
+        );
+    }
+
+    #[test]
+    fn a_threshold_judges_at_once_and_must_make_sense() {
+        let mut place = Place::new("a");
+        assert_eq!(
+            place.say(&person(1), threshold(None, Some(1.0), 0.0)),
+            refused(why::NO_METRIC)
+        );
+        place.report(vec![reading("t", 50.0, None)]);
+        for wrong in [
+            threshold(Some(5.0), Some(5.0), 0.0),
+            threshold(Some(0.0), Some(5.0), 5.0),
+            threshold(None, Some(5.0), -1.0),
+            threshold(None, Some(f64::NAN), 0.0),
+        ] {
+            assert_eq!(place.say(&person(1), wrong), refused(why::BAD_THRESHOLD));
+        }
+        place.say(&person(1), threshold(None, Some(40.0), 0.0)).unwrap();
+        assert_eq!(place.active(), [Side::High]);
+        place.say(&person(1), threshold(Some(60.0), None, 0.0)).unwrap();
+        assert_eq!(place.active(), [Side::Low]);
+        place.say(&person(1), threshold(None, None, 0.0)).unwrap();
+        assert_eq!(
+            (place.active(), place.device.metrics["t"].threshold),
+            (Vec::new(), None)
+        );
+    }
+
+    #[test]
+    fn an_order_goes_out_and_its_first_answer_counts() {
+        let mut place = Place::new("a");
+        let order = |name: &str, argument: &str| DeviceCommand::Order {
+            name: name.to_owned(),
+            argument: argument.to_owned(),
+        };
+        assert_eq!(place.say(&person(1), order("reboot", "")), refused(why::NOT_HEARD));
+        place.report(Vec::new());
+        assert_eq!(place.say(&person(1), order("re boot", "")), refused(why::BAD_ORDER));
+        assert_eq!(place.say(&person(1), order("reboot", "{")), refused(why::BAD_ARGUMENT));
+        let events = place.say(&person(1), order("reboot", "{\"in\":5}")).unwrap();
+        let told = Devices.forward(&place.topic, &place.device, 2, &events[0]);
+        assert_eq!(told[0].topic.as_str(), "orders/all");
+        let OrdersCommand::Add(open) = serde_json::from_value(told[0].command.clone()).unwrap() else {
+            panic!("not added")
+        };
+        assert_eq!(
+            letter(&open),
+            json!({"id": 2, "name": "reboot", "argument": {"in": 5}, "expires": NOW + ORDER_WAIT})
+        );
+        let ack = |ok| DeviceCommand::Ack {
+            order: 2,
+            ok,
+            note: "done".to_owned(),
+        };
+        assert_eq!(place.say(&person(1), ack(true)), refused(why::NOT_YOURS));
+        let expire = DeviceCommand::Expire { order: 2 };
+        assert_eq!(place.say(&hub::program(), expire.clone()), refused(why::NOT_FOR_YOU));
+        place.say(&hub::program(), ack(true)).unwrap();
+        assert_eq!(place.say(&hub::server(), expire), Ok(Vec::new()));
+        assert_eq!(place.device.orders[0].outcome, Outcome::Acknowledged);
+        for _ in 0..MAX_WAITING {
+            place.say(&person(1), order("identify", "")).unwrap();
+        }
+        assert_eq!(
+            place.say(&person(1), order("identify", "")),
+            refused(why::ORDERS_WAITING)
+        );
+    }
+
+    #[test]
+    fn a_browser_is_its_visitors_alone() {
+        let me = person(7);
+        let own = format!("browser-{}", me.id.0);
+        let topic = TopicName::of::<Devices>(&own).unwrap();
+        assert_eq!(Devices.admit(&me, &topic), Ok(Access::Write));
+        assert_eq!(Devices.admit(&person(8), &topic), Ok(Access::Read));
+        assert_eq!(
+            Devices.admit(&me, &TopicName::of::<Devices>("a/b").unwrap()),
+            Err(Denied::Unknown)
+        );
+        let report = DeviceCommand::Report(Report::default());
+        assert!(Place::new(&own).say(&me, report.clone()).is_ok());
+        for who in [person(8), hub::program()] {
+            assert_eq!(Place::new(&own).say(&who, report.clone()), refused(why::NOT_YOURS));
+        }
+        assert_eq!(Place::new("a").say(&me, report), refused(why::NOT_YOURS));
+    }
+
+    #[test]
+    fn a_plain_form_is_a_command_to_its_page() {
+        let form = |fields: &[(&str, &str)]| {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            (forms()[0].command)("/devices/oven-1", &fields)
+        };
+        let (topic, command) = form(&[
+            ("act", "threshold"),
+            ("metric", "t"),
+            ("low", ""),
+            ("high", "30.5"),
+            ("hysteresis", ""),
+        ])
+        .unwrap();
+        assert_eq!(topic.as_str(), "device/oven-1");
+        assert_eq!(
+            serde_json::from_value::<DeviceCommand>(command).unwrap(),
+            threshold(None, Some(30.5), 0.0)
+        );
+        assert!(form(&[("act", "order"), ("order", "identify")]).is_some());
+        assert!(form(&[("act", "acknowledge"), ("alarm", "3")]).is_some());
+        for wrong in [
+            &[("act", "report")][..],
+            &[("act", "threshold"), ("metric", "t"), ("low", "x")],
+            &[],
+        ] {
+            assert_eq!(form(wrong), None);
+        }
+    }
+
+    fn readings() -> impl Strategy<Value = Vec<Reading>> {
+        let metric = prop_oneof!["t", "h", "v"];
+        // Close times and few values: the same time with another value is among them.
+        let at = prop_oneof![0..50_u64, (0..MAX_AGE / 1_000).prop_map(|second| second * 1_000)];
+        let one = (metric, -60..60_i32, at);
+        prop::collection::vec(
+            one.prop_map(|(metric, value, ago)| reading(&metric, f64::from(value), Some(NOW - ago))),
+            1..80,
+        )
+    }
+
+    fn commands() -> impl Strategy<Value = (u8, DeviceCommand)> {
+        let number = prop_oneof![Just(f64::NAN), -1e13..1e13, -50.0..50.0_f64];
+        let one = (
+            "[a-z]{0,2}",
+            number.clone(),
+            prop::option::of(NOW - 2 * MAX_AGE..NOW + 2 * MAX_AHEAD),
+            prop::option::of("[a-z]{0,2}"),
+        );
+        let one = one.prop_map(|(metric, value, at, unit)| Reading {
+            metric,
+            value: Raw(value),
+            unit,
+            at,
+        });
+        let report = (
+            prop::collection::vec(one, 0..70),
+            prop::option::of(".{0,80}"),
+            any::<Option<u32>>(),
+        );
+        let limit = prop::option::of(number.clone());
+        let command = prop_oneof![
+            6 => report.prop_map(|(readings, name, every)| DeviceCommand::Report(Report { readings, name, place: None, every })),
+            2 => ("[a-z]{1,2}", limit.clone(), limit, number).prop_map(|(metric, low, high, hysteresis)| DeviceCommand::SetThreshold { metric, low, high, hysteresis }),
+            1 => (0..60_u64).prop_map(|alarm| DeviceCommand::Acknowledge { alarm }),
+            2 => ("[a-z ]{0,3}", "[0-9{]{0,3}").prop_map(|(name, argument)| DeviceCommand::Order { name, argument }),
+            2 => (0..60_u64, any::<bool>(), ".{0,300}").prop_map(|(order, ok, note)| DeviceCommand::Ack { order, ok, note }),
+            1 => (0..60_u64).prop_map(|order| DeviceCommand::Expire { order }),
+        ];
+        (0..3_u8, command)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Values, histories, when it was seen and, without hysteresis, which alarms are active: all the same in any order.
+        #[test]
+        fn readings_in_any_order_give_the_same_state(readings in readings(), keys in prop::collection::vec(any::<u32>(), 80), size in 1..20_usize) {
+            let live = |readings: &[Reading], size: usize| {
+                let mut place = Place::new("a");
+                let first = ["t", "h", "v"].map(|metric| reading(metric, 0.0, Some(NOW - MAX_AGE)));
+                place.report(first.to_vec());
+                place.say(&person(1), threshold(Some(-30.0), Some(30.0), 0.0)).unwrap();
+                for some in readings.chunks(size) {
+                    place.report(some.to_vec());
+                }
+                (place.active(), place.device.seen, place.device.metrics)
+            };
+            let mut shuffled: Vec<_> = keys.iter().zip(readings.clone()).collect();
+            shuffled.sort_by_key(|(key, _)| **key);
+            let shuffled: Vec<_> = shuffled.into_iter().map(|(_, reading)| reading).collect();
+            prop_assert_eq!(live(&readings, size), live(&shuffled, 1));
+        }
+
+        /// Whatever is asked by whomever: the bounds hold, and the state is the same in both encodings.
+        #[test]
+        fn a_device_keeps_its_bounds(commands in prop::collection::vec(commands(), 0..60)) {
+            let mut place = Place::new("a");
+            for (who, command) in commands {
+                let who = [hub::server(), hub::program(), person(1)][usize::from(who)].clone();
+                place.now += 10_000;
+                let _ = place.say(&who, command);
+            }
+            let device = &place.device;
+            prop_assert!(device.metrics.len() <= MAX_METRICS && device.alarms.len() <= KEPT_ALARMS);
+            prop_assert!(device.orders.len() <= KEPT_ORDERS && device.refusals.len() <= KEPT_REFUSALS && device.waiting() <= MAX_WAITING);
+            prop_assert!(device.metrics.values().all(|metric| metric.value.is_finite() && metric.at <= place.now));
+            for metric in device.metrics.keys() {
+                let active = device.alarms.iter().filter(|alarm| alarm.metric == *metric && alarm.cleared.is_none());
+                prop_assert!(active.count() <= 1);
+            }
+            for encoding in Encoding::ALL {
+                let bytes = encoding.encode(device).unwrap();
+                prop_assert_eq!(&encoding.decode::<Device>(&bytes).unwrap(), device);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The overview: what each device's topic tells it, and who has not been heard. Pure.
+
+use serde_json::json;
+
+use super::super::model::{Overview, judge};
+use super::super::wire::{
+    ALL, DeviceCommand, Devices, Entry, Fleet, FleetCommand, FleetEvent, Health, MAX_AGE, MAX_DEVICES, News, why,
+};
+use crate::server::hub;
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+/// The state says it all; events are for those who were here a moment ago.
+const KEPT_EVENTS: u64 = 5_000;
+
+impl Decider for Fleet {
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == ALL {
+            Ok(Access::Read)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(
+        &self,
+        at: Context<'_>,
+        overview: &Overview,
+        command: FleetCommand,
+    ) -> Result<Vec<FleetEvent>, Rejection> {
+        if at.who.id != hub::server().id {
+            return Err(Rejection::refused(why::NOT_FOR_YOU));
+        }
+        match command {
+            FleetCommand::Update { id, news } => update(overview, id, news, at.now),
+            FleetCommand::Look => Ok(look(overview, at.now)),
+        }
+    }
+
+    fn forward(&self, _topic: &TopicName, _overview: &Overview, _seq: Seq, event: &FleetEvent) -> Vec<Forward> {
+        let FleetEvent::Entry {
+            id,
+            entry,
+            turned: true,
+        } = event
+        else {
+            return Vec::new();
+        };
+        let turn = DeviceCommand::Turn {
+            health: entry.health,
+            at: entry.since,
+        };
+        let topic = TopicName::of::<Devices>(id).ok();
+        let forward = topic.map(|topic| Forward {
+            topic,
+            command: json!(turn),
+        });
+        forward.into_iter().collect()
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            events: KEPT_EVENTS,
+            age: None,
+        }
+    }
+}
+
+fn update(overview: &Overview, id: String, news: News, now: Millis) -> Result<Vec<FleetEvent>, Rejection> {
+    let before = overview.devices.get(&id);
+    let mut events = Vec::new();
+    if before.is_none() && overview.devices.len() >= MAX_DEVICES {
+        let gone = longest_away(overview).ok_or_else(|| Rejection::refused(why::FLEET_FULL))?;
+        events.push(FleetEvent::Gone { id: gone.clone() });
+    }
+    let entry = entry(before, news, now);
+    if before != Some(&entry) {
+        let turned = before.is_none_or(|before| before.health != entry.health);
+        events.push(FleetEvent::Entry { id, entry, turned });
+    }
+    Ok(events)
+}
+
+fn entry(before: Option<&Entry>, news: News, now: Millis) -> Entry {
+    let health = judge(news.seen, news.every, now);
+    let same = before.filter(|before| before.health == health);
+    Entry {
+        news,
+        health,
+        since: same.map_or(now, |before| before.since),
+    }
+}
+
+/// A full overview lets go whoever is offline for the longest time.
+fn longest_away(overview: &Overview) -> Option<&String> {
+    let away = overview
+        .devices
+        .iter()
+        .filter(|(_, entry)| entry.health == Health::Offline);
+    away.min_by_key(|(_, entry)| entry.news.seen).map(|(id, _)| id)
+}
+
+/// What the time alone changes.
+pub fn look(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
+    let changed = |(id, before): (&String, &Entry)| {
+        if before.news.seen < now.saturating_sub(MAX_AGE) {
+            return Some(FleetEvent::Gone { id: id.clone() });
+        }
+        let entry = entry(Some(before), before.news.clone(), now);
+        (entry.health != before.health).then(|| FleetEvent::Entry {
+            id: id.clone(),
+            entry,
+            turned: true,
+        })
+    };
+    overview.devices.iter().filter_map(changed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::topic::Topic as _;
+
+    const START: Millis = 1_000_000_000;
+
+    fn news(seen: Millis) -> News {
+        News {
+            seen,
+            every: 10,
+            ..News::default()
+        }
+    }
+
+    fn tell(overview: &mut Overview, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), hub::server());
+        let at = Context {
+            topic: &topic,
+            who: &who,
+            now,
+            next: 1,
+        };
+        let events = Fleet.decide(at, overview, command).unwrap();
+        events.iter().for_each(|event| Fleet::apply(overview, 1, event));
+        events
+    }
+
+    fn update(id: &str, seen: Millis) -> FleetCommand {
+        FleetCommand::Update {
+            id: id.to_owned(),
+            news: news(seen),
+        }
+    }
+
+    #[test]
+    fn who_is_silent_turns_late_and_offline_and_back_once_each() {
+        let mut overview = Overview::default();
+        let events = tell(&mut overview, update("a", START), START);
+        assert!(matches!(&events[..], [FleetEvent::Entry { turned: true, .. }]));
+        assert_eq!(tell(&mut overview, update("a", START), START + 1), [], "no news");
+        let healths: Vec<_> = (0..60)
+            .flat_map(|second| tell(&mut overview, FleetCommand::Look, START + second * 1_000))
+            .map(|event| match event {
+                FleetEvent::Entry { entry, turned, .. } => (entry.health, entry.since - START, turned),
+                FleetEvent::Gone { .. } => panic!("gone"),
+            })
+            .collect();
+        assert_eq!(healths, [(Health::Late, 23_000, true), (Health::Offline, 43_000, true)]);
+        let back = tell(&mut overview, update("a", START + 70_000), START + 70_000);
+        let told = Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &back[0]);
+        assert_eq!(told[0].topic.as_str(), "device/a");
+        assert_eq!(
+            told[0].command,
+            json!({"turn": {"health": "online", "at": START + 70_000}})
+        );
+        let again = tell(&mut overview, update("a", START + 71_000), START + 71_000);
+        assert_eq!(
+            Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &again[0]),
+            []
+        );
+    }
+
+    #[test]
+    fn a_full_overview_lets_go_who_is_away_and_else_nobody() {
+        let mut overview = Overview::default();
+        for number in 0..MAX_DEVICES {
+            tell(
+                &mut overview,
+                update(&format!("d{number}"), START + number as Millis),
+                START,
+            );
+        }
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), hub::server());
+        let at = |now| Context {
+            topic: &topic,
+            who: &who,
+            now,
+            next: 1,
+        };
+        let full = Fleet.decide(at(START), &overview, update("new", START));
+        assert_eq!(full, Err(Rejection::refused(why::FLEET_FULL)));
+        tell(&mut overview, FleetCommand::Look, START + 43_000);
+        let events = tell(&mut overview, update("new", START + 43_000), START + 43_000);
+        assert_eq!(events[0], FleetEvent::Gone { id: "d0".to_owned() });
+        assert_eq!(overview.devices.len(), MAX_DEVICES);
+        let weeks = tell(&mut overview, FleetCommand::Look, START + 2 * MAX_AGE);
+        assert_eq!((weeks.len(), overview.devices.len()), (MAX_DEVICES, 0));
+    }
+
+    #[test]
+    fn only_the_server_writes() {
+        let topic = TopicName::of::<Fleet>(ALL).unwrap();
+        let who = hub::program();
+        let at = Context {
+            topic: &topic,
+            who: &who,
+            now: START,
+            next: 1,
+        };
+        assert_eq!(Fleet.admit(&who, &topic), Ok(Access::Read));
+        assert!(Fleet.decide(at, &Overview::default(), FleetCommand::Look).is_err());
+    }
+}

@@ -1,0 +1,228 @@
+//! The machine that runs this server, as a device: what it does is measured and reported like any other's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sysinfo::{Disks, Networks, System};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Report};
+use super::outbox::Outbox;
+use super::{letter, now};
+use crate::server::hub::{Feed, Hub, Running};
+use crate::wire::session::Answer;
+use crate::wire::topic::TopicName;
+
+const PREFIX: &str = "host-";
+/// Seconds between reports that a command may ask for.
+const INTERVALS: std::ops::RangeInclusive<u64> = 1..=3_600;
+
+pub struct Host {
+    every: u32,
+}
+
+impl Host {
+    pub const fn new(every: u32) -> Self {
+        Self { every }
+    }
+}
+
+impl Feed for Host {
+    fn name(&self) -> &'static str {
+        "devices-host"
+    }
+
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+        Box::pin(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                ended = live(hub, self.every) => if let Err(error) = ended {
+                    tracing::warn!("this machine cannot be measured: {error}");
+                    // Nothing that a new start would change.
+                    stop.cancelled().await;
+                },
+            }
+        })
+    }
+}
+
+/// The machine's name in the letters of a device's id.
+pub fn name() -> String {
+    let name = gethostname::gethostname().to_string_lossy().to_lowercase();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    let name: String = name.chars().map(plain).take(MAX_ID - PREFIX.len()).collect();
+    if name.is_empty() { "here".to_owned() } else { name }
+}
+
+async fn live(hub: Hub, mut every: u32) -> Result<(), sysinfo::Error> {
+    let id = format!("{PREFIX}{}", name());
+    let Ok(topic) = TopicName::of::<Devices>(&id) else {
+        return Ok(());
+    };
+    let mut gauge = Gauge::new()?;
+    let mut outbox = Outbox::new(hub.clone(), "host");
+    // A processor's use is the difference between two looks.
+    let mut due = Instant::now() + Duration::from_secs(1);
+    loop {
+        tokio::select! {
+            () = sleep_until(due) => {
+                let report = Report {
+                    readings: gauge.read()?,
+                    name: Some(name()),
+                    place: Some(System::long_os_version().unwrap_or_default()),
+                    every: Some(every),
+                };
+                tell(&hub, &topic, &DeviceCommand::Report(report)).await;
+                due = Instant::now() + Duration::from_secs(every.into());
+            }
+            orders = outbox.next() => for open in orders {
+                if open.device == id {
+                    let ack = obey(&open, &mut every);
+                    due = due.min(Instant::now() + Duration::from_secs(every.into()));
+                    tell(&hub, &topic, &ack).await;
+                }
+            }
+        }
+    }
+}
+
+async fn tell(hub: &Hub, topic: &TopicName, command: &DeviceCommand) {
+    if let Answer::Rejected(why) = hub.tell(topic, letter::new_id(), &letter::json(command)).await {
+        tracing::warn!(%topic, "this machine's report was refused: {why}");
+    }
+}
+
+/// What this machine does when it is asked to.
+fn obey(open: &Open, every: &mut u32) -> DeviceCommand {
+    let argument: Value = serde_json::from_str(&open.argument).unwrap_or_default();
+    let seconds = argument.get("seconds").unwrap_or(&argument).as_u64();
+    let (ok, note) = match (open.name.as_str(), seconds) {
+        ("identify", _) => {
+            tracing::info!("this machine was asked to identify itself");
+            (true, format!("duplex {} on {}", env!("CARGO_PKG_VERSION"), name()))
+        }
+        ("set-interval", Some(seconds)) if INTERVALS.contains(&seconds) => {
+            *every = u32::try_from(seconds).unwrap_or(*every);
+            (true, format!("{seconds} s"))
+        }
+        ("set-interval", _) => (false, "wants 1 to 3600 seconds".to_owned()),
+        _ => (false, "knows identify and set-interval".to_owned()),
+    };
+    DeviceCommand::Ack {
+        order: open.order,
+        ok,
+        note,
+    }
+}
+
+struct Gauge {
+    system: System,
+    networks: Networks,
+    disks: Disks,
+    last: Instant,
+}
+
+impl Gauge {
+    fn new() -> Result<Self, sysinfo::Error> {
+        let mut system = System::new()?;
+        system.refresh_cpu_usage();
+        Ok(Self {
+            system,
+            networks: Networks::new_with_refreshed_list()?,
+            disks: Disks::new_with_refreshed_list()?,
+            last: Instant::now(),
+        })
+    }
+
+    fn read(&mut self) -> Result<Vec<Reading>, sysinfo::Error> {
+        self.system.refresh_cpu_usage();
+        self.system.refresh_memory();
+        self.networks.refresh(true);
+        self.disks.refresh(true);
+        let seconds = self.last.elapsed().as_secs_f64().max(0.001);
+        self.last = Instant::now();
+        let (mut received, mut sent) = (0, 0);
+        for (name, data) in &self.networks {
+            // What a machine says to itself is no traffic.
+            if name != "lo" {
+                received += data.received();
+                sent += data.transmitted();
+            }
+        }
+        let rate = |bytes: u64| bytes as f64 / seconds / 1_000.0;
+        let at = Some(now());
+        let reading = |metric: &str, value: f64, unit: &str| Reading {
+            metric: metric.to_owned(),
+            value: Raw((value * 100.0).round() / 100.0),
+            unit: Some(unit.to_owned()),
+            at,
+        };
+        let mut readings = vec![
+            reading("cpu", f64::from(self.system.global_cpu_usage()), "%"),
+            reading("load", System::load_average()?.one, ""),
+            reading(
+                "memory",
+                part(self.system.used_memory(), self.system.total_memory()),
+                "%",
+            ),
+            reading("net_in", rate(received), "kB/s"),
+            reading("net_out", rate(sent), "kB/s"),
+        ];
+        // The fullest: that is the one to know about.
+        let disks = self
+            .disks
+            .iter()
+            .filter(|disk| !disk.is_read_only() && disk.total_space() > 0);
+        let used = disks.map(|disk| {
+            part(
+                disk.total_space().saturating_sub(disk.available_space()),
+                disk.total_space(),
+            )
+        });
+        readings.extend(used.reduce(f64::max).map(|used| reading("disk", used, "%")));
+        Ok(readings)
+    }
+}
+
+fn part(of: u64, all: u64) -> f64 {
+    if all == 0 { 0.0 } else { of as f64 / all as f64 * 100.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::wire::{is_device, is_metric};
+    use super::*;
+
+    #[test]
+    fn this_machine_is_a_device_with_values() {
+        assert!(is_device(&format!("{PREFIX}{}", name())));
+        let readings = Gauge::new().unwrap().read().unwrap();
+        assert!(readings.len() >= 5);
+        for reading in readings {
+            assert!(is_metric(&reading.metric) && reading.value.0.is_finite() && reading.value.0 >= 0.0);
+        }
+    }
+
+    #[test]
+    fn it_does_what_it_knows_and_says_what_it_does_not() {
+        let mut every = 5;
+        let mut ask = |name: &str, argument: &str| {
+            let open = Open {
+                device: "a".to_owned(),
+                order: 7,
+                name: name.to_owned(),
+                argument: argument.to_owned(),
+                at: 0,
+            };
+            let DeviceCommand::Ack { order: 7, ok, .. } = obey(&open, &mut every) else {
+                panic!("no answer")
+            };
+            ok
+        };
+        assert!(ask("identify", "") && ask("set-interval", "10") && ask("set-interval", "{\"seconds\":3}"));
+        assert!(!ask("set-interval", "0") && !ask("set-interval", "") && !ask("reboot", ""));
+        assert_eq!(every, 3);
+    }
+}

@@ -1,0 +1,76 @@
+//! Where devices post that speak HTTP.
+
+use serde_json::Value;
+
+use super::super::wire::{DeviceCommand, Devices, MAX_READINGS, Report, is_device, owner};
+use super::letter;
+use crate::server::hub::{BadCall, Call, Inlet, Intent};
+use crate::wire::topic::TopicName;
+
+pub fn inlet() -> Inlet {
+    Inlet {
+        path: "/api/devices/{id}/readings",
+        purpose: "a device's readings.",
+        body_limit: letter::MAX_BODY,
+        command,
+    }
+}
+
+fn command(call: &Call) -> Result<Intent, BadCall> {
+    let id = call.params.get("id").map_or("", String::as_str);
+    if !is_device(id) || owner(id).is_some() {
+        return Err(BadCall::NotFound(
+            "A device is named in 1 to 40 of a-z 0-9 - _ .".to_owned(),
+        ));
+    }
+    if !call.body.is_object() {
+        return Err(BadCall::Unprocessable("The body is no JSON object.".to_owned()));
+    }
+    let report: Report = serde_json::from_value(call.body.clone())
+        .map_err(|error| BadCall::Unprocessable(format!("The body is no report: {error}.")))?;
+    if report.readings.len() > MAX_READINGS {
+        let detail = format!("A report has at most {MAX_READINGS} readings.");
+        return Err(BadCall::Unprocessable(detail));
+    }
+    let topic = TopicName::of::<Devices>(id).map_err(|error| BadCall::NotFound(error.to_string()))?;
+    Ok(Intent {
+        topic,
+        key: key(&report, &call.body),
+        command: letter::json(&DeviceCommand::Report(report)),
+    })
+}
+
+/// A report that says its times is the same whenever it is posted.
+fn key(report: &Report, body: &Value) -> Option<String> {
+    report
+        .is_dated()
+        .then(|| format!("{:032x}", letter::digest(&[body.to_string().as_bytes()])))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_posted_report_is_a_command_to_its_device() {
+        let call = |id: &str, body: Value| {
+            command(&Call {
+                params: [("id".to_owned(), id.to_owned())].into(),
+                body,
+            })
+        };
+        let body = json!({"readings": [{"metric": "t", "value": "NaN", "at": 5}]});
+        let intent = call("oven-1", body.clone()).unwrap();
+        assert_eq!(intent.topic.as_str(), "device/oven-1");
+        assert_eq!(intent.command["report"]["readings"][0]["value"], Value::Null);
+        assert_eq!(intent.key, call("oven-1", body.clone()).unwrap().key);
+        assert!(intent.key.is_some());
+        let undated = json!({"readings": [{"metric": "t", "value": 1}]});
+        assert_eq!(call("oven-1", undated).unwrap().key, None);
+        assert!(matches!(call("Oven", body.clone()), Err(BadCall::NotFound(_))));
+        assert!(matches!(call("browser-0", body), Err(BadCall::NotFound(_))));
+        assert!(matches!(call("oven-1", json!([])), Err(BadCall::Unprocessable(_))));
+    }
+}

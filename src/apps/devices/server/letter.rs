@@ -1,0 +1,127 @@
+//! What comes in a device's name from outside, as a command with an id: what comes twice has its effect once. Pure.
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::super::wire::{DeviceCommand, MAX_READINGS, Report, why};
+use crate::wire::cursor::Seq;
+use crate::wire::session::CommandId;
+
+/// Bytes of a report: 64 readings with long names fit twice.
+pub const MAX_BODY: usize = 16 << 10;
+
+/// A device's answer to a command.
+#[derive(Debug, Deserialize)]
+struct Ack {
+    id: Seq,
+    #[serde(default = "yes")]
+    ok: bool,
+    #[serde(default)]
+    note: String,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A report, or why it is none; and whether it says the time of each reading.
+pub fn report(payload: &[u8]) -> (DeviceCommand, bool) {
+    let bad = |why: &str| (DeviceCommand::Bad { why: why.to_owned() }, false);
+    if payload.len() > MAX_BODY {
+        return bad(why::TOO_LONG);
+    }
+    match serde_json::from_slice::<Report>(payload) {
+        Ok(report) if report.readings.len() > MAX_READINGS => bad(why::TOO_MANY_READINGS),
+        Ok(report) => {
+            let dated = report.is_dated();
+            (DeviceCommand::Report(report), dated)
+        }
+        Err(_) => bad(why::UNREADABLE),
+    }
+}
+
+pub fn ack(payload: &[u8]) -> DeviceCommand {
+    let unreadable = || DeviceCommand::Bad {
+        why: why::UNREADABLE.to_owned(),
+    };
+    match serde_json::from_slice::<Ack>(payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default()) {
+        Ok(Ack { id, ok, note }) => DeviceCommand::Ack { order: id, ok, note },
+        Err(_) => unreadable(),
+    }
+}
+
+/// The same for the same parts.
+pub fn digest(parts: &[&[u8]]) -> u128 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+}
+
+pub fn same_id(parts: &[&[u8]]) -> CommandId {
+    CommandId::from_random(digest(parts))
+}
+
+pub fn new_id() -> CommandId {
+    CommandId::from_random(uuid::Uuid::new_v4().as_u128())
+}
+
+/// As the hub wants it. A value that is no number is `null` there, and none again.
+pub fn json(command: &DeviceCommand) -> Value {
+    serde_json::to_value(command).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_reports_or_have_a_reason() {
+        let reason = |payload: &[u8]| match report(payload).0 {
+            DeviceCommand::Bad { why } => why,
+            other => panic!("{other:?}"),
+        };
+        for bad in [
+            &b"x"[..],
+            b"",
+            b"[1]",
+            b"{\"readings\":[{\"metric\":\"t\",\"value\":NaN}]}",
+            b"\xff",
+        ] {
+            assert_eq!(reason(bad), why::UNREADABLE);
+        }
+        assert_eq!(reason(&[b' '; MAX_BODY + 1]), why::TOO_LONG);
+        let many = format!(r#"{{"readings":[{}]}}"#, [r#"{"metric":"t","value":1}"#; 65].join(","));
+        assert_eq!(reason(many.as_bytes()), why::TOO_MANY_READINGS);
+        let dated = |payload: &[u8]| report(payload).1;
+        assert!(dated(br#"{"readings":[{"metric":"t","value":1,"at":5}]}"#));
+        assert!(!dated(
+            br#"{"readings":[{"metric":"t","value":1,"at":5},{"metric":"t","value":1}]}"#
+        ));
+        assert!(!dated(b"{}"), "that a device is there can be said again");
+    }
+
+    #[test]
+    fn an_answer_is_yes_unless_it_says_no() {
+        let answered = |payload: &[u8]| match ack(payload) {
+            DeviceCommand::Ack { order, ok, note } => Some((order, ok, note)),
+            _ => None,
+        };
+        assert_eq!(answered(br#"{"id":7}"#), Some((7, true, String::new())));
+        assert_eq!(
+            answered(br#"{"id":7,"ok":false,"note":"hot"}"#),
+            Some((7, false, "hot".to_owned()))
+        );
+        assert_eq!(answered(b"7"), None);
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));
+        assert_ne!(digest(&[b"a", b"b"]), digest(&[b"ab", b""]));
+    }
+}

@@ -1,0 +1,161 @@
+//! The devices' server half: what they may say and be asked, and the ways in which they are reached.
+
+mod device;
+mod fleet;
+mod host;
+mod inlet;
+mod letter;
+pub mod mqtt;
+mod orders;
+mod outbox;
+mod readings;
+pub mod tls;
+pub mod url;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use self::device::forms;
+pub use self::inlet::inlet;
+use self::mqtt::Connector;
+use self::url::{Broker, Pattern};
+use super::wire::Millis;
+use crate::server::hub::Feed;
+
+/// What the operator may choose.
+#[derive(Debug, Clone, clap::Args)]
+#[group(id = "devices")]
+pub struct Options {
+    /// The MQTT broker that devices report to: mqtt:// or mqtts://user:password@host:port; without, no MQTT
+    #[arg(long, env = "DUPLEX_DEVICES_MQTT_URL", value_name = "URL", hide_env_values = true)]
+    pub devices_mqtt_url: Option<String>,
+
+    /// The name under which the broker knows this server, and keeps for it what comes while it is away [default: duplex-HOST]
+    #[arg(long, env = "DUPLEX_DEVICES_MQTT_CLIENT", value_name = "NAME")]
+    pub devices_mqtt_client: Option<String>,
+
+    /// A file of certificates in PEM that may sign the broker's, instead of the system's
+    #[arg(long, env = "DUPLEX_DEVICES_MQTT_CA", value_name = "FILE")]
+    pub devices_mqtt_ca: Option<PathBuf>,
+
+    /// Where devices publish their reports
+    #[arg(
+        long,
+        env = "DUPLEX_DEVICES_MQTT_READINGS",
+        value_name = "TOPIC",
+        default_value = "devices/{id}/readings"
+    )]
+    pub devices_mqtt_readings: String,
+
+    /// Where devices hear commands
+    #[arg(
+        long,
+        env = "DUPLEX_DEVICES_MQTT_COMMANDS",
+        value_name = "TOPIC",
+        default_value = "devices/{id}/commands"
+    )]
+    pub devices_mqtt_commands: String,
+
+    /// Where devices publish their answers to commands
+    #[arg(
+        long,
+        env = "DUPLEX_DEVICES_MQTT_ACKS",
+        value_name = "TOPIC",
+        default_value = "devices/{id}/acks"
+    )]
+    pub devices_mqtt_acks: String,
+
+    /// Seconds between two reports of this machine about itself; 0 for none
+    #[arg(
+        long,
+        env = "DUPLEX_DEVICES_SELF",
+        value_name = "SECONDS",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(0..=3600)
+    )]
+    pub devices_self: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            devices_mqtt_url: None,
+            devices_mqtt_client: None,
+            devices_mqtt_ca: None,
+            devices_mqtt_readings: "devices/{id}/readings".to_owned(),
+            devices_mqtt_commands: "devices/{id}/commands".to_owned(),
+            devices_mqtt_acks: "devices/{id}/acks".to_owned(),
+            devices_self: 5,
+        }
+    }
+}
+
+/// What the devices' part of the server does by itself.
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    let mut feeds: Vec<Arc<dyn Feed>> = vec![Arc::new(watch::Watch)];
+    if options.devices_self > 0 {
+        feeds.push(Arc::new(host::Host::new(options.devices_self)));
+    }
+    if let Some(connector) = connector(options)? {
+        feeds.push(Arc::new(connector));
+    }
+    Ok(feeds)
+}
+
+fn connector(options: &Options) -> Result<Option<Connector>, String> {
+    let Some(url) = &options.devices_mqtt_url else {
+        return Ok(None);
+    };
+    // The address may hold a password: it is not repeated.
+    let broker: Broker = url.parse().map_err(|error| format!("--devices-mqtt-url: {error}"))?;
+    let pattern = |flag: &str, text: &str| -> Result<Pattern, String> {
+        text.parse()
+            .map_err(|error| format!("--devices-mqtt-{flag} {text:?}: {error}"))
+    };
+    let tls = match broker.tls {
+        true => Some(
+            tls::config(options.devices_mqtt_ca.as_deref()).map_err(|error| format!("--devices-mqtt-ca: {error}"))?,
+        ),
+        false => None,
+    };
+    let client = options.devices_mqtt_client.clone();
+    Ok(Some(Connector {
+        broker,
+        tls,
+        client: client.unwrap_or_else(|| format!("duplex-{}", host::name())),
+        readings: pattern("readings", &options.devices_mqtt_readings)?,
+        commands: pattern("commands", &options.devices_mqtt_commands)?,
+        acks: pattern("acks", &options.devices_mqtt_acks)?,
+    }))
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused_before_the_start() {
+        let options = |url: &str, readings: &str| Options {
+            devices_mqtt_url: Some(url.to_owned()),
+            devices_mqtt_readings: readings.to_owned(),
+            ..Options::default()
+        };
+        let error = |options| connector(&options).err().unwrap();
+        let fine = "devices/{id}/readings";
+        assert!(error(options("http://a", fine)).starts_with("--devices-mqtt-url: "));
+        assert!(!error(options("mqtt://me:secret@:1", fine)).contains("secret"));
+        assert!(error(options("mqtt://a", "devices/readings")).contains("--devices-mqtt-readings"));
+        assert!(connector(&options("mqtt://a", fine)).unwrap().is_some());
+        assert!(connector(&Options::default()).unwrap().is_none());
+        assert_eq!(feeds(&Options::default()).unwrap().len(), 2);
+    }
+}

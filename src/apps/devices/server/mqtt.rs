@@ -1,0 +1,309 @@
+//! The connection to the broker that devices report to. A message is acknowledged to the broker once what it did is kept,
+//! so that nothing is lost that was sent at QoS 1, whoever dies in between; what comes twice has its effect once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, TlsConfiguration, Transport};
+use rustls::ClientConfig;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::super::wire::{DeviceCommand, Devices, owner, why};
+use super::letter;
+use super::outbox::Outbox;
+use super::url::{Broker, Pattern};
+use crate::server::hub::{Feed, Hub, Running};
+use crate::wire::session::{Answer, CommandId, Rejection};
+use crate::wire::topic::TopicName;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Between two attempts to connect: twice as long after each failure.
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_MOST: Duration = Duration::from_secs(30);
+/// A message that the broker took and we could not take would come for ever: MQTT's own limit is ours, and what is too long
+/// for a report is counted and let go.
+const PACKET: usize = 268_435_455;
+/// More than MQTT has packet ids: who acknowledges never waits for who reads, which waits for who acknowledges.
+const REQUESTS: usize = 70_000;
+/// Messages read and not yet looked at. A busy hub holds back the reading, and that the broker.
+const HEARD: usize = 256;
+/// Messages whose effect is being kept at the same time: one commit for many.
+const IN_FLIGHT: usize = 128;
+/// Until a message is tried again that the hub could not take.
+const RETRY: Duration = Duration::from_millis(500);
+
+pub struct Connector {
+    pub broker: Broker,
+    pub tls: Option<Arc<ClientConfig>>,
+    pub client: String,
+    pub readings: Pattern,
+    pub commands: Pattern,
+    pub acks: Pattern,
+}
+
+enum Heard {
+    Connected,
+    Message(Publish),
+}
+
+impl Feed for Connector {
+    fn name(&self) -> &'static str {
+        "devices-mqtt"
+    }
+
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+        Box::pin(async move {
+            let (client, events) = AsyncClient::new(options(&self.broker, self.tls.clone(), &self.client), REQUESTS);
+            let (heard, messages) = mpsc::channel(HEARD);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = listen(&self.broker, events, heard) => {}
+                () = self.work(&hub, &client, messages) => {}
+                () = self.carry(&hub, &client) => {}
+            }
+        })
+    }
+}
+
+/// Reads until nobody wants to hear any more.
+async fn listen(broker: &Broker, mut events: EventLoop, heard: mpsc::Sender<Heard>) {
+    let mut pause = PAUSE;
+    loop {
+        let sent = match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                tracing::info!(?broker, "connected to the MQTT broker");
+                pause = PAUSE;
+                heard.send(Heard::Connected).await
+            }
+            Ok(Event::Incoming(Packet::Publish(publish))) => heard.send(Heard::Message(publish)).await,
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(?broker, ?pause, "the MQTT broker is away: {error}");
+                sleep(pause).await;
+                pause = PAUSE_MOST.min(2 * pause);
+                Ok(())
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// How a client connects that acknowledges by itself, and for which the broker keeps what comes while it is away.
+pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) -> MqttOptions {
+    let mut options = MqttOptions::new(client, &broker.host, broker.port);
+    options.set_keep_alive(KEEP_ALIVE);
+    options.set_clean_session(false);
+    options.set_manual_acks(true);
+    options.set_max_packet_size(PACKET, PACKET);
+    if let Some((user, password)) = &broker.user {
+        options.set_credentials(user, password);
+    }
+    if let Some(tls) = tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+    }
+    options
+}
+
+impl Connector {
+    async fn work(&self, hub: &Hub, client: &AsyncClient, mut messages: mpsc::Receiver<Heard>) {
+        // Acknowledged in the order in which they came, as MQTT asks.
+        let mut running = FuturesOrdered::<BoxFuture<'_, (u64, Publish)>>::new();
+        let (mut connection, mut undated) = (0, HashMap::new());
+        loop {
+            tokio::select! {
+                Some((of, publish)) = running.next(), if !running.is_empty() => {
+                    // After a reconnect it comes again, and is acknowledged then.
+                    if of == connection && client.ack(&publish).await.is_err() {
+                        return;
+                    }
+                }
+                heard = messages.recv(), if running.len() < IN_FLIGHT => match heard {
+                    None => return,
+                    Some(Heard::Connected) => {
+                        connection += 1;
+                        for filter in [self.readings.filter(), self.acks.filter()] {
+                            if client.subscribe(filter, QoS::AtLeastOnce).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Some(Heard::Message(publish)) => {
+                        let wanted = self.command(&publish, &mut undated);
+                        running.push_back(Box::pin(async move {
+                            if let Some((topic, id, command)) = wanted {
+                                keep(hub, &topic, id, command).await;
+                            }
+                            (connection, publish)
+                        }));
+                    }
+                },
+            }
+        }
+    }
+
+    /// What a message wants of which device, under an id that is the same when it comes again. `undated`: what was last
+    /// heard of each packet id that says nothing of its time.
+    fn command(
+        &self,
+        publish: &Publish,
+        undated: &mut HashMap<u16, (u128, CommandId)>,
+    ) -> Option<(TopicName, CommandId, DeviceCommand)> {
+        let (topic, payload) = (publish.topic.as_str(), &publish.payload[..]);
+        let parts = [topic.as_bytes(), payload];
+        let (id, command, dated) = if let Some(id) = self.readings.id(topic) {
+            let (command, dated) = letter::report(payload);
+            (id, command, dated)
+        } else if let Some(id) = self.acks.id(topic) {
+            (id, letter::ack(payload), true)
+        } else {
+            tracing::debug!(topic, "an MQTT message of no device");
+            return None;
+        };
+        if owner(id).is_some() {
+            tracing::debug!(topic, "a browser does not speak MQTT");
+            return None;
+        }
+        let name = TopicName::of::<Devices>(id).ok()?;
+        // A retained message comes at every connect: it counts once.
+        let command_id = if dated || publish.retain {
+            letter::same_id(&parts)
+        } else if publish.qos == QoS::AtMostOnce {
+            letter::new_id()
+        } else {
+            again(undated, publish, letter::digest(&parts))
+        };
+        Some((name, command_id, command))
+    }
+
+    /// Carries orders to devices.
+    async fn carry(&self, hub: &Hub, client: &AsyncClient) {
+        let mut outbox = Outbox::new(hub.clone(), "mqtt");
+        loop {
+            for open in outbox.next().await {
+                if owner(&open.device).is_some() {
+                    continue;
+                }
+                let (topic, letter) = (
+                    self.commands.topic(&open.device),
+                    super::device::letter(&open).to_string(),
+                );
+                if client.publish(topic, QoS::AtLeastOnce, false, letter).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The id that this packet had when it first came.
+fn again(undated: &mut HashMap<u16, (u128, CommandId)>, publish: &Publish, digest: u128) -> CommandId {
+    match undated.get(&publish.pkid) {
+        Some((same, id)) if publish.dup && *same == digest => id.clone(),
+        _ => {
+            let id = letter::new_id();
+            undated.insert(publish.pkid, (digest, id.clone()));
+            id
+        }
+    }
+}
+
+/// Ready when it is kept, or refused for good.
+async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceCommand) {
+    let json = letter::json(&command);
+    loop {
+        match hub.tell(topic, id.clone(), &json).await {
+            Answer::Accepted { .. } => return,
+            Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
+            Answer::Rejected(rejection) => {
+                tracing::debug!(%topic, "an MQTT message was refused: {rejection}");
+                if let (DeviceCommand::Report(_), Rejection::TooLarge | Rejection::Malformed { .. }) =
+                    (&command, &rejection)
+                {
+                    let bad = DeviceCommand::Bad {
+                        why: why::UNREADABLE.to_owned(),
+                    };
+                    let _ = hub.tell(topic, letter::new_id(), &letter::json(&bad)).await;
+                }
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector() -> Connector {
+        Connector {
+            broker: "mqtt://localhost".parse().unwrap(),
+            tls: None,
+            client: "test".to_owned(),
+            readings: "devices/{id}/readings".parse().unwrap(),
+            commands: "devices/{id}/commands".parse().unwrap(),
+            acks: "devices/{id}/acks".parse().unwrap(),
+        }
+    }
+
+    fn message(topic: &str, payload: &str, pkid: u16, dup: bool, retain: bool) -> Publish {
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
+        (publish.pkid, publish.dup, publish.retain) = (pkid, dup, retain);
+        publish
+    }
+
+    #[test]
+    fn what_comes_again_has_the_id_that_it_had() {
+        let (connector, mut undated) = (connector(), HashMap::new());
+        let mut id = |payload: &str, pkid, dup, retain| {
+            let publish = message("devices/a/readings", payload, pkid, dup, retain);
+            connector.command(&publish, &mut undated).unwrap().1
+        };
+        let dated = r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#;
+        assert_eq!(
+            id(dated, 1, false, false),
+            id(dated, 9, false, false),
+            "its time says that it is the same"
+        );
+        let undated = r#"{"readings":[{"metric":"t","value":1}]}"#;
+        let first = id(undated, 2, false, false);
+        assert_eq!(id(undated, 2, true, false), first, "delivered again");
+        assert_ne!(id(undated, 3, true, false), first, "another packet");
+        assert_ne!(id(undated, 2, false, false), first, "measured again");
+        assert_eq!(
+            id(undated, 4, false, true),
+            id(undated, 5, false, true),
+            "the retained one"
+        );
+    }
+
+    #[test]
+    fn only_devices_are_heard() {
+        let (connector, mut undated) = (connector(), HashMap::new());
+        for topic in [
+            "devices/A/readings",
+            "devices/browser-00/readings",
+            "other",
+            "devices/a/b/readings",
+        ] {
+            assert!(
+                connector
+                    .command(&message(topic, "{}", 1, false, false), &mut undated)
+                    .is_none(),
+                "{topic}"
+            );
+        }
+        let (topic, _, command) = connector
+            .command(&message("devices/a/acks", r#"{"id":3}"#, 1, false, false), &mut undated)
+            .unwrap();
+        assert_eq!(topic.as_str(), "device/a");
+        assert!(matches!(command, DeviceCommand::Ack { order: 3, ok: true, .. }));
+    }
+}

@@ -1,0 +1,130 @@
+//! What devices were asked and have not answered: the connector looks here for what to send, and the clock for who is too
+//! slow. Pure.
+
+use serde_json::json;
+
+use super::super::model::{MAX_OPEN, Waiting};
+use super::super::wire::{DeviceCommand, Devices, ORDER_WAIT, Open, Orders, OrdersCommand, OrdersEvent, why};
+use crate::server::hub;
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+/// The state says it all.
+const KEPT_EVENTS: u64 = 2_000;
+
+impl Decider for Orders {
+    /// The server's own: the devices' pages show what there is to see.
+    fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+        Err(Denied::Forbidden)
+    }
+
+    fn decide(
+        &self,
+        at: Context<'_>,
+        waiting: &Waiting,
+        command: OrdersCommand,
+    ) -> Result<Vec<OrdersEvent>, Rejection> {
+        if at.who.id != hub::server().id {
+            return Err(Rejection::refused(why::NOT_FOR_YOU));
+        }
+        let known = |device: &str, order: Seq| {
+            waiting
+                .open
+                .iter()
+                .any(|one| one.device == device && one.order == order)
+        };
+        Ok(match command {
+            OrdersCommand::Add(open) if known(&open.device, open.order) => Vec::new(),
+            // Nobody would ever say that it is over.
+            OrdersCommand::Add(Open { device, order, .. }) if waiting.open.len() >= MAX_OPEN => {
+                vec![OrdersEvent::Expired { device, order }]
+            }
+            OrdersCommand::Add(open) => vec![OrdersEvent::Added(open)],
+            OrdersCommand::Done { device, order } if known(&device, order) => {
+                vec![OrdersEvent::Done { device, order }]
+            }
+            OrdersCommand::Done { .. } => Vec::new(),
+            OrdersCommand::Look => look(waiting, at.now),
+        })
+    }
+
+    fn forward(&self, _topic: &TopicName, _waiting: &Waiting, _seq: Seq, event: &OrdersEvent) -> Vec<Forward> {
+        let OrdersEvent::Expired { device, order } = event else {
+            return Vec::new();
+        };
+        let command = json!(DeviceCommand::Expire { order: *order });
+        let topic = TopicName::of::<Devices>(device).ok();
+        topic.map(|topic| Forward { topic, command }).into_iter().collect()
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            events: KEPT_EVENTS,
+            age: None,
+        }
+    }
+}
+
+/// Who had time enough.
+pub fn look(waiting: &Waiting, now: Millis) -> Vec<OrdersEvent> {
+    let late = waiting
+        .open
+        .iter()
+        .filter(|open| open.at.saturating_add(ORDER_WAIT) <= now);
+    late.map(|open| OrdersEvent::Expired {
+        device: open.device.clone(),
+        order: open.order,
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::topic::Topic as _;
+
+    #[test]
+    fn an_order_waits_until_it_is_answered_or_too_old() {
+        let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), hub::server());
+        let mut waiting = Waiting::default();
+        let mut tell = |command, now| {
+            let at = Context {
+                topic: &topic,
+                who: &who,
+                now,
+                next: 1,
+            };
+            let events = Orders.decide(at, &waiting, command).unwrap();
+            events.iter().for_each(|event| Orders::apply(&mut waiting, 1, event));
+            events.len()
+        };
+        let open = |order, at| {
+            OrdersCommand::Add(Open {
+                device: "a".to_owned(),
+                order,
+                name: "reboot".to_owned(),
+                argument: String::new(),
+                at,
+            })
+        };
+        let done = |order| OrdersCommand::Done {
+            device: "a".to_owned(),
+            order,
+        };
+        assert_eq!(
+            [tell(open(1, 0), 0), tell(open(1, 0), 0), tell(open(2, 5), 5)],
+            [1, 0, 1]
+        );
+        assert_eq!([tell(done(1), 6), tell(done(1), 6)], [1, 0]);
+        assert_eq!(tell(OrdersCommand::Look, ORDER_WAIT + 4), 0);
+        assert_eq!(tell(OrdersCommand::Look, ORDER_WAIT + 5), 1);
+        for order in 0..MAX_OPEN as Seq {
+            tell(open(order, 0), 0);
+        }
+        assert_eq!(tell(open(9_999, 0), 0), 1, "no room: it is over at once");
+        assert_eq!(waiting.open.len(), MAX_OPEN);
+    }
+}

@@ -1,0 +1,38 @@
+//! Whom a secure connection to a broker trusts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot be read: {0}")]
+    File(#[from] rustls::pki_types::pem::Error),
+    #[error("holds no certificate that can sign")]
+    Empty,
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The certificates of the file, or the system's.
+pub fn config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let certificates = match ca {
+        Some(file) => CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    // The system's may hold some that nobody can use.
+    roots.add_parsable_certificates(certificates);
+    if roots.is_empty() {
+        return Err(TlsError::Empty);
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,91 @@
+//! The alarms of a device, newest first; somebody says that they have seen one.
+
+use leptos::{ev::SubmitEvent, prelude::*};
+
+use super::{
+    super::{model::Alarm, wire::DeviceCommand},
+    detail::{Shown, time},
+    sent::Sent,
+    words,
+};
+use crate::{
+    i18n::*,
+    ui::words::{fill, note, part, say},
+};
+
+#[component]
+pub fn Alarms(shown: Shown) -> impl IntoView {
+    let i18n = use_i18n();
+    let sent = Sent::new(shown.device);
+    let alarms = Memo::new(move |_| shown.device.state.with(|device| device.alarms.clone()));
+    let list = part(move || {
+        let locale = i18n.get_locale();
+        let line = |alarm: &Alarm| line(shown, sent, locale, alarm);
+        Some(alarms.with(|alarms| alarms.iter().map(line).collect_view()).into_any())
+    });
+    let none = note(move || {
+        let none = alarms.with(|alarms| alarms.is_empty());
+        none.then(|| t_string!(i18n, devices.no_alarms).to_owned())
+    });
+    view! {
+        <ul class="alarms">{list}</ul>
+        <p class="hint">{none}</p>
+        {sent.problem()}
+    }
+    .into_any()
+}
+
+fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm) -> AnyView {
+    let unit = shown.device.state.with_untracked(|device| {
+        device
+            .metrics
+            .get(&alarm.metric)
+            .map(|metric| metric.unit.clone())
+            .unwrap_or_default()
+    });
+    let what = format!(
+        "{} {} ({} {})",
+        words::metric(locale, &alarm.metric),
+        words::value(alarm.value, &unit),
+        words::side(alarm.side)(locale),
+        words::value(alarm.limit, &unit)
+    );
+    let raised = time(shown, locale, alarm.raised);
+    let cleared = alarm.cleared.map(|at| {
+        fill(
+            td_string!(locale, devices.over_at),
+            &[("time", &time(shown, locale, at))],
+        )
+    });
+    let by = alarm.acknowledged.as_ref().map(|(by, _)| {
+        let name = if by.name.is_empty() { by.id.short() } else { &by.name };
+        fill(td_string!(locale, devices.seen_by), &[("name", name)])
+    });
+    let state = if alarm.cleared.is_some() { "over" } else { "active" };
+    let button = alarm.acknowledged.is_none().then(|| acknowledge(shown, sent, alarm.id));
+    view! {
+        <li class="alarm" data-state=state>
+            <span class="alarm-what">{what}</span>
+            <span class="hint">{raised}</span>
+            <span class="hint">{cleared}</span>
+            <span class="hint">{by}</span>
+            {button}
+        </li>
+    }
+    .into_any()
+}
+
+fn acknowledge(shown: Shown, sent: Sent, alarm: u64) -> AnyView {
+    let act = move |event: SubmitEvent| {
+        event.prevent_default();
+        sent.send(DeviceCommand::Acknowledge { alarm });
+    };
+    view! {
+        <form method="post" action=shown.path() on:submit=act>
+            <input type="hidden" name="act" value="acknowledge"/>
+            <input type="hidden" name="alarm" value=alarm.to_string()/>
+            <button class="button small" type="submit">{say!(devices.acknowledge)}</button>
+        </form>
+    }
+    .into_any()
+}

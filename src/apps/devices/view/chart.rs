@@ -1,0 +1,164 @@
+//! A history as shapes: the band between least and most, the line of the means, the thresholds. Pure.
+
+use super::super::{
+    trail::Point,
+    wire::{Millis, Threshold},
+};
+
+pub const WIDTH: f64 = 1_000.0;
+pub const HEIGHT: f64 = 300.0;
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chart {
+    pub points: Vec<Point>,
+    pub from: Millis,
+    pub to: Millis,
+    pub low: f64,
+    pub high: f64,
+    pub line: String,
+    pub band: String,
+    /// Heights of the thresholds that are in sight.
+    pub limits: Vec<f64>,
+}
+
+impl Chart {
+    /// `step`: beyond two of these, nothing was heard in between, and no line is drawn.
+    pub fn new(points: Vec<Point>, (from, to): (Millis, Millis), step: Millis, threshold: Option<Threshold>) -> Self {
+        let low = points.iter().map(|point| point.min).fold(f64::INFINITY, f64::min);
+        let high = points.iter().map(|point| point.max).fold(f64::NEG_INFINITY, f64::max);
+        let (low, high) = match (low, high) {
+            (low, high) if low > high => (0.0, 1.0),
+            (low, high) => {
+                let margin = ((high - low) * 0.08).max(high.abs() * 0.01).max(0.05);
+                (low - margin, high + margin)
+            }
+        };
+        let mut chart = Self {
+            from,
+            to: to.max(from + 1),
+            low,
+            high,
+            ..Self::default()
+        };
+        let limits = threshold
+            .map(|threshold| [threshold.low, threshold.high])
+            .unwrap_or_default();
+        let in_sight = |limit: &f64| (low..=high).contains(limit);
+        chart.limits = limits
+            .into_iter()
+            .flatten()
+            .filter(in_sight)
+            .map(|limit| chart.y(limit))
+            .collect();
+        for run in points.chunk_by(|one, next| next.at.saturating_sub(one.at) <= 2 * step) {
+            chart.draw(run, step);
+        }
+        chart.points = points;
+        chart
+    }
+
+    fn draw(&mut self, run: &[Point], step: Millis) {
+        let (mut line, mut band) = (String::new(), String::new());
+        // A lonely point is as wide as its time.
+        let half = step / 2;
+        let ends = |point: &Point| [point.at.saturating_sub(half), point.at.saturating_add(half)];
+        let spread: Vec<(Millis, &Point)> = match run {
+            [one] => ends(one).into_iter().map(|at| (at, one)).collect(),
+            run => run.iter().map(|point| (point.at, point)).collect(),
+        };
+        for (at, point) in &spread {
+            self.go(&mut line, *at, point.mean);
+            self.go(&mut band, *at, point.max);
+        }
+        for (at, point) in spread.iter().rev() {
+            self.go(&mut band, *at, point.min);
+        }
+        self.line += &line;
+        self.band += &band;
+        self.band.push('Z');
+    }
+
+    fn go(&self, path: &mut String, at: Millis, value: f64) {
+        path.push(if path.is_empty() { 'M' } else { 'L' });
+        path.push_str(&tenth(self.x(at)));
+        path.push(' ');
+        path.push_str(&tenth(self.y(value)));
+    }
+
+    pub fn x(&self, at: Millis) -> f64 {
+        let (at, from, to) = (at as f64, self.from as f64, self.to as f64);
+        ((at - from) / (to - from)).clamp(0.0, 1.0) * WIDTH
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        (1.0 - (value - self.low) / (self.high - self.low)) * HEIGHT
+    }
+
+    /// The time at a part of the width, from 0 to 1.
+    pub fn at(&self, part: f64) -> Millis {
+        self.from + ((self.to - self.from) as f64 * part.clamp(0.0, 1.0)) as Millis
+    }
+
+    pub fn nearest(&self, at: Millis) -> Option<usize> {
+        let near = self
+            .points
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, point)| point.at.abs_diff(at));
+        near.map(|(index, _)| index)
+    }
+}
+
+/// Rounded to a tenth: a path of many points stays short.
+pub fn tenth(number: f64) -> String {
+    ((number * 10.0).round() / 10.0).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(at: Millis, value: f64) -> Point {
+        Point {
+            at,
+            min: value - 1.0,
+            max: value + 1.0,
+            mean: value,
+            count: 1,
+        }
+    }
+
+    #[test]
+    fn nothing_heard_is_no_line() {
+        let points = vec![point(0, 5.0), point(10, 6.0), point(100, 5.0)];
+        let chart = Chart::new(points, (0, 100), 10, None);
+        assert_eq!(chart.line.matches('M').count(), 2);
+        assert_eq!(chart.band.matches('Z').count(), 2);
+        assert!(chart.line.starts_with("M0 "));
+        assert_eq!(
+            [chart.nearest(4), chart.nearest(6), chart.nearest(999)],
+            [Some(0), Some(1), Some(2)]
+        );
+    }
+
+    #[test]
+    fn thresholds_are_drawn_where_they_can_be_seen() {
+        let threshold = Threshold {
+            low: Some(-100.0),
+            high: Some(5.5),
+            hysteresis: 0.0,
+        };
+        let chart = Chart::new(vec![point(0, 5.0), point(10, 5.0)], (0, 10), 10, Some(threshold));
+        assert_eq!(chart.limits.len(), 1);
+        assert!(chart.limits[0] > 0.0 && chart.limits[0] < HEIGHT / 2.0);
+    }
+
+    #[test]
+    fn an_empty_chart_has_a_scale() {
+        let chart = Chart::new(Vec::new(), (5, 5), 10, None);
+        assert_eq!((chart.low, chart.high, chart.nearest(1)), (0.0, 1.0, None));
+        assert!(chart.x(5).is_finite());
+        let flat = Chart::new(vec![point(0, 0.0)], (0, 10), 10, None);
+        assert!(flat.low < flat.high);
+    }
+}

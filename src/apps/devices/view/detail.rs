@@ -1,0 +1,240 @@
+//! One device: its values and their history, its alarms, and what it was asked.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::{
+    super::{
+        model::Device,
+        wire::{Devices, Millis, device_path},
+    },
+    alarms::Alarms,
+    clock::Clock,
+    history::History,
+    orders::Orders,
+    overview::loading,
+    thresholds::Thresholds,
+    values::Values,
+    words,
+};
+use crate::{
+    client::{
+        live::Live,
+        use_topic::{UseTopic, use_topic},
+    },
+    i18n::*,
+    ui::{
+        card::Card,
+        format,
+        words::{fact, fill, note, part, say, text, words},
+    },
+    wire::{form::Refused, session::Rejection},
+};
+
+/// What the parts of a device's page share.
+#[derive(Clone, Copy)]
+pub struct Shown {
+    pub device: UseTopic<Devices>,
+    pub clock: Clock,
+    pub id: StoredValue<String>,
+    /// The metric whose history is drawn.
+    metric: RwSignal<Option<String>>,
+}
+
+impl Shown {
+    pub fn path(self) -> String {
+        self.id.with_value(|id| device_path(id))
+    }
+
+    /// The chosen metric, or the first.
+    pub fn metric(self) -> Option<String> {
+        self.metric
+            .get()
+            .or_else(|| self.device.state.with(|device| device.metrics.keys().next().cloned()))
+    }
+
+    pub fn choose(self, metric: String) {
+        self.metric.set(Some(metric));
+    }
+
+    pub fn names(self) -> Vec<String> {
+        self.device
+            .state
+            .with(|device| device.metrics.keys().cloned().collect())
+    }
+}
+
+pub fn detail(clock: Clock, id: String) -> AnyView {
+    let device = use_topic::<Devices>(&id);
+    view! {
+        <Live topic=device fallback=loading>
+            {place(device, clock, id)}
+        </Live>
+    }
+    .into_any()
+}
+
+fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
+    let known = Memo::new(move |_| device.state.with(|device| device.reports > 0));
+    part(move || {
+        Some(if known.get() {
+            open(Shown {
+                device,
+                clock,
+                id: StoredValue::new(id.clone()),
+                metric: RwSignal::new(None),
+            })
+        } else {
+            missing()
+        })
+    })
+    .into_any()
+}
+
+/// Nothing was ever heard of it; the moment something is, the page is there.
+fn missing() -> AnyView {
+    view! {
+        <Title text=say!(devices.missing)/>
+        <div class="page-head">
+            <p><a href="/devices">{say!(devices.back)}</a></p>
+            <h1>{say!(devices.missing)}</h1>
+            <p class="lede">{say!(devices.missing_text)}</p>
+        </div>
+    }
+    .into_any()
+}
+
+fn open(shown: Shown) -> AnyView {
+    let title = text(move || shown.device.state.with(|device| name(device, &shown.id.get_value())));
+    view! {
+        <Title text=move || title.get()/>
+        <header class="device-head">
+            <p><a href="/devices">{say!(devices.back)}</a></p>
+            <div class="row">
+                <h1 dir="auto">{title}</h1>
+                {health(shown)}
+            </div>
+            {place_line(shown)}
+            {stale(shown)}
+            {not_done()}
+        </header>
+        <Values shown/>
+        <div class="grid">
+            <Card id="device-history" title=words!(devices.history) class="wide"><History shown/></Card>
+            <Card id="device-alarms" title=words!(devices.alarms)>
+                <Alarms shown/>
+                <Thresholds shown/>
+            </Card>
+            <Card id="device-orders" title=words!(devices.orders)><Orders shown/></Card>
+            <Card id="device-reports" title=words!(devices.reports) class="wide">{reports(shown)}</Card>
+        </div>
+    }
+    .into_any()
+}
+
+fn name(device: &Device, id: &str) -> String {
+    if device.name.is_empty() {
+        id.to_owned()
+    } else {
+        device.name.clone()
+    }
+}
+
+fn health(shown: Shown) -> AnyView {
+    let i18n = use_i18n();
+    let health = Memo::new(move |_| shown.device.state.with(|device| device.health));
+    let word = text(move || words::health(health.get()).0.to_owned());
+    let said = text(move || (words::health(health.get()).1)(i18n.get_locale()).to_owned());
+    let seen = text(move || {
+        let seen = shown.device.state.with(|device| device.seen);
+        shown.clock.ago(i18n.get_locale(), seen)
+    });
+    view! {
+        <p class="device-health" data-health=word>
+            <span class="health" role="status"><span class="dot" aria-hidden="true"></span>{said}</span>
+            <span class="hint">{seen}</span>
+        </p>
+    }
+    .into_any()
+}
+
+fn place_line(shown: Shown) -> AnyView {
+    let line = text(move || {
+        let id = shown.id.get_value();
+        shown.device.state.with(|device| match device.place.as_str() {
+            "" => id,
+            place => format!("{id} · {place}"),
+        })
+    });
+    view! { <p class="lede" dir="auto">{line}</p> }.into_any()
+}
+
+/// Whether what is shown is current.
+fn stale(shown: Shown) -> AnyView {
+    let i18n = use_i18n();
+    let status = shown.device.status;
+    let word = text(move || words::status(status.get()).0.to_owned());
+    let said = text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    view! {
+        <p class="devices-status script" role="status" data-status=word>
+            <span class="dot" aria-hidden="true"></span>
+            <span>{said}</span>
+        </p>
+    }
+    .into_any()
+}
+
+/// Why a form that was posted without scripts had no effect.
+fn not_done() -> AnyView {
+    let i18n = use_i18n();
+    let why: Option<Rejection> =
+        SharedValue::new(|| use_context::<Refused>().map(|refused| refused.rejection)).into_inner();
+    let problem = note(move || why.as_ref().map(|why| words::rejection(i18n.get_locale(), why)));
+    view! { <p class="problem devices-problem" role="alert">{problem}</p> }.into_any()
+}
+
+/// How it reports, and what did not count.
+fn reports(shown: Shown) -> AnyView {
+    let i18n = use_i18n();
+    let of = move |value: fn(&Device) -> u64| text(move || format::grouped(shown.device.state.with(value)));
+    let every = text(move || match shown.device.state.with(|device| device.every) {
+        0 => t_string!(i18n, devices.not_said).to_owned(),
+        seconds => format::duration(seconds.into()),
+    });
+    let refusals = Memo::new(move |_| shown.device.state.with(|device| device.refusals.clone()));
+    let list = part(move || {
+        let locale = i18n.get_locale();
+        let line = |refused: &super::super::model::Refused| {
+            let why = words::refusal(locale, &refused.refusal.why);
+            let metric = words::metric(locale, &refused.refusal.metric);
+            row(shown.clock.time(locale, refused.at, true), metric, why)
+        };
+        Some(
+            refusals
+                .with(|refusals| refusals.iter().map(line).collect_view())
+                .into_any(),
+        )
+    });
+    let kept = text(move || fill(t_string!(i18n, devices.kept), &[("days", "7")]));
+    view! {
+        <dl class="facts">
+            {fact(words!(devices.reports_heard), "reports", of(|device| device.reports))}
+            {fact(words!(devices.every), "every", every)}
+            {fact(words!(devices.late_readings), "late", of(|device| device.late))}
+            {fact(words!(devices.refused_readings), "refused", of(|device| device.refused))}
+        </dl>
+        <ul class="refusals">{list}</ul>
+        <p class="hint">{kept}</p>
+    }
+    .into_any()
+}
+
+fn row(at: String, metric: String, why: String) -> AnyView {
+    view! { <li><span class="hint">{at}</span>" "<span class="mono">{metric}</span>" "<span>{why}</span></li> }
+        .into_any()
+}
+
+/// When something was, in words that follow the visitor's language.
+pub fn time(shown: Shown, locale: Locale, at: Millis) -> String {
+    shown.clock.time(locale, at, true)
+}

@@ -1,0 +1,317 @@
+//! The history of the chosen metric: a range or a part of it, drawn; read out at the cursor.
+
+use leptos::{
+    ev::{KeyboardEvent, PointerEvent},
+    html,
+    prelude::*,
+};
+
+use super::{
+    super::{
+        trail::{ROLLS, finest},
+        wire::Millis,
+    },
+    chart::{Chart, HEIGHT, WIDTH, tenth},
+    detail::Shown,
+    words,
+};
+use crate::{
+    i18n::*,
+    ui::{
+        format,
+        words::{Words, fill, note, part, say, spoken, text, words},
+    },
+};
+
+const HOUR: Millis = 3_600_000;
+const RANGES: [(Millis, Words); 4] = [
+    (HOUR, words!(devices.hour)),
+    (6 * HOUR, words!(devices.six_hours)),
+    (24 * HOUR, words!(devices.day)),
+    (168 * HOUR, words!(devices.week)),
+];
+/// The shortest time that can be zoomed to: a few of the finest buckets.
+const SHORTEST: Millis = 5 * 60_000;
+/// A drag over less than this part of the width is a click.
+const DRAG: f64 = 0.02;
+
+#[derive(Clone, Copy)]
+struct View {
+    shown: Shown,
+    range: RwSignal<Millis>,
+    /// A part of the history instead of its newest.
+    zoom: RwSignal<Option<(Millis, Millis)>>,
+    /// The point that is read out.
+    cursor: RwSignal<Option<usize>>,
+    /// Where a drag began, as a part of the width, and where it is.
+    drag: RwSignal<Option<(f64, f64)>>,
+    chart: Memo<Chart>,
+    area: NodeRef<html::Div>,
+}
+
+#[component]
+pub fn History(shown: Shown) -> impl IntoView {
+    let (range, zoom) = (RwSignal::new(HOUR), RwSignal::new(None));
+    let view = View {
+        shown,
+        range,
+        zoom,
+        cursor: RwSignal::new(None),
+        drag: RwSignal::new(None),
+        chart: Memo::new(move |_| chart(shown, range.get(), zoom.get())),
+        area: NodeRef::new(),
+    };
+    view! {
+        <div class="row history-bar">
+            {view.ranges()}
+            {view.zoom_buttons()}
+        </div>
+        {view.drawing()}
+        {view.readout()}
+    }
+    .into_any()
+}
+
+/// Up to the newest reading, whatever the visitor's clock says.
+fn chart(shown: Shown, range: Millis, zoom: Option<(Millis, Millis)>) -> Chart {
+    let name = shown.metric().unwrap_or_default();
+    shown.device.state.with(|device| {
+        let newest = device.seen;
+        let (from, to) = zoom.unwrap_or((newest.saturating_sub(range), newest));
+        let metric = device.metrics.get(&name);
+        let points = metric
+            .map(|metric| metric.trail.points(from, to, newest))
+            .unwrap_or_default();
+        let step = ROLLS
+            .get(finest(newest.saturating_sub(from)))
+            .map_or(1, |roll| roll.step);
+        Chart::new(points, (from, to), step, metric.and_then(|metric| metric.threshold))
+    })
+}
+
+impl View {
+    fn ranges(self) -> AnyView {
+        let button = |(range, name): (Millis, Words)| {
+            let pressed = text(move || (self.range.get() == range && self.zoom.with(Option::is_none)).to_string());
+            view! {
+                <button type="button" data-range=(range / HOUR).to_string() aria-pressed=pressed on:click=move |_| self.show(range)>
+                    {spoken(name)}
+                </button>
+            }
+        };
+        view! {
+            <div class="choice script" role="group" aria-label=say!(devices.range)>
+                {RANGES.map(button).into_iter().collect_view()}
+            </div>
+        }
+        .into_any()
+    }
+
+    fn zoom_buttons(self) -> AnyView {
+        let whole = move || self.zoom.with(Option::is_none);
+        view! {
+            <div class="row script">
+                <button type="button" class="button small" data-zoom="in" aria-label=say!(devices.zoom_in) on:click=move |_| self.scale(0.5)>"+"</button>
+                <button type="button" class="button small" data-zoom="out" aria-label=say!(devices.zoom_out) on:click=move |_| self.scale(2.0)>"−"</button>
+                <button type="button" class="button small" data-zoom="reset" disabled=whole on:click=move |_| self.show(self.range.get_untracked())>
+                    {say!(devices.zoom_reset)}
+                </button>
+            </div>
+        }
+        .into_any()
+    }
+
+    fn show(self, range: Millis) {
+        self.range.set(range);
+        self.zoom.set(None);
+        self.cursor.set(None);
+    }
+
+    /// Around the cursor, or the middle.
+    fn scale(self, by: f64) {
+        let (from, to, middle) = self.chart.with_untracked(|chart| {
+            let cursor = self.cursor.get_untracked().and_then(|index| chart.points.get(index));
+            (chart.from, chart.to, cursor.map_or(chart.at(0.5), |point| point.at))
+        });
+        let longest = RANGES[3].0;
+        let span = (((to - from) as f64 * by) as Millis).clamp(SHORTEST, longest);
+        let newest = self.shown.device.state.with_untracked(|device| device.seen);
+        let to = middle.saturating_add(span / 2).min(newest);
+        self.zoom.set(Some((to.saturating_sub(span), to)));
+        self.cursor.set(None);
+    }
+
+    fn drawing(self) -> AnyView {
+        let i18n = use_i18n();
+        let chart = self.chart;
+        let label = text(move || {
+            let name = self.shown.metric().unwrap_or_default();
+            words::metric(i18n.get_locale(), &name)
+        });
+        let limits = part(move || {
+            let line = |y: &f64| {
+                let (y, other) = (tenth(*y), tenth(*y));
+                view! { <line class="chart-limit" x1="0" x2=WIDTH.to_string() y1=y y2=other vector-effect="non-scaling-stroke"/> }
+            };
+            Some(
+                chart
+                    .with(|chart| chart.limits.iter().map(line).collect_view())
+                    .into_any(),
+            )
+        });
+        let empty = note(move || {
+            let none = chart.with(|chart| chart.points.is_empty());
+            none.then(|| t_string!(i18n, devices.no_history).to_owned())
+        });
+        view! {
+            <div
+                class="history"
+                tabindex="0"
+                role="group"
+                aria-label=label
+                aria-describedby="history-keys"
+                node_ref=self.area
+                on:keydown=move |event| self.on_key(&event)
+                on:pointerdown=move |event| self.on_down(&event)
+                on:pointermove=move |event| self.on_move(&event)
+                on:pointerup=move |event| self.on_up(&event)
+                on:pointerleave=move |_| { self.cursor.set(None); self.drag.set(None); }
+            >
+                <svg class="history-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
+                    <path class="chart-band" d=text(move || chart.with(|chart| chart.band.clone()))/>
+                    <path class="chart-line" d=text(move || chart.with(|chart| chart.line.clone())) vector-effect="non-scaling-stroke"/>
+                    {limits}
+                    {self.selection()}
+                    {self.mark()}
+                </svg>
+                <span class="history-high" dir="ltr">{text(move || chart.with(|chart| words::number(chart.high)))}</span>
+                <span class="history-low" dir="ltr">{text(move || chart.with(|chart| words::number(chart.low)))}</span>
+                <span class="history-empty">{empty}</span>
+            </div>
+            <div class="history-times" aria-hidden="true">{self.times()}</div>
+            <p class="hint script" id="history-keys">{say!(devices.keys)}</p>
+        }
+        .into_any()
+    }
+
+    fn times(self) -> AnyView {
+        let i18n = use_i18n();
+        let at = move |place: f64| {
+            text(move || {
+                let (from, to, at) = self.chart.with(|chart| (chart.from, chart.to, chart.at(place)));
+                self.shown.clock.time(i18n.get_locale(), at, to - from > 12 * HOUR)
+            })
+        };
+        view! { <span>{at(0.0)}</span><span>{at(0.5)}</span><span>{at(1.0)}</span> }.into_any()
+    }
+
+    fn selection(self) -> AnyView {
+        let shape = part(move || {
+            let (one, other) = self.drag.get()?;
+            let (from, width) = (one.min(other) * WIDTH, (one - other).abs() * WIDTH);
+            let drawn = view! { <rect class="chart-selection" x=tenth(from) y="0" width=tenth(width) height=HEIGHT.to_string()/> };
+            Some(drawn.into_any())
+        });
+        shape.into_any()
+    }
+
+    fn mark(self) -> AnyView {
+        let shape = part(move || {
+            let index = self.cursor.get()?;
+            let x = self.chart.with(|chart| Some(chart.x(chart.points.get(index)?.at)))?;
+            let (x1, x2) = (tenth(x), tenth(x));
+            let drawn = view! { <line class="chart-cursor" x1=x1 x2=x2 y1="0" y2=HEIGHT.to_string() vector-effect="non-scaling-stroke"/> };
+            Some(drawn.into_any())
+        });
+        shape.into_any()
+    }
+
+    /// What the point at the cursor says; without one, the newest.
+    fn readout(self) -> AnyView {
+        let i18n = use_i18n();
+        let said = note(move || {
+            let locale = i18n.get_locale();
+            let unit = self.shown.metric().and_then(|name| {
+                let device = self.shown.device.state;
+                device.with(|device| device.metrics.get(&name).map(|metric| metric.unit.clone()))
+            });
+            let (point, long) = self.chart.with(|chart| {
+                let index = self.cursor.get().unwrap_or(chart.points.len().saturating_sub(1));
+                Some((*chart.points.get(index)?, chart.to - chart.from > 12 * HOUR))
+            })?;
+            let unit = unit.unwrap_or_default();
+            let value = |value: f64| words::value(value, &unit);
+            let values = [
+                ("time", self.shown.clock.time(locale, point.at, long)),
+                ("mean", value(point.mean)),
+                ("min", value(point.min)),
+                ("max", value(point.max)),
+                ("count", format::grouped(point.count.into())),
+            ];
+            let text = t_string!(i18n, devices.readout).to_owned();
+            Some(
+                values
+                    .iter()
+                    .fold(text, |text, (name, value)| fill(&text, &[(name, value)])),
+            )
+        });
+        view! { <p class="history-readout" aria-live=text(move || if self.cursor.get().is_some() { "polite" } else { "off" }.to_owned())>{said}</p> }
+            .into_any()
+    }
+
+    /// Where a pointer is, as a part of the width.
+    fn place(self, event: &PointerEvent) -> Option<f64> {
+        let area = self.area.get_untracked()?.get_bounding_client_rect();
+        let part = (f64::from(event.client_x()) - area.left()) / area.width();
+        part.is_finite().then(|| part.clamp(0.0, 1.0))
+    }
+
+    fn on_down(self, event: &PointerEvent) {
+        if let Some(part) = self.place(event) {
+            self.drag.set(Some((part, part)));
+        }
+    }
+
+    fn on_move(self, event: &PointerEvent) {
+        let Some(part) = self.place(event) else { return };
+        if let Some((from, _)) = self.drag.get_untracked() {
+            self.drag.set(Some((from, part)));
+        }
+        let near = self.chart.with_untracked(|chart| chart.nearest(chart.at(part)));
+        if self.cursor.get_untracked() != near {
+            self.cursor.set(near);
+        }
+    }
+
+    fn on_up(self, event: &PointerEvent) {
+        let dragged = self.drag.get_untracked();
+        self.drag.set(None);
+        let (Some((from, _)), Some(to)) = (dragged, self.place(event)) else {
+            return;
+        };
+        if (to - from).abs() < DRAG {
+            return;
+        }
+        let (from, to) = self
+            .chart
+            .with_untracked(|chart| (chart.at(from.min(to)), chart.at(from.max(to))));
+        self.zoom.set(Some((from.min(to.saturating_sub(SHORTEST)), to)));
+        self.cursor.set(None);
+    }
+
+    fn on_key(self, event: &KeyboardEvent) {
+        let last = self.chart.with_untracked(|chart| chart.points.len().saturating_sub(1));
+        let now = self.cursor.get_untracked().unwrap_or(last);
+        match event.key().as_str() {
+            "ArrowLeft" => self.cursor.set(Some(now.saturating_sub(1))),
+            "ArrowRight" => self.cursor.set(Some((now + 1).min(last))),
+            "Home" => self.cursor.set(Some(0)),
+            "End" => self.cursor.set(Some(last)),
+            "+" | "=" => self.scale(0.5),
+            "-" => self.scale(2.0),
+            "0" | "Escape" => self.show(self.range.get_untracked()),
+            _ => return,
+        }
+        event.prevent_default();
+    }
+}

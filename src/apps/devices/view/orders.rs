@@ -1,0 +1,111 @@
+//! What a device is asked to do, and what became of it. Without scripts a plain form.
+
+use leptos::{ev::SubmitEvent, prelude::*};
+
+use super::{
+    super::{
+        model::Order,
+        wire::{DeviceCommand, MAX_ARGUMENT, MAX_ORDER},
+    },
+    detail::{Shown, time},
+    sent::Sent,
+    words,
+};
+use crate::{
+    i18n::*,
+    ui::words::{note, part, say},
+};
+
+/// What many devices know, with an argument to begin with.
+const USUAL: [(&str, &str); 3] = [("identify", ""), ("set-interval", "{\"seconds\": 10}"), ("reboot", "")];
+
+#[component]
+pub fn Orders(shown: Shown) -> impl IntoView {
+    let i18n = use_i18n();
+    let sent = Sent::new(shown.device);
+    let orders = Memo::new(move |_| shown.device.state.with(|device| device.orders.clone()));
+    let list = part(move || {
+        let locale = i18n.get_locale();
+        let line = |order: &Order| line(shown, locale, order);
+        Some(orders.with(|orders| orders.iter().map(line).collect_view()).into_any())
+    });
+    let none = note(move || {
+        let none = orders.with(|orders| orders.is_empty());
+        none.then(|| t_string!(i18n, devices.no_orders).to_owned())
+    });
+    view! {
+        {form(shown, sent)}
+        <ul class="orders" aria-live="polite">{list}</ul>
+        <p class="hint">{none}</p>
+    }
+    .into_any()
+}
+
+fn form(shown: Shown, sent: Sent) -> AnyView {
+    let (name, argument) = (RwSignal::new("identify".to_owned()), RwSignal::new(String::new()));
+    let usual = USUAL.map(|(usual, with)| {
+        let fill_in = move |_| {
+            name.set(usual.to_owned());
+            argument.set(with.to_owned());
+        };
+        view! { <button type="button" class="button small mono" on:click=fill_in>{usual}</button> }
+    });
+    let send = move |event: SubmitEvent| {
+        event.prevent_default();
+        sent.send(DeviceCommand::Order {
+            name: name.get_untracked().trim().to_owned(),
+            argument: argument.get_untracked(),
+        });
+    };
+    view! {
+        <form class="order-form" method="post" action=shown.path() on:submit=send>
+            <input type="hidden" name="act" value="order"/>
+            <div class="row script">{usual.into_iter().collect_view()}</div>
+            <div class="row">
+                <label class="field grow">
+                    <span>{say!(devices.order)}</span>
+                    <input
+                        name="order"
+                        class="mono"
+                        required
+                        autocomplete="off"
+                        autocapitalize="none"
+                        spellcheck="false"
+                        maxlength=MAX_ORDER.to_string()
+                        bind:value=name
+                    />
+                </label>
+                <label class="field grow">
+                    <span>{say!(devices.argument)}</span>
+                    <input
+                        name="argument"
+                        class="mono"
+                        autocomplete="off"
+                        autocapitalize="none"
+                        spellcheck="false"
+                        maxlength=MAX_ARGUMENT.to_string()
+                        bind:value=argument
+                    />
+                </label>
+                <button class="button primary" type="submit">{say!(devices.send)}</button>
+            </div>
+            {sent.problem()}
+        </form>
+    }
+    .into_any()
+}
+
+fn line(shown: Shown, locale: Locale, order: &Order) -> AnyView {
+    let (state, said) = words::outcome(order.outcome);
+    let what = format!("{} {}", order.name, order.argument);
+    let note = order.note.clone();
+    view! {
+        <li class="order" data-outcome=state>
+            <code class="mono">{what}</code>
+            <span class="order-outcome">{said(locale)}</span>
+            <span class="hint" dir="auto">{note}</span>
+            <span class="hint">{time(shown, locale, order.at)}</span>
+        </li>
+    }
+    .into_any()
+}

@@ -1,0 +1,52 @@
+//! What became of a command that a form sent.
+
+use leptos::prelude::*;
+
+use super::{
+    super::wire::{DeviceCommand, Devices},
+    words,
+};
+use crate::{
+    client::use_topic::{Standing, UseTopic},
+    i18n::*,
+    ui::words::note,
+    wire::session::CommandId,
+};
+
+/// The last command of one form.
+#[derive(Clone, Copy)]
+pub struct Sent {
+    device: UseTopic<Devices>,
+    id: RwSignal<Option<CommandId>>,
+}
+
+impl Sent {
+    pub fn new(device: UseTopic<Devices>) -> Self {
+        Self {
+            device,
+            id: RwSignal::new(None),
+        }
+    }
+
+    pub fn send(self, command: DeviceCommand) {
+        if let Some(before) = self.id.get_untracked() {
+            self.device.cancel(&before);
+        }
+        self.id.set(Some(self.device.send(command)));
+    }
+
+    /// Why it had no effect; stands until the next one.
+    pub fn problem(self) -> AnyView {
+        let i18n = use_i18n();
+        let problem = note(move || {
+            let id = self.id.get()?;
+            self.device
+                .pending
+                .with(|pending| match &pending.iter().find(|one| one.id == id)?.standing {
+                    Standing::Rejected(why) => Some(words::rejection(i18n.get_locale(), why)),
+                    Standing::Queued | Standing::Sent => None,
+                })
+        });
+        view! { <p class="problem" role="alert">{problem}</p> }.into_any()
+    }
+}

@@ -1,0 +1,81 @@
+//! One device in the overview.
+
+use leptos::prelude::*;
+
+use super::{
+    super::wire::{Entry, Fleet, Health, News, device_path},
+    clock::Clock,
+    gauge::gauge,
+    words,
+};
+use crate::{
+    client::use_topic::UseTopic,
+    i18n::*,
+    ui::words::{fill, note, part, text},
+};
+
+pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
+    let i18n = use_i18n();
+    let path = device_path(&id);
+    let entry = Memo::new({
+        let id = id.clone();
+        move |_| {
+            fleet
+                .state
+                .with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(gone))
+        }
+    });
+    let title = text({
+        let id = id.clone();
+        move || {
+            entry.with(|entry| {
+                if entry.news.name.is_empty() {
+                    id.clone()
+                } else {
+                    entry.news.name.clone()
+                }
+            })
+        }
+    });
+    let place = note(move || entry.with(|entry| Some(entry.news.place.clone()).filter(|place| !place.is_empty())));
+    let health = text(move || words::health(entry.with(|entry| entry.health)).0.to_owned());
+    let said = text(move || (words::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
+    let seen = text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.news.seen)));
+    let alarms = note(move || {
+        let count = entry.with(|entry| entry.news.alarms);
+        (count > 0).then(|| fill(t_string!(i18n, devices.alarm_count), &[("count", &count.to_string())]))
+    });
+    let latest = Memo::new(move |_| entry.with(|entry| entry.news.latest.clone()));
+    let gauges = part(move || {
+        let locale = i18n.get_locale();
+        Some(
+            latest
+                .with(|latest| latest.iter().map(|shown| gauge(locale, shown)).collect_view())
+                .into_any(),
+        )
+    });
+    view! {
+        <li class="device" data-device=id data-health=health>
+            <a class="device-link" href=path>
+                <span class="device-name" dir="auto">{title}</span>
+                <span class="hint" dir="auto">{place}</span>
+            </a>
+            <div class="gauges">{gauges}</div>
+            <p class="device-foot">
+                <span class="health"><span class="dot" aria-hidden="true"></span>{said}</span>
+                <span class="alarm-badge">{alarms}</span>
+                <span class="hint">{seen}</span>
+            </p>
+        </li>
+    }
+    .into_any()
+}
+
+/// It went from the overview a moment before its tile does.
+fn gone() -> Entry {
+    Entry {
+        news: News::default(),
+        health: Health::Offline,
+        since: 0,
+    }
+}

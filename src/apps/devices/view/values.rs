@@ -1,0 +1,62 @@
+//! What a device measures now; chosen, its history is drawn.
+
+use leptos::prelude::*;
+
+use super::{detail::Shown, words};
+use crate::{
+    i18n::*,
+    ui::words::{note, say, text},
+};
+
+#[component]
+pub fn Values(shown: Shown) -> impl IntoView {
+    let names = Memo::new(move |_| shown.names());
+    view! {
+        <ul class="values" aria-label=say!(devices.values)>
+            <For each=move || names.get() key=|name| name.clone() let:name>
+                {value(shown, name)}
+            </For>
+        </ul>
+    }
+    .into_any()
+}
+
+fn value(shown: Shown, name: String) -> AnyView {
+    let i18n = use_i18n();
+    let name = StoredValue::new(name);
+    let device = shown.device.state;
+    let now = text(move || {
+        device.with(|device| name.with_value(|name| device.metrics.get(name).map(words::of).unwrap_or_default()))
+    });
+    let called = text(move || name.with_value(|name| words::metric(i18n.get_locale(), name)));
+    let alarm = Memo::new(move |_| {
+        device.with(|device| name.with_value(|name| device.alarm(name).map(|alarm| (alarm.side, alarm.limit))))
+    });
+    let is_alarm = text(move || alarm.with(Option::is_some).to_string());
+    let said = note(move || {
+        let (side, limit) = alarm.get()?;
+        Some(format!(
+            "{} {}",
+            words::side(side)(i18n.get_locale()),
+            words::number(limit)
+        ))
+    });
+    let pressed = text(move || (shown.metric() == Some(name.get_value())).to_string());
+    view! {
+        <li>
+            <button
+                type="button"
+                class="value"
+                data-metric=name.get_value()
+                data-alarm=is_alarm
+                aria-pressed=pressed
+                on:click=move |_| shown.choose(name.get_value())
+            >
+                <span class="value-name">{called}</span>
+                <span class="value-number" dir="ltr">{now}</span>
+                <span class="value-alarm">{said}</span>
+            </button>
+        </li>
+    }
+    .into_any()
+}

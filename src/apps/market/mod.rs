@@ -1,0 +1,41 @@
+//! The market: prices that change many times in a second, how they came to be, and a word when one is reached.
+
+mod drawing;
+pub mod model;
+mod order;
+#[cfg(feature = "ssr")]
+pub mod server;
+mod view;
+pub mod wire;
+
+use leptos::prelude::*;
+use leptos_meta::Meta;
+use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
+
+use self::view::{detail::detail, overview::overview};
+use crate::ui::words::{part, say};
+
+pub struct MarketPage;
+
+#[lazy_route]
+impl LazyRoute for MarketPage {
+    fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        let params = use_params_map();
+        let symbol = Memo::new(move |_| params.with(|params| params.get("symbol")));
+        let shown = part(move || {
+            Some(match symbol.get() {
+                Some(symbol) => detail(symbol),
+                None => overview(),
+            })
+        });
+        view! {
+            <Meta name="description" content=say!(market.description)/>
+            <div class="market">{shown}</div>
+        }
+        .into_any()
+    }
+}

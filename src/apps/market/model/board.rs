@@ -1,0 +1,188 @@
+//! All symbols and their newest prices.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::wire::{Entry, Feed, MAX_SYMBOLS, Millis, Quotes, QuotesCommand, QuotesEvent, Source};
+use crate::wire::cursor::Seq;
+use crate::wire::topic::{Delivery, Topic};
+
+/// Points of a spark line.
+pub const SPARK: usize = 48;
+/// Milliseconds between two of them.
+pub const SPARK_STEP: Millis = 10_000;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Board {
+    pub source: Source,
+    pub feed: Feed,
+    /// By symbol; at most [`MAX_SYMBOLS`], each with at most [`SPARK`] points.
+    pub entries: BTreeMap<String, Entry>,
+    /// When the spark lines grew.
+    pub sampled: Millis,
+}
+
+impl Topic for Quotes {
+    const KIND: &'static str = "quotes";
+    const DELIVERY: Delivery = Delivery::Latest;
+    const PRESENCE: bool = false;
+
+    type Command = QuotesCommand;
+    type Event = QuotesEvent;
+    type State = Board;
+
+    fn apply(board: &mut Board, _seq: Seq, event: &QuotesEvent) {
+        match event {
+            QuotesEvent::Opened(source) => {
+                if board.source != *source {
+                    board.entries.clear();
+                }
+                board.source = source.clone();
+            }
+            QuotesEvent::Listed(entries) => entries.iter().for_each(|entry| list(board, entry)),
+            QuotesEvent::Ticked(tick) => {
+                if let Some(entry) = board.entries.get_mut(&tick.symbol) {
+                    entry.tick = tick.clone();
+                }
+            }
+            QuotesEvent::Sampled { at, points } => {
+                board.sampled = *at;
+                for (symbol, price) in points {
+                    if let Some(entry) = board.entries.get_mut(symbol) {
+                        entry.spark.push(*price);
+                        trim(&mut entry.spark);
+                    }
+                }
+            }
+            QuotesEvent::Feed(feed) => board.feed = *feed,
+        }
+    }
+
+    /// What is listed and sampled is never needless: a reader that was given less would have other spark lines.
+    fn key(event: &QuotesEvent) -> Option<String> {
+        match event {
+            QuotesEvent::Ticked(tick) => Some(tick.symbol.clone()),
+            QuotesEvent::Feed(_) => Some("#feed".to_owned()),
+            QuotesEvent::Opened(_) | QuotesEvent::Listed(_) | QuotesEvent::Sampled { .. } => None,
+        }
+    }
+}
+
+fn list(board: &mut Board, entry: &Entry) {
+    let symbol = &entry.listing.symbol;
+    if board.entries.len() < MAX_SYMBOLS || board.entries.contains_key(symbol) {
+        let mut entry = entry.clone();
+        trim(&mut entry.spark);
+        board.entries.insert(symbol.clone(), entry);
+    }
+}
+
+fn trim(spark: &mut Vec<u64>) {
+    spark.drain(..spark.len().saturating_sub(SPARK));
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::super::super::wire::{Listing, Sector, Standing, Tick};
+    use super::*;
+
+    pub fn tick(symbol: &str, last: u64) -> Tick {
+        Tick {
+            symbol: symbol.to_owned(),
+            last,
+            open: 100,
+            high: last.max(100),
+            low: last.min(100),
+            volume: last,
+            at: last,
+            stale: false,
+        }
+    }
+
+    pub fn entry(symbol: &str) -> Entry {
+        Entry {
+            listing: Listing {
+                symbol: symbol.to_owned(),
+                names: (symbol.to_owned(), symbol.to_owned()),
+                sector: Sector::Chips,
+                scale: 2,
+                least: 2,
+                lots: 0,
+            },
+            tick: tick(symbol, 100),
+            spark: vec![100; 3],
+        }
+    }
+
+    fn events() -> impl Strategy<Value = QuotesEvent> {
+        let source = (0..2_u8).prop_map(|number| Source {
+            name: number.to_string(),
+            simulated: true,
+        });
+        let listed = prop::collection::vec("[a-d]", 0..4);
+        prop_oneof![
+            1 => source.prop_map(QuotesEvent::Opened),
+            1 => listed.prop_map(|symbols| QuotesEvent::Listed(symbols.iter().map(|s| entry(s)).collect())),
+            12 => ("[a-f]", 1..999_u64).prop_map(|(symbol, last)| QuotesEvent::Ticked(tick(&symbol, last))),
+            2 => (any::<u64>(), prop::collection::vec(("[a-f]", any::<u64>()), 0..4))
+                .prop_map(|(at, points)| QuotesEvent::Sampled { at, points }),
+            1 => any::<u64>().prop_map(|skipped| QuotesEvent::Feed(Feed { standing: Standing::Live, since: 1, skipped })),
+        ]
+    }
+
+    fn fold<'a>(events: impl IntoIterator<Item = &'a QuotesEvent>) -> Board {
+        let mut board = Board::default();
+        events.into_iter().for_each(|event| Quotes::apply(&mut board, 1, event));
+        board
+    }
+
+    #[test]
+    fn another_source_begins_with_nothing() {
+        let source = |name: &str| {
+            QuotesEvent::Opened(Source {
+                name: name.to_owned(),
+                simulated: false,
+            })
+        };
+        let listed = QuotesEvent::Listed(vec![entry("a")]);
+        assert_eq!(fold([&source("x"), &listed, &source("x")]).entries.len(), 1);
+        assert_eq!(fold([&source("x"), &listed, &source("y")]).entries.len(), 0);
+    }
+
+    #[test]
+    fn only_so_many_symbols_are_listed() {
+        let many: Vec<_> = (0..MAX_SYMBOLS + 5).map(|number| entry(&number.to_string())).collect();
+        assert_eq!(fold([&QuotesEvent::Listed(many)]).entries.len(), MAX_SYMBOLS);
+    }
+
+    proptest! {
+        /// A slow reader, who is given the newest of each key, has in the end what a fast one has.
+        #[test]
+        fn the_newest_of_each_key_is_enough(events in prop::collection::vec(events(), 0..80), from in 0..80_usize) {
+            let (seen, rest) = events.split_at(from.min(events.len()));
+            let newest: HashMap<String, usize> =
+                rest.iter().enumerate().filter_map(|(place, event)| Some((Quotes::key(event)?, place))).collect();
+            let needed = rest
+                .iter()
+                .enumerate()
+                .filter(|(place, event)| Quotes::key(event).is_none_or(|key| newest[&key] == *place))
+                .map(|(_, event)| event);
+            let (all, few) = (fold(&events), fold(seen.iter().chain(needed)));
+            // A symbol that was listed anew after its last tick begins from its listing, on either way.
+            prop_assert_eq!(all.source, few.source);
+            prop_assert_eq!(all.feed, few.feed);
+            prop_assert_eq!(all.entries, few.entries);
+        }
+
+        #[test]
+        fn no_event_breaks_the_board(events in prop::collection::vec(events(), 0..200)) {
+            let board = fold(&events);
+            prop_assert!(board.entries.iter().all(|(symbol, entry)| *symbol == entry.listing.symbol && entry.spark.len() <= SPARK));
+        }
+    }
+}

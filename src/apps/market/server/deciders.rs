@@ -1,0 +1,479 @@
+//! Who may speak of prices and alerts, and what a command does. Pure.
+
+use serde_json::json;
+
+use super::super::model::alerts::AlertList;
+use super::super::model::board::{Board, SPARK, SPARK_STEP};
+use super::super::model::chart::{Chart, KEPT};
+use super::super::wire::{
+    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesCommand, CandlesEvent, Changed, Entry, MAX_ALERTS,
+    MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Quotes, QuotesCommand, QuotesEvent, Tick, Trade, Watches,
+    check_price, is_symbol, why,
+};
+use crate::server::hub;
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Retention};
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+/// What a ring holds: prices of a minute ago are in the candles.
+const EVENTS: u64 = 1_024;
+
+fn is_server(who: &Person) -> bool {
+    who.id == hub::server().id
+}
+
+fn only_server(at: Context<'_>) -> Result<(), Rejection> {
+    if is_server(at.who) {
+        Ok(())
+    } else {
+        Err(Rejection::refused(why::NOT_FOR_YOU))
+    }
+}
+
+fn too_much() -> Rejection {
+    Rejection::refused(why::TOO_MUCH)
+}
+
+const fn short() -> Retention {
+    Retention {
+        events: EVENTS,
+        age: None,
+    }
+}
+
+impl Decider for Quotes {
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == ALL {
+            Ok(Access::Read)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, board: &Board, command: QuotesCommand) -> Result<Vec<QuotesEvent>, Rejection> {
+        only_server(at)?;
+        match command {
+            QuotesCommand::Open(source) if source == board.source => Ok(Vec::new()),
+            QuotesCommand::Open(source) => Ok(vec![QuotesEvent::Opened(source)]),
+            QuotesCommand::List(entries) => listed(entries),
+            QuotesCommand::Tick(ticks) => ticked(at, board, ticks),
+            QuotesCommand::Feed(feed) if feed == board.feed => Ok(Vec::new()),
+            QuotesCommand::Feed(feed) => Ok(vec![QuotesEvent::Feed(feed)]),
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        short()
+    }
+}
+
+fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
+    if entries.len() > MAX_LISTED {
+        return Err(too_much());
+    }
+    for Entry { listing, tick, spark } in &entries {
+        if !is_symbol(&listing.symbol) || tick.symbol != listing.symbol {
+            return Err(Rejection::refused(why::BAD_SYMBOL));
+        }
+        check_price(tick.last, listing.scale)?;
+        if spark.len() > SPARK || listing.lots > MAX_SCALE {
+            return Err(too_much());
+        }
+    }
+    Ok(vec![QuotesEvent::Listed(entries)])
+}
+
+/// Each tick is an event, so that whoever keeps up sees all of them. Spark lines grow at the first that come after their time.
+fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
+    if ticks.len() > MAX_TICKS {
+        return Err(too_much());
+    }
+    for tick in &ticks {
+        let entry = board.entries.get(&tick.symbol);
+        let listing = &entry.ok_or_else(|| Rejection::refused(why::BAD_SYMBOL))?.listing;
+        check_price(tick.last, listing.scale)?;
+    }
+    let due = at.now.saturating_sub(board.sampled) >= SPARK_STEP || at.now < board.sampled;
+    let sampled = due.then(|| {
+        let last = |symbol: &str| {
+            ticks
+                .iter()
+                .rev()
+                .find(|tick| tick.symbol == symbol)
+                .map(|tick| tick.last)
+        };
+        let point = |(symbol, entry): (&String, &Entry)| (symbol.clone(), last(symbol).unwrap_or(entry.tick.last));
+        QuotesEvent::Sampled {
+            at: at.now,
+            points: board.entries.iter().map(point).collect(),
+        }
+    });
+    Ok(ticks.into_iter().map(QuotesEvent::Ticked).chain(sampled).collect())
+}
+
+impl Decider for Candles {
+    /// Any well-formed symbol: which ones exist is known to the quotes, and the page asks there.
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if is_symbol(topic.rest()) {
+            Ok(Access::Read)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, _chart: &Chart, command: CandlesCommand) -> Result<Vec<CandlesEvent>, Rejection> {
+        only_server(at)?;
+        let is_priced = |price: u64| price > 0;
+        match command {
+            CandlesCommand::Seed { interval, candles } => {
+                let whole = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
+                match candles.len() {
+                    0..=KEPT if candles.iter().all(whole) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
+                    0..=KEPT => Err(Rejection::refused(why::BAD_PRICE)),
+                    _ => Err(too_much()),
+                }
+            }
+            CandlesCommand::Trade(trades) => match trades.len() {
+                0 => Ok(Vec::new()),
+                1..=MAX_TRADES if trades.iter().all(|trade: &Trade| is_priced(trade.price)) => {
+                    Ok(vec![CandlesEvent::Traded(trades)])
+                }
+                1..=MAX_TRADES => Err(Rejection::refused(why::BAD_PRICE)),
+                _ => Err(too_much()),
+            },
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        short()
+    }
+}
+
+impl Decider for Alerts {
+    /// One's own, and the server's, who must know when to speak.
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == who.id.0 || is_server(who) {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Forbidden)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, list: &AlertList, command: AlertsCommand) -> Result<Vec<AlertsEvent>, Rejection> {
+        match command {
+            AlertsCommand::Set {
+                symbol,
+                side,
+                price,
+                scale,
+            } => {
+                if !is_symbol(&symbol) {
+                    return Err(Rejection::refused(why::BAD_SYMBOL));
+                }
+                check_price(price, scale)?;
+                let same = |alert: &&super::super::model::alerts::Alert| {
+                    (&alert.symbol, alert.side, alert.price, alert.scale) == (&symbol, side, price, scale)
+                };
+                if list.waiting().any(|alert| same(&alert)) {
+                    return Ok(Vec::new());
+                }
+                if list.waiting().count() >= MAX_ALERTS {
+                    return Err(Rejection::refused(why::ALERTS_FULL));
+                }
+                Ok(vec![AlertsEvent::Set {
+                    symbol,
+                    side,
+                    price,
+                    scale,
+                    at: at.now,
+                }])
+            }
+            AlertsCommand::Remove { id } => match list.get(id) {
+                Some(_) => Ok(vec![AlertsEvent::Removed { id }]),
+                None => Err(Rejection::refused(why::NO_ALERT)),
+            },
+            AlertsCommand::Reach { id, price, scale } => {
+                only_server(at)?;
+                let waits = list.get(id).is_some_and(|alert| alert.done.is_none());
+                let reached = AlertsEvent::Reached {
+                    id,
+                    price,
+                    scale,
+                    at: at.now,
+                };
+                Ok(waits.then_some(reached).into_iter().collect())
+            }
+        }
+    }
+
+    /// May be lost in a crash: the watcher asks all alerts when it starts.
+    fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
+        let changed = !matches!(event, AlertsEvent::Reached { .. });
+        let watches = TopicName::of::<Watches>(ALL).ok().filter(|_| changed);
+        let forward = watches.map(|watches| Forward {
+            topic: watches,
+            command: json!({ "person": topic.rest() }),
+        });
+        forward.into_iter().collect()
+    }
+
+    fn retention(&self) -> Retention {
+        short()
+    }
+}
+
+impl Decider for Watches {
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        match topic.rest() {
+            ALL if is_server(who) => Ok(Access::Write),
+            ALL => Err(Denied::Forbidden),
+            _ => Err(Denied::Unknown),
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, _state: &(), changed: Changed) -> Result<Vec<Changed>, Rejection> {
+        only_server(at)?;
+        Ok(vec![changed])
+    }
+
+    fn retention(&self) -> Retention {
+        short()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::model::board::tests::{entry, tick};
+    use super::super::super::wire::{Interval, MAX_DONE, Side, Source};
+    use super::*;
+    use crate::wire::person::PersonId;
+
+    struct Place<D: Decider> {
+        decider: D,
+        topic: TopicName,
+        state: D::State,
+        seq: Seq,
+        now: u64,
+    }
+
+    impl<D: Decider> Place<D> {
+        fn new(decider: D, rest: &str) -> Self {
+            Self {
+                decider,
+                topic: TopicName::of::<D>(rest).unwrap(),
+                state: D::State::default(),
+                seq: 0,
+                now: 1_000_000,
+            }
+        }
+
+        fn say(&mut self, who: &Person, command: D::Command) -> Result<usize, Rejection> {
+            let at = Context {
+                topic: &self.topic,
+                who,
+                now: self.now,
+                next: self.seq + 1,
+            };
+            let events = self.decider.decide(at, &self.state, command)?;
+            for event in &events {
+                self.seq += 1;
+                D::apply(&mut self.state, self.seq, event);
+            }
+            Ok(events.len())
+        }
+    }
+
+    fn person(id: u8) -> Person {
+        Person {
+            id: PersonId(format!("{id:016x}")),
+            name: String::new(),
+        }
+    }
+
+    fn refused<T>(why: &str) -> Result<T, Rejection> {
+        Err(Rejection::refused(why))
+    }
+
+    #[test]
+    fn only_the_server_speaks_of_prices() {
+        let mut quotes = Place::new(Quotes, ALL);
+        let open = QuotesCommand::Open(Source {
+            name: "x".to_owned(),
+            simulated: true,
+        });
+        assert_eq!(quotes.say(&person(1), open.clone()), refused(why::NOT_FOR_YOU));
+        assert_eq!(quotes.say(&hub::server(), open.clone()), Ok(1));
+        assert_eq!(quotes.say(&hub::server(), open), Ok(0));
+        let mut candles = Place::new(Candles, "a");
+        let trade = Trade {
+            at: 1,
+            price: 1,
+            quantity: 1,
+            bought: true,
+        };
+        assert_eq!(
+            candles.say(&person(1), CandlesCommand::Trade(vec![trade])),
+            refused(why::NOT_FOR_YOU)
+        );
+        assert_eq!(candles.say(&hub::server(), CandlesCommand::Trade(vec![trade])), Ok(1));
+        for who in [person(1), hub::server()] {
+            assert_eq!(Quotes.admit(&who, &quotes.topic), Ok(Access::Read));
+            assert_eq!(Candles.admit(&who, &candles.topic), Ok(Access::Read));
+        }
+    }
+
+    #[test]
+    fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
+        let mut quotes = Place::new(Quotes, ALL);
+        let server = hub::server();
+        assert_eq!(
+            quotes.say(&server, QuotesCommand::List(vec![entry("a"), entry("b")])),
+            Ok(1)
+        );
+        let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
+        assert_eq!(quotes.say(&server, ticks(7)), Ok(3));
+        assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
+        assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
+        quotes.now += SPARK_STEP - 1;
+        assert_eq!(quotes.say(&server, ticks(9)), Ok(2));
+        quotes.now += 1;
+        assert_eq!(quotes.say(&server, ticks(9)), Ok(3));
+        assert_eq!(
+            quotes.say(&server, QuotesCommand::Tick(vec![tick("z", 1)])),
+            refused(why::BAD_SYMBOL)
+        );
+        assert_eq!(
+            quotes.say(&server, QuotesCommand::Tick(vec![tick("a", 0)])),
+            refused(why::BAD_PRICE)
+        );
+        assert_eq!(
+            quotes.say(&server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
+            refused(why::TOO_MUCH)
+        );
+    }
+
+    #[test]
+    fn candles_are_seeded_in_their_places() {
+        let mut candles = Place::new(Candles, "a");
+        let seed = |at, low| CandlesCommand::Seed {
+            interval: Interval::Minute,
+            candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
+        };
+        assert_eq!(candles.say(&hub::server(), seed(60_000, 4)), Ok(1));
+        assert_eq!(candles.say(&hub::server(), seed(60_001, 4)), refused(why::BAD_PRICE));
+        assert_eq!(candles.say(&hub::server(), seed(60_000, 0)), refused(why::BAD_PRICE));
+        assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
+    }
+
+    fn set(symbol: &str, side: Side, price: u64) -> AlertsCommand {
+        AlertsCommand::Set {
+            symbol: symbol.to_owned(),
+            side,
+            price,
+            scale: 2,
+        }
+    }
+
+    #[test]
+    fn alerts_are_their_owners_and_the_servers() {
+        let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
+        assert_eq!(Alerts.admit(&person(1), &topic), Ok(Access::Write));
+        assert_eq!(Alerts.admit(&hub::server(), &topic), Ok(Access::Write));
+        assert_eq!(Alerts.admit(&person(2), &topic), Err(Denied::Forbidden));
+        let watches = TopicName::of::<Watches>(ALL).unwrap();
+        assert_eq!(Watches.admit(&person(1), &watches), Err(Denied::Forbidden));
+        assert_eq!(Watches.admit(&hub::server(), &watches), Ok(Access::Write));
+    }
+
+    #[test]
+    fn an_alert_is_set_once_and_reached_once() {
+        let mut alerts = Place::new(Alerts, &person(1).id.0);
+        let me = person(1);
+        assert_eq!(alerts.say(&me, set("a", Side::Above, 150)), Ok(1));
+        assert_eq!(alerts.say(&me, set("a", Side::Above, 150)), Ok(0));
+        assert_eq!(alerts.say(&me, set("A", Side::Above, 150)), refused(why::BAD_SYMBOL));
+        assert_eq!(alerts.say(&me, set("a", Side::Above, 0)), refused(why::BAD_PRICE));
+        let reach = AlertsCommand::Reach {
+            id: 1,
+            price: 151,
+            scale: 2,
+        };
+        assert_eq!(alerts.say(&me, reach.clone()), refused(why::NOT_FOR_YOU));
+        assert_eq!(alerts.say(&hub::server(), reach.clone()), Ok(1));
+        assert_eq!(alerts.say(&hub::server(), reach.clone()), Ok(0));
+        assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
+        assert_eq!(alerts.say(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
+        assert_eq!(alerts.say(&me, AlertsCommand::Remove { id: 1 }), refused(why::NO_ALERT));
+        assert_eq!(
+            alerts.say(&hub::server(), reach),
+            Ok(0),
+            "who removed it is not told of it"
+        );
+    }
+
+    #[test]
+    fn a_price_reaches_from_its_side() {
+        let mut alerts = Place::new(Alerts, &person(1).id.0);
+        alerts.say(&person(1), set("a", Side::Above, 150)).unwrap();
+        alerts.say(&person(1), set("a", Side::Below, 150)).unwrap();
+        let reached = |price, scale| {
+            alerts
+                .state
+                .alerts
+                .iter()
+                .map(|one| one.is_reached(price, scale))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(reached(151, 2), [true, false]);
+        assert_eq!(reached(150, 2), [true, true]);
+        assert_eq!(reached(149, 2), [false, true]);
+        assert_eq!(reached(15, 1), [true, true]);
+        assert_eq!(reached(2, 0), [true, false]);
+    }
+
+    #[test]
+    fn the_watcher_hears_of_what_was_set_and_removed() {
+        let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
+        let told = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
+        assert_eq!(told[0].topic.as_str(), "watches/all");
+        let changed: Changed = serde_json::from_value(told[0].command.clone()).unwrap();
+        assert_eq!(changed.person, person(1).id.0);
+        assert_eq!(Place::new(Watches, ALL).say(&hub::server(), changed.clone()), Ok(1));
+        assert_eq!(
+            Place::new(Watches, ALL).say(&person(1), changed),
+            refused(why::NOT_FOR_YOU)
+        );
+    }
+
+    fn alert_commands() -> impl Strategy<Value = (bool, AlertsCommand)> {
+        let side = prop_oneof![Just(Side::Above), Just(Side::Below)];
+        let command = prop_oneof![
+            4 => ("[a-c]", side, 0..90_u64).prop_map(|(symbol, side, price)| set(&symbol, side, price)),
+            1 => (0..120_u64).prop_map(|id| AlertsCommand::Remove { id }),
+            3 => (0..120_u64, 1..90_u64).prop_map(|(id, price)| AlertsCommand::Reach { id, price, scale: 2 }),
+        ];
+        (any::<bool>(), command)
+    }
+
+    proptest! {
+        #[test]
+        fn alerts_keep_their_bounds_and_what_is_done_stays_done(commands in prop::collection::vec(alert_commands(), 0..200)) {
+            let mut alerts = Place::new(Alerts, &person(1).id.0);
+            for (server, command) in commands {
+                let before = alerts.state.clone();
+                let who = if server { hub::server() } else { person(1) };
+                let _ = alerts.say(&who, command);
+                prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
+                prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);
+                for alert in before.alerts.iter().filter(|alert| alert.done.is_some()) {
+                    let now = alerts.state.get(alert.id);
+                    prop_assert!(now.is_none() || now == Some(alert));
+                }
+            }
+        }
+    }
+}

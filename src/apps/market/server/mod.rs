@@ -1,0 +1,188 @@
+//! The market's server half: what the operator may choose, who decides, and where prices come from.
+
+mod connector;
+mod deciders;
+mod desk;
+mod exchange;
+mod generator;
+mod history;
+mod publisher;
+mod shares;
+mod simulator;
+mod watcher;
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use self::connector::Connector;
+use self::exchange::Exchange;
+use self::simulator::Simulator;
+use self::watcher::Watcher;
+use super::wire::{MAX_SYMBOLS, is_symbol};
+use crate::server::hub::Feed;
+
+/// Trades of the simulated market in a second. Above the most, a page has more to do than to show.
+const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;
+
+#[derive(Debug, Clone, Args)]
+#[group(id = "market")]
+pub struct Options {
+    /// Where prices come from: invented here, or heard from an exchange's public WebSocket
+    #[arg(long, env = "DUPLEX_MARKET_FEED", value_name = "FEED", default_value = "simulator")]
+    pub market_feed: FeedName,
+
+    /// Trades of the simulated market in a second, all symbols together, on the average of a session
+    #[arg(long, env = "DUPLEX_MARKET_RATE", value_name = "COUNT", default_value_t = 100)]
+    pub market_rate: u32,
+
+    /// The number that the simulated market begins from: the same number and time, the same prices
+    #[arg(long, env = "DUPLEX_MARKET_SEED", value_name = "NUMBER", default_value_t = 1)]
+    pub market_seed: u64,
+
+    /// The exchange's address, if not its public one
+    #[arg(long, env = "DUPLEX_MARKET_URL", value_name = "URL")]
+    pub market_url: Option<String>,
+
+    /// What to hear of, as the exchange names it, with commas [default: the most traded]
+    #[arg(long, env = "DUPLEX_MARKET_SYMBOLS", value_name = "SYMBOL", value_delimiter = ',')]
+    pub market_symbols: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FeedName {
+    Simulator,
+    Upbit,
+    Binance,
+    /// No prices at all
+    Off,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            market_feed: FeedName::Simulator,
+            market_rate: 100,
+            market_seed: 1,
+            market_url: None,
+            market_symbols: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum OptionsError {
+    #[error("--market-rate {0} is outside {min} to {max}", min = RATES.start(), max = RATES.end())]
+    Rate(u32),
+    #[error("--market-url {0:?} does not begin with ws:// or wss://")]
+    Url(String),
+    #[error("--market-symbols {0:?} is no symbol")]
+    Symbol(String),
+    #[error("--market-symbols: {MAX_SYMBOLS} symbols are the most")]
+    TooMany,
+}
+
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    let prices = prices(options).map_err(|error| error.to_string())?;
+    let watcher: Arc<dyn Feed> = Arc::new(Watcher);
+    Ok(prices.into_iter().chain([watcher]).collect())
+}
+
+fn prices(options: &Options) -> Result<Option<Arc<dyn Feed>>, OptionsError> {
+    if !RATES.contains(&options.market_rate) {
+        return Err(OptionsError::Rate(options.market_rate));
+    }
+    Ok(match options.market_feed {
+        FeedName::Simulator => Some(Arc::new(Simulator {
+            seed: options.market_seed,
+            rate: options.market_rate,
+        })),
+        FeedName::Upbit => Some(Arc::new(connector(Exchange::Upbit, options)?)),
+        FeedName::Binance => Some(Arc::new(connector(Exchange::Binance, options)?)),
+        FeedName::Off => None,
+    })
+}
+
+fn connector(exchange: Exchange, options: &Options) -> Result<Connector, OptionsError> {
+    let url = options.market_url.as_deref().unwrap_or(exchange.url());
+    if !["ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(OptionsError::Url(url.to_owned()));
+    }
+    let mut codes: Vec<String> = options
+        .market_symbols
+        .iter()
+        .map(|code| code.trim().to_owned())
+        .collect();
+    codes.retain(|code| !code.is_empty());
+    if codes.is_empty() {
+        codes = exchange.codes().iter().map(|code| (*code).to_owned()).collect();
+    }
+    if codes.len() > MAX_SYMBOLS {
+        return Err(OptionsError::TooMany);
+    }
+    match codes.iter().find(|code| !is_symbol(&code.to_lowercase())) {
+        Some(wrong) => Err(OptionsError::Symbol(wrong.clone())),
+        None => Ok(Connector::new(exchange, url.to_owned(), codes)),
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Options)) -> String {
+        let mut options = Options::default();
+        change(&mut options);
+        feeds(&options).err().unwrap()
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_in_one_line() {
+        assert!(refused(|o| o.market_rate = 0).contains("outside 1 to 5000"));
+        let upbit = |o: &mut Options| o.market_feed = FeedName::Upbit;
+        assert!(
+            refused(|o| {
+                upbit(o);
+                o.market_url = Some("http://x".to_owned());
+            })
+            .contains("ws://")
+        );
+        assert!(
+            refused(|o| {
+                upbit(o);
+                o.market_symbols = vec!["A/B".to_owned()];
+            })
+            .contains("A/B")
+        );
+        assert!(
+            refused(|o| {
+                upbit(o);
+                o.market_symbols = vec!["A".to_owned(); MAX_SYMBOLS + 1];
+            })
+            .contains("200")
+        );
+    }
+
+    #[test]
+    fn there_is_a_feed_for_each_name_and_always_one_that_watches() {
+        for (name, names) in [
+            (FeedName::Simulator, vec!["market-simulator", "market-alerts"]),
+            (FeedName::Upbit, vec!["market-upbit", "market-alerts"]),
+            (FeedName::Binance, vec!["market-binance", "market-alerts"]),
+            (FeedName::Off, vec!["market-alerts"]),
+        ] {
+            let options = Options {
+                market_feed: name,
+                ..Options::default()
+            };
+            let feeds = feeds(&options).unwrap();
+            assert_eq!(feeds.iter().map(|feed| feed.name()).collect::<Vec<_>>(), names);
+        }
+    }
+}

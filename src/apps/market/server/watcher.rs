@@ -1,0 +1,517 @@
+//! The feed that watches prices for people: it hears the quotes as any reader does, and tells whoever wanted to know.
+//!
+//! What it knows of alerts is a copy: it asks all of them when it starts, and one person's whenever it hears that they changed.
+//! An alert is told by a notice whose id follows from the alert alone, and only then marked as done: whenever a server dies in
+//! between, the next one says the same notice again, which is then known, and goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::super::model::alerts::{Alert, AlertList};
+use super::super::model::board::Board;
+use super::super::model::decimal;
+use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
+use crate::server::hub::reader::Reader;
+use crate::server::hub::{self, Feed, Hub, Most, Running};
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::notice::{Audience, Level, Notice, Words};
+use crate::wire::person::PersonId;
+use crate::wire::session::{Answer, CommandId, Denied, ServerFrame, SessionId, Verdict};
+use crate::wire::topic::{Topic, TopicName};
+
+/// Taken from a topic at once.
+const MOST: Most = Most {
+    frames: 256,
+    bytes: 256 << 10,
+};
+/// An alert that could not be told is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(5);
+
+pub struct Watcher;
+
+impl Feed for Watcher {
+    fn name(&self) -> &'static str {
+        "market-alerts"
+    }
+
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+        Box::pin(async move {
+            let watched = async {
+                let mut watch = Watch::start(hub).await?;
+                watch.run().await
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Err(denied) = watched => tracing::warn!("nobody watches prices: {denied}"),
+            }
+        })
+    }
+}
+
+struct Watch {
+    hub: Hub,
+    reader: Reader,
+    /// Symbols with their newest prices.
+    entries: BTreeMap<String, Entry>,
+    /// Alerts that wait, by person.
+    alerts: BTreeMap<PersonId, Vec<Waiting>>,
+}
+
+struct Waiting {
+    alert: Alert,
+    not_before: Instant,
+}
+
+impl Watch {
+    /// First what changes is listened to, then what there is is asked: nothing falls in between.
+    async fn start(hub: Hub) -> Result<Self, Denied> {
+        let session = SessionId(format!("market-{}", uuid::Uuid::new_v4()));
+        let mut reader = Reader::new(hub.clone(), Encoding::Json, session, hub::server());
+        let mut watch_frames = Vec::new();
+        for topic in [name::<Watches>(ALL)?, name::<Quotes>(ALL)?] {
+            match reader.subscribe(&topic, None).await {
+                Verdict::Denied { reason } => return Err(reason),
+                verdict => watch_frames.push(ServerFrame::Verdict { topic, verdict }),
+            }
+        }
+        let mut watch = Self {
+            hub,
+            reader,
+            entries: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+        };
+        for topic in watch.hub.topics_of(Alerts::KIND).await? {
+            watch.ask(&PersonId(topic.rest().to_owned())).await?;
+        }
+        for frame in watch_frames {
+            watch.hear(frame).await?;
+        }
+        Ok(watch)
+    }
+
+    async fn run(&mut self) -> Result<(), Denied> {
+        loop {
+            self.reader.woken().await;
+            let mut frames = Vec::new();
+            self.reader.gather(MOST, &mut frames).await;
+            for frame in frames {
+                match Encoding::Json.decode(&frame) {
+                    Ok(frame) => self.hear(frame).await?,
+                    Err(error) => tracing::error!("a frame of the quotes cannot be read: {error}"),
+                }
+            }
+        }
+    }
+
+    async fn hear(&mut self, frame: ServerFrame) -> Result<(), Denied> {
+        match frame {
+            ServerFrame::Verdict {
+                verdict: Verdict::Denied { reason },
+                ..
+            } => return Err(reason),
+            ServerFrame::Verdict {
+                topic,
+                verdict: Verdict::Reset { state, .. },
+            } if topic.kind() == Quotes::KIND => {
+                if let Some(board) = read::<Board>(&state) {
+                    self.entries = board.entries;
+                    let symbols: Vec<String> = self.entries.keys().cloned().collect();
+                    for symbol in symbols {
+                        self.check(&symbol).await;
+                    }
+                }
+            }
+            ServerFrame::Event { topic, event, .. } if topic.kind() == Quotes::KIND => {
+                if let Some(event) = read::<QuotesEvent>(&event) {
+                    self.quote(event).await;
+                }
+            }
+            ServerFrame::Event { event, .. } => {
+                if let Some(Changed { person }) = read(&event) {
+                    let person = PersonId(person);
+                    self.ask(&person).await?;
+                    let wanted = self.alerts.get(&person).into_iter().flatten();
+                    let symbols: Vec<String> = wanted.map(|waiting| waiting.alert.symbol.clone()).collect();
+                    for symbol in symbols {
+                        self.check(&symbol).await;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// One person's alerts, as they are now.
+    async fn ask(&mut self, person: &PersonId) -> Result<(), Denied> {
+        let topic = name::<Alerts>(&person.0)?;
+        let (_, state) = self.hub.open(&topic).await?.state(Encoding::Json).await?;
+        let list: AlertList = read(&state).unwrap_or_default();
+        let waiting: Vec<_> = list
+            .waiting()
+            .map(|alert| Waiting {
+                alert: alert.clone(),
+                not_before: Instant::now(),
+            })
+            .collect();
+        if waiting.is_empty() {
+            self.alerts.remove(person);
+        } else {
+            self.alerts.insert(person.clone(), waiting);
+        }
+        Ok(())
+    }
+
+    async fn quote(&mut self, event: QuotesEvent) {
+        match event {
+            QuotesEvent::Opened(_) => self.entries.clear(),
+            QuotesEvent::Listed(entries) => {
+                for entry in entries {
+                    let symbol = entry.listing.symbol.clone();
+                    self.entries.insert(symbol.clone(), entry);
+                    self.check(&symbol).await;
+                }
+            }
+            QuotesEvent::Ticked(tick) => {
+                let symbol = tick.symbol.clone();
+                if let Some(entry) = self.entries.get_mut(&symbol) {
+                    entry.tick = tick;
+                    self.check(&symbol).await;
+                }
+            }
+            QuotesEvent::Sampled { .. } | QuotesEvent::Feed(_) => {}
+        }
+    }
+
+    /// Tells of every alert that this symbol's price has reached. An old price tells nobody anything.
+    async fn check(&mut self, symbol: &str) {
+        let Some(entry) = self.entries.get(symbol).filter(|entry| !entry.tick.stale) else {
+            return;
+        };
+        let now = Instant::now();
+        for (person, alerts) in &mut self.alerts {
+            let mut kept = Vec::with_capacity(alerts.len());
+            for mut waiting in std::mem::take(alerts) {
+                let alert = &waiting.alert;
+                let due = alert.symbol == symbol
+                    && now >= waiting.not_before
+                    && alert.is_reached(entry.tick.last, entry.listing.scale);
+                if due && tell(&self.hub, person, alert, entry).await {
+                    continue;
+                }
+                if due {
+                    waiting.not_before = now + AGAIN;
+                }
+                kept.push(waiting);
+            }
+            *alerts = kept;
+        }
+        self.alerts.retain(|_, alerts| !alerts.is_empty());
+    }
+}
+
+/// Whether it was told, and is done.
+async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
+    let audience = Audience::Person(person.clone());
+    let told = hub
+        .notify(&audience, &notice(alert, entry), id(person, alert, "notice"))
+        .await;
+    if is_lost(&told) {
+        return false;
+    }
+    let Ok(topic) = name::<Alerts>(&person.0) else {
+        return true;
+    };
+    let reach = json!({ "reach": { "id": alert.id, "price": entry.tick.last, "scale": entry.listing.scale } });
+    !is_lost(&hub.tell(&topic, id(person, alert, "reach"), &reach).await)
+}
+
+/// It may go better later. What is refused for good is refused again.
+fn is_lost(answer: &Answer) -> bool {
+    match answer {
+        Answer::Accepted { .. } => false,
+        Answer::Rejected(why) => {
+            tracing::warn!("an alert was not taken: {why}");
+            why.may_retry()
+        }
+    }
+}
+
+/// The same whenever it is made.
+fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
+    let mut hash = Sha256::new();
+    for text in ["market alert", &person.0, &alert.symbol, step] {
+        hash.update(text);
+        hash.update([0]);
+    }
+    for number in [alert.id, alert.at, alert.price] {
+        hash.update(number.to_be_bytes());
+    }
+    let hash = hash.finalize();
+    CommandId::from_random(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+}
+
+fn notice(alert: &Alert, entry: &Entry) -> Notice {
+    let Listing {
+        names, scale, least, ..
+    } = &entry.listing;
+    let wanted = decimal::show(alert.price, alert.scale, *least);
+    let last = decimal::show(entry.tick.last, *scale, *least);
+    let (ko, en) = match alert.side {
+        Side::Above => ("이상이", "at or above"),
+        Side::Below => ("이하가", "at or below"),
+    };
+    Notice {
+        title: Words::new(format!("{} {last}", names.0), format!("{} at {last}", names.1)),
+        body: Words::new(
+            format!("{wanted} {ko} 되면 알려 달라고 하셨습니다."),
+            format!("You asked to be told when it is {en} {wanted}."),
+        ),
+        link: Some(symbol_path(&alert.symbol)),
+        level: Level::Info,
+        expires: None,
+    }
+}
+
+fn name<T: Topic>(rest: &str) -> Result<TopicName, Denied> {
+    TopicName::of::<T>(rest).map_err(|_| Denied::Unknown)
+}
+
+fn read<T: serde::de::DeserializeOwned>(blob: &Blob) -> Option<T> {
+    blob.decode(Encoding::Json)
+        .inspect_err(|error| tracing::error!("the market cannot be read: {error}"))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use tokio::task::{JoinHandle, yield_now};
+    use tokio::time::timeout;
+
+    use super::super::super::model::board::tests::{entry, tick};
+    use super::super::super::wire::{AlertsCommand, QuotesCommand};
+    use super::*;
+    use crate::server::hub::decider::{Access, Context, Decider};
+    use crate::server::hub::kind;
+    use crate::server::log::memory::Memory;
+    use crate::wire::cursor::{Epoch, Seq};
+    use crate::wire::notice::INBOX_KIND;
+    use crate::wire::person::Person;
+    use crate::wire::session::Rejection;
+
+    /// Whoever shows notices: here they are only counted.
+    struct Inbox;
+
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Send {
+        Send(Notice),
+    }
+
+    impl Topic for Inbox {
+        const KIND: &'static str = INBOX_KIND;
+        type Command = Send;
+        type Event = Notice;
+        type State = Vec<Notice>;
+
+        fn apply(state: &mut Vec<Notice>, _seq: Seq, event: &Notice) {
+            state.push(event.clone());
+        }
+    }
+
+    impl Decider for Inbox {
+        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+            Ok(Access::Read)
+        }
+
+        fn decide(
+            &self,
+            at: Context<'_>,
+            _state: &Vec<Notice>,
+            Send::Send(notice): Send,
+        ) -> Result<Vec<Notice>, Rejection> {
+            assert_eq!(at.who.id, hub::server().id);
+            Ok(vec![notice])
+        }
+    }
+
+    const ME: &str = "00000000000000aa";
+
+    struct Place {
+        hub: Hub,
+        commands: u128,
+    }
+
+    impl Place {
+        /// With one symbol, whose price is 1.00.
+        async fn new() -> Self {
+            let kinds = vec![kind(Quotes), kind(Alerts), kind(Watches), kind(Inbox)];
+            let mut place = Self {
+                hub: Hub::new(Arc::new(Memory::new(Epoch::new(1))), kinds),
+                commands: 0,
+            };
+            place.tell::<Quotes>(ALL, &QuotesCommand::List(vec![entry("a")])).await;
+            place
+        }
+
+        async fn tell<T: Topic>(&mut self, rest: &str, command: &T::Command) {
+            self.commands += 1;
+            let id = CommandId::from_random(self.commands);
+            let command = serde_json::to_value(command).unwrap();
+            let answer = self.hub.tell(&name::<T>(rest).unwrap(), id, &command).await;
+            assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+        }
+
+        async fn price(&mut self, last: u64) {
+            self.tell::<Quotes>(ALL, &QuotesCommand::Tick(vec![tick("a", last)]))
+                .await;
+        }
+
+        async fn set(&mut self, side: Side, price: u64) {
+            let symbol = "a".to_owned();
+            let command = AlertsCommand::Set {
+                symbol,
+                side,
+                price,
+                scale: 2,
+            };
+            self.tell::<Alerts>(ME, &command).await;
+        }
+
+        fn watch(&self) -> (CancellationToken, JoinHandle<()>) {
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(Arc::new(Watcher).run(self.hub.clone(), stop.clone()));
+            (stop, running)
+        }
+
+        async fn state<T: Topic>(&self, rest: &str) -> T::State {
+            let handle = self.hub.open(&name::<T>(rest).unwrap()).await.unwrap();
+            handle
+                .state(Encoding::Json)
+                .await
+                .unwrap()
+                .1
+                .decode(Encoding::Json)
+                .unwrap()
+        }
+
+        /// Waits until so many alerts are done, and returns the notices.
+        async fn done(&self, count: usize) -> Vec<Notice> {
+            let done = async {
+                loop {
+                    let list = self.state::<Alerts>(ME).await;
+                    if list.alerts.iter().filter(|alert| alert.done.is_some()).count() == count {
+                        return;
+                    }
+                    yield_now().await;
+                }
+            };
+            timeout(Duration::from_secs(30), done).await.unwrap();
+            self.state::<Inbox>(ME).await
+        }
+    }
+
+    async fn end((stop, running): (CancellationToken, JoinHandle<()>)) {
+        stop.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_alert_is_told_once_when_its_price_is_reached() {
+        let mut place = Place::new().await;
+        let watch = place.watch();
+        place.set(Side::Above, 150).await;
+        place.set(Side::Below, 50).await;
+        for price in [120, 149, 150, 151, 140, 160] {
+            place.price(price).await;
+        }
+        let told = place.done(1).await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].title.en, "a at 1.50");
+        assert_eq!(told[0].link.as_deref(), Some("/market/a"));
+        place.price(49).await;
+        assert_eq!(place.done(2).await.len(), 2);
+        end(watch).await;
+    }
+
+    #[tokio::test]
+    async fn alerts_of_before_the_start_are_known_and_what_is_done_is_not_told_again() {
+        let mut place = Place::new().await;
+        place.set(Side::Above, 150).await;
+        place.price(200).await;
+        for _ in 0..2 {
+            let watch = place.watch();
+            assert_eq!(place.done(1).await.len(), 1);
+            place.set(Side::Below, 10).await;
+            place.price(210).await;
+            end(watch).await;
+        }
+        let watch = place.watch();
+        place.price(9).await;
+        assert_eq!(place.done(2).await.len(), 2);
+        end(watch).await;
+    }
+
+    #[tokio::test]
+    async fn a_death_between_the_notice_and_the_mark_tells_nobody_twice() {
+        let mut place = Place::new().await;
+        place.set(Side::Above, 150).await;
+        place.price(160).await;
+        let alert = place.state::<Alerts>(ME).await.alerts[0].clone();
+        let person = PersonId(ME.to_owned());
+        let board = place.state::<Quotes>(ALL).await;
+        let audience = Audience::Person(person.clone());
+        let said = notice(&alert, &board.entries["a"]);
+        place.hub.notify(&audience, &said, id(&person, &alert, "notice")).await;
+        let watch = place.watch();
+        assert_eq!(place.done(1).await, [said]);
+        end(watch).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_removed_and_what_is_old_is_not_told() {
+        let mut place = Place::new().await;
+        place.set(Side::Above, 150).await;
+        place.set(Side::Above, 170).await;
+        place.tell::<Alerts>(ME, &AlertsCommand::Remove { id: 1 }).await;
+        let mut old = tick("a", 300);
+        old.stale = true;
+        place.tell::<Quotes>(ALL, &QuotesCommand::Tick(vec![old])).await;
+        let watch = place.watch();
+        place.price(171).await;
+        let told = place.done(1).await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].title.ko, "a 1.71", "not the old price");
+        end(watch).await;
+    }
+
+    #[test]
+    fn each_alert_has_ids_of_its_own() {
+        let alert = |id, at| Alert {
+            id,
+            symbol: "a".to_owned(),
+            side: Side::Above,
+            price: 1,
+            scale: 0,
+            at,
+            done: None,
+        };
+        let person = PersonId(ME.to_owned());
+        let ids = [
+            id(&person, &alert(1, 1), "notice"),
+            id(&person, &alert(1, 1), "reach"),
+            id(&person, &alert(2, 1), "notice"),
+            id(&person, &alert(1, 2), "notice"),
+            id(&PersonId("b".to_owned()), &alert(1, 1), "notice"),
+        ];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
+        assert_eq!(id(&person, &alert(1, 1), "notice"), ids[0]);
+    }
+}

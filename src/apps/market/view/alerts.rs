@@ -1,0 +1,208 @@
+//! What the visitor wants to be told of: a form, and what was set. Only where scripts run: it is theirs alone, so it is not in
+//! the page that the server renders, and comes when the page knows who they are.
+
+use leptos::{ev::SubmitEvent, prelude::*};
+
+use super::super::{
+    model::{alerts::Alert, decimal},
+    wire::{Alerts, AlertsCommand, Entry, Side, symbol_path, why},
+};
+use super::{floor::Floor, words};
+use crate::{
+    client::{
+        live::Live,
+        use_topic::{Standing, UseTopic, use_topic},
+    },
+    i18n::*,
+    ui::{
+        card::Card,
+        words::{fill, note, part, say, spoken, text, words},
+    },
+    wire::{
+        cursor::Seq,
+        session::{CommandId, Rejection},
+    },
+};
+
+#[component]
+pub fn AlertsCard(floor: Floor, entry: RwSignal<Entry>) -> impl IntoView {
+    let person = Memo::new(move |_| {
+        let me = floor.quotes.me.with(|me| me.as_ref().map(|me| me.id.clone()));
+        me.filter(|_| floor.local.get())
+    });
+    let mine = part(move || {
+        let person = person.get()?;
+        let alerts = use_topic::<Alerts>(&person.0);
+        Some(
+            view! {
+                <AlertForm alerts entry/>
+                <Live topic=alerts>
+                    <AlertItems floor alerts/>
+                </Live>
+            }
+            .into_any(),
+        )
+    });
+    view! {
+        <Card id="alerts" title=words!(market.alerts)>
+            <p class="hint">{say!(market.alerts_text)}</p>
+            {mine}
+            <p class="hint plain">{say!(market.alerts_no_script)}</p>
+        </Card>
+    }
+    .into_any()
+}
+
+#[component]
+fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView {
+    let i18n = use_i18n();
+    let listing = entry.with_untracked(|entry| entry.listing.clone());
+    let last = entry.with_untracked(|entry| entry.tick.last);
+    let price = RwSignal::new(decimal::plain(last, listing.scale, listing.least));
+    let above = RwSignal::new(true);
+    let sent = RwSignal::new(None::<CommandId>);
+    let bad = RwSignal::new(false);
+    let problem = note(move || {
+        let locale = i18n.get_locale();
+        if bad.get() {
+            return Some(words::rejection(locale, &Rejection::refused(why::BAD_PRICE)));
+        }
+        refused(locale, alerts, &sent.get()?)
+    });
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        if let Some(id) = sent.get_untracked() {
+            alerts.cancel(&id);
+        }
+        let typed = price.get_untracked().replace([',', ' '], "");
+        let units = decimal::parse(&typed, listing.scale).filter(|units| *units > 0);
+        bad.set(units.is_none());
+        let Some(price) = units else { return };
+        let side = if above.get_untracked() {
+            Side::Above
+        } else {
+            Side::Below
+        };
+        sent.set(Some(alerts.send(AlertsCommand::Set {
+            symbol: listing.symbol.clone(),
+            side,
+            price,
+            scale: listing.scale,
+        })));
+    };
+    let choose = move |side: bool, words| {
+        let pressed = text(move || (above.get() == side).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(side)>{spoken(words)}</button> }
+            .into_any()
+    };
+    view! {
+        <form class="alert-form" on:submit=submit>
+            <label class="field grow">
+                <span>{say!(market.alert_price)}</span>
+                <input name="price" inputmode="decimal" autocomplete="off" required bind:value=price/>
+            </label>
+            <div class="choice" role="group" aria-label=say!(market.alert_side)>
+                {choose(true, words::side(Side::Above))}
+                {choose(false, words::side(Side::Below))}
+            </div>
+            <button class="button primary" type="submit">{say!(market.alert_set)}</button>
+        </form>
+        <p class="problem" role="alert">{problem}</p>
+    }
+    .into_any()
+}
+
+fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<String> {
+    alerts.pending.with(|pending| {
+        let found = pending.iter().find(|one| one.id == *id)?;
+        match &found.standing {
+            Standing::Rejected(why) => Some(words::rejection(locale, why)),
+            Standing::Queued | Standing::Sent => None,
+        }
+    })
+}
+
+#[component]
+fn AlertItems(floor: Floor, alerts: UseTopic<Alerts>) -> impl IntoView {
+    let ids = Memo::new(move |_| {
+        alerts
+            .state
+            .with(|list| list.alerts.iter().rev().map(|alert| alert.id).collect::<Vec<Seq>>())
+    });
+    let empty = Memo::new(move |_| ids.with(Vec::is_empty));
+    let none = part(move || {
+        empty
+            .get()
+            .then(|| view! { <p class="hint">{say!(market.no_alerts)}</p> }.into_any())
+    });
+    view! {
+        <ul class="alert-list">
+            <For each=move || ids.get() key=|id| *id let:id>
+                {item(floor, alerts, id)}
+            </For>
+        </ul>
+        {none}
+    }
+    .into_any()
+}
+
+fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
+    let i18n = use_i18n();
+    let alert: Memo<Option<Alert>> = Memo::new(move |_| alerts.state.with(|list| list.get(id).cloned()));
+    let Some(symbol) = alert.with_untracked(|alert| alert.as_ref().map(|alert| alert.symbol.clone())) else {
+        return ().into_any();
+    };
+    let entry = untrack(|| floor.entry(&symbol));
+    let listing = StoredValue::new(entry.map(|entry| entry.with_untracked(|entry| entry.listing.clone())));
+    let href = symbol_path(&symbol);
+    let name = text(move || {
+        let locale = i18n.get_locale();
+        listing.with_value(|listing| match listing {
+            Some(listing) => words::name(locale, listing),
+            None => symbol.to_uppercase(),
+        })
+    });
+    let show = move |price, scale| {
+        decimal::show(
+            price,
+            scale,
+            listing.with_value(|one| one.as_ref().map_or(0, |one| one.least)),
+        )
+    };
+    let wanted = text(move || {
+        alert.with(|alert| {
+            let alert = alert.as_ref();
+            alert.map_or_else(String::new, |alert| {
+                let side = (words::side(alert.side))(i18n.get_locale());
+                [&show(alert.price, alert.scale), " ", side].concat()
+            })
+        })
+    });
+    let done = note(move || {
+        let (_, price, scale) = alert.with(|alert| alert.as_ref()?.done)?;
+        Some(fill(t_string!(i18n, market.reached), &[("price", &show(price, scale))]))
+    });
+    let is_done = text(move || {
+        alert
+            .with(|alert| alert.as_ref().is_some_and(|alert| alert.done.is_some()))
+            .to_string()
+    });
+    let label = text(move || {
+        let what = [name.get(), wanted.get()].join(" ");
+        fill(t_string!(i18n, market.alert_remove), &[("what", &what)])
+    });
+    view! {
+        <li class="alert-item" data-done=is_done>
+            <a href=href>{name}</a>
+            <span class="wanted">{wanted}</span>
+            <span class="done">{done}</span>
+            <button
+                type="button"
+                class="button small"
+                aria-label=label
+                on:click=move |_| { alerts.send(AlertsCommand::Remove { id }); }
+            >{say!(market.remove)}</button>
+        </li>
+    }
+    .into_any()
+}

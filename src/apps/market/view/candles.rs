@@ -1,0 +1,263 @@
+//! The candles of a symbol, their volumes beneath, and what one of them says: under the pointer, or by the slider for those
+//! who use the keyboard. Candles that rose are hollow and those that fell are full, whatever the colours.
+
+use leptos::{ev::PointerEvent, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::Element;
+
+use super::super::{
+    drawing::{self, HEIGHT, Range, Shapes, VOLUME_HEIGHT, WIDTH},
+    wire::{Candle, Candles, Entry, Interval},
+};
+use super::{floor::Floor, times, words};
+use crate::{
+    client::use_topic::UseTopic,
+    i18n::*,
+    ui::{
+        card::Card,
+        words::{fill, note, part, say, text, words},
+    },
+};
+
+/// Times below the chart.
+const TIMES: usize = 4;
+
+#[derive(Clone, Copy)]
+struct View {
+    floor: Floor,
+    entry: RwSignal<Entry>,
+    interval: Memo<Interval>,
+    shown: Memo<Vec<Candle>>,
+    range: Memo<Range>,
+    /// The candle that is pointed at.
+    chosen: RwSignal<Option<usize>>,
+}
+
+#[component]
+pub fn CandlesCard(
+    floor: Floor,
+    candles: UseTopic<Candles>,
+    entry: RwSignal<Entry>,
+    interval: Memo<Interval>,
+) -> impl IntoView {
+    let tick = Memo::new(move |_| entry.with(|entry| entry.tick.clone()));
+    let shown = Memo::new(move |_| {
+        let interval = interval.get();
+        let old = candles.state.with(|chart| chart.candles(interval).clone());
+        tick.with(|tick| drawing::live(old.into_iter(), interval, Some(tick)))
+    });
+    let view = View {
+        floor,
+        entry,
+        interval,
+        shown,
+        range: Memo::new(move |_| shown.with(|candles| Range::of(candles))),
+        chosen: RwSignal::new(None),
+    };
+    let few = Memo::new(move |_| shown.with(Vec::len) < 2);
+    let hint = part(move || {
+        few.get()
+            .then(|| view! { <p class="hint">{say!(market.few_candles)}</p> }.into_any())
+    });
+    view! {
+        <Card id="candles" title=words!(market.candles) class="wide">
+            {readout(view)}
+            <div class="chart-frame">
+                {plot(view)}
+                {prices(view)}
+                {volumes(view)}
+                {clock(view)}
+            </div>
+            {slider(view)}
+            {hint}
+        </Card>
+    }
+    .into_any()
+}
+
+fn said(view: View, locale: Locale) -> Option<String> {
+    let chosen = view.chosen.get();
+    let local = view.floor.local.get();
+    let interval = view.interval.get();
+    view.shown.with(|candles| {
+        let candle = chosen.and_then(|index| candles.get(index)).or(candles.last())?;
+        let price = |price| view.entry.with_untracked(|entry| words::price(&entry.listing, price));
+        let volume = view
+            .entry
+            .with_untracked(|entry| words::volume(&entry.listing, candle.volume));
+        Some(fill(
+            td_string!(locale, market.readout),
+            &[
+                ("time", &times::of_candle(candle.at, interval, local)),
+                ("open", &price(candle.open)),
+                ("high", &price(candle.high)),
+                ("low", &price(candle.low)),
+                ("close", &price(candle.close)),
+                ("volume", &volume),
+            ],
+        ))
+    })
+}
+
+fn readout(view: View) -> AnyView {
+    let i18n = use_i18n();
+    let line = note(move || said(view, i18n.get_locale()));
+    view! { <p class="readout">{line}</p> }.into_any()
+}
+
+/// All but the newest change only when a candle closes, or when the frame must grow.
+fn plot(view: View) -> AnyView {
+    let i18n = use_i18n();
+    let past = past(view);
+    let newest = newest(view);
+    let label = text(move || {
+        let locale = i18n.get_locale();
+        let name = view.entry.with(|entry| words::name(locale, &entry.listing));
+        let interval = (words::interval(view.interval.get()))(locale);
+        let count = view.shown.with(Vec::len).to_string();
+        fill(
+            td_string!(locale, market.chart_label),
+            &[("name", &name), ("interval", interval), ("count", &count)],
+        )
+    });
+    let line = part(move || {
+        let index = view.chosen.get()?;
+        let x = drawing::middle(index, view.shown.with(Vec::len)).to_string();
+        Some(view! { <line class="cross" x1=x.clone() x2=x y1="0" y2="300"/> }.into_any())
+    });
+    let grid = (0..=drawing::LINES as i64).map(|line| {
+        let y = (HEIGHT * line / drawing::LINES as i64).to_string();
+        view! { <line class="grid-line" x1="0" x2="900" y1=y.clone() y2=y/> }.into_any()
+    });
+    let of =
+        |shapes: Memo<Shapes>, pick: fn(&Shapes) -> &String| text(move || shapes.with(|shapes| pick(shapes).clone()));
+    view! {
+        <svg
+            class="plot"
+            viewBox="0 0 900 300"
+            preserveAspectRatio="none"
+            role="img"
+            aria-label=label
+            on:pointermove=move |event| point(view, &event)
+            on:pointerdown=move |event| point(view, &event)
+            on:pointerleave=move |_| view.chosen.set(None)
+        >
+            {grid.collect::<Vec<_>>()}
+            <path class="rise" d=of(past, |shapes| &shapes.rise)/>
+            <path class="fall" d=of(past, |shapes| &shapes.fall)/>
+            <g class="newest">
+                <path class="rise" d=of(newest, |shapes| &shapes.rise)/>
+                <path class="fall" d=of(newest, |shapes| &shapes.fall)/>
+            </g>
+            {line}
+        </svg>
+    }
+    .into_any()
+}
+
+fn past(view: View) -> Memo<Shapes> {
+    Memo::new(move |_| {
+        let range = view.range.get();
+        view.shown.with(|candles| match candles.split_last() {
+            Some((_, past)) => drawing::shapes(past, 0, candles.len(), &range),
+            None => Shapes::default(),
+        })
+    })
+}
+
+fn newest(view: View) -> Memo<Shapes> {
+    Memo::new(move |_| {
+        let range = view.range.get();
+        view.shown.with(|candles| match candles.split_last() {
+            Some((newest, past)) => drawing::shapes(&[*newest], past.len(), candles.len(), &range),
+            None => Shapes::default(),
+        })
+    })
+}
+
+fn point(view: View, event: &PointerEvent) {
+    let target = event
+        .current_target()
+        .and_then(|target| target.dyn_into::<Element>().ok());
+    let Some(frame) = target.map(|target| target.get_bounding_client_rect()) else {
+        return;
+    };
+    let part = (f64::from(event.client_x()) - frame.left()) / frame.width().max(1.0);
+    let chosen = drawing::candle_at(part, view.shown.with_untracked(Vec::len));
+    if chosen != view.chosen.get_untracked() {
+        view.chosen.set(chosen);
+    }
+}
+
+/// Beside the lines of the grid, from the top.
+fn prices(view: View) -> AnyView {
+    let labels = move |line: usize| {
+        let price = text(move || {
+            let price = view.range.get().lines().get(line).copied().unwrap_or(0);
+            view.entry.with_untracked(|entry| words::price(&entry.listing, price))
+        });
+        view! { <span>{price}</span> }.into_any()
+    };
+    let lines: Vec<_> = (0..=drawing::LINES as usize).map(labels).collect();
+    view! { <div class="plot-prices" aria-hidden="true">{lines}</div> }.into_any()
+}
+
+fn volumes(view: View) -> AnyView {
+    let shapes = Memo::new(move |_| {
+        let range = view.range.get();
+        view.shown
+            .with(|candles| drawing::shapes(candles, 0, candles.len(), &range))
+    });
+    view! {
+        <svg class="plot-volumes" viewBox="0 0 900 60" preserveAspectRatio="none" aria-hidden="true">
+            <path class="rise" d=text(move || shapes.with(|shapes| shapes.volume_rise.clone()))/>
+            <path class="fall" d=text(move || shapes.with(|shapes| shapes.volume_fall.clone()))/>
+        </svg>
+    }
+    .into_any()
+}
+
+fn clock(view: View) -> AnyView {
+    let label = move |place: usize| {
+        let said = text(move || {
+            let (local, interval) = (view.floor.local.get(), view.interval.get());
+            view.shown.with(|candles| {
+                let at = candles.get(candles.len().saturating_sub(1) * place / (TIMES - 1));
+                at.map_or_else(String::new, |candle| times::of_candle(candle.at, interval, local))
+            })
+        });
+        view! { <span>{said}</span> }.into_any()
+    };
+    let labels: Vec<_> = (0..TIMES).map(label).collect();
+    let zone = part(move || (!view.floor.local.get()).then(|| view! { <span class="zone">"UTC"</span> }.into_any()));
+    view! { <div class="plot-times" aria-hidden="true">{labels}{zone}</div> }.into_any()
+}
+
+/// Goes through the candles by the keyboard, and says each.
+fn slider(view: View) -> AnyView {
+    let i18n = use_i18n();
+    let last = Memo::new(move |_| view.shown.with(|candles| candles.len().saturating_sub(1)));
+    let value = text(move || view.chosen.get().unwrap_or(last.get()).to_string());
+    let choose = move |event: leptos::ev::Event| {
+        view.chosen.set(event_target_value(&event).parse().ok());
+    };
+    view! {
+        <label class="field script">
+            <span>{say!(market.slider)}</span>
+            <input
+                type="range"
+                class="slider"
+                min="0"
+                max=text(move || last.get().to_string())
+                prop:value=value
+                aria-valuetext=note(move || said(view, i18n.get_locale()))
+                on:input=choose
+                on:blur=move |_| view.chosen.set(None)
+            />
+        </label>
+    }
+    .into_any()
+}
+
+// The view boxes above say the same as numbers.
+const _: () = assert!(WIDTH == 900 && HEIGHT == 300 && VOLUME_HEIGHT == 60);

@@ -1,0 +1,139 @@
+//! One symbol: its price, its candles, its trades, and what the visitor wants to be told of it.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use super::super::wire::{ALL, Candles, Entry, Interval, Quotes, symbol_path};
+use super::{
+    alerts::AlertsCard,
+    candles::CandlesCard,
+    floor::Floor,
+    overview::loading,
+    price::{change, difference, price, star},
+    standing::StandingLine,
+    trades::TradesCard,
+    words,
+};
+use crate::{
+    client::{
+        live::Live,
+        use_topic::{UseTopic, use_topic},
+    },
+    i18n::*,
+    ui::words::{fact, part, say, spoken, text, words},
+};
+
+/// Stands until the page leaves for another symbol.
+pub fn detail(symbol: String) -> AnyView {
+    let quotes = use_topic::<Quotes>(ALL);
+    let candles = use_topic::<Candles>(&symbol);
+    view! {
+        <Live topic=quotes fallback=loading>
+            <Live topic=candles fallback=loading>
+                {place(Floor::start(quotes), candles, symbol)}
+            </Live>
+        </Live>
+    }
+    .into_any()
+}
+
+fn place(floor: Floor, candles: UseTopic<Candles>, symbol: String) -> AnyView {
+    let exists = Memo::new({
+        let symbol = symbol.clone();
+        move |_| floor.entry(&symbol).is_some()
+    });
+    part(move || {
+        exists.track();
+        Some(match untrack(|| floor.entry(&symbol)) {
+            Some(entry) => open(floor, candles, symbol.clone(), entry.into()),
+            None => missing(),
+        })
+    })
+    .into_any()
+}
+
+fn missing() -> AnyView {
+    view! {
+        <Title text=say!(market.no_symbol)/>
+        <div class="page-head">
+            <h1>{say!(market.no_symbol)}</h1>
+            <p class="lede">{say!(market.no_symbol_text)}</p>
+            <p><a href="/market" class="button">{say!(market.back)}</a></p>
+        </div>
+    }
+    .into_any()
+}
+
+fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSignal<Entry>) -> AnyView {
+    let i18n = use_i18n();
+    let query = use_query_map();
+    let interval = Memo::new(move |_| {
+        let code = query.with(|query| query.get("interval"));
+        code.and_then(|code| Interval::of_code(&code)).unwrap_or_default()
+    });
+    let listing = StoredValue::new(entry.with_untracked(|entry| entry.listing.clone()));
+    let name = text(move || listing.with_value(|listing| words::name(i18n.get_locale(), listing)));
+    let title = text(move || {
+        let last = entry.with(|entry| words::price(&entry.listing, entry.tick.last));
+        name.with(|name| [name, " ", &last].concat())
+    });
+    let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
+    view! {
+        <Title text=move || title.get()/>
+        <header class="symbol-head" data-stale=text(move || stale.get().to_string())>
+            <p><a href="/market">{say!(market.back)}</a></p>
+            <div class="symbol-name">
+                <h1>{name}</h1>
+                <span class="code mono">{listing.with_value(words::code)}</span>
+                <span class="tag">{spoken(listing.with_value(|listing| words::sector(listing.sector)))}</span>
+                {star(floor, symbol.clone(), entry)}
+            </div>
+            <p class="symbol-price">
+                {price(entry)}
+                {change(entry)}
+                {difference(entry)}
+                <span class="stale-mark">{say!(market.old)}</span>
+            </p>
+            {day(entry)}
+            <StandingLine floor/>
+        </header>
+        <Intervals symbol interval/>
+        <CandlesCard floor candles entry interval/>
+        <div class="grid">
+            <TradesCard floor candles entry/>
+            <AlertsCard floor entry/>
+        </div>
+    }
+    .into_any()
+}
+
+fn day(entry: RwSignal<Entry>) -> AnyView {
+    let price = move |of: fn(&Entry) -> u64| text(move || entry.with(|entry| words::price(&entry.listing, of(entry))));
+    let volume = text(move || entry.with(|entry| words::volume(&entry.listing, entry.tick.volume)));
+    view! {
+        <dl class="symbol-day">
+            {fact(words!(market.open), "open", price(|entry| entry.tick.open))}
+            {fact(words!(market.high), "high", price(|entry| entry.tick.high))}
+            {fact(words!(market.low), "low", price(|entry| entry.tick.low))}
+            {fact(words!(market.volume), "volume", volume)}
+        </dl>
+    }
+    .into_any()
+}
+
+/// Links, so that they work without scripts and can be sent to somebody. Not the router's own, which would mark all of them
+/// as current: to it, a page is its path alone.
+#[component]
+fn Intervals(symbol: String, interval: Memo<Interval>) -> impl IntoView {
+    let link = |each: Interval| {
+        let href = [&symbol_path(&symbol), "?interval=", each.code()].concat();
+        let current = move || (interval.get() == each).then_some("true");
+        view! {
+            <li><a href=href data-noscroll="" aria-current=current>{spoken(words::interval(each))}</a></li>
+        }
+        .into_any()
+    };
+    let links: Vec<_> = Interval::ALL.into_iter().map(link).collect();
+    view! { <nav class="intervals" aria-label=say!(market.interval)><ul>{links}</ul></nav> }.into_any()
+}

@@ -1,0 +1,14 @@
+//! The market's pages: all symbols, and one of them.
+
+mod alerts;
+mod candles;
+pub mod detail;
+mod floor;
+pub mod overview;
+mod price;
+mod row;
+mod standing;
+mod storage;
+mod times;
+mod trades;
+mod words;

@@ -1,0 +1,196 @@
+//! All symbols in a table: sorted by any column, searched, and narrowed to those that are watched. An order by something that
+//! moves is made anew every two seconds, and not while somebody points at the table: rows that run away cannot be read.
+
+use std::time::Duration;
+
+use leptos::leptos_dom::helpers::IntervalHandle;
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::super::{
+    order::{Column, Sort, finds},
+    wire::{ALL, Quotes},
+};
+use super::{floor::Floor, row::row, standing::StandingLine, words};
+use crate::{
+    client::{live::Live, use_topic::use_topic},
+    i18n::*,
+    ui::words::{fill, part, say, spoken, text, words},
+};
+
+const REORDER: Duration = Duration::from_secs(2);
+
+pub fn overview() -> AnyView {
+    let quotes = use_topic::<Quotes>(ALL);
+    view! {
+        <Title text=say!(market.title)/>
+        <header class="page-head market-head">
+            <h1>{say!(market.title)}</h1>
+            <p class="lede">{say!(market.lede)}</p>
+        </header>
+        <Live topic=quotes fallback=loading>
+            {table(Floor::start(quotes))}
+        </Live>
+    }
+    .into_any()
+}
+
+pub fn loading() -> AnyView {
+    view! { <p class="hint market-loading" role="status">{say!(market.loading)}</p> }.into_any()
+}
+
+/// What the visitor wants to see.
+#[derive(Clone, Copy)]
+struct Choice {
+    sort: RwSignal<Sort>,
+    search: RwSignal<String>,
+    only_watched: RwSignal<bool>,
+    /// Somebody points at the table, or is in it with the keyboard.
+    held: RwSignal<bool>,
+    beat: RwSignal<u32>,
+}
+
+fn table(floor: Floor) -> AnyView {
+    let i18n = use_i18n();
+    let choice = Choice {
+        sort: RwSignal::default(),
+        search: RwSignal::default(),
+        only_watched: RwSignal::new(false),
+        held: RwSignal::new(false),
+        beat: RwSignal::new(0),
+    };
+    reorder(choice);
+    let symbols = Memo::new(move |_| symbols(floor, choice, i18n.get_locale()));
+    let heads: Vec<_> = Column::ALL.into_iter().map(|column| head(choice, column)).collect();
+    view! {
+        <StandingLine floor/>
+        <Tools floor choice symbols/>
+        <div class="market-table">
+            <table>
+                <caption class="hidden">{say!(market.table)}</caption>
+                <thead>
+                    <tr>
+                        <td class="cell-star"></td>
+                        {heads}
+                        <th scope="col" class="cell-spark">{say!(market.spark)}</th>
+                    </tr>
+                </thead>
+                <tbody
+                    on:pointerenter=move |_| choice.held.set(true)
+                    on:pointerleave=move |_| choice.held.set(false)
+                    on:focusin=move |_| choice.held.set(true)
+                    on:focusout=move |_| choice.held.set(false)
+                >
+                    <For each=move || symbols.get() key=|symbol| symbol.clone() let:symbol>
+                        {row(floor, symbol)}
+                    </For>
+                </tbody>
+            </table>
+        </div>
+        {nothing(floor, choice, symbols)}
+    }
+    .into_any()
+}
+
+fn symbols(floor: Floor, choice: Choice, locale: Locale) -> Vec<String> {
+    choice.beat.track();
+    let sort = choice.sort.get();
+    let only_watched = choice.only_watched.get();
+    let search = choice.search.get();
+    let mut entries: Vec<_> = floor
+        .all()
+        .into_iter()
+        .filter(|entry| finds(&search, entry) && (!only_watched || floor.is_watched(&entry.listing.symbol)))
+        .map(|entry| (words::name(locale, &entry.listing), entry))
+        .collect();
+    entries.sort_by(|a, b| sort.compare((&a.0, &a.1), (&b.0, &b.1)));
+    entries.into_iter().map(|(_, entry)| entry.listing.symbol).collect()
+}
+
+fn reorder(choice: Choice) {
+    Effect::new(move |_| {
+        let beat = move || {
+            if !choice.held.get_untracked() {
+                choice.beat.update(|count| *count = count.wrapping_add(1));
+            }
+        };
+        let timer = set_interval_with_handle(beat, REORDER).ok();
+        on_cleanup(move || {
+            timer.as_ref().map(IntervalHandle::clear);
+        });
+    });
+}
+
+fn head(choice: Choice, column: Column) -> AnyView {
+    let sort = choice.sort;
+    let class = match column {
+        Column::Name => "cell-name",
+        Column::Last => "cell-last number",
+        Column::Change => "cell-change number",
+        Column::Volume => "cell-volume number",
+    };
+    view! {
+        <th scope="col" class=class aria-sort=text(move || sort.get().of(column).to_owned())>
+            <button
+                type="button"
+                class="sort"
+                data-column=column.code()
+                on:click=move |_| sort.update(|sort| *sort = sort.choose(column))
+            >{spoken(words::column(column))}</button>
+        </th>
+    }
+    .into_any()
+}
+
+#[component]
+fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoView {
+    let i18n = use_i18n();
+    let count = text(move || {
+        let count = symbols.with(Vec::len).to_string();
+        fill(t_string!(i18n, market.count), &[("count", &count)])
+    });
+    let stars = text(move || {
+        let count = floor
+            .watched
+            .with(|watched| watched.as_ref().map_or(0, |watched| watched.len()));
+        fill(t_string!(i18n, market.watch_list), &[("count", &count.to_string())])
+    });
+    let pressed = move |watched: bool| text(move || (choice.only_watched.get() == watched).to_string());
+    view! {
+        <div class="row market-tools script">
+            <label class="field grow">
+                <span>{say!(market.search)}</span>
+                <input type="search" autocomplete="off" placeholder=say!(market.search_hint) bind:value=choice.search/>
+            </label>
+            <div class="choice" role="group" aria-label=say!(market.which)>
+                <button type="button" aria-pressed=pressed(false) on:click=move |_| choice.only_watched.set(false)>
+                    {say!(market.all)}
+                </button>
+                <button type="button" aria-pressed=pressed(true) on:click=move |_| choice.only_watched.set(true)>
+                    {stars}
+                </button>
+            </div>
+            <p class="hint market-count" role="status">{count}</p>
+        </div>
+    }
+    .into_any()
+}
+
+/// Why no row is there.
+fn nothing(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> AnyView {
+    let empty = Memo::new(move |_| symbols.with(Vec::is_empty));
+    part(move || {
+        if !empty.get() {
+            return None;
+        }
+        let words = if floor.all().is_empty() {
+            words!(market.no_prices)
+        } else if choice.only_watched.get() && choice.search.with(String::is_empty) {
+            words!(market.none_watched)
+        } else {
+            words!(market.none_found)
+        };
+        Some(view! { <p class="market-empty">{spoken(words)}</p> }.into_any())
+    })
+    .into_any()
+}

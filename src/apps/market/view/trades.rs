@@ -1,0 +1,75 @@
+//! The last trades of a symbol, the newest first.
+
+use leptos::prelude::*;
+
+use super::super::wire::{Candles, Entry, Trade};
+use super::{floor::Floor, times, words};
+use crate::{
+    client::use_topic::UseTopic,
+    ui::{
+        card::Card,
+        words::{part, say, text, words},
+    },
+};
+
+#[component]
+pub fn TradesCard(floor: Floor, candles: UseTopic<Candles>, entry: RwSignal<Entry>) -> impl IntoView {
+    let trades = Memo::new(move |_| {
+        candles.state.with(|chart| {
+            let numbers = (0..=chart.count).rev();
+            numbers.zip(chart.trades.iter().rev().copied()).collect::<Vec<_>>()
+        })
+    });
+    let empty = Memo::new(move |_| trades.with(Vec::is_empty));
+    let none = part(move || {
+        empty
+            .get()
+            .then(|| view! { <p class="hint">{say!(market.no_trades)}</p> }.into_any())
+    });
+    view! {
+        <Card id="trades" title=words!(market.trades)>
+            <table class="trades">
+                <thead>
+                    <tr>
+                        <th scope="col">{say!(market.time)}</th>
+                        <th scope="col" class="number">{say!(market.price)}</th>
+                        <th scope="col" class="number">{say!(market.quantity)}</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    <For each=move || trades.get() key=|(number, _)| *number let:numbered>
+                        {trade(floor, entry, numbered.1)}
+                    </For>
+                </tbody>
+            </table>
+            {none}
+        </Card>
+    }
+    .into_any()
+}
+
+fn trade(floor: Floor, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
+    let (price, quantity) = entry.with_untracked(|entry| {
+        (
+            words::price(&entry.listing, trade.price),
+            words::volume(&entry.listing, trade.quantity),
+        )
+    });
+    let time = text(move || times::clock(trade.at, floor.local.get()));
+    let (way, arrow) = if trade.bought { ("up", "▲ ") } else { ("down", "▼ ") };
+    let side = if trade.bought {
+        say!(market.bought).into_any()
+    } else {
+        say!(market.sold).into_any()
+    };
+    view! {
+        <tr>
+            <td>{time}</td>
+            <td class="number change" data-way=way>
+                <span aria-hidden="true">{arrow}</span><span class="hidden">{side}" "</span>{price}
+            </td>
+            <td class="number">{quantity}</td>
+        </tr>
+    }
+    .into_any()
+}

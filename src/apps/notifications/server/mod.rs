@@ -1,0 +1,162 @@
+//! The server half of notifications: who may enter which topic, and what a command does. Pure.
+
+mod inlet;
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+pub use self::inlet::inlet;
+use super::model::{Board, InboxState};
+use super::wire::{
+    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesCommand, NoticesEvent, PATH, checked, is_group,
+    is_public, is_source, is_visitor, parse_heads, why,
+};
+use crate::server::hub::decider::{Access, Context, Decider, Retention};
+use crate::server::hub::{self, CommandForm};
+use crate::wire::cursor::Seq;
+use crate::wire::notice::Notice;
+use crate::wire::person::{Person, PersonId};
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+/// What a history reaches back to: of the public topics a year's quiet use, of an inbox its reads too.
+const KEPT_EVENTS: u64 = 10_000;
+const KEPT_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// "Mark all as read", for browsers that run no scripts. Whose inbox it is says the page, and the inbox admits nobody else.
+pub fn form() -> CommandForm {
+    CommandForm {
+        path: PATH,
+        command: |_, fields| {
+            let topic = TopicName::of::<Inbox>(fields.get("inbox")?).ok()?;
+            let heads = parse_heads(fields.get("heads")?);
+            Some((topic, json!({ "read_all": { "heads": heads } })))
+        },
+    }
+}
+
+/// The server itself, and whoever shows its token.
+fn is_ours(who: &Person) -> bool {
+    who.id == hub::server().id || who.id == hub::program().id
+}
+
+const fn retention() -> Retention {
+    Retention {
+        events: KEPT_EVENTS,
+        age: Some(KEPT_AGE),
+    }
+}
+
+fn sendable(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
+    checked(notice, at.now).map_err(|bad| Rejection::refused(bad.to_string()))
+}
+
+impl Decider for Notices {
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        match (is_public(topic.rest()), is_ours(who)) {
+            (false, _) => Err(Denied::Unknown),
+            (true, true) => Ok(Access::Write),
+            (true, false) => Ok(Access::Read),
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, _board: &Board, command: NoticesCommand) -> Result<Vec<NoticesEvent>, Rejection> {
+        let NoticesCommand::Send(notice) = command;
+        // The server's own commands and those of programs were not asked to be admitted.
+        if !is_public(at.topic.rest()) {
+            return Err(Rejection::Denied(Denied::Unknown));
+        }
+        if !is_ours(at.who) {
+            return Err(Rejection::refused(why::NOT_FOR_YOU));
+        }
+        Ok(vec![NoticesEvent::Sent {
+            at: at.now,
+            notice: sendable(at, notice)?,
+        }])
+    }
+
+    fn retention(&self) -> Retention {
+        retention()
+    }
+}
+
+impl Decider for Inbox {
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        let owner = PersonId(topic.rest().to_owned());
+        if !is_visitor(&owner) {
+            return Err(Denied::Unknown);
+        }
+        if who.id == owner || is_ours(who) {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Forbidden)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, inbox: &InboxState, command: InboxCommand) -> Result<Vec<InboxEvent>, Rejection> {
+        // The server's own commands and those of programs were not asked to be admitted.
+        self.admit(at.who, at.topic).map_err(Rejection::Denied)?;
+        match command {
+            InboxCommand::Send(notice) => Ok(vec![InboxEvent::Sent {
+                at: at.now,
+                notice: sendable(at, notice)?,
+            }]),
+            InboxCommand::Read { source, seqs } => read(at, inbox, source, seqs),
+            InboxCommand::ReadAll { heads } => read_all(at, inbox, heads),
+            InboxCommand::Follow { group, on, head } => follow(inbox, group, on, head),
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        retention()
+    }
+}
+
+/// What is in the inbox is known to it; of the other topics one may mark what one likes, for oneself.
+fn is_there(at: Context<'_>, source: &str, seq: Seq) -> bool {
+    seq > 0 && (source != ME || seq < at.next)
+}
+
+fn read(at: Context<'_>, inbox: &InboxState, source: String, seqs: Vec<Seq>) -> Result<Vec<InboxEvent>, Rejection> {
+    if !is_source(&source) {
+        return Err(Rejection::refused(why::NO_SOURCE));
+    }
+    if seqs.len() > MAX_READ {
+        return Err(Rejection::refused(why::TOO_MANY));
+    }
+    let news = |seq: &Seq| is_there(at, &source, *seq) && !inbox.has_read(&source, *seq);
+    let seqs: Vec<Seq> = seqs.into_iter().filter(news).collect();
+    match seqs.is_empty() {
+        true => Ok(Vec::new()),
+        false => Ok(vec![InboxEvent::Read { source, seqs }]),
+    }
+}
+
+fn read_all(at: Context<'_>, inbox: &InboxState, heads: BTreeMap<String, Seq>) -> Result<Vec<InboxEvent>, Rejection> {
+    if !heads.keys().all(|source| is_source(source)) {
+        return Err(Rejection::refused(why::NO_SOURCE));
+    }
+    let news = |(source, head): &(String, Seq)| {
+        let upto = inbox.marks.get(source).map_or(0, |mark| mark.upto);
+        is_there(at, source, *head) && *head > upto
+    };
+    let heads: BTreeMap<String, Seq> = heads.into_iter().filter(news).collect();
+    match heads.is_empty() {
+        true => Ok(Vec::new()),
+        false => Ok(vec![InboxEvent::ReadAll { heads }]),
+    }
+}
+
+fn follow(inbox: &InboxState, group: String, on: bool, head: Seq) -> Result<Vec<InboxEvent>, Rejection> {
+    if !is_group(&group) {
+        return Err(Rejection::refused(why::NO_SOURCE));
+    }
+    Ok(match (on, inbox.follows.contains(&group)) {
+        (true, false) => vec![InboxEvent::Followed { group, from: head }],
+        (false, true) => vec![InboxEvent::Unfollowed { group }],
+        _ => Vec::new(),
+    })
+}

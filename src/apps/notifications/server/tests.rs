@@ -1,0 +1,335 @@
+//! The deciders without a hub.
+
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::apps::notifications::model::{KEPT, KEPT_BYTES, MAX_ALSO, Sent};
+use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE, Millis};
+use crate::wire::codec::Encoding;
+use crate::wire::notice::{EVERYONE, Level, Words};
+use crate::wire::topic::Topic;
+
+/// A topic with its log.
+struct Place<D: Decider> {
+    decider: D,
+    topic: TopicName,
+    state: D::State,
+    log: Vec<(Seq, D::Event)>,
+    now: Millis,
+}
+
+impl<D: Decider> Place<D> {
+    fn new(decider: D, rest: &str) -> Self {
+        Self {
+            decider,
+            topic: TopicName::of::<D>(rest).unwrap(),
+            state: D::State::default(),
+            log: Vec::new(),
+            now: 1_000_000,
+        }
+    }
+
+    /// How many events it made.
+    fn say(&mut self, who: &Person, command: D::Command) -> Result<usize, Rejection> {
+        let at = Context {
+            topic: &self.topic,
+            who,
+            now: self.now,
+            next: self.log.len() as Seq + 1,
+        };
+        let events = self.decider.decide(at, &self.state, command)?;
+        let count = events.len();
+        for event in events {
+            let seq = self.log.len() as Seq + 1;
+            D::apply(&mut self.state, seq, &event);
+            self.log.push((seq, event));
+        }
+        Ok(count)
+    }
+}
+
+const MINE: &str = "0000000000000001";
+
+fn person(id: &str) -> Person {
+    Person {
+        id: PersonId(id.to_owned()),
+        name: String::new(),
+    }
+}
+
+fn me() -> Person {
+    person(MINE)
+}
+
+fn notice(title: &str) -> Notice {
+    Notice {
+        title: Words::same(title),
+        body: Words::same(""),
+        link: None,
+        level: Level::Info,
+        expires: None,
+    }
+}
+
+fn refused(why: &str) -> Result<usize, Rejection> {
+    Err(Rejection::refused(why))
+}
+
+fn unread(inbox: &Place<Inbox>) -> usize {
+    inbox.state.unread(ME, &inbox.state.board, inbox.now)
+}
+
+#[test]
+fn everybody_reads_what_only_programs_and_the_server_write() {
+    let admits = |who: &Person, rest: &str| Notices.admit(who, &TopicName::of::<Notices>(rest).unwrap());
+    for rest in [EVERYONE, "market", "devices", "news"] {
+        assert_eq!(admits(&me(), rest), Ok(Access::Read));
+        for ours in [hub::server(), hub::program()] {
+            assert_eq!(admits(&ours, rest), Ok(Access::Write));
+            let mut place = Place::new(Notices, rest);
+            assert_eq!(place.say(&ours, NoticesCommand::Send(notice("x"))), Ok(1));
+        }
+        let mut place = Place::new(Notices, rest);
+        assert_eq!(
+            place.say(&me(), NoticesCommand::Send(notice("x"))),
+            refused(why::NOT_FOR_YOU)
+        );
+    }
+    for wrong in ["me", "other", "market/x"] {
+        assert_eq!(admits(&hub::server(), wrong), Err(Denied::Unknown), "{wrong}");
+        let said = Place::new(Notices, wrong).say(&hub::server(), NoticesCommand::Send(notice("x")));
+        assert_eq!(said, Err(Rejection::Denied(Denied::Unknown)), "{wrong}");
+    }
+}
+
+#[test]
+fn an_inbox_is_its_owners_and_nobody_elses() {
+    let admits = |who: &Person, rest: &str| Inbox.admit(who, &TopicName::of::<Inbox>(rest).unwrap());
+    let other = person("0000000000000002");
+    assert_eq!(admits(&me(), MINE), Ok(Access::Write));
+    assert_eq!(admits(&hub::server(), MINE), Ok(Access::Write));
+    assert_eq!(admits(&hub::program(), MINE), Ok(Access::Write));
+    assert_eq!(admits(&other, MINE), Err(Denied::Forbidden));
+    for nobody in ["0000000000000000", "ffffffffffffffff", "x", "0000000000000001/a"] {
+        assert_eq!(admits(&person(nobody), nobody), Err(Denied::Unknown), "{nobody}");
+    }
+    let said = Place::new(Inbox, MINE).say(&other, InboxCommand::Send(notice("x")));
+    assert_eq!(said, Err(Rejection::Denied(Denied::Forbidden)));
+}
+
+#[test]
+fn what_is_wrong_with_a_notice_is_told_with_its_field() {
+    let mut all = Place::new(Notices, EVERYONE);
+    let late = Notice {
+        expires: Some(all.now),
+        ..notice("x")
+    };
+    assert_eq!(
+        all.say(&hub::program(), NoticesCommand::Send(late)),
+        refused("`expires` is in the past")
+    );
+    let said = all.say(&hub::program(), NoticesCommand::Send(notice(" \n")));
+    assert_eq!(said, refused("`title` is empty"));
+}
+
+#[test]
+fn one_or_all_are_marked_as_read_once() {
+    let mut inbox = Place::new(Inbox, MINE);
+    for title in ["a", "b", "c"] {
+        inbox.say(&hub::server(), InboxCommand::Send(notice(title))).unwrap();
+    }
+    assert_eq!(unread(&inbox), 3);
+    let read = |source: &str, seqs: &[Seq]| InboxCommand::Read {
+        source: source.to_owned(),
+        seqs: seqs.to_vec(),
+    };
+    assert_eq!(inbox.say(&me(), read(ME, &[2])), Ok(1));
+    assert_eq!(
+        inbox.say(&me(), read(ME, &[2, 0, 99])),
+        Ok(0),
+        "nothing new, nothing that is not there"
+    );
+    assert_eq!(unread(&inbox), 2);
+    let all = InboxCommand::ReadAll {
+        heads: [(ME.to_owned(), 3), (EVERYONE.to_owned(), 12)].into(),
+    };
+    assert_eq!(inbox.say(&me(), all.clone()), Ok(1));
+    assert_eq!(inbox.say(&me(), all), Ok(0));
+    assert_eq!(unread(&inbox), 0);
+    assert!(inbox.state.has_read(EVERYONE, 12) && !inbox.state.has_read(EVERYONE, 13));
+    assert_eq!(inbox.say(&me(), read("other", &[1])), refused(why::NO_SOURCE));
+    assert_eq!(inbox.say(&me(), read(ME, &[1; MAX_READ + 1])), refused(why::TOO_MANY));
+    let other = InboxCommand::ReadAll {
+        heads: [("other".to_owned(), 1)].into(),
+    };
+    assert_eq!(inbox.say(&me(), other), refused(why::NO_SOURCE));
+}
+
+#[test]
+fn who_begins_to_follow_has_nothing_unread() {
+    let mut market = Place::new(Notices, "market");
+    for title in ["a", "b"] {
+        market.say(&hub::server(), NoticesCommand::Send(notice(title))).unwrap();
+    }
+    let mut inbox = Place::new(Inbox, MINE);
+    let follow = |group: &str, on, head| InboxCommand::Follow {
+        group: group.to_owned(),
+        on,
+        head,
+    };
+    assert_eq!(inbox.say(&me(), follow("market", true, market.state.head())), Ok(1));
+    assert_eq!(inbox.say(&me(), follow("market", true, 0)), Ok(0));
+    assert_eq!(inbox.state.unread("market", &market.state, market.now), 0);
+    market.say(&hub::server(), NoticesCommand::Send(notice("c"))).unwrap();
+    assert_eq!(inbox.state.unread("market", &market.state, market.now), 1);
+    assert_eq!(inbox.say(&me(), follow("market", false, 0)), Ok(1));
+    assert!(inbox.state.follows.is_empty());
+    assert_eq!(inbox.say(&me(), follow("market", false, 0)), Ok(0));
+    assert_eq!(inbox.say(&me(), follow(ME, true, 0)), refused(why::NO_SOURCE));
+}
+
+#[test]
+fn what_expired_counts_no_more_and_goes_with_the_next() {
+    let mut all = Place::new(Notices, EVERYONE);
+    let brief = Notice {
+        expires: Some(all.now + 10),
+        ..notice("brief")
+    };
+    all.say(&hub::server(), NoticesCommand::Send(brief)).unwrap();
+    let inbox = InboxState::default();
+    assert_eq!(inbox.unread(EVERYONE, &all.state, all.now + 9), 1);
+    assert_eq!(inbox.unread(EVERYONE, &all.state, all.now + 10), 0);
+    all.now += 10;
+    all.say(&hub::server(), NoticesCommand::Send(notice("next"))).unwrap();
+    assert_eq!((all.state.notices.len(), all.state.count), (1, 2));
+}
+
+#[test]
+fn a_plain_form_marks_what_its_page_showed() {
+    let fields = [("inbox", MINE), ("heads", "all=4 me=2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (topic, command) = (form().command)(PATH, &fields.into()).unwrap();
+    assert_eq!(topic.as_str(), format!("inbox/{MINE}"));
+    let expected = InboxCommand::ReadAll {
+        heads: [(EVERYONE.to_owned(), 4), (ME.to_owned(), 2)].into(),
+    };
+    assert_eq!(serde_json::from_value::<InboxCommand>(command).unwrap(), expected);
+    assert_eq!(
+        (form().command)(PATH, &[("inbox".to_owned(), "A".to_owned())].into()),
+        None
+    );
+}
+
+fn notices() -> impl Strategy<Value = Notice> {
+    let title = prop_oneof![
+        8 => "[a-z가 ]{0,9}",
+        1 => Just("가".repeat(MAX_TITLE)),
+        1 => Just("가".repeat(MAX_TITLE + 1)),
+    ];
+    let body = prop_oneof![6 => "[a-z\n]{0,9}", 1 => Just("가".repeat(MAX_BODY))];
+    let link = prop::option::of("/[a-z/]{0,3}|https://a|javascript:x");
+    let expires = prop::option::weighted(0.3, 900_000..1_500_000_u64);
+    (title, body, link, expires).prop_map(|(title, body, link, expires)| Notice {
+        title: Words::same(&title),
+        body: Words::same(&body),
+        link,
+        level: Level::Warning,
+        expires,
+    })
+}
+
+fn commands() -> impl Strategy<Value = InboxCommand> {
+    let source = || prop::sample::select(vec![ME, EVERYONE, "news", "market", "other"]).prop_map(str::to_owned);
+    let group = prop::sample::select(vec![ME, "news", "market", "other"]).prop_map(str::to_owned);
+    prop_oneof![
+        4 => notices().prop_map(InboxCommand::Send),
+        3 => (source(), prop::collection::vec(0..300_u64, 0..5)).prop_map(|(source, seqs)| InboxCommand::Read { source, seqs }),
+        1 => prop::collection::btree_map(source(), 0..300_u64, 0..3).prop_map(|heads| InboxCommand::ReadAll { heads }),
+        1 => (group, any::<bool>(), 0..300_u64).prop_map(|(group, on, head)| InboxCommand::Follow { group, on, head }),
+    ]
+}
+
+fn holds(board: &Board) -> bool {
+    let bytes = |sent: &Sent| {
+        let Notice { title, body, link, .. } = &sent.notice;
+        title.ko.len() + title.en.len() + body.ko.len() + body.en.len() + link.as_ref().map_or(0, String::len)
+    };
+    let all: usize = board.notices.iter().map(bytes).sum();
+    let sorted = board
+        .notices
+        .iter()
+        .zip(board.notices.iter().skip(1))
+        .all(|(a, b)| a.seq < b.seq);
+    sorted && board.notices.len() <= KEPT && (all <= KEPT_BYTES || board.notices.len() == 1)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is asked, by whomever: the bounds hold, what was read stays read, and only what was asked for is read.
+    #[test]
+    fn an_inbox_keeps_its_bounds_and_what_was_read(commands in prop::collection::vec((commands(), 0..9_000_u64), 0..300)) {
+        let mut inbox = Place::new(Inbox, MINE);
+        let mut asked = BTreeSet::new();
+        for (command, later) in commands {
+            inbox.now += later;
+            let head = inbox.log.len() as Seq;
+            match &command {
+                InboxCommand::Read { source, seqs } if source == ME => asked.extend(seqs.iter().copied().filter(|seq| *seq <= head)),
+                InboxCommand::ReadAll { heads } if heads.keys().all(|source| is_source(source)) => {
+                    if let Some(upto) = heads.get(ME).filter(|upto| **upto <= head) { asked.extend(1..=*upto); }
+                }
+                _ => {}
+            }
+            let read_before: Vec<Seq> = (1..=head).filter(|seq| inbox.state.has_read(ME, *seq)).collect();
+            let _ = inbox.say(&me(), command);
+            prop_assert!(read_before.into_iter().all(|seq| inbox.state.has_read(ME, seq)));
+            prop_assert!(holds(&inbox.state.board));
+            prop_assert!(inbox.state.marks.len() <= GROUPS.len() + 2 && inbox.state.follows.len() <= GROUPS.len());
+            prop_assert!(inbox.state.marks.values().all(|mark| mark.also.len() <= MAX_ALSO));
+            for sent in &inbox.state.board.notices {
+                prop_assert_eq!(inbox.state.has_read(ME, sent.seq), asked.contains(&sent.seq), "seq {}", sent.seq);
+            }
+        }
+        for encoding in Encoding::ALL {
+            let bytes = encoding.encode(&inbox.state).unwrap();
+            prop_assert_eq!(&encoding.decode::<InboxState>(&bytes).unwrap(), &inbox.state);
+        }
+    }
+
+    /// A public topic keeps its bounds, and its events make the same state again.
+    #[test]
+    fn a_board_is_bounded_and_follows_from_its_events(sends in prop::collection::vec((notices(), 0..9_000_u64), 0..200)) {
+        let mut all = Place::new(Notices, EVERYONE);
+        for (notice, later) in sends {
+            all.now += later;
+            let _ = all.say(&hub::program(), NoticesCommand::Send(notice));
+            prop_assert!(holds(&all.state));
+        }
+        prop_assert_eq!(all.state.count, all.log.len() as u64);
+        let mut again = Board::default();
+        for (seq, event) in &all.log { Notices::apply(&mut again, *seq, event); }
+        prop_assert_eq!(&again, &all.state);
+    }
+
+    #[test]
+    fn commands_and_events_are_the_same_in_both_encodings(commands in prop::collection::vec(commands(), 0..30)) {
+        let mut inbox = Place::new(Inbox, MINE);
+        for command in commands {
+            for encoding in Encoding::ALL {
+                let bytes = encoding.encode(&command).unwrap();
+                prop_assert_eq!(&encoding.decode::<InboxCommand>(&bytes).unwrap(), &command);
+            }
+            let _ = inbox.say(&me(), command);
+        }
+        for (_, event) in &inbox.log {
+            for encoding in Encoding::ALL {
+                let bytes = encoding.encode(event).unwrap();
+                prop_assert_eq!(&encoding.decode::<InboxEvent>(&bytes).unwrap(), event);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One notice of the list.
+
+use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+
+use super::super::wire::{is_link, moment};
+use super::{
+    list::{Key, LIST_ID, List},
+    words,
+};
+use crate::{
+    i18n::*,
+    ui::words::{fill, part, say, spoken, text},
+};
+
+pub fn row(list: List, key: Key) -> AnyView {
+    let i18n = use_i18n();
+    let Some(sent) = list.notice(key) else {
+        return ().into_any();
+    };
+    let (source, seq) = key;
+    let read = Memo::new(move |_| list.desk.is_read(source, seq));
+    let (level, level_name, sign) = words::level(sent.notice.level);
+    let titles = StoredValue::new(sent.notice.title);
+    let title = text(move || titles.with_value(|title| words::said(i18n.get_locale(), title)));
+    let body = sent.notice.body;
+    let body = text(move || words::said(i18n.get_locale(), &body));
+    let at = sent.at;
+    let time = text(move || words::time(i18n.get_locale(), at, list.local.get()));
+    let link = sent.notice.link.filter(|link| is_link(link));
+    let link = link.map(|link| link_view(list, key, link, title));
+    let unread = part(move || {
+        (!read.get()).then(|| view! { <span class="notice-new">{say!(notifications.unread)}</span> }.into_any())
+    });
+    let button = part(move || (!read.get()).then(|| read_button(list, key, title)));
+    view! {
+        <li class="notice" id=row_id(key) tabindex="-1" data-level=level data-source=source data-read=text(move || read.get().to_string())>
+            <span class="notice-sign" aria-hidden="true">{sign}</span>
+            <div class="notice-main">
+                <h2 class="notice-title" dir="auto">{title}</h2>
+                <p class="notice-body" dir="auto">{body}</p>
+                <p class="notice-facts">
+                    {unread}
+                    <span class="notice-level">{spoken(level_name)}</span>
+                    <span>{spoken(words::source(source))}</span>
+                    <time datetime=moment::iso(at)>{time}</time>
+                </p>
+            </div>
+            <div class="notice-acts">{link}{button}</div>
+        </li>
+    }
+    .into_any()
+}
+
+fn row_id((source, seq): Key) -> String {
+    format!("{source}-{seq}")
+}
+
+/// The way to what a notice is about. What leads out of this site opens beside it.
+fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>) -> AnyView {
+    let i18n = use_i18n();
+    let away = !link.starts_with('/');
+    let name = text(move || title.with(|title| fill(t_string!(i18n, notifications.open_of), &[("title", title)])));
+    view! {
+        <a
+            class="button small"
+            href=link
+            aria-label=name
+            target=away.then_some("_blank")
+            rel=away.then_some("noopener noreferrer nofollow")
+            on:click=move |_| list.desk.mark(source, seq)
+        >
+            {say!(notifications.open)}
+        </a>
+    }
+    .into_any()
+}
+
+fn read_button(list: List, key: Key, title: Signal<String>) -> AnyView {
+    let i18n = use_i18n();
+    let name = text(move || title.with(|title| fill(t_string!(i18n, notifications.read_of), &[("title", title)])));
+    let mark = move |_| {
+        list.desk.mark(key.0, key.1);
+        // The button goes, and perhaps its row: the focus must not go with it.
+        request_animation_frame(move || {
+            if !focus(&row_id(key)) {
+                focus(LIST_ID);
+            }
+        });
+    };
+    view! {
+        <button type="button" class="button small script" data-act="read" aria-label=name on:click=mark>
+            {say!(notifications.read)}
+        </button>
+    }
+    .into_any()
+}
+
+fn focus(id: &str) -> bool {
+    let element = document().get_element_by_id(id);
+    let element = element.and_then(|element| element.dyn_into::<HtmlElement>().ok());
+    element.is_some_and(|element| element.focus().is_ok())
+}

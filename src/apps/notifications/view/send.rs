@@ -1,0 +1,81 @@
+//! How a program sends: a line for a shell that works when it is pasted, and a button that sends one to oneself.
+
+use leptos::prelude::*;
+
+use super::super::wire::{INLET, InboxCommand, PATH};
+use super::desk::Desk;
+use crate::{
+    i18n::*,
+    ui::{
+        card::Card,
+        words::{fill, say, text, words},
+    },
+    wire::notice::{Level, Notice, Words},
+};
+
+/// Until the browser says where this page is from.
+const HERE: &str = "http://127.0.0.1:3000";
+
+const CURL: &str = r#"curl -fsS {origin}{inlet} \
+  -H "Authorization: Bearer ${DUPLEX_TOKEN:-$(duplex token)}" \
+  -H "Content-Type: application/json" \
+  -d '{"to": {"visitor": "{id}"}, "title": "{title}", "level": "success", "link": "{path}"}'"#;
+
+const NOTIFY: &str = r#"duplex notify --url {origin} --visitor {id} --level success "{title}""#;
+
+pub fn send(desk: Desk, visitor: String) -> AnyView {
+    let i18n = use_i18n();
+    let origin = RwSignal::new(HERE.to_owned());
+    Effect::new(move |_| {
+        if let Ok(known) = window().location().origin() {
+            origin.set(known);
+        }
+    });
+    let visitor = StoredValue::new(visitor);
+    let line = move |pattern: &'static str| {
+        text(move || {
+            let title = t_string!(i18n, notifications.sample);
+            visitor.with_value(|id| {
+                origin.with(|origin| {
+                    let values = [
+                        ("origin", origin.as_str()),
+                        ("inlet", INLET),
+                        ("id", id),
+                        ("title", title),
+                        ("path", PATH),
+                    ];
+                    fill(pattern, &values)
+                })
+            })
+        })
+    };
+    let own_id = visitor.get_value();
+    let sample = move |_| {
+        let title = Words::new(
+            td_string!(Locale::ko, notifications.sample),
+            td_string!(Locale::en, notifications.sample),
+        );
+        let body = Words::new(
+            td_string!(Locale::ko, notifications.sample_body),
+            td_string!(Locale::en, notifications.sample_body),
+        );
+        desk.inbox.send(InboxCommand::Send(Notice {
+            title,
+            body,
+            link: None,
+            level: Level::Success,
+            expires: None,
+        }));
+    };
+    view! {
+        <Card id="send" title=words!(notifications.send)>
+            <p>{say!(notifications.send_text)}</p>
+            <p class="own-id">{say!(notifications.your_id)}" "<code class="mono">{own_id}</code></p>
+            <pre class="mono" id="curl" tabindex="0" aria-label=say!(notifications.send_curl)><code>{line(CURL)}</code></pre>
+            <p class="hint">{say!(notifications.send_notify)}</p>
+            <pre class="mono" tabindex="0" aria-label=say!(notifications.send_notify)><code>{line(NOTIFY)}</code></pre>
+            <p><button type="button" class="button script" data-act="sample" on:click=sample>{say!(notifications.send_sample)}</button></p>
+        </Card>
+    }
+    .into_any()
+}

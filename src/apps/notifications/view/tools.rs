@@ -1,0 +1,127 @@
+//! What stands above the list: how much is unread, the filters, and the button that marks all as read. Without scripts the
+//! button is a plain form.
+
+use leptos::{ev::SubmitEvent, prelude::*};
+
+use super::super::wire::{GROUPS, InboxCommand, ME, PATH, write_heads};
+use super::{desk::Desk, list::Filter, words};
+use crate::{
+    i18n::*,
+    ui::words::{Words, fill, note, say, spoken, text, words},
+    wire::notice::EVERYONE,
+};
+
+pub fn tools(desk: Desk, visitor: String, filter: Filter) -> AnyView {
+    view! {
+        <div class="notices-tools">
+            <MarkAll desk visitor/>
+            <div class="filters script" role="group" aria-label=say!(notifications.filters)>
+                <div class="choice">
+                    {choice(filter.unread, false, words!(notifications.all))}
+                    {choice(filter.unread, true, words!(notifications.unread))}
+                </div>
+                <LevelChoice filter/>
+                <SourceChoice desk filter/>
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
+fn choice(unread: RwSignal<bool>, value: bool, name: Words) -> AnyView {
+    let pressed = text(move || (unread.get() == value).to_string());
+    view! { <button type="button" aria-pressed=pressed on:click=move |_| unread.set(value)>{spoken(name)}</button> }
+        .into_any()
+}
+
+#[component]
+fn MarkAll(desk: Desk, visitor: String) -> impl IntoView {
+    let i18n = use_i18n();
+    let count = Memo::new(move |_| desk.unread());
+    let told = text(move || match count.get() {
+        0 => t_string!(i18n, notifications.nothing_unread).to_owned(),
+        count => fill(
+            t_string!(i18n, notifications.unread_count),
+            &[("count", &count.to_string())],
+        ),
+    });
+    let heads = text(move || write_heads(&desk.heads()));
+    let mark = move |event: SubmitEvent| {
+        event.prevent_default();
+        if count.get_untracked() > 0 {
+            let heads = untrack(|| desk.heads());
+            desk.inbox.send(InboxCommand::ReadAll { heads });
+        }
+    };
+    let none = Memo::new(move |_| count.get() == 0);
+    view! {
+        <form class="mark-all" method="post" action=PATH on:submit=mark>
+            <input type="hidden" name="inbox" value=visitor/>
+            <input type="hidden" name="heads" value=heads/>
+            <p class="unread-count" role="status">{told}</p>
+            <button class="button small" type="submit" disabled=move || none.get()>{say!(notifications.read_all)}</button>
+        </form>
+    }
+    .into_any()
+}
+
+#[component]
+fn LevelChoice(filter: Filter) -> impl IntoView {
+    let options = words::LEVELS.map(|level| {
+        let (word, name, _) = words::level(level);
+        view! { <option value=word>{spoken(name)}</option> }
+    });
+    let choose = move |word: String| {
+        let chosen = words::LEVELS.into_iter().find(|level| words::level(*level).0 == word);
+        filter.level.set(chosen);
+    };
+    view! {
+        <label class="field">
+            <span>{say!(notifications.level)}</span>
+            <select name="level" autocomplete="off" on:change=move |event| choose(event_target_value(&event))>
+                <option value="">{say!(notifications.any_level)}</option>
+                {options.into_iter().collect_view()}
+            </select>
+        </label>
+    }
+    .into_any()
+}
+
+#[component]
+fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
+    let option = move |source: &'static str| {
+        // A group that is no longer followed has nothing to show.
+        let gone = move || !desk.sources().contains(&source);
+        view! { <option value=source disabled=gone>{spoken(words::source(source))}</option> }
+    };
+    let options: Vec<_> = [ME, EVERYONE].into_iter().chain(GROUPS).map(option).collect();
+    let choose = move |word: String| {
+        let mut all = [ME, EVERYONE].into_iter().chain(GROUPS);
+        filter.source.set(all.find(|source| *source == word));
+    };
+    view! {
+        <label class="field">
+            <span>{say!(notifications.source)}</span>
+            <select name="source" autocomplete="off" on:change=move |event| choose(event_target_value(&event))>
+                <option value="">{say!(notifications.any_source)}</option>
+                {options}
+            </select>
+        </label>
+    }
+    .into_any()
+}
+
+/// Why the last thing that the visitor did had no effect.
+pub fn problem(desk: Desk) -> AnyView {
+    use crate::client::use_topic::Standing;
+    let i18n = use_i18n();
+    let told = note(move || {
+        desk.inbox.pending.with(|pending| {
+            pending.iter().rev().find_map(|one| match &one.standing {
+                Standing::Rejected(why) => Some(words::rejection(why)(i18n.get_locale()).to_owned()),
+                Standing::Queued | Standing::Sent => None,
+            })
+        })
+    });
+    view! { <p class="problem" role="alert">{told}</p> }.into_any()
+}

@@ -1,0 +1,176 @@
+//! Moments between people's notation and milliseconds since 1970. Pure; knows no clock.
+
+use super::Millis;
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// The end of the year 9999: four digits hold no more.
+const LAST: i64 = 253_402_300_799_999;
+
+/// `2026-11-22T22:45:07Z`, with a fraction of a second or an offset from UTC (RFC 3339). Nothing before 1970.
+pub fn parse(text: &str) -> Option<Millis> {
+    let mut rest = Rest(text.as_bytes());
+    let (year, month, day) = (rest.number(4)?, rest.after(b"-")?, rest.after(b"-")?);
+    let (hour, minute, second) = (rest.after(b"Tt ")?, rest.after(b":")?, rest.after(b":")?);
+    let fraction = rest.fraction();
+    let offset = rest.offset()?;
+    // A leap second is the next minute's first.
+    let in_range = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;
+    let days = days_from_civil(year, month, day);
+    if !rest.0.is_empty() || !in_range || civil(days) != (year, month, day) {
+        return None;
+    }
+    let at = days * DAY + hour * HOUR + minute * MINUTE + second * SECOND + fraction - offset;
+    Millis::try_from(at).ok()
+}
+
+/// `2026-11-22T22:45:07Z`
+pub fn iso(at: Millis) -> String {
+    let (date, hour, minute, second) = parts(at);
+    format!("{date}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// For readers whose zone is not known: `2026-11-22 22:45 UTC`.
+pub fn utc(at: Millis) -> String {
+    let (date, hour, minute, _) = parts(at);
+    format!("{date} {hour:02}:{minute:02} UTC")
+}
+
+fn parts(at: Millis) -> (String, i64, i64, i64) {
+    let at = i64::try_from(at).unwrap_or(LAST).min(LAST);
+    let (year, month, day) = civil(at.div_euclid(DAY));
+    let rest = at.rem_euclid(DAY);
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    (date, rest / HOUR, rest % HOUR / MINUTE, rest % MINUTE / SECOND)
+}
+
+/// What of a text was not yet read.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn number(&mut self, digits: usize) -> Option<i64> {
+        let (head, tail) = self.0.split_at_checked(digits)?;
+        let number = head.iter().try_fold(0, |number, byte| {
+            byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
+        })?;
+        self.0 = tail;
+        Some(number)
+    }
+
+    /// One of these signs.
+    fn sign(&mut self, signs: &[u8]) -> Option<u8> {
+        let (first, tail) = self.0.split_first()?;
+        signs.contains(first).then(|| {
+            self.0 = tail;
+            *first
+        })
+    }
+
+    /// Two digits behind one of these signs.
+    fn after(&mut self, signs: &[u8]) -> Option<i64> {
+        self.sign(signs)?;
+        self.number(2)
+    }
+
+    /// In milliseconds; finer digits are cut off.
+    fn fraction(&mut self) -> i64 {
+        if self.sign(b".").is_none() {
+            return 0;
+        }
+        let (mut millis, mut unit) = (0, 100);
+        while let Some(digit) = self.number(1) {
+            millis += digit * unit;
+            unit /= 10;
+        }
+        millis
+    }
+
+    /// In milliseconds, east of UTC.
+    fn offset(&mut self) -> Option<i64> {
+        let sign = match self.sign(b"Zz+-")? {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return Some(0),
+        };
+        let (hours, minutes) = (self.number(2)?, self.after(b":")?);
+        (hours < 24 && minutes < 60).then_some(sign * (hours * HOUR + minutes * MINUTE))
+    }
+}
+
+/// In the proleptic Gregorian calendar, whose cycle has 400 years; a year is counted from March, so that a leap day is its last.
+const CYCLE: i64 = 146_097;
+const TO_1970: i64 = 719_468;
+
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let in_cycle = year.rem_euclid(400);
+    let from_march = (month + 9) % 12;
+    let in_year = (153 * from_march + 2) / 5 + day - 1;
+    year.div_euclid(400) * CYCLE + in_cycle * 365 + in_cycle / 4 - in_cycle / 100 + in_year - TO_1970
+}
+
+fn civil(days: i64) -> (i64, i64, i64) {
+    let since = days + TO_1970;
+    let in_cycle = since.rem_euclid(CYCLE);
+    let years = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / (CYCLE - 1)) / 365;
+    let in_year = in_cycle - (365 * years + years / 4 - years / 100);
+    let from_march = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12 + 1;
+    (
+        since.div_euclid(CYCLE) * 400 + years + i64::from(month <= 2),
+        month,
+        day,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_the_standard_writes_them() {
+        for (text, at) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T00:00:00Z", 951_782_400_000),
+            ("2026-11-23T07:45:07+09:00", 1_795_387_507_000),
+            ("2026-11-22 22:45:07.1239z", 1_795_387_507_123),
+            ("2026-11-22t19:45:07-03:00", 1_795_387_507_000),
+        ] {
+            assert_eq!(parse(text), Some(at), "{text}");
+        }
+        for wrong in [
+            "",
+            "2026-11-22",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-22T24:00:00Z",
+            "2026-11-22T22:45:07",
+            "2026-11-22T22:45:07Zx",
+            "2026-11-22T22:45:07+9:00",
+            "1969-12-31T23:59:59Z",
+            "내일",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(utc(1_795_387_507_000), "2026-11-22 22:45 UTC");
+        assert_eq!(utc(Millis::MAX), "9999-12-31 23:59 UTC");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(seconds in 0..(LAST as u64 / 1000)) {
+            let at = seconds * 1000;
+            prop_assert_eq!(parse(&iso(at)), Some(at));
+        }
+
+        #[test]
+        fn nothing_that_is_read_breaks(text in "[0-9TZ:+. -]{0,40}|.*") {
+            let _ = parse(&text);
+        }
+    }
+}

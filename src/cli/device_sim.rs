@@ -1,0 +1,309 @@
+//! `duplex device-sim`: devices that are not there, on the way that real ones take. They report to a broker over MQTT, with the
+//! day's temperatures, batteries that run down, spikes, silence, late and disordered reports; and they answer commands.
+
+use std::error::Error;
+use std::f64::consts::TAU;
+use std::time::{Duration, SystemTime};
+
+use duplex::apps::devices::server::url::{Broker, Pattern};
+use duplex::apps::devices::server::{mqtt, tls};
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish, QoS};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+#[derive(Debug, clap::Args)]
+pub struct DeviceSim {
+    /// How many devices
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=900))]
+    count: u32,
+
+    /// The broker: mqtt:// or mqtts://user:password@host:port
+    #[arg(long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883")]
+    url: String,
+
+    /// A file of certificates in PEM that may sign the broker's, instead of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<std::path::PathBuf>,
+
+    /// Seconds between two reports of a device
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    every: u32,
+
+    /// Where devices publish their reports
+    #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/readings")]
+    readings: Pattern,
+
+    /// Where devices hear commands
+    #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/commands")]
+    commands: Pattern,
+
+    /// Where devices publish their answers to commands
+    #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/acks")]
+    acks: Pattern,
+}
+
+/// Reports that wait for the broker; beyond, devices wait too.
+const QUEUE: usize = 4_096;
+const PAUSE: Duration = Duration::from_secs(1);
+const PLACES: [&str; 6] = ["Hall 1", "Hall 2", "Cold store", "Roof", "Loading bay", "Laboratory"];
+
+pub fn run(options: DeviceSim) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(simulate(options))
+}
+
+async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
+    let broker: Broker = options.url.parse()?;
+    let tls = match broker.tls {
+        true => Some(tls::config(options.ca.as_deref())?),
+        false => None,
+    };
+    let name = format!("device-sim-{}", uuid::Uuid::new_v4().simple());
+    let mut mqtt = mqtt::options(&broker, tls, &name);
+    mqtt.set_manual_acks(false).set_clean_session(true).set_inflight(1_000);
+    let (client, events) = AsyncClient::new(mqtt, QUEUE);
+    let mut heard = listen(events);
+    let mut devices: Vec<_> = (0..options.count)
+        .map(|number| Device::new(number, options.every))
+        .collect();
+    println!(
+        "{} devices report to {broker:?} every {} s; Ctrl-C ends them",
+        devices.len(),
+        options.every
+    );
+    loop {
+        let next = devices
+            .iter()
+            .map(|device| device.due)
+            .min()
+            .unwrap_or_else(Instant::now);
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => return Ok(ended?),
+            heard = heard.recv() => match heard {
+                None => return Ok(()),
+                Some(Packet::ConnAck(_)) => client.try_subscribe(options.commands.filter(), QoS::AtLeastOnce)?,
+                Some(Packet::Publish(publish)) => obey(&options, &client, &mut devices, &publish),
+                Some(_) => {}
+            },
+            () = sleep_until(next) => {
+                let now = Instant::now();
+                for device in devices.iter_mut().filter(|device| device.due <= now) {
+                    for report in device.live() {
+                        // With the queue full the broker is away: a real device's memory is full then too.
+                        let _ = client.try_publish(options.readings.topic(&device.id), QoS::AtLeastOnce, false, report.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// In a task of its own: a connection that is being made must not be given up because a report is due.
+fn listen(mut events: EventLoop) -> mpsc::Receiver<Packet> {
+    let (tell, heard) = mpsc::channel(QUEUE);
+    tokio::spawn(async move {
+        loop {
+            let told = match events.poll().await {
+                Ok(Event::Incoming(packet @ (Packet::ConnAck(_) | Packet::Publish(_)))) => tell.send(packet).await,
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    eprintln!("the broker is away: {error}");
+                    sleep(PAUSE).await;
+                    Ok(())
+                }
+            };
+            if told.is_err() {
+                return;
+            }
+        }
+    });
+    heard
+}
+
+fn obey(options: &DeviceSim, client: &AsyncClient, devices: &mut [Device], publish: &Publish) {
+    let id = options.commands.id(&publish.topic);
+    let Some(device) = devices.iter_mut().find(|device| Some(device.id.as_str()) == id) else {
+        return;
+    };
+    let Ok(letter) = serde_json::from_slice::<Value>(&publish.payload) else {
+        return;
+    };
+    let (ok, note) = device.obey(&letter);
+    let ack = json!({ "id": letter.get("id"), "ok": ok, "note": note });
+    let _ = client.try_publish(options.acks.topic(&device.id), QoS::AtLeastOnce, false, ack.to_string());
+}
+
+struct Device {
+    id: String,
+    number: u32,
+    every: u32,
+    due: Instant,
+    random: Random,
+    /// Percent.
+    battery: f64,
+    /// Reports that it keeps back, to come late.
+    kept: Vec<Value>,
+    /// How many reports it will not send.
+    silent: u32,
+    introduced: bool,
+}
+
+impl Device {
+    fn new(number: u32, every: u32) -> Self {
+        let mut random = Random(u64::from(number) + 1);
+        let first = random.part() * f64::from(every);
+        Self {
+            id: format!("sim-{number:03}"),
+            number,
+            every,
+            due: Instant::now() + Duration::from_secs_f64(first),
+            battery: 40.0 + 60.0 * random.part(),
+            random,
+            kept: Vec::new(),
+            silent: 0,
+            introduced: false,
+        }
+    }
+
+    /// What it sends now: mostly one report; at times nothing, or several, the newest first.
+    fn live(&mut self) -> Vec<Value> {
+        self.due = Instant::now() + Duration::from_secs(self.every.into());
+        // Run down, it is charged again.
+        self.battery = if self.battery < 5.0 {
+            100.0
+        } else {
+            self.battery - 0.02 * self.random.part()
+        };
+        if self.silent > 0 {
+            self.silent -= 1;
+            return Vec::new();
+        }
+        let report = self.measure(unix_millis());
+        match self.random.part() {
+            ..0.004 => {
+                self.silent = 3 + (self.random.part() * 5.0) as u32;
+                Vec::new()
+            }
+            0.004..0.03 => {
+                self.kept.push(report);
+                Vec::new()
+            }
+            _ => std::iter::once(report).chain(self.kept.drain(..)).collect(),
+        }
+    }
+
+    fn measure(&mut self, at: u64) -> Value {
+        let day = at as f64 / 86_400_000.0;
+        // Warmest in the afternoon, most humid in the morning.
+        let sun = (TAU * (day - 0.375)).sin();
+        let spike = if self.random.part() < 0.005 { 25.0 } else { 0.0 };
+        let base = 16.0 + f64::from(self.number % 7);
+        let values = [
+            ("temperature", base + 6.0 * sun + self.random.around(0.3) + spike, "°C"),
+            (
+                "humidity",
+                (55.0 - 15.0 * sun + self.random.around(2.0)).clamp(0.0, 100.0),
+                "%",
+            ),
+            (
+                "vibration",
+                (1.2 + self.random.around(0.4) + spike / 5.0).max(0.0),
+                "mm/s",
+            ),
+            ("battery", self.battery, "%"),
+        ];
+        let readings = values.map(|(metric, value, unit)| {
+            json!({ "metric": metric, "value": (value * 100.0).round() / 100.0, "unit": unit, "at": at })
+        });
+        let mut report = json!({ "readings": readings, "every": self.every });
+        if !std::mem::replace(&mut self.introduced, true) {
+            let place = PLACES[self.number as usize % PLACES.len()];
+            report["name"] = json!(format!("Sensor {}", self.number + 1));
+            report["place"] = json!(place);
+        }
+        report
+    }
+
+    fn obey(&mut self, letter: &Value) -> (bool, String) {
+        let expires = letter.get("expires").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        if expires < unix_millis() {
+            return (false, "too late".to_owned());
+        }
+        let argument = letter.get("argument").unwrap_or(&Value::Null);
+        let seconds = argument.get("seconds").unwrap_or(argument).as_u64();
+        match (letter.get("name").and_then(Value::as_str), seconds) {
+            (Some("identify"), _) => (true, format!("{} blinks", self.id)),
+            (Some("reboot"), _) => {
+                self.introduced = false;
+                self.kept.clear();
+                (true, "back in a moment".to_owned())
+            }
+            (Some("set-interval"), Some(seconds @ 1..=3_600)) => {
+                self.every = u32::try_from(seconds).unwrap_or(self.every);
+                self.due = self.due.min(Instant::now() + Duration::from_secs(seconds));
+                (true, format!("{seconds} s"))
+            }
+            _ => (false, "unknown command".to_owned()),
+        }
+    }
+}
+
+/// A linear congruential generator: the same devices each time.
+struct Random(u64);
+
+impl Random {
+    /// From 0 up to 1.
+    fn part(&mut self) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as f64 / (1_u64 << 31) as f64
+    }
+
+    fn around(&mut self, spread: f64) -> f64 {
+        (self.part() - 0.5) * 2.0 * spread
+    }
+}
+
+fn unix_millis() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_measures_what_can_be_and_keeps_nothing_for_ever() {
+        let mut device = Device::new(3, 10);
+        let mut reports = 0;
+        for _ in 0..2_000 {
+            for report in device.live() {
+                reports += 1;
+                for reading in report["readings"].as_array().unwrap() {
+                    assert!(reading["value"].as_f64().unwrap().abs() < 200.0);
+                }
+            }
+            assert!(device.kept.len() < 20);
+        }
+        assert!((1_800..2_000).contains(&reports), "{reports}");
+    }
+
+    #[test]
+    fn it_answers_every_command_and_does_none_too_late() {
+        let mut device = Device::new(1, 10);
+        let mut ask = |name: &str, argument: Value, expires: u64| {
+            device
+                .obey(&json!({"id": 1, "name": name, "argument": argument, "expires": expires}))
+                .0
+        };
+        assert!(ask("identify", Value::Null, u64::MAX) && ask("set-interval", json!({"seconds": 3}), u64::MAX));
+        assert!(!ask("dance", Value::Null, u64::MAX) && !ask("reboot", Value::Null, 1));
+        assert_eq!(device.every, 3);
+    }
+}
