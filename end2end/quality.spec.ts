@@ -4,6 +4,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ChatPage, makeRoom } from "./support/chat-page";
 import { DevicesPage } from "./support/devices-page";
+import { ComparePage } from "./support/compare-page";
 import { EchoPage } from "./support/echo-page";
 import { NotificationsPage } from "./support/notifications-page";
 import { MarketPage } from "./support/market-page";
@@ -82,6 +83,14 @@ for (const language of ["ko", "en"] as const) {
         expect(await violations(page)).toEqual([]);
       });
 
+      test("the comparison is accessible with its results", async ({ page }) => {
+        const compare = await new ComparePage(page, texts[language]).open();
+        await compare.set("count", 10);
+        await compare.run();
+        await compare.copy("copy_csv");
+        expect(await violations(page)).toEqual([]);
+      });
+
       test("the echo page is accessible with all that it can show", async ({ page }) => {
         const echo = await new EchoPage(page, texts[language]).open();
         await echo.say('{"a":1}');
@@ -104,6 +113,14 @@ for (const language of ["ko", "en"] as const) {
         expect(await tooWide(page)).toBeLessThanOrEqual(0);
       });
     }
+
+    test("the comparison does not scroll sideways with its results", async ({ page }) => {
+      const compare = await new ComparePage(page, texts[language]).open();
+      await compare.set("count", 10);
+      await compare.run();
+      await compare.copy("copy_markdown");
+      expect(await tooWide(page)).toBeLessThanOrEqual(0);
+    });
 
     test("the echo page does not scroll sideways whatever passes", async ({ page }) => {
       const echo = await new EchoPage(page, texts[language]).open();

@@ -94,7 +94,9 @@ impl Signal {
             .await
             .map_err(|_| Fault::Away)?;
         let (hearing, end_hearing) = abortable(listen(heard, waiting.clone()));
-        spawn_local(async move { drop(hearing.await) });
+        spawn_local(async move {
+            let _ = hearing.await;
+        });
         let ended = [end_saying, end_hearing];
         established.await?;
         Ok(Self {

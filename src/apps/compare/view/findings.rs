@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::super::bench::Bench;
 use super::super::findings::{Better, Finding, findings, times};
+use super::super::model::Documents;
 use super::super::table::{millis, tenths};
 use crate::{
     i18n::*,
@@ -44,8 +45,17 @@ pub fn FindingsCard(bench: Bench) -> impl IntoView {
     .into_any()
 }
 
+/// A key for tests and scripts, the title, the text, and what fills its gaps.
+type Said = (&'static str, Words, Words, Vec<(&'static str, String)>);
+
 fn said(finding: Finding, locale: Locale) -> (&'static str, Words, String) {
-    let (key, title, text, values): (_, Words, Words, Vec<(&str, String)>) = match finding {
+    let (key, title, text, values) = words_of(finding);
+    let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    (key, title, fill(text(locale), &values))
+}
+
+fn words_of(finding: Finding) -> Said {
+    match finding {
         Finding::Headers {
             fetch,
             socket,
@@ -111,37 +121,37 @@ fn said(finding: Finding, locale: Locale) -> (&'static str, Words, String) {
                 ),
             ],
         ),
-        Finding::Cached { documents, better } => (
-            "cached",
-            words!(compare.cached),
-            match better {
-                Better::Http => words!(compare.cached_http),
-                Better::Alike | Better::Socket => words!(compare.cached_not),
-            },
-            vec![
-                ("size", format::bytes(documents.size.into())),
-                ("loads", documents.loads.to_string()),
-                ("cached", format::bytes(documents.cached.both())),
-                ("asked", format::bytes(documents.asked.both())),
-            ],
-        ),
-        Finding::Download { documents, better } => (
-            "download",
-            words!(compare.download),
-            match better {
-                Better::Http => words!(compare.download_http),
-                Better::Alike => words!(compare.download_alike),
-                Better::Socket => words!(compare.download_socket),
-            },
-            vec![
-                ("size", format::bytes(documents.large.into())),
-                ("http", tenths(documents.download_us as f64 / 1000.0)),
-                ("socket", tenths(documents.pieces_us as f64 / 1000.0)),
-                ("http_bytes", format::bytes(documents.download.both())),
-                ("socket_bytes", format::bytes(documents.pieces.both())),
-            ],
-        ),
+        Finding::Cached { documents, better } => cached(documents, better),
+        Finding::Download { documents, better } => download(documents, better),
+    }
+}
+
+fn cached(documents: Documents, better: Better) -> Said {
+    let text: Words = match better {
+        Better::Http => words!(compare.cached_http),
+        Better::Alike | Better::Socket => words!(compare.cached_not),
     };
-    let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    (key, title, fill(text(locale), &values))
+    let values = vec![
+        ("size", format::bytes(documents.size.into())),
+        ("loads", documents.loads.to_string()),
+        ("cached", format::bytes(documents.cached.both())),
+        ("asked", format::bytes(documents.asked.both())),
+    ];
+    ("cached", words!(compare.cached), text, values)
+}
+
+fn download(documents: Documents, better: Better) -> Said {
+    let text: Words = match better {
+        Better::Http => words!(compare.download_http),
+        Better::Alike => words!(compare.download_alike),
+        Better::Socket => words!(compare.download_socket),
+    };
+    let values = vec![
+        ("size", format::bytes(documents.large.into())),
+        ("http", tenths(documents.download_us as f64 / 1000.0)),
+        ("socket", tenths(documents.pieces_us as f64 / 1000.0)),
+        ("http_bytes", format::bytes(documents.download.both())),
+        ("socket_bytes", format::bytes(documents.pieces.both())),
+    ];
+    ("download", words!(compare.download), text, values)
 }
