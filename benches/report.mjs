@@ -28,6 +28,15 @@ const fanout = (members, what, rate) => [
 ];
 const postcard = (name, value, show, more) => [name, { ...socket("fanout 1000", value, show), mine: "postcard", peer: "duplex", more }];
 
+const arena = (players) =>
+  [
+    [`arena, ${players} players: server CPU, us per tick`, (l) => l.cpu_us, whole],
+    ["same: bytes/s to each viewer", (l) => l.bytes_s, whole],
+    ["same: frames/s at each viewer", (l) => l.frames_s, fine, true],
+    ["same: half of the frames no farther from their time than, ms", (l) => l.p50_ms, fine],
+    ["same: 99 % of them, ms", (l) => l.p99_ms, fine],
+  ].map(([name, value, show, more = false]) => [name, { ...socket(`arena ${players}`, value, show), peer: "json", more }]);
+
 const parts = {
   page: [
     ["first load of `/`: bytes transferred", page("loopback", (l) => l.total)],
@@ -70,8 +79,9 @@ const parts = {
     ...topic(`memory per idle member of a room (${whole(run.idle)}), bytes`, "members", ["ws", "socketio"], (l) => l.idle_bytes),
     ...topic("same, after one message to each", "members", ["ws", "socketio"], (l) => l.heard_bytes),
   ],
+  arena: [10, 50, 200].flatMap(arena),
 };
-const kinds = { page: "first loads a site and condition", echo: "rounds of the echo", topics: "rounds of the topics" };
+const kinds = { page: "first loads a site and condition", echo: "rounds of the echo", topics: "rounds of the topics", arena: "rounds of the arena" };
 const ran = run.parts.split(" ").filter(Boolean);
 const rows = Object.entries(parts)
   .filter(([part]) => ran.includes(part))
@@ -97,7 +107,8 @@ if (busiest > 0.1) note(`other processes used up to ${whole(busiest * 100)} % of
 
 const peers = [
   ran.includes("page") && `Peer of the first load: Next.js ${run.next}`,
-  ran.some((part) => part !== "page") && `Peer of the sockets: \`ws\` ${run.ws} with \`bufferutil\`, and Socket.IO ${run.socketio} where it is named or stands alone, Node ${run.node}`,
+  ran.includes("arena") && "Peer of the arena: itself with `--arena-json`, which sends everybody the whole world",
+  ran.some((part) => !["page", "arena"].includes(part)) && `Peer of the sockets: \`ws\` ${run.ws} with \`bufferutil\`, and Socket.IO ${run.socketio} where it is named or stands alone, Node ${run.node}`,
 ].filter(Boolean);
 const first = ran.includes("page") ? `, Chromium ${chromium}. Content encodings: Duplex ${encodings("duplex")}; Next.js ${encodings("next")}` : "";
 const disk = of("disk").map((l) => ` To keep a page of 4 KiB this disk takes ${fine(l.p50_ms)} ms (99 %: ${fine(l.p99_ms)}); only Duplex waits for it.`).join("");

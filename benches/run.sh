@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
 # `make bench`: Duplex beside its peers, measured in one run. What is measured and how: README.md beside this file.
 #
-#   benches/run.sh [PART ...]   only these: page, echo, commands, fanout, resume, members; topics is the last four
+#   benches/run.sh [PART ...]   only these: page, echo, commands, fanout, resume, members, arena; topics is the four before the last
 #
 #   DUPLEX_BIN, DUPLEX_SITE   a server that is built already (default: target/release/duplex and target/site, built if missing)
 #   CHROMIUM                  default /usr/bin/chromium
 #   PAGE_RUNS, ROUNDS         loads per condition and site (9), rounds of each measurement of the echo (5)
 #   TOPIC_ROUNDS              rounds of each measurement of the topics (3)
+#   ARENA_ROUNDS              rounds of each measurement of the arena (3)
 set -uo pipefail
 [ -z "${DUPLEX_BIN:-}" ] || DUPLEX_BIN=$(realpath -m "$DUPLEX_BIN")
 [ -z "${DUPLEX_SITE:-}" ] || DUPLEX_SITE=$(realpath -m "$DUPLEX_SITE")
 cd "$(dirname "$0")"
 
-parts=" ${*:-page echo topics} "
+parts=" ${*:-page echo topics arena} "
 parts=${parts/ topics / commands fanout resume members }
 for part in $parts; do
   case $part in
-    page | echo | commands | fanout | resume | members) ;;
-    *) echo "run.sh: $part is none of page, echo, topics, commands, fanout, resume, members" >&2; exit 2 ;;
+    page | echo | commands | fanout | resume | members | arena) ;;
+    *) echo "run.sh: $part is none of page, echo, topics, commands, fanout, resume, members, arena" >&2; exit 2 ;;
   esac
 done
 wanted() { local part; for part; do [[ $parts != *" $part "* ]] || return 0; done; return 1; }
@@ -63,9 +64,10 @@ trap 'exit 130' INT TERM
 start() {
   port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
   case $1 in
-    duplex | postcard)
+    duplex | postcard | json)
       rm -rf "${data:?}/$1"
       # No person sends as many commands as the load generator.
+      [ "$1" != json ] || export DUPLEX_ARENA_JSON=true
       export DUPLEX_DATA=$data/$1/duplex.db DUPLEX_MAX_CONNECTIONS=20000 DUPLEX_COMMAND_RATE=100000
       exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site"
       ;;
@@ -109,7 +111,7 @@ elif [ -z "${DUPLEX_BIN:-}" ] && [ -n "$(find ../src ../Cargo.toml -newer "$dupl
   note "Duplex was built before the latest change of its source: \`make build\` first"
 fi
 
-[ -z "${absent[duplex]:-}" ] || absent[postcard]=${absent[duplex]}
+[ -z "${absent[duplex]:-}" ] || absent[postcard]=${absent[duplex]} absent[json]=${absent[duplex]}
 install . || absent[ws]="npm ci failed: $(why "$results/npm.log")"
 [ -z "${absent[ws]:-}" ] || absent[socketio]=${absent[ws]}
 if ! wanted page; then
@@ -227,6 +229,20 @@ for ((round = 1; round <= $(wanted commands fanout resume members && echo "${TOP
       socket members "$who" members server="$who" members=$idle collect=$([ "$who" = duplex ] && echo 0 || echo 1)
     done
   fi
+done
+
+# ---- the arena --------------------------------------------------------------------------------------------------------------------------
+
+# Its peer is itself, with the whole world as JSON for everybody.
+arena_ready=$SECONDS
+for ((round = 1; round <= $(wanted arena && echo "${ARENA_ROUNDS:-3}" || echo 0); round++)); do
+  ((SECONDS - arena_ready < 420)) || { note "time was up after $((round - 1)) rounds of the arena"; break; }
+  step "arena, round $round"
+  for viewers in 10 50 200; do
+    for who in $(turns duplex json); do
+      socket "arena $viewers" "$who" arena viewers=$viewers warmup=3 seconds=5
+    done
+  done
 done
 
 # ---- the table --------------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { ArenaPage } from "./support/arena-page";
 import { ChatPage, makeRoom } from "./support/chat-page";
 import { DevicesPage } from "./support/devices-page";
 import { ComparePage } from "./support/compare-page";
@@ -15,6 +16,7 @@ const PAGES = [
   { path: "/", status: 200 },
   { path: "/about", status: 200 },
   { path: "/chat", status: 200 },
+  { path: "/arena", status: 200 },
   { path: "/compare", status: 200 },
   { path: "/notifications", status: 200 },
   { path: "/market", status: 200 },
@@ -39,6 +41,7 @@ async function visit(page: Page, path: string): Promise<number> {
   if (path.startsWith("/market")) await new MarketPage(page).live();
   if (path === "/devices") await new DevicesPage(page).live();
   if (path === "/chat") await new ChatPage(page, "lobby").live();
+  if (path === "/arena") await new ArenaPage(page).live();
   return response!.status();
 }
 

@@ -47,7 +47,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         token: Some(config.token()?),
         ..config.settings()?
     };
-    let feeds = apps::server::feeds(&config.apps)?;
+    let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
     let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
@@ -62,7 +62,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         .build()?;
     runtime.block_on(async {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
-        serve(addr, ServerState::new(settings, options, hub).with_feeds(feeds)).await
+        let state = ServerState::new(settings, options, hub);
+        serve(addr, state.with_feeds(feeds).with_stages(stages)).await
     })
 }
 

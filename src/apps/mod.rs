@@ -1,6 +1,7 @@
 //! The only list of applications: their modules, navigation, pages and socket endpoints.
 
 pub mod about;
+pub mod arena;
 pub mod chat;
 pub mod compare;
 pub mod devices;
@@ -23,6 +24,10 @@ pub const NAVIGATION: &[Entry] = &[
     Entry {
         path: "/chat",
         name: words!(app.chat),
+    },
+    Entry {
+        path: "/arena",
+        name: words!(app.arena),
     },
     Entry {
         path: "/market",
@@ -54,6 +59,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/arena") view={Lazy::<arena::ArenaPage>::new()} ssr=SsrMode::Async/>
         <Route
             path=path!("/notifications")
             view={Lazy::<notifications::NotificationsPage>::new()}

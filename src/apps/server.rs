@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use super::arena::wire::scores::Scores;
 use super::chat::wire::{Chat, Rooms};
 use super::compare::wire::Compare;
 use super::devices::wire::{Devices, Fleet, Orders};
 use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
-use super::{chat, compare, devices, echo, market, notifications};
+use super::{arena, chat, compare, devices, echo, market, notifications};
+use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
+    #[command(flatten)]
+    pub arena: arena::server::Options,
     #[command(flatten)]
     pub market: market::server::Options,
     #[command(flatten)]
@@ -31,6 +35,7 @@ pub fn kinds() -> Vec<Box<dyn Kind>> {
     vec![
         kind(Chat),
         kind(Rooms),
+        kind(Scores),
         kind(Notices),
         kind(Inbox),
         kind(Quotes),
@@ -61,4 +66,9 @@ pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
     let mut feeds = market::server::feeds(&options.market)?;
     feeds.extend(devices::server::feeds(&options.devices)?);
     Ok(feeds)
+}
+
+/// What is no topic: each is a feed too.
+pub fn stages(options: &Options) -> Vec<Arc<dyn Stage>> {
+    vec![arena::server::stage(&options.arena)]
 }

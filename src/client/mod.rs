@@ -12,7 +12,8 @@ pub mod live;
 /// Public with [`link`], whose commands it writes.
 pub mod outbox;
 mod socket_machine;
-pub use self::socket_machine::resolve;
+pub mod stage;
+mod stage_plan;
 pub mod status;
 mod store;
 mod subscription;
@@ -20,3 +21,5 @@ pub mod tab;
 mod transport;
 pub mod use_socket;
 pub mod use_topic;
+
+pub use self::socket_machine::resolve;

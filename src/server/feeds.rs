@@ -14,12 +14,13 @@ use super::limits::{FEED_PAUSE, FEED_PAUSE_MOST, FEED_WELL};
 use super::state::ServerState;
 
 pub fn start(state: &ServerState) {
-    for feed in state.feeds.iter() {
+    let stages = state.stages.iter().map(|stage| Arc::clone(stage) as Arc<dyn Feed>);
+    for feed in state.feeds.iter().cloned().chain(stages) {
         let stop = state.shutdown.token();
         let span = tracing::info_span!("feed", name = feed.name());
         state
             .shutdown
-            .spawn(keep(Arc::clone(feed), state.hub.clone(), stop).instrument(span));
+            .spawn(keep(feed, state.hub.clone(), stop).instrument(span));
     }
 }
 

@@ -229,6 +229,23 @@ pub const FEED_WELL: Duration = Duration::from_secs(60);
 /// Characters of a key by which a program makes sure that a call has its effect once.
 pub const IDEMPOTENCY_KEY: usize = 200;
 
+/// Messages of a stage's viewer: two for each of thirty ticks in a second, and after a pause of its network two seconds of
+/// them at once.
+pub const STAGE_EVERY: Duration = Duration::from_millis(16);
+pub const STAGE_BURST: u32 = 120;
+
+/// Who vanished from a stage leaves its seat after this silence.
+pub const STAGE_PING: Duration = Duration::from_secs(4);
+pub const STAGE_SILENCE: Duration = Duration::from_secs(12);
+
+/// Over HTTP: the wait for a frame, the pause between two, and for how long a seat waits for the next turn.
+pub const STAGE_WAIT: Duration = Duration::from_secs(10);
+pub const STAGE_PAUSE: Duration = Duration::from_millis(50);
+pub const STAGE_LEASE: Duration = Duration::from_secs(6);
+
+/// Seats of one person who posts: some windows, and some that were just left.
+pub const STAGE_SEATS_EACH: usize = 6;
+
 /// Runs of measurements whose bytes are counted, ways of one run, and how long a run is known that nobody asks about: a run takes
 /// a minute, and looking at it some more.
 pub const MEASURED_RUNS: usize = 256;

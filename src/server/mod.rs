@@ -48,7 +48,11 @@ pub fn router(state: ServerState) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/api/vitals", get(vitals::show))
-        .merge(transport::routes(apps::server::endpoints(), apps::server::inlets()))
+        .merge(transport::routes(
+            apps::server::endpoints(),
+            apps::server::inlets(),
+            &state.stages,
+        ))
         .route(
             PREFERENCES_PATH,
             post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),

@@ -27,6 +27,7 @@ use super::hub::{CommandForm, Form, Hub};
 use super::state::ServerState;
 use super::{identity, limits, preferences};
 use crate::app::{App, Build, shell};
+use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::form::{Fields, Refused};
@@ -52,8 +53,9 @@ pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>)
 /// What every page and every server function finds in its context.
 fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
     let (signals, hub, build) = (state.signals.clone(), state.hub.clone(), state.build.clone());
-    let last_beat = state.last_beat.clone();
+    let (last_beat, glances) = (state.last_beat.clone(), glances(state));
     move || {
+        provide_context(glances.clone());
         provide_context(signals.clone());
         provide_context(last_beat.get());
         provide_context(Build(build.clone()));
@@ -74,6 +76,14 @@ fn provide_visitor(hub: &Hub, headers: &HeaderMap) {
     let person = identity::person(headers, secret.as_deref().unwrap_or_default());
     provide_context(Visitor(person.clone()));
     provide_context(source(hub.clone(), person));
+}
+
+/// What the stages show of themselves.
+fn glances(state: &ServerState) -> StageSource {
+    let stages = Arc::clone(&state.stages);
+    StageSource(Arc::new(move |path| {
+        stages.iter().find(|stage| stage.path() == path)?.glance()
+    }))
 }
 
 fn source(hub: Hub, person: Person) -> TopicSource {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
+use super::hub::stage::Stage;
 use super::hub::{Feed, Hub};
 use super::limits;
 use super::measure::Bench;
@@ -70,6 +71,8 @@ pub struct ServerState {
     pub hub: Hub,
     /// What runs from start to end beside the answering of requests.
     pub feeds: Arc<[Arc<dyn Feed>]>,
+    /// What is no topic, and goes on by itself.
+    pub stages: Arc<[Arc<dyn Stage>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
     pub build: Arc<str>,
     /// The signals that `leptos_ws` carries to pages.
@@ -87,6 +90,7 @@ impl ServerState {
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),
+            stages: Arc::default(),
             build: site::build(&options).into(),
             options,
             counters: Arc::default(),
@@ -103,6 +107,14 @@ impl ServerState {
     pub fn with_feeds(self, feeds: Vec<Arc<dyn Feed>>) -> Self {
         Self {
             feeds: feeds.into(),
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn with_stages(self, stages: Vec<Arc<dyn Stage>>) -> Self {
+        Self {
+            stages: stages.into(),
             ..self
         }
     }

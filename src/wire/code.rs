@@ -15,6 +15,8 @@ pub const ABNORMAL: u16 = 1006;
 pub const INVALID_PAYLOAD: u16 = 1007;
 pub const TOO_BIG: u16 = 1009;
 pub const INTERNAL_ERROR: u16 = 1011;
+/// IANA: "Try Again Later". Everything is taken.
+pub const TRY_AGAIN: u16 = 1013;
 /// IANA: "Timeout". Ours when the peer was silent for too long.
 pub const TIMEOUT: u16 = 3008;
 
@@ -84,7 +86,7 @@ pub const fn meaning(code: u16) -> Meaning {
         1010 => Meaning::MandatoryExtension,
         INTERNAL_ERROR => Meaning::InternalError,
         1012 => Meaning::ServiceRestart,
-        1013 => Meaning::TryAgainLater,
+        TRY_AGAIN => Meaning::TryAgainLater,
         1014 => Meaning::BadGateway,
         1015 => Meaning::TlsHandshake,
         3000 => Meaning::Unauthorized,

@@ -8,9 +8,11 @@
 //!     load fanout server=duplex addr=127.0.0.1:3000 pid=42 members=1000 window=64 warmup=2 seconds=3 rate=20 paced=5
 //!     load resume server=duplex addr=127.0.0.1:3000 pid=42 members=2000 events=50
 //!     load members server=duplex addr=127.0.0.1:3000 pid=42 members=5000 collect=0
+//!     load arena addr=127.0.0.1:3000 pid=42 viewers=50 warmup=2 seconds=5
 //!
 //! `server`: duplex, postcard (Duplex too), ws, socketio.
 
+mod arena;
 mod args;
 mod client;
 mod commands;
@@ -43,8 +45,9 @@ fn main() -> Result<()> {
         "fanout" => fanout::fanout(&args),
         "resume" => resume::resume(&args),
         "members" => members::members(&args),
+        "arena" => arena::arena(&args),
         _ => Err(
-            "usage: load echo|idle|disk|commands|fanout|resume|members key=value ... (see the head of main.rs)".into(),
+            "usage: load echo|idle|disk|commands|fanout|resume|members|arena key=value ... (see the head of main.rs)".into(),
         ),
     }
 }

@@ -22,6 +22,7 @@ pub mod reader;
 mod recovery;
 mod ring;
 pub mod session;
+pub mod stage;
 mod stats;
 mod topic;
 mod topics;

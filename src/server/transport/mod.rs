@@ -11,11 +11,13 @@ mod query;
 mod record;
 mod session;
 mod sse;
+mod stage;
 mod talk;
 mod watch;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -35,6 +37,7 @@ use self::watch::Watch;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
 use super::hub::counters::Open;
+use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet};
 use super::state::ServerState;
 use super::{identity, limits};
@@ -43,10 +46,11 @@ use crate::wire::measure::WATCH_PATH;
 use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
 /// The doors: each endpoint's and the session's, for every method (HTTP/1.1 opens with GET, HTTP/2 with CONNECT), and the
-/// session's fallbacks. And the addresses for programs.
+/// session's fallbacks. And the addresses for programs, and the stages.
 pub fn routes(
     endpoints: impl IntoIterator<Item = Endpoint>,
     inlets: impl IntoIterator<Item = Inlet>,
+    stages: &[Arc<dyn Stage>],
 ) -> Router<ServerState> {
     let router = Router::new()
         .route("/api/handshake/{trace}", get(show_handshake))
@@ -60,6 +64,7 @@ pub fn routes(
         )
         .route(HISTORY_PATH, get(command::history));
     let router = inlets.into_iter().fold(router, inlet::route);
+    let router = stages.iter().fold(router, stage::route);
     endpoints.into_iter().fold(router, |router, endpoint| {
         router.route(
             endpoint.path,

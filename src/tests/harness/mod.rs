@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use duplex::apps::server::Options;
 use duplex::server::hub::{Hub, Kind};
 use duplex::server::log::memory::Memory;
 use duplex::server::state::{ServerState, Settings};
@@ -70,7 +71,8 @@ impl Node {
         let mut settings = Settings::default();
         change(&mut settings);
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds);
-        let state = ServerState::new(settings, site::options(site, None, None), hub);
+        let state = ServerState::new(settings, site::options(site, None, None), hub)
+            .with_stages(duplex::apps::server::stages(&Options::default()));
         let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
         Self {
             router: router(state.clone()),

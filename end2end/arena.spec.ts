@@ -1,0 +1,174 @@
+// The arena: people in one world, over whatever line there is. Each test has a server of its own: a world of others would be
+// theirs to play in. A bot may eat who stands still, so nobody stands for long, and a test that needs a life begins it late.
+
+import { readFileSync } from "node:fs";
+import type { Browser } from "@playwright/test";
+import { ArenaPage } from "./support/arena-page";
+import { Server } from "./support/server";
+import { expect, test as base } from "./support/test";
+import { ko } from "./support/texts";
+
+interface Fixtures {
+  server: Server;
+  arena: ArenaPage;
+}
+
+const test = base.extend<Fixtures>({
+  server: async ({}, use) => {
+    const server = await Server.start();
+    await use(server);
+    await server.stop();
+  },
+  baseURL: async ({ server }, use) => use(server.url),
+  arena: async ({ page }, use) => use(new ArenaPage(page)),
+});
+
+async function another(browser: Browser, server: Server): Promise<ArenaPage> {
+  const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
+  return new ArenaPage(await context.newPage());
+}
+
+test("keys move one's own body, and the lag is shown", async ({ arena }) => {
+  await arena.open();
+  await expect(arena.canvas).toHaveAttribute("data-transport", "websocket");
+  await arena.play("민지");
+  const before = await arena.place();
+  await arena.go("ArrowRight");
+  expect((await arena.place()).x).not.toBe(before.x);
+  await arena.go("KeyS");
+  await expect(arena.canvas).toHaveAttribute("data-lag", /^\d+$/);
+  await expect(arena.page.locator('[data-fact="lag"]')).toHaveText(/^\d+ ms$/);
+});
+
+test("two people are in one world, and one watches the other move", async ({ arena, browser, server }) => {
+  const other = await another(browser, server);
+  await other.open();
+  await arena.open();
+  await arena.play("민지");
+  const me = await arena.number("me");
+  await expect.poll(() => other.number("players")).toBe(1);
+  await other.page.getByRole("button", { name: ko.arena.watch.replace("{name}", "민지") }).click();
+  await expect.poll(() => other.number("focus")).toBe(me);
+  const before = (await other.seen()).get(me)!;
+  await arena.go("ArrowLeft");
+  await arena.go("ArrowUp");
+  await expect.poll(async () => (await other.seen()).get(me)).not.toEqual(before);
+  await other.play("서준");
+  await expect.poll(() => arena.number("players")).toBe(2);
+  await expect(arena.board.filter({ hasText: "서준" })).toHaveCount(1);
+  await other.page.context().close();
+});
+
+test("who drops comes back to the same body", async ({ arena, browser, server }) => {
+  const watcher = await another(browser, server);
+  await watcher.open();
+  await arena.open();
+  await arena.play("민지");
+  const me = await arena.number("me");
+  await arena.page.goto("/about");
+  await expect.poll(() => watcher.number("players")).toBe(1);
+  await arena.open();
+  await expect(arena.canvas).toHaveAttribute("data-role", "playing");
+  expect(await arena.number("me")).toBe(me);
+  await watcher.page.context().close();
+});
+
+test("where WebSocket is blocked the game goes on by posts, and the page says so", async ({ arena, page }) => {
+  await page.routeWebSocket(/\/api\/arena$/, () => {});
+  await arena.open();
+  await expect(arena.canvas).toHaveAttribute("data-transport", "http");
+  await expect(page.locator('[data-fact="line"]')).toHaveText(ko.arena.http);
+  await arena.play("민지");
+  await arena.go("ArrowDown");
+});
+
+test("the line comes back by itself after the server did, and the best score is still there", async ({ browser, complaints }) => {
+  complaints.allow(/.*/);
+  test.slow();
+  let server = await Server.start();
+  const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
+  const arena = await new ArenaPage(await context.newPage()).open();
+  await arena.play("민지");
+  // Gathers until it weighs more than at birth.
+  const keys = ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"];
+  for (let turn = 0; turn < 60 && (await arena.number("mass")) <= 100; turn++) {
+    if ((await arena.canvas.getAttribute("data-role")) !== "playing") await arena.play("민지");
+    await arena.page.keyboard.down(keys[turn % 4]);
+    await arena.page.waitForFunction((tick) => Number(document.querySelector("#arena-canvas")?.getAttribute("data-tick")) > tick, (await arena.number("tick")) + 30);
+    await arena.page.keyboard.up(keys[turn % 4]);
+  }
+  if ((await arena.canvas.getAttribute("data-role")) === "playing") {
+    await arena.page.getByRole("button", { name: ko.arena.leave }).click();
+  }
+  await expect(arena.best.filter({ hasText: "민지" })).toHaveCount(1);
+  await server.stop("SIGKILL");
+  await expect(arena.canvas).not.toHaveAttribute("data-transport", "websocket");
+  server = await Server.start(server.port, server.data);
+  await arena.live();
+  await arena.page.reload();
+  await expect(arena.best.filter({ hasText: "민지" })).toHaveCount(1);
+  await context.close();
+  await server.stop();
+});
+
+test("a round is saved, and played again here as the server had it", async ({ arena, page }) => {
+  test.slow();
+  await arena.open();
+  await arena.play("민지");
+  await arena.go("ArrowRight");
+  await expect.poll(() => arena.number("tick")).toBeGreaterThan(60);
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: ko.arena.save_record }).click();
+  const path = await (await download).path();
+  const input = page.locator('#arena-records input[type="file"]');
+  await input.setInputFiles({ name: "no.arena", mimeType: "application/octet-stream", buffer: Buffer.from("no record") });
+  await expect(page.getByText(ko.arena.no_record)).toBeVisible();
+  await input.setInputFiles({ name: "round.arena", mimeType: "application/octet-stream", buffer: readFileSync(path) });
+  const film = page.locator(".arena-film");
+  await expect(film).toBeVisible();
+  await expect(film.locator(".arena-verdict")).toHaveText(ko.arena.record_true, { timeout: 60_000 });
+  await film.getByRole("button", { name: ko.arena.close_record }).click();
+  await expect(film).toHaveCount(0);
+});
+
+test("the board and the game are told in words", async ({ arena, page }) => {
+  await arena.open();
+  await expect(page.locator("#arena-summary")).toHaveText(ko.arena.summary_watching);
+  await arena.play("민지");
+  await expect(page.locator("#arena-summary")).toHaveText(/\d/);
+  await expect(arena.board.filter({ hasText: "민지" })).toHaveCount(1);
+});
+
+test("a thumb steers and boosts", async ({ browser, server }) => {
+  const context = await browser.newContext({
+    locale: "ko-KR",
+    baseURL: server.url,
+    hasTouch: true,
+    isMobile: true,
+    viewport: { width: 390, height: 780 },
+  });
+  const arena = await new ArenaPage(await context.newPage()).open();
+  await arena.play("민지");
+  const box = (await arena.canvas.boundingBox())!;
+  expect(box.height).toBeGreaterThan(280);
+  const before = await arena.place();
+  await arena.page.touchscreen.tap(box.x + box.width * 0.9, box.y + box.height * 0.3);
+  await expect.poll(async () => (await arena.place()).x).not.toBe(before.x);
+  await expect(arena.page.getByRole("button", { name: ko.arena.boost, exact: true })).toBeVisible();
+  await context.close();
+});
+
+test("without scripts the rules, the board and the best are there", async ({ browser, server, arena }) => {
+  // Somebody is there, so the world has a board.
+  await arena.open();
+  await expect.poll(() => arena.board.count()).toBeGreaterThan(0);
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: server.url });
+  const plain = new ArenaPage(await context.newPage());
+  await plain.page.goto("/arena");
+  await expect(plain.page.getByRole("heading", { name: ko.arena.rules })).toBeVisible();
+  await expect(plain.page.getByText(ko.arena.rule_eat)).toBeVisible();
+  expect(await plain.board.count()).toBeGreaterThan(0);
+  await expect(plain.page.locator("#arena-best")).toBeVisible();
+  await expect(plain.canvas).toBeHidden();
+  await context.close();
+});

@@ -1,0 +1,25 @@
+//! The arena's server half: the round that goes on, the seats of its viewers, and who may write a best score.
+
+mod game;
+mod pilots;
+mod scores;
+mod seat;
+mod shot;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use self::game::Game;
+use crate::server::hub::stage::Stage;
+
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {
+    /// Send each viewer of the arena the whole world as JSON at every tick: to measure what frames of changes save
+    #[arg(long, env = "DUPLEX_ARENA_JSON")]
+    pub arena_json: bool,
+}
+
+pub fn stage(options: &Options) -> Arc<dyn Stage> {
+    Game::new(options.arena_json)
+}

@@ -1,0 +1,243 @@
+//! The page: the field with the canvas, and beside it the board, the best, the records and the rules.
+
+use leptos::{ev, html, prelude::*};
+use leptos_meta::{Meta, Title};
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, PointerEvent};
+
+use super::super::wire::scores::{ALL, Scores};
+use super::super::wire::{ARENA_PATH, frame::Role};
+use super::best::Best;
+use super::board::Board;
+use super::engine::Engine;
+use super::hud::Arena;
+use super::look::COLOURS;
+use super::panel::Panel;
+use super::replay::Records;
+use super::steering::Key;
+use super::words;
+use crate::{
+    client::{live::Live, stage::glance, use_topic::use_topic},
+    i18n::*,
+    ui::{
+        card::Card,
+        format,
+        words::{fact, fill, say, text, words},
+    },
+};
+
+pub fn page() -> AnyView {
+    let arena = Arena::new(glance(ARENA_PATH));
+    let scores = use_topic::<Scores>(ALL);
+    view! {
+        <Title text=say!(arena.title)/>
+        <Meta name="description" content=say!(arena.lede)/>
+        <div class="arena">
+            <header class="arena-head">
+                <h1>{say!(arena.title)}</h1>
+                <p class="lede">{say!(arena.lede)}</p>
+                <noscript>{say!(arena.no_script)}</noscript>
+            </header>
+            <Field arena scores/>
+            <div class="arena-side">
+                <Board arena/>
+                <Live topic=scores fallback=loading><Best scores/></Live>
+                <Records arena/>
+                <Rules/>
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
+fn loading() -> AnyView {
+    view! { <p class="hint" role="status">{say!(arena.loading)}</p> }.into_any()
+}
+
+#[component]
+fn Field(arena: Arena, scores: crate::client::use_topic::UseTopic<Scores>) -> impl IntoView {
+    let i18n = use_i18n();
+    let canvas = NodeRef::<html::Canvas>::new();
+    Effect::new(move |started: Option<bool>| {
+        let locale = i18n.get_locale();
+        if started == Some(true) {
+            arena.with(|engine| engine.speak(locale));
+            return true;
+        }
+        let engine = canvas.get().and_then(|canvas| Engine::start(canvas, arena.hud, locale));
+        let started = engine.is_some();
+        if let Some(engine) = engine {
+            arena.start(engine);
+        }
+        started
+    });
+    on_cleanup(move || arena.end());
+    let role = Memo::new(move |_| arena.hud.with(|hud| words::role(&hud.role)));
+    let line = Memo::new(move |_| arena.hud.with(|hud| words::line(hud.line).0));
+    view! {
+        <section class="arena-field" aria-label=say!(arena.field) data-role=role data-line=line>
+            <canvas
+                id="arena-canvas"
+                node_ref=canvas
+                tabindex="0"
+                role="application"
+                aria-label=say!(arena.canvas)
+                aria-describedby="arena-keys arena-summary"
+                on:keydown=move |event| keyed(arena, &event, true)
+                on:keyup=move |event| keyed(arena, &event, false)
+                on:blur=move |_| arena.with(|engine| engine.steer(|steering| steering.release()))
+                on:pointerdown=move |event| pressed(arena, &event)
+                on:pointermove=move |event| pointed(arena, &event)
+                on:pointerup=move |event| released(arena, &event)
+                on:pointercancel=move |event| released(arena, &event)
+                on:contextmenu=|event| event.prevent_default()
+            ></canvas>
+            <p id="arena-keys" class="hidden">{say!(arena.keys)}</p>
+            <div class="arena-palette" hidden>{(0..COLOURS).map(|_| view! { <i></i> }).collect_view()}</div>
+            <Figures arena/>
+            <Panel arena scores/>
+            <Boost arena/>
+            <Summary arena/>
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Figures(arena: Arena) -> impl IntoView {
+    let i18n = use_i18n();
+    let hud = arena.hud;
+    let number = move |of: fn(&super::hud::Hud) -> u32| text(move || format::grouped(hud.with(of).into()));
+    let lag = text(move || {
+        let lag = hud.with(|hud| hud.lag);
+        lag.map_or_else(|| "–".to_owned(), |lag| [&lag.to_string(), " ms"].concat())
+    });
+    let line = text(move || {
+        let status = hud.with(|hud| hud.line);
+        words::line(status).1(i18n.get_locale()).to_owned()
+    });
+    let left = text(move || words::clock(hud.with(|hud| hud.left).into()));
+    let rank = text(move || {
+        let rank = hud.with(|hud| hud.rank);
+        if rank == 0 { "–".to_owned() } else { rank.to_string() }
+    });
+    view! {
+        <dl class="arena-figures">
+            {fact(words!(arena.mass), "mass", number(|hud| hud.mass))}
+            {fact(words!(arena.rank), "rank", rank)}
+            {fact(words!(arena.players), "players", number(|hud| hud.players.into()))}
+            {fact(words!(arena.watchers), "watchers", number(|hud| hud.watchers.into()))}
+            {fact(words!(arena.left), "left", left)}
+            {fact(words!(arena.lag), "lag", lag)}
+            {fact(words!(arena.line), "line", line)}
+        </dl>
+    }
+    .into_any()
+}
+
+/// For a thumb; keys and mice have their own.
+#[component]
+fn Boost(arena: Arena) -> impl IntoView {
+    let boost = move |on: bool| arena.with(|engine| engine.steer(|steering| steering.boost(on)));
+    view! {
+        <button
+            class="arena-boost"
+            type="button"
+            hidden=move || !arena.is_playing()
+            on:pointerdown=move |event: PointerEvent| { event.prevent_default(); boost(true); }
+            on:pointerup=move |_| boost(false)
+            on:pointercancel=move |_| boost(false)
+            on:pointerleave=move |_| boost(false)
+            on:keydown=move |event| if [" ", "Enter"].contains(&event.key().as_str()) { boost(true) }
+            on:keyup=move |_| boost(false)
+        >
+            {say!(arena.boost)}
+        </button>
+    }
+    .into_any()
+}
+
+/// The game in a sentence, for who does not see it: changed when the place does, not with every mote.
+#[component]
+fn Summary(arena: Arena) -> impl IntoView {
+    let i18n = use_i18n();
+    let place = Memo::new(move |_| {
+        arena
+            .hud
+            .with(|hud| (words::role(&hud.role), hud.rank, hud.board.len(), hud.mass / 50 * 50))
+    });
+    let told = text(move || {
+        let (role, rank, _, mass) = place.get();
+        if role != "playing" {
+            return t_string!(i18n, arena.summary_watching).to_owned();
+        }
+        let (rank, mass) = (rank.to_string(), mass.to_string());
+        fill(t_string!(i18n, arena.summary), &[("rank", &rank), ("mass", &mass)])
+    });
+    view! { <p id="arena-summary" class="hidden" role="status">{told}</p> }.into_any()
+}
+
+#[component]
+fn Rules() -> impl IntoView {
+    view! {
+        <Card id="arena-rules" title=words!(arena.rules)>
+            <ol class="steps">
+                <li>{say!(arena.rule_gather)}</li>
+                <li>{say!(arena.rule_eat)}</li>
+                <li>{say!(arena.rule_boost)}</li>
+                <li>{say!(arena.rule_thorns)}</li>
+                <li>{say!(arena.rule_round)}</li>
+            </ol>
+            <p class="hint">{say!(arena.keys)}</p>
+            <p class="hint">{say!(arena.marks)}</p>
+        </Card>
+    }
+    .into_any()
+}
+
+fn keyed(arena: Arena, event: &ev::KeyboardEvent, down: bool) {
+    let plain = !(event.ctrl_key() || event.alt_key() || event.meta_key());
+    if let Some(key) = Key::of(&event.code()).filter(|_| plain || !down) {
+        event.prevent_default();
+        arena.with(|engine| engine.steer(|steering| steering.key(key, down)));
+    }
+}
+
+/// From the canvas's middle, in halves of its shorter side.
+fn middle(event: &PointerEvent) -> Option<(f64, f64)> {
+    let canvas = event.current_target()?.dyn_into::<HtmlElement>().ok()?;
+    let (width, height) = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
+    let half = width.min(height) / 2.0;
+    (half > 0.0).then(|| {
+        (
+            (f64::from(event.offset_x()) - width / 2.0) / half,
+            (f64::from(event.offset_y()) - height / 2.0) / half,
+        )
+    })
+}
+
+/// A second finger, or a mouse's button, boosts.
+fn pressed(arena: Arena, event: &PointerEvent) {
+    if !arena.hud.with_untracked(|hud| matches!(hud.role, Role::Playing { .. })) {
+        return;
+    }
+    let second = event.pointer_type() == "mouse" || !event.is_primary();
+    pointed(arena, event);
+    if second {
+        arena.with(|engine| engine.steer(|steering| steering.press(true)));
+    }
+}
+
+fn pointed(arena: Arena, event: &PointerEvent) {
+    if event.is_primary()
+        && let Some((x, y)) = middle(event)
+    {
+        arena.with(|engine| engine.steer(|steering| steering.point(x, y)));
+    }
+}
+
+fn released(arena: Arena, event: &PointerEvent) {
+    if event.pointer_type() == "mouse" || !event.is_primary() {
+        arena.with(|engine| engine.steer(|steering| steering.press(false)));
+    }
+}

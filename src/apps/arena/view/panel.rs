@@ -1,0 +1,112 @@
+//! What lies over the field while one does not play: how the last game ended, a name, and the way in.
+
+use leptos::{ev::SubmitEvent, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlDocument, HtmlElement};
+
+use super::super::wire::frame::Role;
+use super::super::wire::scores::Scores;
+use super::super::wire::turn::Wish;
+use super::hud::{Arena, Hud};
+use super::words;
+use crate::{
+    client::stage::LineStatus,
+    client::use_topic::UseTopic,
+    i18n::*,
+    ui::words::{fill, note, part, say, text},
+    wire::person::{MAX_NAME, tidy_name},
+};
+
+/// The cookie with the visitor's name, which the server reads too, and how long it stays.
+const NAME: &str = "name";
+const YEAR_SECONDS: u32 = 365 * 24 * 60 * 60;
+
+#[component]
+pub fn Panel(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
+    let shown = Memo::new(move |_| arena.hud.with(|hud| (words::role(&hud.role), hud.film.is_some())));
+    let panel = part(move || match shown.get() {
+        (_, true) => None,
+        ("playing", _) => Some(view! { <Leave arena/> }.into_any()),
+        _ => Some(view! { <Enter arena scores/> }.into_any()),
+    });
+    view! { {panel} }.into_any()
+}
+
+#[component]
+fn Leave(arena: Arena) -> impl IntoView {
+    view! {
+        <button class="button small arena-leave" type="button" on:click=move |_| arena.wish(Wish::Watch(None))>
+            {say!(arena.leave)}
+        </button>
+    }
+    .into_any()
+}
+
+#[component]
+fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
+    let i18n = use_i18n();
+    let typed = RwSignal::new(String::new());
+    Effect::new(move |_| {
+        let name = scores.me.with(|me| me.as_ref().map(|me| me.name.clone()));
+        typed.set(name.unwrap_or_default());
+    });
+    let ended = note(move || arena.hud.with(|hud| ending(i18n.get_locale(), hud)));
+    let watching = text(move || {
+        let name = arena
+            .hud
+            .with(|hud| (hud.focus > 0).then(|| words::body(i18n.get_locale(), hud.focus, &hud.focus_name)));
+        name.map_or_else(String::new, |name| {
+            fill(t_string!(i18n, arena.following), &[("name", &name)])
+        })
+    });
+    let play = move |event: SubmitEvent| {
+        event.prevent_default();
+        let name = tidy_name(&typed.get_untracked());
+        if scores
+            .me
+            .with_untracked(|me| me.as_ref().is_none_or(|me| me.name != name))
+        {
+            scores.rename(&name);
+            keep_name(&name);
+        }
+        arena.wish(Wish::Play(name));
+        if let Some(canvas) = document().get_element_by_id("arena-canvas") {
+            let _ = canvas.unchecked_into::<HtmlElement>().focus();
+        }
+    };
+    let away = move || !arena.hud.with(|hud| matches!(hud.line, Some(LineStatus::Live(_))));
+    view! {
+        <form class="arena-panel" on:submit=play>
+            <p class="arena-ending" role="status">{ended}</p>
+            <div class="row">
+                <label class="field grow">
+                    <span>{say!(arena.your_name)}</span>
+                    <input name="name" autocomplete="nickname" maxlength=MAX_NAME.to_string() bind:value=typed/>
+                </label>
+                <button class="button primary arena-play" type="submit" disabled=away>{say!(arena.play)}</button>
+            </div>
+            <p class="hint">{watching}</p>
+        </form>
+    }
+    .into_any()
+}
+
+fn ending(locale: Locale, hud: &Hud) -> Option<String> {
+    let text = match &hud.role {
+        Role::Eaten { by, name } => {
+            let (name, peak) = (words::body(locale, *by, name), hud.peak.to_string());
+            fill(td_string!(locale, arena.eaten), &[("name", &name), ("mass", &peak)])
+        }
+        Role::Elsewhere => td_string!(locale, arena.elsewhere).to_owned(),
+        Role::Full => td_string!(locale, arena.full).to_owned(),
+        Role::Watching | Role::Playing { .. } => return None,
+    };
+    Some(text)
+}
+
+fn keep_name(name: &str) {
+    if let Some(document) = document().dyn_ref::<HtmlDocument>() {
+        let value = String::from(js_sys::encode_uri_component(name));
+        let _ = document.set_cookie(&format!("{NAME}={value}; Max-Age={YEAR_SECONDS}; Path=/; SameSite=Lax"));
+    }
+}

@@ -1,0 +1,59 @@
+//! Names, places and states in the visitor's language.
+
+use super::super::model::world::FIRST_BOT;
+use super::super::wire::frame::Role;
+use crate::{
+    client::stage::{Carrier, LineStatus},
+    i18n::*,
+    ui::words::{Words, fill, words},
+    wire::person::Person,
+};
+
+/// The chosen name, else what the body is.
+pub fn body(locale: Locale, id: u16, name: &str) -> String {
+    if !name.is_empty() {
+        return name.to_owned();
+    }
+    let (text, number) = if id >= FIRST_BOT {
+        (td_string!(locale, arena.bot), id - FIRST_BOT)
+    } else {
+        (td_string!(locale, arena.guest), id)
+    };
+    fill(text, &[("id", &number.to_string())])
+}
+
+pub fn person(locale: Locale, person: &Person) -> String {
+    if person.name.is_empty() {
+        fill(td_string!(locale, arena.guest), &[("id", person.id.short())])
+    } else {
+        person.name.clone()
+    }
+}
+
+/// How the line stands, in one word for style sheets and tests, and in the visitor's.
+pub fn line(status: Option<LineStatus>) -> (&'static str, Words) {
+    match status {
+        None | Some(LineStatus::Connecting) => ("connecting", words!(arena.connecting)),
+        Some(LineStatus::Live(Carrier::WebSocket)) => ("websocket", words!(arena.websocket)),
+        Some(LineStatus::Live(Carrier::Http)) => ("http", words!(arena.http)),
+        Some(LineStatus::Waiting) => ("waiting", words!(arena.waiting)),
+        Some(LineStatus::Stopped(_)) => ("stopped", words!(arena.stopped)),
+    }
+}
+
+/// For style sheets and tests.
+pub const fn role(role: &Role) -> &'static str {
+    match role {
+        Role::Watching => "watching",
+        Role::Eaten { .. } => "eaten",
+        Role::Elsewhere => "elsewhere",
+        Role::Full => "full",
+        Role::Playing { .. } => "playing",
+    }
+}
+
+/// Minutes and seconds.
+pub fn clock(seconds: u32) -> String {
+    let pad = if seconds % 60 < 10 { "0" } else { "" };
+    [&(seconds / 60).to_string(), ":", pad, &(seconds % 60).to_string()].concat()
+}

@@ -1,0 +1,294 @@
+//! The ways onto a stage: a WebSocket that says the newest frame at each stir, and the same over plain HTTP, one post a turn,
+//! for where WebSocket is blocked. Knows no engine and no application.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::door::{self, Door};
+use super::sse::UNBUFFERED;
+use super::talk::{Farewell, Packet, Talk};
+use crate::server::error::Problem;
+use crate::server::hub::counters::Open;
+use crate::server::hub::stage::{Breach, Held, NoSeat, Seat, Stage};
+use crate::server::state::ServerState;
+use crate::server::{identity, limits};
+use crate::wire::code;
+use crate::wire::person::PersonId;
+use crate::wire::session::SessionId;
+
+pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<ServerState> {
+    let door = Door {
+        path: stage.path(),
+        purpose: stage.purpose(),
+    };
+    let turns = Arc::new(Turns::default());
+    let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
+    let turn = post(async move |State(state): State<ServerState>, headers, query, body| {
+        answer(turns.turn(&state, &turned, &headers, query, body).await)
+    });
+    router
+        .route(
+            door.path,
+            any(async move |State(state): State<ServerState>, request: Request| {
+                super::enter(&state, request, door, |parts, connection| {
+                    let person = identity::person(&parts.headers, connection);
+                    (door::subprotocol, Play::new(Arc::clone(&entered).join(&person)))
+                })
+            }),
+        )
+        .route(
+            &format!("{}/turn", door.path),
+            turn.layer(DefaultBodyLimit::max(stage.message_limit())),
+        )
+        .route(&format!("{}/record", door.path), get(async move || record(&*kept)))
+}
+
+/// Over WebSocket.
+struct Play {
+    seat: Result<Held, NoSeat>,
+    began: Instant,
+    told: bool,
+}
+
+impl Play {
+    fn new(seat: Result<Box<dyn Seat>, NoSeat>) -> Self {
+        Self {
+            seat: seat.map(Held::new),
+            began: Instant::now(),
+            told: false,
+        }
+    }
+}
+
+fn farewell(code: u16, reason: &(impl ToString + ?Sized)) -> Farewell {
+    Farewell {
+        code,
+        reason: reason.to_string().into(),
+    }
+}
+
+impl Talk for Play {
+    const PING: Duration = limits::STAGE_PING;
+    const SILENCE: Duration = limits::STAGE_SILENCE;
+    const STALL: Duration = limits::STALL;
+
+    async fn hear(&mut self, packet: Packet, _out: &mut Vec<Packet>) -> Result<(), Farewell> {
+        let Ok(seat) = &mut self.seat else { return Ok(()) };
+        let heard = match &packet {
+            Packet::Binary(bytes) => seat.hear(bytes, self.began.elapsed()),
+            Packet::Text(_) => Err(Breach::Malformed),
+        };
+        heard.map_err(|breach| farewell(breach.code(), &breach))
+    }
+
+    async fn stir(&mut self) {
+        match &mut self.seat {
+            Ok(seat) => seat.stirred().await,
+            // It is said why, once; then the peer is waited for.
+            Err(_) if !self.told => self.told = true,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+        match &mut self.seat {
+            Ok(seat) => out.extend(seat.say().map(Packet::Binary)),
+            Err(why) => return Err(farewell(why.code(), why)),
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
+        farewell(code::RESTART, "the server is going away; come back")
+    }
+}
+
+/// `?seat=ID`: of the client's making, and the same for all its turns.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    seat: SessionId,
+}
+
+/// The seats of those who post, between two posts.
+#[derive(Default)]
+struct Turns(Mutex<HashMap<Key, Arc<Place>>>);
+
+/// Nobody comes to another's seat by its id alone.
+type Key = (PersonId, SessionId);
+
+struct Place {
+    seat: tokio::sync::Mutex<Seated>,
+    /// When it is given up, unless another turn comes.
+    until: Mutex<Instant>,
+    /// Who posts counts as a connection.
+    _counted: Open,
+}
+
+struct Seated {
+    held: Held,
+    began: Instant,
+    /// When the last turn was answered.
+    said: Instant,
+}
+
+impl Turns {
+    async fn turn(
+        self: &Arc<Self>,
+        state: &ServerState,
+        stage: &Arc<dyn Stage>,
+        headers: &HeaderMap,
+        query: Result<Query<Asked>, QueryRejection>,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<Option<Bytes>, Problem> {
+        let Query(Asked { seat }) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+        if !seat.is_well_formed() {
+            let detail = "A seat's id has 1 to 64 letters, digits and hyphens.";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+        let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+        if state.shutdown.has_begun() {
+            return Err(Problem::unavailable("The server is going away."));
+        }
+        let person = identity::person(headers, &seat.0);
+        let key = (person.id.clone(), seat);
+        let place = self.place(state, &key, || Arc::clone(stage).join(&person))?;
+        state.counters.add(1, 1);
+        let mut seated = place.seat.lock().await;
+        let now = seated.began.elapsed();
+        if !body.is_empty()
+            && let Err(breach) = seated.held.hear(&body, now)
+        {
+            lock(&self.0).remove(&key);
+            return Err(broken(breach));
+        }
+        let frame = next(&mut seated, state).await?;
+        *lock(&place.until) = Instant::now() + limits::STAGE_LEASE;
+        Ok(frame)
+    }
+
+    fn place(
+        self: &Arc<Self>,
+        state: &ServerState,
+        key: &Key,
+        join: impl FnOnce() -> Result<Box<dyn Seat>, NoSeat>,
+    ) -> Result<Arc<Place>, Problem> {
+        let mut places = lock(&self.0);
+        let until = Instant::now() + limits::STAGE_LEASE + limits::STAGE_WAIT;
+        if let Some(place) = places.get(key) {
+            *lock(&place.until) = until;
+            return Ok(Arc::clone(place));
+        }
+        if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::STAGE_SEATS_EACH {
+            return Err(Problem::unavailable("You have as many seats here as one may."));
+        }
+        let counted = state.counters.open(state.settings.max_connections as u64);
+        let counted = counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))?;
+        let held = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
+        let now = Instant::now();
+        let place = Arc::new(Place {
+            seat: tokio::sync::Mutex::new(Seated {
+                held,
+                began: now,
+                said: now,
+            }),
+            until: Mutex::new(until),
+            _counted: counted,
+        });
+        places.insert(key.clone(), Arc::clone(&place));
+        let (turns, key) = (Arc::clone(self), key.clone());
+        let shutdown = state.shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.begun() => {}
+                () = turns.lapse(&key) => {}
+            }
+            lock(&turns.0).remove(&key);
+        });
+        Ok(place)
+    }
+
+    /// Ready when the seat's time is up, or it is gone.
+    async fn lapse(&self, key: &Key) {
+        loop {
+            let until = lock(&self.0).get(key).map(|place| *lock(&place.until));
+            match until {
+                Some(until) if until > Instant::now() => sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The newest frame, when there is one; a short pause after the last one, so that a turn is worth its request.
+async fn next(seated: &mut Seated, state: &ServerState) -> Result<Option<Bytes>, Problem> {
+    let shutdown = state.shutdown.clone();
+    let stirred = async {
+        sleep_until(seated.said + limits::STAGE_PAUSE).await;
+        let mut frame = seated.held.say();
+        while frame.is_none() {
+            seated.held.stirred().await;
+            frame = seated.held.say();
+        }
+        frame
+    };
+    let frame = tokio::select! {
+        () = shutdown.begun() => return Err(Problem::unavailable("The server is going away.")),
+        frame = timeout(limits::STAGE_WAIT, stirred) => frame.ok().flatten(),
+    };
+    seated.said = Instant::now();
+    Ok(frame)
+}
+
+fn broken(breach: Breach) -> Problem {
+    let status = match breach {
+        Breach::TooFast => StatusCode::TOO_MANY_REQUESTS,
+        Breach::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Problem::new(status, breach.to_string())
+}
+
+/// Already as small as it gets: to compress it would only take time.
+fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
+    let kind = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
+        (header::CONTENT_ENCODING, HeaderValue::from_static("identity")),
+    ];
+    match turn {
+        Ok(Some(frame)) => (UNBUFFERED, kind, frame).into_response(),
+        Ok(None) => (StatusCode::NO_CONTENT, UNBUFFERED).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn record(stage: &dyn Stage) -> Response {
+    let head = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    match stage.record() {
+        Some(bytes) => (head, bytes).into_response(),
+        None => Problem::not_found("Nothing has happened yet that could be kept.").into_response(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
