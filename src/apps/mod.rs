@@ -3,6 +3,7 @@
 pub mod about;
 pub mod arena;
 pub mod chat;
+pub mod compare;
 pub mod devices;
 pub mod echo;
 pub mod market;
@@ -38,6 +39,10 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.devices),
     },
     Entry {
+        path: "/compare",
+        name: words!(compare.nav),
+    },
+    Entry {
         path: "/status",
         name: words!(app.status),
     },
@@ -68,6 +73,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/market/:symbol?") view={Lazy::<market::MarketPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/status") view={Lazy::<status::StatusPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/compare") view={Lazy::<compare::ComparePage>::new()}/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

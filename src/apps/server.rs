@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::arena::wire::scores::Scores;
 use super::chat::wire::{Chat, Rooms};
+use super::compare::wire::Compare;
 use super::devices::wire::{Devices, Fleet, Orders};
 use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
 use super::status::wire::NodeStatus;
-use super::{arena, chat, devices, echo, market, notifications};
+use super::{arena, chat, compare, devices, echo, market, notifications};
 use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
@@ -25,7 +26,7 @@ pub struct Options {
 }
 
 pub fn endpoints() -> Vec<Endpoint> {
-    echo::server::endpoints().into()
+    [echo::server::endpoints().as_slice(), &compare::server::endpoints()].concat()
 }
 
 pub fn forms() -> Vec<Form> {
@@ -47,6 +48,7 @@ pub fn kinds() -> Vec<Box<dyn Kind>> {
         kind(Fleet),
         kind(Orders),
         kind(NodeStatus),
+        kind(Compare),
     ]
 }
 

@@ -23,6 +23,7 @@ use tokio::time::sleep;
 
 use super::hub::counters::Counters;
 use super::limits;
+use super::measure::wire_bytes::{Connection, Counted};
 use super::shutdown::Shutdown;
 
 #[derive(Debug, thiserror::Error)]
@@ -112,11 +113,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let asked = Arc::new(AtomicBool::new(false));
+    let counted = Connection::default();
+    let stream = Counted::new(stream, counted.clone());
     let router = TowerToHyperService::new(router);
     let service = {
         let asked = Arc::clone(&asked);
         service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Relaxed);
+            request.extensions_mut().insert(counted.clone());
             if let Some(peer) = peer {
                 request.extensions_mut().insert(ConnectInfo(peer));
             }

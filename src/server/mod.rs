@@ -13,6 +13,7 @@ mod identity;
 pub mod limits;
 pub mod listen;
 pub mod log;
+mod measure;
 pub mod metrics;
 mod monitor;
 pub mod operator;
@@ -69,11 +70,13 @@ pub fn router(state: ServerState) -> Router {
         .merge(operator::routes(&state))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))
+        .merge(measure::routes())
         .layer(from_fn_with_state(state.clone(), token::guard))
         .layer(from_fn_with_state(state.clone(), origin::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
+        .layer(from_fn_with_state(state.clone(), measure::count))
         .with_state(state)
 }
 

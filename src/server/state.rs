@@ -15,6 +15,7 @@ use super::hub::handshakes::Handshakes;
 use super::hub::stage::Stage;
 use super::hub::{Feed, Hub};
 use super::limits;
+use super::measure::Bench;
 use super::origin::Origin;
 use super::shutdown::Shutdown;
 use super::site;
@@ -91,6 +92,8 @@ pub struct ServerState {
     /// The signals that `leptos_ws` carries to pages.
     pub signals: WsSignals,
     pub last_beat: Arc<LastBeat>,
+    /// What is kept for those who measure this node.
+    pub bench: Arc<Bench>,
     pub shutdown: Shutdown,
     pub started: Instant,
 }
@@ -111,6 +114,7 @@ impl ServerState {
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             signals: WsSignals::new(),
             last_beat: Arc::default(),
+            bench: Arc::default(),
             shutdown: Shutdown::default(),
             started: Instant::now(),
         }

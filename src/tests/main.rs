@@ -23,3 +23,4 @@ mod silence;
 mod simulation;
 mod sockets;
 mod tidy;
+mod wire_bytes;

@@ -8,6 +8,7 @@ pub mod fault;
 pub mod form;
 pub mod frame;
 pub mod handshake;
+pub mod measure;
 pub mod notice;
 pub mod person;
 pub mod presence;

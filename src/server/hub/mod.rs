@@ -38,6 +38,7 @@ pub use self::kind::{Kind, kind};
 pub use self::stats::{HubStats, TopicFigures};
 pub use self::topics::Hub;
 pub use self::wake::Wake;
+pub use super::log::Retention;
 use crate::wire::form::Fields;
 use crate::wire::topic::TopicName;
 

@@ -14,6 +14,7 @@ mod session;
 mod sse;
 mod stage;
 mod talk;
+mod watch;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
@@ -34,6 +35,7 @@ use self::door::{Door, Refusal};
 use self::echo::Echo;
 use self::faults::{Gate};
 use self::talk::Talk;
+use self::watch::Watch;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
 use super::hub::counters::{Open, Way};
@@ -43,6 +45,7 @@ use super::state::ServerState;
 use super::{identity, limits, operator};
 use crate::wire::fault::FAULTS_PATH;
 use crate::wire::handshake::Ended;
+use crate::wire::measure::WATCH_PATH;
 use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
 /// The doors: each endpoint's and the session's, for every method (HTTP/1.1 opens with GET, HTTP/2 with CONNECT), and the
@@ -55,6 +58,7 @@ pub fn routes(
     let router = Router::new()
         .route("/api/handshake/{trace}", get(show_handshake))
         .route(SESSION_PATH, any(enter_session))
+        .route(WATCH_PATH, any(enter_watch))
         .route(EVENTS_PATH, get(sse::events))
         .route(POLL_PATH, get(poll::poll))
         .route(
@@ -116,6 +120,23 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
         let talk = session::Topics::new(&state, hub, encoding, session, person);
         (door::session_subprotocol as Choose, talk, gate)
     })
+}
+
+#[derive(serde::Deserialize)]
+struct Watched {
+    run: String,
+    r#box: String,
+}
+
+async fn enter_watch(State(state): State<ServerState>, Query(watched): Query<Watched>, request: Request) -> Response {
+    let Some(mailbox) = state.bench.boxes.get(&watched.run, &watched.r#box) else {
+        return Problem::not_found("There is no box of this name.").into_response();
+    };
+    let door = Door {
+        path: WATCH_PATH,
+        purpose: "what is said into the box that the address names.",
+    };
+    enter(&state, request, door, |_, _| (door::subprotocol, Watch::new(mailbox)))
 }
 
 /// Which subprotocol is agreed to.
