@@ -33,7 +33,7 @@ use uuid::Uuid;
 
 use self::door::{Door, Refusal};
 use self::echo::Echo;
-use self::faults::{Gate};
+use self::faults::Gate;
 use self::talk::Talk;
 use self::watch::Watch;
 use self::websocket::{Conversation, End};
@@ -135,8 +135,11 @@ async fn enter_watch(State(state): State<ServerState>, Query(watched): Query<Wat
     let door = Door {
         path: WATCH_PATH,
         purpose: "what is said into the box that the address names.",
+        way: Way::Echo,
     };
-    enter(&state, request, door, |_, _| (door::subprotocol, Watch::new(mailbox)))
+    enter(&state, request, door, |_, _| {
+        (door::subprotocol, Watch::new(mailbox), Gate::default())
+    })
 }
 
 /// Which subprotocol is agreed to.
