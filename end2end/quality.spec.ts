@@ -4,7 +4,9 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ArenaPage } from "./support/arena-page";
 import { ChatPage, makeRoom } from "./support/chat-page";
+import { StatusPage } from "./support/status-page";
 import { DevicesPage } from "./support/devices-page";
+import { ComparePage } from "./support/compare-page";
 import { EchoPage } from "./support/echo-page";
 import { NotificationsPage } from "./support/notifications-page";
 import { MarketPage } from "./support/market-page";
@@ -14,8 +16,10 @@ import { ko, texts } from "./support/texts";
 const PAGES = [
   { path: "/", status: 200 },
   { path: "/about", status: 200 },
+  { path: "/status", status: 200 },
   { path: "/chat", status: 200 },
   { path: "/arena", status: 200 },
+  { path: "/compare", status: 200 },
   { path: "/notifications", status: 200 },
   { path: "/market", status: 200 },
   { path: "/market/hnb", status: 200 },
@@ -39,6 +43,7 @@ async function visit(page: Page, path: string): Promise<number> {
   if (path.startsWith("/market")) await new MarketPage(page).live();
   if (path === "/devices") await new DevicesPage(page).live();
   if (path === "/chat") await new ChatPage(page, "lobby").live();
+  if (path === "/status") await new StatusPage(page).live();
   if (path === "/arena") await new ArenaPage(page).live();
   return response!.status();
 }
@@ -84,6 +89,14 @@ for (const language of ["ko", "en"] as const) {
         expect(await violations(page)).toEqual([]);
       });
 
+      test("the comparison is accessible with its results", async ({ page }) => {
+        const compare = await new ComparePage(page, texts[language]).open();
+        await compare.set("count", 10);
+        await compare.run();
+        await compare.copy("copy_csv");
+        expect(await violations(page)).toEqual([]);
+      });
+
       test("the echo page is accessible with all that it can show", async ({ page }) => {
         const echo = await new EchoPage(page, texts[language]).open();
         await echo.say('{"a":1}');
@@ -106,6 +119,14 @@ for (const language of ["ko", "en"] as const) {
         expect(await tooWide(page)).toBeLessThanOrEqual(0);
       });
     }
+
+    test("the comparison does not scroll sideways with its results", async ({ page }) => {
+      const compare = await new ComparePage(page, texts[language]).open();
+      await compare.set("count", 10);
+      await compare.run();
+      await compare.copy("copy_markdown");
+      expect(await tooWide(page)).toBeLessThanOrEqual(0);
+    });
 
     test("the echo page does not scroll sideways whatever passes", async ({ page }) => {
       const echo = await new EchoPage(page, texts[language]).open();

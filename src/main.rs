@@ -36,20 +36,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("duplex: {error}");
-            ExitCode::FAILURE
+            cli::exit_code(error.as_ref())
         }
     }
 }
 
 fn start(config: &Config) -> Result<(), Box<dyn Error>> {
-    telemetry::start(&config.log, config.log_format).map_err(|error| format!("--log {:?}: {error}", config.log))?;
-    let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
+    let telemetry = telemetry::start(&config.log, config.log_format, config.otlp_endpoint.as_deref())?;
     let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
     let settings = Settings {
         token: Some(config.token()?),
+        loopback: addr.ip().is_loopback(),
         faults: config.faults.are_on(addr),
         ..config.settings()?
     };
+    let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
@@ -64,7 +65,9 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
         let state = ServerState::new(settings, options, hub);
-        serve(addr, state.with_feeds(feeds).with_stages(stages)).await
+        let mut state = state.with_feeds(feeds).with_stages(stages);
+        state.trouble = telemetry.trouble.clone();
+        serve(addr, state).await
     })
 }
 

@@ -20,6 +20,7 @@ main() {
   check 'lints, browser entry' cargo clippy --locked --package duplex-browser --target wasm32-unknown-unknown -- -D warnings
   check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
   check 'tests, server' cargo test --locked
+  check 'tests, traces' cargo test --locked --features otel --lib telemetry
   check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib
   check 'tests in Chromium' browser_tests
 

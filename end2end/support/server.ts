@@ -35,9 +35,9 @@ export class Server {
   ) {}
 
   /** Ready when it says where it listens. `port` 0 is any that is free; without `data` its topics begin empty. */
-  static async start(port = 0, data = newData()): Promise<Server> {
+  static async start(port = 0, data = newData(), { host = "127.0.0.1", more = [] as string[] } = {}): Promise<Server> {
     const site = resolve(ROOT, process.env.DUPLEX_SITE ?? "target/site");
-    const options = ["--addr", `127.0.0.1:${port}`, "--site", site, "--data", data];
+    const options = ["--addr", `${host}:${port}`, "--site", site, "--data", data, ...more];
     const child = spawn(binary(), options, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
     const kill = () => void child.kill("SIGKILL");
     process.once("exit", kill);
@@ -68,8 +68,8 @@ function address(child: ChildProcess): Promise<string> {
     let said = "";
     const hear = (chunk: Buffer) => {
       said += chunk.toString();
-      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(said)?.[0];
-      if (url) found(url);
+      const port = /http:\/\/[\d.]+:(\d+)/.exec(said)?.[1];
+      if (port) found(`http://127.0.0.1:${port}`);
     };
     child.stdout?.on("data", hear);
     child.stderr?.on("data", hear);

@@ -3,12 +3,14 @@
 pub mod about;
 pub mod arena;
 pub mod chat;
+pub mod compare;
 pub mod devices;
 pub mod echo;
 pub mod market;
 pub mod notifications;
 #[cfg(feature = "ssr")]
 pub mod server;
+pub mod status;
 
 use leptos::prelude::*;
 use leptos_router::{Lazy, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
@@ -37,6 +39,14 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.devices),
     },
     Entry {
+        path: "/compare",
+        name: words!(compare.nav),
+    },
+    Entry {
+        path: "/status",
+        name: words!(app.status),
+    },
+    Entry {
         path: "/about",
         name: words!(app.about),
     },
@@ -62,6 +72,8 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
         />
         <Route path=path!("/market/:symbol?") view={Lazy::<market::MarketPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/status") view={Lazy::<status::StatusPage>::new()} ssr=SsrMode::Async/>
+        <Route path=path!("/compare") view={Lazy::<compare::ComparePage>::new()}/>
         <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use super::arena::wire::scores::Scores;
 use super::chat::wire::{Chat, Rooms};
+use super::compare::wire::Compare;
 use super::devices::wire::{Devices, Fleet, Orders};
 use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
-use super::{arena, chat, devices, echo, market, notifications};
+use super::status::wire::NodeStatus;
+use super::{arena, chat, compare, devices, echo, market, notifications};
 use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(id = "applications")]
 pub struct Options {
     #[command(flatten)]
     pub arena: arena::server::Options,
@@ -23,7 +26,7 @@ pub struct Options {
 }
 
 pub fn endpoints() -> Vec<Endpoint> {
-    echo::server::endpoints().into()
+    [echo::server::endpoints().as_slice(), &compare::server::endpoints()].concat()
 }
 
 pub fn forms() -> Vec<Form> {
@@ -44,6 +47,8 @@ pub fn kinds() -> Vec<Box<dyn Kind>> {
         kind(Devices),
         kind(Fleet),
         kind(Orders),
+        kind(NodeStatus),
+        kind(Compare),
     ]
 }
 
@@ -52,6 +57,12 @@ pub fn command_forms() -> Vec<CommandForm> {
     forms.push(notifications::server::form());
     forms.extend(devices::server::forms());
     forms
+}
+
+/// Other servers that the operator's configuration names: what each is for, and its `host:port`.
+pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
+    let broker = options.devices.broker();
+    broker.map(|broker| ("MQTT broker", broker)).into_iter().collect()
 }
 
 /// Where programs post.

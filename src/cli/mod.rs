@@ -1,10 +1,19 @@
 //! What the binary does beside serving: a command a file. Knows the server's library.
 
+mod backup;
 mod device_sim;
+mod doctor;
+mod http;
 mod notify;
+mod remote;
+mod restore;
+mod send;
+mod tail;
 mod token;
+mod topics;
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use duplex::server::config::Config;
 
@@ -16,6 +25,18 @@ pub enum Command {
     DeviceSim(device_sim::DeviceSim),
     /// Prints the token that programs show to the server of this configuration
     Token,
+    /// Follows a topic: each of its events once, also after a lost connection
+    Tail(tail::Tail),
+    /// Sends a command to a topic and prints the answer; exit code 0 says accepted, 1 rejected, 2 that there was no answer
+    Send(send::Send),
+    /// Lists the topics that are awake on a server
+    Topics(topics::Topics),
+    /// Looks whether a server of this configuration would run well; exit code 1 says that it would not
+    Doctor,
+    /// Copies the log of a server into a new file while it runs
+    Backup(backup::Backup),
+    /// Puts a backup in the place of the log of a server that is not running
+    Restore(restore::Restore),
 }
 
 impl Command {
@@ -24,6 +45,33 @@ impl Command {
             Self::Notify(notify) => notify::run(&notify, config),
             Self::DeviceSim(options) => device_sim::run(options),
             Self::Token => token::run(config),
+            Self::Tail(tail) => tail.run(config),
+            Self::Send(send) => send.run(config),
+            Self::Topics(topics) => topics.run(config),
+            Self::Doctor => doctor::run(config),
+            Self::Backup(backup) => backup.run(config),
+            Self::Restore(restore) => restore.run(config),
         }
     }
+}
+
+/// A failure with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Failed {
+    pub code: u8,
+    pub text: String,
+}
+
+pub fn exit_code(error: &(dyn Error + 'static)) -> ExitCode {
+    match error.downcast_ref::<Failed>() {
+        Some(failed) => ExitCode::from(failed.code),
+        None => ExitCode::FAILURE,
+    }
+}
+
+/// For a command that talks to a server: one thread is enough.
+fn block_on<T>(work: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(work)
 }

@@ -10,7 +10,7 @@ use super::use_socket::{Payload, SocketError};
 use crate::wire::code;
 
 /// What the browser reports of one socket.
-pub(super) enum Report {
+pub enum Report {
     Open {
         protocol: String,
         extensions: String,
@@ -25,7 +25,7 @@ pub(super) enum Report {
     },
 }
 
-pub(super) struct BrowserSocket {
+pub struct BrowserSocket {
     socket: WebSocket,
     on_open: Closure<dyn FnMut(Event)>,
     on_message: Closure<dyn FnMut(MessageEvent)>,

@@ -2,7 +2,7 @@
 //! Knows the wire; knows no page and no server.
 
 pub mod backoff;
-mod browser_socket;
+pub mod browser_socket;
 pub mod checker;
 mod driver;
 pub mod http;
@@ -25,3 +25,5 @@ mod transport;
 pub mod use_socket;
 pub mod use_topic;
 mod witness;
+
+pub use self::socket_machine::resolve;

@@ -312,7 +312,7 @@ pub(super) fn now() -> f64 {
 }
 
 /// A path becomes an address on the page's own host: `wss` where the page came by https.
-pub(super) fn resolve(address: &str) -> String {
+pub fn resolve(address: &str) -> String {
     if !address.starts_with('/') {
         return address.to_owned();
     }

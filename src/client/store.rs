@@ -29,8 +29,8 @@ use crate::wire::topic::{Topic, TopicName};
 pub(super) enum Seed {
     Rendered {
         me: Option<Person>,
-        /// None: the server had nothing to show, and the page was rendered without.
-        state: Option<(Cursor, Blob)>,
+        /// Denied: the page was rendered without.
+        state: Result<(Cursor, Blob), Denied>,
     },
     /// The page was not rendered by the server: the state comes over the link.
     Later,
@@ -158,19 +158,24 @@ impl<T: Topic> Store<T> {
     }
 
     /// Takes over what the server rendered.
-    fn plant(&self, me: Option<Person>, state: Option<(Cursor, Blob)>) {
+    fn plant(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
         if std::mem::replace(&mut lock(&self.inner).planted, true) {
             return;
         }
         if me.is_some() {
             self.me.set(me);
         }
-        if let Some((cursor, state)) = state
-            && let Ok(state) = state.decode(Encoding::Json)
-        {
-            lock(&self.inner).cursor = Some(cursor);
-            self.state.set(state);
-            self.set_status(TopicStatus::Resuming);
+        match state {
+            Ok((cursor, state)) => {
+                if let Ok(state) = state.decode(Encoding::Json) {
+                    lock(&self.inner).cursor = Some(cursor);
+                    self.state.set(state);
+                    self.set_status(TopicStatus::Resuming);
+                }
+            }
+            // What may pass is asked for over the link.
+            Err(denied) if denied.may_retry() => {}
+            Err(denied) => self.set_status(TopicStatus::Denied(denied)),
         }
     }
 
@@ -261,7 +266,7 @@ fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
             }
             let state = match asked {
                 Some(asked) => asked.await,
-                None => None,
+                None => Err(Denied::Unavailable),
             };
             Seed::Rendered {
                 me,

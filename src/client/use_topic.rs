@@ -23,12 +23,12 @@ use crate::wire::presence::Presence;
 use crate::wire::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
 use crate::wire::topic::{Topic, TopicName};
 
-/// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; none if the topic is
-/// closed to the visitor or cannot be reached. In the context of a rendering on the server, and nowhere else.
+/// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; or why the visitor does not
+/// get it. In the context of a rendering on the server, and nowhere else.
 #[derive(Clone)]
 pub struct TopicSource(pub Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
 
-pub type Loading = Pin<Box<dyn Future<Output = Option<(Cursor, String)>> + Send>>;
+pub type Loading = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
 
 /// Who the page is rendered for. In the context of a rendering on the server.
 #[derive(Clone)]

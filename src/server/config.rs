@@ -101,6 +101,10 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
+    /// Where traces go by OpenTelemetry, such as http://127.0.0.1:4318/v1/traces; only in a binary built with the feature otel
+    #[arg(long, env = "DUPLEX_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     #[command(flatten)]
     pub apps: apps::server::Options,
 }
@@ -168,6 +172,7 @@ impl Config {
             max_message: self.max_message,
             max_connections: self.max_connections,
             token: self.chosen_token()?,
+            loopback: false,
             faults: self.faults == Faults::On,
             command_rate: self.command_rate,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,

@@ -1,7 +1,8 @@
 //! The applications' own work: started with the node, started again when it fails, ended with it. Knows no application.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,6 +13,7 @@ use tracing::Instrument as _;
 use super::hub::{Feed, Hub};
 use super::limits::{FEED_PAUSE, FEED_PAUSE_MOST, FEED_WELL};
 use super::state::ServerState;
+use crate::wire::status::FeedFigures;
 
 pub fn start(state: &ServerState) {
     let stages = state.stages.iter().map(|stage| Arc::clone(stage) as Arc<dyn Feed>);
@@ -20,20 +22,48 @@ pub fn start(state: &ServerState) {
         let span = tracing::info_span!("feed", name = feed.name());
         state
             .shutdown
-            .spawn(keep(feed, state.hub.clone(), stop).instrument(span));
+            .spawn(keep(feed, state.hub.clone(), stop, state.feeding.clone()).instrument(span));
+    }
+}
+
+/// How the feeds are, for the operator.
+#[derive(Debug, Default)]
+pub struct Feeding(Mutex<BTreeMap<&'static str, FeedFigures>>);
+
+impl Feeding {
+    /// By name.
+    pub fn read(&self) -> Vec<FeedFigures> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn note(&self, name: &'static str, running: bool) {
+        let mut feeds = self.lock();
+        let feed = feeds.entry(name).or_insert_with(|| FeedFigures {
+            name: name.to_owned(),
+            running,
+            failures: 0,
+        });
+        feed.running = running;
+        feed.failures += u64::from(!running);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, FeedFigures>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A feed that fails never takes the node down, and does not keep it busy with failing.
-async fn keep(feed: Arc<dyn Feed>, hub: Hub, stop: CancellationToken) {
+async fn keep(feed: Arc<dyn Feed>, hub: Hub, stop: CancellationToken, feeding: Arc<Feeding>) {
     let mut pause = FEED_PAUSE;
     loop {
         let began = Instant::now();
+        feeding.note(feed.name(), true);
         let run = async { Arc::clone(&feed).run(hub.clone(), stop.clone()).await };
         let ended = AssertUnwindSafe(run).catch_unwind().await;
         if stop.is_cancelled() {
             return;
         }
+        feeding.note(feed.name(), false);
         if began.elapsed() >= FEED_WELL {
             pause = FEED_PAUSE;
         }
@@ -96,12 +126,15 @@ mod tests {
         let feed = Arc::new(Frail::default());
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
         let stop = CancellationToken::new();
-        let kept = tokio::spawn(keep(feed.clone(), hub, stop.clone()));
+        let feeding = Arc::new(Feeding::default());
+        let kept = tokio::spawn(keep(feed.clone(), hub, stop.clone(), feeding.clone()));
         let began = Instant::now();
         feed.settled.notified().await;
         assert_eq!(began.elapsed().as_secs(), (FEED_PAUSE + next(FEED_PAUSE)).as_secs());
         stop.cancel();
         kept.await.unwrap();
         assert_eq!(feed.starts.load(Ordering::Relaxed), 3);
+        let figures = feeding.read();
+        assert_eq!((figures.len(), figures[0].failures), (1, 2));
     }
 }

@@ -253,3 +253,15 @@ pub const STAGE_LEASE: Duration = Duration::from_secs(6);
 
 /// Seats of one person who posts: some windows, and some that were just left.
 pub const STAGE_SEATS_EACH: usize = 6;
+
+/// Runs of measurements whose bytes are counted, ways of one run, and how long a run is known that nobody asks about: a run takes
+/// a minute, and looking at it some more.
+pub const MEASURED_RUNS: usize = 256;
+pub const MEASURED_WAYS: usize = 24;
+pub const MEASURED_AGE: Duration = Duration::from_secs(600);
+
+/// Boxes of measurements, what one keeps for those who come to look, and how long it is kept unused: 16 MiB at most.
+pub const BOXES: usize = 128;
+pub const BOX_MESSAGES: usize = 64;
+pub const BOX_BYTES: usize = 128 << 10;
+pub const BOX_AGE: Duration = Duration::from_secs(120);

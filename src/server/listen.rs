@@ -21,7 +21,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
+use super::hub::counters::Counters;
 use super::limits;
+use super::measure::wire_bytes::{Connection, Counted};
 use super::shutdown::Shutdown;
 
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +55,13 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes connections until the shutdown begins; those that are open then go on in their own tasks.
-pub async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown, max_connections: usize) {
+pub async fn accept(
+    listener: TcpListener,
+    router: Router,
+    shutdown: Shutdown,
+    max_connections: usize,
+    counters: Arc<Counters>,
+) {
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let taking = async {
         loop {
@@ -61,7 +69,11 @@ pub async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown, m
                 return;
             };
             let (stream, peer) = next_connection(&listener).await;
-            let stream = Placed { stream, _place: place };
+            let stream = Placed {
+                stream,
+                counters: Arc::clone(&counters),
+                _place: place,
+            };
             shutdown.spawn(serve(stream, Some(peer), router.clone(), shutdown.clone()));
         }
     };
@@ -101,11 +113,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let asked = Arc::new(AtomicBool::new(false));
+    let counted = Connection::default();
+    let stream = Counted::new(stream, counted.clone());
     let router = TowerToHyperService::new(router);
     let service = {
         let asked = Arc::clone(&asked);
         service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Relaxed);
+            request.extensions_mut().insert(counted.clone());
             if let Some(peer) = peer {
                 request.extensions_mut().insert(ConnectInfo(peer));
             }
@@ -153,20 +168,35 @@ fn builder() -> auto::Builder<TokioExecutor> {
 }
 
 /// A stream with its place among those that may be open. An upgrade takes the stream elsewhere, and the place with it.
+/// Its bytes are counted.
 struct Placed {
     stream: TcpStream,
+    counters: Arc<Counters>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Placed {
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = written {
+            self.counters.add_bytes(0, *count as u64);
+        }
+    }
 }
 
 impl AsyncRead for Placed {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.counters.add_bytes((buf.filled().len() - before) as u64, 0);
+        read
     }
 }
 
 impl AsyncWrite for Placed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note_written(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -174,7 +204,9 @@ impl AsyncWrite for Placed {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

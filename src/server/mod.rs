@@ -1,9 +1,11 @@
 //! The server: where its parts are put together. Knows the list of applications and no application by name.
 
 mod assets;
+mod backup;
 pub mod config;
 mod error;
-mod feeds;
+pub mod feeds;
+pub mod figures;
 mod headers;
 mod health;
 pub mod hub;
@@ -11,6 +13,10 @@ mod identity;
 pub mod limits;
 pub mod listen;
 pub mod log;
+mod measure;
+pub mod metrics;
+mod monitor;
+pub mod operator;
 pub mod origin;
 mod pages;
 mod preferences;
@@ -61,12 +67,16 @@ pub fn router(state: ServerState) -> Router {
             apps::server::forms(),
             apps::server::command_forms(),
         ))
+        .merge(operator::routes(&state))
         .merge(files)
         .layer(CompressionLayer::new().br(true).gzip(true))
+        .merge(measure::routes())
         .layer(from_fn_with_state(state.clone(), token::guard))
         .layer(from_fn_with_state(state.clone(), origin::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
+        .layer(from_fn_with_state(state.clone(), metrics::count))
+        .layer(from_fn_with_state(state.clone(), measure::count))
         .with_state(state)
 }
 
@@ -84,9 +94,11 @@ pub async fn run(listener: TcpListener, state: ServerState) {
         tracing::error!("no vitals: {error}");
     }
     feeds::start(&state);
+    monitor::start(&state);
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
     let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
-    listen::accept(listener, router(state), shutdown.clone(), connections).await;
+    let counters = state.counters.clone();
+    listen::accept(listener, router(state), shutdown.clone(), connections, counters).await;
     tracing::info!("going away: no new connections, open ones are told");
     match shutdown.drained(settings.drain_deadline).await {
         Ok(()) => tracing::info!("all connections ended"),

@@ -25,14 +25,14 @@ use super::headers::content_security_policy;
 use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
 use super::state::ServerState;
-use super::{identity, limits, preferences};
+use super::{identity, limits, operator, preferences};
 use crate::app::{App, Build, shell};
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::form::{Fields, Refused};
 use crate::wire::person::{Person, tidy_name};
-use crate::wire::session::{Answer, CommandId, Rejection};
+use crate::wire::session::{Answer, CommandId, Denied, Rejection};
 use crate::wire::topic::TopicName;
 
 /// The pages' routes, those of the server functions, and the forms'.
@@ -52,8 +52,8 @@ pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>)
 
 /// What every page and every server function finds in its context.
 fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
-    let (signals, hub, build) = (state.signals.clone(), state.hub.clone(), state.build.clone());
-    let (last_beat, glances) = (state.last_beat.clone(), glances(state));
+    let (signals, state, build) = (state.signals.clone(), state.clone(), state.build.clone());
+    let (last_beat, glances) = (state.last_beat.clone(), glances(&state));
     move || {
         provide_context(glances.clone());
         provide_context(signals.clone());
@@ -61,7 +61,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         provide_context(Build(build.clone()));
         if let Some(request) = use_context::<Parts>() {
             preferences::provide(&request.headers);
-            provide_visitor(&hub, &request.headers);
+            provide_visitor(&operator::hub(&state, &request.headers), &request.headers);
         }
         set_headers();
     }
@@ -90,9 +90,9 @@ fn source(hub: Hub, person: Person) -> TopicSource {
     TopicSource(Arc::new(move |name| {
         let (hub, person) = (hub.clone(), person.clone());
         Box::pin(async move {
-            hub.admit(&person, &name).ok()?;
-            let (cursor, state) = hub.open(&name).await.ok()?.state(Encoding::Json).await.ok()?;
-            Some((cursor, String::from_utf8(state.0).ok()?))
+            hub.admit(&person, &name)?;
+            let (cursor, state) = hub.open(&name).await?.state(Encoding::Json).await?;
+            Ok((cursor, String::from_utf8(state.0).map_err(|_| Denied::Unavailable)?))
         })
     }))
 }

@@ -9,14 +9,17 @@ use leptos::config::LeptosOptions;
 use leptos_ws::WsSignals;
 use tokio::time::Instant;
 
+use super::feeds::Feeding;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
 use super::hub::stage::Stage;
 use super::hub::{Feed, Hub};
 use super::limits;
+use super::measure::Bench;
 use super::origin::Origin;
 use super::shutdown::Shutdown;
 use super::site;
+use super::telemetry::Trouble;
 use super::token::Token;
 use super::transport::faults::Faults;
 use super::vitals::LastBeat;
@@ -32,6 +35,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// What programs and operators show; without one nobody is taken for either.
     pub token: Option<Token>,
+    /// Bound to a loopback address: only programs of this machine reach it, and its users may see what operators see.
+    pub loopback: bool,
     /// Visitors may ask for faults in their own sessions.
     pub faults: bool,
     /// Commands of one session in a second, on the average.
@@ -53,6 +58,7 @@ impl Default for Settings {
             max_message: 1 << 20,
             max_connections: 10_000,
             token: None,
+            loopback: false,
             faults: false,
             command_rate: 50,
             origins: Vec::new(),
@@ -76,6 +82,9 @@ pub struct ServerState {
     pub faults: Arc<Faults>,
     /// What runs from start to end beside the answering of requests.
     pub feeds: Arc<[Arc<dyn Feed>]>,
+    pub feeding: Arc<Feeding>,
+    /// Lines of the log that tell of trouble.
+    pub trouble: Arc<Trouble>,
     /// What is no topic, and goes on by itself.
     pub stages: Arc<[Arc<dyn Stage>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
@@ -83,6 +92,8 @@ pub struct ServerState {
     /// The signals that `leptos_ws` carries to pages.
     pub signals: WsSignals,
     pub last_beat: Arc<LastBeat>,
+    /// What is kept for those who measure this node.
+    pub bench: Arc<Bench>,
     pub shutdown: Shutdown,
     pub started: Instant,
 }
@@ -94,6 +105,8 @@ impl ServerState {
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),
+            feeding: Arc::default(),
+            trouble: Arc::default(),
             stages: Arc::default(),
             build: site::build(&options).into(),
             options,
@@ -101,6 +114,7 @@ impl ServerState {
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             signals: WsSignals::new(),
             last_beat: Arc::default(),
+            bench: Arc::default(),
             shutdown: Shutdown::default(),
             started: Instant::now(),
         }

@@ -59,9 +59,16 @@ impl Token {
         &self.0
     }
 
-    fn is(&self, other: &str) -> bool {
-        // Of hashes, so that the time says nothing about where two tokens part.
-        Sha256::digest(self.0.as_bytes()) == Sha256::digest(other.as_bytes())
+    /// What the operator's cookie holds instead of the token: nobody comes from it to the token.
+    pub fn pass(&self) -> String {
+        let hash = Sha256::new()
+            .chain_update("duplex operator ")
+            .chain_update(self.0.as_bytes());
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub fn is(&self, other: &str) -> bool {
+        same(&self.0, other)
     }
 }
 
@@ -82,6 +89,11 @@ pub async fn guard(State(state): State<ServerState>, request: Request, next: Nex
             .into_response(),
         Shown::Nothing | Shown::Right => next.run(request).await,
     }
+}
+
+/// Of hashes, so that the time says nothing about where two secrets part.
+pub fn same(one: &str, other: &str) -> bool {
+    Sha256::digest(one.as_bytes()) == Sha256::digest(other.as_bytes())
 }
 
 /// Of `Authorization: Bearer …` (RFC 6750 section 2.1). Without a token of its own the server takes none for right.

@@ -1,10 +1,6 @@
 //! What was accepted survives `kill -9`: the real binary, its real file, and no chance to say goodbye.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::Seq;
@@ -15,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::harness::process::Server;
 use crate::harness::{open, within};
 
 const ROUNDS: u32 = 6;
@@ -40,56 +37,16 @@ async fn what_was_accepted_survives_a_kill() {
 /// By id: the room, the text, and the seq if it was accepted.
 type Sent = BTreeMap<CommandId, (String, String, Option<Seq>)>;
 
-struct Server {
-    process: Child,
-    addr: SocketAddr,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let pkg = folder.join("site/pkg");
-        std::fs::create_dir_all(&pkg).unwrap();
-        std::fs::write(pkg.join("duplex.js"), "").unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_duplex"))
-            .args(["--addr", "127.0.0.1:0", "--log", "warn", "--site"])
-            .arg(folder.join("site"))
-            .arg("--data")
-            .arg(folder.join("duplex.db"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let addr = line.trim().strip_prefix("http://").unwrap().parse().unwrap();
-        Self { process, addr }
-    }
-
-    /// SIGKILL: nothing in the process can hear it.
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    async fn socket(&self) -> crate::harness::Client<TcpStream> {
-        let stream = TcpStream::connect(self.addr).await.unwrap();
-        let headers = [("sec-websocket-protocol", "duplex.v1.json")];
-        let (mut client, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
-        let hello = ClientFrame::Hello {
-            build: String::new(),
-            name: None,
-        };
-        client.send(message(&hello)).await;
-        client
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+async fn open_socket(server: &Server) -> crate::harness::Client<TcpStream> {
+    let stream = TcpStream::connect(server.addr).await.unwrap();
+    let headers = [("sec-websocket-protocol", "duplex.v1.json")];
+    let (mut client, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
+    let hello = ClientFrame::Hello {
+        build: String::new(),
+        name: None,
+    };
+    client.send(message(&hello)).await;
+    client
 }
 
 fn message(frame: &ClientFrame) -> Message {
@@ -112,7 +69,7 @@ fn post(id: &CommandId, room: &str, text: &str) -> Message {
 async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
     let mut sockets = Vec::new();
     for _ in 0..WRITERS {
-        sockets.push(server.socket().await);
+        sockets.push(open_socket(server).await);
     }
     let mut accepted = 0;
     for number in 0_u32.. {
@@ -181,7 +138,7 @@ async fn take_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut
 async fn send_again(server: &Server, sent: &mut Sent) {
     let again: Vec<_> = sent.iter().map(|(id, (room, text, _))| post(id, room, text)).collect();
     for part in again.chunks(200) {
-        let mut socket = server.socket().await;
+        let mut socket = open_socket(server).await;
         for message in part {
             socket.send(message.clone()).await;
             let (id, answer) = reply(&mut socket).await;

@@ -4,6 +4,7 @@
 
 mod arena;
 mod behaviour;
+mod cli;
 mod closing;
 mod devices;
 mod doors;
@@ -14,6 +15,7 @@ mod kill;
 mod log;
 mod market;
 mod notifications;
+mod operator;
 mod pages;
 mod records;
 mod shutdown;
@@ -21,3 +23,4 @@ mod silence;
 mod simulation;
 mod sockets;
 mod tidy;
+mod wire_bytes;

@@ -1,4 +1,4 @@
-//! A small line chart of the latest values, drawn as SVG; its scale starts at zero.
+//! Small line charts of the latest values, drawn as SVG; their scales start at zero.
 
 use leptos::prelude::*;
 
@@ -12,7 +12,7 @@ pub fn LineChart(
     capacity: usize,
     #[prop(into)] label: Signal<String>,
 ) -> impl IntoView {
-    let line = Memo::new(move |_| values.with(|values| points(values, capacity)));
+    let line = Memo::new(move |_| values.with(|values| points(values, capacity, top(values))));
     let area = move || line.with(|line| format!("{line} {WIDTH},{HEIGHT} {},{HEIGHT}", first_x(line)));
     view! {
         <svg class="chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label preserveAspectRatio="none">
@@ -22,8 +22,31 @@ pub fn LineChart(
     }
 }
 
-fn points(values: &[f64], capacity: usize) -> String {
-    let top = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+/// Lines of one scale; each has a class of its own, `trend-1` and so on.
+pub fn trend(lines: Signal<Vec<Vec<f64>>>, capacity: usize, label: Signal<String>) -> AnyView {
+    let drawn = move || {
+        lines.with(|lines| {
+            let top = lines.iter().map(|values| top(values)).fold(f64::MIN_POSITIVE, f64::max);
+            let line = |(number, values): (usize, &Vec<f64>)| {
+                let class = ["trend-line trend-", &number.to_string()].concat();
+                view! { <polyline class=class points=points(values, capacity, top) vector-effect="non-scaling-stroke"/> }
+            };
+            (1..).zip(lines).map(line).collect_view()
+        })
+    };
+    view! {
+        <svg class="chart trend" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label preserveAspectRatio="none">
+            {drawn}
+        </svg>
+    }
+    .into_any()
+}
+
+fn top(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::MIN_POSITIVE, f64::max)
+}
+
+fn points(values: &[f64], capacity: usize, top: f64) -> String {
     let step = WIDTH / (capacity.max(2) - 1) as f64;
     let start = WIDTH - step * values.len().saturating_sub(1) as f64;
     let place = |(index, value): (usize, &f64)| {
@@ -44,8 +67,9 @@ mod tests {
 
     #[test]
     fn the_newest_value_stands_at_the_right_and_the_largest_at_the_top() {
-        assert_eq!(points(&[1.0, 4.0, 2.0], 3), "0.0,55.0 150.0,4.0 300.0,38.0");
-        assert_eq!(points(&[1.0], 3), "300.0,4.0");
-        assert_eq!(points(&[], 3), "");
+        let drawn = |values: &[f64]| points(values, 3, top(values));
+        assert_eq!(drawn(&[1.0, 4.0, 2.0]), "0.0,55.0 150.0,4.0 300.0,38.0");
+        assert_eq!(drawn(&[1.0]), "300.0,4.0");
+        assert_eq!(drawn(&[]), "");
     }
 }

@@ -1,5 +1,5 @@
-//! What the node counts: open connections, messages in and out. A connection is counted as long as its guard lives.
-//! Knows no socket and no clock; turning counts into vitals is pure.
+//! What the node counts: connections by their way in, messages, bytes, answers. A connection is counted as long as its guard
+//! lives. Knows no socket and no clock; turning counts into vitals is pure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,11 +7,68 @@ use std::time::Duration;
 
 use crate::wire::vitals::Vitals;
 
+/// How a connection came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// An endpoint's socket, which is no session.
+    Echo,
+    WebSocket,
+    Sse,
+    Poll,
+    /// A socket of what is no topic.
+    Stage,
+}
+
+impl Way {
+    pub const ALL: [Self; 5] = [Self::Echo, Self::WebSocket, Self::Sse, Self::Poll, Self::Stage];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::WebSocket => "websocket",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+            Self::Stage => "stage",
+        }
+    }
+}
+
+/// Why the server ended a conversation that its peer would have gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// It took nothing of what was sent.
+    Slow,
+    /// Nothing was heard of it.
+    Silent,
+    /// It broke the session protocol.
+    Breach,
+}
+
+impl Cut {
+    pub const ALL: [Self; 3] = [Self::Slow, Self::Silent, Self::Breach];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Silent => "silent",
+            Self::Breach => "breach",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
+    /// By [`Way`], as all arrays of these.
+    ways: [AtomicU64; Way::ALL.len()],
+    opened: [AtomicU64; Way::ALL.len()],
+    cuts: [AtomicU64; Cut::ALL.len()],
     received: AtomicU64,
     sent: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    /// By the status's first digit.
+    answers: [AtomicU64; 5],
 }
 
 impl Counters {
@@ -20,7 +77,7 @@ impl Counters {
         self.connections
             .try_update(Relaxed, Relaxed, |open| (open < limit).then_some(open + 1))
             .ok()
-            .map(|_| Open(Arc::clone(self)))
+            .map(|_| Open(Arc::clone(self), None))
     }
 
     pub fn add(&self, received: u64, sent: u64) {
@@ -28,31 +85,74 @@ impl Counters {
         self.sent.fetch_add(sent, Relaxed);
     }
 
+    /// Of TCP connections, whatever they carry.
+    pub fn add_bytes(&self, bytes_in: u64, bytes_out: u64) {
+        self.bytes_in.fetch_add(bytes_in, Relaxed);
+        self.bytes_out.fetch_add(bytes_out, Relaxed);
+    }
+
+    pub fn cut(&self, why: Cut) {
+        self.cuts[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// An HTTP answer of this status.
+    pub fn answer(&self, status: u16) {
+        if let Some(count) = self.answers.get(usize::from(status / 100).wrapping_sub(1)) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
     pub fn read(&self) -> Reading {
+        let read = |count: &AtomicU64| count.load(Relaxed);
         Reading {
-            connections: self.connections.load(Relaxed),
-            received: self.received.load(Relaxed),
-            sent: self.sent.load(Relaxed),
+            connections: read(&self.connections),
+            ways: self.ways.each_ref().map(read),
+            opened: self.opened.each_ref().map(read),
+            cuts: self.cuts.each_ref().map(read),
+            received: read(&self.received),
+            sent: read(&self.sent),
+            bytes_in: read(&self.bytes_in),
+            bytes_out: read(&self.bytes_out),
+            answers: self.answers.each_ref().map(read),
         }
     }
 }
 
 /// A counted connection.
 #[derive(Debug)]
-pub struct Open(Arc<Counters>);
+pub struct Open(Arc<Counters>, Option<Way>);
+
+impl Open {
+    #[must_use]
+    pub fn by(mut self, way: Way) -> Self {
+        self.1 = Some(way);
+        self.0.ways[way as usize].fetch_add(1, Relaxed);
+        self.0.opened[way as usize].fetch_add(1, Relaxed);
+        self
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Relaxed);
+        if let Some(way) = self.1 {
+            self.0.ways[way as usize].fetch_sub(1, Relaxed);
+        }
     }
 }
 
-/// The counters at one moment; messages are totals since the start.
+/// The counters at one moment; all but the open connections are totals since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reading {
     pub connections: u64,
+    pub ways: [u64; Way::ALL.len()],
+    pub opened: [u64; Way::ALL.len()],
+    pub cuts: [u64; Cut::ALL.len()],
     pub received: u64,
     pub sent: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub answers: [u64; 5],
 }
 
 impl Reading {
@@ -84,6 +184,23 @@ mod tests {
         drop(first);
         assert_eq!(counters.read().connections, 1);
         assert!(counters.open(2).is_some());
+    }
+
+    #[test]
+    fn a_connection_counts_for_its_way() {
+        let counters = Arc::new(Counters::default());
+        let open = counters.open(2).map(|open| open.by(Way::Sse));
+        let other = counters.open(2);
+        assert_eq!(
+            (counters.read().connections, counters.read().ways),
+            (2, [0, 0, 1, 0, 0])
+        );
+        drop((open, other));
+        let after = counters.read();
+        assert_eq!(
+            (after.connections, after.ways, after.opened),
+            (0, [0; 5], [0, 0, 1, 0, 0])
+        );
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub struct Forward {
 
 /// The server half of a topic's kind.
 pub trait Decider: Topic {
+    /// Its events live in this process's memory and end with it: for what nobody wants to read tomorrow.
+    const FLEETING: bool = false;
+
+    /// Only whoever runs the server may enter, by [`Hub::for_operator`](super::Hub::for_operator); `admit` is asked then.
+    const FOR_OPERATORS: bool = false;
+
     /// Called at each subscribe and each command; must be quick.
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
 

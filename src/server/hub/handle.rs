@@ -12,7 +12,7 @@ use super::crowd::Crowd;
 use super::kind::{EventFrame, Kind, event_frame};
 use super::recovery::{Recovery, recover};
 use super::ring::{Found, Ring};
-use super::stats::{self, Tally};
+use super::stats::{self, Tally, TopicFigures};
 use super::wake::Wake;
 use crate::server::limits;
 use crate::server::log::Log;
@@ -48,6 +48,8 @@ pub struct Board {
     pub kind: Arc<dyn Kind>,
     pub log: Arc<dyn Log>,
     pub epoch: Epoch,
+    /// The newest event when the topic woke.
+    pub woke: Seq,
     /// Its receiver is gone when the task has ended.
     pub asks: mpsc::Sender<Ask>,
     pub ring: RwLock<Ring<Arc<EventFrame>>>,
@@ -68,6 +70,16 @@ impl Board {
 
     pub fn is_over(&self) -> bool {
         self.asks.is_closed()
+    }
+
+    pub fn figures(&self) -> TopicFigures {
+        TopicFigures {
+            topic: self.name.clone(),
+            seq: self.head(),
+            woke: self.woke,
+            subscribers: self.crowd.set().session_count() as u64,
+            waiting: (self.asks.max_capacity() - self.asks.capacity()) as u64,
+        }
     }
 }
 
@@ -197,17 +209,20 @@ impl TopicHandle {
                     .into_iter()
                     .map_while(|(seq, event)| Some((seq, event.bytes(&self.board.name, encoding)?)));
                 let reading = gather(after, frames, most);
-                if let Reading::Frames { conflated: 1.., .. } = reading {
-                    self.count_conflated(&reading);
-                }
+                self.count(&reading);
                 reading
             }
         }
     }
 
-    fn count_conflated(&self, reading: &Reading) {
-        if let Reading::Frames { conflated, .. } = reading {
-            stats::add(&self.board.tally.conflated, *conflated);
+    fn count(&self, reading: &Reading) {
+        let Reading::Frames { frames, conflated, .. } = reading else {
+            return;
+        };
+        let tally = &self.board.tally;
+        stats::add(&tally.delivered, frames.len() as u64);
+        if *conflated > 0 {
+            stats::add(&tally.conflated, *conflated);
         }
     }
 
@@ -239,7 +254,10 @@ impl TopicHandle {
         });
         match gather(after, frames, most) {
             Reading::Behind => Err(Denied::Unavailable),
-            reading => Ok(reading),
+            reading => {
+                self.count(&reading);
+                Ok(reading)
+            }
         }
     }
 

@@ -21,6 +21,8 @@ pub trait Kind: Send + Sync + 'static {
     /// Readers are told who else is there.
     fn has_presence(&self) -> bool;
     fn retention(&self) -> Retention;
+    fn is_fleeting(&self) -> bool;
+    fn is_for_operators(&self) -> bool;
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
     /// The state that a snapshot says, or the one before the first event.
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
@@ -89,6 +91,14 @@ impl<D: Decider> Kind for Of<D> {
 
     fn retention(&self) -> Retention {
         self.0.retention()
+    }
+
+    fn is_fleeting(&self) -> bool {
+        D::FLEETING
+    }
+
+    fn is_for_operators(&self) -> bool {
+        D::FOR_OPERATORS
     }
 
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {

@@ -29,14 +29,16 @@ mod topics;
 mod wake;
 pub mod writer;
 
+pub use self::clock::now;
 pub use self::feed::{Feed, Running};
 pub use self::forward::{program, server};
 pub use self::handle::{Membership, Most, Reading, TopicHandle};
 pub use self::inlet::{BadCall, Call, Inlet, Intent};
 pub use self::kind::{Kind, kind};
-pub use self::stats::HubStats;
+pub use self::stats::{HubStats, TopicFigures};
 pub use self::topics::Hub;
 pub use self::wake::Wake;
+pub use super::log::Retention;
 use crate::wire::form::Fields;
 use crate::wire::topic::TopicName;
 

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::cursor::Seq;
+use crate::wire::topic::TopicName;
+
 /// Totals since the start, but for `topics` and `sessions`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubStats {
@@ -18,6 +21,8 @@ pub struct HubStats {
     /// Sent again and answered from memory.
     pub again: u64,
     pub events: u64,
+    /// To readers; an event counts once for each of them.
+    pub delivered: u64,
     /// Each one commit for a batch of commands.
     pub appends: u64,
     pub failed_appends: u64,
@@ -30,6 +35,43 @@ pub struct HubStats {
     pub forwards_lost: u64,
 }
 
+impl std::ops::Add for HubStats {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            topics: self.topics + more.topics,
+            members: self.members + more.members,
+            commands: self.commands + more.commands,
+            rejected: self.rejected + more.rejected,
+            again: self.again + more.again,
+            events: self.events + more.events,
+            delivered: self.delivered + more.delivered,
+            appends: self.appends + more.appends,
+            failed_appends: self.failed_appends + more.failed_appends,
+            conflated: self.conflated + more.conflated,
+            log_reads: self.log_reads + more.log_reads,
+            forwards: self.forwards + more.forwards,
+            forwards_lost: self.forwards_lost + more.forwards_lost,
+        }
+    }
+}
+
+/// One topic that is awake, now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicFigures {
+    pub topic: TopicName,
+    /// Of its newest event.
+    pub seq: Seq,
+    /// Of its newest event when it woke.
+    #[serde(skip)]
+    pub woke: Seq,
+    /// Sessions.
+    pub subscribers: u64,
+    /// Commands and questions that wait for it.
+    pub waiting: u64,
+}
+
 #[derive(Debug, Default)]
 pub struct Tally {
     pub members: AtomicU64,
@@ -37,6 +79,7 @@ pub struct Tally {
     pub rejected: AtomicU64,
     pub again: AtomicU64,
     pub events: AtomicU64,
+    pub delivered: AtomicU64,
     pub appends: AtomicU64,
     pub failed_appends: AtomicU64,
     pub conflated: AtomicU64,
@@ -55,6 +98,7 @@ impl Tally {
             rejected: read(&self.rejected),
             again: read(&self.again),
             events: read(&self.events),
+            delivered: read(&self.delivered),
             appends: read(&self.appends),
             failed_appends: read(&self.failed_appends),
             conflated: read(&self.conflated),

@@ -3,11 +3,12 @@
 //! The memory runs ahead of the log only within [`Task::keep`]; whatever fails there, the memory is thrown away and made anew from
 //! the log, so that nothing uncommitted is ever seen. Everything it is asked stands in one queue: callers may go at any time.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
 use super::batch::{Batch, Broken, Outcome};
 use super::clock;
@@ -205,7 +206,9 @@ impl Task {
         let last = expected + batch.made.len() as Seq;
         add(&board.tally.appends, 1);
         let entries = std::mem::take(&mut batch.entries);
-        let appended = board.log.append(&board.name, expected, entries).await;
+        let span =
+            tracing::debug_span!("append", topic = %board.name, commands = entries.len(), events = last - expected);
+        let appended = board.log.append(&board.name, expected, entries).instrument(span).await;
         let failure = match appended {
             Ok(seq) if seq == last => return Ok(()),
             Ok(seq) => LogError::Unavailable(format!("the log is at {seq} instead of {last}")),
@@ -224,11 +227,7 @@ impl Task {
         let events = batch.made.len() as u64;
         let mut forwards = Vec::new();
         {
-            let mut ring = self
-                .board
-                .ring
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
             for (seq, made) in batch.made {
                 push(&mut ring, made.event, made.json.len());
                 forwards.push((seq, made.forwards));
@@ -326,11 +325,7 @@ impl Task {
     /// What was appended by others.
     fn show(&self, tail: Tail) {
         let news = !tail.events.is_empty();
-        let mut ring = self
-            .board
-            .ring
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
         fill(&mut ring, tail, self.board.kind.delivery());
         self.board.head.store(ring.head(), Ordering::Release);
         drop(ring);

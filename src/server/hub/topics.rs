@@ -3,11 +3,12 @@
 //! A topic is on the list from the moment somebody opens it. It starts in a task of its own, so that whoever opened it may go; it
 //! leaves the list when it has nothing left to do, and only while nobody has a handle: there is no moment in between.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
 
 use super::crowd::Crowd;
 use super::decider::Access;
@@ -15,25 +16,37 @@ use super::handle::{Ask, Board, TopicHandle};
 use super::kind::Kind;
 use super::memory::{Memory, load};
 use super::ring::{Bounds, Ring};
-use super::stats::{HubStats, Tally};
+use super::stats::{HubStats, Tally, TopicFigures};
 use super::topic::{Task, fill};
 use crate::server::limits;
-use crate::server::log::Log;
+use crate::server::log::memory::Memory as InMemory;
+use crate::server::log::{Log, Record};
 use crate::wire::codec::Blob;
-use crate::wire::cursor::Seq;
+use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Page};
 use crate::wire::topic::TopicName;
 
-/// Cheap to clone.
+/// Cheap to clone. A handle that may do what the operator may says so; what it was cloned from may not by that.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(Arc<Inner>, Right);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    Visitor,
+    Operator,
+}
 
 struct Inner {
     log: Arc<dyn Log>,
+    /// Of the kinds that are not kept beyond the process.
+    fleeting: Arc<dyn Log>,
     kinds: HashMap<&'static str, Arc<dyn Kind>>,
     topics: Mutex<HashMap<TopicName, Slot>>,
-    tally: Arc<Tally>,
+    /// Of each kind.
+    tallies: BTreeMap<&'static str, Arc<Tally>>,
+    /// What belongs to no kind: the forwards.
+    tally: Tally,
     closing: AtomicBool,
 }
 
@@ -47,17 +60,31 @@ impl Hub {
     /// Of two kinds of one name the last counts.
     pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>) -> Self {
         let kinds = kinds.into_iter().map(Arc::<dyn Kind>::from);
-        Self(Arc::new(Inner {
+        let kinds: HashMap<_, _> = kinds.map(|kind| (kind.name(), kind)).collect();
+        let inner = Inner {
             log,
-            kinds: kinds.map(|kind| (kind.name(), kind)).collect(),
+            fleeting: Arc::new(InMemory::new(Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1))),
+            tallies: kinds.keys().map(|name| (*name, Arc::default())).collect(),
+            kinds,
             topics: Mutex::default(),
-            tally: Arc::default(),
+            tally: Tally::default(),
             closing: AtomicBool::new(false),
-        }))
+        };
+        Self(Arc::new(inner), Right::Visitor)
+    }
+
+    /// The same hub for whoever runs the server. Who that is, the caller has made sure of.
+    #[must_use]
+    pub fn for_operator(&self) -> Self {
+        Self(Arc::clone(&self.0), Right::Operator)
     }
 
     pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        self.kind(topic)?.admit(who, topic)
+        let kind = self.kind(topic)?;
+        if kind.is_for_operators() && self.1 != Right::Operator {
+            return Err(Denied::Forbidden);
+        }
+        kind.admit(who, topic)
     }
 
     /// Starts the topic if it is asleep.
@@ -97,7 +124,9 @@ impl Hub {
                 // Whoever waits for a start that was dropped is told so.
                 let (started, starting) = watch::channel(Some(Denied::Unavailable));
                 topics.insert(topic.clone(), Slot::Starting(starting.clone()));
-                tokio::spawn(self.clone().start(topic.clone(), Arc::clone(kind), started));
+                let span = tracing::info_span!("topic", %topic);
+                let task = self.clone().start(topic.clone(), Arc::clone(kind), started);
+                tokio::spawn(task.instrument(span));
                 Ok(Err(starting))
             }
         }
@@ -110,7 +139,8 @@ impl Hub {
             topic,
             board: None,
         };
-        let loaded = load(self.0.log.as_ref(), &kind, &place.topic, 0).await;
+        let log = Arc::clone(self.log_of(kind.as_ref()));
+        let loaded = load(log.as_ref(), &kind, &place.topic, 0).await;
         let (memory, tail, head) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => return tracing::error!(topic = %place.topic, "the topic cannot start: {error}"),
@@ -121,16 +151,17 @@ impl Hub {
         let crowd = Crowd::new(kind.has_presence());
         let board = Arc::new(Board {
             name: place.topic.clone(),
+            tally: self.0.tallies.get(kind.name()).cloned().unwrap_or_default(),
             kind,
-            log: Arc::clone(&self.0.log),
+            log,
             epoch: head.epoch,
             asks,
+            woke: ring.head(),
             head: AtomicU64::new(ring.head()),
             ring: RwLock::new(ring),
             kept: AtomicU64::new(head.first),
             crowd,
             handles: AtomicUsize::new(0),
-            tally: Arc::clone(&self.0.tally),
         });
         self.topics()
             .insert(board.name.clone(), Slot::Awake(Arc::clone(&board)));
@@ -152,12 +183,16 @@ impl Hub {
 
     /// Events as JSON, straight from the log.
     pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
-        self.kind(topic)?;
+        let kind = self.kind(topic)?;
         let limit = limit.clamp(1, limits::HISTORY_PAGE);
-        let history = self.0.log.history(topic, before, limit).await.map_err(|error| {
-            tracing::warn!(%topic, "no history: {error}");
-            Denied::Unavailable
-        })?;
+        let history = self
+            .log_of(kind.as_ref())
+            .history(topic, before, limit)
+            .await
+            .map_err(|error| {
+                tracing::warn!(%topic, "no history: {error}");
+                Denied::Unavailable
+            })?;
         let events = history.records.into_iter();
         Ok(Page {
             epoch: history.head.epoch,
@@ -165,6 +200,22 @@ impl Hub {
             first: history.first,
             until: history.head.last,
         })
+    }
+
+    /// Up to so many events after `after`, as the log has them, and the cursor of the newest.
+    pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
+        let kind = self.kind(topic)?;
+        let head = self.open(topic).await?.head();
+        let read = self
+            .log_of(kind.as_ref())
+            .read(topic, after, limit.clamp(1, limits::LOG_PAGE));
+        let mut records = read.await.map_err(|error| {
+            tracing::warn!(%topic, "no events: {error}");
+            Denied::Unavailable
+        })?;
+        // What is not yet shown to anyone is not shown here either.
+        records.retain(|record| record.seq <= head.seq);
+        Ok((records, head))
     }
 
     /// The topics of a kind that ever had an event, awake or asleep.
@@ -176,7 +227,39 @@ impl Hub {
     }
 
     pub fn stats(&self) -> HubStats {
-        self.0.tally.read(self.topics().len() as u64)
+        let kinds = self.stats_of_kinds().into_iter().map(|(_, stats)| stats);
+        kinds.fold(self.0.tally.read(0), std::ops::Add::add)
+    }
+
+    /// By name; without the forwards.
+    pub fn stats_of_kinds(&self) -> Vec<(&'static str, HubStats)> {
+        let mut awake: HashMap<&str, u64> = HashMap::new();
+        let topics = self.topics();
+        for topic in topics.keys() {
+            *awake.entry(topic.kind()).or_default() += 1;
+        }
+        let kinds = self.0.tallies.iter();
+        kinds
+            .map(|(name, tally)| (*name, tally.read(awake.get(name).copied().unwrap_or(0))))
+            .collect()
+    }
+
+    /// The topics that are awake, in no order.
+    pub fn awake(&self) -> Vec<TopicFigures> {
+        let boards: Vec<_> = self
+            .topics()
+            .values()
+            .filter_map(|slot| match slot {
+                Slot::Awake(board) => Some(Arc::clone(board)),
+                Slot::Starting(_) => None,
+            })
+            .collect();
+        boards.iter().map(|board| board.figures()).collect()
+    }
+
+    /// The durable one.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.0.log
     }
 
     /// Nothing is opened any more; what was asked before is done, the states are kept, and the log is closed.
@@ -193,6 +276,14 @@ impl Hub {
             }
         }
         self.0.log.close().await;
+    }
+
+    fn log_of(&self, kind: &dyn Kind) -> &Arc<dyn Log> {
+        if kind.is_fleeting() {
+            &self.0.fleeting
+        } else {
+            &self.0.log
+        }
     }
 
     fn next_to_close(&self) -> Option<Result<Arc<Board>, watch::Receiver<Option<Denied>>>> {
@@ -270,9 +361,8 @@ mod tests {
     use super::super::wake::Wake;
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};
-    use crate::server::log::{Entry, History, LogError, Opened, Record, Retention};
+    use crate::server::log::{Entry, History, LogError, Opened, Retention};
     use crate::wire::codec::Encoding;
-    use crate::wire::cursor::{Cursor, Epoch};
     use crate::wire::person::PersonId;
     use crate::wire::presence::Presence;
     use crate::wire::session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict};

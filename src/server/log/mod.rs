@@ -1,10 +1,14 @@
 //! The log: the ordered, durable events of each topic, as a port with one contract and an implementation for each store.
 //! Knows no hub: an event is bytes here, and what it means is somebody else's business.
 
+mod figures;
 pub mod memory;
 pub mod sqlite;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use self::figures::{Census, Health, Histogram, KindCensus, LATENCY_BOUNDS, Latency};
 
 use futures_util::future::BoxFuture;
 
@@ -129,6 +133,26 @@ pub trait Log: Send + Sync + 'static {
 
     /// The topics of a kind that ever had an event, by name.
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
+
+    /// What the log knows of itself at once.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// What is kept. Looks at each topic, and at no event.
+    fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
+        Box::pin(async { Ok(Census::default()) })
+    }
+
+    /// Where it is kept, if that is a file.
+    fn place(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Writes what is committed now to a new file, from which such a log can be opened. Writes over nothing.
+    fn copy(&self, _to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(async { Err(LogError::Unavailable("this log cannot be copied".to_owned())) })
+    }
 
     /// Ready when everything that was asked for before is on the disk and the store is closed.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -12,7 +12,7 @@ use super::query::Query;
 use crate::server::error::Problem;
 use crate::server::hub::writer::enter_to_write;
 use crate::server::state::ServerState;
-use crate::server::{identity, limits};
+use crate::server::{identity, limits, operator};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
@@ -135,9 +135,9 @@ async fn page(
         query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
     let person = identity::caller(state, headers, "");
-    state.hub.admit(&person, &topic).map_err(denied)?;
-    let page = state
-        .hub
+    let hub = operator::hub(state, headers);
+    hub.admit(&person, &topic).map_err(denied)?;
+    let page = hub
         .history(&topic, before.unwrap_or(Seq::MAX), limit)
         .await
         .map_err(denied)?;

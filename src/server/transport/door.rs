@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use hyper::ext::Protocol;
 
 use super::super::error::Problem;
+use super::super::hub::counters::Way;
 use super::super::limits;
 use crate::wire::codec::Encoding;
 
@@ -21,6 +22,7 @@ pub struct Door {
     pub path: &'static str,
     /// One English sentence for a developer who asks this address over plain HTTP.
     pub purpose: &'static str,
+    pub way: Way,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +44,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub fn problem(self, Door { path, purpose }: Door) -> Problem {
+    pub fn problem(self, Door { path, purpose, .. }: Door) -> Problem {
         match self {
             Self::Method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, self.to_string())
                 .header(header::ALLOW, HeaderValue::from_static("GET, CONNECT")),

@@ -14,6 +14,7 @@ mod session;
 mod sse;
 mod stage;
 mod talk;
+mod watch;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
@@ -32,17 +33,19 @@ use uuid::Uuid;
 
 use self::door::{Door, Refusal};
 use self::echo::Echo;
-use self::faults::{Gate, Way};
+use self::faults::Gate;
 use self::talk::Talk;
+use self::watch::Watch;
 use self::websocket::{Conversation, End};
 use super::error::Problem;
-use super::hub::counters::Open;
+use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet};
 use super::state::ServerState;
-use super::{identity, limits};
+use super::{identity, limits, operator};
 use crate::wire::fault::FAULTS_PATH;
 use crate::wire::handshake::Ended;
+use crate::wire::measure::WATCH_PATH;
 use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
 /// The doors: each endpoint's and the session's, for every method (HTTP/1.1 opens with GET, HTTP/2 with CONNECT), and the
@@ -55,6 +58,7 @@ pub fn routes(
     let router = Router::new()
         .route("/api/handshake/{trace}", get(show_handshake))
         .route(SESSION_PATH, any(enter_session))
+        .route(WATCH_PATH, any(enter_watch))
         .route(EVENTS_PATH, get(sse::events))
         .route(POLL_PATH, get(poll::poll))
         .route(
@@ -87,7 +91,11 @@ async fn show_handshake(State(state): State<ServerState>, Path(trace): Path<Stri
 
 fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: Endpoint) -> Response {
     let Endpoint { path, purpose, .. } = endpoint;
-    let door = Door { path, purpose };
+    let door = Door {
+        path,
+        purpose,
+        way: Way::Echo,
+    };
     enter(&state, request, door, |_, _| {
         (door::subprotocol, Echo(endpoint), Gate::default())
     })
@@ -96,6 +104,7 @@ fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: 
 async fn enter_session(State(state): State<ServerState>, request: Request) -> Response {
     let door = Door {
         path: SESSION_PATH,
+        way: Way::WebSocket,
         purpose: "topics, by the session protocol; its subprotocols are duplex.v1.json and duplex.v1.postcard.",
     };
     let caller = identity::caller(&state, request.headers(), "");
@@ -107,8 +116,29 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
         let person = identity::caller(&state, &parts.headers, connection);
         let session = SessionId(connection.to_owned());
         let gate = state.faults.enter(&session, &person.id, Way::WebSocket);
-        let talk = session::Topics::new(&state, encoding, session, person);
+        let hub = operator::hub(&state, &parts.headers);
+        let talk = session::Topics::new(&state, hub, encoding, session, person);
         (door::session_subprotocol as Choose, talk, gate)
+    })
+}
+
+#[derive(serde::Deserialize)]
+struct Watched {
+    run: String,
+    r#box: String,
+}
+
+async fn enter_watch(State(state): State<ServerState>, Query(watched): Query<Watched>, request: Request) -> Response {
+    let Some(mailbox) = state.bench.boxes.get(&watched.run, &watched.r#box) else {
+        return Problem::not_found("There is no box of this name.").into_response();
+    };
+    let door = Door {
+        path: WATCH_PATH,
+        purpose: "what is said into the box that the address names.",
+        way: Way::Echo,
+    };
+    enter(&state, request, door, |_, _| {
+        (door::subprotocol, Watch::new(mailbox), Gate::default())
     })
 }
 
@@ -128,6 +158,8 @@ fn enter<T: Talk + 'static>(
             let connection = Uuid::now_v7().to_string();
             let (choose, talk, gate) = meet(&parts, &connection);
             let conversation = Conversation::new(talk, state, gate);
+            let counted = guest.counted.by(door.way);
+            let guest = Guest { counted, ..guest };
             open(
                 state.clone(),
                 &parts,

@@ -12,15 +12,16 @@ use futures_util::{FutureExt as _, stream};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::faults::{Ending, Gate, Way};
+use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{spread, welcome};
 use super::sse::{Asked, Cut, UNBUFFERED, asked};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
+use crate::server::hub::counters::Way;
 use crate::server::hub::reader::Reader;
 use crate::server::state::ServerState;
-use crate::server::{identity, limits};
+use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
 use crate::wire::session::{Closing, ServerFrame, Verdict};
 
@@ -35,12 +36,13 @@ pub async fn poll(
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
-    let Some(_counted) = state.counters.open(state.settings.max_connections as u64) else {
+    let counted = state.counters.open(state.settings.max_connections as u64);
+    let Some(_counted) = counted.map(|open| open.by(Way::Poll)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let person = identity::caller(&state, &headers, &session.0);
     let gate = state.faults.enter(&session, &person.id, Way::Poll);
-    let reader = Reader::new(state.hub.clone(), Encoding::Json, session.clone(), person);
+    let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
     let mut turn = Turn {
         state,
         reader,

@@ -8,10 +8,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
 use super::talk::{Farewell, Packet, Talk, Text};
-use crate::server::hub::Most;
+use crate::server::hub::counters::Cut;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::session::{Act, Breach, Session};
 use crate::server::hub::writer::enter_to_write;
+use crate::server::hub::{Hub, Most};
 use crate::server::limits;
 use crate::server::state::ServerState;
 use crate::wire::code;
@@ -22,6 +23,7 @@ use crate::wire::topic::TopicName;
 
 pub struct Topics {
     state: ServerState,
+    hub: Hub,
     /// None: the client offered no subprotocol that is spoken here.
     encoding: Option<Encoding>,
     id: SessionId,
@@ -35,12 +37,14 @@ pub struct Topics {
 }
 
 impl Topics {
-    pub fn new(state: &ServerState, encoding: Option<Encoding>, id: SessionId, person: Person) -> Self {
+    /// `hub`: as this client may use it.
+    pub fn new(state: &ServerState, hub: Hub, encoding: Option<Encoding>, id: SessionId, person: Person) -> Self {
         let written = encoding.unwrap_or(Encoding::Json);
         Self {
             state: state.clone(),
             encoding,
-            reader: Reader::new(state.hub.clone(), written, id.clone(), person),
+            reader: Reader::new(hub.clone(), written, id.clone(), person),
+            hub,
             id,
             session: Session::new(state.settings.command_rate),
             deciding: FuturesUnordered::new(),
@@ -96,7 +100,7 @@ impl Topics {
 
     /// The topic is opened before the next frame is read: commands to one topic stay in order.
     async fn command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
-        let (hub, person) = (&self.state.hub, self.reader.person().clone());
+        let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
         match enter_to_write(hub, &person, &topic, open).await {
             Err(answer) => self.answers.push(ServerFrame::Reply {
@@ -127,6 +131,7 @@ impl Topics {
     }
 
     fn breach(&self, breach: &Breach, out: &mut Vec<Packet>) -> Farewell {
+        self.state.counters.cut(Cut::Breach);
         tracing::debug!("a session broke the protocol: {breach}");
         let retry_after_ms = u32::try_from(limits::BREACH_PAUSE.as_millis()).unwrap_or(u32::MAX);
         self.close(breach.closing(), retry_after_ms, out);

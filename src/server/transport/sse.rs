@@ -10,15 +10,15 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 
-use super::faults::{Ending, Gate, Way};
+use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{spread, welcome};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
-use crate::server::hub::counters::Open;
+use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::reader::Reader;
 use crate::server::state::ServerState;
-use crate::server::{identity, limits};
+use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
 use crate::wire::session::{Closing, ServerFrame, SessionId};
@@ -42,11 +42,12 @@ pub async fn events(
         let why = "This visitor asked to be kept from server-sent events for a while.";
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
-    let Some(counted) = state.counters.open(state.settings.max_connections as u64) else {
+    let counted = state.counters.open(state.settings.max_connections as u64);
+    let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
-    let reader = Reader::new(state.hub.clone(), Encoding::Json, session.clone(), person);
+    let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
     let feed = Feed {
         state,
         session,

@@ -20,7 +20,7 @@ use super::faults::Gate;
 use super::sse::UNBUFFERED;
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::error::Problem;
-use crate::server::hub::counters::Open;
+use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::stage::{Breach, Held, NoSeat, Seat, Stage};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
@@ -32,6 +32,7 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
     let door = Door {
         path: stage.path(),
         purpose: stage.purpose(),
+        way: Way::Stage,
     };
     let turns = Arc::new(Turns::default());
     let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
@@ -195,6 +196,7 @@ impl Turns {
             return Err(Problem::unavailable("You have as many seats here as one may."));
         }
         let counted = state.counters.open(state.settings.max_connections as u64);
+        let counted = counted.map(|open| open.by(Way::Stage));
         let counted = counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))?;
         let held = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();

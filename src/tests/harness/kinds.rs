@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use duplex::apps::status::wire::NodeStatus;
 use duplex::server::hub::decider::{Access, Context, Decider};
 use duplex::server::hub::{Kind, kind};
 use duplex::wire::cursor::Seq;
@@ -107,5 +108,5 @@ impl Decider for Prices {
 }
 
 pub fn all() -> Vec<Box<dyn Kind>> {
-    vec![kind(Notes), kind(Prices)]
+    vec![kind(Notes), kind(Prices), kind(NodeStatus)]
 }

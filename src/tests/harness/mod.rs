@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod kinds;
+pub mod process;
 pub mod raw;
 pub mod topics;
 

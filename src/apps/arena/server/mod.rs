@@ -14,6 +14,7 @@ use self::game::Game;
 use crate::server::hub::stage::Stage;
 
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(id = "arena")]
 pub struct Options {
     /// Send each viewer of the arena the whole world as JSON at every tick: to measure what frames of changes save
     #[arg(long, env = "DUPLEX_ARENA_JSON")]

@@ -92,6 +92,14 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The broker's `host:port`, if there is one.
+    pub fn broker(&self) -> Option<String> {
+        let broker: Broker = self.devices_mqtt_url.as_ref()?.parse().ok()?;
+        Some(format!("{}:{}", broker.host, broker.port))
+    }
+}
+
 /// What the devices' part of the server does by itself.
 pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
     let mut feeds: Vec<Arc<dyn Feed>> = vec![Arc::new(watch::Watch)];
@@ -156,6 +164,8 @@ mod tests {
         assert!(error(options("mqtt://a", "devices/readings")).contains("--devices-mqtt-readings"));
         assert!(connector(&options("mqtt://a", fine)).unwrap().is_some());
         assert!(connector(&Options::default()).unwrap().is_none());
+        let named = options("mqtt://me:secret@a.example", fine);
+        assert_eq!(named.broker().as_deref(), Some("a.example:1883"));
         assert_eq!(feeds(&Options::default()).unwrap().len(), 2);
     }
 }

@@ -1,10 +1,11 @@
-//! A copy of the log while it runs. Knows nothing of the writer: it reads what is committed, as any reader does.
+//! A copy of the log while it runs, and the way back from one while it does not. Knows nothing of the writer: a copy is of what
+//! is committed, as any reader sees it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::schema;
+use super::schema::{self, OpenError};
 use crate::server::log::LogError;
 
 #[derive(Debug, thiserror::Error)]
@@ -42,4 +43,56 @@ fn write(from: &Path, partial: &Path) -> Result<(), BackupError> {
     log.execute("VACUUM INTO ?1", [name]).map_err(LogError::from)?;
     schema::renew_epoch(partial).map_err(LogError::from)?;
     Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("there is a log at {} already; with --force it is put aside first", .0.display())]
+    Exists(PathBuf),
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Puts a copy of the backup at `from` in the place of the log at `to`, which nobody may be using. Returns where the log went
+/// that was there, if there was one: nothing is written over. What is restored is of another epoch than any log before, so
+/// that a reader who saw more than it holds is told.
+pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, RestoreError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RestoreError::Io { path, source }
+    };
+    schema::inspect(from)?;
+    if let Some(folder) = schema::folder(to) {
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+    }
+    let _lock = schema::lock(to)?;
+    let there = to.exists() || schema::beside(to, "-wal").exists();
+    if there && !force {
+        return Err(RestoreError::Exists(to.to_owned()));
+    }
+    let fresh = schema::beside(to, ".restored");
+    schema::remove(&fresh).map_err(failed(&fresh))?;
+    fs::copy(from, &fresh).map_err(failed(&fresh))?;
+    schema::renew_epoch(&fresh).map_err(OpenError::sqlite(&fresh))?;
+    let aside = if there {
+        Some(put_aside(to).map_err(failed(to))?)
+    } else {
+        None
+    };
+    schema::put_in_place(&fresh, to).map_err(failed(to))?;
+    Ok(aside)
+}
+
+/// The file and its journal, which belong together.
+fn put_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = schema::beside(path, &format!(".replaced-{}", uuid::Uuid::now_v7().simple()));
+    for part in ["", "-wal", "-shm"] {
+        match fs::rename(schema::beside(path, part), schema::beside(&aside, part)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
 }

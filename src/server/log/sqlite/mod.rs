@@ -4,6 +4,7 @@
 //! Write-ahead journal, synchronous: what is answered survives `kill -9` and a power cut, as far as the disk tells the truth.
 
 mod backup;
+mod check;
 mod keeping;
 mod reader;
 mod schema;
@@ -20,13 +21,14 @@ use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
-pub use self::backup::BackupError;
+pub use self::backup::{BackupError, RestoreError, restore};
+pub use self::check::{Checked, check};
 pub use self::schema::OpenError;
 
 use self::keeping::Snapshot;
 use self::reader::Readers;
 use self::writer::{Done, Job, Writer};
-use super::{Entry, History, Log, LogError, Millis, Opened, Record, Retention};
+use super::{Census, Entry, Health, Histogram, History, Log, LogError, Millis, Opened, Record, Retention};
 use crate::server::limits;
 use crate::wire::cursor::{Epoch, Seq};
 use crate::wire::topic::TopicName;
@@ -47,6 +49,7 @@ pub struct Sqlite {
 struct Counts {
     commits: AtomicU64,
     appends: AtomicU64,
+    latency: Histogram,
 }
 
 /// Since the log was opened.
@@ -211,6 +214,40 @@ impl Log for Sqlite {
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
         let kind = kind.to_owned();
         Box::pin(self.readers.run(move |log| reader::topics(log, &kind)))
+    }
+
+    fn health(&self) -> Health {
+        let Stats { commits, appends } = self.stats();
+        Health {
+            commits,
+            appends,
+            waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
+            latency: self.counts.latency.read(),
+        }
+    }
+
+    fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
+        let path = self.path.clone();
+        Box::pin(self.readers.run(move |log| {
+            Ok(Census {
+                bytes: schema::bytes(&path),
+                kinds: reader::kinds(log)?,
+            })
+        }))
+    }
+
+    fn place(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
+
+    fn copy(&self, to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
+        let to = to.to_owned();
+        Box::pin(async move {
+            self.backup(&to).await.map_err(|error| match error {
+                BackupError::Log(error) => error,
+                other => LogError::Unavailable(other.to_string()),
+            })
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -1,6 +1,6 @@
 //! Reads of the log, each on a connection of its own that sees what is committed. Knows nothing of the writer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::{schema, sql};
 use crate::server::limits;
-use crate::server::log::{Head, History, LogError, Millis, Opened, Record};
+use crate::server::log::{Head, History, KindCensus, LogError, Millis, Opened, Record};
 use crate::wire::cursor::{Epoch, Seq};
 use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
@@ -175,6 +175,29 @@ pub fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>, LogEr
     .query_map([kind], |row| row.get::<_, String>(0))?
     .map(|name| name?.parse().map_err(|error| LogError::Unavailable(format!("{error}"))))
     .collect()
+}
+
+/// Seqs have no holes, and the oldest events go first: a topic's first and last event say how many there are.
+pub fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindCensus>, LogError> {
+    let mut topics = log.prepare_cached(
+        "SELECT name, last, (SELECT seq FROM events WHERE topic = id ORDER BY seq LIMIT 1) FROM topics WHERE last > 0",
+    )?;
+    let rows = topics.query_map((), |row| {
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, Seq>(1)?,
+            row.get::<_, Option<Seq>>(2)?,
+        ))
+    })?;
+    let mut kinds: BTreeMap<String, KindCensus> = BTreeMap::new();
+    for row in rows {
+        let (name, last, first) = row?;
+        let kind = name.split_once('/').map_or(&*name, |(kind, _)| kind);
+        let census = kinds.entry(kind.to_owned()).or_default();
+        census.topics += 1;
+        census.events += first.map_or(0, |first| (last + 1).saturating_sub(first));
+    }
+    Ok(kinds)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {

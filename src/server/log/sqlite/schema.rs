@@ -72,7 +72,7 @@ impl OpenError {
         |source| Self::Io { path, source }
     }
 
-    fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+    pub(super) fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
         let path = path.to_owned();
         |source| match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::Foreign(path),
@@ -125,13 +125,13 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn folder(path: &Path) -> Option<&Path> {
+pub fn folder(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty())
 }
 
 /// SQLite's own locks would let a second process in between two commits. The lock's file stays when the lock goes: who took
 /// it away could take it from somebody.
-fn lock(path: &Path) -> Result<File, OpenError> {
+pub fn lock(path: &Path) -> Result<File, OpenError> {
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -197,7 +197,7 @@ pub fn put_in_place(fresh: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Looks without changing anything.
-fn inspect(path: &Path) -> Result<Epoch, OpenError> {
+pub fn inspect(path: &Path) -> Result<Epoch, OpenError> {
     let failed = || OpenError::sqlite(path);
     let connection = connect_reader(path).map_err(failed())?;
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
@@ -221,6 +221,12 @@ fn inspect(path: &Path) -> Result<Epoch, OpenError> {
         .query_row("SELECT epoch FROM meta", [], |row| row.get(0))
         .map(Epoch::new)
         .map_err(failed())
+}
+
+/// Of the file and its journal.
+pub fn bytes(path: &Path) -> u64 {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    size(path) + size(&beside(path, "-wal"))
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -145,6 +146,7 @@ impl Writer {
 
     /// All that succeeded is on the disk, or the whole batch failed.
     fn commit(&mut self, batch: &[Job]) -> Result<Vec<Result<Did, LogError>>, LogError> {
+        let began = Instant::now();
         let mut transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -162,6 +164,7 @@ impl Writer {
         transaction.commit()?;
         if results.iter().any(Result::is_ok) {
             self.counts.commits.fetch_add(1, Relaxed);
+            self.counts.latency.note(began.elapsed());
         }
         Ok(results)
     }

@@ -14,18 +14,11 @@ use tokio::time::Instant;
 
 pub use self::gate::{Ending, Gate};
 pub use self::requests::{order, show};
+use crate::server::hub::counters::Way;
 use crate::server::limits;
 use crate::wire::fault::{Fault, FaultReport};
 use crate::wire::person::PersonId;
 use crate::wire::session::SessionId;
-
-/// By which transport a session is carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    WebSocket,
-    Sse,
-    Poll,
-}
 
 #[derive(Debug, Default)]
 pub struct Faults {
@@ -231,7 +224,7 @@ impl Block {
             Way::WebSocket => self.websocket,
             Way::Sse => self.sse,
             // The one transport that any proxy lets pass.
-            Way::Poll => None,
+            Way::Poll | Way::Echo | Way::Stage => None,
         }
     }
 }

@@ -21,7 +21,7 @@ use self::ending::finish;
 use super::faults::{Ending, Gate};
 use super::meter::{Meter, Metered};
 use super::talk::{Farewell, Packet, Talk};
-use crate::server::hub::counters::Counters;
+use crate::server::hub::counters::{Counters, Cut};
 use crate::server::hub::keepalive::{Beat, Keepalive};
 use crate::server::limits;
 use crate::server::shutdown::Shutdown;
@@ -172,6 +172,7 @@ impl<T: Talk> Conversation<T> {
                 Ok(until)
             }
             Beat::Silent => {
+                self.counters.cut(Cut::Silent);
                 let reason = format!("nothing was heard for {}", humantime(self.silence_limit()));
                 Err(Stop::Leave(code::TIMEOUT, reason.into()))
             }
@@ -294,6 +295,7 @@ impl<T: Talk> Conversation<T> {
             }
             let wrote = self.meter.wrote();
             if wrote <= since {
+                self.counters.cut(Cut::Slow);
                 let reason = format!("the peer took nothing for {}", humantime(limit)).into();
                 let told = T::STALL < self.settings.silence_limit;
                 return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });

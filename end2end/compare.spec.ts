@@ -1,0 +1,164 @@
+// The comparison: it measures for real, what it shows fits together, and it can be stopped, shared and copied.
+
+import { ComparePage, WAYS } from "./support/compare-page";
+import { expect, test } from "./support/server";
+import { ko, texts } from "./support/texts";
+
+test.setTimeout(150_000);
+
+test("every way is measured, and its bytes are those that the server counted", async ({ page }) => {
+  const compare = await new ComparePage(page).open();
+  await compare.set("count", 20);
+  await compare.run();
+  await expect(compare.rows).toHaveCount(WAYS.length);
+  for (const way of WAYS) {
+    expect(await compare.figure(way, "answered"), `${way} answered`).toBe(20);
+    expect(await compare.figure(way, "failed"), `${way} failed`).toBe(0);
+    for (const name of ["p95_ms", "per_second", "bytes_up", "bytes_down", "server_cpu_us"] as const) {
+      expect(await compare.figure(way, name), `${way} ${name}`).toBeGreaterThan(0);
+    }
+    const [p50, p95, p99] = [
+      await compare.figure(way, "p50_ms"),
+      await compare.figure(way, "p95_ms"),
+      await compare.figure(way, "p99_ms"),
+    ];
+    expect(p50).toBeLessThanOrEqual(p95);
+    expect(p95).toBeLessThanOrEqual(p99);
+  }
+  // 120 bytes in one masked frame, and back in one that is not: RFC 6455 leaves no other number.
+  expect(await compare.figure("socket", "bytes_up")).toBe(126);
+  expect(await compare.figure("socket", "bytes_down")).toBe(122);
+  // Requests carry what browsers say with each of them.
+  for (const way of ["fetch", "fresh", "sse", "poll", "function", "signal"] as const) {
+    expect(await compare.figure(way, "bytes_up"), way).toBeGreaterThan(4 * 126);
+  }
+  // Two rounds with a socket each; a connection for each of 20 messages and 10 that warmed up.
+  expect(await compare.figure("socket", "connections")).toBe(2);
+  expect(await compare.figure("fresh", "connections")).toBeGreaterThanOrEqual(30);
+  expect(await compare.figure("fetch", "connections")).toBeLessThanOrEqual(12);
+  await expect(page.locator(".way-result svg.histogram path")).toHaveCount(WAYS.length);
+});
+
+test("what the numbers show is written from them", async ({ page }) => {
+  const compare = await new ComparePage(page).open();
+  await expect(page.getByText(ko.compare.findings_none)).toBeVisible();
+  await compare.set("count", 10);
+  await compare.run();
+  for (const key of ["headers", "connections", "kept", "seldom", "cached", "download"]) {
+    await expect(compare.finding(key)).toHaveCount(1);
+    await expect(compare.finding(key)).not.toContainText("{");
+  }
+  await expect(page.locator(".way-result").first()).not.toContainText("{");
+  const bytes = (await compare.figure("socket", "bytes_up")) + (await compare.figure("socket", "bytes_down"));
+  await expect(compare.finding("headers")).toContainText(String(bytes));
+  // The browser heard 304: ten loads of 32 KiB took little more than one.
+  await expect(compare.finding("cached")).toContainText("304");
+});
+
+test("several messages in flight, and a rate", async ({ page }) => {
+  const compare = await new ComparePage(page).open();
+  await compare.set("count", 30);
+  await compare.set("in-flight", 6);
+  await compare.run();
+  for (const way of WAYS) expect(await compare.figure(way, "answered"), way).toBe(30);
+  await compare.set("count", 10);
+  await compare.set("in-flight", 1);
+  await compare.set("rate", 20);
+  await compare.run();
+  for (const way of WAYS) {
+    expect(await compare.figure(way, "answered"), way).toBe(10);
+    expect(await compare.figure(way, "per_second"), way).toBeLessThan(30);
+  }
+});
+
+test("settings stay within their bounds", async ({ page }) => {
+  const compare = await new ComparePage(page).open();
+  await compare.set("payload", 1_000_000);
+  await expect(page.locator('[data-setting="payload"]')).toHaveValue("16384");
+  await compare.set("count", 1);
+  await expect(page.locator('[data-setting="count"]')).toHaveValue("10");
+});
+
+test("a run is stopped, and what was measured stays", async ({ page }) => {
+  const compare = await new ComparePage(page).open();
+  await compare.set("rate", 10);
+  await compare.measure.click();
+  await expect(compare.stop).toBeEnabled();
+  // The second way has begun, so the first has its figures.
+  await expect(page.locator("#measure .hint[role=status]")).toContainText(ko.compare.way_topic, { timeout: 20_000 });
+  await compare.stop.click();
+  await expect(compare.measure).toBeEnabled({ timeout: 15_000 });
+  await expect(compare.somebodys).toContainText(ko.compare.stopped);
+  expect(await compare.figure("socket", "answered")).toBeGreaterThan(0);
+  expect(await compare.figure("signal", "answered")).toBe(0);
+});
+
+test("results are kept, copied, and shown to others by a link", async ({ page, browser, baseURL }) => {
+  const compare = await new ComparePage(page).open();
+  await compare.set("count", 10);
+  await compare.run();
+  const cells = await compare.cells();
+  const markdown = await compare.copy("copy_markdown");
+  expect(markdown.trim().split("\n")).toHaveLength(WAYS.length + 2);
+  expect(markdown).toContain(`| socket | ${cells.slice(0, 11).join(" | ")} |`);
+  const csv = await compare.copy("copy_csv");
+  expect(csv.trim().split("\n")).toHaveLength(WAYS.length + 1);
+  expect(JSON.parse(await compare.copy("copy_json")).results.settings.count).toBe(10);
+  const link = await compare.copy("copy_link");
+  expect(link.length).toBeLessThan(2500);
+
+  await page.reload();
+  await expect(compare.rows).toHaveCount(WAYS.length);
+  expect(await compare.cells()).toEqual(cells);
+  await expect(compare.somebodys).toBeEmpty();
+
+  const context = await browser.newContext({ locale: "en-US", baseURL });
+  const other = new ComparePage(await context.newPage(), texts.en);
+  await other.page.goto(link);
+  await expect(other.rows).toHaveCount(WAYS.length);
+  expect(await other.cells()).toEqual(cells);
+  await expect(other.somebodys).toContainText(texts.en.compare.somebodys);
+  await context.close();
+});
+
+test("pushing is measured against polling, in real seconds", async ({ page }) => {
+  const compare = await new ComparePage(page).open();
+  const began = Date.now();
+  await page.locator('[data-act="watch"]').click();
+  await expect(compare.measure).toBeDisabled();
+  await compare.done();
+  expect(Date.now() - began).toBeGreaterThan(44_000);
+  expect(await compare.stale("push", "missed")).toBe(0);
+  expect(await compare.stale("push", "seen")).toBeGreaterThan(3);
+  expect(await compare.stale("poll1", "requests")).toBe(45);
+  expect(await compare.stale("poll15", "requests")).toBe(3);
+  expect(await compare.stale("push", "late_p50_ms")).toBeLessThan(await compare.stale("poll5", "late_p50_ms"));
+  expect(await compare.stale("poll1", "bytes_up")).toBeGreaterThan(await compare.stale("push", "bytes_up"));
+  await expect(page.locator("#stale p", { hasText: "{" })).toHaveCount(0);
+});
+
+test("leaving the page ends what it measures and closes its sockets", async ({ page, request }) => {
+  const open = async () => (await (await request.get("/api/vitals")).json()).connections as number;
+  await page.goto("/about");
+  await expect.poll(open).toBe(0);
+  const compare = await new ComparePage(page).open();
+  await compare.set("rate", 5);
+  await compare.measure.click();
+  await expect.poll(open).toBeGreaterThan(0);
+  await page.getByRole("navigation").getByRole("link", { name: ko.app.about, exact: true }).click();
+  await expect.poll(open, { timeout: 20_000 }).toBe(0);
+});
+
+test.describe("without JavaScript", () => {
+  test.use({ javaScriptEnabled: false });
+  test.beforeEach(({ complaints }) => complaints.allow(/was preloaded using link preload but not used/));
+
+  test("the page says what would be measured and how", async ({ page }) => {
+    await page.goto("/compare");
+    await expect(page.locator("noscript")).toBeVisible();
+    await expect(page.locator("#ways dt")).toHaveCount(WAYS.length);
+    await expect(page.getByText(ko.compare.what_poll)).toBeVisible();
+    await expect(page.getByText(ko.compare.how_tls)).toBeVisible();
+    for (const id of ["measure", "results", "findings", "stale", "copy"]) await expect(page.locator(`#${id}`)).toBeHidden();
+  });
+});

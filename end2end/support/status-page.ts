@@ -1,0 +1,44 @@
+// The operator's page, as whoever runs the server sees it.
+
+import { expect, type Locator, type Page } from "@playwright/test";
+import { ko } from "./texts";
+
+export class StatusPage {
+  readonly state: Locator;
+  readonly charts: Locator;
+  readonly token: Locator;
+  readonly problem: Locator;
+
+  constructor(readonly page: Page) {
+    this.state = page.locator(".status-state");
+    this.charts = page.locator("svg.trend");
+    this.token = page.getByLabel(ko.status.token, { exact: true });
+    this.problem = page.locator("#sign-in-problem");
+  }
+
+  async open(base = ""): Promise<this> {
+    await this.page.goto(`${base}/status`);
+    return this;
+  }
+
+  async live(): Promise<void> {
+    await expect(this.state).toHaveAttribute("data-status", "live", { timeout: 30_000 });
+    await expect(this.charts.first().locator("polyline").first()).toHaveAttribute("points", /\d/, { timeout: 10_000 });
+  }
+
+  async signIn(token: string): Promise<void> {
+    await this.token.fill(token);
+    await this.token.press("Enter");
+  }
+
+  /** What is shown under a key: a line's value now, or a fact of the node. */
+  fact(key: string): Locator {
+    return this.page.locator(`[data-fact="${key}"]`);
+  }
+
+  /** Points of a chart's first line. */
+  async points(panel: string): Promise<number> {
+    const points = await this.page.locator(`#${panel} polyline`).first().getAttribute("points");
+    return points ? points.split(" ").length : 0;
+  }
+}

@@ -1,0 +1,55 @@
+//! The comparison: the visitor's own browser measures a WebSocket, plain requests and what lies between them, and the server counts
+//! every byte that its sockets read and wrote meanwhile.
+
+mod bench;
+mod findings;
+mod measure;
+pub mod model;
+#[cfg(feature = "ssr")]
+pub mod server;
+mod share;
+mod table;
+mod view;
+pub mod wire;
+
+use leptos::prelude::*;
+use leptos_meta::{Meta, Title};
+use leptos_router::{LazyRoute, lazy_route};
+
+use self::bench::Bench;
+use self::view::{
+    copy::CopyCard, findings::FindingsCard, results::ResultsCard, settings::SettingsCard, stale::StaleCard,
+    ways::WaysCard,
+};
+use crate::ui::words::say;
+
+pub struct ComparePage;
+
+#[lazy_route]
+impl LazyRoute for ComparePage {
+    fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        let bench = Bench::start();
+        view! {
+            <Title text=say!(compare.title)/>
+            <Meta name="description" content=say!(compare.description)/>
+            <div class="page-head">
+                <h1>{say!(compare.title)}</h1>
+                <p class="lede">{say!(compare.lede)}</p>
+                <noscript inner_html=say!(compare.no_script)></noscript>
+            </div>
+            <div class="compare stack">
+                <SettingsCard bench/>
+                <ResultsCard bench/>
+                <FindingsCard bench/>
+                <StaleCard bench/>
+                <CopyCard bench/>
+                <WaysCard/>
+            </div>
+        }
+        .into_any()
+    }
+}

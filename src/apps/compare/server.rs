@@ -1,0 +1,104 @@
+//! The comparison's server half: a topic that takes messages of a bounded size, and a socket that answers with documents. Pure.
+
+use std::time::Duration;
+
+use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
+use crate::server::hub::decider::{Access, Context, Decider};
+use crate::server::hub::{Answer, Chatter, Endpoint, Payload, Retention};
+use crate::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+pub fn endpoints() -> [Endpoint; 1] {
+    [Endpoint {
+        path: DOCUMENTS_PATH,
+        purpose: "a number is answered with a text of so many bytes.",
+        answer,
+        chatter: Chatter::Debug,
+    }]
+}
+
+fn answer(message: Payload<'_>) -> Answer {
+    let bytes = match message {
+        Payload::Text(text) => text.parse().unwrap_or_default(),
+        Payload::Binary(_) => 0,
+    };
+    Answer::Text(document(usize::min(bytes, MAX_PIECE)))
+}
+
+impl Decider for Compare {
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if is_slot(topic.rest()) {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, _at: Context<'_>, _state: &Newest, command: Said) -> Result<Vec<Said>, Rejection> {
+        let Said::Say { text } = &command;
+        if text.len() > MAX_PAYLOAD {
+            return Err(Rejection::TooLarge);
+        }
+        Ok(vec![command])
+    }
+
+    /// Nobody reads them again.
+    fn retention(&self) -> Retention {
+        Retention {
+            events: 64,
+            age: Some(Duration::from_secs(600)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::hub;
+    use proptest::prelude::*;
+
+    fn decide(text: &str) -> Result<Vec<Said>, Rejection> {
+        let topic: TopicName = "compare/0f".parse().unwrap();
+        let who = hub::program();
+        let at = Context {
+            topic: &topic,
+            who: &who,
+            now: 0,
+            next: 1,
+        };
+        let text = text.to_owned();
+        Compare.decide(at, &Newest::default(), Said::Say { text })
+    }
+
+    #[test]
+    fn there_are_as_many_topics_as_slots() {
+        let admits = |name: &str| Compare.admit(&hub::program(), &name.parse().unwrap()).is_ok();
+        assert!(admits("compare/00") && admits("compare/ff"));
+        assert!(!admits("compare/0") && !admits("compare/0g") && !admits("compare/000"));
+    }
+
+    #[test]
+    fn a_document_has_the_size_that_was_asked_for_up_to_a_bound() {
+        let bytes = |asked: &str| match answer(Payload::Text(asked)) {
+            Answer::Text(text) => text.len(),
+            Answer::Same => panic!("not the same"),
+        };
+        assert_eq!([bytes("1000"), bytes("9999999"), bytes("x")], [1000, MAX_PIECE, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_said_or_too_large(length in 0usize..2 * MAX_PAYLOAD) {
+            let text = "x".repeat(length);
+            match decide(&text) {
+                Ok(events) => {
+                    prop_assert!(length <= MAX_PAYLOAD);
+                    prop_assert_eq!(events, vec![Said::Say { text }]);
+                }
+                Err(error) => prop_assert_eq!((error, length > MAX_PAYLOAD), (Rejection::TooLarge, true)),
+            }
+        }
+    }
+}

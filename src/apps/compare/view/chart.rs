@@ -1,0 +1,65 @@
+//! The drawings: how times are distributed, and bytes as bars. All of one kind have one scale, so that they can be compared.
+
+use leptos::prelude::*;
+
+use super::super::model::{BINS, Bytes, Summary};
+
+const BIN: usize = 10;
+const HEIGHT: f64 = 56.0;
+const BAR: f64 = 240.0;
+
+pub fn histogram(summary: &Summary, label: String) -> AnyView {
+    let bars = bars(&summary.histogram);
+    let width = BIN * BINS;
+    view! {
+        <svg class="histogram" viewBox=format!("0 0 {width} {HEIGHT}") role="img" aria-label=label preserveAspectRatio="none">
+            <path d=bars/>
+        </svg>
+    }
+    .into_any()
+}
+
+/// One closed shape for each bin that is not empty; the fullest is as high as the drawing.
+fn bars(histogram: &[u32]) -> String {
+    let most = f64::from(histogram.iter().copied().max().unwrap_or_default().max(1));
+    let bar = |(bin, count): (usize, &u32)| {
+        let top = HEIGHT - (f64::from(*count) / most) * (HEIGHT - 4.0);
+        let (left, right) = (bin * BIN + 1, bin * BIN + BIN - 1);
+        format!("M{left} {HEIGHT}V{top:.1}H{right}V{HEIGHT}Z")
+    };
+    histogram
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0)
+        .map(bar)
+        .collect()
+}
+
+/// Up, then down, of `most` bytes.
+pub fn byte_bar(each: (f64, f64), most: f64, label: String) -> AnyView {
+    let of = |bytes: f64| (bytes / most.max(1.0) * BAR).min(BAR);
+    let (up, down) = (of(each.0), of(each.1));
+    view! {
+        <svg class="bytes" viewBox=format!("0 0 {BAR} 12") role="img" aria-label=label preserveAspectRatio="none">
+            <rect class="up" x="0" y="0" height="12" width=format!("{up:.1}")/>
+            <rect class="down" x=format!("{up:.1}") y="0" height="12" width=format!("{down:.1}")/>
+        </svg>
+    }
+    .into_any()
+}
+
+pub fn each(bytes: Bytes, count: u32) -> (f64, f64) {
+    let count = f64::from(count.max(1));
+    (bytes.up as f64 / count, bytes.down as f64 / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fullest_bin_is_the_highest_and_empty_ones_are_not_drawn() {
+        assert_eq!(bars(&[0, 4, 0, 1]), "M11 56V4.0H19V56ZM31 56V43.0H39V56Z");
+        assert_eq!(bars(&[]), "");
+    }
+}

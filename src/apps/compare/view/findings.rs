@@ -1,0 +1,157 @@
+//! What the numbers show beyond the single ways, and where a WebSocket is the wrong choice.
+
+use leptos::prelude::*;
+
+use super::super::bench::Bench;
+use super::super::findings::{Better, Finding, findings, times};
+use super::super::model::Documents;
+use super::super::table::{millis, tenths};
+use crate::{
+    i18n::*,
+    ui::{
+        card::Card,
+        format,
+        words::{Words, fill, note, part, words},
+    },
+};
+
+#[component]
+pub fn FindingsCard(bench: Bench) -> impl IntoView {
+    let i18n = use_i18n();
+    let none = note(move || {
+        let none = bench.shown.with(|shown| shown.results.is_none());
+        none.then(|| td_string!(i18n.get_locale(), compare.findings_none).to_owned())
+    });
+    let shown = part(move || {
+        let locale = i18n.get_locale();
+        let found = bench.shown.with(|shown| shown.results.as_ref().map(findings))?;
+        let items = found.into_iter().map(|finding| {
+            let (key, title, text) = said(finding, locale);
+            view! {
+                <article class="finding" data-finding=key>
+                    <h3>{title(locale)}</h3>
+                    <p>{text}</p>
+                </article>
+            }
+        });
+        Some(view! { <div class="finding-list">{items.collect_view()}</div> }.into_any())
+    });
+    view! {
+        <Card id="findings" title=words!(compare.findings)>
+            <p class="hint">{none}</p>
+            {shown}
+        </Card>
+    }
+    .into_any()
+}
+
+/// A key for tests and scripts, the title, the text, and what fills its gaps.
+type Said = (&'static str, Words, Words, Vec<(&'static str, String)>);
+
+fn said(finding: Finding, locale: Locale) -> (&'static str, Words, String) {
+    let (key, title, text, values) = words_of(finding);
+    let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    (key, title, fill(text(locale), &values))
+}
+
+fn words_of(finding: Finding) -> Said {
+    match finding {
+        Finding::Headers {
+            fetch,
+            socket,
+            overhead,
+        } => (
+            "headers",
+            words!(compare.headers),
+            words!(compare.headers_text),
+            vec![
+                ("fetch", tenths(fetch)),
+                ("socket", tenths(socket)),
+                ("factor", tenths(times(fetch, socket))),
+                ("overhead", tenths(overhead * 100.0)),
+            ],
+        ),
+        Finding::Connections {
+            fetch_us,
+            fresh_us,
+            opened,
+        } => (
+            "connections",
+            words!(compare.connections),
+            words!(compare.connections_text),
+            vec![
+                ("fetch", millis(fetch_us)),
+                ("fresh", millis(fresh_us)),
+                ("opened", opened.to_string()),
+            ],
+        ),
+        Finding::Kept { socket_us, topic_us } => (
+            "kept",
+            words!(compare.kept),
+            words!(compare.kept_text),
+            vec![
+                ("socket", millis(socket_us)),
+                ("topic", millis(topic_us)),
+                ("more", millis(topic_us.saturating_sub(socket_us))),
+            ],
+        ),
+        Finding::Seldom {
+            request,
+            hour,
+            from,
+            better,
+        } => (
+            "seldom",
+            words!(compare.seldom),
+            match better {
+                Better::Http => words!(compare.seldom_http),
+                Better::Alike => words!(compare.seldom_alike),
+                Better::Socket => words!(compare.seldom_socket),
+            },
+            vec![
+                ("request", tenths(request)),
+                ("hour", tenths(hour)),
+                (
+                    "from",
+                    if from == u32::MAX {
+                        "∞".to_owned()
+                    } else {
+                        from.to_string()
+                    },
+                ),
+            ],
+        ),
+        Finding::Cached { documents, better } => cached(documents, better),
+        Finding::Download { documents, better } => download(documents, better),
+    }
+}
+
+fn cached(documents: Documents, better: Better) -> Said {
+    let text: Words = match better {
+        Better::Http => words!(compare.cached_http),
+        Better::Alike | Better::Socket => words!(compare.cached_not),
+    };
+    let values = vec![
+        ("size", format::bytes(documents.size.into())),
+        ("loads", documents.loads.to_string()),
+        ("cached", format::bytes(documents.cached.both())),
+        ("asked", format::bytes(documents.asked.both())),
+    ];
+    ("cached", words!(compare.cached), text, values)
+}
+
+fn download(documents: Documents, better: Better) -> Said {
+    let text: Words = match better {
+        Better::Http => words!(compare.download_http),
+        Better::Alike => words!(compare.download_alike),
+        Better::Socket => words!(compare.download_socket),
+    };
+    let values = vec![
+        ("size", format::bytes(documents.large.into())),
+        ("http", tenths(documents.download_us as f64 / 1000.0)),
+        ("socket", tenths(documents.pieces_us as f64 / 1000.0)),
+        ("http_bytes", format::bytes(documents.download.both())),
+        ("socket_bytes", format::bytes(documents.pieces.both())),
+    ];
+    ("download", words!(compare.download), text, values)
+}

@@ -1,0 +1,175 @@
+//! The figures of all ways in one table, and of each way a drawing and a paragraph that says what they show.
+
+use leptos::prelude::*;
+
+use super::super::bench::Bench;
+use super::super::findings::{lightest, quickest, verdict};
+use super::super::model::{BINS, Results, WayResult, bin_end_us};
+use super::super::table::{COLUMNS, figures, millis, tenths};
+use super::chart::{byte_bar, each, histogram};
+use super::words;
+use crate::{
+    i18n::*,
+    ui::{
+        card::Card,
+        words::{Words, fill, note, part, words},
+    },
+};
+
+#[component]
+pub fn ResultsCard(bench: Bench) -> impl IntoView {
+    let i18n = use_i18n();
+    let whose = note(move || {
+        let locale = i18n.get_locale();
+        let shown = bench
+            .shown
+            .with(|shown| shown.results.as_ref().map(|results| results.stopped));
+        let stopped = shown?;
+        let mut said = String::new();
+        if bench.somebodys.get() {
+            said.push_str(td_string!(locale, compare.somebodys));
+        }
+        if stopped {
+            said.push(' ');
+            said.push_str(td_string!(locale, compare.stopped));
+        }
+        Some(said).filter(|said| !said.is_empty())
+    });
+    let none = note(move || {
+        let none = bench.shown.with(|shown| shown.results.is_none());
+        none.then(|| td_string!(i18n.get_locale(), compare.no_results).to_owned())
+    });
+    let shown = part(move || {
+        let locale = i18n.get_locale();
+        bench
+            .shown
+            .with(|shown| shown.results.as_ref().map(|results| all(results, locale)))
+    });
+    view! {
+        <Card id="results" title=words!(compare.results)>
+            <p class="somebodys">{whose}</p>
+            <p class="hint">{none}</p>
+            {shown}
+        </Card>
+    }
+    .into_any()
+}
+
+fn all(results: &Results, locale: Locale) -> AnyView {
+    let settings = results.settings;
+    let rate = match settings.rate {
+        0 => td_string!(locale, compare.fast).to_owned(),
+        rate => fill(td_string!(locale, compare.per_second), &[("rate", &rate.to_string())]),
+    };
+    let of = fill(
+        td_string!(locale, compare.measured_with),
+        &[
+            ("payload", &settings.payload.to_string()),
+            ("count", &settings.count.to_string()),
+            ("rate", &rate),
+            ("in_flight", &settings.in_flight.to_string()),
+        ],
+    );
+    let ways = results.ways.iter().map(|result| way(result, results, locale));
+    view! {
+        <p class="measured-with">{of}</p>
+        {table(results, locale)}
+        <p class="hint">{td_string!(locale, compare.counting)}</p>
+        <div class="way-results">{ways.collect_view()}</div>
+    }
+    .into_any()
+}
+
+fn table(results: &Results, locale: Locale) -> AnyView {
+    let heading = words::COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
+    let best = [
+        quickest(results).map(|result| result.way),
+        lightest(results).map(|result| result.way),
+    ];
+    let row = |result: &WayResult| {
+        let cells = figures(result, results.settings.payload);
+        let cells = COLUMNS.iter().zip(cells);
+        let cells = cells.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
+        view! {
+            <tr data-way=result.way.name() class:best=best.contains(&Some(result.way))>
+                <th scope="row">{words::name(result.way)(locale)}</th>
+                {cells.collect_view()}
+            </tr>
+        }
+    };
+    view! {
+        <div class="table-scroll" tabindex="0" role="region" aria-label=td_string!(locale, compare.table)>
+            <table class="figures-table">
+                <thead><tr><th scope="col">{td_string!(locale, compare.column_way)}</th>{heading}</tr></thead>
+                <tbody>{results.ways.iter().map(row).collect_view()}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+fn way(result: &WayResult, results: &Results, locale: Locale) -> AnyView {
+    let name: Words = words::name(result.way);
+    let most = results
+        .ways
+        .iter()
+        .filter(|result| result.latency.count > 0)
+        .map(WayResult::bytes_each)
+        .fold(0.0, f64::max);
+    let latency = &result.latency;
+    let (p50, p99) = (millis(latency.p50), millis(latency.p99));
+    let distribution = fill(
+        td_string!(locale, compare.distribution),
+        &[("way", name(locale)), ("p50", &p50), ("p99", &p99)],
+    );
+    let bytes = tenths(result.bytes_each());
+    let bytes_label = fill(
+        td_string!(locale, compare.bytes_label),
+        &[("way", name(locale)), ("bytes", &bytes)],
+    );
+    let end = tenths(bin_end_us(BINS - 2) / 1000.0);
+    view! {
+        <article class="way-result" data-way=result.way.name()>
+            <h3>{name(locale)}</h3>
+            {histogram(latency, distribution)}
+            <p class="scale" aria-hidden="true"><span>"0.2 ms"</span><span>{format!("{end} ms")}</span></p>
+            {byte_bar(each(result.bytes, latency.count), most, bytes_label)}
+            <p>{paragraph(result, results, locale)}</p>
+        </article>
+    }
+    .into_any()
+}
+
+/// What this way's numbers show.
+fn paragraph(result: &WayResult, results: &Results, locale: Locale) -> String {
+    let (verdict, factor) = words::verdict(verdict(result, results));
+    let factor = tenths(factor);
+    if result.latency.count == 0 {
+        return verdict(locale).to_owned();
+    }
+    let latency = &result.latency;
+    let values = [
+        ("p50", millis(latency.p50)),
+        ("p99", millis(latency.p99)),
+        ("rate", tenths(result.per_second())),
+        ("bytes", tenths(result.bytes_each())),
+        ("overhead", tenths(result.overhead(results.settings.payload) * 100.0)),
+        ("opened", result.opened.to_string()),
+        ("cpu", tenths(result.cpu_each_us())),
+        ("factor", factor),
+    ];
+    let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut text = fill(td_string!(locale, compare.paragraph_time), &values);
+    for sentence in [
+        if result.uncounted {
+            td_string!(locale, compare.paragraph_uncounted)
+        } else {
+            td_string!(locale, compare.paragraph_bytes)
+        },
+        verdict(locale),
+    ] {
+        text.push(' ');
+        text.push_str(&fill(sentence, &values));
+    }
+    text
+}

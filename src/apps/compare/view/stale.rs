@@ -1,0 +1,120 @@
+//! Pushing against polling: how stale a value is, and what that costs.
+
+use leptos::prelude::*;
+
+use super::super::bench::{Bench, Running};
+use super::super::findings::{Better, polling};
+use super::super::model::{Staleness, Watcher};
+use super::super::table::{STALE_COLUMNS, millis, stale_figures};
+use super::words;
+use crate::{
+    i18n::*,
+    ui::{
+        card::Card,
+        format,
+        words::{fill, note, part, say, text, words},
+    },
+};
+
+#[component]
+pub fn StaleCard(bench: Bench) -> impl IntoView {
+    let i18n = use_i18n();
+    let second = move || match bench.running.get() {
+        Some(Running::Stale(second)) => Some(second),
+        _ => None,
+    };
+    let said = note(move || {
+        let (second, of) = (second()?.to_string(), Watcher::SECONDS.to_string());
+        let values = [("second", second.as_str()), ("of", of.as_str())];
+        Some(fill(td_string!(i18n.get_locale(), compare.stale_progress), &values))
+    });
+    let value = text(move || second().unwrap_or_default().to_string());
+    let busy = Signal::derive(move || bench.running.with(Option::is_some));
+    let shown = part(move || {
+        let locale = i18n.get_locale();
+        bench
+            .shown
+            .with(|shown| shown.staleness.as_ref().map(|staleness| all(staleness, locale)))
+    });
+    view! {
+        <Card id="stale" title=words!(compare.stale)>
+            <p>{say!(compare.stale_text)}</p>
+            <div class="row">
+                <button class="button primary" data-act="watch" disabled=busy on:click=move |_| bench.watch()>
+                    {say!(compare.watch)}
+                </button>
+                <button class="button" data-act="stop-watching" disabled=move || second().is_none() on:click=move |_| bench.stop()>
+                    {say!(compare.stop)}
+                </button>
+            </div>
+            <progress
+                class="progress"
+                value=value
+                max=Watcher::SECONDS.to_string()
+                hidden=move || second().is_none()
+                aria-label=say!(compare.progress_label)
+            ></progress>
+            <p class="hint" role="status">{said}</p>
+            {shown}
+        </Card>
+    }
+    .into_any()
+}
+
+fn all(staleness: &Staleness, locale: Locale) -> AnyView {
+    let (seconds, changes) = (staleness.seconds.to_string(), staleness.changes.to_string());
+    let values = [("seconds", seconds.as_str()), ("changes", changes.as_str())];
+    let heading = words::STALE_COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
+    let row = |watcher: &Watcher| {
+        let figures = STALE_COLUMNS.iter().zip(stale_figures(staleness, *watcher)?);
+        let cells = figures.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
+        Some(view! {
+            <tr data-watcher=watcher.name()>
+                <th scope="row">{name(*watcher, locale)}</th>
+                {cells.collect_view()}
+            </tr>
+        })
+    };
+    let paragraphs = Watcher::ALL
+        .iter()
+        .filter_map(|watcher| paragraph(staleness, *watcher, locale));
+    view! {
+        <p class="measured-with">{fill(td_string!(locale, compare.stale_measured), &values)}</p>
+        <div class="table-scroll" tabindex="0" role="region" aria-label=td_string!(locale, compare.stale_table)>
+            <table class="figures-table">
+                <thead><tr><th scope="col">{td_string!(locale, compare.column_way)}</th>{heading}</tr></thead>
+                <tbody>{Watcher::ALL.iter().filter_map(row).collect_view()}</tbody>
+            </table>
+        </div>
+        {paragraphs.map(|text| view! { <p>{text}</p> }).collect_view()}
+    }
+    .into_any()
+}
+
+fn name(watcher: Watcher, locale: Locale) -> String {
+    match watcher {
+        Watcher::Push => td_string!(locale, compare.pushed).to_owned(),
+        Watcher::Poll(seconds) => fill(td_string!(locale, compare.polled), &[("seconds", &seconds.to_string())]),
+    }
+}
+
+fn paragraph(staleness: &Staleness, watcher: Watcher, locale: Locale) -> Option<String> {
+    let Watcher::Poll(seconds) = watcher else { return None };
+    let found = polling(staleness, seconds)?;
+    let sentence = match found.better {
+        Better::Socket => td_string!(locale, compare.poll_heavier),
+        Better::Alike => td_string!(locale, compare.poll_alike),
+        Better::Http => td_string!(locale, compare.poll_lighter),
+    };
+    let values = [
+        ("seconds", found.seconds.to_string()),
+        ("late", millis(found.late)),
+        ("pushed", millis(found.pushed)),
+        ("missed", found.missed.to_string()),
+        ("requests", found.requests.to_string()),
+        ("bytes", format::bytes(found.bytes)),
+        ("pushed_bytes", format::bytes(found.pushed_bytes)),
+    ];
+    let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+    Some(fill(sentence, &values))
+}

@@ -1,0 +1,45 @@
+//! The operator's page: how the node is now, and how it was in the last ten minutes.
+
+mod model;
+#[cfg(feature = "ssr")]
+mod server;
+mod view;
+pub mod wire;
+
+use leptos::prelude::*;
+use leptos_meta::{Meta, Title};
+use leptos_router::{LazyRoute, lazy_route};
+
+use self::view::{board, head, sign_in};
+use self::wire::{NODE, NodeStatus};
+use crate::client::live::Live;
+use crate::client::use_topic::{TopicStatus, use_topic};
+use crate::ui::words::{part, say};
+
+pub struct StatusPage;
+
+#[lazy_route]
+impl LazyRoute for StatusPage {
+    fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        let topic = use_topic::<NodeStatus>(NODE);
+        let closed = Memo::new(move |_| matches!(topic.status.get(), TopicStatus::Denied(_)));
+        let shown = part(move || {
+            Some(if closed.get() {
+                sign_in::sign_in()
+            } else {
+                board::board(topic.state, topic.status)
+            })
+        });
+        view! {
+            <Title text=say!(status.title)/>
+            <Meta name="description" content=say!(status.description)/>
+            {head::title()}
+            <Live topic fallback=head::loading>{shown}</Live>
+        }
+        .into_any()
+    }
+}

@@ -1,0 +1,57 @@
+//! The last ten minutes of a node.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::status::{Detail, KEPT_SAMPLES, Point, Sample, Series};
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the newest sample, in milliseconds since 1970; 0 before the first.
+    pub at: u64,
+    pub detail: Detail,
+    /// At most [`KEPT_SAMPLES`], the newest last.
+    pub points: VecDeque<Point>,
+}
+
+impl Status {
+    pub fn add(&mut self, sample: &Sample) {
+        self.at = sample.at;
+        self.detail = sample.detail.clone();
+        self.points.push_back(sample.point);
+        while self.points.len() > KEPT_SAMPLES {
+            self.points.pop_front();
+        }
+    }
+
+    pub fn newest(&self, series: Series) -> u64 {
+        self.points.back().map_or(0, |point| point.get(series))
+    }
+
+    pub fn values(&self, series: Series) -> Vec<f64> {
+        self.points.iter().map(|point| point.get(series) as f64).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_newest_ten_minutes_are_kept(count in 0..2 * KEPT_SAMPLES) {
+            let mut status = Status::default();
+            for number in 1..=count as u64 {
+                let mut sample = Sample { at: number, ..Sample::default() };
+                sample.point.set(Series::Events, number);
+                status.add(&sample);
+            }
+            let first = count.saturating_sub(KEPT_SAMPLES) + 1;
+            let expected: Vec<f64> = (first..=count).map(|number| number as f64).collect();
+            prop_assert_eq!(status.values(Series::Events), expected);
+            prop_assert_eq!((status.at, status.newest(Series::Events)), (count as u64, count as u64));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The node's topic on the server: read by whoever runs it, written by the node itself.
+
+use super::model::Status;
+use super::wire::{NODE, NodeStatus};
+use crate::server::hub;
+use crate::server::hub::decider::{Access, Context, Decider};
+use crate::wire::person::Person;
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::status::Sample;
+use crate::wire::topic::TopicName;
+
+impl Decider for NodeStatus {
+    const FLEETING: bool = true;
+    const FOR_OPERATORS: bool = true;
+
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == NODE {
+            Ok(Access::Read)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, _state: &Status, sample: Sample) -> Result<Vec<Sample>, Rejection> {
+        if at.who.id == hub::server().id {
+            Ok(vec![sample])
+        } else {
+            Err(Rejection::refused("not_for_you"))
+        }
+    }
+}

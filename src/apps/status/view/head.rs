@@ -1,0 +1,73 @@
+//! The page's head: which node, and how current what is shown is.
+
+use leptos::prelude::*;
+
+use crate::apps::status::model::Status;
+use crate::client::use_topic::TopicStatus;
+use crate::i18n::*;
+use crate::ui::format;
+use crate::ui::words::{Words, fact, note, say, text, words};
+
+pub fn title() -> AnyView {
+    view! {
+        <div class="page-head">
+            <h1>{say!(status.title)}</h1>
+            <p class="lede">{say!(status.lede)}</p>
+        </div>
+    }
+    .into_any()
+}
+
+/// How current the board is, and of which node.
+pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
+    let i18n = use_i18n();
+    let word = note(move || {
+        let words: Words = match status.get() {
+            TopicStatus::Live | TopicStatus::Resuming => words!(status.live),
+            TopicStatus::Waiting => words!(status.stale),
+            TopicStatus::Outdated => words!(status.outdated),
+            TopicStatus::Loading | TopicStatus::Denied(_) => return None,
+        };
+        Some(words(i18n.get_locale()).to_owned())
+    });
+    view! {
+        <div class="status-head">
+            <p class="status-state" role="status" data-status=text(move || state_name(status.get()).to_owned())>
+                <span class="dot" aria-hidden="true"></span>
+                <span>{word}</span>
+            </p>
+            {facts(state)}
+        </div>
+    }
+    .into_any()
+}
+
+/// For tests and styles.
+fn state_name(status: TopicStatus) -> &'static str {
+    match status {
+        TopicStatus::Loading => "loading",
+        TopicStatus::Live => "live",
+        TopicStatus::Resuming => "resuming",
+        TopicStatus::Waiting => "waiting",
+        TopicStatus::Denied(_) => "denied",
+        TopicStatus::Outdated => "outdated",
+    }
+}
+
+fn facts(state: ReadSignal<Status>) -> impl IntoView {
+    let of = move |field: fn(&Status) -> String| {
+        text(move || state.with(|state| if state.at == 0 { "–".to_owned() } else { field(state) }))
+    };
+    view! {
+        <dl class="status-facts">
+            {fact(words!(status.node), "node", of(|state| state.detail.node.clone()))}
+            {fact(words!(status.version), "version", of(|state| state.detail.version.clone()))}
+            {fact(words!(status.uptime), "uptime", of(|state| format::duration(state.detail.uptime_seconds)))}
+        </dl>
+    }
+}
+
+/// Until it is known whether the visitor may see the node.
+pub fn loading() -> AnyView {
+    view! { <p class="status-loading" role="status">{say!(status.waiting)}</p> }.into_any()
+}

@@ -1,0 +1,7 @@
+//! The operator's page in parts: its head, the board of charts and tables, and the form for whoever is not known yet.
+
+pub mod board;
+pub mod head;
+mod panel;
+pub mod sign_in;
+mod table;

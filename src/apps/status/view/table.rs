@@ -1,0 +1,41 @@
+//! A table of texts that changes as a whole; its first column names the row.
+
+use leptos::prelude::*;
+
+use crate::ui::card::Card;
+use crate::ui::words::{Words, part, spoken};
+
+pub fn table(
+    id: &'static str,
+    title: Words,
+    heads: &'static [Words],
+    empty: Words,
+    rows: Signal<Vec<Vec<String>>>,
+) -> AnyView {
+    let body = part(move || {
+        let row = |cells: Vec<String>| {
+            let mut cells = cells.into_iter();
+            let name = cells.next().unwrap_or_default();
+            let cells = cells.map(|cell| view! { <td>{cell}</td> }).collect_view();
+            view! { <tr><th scope="row">{name}</th>{cells}</tr> }
+        };
+        Some(rows.get().into_iter().map(row).collect_view().into_any())
+    });
+    let nothing = part(move || {
+        rows.with(Vec::is_empty)
+            .then(|| view! { <p class="hint">{spoken(empty)}</p> }.into_any())
+    });
+    let columns = heads.iter().map(|head| view! { <th scope="col">{spoken(*head)}</th> });
+    view! {
+        <Card id=id title>
+            <div class="table-scroll" tabindex="0" role="group" aria-labelledby=format!("{id}-title")>
+                <table class="figures">
+                    <thead><tr>{columns.collect_view()}</tr></thead>
+                    <tbody>{body}</tbody>
+                </table>
+                {nothing}
+            </div>
+        </Card>
+    }
+    .into_any()
+}

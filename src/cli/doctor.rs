@@ -1,0 +1,220 @@
+//! `duplex doctor`: looks at everything that a server of this configuration would need, and says what it finds, a line each.
+//! Changes nothing.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use duplex::apps;
+use duplex::server::config::Config;
+use duplex::server::log::sqlite::check;
+use duplex::server::site::{self, LeptosEnv};
+
+use super::Failed;
+
+/// For somebody else's server to take a connection, and for ours to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes that a log should find free: fewer are a matter of days.
+const ROOM: u64 = 1 << 30;
+const LITTLE_ROOM: u64 = 64 << 20;
+
+/// 2025: before it, a machine's clock was not set.
+const EARLIEST: u64 = 1_735_689_600;
+
+/// Seconds by which clocks may differ.
+const DRIFT: u64 = 300;
+
+/// How a look went.
+enum Found {
+    Fine(String),
+    Doubtful(String),
+    Wrong(String),
+}
+
+use Found::{Doubtful, Fine, Wrong};
+
+#[derive(Default)]
+struct Report {
+    wrong: u32,
+    doubtful: u32,
+}
+
+impl Report {
+    fn line(&mut self, what: impl Display, found: Found) {
+        let (word, text) = match found {
+            Fine(text) => ("ok  ", text),
+            Doubtful(text) => {
+                self.doubtful += 1;
+                ("warn", text)
+            }
+            Wrong(text) => {
+                self.wrong += 1;
+                ("fail", text)
+            }
+        };
+        println!("{word} {what}: {text}");
+    }
+}
+
+pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
+    let mut report = Report::default();
+    report.line("configuration", configuration(config));
+    report.line("front end", front_end(config));
+    report.line("data file", data(&config.data));
+    report.line("token", token(config));
+    report.line("free disk", disk(&config.data));
+    report.line("clock", clock(&config.data));
+    report.line("address", address(config));
+    for (what, host) in apps::server::peers(&config.apps) {
+        report.line(what, peer(&host));
+    }
+    match report {
+        Report { wrong: 0, .. } => Ok(()),
+        Report { wrong, doubtful } => {
+            let text = format!("{wrong} wrong, {doubtful} doubtful");
+            Err(Failed { code: 1, text }.into())
+        }
+    }
+}
+
+fn configuration(config: &Config) -> Found {
+    let applications = apps::server::feeds(&config.apps).map(drop);
+    match (config.settings(), applications) {
+        (Ok(_), Ok(())) => Fine("can be served with".to_owned()),
+        (Err(error), _) => Wrong(error.to_string()),
+        (_, Err(error)) => Wrong(error),
+    }
+}
+
+fn front_end(config: &Config) -> Found {
+    let found = std::env::current_exe().map(|executable| {
+        let folder = executable.parent().unwrap_or(&executable);
+        site::find(config.site.as_deref(), folder, &LeptosEnv::read())
+    });
+    match found {
+        Ok(Ok(options)) => Fine(options.site_root.to_string()),
+        Ok(Err(error)) => Wrong(error.to_string()),
+        Err(error) => Wrong(error.to_string()),
+    }
+}
+
+fn data(path: &Path) -> Found {
+    match path.try_exists() {
+        Err(error) => return Wrong(format!("{}: {error}", path.display())),
+        Ok(false) => {
+            return Fine(format!(
+                "{} is not there yet; it is made at the first start",
+                path.display()
+            ));
+        }
+        Ok(true) => {}
+    }
+    match check(path) {
+        Err(error) => Wrong(error.to_string()),
+        Ok(found) => {
+            let used = if found.in_use { "in use by a server" } else { "free" };
+            let writable = std::fs::OpenOptions::new().append(true).open(path);
+            match writable {
+                Err(error) => Wrong(format!("{} cannot be written: {error}", path.display())),
+                Ok(_) => Fine(format!(
+                    "{} is sound: {} bytes, {} topics, {used}",
+                    path.display(),
+                    found.bytes,
+                    found.topics
+                )),
+            }
+        }
+    }
+}
+
+fn token(config: &Config) -> Found {
+    let path = duplex::server::token::path(&config.data);
+    if config.token.is_none() && !path.exists() {
+        return Fine(format!("{} is made at the first start", path.display()));
+    }
+    match config.token() {
+        Ok(_) if config.token.is_some() => Fine("chosen".to_owned()),
+        Ok(_) => Fine(path.display().to_string()),
+        Err(error) => Wrong(error.to_string()),
+    }
+}
+
+/// Of the nearest folder that is there.
+fn disk(path: &Path) -> Found {
+    let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
+    let folder = folder.unwrap_or(Path::new("."));
+    match rustix::fs::statvfs(folder) {
+        Err(error) => Doubtful(format!("{}: {error}", folder.display())),
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let text = format!("{} MiB at {}", free >> 20, folder.display());
+            match free {
+                ..LITTLE_ROOM => Wrong(text),
+                LITTLE_ROOM..ROOM => Doubtful(text),
+                ROOM.. => Fine(text),
+            }
+        }
+    }
+}
+
+/// Events carry the time: one of the future, or a clock that was never set, confuses whoever reads them.
+fn clock(data: &Path) -> Found {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let newest = data
+        .exists()
+        .then(|| check(data).ok()?.newest)
+        .flatten()
+        .map(|millis| millis / 1000);
+    match newest {
+        _ if now < EARLIEST => Wrong(format!("{now} s since 1970: it is not set")),
+        Some(newest) if newest > now + DRIFT => Doubtful(format!("the newest event is {} s ahead of it", newest - now)),
+        _ => Fine("set, and not behind the log".to_owned()),
+    }
+}
+
+fn address(config: &Config) -> Found {
+    let addr = match config.addr(std::env::var("LEPTOS_SITE_ADDR").ok()) {
+        Ok(addr) => addr,
+        Err(error) => return Wrong(error.to_string()),
+    };
+    match TcpListener::bind(addr) {
+        Ok(_) => Fine(format!("{addr} is free")),
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => Wrong(format!("{addr}: {error}")),
+        Err(_) => match ask_health(addr) {
+            Ok(true) => Doubtful(format!("a server answers at {addr} already")),
+            Ok(false) | Err(_) => Wrong(format!(
+                "{addr} is in use by another program; choose another with --addr"
+            )),
+        },
+    }
+}
+
+/// Whether a server of ours is alive there.
+fn ask_health(mut addr: SocketAddr) -> io::Result<bool> {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(4096).read_to_string(&mut answer)?;
+    Ok(answer.ends_with("ok\n"))
+}
+
+fn peer(host: &str) -> Found {
+    let reached = host.to_socket_addrs().and_then(|mut addrs| {
+        let addr = addrs.next().ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        TcpStream::connect_timeout(&addr, PATIENCE)
+    });
+    match reached {
+        Ok(_) => Fine(format!("{host} takes connections")),
+        Err(error) => Wrong(format!("{host}: {error}")),
+    }
+}

@@ -1,0 +1,106 @@
+//! One HTTP request to a server, over a connection of its own. Knows no address of the server's.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::request::Builder;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::remote::Server;
+
+/// For an answer's head. A copy of a large log takes its time before.
+const PATIENCE: Duration = Duration::from_secs(600);
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer that is read whole.
+const MOST: usize = 64 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("no server answers at {0}: {1}")]
+    Unreachable(String, std::io::Error),
+    #[error("no answer from {0} in time")]
+    Slow(String),
+    #[error("the connection was lost: {0}")]
+    Lost(#[from] hyper::Error),
+    #[error("the answer was cut off: {0}")]
+    Cut(axum::Error),
+    #[error("the request cannot be made: {0}")]
+    Request(#[from] axum::http::Error),
+    #[error("the server does not take this token; `duplex token` on its machine prints the right one, for --token")]
+    Unauthorized,
+    #[error("status {0}: {1}")]
+    Status(StatusCode, String),
+    #[error("the answer is not what was expected: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+impl HttpError {
+    /// The same request may be answered later; whether this one had an effect is not known.
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::Unreachable(..) | Self::Slow(_) | Self::Lost(_) | Self::Cut(_) => true,
+            Self::Status(status, _) => status.is_server_error(),
+            Self::Request(_) | Self::Unauthorized | Self::Unreadable(_) => false,
+        }
+    }
+}
+
+impl Server {
+    pub async fn connect(&self) -> Result<TcpStream, HttpError> {
+        let connected = timeout(CONNECT, TcpStream::connect(&self.host)).await;
+        connected
+            .map_err(|_| HttpError::Slow(self.host.clone()))?
+            .map_err(|error| HttpError::Unreachable(self.host.clone(), error))
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, HttpError> {
+        let (_, body) = self.ask(Request::get(path), Vec::new()).await?;
+        Ok(serde_json::from_slice(&whole(body).await?)?)
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, json: Vec<u8>) -> Result<T, HttpError> {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        let (_, body) = self.ask(request, json).await?;
+        Ok(serde_json::from_slice(&whole(body).await?)?)
+    }
+
+    /// The answer's head and body, if it is a success.
+    pub async fn ask(&self, request: Builder, body: Vec<u8>) -> Result<(HeaderMap, Body), HttpError> {
+        let mut request = request.header(header::HOST, &self.host);
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?)).await?;
+        tokio::spawn(connection);
+        let answer = timeout(PATIENCE, sender.send_request(request)).await;
+        let answer = answer.map_err(|_| HttpError::Slow(self.host.clone()))??;
+        let (head, body): (_, Incoming) = answer.into_parts();
+        match head.status {
+            status if status.is_success() => Ok((head.headers, Body::new(body))),
+            StatusCode::UNAUTHORIZED => Err(HttpError::Unauthorized),
+            status => {
+                let text = whole(Body::new(body)).await.unwrap_or_default();
+                Err(HttpError::Status(status, detail(&text)))
+            }
+        }
+    }
+}
+
+async fn whole(body: Body) -> Result<Bytes, HttpError> {
+    axum::body::to_bytes(body, MOST).await.map_err(HttpError::Cut)
+}
+
+/// What a problem says, or the answer as it is.
+fn detail(text: &[u8]) -> String {
+    let problem: Option<serde_json::Value> = serde_json::from_slice(text).ok();
+    let said = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+    said.map_or_else(|| String::from_utf8_lossy(text).into_owned(), str::to_owned)
+}

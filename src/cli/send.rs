@@ -1,0 +1,125 @@
+//! `duplex send`: one command, posted until it is answered, always with the same id: it has its effect once.
+
+use std::error::Error;
+use std::time::Duration;
+
+use duplex::client::backoff::Backoff;
+use duplex::server::config::Config;
+use duplex::wire::codec::{Blob, Encoding};
+use duplex::wire::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, ServerFrame};
+use duplex::wire::topic::TopicName;
+
+use super::Failed;
+use super::http::HttpError;
+use super::remote::{Remote, Server};
+
+/// Between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const NO_ANSWER: u8 = 2;
+const REJECTED: u8 = 1;
+
+#[derive(Debug, clap::Args)]
+pub struct Send {
+    /// Such as chat/lobby
+    topic: TopicName,
+
+    /// The topic's command, such as '{"post":{"text":"hello","reply_to":null}}'
+    #[arg(value_name = "JSON", value_parser = json)]
+    command: serde_json::Value,
+
+    /// Sent again with the same id, a command has its effect once: 32 hexadecimal digits [default: random]
+    #[arg(long, value_parser = id)]
+    id: Option<CommandId>,
+
+    /// How often it is sent before it is given up
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    attempts: u32,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+fn json(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn id(text: &str) -> Result<CommandId, duplex::wire::session::NotACommandId> {
+    CommandId::try_from(text.to_owned())
+}
+
+impl Send {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let server = self.remote.server(config)?;
+        let id = self
+            .id
+            .unwrap_or_else(|| CommandId::from_random(uuid::Uuid::new_v4().as_u128()));
+        let frame = ClientFrame::Command {
+            topic: self.topic,
+            id: id.clone(),
+            command: Blob(self.command.to_string().into_bytes()),
+        };
+        super::block_on(async {
+            let reply = post(&server, &Encoding::Json.encode(&frame)?, self.attempts).await;
+            let reply = reply.map_err(|error| Failed {
+                code: NO_ANSWER,
+                text: format!("{error}; send it again with --id {}", id.as_str()),
+            })?;
+            println!("{}", serde_json::to_string(&reply)?);
+            match reply {
+                ServerFrame::Reply {
+                    answer: Answer::Accepted { .. },
+                    ..
+                } => Ok(()),
+                ServerFrame::Reply {
+                    answer: Answer::Rejected(why),
+                    ..
+                } => Err(Failed {
+                    code: REJECTED,
+                    text: format!("rejected: {why}"),
+                }
+                .into()),
+                _ => Err(Failed {
+                    code: NO_ANSWER,
+                    text: "the server's answer is no reply".to_owned(),
+                }
+                .into()),
+            }
+        })
+    }
+}
+
+/// Again after what may pass: a lost answer, and a rejection that is not final.
+async fn post(server: &Server, frame: &[u8], attempts: u32) -> Result<ServerFrame, HttpError> {
+    let session = uuid::Uuid::new_v4();
+    let path = format!("{COMMAND_PATH}?session={session}");
+    let backoff = Backoff {
+        cap: LONGEST_PAUSE,
+        ..Backoff::default()
+    };
+    let mut attempt = 0;
+    loop {
+        let posted = server.post(&path, frame.to_vec()).await;
+        attempt += 1;
+        let pause = match &posted {
+            Ok(ServerFrame::Reply {
+                answer: Answer::Rejected(why),
+                ..
+            }) if why.may_retry() => backoff.delay(attempt, rand()),
+            Err(error) if error.may_retry() => {
+                eprintln!("duplex: {error}; trying again");
+                backoff.delay(attempt, rand())
+            }
+            _ => return posted,
+        };
+        if attempt >= attempts {
+            return posted;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// 0 to 1.
+pub fn rand() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}

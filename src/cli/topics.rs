@@ -1,0 +1,47 @@
+//! `duplex topics`: what is awake on a server.
+
+use std::error::Error;
+
+use duplex::server::config::Config;
+use duplex::server::hub::TopicFigures;
+use duplex::server::operator::TOPICS_PATH;
+
+use super::remote::Remote;
+
+#[derive(Debug, clap::Args)]
+pub struct Topics {
+    #[command(flatten)]
+    remote: Remote,
+
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Topics {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let server = self.remote.server(config)?;
+        let topics: Vec<TopicFigures> = super::block_on(async { Ok(server.get(TOPICS_PATH).await?) })?;
+        if self.json {
+            for topic in topics {
+                println!("{}", serde_json::to_string(&topic)?);
+            }
+            return Ok(());
+        }
+        println!("{:<40} {:>12} {:>12} {:>8}", "TOPIC", "SEQ", "SUBSCRIBERS", "WAITING");
+        for TopicFigures {
+            topic,
+            seq,
+            subscribers,
+            waiting,
+            ..
+        } in topics
+        {
+            println!(
+                "{topic:<40} {seq:>12} {subscribers:>12} {waiting:>8}",
+                topic = topic.as_str()
+            );
+        }
+        Ok(())
+    }
+}

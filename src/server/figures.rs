@@ -1,0 +1,109 @@
+//! Everything that the operator's views are made of, read at one moment. Knows no view.
+
+use std::fs;
+use std::time::Duration;
+
+use super::hub::counters::Reading;
+use super::hub::{HubStats, TopicFigures};
+use super::log::{Census, Health};
+use super::state::ServerState;
+use crate::wire::status::FeedFigures;
+
+#[derive(Debug, Clone)]
+pub struct Figures {
+    pub node: String,
+    pub uptime: Duration,
+    pub counters: Reading,
+    pub hub: HubStats,
+    /// By name; without the forwards.
+    pub kinds: Vec<(&'static str, HubStats)>,
+    pub topics: Vec<TopicFigures>,
+    pub log: Health,
+    pub errors: u64,
+    pub warnings: u64,
+    pub feeds: Vec<FeedFigures>,
+    pub process: Process,
+}
+
+impl Figures {
+    pub fn read(state: &ServerState) -> Self {
+        Self {
+            node: state.settings.node.clone(),
+            uptime: state.started.elapsed(),
+            counters: state.counters.read(),
+            hub: state.hub.stats(),
+            kinds: state.hub.stats_of_kinds(),
+            topics: state.hub.awake(),
+            log: state.hub.log().health(),
+            errors: state.trouble.errors(),
+            warnings: state.trouble.warnings(),
+            feeds: state.feeding.read(),
+            process: Process::read(),
+        }
+    }
+
+    /// Commands and questions that wait for topics.
+    pub fn waiting(&self) -> u64 {
+        self.topics.iter().map(|topic| topic.waiting).sum()
+    }
+}
+
+/// What the log keeps; nothing, and a line in the log, if it cannot be read.
+pub async fn census(state: &ServerState) -> Census {
+    state.hub.log().census().await.unwrap_or_else(|error| {
+        tracing::warn!("no census of the log: {error}");
+        Census::default()
+    })
+}
+
+/// What Linux says of this process; zeros elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Process {
+    pub resident_bytes: u64,
+    pub cpu_seconds: f64,
+    pub open_files: u64,
+}
+
+/// The unit of times in `/proc`, the same on every Linux (`USER_HZ`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+impl Process {
+    pub fn read() -> Self {
+        let text = |path| fs::read_to_string(path).unwrap_or_default();
+        Self {
+            resident_bytes: resident(&text("/proc/self/status")).unwrap_or(0),
+            cpu_seconds: ticks(&text("/proc/self/stat")).unwrap_or(0) as f64 / TICKS_PER_SECOND,
+            open_files: fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
+        }
+    }
+}
+
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// User and system time: fields 14 and 15, the second of which may hold anything and ends with a parenthesis.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_words_are_understood() {
+        assert_eq!(resident("Name:\tx\nVmRSS:\t   10 kB\n"), Some(10_240));
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 120 30 0 0";
+        assert_eq!(ticks(stat), Some(150));
+        assert_eq!((resident(""), ticks("")), (None, None));
+        let process = Process::read();
+        assert!(process.resident_bytes > 0 && process.open_files > 0, "{process:?}");
+    }
+}

@@ -1,0 +1,163 @@
+//! What a log tells of itself: how long commits take, what waits, what is kept. Plain numbers; knows no store.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Microseconds: the upper bounds of the buckets; one more bucket is beyond the last.
+pub const LATENCY_BOUNDS: [u64; 17] = [
+    50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
+    5_000_000, 10_000_000,
+];
+
+const BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
+
+/// Counts durations, from any thread.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; BUCKETS],
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    pub fn note(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(bucket) = self.buckets.get(bucket_of(micros)) {
+            bucket.fetch_add(1, Relaxed);
+        }
+        self.sum.fetch_add(micros, Relaxed);
+    }
+
+    pub fn read(&self) -> Latency {
+        Latency {
+            buckets: self.buckets.each_ref().map(|bucket| bucket.load(Relaxed)),
+            sum_micros: self.sum.load(Relaxed),
+        }
+    }
+}
+
+/// A bound belongs to the bucket that it ends.
+fn bucket_of(micros: u64) -> usize {
+    LATENCY_BOUNDS.partition_point(|bound| *bound < micros)
+}
+
+/// Durations counted by bucket, not cumulated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Latency {
+    pub buckets: [u64; BUCKETS],
+    pub sum_micros: u64,
+}
+
+impl Latency {
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut buckets = self.buckets;
+        for (bucket, before) in buckets.iter_mut().zip(before.buckets) {
+            *bucket = bucket.saturating_sub(before);
+        }
+        Self {
+            buckets,
+            sum_micros: self.sum_micros.saturating_sub(before.sum_micros),
+        }
+    }
+
+    /// Microseconds within which `share` of them ended, evened out within its bucket; none if there was none.
+    pub fn quantile(&self, share: f64) -> Option<u64> {
+        let rank = share * self.count() as f64;
+        let mut below = 0.0;
+        for (index, count) in self.buckets.iter().enumerate() {
+            let count = *count as f64;
+            if count > 0.0 && below + count >= rank {
+                let lower = index.checked_sub(1).map_or(0, |before| LATENCY_BOUNDS[before]);
+                let upper = LATENCY_BOUNDS.get(index).copied().unwrap_or(lower);
+                let part = ((rank - below) / count).clamp(0.0, 1.0);
+                return Some(lower + ((upper - lower) as f64 * part) as u64);
+            }
+            below += count;
+        }
+        None
+    }
+}
+
+/// At this moment; totals since the log was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Commits that kept something; each took one wait for the disk.
+    pub commits: u64,
+    /// Appends that were kept.
+    pub appends: u64,
+    /// Jobs that wait for the writer.
+    pub waiting: u64,
+    /// Of the commits.
+    pub latency: Latency,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Bytes on the disk, the journal included.
+    pub bytes: u64,
+    pub kinds: BTreeMap<String, KindCensus>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KindCensus {
+    /// That ever had an event.
+    pub topics: u64,
+    /// That retention left.
+    pub events: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_duration_is_in_the_bucket_that_its_bound_ends() {
+        assert_eq!(
+            [0, 50, 51, 100, 10_000_000, 10_000_001].map(bucket_of),
+            [0, 0, 1, 1, 16, 17]
+        );
+    }
+
+    #[test]
+    fn quantiles_are_of_what_came_since() {
+        let histogram = Histogram::default();
+        histogram.note(Duration::from_millis(400));
+        let before = histogram.read();
+        assert_eq!(before.since(&before).quantile(0.5), None);
+        for _ in 0..99 {
+            histogram.note(Duration::from_micros(150));
+        }
+        histogram.note(Duration::from_micros(1_500));
+        let now = histogram.read().since(&before);
+        assert_eq!((now.count(), now.sum_micros), (100, 99 * 150 + 1_500));
+        assert_eq!(now.quantile(0.5), Some(150));
+        assert_eq!(now.quantile(0.99), Some(200));
+        assert_eq!(now.quantile(1.0), Some(2_000));
+    }
+
+    proptest! {
+        #[test]
+        fn a_quantile_lies_in_the_bucket_of_its_value(mut micros in prop::collection::vec(0_u64..20_000_000, 1..50), share in 0.01..1.0_f64) {
+            let histogram = Histogram::default();
+            for micros in &micros {
+                histogram.note(Duration::from_micros(*micros));
+            }
+            micros.sort_unstable();
+            let rank = (share * micros.len() as f64).ceil() as usize;
+            let exact = micros[rank.max(1) - 1];
+            let found = histogram.read().quantile(share).unwrap();
+            let bucket = bucket_of(exact);
+            let lower = bucket.checked_sub(1).map_or(0, |before| LATENCY_BOUNDS[before]);
+            prop_assert!(found >= lower, "{found} below the bucket of {exact}");
+            prop_assert!(found <= LATENCY_BOUNDS.get(bucket).copied().unwrap_or(lower), "{found} above the bucket of {exact}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The server as something that can be measured: bytes per connection, counted for whoever labels their requests, and plain
+//! addresses to measure by. Knows no application.
+
+pub mod boxes;
+pub mod ledger;
+mod routes;
+pub mod wire_bytes;
+
+pub use self::routes::{count, routes};
+
+use self::boxes::Boxes;
+use self::ledger::Ledger;
+
+/// What a node keeps for those who measure it; all of it in memory, bounded, and forgotten soon.
+#[derive(Debug, Default)]
+pub struct Bench {
+    pub ledger: Ledger,
+    pub boxes: Boxes,
+}
+
+/// Processor time of this process up to now, all threads together, in microseconds.
+pub fn cpu_us() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default() / 1000
+}

@@ -1,0 +1,188 @@
+//! Bytes of a TCP connection, each counted for exactly one owner. Requests on an HTTP/1.1 connection follow each other, so a
+//! change of owner has a sharp edge: what was read since the last write is the new request, and what was written before
+//! answered older ones. Knows no request and no run.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What an owner was counted.
+#[derive(Debug, Default)]
+pub struct Totals {
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub requests: AtomicU64,
+    pub opened: AtomicU64,
+    pub reused: AtomicU64,
+    pub multiplexed: AtomicU64,
+}
+
+/// In the extensions of each request of the connection.
+#[derive(Debug, Clone, Default)]
+pub struct Connection(Arc<Mutex<Flow>>);
+
+#[derive(Debug, Default)]
+struct Flow {
+    /// Read since the last write: of the request that is being read or answered.
+    unanswered: u64,
+    asked: bool,
+    owner: Option<Arc<Totals>>,
+}
+
+impl Connection {
+    /// A request begins: from its first byte on the connection counts for `owner`.
+    pub fn count_for(&self, owner: Option<Arc<Totals>>) {
+        let flow = &mut *self.flow();
+        let fresh = !std::mem::replace(&mut flow.asked, true);
+        if let Some(new) = &owner {
+            new.requests.fetch_add(1, Relaxed);
+        }
+        let same = match (&flow.owner, &owner) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return;
+        }
+        if let Some(old) = &flow.owner {
+            old.bytes_in.fetch_sub(flow.unanswered, Relaxed);
+        }
+        if let Some(new) = &owner {
+            new.bytes_in.fetch_add(flow.unanswered, Relaxed);
+            let how = if fresh { &new.opened } else { &new.reused };
+            how.fetch_add(1, Relaxed);
+        }
+        flow.owner = owner;
+    }
+
+    fn read(&self, count: usize) {
+        let flow = &mut *self.flow();
+        flow.unanswered += count as u64;
+        if let Some(owner) = &flow.owner {
+            owner.bytes_in.fetch_add(count as u64, Relaxed);
+        }
+    }
+
+    fn wrote(&self, count: usize) {
+        let flow = &mut *self.flow();
+        flow.unanswered = 0;
+        if let Some(owner) = &flow.owner {
+            owner.bytes_out.fetch_add(count as u64, Relaxed);
+        }
+    }
+
+    /// Held for a few additions; nothing in between can panic.
+    fn flow(&self) -> MutexGuard<'_, Flow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream whose bytes are counted.
+#[derive(Debug)]
+pub struct Counted<S> {
+    stream: S,
+    connection: Connection,
+}
+
+impl<S> Counted<S> {
+    pub const fn new(stream: S, connection: Connection) -> Self {
+        Self { stream, connection }
+    }
+
+    fn note(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count @ 1..)) = written {
+            self.connection.wrote(*count);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let count = buf.filled().len() - before;
+        if count > 0 {
+            self.connection.read(count);
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn both(totals: &Totals) -> (u64, u64) {
+        (totals.bytes_in.load(Relaxed), totals.bytes_out.load(Relaxed))
+    }
+
+    proptest! {
+        /// Whoever asks in whatever order: each is counted their own requests and answers, byte for byte.
+        #[test]
+        fn each_is_counted_their_own(asks in prop::collection::vec((0usize..4, 1usize..500, 1usize..500, 1usize..500), 1..40)) {
+            let owners: [Arc<Totals>; 3] = Default::default();
+            let mut expected = [(0, 0); 3];
+            let connection = Connection::default();
+            for (who, head, body, answer) in asks {
+                connection.read(head);
+                connection.count_for(owners.get(who).cloned());
+                connection.read(body);
+                connection.wrote(answer);
+                if let Some(of) = expected.get_mut(who) {
+                    of.0 += (head + body) as u64;
+                    of.1 += answer as u64;
+                }
+            }
+            for (owner, expected) in owners.iter().zip(expected) {
+                prop_assert_eq!(both(owner), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_is_opened_by_the_first_who_asks() {
+        let (first, second) = (Arc::<Totals>::default(), Arc::<Totals>::default());
+        let connection = Connection::default();
+        for owner in [&first, &second, &second, &first] {
+            connection.count_for(Some(Arc::clone(owner)));
+        }
+        let how = |totals: &Totals| [&totals.opened, &totals.reused, &totals.requests].map(|count| count.load(Relaxed));
+        assert_eq!((how(&first), how(&second)), ([1, 1, 2], [0, 1, 2]));
+    }
+}

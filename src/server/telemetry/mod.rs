@@ -1,0 +1,105 @@
+//! Where log lines go and how they look, how many tell of trouble, and where traces go. Knows no part that writes them.
+
+#[cfg(feature = "otel")]
+mod otlp;
+#[cfg(not(feature = "otel"))]
+#[path = "no_otlp.rs"]
+mod otlp;
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+
+use self::otlp::{NoTraces, Traces};
+use super::config::LogFormat;
+
+/// Lines that tell of trouble, since the start.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    errors: AtomicU64,
+    warnings: AtomicU64,
+}
+
+impl Trouble {
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Relaxed)
+    }
+
+    pub fn warnings(&self) -> u64 {
+        self.warnings.load(Relaxed)
+    }
+}
+
+/// Counts what the filter lets through.
+struct Counting(Arc<Trouble>);
+
+impl<S: Subscriber> Layer<S> for Counting {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        match *event.metadata().level() {
+            Level::ERROR => self.0.errors.fetch_add(1, Relaxed),
+            Level::WARN => self.0.warnings.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+}
+
+/// What was started; dropped at the end, it sends the last traces.
+pub struct Telemetry {
+    pub trouble: Arc<Trouble>,
+    _traces: Option<Traces>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("--log: {0}")]
+    Filter(#[from] ParseError),
+    #[error("--otlp-endpoint: {0}")]
+    Traces(#[from] NoTraces),
+}
+
+/// To standard error: standard output has the address and nothing else, so that a program may read it.
+pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Result<Telemetry, TelemetryError> {
+    let trouble = Arc::<Trouble>::default();
+    let lines = fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let (layer, traces) = otlp_endpoint.map(otlp::layer).transpose()?.unzip();
+    registry()
+        .with(layer)
+        .with(lines)
+        .with(Counting(Arc::clone(&trouble)))
+        .with(EnvFilter::try_new(filter)?)
+        .init();
+    Ok(Telemetry {
+        trouble,
+        _traces: traces,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_trouble_are_counted() {
+        let trouble = Arc::<Trouble>::default();
+        let counting = registry().with(Counting(trouble.clone())).with(EnvFilter::new("info"));
+        tracing::subscriber::with_default(counting, || {
+            tracing::error!("one");
+            tracing::warn!("two");
+            tracing::info!("no trouble");
+            tracing::error!("three");
+        });
+        assert_eq!((trouble.errors(), trouble.warnings()), (2, 1));
+    }
+}

@@ -1,0 +1,115 @@
+//! The real binary: a server of its own file, and commands beside it.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use super::PATIENCE;
+
+pub struct Server {
+    process: Child,
+    pub addr: SocketAddr,
+}
+
+impl Server {
+    /// With its front end and its data in `folder`.
+    pub fn start(folder: &Path) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", &[])
+    }
+
+    pub fn start_at(folder: &Path, addr: &str, more: &[&str]) -> Self {
+        let mut process = duplex(folder)
+            .args(["--addr", addr, "--log", "warn", "--site"])
+            .arg(site(folder))
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let addr = line.trim().strip_prefix("http://").unwrap().parse().unwrap();
+        Self { process, addr }
+    }
+
+    /// SIGKILL: nothing in the process can hear it.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A front end of the least files.
+pub fn site(folder: &Path) -> std::path::PathBuf {
+    let site = folder.join("site");
+    std::fs::create_dir_all(site.join("pkg")).unwrap();
+    std::fs::write(site.join("pkg/duplex.js"), "").unwrap();
+    site
+}
+
+/// The binary, for the data in `folder`.
+pub fn duplex(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duplex"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DUPLEX_") || name.starts_with("LEPTOS_")) {
+        command.env_remove(name);
+    }
+    command.arg("--data").arg(folder.join("duplex.db"));
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    duplex(folder).args(arguments).output().unwrap()
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A command that goes on, and the lines that it prints.
+pub struct Running {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut process = duplex(folder).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(process.stdout.take().unwrap());
+        let (said, lines) = channel();
+        thread::spawn(move || {
+            for line in out.lines() {
+                if said.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { process, lines }
+    }
+
+    pub fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

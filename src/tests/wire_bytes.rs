@@ -1,0 +1,319 @@
+//! What the server counts for a run is, byte for byte, what its client sent and received.
+
+use duplex::server::limits;
+use duplex::wire::measure::{
+    Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, SAY_PATH, Tally, VALUE_PATH,
+    WATCH_PATH, document,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::raw::{CLOSE, FIN, TEXT, handshake, masked};
+use crate::harness::{ECHO, Listening, Node, until, within};
+
+const RUN: &str = "0123456789abcdef";
+const OTHER: &str = "fedcba9876543210";
+
+/// A connection whose client counts too.
+struct Client {
+    stream: TcpStream,
+    sent: u64,
+    received: u64,
+}
+
+impl Client {
+    async fn connect(node: &Listening) -> Self {
+        Self {
+            stream: node.connect().await,
+            sent: 0,
+            received: 0,
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        within(self.stream.write_all(bytes)).await.unwrap();
+        self.sent += bytes.len() as u64;
+    }
+
+    /// Reads until what was read ends with this.
+    async fn read_until(&mut self, end: &[u8]) -> String {
+        let mut read = Vec::new();
+        while !read.ends_with(end) {
+            read.push(within(self.stream.read_u8()).await.unwrap());
+        }
+        self.received += read.len() as u64;
+        String::from_utf8_lossy(&read).into_owned()
+    }
+
+    async fn read_exactly(&mut self, count: usize) -> Vec<u8> {
+        let mut read = vec![0; count];
+        within(self.stream.read_exact(&mut read)).await.unwrap();
+        self.received += count as u64;
+        read
+    }
+
+    /// A head, and the body that it announces.
+    async fn answer(&mut self) -> (String, String) {
+        let head = self.read_until(b"\r\n\r\n").await;
+        let length = header(&head, "content-length").parse().unwrap_or(0);
+        let body = self.read_exactly(length).await;
+        (head, String::from_utf8(body).unwrap())
+    }
+
+    async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n");
+        self.send(head.as_bytes()).await;
+        // In a packet of its own, as browsers do it.
+        if !body.is_empty() {
+            self.send(body.as_bytes()).await;
+        }
+        self.answer().await
+    }
+
+    async fn post(&mut self, path: &str, body: &str) -> (String, String) {
+        self.ask("POST", path, "", body).await
+    }
+
+    async fn get(&mut self, path: &str) -> (String, String) {
+        self.ask("GET", path, "", "").await
+    }
+
+    const fn both(&self) -> (u64, u64) {
+        (self.sent, self.received)
+    }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines
+        .find(|(found, _)| found.eq_ignore_ascii_case(name))
+        .map_or("", |(_, value)| value)
+}
+
+fn labelled(path: &str, run: &str, way: &str, more: &str) -> String {
+    format!("{path}?run={run}&way={way}{more}")
+}
+
+/// Asked without a label, over a connection of its own.
+async fn counts(node: &Listening, run: &str) -> Counts {
+    let (head, body) = Client::connect(node).await.get(&format!("{RUNS_PATH}/{run}")).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    serde_json::from_str(&body).unwrap()
+}
+
+async fn tally(node: &Listening, run: &str, way: &str) -> Tally {
+    counts(node, run).await.ways[way]
+}
+
+const fn both(tally: Tally) -> (u64, u64) {
+    (tally.bytes_in, tally.bytes_out)
+}
+
+#[tokio::test]
+async fn requests_on_a_kept_connection_are_counted_to_the_byte() {
+    let node = Node::new().listen().await;
+    let mut client = Client::connect(&node).await;
+    for body in ["short", &"x".repeat(MAX_PAYLOAD), ""] {
+        let (_, answer) = client.post(&labelled(ECHO_PATH, RUN, "fetch", ""), body).await;
+        assert_eq!(answer, body);
+    }
+    let tally = tally(&node, RUN, "fetch").await;
+    assert_eq!(both(tally), client.both());
+    assert_eq!((tally.opened, tally.reused, tally.requests), (1, 0, 3));
+    assert!(client.sent > MAX_PAYLOAD as u64 && counts(&node, RUN).await.cpu_us > 0);
+}
+
+#[tokio::test]
+async fn two_runs_and_nobody_share_a_connection_and_each_is_counted_their_own() {
+    let node = Node::new().listen().await;
+    let mut client = Client::connect(&node).await;
+    let mut expected = [(0, 0); 3];
+    let asks = [0, 1, 2, 2, 0, 1, 1, 0, 2, 1];
+    for (number, who) in asks.into_iter().enumerate() {
+        let before = client.both();
+        let body = "y".repeat(number * 100);
+        let path = match who {
+            0 => labelled(ECHO_PATH, RUN, "fetch", ""),
+            1 => labelled(ECHO_PATH, OTHER, "other", ""),
+            _ => ECHO_PATH.to_owned(),
+        };
+        client.post(&path, &body).await;
+        let of = &mut expected[who];
+        of.0 += client.sent - before.0;
+        of.1 += client.received - before.1;
+    }
+    let (run, other) = (tally(&node, RUN, "fetch").await, tally(&node, OTHER, "other").await);
+    assert_eq!((both(run), both(other)), (expected[0], expected[1]));
+    assert_eq!((run.opened, run.reused, run.requests), (1, 2, 3));
+    assert_eq!((other.opened, other.reused, other.requests), (0, 3, 4));
+}
+
+#[tokio::test]
+async fn an_answer_that_closes_makes_the_next_request_open_a_connection() {
+    let node = Node::new().listen().await;
+    let mut sum = (0, 0);
+    for _ in 0..3 {
+        let mut client = Client::connect(&node).await;
+        let (head, _) = client
+            .post(&labelled(ECHO_PATH, RUN, "fresh", "&close=1"), "hello")
+            .await;
+        assert_eq!(header(&head, "connection"), "close");
+        assert_eq!(
+            within(client.stream.read(&mut [0])).await.unwrap(),
+            0,
+            "the server hangs up"
+        );
+        sum = (sum.0 + client.sent, sum.1 + client.received);
+    }
+    let tally = tally(&node, RUN, "fresh").await;
+    assert_eq!((both(tally), tally.opened, tally.requests), (sum, 3, 3));
+}
+
+#[tokio::test]
+async fn a_websocket_is_counted_from_its_handshake_to_its_closing_frame() {
+    let node = Node::new().listen().await;
+    let mut client = Client::connect(&node).await;
+    client
+        .send(handshake(&labelled(ECHO, RUN, "socket", "")).as_bytes())
+        .await;
+    client.read_until(b"\r\n\r\n").await;
+    assert_eq!(both(tally(&node, RUN, "socket").await), client.both());
+    for length in [5, 126, 70_000] {
+        client.send(&masked(FIN | TEXT, "z".repeat(length).as_bytes())).await;
+        let header = match length {
+            ..126 => 2,
+            126..65_536 => 4,
+            _ => 10,
+        };
+        client.read_exactly(header + length).await;
+    }
+    client.send(&masked(FIN | CLOSE, &1000_u16.to_be_bytes())).await;
+    client.read_exactly(4).await;
+    let tally = tally(&node, RUN, "socket").await;
+    assert_eq!((both(tally), tally.opened, tally.requests), (client.both(), 1, 1));
+}
+
+#[tokio::test]
+async fn server_sent_events_and_polls_are_counted_with_what_was_posted() {
+    let node = Node::new().listen().await;
+    let (mut events, mut poll, mut post) = (
+        Client::connect(&node).await,
+        Client::connect(&node).await,
+        Client::connect(&node).await,
+    );
+    let address = labelled(EVENTS_PATH, RUN, "sse", "&box=b");
+    events
+        .send(format!("GET {address} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+        .await;
+    events.read_until(b"\r\n\r\n").await;
+    let (_, newest) = poll.get(&labelled(POLL_PATH, RUN, "poll", "&box=b")).await;
+    assert_eq!(newest, "0");
+    for number in 1..4 {
+        let (head, _) = post
+            .post(&labelled(SAY_PATH, RUN, "sse", "&box=b"), &format!("said {number}"))
+            .await;
+        assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
+        // The end of the event, and of the chunk.
+        let chunk = events.read_until(b"\n\n\r\n").await;
+        assert!(chunk.contains(&format!("data: said {number}\n")), "{chunk}");
+        let after = format!("&box=b&after={}", number - 1);
+        let (_, came) = poll.get(&labelled(POLL_PATH, RUN, "poll", &after)).await;
+        assert_eq!(came, format!("{number}\nsaid {number}"));
+    }
+    let sse = tally(&node, RUN, "sse").await;
+    assert_eq!(both(sse), (events.sent + post.sent, events.received + post.received));
+    assert_eq!((sse.opened, sse.requests), (2, 4));
+    assert_eq!(both(tally(&node, RUN, "poll").await), poll.both());
+    let (_, value) = poll.get(&labelled(VALUE_PATH, RUN, "value", "&box=b")).await;
+    assert_eq!(value, "said 3");
+}
+
+#[tokio::test]
+async fn a_poll_waits_for_news_and_a_watch_is_told_of_them() {
+    let node = Node::new().listen().await;
+    let (mut poll, mut watch, mut post) = (
+        Client::connect(&node).await,
+        Client::connect(&node).await,
+        Client::connect(&node).await,
+    );
+    watch
+        .send(handshake(&labelled(WATCH_PATH, RUN, "push", "&box=v")).as_bytes())
+        .await;
+    watch.read_until(b"\r\n\r\n").await;
+    let address = labelled(POLL_PATH, RUN, "poll", "&box=v&after=0");
+    poll.send(format!("GET {address} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+        .await;
+    until(async || counts(&node, RUN).await.ways.contains_key("poll")).await;
+    post.post(&labelled(SAY_PATH, RUN, "source", "&box=v"), "news").await;
+    assert_eq!(poll.answer().await.1, "1\nnews");
+    assert_eq!(watch.read_exactly(6).await, b"\x81\x04news");
+    assert_eq!(both(tally(&node, RUN, "push").await), watch.both());
+}
+
+#[tokio::test]
+async fn a_cookie_labels_what_has_no_address_of_its_own() {
+    let node = Node::new().listen().await;
+    let mut client = Client::connect(&node).await;
+    let plain = handshake("/api/leptos_ws_websocket");
+    let labelled = plain.replace("Host:", &format!("Cookie: a=b; measured={RUN}.signal\r\nHost:"));
+    client.send(labelled.as_bytes()).await;
+    let head = client.read_until(b"\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(both(tally(&node, RUN, "signal").await), client.both());
+
+    let mut client = Client::connect(&node).await;
+    let headers = format!("cookie: measured={RUN}.function\r\ncontent-type: application/x-www-form-urlencoded\r\n");
+    let (head, body) = client
+        .ask("POST", "/api/compare/function", &headers, "text=hello")
+        .await;
+    assert!(
+        head.starts_with("HTTP/1.1 200 ") && body.contains("hello"),
+        "{head}{body}"
+    );
+    assert_eq!(both(tally(&node, RUN, "function").await), client.both());
+}
+
+#[tokio::test]
+async fn a_document_that_is_there_already_is_not_sent_again() {
+    let node = Node::new().listen().await;
+    let mut client = Client::connect(&node).await;
+    let path = labelled(DOCUMENT_PATH, RUN, "cached", "&bytes=32768");
+    let (head, body) = client.get(&path).await;
+    assert_eq!(body, document(32_768));
+    let tag = format!("if-none-match: {}\r\n", header(&head, "etag"));
+    let before = client.received;
+    let (head, _) = client.ask("GET", &path, &tag, "").await;
+    assert!(head.starts_with("HTTP/1.1 304 "), "{head}");
+    assert!(client.received - before < 1000);
+    assert_eq!(both(tally(&node, RUN, "cached").await), client.both());
+}
+
+#[tokio::test]
+async fn what_is_out_of_bounds_is_refused_and_not_counted() {
+    let node = Node::new();
+    for path in ["", "/x", "/0123456789abcdeF"] {
+        let answer = node.get(&format!("{RUNS_PATH}{path}")).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    assert_eq!(node.get(&format!("{VALUE_PATH}?run={RUN}&box=A")).await.status, 422);
+    assert_eq!(node.get(&format!("{EVENTS_PATH}?run=1&box=a")).await.status, 422);
+    let listening = node.listen().await;
+    let mut client = Client::connect(&listening).await;
+    let (head, _) = client.post(&labelled(ECHO_PATH, RUN, "a-b", ""), "no way").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    for way in 0..=limits::MEASURED_WAYS {
+        client
+            .post(&labelled(ECHO_PATH, RUN, &format!("way{way}"), ""), "x")
+            .await;
+    }
+    let ways = counts(&listening, RUN).await.ways;
+    assert_eq!(ways.len(), limits::MEASURED_WAYS);
+    assert!(!ways.contains_key("a-b"));
+    let (head, _) = client
+        .post(&labelled(SAY_PATH, RUN, "way0", "&box=b"), "two\nlines")
+        .await;
+    assert!(head.starts_with("HTTP/1.1 422 "), "{head}");
+    let (head, _) = client.post(ECHO_PATH, &"x".repeat(MAX_PAYLOAD + 1)).await;
+    assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
+}
