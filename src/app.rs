@@ -10,7 +10,11 @@ use crate::{
     apps::{NAVIGATION, Pages, Tools},
     client::tab::provide_link,
     i18n::*,
-    ui::{frame::Frame, preferences, words::say},
+    ui::{
+        frame::Frame,
+        preferences,
+        words::{say, titled},
+    },
 };
 
 /// Which build of the front end the server has, in the context of each rendering.
@@ -65,7 +69,7 @@ pub fn App() -> impl IntoView {
 #[component]
 fn NotFound() -> impl IntoView {
     view! {
-        <Title text=say!(app.not_found)/>
+        <Title text=titled(say!(app.not_found))/>
         <div class="page-head">
             <h1>{say!(app.not_found)}</h1>
             <p class="lede">{say!(app.not_found_text)}</p>

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use leptos::oco::Oco;
 use leptos::prelude::*;
+use leptos::text_prop::TextProp;
 
 use crate::i18n::*;
 
@@ -30,6 +32,16 @@ pub(crate) use {say, words};
 pub fn spoken(words: Words) -> impl Fn() -> &'static str + Copy + Send + Sync + 'static {
     let i18n = use_i18n();
     move || words(i18n.get_locale())
+}
+
+/// A document's title. The server asks for it when the rendering and its signals may be gone: there it is what it is now.
+pub fn titled<T: Into<Oco<'static, str>> + 'static>(of: impl Fn() -> T + Send + Sync + 'static) -> TextProp {
+    if is_server() {
+        let now: Oco<'static, str> = untrack(of).into();
+        TextProp::from(now)
+    } else {
+        TextProp::from(of)
+    }
 }
 
 /// A text that changes.

@@ -6,7 +6,7 @@ use leptos_router::{LazyRoute, components::A, lazy_route};
 
 use crate::ui::{
     card::Card,
-    words::{say, words},
+    words::{say, titled, words},
 };
 
 pub struct AboutPage;
@@ -19,7 +19,7 @@ impl LazyRoute for AboutPage {
 
     fn view(_page: Self) -> AnyView {
         view! {
-            <Title text=say!(about.title)/>
+            <Title text=titled(say!(about.title))/>
             <Meta name="description" content=say!(about.description)/>
             <div class="page-head">
                 <h1>{say!(about.title)}</h1>

@@ -21,7 +21,7 @@ use self::view::{
     copy::CopyCard, findings::FindingsCard, results::ResultsCard, settings::SettingsCard, stale::StaleCard,
     ways::WaysCard,
 };
-use crate::ui::words::say;
+use crate::ui::words::{say, titled};
 
 pub struct ComparePage;
 
@@ -34,7 +34,7 @@ impl LazyRoute for ComparePage {
     fn view(_page: Self) -> AnyView {
         let bench = Bench::start();
         view! {
-            <Title text=say!(compare.title)/>
+            <Title text=titled(say!(compare.title))/>
             <Meta name="description" content=say!(compare.description)/>
             <div class="page-head">
                 <h1>{say!(compare.title)}</h1>

@@ -14,7 +14,7 @@ use self::view::{board, head, sign_in};
 use self::wire::{NODE, NodeStatus};
 use crate::client::live::Live;
 use crate::client::use_topic::{TopicStatus, use_topic};
-use crate::ui::words::{part, say};
+use crate::ui::words::{part, say, titled};
 
 pub struct StatusPage;
 
@@ -35,7 +35,7 @@ impl LazyRoute for StatusPage {
             })
         });
         view! {
-            <Title text=say!(status.title)/>
+            <Title text=titled(say!(status.title))/>
             <Meta name="description" content=say!(status.description)/>
             {head::title()}
             <Live topic fallback=head::loading>{shown}</Live>

@@ -22,7 +22,7 @@ use crate::{
     ui::{
         card::Card,
         format,
-        words::{fact, fill, say, text, words},
+        words::{fact, fill, say, text, titled, words},
     },
 };
 
@@ -30,7 +30,7 @@ pub fn page() -> AnyView {
     let arena = Arena::new(glance(ARENA_PATH));
     let scores = use_topic::<Scores>(ALL);
     view! {
-        <Title text=say!(arena.title)/>
+        <Title text=titled(say!(arena.title))/>
         <Meta name="description" content=say!(arena.lede)/>
         <div class="arena">
             <header class="arena-head">

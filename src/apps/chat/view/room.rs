@@ -17,7 +17,7 @@ use crate::{
         live::Live,
         use_topic::{UseTopic, use_topic},
     },
-    ui::words::{part, say, text},
+    ui::words::{part, say, text, titled},
 };
 
 /// Stands until the page leaves for another room.
@@ -61,7 +61,7 @@ fn open(talk: Talk) -> AnyView {
         count => format!("({count}) {}", talk.title()),
     });
     view! {
-        <Title text=move || title.get()/>
+        <Title text=titled(move || title.get())/>
         <section class="room">
             <Head talk/>
             <Messages talk scroll/>
@@ -106,7 +106,7 @@ fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
         }
     });
     view! {
-        <Title text=say!(chat.no_room)/>
+        <Title text=titled(say!(chat.no_room))/>
         <section class="room room-missing">
             <h1>{say!(chat.no_room)}</h1>
             {offer}

@@ -26,7 +26,7 @@ use crate::{
     ui::{
         card::Card,
         format,
-        words::{fact, fill, note, part, say, text, words},
+        words::{fact, fill, note, part, say, text, titled, words},
     },
     wire::{form::Refused, session::Rejection},
 };
@@ -94,7 +94,7 @@ fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
 /// Nothing was ever heard of it; the moment something is, the page is there.
 fn missing() -> AnyView {
     view! {
-        <Title text=say!(devices.missing)/>
+        <Title text=titled(say!(devices.missing))/>
         <div class="page-head">
             <p><a href="/devices">{say!(devices.back)}</a></p>
             <h1>{say!(devices.missing)}</h1>
@@ -107,7 +107,7 @@ fn missing() -> AnyView {
 fn open(shown: Shown) -> AnyView {
     let title = text(move || shown.device.state.with(|device| name(device, &shown.id.get_value())));
     view! {
-        <Title text=move || title.get()/>
+        <Title text=titled(move || title.get())/>
         <header class="device-head">
             <p><a href="/devices">{say!(devices.back)}</a></p>
             <div class="row">

@@ -19,7 +19,7 @@ use crate::{
         use_topic::{UseTopic, use_topic},
     },
     i18n::*,
-    ui::words::{Words, fill, note, say, spoken, text, words},
+    ui::words::{Words, fill, note, say, spoken, text, titled, words},
 };
 
 /// Devices shown at once; more on demand.
@@ -80,7 +80,7 @@ fn chosen(overview: &Overview, filter: Filter, search: &str) -> Vec<String> {
 pub fn overview(clock: Clock) -> AnyView {
     let fleet = use_topic::<Fleet>(ALL);
     view! {
-        <Title text=say!(devices.title)/>
+        <Title text=titled(say!(devices.title))/>
         <header class="page-head devices-head">
             <h1>{say!(devices.title)}</h1>
             <p class="lede">{say!(devices.lede)}</p>

@@ -21,7 +21,7 @@ use crate::{
         use_topic::{UseTopic, use_topic},
     },
     i18n::*,
-    ui::words::{fact, part, say, spoken, text, words},
+    ui::words::{fact, part, say, spoken, text, titled, words},
 };
 
 /// Stands until the page leaves for another symbol.
@@ -55,7 +55,7 @@ fn place(floor: Floor, candles: UseTopic<Candles>, symbol: String) -> AnyView {
 
 fn missing() -> AnyView {
     view! {
-        <Title text=say!(market.no_symbol)/>
+        <Title text=titled(say!(market.no_symbol))/>
         <div class="page-head">
             <h1>{say!(market.no_symbol)}</h1>
             <p class="lede">{say!(market.no_symbol_text)}</p>
@@ -80,7 +80,7 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
     });
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
     view! {
-        <Title text=move || title.get()/>
+        <Title text=titled(move || title.get())/>
         <header class="symbol-head" data-stale=text(move || stale.get().to_string())>
             <p><a href="/market">{say!(market.back)}</a></p>
             <div class="symbol-name">

@@ -15,7 +15,7 @@ use super::{floor::Floor, row::row, standing::StandingLine, words};
 use crate::{
     client::{live::Live, use_topic::use_topic},
     i18n::*,
-    ui::words::{fill, part, say, spoken, text, words},
+    ui::words::{fill, part, say, spoken, text, titled, words},
 };
 
 const REORDER: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ const REORDER: Duration = Duration::from_secs(2);
 pub fn overview() -> AnyView {
     let quotes = use_topic::<Quotes>(ALL);
     view! {
-        <Title text=say!(market.title)/>
+        <Title text=titled(say!(market.title))/>
         <header class="page-head market-head">
             <h1>{say!(market.title)}</h1>
             <p class="lede">{say!(market.lede)}</p>

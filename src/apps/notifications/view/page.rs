@@ -20,7 +20,7 @@ use crate::{
         use_topic::{UseTopic, Visitor, use_topic},
     },
     i18n::*,
-    ui::words::{part, say, text},
+    ui::words::{part, say, text, titled},
     wire::{form::Refused, notice::EVERYONE, session::Rejection},
 };
 
@@ -62,7 +62,7 @@ pub fn page() -> AnyView {
         view! { <p class="problem" role="alert">{told}</p> }
     });
     view! {
-        <Title text=say!(notifications.title)/>
+        <Title text=titled(say!(notifications.title))/>
         <Meta name="description" content=say!(notifications.description)/>
         <div class="notifications">
             <div class="page-head">
