@@ -22,7 +22,9 @@ use crate::wire::code;
 /// Where the server's rendering finds what a stage shows of itself, as JSON, by the stage's path. In the context of a rendering
 /// on the server, and nowhere else.
 #[derive(Clone)]
-pub struct StageSource(pub Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct StageSource(pub Arc<Glances>);
+
+type Glances = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// What the stage showed when the page was rendered; it travels in the page. None where the page was not rendered by the
 /// server: the stage's own line will say it.

@@ -231,7 +231,7 @@ impl World {
             }
         }
         for at in 0..self.bodies.len() {
-            let chance = self.random.next();
+            let chance = self.random.draw();
             if let Some(intent) = bots::want(self, at, chance)
                 && let Some(body) = self.bodies.get_mut(at)
             {

@@ -63,7 +63,8 @@ impl Said {
 pub(super) struct Events {
     said: Said,
     source: EventSource,
-    _handlers: (Closure<dyn FnMut(MessageEvent)>, Closure<dyn FnMut(Event)>),
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_open: Closure<dyn FnMut(Event)>,
 }
 
 impl Events {
@@ -87,7 +88,8 @@ impl Events {
         let this = Self {
             said,
             source,
-            _handlers: (on_message, on_open),
+            _on_message: on_message,
+            _on_open: on_open,
         };
         opened.await?;
         Ok(this)

@@ -29,7 +29,7 @@ pub fn table(
     view! {
         <Card id=id title>
             <div class="table-scroll" tabindex="0" role="group" aria-labelledby=format!("{id}-title")>
-                <table class="figures">
+                <table class="status-table">
                     <thead><tr>{columns.collect_view()}</tr></thead>
                     <tbody>{body}</tbody>
                 </table>
