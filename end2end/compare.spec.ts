@@ -1,7 +1,8 @@
 // The comparison: it measures for real, what it shows fits together, and it can be stopped, shared and copied.
 
 import { ComparePage, WAYS } from "./support/compare-page";
-import { expect, test } from "./support/server";
+import { test } from "./support/server";
+import { expect } from "./support/test";
 import { ko, texts } from "./support/texts";
 
 test.setTimeout(150_000);

@@ -213,13 +213,17 @@ impl Diary {
             _ => (),
         }
         let number = self.next();
-        let tally = self.checker.tally();
-        self.moments.push_back(Moment {
+        // What is noted late, because it waited for an answer, stands where it happened.
+        let place = self.moments.partition_point(|moment| moment.at <= now);
+        let later = self.moments.get(place).map(|moment| moment.tally);
+        let tally = later.unwrap_or_else(|| self.checker.tally());
+        let moment = Moment {
             number,
             at: now,
             tally,
             what,
-        });
+        };
+        self.moments.insert(place, moment);
         if self.moments.len() > MOMENTS {
             self.moments.pop_front();
             self.counts.dropped += 1;
@@ -315,6 +319,16 @@ mod tests {
         diary.ponged(15.0, 1);
         diary.ponged(20.0, 1);
         assert_eq!(diary.trips, [5.0]);
+    }
+
+    #[test]
+    fn what_is_noted_late_stands_where_it_happened() {
+        let mut diary = Diary::default();
+        diary.phase(1.0, Phase::Live, None);
+        diary.phase(5.0, Phase::Connecting, None);
+        diary.moment(3.0, What::Restored);
+        let order: Vec<_> = diary.moments.iter().map(|moment| moment.at).collect();
+        assert_eq!(order, [1.0, 3.0, 5.0]);
     }
 
     #[test]
