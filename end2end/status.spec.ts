@@ -26,6 +26,7 @@ test("what was before is there at once", async ({ page, browser }) => {
   const status = await new StatusPage(page).open();
   await status.live();
   await expect.poll(() => status.points("connections"), { timeout: 15_000 }).toBeGreaterThan(2);
+  await expect(status.fact("websocket")).toHaveText("1");
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: new URL(page.url()).origin });
   const still = await new StatusPage(await context.newPage()).open();
   expect(await still.points("connections")).toBeGreaterThan(2);
