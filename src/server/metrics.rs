@@ -10,8 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::figures::{Figures, census};
-use super::hub::HubStats;
-use super::hub::counters::{Cut, Way};
+use super::hub::{HubStats, counters};
 use super::log::{Census, LATENCY_BOUNDS, Latency};
 use super::state::ServerState;
 
@@ -145,7 +144,7 @@ pub const METRICS: &[Metric] = &[
         "Open now; echo: endpoints' sockets, stage: what is no topic",
         |of, out| {
             let counters = &of.now.counters;
-            for way in Way::ALL {
+            for way in counters::Way::ALL {
                 out.put(&[("transport", way.name())], counters.ways[way as usize]);
             }
         },
@@ -155,7 +154,7 @@ pub const METRICS: &[Metric] = &[
         "transport",
         "A poll is one",
         |of, out| {
-            for way in Way::ALL {
+            for way in counters::Way::ALL {
                 out.put(&[("transport", way.name())], of.now.counters.opened[way as usize]);
             }
         },
@@ -165,7 +164,7 @@ pub const METRICS: &[Metric] = &[
         "reason",
         "Conversations that the server ended: the peer took nothing (slow), said nothing (silent) or broke the protocol (breach)",
         |of, out| {
-            for cut in Cut::ALL {
+            for cut in counters::Cut::ALL {
                 out.put(&[("reason", cut.name())], of.now.counters.cuts[cut as usize]);
             }
         },

@@ -77,7 +77,7 @@ impl Steering {
         let (dx, dy) = (held(Key::Right) - held(Key::Left), held(Key::Down) - held(Key::Up));
         let push = match self.pointer {
             _ if (dx, dy) != (0, 0) => {
-                self.last = heading(dx, dy);
+                self.last = of_keys(dx, dy);
                 FULL
             }
             Some((x, y)) => {
@@ -94,6 +94,20 @@ impl Steering {
             push,
             boost: self.pressed || self.button || self.held.contains(&Key::Boost),
         }
+    }
+}
+
+/// Eighths of a turn, exactly: the nearest of the table's directions may be its neighbour.
+const fn of_keys(dx: i32, dy: i32) -> u8 {
+    match (dx, dy) {
+        (1, 1) => 32,
+        (0, 1) => 64,
+        (-1, 1) => 96,
+        (-1, 0) => 128,
+        (-1, -1) => 160,
+        (0, -1) => 192,
+        (1, -1) => 224,
+        _ => 0,
     }
 }
 
