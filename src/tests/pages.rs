@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use crate::harness::{Answer, Node};
+use crate::harness::{Answer, Node, ROUTES, within};
 
 async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = Request::get(path).header("host", "localhost");
@@ -188,6 +188,53 @@ async fn a_page_is_compressed_for_whoever_takes_it() {
                 .get_all("vary")
                 .iter()
                 .any(|vary| vary.to_str().unwrap().contains("accept-encoding"))
+        );
+    }
+}
+
+/// The first of many: what a page renders must not depend on which thread ends its stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
+async fn many_who_come_at_once_all_get_their_pages() {
+    const PAGES: [&str; 8] = [
+        "/",
+        "/chat",
+        "/market",
+        "/devices",
+        "/arena",
+        "/notifications",
+        "/compare",
+        "/no/such/page",
+    ];
+    let node = std::sync::Arc::new(Node::new());
+    let _meanwhile = ROUTES.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let asked: Vec<_> = (0..64)
+        .map(|number| {
+            let node = node.clone();
+            tokio::spawn(async move {
+                let path = PAGES[number % PAGES.len()];
+                let page = node.request(
+                    Request::get(path)
+                        .header("host", "localhost")
+                        .header("accept", "text/html")
+                        .body(Body::empty())
+                        .unwrap(),
+                );
+                (path, within(page).await)
+            })
+        })
+        .collect();
+    for page in asked {
+        let (path, page) = page.await.unwrap();
+        let expected = if path == "/no/such/page" {
+            StatusCode::NOT_FOUND
+        } else {
+            StatusCode::OK
+        };
+        assert_eq!(page.status, expected, "{path}");
+        assert!(
+            page.body.contains("</html>") && page.body.contains("· Duplex</title>"),
+            "{path}"
         );
     }
 }

@@ -46,7 +46,7 @@ pub const ECHO: &str = "/api/echo";
 
 /// Held while a node's routes are listed. A page with topics that another thread renders meanwhile may wait for ever: seen
 /// in tests, where nodes are made all the time; a server lists its routes once, before it serves.
-static ROUTES: RwLock<()> = RwLock::new(());
+pub static ROUTES: RwLock<()> = RwLock::new(());
 
 pub struct Node {
     pub state: ServerState,
