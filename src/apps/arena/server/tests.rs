@@ -128,7 +128,11 @@ async fn the_world_sleeps_when_nobody_is_there() {
         tokio::task::yield_now().await;
         last = world.tick();
     }
-    assert!((15 * RATE..=21 * RATE).contains(&last), "{last}");
+    // Not longer than it waits; less if a bot was hungry meanwhile.
+    assert!((1..=21 * RATE).contains(&last), "{last}");
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::task::yield_now().await;
+    assert_eq!(world.tick(), last);
     // And wakes.
     let mut again = world.come(2);
     assert!(again.see(None).await.tick > last);
