@@ -35,7 +35,7 @@ const test = base.extend<{ server: Mortal }>({
 
 test.beforeEach(({ complaints }) => {
   // A browser tells the console of every connection that failed.
-  complaints.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/, /ERR_EMPTY_RESPONSE/, /ERR_CONNECTION_RESET/, /leptos_ws/);
+  complaints.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/, /ERR_EMPTY_RESPONSE/, /ERR_CONNECTION_RESET/, /leptos_ws/, /Failed to fetch/);
 });
 
 test("after a crash the page says so, counts down, and is back when the server is", async ({ page, server }) => {
