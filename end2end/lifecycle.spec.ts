@@ -21,14 +21,15 @@ test("leaving through the router closes with 1000; coming back opens exactly one
   const echo = await new EchoPage(page).open();
   const connections = page.getByRole("complementary").locator('[data-fact="connections"]');
   await records.count(1);
-  await expect(connections).toHaveText("1");
+  // The page's own socket, and the session of its bell.
+  await expect(connections).toHaveText("2");
   await page.evaluate(() => Object.assign(window, { document_of_before: true }));
 
   await echo.go("about");
   await expect(page.getByRole("heading", { level: 1, name: ko.about.title })).toBeVisible();
   await records.ended(traceOf(sockets[0]), { by: "client", code: 1000, reason: "" });
   await records.count(0);
-  await expect(connections).toHaveText("0");
+  await expect(connections).toHaveText("1");
 
   await echo.go("echo");
   await echo.is("open");

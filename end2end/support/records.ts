@@ -15,7 +15,8 @@ export interface Handshake {
 
 export interface Vitals {
   beat: number;
-  connections: number;
+  /** Sockets that are no session: each page has one session, for its bell. */
+  endpoints: number;
 }
 
 const ENDPOINTS = ["/api/socket", "/api/echo"];
@@ -51,11 +52,11 @@ export class Records {
     return (await (await this.request.get("/api/vitals")).json()) as Vitals;
   }
 
-  /** Waits until the server counts this many open connections. */
-  async count(connections: number): Promise<void> {
+  /** Waits until the server counts this many open sockets of the echo's endpoints. */
+  async count(sockets: number): Promise<void> {
     await expect
-      .poll(async () => (await this.vitals()).connections, { message: "connections by the server's count" })
-      .toBe(connections);
+      .poll(async () => (await this.vitals()).endpoints, { message: "echo sockets by the server's count" })
+      .toBe(sockets);
   }
 
   /** Waits until the server saw the connection end as expected. */

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::hub::HubStats;
-use super::hub::counters::Reading;
+use super::hub::counters::{Reading, Way};
 use super::state::ServerState;
 use crate::wire::vitals::{BEAT_SECONDS, VITALS, Vitals};
 
@@ -24,6 +24,8 @@ pub struct Report {
     /// Messages are of the last whole beat, all else is of now.
     #[serde(flatten)]
     pub vitals: Vitals,
+    /// Sockets of the endpoints among the connections: those that are no session.
+    pub endpoints: u64,
     pub received_total: u64,
     pub sent_total: u64,
     /// What became of commands and events, and of readers that were slow.
@@ -83,6 +85,7 @@ pub async fn show(State(state): State<ServerState>) -> Response {
     };
     let report = Report {
         vitals,
+        endpoints: now.ways[Way::Echo as usize],
         received_total: now.received,
         sent_total: now.sent,
         hub: state.hub.stats(),
