@@ -40,6 +40,8 @@ test.beforeEach(({ complaints }) => {
 
 test("after a crash the page says so, counts down, and is back when the server is", async ({ page, server }) => {
   const echo = await new EchoPage(page).open();
+  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  await page.waitForLoadState("networkidle");
   await echo.reconnect.check();
   const counted = await countdown(page);
   await server.stop("SIGKILL");
@@ -58,6 +60,8 @@ test("after a crash the page says so, counts down, and is back when the server i
 
 test("a shutdown closes with 1001 and a reason; the page comes back by itself", async ({ page, server }) => {
   const echo = await new EchoPage(page).open();
+  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  await page.waitForLoadState("networkidle");
   await echo.reconnect.check();
   await server.stop("SIGTERM");
   await expect(echo.row("closed", "1001")).toHaveCount(1);
@@ -68,6 +72,8 @@ test("a shutdown closes with 1001 and a reason; the page comes back by itself", 
 test("with reconnecting off the page stays closed until it is switched on", async ({ page, server }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
+  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  await page.waitForLoadState("networkidle");
   await server.stop("SIGTERM");
   await echo.is("closed");
   await expect(echo.ending).toContainText(`${ko.echo.closed_by_server} · 1001 ${ko.close.going_away}`);
@@ -87,6 +93,8 @@ test("with reconnecting off the page stays closed until it is switched on", asyn
 test("a disconnect by the visitor is not undone, and ends a wait", async ({ page, server }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
+  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  await page.waitForLoadState("networkidle");
   await echo.reconnect.check();
   await echo.disconnect();
   await echo.is("closed");
