@@ -3,10 +3,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -16,14 +15,15 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 use super::hub::counters::Counters;
 use super::limits;
-use super::measure::wire_bytes::{Connection, Counted};
+use super::measure::wire_bytes::Connection;
+use super::observed::{Observed, Observer};
 use super::shutdown::Shutdown;
 
 #[derive(Debug, thiserror::Error)]
@@ -65,16 +65,20 @@ pub async fn accept(
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let taking = async {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            let Ok(permit) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
             let (stream, peer) = next_connection(&listener).await;
-            let stream = Placed {
-                stream,
+            let place = Place {
                 counters: Arc::clone(&counters),
-                _place: place,
+                _permit: permit,
             };
-            shutdown.spawn(serve(stream, Some(peer), router.clone(), shutdown.clone()));
+            shutdown.spawn(serve(
+                Observed::new(stream, place),
+                Some(peer),
+                router.clone(),
+                shutdown.clone(),
+            ));
         }
     };
     tokio::select! {
@@ -114,7 +118,7 @@ where
 {
     let asked = Arc::new(AtomicBool::new(false));
     let counted = Connection::default();
-    let stream = Counted::new(stream, counted.clone());
+    let stream = Observed::new(stream, counted.clone());
     let router = TowerToHyperService::new(router);
     let service = {
         let asked = Arc::clone(&asked);
@@ -167,57 +171,19 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// A stream with its place among those that may be open. An upgrade takes the stream elsewhere, and the place with it.
-/// Its bytes are counted.
-struct Placed {
-    stream: TcpStream,
+/// A connection's place among those that may be open; its stream's bytes are counted. An upgrade takes the stream elsewhere, and
+/// the place with it.
+struct Place {
     counters: Arc<Counters>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Placed {
-    fn note_written(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(count)) = written {
-            self.counters.add_bytes(0, *count as u64);
-        }
-    }
-}
-
-impl AsyncRead for Placed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.counters.add_bytes((buf.filled().len() - before) as u64, 0);
-        read
-    }
-}
-
-impl AsyncWrite for Placed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note_written(&written);
-        written
+impl Observer for Place {
+    fn read(&self, count: usize) {
+        self.counters.add_bytes(count as u64, 0);
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note_written(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn wrote(&self, count: usize) {
+        self.counters.add_bytes(0, count as u64);
     }
 }

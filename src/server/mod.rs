@@ -16,6 +16,7 @@ pub mod log;
 mod measure;
 pub mod metrics;
 mod monitor;
+mod observed;
 pub mod operator;
 pub mod origin;
 mod pages;

@@ -2,13 +2,10 @@
 //! change of owner has a sharp edge: what was read since the last write is the new request, and what was written before
 //! answered older ones. Knows no request and no run.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::server::observed::Observer;
 
 /// What an owner was counted.
 #[derive(Debug, Default)]
@@ -60,6 +57,13 @@ impl Connection {
         flow.owner = owner;
     }
 
+    /// Held for a few additions; nothing in between can panic.
+    fn flow(&self) -> MutexGuard<'_, Flow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Connection {
     fn read(&self, count: usize) {
         let flow = &mut *self.flow();
         flow.unanswered += count as u64;
@@ -74,72 +78,6 @@ impl Connection {
         if let Some(owner) = &flow.owner {
             owner.bytes_out.fetch_add(count as u64, Relaxed);
         }
-    }
-
-    /// Held for a few additions; nothing in between can panic.
-    fn flow(&self) -> MutexGuard<'_, Flow> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A stream whose bytes are counted.
-#[derive(Debug)]
-pub struct Counted<S> {
-    stream: S,
-    connection: Connection,
-}
-
-impl<S> Counted<S> {
-    pub const fn new(stream: S, connection: Connection) -> Self {
-        Self { stream, connection }
-    }
-
-    fn note(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(count @ 1..)) = written {
-            self.connection.wrote(*count);
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let count = buf.filled().len() - before;
-        if count > 0 {
-            self.connection.read(count);
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

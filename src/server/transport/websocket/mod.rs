@@ -19,11 +19,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 
 use self::ending::finish;
 use super::faults::{Ending, Gate};
-use super::meter::{Meter, Metered};
+use super::meter::Meter;
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::hub::counters::{Counters, Cut};
 use crate::server::hub::keepalive::{Beat, Keepalive};
 use crate::server::limits;
+use crate::server::observed::Observed;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, Settings};
 use crate::wire::code;
@@ -36,7 +37,7 @@ mod ending;
 
 pub use self::ending::{End, Line};
 
-type Raw = Metered<TokioIo<Upgraded>>;
+type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
 type Socket = WebSocketStream<Raw>;
 
 /// Why a conversation cannot go on.
@@ -115,7 +116,7 @@ impl<T: Talk> Conversation<T> {
 
     /// Talks until one side ends it. What is left to do is to hang up.
     pub async fn run(mut self, upgraded: Upgraded) -> (End, Line) {
-        let raw = Metered::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
+        let raw = Observed::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
         let (socket, stop) = self.listen(socket).await;
         // Boxed: it is needed once, and its state would make every idle connection larger.
