@@ -1,5 +1,6 @@
 //! Components that every page shares, and how numbers are written. Knows no application's words.
 
+pub mod calendar;
 pub mod card;
 pub mod chart;
 pub mod closing;

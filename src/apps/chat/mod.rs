@@ -1,6 +1,5 @@
 //! The chat: rooms that anybody may make, messages with answers and reactions, and nothing lost in between.
 
-mod calendar;
 pub mod model;
 mod pieces;
 mod read_marks;

@@ -255,45 +255,10 @@ mod tests {
     use super::*;
     use crate::apps::chat::model::{fold_history, tell};
     use crate::apps::chat::wire::MAX_ROOM;
+    use crate::server::hub::trial::Place;
     use crate::wire::codec::Encoding;
     use crate::wire::person::PersonId;
     use crate::wire::topic::Topic;
-
-    /// A topic with its log, without a hub.
-    struct Place<D: Decider> {
-        decider: D,
-        topic: TopicName,
-        state: D::State,
-        log: Vec<(Seq, D::Event)>,
-        now: Millis,
-    }
-
-    impl<D: Decider> Place<D> {
-        fn new(decider: D, rest: &str) -> Self {
-            Self {
-                decider,
-                topic: TopicName::of::<D>(rest).unwrap(),
-                state: D::State::default(),
-                log: Vec::new(),
-                now: 1_000_000,
-            }
-        }
-
-        fn say(&mut self, who: &Person, command: D::Command) -> Result<(), Rejection> {
-            let at = Context {
-                topic: &self.topic,
-                who,
-                now: self.now,
-                next: self.log.len() as Seq + 1,
-            };
-            for event in self.decider.decide(at, &self.state, command)? {
-                let seq = self.log.len() as Seq + 1;
-                D::apply(&mut self.state, seq, &event);
-                self.log.push((seq, event));
-            }
-            Ok(())
-        }
-    }
 
     fn person(id: u8) -> Person {
         Person {

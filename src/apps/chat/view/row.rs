@@ -5,7 +5,6 @@ use leptos::{ev::MouseEvent, prelude::*};
 
 use super::{
     super::{
-        calendar,
         model::{Change, Message},
         pieces::{Piece, pieces},
         wire::{ChatCommand, Emoji, Reply},
@@ -18,7 +17,10 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{fill, part, say, text},
+    ui::{
+        calendar,
+        words::{fill, part, say, text},
+    },
     wire::{cursor::Seq, person::Person},
 };
 

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use leptos::prelude::*;
 
 use super::super::{
-    calendar,
     model::{Entry, Message, Room, fold_history, posted},
     span::{Places, Span},
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
@@ -14,6 +13,7 @@ use super::super::{
 use super::{visit::Visit, words};
 use crate::client::use_topic::UseTopic;
 use crate::i18n::*;
+use crate::ui::calendar;
 use crate::wire::cursor::Seq;
 use crate::wire::person::PersonId;
 use crate::wire::topic::Topic;
@@ -345,7 +345,7 @@ impl Lines {
         let mut before: Option<(i64, u64, String)> = None;
         for message in self.messages.range(start..end) {
             message.with_untracked(|message| {
-                let offset = if local { words::offset(message.at) } else { 0 };
+                let offset = if local { calendar::offset(message.at) } else { 0 };
                 let day = calendar::day(message.at, offset);
                 let same_day = before.as_ref().is_some_and(|(other, ..)| *other == day);
                 if !same_day {

@@ -1,7 +1,6 @@
 //! People, times and refusals in the visitor's language.
 
 use super::super::{
-    calendar,
     model::Entry,
     wire::{LOBBY, MAX_LINE, MAX_ROOM, MAX_TEXT, MAX_TITLE, Millis, why},
 };
@@ -9,7 +8,7 @@ use crate::{
     client::use_topic::TopicStatus,
     i18n::*,
     ui::{
-        format,
+        calendar, format,
         words::{Words, fill, words},
     },
     wire::{
@@ -47,15 +46,10 @@ pub fn title(locale: Locale, room: &str, entry: &Entry) -> String {
     }
 }
 
-/// Minutes east of UTC at that time, where the visitor is.
-pub fn offset(at: Millis) -> i32 {
-    -(js_sys::Date::new(&(at as f64).into()).get_timezone_offset() as i32)
-}
-
 /// The time of day; the server does not know where the visitor is, and says UTC.
 pub fn clock(at: Millis, local: bool) -> String {
     if local {
-        calendar::clock(at, offset(at))
+        calendar::clock(at, calendar::offset(at))
     } else {
         format!("{} UTC", calendar::clock(at, 0))
     }

@@ -250,42 +250,8 @@ mod tests {
     use super::super::super::model::board::tests::{entry, tick};
     use super::super::super::wire::{Interval, MAX_DONE, Side, Source};
     use super::*;
+    use crate::server::hub::trial::Place;
     use crate::wire::person::PersonId;
-
-    struct Place<D: Decider> {
-        decider: D,
-        topic: TopicName,
-        state: D::State,
-        seq: Seq,
-        now: u64,
-    }
-
-    impl<D: Decider> Place<D> {
-        fn new(decider: D, rest: &str) -> Self {
-            Self {
-                decider,
-                topic: TopicName::of::<D>(rest).unwrap(),
-                state: D::State::default(),
-                seq: 0,
-                now: 1_000_000,
-            }
-        }
-
-        fn say(&mut self, who: &Person, command: D::Command) -> Result<usize, Rejection> {
-            let at = Context {
-                topic: &self.topic,
-                who,
-                now: self.now,
-                next: self.seq + 1,
-            };
-            let events = self.decider.decide(at, &self.state, command)?;
-            for event in &events {
-                self.seq += 1;
-                D::apply(&mut self.state, self.seq, event);
-            }
-            Ok(events.len())
-        }
-    }
 
     fn person(id: u8) -> Person {
         Person {
@@ -305,9 +271,9 @@ mod tests {
             name: "x".to_owned(),
             simulated: true,
         });
-        assert_eq!(quotes.say(&person(1), open.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(quotes.say(&hub::server(), open.clone()), Ok(1));
-        assert_eq!(quotes.say(&hub::server(), open), Ok(0));
+        assert_eq!(quotes.made(&person(1), open.clone()), refused(why::NOT_FOR_YOU));
+        assert_eq!(quotes.made(&hub::server(), open.clone()), Ok(1));
+        assert_eq!(quotes.made(&hub::server(), open), Ok(0));
         let mut candles = Place::new(Candles, "a");
         let trade = Trade {
             at: 1,
@@ -316,10 +282,10 @@ mod tests {
             bought: true,
         };
         assert_eq!(
-            candles.say(&person(1), CandlesCommand::Trade(vec![trade])),
+            candles.made(&person(1), CandlesCommand::Trade(vec![trade])),
             refused(why::NOT_FOR_YOU)
         );
-        assert_eq!(candles.say(&hub::server(), CandlesCommand::Trade(vec![trade])), Ok(1));
+        assert_eq!(candles.made(&hub::server(), CandlesCommand::Trade(vec![trade])), Ok(1));
         for who in [person(1), hub::server()] {
             assert_eq!(Quotes.admit(&who, &quotes.topic), Ok(Access::Read));
             assert_eq!(Candles.admit(&who, &candles.topic), Ok(Access::Read));
@@ -331,27 +297,27 @@ mod tests {
         let mut quotes = Place::new(Quotes, ALL);
         let server = hub::server();
         assert_eq!(
-            quotes.say(&server, QuotesCommand::List(vec![entry("a"), entry("b")])),
+            quotes.made(&server, QuotesCommand::List(vec![entry("a"), entry("b")])),
             Ok(1)
         );
         let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
-        assert_eq!(quotes.say(&server, ticks(7)), Ok(3));
+        assert_eq!(quotes.made(&server, ticks(7)), Ok(3));
         assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
         assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
         quotes.now += SPARK_STEP - 1;
-        assert_eq!(quotes.say(&server, ticks(9)), Ok(2));
+        assert_eq!(quotes.made(&server, ticks(9)), Ok(2));
         quotes.now += 1;
-        assert_eq!(quotes.say(&server, ticks(9)), Ok(3));
+        assert_eq!(quotes.made(&server, ticks(9)), Ok(3));
         assert_eq!(
-            quotes.say(&server, QuotesCommand::Tick(vec![tick("z", 1)])),
+            quotes.made(&server, QuotesCommand::Tick(vec![tick("z", 1)])),
             refused(why::BAD_SYMBOL)
         );
         assert_eq!(
-            quotes.say(&server, QuotesCommand::Tick(vec![tick("a", 0)])),
+            quotes.made(&server, QuotesCommand::Tick(vec![tick("a", 0)])),
             refused(why::BAD_PRICE)
         );
         assert_eq!(
-            quotes.say(&server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
+            quotes.made(&server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
             refused(why::TOO_MUCH)
         );
     }
@@ -363,9 +329,9 @@ mod tests {
             interval: Interval::Minute,
             candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
         };
-        assert_eq!(candles.say(&hub::server(), seed(60_000, 4)), Ok(1));
-        assert_eq!(candles.say(&hub::server(), seed(60_001, 4)), refused(why::BAD_PRICE));
-        assert_eq!(candles.say(&hub::server(), seed(60_000, 0)), refused(why::BAD_PRICE));
+        assert_eq!(candles.made(&hub::server(), seed(60_000, 4)), Ok(1));
+        assert_eq!(candles.made(&hub::server(), seed(60_001, 4)), refused(why::BAD_PRICE));
+        assert_eq!(candles.made(&hub::server(), seed(60_000, 0)), refused(why::BAD_PRICE));
         assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
     }
 
@@ -393,23 +359,26 @@ mod tests {
     fn an_alert_is_set_once_and_reached_once() {
         let mut alerts = Place::new(Alerts, &person(1).id.0);
         let me = person(1);
-        assert_eq!(alerts.say(&me, set("a", Side::Above, 150)), Ok(1));
-        assert_eq!(alerts.say(&me, set("a", Side::Above, 150)), Ok(0));
-        assert_eq!(alerts.say(&me, set("A", Side::Above, 150)), refused(why::BAD_SYMBOL));
-        assert_eq!(alerts.say(&me, set("a", Side::Above, 0)), refused(why::BAD_PRICE));
+        assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(1));
+        assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(0));
+        assert_eq!(alerts.made(&me, set("A", Side::Above, 150)), refused(why::BAD_SYMBOL));
+        assert_eq!(alerts.made(&me, set("a", Side::Above, 0)), refused(why::BAD_PRICE));
         let reach = AlertsCommand::Reach {
             id: 1,
             price: 151,
             scale: 2,
         };
-        assert_eq!(alerts.say(&me, reach.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(alerts.say(&hub::server(), reach.clone()), Ok(1));
-        assert_eq!(alerts.say(&hub::server(), reach.clone()), Ok(0));
+        assert_eq!(alerts.made(&me, reach.clone()), refused(why::NOT_FOR_YOU));
+        assert_eq!(alerts.made(&hub::server(), reach.clone()), Ok(1));
+        assert_eq!(alerts.made(&hub::server(), reach.clone()), Ok(0));
         assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
-        assert_eq!(alerts.say(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
-        assert_eq!(alerts.say(&me, AlertsCommand::Remove { id: 1 }), refused(why::NO_ALERT));
+        assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
         assert_eq!(
-            alerts.say(&hub::server(), reach),
+            alerts.made(&me, AlertsCommand::Remove { id: 1 }),
+            refused(why::NO_ALERT)
+        );
+        assert_eq!(
+            alerts.made(&hub::server(), reach),
             Ok(0),
             "who removed it is not told of it"
         );
@@ -418,8 +387,8 @@ mod tests {
     #[test]
     fn a_price_reaches_from_its_side() {
         let mut alerts = Place::new(Alerts, &person(1).id.0);
-        alerts.say(&person(1), set("a", Side::Above, 150)).unwrap();
-        alerts.say(&person(1), set("a", Side::Below, 150)).unwrap();
+        alerts.made(&person(1), set("a", Side::Above, 150)).unwrap();
+        alerts.made(&person(1), set("a", Side::Below, 150)).unwrap();
         let reached = |price, scale| {
             alerts
                 .state
@@ -442,9 +411,9 @@ mod tests {
         assert_eq!(told[0].topic.as_str(), "watches/all");
         let changed: Changed = serde_json::from_value(told[0].command.clone()).unwrap();
         assert_eq!(changed.person, person(1).id.0);
-        assert_eq!(Place::new(Watches, ALL).say(&hub::server(), changed.clone()), Ok(1));
+        assert_eq!(Place::new(Watches, ALL).made(&hub::server(), changed.clone()), Ok(1));
         assert_eq!(
-            Place::new(Watches, ALL).say(&person(1), changed),
+            Place::new(Watches, ALL).made(&person(1), changed),
             refused(why::NOT_FOR_YOU)
         );
     }
@@ -466,7 +435,7 @@ mod tests {
             for (server, command) in commands {
                 let before = alerts.state.clone();
                 let who = if server { hub::server() } else { person(1) };
-                let _ = alerts.say(&who, command);
+                let _ = alerts.made(&who, command);
                 prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
                 prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);
                 for alert in before.alerts.iter().filter(|alert| alert.done.is_some()) {

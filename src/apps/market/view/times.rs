@@ -1,67 +1,31 @@
 //! Times as a chart and a list of trades say them: in the visitor's zone where that is known, else in UTC.
 
 use super::super::wire::{Interval, Millis};
+use crate::ui::calendar;
 
-const MINUTE: i64 = 60_000;
-const DAY: i64 = 24 * 60 * MINUTE;
-
-/// Milliseconds of the day and the day, where the visitor is if `local`. Only in the browser may it be.
-fn place(at: Millis, local: bool) -> (i64, i64) {
-    let zone = match local {
-        true => -(js_sys::Date::new(&(at as f64).into()).get_timezone_offset() as i64),
-        false => 0,
-    };
-    let shifted = i64::try_from(at).unwrap_or(0).saturating_add(zone * MINUTE);
-    (shifted.rem_euclid(DAY), shifted.div_euclid(DAY))
+/// Only in the browser may it be `local`.
+fn zone(at: Millis, local: bool) -> i32 {
+    if local { calendar::offset(at) } else { 0 }
 }
 
 /// `09:05:07`.
 pub fn clock(at: Millis, local: bool) -> String {
-    let (of_day, _) = place(at, local);
-    [
-        two(of_day / 3_600_000),
-        two(of_day / MINUTE % 60),
-        two(of_day / 1000 % 60),
-    ]
-    .join(":")
+    calendar::clock_with_seconds(at, zone(at, local))
 }
 
 /// As short as the interval allows: `09:05`, `11-22 09:00`, `11-22`. A day's candle is UTC's day everywhere.
 pub fn of_candle(at: Millis, interval: Interval, local: bool) -> String {
-    let (of_day, day) = place(at, local && interval != Interval::Day);
+    let zone = zone(at, local && interval != Interval::Day);
     let date = || {
-        let (month, day) = month_and_day(day);
-        [two(month), two(day)].join("-")
+        let date = calendar::date(calendar::day(at, zone));
+        date.split_once('-')
+            .map_or_else(String::new, |(_, date)| date.to_owned())
     };
-    let time = || [two(of_day / 3_600_000), two(of_day / MINUTE % 60)].join(":");
     match interval {
-        Interval::Minute | Interval::FiveMinutes => time(),
-        Interval::Quarter | Interval::Hour => [date(), time()].join(" "),
+        Interval::Minute | Interval::FiveMinutes => calendar::clock(at, zone),
+        Interval::Quarter | Interval::Hour => [date(), calendar::clock(at, zone)].join(" "),
         Interval::Day => date(),
     }
-}
-
-fn two(number: i64) -> String {
-    let digits = number.to_string();
-    if digits.len() < 2 {
-        ["0", &digits].concat()
-    } else {
-        digits
-    }
-}
-
-/// Of days since 1970: the proleptic Gregorian calendar, its years counted from March.
-fn month_and_day(days: i64) -> (i64, i64) {
-    let in_cycle = (days + 719_468).rem_euclid(146_097);
-    let year = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
-    let in_year = in_cycle - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * in_year + 2) / 153;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (month, in_year - (153 * from_march + 2) / 5 + 1)
 }
 
 #[cfg(test)]

@@ -8,49 +8,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::apps::notifications::model::{KEPT, KEPT_BYTES, MAX_ALSO, Sent};
-use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE, Millis};
+use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
+use crate::server::hub::trial::Place;
 use crate::wire::codec::Encoding;
 use crate::wire::notice::{EVERYONE, Level, Words};
 use crate::wire::topic::Topic;
-
-/// A topic with its log.
-struct Place<D: Decider> {
-    decider: D,
-    topic: TopicName,
-    state: D::State,
-    log: Vec<(Seq, D::Event)>,
-    now: Millis,
-}
-
-impl<D: Decider> Place<D> {
-    fn new(decider: D, rest: &str) -> Self {
-        Self {
-            decider,
-            topic: TopicName::of::<D>(rest).unwrap(),
-            state: D::State::default(),
-            log: Vec::new(),
-            now: 1_000_000,
-        }
-    }
-
-    /// How many events it made.
-    fn say(&mut self, who: &Person, command: D::Command) -> Result<usize, Rejection> {
-        let at = Context {
-            topic: &self.topic,
-            who,
-            now: self.now,
-            next: self.log.len() as Seq + 1,
-        };
-        let events = self.decider.decide(at, &self.state, command)?;
-        let count = events.len();
-        for event in events {
-            let seq = self.log.len() as Seq + 1;
-            D::apply(&mut self.state, seq, &event);
-            self.log.push((seq, event));
-        }
-        Ok(count)
-    }
-}
 
 const MINE: &str = "0000000000000001";
 
@@ -91,17 +53,17 @@ fn everybody_reads_what_only_programs_and_the_server_write() {
         for ours in [hub::server(), hub::program()] {
             assert_eq!(admits(&ours, rest), Ok(Access::Write));
             let mut place = Place::new(Notices, rest);
-            assert_eq!(place.say(&ours, NoticesCommand::Send(notice("x"))), Ok(1));
+            assert_eq!(place.made(&ours, NoticesCommand::Send(notice("x"))), Ok(1));
         }
         let mut place = Place::new(Notices, rest);
         assert_eq!(
-            place.say(&me(), NoticesCommand::Send(notice("x"))),
+            place.made(&me(), NoticesCommand::Send(notice("x"))),
             refused(why::NOT_FOR_YOU)
         );
     }
     for wrong in ["me", "other", "market/x"] {
         assert_eq!(admits(&hub::server(), wrong), Err(Denied::Unknown), "{wrong}");
-        let said = Place::new(Notices, wrong).say(&hub::server(), NoticesCommand::Send(notice("x")));
+        let said = Place::new(Notices, wrong).made(&hub::server(), NoticesCommand::Send(notice("x")));
         assert_eq!(said, Err(Rejection::Denied(Denied::Unknown)), "{wrong}");
     }
 }
@@ -117,7 +79,7 @@ fn an_inbox_is_its_owners_and_nobody_elses() {
     for nobody in ["0000000000000000", "ffffffffffffffff", "x", "0000000000000001/a"] {
         assert_eq!(admits(&person(nobody), nobody), Err(Denied::Unknown), "{nobody}");
     }
-    let said = Place::new(Inbox, MINE).say(&other, InboxCommand::Send(notice("x")));
+    let said = Place::new(Inbox, MINE).made(&other, InboxCommand::Send(notice("x")));
     assert_eq!(said, Err(Rejection::Denied(Denied::Forbidden)));
 }
 
@@ -129,10 +91,10 @@ fn what_is_wrong_with_a_notice_is_told_with_its_field() {
         ..notice("x")
     };
     assert_eq!(
-        all.say(&hub::program(), NoticesCommand::Send(late)),
+        all.made(&hub::program(), NoticesCommand::Send(late)),
         refused("`expires` is in the past")
     );
-    let said = all.say(&hub::program(), NoticesCommand::Send(notice(" \n")));
+    let said = all.made(&hub::program(), NoticesCommand::Send(notice(" \n")));
     assert_eq!(said, refused("`title` is empty"));
 }
 
@@ -140,16 +102,16 @@ fn what_is_wrong_with_a_notice_is_told_with_its_field() {
 fn one_or_all_are_marked_as_read_once() {
     let mut inbox = Place::new(Inbox, MINE);
     for title in ["a", "b", "c"] {
-        inbox.say(&hub::server(), InboxCommand::Send(notice(title))).unwrap();
+        inbox.made(&hub::server(), InboxCommand::Send(notice(title))).unwrap();
     }
     assert_eq!(unread(&inbox), 3);
     let read = |source: &str, seqs: &[Seq]| InboxCommand::Read {
         source: source.to_owned(),
         seqs: seqs.to_vec(),
     };
-    assert_eq!(inbox.say(&me(), read(ME, &[2])), Ok(1));
+    assert_eq!(inbox.made(&me(), read(ME, &[2])), Ok(1));
     assert_eq!(
-        inbox.say(&me(), read(ME, &[2, 0, 99])),
+        inbox.made(&me(), read(ME, &[2, 0, 99])),
         Ok(0),
         "nothing new, nothing that is not there"
     );
@@ -157,23 +119,25 @@ fn one_or_all_are_marked_as_read_once() {
     let all = InboxCommand::ReadAll {
         heads: [(ME.to_owned(), 3), (EVERYONE.to_owned(), 12)].into(),
     };
-    assert_eq!(inbox.say(&me(), all.clone()), Ok(1));
-    assert_eq!(inbox.say(&me(), all), Ok(0));
+    assert_eq!(inbox.made(&me(), all.clone()), Ok(1));
+    assert_eq!(inbox.made(&me(), all), Ok(0));
     assert_eq!(unread(&inbox), 0);
     assert!(inbox.state.has_read(EVERYONE, 12) && !inbox.state.has_read(EVERYONE, 13));
-    assert_eq!(inbox.say(&me(), read("other", &[1])), refused(why::NO_SOURCE));
-    assert_eq!(inbox.say(&me(), read(ME, &[1; MAX_READ + 1])), refused(why::TOO_MANY));
+    assert_eq!(inbox.made(&me(), read("other", &[1])), refused(why::NO_SOURCE));
+    assert_eq!(inbox.made(&me(), read(ME, &[1; MAX_READ + 1])), refused(why::TOO_MANY));
     let other = InboxCommand::ReadAll {
         heads: [("other".to_owned(), 1)].into(),
     };
-    assert_eq!(inbox.say(&me(), other), refused(why::NO_SOURCE));
+    assert_eq!(inbox.made(&me(), other), refused(why::NO_SOURCE));
 }
 
 #[test]
 fn who_begins_to_follow_has_nothing_unread() {
     let mut market = Place::new(Notices, "market");
     for title in ["a", "b"] {
-        market.say(&hub::server(), NoticesCommand::Send(notice(title))).unwrap();
+        market
+            .made(&hub::server(), NoticesCommand::Send(notice(title)))
+            .unwrap();
     }
     let mut inbox = Place::new(Inbox, MINE);
     let follow = |group: &str, on, head| InboxCommand::Follow {
@@ -181,15 +145,15 @@ fn who_begins_to_follow_has_nothing_unread() {
         on,
         head,
     };
-    assert_eq!(inbox.say(&me(), follow("market", true, market.state.head())), Ok(1));
-    assert_eq!(inbox.say(&me(), follow("market", true, 0)), Ok(0));
+    assert_eq!(inbox.made(&me(), follow("market", true, market.state.head())), Ok(1));
+    assert_eq!(inbox.made(&me(), follow("market", true, 0)), Ok(0));
     assert_eq!(inbox.state.unread("market", &market.state, market.now), 0);
-    market.say(&hub::server(), NoticesCommand::Send(notice("c"))).unwrap();
+    market.made(&hub::server(), NoticesCommand::Send(notice("c"))).unwrap();
     assert_eq!(inbox.state.unread("market", &market.state, market.now), 1);
-    assert_eq!(inbox.say(&me(), follow("market", false, 0)), Ok(1));
+    assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(1));
     assert!(inbox.state.follows.is_empty());
-    assert_eq!(inbox.say(&me(), follow("market", false, 0)), Ok(0));
-    assert_eq!(inbox.say(&me(), follow(ME, true, 0)), refused(why::NO_SOURCE));
+    assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(0));
+    assert_eq!(inbox.made(&me(), follow(ME, true, 0)), refused(why::NO_SOURCE));
 }
 
 #[test]
@@ -199,12 +163,12 @@ fn what_expired_counts_no_more_and_goes_with_the_next() {
         expires: Some(all.now + 10),
         ..notice("brief")
     };
-    all.say(&hub::server(), NoticesCommand::Send(brief)).unwrap();
+    all.made(&hub::server(), NoticesCommand::Send(brief)).unwrap();
     let inbox = InboxState::default();
     assert_eq!(inbox.unread(EVERYONE, &all.state, all.now + 9), 1);
     assert_eq!(inbox.unread(EVERYONE, &all.state, all.now + 10), 0);
     all.now += 10;
-    all.say(&hub::server(), NoticesCommand::Send(notice("next"))).unwrap();
+    all.made(&hub::server(), NoticesCommand::Send(notice("next"))).unwrap();
     assert_eq!((all.state.notices.len(), all.state.count), (1, 2));
 }
 
@@ -285,7 +249,7 @@ proptest! {
                 _ => {}
             }
             let read_before: Vec<Seq> = (1..=head).filter(|seq| inbox.state.has_read(ME, *seq)).collect();
-            let _ = inbox.say(&me(), command);
+            let _ = inbox.made(&me(), command);
             prop_assert!(read_before.into_iter().all(|seq| inbox.state.has_read(ME, seq)));
             prop_assert!(holds(&inbox.state.board));
             prop_assert!(inbox.state.marks.len() <= GROUPS.len() + 2 && inbox.state.follows.len() <= GROUPS.len());
@@ -306,7 +270,7 @@ proptest! {
         let mut all = Place::new(Notices, EVERYONE);
         for (notice, later) in sends {
             all.now += later;
-            let _ = all.say(&hub::program(), NoticesCommand::Send(notice));
+            let _ = all.made(&hub::program(), NoticesCommand::Send(notice));
             prop_assert!(holds(&all.state));
         }
         prop_assert_eq!(all.state.count, all.log.len() as u64);
@@ -323,7 +287,7 @@ proptest! {
                 let bytes = encoding.encode(&command).unwrap();
                 prop_assert_eq!(&encoding.decode::<InboxCommand>(&bytes).unwrap(), &command);
             }
-            let _ = inbox.say(&me(), command);
+            let _ = inbox.made(&me(), command);
         }
         for (_, event) in &inbox.log {
             for encoding in Encoding::ALL {

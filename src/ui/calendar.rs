@@ -1,9 +1,14 @@
-//! Days and times of day from milliseconds, with an offset from UTC that the caller knows. Pure.
+//! Days and times of day from Unix milliseconds, with an offset from UTC that the caller knows. Pure, but for [`offset`].
 
-use super::wire::Millis;
+type Millis = u64;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
+
+/// Minutes east of UTC at that time, where the visitor is. Only in the browser.
+pub fn offset(at: Millis) -> i32 {
+    -(js_sys::Date::new(&(at as f64).into()).get_timezone_offset() as i32)
+}
 
 /// Days since 1970-01-01, `offset` minutes east of UTC.
 pub fn day(at: Millis, offset: i32) -> i64 {
@@ -16,6 +21,12 @@ pub fn clock(at: Millis, offset: i32) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
+/// `09:05:07`.
+pub fn clock_with_seconds(at: Millis, offset: i32) -> String {
+    let seconds = local(at, 0).rem_euclid(MINUTE) / 1000;
+    format!("{}:{seconds:02}", clock(at, offset))
+}
+
 /// `2026-11-22`.
 pub fn date(day: i64) -> String {
     let (year, month, day) = civil(day);
@@ -24,8 +35,7 @@ pub fn date(day: i64) -> String {
 
 /// `2026-11-22T09:05:07Z`.
 pub fn iso(at: Millis) -> String {
-    let seconds = local(at, 0).rem_euclid(MINUTE) / 1000;
-    format!("{}T{}:{seconds:02}Z", date(day(at, 0)), clock(at, 0))
+    format!("{}T{}Z", date(day(at, 0)), clock_with_seconds(at, 0))
 }
 
 /// No event may break a page: a time beyond all calendars is the last one that fits.

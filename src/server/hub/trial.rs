@@ -1,0 +1,50 @@
+//! A topic for the tests of its decider: with its log, without a hub. Knows no task and no clock.
+
+use super::decider::{Context, Decider, Millis};
+use crate::wire::cursor::Seq;
+use crate::wire::person::Person;
+use crate::wire::session::Rejection;
+use crate::wire::topic::TopicName;
+
+pub struct Place<D: Decider> {
+    pub decider: D,
+    pub topic: TopicName,
+    pub state: D::State,
+    pub log: Vec<(Seq, D::Event)>,
+    /// The tests' own.
+    pub now: Millis,
+}
+
+impl<D: Decider> Place<D> {
+    pub fn new(decider: D, rest: &str) -> Self {
+        Self {
+            decider,
+            topic: TopicName::of::<D>(rest).unwrap(),
+            state: D::State::default(),
+            log: Vec::new(),
+            now: 1_000_000,
+        }
+    }
+
+    /// How many events the command made.
+    pub fn made(&mut self, who: &Person, command: D::Command) -> Result<usize, Rejection> {
+        let at = Context {
+            topic: &self.topic,
+            who,
+            now: self.now,
+            next: self.log.len() as Seq + 1,
+        };
+        let events = self.decider.decide(at, &self.state, command)?;
+        let count = events.len();
+        for event in events {
+            let seq = self.log.len() as Seq + 1;
+            D::apply(&mut self.state, seq, &event);
+            self.log.push((seq, event));
+        }
+        Ok(count)
+    }
+
+    pub fn say(&mut self, who: &Person, command: D::Command) -> Result<(), Rejection> {
+        self.made(who, command).map(drop)
+    }
+}
