@@ -26,7 +26,6 @@ pub mod stage;
 mod stats;
 mod topic;
 mod topics;
-#[cfg(test)]
 pub mod trial;
 mod wake;
 pub mod writer;

@@ -1,5 +1,7 @@
 //! A topic for the tests of its decider: with its log, without a hub. Knows no task and no clock.
 
+#![cfg(test)]
+
 use super::decider::{Context, Decider, Millis};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;

@@ -44,9 +44,13 @@ pub struct Game {
     pub json: bool,
 }
 
+/// Where each round's seed comes from.
+pub type Seeds = Box<dyn FnMut() -> u64 + Send>;
+
 pub(super) struct Inner {
     pub(super) world: World,
     seed: u64,
+    seeds: Seeds,
     pub(super) round: u32,
     pub(super) tick: u32,
     pilots: Pilots,
@@ -66,7 +70,11 @@ pub(super) struct Inner {
 
 impl Game {
     pub fn new(json: bool) -> Arc<Self> {
-        let inner = Inner::new(random());
+        Self::with_seeds(Box::new(random), json)
+    }
+
+    pub fn with_seeds(seeds: Seeds, json: bool) -> Arc<Self> {
+        let inner = Inner::new(seeds);
         let first = inner.shot();
         Arc::new(Self {
             inner: Mutex::new(inner),
@@ -139,10 +147,12 @@ impl Game {
 }
 
 impl Inner {
-    fn new(seed: u64) -> Self {
+    fn new(mut seeds: Seeds) -> Self {
+        let seed = seeds();
         Self {
             world: World::new(seed),
             seed,
+            seeds,
             round: 1,
             tick: 0,
             pilots: Pilots::default(),
@@ -215,7 +225,7 @@ impl Inner {
             self.give_up(id);
         }
         if self.world.tick >= ROUND_SECONDS * RATE {
-            self.begin_round(random());
+            self.begin_round();
         }
         let mut events = std::mem::take(&mut self.coming);
         events.extend(self.pilots.steer());
@@ -243,7 +253,8 @@ impl Inner {
     }
 
     /// Everybody begins anew, in a new world.
-    fn begin_round(&mut self, seed: u64) {
+    fn begin_round(&mut self) {
+        let seed = (self.seeds)();
         let lives: Vec<_> = self
             .pilots
             .ids()

@@ -32,7 +32,10 @@ struct World {
 
 impl World {
     fn start() -> Self {
-        let (game, stop) = (Game::new(false), CancellationToken::new());
+        // The same worlds in each run.
+        let mut seeds = 1..;
+        let seeds = Box::new(move || seeds.next().unwrap_or_default());
+        let (game, stop) = (Game::with_seeds(seeds, false), CancellationToken::new());
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(3))), vec![kind(Scores)]);
         let running = tokio::spawn(Arc::clone(&game).run(hub.clone(), stop.clone()));
         Self {
