@@ -21,6 +21,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Build(pub Arc<str>);
 
+/// Before the module: how its parts are fetched.
+const PARTS: &str = include_str!("parts.js");
+
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let build = use_context::<Build>().map(|Build(build)| build.to_string());
@@ -35,6 +38,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="duplex-build" content=build/>
                 <HashedStylesheet options=options.clone()/>
                 <AutoReload options=options.clone()/>
+                <script nonce=use_nonce() inner_html=PARTS></script>
                 <HydrationScripts options/>
                 <MetaTags/>
             </head>

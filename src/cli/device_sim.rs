@@ -5,8 +5,9 @@ use std::error::Error;
 use std::f64::consts::TAU;
 use std::time::{Duration, SystemTime};
 
+use duplex::apps::devices::server::mqtt;
 use duplex::apps::devices::server::url::{Broker, Pattern};
-use duplex::apps::devices::server::{mqtt, tls};
+use duplex::server::tls;
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish, QoS};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -56,7 +57,7 @@ pub fn run(options: DeviceSim) -> Result<(), Box<dyn Error>> {
 async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
     let broker: Broker = options.url.parse()?;
     let tls = match broker.tls {
-        true => Some(tls::config(options.ca.as_deref())?),
+        true => Some(tls::client(options.ca.as_deref())?),
         false => None,
     };
     let name = format!("device-sim-{}", uuid::Uuid::new_v4().simple());

@@ -1,16 +1,21 @@
 //! One HTTP request to a server, over a connection of its own. Knows no address of the server's.
 
+use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use duplex::server::tls::{self, TlsError};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::remote::Server;
 
@@ -24,7 +29,13 @@ const MOST: usize = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     #[error("no server answers at {0}: {1}")]
-    Unreachable(String, std::io::Error),
+    Unreachable(String, io::Error),
+    #[error("{0} cannot be trusted: {1}")]
+    Untrusted(String, io::Error),
+    #[error("nobody can be trusted: {0}")]
+    Tls(#[from] TlsError),
+    #[error("{0} is no name that a certificate can have")]
+    Name(String, #[source] InvalidDnsNameError),
     #[error("no answer from {0} in time")]
     Slow(String),
     #[error("the connection was lost: {0}")]
@@ -47,17 +58,41 @@ impl HttpError {
         match self {
             Self::Unreachable(..) | Self::Slow(_) | Self::Lost(_) | Self::Cut(_) => true,
             Self::Status(status, _) => status.is_server_error(),
+            Self::Untrusted(..) | Self::Tls(_) | Self::Name(..) => false,
             Self::Request(_) | Self::Unauthorized | Self::Unreadable(_) => false,
         }
     }
 }
 
+/// A connection, secured or not.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+
 impl Server {
-    pub async fn connect(&self) -> Result<TcpStream, HttpError> {
-        let connected = timeout(CONNECT, TcpStream::connect(&self.host)).await;
-        connected
-            .map_err(|_| HttpError::Slow(self.host.clone()))?
-            .map_err(|error| HttpError::Unreachable(self.host.clone(), error))
+    pub async fn connect(&self) -> Result<Box<dyn Io>, HttpError> {
+        let connected = timeout(CONNECT, self.dial()).await;
+        connected.map_err(|_| HttpError::Slow(self.authority.clone()))?
+    }
+
+    async fn dial(&self) -> Result<Box<dyn Io>, HttpError> {
+        let unreachable = |error| HttpError::Unreachable(self.authority.clone(), error);
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let stream = stream.map_err(unreachable)?;
+        if !self.secure {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from(self.host.clone());
+        let name = name.map_err(|error| HttpError::Name(self.host.clone(), error))?;
+        let secured = TlsConnector::from(tls::client(None)?).connect(name, stream).await;
+        match secured {
+            Ok(stream) => Ok(Box::new(stream)),
+            // What rustls says of a peer, beside what happens to a connection.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(HttpError::Untrusted(self.authority.clone(), error))
+            }
+            Err(error) => Err(unreachable(error)),
+        }
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, HttpError> {
@@ -73,7 +108,7 @@ impl Server {
 
     /// The answer's head and body, if it is a success.
     pub async fn ask(&self, request: Builder, body: Vec<u8>) -> Result<(HeaderMap, Body), HttpError> {
-        let mut request = request.header(header::HOST, &self.host);
+        let mut request = request.header(header::HOST, &self.authority);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -81,7 +116,7 @@ impl Server {
         let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?)).await?;
         tokio::spawn(connection);
         let answer = timeout(PATIENCE, sender.send_request(request)).await;
-        let answer = answer.map_err(|_| HttpError::Slow(self.host.clone()))??;
+        let answer = answer.map_err(|_| HttpError::Slow(self.authority.clone()))??;
         let (head, body): (_, Incoming) = answer.into_parts();
         match head.status {
             status if status.is_success() => Ok((head.headers, Body::new(body))),

@@ -42,7 +42,7 @@ pub enum Command {
 impl Command {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         match self {
-            Self::Notify(notify) => notify::run(&notify, config),
+            Self::Notify(notify) => notify.run(config),
             Self::DeviceSim(options) => device_sim::run(options),
             Self::Token => token::run(config),
             Self::Tail(tail) => tail.run(config),

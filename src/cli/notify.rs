@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use duplex::server::config::Config;
-use duplex::server::token;
 use serde_json::{Map, Value, json};
-use ureq::Agent;
-use ureq::http::Uri;
+use tokio::time::timeout;
+
+use super::http::HttpError;
+use super::remote::{Remote, Server};
 
 const INLET: &str = "/api/notifications";
 /// From the first look-up to the answer's last byte.
@@ -16,14 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub struct Notify {
-    /// The server, by http or https
-    #[arg(
-        long,
-        env = "DUPLEX_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:3000"
-    )]
-    url: String,
+    #[command(flatten)]
+    remote: Remote,
 
     #[command(flatten)]
     to: To,
@@ -68,47 +63,20 @@ struct To {
     visitor: Option<String>,
 }
 
-pub fn run(notify: &Notify, config: &Config) -> Result<(), Box<dyn Error>> {
-    let token = token(notify, config)?;
-    println!("{}", send(notify, &token)?);
-    Ok(())
+impl Notify {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let server = self.remote.server(config)?;
+        if server.token.is_none() {
+            return Err("show the server's token with --token or DUPLEX_TOKEN; `duplex token` prints it there".into());
+        }
+        println!("{}", super::block_on(async { Ok(send(&self, &server).await?) })?);
+        Ok(())
+    }
 }
 
-/// What is kept beside this machine's data is shown to this machine only.
-fn token(notify: &Notify, config: &Config) -> Result<String, Box<dyn Error>> {
-    let uri: Uri = notify
-        .url
-        .parse()
-        .map_err(|error| format!("--url {:?}: {error}", notify.url))?;
-    let here = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if config.token.is_none() && !(here && token::path(&config.data).exists()) {
-        return Err("show the server's token with --token or DUPLEX_TOKEN; `duplex token` prints it there".into());
-    }
-    Ok(config.token()?.as_str().to_owned())
-}
-
-fn send(notify: &Notify, token: &str) -> Result<String, Box<dyn Error>> {
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        // A token is for whom it was meant.
-        .max_redirects(0)
-        .build()
-        .into();
-    let url = format!("{}{INLET}", notify.url.trim_end_matches('/'));
-    let mut answer = agent
-        .post(&url)
-        .header("authorization", format!("Bearer {token}"))
-        .content_type("application/json")
-        .send(body(notify).to_string())
-        .map_err(|error| format!("{url}: {error}"))?;
-    let status = answer.status();
-    let text = answer.body_mut().read_to_string()?;
-    let said: Value = serde_json::from_str(&text).unwrap_or_default();
-    if !status.is_success() {
-        let detail = said["detail"].as_str().unwrap_or("the answer says no more");
-        return Err(format!("{url} answered {status}: {detail}").into());
-    }
+async fn send(notify: &Notify, server: &Server) -> Result<String, HttpError> {
+    let answer = timeout(PATIENCE, server.post(INLET, body(notify).to_string().into())).await;
+    let said: Value = answer.map_err(|_| HttpError::Slow(server.authority.clone()))??;
     let again = if said["again"] == true { " again" } else { "" };
     let topic = said["topic"].as_str().unwrap_or_default();
     Ok(format!("{topic} {}{again}", said["seq"]))
@@ -142,6 +110,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
+    use axum::http::StatusCode;
     use clap::Parser;
     use duplex::apps;
     use duplex::server::hub::Hub;
@@ -179,26 +148,7 @@ mod tests {
         assert!(Line::try_parse_from(["duplex", "--everyone", "--group", "market", "t"]).is_err());
     }
 
-    #[test]
-    fn a_kept_token_stays_on_its_machine() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("duplex.db");
-        let data = data.to_str().unwrap();
-        let found = |url: &str, more: &[&str]| {
-            let arguments = [&["--url", url, "--data", data, "--everyone", "t"], more].concat();
-            let Line { config, notify } = line(&arguments);
-            token(&notify, &config).ok()
-        };
-        let here = "http://127.0.0.1:3000";
-        assert_eq!(found(here, &[]), None, "none is made by asking");
-        let kept = Token::kept(Path::new(data)).unwrap();
-        assert_eq!(found(here, &[]).as_deref(), Some(kept.as_str()));
-        assert_eq!(found("https://duplex.example", &[]), None);
-        let chosen = found("https://duplex.example", &["--token", TOKEN]);
-        assert_eq!(chosen.as_deref(), Some(TOKEN));
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[tokio::test]
     async fn a_server_takes_it_or_says_why_not() {
         let settings = Settings {
             token: Some(Token::new(TOKEN).unwrap()),
@@ -211,29 +161,20 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let shutdown = state.shutdown.clone();
         let running = tokio::spawn(server::run(listener, state));
-        let said = tokio::task::spawn_blocking(move || {
-            let say = |token: &str, arguments: &[&str]| {
-                let arguments = [&["--url", &url], arguments].concat();
-                send(&line(&arguments).notify, token).map_err(|error| error.to_string())
-            };
-            let known = ["--everyone", "--key", "k", "Hello"];
-            [
-                say(TOKEN, &known),
-                say(TOKEN, &known),
-                say("another-token-than-that", &known),
-                say(TOKEN, &["--everyone", "--link", "x", "Hello"]),
-            ]
-        })
-        .await
-        .unwrap();
-        assert_eq!(said[0].as_deref(), Ok("notices/all 1"));
-        assert_eq!(said[1].as_deref(), Ok("notices/all 1 again"));
-        assert!(said[2].as_ref().is_err_and(|error| error.contains("401")), "{said:?}");
+        let say = async |token: &str, arguments: &[&str]| {
+            let arguments = [&["--url", &url, "--token", token], arguments].concat();
+            let Line { config, notify } = line(&arguments);
+            send(&notify, &notify.remote.server(&config).unwrap()).await
+        };
+        let known = ["--everyone", "--key", "k", "Hello"];
+        assert_eq!(say(TOKEN, &known).await.unwrap(), "notices/all 1");
+        assert_eq!(say(TOKEN, &known).await.unwrap(), "notices/all 1 again");
+        let refused = say("another-token-than-that", &known).await;
+        assert!(matches!(refused, Err(HttpError::Unauthorized)), "{refused:?}");
+        let wrong = say(TOKEN, &["--everyone", "--link", "x", "Hello"]).await;
         assert!(
-            said[3]
-                .as_ref()
-                .is_err_and(|error| error.contains("422") && error.contains("`link`")),
-            "{said:?}"
+            matches!(&wrong, Err(HttpError::Status(StatusCode::UNPROCESSABLE_ENTITY, why)) if why.contains("`link`")),
+            "{wrong:?}"
         );
         shutdown.begin();
         running.await.unwrap();

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 
+use axum::http::Uri;
 use duplex::server::config::Config;
 use duplex::server::token;
 
 #[derive(Debug, clap::Args)]
 pub struct Remote {
-    /// The server. It is spoken to in the clear: for one behind TLS, run this on its machine and name its own address
+    /// The server, by http or https; SSL_CERT_FILE names other authorities to trust than the system's
     #[arg(
         long,
         env = "DUPLEX_URL",
@@ -20,64 +21,121 @@ pub struct Remote {
 /// Where a server listens, and the token to show there, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// `host:port`
+    /// By TLS.
+    pub secure: bool,
+    /// A name or an address, an IPv6 one without brackets.
     pub host: String,
+    pub port: u16,
+    /// As the server is to be called: the host, and the port if it is not the usual one.
+    pub authority: String,
     pub token: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAServer {
-    #[error("{0:?} is not an address such as http://127.0.0.1:3000")]
-    Malformed(String),
-    #[error(
-        "{0:?}: this command speaks http only; behind TLS, run it on the server's machine with --url http://127.0.0.1:3000"
-    )]
-    Tls(String),
-}
+#[error("{0:?} is not an address such as http://127.0.0.1:3000 or https://duplex.example")]
+pub struct NotAServer(String);
 
 impl Remote {
     /// The token that was chosen; or, on this machine, the one that is kept beside the data file. None is made.
     pub fn server(&self, config: &Config) -> Result<Server, Box<dyn Error>> {
-        let host = host(&self.url)?;
-        let name = host.rsplit_once(':').map_or(&*host, |(name, _)| name);
-        let is_here = ["127.0.0.1", "localhost", "[::1]"].contains(&name);
-        let token = match &config.token {
+        let mut server = server(&self.url).ok_or_else(|| NotAServer(self.url.clone()))?;
+        let is_here = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
+        server.token = match &config.token {
             Some(token) => Some(token.clone()),
             None if is_here && token::path(&config.data).exists() => Some(config.token()?.as_str().to_owned()),
             None => None,
         };
-        Ok(Server { host, token })
+        Ok(server)
     }
 }
 
-fn host(url: &str) -> Result<String, NotAServer> {
-    let malformed = || NotAServer::Malformed(url.to_owned());
-    let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;
-    let host = rest.trim_end_matches('/');
-    match scheme {
-        "http" | "ws" => {}
-        "https" | "wss" => return Err(NotAServer::Tls(url.to_owned())),
-        _ => return Err(malformed()),
-    }
-    let authority: axum::http::uri::Authority = host.parse().map_err(|_| malformed())?;
-    match authority.port() {
-        Some(_) => Ok(authority.to_string()),
-        None => Ok(format!("{authority}:80")),
-    }
+fn server(url: &str) -> Option<Server> {
+    let uri: Uri = url.parse().ok()?;
+    let secure = match uri.scheme_str()? {
+        "http" | "ws" => false,
+        "https" | "wss" => true,
+        _ => return None,
+    };
+    let plain = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    let authority = uri
+        .authority()
+        .filter(|authority| plain && !authority.as_str().contains('@'))?;
+    Some(Server {
+        secure,
+        host: authority.host().trim_matches(['[', ']']).to_owned(),
+        port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+        authority: authority.to_string(),
+        token: None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+    use duplex::server::token::Token;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        config: Config,
+        #[command(flatten)]
+        remote: Remote,
+    }
 
     #[test]
     fn a_server_is_named_by_its_address() {
-        assert_eq!(host("http://127.0.0.1:3000/").unwrap(), "127.0.0.1:3000");
-        assert_eq!(host("ws://[::1]:3000").unwrap(), "[::1]:3000");
-        assert_eq!(host("http://example.com").unwrap(), "example.com:80");
-        assert!(matches!(host("https://example.com"), Err(NotAServer::Tls(_))));
-        for wrong in ["", "127.0.0.1:3000", "ftp://a", "http://", "http://a/b"] {
-            assert!(matches!(host(wrong), Err(NotAServer::Malformed(_))), "{wrong}");
+        let found = |url: &str| server(url).map(|server| (server.secure, server.host, server.port, server.authority));
+        let expected =
+            |secure, host: &str, port, authority: &str| Some((secure, host.to_owned(), port, authority.to_owned()));
+        let here = expected(false, "127.0.0.1", 3000, "127.0.0.1:3000");
+        assert_eq!(found("http://127.0.0.1:3000/"), here);
+        assert_eq!(found("ws://[::1]:3000"), expected(false, "::1", 3000, "[::1]:3000"));
+        assert_eq!(
+            found("http://example.com"),
+            expected(false, "example.com", 80, "example.com")
+        );
+        assert_eq!(
+            found("https://example.com"),
+            expected(true, "example.com", 443, "example.com")
+        );
+        assert_eq!(
+            found("wss://example.com:8443"),
+            expected(true, "example.com", 8443, "example.com:8443")
+        );
+        for wrong in [
+            "",
+            "127.0.0.1:3000",
+            "ftp://a",
+            "http://",
+            "http://a/b",
+            "http://a/?b",
+            "http://a@b",
+        ] {
+            assert_eq!(found(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_kept_token_stays_on_its_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("duplex.db");
+        let data = data.to_str().unwrap();
+        let shown = |url: &str, more: &[&str]| {
+            let arguments = [&["duplex", "--url", url, "--data", data], more].concat();
+            let Line { config, remote } = Line::try_parse_from(arguments).unwrap();
+            remote.server(&config).unwrap().token
+        };
+        let here = "http://127.0.0.1:3000";
+        assert_eq!(shown(here, &[]), None, "none is made by asking");
+        let kept = Token::kept(Path::new(data)).unwrap();
+        assert_eq!(shown(here, &[]).as_deref(), Some(kept.as_str()));
+        assert_eq!(shown("https://[::1]:3000", &[]).as_deref(), Some(kept.as_str()));
+        assert_eq!(shown("https://duplex.example", &[]), None);
+        let chosen = shown("https://duplex.example", &["--token", "a-token-for-the-tests"]);
+        assert_eq!(chosen.as_deref(), Some("a-token-for-the-tests"));
     }
 }

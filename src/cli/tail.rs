@@ -14,13 +14,12 @@ use duplex::wire::cursor::{Cursor, Epoch, Seq};
 use duplex::wire::session::{ClientFrame, ResetReason, SESSION_PATH, ServerFrame, Verdict};
 use duplex::wire::topic::TopicName;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::http::HttpError;
+use super::http::{HttpError, Io};
 use super::remote::{Remote, Server};
 use super::send::rand;
 
@@ -115,7 +114,7 @@ struct Follower {
     epoch: Option<Epoch>,
 }
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Box<dyn Io>>;
 
 impl Follower {
     /// Until it cannot go on.
@@ -165,7 +164,7 @@ impl Follower {
 
     async fn open(&self) -> Result<Socket, Stop> {
         let stream = self.server.connect().await?;
-        let mut request = format!("ws://{}{SESSION_PATH}", self.server.host).into_client_request()?;
+        let mut request = format!("ws://{}{SESSION_PATH}", self.server.authority).into_client_request()?;
         let bearer = self.server.token.as_ref().map(|token| format!("Bearer {token}"));
         let protocol = Some(Encoding::Json.subprotocol().to_owned());
         for (name, value) in [("sec-websocket-protocol", protocol), ("authorization", bearer)] {

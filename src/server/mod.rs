@@ -25,6 +25,7 @@ pub mod shutdown;
 pub mod site;
 pub mod state;
 pub mod telemetry;
+pub mod tls;
 pub mod token;
 mod transport;
 pub mod vitals;

@@ -7,7 +7,8 @@ use std::thread;
 use duplex::wire::session::CommandId;
 use serde_json::{Value, json};
 
-use crate::harness::process::{Running, Server, run, site, stdout};
+use crate::harness::process::{Running, Server, duplex, run, site, stdout};
+use crate::harness::tls::Authority;
 
 /// Says `text` in `room`; the answer's seq.
 fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
@@ -243,4 +244,30 @@ fn the_doctor_names_what_is_wrong() {
     for what in ["configuration", "front end", "data file"] {
         assert!(said.contains(&format!("fail {what}: ")), "{what} in {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_tls_is_reached_if_its_authority_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let authority = Authority::new();
+    let url = format!("https://localhost:{}", authority.door(server.addr).await);
+    let trusting = |arguments: &[&str]| {
+        let mut command = duplex(folder.path());
+        command.args(arguments).args(["--url", &url]);
+        command.env("SSL_CERT_FILE", authority.file());
+        command
+    };
+    let command = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
+    let sent = trusting(&["send", "chat/lobby", &command]).output().unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    let tail = Running::start_as(trusting(&["tail", "chat/lobby", "--from", "start"]));
+    assert!(tail.line().contains("hello"));
+    let notified = trusting(&["notify", "--everyone", "hello"]).output().unwrap();
+    assert_eq!(stdout(&notified), "notices/all 1\n", "{notified:?}");
+
+    let distrusting = run(folder.path(), &["topics", "--url", &url]);
+    assert!(!distrusting.status.success());
+    let said = String::from_utf8_lossy(&distrusting.stderr).into_owned();
+    assert!(said.contains("cannot be trusted"), "{said}");
 }

@@ -48,6 +48,7 @@ impl Plant {
     fn start(&mut self, broker: &Broker) {
         let options = Options {
             devices_mqtt_url: Some(broker.url()),
+            devices_mqtt_ca: broker.authority(),
             devices_mqtt_client: Some("duplex-test".to_owned()),
             devices_self: 0,
             ..Options::default()
@@ -129,7 +130,17 @@ fn counted(device: &Device) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_arrive() {
     let broker = Broker::start();
-    let plant = Plant::new(&broker).await;
+    arrive(&broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readings_arrive_over_tls() {
+    let broker = Broker::secured();
+    arrive(&broker).await;
+}
+
+async fn arrive(broker: &Broker) {
+    let plant = Plant::new(broker).await;
     let oven = broker.device("oven", None).await;
     oven.publish("devices/oven-1/readings", &reading(21.5, now()), false)
         .await;

@@ -1,5 +1,6 @@
 //! The market on the real server: its simulated feed, its pages as the server renders them, and what it costs.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,9 +19,15 @@ use duplex::wire::codec::Encoding;
 use duplex::wire::cursor::Epoch;
 use duplex::wire::session::{Answer, SessionId};
 use duplex::wire::topic::{Topic, TopicName};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::process::{Running, Server, duplex};
+use crate::harness::tls::Authority;
 use crate::harness::topics::{Visitor, Way};
 use crate::harness::{Node, until, within};
 
@@ -231,4 +238,42 @@ fn processor_millis() -> u64 {
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     // In hundredths of a second, as Linux tells everybody.
     (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+}
+
+const TICKER: &str = r#"{"type":"ticker","code":"KRW-BTC","opening_price":100571000.0,"high_price":100690000.0,"low_price":99500000.0,"trade_price":100473000.0,"prev_closing_price":100571000.0,"acc_trade_volume":418.4,"trade_timestamp":1730336862047,"stream_type":"SNAPSHOT"}"#;
+
+/// An exchange that tells of one price, to each who greets it.
+async fn exchange() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut socket = accept_async(stream).await.unwrap();
+            let greeting = socket.next().await.unwrap().unwrap();
+            assert!(greeting.to_text().unwrap().contains("KRW-BTC"), "{greeting}");
+            socket.send(Message::text(TICKER)).await.unwrap();
+            // Until the other side goes.
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    });
+    addr
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_is_heard_over_tls() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let door = authority.door(exchange().await).await;
+    let mut command = duplex(folder.path());
+    command.env("SSL_CERT_FILE", authority.file()).args([
+        "--market-feed",
+        "upbit",
+        "--market-symbols",
+        "KRW-BTC",
+        "--market-url",
+        &format!("wss://localhost:{door}"),
+    ]);
+    let server = Server::start_as(command, folder.path(), "127.0.0.1:0");
+    let quotes = ["tail", "quotes/all", "--from", "start", "--url", &server.url()];
+    let tail = Running::start(folder.path(), &quotes);
+    while !tail.line().contains("krw-btc") {}
 }

@@ -332,12 +332,14 @@ impl Topic for Fleet {
             FleetEvent::Gone { id } => {
                 overview.devices.remove(id);
             }
+            FleetEvent::Silent { .. } => {}
         }
     }
 
     fn key(event: &FleetEvent) -> Option<String> {
         match event {
             FleetEvent::Entry { id, .. } | FleetEvent::Gone { id } => Some(id.clone()),
+            FleetEvent::Silent { .. } => None,
         }
     }
 }

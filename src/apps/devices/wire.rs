@@ -320,6 +320,10 @@ pub enum FleetEvent {
     Gone {
         id: String,
     },
+    /// At one look these have turned offline; browsers, which come and go, are not among them.
+    Silent {
+        ids: Vec<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use axum::extract::{Query as Parameters, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tracing::Instrument as _;
 
 use super::query::Query;
 use crate::server::error::Problem;
@@ -49,7 +50,9 @@ async fn act(
     state.counters.add(1, 1);
     match frame {
         ClientFrame::Command { topic, id, command } => {
-            Ok(Json(decide(state, person, topic, id, command).await).into_response())
+            let span = tracing::info_span!("command", session = session.0, %topic);
+            let decided = decide(state, person, topic, id, command).instrument(span).await;
+            Ok(Json(decided).into_response())
         }
         ClientFrame::Activity { topic, activity } => activity_of(state, person, session, &topic, activity).await,
         // The name is in the cookie that came along; the next request to a topic shows it.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument as _;
 
 use super::faults::{Ending, Gate};
 use super::query::Query;
@@ -48,7 +49,8 @@ pub async fn poll(
         reader,
         frames: Vec::new(),
     };
-    if turn.run((session, topics), at_once, gate).await == Some(Ending::Cut) {
+    let span = tracing::info_span!("poll", session = session.0);
+    if turn.run((session, topics), at_once, gate).instrument(span).await == Some(Ending::Cut) {
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
     }
     turn.state.counters.add(0, turn.frames.len() as u64);

@@ -9,6 +9,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
+use tracing::{Instrument as _, Span};
 
 use super::faults::{Ending, Gate};
 use super::query::Query;
@@ -49,6 +50,7 @@ pub async fn events(
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
     let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
     let feed = Feed {
+        span: tracing::info_span!("events", session = session.0),
         state,
         session,
         reader,
@@ -82,6 +84,8 @@ pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, 
 }
 
 struct Feed {
+    /// As long as the answer is open.
+    span: Span,
     state: ServerState,
     session: SessionId,
     reader: Reader,
@@ -92,10 +96,15 @@ struct Feed {
 
 impl Feed {
     fn run(self, topics: Vec<(TopicName, Option<Cursor>)>) -> impl Stream<Item = Result<Event, Cut>> {
-        let begin = stream::once(self.begin(topics));
+        let span = self.span.clone();
+        let begin = stream::once(self.begin(topics).instrument(span));
         begin
             .flat_map(|(frames, feed)| {
-                let rest = stream::unfold(Some(feed), |feed| async move { Some(feed?.next().await) });
+                let rest = stream::unfold(Some(feed), |feed| async move {
+                    let feed = feed?;
+                    let span = feed.span.clone();
+                    Some(feed.next().instrument(span).await)
+                });
                 stream::iter([Ok(frames)]).chain(rest)
             })
             .flat_map(|said| stream::iter(said.map_or_else(|cut| vec![Err(cut)], written)))

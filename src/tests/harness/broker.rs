@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::tls::Authority;
 use super::within;
 
 const USER: &str = "duplex";
@@ -22,22 +23,44 @@ const PASSWORD: &str = "p@ss:word";
 pub struct Broker {
     folder: TempDir,
     port: u16,
+    secured: Option<(Authority, u16)>,
     process: Option<Child>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Broker {
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// With a second port, for Duplex, that speaks TLS.
+    pub fn secured() -> Self {
+        Self::with(Some((Authority::new(), free_port())))
+    }
+
+    fn with(secured: Option<(Authority, u16)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let at = folder.path().display();
-        let config = format!(
+        let mut config = format!(
             "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {at}/passwords\npersistence true\n\
              persistence_location {at}/\nmax_queued_messages 0\nlog_dest none\nuser root\n"
         );
+        if let Some((authority, port)) = &secured {
+            let (certificate, key) = (authority.certificate(), authority.key());
+            let (certificate, key) = (certificate.display(), key.display());
+            config.push_str(&format!(
+                "listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
+            ));
+        }
         fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
         let mut broker = Self {
             folder,
             port,
+            secured,
             process: None,
         };
         let passwords = broker.file("passwords");
@@ -83,7 +106,15 @@ impl Broker {
     }
 
     pub fn url(&self) -> String {
-        format!("mqtt://{USER}:p%40ss%3Aword@127.0.0.1:{}", self.port)
+        match &self.secured {
+            Some((_, port)) => format!("mqtts://{USER}:p%40ss%3Aword@localhost:{port}"),
+            None => format!("mqtt://{USER}:p%40ss%3Aword@127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// Who signed its certificate.
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.secured.as_ref().map(|(authority, _)| authority.file())
     }
 
     /// A device that hears what is published at `filter`.

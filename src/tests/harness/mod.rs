@@ -5,6 +5,7 @@ pub mod broker;
 pub mod kinds;
 pub mod process;
 pub mod raw;
+pub mod tls;
 pub mod topics;
 
 use std::future::Future;

@@ -21,10 +21,16 @@ impl Server {
     }
 
     pub fn start_at(folder: &Path, addr: &str, more: &[&str]) -> Self {
-        let mut process = duplex(folder)
+        let mut command = duplex(folder);
+        command.args(more);
+        Self::start_as(command, folder, addr)
+    }
+
+    /// As `command` says, and nothing else but where it is.
+    pub fn start_as(mut command: Command, folder: &Path, addr: &str) -> Self {
+        let mut process = command
             .args(["--addr", addr, "--log", "warn", "--site"])
             .arg(site(folder))
-            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -89,7 +95,13 @@ pub struct Running {
 
 impl Running {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut process = duplex(folder).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = duplex(folder);
+        command.args(arguments);
+        Self::start_as(command)
+    }
+
+    pub fn start_as(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(process.stdout.take().unwrap());
         let (said, lines) = channel();
         thread::spawn(move || {

@@ -9,6 +9,7 @@ use super::super::wire::{
     MAX_VALUE, MAX_WAITING, ORDER_WAIT, Open, Orders, OrdersCommand, Outcome, Refusal, Side, Threshold, device_path,
     is_device, is_order, owner, tidy, why,
 };
+use super::NOTICE_LIFE;
 use super::readings::{judge, kept, reported};
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
 use crate::server::hub::{self, CommandForm};
@@ -21,8 +22,6 @@ use crate::wire::topic::{Topic, TopicName};
 
 /// Raw reports that the log keeps of a device: at one in five seconds, a day.
 const KEPT_EVENTS: u64 = 20_000;
-/// How long a notice of an alarm is of use.
-const NOTICE_LIFE: Millis = 24 * 3_600_000;
 
 /// The device's page, for browsers that run no scripts.
 pub fn forms() -> [CommandForm; 1] {

@@ -4,17 +4,22 @@ use serde_json::json;
 
 use super::super::model::{Overview, judge};
 use super::super::wire::{
-    ALL, DeviceCommand, Devices, Entry, Fleet, FleetCommand, FleetEvent, Health, MAX_AGE, MAX_DEVICES, News, why,
+    ALL, DeviceCommand, Devices, Entry, Fleet, FleetCommand, FleetEvent, GROUP, Health, MAX_AGE, MAX_DEVICES, News,
+    device_path, owner, why,
 };
+use super::NOTICE_LIFE;
 use crate::server::hub;
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
 use crate::wire::cursor::Seq;
+use crate::wire::notice::{Audience, Level, Notice, Words};
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
 use crate::wire::topic::TopicName;
 
 /// The state says it all; events are for those who were here a moment ago.
 const KEPT_EVENTS: u64 = 5_000;
+/// Names in a notice of many devices.
+const NAMED: usize = 3;
 
 impl Decider for Fleet {
     fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
@@ -40,24 +45,16 @@ impl Decider for Fleet {
         }
     }
 
-    fn forward(&self, _topic: &TopicName, _overview: &Overview, _seq: Seq, event: &FleetEvent) -> Vec<Forward> {
-        let FleetEvent::Entry {
-            id,
-            entry,
-            turned: true,
-        } = event
-        else {
-            return Vec::new();
+    fn forward(&self, _topic: &TopicName, overview: &Overview, _seq: Seq, event: &FleetEvent) -> Vec<Forward> {
+        let forward = match event {
+            FleetEvent::Entry {
+                id,
+                entry,
+                turned: true,
+            } => turn(id, entry),
+            FleetEvent::Silent { ids } => notice(overview, ids),
+            FleetEvent::Entry { .. } | FleetEvent::Gone { .. } => None,
         };
-        let turn = DeviceCommand::Turn {
-            health: entry.health,
-            at: entry.since,
-        };
-        let topic = TopicName::of::<Devices>(id).ok();
-        let forward = topic.map(|topic| Forward {
-            topic,
-            command: json!(turn),
-        });
         forward.into_iter().collect()
     }
 
@@ -94,6 +91,56 @@ fn entry(before: Option<&Entry>, news: News, now: Millis) -> Entry {
     }
 }
 
+fn turn(id: &str, entry: &Entry) -> Option<Forward> {
+    let turn = DeviceCommand::Turn {
+        health: entry.health,
+        at: entry.since,
+    };
+    Some(Forward {
+        topic: TopicName::of::<Devices>(id).ok()?,
+        command: json!(turn),
+    })
+}
+
+/// One for all that fell silent together, as behind a broker that went away.
+fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
+    let name = |id: &String| match overview.devices.get(id) {
+        Some(entry) if !entry.news.name.is_empty() => entry.news.name.clone(),
+        _ => id.clone(),
+    };
+    let named = ids.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+    let (title, link) = match ids {
+        [id] => (
+            Words::new(format!("연락 두절: {named}"), format!("Not heard any more: {named}")),
+            device_path(id),
+        ),
+        _ => (
+            Words::new(
+                format!("기기 {}대와 연락 두절", ids.len()),
+                format!("{} devices are not heard any more", ids.len()),
+            ),
+            "/devices".to_owned(),
+        ),
+    };
+    let more = if ids.len() > NAMED { " …" } else { "" };
+    let since = ids
+        .iter()
+        .filter_map(|id| overview.devices.get(id))
+        .map(|entry| entry.since);
+    let notice = Notice {
+        title,
+        body: if ids.len() > 1 {
+            Words::same(&format!("{named}{more}"))
+        } else {
+            Words::same("")
+        },
+        link: Some(link),
+        level: Level::Warning,
+        expires: since.max().map(|at| at.saturating_add(NOTICE_LIFE)),
+    };
+    Forward::notice(&Audience::Group(GROUP.to_owned()), &notice)
+}
+
 /// A full overview lets go whoever is offline for the longest time.
 fn longest_away(overview: &Overview) -> Option<&String> {
     let away = overview
@@ -116,7 +163,18 @@ pub fn look(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
             turned: true,
         })
     };
-    overview.devices.iter().filter_map(changed).collect()
+    let mut events: Vec<_> = overview.devices.iter().filter_map(changed).collect();
+    let silent = |event: &FleetEvent| match event {
+        FleetEvent::Entry { id, entry, .. } if entry.health == Health::Offline && owner(id).is_none() => {
+            Some(id.clone())
+        }
+        _ => None,
+    };
+    let ids: Vec<_> = events.iter().filter_map(silent).collect();
+    if !ids.is_empty() {
+        events.push(FleetEvent::Silent { ids });
+    }
+    events
 }
 
 #[cfg(test)]
@@ -162,8 +220,9 @@ mod tests {
         assert_eq!(tell(&mut overview, update("a", START), START + 1), [], "no news");
         let healths: Vec<_> = (0..60)
             .flat_map(|second| tell(&mut overview, FleetCommand::Look, START + second * 1_000))
-            .map(|event| match event {
-                FleetEvent::Entry { entry, turned, .. } => (entry.health, entry.since - START, turned),
+            .filter_map(|event| match event {
+                FleetEvent::Entry { entry, turned, .. } => Some((entry.health, entry.since - START, turned)),
+                FleetEvent::Silent { .. } => None,
                 FleetEvent::Gone { .. } => panic!("gone"),
             })
             .collect();
@@ -180,6 +239,30 @@ mod tests {
             Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &again[0]),
             []
         );
+    }
+
+    #[test]
+    fn those_who_fall_silent_together_are_one_notice_without_the_browsers() {
+        let mut overview = Overview::default();
+        for id in ["a", "b", "browser-00ff"] {
+            tell(&mut overview, update(id, START), START);
+        }
+        let events = tell(&mut overview, FleetCommand::Look, START + 43_000);
+        let ids = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(events.last(), Some(&FleetEvent::Silent { ids }));
+        let topic = TopicName::of::<Fleet>(ALL).unwrap();
+        let told = Fleet.forward(&topic, &overview, 4, &events[3]);
+        assert_eq!(told[0].topic.as_str(), "notices/devices");
+        let said = told[0].command.to_string();
+        assert!(said.contains("2 devices") && said.contains("a, b"), "{said}");
+
+        tell(&mut overview, update("a", START + 50_000), START + 50_000);
+        let alone = tell(&mut overview, FleetCommand::Look, START + 95_000);
+        let said = Fleet.forward(&topic, &overview, 6, &alone[1])[0].command.to_string();
+        assert!(said.contains("/devices/a"), "{said}");
+        let mut browser = Overview::default();
+        tell(&mut browser, update("browser-00ff", START), START);
+        assert_eq!(tell(&mut browser, FleetCommand::Look, START + 43_000).len(), 1);
     }
 
     #[test]

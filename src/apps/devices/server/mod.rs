@@ -9,7 +9,6 @@ pub mod mqtt;
 mod orders;
 mod outbox;
 mod readings;
-pub mod tls;
 pub mod url;
 mod watch;
 
@@ -23,6 +22,10 @@ use self::mqtt::Connector;
 use self::url::{Broker, Pattern};
 use super::wire::Millis;
 use crate::server::hub::Feed;
+use crate::server::tls;
+
+/// How long a notice of a device is of use.
+const NOTICE_LIFE: Millis = 24 * 3_600_000;
 
 /// What the operator may choose.
 #[derive(Debug, Clone, clap::Args)]
@@ -124,7 +127,7 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
     };
     let tls = match broker.tls {
         true => Some(
-            tls::config(options.devices_mqtt_ca.as_deref()).map_err(|error| format!("--devices-mqtt-ca: {error}"))?,
+            tls::client(options.devices_mqtt_ca.as_deref()).map_err(|error| format!("--devices-mqtt-ca: {error}"))?,
         ),
         false => None,
     };

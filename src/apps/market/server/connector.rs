@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -23,6 +22,7 @@ use super::desk::Desk;
 use super::exchange::{Bad, Exchange, Heard};
 use super::publisher::{PublishError, Publisher};
 use crate::server::hub::{Feed, Hub, Running};
+use crate::server::tls::{self, TlsError};
 
 /// From a name to a WebSocket that is open.
 const OPENING: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ enum Ended {
     #[error("the WebSocket: {0}")]
     Socket(#[from] Box<tungstenite::Error>),
     #[error("TLS: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] TlsError),
     #[error("the exchange did not answer in time")]
     TimedOut,
     #[error("nothing was heard, not even an answer to a ping")]
@@ -198,7 +198,10 @@ where
         let secure = uri.scheme_str() == Some("wss");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let stream = (self.dial)(host, port).await?;
-        let tls = if secure { tls()? } else { Tls::Plain };
+        let tls = match secure {
+            true => Tls::Rustls(tls::client(None)?),
+            false => Tls::Plain,
+        };
         let request = address.as_str().into_client_request().map_err(Box::new)?;
         let bounds = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE))
@@ -212,19 +215,6 @@ where
         }
         Ok(socket)
     }
-}
-
-/// With the roots of Mozilla's list, in the binary: the machine need not have any.
-fn tls() -> Result<Tls, Ended> {
-    let roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Tls::Rustls(Arc::new(config)))
 }
 
 /// A part of the pause that chance says, so that not all come back at once.
@@ -673,10 +663,5 @@ mod tests {
             pause = longer(pause);
         }
         assert_eq!(all, [1, 2, 4, 8, 16, 32, 60, 60]);
-    }
-
-    #[test]
-    fn there_are_roots_to_trust() {
-        assert!(matches!(tls(), Ok(Tls::Rustls(_))));
     }
 }

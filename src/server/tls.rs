@@ -1,4 +1,4 @@
-//! Whom a secure connection to a broker trusts.
+//! Whom the connections trust that this program makes: to brokers, to exchanges, to other servers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,17 +18,20 @@ pub enum TlsError {
     Tls(#[from] rustls::Error),
 }
 
-/// The certificates of the file, or the system's.
-pub fn config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+/// The certificates of the file; or the system's (or those of `SSL_CERT_FILE`), and Mozilla's list where there are none.
+pub fn client(authorities: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
-    let certificates = match ca {
+    let certificates = match authorities {
         Some(file) => CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?,
         None => rustls_native_certs::load_native_certs().certs,
     };
     // The system's may hold some that nobody can use.
     roots.add_parsable_certificates(certificates);
     if roots.is_empty() {
-        return Err(TlsError::Empty);
+        match authorities {
+            Some(_) => return Err(TlsError::Empty),
+            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
