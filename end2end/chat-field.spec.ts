@@ -127,7 +127,8 @@ test("a page whose commands still wait asks before it goes", async ({ chat, page
   await expect.poll(() => asked).toEqual(["beforeunload"]);
   await expect(chat.pending).toContainText("아직 못 보낸 말");
   await context.setOffline(false);
-  await expect(chat.message("아직 못 보낸 말")).toHaveCount(1, { timeout: 30_000 });
+  await expect(chat.pending).toHaveCount(0, { timeout: 30_000 });
+  await expect(chat.message("아직 못 보낸 말")).toHaveCount(1);
   await page.goto("/about");
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
   expect(asked).toEqual(["beforeunload"]);

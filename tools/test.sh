@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make test`. Every check runs, also after one failed; the last line counts the tests of all of them.
+# `make test`. Every check runs, also after one failed; the last lines say what failed and count the tests of all checks.
 # ONLY=WORD leaves out the checks without that word in their name.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +24,10 @@ main() {
   check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib
   check 'tests in Chromium' browser_tests
 
+  if [ -s "$results/failures" ]; then
+    printf '\n== what failed\n'
+    cat "$results/failures"
+  fi
   failed=$(($(sum 2 "$results/counts") + broken))
   printf '\n%d passed, %d failed\n' "$(sum 1 "$results/counts")" "$failed"
   [ "$failed" = 0 ]
@@ -41,16 +45,26 @@ check() {
   failed=$(sum 2 "$results/counted")
   [[ $name != tests* || $(sum 1 "$results/counted") != 0 ]] || status=1
   [ "$status" = 0 ] || [ "$failed" != 0 ] || broken=$((broken + 1))
+  [ "$status" = 0 ] || failures "$name" "$results/last" >>"$results/failures"
   printf -- '-- %s: %s, %d s\n' "$name" "$([ "$status" = 0 ] && echo ok || echo FAILED)" $((SECONDS - start))
 }
 
 # count FILE: a line `PASSED FAILED` for each summary that cargo's test runner or Playwright printed.
 count() {
-  sed -E 's/\x1b\[[0-9;]*m//g' "$1" | sed -nE \
+  plain "$1" | sed -nE \
     -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p' \
     -e 's/^ +([0-9]+) passed( \(.*\))?$/\1 0/p' \
     -e 's/^ +([0-9]+) (failed|flaky|interrupted|did not run)$/0 \1/p'
 }
+
+# failures CHECK FILE: the check's name, and each failed test's as its runner told of it, Playwright's with its story.
+failures() {
+  printf '%s\n' "$1"
+  plain "$2" | sed -nE 's/^test (.*) \.\.\. FAILED$/  \1/p'
+  plain "$2" | awk '/^  +[0-9]+\) /{ story = 1 } /^  +[0-9]+ (failed|flaky)$/{ story = 0 } story && lines++ < 200'
+}
+
+plain() { sed -E 's/\x1b\[[0-9;]*m//g' "$1"; }
 
 sum() { awk -v column="$1" '{ n += $column } END { print n + 0 }' "$2"; }
 
