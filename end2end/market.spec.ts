@@ -124,7 +124,8 @@ test("a symbol has candles at several intervals, a read-out and trades", async (
   const first = page.locator(".trades tbody tr").first();
   const trade = await first.textContent({ timeout: 15_000 });
   await expect(first).not.toHaveText(trade!, { timeout: 15_000 });
-  await page.goto("/market/nothing-such");
+  const nothing = await page.goto("/market/nothing-such");
+  expect(nothing?.status()).toBe(404);
   await expect(page.getByRole("heading", { level: 1, name: ko.market.no_symbol })).toBeVisible();
 });
 

@@ -43,8 +43,15 @@ pub fn new_cookie(headers: &HeaderMap) -> Option<(String, HeaderValue)> {
         return None;
     }
     let secret = uuid::Uuid::new_v4().simple().to_string();
-    let cookie = format!("{VISITOR_COOKIE}={secret}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax; HttpOnly");
+    let secure = secure(headers);
+    let cookie = format!("{VISITOR_COOKIE}={secret}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax; HttpOnly{secure}");
     HeaderValue::from_str(&cookie).ok().map(|cookie| (secret, cookie))
+}
+
+/// Ends a cookie that holds a secret: behind a proxy that speaks TLS it must not travel without.
+pub fn secure(headers: &HeaderMap) -> &'static str {
+    let behind_tls = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    if behind_tls { "; Secure" } else { "" }
 }
 
 /// Keeps a name that was chosen without scripts.
@@ -79,7 +86,7 @@ fn is_secret(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header;
+    use axum::http::{HeaderName, header};
 
     use super::*;
 
@@ -98,6 +105,16 @@ mod tests {
         assert_eq!(known.id.0.len(), 16);
         assert!(!secret.contains(&known.id.0));
         assert_eq!(new_cookie(&headers), None);
+    }
+
+    #[test]
+    fn behind_tls_the_secret_stays_there() {
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static("x-forwarded-proto"),
+            HeaderValue::from_static("https"),
+        )]);
+        let is_secure = |headers: &HeaderMap| new_cookie(headers).unwrap().1.to_str().unwrap().ends_with("; Secure");
+        assert!(is_secure(&headers) && !is_secure(&HeaderMap::new()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::hub::{Hub, TopicFigures};
 use super::preferences::cookie_value;
 use super::state::ServerState;
 use super::token::{self, Shown};
-use super::{backup, limits, metrics};
+use super::{backup, identity, limits, metrics};
 use crate::wire::codec::Blob;
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::session::Denied;
@@ -120,8 +120,7 @@ async fn sign_out(headers: HeaderMap) -> Response {
 }
 
 fn cookie(pass: &str, seconds: u32, headers: &HeaderMap) -> Option<HeaderValue> {
-    let behind_tls = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-    let secure = if behind_tls { "; Secure" } else { "" };
+    let secure = identity::secure(headers);
     HeaderValue::from_str(&format!(
         "{COOKIE}={pass}; Max-Age={seconds}; Path=/; SameSite=Strict; HttpOnly{secure}"
     ))

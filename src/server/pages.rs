@@ -29,6 +29,7 @@ use super::{identity, limits, operator, preferences};
 use crate::app::{App, Build, shell};
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
+use crate::ui::missing::Missing;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::form::{Fields, Refused};
 use crate::wire::person::{Person, tidy_name};
@@ -59,6 +60,9 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         provide_context(signals.clone());
         provide_context(last_beat.get());
         provide_context(Build(build.clone()));
+        if let Some(response) = use_context::<ResponseOptions>() {
+            provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
+        }
         if let Some(request) = use_context::<Parts>() {
             preferences::provide(&request.headers);
             provide_visitor(&operator::hub(&state, &request.headers), &request.headers);

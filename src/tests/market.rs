@@ -142,12 +142,9 @@ async fn the_simulated_market_is_in_the_first_html() {
     for page in [page, node.get("/market/nothing-such").await.body] {
         assert!(!page.contains(" style="), "the policy allows no style attributes");
     }
-    assert!(
-        node.get("/market/nothing-such")
-            .await
-            .body
-            .contains("그런 종목이 없습니다")
-    );
+    let nothing = node.get("/market/nothing-such").await;
+    assert_eq!(nothing.status, 404);
+    assert!(nothing.body.contains("그런 종목이 없습니다"));
     feeds.end().await;
 }
 

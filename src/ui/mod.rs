@@ -11,6 +11,7 @@ pub mod frame;
 pub mod handshake;
 pub mod inspector;
 pub mod link_status;
+pub mod missing;
 pub mod preferences;
 mod sight;
 pub mod virtual_list;

@@ -21,6 +21,7 @@ use crate::{
         use_topic::{UseTopic, use_topic},
     },
     i18n::*,
+    ui::missing::answer_missing,
     ui::words::{fact, part, say, spoken, text, titled, words},
 };
 
@@ -54,6 +55,7 @@ fn place(floor: Floor, candles: UseTopic<Candles>, symbol: String) -> AnyView {
 }
 
 fn missing() -> AnyView {
+    answer_missing();
     view! {
         <Title text=titled(say!(market.no_symbol))/>
         <div class="page-head">

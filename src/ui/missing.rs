@@ -1,0 +1,16 @@
+//! A page whose subject does not exist says so to the server too, which answers with the status 404.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+/// In the context of each rendering on the server.
+#[derive(Clone)]
+pub struct Missing(pub Arc<dyn Fn() + Send + Sync>);
+
+/// In the browser, where the answer came long ago, it does nothing.
+pub fn answer_missing() {
+    if let Some(Missing(answer)) = use_context() {
+        answer();
+    }
+}
