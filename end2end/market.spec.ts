@@ -174,11 +174,22 @@ test.describe("without JavaScript", () => {
     const market = new MarketPage(page);
     expect(await market.rows.count()).toBeGreaterThan(50);
     await expect(market.price("hnb")).toHaveText(/^[\d,]+$/);
-    await expect(page.locator(".market-tools")).toBeHidden();
+    await expect(page.locator(".market-tools .choice")).toBeHidden();
     await market.row("hnb").getByRole("link").click();
     await page.getByRole("link", { name: ko.market.day, exact: true }).click();
     await expect(page).toHaveURL("/market/hnb?interval=1d");
     await expect(page.locator(".plot > path.rise")).toHaveAttribute("d", /^M/);
     await expect(page.getByText(ko.market.alerts_no_script)).toBeVisible();
+  });
+
+  test("the table is searched and sorted by a form", async ({ page }) => {
+    const market = await new MarketPage(page).open();
+    await market.column("change").click();
+    await expect(page).toHaveURL(/sort=-change/);
+    await expect(page.locator('th[aria-sort="descending"]')).toHaveCount(1);
+    await page.getByRole("searchbox").fill("hnb");
+    await page.getByRole("searchbox").press("Enter");
+    await expect(market.rows).toHaveCount(1);
+    await expect(page.getByRole("searchbox")).toHaveValue("hnb");
   });
 });

@@ -44,6 +44,21 @@ impl Sort {
         Self { column, descending }
     }
 
+    /// As an address holds it: `name`, or `-change` from the largest down.
+    pub fn code(self) -> String {
+        let sign = if self.descending { "-" } else { "" };
+        [sign, self.column.code()].concat()
+    }
+
+    pub fn of_code(code: &str) -> Option<Self> {
+        let (descending, name) = match code.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, code),
+        };
+        let column = Column::ALL.into_iter().find(|column| column.code() == name)?;
+        Some(Self { column, descending })
+    }
+
     /// As `aria-sort` says it.
     pub fn of(self, column: Column) -> &'static str {
         match (self.column == column, self.descending) {
@@ -107,6 +122,17 @@ mod tests {
         let mut entries = [named("c", 150, 1), named("a", 90, 3), named("b", 150, 2)];
         entries.sort_by(|a, b| sort.compare((&a.listing.symbol, a), (&b.listing.symbol, b)));
         entries.map(|entry| entry.listing.symbol).concat()
+    }
+
+    #[test]
+    fn an_address_holds_each_order() {
+        for column in Column::ALL {
+            for descending in [true, false] {
+                let sort = Sort { column, descending };
+                assert_eq!(Sort::of_code(&sort.code()), Some(sort));
+            }
+        }
+        assert_eq!(Sort::of_code("-price"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use leptos::leptos_dom::helpers::IntervalHandle;
 use leptos::prelude::*;
 use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
 
 use super::super::{
     order::{Column, Sort, finds},
@@ -19,6 +20,9 @@ use crate::{
 };
 
 const REORDER: Duration = Duration::from_secs(2);
+
+/// Without scripts, search and order are a form's.
+const FORM: &str = "market-choice";
 
 pub fn overview() -> AnyView {
     let quotes = use_topic::<Quotes>(ALL);
@@ -52,9 +56,11 @@ struct Choice {
 
 fn table(floor: Floor) -> AnyView {
     let i18n = use_i18n();
+    let asked = |name: &str| use_query_map().with_untracked(|query| query.get(name));
+    let sort = asked("sort").and_then(|code| Sort::of_code(&code));
     let choice = Choice {
-        sort: RwSignal::default(),
-        search: RwSignal::default(),
+        sort: RwSignal::new(sort.unwrap_or_default()),
+        search: RwSignal::new(asked("search").unwrap_or_default()),
         only_watched: RwSignal::new(false),
         held: RwSignal::new(false),
         beat: RwSignal::new(0),
@@ -132,10 +138,16 @@ fn head(choice: Choice, column: Column) -> AnyView {
     view! {
         <th scope="col" class=class aria-sort=text(move || sort.get().of(column).to_owned())>
             <button
-                type="button"
+                type="submit"
+                form=FORM
+                name="sort"
+                value=text(move || sort.get().choose(column).code())
                 class="sort"
                 data-column=column.code()
-                on:click=move |_| sort.update(|sort| *sort = sort.choose(column))
+                on:click=move |event| {
+                    event.prevent_default();
+                    sort.update(|sort| *sort = sort.choose(column));
+                }
             >{spoken(words::column(column))}</button>
         </th>
     }
@@ -157,12 +169,20 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
     });
     let pressed = move |watched: bool| text(move || (choice.only_watched.get() == watched).to_string());
     view! {
-        <div class="row market-tools script">
+        <form class="row market-tools" id=FORM action="/market" on:submit=|event| event.prevent_default()>
             <label class="field grow">
                 <span>{say!(market.search)}</span>
-                <input type="search" autocomplete="off" placeholder=say!(market.search_hint) bind:value=choice.search/>
+                <input
+                    type="search"
+                    name="search"
+                    autocomplete="off"
+                    placeholder=say!(market.search_hint)
+                    value=choice.search.get_untracked()
+                    bind:value=choice.search
+                />
             </label>
-            <div class="choice" role="group" aria-label=say!(market.which)>
+            <button type="submit" class="plain">{say!(market.search)}</button>
+            <div class="choice script" role="group" aria-label=say!(market.which)>
                 <button type="button" aria-pressed=pressed(false) on:click=move |_| choice.only_watched.set(false)>
                     {say!(market.all)}
                 </button>
@@ -171,7 +191,7 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
                 </button>
             </div>
             <p class="hint market-count" role="status">{count}</p>
-        </div>
+        </form>
     }
     .into_any()
 }
