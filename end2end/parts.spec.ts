@@ -36,8 +36,8 @@ test("a page whose parts come late is shown when they are there", async ({ page 
   await page.goto("/");
   await expect(page.locator(".vitals")).toHaveAttribute("data-liveness", "live");
   const asked = await withhold(page, 10, (route) => route.abort("connectionreset"));
-  await page.getByRole("navigation").getByRole("link", { name: ko.app.about }).click();
-  await expect(page.getByRole("heading", { level: 1, name: ko.about.title })).toBeVisible({ timeout: 20_000 });
+  await page.getByRole("navigation").getByRole("link", { name: ko.app.market }).click();
+  await expect(page.getByRole("heading", { level: 1, name: ko.market.title })).toBeVisible({ timeout: 20_000 });
   expect(asked()).toBeGreaterThan(10);
 });
 
@@ -48,7 +48,7 @@ test("a page of an older build than the server's is loaded again when its part i
   await withhold(page, 1, (route) => route.fulfill({ status: 404, body: "not found" }));
   await page.clock.fastForward("01:00");
   const loaded = page.waitForEvent("load");
-  await page.getByRole("navigation").getByRole("link", { name: ko.app.about }).click();
+  await page.getByRole("navigation").getByRole("link", { name: ko.app.market }).click();
   await loaded;
   await expect(page.locator(".vitals")).toHaveAttribute("data-liveness", "live");
 });

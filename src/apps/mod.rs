@@ -58,11 +58,12 @@ pub fn Tools() -> impl IntoView {
     view! { <notifications::bell::Bell/> }
 }
 
-/// The echo page is in the module that every page loads; the others come when they are visited.
+/// The first two are in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
 pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/") view=echo::EchoPage/>
+        <Route path=path!("/about") view=about::AboutPage/>
         <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/arena") view={Lazy::<arena::ArenaPage>::new()} ssr=SsrMode::Async/>
         <Route
@@ -74,7 +75,6 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
         <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/status") view={Lazy::<status::StatusPage>::new()} ssr=SsrMode::Async/>
         <Route path=path!("/compare") view={Lazy::<compare::ComparePage>::new()}/>
-        <Route path=path!("/about") view={Lazy::<about::AboutPage>::new()}/>
     }
     .into_inner()
     .into_any_nested_route()

@@ -10,6 +10,7 @@ pub mod format;
 pub mod frame;
 pub mod handshake;
 pub mod inspector;
+pub mod lazy;
 pub mod link_status;
 pub mod missing;
 pub mod preferences;

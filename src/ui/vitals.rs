@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use leptos::{html, leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_local};
+use leptos::{html, leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_local, wasm_split::wasm_split};
 
 use super::{
     format,
@@ -84,7 +84,7 @@ pub fn VitalsStrip() -> impl IntoView {
 }
 
 /// Sets `vitals` at each beat, for as long as `owner` lives. `leptos_ws` comes with it and with nothing else.
-#[lazy]
+#[wasm_split(live, wasm_split_path = leptos::wasm_split)]
 fn follow(owner: Owner, vitals: RwSignal<Vitals>) {
     owner.with(|| {
         leptos_ws::provide_websocket();

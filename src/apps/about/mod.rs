@@ -2,45 +2,36 @@
 
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
-use leptos_router::{LazyRoute, components::A, lazy_route};
+use leptos_router::components::A;
 
 use crate::ui::{
     card::Card,
     words::{say, titled, words},
 };
 
-pub struct AboutPage;
-
-#[lazy_route]
-impl LazyRoute for AboutPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_page: Self) -> AnyView {
-        view! {
-            <Title text=titled(say!(about.title))/>
-            <Meta name="description" content=say!(about.description)/>
-            <div class="page-head">
-                <h1>{say!(about.title)}</h1>
-                <p class="lede">{say!(about.lede)}</p>
-            </div>
-            <div class="grid">
-                <Card id="how" title=words!(about.how)>
-                    <ol class="steps">
-                        <li>{say!(about.how_open)}</li>
-                        <li>{say!(about.how_send)}</li>
-                        <li>{say!(about.how_answer)}</li>
-                        <li>{say!(about.how_keep)}</li>
-                        <li>{say!(about.how_leave)}</li>
-                    </ol>
-                </Card>
-                <Card id="look" title=words!(about.look)>
-                    <p>{say!(about.look_text)}</p>
-                    <p><A href="/" attr:class="button">{say!(about.go)}</A></p>
-                </Card>
-            </div>
-        }
-        .into_any()
+#[component]
+pub fn AboutPage() -> impl IntoView {
+    view! {
+        <Title text=titled(say!(about.title))/>
+        <Meta name="description" content=say!(about.description)/>
+        <div class="page-head">
+            <h1>{say!(about.title)}</h1>
+            <p class="lede">{say!(about.lede)}</p>
+        </div>
+        <div class="grid">
+            <Card id="how" title=words!(about.how)>
+                <ol class="steps">
+                    <li>{say!(about.how_open)}</li>
+                    <li>{say!(about.how_send)}</li>
+                    <li>{say!(about.how_answer)}</li>
+                    <li>{say!(about.how_keep)}</li>
+                    <li>{say!(about.how_leave)}</li>
+                </ol>
+            </Card>
+            <Card id="look" title=words!(about.look)>
+                <p>{say!(about.look_text)}</p>
+                <p><A href="/" attr:class="button">{say!(about.go)}</A></p>
+            </Card>
+        </div>
     }
 }

@@ -8,18 +8,6 @@ pub mod server;
 mod view;
 pub mod wire;
 
-use leptos::prelude::*;
-use leptos_router::{LazyRoute, lazy_route};
+use crate::ui::lazy::lazy_page;
 
-pub struct ArenaPage;
-
-#[lazy_route]
-impl LazyRoute for ArenaPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_page: Self) -> AnyView {
-        view::page::page()
-    }
-}
+lazy_page!(ArenaPage, arena, view::page::page);

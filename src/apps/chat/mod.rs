@@ -11,38 +11,32 @@ pub mod wire;
 
 use leptos::prelude::*;
 use leptos_meta::Meta;
-use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
+use leptos_router::hooks::use_params_map;
 
 use self::{
     view::{room::room, rooms::RoomList, visit::Visit},
     wire::LOBBY,
 };
+use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say};
 
-pub struct ChatPage;
+lazy_page!(ChatPage, talk, page);
 
-#[lazy_route]
-impl LazyRoute for ChatPage {
-    fn data() -> Self {
-        Self
+fn page() -> AnyView {
+    let visit = Visit::start();
+    let params = use_params_map();
+    let name = Memo::new(move |_| {
+        params
+            .with(|params| params.get("room"))
+            .unwrap_or_else(|| LOBBY.to_owned())
+    });
+    let shown = part(move || Some(room(visit, name.get())));
+    view! {
+        <Meta name="description" content=say!(chat.description)/>
+        <div class="chat">
+            <RoomList visit open=name/>
+            {shown}
+        </div>
     }
-
-    fn view(_page: Self) -> AnyView {
-        let visit = Visit::start();
-        let params = use_params_map();
-        let name = Memo::new(move |_| {
-            params
-                .with(|params| params.get("room"))
-                .unwrap_or_else(|| LOBBY.to_owned())
-        });
-        let shown = part(move || Some(room(visit, name.get())));
-        view! {
-            <Meta name="description" content=say!(chat.description)/>
-            <div class="chat">
-                <RoomList visit open=name/>
-                {shown}
-            </div>
-        }
-        .into_any()
-    }
+    .into_any()
 }

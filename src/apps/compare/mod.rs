@@ -14,42 +14,35 @@ pub mod wire;
 
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
-use leptos_router::{LazyRoute, lazy_route};
 
 use self::bench::Bench;
 use self::view::{
     copy::CopyCard, findings::FindingsCard, results::ResultsCard, settings::SettingsCard, stale::StaleCard,
     ways::WaysCard,
 };
+use crate::ui::lazy::lazy_page;
 use crate::ui::words::{say, titled};
 
-pub struct ComparePage;
+lazy_page!(ComparePage, lab, page);
 
-#[lazy_route]
-impl LazyRoute for ComparePage {
-    fn data() -> Self {
-        Self
+fn page() -> AnyView {
+    let bench = Bench::start();
+    view! {
+        <Title text=titled(say!(compare.title))/>
+        <Meta name="description" content=say!(compare.description)/>
+        <div class="page-head">
+            <h1>{say!(compare.title)}</h1>
+            <p class="lede">{say!(compare.lede)}</p>
+            <noscript inner_html=say!(compare.no_script)></noscript>
+        </div>
+        <div class="compare stack">
+            <SettingsCard bench/>
+            <ResultsCard bench/>
+            <FindingsCard bench/>
+            <StaleCard bench/>
+            <CopyCard bench/>
+            <WaysCard/>
+        </div>
     }
-
-    fn view(_page: Self) -> AnyView {
-        let bench = Bench::start();
-        view! {
-            <Title text=titled(say!(compare.title))/>
-            <Meta name="description" content=say!(compare.description)/>
-            <div class="page-head">
-                <h1>{say!(compare.title)}</h1>
-                <p class="lede">{say!(compare.lede)}</p>
-                <noscript inner_html=say!(compare.no_script)></noscript>
-            </div>
-            <div class="compare stack">
-                <SettingsCard bench/>
-                <ResultsCard bench/>
-                <FindingsCard bench/>
-                <StaleCard bench/>
-                <CopyCard bench/>
-                <WaysCard/>
-            </div>
-        }
-        .into_any()
-    }
+    .into_any()
 }

@@ -10,33 +10,27 @@ pub mod wire;
 
 use leptos::prelude::*;
 use leptos_meta::Meta;
-use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
+use leptos_router::hooks::use_params_map;
 
 use self::view::{clock::Clock, detail::detail, overview::overview};
+use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say};
 
-pub struct DevicesPage;
+lazy_page!(DevicesPage, figures, page);
 
-#[lazy_route]
-impl LazyRoute for DevicesPage {
-    fn data() -> Self {
-        Self
+fn page() -> AnyView {
+    let clock = Clock::start();
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get("id")).filter(|id| !id.is_empty()));
+    let shown = part(move || {
+        Some(match id.get() {
+            None => overview(clock),
+            Some(id) => detail(clock, id),
+        })
+    });
+    view! {
+        <Meta name="description" content=say!(devices.description)/>
+        <div class="devices">{shown}</div>
     }
-
-    fn view(_page: Self) -> AnyView {
-        let clock = Clock::start();
-        let params = use_params_map();
-        let id = Memo::new(move |_| params.with(|params| params.get("id")).filter(|id| !id.is_empty()));
-        let shown = part(move || {
-            Some(match id.get() {
-                None => overview(clock),
-                Some(id) => detail(clock, id),
-            })
-        });
-        view! {
-            <Meta name="description" content=say!(devices.description)/>
-            <div class="devices">{shown}</div>
-        }
-        .into_any()
-    }
+    .into_any()
 }

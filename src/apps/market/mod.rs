@@ -10,32 +10,26 @@ pub mod wire;
 
 use leptos::prelude::*;
 use leptos_meta::Meta;
-use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
+use leptos_router::hooks::use_params_map;
 
 use self::view::{detail::detail, overview::overview};
+use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say};
 
-pub struct MarketPage;
+lazy_page!(MarketPage, figures, page);
 
-#[lazy_route]
-impl LazyRoute for MarketPage {
-    fn data() -> Self {
-        Self
+fn page() -> AnyView {
+    let params = use_params_map();
+    let symbol = Memo::new(move |_| params.with(|params| params.get("symbol")));
+    let shown = part(move || {
+        Some(match symbol.get() {
+            Some(symbol) => detail(symbol),
+            None => overview(),
+        })
+    });
+    view! {
+        <Meta name="description" content=say!(market.description)/>
+        <div class="market">{shown}</div>
     }
-
-    fn view(_page: Self) -> AnyView {
-        let params = use_params_map();
-        let symbol = Memo::new(move |_| params.with(|params| params.get("symbol")));
-        let shown = part(move || {
-            Some(match symbol.get() {
-                Some(symbol) => detail(symbol),
-                None => overview(),
-            })
-        });
-        view! {
-            <Meta name="description" content=say!(market.description)/>
-            <div class="market">{shown}</div>
-        }
-        .into_any()
-    }
+    .into_any()
 }

@@ -8,18 +8,6 @@ pub mod server;
 mod view;
 pub mod wire;
 
-use leptos::prelude::*;
-use leptos_router::{LazyRoute, lazy_route};
+use crate::ui::lazy::lazy_page;
 
-pub struct NotificationsPage;
-
-#[lazy_route]
-impl LazyRoute for NotificationsPage {
-    fn data() -> Self {
-        Self
-    }
-
-    fn view(_page: Self) -> AnyView {
-        view::page::page()
-    }
-}
+lazy_page!(NotificationsPage, talk, view::page::page);

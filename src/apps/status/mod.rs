@@ -8,38 +8,31 @@ pub mod wire;
 
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
-use leptos_router::{LazyRoute, lazy_route};
 
 use self::view::{board, head, sign_in};
 use self::wire::{NODE, NodeStatus};
 use crate::client::live::Live;
 use crate::client::use_topic::{TopicStatus, use_topic};
+use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say, titled};
 
-pub struct StatusPage;
+lazy_page!(StatusPage, lab, page);
 
-#[lazy_route]
-impl LazyRoute for StatusPage {
-    fn data() -> Self {
-        Self
+fn page() -> AnyView {
+    let topic = use_topic::<NodeStatus>(NODE);
+    let closed = Memo::new(move |_| matches!(topic.status.get(), TopicStatus::Denied(_)));
+    let shown = part(move || {
+        Some(if closed.get() {
+            sign_in::sign_in()
+        } else {
+            board::board(topic.state, topic.status)
+        })
+    });
+    view! {
+        <Title text=titled(say!(status.title))/>
+        <Meta name="description" content=say!(status.description)/>
+        {head::title()}
+        <Live topic fallback=head::loading>{shown}</Live>
     }
-
-    fn view(_page: Self) -> AnyView {
-        let topic = use_topic::<NodeStatus>(NODE);
-        let closed = Memo::new(move |_| matches!(topic.status.get(), TopicStatus::Denied(_)));
-        let shown = part(move || {
-            Some(if closed.get() {
-                sign_in::sign_in()
-            } else {
-                board::board(topic.state, topic.status)
-            })
-        });
-        view! {
-            <Title text=titled(say!(status.title))/>
-            <Meta name="description" content=say!(status.description)/>
-            {head::title()}
-            <Live topic fallback=head::loading>{shown}</Live>
-        }
-        .into_any()
-    }
+    .into_any()
 }

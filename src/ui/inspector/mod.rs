@@ -13,7 +13,7 @@ mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leptos::{ev, html, prelude::*, task::spawn_local};
+use leptos::{ev, html, prelude::*, task::spawn_local, wasm_split::wasm_split};
 use web_sys::KeyboardEvent;
 
 use super::words::{say, text};
@@ -107,7 +107,7 @@ impl Inspector {
 }
 
 /// The drawer belongs to `owner`, which lives as long as the page.
-#[lazy]
+#[wasm_split(lab, wasm_split_path = leptos::wasm_split)]
 fn drawer(owner: Owner, inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html::Button>) -> AnyView {
     owner.with(|| drawer::drawer(inspection, open, button))
 }

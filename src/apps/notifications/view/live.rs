@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use leptos::wasm_split::wasm_split;
 
 use super::super::{
     bell::Bell,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// For as long as `owner` lives. It and all that it needs come with it, and not with the page.
-#[lazy]
+#[wasm_split(live, wasm_split_path = leptos::wasm_split)]
 pub fn live(owner: Owner, bell: Bell) {
     owner.with(|| {
         let all = use_topic::<Notices>(EVERYONE);
