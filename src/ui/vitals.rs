@@ -71,7 +71,7 @@ pub fn VitalsStrip() -> impl IntoView {
             aria-label=say!(vitals.label)
             data-liveness=text(move || format!("{:?}", liveness.get()).to_lowercase())
         >
-            <p class="vitals-state"><span class="dot" aria-hidden="true"></span>{word}</p>
+            <p class="vitals-state script"><span class="dot" aria-hidden="true"></span>{word}</p>
             <dl>
                 {vital(words!(vitals.connections), "connections", |vitals| format::grouped(vitals.connections))}
                 {vital(words!(vitals.received), "received", |vitals| format::grouped(vitals.received))}

@@ -181,7 +181,7 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
                     bind:value=choice.search
                 />
             </label>
-            <button type="submit" class="plain">{say!(market.search)}</button>
+            <button type="submit" class="button plain">{say!(market.search)}</button>
             <div class="choice script" role="group" aria-label=say!(market.which)>
                 <button type="button" aria-pressed=pressed(false) on:click=move |_| choice.only_watched.set(false)>
                     {say!(market.all)}

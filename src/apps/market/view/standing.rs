@@ -42,7 +42,7 @@ pub fn StandingLine(floor: Floor) -> impl IntoView {
     view! {
         <div class="market-standing">
             {from}
-            <p class="market-status" role="status" data-standing=word>
+            <p class="market-status script" role="status" data-standing=word>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{said}</span>
             </p>

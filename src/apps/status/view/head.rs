@@ -32,7 +32,7 @@ pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView 
     });
     view! {
         <div class="status-head">
-            <p class="status-state" role="status" data-status=text(move || state_name(status.get()).to_owned())>
+            <p class="status-state script" role="status" data-status=text(move || state_name(status.get()).to_owned())>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{word}</span>
             </p>
