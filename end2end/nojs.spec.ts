@@ -86,3 +86,11 @@ test("links lead from page to page", async ({ page }) => {
   await page.getByRole("link", { name: ko.about.go, exact: true }).click();
   await expect(page).toHaveURL("/");
 });
+
+for (const path of ["/", "/chat", "/market", "/devices", "/notifications", "/status"]) {
+  test(`${path} shows nothing that only scripts can do or change`, async ({ page }) => {
+    await page.goto(path);
+    expect(await page.locator(".script").count()).toBeGreaterThan(0);
+    await expect(page.locator(".script").filter({ visible: true })).toHaveCount(0);
+  });
+}
