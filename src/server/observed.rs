@@ -9,6 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Called on the connection's own task, where bytes moved: at least one, whichever way.
 pub trait Observer {
     fn read(&self, count: usize);
+
+    /// So many are about to be written. The other side may have them, and be heard again, before [`Self::wrote`] is called.
+    fn writing(&self, _count: usize) {}
+
+    /// So many of them were not taken.
+    fn kept_back(&self, _count: usize) {}
+
     fn wrote(&self, count: usize);
 }
 
@@ -23,9 +30,16 @@ impl<S, O: Observer> Observed<S, O> {
         Self { stream, observer }
     }
 
-    fn note(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(count @ 1..)) = written {
-            self.observer.wrote(*count);
+    fn note(&self, offered: usize, written: &Poll<io::Result<usize>>) {
+        let count = match written {
+            Poll::Ready(Ok(count)) => *count,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        };
+        if count < offered {
+            self.observer.kept_back(offered - count);
+        }
+        if count > 0 {
+            self.observer.wrote(count);
         }
     }
 }
@@ -44,8 +58,9 @@ impl<S: AsyncRead + Unpin, O: Observer + Unpin> AsyncRead for Observed<S, O> {
 
 impl<S: AsyncWrite + Unpin, O: Observer + Unpin> AsyncWrite for Observed<S, O> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.observer.writing(buf.len());
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note(&written);
+        self.note(buf.len(), &written);
         written
     }
 
@@ -54,8 +69,10 @@ impl<S: AsyncWrite + Unpin, O: Observer + Unpin> AsyncWrite for Observed<S, O> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let offered = bufs.iter().map(|buf| buf.len()).sum();
+        self.observer.writing(offered);
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note(&written);
+        self.note(offered, &written);
         written
     }
 
@@ -69,5 +86,50 @@ impl<S: AsyncWrite + Unpin, O: Observer + Unpin> AsyncWrite for Observed<S, O> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Told {
+        Writing(usize),
+        KeptBack(usize),
+        Wrote(usize),
+    }
+
+    #[derive(Default)]
+    struct Notes(RefCell<Vec<Told>>);
+
+    impl Observer for &Notes {
+        fn read(&self, _count: usize) {}
+
+        fn writing(&self, count: usize) {
+            self.0.borrow_mut().push(Told::Writing(count));
+        }
+
+        fn kept_back(&self, count: usize) {
+            self.0.borrow_mut().push(Told::KeptBack(count));
+        }
+
+        fn wrote(&self, count: usize) {
+            self.0.borrow_mut().push(Told::Wrote(count));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_told_before_it_goes_and_what_was_not_taken_after() {
+        let (near, _far) = duplex(4);
+        let notes = Notes::default();
+        let mut stream = Observed::new(near, &notes);
+        assert_eq!(stream.write(b"abcdef").await.unwrap(), 4);
+        let told = notes.0.take();
+        assert_eq!(told, [Told::Writing(6), Told::KeptBack(2), Told::Wrote(4)]);
     }
 }

@@ -72,12 +72,21 @@ impl Observer for Connection {
         }
     }
 
-    fn wrote(&self, count: usize) {
-        let flow = &mut *self.flow();
-        flow.unanswered = 0;
-        if let Some(owner) = &flow.owner {
+    /// Counted before they go: who has them may ask at once what was counted.
+    fn writing(&self, count: usize) {
+        if let Some(owner) = &self.flow().owner {
             owner.bytes_out.fetch_add(count as u64, Relaxed);
         }
+    }
+
+    fn kept_back(&self, count: usize) {
+        if let Some(owner) = &self.flow().owner {
+            owner.bytes_out.fetch_sub(count as u64, Relaxed);
+        }
+    }
+
+    fn wrote(&self, _count: usize) {
+        self.flow().unanswered = 0;
     }
 }
 
@@ -101,6 +110,8 @@ mod tests {
                 connection.read(head);
                 connection.count_for(owners.get(who).cloned());
                 connection.read(body);
+                connection.writing(answer + body);
+                connection.kept_back(body);
                 connection.wrote(answer);
                 if let Some(of) = expected.get_mut(who) {
                     of.0 += (head + body) as u64;
