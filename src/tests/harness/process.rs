@@ -1,9 +1,11 @@
 //! The real binary: a server of its own file, and commands beside it.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -61,16 +63,30 @@ impl Drop for Server {
 }
 
 /// A front end of the least files.
-pub fn site(folder: &Path) -> std::path::PathBuf {
+pub fn site(folder: &Path) -> PathBuf {
     let site = folder.join("site");
-    std::fs::create_dir_all(site.join("pkg")).unwrap();
-    std::fs::write(site.join("pkg/duplex.js"), "").unwrap();
+    fs::create_dir_all(site.join("pkg")).unwrap();
+    fs::write(site.join("pkg/duplex.js"), "").unwrap();
     site
+}
+
+/// In a folder of its own: `make dev` leaves the names of its files beside the binary, and a server goes by them.
+fn binary() -> &'static Path {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let (built, folder) = (env!("CARGO_BIN_EXE_duplex"), Path::new(env!("CARGO_TARGET_TMPDIR")));
+        let (link, own) = (folder.join(std::process::id().to_string()), folder.join("duplex"));
+        fs::hard_link(built, &link)
+            .or_else(|_| fs::copy(built, &link).map(drop))
+            .unwrap();
+        fs::rename(link, &own).unwrap();
+        own
+    });
+    &BINARY
 }
 
 /// The binary, for the data in `folder`.
 pub fn duplex(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_duplex"));
+    let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DUPLEX_") || name.starts_with("LEPTOS_")) {
         command.env_remove(name);
     }

@@ -85,7 +85,7 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
             wire || texts || own || matches!(path, ["client" | "ui", ..])
         }
         Room::AppServer(app) => {
-            wire || is_own_server(app, path) || is_shared_of(app, path) || matches!(path, ["server", "hub", ..])
+            wire || is_own_server(app, path) || is_shared_of(app, path) || matches!(path, ["server", "hub" | "tls", ..])
         }
         Room::Hub => wire || matches!(path, ["server", "hub" | "log" | "limits", ..]),
         Room::Transport => {
