@@ -26,7 +26,9 @@ export class StatusPage {
     await expect(this.charts.first().locator("polyline").first()).toHaveAttribute("points", /\d/, { timeout: 10_000 });
   }
 
+  /** When the page is whole, as a person would. */
   async signIn(token: string): Promise<void> {
+    await expect(this.page.locator(".vitals")).toHaveAttribute("data-liveness", "live");
     await this.token.fill(token);
     await this.token.press("Enter");
   }

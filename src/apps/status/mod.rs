@@ -20,7 +20,12 @@ lazy_page!(StatusPage, lab, page);
 
 fn page() -> AnyView {
     let topic = use_topic::<NodeStatus>(NODE);
-    let closed = Memo::new(move |_| matches!(topic.status.get(), TopicStatus::Denied(_)));
+    // While it is asked again the form stays: somebody may be typing.
+    let closed = Memo::new(move |was: Option<&bool>| match topic.status.get() {
+        TopicStatus::Denied(_) => true,
+        TopicStatus::Live => false,
+        _ => was.copied().unwrap_or_default(),
+    });
     let shown = part(move || {
         Some(if closed.get() {
             sign_in::sign_in()
