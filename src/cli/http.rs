@@ -6,13 +6,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use duplex::server::tls::{self, TlsError};
+use duplex::server::tls::{self, Io, TlsError};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -63,11 +62,6 @@ impl HttpError {
         }
     }
 }
-
-/// A connection, secured or not.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 
 impl Server {
     pub async fn connect(&self) -> Result<Box<dyn Io>, HttpError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use duplex::client::backoff::Backoff;
 use duplex::server::config::Config;
 use duplex::server::operator::{EVENTS_PATH, LogPage};
+use duplex::server::tls::Io;
 use duplex::wire::code;
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::{Cursor, Epoch, Seq};
@@ -19,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::http::{HttpError, Io};
+use super::http::HttpError;
 use super::remote::{Remote, Server};
 use super::send::rand;
 

@@ -7,6 +7,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -17,6 +18,11 @@ pub enum TlsError {
     #[error("{0}")]
     Tls(#[from] rustls::Error),
 }
+
+/// A connection, secured or not.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 
 /// The certificates of the file; or the system's (or those of `SSL_CERT_FILE`), and Mozilla's list where there are none.
 pub fn client(authorities: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {

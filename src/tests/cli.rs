@@ -265,6 +265,11 @@ async fn a_server_behind_tls_is_reached_if_its_authority_is_trusted() {
     assert!(tail.line().contains("hello"));
     let notified = trusting(&["notify", "--everyone", "hello"]).output().unwrap();
     assert_eq!(stdout(&notified), "notices/all 1\n", "{notified:?}");
+    let awake = trusting(&["topics"]).output().unwrap();
+    assert!(stdout(&awake).contains("chat/lobby"), "{awake:?}");
+    let copy = folder.path().join("copy.db");
+    let copied = trusting(&["backup", copy.to_str().unwrap()]).output().unwrap();
+    assert!(copied.status.success() && copy.exists(), "{copied:?}");
 
     let distrusting = run(folder.path(), &["topics", "--url", &url]);
     assert!(!distrusting.status.success());

@@ -109,9 +109,10 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
         _ => id.clone(),
     };
     let named = ids.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
-    let (title, link) = match ids {
+    let (title, body, link) = match ids {
         [id] => (
             Words::new(format!("연락 두절: {named}"), format!("Not heard any more: {named}")),
+            String::new(),
             device_path(id),
         ),
         _ => (
@@ -119,24 +120,17 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
                 format!("기기 {}대와 연락 두절", ids.len()),
                 format!("{} devices are not heard any more", ids.len()),
             ),
+            named + if ids.len() > NAMED { " …" } else { "" },
             "/devices".to_owned(),
         ),
     };
-    let more = if ids.len() > NAMED { " …" } else { "" };
-    let since = ids
-        .iter()
-        .filter_map(|id| overview.devices.get(id))
-        .map(|entry| entry.since);
+    let since = ids.iter().filter_map(|id| Some(overview.devices.get(id)?.since)).max();
     let notice = Notice {
         title,
-        body: if ids.len() > 1 {
-            Words::same(&format!("{named}{more}"))
-        } else {
-            Words::same("")
-        },
+        body: Words::same(&body),
         link: Some(link),
         level: Level::Warning,
-        expires: since.max().map(|at| at.saturating_add(NOTICE_LIFE)),
+        expires: since.map(|at| at.saturating_add(NOTICE_LIFE)),
     };
     Forward::notice(&Audience::Group(GROUP.to_owned()), &notice)
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -22,7 +21,7 @@ use super::desk::Desk;
 use super::exchange::{Bad, Exchange, Heard};
 use super::publisher::{PublishError, Publisher};
 use crate::server::hub::{Feed, Hub, Running};
-use crate::server::tls::{self, TlsError};
+use crate::server::tls::{self, Io, TlsError};
 
 /// From a name to a WebSocket that is open.
 const OPENING: Duration = Duration::from_secs(10);
@@ -43,9 +42,6 @@ const MESSAGE: usize = 256 << 10;
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MOST: Duration = Duration::from_secs(60);
 const LIVED: Duration = Duration::from_secs(60);
-
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 pub type Dialling = Pin<Box<dyn Future<Output = std::io::Result<Box<dyn Io>>> + Send>>;
 type Socket = WebSocketStream<MaybeTlsStream<Box<dyn Io>>>;
