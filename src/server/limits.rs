@@ -265,3 +265,7 @@ pub const BOXES: usize = 128;
 pub const BOX_MESSAGES: usize = 64;
 pub const BOX_BYTES: usize = 128 << 10;
 pub const BOX_AGE: Duration = Duration::from_secs(120);
+
+/// How long a log that somebody else holds is asked for at its opening, and how often.
+pub const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+pub const LOCK_PAUSE: Duration = Duration::from_millis(10);

@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
@@ -138,10 +140,15 @@ pub fn lock(path: &Path) -> Result<File, OpenError> {
         .write(true)
         .open(beside(path, ".lock"))
         .map_err(OpenError::io(path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(OpenError::io(path)(error)),
+    // Whoever had it before may have forked: until the child runs its own program, it holds what its parent held.
+    let patience = Instant::now() + limits::LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => thread::sleep(limits::LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(OpenError::io(path)(error)),
+        }
     }
 }
 
