@@ -169,7 +169,7 @@ async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
     }
     // All together: where the one that is watched ends, the next frame is of another place.
     assert!(built < whole / 2, "{built} of {whole}");
-    // Now nothing is acknowledged: what may be on its way, 45 frames with the one before, comes; and then no more until a word does.
+    // Now nothing is acknowledged: 45 frames may be on their way with the last acknowledged, and then no more come.
     for _ in 1..45 {
         assert!(matches!(player.line.receive().await, Message::Binary(_)));
     }
