@@ -57,14 +57,18 @@ async function load(url, limits) {
     }
     const seen = watch(cdp);
     await page.goto(url, { waitUntil: "load", timeout: DEADLINE });
-    for (const end = Date.now() + DEADLINE; !seen.over(); ) {
-      if (Date.now() > end) throw new Error(seen.state());
-      await page.waitForTimeout(50);
-    }
+    await seen.quiet(page);
     const { metrics } = await cdp.send("Performance.getMetrics");
     const start = metrics.find(({ name }) => name === "NavigationStart").value;
     const painted = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null);
-    return { ...seen.result(start), painted, chromium: browser.version() };
+    const loaded = seen.result(start);
+    if (!limits) {
+      // What comes when a visitor first points at something.
+      await page.mouse.move(10, 10);
+      await page.waitForTimeout(QUIET);
+      await seen.quiet(page);
+    }
+    return { ...loaded, pointed: seen.result(start).total, painted, chromium: browser.version() };
   } finally {
     await browser.close();
   }
@@ -83,7 +87,14 @@ function watch(cdp) {
   });
   cdp.on("Network.responseReceived", ({ requestId, response }) => {
     const request = requests.get(requestId);
-    if (request) Object.assign(request, { mime: response.mimeType, status: response.status, encoding: encoding(response.headers) });
+    if (!request) return;
+    Object.assign(request, { mime: response.mimeType, status: response.status, encoding: encoding(response.headers) });
+    // A stream of events does not end: it counts as far as it came.
+    if (request.type === "EventSource") Object.assign(request, { done: true, bytes: request.bytes + response.encodedDataLength });
+  });
+  cdp.on("Network.dataReceived", ({ requestId, encodedDataLength }) => {
+    const request = requests.get(requestId);
+    if (request?.type === "EventSource") request.bytes += encodedDataLength;
   });
   for (const event of ["Network.loadingFinished", "Network.loadingFailed"]) {
     cdp.on(event, ({ requestId, encodedDataLength, errorText }) => {
@@ -104,10 +115,16 @@ function watch(cdp) {
   });
 
   const all = () => [...requests.values()].filter(({ url }) => url.startsWith("http"));
+  const over = () => answered && Date.now() - changed > QUIET && all().every(({ done }) => done);
+  const state = () =>
+    !opened ? "/api/socket did not open" : !answered ? `"${ANSWER}" did not come back` : `unfinished: ${all().filter(({ done }) => !done)[0]?.url}`;
   return {
-    over: () => answered && Date.now() - changed > QUIET && all().every(({ done }) => done),
-    state: () =>
-      !opened ? "/api/socket did not open" : !answered ? `"${ANSWER}" did not come back` : `unfinished: ${all().filter(({ done }) => !done)[0]?.url}`,
+    async quiet(page) {
+      for (const end = Date.now() + DEADLINE; !over(); ) {
+        if (Date.now() > end) throw new Error(state());
+        await page.waitForTimeout(50);
+      }
+    },
     result(start) {
       const bytes = { document: 0, script: 0, wasm: 0, style: 0, other: 0, icon: 0 };
       const requests = all().map((request) => ({ ...request, url: new URL(request.url).pathname, kind: kind(request) }));

@@ -42,6 +42,7 @@ const parts = {
     ["first load of `/`: bytes transferred", page("loopback", (l) => l.total)],
     ...["document", "script", "wasm", "style", "other"].map((kind) => [`– ${kind}`, page("loopback", (l) => l.bytes[kind])]),
     ["– requests", page("loopback", (l) => l.requests.filter(({ kind }) => kind !== "icon").length)],
+    ["the same after the pointer was moved into the page: bytes", page("loopback", (l) => l.pointed)],
     ["the site's icon, not in the sum: bytes", page("loopback", (l) => l.bytes.icon)],
     ["first contentful paint, ms", page("loopback", (l) => l.painted)],
     ["socket open, ms", page("loopback", (l) => l.opened)],

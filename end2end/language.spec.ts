@@ -15,7 +15,7 @@ for (const language of ["ko", "en"] as const) {
       const response = await page.goto("/");
       const html = await response!.text();
       expect(html).toContain(`<html lang="${language}"`);
-      expect(html).toContain(words.echo.handshake_waiting.replaceAll("'", "&#x27;"));
+      expect(html).toContain(words.echo.state_connecting);
       const echo = new EchoPage(page, words);
       await echo.is("open");
       await expect(page.locator("html")).toHaveAttribute("lang", language);

@@ -22,6 +22,7 @@ test("leaving through the router closes with 1000; coming back opens exactly one
   const connections = page.getByRole("complementary").locator('[data-fact="connections"]');
   await records.count(1);
   // The page's own socket, and the session of its bell.
+  await connections.scrollIntoViewIfNeeded();
   await expect(connections).toHaveText("2");
   await page.evaluate(() => Object.assign(window, { document_of_before: true }));
 

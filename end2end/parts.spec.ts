@@ -26,14 +26,14 @@ const ends: [string, (route: Route) => Promise<void>][] = [
 for (const [what, end] of ends) {
   test(`a part that ${what} is asked for again, and the page comes to life`, async ({ page }) => {
     const asked = await withhold(page, 12, end);
-    await page.goto("/");
+    await page.goto("/about");
     await expect(page.locator(".vitals")).toHaveAttribute("data-liveness", "live", { timeout: 20_000 });
     expect(asked()).toBeGreaterThan(12);
   });
 }
 
 test("a page whose parts come late is shown when they are there", async ({ page }) => {
-  await page.goto("/");
+  await page.goto("/about");
   await expect(page.locator(".vitals")).toHaveAttribute("data-liveness", "live");
   const asked = await withhold(page, 10, (route) => route.abort("connectionreset"));
   await page.getByRole("navigation").getByRole("link", { name: ko.app.market }).click();
@@ -43,7 +43,7 @@ test("a page whose parts come late is shown when they are there", async ({ page 
 
 test("a page of an older build than the server's is loaded again when its part is gone", async ({ page }) => {
   await page.clock.install();
-  await page.goto("/");
+  await page.goto("/about");
   await expect(page.locator(".vitals")).toHaveAttribute("data-liveness", "live");
   await withhold(page, 1, (route) => route.fulfill({ status: 404, body: "not found" }));
   await page.clock.fastForward("01:00");

@@ -30,10 +30,13 @@ const PAGES = [
 /** Hydrated, connected, and with something to show. */
 async function visit(page: Page, path: string): Promise<number> {
   const response = await page.goto(path);
-  // The strip's live part is loaded when it is seen.
+  // The strip's live part is loaded when it is seen; a page that comes to life may push it out of view again.
   const strip = page.locator("aside.vitals");
-  await strip.scrollIntoViewIfNeeded();
-  await expect(strip).toHaveAttribute("data-liveness", "live");
+  await expect(async () => {
+    await strip.scrollIntoViewIfNeeded();
+    await expect(strip).toHaveAttribute("data-liveness", "live", { timeout: 1000 });
+  }).toPass();
+  if (path === "/") await new EchoPage(page).seeAll();
   await page.evaluate(() => scrollTo(0, 0));
   if (path === "/") {
     await expect(page.locator('[data-kind="received"]')).toHaveCount(1);

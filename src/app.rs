@@ -11,8 +11,8 @@ use crate::{
     client::tab::provide_link,
     i18n::*,
     ui::{
+        early::Alive,
         frame::Frame,
-        preferences,
         words::{say, titled},
     },
 };
@@ -21,7 +21,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Build(pub Arc<str>);
 
-/// Before the module: how its parts are fetched.
+/// Before the module: how its parts are fetched; and before the style sheet, for which a script would wait. Pages and tools are
+/// parts that come when they are needed, and Leptos has no answer to one that does not come. So a part is asked for until it is
+/// there; one that is gone belongs to an older page than the server has.
 const PARTS: &str = include_str!("parts.js");
 
 /// The HTML that the server sends.
@@ -29,16 +31,16 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let build = use_context::<Build>().map(|Build(build)| build.to_string());
     view! {
         <!DOCTYPE html>
-        <html>
+        <html lang=use_i18n().get_locale_untracked().as_str()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <meta name="duplex-build" content=build/>
+                <script nonce=use_nonce() inner_html=PARTS></script>
                 <HashedStylesheet options=options.clone()/>
                 <AutoReload options=options.clone()/>
-                <script nonce=use_nonce() inner_html=PARTS></script>
                 <HydrationScripts options/>
                 <MetaTags/>
             </head>
@@ -53,20 +55,24 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 pub fn App() -> impl IntoView {
     provide_meta_context();
     provide_link();
+    provide_language();
     view! {
-        <I18nContextProvider
-            enable_cookie=false
-            ssr_lang_header_getter=preferences::languages()
-        >
-            <Title formatter=|title: String| format!("{title} · Duplex")/>
-            <Router>
-                <Frame navigation=NAVIGATION tools=|| view! { <Tools/> }.into_any()>
-                    <FlatRoutes fallback=NotFound>
-                        <Pages/>
-                    </FlatRoutes>
-                </Frame>
-            </Router>
-        </I18nContextProvider>
+        <Title formatter=|title: String| format!("{title} · Duplex")/>
+        <Router>
+            <Frame navigation=NAVIGATION tools=|| view! { <Tools/> }.into_any()>
+                <FlatRoutes fallback=NotFound>
+                    <Pages/>
+                </FlatRoutes>
+            </Frame>
+        </Router>
+    }
+}
+
+/// That of the server's context, or of what came to life before the app.
+fn provide_language() {
+    if use_context::<Language>().is_none() && !is_server() {
+        let early = use_context::<Alive>().map(|alive| alive.language);
+        provide_context(early.unwrap_or_else(Language::of_document));
     }
 }
 

@@ -3,16 +3,10 @@
 pub mod app;
 pub mod apps;
 pub mod client;
+pub mod i18n;
 #[cfg(feature = "ssr")]
 pub mod server;
+#[cfg(feature = "hydrate")]
+pub mod start;
 pub mod ui;
 pub mod wire;
-
-mod texts {
-    #![expect(
-        deprecated,
-        reason = "the generator for build scripts brings ICU's data exporter, of which no text here has need"
-    )]
-    leptos_i18n::load_locales!();
-}
-pub use texts::i18n;

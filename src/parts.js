@@ -1,5 +1,3 @@
-// Pages and tools are parts of the module that come when they are needed, and Leptos has no answer to one that does not come.
-// So a part is asked for until it is there; one that is gone belongs to an older page than the server has.
 {
   const FRESH_MS = 10_000, LONGEST_PAUSE_MS = 8_000, ask = window.fetch;
   const isPart = (input) => /\/(chunk|split)_[^/]*\.wasm$/.test(new URL(input.url ?? input, location).pathname);

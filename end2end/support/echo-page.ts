@@ -78,6 +78,16 @@ export class EchoPage {
 
   async is(state: State, timeout?: number): Promise<void> {
     await expect(this.state).toHaveAttribute("data-state", state, { timeout });
+    await this.seeAll();
+  }
+
+  /** What comes when it is seen. */
+  async seeAll(): Promise<void> {
+    const later = this.page.locator("#early .later");
+    for (const one of await later.all()) {
+      await one.scrollIntoViewIfNeeded();
+      await expect(one).not.toBeEmpty();
+    }
   }
 
   card(name: CardName): Locator {

@@ -52,6 +52,14 @@ pub const NAVIGATION: &[Entry] = &[
     },
 ];
 
+/// Where a page that is not all alive yet hears that something waits for its visitor.
+pub const NEWS: &str = notifications::wire::NEWS;
+
+/// The part of a page that comes to life first.
+pub fn early() -> AnyView {
+    echo::early()
+}
+
 /// What applications put into the head of every page.
 #[component]
 pub fn Tools() -> impl IntoView {

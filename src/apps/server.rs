@@ -11,7 +11,7 @@ use super::notifications::wire::{Inbox, Notices};
 use super::status::wire::NodeStatus;
 use super::{arena, chat, compare, devices, echo, market, notifications};
 use crate::server::hub::stage::Stage;
-use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, kind};
+use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, Summons, kind};
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -68,6 +68,11 @@ pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
 /// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
     vec![notifications::server::inlet(), devices::server::inlet()]
+}
+
+/// Where pages hear that something waits for their visitor.
+pub fn summonses() -> Vec<Summons> {
+    vec![notifications::server::news()]
 }
 
 /// What the applications do by themselves.

@@ -6,8 +6,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::Response;
 
-const FIXED: [(HeaderName, &str); 6] = [
+const FIXED: [(HeaderName, &str); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// What says nothing but to a document.
+const OF_DOCUMENTS: [(HeaderName, &str); 4] = [
     // Not `no-referrer`: with it a browser posts a form with `Origin: null`, which could not be told from a foreign page.
     (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
     (
@@ -15,7 +20,6 @@ const FIXED: [(HeaderName, &str); 6] = [
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     ),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
@@ -33,7 +37,10 @@ pub async fn secure(request: Request, next: Next) -> Response {
 }
 
 fn add_missing(headers: &mut HeaderMap) {
-    for (name, value) in FIXED {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_document = kind.is_some_and(|kind| kind.starts_with("text/html") || kind.starts_with("image/svg"));
+    let of_documents = OF_DOCUMENTS.into_iter().filter(|_| is_document);
+    for (name, value) in FIXED.into_iter().chain(of_documents) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers

@@ -13,8 +13,8 @@ use leptos::prelude::provide_context;
 
 use super::error::Problem;
 use crate::{
-    i18n::Locale,
-    ui::preferences::{COLOUR_COOKIE, Colour, KEPT_SECONDS, LANGUAGE_COOKIE, Languages},
+    i18n::*,
+    ui::preferences::{COLOUR_COOKIE, Colour, KEPT_SECONDS, LANGUAGE_COOKIE},
 };
 
 pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>) -> Response {
@@ -35,30 +35,22 @@ pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>
 
 /// Tells the page that is being rendered what the visitor chose, or what their browser prefers.
 pub fn provide(headers: &HeaderMap) {
-    let chosen = cookie_value(headers, LANGUAGE_COOKIE).filter(|name| name.parse::<Locale>().is_ok());
+    let chosen = cookie_value(headers, LANGUAGE_COOKIE).and_then(|name| name.parse().ok());
     let preferred = || {
-        headers
-            .get(header::ACCEPT_LANGUAGE)
-            .and_then(|value| value.to_str().ok())
-            .map(best_first)
+        let header = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+        Some(Locale::find_locale(&best_first(header)))
     };
-    provide_context(Languages(
-        chosen.map(str::to_owned).or_else(preferred).unwrap_or_default(),
-    ));
+    provide_context(Language::new(chosen.or_else(preferred).unwrap_or_default()));
     let colour = cookie_value(headers, COLOUR_COOKIE).and_then(|name| name.parse().ok());
     provide_context::<Colour>(colour.unwrap_or_default());
 }
 
 /// The languages of an `Accept-Language` header in the order of their weights (RFC 9110 section 12.5.4), without them.
-fn best_first(header: &str) -> String {
+fn best_first(header: &str) -> Vec<&str> {
     let mut languages: Vec<(f32, &str)> = header.split(',').filter_map(weighted).collect();
     languages.retain(|(weight, _)| *weight > 0.0);
     languages.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    languages
-        .into_iter()
-        .map(|(_, language)| language)
-        .collect::<Vec<_>>()
-        .join(",")
+    languages.into_iter().map(|(_, language)| language).collect()
 }
 
 fn weighted(item: &str) -> Option<(f32, &str)> {
@@ -169,10 +161,10 @@ mod tests {
 
     #[test]
     fn languages_come_in_the_order_of_their_weights() {
-        assert_eq!(best_first("en;q=0.2, ko;q=0.9"), "ko,en");
-        assert_eq!(best_first("fr, en;q=0.8, ko;q=0.3"), "fr,en,ko");
-        assert_eq!(best_first("ko-KR,ko;q=0.9,de;q=0"), "ko-KR,ko");
-        assert_eq!(best_first(" ,;q=x,en;q=nonsense"), "");
+        assert_eq!(best_first("en;q=0.2, ko;q=0.9"), ["ko", "en"]);
+        assert_eq!(best_first("fr, en;q=0.8, ko;q=0.3"), ["fr", "en", "ko"]);
+        assert_eq!(best_first("ko-KR,ko;q=0.9,de;q=0"), ["ko-KR", "ko"]);
+        assert_eq!(best_first(" ,;q=x,en;q=nonsense"), [""; 0]);
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! Notifications over the real server: programs send, visitors read, and nobody looks into another's inbox.
 
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use duplex::apps;
 use duplex::apps::notifications::model::InboxState;
-use duplex::apps::notifications::wire::{Inbox, InboxCommand, InboxEvent, ME, Notices, NoticesCommand, NoticesEvent};
+use duplex::apps::notifications::wire::{
+    Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesCommand, NoticesEvent,
+};
 use duplex::server::token::Token;
 use duplex::wire::codec::Encoding;
 use duplex::wire::notice::{Level, Notice, Words};
 use duplex::wire::session::{Answer, Denied, HISTORY_PATH, Rejection, Verdict};
+use duplex::wire::summons::{CAME, WAITS};
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tower::ServiceExt as _;
 
 use crate::harness::topics::{Visitor, Way};
 use crate::harness::{self, Node, within};
@@ -112,6 +119,55 @@ async fn what_was_sent_meanwhile_comes_on_return_and_once() {
         let (seq, event) = visitor.event::<Inbox>().await;
         assert!(matches!(event, InboxEvent::Sent { notice, .. } if seq == number && notice.title.en == title));
     }
+}
+
+/// What a page hears that follows nothing yet, until the answer ends.
+async fn news(node: &Node, visitor: &Visitor<'_>) -> String {
+    let request = Request::get(NEWS).header("host", "localhost");
+    let request = request.header("cookie", visitor.cookie()).body(Body::empty()).unwrap();
+    let answer = node.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
+    const QUIET: Duration = Duration::from_millis(300);
+    let node = node();
+    let (mut mine, id) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let inbox = format!("inbox/{id}");
+    mine.subscribe(&inbox, None).await;
+    let said = |of: &str| -> Vec<String> {
+        let data = of.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(str::to_owned).collect()
+    };
+    {
+        let mut waiting = pin!(news(&node, &mine));
+        assert!(timeout(QUIET, &mut waiting).await.is_err(), "nothing was ever sent");
+        let group = json!({ "to": { "group": "market" }, "title": "For those who follow it" });
+        assert_eq!(post(&node, Some(TOKEN), group).await.status, StatusCode::OK);
+        assert!(
+            timeout(QUIET, &mut waiting).await.is_err(),
+            "it does not reach this visitor"
+        );
+        let to = json!({ "to": { "visitor": id }, "title": "Mine" });
+        assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
+        assert_eq!(said(&within(waiting).await), [CAME]);
+    }
+    assert_eq!(said(&within(news(&node, &mine)).await), [WAITS]);
+    let (stranger, _) = visitor(&node, Way::Poll).await;
+    assert!(
+        timeout(QUIET, news(&node, &stranger)).await.is_err(),
+        "it is nobody else's"
+    );
+    let heads = [(ME.to_owned(), 1)].into();
+    let answer = mine.command(&inbox, &InboxCommand::ReadAll { heads }).await;
+    assert!(matches!(answer, Answer::Accepted { .. }));
+    let mut waiting = pin!(news(&node, &mine));
+    assert!(timeout(QUIET, &mut waiting).await.is_err(), "all is read");
+    node.state.shutdown.begin();
+    assert_eq!(said(&within(waiting).await), [""; 0], "the end is no news");
 }
 
 #[tokio::test]

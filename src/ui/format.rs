@@ -12,23 +12,29 @@ pub fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
+/// One digit after the point, of what is not negative. By integers: the standard library's way costs every page 5 kB.
+fn tenths(number: f64) -> String {
+    let tenths = (number * 10.0).round() as u64;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// Bytes in binary units, exact below 10 KiB.
 pub fn bytes(number: u64) -> String {
     const KIB: u64 = 1024;
     const MIB: u64 = 1024 * KIB;
     match number {
         0..10_240 => format!("{} B", grouped(number)),
-        10_240..MIB => format!("{:.1} KiB", number as f64 / KIB as f64),
-        _ => format!("{:.1} MiB", number as f64 / MIB as f64),
+        10_240..MIB => format!("{} KiB", tenths(number as f64 / KIB as f64)),
+        _ => format!("{} MiB", tenths(number as f64 / MIB as f64)),
     }
 }
 
 /// Milliseconds with the digits that matter: browsers round their clocks to 0.1 ms at best.
 pub fn millis(number: f64) -> String {
     match number {
-        ..10.0 => format!("{number:.1} ms"),
-        10.0..10_000.0 => format!("{number:.0} ms"),
-        _ => format!("{:.1} s", number / 1000.0),
+        ..10.0 => format!("{} ms", tenths(number)),
+        10.0..10_000.0 => format!("{} ms", number.round() as u64),
+        _ => format!("{} s", tenths(number / 1000.0)),
     }
 }
 
@@ -61,7 +67,10 @@ mod tests {
             [5, 1023, 10_240, 1_572_864].map(bytes),
             ["5 B", "1,023 B", "10.0 KiB", "1.5 MiB"]
         );
-        assert_eq!([0.34, 12.7, 12_340.0].map(millis), ["0.3 ms", "13 ms", "12.3 s"]);
+        assert_eq!(
+            [0.34, 9.96, 12.7, 12_340.0].map(millis),
+            ["0.3 ms", "10.0 ms", "13 ms", "12.3 s"]
+        );
         assert_eq!([5, 65, 3_700, 90_000].map(duration), ["5s", "1m 5s", "1h 1m", "1d 1h"]);
     }
 }

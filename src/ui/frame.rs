@@ -39,8 +39,8 @@ pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Chi
             </div>
         </header>
         <main id="content" tabindex="-1">{children()}</main>
+        <LinkStatusStrip/>
         <footer class="frame-footer">
-            <LinkStatusStrip/>
             <VitalsStrip/>
             {inspector.button()}
         </footer>

@@ -1,6 +1,46 @@
 //! Code that comes when it is needed, in few parts. What two parts share is a file of its own, and so is what three share: with
-//! a part for each page a visit would ask for dozens of files. So the parts are `live` (on every page, after it), `talk`,
+//! a part for each page a visit would ask for dozens of files. So the parts are `app` (router, frame and bell), `talk`,
 //! `figures`, `arena` and `lab`, each for what is visited together, and a function says to which it belongs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use leptos::prelude::*;
+
+use super::words::part;
+
+/// A place in the page for a view that comes later. Empty on the server.
+#[derive(Clone, Default)]
+pub struct Place {
+    filled: RwSignal<bool>,
+    /// Between its coming and its place in the document.
+    view: Arc<Mutex<Option<AnyView>>>,
+}
+
+impl Place {
+    pub fn fill(&self, view: AnyView) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
+        self.filled.set(true);
+    }
+
+    pub fn show(&self) -> impl Fn() -> Option<AnyView> + Clone + Send + use<> {
+        let (filled, view) = (self.filled, Arc::clone(&self.view));
+        part(move || {
+            filled.track();
+            view.lock().unwrap_or_else(PoisonError::into_inner).take()
+        })
+    }
+}
+
+/// Has the page's HTML name what the module imports before it runs: the loader of parts, which comes with any of them.
+pub fn foretell_loader() {
+    const NO_PART: &str = "";
+    leptos::prefetch_lazy_fn_on_server(NO_PART);
+}
+
+/// Has the page's HTML name the part that a page without an early part cannot do without.
+pub fn foretell_app() {
+    leptos::prefetch_lazy_fn_on_server("app");
+}
 
 /// `lazy_page!(ChatPage, talk, view)`: a page that comes with the part `talk`, as `view()` makes it.
 macro_rules! lazy_page {
@@ -13,6 +53,7 @@ macro_rules! lazy_page {
             }
 
             async fn view(_page: Self) -> leptos::prelude::AnyView {
+                $crate::ui::lazy::foretell_app();
                 leptos::prefetch_lazy_fn_on_server(stringify!($part));
                 lazy_view().await
             }

@@ -4,7 +4,6 @@
 use std::{fmt, str::FromStr};
 
 use leptos::{ev::MouseEvent, prelude::*};
-use leptos_i18n::context::UseLocalesOptions;
 use leptos_meta::Html;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
@@ -62,17 +61,6 @@ impl FromStr for Colour {
     }
 }
 
-/// What the server knows of the visitor's languages: the choice that they made, else what their browser prefers, best
-/// first and separated by commas.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Languages(pub String);
-
-/// For the provider at the root; in the browser, the document says in which language the server rendered it.
-pub fn languages() -> UseLocalesOptions {
-    let known = || use_context::<Languages>().map(|Languages(known)| known);
-    UseLocalesOptions::default().ssr_lang_header_getter(known)
-}
-
 #[component]
 pub fn LanguageChoice() -> impl IntoView {
     let i18n = use_i18n();
@@ -81,6 +69,9 @@ pub fn LanguageChoice() -> impl IntoView {
         let choose = move |event: MouseEvent| {
             event.prevent_default();
             i18n.set_locale(locale);
+            if let Some(html) = document().document_element() {
+                let _ = html.set_attribute("lang", locale.as_str());
+            }
             remember(LANGUAGE_COOKIE, locale.as_str());
         };
         view! {

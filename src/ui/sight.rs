@@ -1,28 +1,53 @@
 //! Work that waits until a visitor sees what it is for. Acts only in the browser.
 
-use leptos::{html, prelude::*};
+use leptos::{html::ElementType, prelude::*};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{IntersectionObserver, IntersectionObserverEntry};
+use web_sys::{Element, IntersectionObserver, IntersectionObserverEntry, IntersectionObserverInit};
 
-/// Calls `act` once, when the element comes into view.
-pub fn when_seen(element: NodeRef<html::Aside>, act: impl Fn() + Clone + 'static) {
-    Effect::new(move |_| {
-        let Some(element) = element.get() else { return };
-        let act = act.clone();
+/// How much of an element is to be seen: what only begins to show may be passed by.
+const ENOUGH: f64 = 0.4;
+
+/// Watches an element until it is seen; ends when dropped.
+pub struct Sight {
+    observer: IntersectionObserver,
+    _seen: Closure<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>,
+}
+
+impl Sight {
+    /// Calls `act` once, when the element comes into view.
+    pub fn of(element: &Element, act: impl Fn() + 'static) -> Option<Self> {
         let seen = Closure::<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>::new(
             move |entries: Vec<IntersectionObserverEntry>, observer: IntersectionObserver| {
-                if entries.iter().any(IntersectionObserverEntry::is_intersecting) {
+                if entries.iter().any(|entry| entry.intersection_ratio() >= ENOUGH) {
                     observer.disconnect();
                     act();
                 }
             },
         );
-        let Ok(observer) = IntersectionObserver::new(seen.as_ref().unchecked_ref()) else {
-            return;
-        };
-        observer.observe(&element);
-        let kept = SendWrapper::new((observer, seen));
-        on_cleanup(move || kept.0.disconnect());
+        let options = IntersectionObserverInit::new();
+        options.set_threshold(&ENOUGH.into());
+        let observer = IntersectionObserver::new_with_options(seen.as_ref().unchecked_ref(), &options).ok()?;
+        observer.observe(element);
+        Some(Self { observer, _seen: seen })
+    }
+}
+
+impl Drop for Sight {
+    fn drop(&mut self) {
+        self.observer.disconnect();
+    }
+}
+
+/// Calls `act` once, when the element comes into view.
+pub fn when_seen<E>(element: NodeRef<E>, act: impl Fn() + Clone + 'static)
+where
+    E: ElementType + 'static,
+    E::Output: JsCast + Clone + AsRef<Element> + 'static,
+{
+    Effect::new(move |_| {
+        let Some(element) = element.get() else { return };
+        let kept = SendWrapper::new(Sight::of(element.as_ref(), act.clone()));
+        on_cleanup(move || drop(kept));
     });
 }

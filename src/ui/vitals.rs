@@ -1,5 +1,5 @@
 //! The strip that shows the node's vital signs on every page, pushed by the server through `leptos_ws`; it says so when
-//! it is not live. What the server rendered stands until a visitor looks at it: only then is the way to the values loaded.
+//! it is not live. What the server rendered stands until a visitor looks at it: only then are the values followed.
 
 use std::time::Duration;
 
@@ -83,8 +83,8 @@ pub fn VitalsStrip() -> impl IntoView {
     }
 }
 
-/// Sets `vitals` at each beat, for as long as `owner` lives. `leptos_ws` comes with it and with nothing else.
-#[wasm_split(live, wasm_split_path = leptos::wasm_split)]
+/// Sets `vitals` at each beat, for as long as `owner` lives.
+#[wasm_split(app, wasm_split_path = leptos::wasm_split)]
 fn follow(owner: Owner, vitals: RwSignal<Vitals>) {
     owner.with(|| {
         leptos_ws::provide_websocket();

@@ -70,9 +70,20 @@ pub fn fact(name: Words, key: &'static str, value: Signal<String>) -> impl IntoV
 
 /// A text with its gaps filled: `{name}` becomes the value of that name. Pure.
 pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(text.to_owned(), |text, (name, value)| {
-        text.replace(&format!("{{{name}}}"), value)
-    })
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let value_of = |gap| values.iter().find(|(name, _)| *name == gap);
+        let gap = after
+            .split_once('}')
+            .and_then(|(gap, after)| Some((value_of(gap)?.1, after)));
+        // Not ours: another filling's, or a brace and nothing more.
+        let (value, after) = gap.unwrap_or(("{", after));
+        filled.push_str(value);
+        rest = after;
+    }
+    filled + rest
 }
 
 #[cfg(test)]
@@ -83,6 +94,11 @@ mod tests {
     fn gaps_are_filled_by_name() {
         assert_eq!(fill("{a} of {b}, {a}", &[("a", "1"), ("b", "2")]), "1 of 2, 1");
         assert_eq!(fill("as it is", &[("a", "1")]), "as it is");
+        assert_eq!(fill(&fill("{a} of {b}", &[("b", "2")]), &[("a", "1")]), "1 of 2");
+        assert_eq!(
+            fill(r#"{"to": {"id": "{a}"}} {a"#, &[("a", "1")]),
+            r#"{"to": {"id": "1"}} {a"#
+        );
     }
 
     /// Both languages have the same gaps: a text could otherwise lose a value.

@@ -14,5 +14,6 @@ pub mod person;
 pub mod presence;
 pub mod session;
 pub mod status;
+pub mod summons;
 pub mod topic;
 pub mod vitals;

@@ -6,11 +6,13 @@ use leptos_router::components::A;
 
 use crate::ui::{
     card::Card,
+    lazy::foretell_app,
     words::{say, titled, words},
 };
 
 #[component]
 pub fn AboutPage() -> impl IntoView {
+    foretell_app();
     view! {
         <Title text=titled(say!(about.title))/>
         <Meta name="description" content=say!(about.description)/>

@@ -22,9 +22,12 @@ pub enum HexError {
 
 /// Bytes from hex digits; spaces, line ends, `:`, `-`, `,` and `0x` may stand between them.
 pub fn parse_hex(text: &str) -> Result<Vec<u8>, HexError> {
-    let text = text.replace("0x", "  ");
     let mut digits = Vec::new();
-    for (index, found) in text.chars().enumerate() {
+    let mut chars = text.chars().enumerate().peekable();
+    while let Some((index, found)) = chars.next() {
+        if found == '0' && chars.next_if(|(_, next)| *next == 'x').is_some() {
+            continue;
+        }
         match found.to_digit(16) {
             Some(digit) => digits.push(digit as u8),
             None if found.is_whitespace() || matches!(found, ':' | '-' | ',') => (),

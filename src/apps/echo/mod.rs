@@ -16,15 +16,21 @@ use leptos_meta::{Meta, Title};
 use self::{
     session::Session,
     view::{
-        composer::Composer, connection::Connection, handshake::HandshakeCard, http::HttpForm, journal::JournalCard,
-        round_trip::RoundTrip,
+        composer::Composer,
+        connection::{ADDRESSES, Connection},
+        http::HttpForm,
+        later::Later,
     },
+    wire::{ECHO_PATH, SOCKET_PATH},
 };
-use crate::ui::words::say;
+use crate::ui::{
+    card::LaterCard,
+    early::Early,
+    words::{say, words},
+};
 
 #[component]
 pub fn EchoPage() -> impl IntoView {
-    let session = Session::start();
     view! {
         <Title text="WebSocket 테스트"/>
         <Meta name="description" content=say!(echo.description)/>
@@ -34,14 +40,38 @@ pub fn EchoPage() -> impl IntoView {
             <noscript inner_html=say!(echo.no_script)></noscript>
         </div>
         <div class="grid">
-            <Connection session/>
-            <div class="stack">
-                <Composer session/>
-                <RoundTrip session/>
-            </div>
-            <JournalCard session/>
-            <HandshakeCard session/>
+            <Early view=early/>
             <HttpForm/>
         </div>
+        <datalist id=ADDRESSES>
+            <option value=SOCKET_PATH></option>
+            <option value=ECHO_PATH></option>
+        </datalist>
     }
+}
+
+/// The socket and what is done with it; what shows more of it comes when it is seen.
+pub fn early() -> AnyView {
+    let session = Session::start();
+    view! {
+        <Connection session/>
+        <Composer session/>
+        <LaterCard
+            id="journal"
+            class="wide"
+            title=words!(echo.journal)
+            filling=Later::Journal.of(session)
+        />
+        <LaterCard
+            id="round-trip"
+            title=words!(echo.round_trip)
+            filling=Later::RoundTrip.of(session)
+        />
+        <LaterCard
+            id="handshake"
+            title=words!(echo.handshake)
+            filling=Later::Handshake.of(session)
+        />
+    }
+    .into_any()
 }

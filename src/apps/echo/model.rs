@@ -88,7 +88,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn admits(&self, entry: &Entry) -> bool {
+    pub fn admits(&self, entry: &Entry) -> bool {
         let shown = match self.show {
             Show::All => true,
             Show::Sent => entry.kind == Kind::Sent,
@@ -106,12 +106,16 @@ pub struct Dropped {
     pub bytes: u64,
 }
 
-#[derive(Debug, Default)]
+/// Which entries are shown.
+type Admits = Box<dyn Fn(&Entry) -> bool + Send + Sync>;
+
+#[derive(Default)]
 pub struct Journal {
     entries: VecDeque<Arc<Entry>>,
-    /// The entries that the filter admits, in order; kept up to date entry by entry.
+    /// The entries that are shown, in order; kept up to date entry by entry.
     shown: VecDeque<Arc<Entry>>,
-    filter: Filter,
+    /// None: all are shown.
+    admits: Option<Admits>,
     bytes: usize,
     last_id: u64,
     dropped: Dropped,
@@ -140,7 +144,7 @@ impl Journal {
             round_trip,
         });
         self.bytes += entry.content.len();
-        if self.filter.admits(&entry) {
+        if self.admits.as_ref().is_none_or(|admits| admits(&entry)) {
             self.shown.push_back(entry.clone());
         }
         self.entries.push_back(entry);
@@ -160,14 +164,10 @@ impl Journal {
         }
     }
 
-    pub fn set_filter(&mut self, filter: Filter) {
-        self.shown = self
-            .entries
-            .iter()
-            .filter(|entry| filter.admits(entry))
-            .cloned()
-            .collect();
-        self.filter = filter;
+    /// Shows what `admits` says. Code to search comes with the search: an entry is noted without it.
+    pub fn show_only(&mut self, admits: impl Fn(&Entry) -> bool + Send + Sync + 'static) {
+        self.shown = self.entries.iter().filter(|entry| admits(entry)).cloned().collect();
+        self.admits = Some(Box::new(admits));
     }
 
     pub fn pause(&mut self) {
@@ -316,7 +316,8 @@ mod tests {
             let mut journal = Journal::default();
             for (kind, words) in before { push(&mut journal, kind, text(&words)); }
             let filter = Filter { show: Show::Sent, words };
-            journal.set_filter(filter.clone());
+            let admits = filter.clone();
+            journal.show_only(move |entry| admits.admits(entry));
             for (kind, words) in after { push(&mut journal, kind, text(&words)); }
             let kept = ids(&journal);
             let expected: Vec<u64> = journal.export().entries.iter().filter(|entry| filter.admits(entry)).map(|entry| entry.id).collect();

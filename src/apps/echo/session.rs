@@ -1,7 +1,7 @@
-//! What the echo page's cards share: the socket, its journal, its round trips and its handshake, as signals.
+//! What the echo page's cards share: the socket, its journal and its round trips, as signals.
 //! Knows no markup.
 
-use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*, task::spawn_local};
+use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*};
 
 use super::{
     model::{Content, Filter, Journal, Kind},
@@ -11,12 +11,11 @@ use super::{
 use crate::{
     client::{
         backoff::Backoff,
-        http::{HttpError, get_json},
         use_socket::{Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
     },
     wire::{
         frame,
-        handshake::{Handshake, TRACE_PARAMETER, without_trace},
+        handshake::{TRACE_PARAMETER, without_trace},
     },
 };
 
@@ -28,8 +27,6 @@ pub struct Session {
     pub protocols: RwSignal<String>,
     pub reconnect: RwSignal<bool>,
     pub greet: RwSignal<bool>,
-    /// What the server says of this connection; none where the server is not ours, or before it answered.
-    pub handshake: RwSignal<Option<Result<Handshake, HttpError>>>,
     pub journal: StoredValue<Journal>,
     trips: StoredValue<RoundTrips>,
     /// Tells that journal or round trips changed; at most once per frame, however fast messages come.
@@ -63,7 +60,6 @@ impl Session {
             protocols,
             reconnect,
             greet: RwSignal::new(true),
-            handshake: RwSignal::new(None),
             journal: StoredValue::new(Journal::default()),
             trips: StoredValue::new(RoundTrips::default()),
             changed: RwSignal::new(0),
@@ -72,6 +68,11 @@ impl Session {
         };
         own.set_value(Some(session));
         session
+    }
+
+    /// By which our server knows this connection.
+    pub fn trace(&self) -> Option<String> {
+        self.trace.try_get_value().flatten()
     }
 
     pub fn figures(&self) -> Option<Figures> {
@@ -91,7 +92,7 @@ impl Session {
     }
 
     pub fn set_filter(&self, filter: Filter) {
-        self.edit_journal(|journal| journal.set_filter(filter));
+        self.edit_journal(|journal| journal.show_only(move |entry| filter.admits(entry)));
     }
 
     fn hear(&self, event: SocketEvent) {
@@ -99,12 +100,10 @@ impl Session {
         match event {
             SocketEvent::Connecting { address } => {
                 self.trips.update_value(RoundTrips::forget_pending);
-                self.handshake.set(None);
                 self.note(now, Kind::Connecting, without_trace(&address).to_owned(), None);
             }
             SocketEvent::Open { protocol, extensions } => {
                 self.note(now, Kind::Open, opened(&protocol, &extensions), None);
-                self.ask_for_handshake(0);
                 if self.greet.get_untracked() {
                     let _ = self.socket.send(GREETING);
                 }
@@ -147,7 +146,6 @@ impl Session {
             .was_clean
             .then(|| frame::close_wire_len(code, &closed.reason, false));
         self.note(now, Kind::Closed, format!("{} {}", closed.code, closed.reason), wire);
-        self.ask_for_handshake(0);
     }
 
     fn note(&self, now: f64, kind: Kind, words: String, wire: Option<u64>) {
@@ -166,35 +164,6 @@ impl Session {
         request_animation_frame(move || {
             scheduled.try_update_value(|scheduled| *scheduled = false);
             changed.try_update(|count| *count = count.wrapping_add(1));
-        });
-    }
-
-    /// The server's record of this connection, by the trace that this page gave it. Its end is recorded a moment after
-    /// the browser hears of it, hence the further attempts.
-    fn ask_for_handshake(&self, attempt: u32) {
-        const ATTEMPTS: u32 = 5;
-        const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
-        let Some(trace) = self.trace.try_get_value().flatten() else {
-            return;
-        };
-        let session = *self;
-        let over = matches!(
-            self.socket.state.get_untracked(),
-            crate::client::use_socket::SocketState::Closed(_) | crate::client::use_socket::SocketState::Closing
-        );
-        spawn_local(async move {
-            let answer = get_json::<Handshake>(&format!("/api/handshake/{trace}")).await;
-            if session.trace.try_get_value().flatten().as_deref() != Some(trace.as_str()) {
-                return;
-            }
-            let unfinished = over && answer.as_ref().is_ok_and(|handshake| handshake.ended.is_none());
-            // A server that is gone says nothing new of a connection that it described before.
-            if answer.is_ok() || session.handshake.with_untracked(Option::is_none) {
-                session.handshake.try_set(Some(answer));
-            }
-            if unfinished && attempt < ATTEMPTS {
-                set_timeout(move || session.ask_for_handshake(attempt + 1), PAUSE);
-            }
         });
     }
 }

@@ -1,5 +1,5 @@
-//! The bell on every page: a link, with the number of unread notifications once its live part is there. That part comes
-//! after the page itself has come to life, in a chunk of its own.
+//! The bell on every page: a link, with the number of unread notifications once it follows them, which it does when the page
+//! itself has come to life.
 
 use std::sync::Arc;
 use std::time::Duration;

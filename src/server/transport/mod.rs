@@ -13,6 +13,7 @@ mod record;
 mod session;
 mod sse;
 mod stage;
+mod summons;
 mod talk;
 mod watch;
 mod websocket;
@@ -40,7 +41,7 @@ use self::websocket::{Conversation, End};
 use super::error::Problem;
 use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
-use super::hub::{Endpoint, Inlet};
+use super::hub::{Endpoint, Inlet, Summons};
 use super::state::ServerState;
 use super::{identity, limits, operator};
 use crate::wire::fault::FAULTS_PATH;
@@ -53,6 +54,7 @@ use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, S
 pub fn routes(
     endpoints: impl IntoIterator<Item = Endpoint>,
     inlets: impl IntoIterator<Item = Inlet>,
+    summonses: impl IntoIterator<Item = Summons>,
     stages: &[Arc<dyn Stage>],
 ) -> Router<ServerState> {
     let router = Router::new()
@@ -73,6 +75,7 @@ pub fn routes(
                 .layer(DefaultBodyLimit::max(limits::FAULT_BODY)),
         );
     let router = inlets.into_iter().fold(router, inlet::route);
+    let router = summonses.into_iter().fold(router, summons::route);
     let router = stages.iter().fold(router, stage::route);
     endpoints.into_iter().fold(router, |router, endpoint| {
         router.route(

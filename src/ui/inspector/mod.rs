@@ -11,11 +11,10 @@ mod reading;
 mod story;
 mod words;
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use leptos::{ev, html, prelude::*, task::spawn_local, wasm_split::wasm_split};
 use web_sys::KeyboardEvent;
 
+use super::lazy::Place;
 use super::words::{say, text};
 use crate::client::inspect::{Inspection, use_inspection};
 
@@ -30,9 +29,7 @@ pub struct Inspector {
     inspection: Inspection,
     /// The drawer was asked for.
     wanted: StoredValue<bool>,
-    loaded: RwSignal<bool>,
-    /// Between its loading and its place in the document.
-    view: Arc<Mutex<Option<AnyView>>>,
+    place: Place,
 }
 
 impl Inspector {
@@ -43,8 +40,7 @@ impl Inspector {
             button: NodeRef::new(),
             inspection: use_inspection(),
             wanted: StoredValue::new(false),
-            loaded: RwSignal::new(false),
-            view: Arc::default(),
+            place: Place::default(),
         };
         let this = inspector.clone();
         let owner = Owner::current();
@@ -72,8 +68,7 @@ impl Inspector {
         let (this, inspection) = (self.clone(), self.inspection.clone());
         spawn_local(async move {
             let view = drawer(owner, inspection, this.open, this.button).await;
-            *this.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
-            this.loaded.set(true);
+            this.place.fill(view);
         });
     }
 
@@ -98,11 +93,7 @@ impl Inspector {
 
     /// Where it appears.
     pub fn place(&self) -> impl IntoView + use<> {
-        let (loaded, view) = (self.loaded, Arc::clone(&self.view));
-        move || {
-            loaded.track();
-            view.lock().unwrap_or_else(PoisonError::into_inner).take()
-        }
+        self.place.show()
     }
 }
 

@@ -17,7 +17,6 @@ use crate::ui::calendar;
 use crate::wire::cursor::Seq;
 use crate::wire::person::PersonId;
 use crate::wire::topic::Topic;
-use leptos_i18n::I18nContext;
 
 /// Messages that a page holds; the oldest are asked for again when they are wanted.
 const HELD: usize = 20_000;
@@ -50,7 +49,7 @@ struct Lines {
 #[derive(Clone, Copy)]
 pub struct Talk {
     pub room: StoredValue<String>,
-    i18n: I18nContext<Locale>,
+    i18n: Language,
     pub chat: UseTopic<Chat>,
     pub rooms: UseTopic<Rooms>,
     pub visit: Visit,

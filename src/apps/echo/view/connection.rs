@@ -4,7 +4,6 @@ use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::{super::session::Session, ending::Ending, words};
 use crate::{
-    apps::echo::wire::{ECHO_PATH, SOCKET_PATH},
     client::use_socket::{SocketError, SocketState},
     i18n::*,
     ui::{
@@ -13,6 +12,10 @@ use crate::{
     },
     wire::code,
 };
+
+/// The list of addresses that the field offers; it stands outside of what comes to life early, to which a kind of element more
+/// is a kilobyte more.
+pub const ADDRESSES: &str = "addresses";
 
 #[component]
 pub fn Connection(session: Session) -> impl IntoView {
@@ -29,8 +32,8 @@ pub fn Connection(session: Session) -> impl IntoView {
 #[component]
 fn StateBadge(session: Session) -> impl IntoView {
     let i18n = use_i18n();
-    let named = Memo::new(move |_| session.socket.state.with(named));
-    let word = text(move || named.get().1(i18n.get_locale()).to_owned());
+    let state = session.socket.state;
+    let word = text(move || state.with(named).1(i18n.get_locale()).to_owned());
     let error = note(move || {
         session
             .socket
@@ -39,7 +42,7 @@ fn StateBadge(session: Session) -> impl IntoView {
             .map(|error| words::error(i18n.get_locale(), &error))
     });
     view! {
-        <div class="state" role="status" data-state=text(move || named.get().0.to_owned())>
+        <div class="state" role="status" data-state=text(move || state.with(named).0.to_owned())>
             <p class="state-word"><span class="dot" aria-hidden="true"></span>{word}</p>
             <Ending session/>
             <p class="problem">{error}</p>
@@ -69,7 +72,7 @@ fn OpenForm(session: Session) -> impl IntoView {
                 <span>{say!(echo.address)}</span>
                 <input
                     name="address"
-                    list="addresses"
+                    list=ADDRESSES
                     autocomplete="off"
                     spellcheck="false"
                     inputmode="url"
@@ -77,10 +80,6 @@ fn OpenForm(session: Session) -> impl IntoView {
                     bind:value=session.address
                 />
             </label>
-            <datalist id="addresses">
-                <option value=SOCKET_PATH></option>
-                <option value=ECHO_PATH></option>
-            </datalist>
             <button class="button primary" type="submit">{say!(echo.connect)}</button>
         </form>
     }
@@ -124,8 +123,7 @@ fn CloseForm(session: Session) -> impl IntoView {
 #[component]
 fn Settings(session: Session) -> impl IntoView {
     view! {
-        <fieldset class="switches">
-            <legend class="hidden">{say!(echo.settings)}</legend>
+        <div class="switches" role="group" aria-label=say!(echo.settings)>
             <label class="switch">
                 <input type="checkbox" role="switch" name="reconnect" bind:checked=session.reconnect/>
                 <span>{say!(echo.reconnect)}</span>
@@ -144,6 +142,6 @@ fn Settings(session: Session) -> impl IntoView {
                     bind:value=session.protocols
                 />
             </label>
-        </fieldset>
+        </div>
     }
 }

@@ -15,16 +15,22 @@ use crate::{
 #[component]
 pub fn Ending(session: Session) -> impl IntoView {
     let i18n = use_i18n();
-    let closed = Memo::new(move |_| {
-        session.socket.state.with(|state| match state {
-            SocketState::Closed(closed) => Some(closed.clone()),
-            _ => None,
-        })
+    let line = note(move || {
+        session
+            .socket
+            .state
+            .with(|state| Some(line(i18n.get_locale(), ended(state)?)))
     });
-    let line = note(move || closed.get().map(|closed| line(i18n.get_locale(), &closed)));
     view! {
         <p class="ending">{line}</p>
-        <NextAttempt closed/>
+        <NextAttempt session/>
+    }
+}
+
+fn ended(state: &SocketState) -> Option<&Closed> {
+    match state {
+        SocketState::Closed(closed) => Some(closed),
+        _ => None,
     }
 }
 
@@ -46,32 +52,31 @@ fn line(locale: Locale, closed: &Closed) -> String {
 
 /// Counts the seconds down, tenth by tenth.
 #[component]
-fn NextAttempt(closed: Memo<Option<Closed>>) -> impl IntoView {
+fn NextAttempt(session: Session) -> impl IntoView {
     const TICK: Duration = Duration::from_millis(100);
     let i18n = use_i18n();
-    let left = RwSignal::new(None::<f64>);
+    let waits = RwSignal::new(false);
+    let tenths = RwSignal::new(0_u32);
     Effect::new(move |_| {
-        let delay = closed.with(|closed| closed.as_ref().and_then(|closed| closed.retry));
-        let Some(delay) = delay else {
-            left.set(None);
-            return;
-        };
+        let delay = session.socket.state.with(|state| ended(state)?.retry);
+        waits.set(delay.is_some());
+        let Some(delay) = delay else { return };
         let due = js_sys::Date::now() + delay.as_secs_f64() * 1000.0;
-        left.set(Some(delay.as_secs_f64()));
-        let count_down = move || left.set(Some((due - js_sys::Date::now()).max(0.0) / 1000.0));
+        let count_down = move || tenths.set(((due - js_sys::Date::now()) / 100.0).round().max(0.0) as u32);
+        count_down();
         let timer = set_interval_with_handle(count_down, TICK).ok();
         on_cleanup(move || {
             timer.as_ref().map(IntervalHandle::clear);
         });
     });
     let line = note(move || {
-        let line = |seconds| {
-            fill(
-                t_string!(i18n, echo.next_attempt),
-                &[("seconds", &format!("{seconds:.1}"))],
-            )
+        let seconds = || {
+            let tenths = tenths.get();
+            format!("{}.{}", tenths / 10, tenths % 10)
         };
-        left.get().map(line)
+        waits
+            .get()
+            .then(|| fill(t_string!(i18n, echo.next_attempt), &[("seconds", &seconds())]))
     });
     // Not announced: a screen reader would never come to an end.
     view! { <p class="next-attempt" aria-live="off">{line}</p> }

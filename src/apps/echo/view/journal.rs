@@ -15,7 +15,6 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        card::Card,
         content::{hex_dump, indent_json},
         download::download,
         format,
@@ -30,7 +29,7 @@ const DETAIL_BYTES: usize = 64 * 1024;
 const PREVIEW: usize = 160;
 
 #[component]
-pub fn JournalCard(session: Session) -> impl IntoView {
+pub fn JournalTable(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let chosen = RwSignal::new(None);
     let journal = session.journal;
@@ -51,24 +50,22 @@ pub fn JournalCard(session: Session) -> impl IntoView {
         None => ().into_any(),
     };
     view! {
-        <Card id="journal" class="wide" title=words!(echo.journal)>
-            <Toolbar session/>
-            <div class="journal">
-                <div class="journal-rows">
-                    <ColumnNames/>
-                    <VirtualList
-                        label=words!(echo.journal)
-                        len
-                        id_at=move |index| journal.with_value(|journal| journal.row(index)).map(|entry| entry.id)
-                        cells
-                        version=session.changed
-                        chosen
-                    />
-                    <p class="hint">{empty}</p>
-                </div>
-                <Detail session chosen/>
+        <Toolbar session/>
+        <div class="journal">
+            <div class="journal-rows">
+                <ColumnNames/>
+                <VirtualList
+                    label=words!(echo.journal)
+                    len
+                    id_at=move |index| journal.with_value(|journal| journal.row(index)).map(|entry| entry.id)
+                    cells
+                    version=session.changed
+                    chosen
+                />
+                <p class="hint">{empty}</p>
             </div>
-        </Card>
+            <Detail session chosen/>
+        </div>
     }
 }
 

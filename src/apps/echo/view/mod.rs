@@ -6,5 +6,6 @@ pub mod ending;
 pub mod handshake;
 pub mod http;
 pub mod journal;
+pub mod later;
 pub mod round_trip;
 mod words;

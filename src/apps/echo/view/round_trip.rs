@@ -9,7 +9,6 @@ use super::super::{
 use crate::{
     i18n::*,
     ui::{
-        card::Card,
         chart::LineChart,
         format,
         words::{Words, fact, note, text, words},
@@ -49,16 +48,14 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
             .then(|| t_string!(i18n, echo.round_trip_none).to_owned())
     });
     view! {
-        <Card id="round-trip" title=words!(echo.round_trip)>
-            <dl class="figures">
-                {figure(words!(echo.last), "last", |figures| format::millis(figures.last))}
-                {figure(words!(echo.median), "median", |figures| format::millis(figures.median))}
-                {figure(words!(echo.p95), "p95", |figures| format::millis(figures.p95))}
-                {figure(words!(echo.max), "max", |figures| format::millis(figures.max))}
-                {figure(words!(echo.count), "count", |figures| format::grouped(figures.count))}
-            </dl>
-            <LineChart values capacity=RoundTrips::RECENT label/>
-            <p class="hint">{hint}</p>
-        </Card>
+        <dl class="figures">
+            {figure(words!(echo.last), "last", |figures| format::millis(figures.last))}
+            {figure(words!(echo.median), "median", |figures| format::millis(figures.median))}
+            {figure(words!(echo.p95), "p95", |figures| format::millis(figures.p95))}
+            {figure(words!(echo.max), "max", |figures| format::millis(figures.max))}
+            {figure(words!(echo.count), "count", |figures| format::grouped(figures.count))}
+        </dl>
+        <LineChart values capacity=RoundTrips::RECENT label/>
+        <p class="hint">{hint}</p>
     }
 }

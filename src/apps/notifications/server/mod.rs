@@ -1,6 +1,7 @@
 //! The server half of notifications: who may enter which topic, and what a command does. Pure.
 
 mod inlet;
+mod news;
 mod tests;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 pub use self::inlet::inlet;
+pub use self::news::news;
 use super::model::{Board, InboxState};
 use super::wire::{
     Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesCommand, NoticesEvent, PATH, checked, is_group,

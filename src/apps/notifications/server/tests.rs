@@ -10,7 +10,7 @@ use super::*;
 use crate::apps::notifications::model::{KEPT, KEPT_BYTES, MAX_ALSO, Sent};
 use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
 use crate::server::hub::trial::Place;
-use crate::wire::codec::Encoding;
+use crate::wire::codec::{Blob, Encoding};
 use crate::wire::notice::{EVERYONE, Level, Words};
 use crate::wire::topic::Topic;
 
@@ -296,4 +296,41 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
+    let json = Encoding::Json;
+    let mut inbox = Place::new(Inbox, MINE);
+    let mut market = Place::new(Notices, "market");
+    let news = news();
+    let topics: Vec<String> = (news.topics)(&me()).iter().map(ToString::to_string).collect();
+    assert_eq!(topics.len(), 2 + GROUPS.len());
+    let waits = |inbox: &Place<Inbox>, market: &Place<Notices>| {
+        let states = topics.iter().map(|topic| match topic.as_str() {
+            topic if topic.ends_with(MINE) => Some(Blob::encode(json, &inbox.state).unwrap()),
+            topic if topic.ends_with("market") => Some(Blob::encode(json, &market.state).unwrap()),
+            // As if it were not to be seen.
+            _ => None,
+        });
+        (news.waits)(&states.collect::<Vec<_>>(), inbox.now)
+    };
+    assert!(!waits(&inbox, &market));
+    market.made(&hub::server(), NoticesCommand::Send(notice("x"))).unwrap();
+    assert!(!waits(&inbox, &market), "this group is not followed");
+    let follow = InboxCommand::Follow {
+        group: "market".to_owned(),
+        on: true,
+        head: 0,
+    };
+    inbox.made(&me(), follow).unwrap();
+    assert!(waits(&inbox, &market));
+    let read = InboxCommand::Read {
+        source: "market".to_owned(),
+        seqs: vec![1],
+    };
+    inbox.made(&me(), read).unwrap();
+    assert!(!waits(&inbox, &market));
+    inbox.made(&hub::server(), InboxCommand::Send(notice("y"))).unwrap();
+    assert!(waits(&inbox, &market));
 }

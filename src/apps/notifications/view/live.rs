@@ -15,12 +15,13 @@ use super::{
     toasts::{Toast, Tray},
 };
 use crate::{
-    client::use_topic::{UseTopic, use_topic},
-    wire::notice::EVERYONE,
+    client::use_topic::{TopicStatus, UseTopic, use_topic},
+    ui::early::Alive,
+    wire::{notice::EVERYONE, topic::Topic},
 };
 
-/// For as long as `owner` lives. It and all that it needs come with it, and not with the page.
-#[wasm_split(live, wasm_split_path = leptos::wasm_split)]
+/// For as long as `owner` lives.
+#[wasm_split(app, wasm_split_path = leptos::wasm_split)]
 pub fn live(owner: Owner, bell: Bell) {
     owner.with(|| {
         let all = use_topic::<Notices>(EVERYONE);
@@ -46,10 +47,13 @@ fn open(bell: Bell, visitor: &str, all: UseTopic<Notices>) {
     provide_context(tray);
     let desk = Desk::following(visitor, all, |desk, source, topic| {
         if let Some(tray) = use_context::<Tray>() {
+            catch_up(tray, desk, source, topic);
             topic.on_event(move |seq, event| tray.hear(desk, source, event.sent(seq)));
         }
     });
+    catch_up(tray, desk, EVERYONE, all);
     all.on_event(move |seq, event| tray.hear(desk, EVERYONE, event.sent(seq)));
+    catch_up(tray, desk, ME, desk.inbox);
     desk.inbox
         .on_event(move |seq, event| tray.hear(desk, ME, event.sent(seq)));
     Effect::new(move |_| {
@@ -59,6 +63,25 @@ fn open(bell: Bell, visitor: &str, all: UseTopic<Notices>) {
         }
     });
     bell.toasts.set(Some(Arc::new(move || tray.view(desk))));
+}
+
+/// Where the app was called for what came: all that is unread came since the page asked, which was told otherwise.
+fn catch_up<T: Topic>(tray: Tray, desk: Desk, source: &'static str, topic: UseTopic<T>) {
+    if !use_context::<Alive>().is_some_and(|alive| alive.called.get()) {
+        return;
+    }
+    Effect::new(move |done: Option<bool>| {
+        let is_done = done == Some(true);
+        if is_done || !desk.is_known() || topic.status.with(|status| *status == TopicStatus::Loading) {
+            return is_done;
+        }
+        let mut waiting = Vec::new();
+        untrack(|| desk.look(source, &mut |board| waiting.extend(board.notices.iter().cloned())));
+        for sent in waiting {
+            tray.hear(desk, source, Some(sent));
+        }
+        true
+    });
 }
 
 impl Toast {

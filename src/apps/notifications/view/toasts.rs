@@ -15,7 +15,6 @@ use crate::{
     ui::words::{fill, say, spoken, text},
     wire::notice::Level,
 };
-use leptos_i18n::I18nContext;
 
 /// Toasts at a time; the oldest go, and wait in the inbox.
 const SHOWN: usize = 4;
@@ -35,7 +34,7 @@ pub struct Tray {
     toasts: RwSignal<Vec<Toast>>,
     /// The visitor's pointer or focus is among them.
     held: RwSignal<bool>,
-    i18n: I18nContext<Locale>,
+    i18n: Language,
 }
 
 impl Tray {

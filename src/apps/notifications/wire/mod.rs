@@ -16,6 +16,8 @@ pub type Millis = u64;
 /// Where the page is, and where programs post.
 pub const PATH: &str = "/notifications";
 pub const INLET: &str = "/api/notifications";
+/// Where a page hears that there is something unread.
+pub const NEWS: &str = "/api/notifications/news";
 
 /// The sources of a visitor's notices are the public topics, by what stands behind their kind, and this: their own inbox.
 pub const ME: &str = "me";

@@ -1,0 +1,120 @@
+// The echo page comes to life before the app around it, which comes when the visitor turns to it. On a server of its own:
+// what is sent to everyone would wake other specs' pages.
+
+import type { Page } from "@playwright/test";
+import { InspectorDrawer } from "./support/inspector";
+import { NotificationsPage, send, unique } from "./support/notifications-page";
+import { test } from "./support/server";
+import { expect } from "./support/test";
+import { en, ko } from "./support/texts";
+
+const PARTS = /\/pkg\/(chunk|split)_[^/]*\.wasm$/;
+/** Long enough for what would come by itself to have come. */
+const QUIET_MS = 1500;
+
+/** The page, open and untouched; how many parts it asked for so far. */
+async function open(page: Page): Promise<() => number> {
+  let asked = 0;
+  page.on("request", (request) => (asked += PARTS.test(request.url()) ? 1 : 0));
+  await page.goto("/");
+  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  await page.evaluate(() => Object.assign(window, { document_of_before: true }));
+  return () => asked;
+}
+
+const isSameDocument = (page: Page) => page.evaluate(() => "document_of_before" in window);
+
+test("the socket opens and answers before any part is asked for", async ({ page }) => {
+  const lines: string[] = [];
+  page.on("console", (message) => lines.push(message.text()));
+  const asked = await open(page);
+  await expect.poll(() => lines).toContain("서버로부터 메시지: 서버 응답: 안녕하세요 서버!");
+  await page.locator("#compose textarea").fill("일찍");
+  await page.locator("#compose textarea").press("Enter");
+  await expect.poll(() => lines).toContain("서버로부터 메시지: 서버 응답: 일찍");
+  await page.waitForTimeout(QUIET_MS);
+  expect(asked()).toBe(0);
+});
+
+test("the page names all that its module needs to start, and nothing is asked for twice", async ({ page }) => {
+  const asked: string[] = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  const answer = await page.goto("/");
+  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  const files = asked.filter((path) => path.startsWith("/pkg/"));
+  expect(files.length).toBeGreaterThan(3);
+  expect(files).toEqual([...new Set(files)]);
+  const html = await answer!.text();
+  expect(files.filter((file) => !html.includes(`"${file}"`))).toEqual([]);
+});
+
+test("a link that is clicked before there is a router is followed by it", async ({ page }) => {
+  await open(page);
+  await page.getByRole("navigation").getByRole("link", { name: ko.app.about }).click();
+  await expect(page.getByRole("heading", { level: 1, name: ko.about.title })).toBeVisible();
+  expect(await isSameDocument(page)).toBe(true);
+  await expect(page.locator("#early")).toHaveCount(0);
+});
+
+test("a button that is pressed before the app is there does what it says", async ({ page }) => {
+  await open(page);
+  await page.locator("#compose textarea").fill("아직 쓰는 중");
+  await page.getByRole("button", { name: "English", exact: true }).click();
+  await expect(page.getByText(en.echo.lede)).toBeVisible();
+  await expect(page.getByRole("heading", { name: en.echo.connection })).toBeVisible();
+  await expect(page.locator("#compose textarea"), "nothing was loaded again").toHaveValue("아직 쓰는 중");
+  expect(await isSameDocument(page)).toBe(true);
+});
+
+test("Alt+I opens the inspector", async ({ page }) => {
+  await open(page);
+  await page.keyboard.press("Alt+KeyI");
+  await expect(new InspectorDrawer(page).drawer).toBeVisible();
+});
+
+test("the vitals go live when they are seen", async ({ page }) => {
+  const asked = await open(page);
+  const vitals = page.locator(".vitals");
+  await expect(vitals).toHaveAttribute("data-liveness", "waiting");
+  expect(asked()).toBe(0);
+  // What is above comes too, and may push them out of view again.
+  await expect(async () => {
+    await vitals.scrollIntoViewIfNeeded();
+    await expect(vitals).toHaveAttribute("data-liveness", "live", { timeout: 1000 });
+  }).toPass();
+});
+
+test("a page that goes out of sight has its bell: it may have to notify", async ({ page }) => {
+  const asked = await open(page);
+  await page.waitForTimeout(QUIET_MS);
+  expect(asked()).toBe(0);
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
+    document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+  });
+  await new NotificationsPage(page).listening();
+});
+
+test("so has one that is opened in the background", async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(document, "hidden", { configurable: true, get: () => true }));
+  await page.goto("/");
+  await new NotificationsPage(page).listening();
+});
+
+// The last: what is sent to everyone is unread for those who come after.
+test("a notification wakes the bell of a page that nobody touches", async ({ page, request, server }) => {
+  const asked = await open(page);
+  const notifications = new NotificationsPage(page);
+  await page.waitForTimeout(QUIET_MS);
+  expect(asked()).toBe(0);
+  const title = unique("일어나세요");
+  await send(request, server, { to: "everyone", title });
+  await expect(notifications.bell.locator(".badge")).toHaveText("1");
+  await expect(notifications.toasts, "it is shown as on every other page").toContainText(title);
+
+  // Unread still: the next page knows at once.
+  await page.goto("/about");
+  await open(page);
+  await expect(notifications.bell.locator(".badge")).toHaveText("1");
+  await expect(notifications.toasts, "what is known is not told again").toHaveCount(0);
+});

@@ -1,0 +1,43 @@
+//! Whether a visitor has unread notifications: what wakes the bell of a page that has loaded nothing more of it. Pure.
+
+use super::super::model::{Board, InboxState, reaches};
+use super::super::wire::{GROUPS, Inbox, ME, Millis, NEWS, Notices};
+use crate::server::hub::Summons;
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::notice::EVERYONE;
+use crate::wire::person::Person;
+use crate::wire::topic::TopicName;
+
+pub fn news() -> Summons {
+    Summons {
+        path: NEWS,
+        topics,
+        waits,
+    }
+}
+
+fn sources() -> impl Iterator<Item = &'static str> {
+    [EVERYONE].into_iter().chain(GROUPS)
+}
+
+fn topics(who: &Person) -> Vec<TopicName> {
+    let inbox = TopicName::of::<Inbox>(&who.id.0);
+    let public = sources().map(TopicName::of::<Notices>);
+    [inbox].into_iter().chain(public).filter_map(Result::ok).collect()
+}
+
+fn waits(states: &[Option<Blob>], now: Millis) -> bool {
+    let mut states = states.iter();
+    let inbox: InboxState = read(states.next());
+    let waits = |(source, state)| {
+        let board: Board = read(Some(state));
+        reaches(&inbox.follows, source) && inbox.unread(source, &board, now) > 0
+    };
+    inbox.unread(ME, &inbox.board, now) > 0 || sources().zip(states).any(waits)
+}
+
+fn read<T: serde::de::DeserializeOwned + Default>(state: Option<&Option<Blob>>) -> T {
+    let blob = state.and_then(Option::as_ref);
+    blob.and_then(|blob| blob.decode(Encoding::Json).ok())
+        .unwrap_or_default()
+}

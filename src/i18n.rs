@@ -1,0 +1,63 @@
+//! The texts of `locales/` in each language, and in which one the page is.
+
+mod texts {
+    #![expect(
+        deprecated,
+        reason = "the generator for build scripts brings ICU's data exporter, of which no text here has need"
+    )]
+    leptos_i18n::load_locales!();
+}
+
+use leptos::prelude::*;
+
+pub use leptos_i18n::{Locale as _, td_string};
+
+pub use self::texts::i18n::Locale;
+
+/// The page's language: what the server chose, until the visitor chooses another. A signal and nothing more, where the provider of
+/// `leptos_i18n` brings ICU's parser of language tags to the browser.
+#[derive(Debug, Clone, Copy)]
+pub struct Language(RwSignal<Locale>);
+
+impl Language {
+    pub fn new(locale: Locale) -> Self {
+        Self(RwSignal::new(locale))
+    }
+
+    /// In the browser: that of the document, as the server rendered it.
+    pub fn of_document() -> Self {
+        let named = document()
+            .document_element()
+            .and_then(|html| html.get_attribute("lang"));
+        let locale = Locale::get_all()
+            .iter()
+            .find(|locale| Some(locale.as_str()) == named.as_deref());
+        Self::new(locale.copied().unwrap_or_default())
+    }
+
+    pub fn get_locale(self) -> Locale {
+        self.0.get()
+    }
+
+    pub fn get_locale_untracked(self) -> Locale {
+        self.0.get_untracked()
+    }
+
+    pub fn set_locale(self, locale: Locale) {
+        self.0.set(locale);
+    }
+}
+
+/// The language of the page that the calling component is on.
+pub fn use_i18n() -> Language {
+    use_context().unwrap_or_else(|| Language::new(Locale::default()))
+}
+
+/// `t_string!(i18n, app.home)`: the text under a key, in the page's language.
+macro_rules! t_string {
+    ($language:expr, $($key:tt)*) => {
+        leptos_i18n::td_string!($language.get_locale(), $($key)*)
+    };
+}
+
+pub(crate) use t_string;

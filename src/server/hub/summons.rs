@@ -1,0 +1,17 @@
+//! What tells a page that something waits for its visitor, before it follows the topics themselves. Knows no HTTP and no
+//! application.
+
+use super::clock::Millis;
+use crate::wire::codec::Blob;
+use crate::wire::person::Person;
+use crate::wire::topic::TopicName;
+
+/// An address that answers when something waits for the visitor who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Summons {
+    pub path: &'static str,
+    /// The topics that it depends on.
+    pub topics: fn(&Person) -> Vec<TopicName>,
+    /// From their states as JSON, in the same order; none of a topic that the visitor may not see.
+    pub waits: fn(&[Option<Blob>], Millis) -> bool,
+}

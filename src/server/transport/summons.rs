@@ -1,0 +1,94 @@
+//! Server-sent events that say one thing: that something waits for the visitor. Whoever hears it follows the topics then.
+//! Knows the hub, not what waits.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+
+use super::session::spread;
+use super::sse::UNBUFFERED;
+use crate::server::error::Problem;
+use crate::server::hub::counters::Way;
+use crate::server::hub::reader::Reader;
+use crate::server::hub::{Most, Summons, now};
+use crate::server::state::ServerState;
+use crate::server::{identity, limits};
+use crate::wire::codec::{Blob, Encoding};
+use crate::wire::session::SessionId;
+use crate::wire::summons::{CAME, WAITS};
+use crate::wire::topic::TopicName;
+
+pub fn route(router: Router<ServerState>, summons: Summons) -> Router<ServerState> {
+    let wait = async move |State(state): State<ServerState>, headers: HeaderMap| wait(state, &headers, summons);
+    router.route(summons.path, get(wait))
+}
+
+fn wait(state: ServerState, headers: &HeaderMap, summons: Summons) -> Response {
+    if state.shutdown.has_begun() {
+        return Problem::unavailable("The server is going away.").into_response();
+    }
+    let counted = state.counters.open(state.settings.max_connections as u64);
+    let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
+        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    };
+    // One that nobody else has: whoever waits is in no crowd.
+    let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
+    let person = identity::person(headers, &session.0);
+    // Who is cut off comes back by itself: not all at the same moment.
+    let pause = Duration::from_millis(spread(&session).into());
+    let topics = (summons.topics)(&person);
+    let mut reader = Reader::new(state.hub.clone(), Encoding::Json, session, person);
+    let news = async move {
+        let _counted = counted;
+        for topic in &topics {
+            reader.subscribe(topic, None).await;
+        }
+        let heard = tokio::select! {
+            () = state.shutdown.begun() => None,
+            news = until(&mut reader, &topics, summons) => Some(news),
+        };
+        heard.map(|news| Ok::<_, Infallible>(Event::default().data(news)))
+    };
+    let first = stream::iter([Ok(Event::default().retry(pause))]);
+    let stream = first.chain(stream::once(news).filter_map(async |event| event));
+    let alive = KeepAlive::new().interval(limits::SSE_COMMENT);
+    (UNBUFFERED, Sse::new(stream).keep_alive(alive)).into_response()
+}
+
+/// Until something waits; whether it did already.
+async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons) -> &'static str {
+    let most = Most {
+        frames: limits::TURN_MESSAGES,
+        bytes: limits::TURN_BYTES,
+    };
+    let mut seen: Vec<Bytes> = Vec::new();
+    let mut news = WAITS;
+    loop {
+        let mut states = Vec::new();
+        for topic in topics {
+            states.push(state(reader, topic).await);
+        }
+        if (summons.waits)(&states, now()) {
+            return news;
+        }
+        while seen.is_empty() {
+            reader.woken().await;
+            reader.gather(most, &mut seen).await;
+        }
+        seen.clear();
+        news = CAME;
+    }
+}
+
+async fn state(reader: &Reader, topic: &TopicName) -> Option<Blob> {
+    let state = reader.topic(topic)?.state(Encoding::Json).await;
+    state.ok().map(|(_, state)| state)
+}
