@@ -9,12 +9,13 @@ const { chromium } = createRequire(import.meta.url)("./chromium.cjs");
 const [url = "http://127.0.0.1:3000"] = process.argv.slice(2);
 const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
 const browser = await driver.launch({ executablePath: chromium(), args });
-const page = await browser.newPage({ viewport: { width: 1280, height: 1080 }, locale: "en" });
+const page = await browser.newPage({ viewport: { width: 1280, height: 1240 }, locale: "en" });
 await page.goto(url);
 const message = page.locator("textarea[name=message]");
 const count = page.locator('[data-fact="count"]');
 const numbered = Array.from({ length: 9 }, (_, index) => `message ${index + 1}`);
 const said = ["Hello!", '{"price":71.25,"symbol":"DUPLEX"}', "반갑습니다", ...numbered];
+for (const card of ["journal", "round-trip"]) await page.locator(`#${card}`).scrollIntoViewIfNeeded(); // they come when they are seen
 await count.getByText("1", { exact: true }).waitFor(); // the greeting
 for (const [index, text] of said.entries()) {
   await message.fill(text);

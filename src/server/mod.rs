@@ -52,7 +52,8 @@ use crate::ui::preferences::PREFERENCES_PATH;
 /// Of what is made anew for each request: a page is an eighth smaller than by the default, for a millisecond.
 const COMPRESSION: i32 = 7;
 
-/// Everything that this server answers. The binary and the tests serve this and nothing else.
+/// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
+/// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
 pub fn router(state: ServerState) -> Router {
     let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone());
     Router::new()
@@ -100,8 +101,14 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     .into_response()
 }
 
-/// Serves at `listener` until the shutdown begins, then until everything open has ended or the deadline has passed.
-pub async fn run(listener: TcpListener, state: ServerState) {
+/// Serves at `listener` until the shutdown begins, then until everything open has ended or the deadline has passed. Lists its
+/// routes when it is called, not when it is awaited: see [`router`].
+pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()> + Send {
+    let router = router(state.clone());
+    serve(listener, router, state)
+}
+
+async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     if let Err(error) = vitals::start(&state) {
         tracing::error!("no vitals: {error}");
     }
@@ -110,7 +117,7 @@ pub async fn run(listener: TcpListener, state: ServerState) {
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
     let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
     let counters = state.counters.clone();
-    listen::accept(listener, router(state), shutdown.clone(), connections, counters).await;
+    listen::accept(listener, router, shutdown.clone(), connections, counters).await;
     tracing::info!("going away: no new connections, open ones are told");
     match shutdown.drained(settings.drain_deadline).await {
         Ok(()) => tracing::info!("all connections ended"),

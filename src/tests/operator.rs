@@ -42,7 +42,7 @@ async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    node.request(request.body(Body::empty()).unwrap()).await
+    node.page(request.body(Body::empty()).unwrap()).await
 }
 
 /// By name and labels.

@@ -13,14 +13,14 @@ async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = headers
         .iter()
         .fold(request, |request, (name, value)| request.header(*name, *value));
-    node.request(request.body(Body::empty()).unwrap()).await
+    node.page(request.body(Body::empty()).unwrap()).await
 }
 
 async fn post(node: &Node, kind: &str, body: impl Into<Body>) -> Answer {
     let request = Request::post("/")
         .header("host", "localhost")
         .header("content-type", kind);
-    node.request(request.body(body.into()).unwrap()).await
+    node.page(request.body(body.into()).unwrap()).await
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

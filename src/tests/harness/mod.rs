@@ -45,8 +45,8 @@ pub const PIPE: usize = 64 << 10;
 pub const SOCKET: &str = "/api/socket";
 pub const ECHO: &str = "/api/echo";
 
-/// Held while a node's routes are listed. A page with topics that another thread renders meanwhile may wait for ever: seen
-/// in tests, where nodes are made all the time; a server lists its routes once, before it serves.
+/// Held while a node's routes are listed: see [`router`]. Tests make nodes all the time, while others render pages; a server
+/// lists its routes once, before it serves.
 pub static ROUTES: RwLock<()> = RwLock::new(());
 
 pub struct Node {
@@ -86,9 +86,13 @@ impl Node {
     pub async fn listen(&self) -> Listening {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
+        let serving = {
+            let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+            run(listener, self.state.clone())
+        };
         Listening {
             addr,
-            running: tokio::spawn(run(listener, self.state.clone())),
+            running: tokio::spawn(serving),
         }
     }
 
@@ -120,7 +124,7 @@ impl Node {
         }
     }
 
-    /// A page that shows topics, never while another test's routes are listed: see [`ROUTES`].
+    /// What may be a page that shows topics, never while another test's routes are listed: see [`ROUTES`].
     #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
     pub async fn page(&self, request: Request<Body>) -> Answer {
         let _not_meanwhile = ROUTES.read().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +132,7 @@ impl Node {
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        self.request(
+        self.page(
             Request::get(path)
                 .header("host", "localhost")
                 .body(Body::empty())
