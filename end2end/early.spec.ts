@@ -7,6 +7,7 @@ import { NotificationsPage, send, unique } from "./support/notifications-page";
 import { test } from "./support/server";
 import { expect } from "./support/test";
 import { en, ko } from "./support/texts";
+import { seeVitalsLive } from "./support/vitals";
 
 const PARTS = /\/pkg\/(chunk|split)_[^/]*\.wasm$/;
 /** Long enough for what would come by itself to have come. */
@@ -74,14 +75,9 @@ test("Alt+I opens the inspector", async ({ page }) => {
 
 test("the vitals go live when they are seen", async ({ page }) => {
   const asked = await open(page);
-  const vitals = page.locator(".vitals");
-  await expect(vitals).toHaveAttribute("data-liveness", "waiting");
+  await expect(page.locator("aside.vitals")).toHaveAttribute("data-liveness", "waiting");
   expect(asked()).toBe(0);
-  // What is above comes too, and may push them out of view again.
-  await expect(async () => {
-    await vitals.scrollIntoViewIfNeeded();
-    await expect(vitals).toHaveAttribute("data-liveness", "live", { timeout: 1000 });
-  }).toPass();
+  await seeVitalsLive(page);
 });
 
 test("a page that goes out of sight has its bell: it may have to notify", async ({ page }) => {

@@ -12,6 +12,7 @@ import { NotificationsPage } from "./support/notifications-page";
 import { MarketPage } from "./support/market-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
+import { seeVitalsLive } from "./support/vitals";
 
 const PAGES = [
   { path: "/", status: 200 },
@@ -30,12 +31,7 @@ const PAGES = [
 /** Hydrated, connected, and with something to show. */
 async function visit(page: Page, path: string): Promise<number> {
   const response = await page.goto(path);
-  // The strip's live part is loaded when it is seen; a page that comes to life may push it out of view again.
-  const strip = page.locator("aside.vitals");
-  await expect(async () => {
-    await strip.scrollIntoViewIfNeeded();
-    await expect(strip).toHaveAttribute("data-liveness", "live", { timeout: 1000 });
-  }).toPass();
+  await seeVitalsLive(page);
   if (path === "/") await new EchoPage(page).seeAll();
   await page.evaluate(() => scrollTo(0, 0));
   if (path === "/") {

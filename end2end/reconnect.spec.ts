@@ -6,6 +6,7 @@ import { socketsOf } from "./support/records";
 import { Server } from "./support/server";
 import { expect, test as base } from "./support/test";
 import { ko, pattern } from "./support/texts";
+import { seeVitalsLive } from "./support/vitals";
 
 /** A server that a test may kill and start again on the same port. */
 class Mortal {
@@ -81,7 +82,7 @@ test("with reconnecting off the page stays closed until it is switched on", asyn
   await expect(echo.nextAttempt).toBeEmpty();
   await server.restart();
   // By then the page has had the time to come back, if it would.
-  await vitalsLive(page);
+  await seeVitalsLive(page);
   await echo.is("closed");
   expect(sockets).toHaveLength(1);
 
@@ -108,7 +109,7 @@ test("a disconnect by the visitor is not undone, and ends a wait", async ({ page
   await expect(echo.nextAttempt).toBeEmpty();
   const attempts = sockets.length;
   await server.restart();
-  await vitalsLive(page);
+  await seeVitalsLive(page);
   expect(sockets).toHaveLength(attempts);
 });
 
@@ -124,14 +125,6 @@ test("the vitals are live, say so when they are not, and are live again", async 
   await server.restart();
   await expect(strip).toHaveAttribute("data-liveness", "live", { timeout: 15_000 });
 });
-
-/** What comes to life above the strip may push it out of view again. */
-async function vitalsLive(page: Page): Promise<void> {
-  await expect(async () => {
-    await page.locator(".vitals").scrollIntoViewIfNeeded();
-    await expect(page.getByText(ko.vitals.live, { exact: true })).toBeVisible({ timeout: 2000 });
-  }).toPass({ timeout: 30_000 });
-}
 
 /** Notes every number of seconds that the page shows. */
 async function countdown(page: Page): Promise<() => Promise<number[]>> {
