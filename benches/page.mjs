@@ -4,7 +4,8 @@
 //
 // A load counts only when the greeting's answer has come back over /api/socket. Every load has a Chromium of its own, which has shown
 // nothing but a blank HTTP page before: no cache, no cookie, no connection, not even the memory of a missing icon, is left from the load
-// before. Times are Chromium's, on its monotonic clock, from the start of the navigation.
+// before; and it has come to rest, for a new one is busy with itself for seconds. Times are Chromium's, on its monotonic clock, from the
+// start of the navigation.
 
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
@@ -12,6 +13,7 @@ import { chromium } from "playwright-core";
 const ANSWER = "서버 응답: 안녕하세요 서버!";
 const QUIET = 1000; // ms without a request after which the load is over
 const DEADLINE = 40_000;
+const REST = 2500; // ms from a Chromium's blank page to the load
 const CONDITIONS = {
   loopback: null,
   slow4g: { cpu: 4, network: { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 0.75e6 / 8 } },
@@ -46,6 +48,7 @@ async function load(url, limits) {
     const first = await browser.newContext();
     await (await first.newPage()).goto(`http://127.0.0.1:${blank.address().port}/`);
     await first.close();
+    await new Promise((rested) => setTimeout(rested, REST));
 
     const page = await (await browser.newContext()).newPage();
     const cdp = await page.context().newCDPSession(page);

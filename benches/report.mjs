@@ -46,8 +46,10 @@ const parts = {
     ["the site's icon, not in the sum: bytes", page("loopback", (l) => l.bytes.icon)],
     ["first contentful paint, ms", page("loopback", (l) => l.painted)],
     ["socket open, ms", page("loopback", (l) => l.opened)],
+    ["same: its greeting answered, ms", page("loopback", (l) => l.answered)],
     ["slow 4G, CPU 4x slower: first contentful paint, ms", page("slow4g", (l) => l.painted)],
     ["slow 4G, CPU 4x slower: socket open, ms", page("slow4g", (l) => l.opened)],
+    ["same: its greeting answered, ms", page("slow4g", (l) => l.answered)],
   ],
   echo: [
     ["echo, 64 connections, 1 in flight: messages/s", { ...socket("echo 1", (l) => l.rate), more: true }],

@@ -37,16 +37,117 @@ test("the socket opens and answers before any part is asked for", async ({ page 
   expect(asked()).toBe(0);
 });
 
+/** Keeps the module away until it is let go. */
+async function withhold(page: Page): Promise<() => void> {
+  let release = () => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  await page.route(/\/pkg\/duplex\.[^/]*\.wasm$/, async (route) => {
+    await released;
+    await route.continue();
+  });
+  return release;
+}
+
+const isEcho = (url: string) => new URL(url).pathname === "/api/socket";
+
+test("the socket is open before the code has come, and the code takes it over", async ({ page }) => {
+  const opened: string[] = [];
+  const sent: string[] = [];
+  page.on("websocket", (socket) => {
+    if (!isEcho(socket.url())) return;
+    opened.push(socket.url());
+    socket.on("framesent", ({ payload }) => sent.push(String(payload)));
+  });
+  const release = await withhold(page);
+  await page.goto("/", { waitUntil: "commit" });
+  await page.waitForFunction(() => (window as unknown as { begun?: WebSocket }).begun?.readyState === WebSocket.OPEN);
+  await expect(page.locator(".state")).toHaveAttribute("data-state", "connecting");
+  expect(sent).toEqual([]);
+
+  release();
+  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  await expect.poll(() => sent).toEqual(["안녕하세요 서버!"]);
+  await page.locator("#journal").evaluate((element) => element.scrollIntoView());
+  const rows = page.locator("#journal .virtual-list-row");
+  await expect(rows).toHaveCount(4);
+  await expect(page.locator("#journal")).not.toContainText("trace=");
+  await page.locator("#handshake").evaluate((element) => element.scrollIntoView());
+  await expect(page.locator("#handshake .first-line").first(), "the server knows it by its trace").toContainText("/api/socket");
+  expect(opened).toHaveLength(1);
+});
+
+test("one that ended before the code came is replaced", async ({ page }) => {
+  const opened: string[] = [];
+  page.on("websocket", (socket) => isEcho(socket.url()) && opened.push(socket.url()));
+  const release = await withhold(page);
+  await page.goto("/", { waitUntil: "commit" });
+  await page.waitForFunction(() => {
+    const { begun } = window as unknown as { begun?: WebSocket };
+    if (begun?.readyState === WebSocket.OPEN) begun.close();
+    return begun?.readyState === WebSocket.CLOSED;
+  });
+  release();
+  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  expect(opened).toHaveLength(2);
+  expect(new Set(opened).size, "each with a trace of its own").toBe(2);
+});
+
 test("the page names all that its module needs to start, and nothing is asked for twice", async ({ page }) => {
   const asked: string[] = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname));
   const answer = await page.goto("/");
   await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
   const files = asked.filter((path) => path.startsWith("/pkg/"));
-  expect(files.length).toBeGreaterThan(3);
+  expect(files.length).toBeGreaterThan(2);
   expect(files).toEqual([...new Set(files)]);
   const html = await answer!.text();
   expect(files.filter((file) => !html.includes(`"${file}"`))).toEqual([]);
+});
+
+/** Every property of every element as it is shown, a line each. */
+const looks = (page: Page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll("body, body *")].flatMap((element, place) => {
+      const style = getComputedStyle(element);
+      return [...style].map((name) => `${place} ${element.tagName}#${element.id}.${element.classList} ${name}: ${style.getPropertyValue(name)}`);
+    }),
+  );
+
+for (const [name, width, colorScheme] of [["a desk", 1280, "light"], ["a phone", 360, "dark"]] as const) {
+  test(`the page brings the style of all that it shows, at ${name}`, async ({ page }) => {
+    let sheets = 0;
+    page.on("request", (request) => (sheets += request.url().endsWith(".css") ? 1 : 0));
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.setViewportSize({ width, height: 500 });
+    await open(page);
+    for (const card of ["journal", "round-trip", "handshake"]) {
+      await page.locator(`#${card}`).evaluate((element) => element.scrollIntoView());
+      await expect(page.locator(`#${card} .later > *`).first()).toBeVisible();
+    }
+    await expect(page.locator("#handshake .waiting")).toHaveCount(0);
+    await page.waitForTimeout(QUIET_MS);
+    expect(sheets).toBe(0);
+
+    const before = await looks(page);
+    expect(before.length).toBeGreaterThan(10_000);
+    await page.locator("link[rel=stylesheet]").evaluate(
+      (sheet) =>
+        new Promise((loaded) => {
+          sheet.addEventListener("load", loaded);
+          sheet.removeAttribute("disabled");
+        }),
+    );
+    expect(sheets).toBe(1);
+    const after = new Set(await looks(page));
+    expect(before.filter((line) => !after.has(line))).toEqual([]);
+  });
+}
+
+test("the style of the other pages comes when the visitor turns to them", async ({ page }) => {
+  await open(page);
+  await page.getByRole("navigation").getByRole("link", { name: ko.app.chat, exact: true }).click();
+  await expect(page.locator(".chat")).toHaveCSS("display", "grid");
+  expect(await isSameDocument(page)).toBe(true);
 });
 
 test("a link that is clicked before there is a router is followed by it", async ({ page }) => {

@@ -21,6 +21,15 @@ use crate::{
 #[derive(Clone)]
 pub struct Build(pub Arc<str>);
 
+/// What a page brings in its HTML, in the context of its rendering, so as not to wait for what all pages share.
+#[derive(Clone)]
+pub struct Own {
+    /// Without it, it waits for the style sheet.
+    pub style: Option<Arc<str>>,
+    /// Runs before anything else.
+    pub script: &'static str,
+}
+
 /// Before the module: how its parts are fetched; and before the style sheet, for which a script would wait. Pages and tools are
 /// parts that come when they are needed, and Leptos has no answer to one that does not come. So a part is asked for until it is
 /// there; one that is gone belongs to an older page than the server has.
@@ -29,6 +38,10 @@ const PARTS: &str = include_str!("parts.js");
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let build = use_context::<Build>().map(|Build(build)| build.to_string());
+    let own = use_context::<Own>();
+    let script = own.as_ref().map(|own| own.script);
+    let style = own.and_then(|own| own.style).map(|style| style.to_string());
+    let sheet_waits = style.is_some();
     view! {
         <!DOCTYPE html>
         <html lang=use_i18n().get_locale_untracked().as_str()>
@@ -38,8 +51,10 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="color-scheme" content="light dark"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <meta name="duplex-build" content=build/>
+                {script.map(|script| view! { <script nonce=use_nonce() inner_html=script></script> })}
                 <script nonce=use_nonce() inner_html=PARTS></script>
-                <HashedStylesheet options=options.clone()/>
+                {style.map(|style| view! { <style nonce=use_nonce() inner_html=style></style> })}
+                <HashedStylesheet options=options.clone() attr:disabled=sheet_waits/>
                 <AutoReload options=options.clone()/>
                 <HydrationScripts options/>
                 <MetaTags/>

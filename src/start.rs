@@ -137,6 +137,9 @@ impl Waiting {
         if let Some((source, _)) = &*self.news.borrow() {
             source.close();
         }
+        if let Ok(Some(sheet)) = document().query_selector("link[rel=stylesheet]") {
+            let _ = sheet.remove_attribute("disabled");
+        }
         let this = Rc::clone(self);
         spawn_local(async move {
             app(Some(alive)).await;

@@ -55,7 +55,13 @@ pub const NAVIGATION: &[Entry] = &[
 /// Where a page that is not all alive yet hears that something waits for its visitor.
 pub const NEWS: &str = notifications::wire::NEWS;
 
-/// The part of a page that comes to life first.
+/// With which most visits begin: it waits for nothing that other pages need.
+pub const FIRST_PAGE: &str = "/";
+
+/// Runs in its HTML before anything else.
+pub const FIRST_SCRIPT: &str = echo::BEGIN;
+
+/// The part of it that comes to life first.
 pub fn early() -> AnyView {
     echo::early()
 }

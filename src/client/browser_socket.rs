@@ -2,7 +2,8 @@
 //! old socket reaches a new one. Knows no signal and no component.
 //! <https://developer.mozilla.org/docs/Web/API/WebSocket>
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Reflect, Uint8Array};
+use leptos::prelude::window;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{BinaryType, CloseEvent, DomException, Event, MessageEvent, WebSocket};
 
@@ -41,6 +42,11 @@ impl BrowserSocket {
     ) -> Result<Self, SocketError> {
         let list: js_sys::Array = protocols.iter().map(|protocol| JsValue::from_str(protocol)).collect();
         let socket = WebSocket::new_with_str_sequence(url, &list).map_err(|thrown| refused(url, &thrown))?;
+        Ok(Self::own(socket, report))
+    }
+
+    /// Takes a socket that nobody listens to yet.
+    pub fn own(socket: WebSocket, report: impl Fn(Report) + Clone + 'static) -> Self {
         socket.set_binary_type(BinaryType::Arraybuffer);
         let this = Self {
             on_open: on_open(&socket, report.clone()),
@@ -57,11 +63,16 @@ impl BrowserSocket {
             .set_onmessage(Some(this.on_message.as_ref().unchecked_ref()));
         this.socket.set_onerror(Some(this.on_error.as_ref().unchecked_ref()));
         this.socket.set_onclose(Some(this.on_close.as_ref().unchecked_ref()));
-        Ok(this)
+        this
     }
 
     pub fn is_open(&self) -> bool {
         self.socket.ready_state() == WebSocket::OPEN
+    }
+
+    /// What was reported when it opened.
+    pub fn opening(&self) -> Option<Report> {
+        self.is_open().then(|| opening(&self.socket))
     }
 
     /// Still to be closed: connecting or open.
@@ -117,12 +128,14 @@ impl Drop for BrowserSocket {
 
 fn on_open(socket: &WebSocket, report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(Event)> {
     let socket = socket.clone();
-    Closure::new(move |_: Event| {
-        report(Report::Open {
-            protocol: socket.protocol(),
-            extensions: socket.extensions(),
-        });
-    })
+    Closure::new(move |_: Event| report(opening(&socket)))
+}
+
+fn opening(socket: &WebSocket) -> Report {
+    Report::Open {
+        protocol: socket.protocol(),
+        extensions: socket.extensions(),
+    }
 }
 
 fn on_message(report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(MessageEvent)> {
@@ -144,6 +157,14 @@ fn on_close(report: impl Fn(Report) + 'static) -> Closure<dyn FnMut(CloseEvent)>
             was_clean: event.was_clean(),
         });
     })
+}
+
+/// The socket that a script in the page's HTML put at `window.begun`, if it is still to be closed. Given once.
+pub fn take_begun() -> Option<WebSocket> {
+    let (window, name) = (window(), JsValue::from_str("begun"));
+    let socket = Reflect::get(&window, &name).ok()?.dyn_into::<WebSocket>().ok()?;
+    let _ = Reflect::delete_property(&window, &name);
+    matches!(socket.ready_state(), WebSocket::CONNECTING | WebSocket::OPEN).then_some(socket)
 }
 
 /// Why the constructor threw: <https://developer.mozilla.org/docs/Web/API/WebSocket/WebSocket#exceptions>

@@ -18,7 +18,7 @@ use web_sys::PageTransitionEvent;
 
 use super::{
     browser_socket::{BrowserSocket, Report},
-    use_socket::{Closed, Payload, SocketError, SocketEvent, SocketOptions, SocketState},
+    use_socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, SocketState},
 };
 use crate::wire::code::{self, Side};
 
@@ -32,7 +32,8 @@ struct Mounted {
 }
 
 impl Slot {
-    pub fn put(&self, machine: Machine, listeners: [WindowListenerHandle; 3]) {
+    pub fn put(&self, machine: Machine) {
+        let listeners = machine.listen_to_the_page();
         *self.lock() = Some(Mounted {
             machine: SendWrapper::new(machine),
             listeners,
@@ -65,6 +66,13 @@ pub(super) struct Signals {
 }
 
 type Address = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What became of asking for a socket.
+pub(super) struct Dialled {
+    address: String,
+    /// By the browser, which then opens nothing.
+    refused: Option<SocketError>,
+}
 
 /// The browser's side: at most one socket, at most one timer.
 #[derive(Clone)]
@@ -102,7 +110,7 @@ impl Machine {
     }
 
     /// `pagehide` closes, `pageshow` from the back/forward cache opens again, `online` ends a wait.
-    pub fn listen_to_the_page(&self) -> [WindowListenerHandle; 3] {
+    fn listen_to_the_page(&self) -> [WindowListenerHandle; 3] {
         let on = |name: &str, act: fn(&Machine)| {
             let machine = self.clone();
             window_event_listener_untyped(name, move |_| act(&machine))
@@ -119,7 +127,6 @@ impl Machine {
     }
 
     pub fn open(&self) {
-        let inner = &self.0;
         self.cancel_retry();
         if self.0.socket.borrow().as_ref().is_some_and(BrowserSocket::is_live) {
             self.tell(SocketEvent::Closing {
@@ -128,22 +135,43 @@ impl Machine {
             });
         }
         self.forget_socket();
+        self.announce(self.dial());
+    }
+
+    /// Asks the browser for a socket, and tells nobody yet. The browser reports nothing of it before the running task is over.
+    pub fn dial(&self) -> Dialled {
+        let inner = &self.0;
         inner.asked.set(false);
         inner.opened_at.set(None);
-        inner.signals.error.set(None);
-        inner.signals.state.set(SocketState::Connecting);
         let address = (inner.address)();
-        self.tell(SocketEvent::Connecting {
-            address: address.clone(),
-        });
         let protocols = inner.options.protocols.get_untracked();
         let machine = self.clone();
-        match BrowserSocket::open(&resolve(&address), &protocols, move |report| machine.hear(report)) {
-            Ok(socket) => *inner.socket.borrow_mut() = Some(socket),
-            Err(error) => {
-                inner.signals.state.set(SocketState::Refused);
-                self.tell(SocketEvent::Error(error));
-            }
+        let socket = BrowserSocket::open(&resolve(&address), &protocols, move |report| machine.hear(report));
+        let refused = socket.map(|socket| *inner.socket.borrow_mut() = Some(socket)).err();
+        Dialled { address, refused }
+    }
+
+    /// Takes the page's own socket in place of one that would be asked for now.
+    pub fn take_over(&self, Begun { address, socket }: Begun) -> Dialled {
+        let machine = self.clone();
+        let socket = BrowserSocket::own(socket.take(), move |report| machine.hear(report));
+        *self.0.socket.borrow_mut() = Some(socket);
+        Dialled { address, refused: None }
+    }
+
+    pub fn announce(&self, Dialled { address, refused }: Dialled) {
+        let signals = self.0.signals;
+        signals.error.set(None);
+        signals.state.set(SocketState::Connecting);
+        self.tell(SocketEvent::Connecting { address });
+        if let Some(error) = refused {
+            signals.state.set(SocketState::Refused);
+            self.tell(SocketEvent::Error(error));
+        }
+        // Only one that the page opened can be open by now; nobody heard of it.
+        let opening = self.0.socket.borrow().as_ref().and_then(BrowserSocket::opening);
+        if let Some(opening) = opening {
+            self.hear(opening);
         }
     }
 

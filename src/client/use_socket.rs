@@ -4,9 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+use web_sys::WebSocket;
 
 use super::{
     backoff::Backoff,
+    browser_socket::take_begun,
     socket_machine::{Machine, Signals, Slot},
 };
 use crate::wire::code::{CloseRefused, Side};
@@ -90,11 +93,31 @@ pub enum SocketError {
     Connection,
 }
 
+/// A socket that a script in the page's HTML began to open, so that the handshake does not wait for this code to come.
+#[derive(Clone)]
+pub struct Begun {
+    /// As [`SocketEvent::Connecting`] tells it.
+    pub address: String,
+    pub socket: SendWrapper<WebSocket>,
+}
+
+impl Begun {
+    /// The one at `window.begun`, if there is one that has not ended. `address` makes a path of its URL.
+    pub fn take(address: impl FnOnce(&str) -> Option<String>) -> Option<Self> {
+        let socket = (!is_server()).then(take_begun).flatten()?;
+        let address = address(&socket.url())?;
+        let socket = SendWrapper::new(socket);
+        Some(Self { address, socket })
+    }
+}
+
 /// The options of [`use_socket`].
 #[derive(Clone)]
 pub struct SocketOptions {
     /// Open on mount; otherwise at the first [`UseSocket::open`].
     pub immediate: bool,
+    /// Taken over on mount in place of a new one.
+    pub begun: Option<Begun>,
     /// Subprotocols to offer, in order of preference; read at each opening.
     pub protocols: Signal<Vec<String>>,
     /// Open again after an end that this side did not ask for, other than a close with 1000.
@@ -110,6 +133,7 @@ impl Default for SocketOptions {
     fn default() -> Self {
         Self {
             immediate: true,
+            begun: None,
             protocols: Signal::stored(Vec::new()),
             reconnect: Signal::stored(None),
             on_event: Callback::new(|_| ()),
@@ -161,6 +185,12 @@ pub struct UseSocket {
 /// host. The rest is in [`SocketOptions`]: open at once or later, subprotocols, reconnecting with backoff and jitter, and
 /// two ways to hear every event.
 ///
+/// # Mount
+///
+/// The browser is asked for the socket as the component is built, so that the handshake goes on while the page comes to life.
+/// What happens is told from the mount on, in order, the opening first. A page can go further and begin to open the socket in its HTML,
+/// before this code has come: [`Begun`].
+///
 /// # Cleanup
 ///
 /// When the component's owner goes, and when the page does (`pagehide`), the socket is closed with code 1000. A page that
@@ -169,25 +199,29 @@ pub struct UseSocket {
 /// # On the server
 ///
 /// Nothing is opened; `state` is `Connecting`, which is what the browser's first paint shows too.
-pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, options: SocketOptions) -> UseSocket {
+pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut options: SocketOptions) -> UseSocket {
     let state = RwSignal::new(SocketState::Connecting);
     let message = RwSignal::new(None);
     let error = RwSignal::new(None);
     let slot = Slot::default();
-    let address = Arc::new(address);
 
-    Effect::new({
-        let (slot, options) = (slot.clone(), options.clone());
-        move |_| {
-            let signals = Signals { state, message, error };
-            let machine = Machine::new(address.clone(), options.clone(), signals);
-            let listeners = machine.listen_to_the_page();
-            slot.put(machine.clone(), listeners);
-            if options.immediate {
-                machine.open();
+    if !is_server() {
+        let (immediate, begun) = (options.immediate, options.begun.take());
+        let machine = Machine::new(Arc::new(address), options.clone(), Signals { state, message, error });
+        slot.put(machine.clone());
+        let mut dialled = match begun {
+            Some(begun) => Some(machine.take_over(begun)),
+            None => immediate.then(|| machine.dial()),
+        };
+        Effect::new({
+            let slot = slot.clone();
+            move |_| {
+                if let Some(dialled) = dialled.take() {
+                    slot.with(|machine| machine.announce(dialled));
+                }
             }
-        }
-    });
+        });
+    }
     Effect::new({
         let slot = slot.clone();
         move |_| {

@@ -26,7 +26,8 @@ use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
 use super::state::ServerState;
 use super::{identity, limits, operator, preferences};
-use crate::app::{App, Build, shell};
+use crate::app::{App, Build, Own, shell};
+use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
 use crate::ui::missing::Missing;
@@ -64,6 +65,13 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
             provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
         }
         if let Some(request) = use_context::<Parts>() {
+            if request.uri.path() == FIRST_PAGE {
+                let style = state.first_style.clone();
+                provide_context(Own {
+                    style,
+                    script: FIRST_SCRIPT,
+                });
+            }
             preferences::provide(&request.headers);
             provide_visitor(&operator::hub(&state, &request.headers), &request.headers);
         }

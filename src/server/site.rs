@@ -8,6 +8,8 @@ use leptos::config::{Env, LeptosOptions};
 const NAME: &str = env!("CARGO_PKG_NAME");
 const PKG: &str = "pkg";
 const HASH_FILE: &str = "hash.txt";
+/// What stands in the style sheet behind the part that the first page needs (`style/echo.css`).
+const FIRST_ENDS: &str = "@layer rest";
 
 /// What `cargo leptos` tells the binary that it starts.
 #[derive(Debug, Default)]
@@ -48,7 +50,11 @@ pub fn find(chosen: Option<&Path>, executable: &Path, env: &LeptosEnv) -> Result
     if !env.watch {
         check(&root, hashes.as_deref())?;
     }
-    Ok(options(&root, hashes.as_deref(), env.reload_port))
+    let mut options = options(&root, hashes.as_deref(), env.reload_port);
+    if env.watch {
+        options.env = Env::DEV;
+    }
+    Ok(options)
 }
 
 /// Options for a front end at `root`; with `hashes`, the absolute path of the file of them, its names have hashes.
@@ -71,13 +77,32 @@ pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> 
 
 /// Another front end has another hash: what a tab compares to learn that it is of an older one.
 pub fn build(options: &LeptosOptions) -> String {
+    hash(options, "wasm").unwrap_or_default()
+}
+
+/// What of the style sheet the first page needs. None where there is no sheet, and while the front end is in the making: the sheet may
+/// be another at any time.
+pub fn first_style(options: &LeptosOptions) -> Option<String> {
+    if options.env == Env::DEV {
+        return None;
+    }
+    let hash = hash(options, "css").map_or_else(String::new, |hash| format!(".{hash}"));
+    let file = Path::new(&*options.site_root)
+        .join(PKG)
+        .join(format!("{NAME}{hash}.css"));
+    let sheet = std::fs::read_to_string(file).ok()?;
+    let (first, _) = sheet.split_once(FIRST_ENDS)?;
+    Some(first.to_owned())
+}
+
+fn hash(options: &LeptosOptions, extension: &str) -> Option<String> {
     if !options.hash_files {
-        return String::new();
+        return None;
     }
     let text = std::fs::read_to_string(&*options.hash_file).unwrap_or_default();
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-    let hash = lines.find(|(extension, _)| extension.trim() == "wasm");
-    hash.map(|(_, hash)| hash.trim().to_owned()).unwrap_or_default()
+    let line = lines.find(|(of, _)| of.trim() == extension);
+    line.map(|(_, hash)| hash.trim().to_owned())
 }
 
 fn usual_root(executable: &Path) -> PathBuf {
@@ -190,6 +215,21 @@ mod tests {
         let error = found(&target("", &[]), &ENV).unwrap_err();
         assert!(matches!(error, SiteError::Missing(_)));
         assert!(!error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn the_first_page_needs_the_sheet_up_to_its_mark() {
+        let target = target("css: CCC\n", &[]);
+        let sheet = target.path().join("site/pkg/duplex.CCC.css");
+        fs::write(&sheet, "a{}@layer rest;b{}").unwrap();
+        let options = found(&target, &ENV).unwrap();
+        assert_eq!(first_style(&options).as_deref(), Some("a{}"));
+        let making = found(&target, &LeptosEnv { watch: true, ..ENV }).unwrap();
+        assert_eq!(first_style(&making), None);
+        fs::write(&sheet, "a{}b{}").unwrap();
+        assert_eq!(first_style(&options), None);
+        fs::remove_file(&sheet).unwrap();
+        assert_eq!(first_style(&options), None);
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub struct ServerState {
     pub stages: Arc<[Arc<dyn Stage>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
     pub build: Arc<str>,
+    /// What of the style the page of [`FIRST_PAGE`](crate::apps::FIRST_PAGE) brings itself.
+    pub first_style: Option<Arc<str>>,
     /// The signals that `leptos_ws` carries to pages.
     pub signals: WsSignals,
     pub last_beat: Arc<LastBeat>,
@@ -109,6 +111,7 @@ impl ServerState {
             trouble: Arc::default(),
             stages: Arc::default(),
             build: site::build(&options).into(),
+            first_style: site::first_style(&options).map(Arc::from),
             options,
             counters: Arc::default(),
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),

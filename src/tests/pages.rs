@@ -55,6 +55,41 @@ async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
 }
 
 #[tokio::test]
+async fn the_first_page_brings_its_style_and_the_others_wait_for_the_sheet() {
+    let site = site();
+    fs::write(site.path().join("pkg/duplex.css"), "a{}@layer rest;b{}").unwrap();
+    let node = Node::at(site.path(), |_| {});
+    let first = ask(&node, "/", &[]).await;
+    let policy = first.header("content-security-policy").to_owned();
+    let (tag, style) = first.body.split_once("<style").unwrap().1.split_once('>').unwrap();
+    let nonce = tag.split('"').nth(1).unwrap();
+    assert!(
+        policy.contains(&format!("style-src 'self' 'nonce-{nonce}'")),
+        "{policy} {tag}"
+    );
+    assert!(style.starts_with("a{}</style>"), "{style}");
+    let sheet = |page: &Answer| {
+        let mut links = page
+            .body
+            .split("<link ")
+            .skip(1)
+            .map(|rest| rest.split('>').next().unwrap());
+        let link = links.find(|link| link.contains("stylesheet")).unwrap();
+        assert!(link.contains("href=\"/pkg/duplex.css\""), "{link}");
+        link.contains("disabled")
+    };
+    assert!(sheet(&first));
+    let other = ask(&node, "/about", &[]).await;
+    assert!(!other.body.contains("<style"));
+    assert!(!sheet(&other));
+    // Without a mark in it, all pages wait for the sheet.
+    fs::write(site.path().join("pkg/duplex.css"), "a{}b{}").unwrap();
+    let first = ask(&Node::at(site.path(), |_| {}), "/", &[]).await;
+    assert!(!first.body.contains("<style"));
+    assert!(!sheet(&first));
+}
+
+#[tokio::test]
 async fn the_form_is_answered_by_the_page_itself() {
     let node = Node::new();
     let page = post(&node, FORM, "message=%EC%95%88%EB%85%95+%3Cb%3E").await;

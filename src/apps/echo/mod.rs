@@ -29,6 +29,9 @@ use crate::ui::{
     words::{say, words},
 };
 
+/// In the HTML of the page: begins to open its socket, with a trace as `session.rs` makes them, which takes it over.
+pub const BEGIN: &str = include_str!("begin.js");
+
 #[component]
 pub fn EchoPage() -> impl IntoView {
     view! {
@@ -74,4 +77,18 @@ pub fn early() -> AnyView {
         />
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::handshake::TRACE_PARAMETER;
+
+    #[test]
+    fn the_page_begins_with_the_socket_that_the_session_takes_over() {
+        assert!(
+            BEGIN.contains(&format!("{SOCKET_PATH}?{TRACE_PARAMETER}=${{trace}}`")),
+            "{BEGIN}"
+        );
+    }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     client::{
         backoff::Backoff,
-        use_socket::{Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
+        use_socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
     },
     wire::{
         frame,
@@ -44,6 +44,12 @@ impl Session {
         let reconnect = RwSignal::new(false);
         let trace = StoredValue::new(None);
         let options = SocketOptions {
+            begun: Begun::take(|url| {
+                let (_, id) = url.split_once(TRACE_PARAMETER)?;
+                let id = id.strip_prefix('=')?;
+                trace.set_value(Some(id.to_owned()));
+                Some(format!("{SOCKET_PATH}?{TRACE_PARAMETER}={id}"))
+            }),
             protocols: Signal::derive(move || protocols.with(|typed| names(typed))),
             reconnect: Signal::derive(move || reconnect.get().then(Backoff::default)),
             on_event: Callback::new(move |event| {
