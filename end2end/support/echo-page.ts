@@ -105,6 +105,7 @@ export class EchoPage {
 
   /** Payload and frame of a row, as the page writes them. */
   async sizes(row: Locator): Promise<{ size: string; wire: string }> {
+    await expect(row).toBeVisible();
     const [, , size = "", wire = ""] = await row.locator("span").allTextContents();
     return { size, wire };
   }
