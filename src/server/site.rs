@@ -100,9 +100,9 @@ fn hash(options: &LeptosOptions, extension: &str) -> Option<String> {
         return None;
     }
     let text = std::fs::read_to_string(&*options.hash_file).unwrap_or_default();
-    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-    let line = lines.find(|(of, _)| of.trim() == extension);
-    line.map(|(_, hash)| hash.trim().to_owned())
+    hashes(&text)
+        .find(|(of, _)| *of == extension)
+        .map(|(_, hash)| hash.to_owned())
 }
 
 fn usual_root(executable: &Path) -> PathBuf {
@@ -147,10 +147,14 @@ fn check(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
 }
 
 /// Each line is `extension: hash`.
-fn hashed_names(text: &str) -> impl Iterator<Item = String> {
+fn hashes(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines()
         .filter_map(|line| line.split_once(':'))
         .map(|(extension, hash)| (extension.trim(), hash.trim()))
+}
+
+fn hashed_names(text: &str) -> impl Iterator<Item = String> {
+    hashes(text)
         .filter(|(extension, _)| ["js", "wasm", "css"].contains(extension))
         .map(|(extension, hash)| format!("{NAME}.{hash}.{extension}"))
 }
