@@ -13,6 +13,7 @@ pub mod link;
 pub mod live;
 /// Public with [`link`], whose commands it writes.
 pub mod outbox;
+pub mod run_signals;
 mod socket_machine;
 pub mod stage;
 mod stage_plan;

@@ -141,7 +141,7 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "duplex_connections",
         "transport",
-        "Open now; echo: endpoints' sockets, stage: what is no topic",
+        "Open now; echo: endpoints' sockets, stage: what is no topic, signals: the vitals' sockets",
         |of, out| {
             let counters = &of.now.counters;
             for way in counters::Way::ALL {

@@ -22,6 +22,7 @@ pub mod origin;
 mod pages;
 mod preferences;
 pub mod shutdown;
+mod signals;
 pub mod site;
 pub mod state;
 pub mod telemetry;
@@ -109,9 +110,7 @@ pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()
 }
 
 async fn serve(listener: TcpListener, router: Router, state: ServerState) {
-    if let Err(error) = vitals::start(&state) {
-        tracing::error!("no vitals: {error}");
-    }
+    vitals::start(&state);
     feeds::start(&state);
     monitor::start(&state);
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());

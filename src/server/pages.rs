@@ -24,10 +24,12 @@ use super::error::Problem;
 use super::headers::content_security_policy;
 use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
+use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{identity, limits, operator, preferences};
 use crate::app::{App, Build, Own, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
+use crate::client::run_signals::RunSignals;
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
 use crate::ui::missing::Missing;
@@ -40,7 +42,9 @@ use crate::wire::topic::TopicName;
 /// The pages' routes, those of the server functions, and the forms'.
 pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> Router<ServerState> {
     let options = state.options.clone();
-    let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, None, context(state));
+    // A server function of `leptos_ws`, which would let visitors write what they may only read. It has a door of its own.
+    let elsewhere = Some(vec![SIGNALS_PATH.to_owned()]);
+    let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, elsewhere, context(state));
     let router = Router::new().leptos_routes_with_context(state, pages, context(state), move || shell(options.clone()));
     let router = forms.into_iter().fold(router, |router, form| {
         let answer = post(async move |state, request| answer(state, request, form).await);
@@ -54,8 +58,9 @@ pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>)
 
 /// What every page and every server function finds in its context.
 fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
-    let (signals, state, build) = (state.signals.clone(), state.clone(), state.build.clone());
+    let (state, build) = (state.clone(), state.build.clone());
     let (last_beat, glances) = (state.last_beat.clone(), glances(&state));
+    let signals = run_signals(&state);
     move || {
         provide_context(glances.clone());
         provide_context(signals.clone());
@@ -88,6 +93,13 @@ fn provide_visitor(hub: &Hub, headers: &HeaderMap) {
     let person = identity::person(headers, secret.as_deref().unwrap_or_default());
     provide_context(Visitor(person.clone()));
     provide_context(source(hub.clone(), person));
+}
+
+fn run_signals(state: &ServerState) -> RunSignals {
+    let signals = Arc::clone(&state.signals);
+    RunSignals(Arc::new(move |run, text| {
+        signals.set_run(run, text).map_err(|refused| refused.to_string())
+    }))
 }
 
 /// What the stages show of themselves.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
-use leptos_ws::WsSignals;
 use tokio::time::Instant;
 
 use super::feeds::Feeding;
@@ -18,6 +17,7 @@ use super::limits;
 use super::measure::Bench;
 use super::origin::Origin;
 use super::shutdown::Shutdown;
+use super::signals::Signals;
 use super::site;
 use super::telemetry::Trouble;
 use super::token::Token;
@@ -91,8 +91,8 @@ pub struct ServerState {
     pub build: Arc<str>,
     /// What of the style the page of [`FIRST_PAGE`](crate::apps::FIRST_PAGE) brings itself.
     pub first_style: Option<Arc<str>>,
-    /// The signals that `leptos_ws` carries to pages.
-    pub signals: WsSignals,
+    /// The values that pages follow.
+    pub signals: Arc<Signals>,
     pub last_beat: Arc<LastBeat>,
     /// What is kept for those who measure this node.
     pub bench: Arc<Bench>,
@@ -115,7 +115,7 @@ impl ServerState {
             options,
             counters: Arc::default(),
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
-            signals: WsSignals::new(),
+            signals: Arc::default(),
             last_beat: Arc::default(),
             bench: Arc::default(),
             shutdown: Shutdown::default(),

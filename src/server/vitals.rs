@@ -1,4 +1,4 @@
-//! The node's vital signs, once a beat to every page through a `leptos_ws` signal, and on request to operators.
+//! The node's vital signs, once a beat to every page through a signal, and on request to operators.
 //! Knows no page.
 
 use std::sync::{Mutex, PoisonError};
@@ -8,15 +8,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use leptos::prelude::Set;
-use leptos_ws::ReadOnlySignal;
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::hub::HubStats;
 use super::hub::counters::{Reading, Way};
 use super::state::ServerState;
-use crate::wire::vitals::{BEAT_SECONDS, VITALS, Vitals};
+use crate::wire::vitals::{BEAT_SECONDS, Vitals};
 
 /// The answer for operators: the vitals, and the totals since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,20 +44,18 @@ impl LastBeat {
     }
 }
 
-/// Makes the signal and keeps it beating until the shutdown.
-pub fn start(state: &ServerState) -> Result<(), leptos_ws::error::Error> {
-    let signal = ReadOnlySignal::new_with_context(&mut state.signals.clone(), VITALS, Vitals::default())?;
+/// Keeps the signal beating until the shutdown.
+pub fn start(state: &ServerState) {
     let heart = state.clone();
     state.shutdown.spawn(async move {
         tokio::select! {
             () = heart.shutdown.begun() => {}
-            () = beat(&heart, &signal) => {}
+            () = beat(&heart) => {}
         }
     });
-    Ok(())
 }
 
-async fn beat(state: &ServerState, signal: &ReadOnlySignal<Vitals>) {
+async fn beat(state: &ServerState) {
     let mut ticks = interval(Duration::from_secs(BEAT_SECONDS));
     // A beat that came late is not made up for: each is the messages of one second.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,8 +65,8 @@ async fn beat(state: &ServerState, signal: &ReadOnlySignal<Vitals>) {
         let now = state.counters.read();
         let vitals = now.since(&before, number, &state.settings.node, state.started.elapsed());
         before = now;
-        state.last_beat.put(vitals.clone());
-        signal.set(vitals);
+        state.signals.set_vitals(&vitals);
+        state.last_beat.put(vitals);
     }
 }
 

@@ -19,6 +19,7 @@ mod operator;
 mod pages;
 mod records;
 mod shutdown;
+mod signals;
 mod silence;
 mod simulation;
 mod sockets;

@@ -102,7 +102,7 @@ async fn a_connection_without_a_safe_name_is_not_recorded() {
 #[tokio::test(start_paused = true)]
 async fn the_vitals_beat_once_a_second_with_the_messages_of_that_second() {
     let node = Node::with(|settings| settings.node = "n1".to_owned());
-    duplex::server::vitals::start(&node.state).unwrap();
+    duplex::server::vitals::start(&node.state);
     let mut client = node.socket(ECHO).await;
     until(async || node.vitals().await.vitals.beat == 1).await;
     for _ in 0..7 {

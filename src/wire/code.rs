@@ -13,6 +13,8 @@ pub const NO_STATUS: u16 = 1005;
 /// Never on the wire: what an endpoint reports when the connection ended without a close frame.
 pub const ABNORMAL: u16 = 1006;
 pub const INVALID_PAYLOAD: u16 = 1007;
+/// The peer said what it may not say here.
+pub const POLICY_VIOLATION: u16 = 1008;
 pub const TOO_BIG: u16 = 1009;
 pub const INTERNAL_ERROR: u16 = 1011;
 /// IANA: "Try Again Later". Everything is taken.
@@ -39,7 +41,7 @@ pub const RELOAD: u16 = 4501;
 pub const fn may_return(code: u16) -> bool {
     !matches!(
         code,
-        NORMAL | PROTOCOL_ERROR | INVALID_PAYLOAD | TOO_BIG | 1003 | 1008 | 3000 | 3003 | 4500..=4999
+        NORMAL | PROTOCOL_ERROR | INVALID_PAYLOAD | TOO_BIG | POLICY_VIOLATION | 1003 | 3000 | 3003 | 4500..=4999
     )
 }
 
@@ -81,7 +83,7 @@ pub const fn meaning(code: u16) -> Meaning {
         NO_STATUS => Meaning::NoStatus,
         ABNORMAL => Meaning::Abnormal,
         INVALID_PAYLOAD => Meaning::InvalidPayload,
-        1008 => Meaning::PolicyViolation,
+        POLICY_VIOLATION => Meaning::PolicyViolation,
         TOO_BIG => Meaning::TooBig,
         1010 => Meaning::MandatoryExtension,
         INTERNAL_ERROR => Meaning::InternalError,

@@ -80,7 +80,12 @@ pub fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
 }
 
-/// One of 256 places that runs share where a name of their own would be kept for ever: a topic, a signal.
+/// The signal that a server function sets for a run. Who does not know the run neither sets it nor follows it.
+pub fn signal_name(run: &str) -> String {
+    format!("compare/{run}")
+}
+
+/// One of 256 places that runs share where a name of their own would be kept for ever: a topic.
 pub fn slot(run: &str) -> &str {
     run.get(..2).filter(|_| is_run(run)).unwrap_or("00")
 }

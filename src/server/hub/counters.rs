@@ -17,10 +17,19 @@ pub enum Way {
     Poll,
     /// A socket of what is no topic.
     Stage,
+    /// A socket that carries signals, beside the one of its page.
+    Signals,
 }
 
 impl Way {
-    pub const ALL: [Self; 5] = [Self::Echo, Self::WebSocket, Self::Sse, Self::Poll, Self::Stage];
+    pub const ALL: [Self; 6] = [
+        Self::Echo,
+        Self::WebSocket,
+        Self::Sse,
+        Self::Poll,
+        Self::Stage,
+        Self::Signals,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -29,6 +38,7 @@ impl Way {
             Self::Sse => "sse",
             Self::Poll => "poll",
             Self::Stage => "stage",
+            Self::Signals => "signals",
         }
     }
 }
@@ -59,6 +69,9 @@ impl Cut {
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
+    /// Sockets of signals. Every page has one beside its own: they are not among the connections that visitors are shown,
+    /// and take no place of them.
+    signals: AtomicU64,
     /// By [`Way`], as all arrays of these.
     ways: [AtomicU64; Way::ALL.len()],
     opened: [AtomicU64; Way::ALL.len()],
@@ -74,10 +87,23 @@ pub struct Counters {
 impl Counters {
     /// Counts a connection if there are fewer than `limit`.
     pub fn open(self: &Arc<Self>, limit: u64) -> Option<Open> {
-        self.connections
+        self.open_among(|counters| &counters.connections, limit)
+    }
+
+    /// Counts a socket of signals if there are fewer than `limit`.
+    pub fn open_signals(self: &Arc<Self>, limit: u64) -> Option<Open> {
+        self.open_among(|counters| &counters.signals, limit)
+    }
+
+    fn open_among(self: &Arc<Self>, among: Among, limit: u64) -> Option<Open> {
+        among(self)
             .try_update(Relaxed, Relaxed, |open| (open < limit).then_some(open + 1))
             .ok()
-            .map(|_| Open(Arc::clone(self), None))
+            .map(|_| Open {
+                counters: Arc::clone(self),
+                among,
+                way: None,
+            })
     }
 
     pub fn add(&self, received: u64, sent: u64) {
@@ -118,25 +144,32 @@ impl Counters {
     }
 }
 
+/// The count that bounds a connection.
+type Among = fn(&Counters) -> &AtomicU64;
+
 /// A counted connection.
 #[derive(Debug)]
-pub struct Open(Arc<Counters>, Option<Way>);
+pub struct Open {
+    counters: Arc<Counters>,
+    among: Among,
+    way: Option<Way>,
+}
 
 impl Open {
     #[must_use]
     pub fn by(mut self, way: Way) -> Self {
-        self.1 = Some(way);
-        self.0.ways[way as usize].fetch_add(1, Relaxed);
-        self.0.opened[way as usize].fetch_add(1, Relaxed);
+        self.way = Some(way);
+        self.counters.ways[way as usize].fetch_add(1, Relaxed);
+        self.counters.opened[way as usize].fetch_add(1, Relaxed);
         self
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Relaxed);
-        if let Some(way) = self.1 {
-            self.0.ways[way as usize].fetch_sub(1, Relaxed);
+        (self.among)(&self.counters).fetch_sub(1, Relaxed);
+        if let Some(way) = self.way {
+            self.counters.ways[way as usize].fetch_sub(1, Relaxed);
         }
     }
 }
@@ -193,14 +226,29 @@ mod tests {
         let other = counters.open(2);
         assert_eq!(
             (counters.read().connections, counters.read().ways),
-            (2, [0, 0, 1, 0, 0])
+            (2, [0, 0, 1, 0, 0, 0])
         );
         drop((open, other));
         let after = counters.read();
         assert_eq!(
             (after.connections, after.ways, after.opened),
-            (0, [0; 5], [0, 0, 1, 0, 0])
+            (0, [0; 6], [0, 0, 1, 0, 0, 0])
         );
+    }
+
+    #[test]
+    fn sockets_of_signals_are_bounded_and_take_no_place_of_others() {
+        let counters = Arc::new(Counters::default());
+        let signals = counters.open_signals(1).map(|open| open.by(Way::Signals));
+        assert!(signals.is_some() && counters.open_signals(1).is_none());
+        assert!(counters.open(1).is_some());
+        assert_eq!(
+            (counters.read().connections, counters.read().ways),
+            (0, [0, 0, 0, 0, 0, 1])
+        );
+        drop(signals);
+        assert_eq!(counters.read().ways, [0; 6]);
+        assert!(counters.open_signals(1).is_some());
     }
 
     #[test]

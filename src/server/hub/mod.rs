@@ -2,7 +2,7 @@
 //! Knows no socket, no HTTP and no application.
 
 mod batch;
-mod bucket;
+pub mod bucket;
 mod clock;
 pub mod counters;
 mod crowd;

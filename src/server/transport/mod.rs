@@ -11,6 +11,7 @@ mod poll;
 mod query;
 mod record;
 mod session;
+mod signals;
 mod sse;
 mod stage;
 mod summons;
@@ -42,6 +43,7 @@ use super::error::Problem;
 use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet, Summons};
+use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{identity, limits, operator};
 use crate::wire::fault::FAULTS_PATH;
@@ -61,6 +63,7 @@ pub fn routes(
         .route("/api/handshake/{trace}", get(show_handshake))
         .route(SESSION_PATH, any(enter_session))
         .route(WATCH_PATH, any(enter_watch))
+        .route(SIGNALS_PATH, any(signals::enter))
         .route(EVENTS_PATH, get(sse::events))
         .route(POLL_PATH, get(poll::poll))
         .route(
@@ -156,22 +159,14 @@ fn enter<T: Talk + 'static>(
     meet: impl FnOnce(&Parts, &str) -> (Choose, T, Gate),
 ) -> Response {
     let (mut parts, _) = request.into_parts();
-    match admit(state, &mut parts) {
+    match admit(state, &mut parts, door.way) {
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk, gate) = meet(&parts, &connection);
             let conversation = Conversation::new(talk, state, gate);
             let counted = guest.counted.by(door.way);
             let guest = Guest { counted, ..guest };
-            open(
-                state.clone(),
-                &parts,
-                connection,
-                choose,
-                door.path,
-                guest,
-                conversation,
-            )
+            open(state.clone(), &parts, connection, choose, door, guest, conversation)
         }
         Err(refusal) => {
             tracing::debug!(path = door.path, "refused: {refusal}");
@@ -186,16 +181,18 @@ struct Guest {
     counted: Open,
 }
 
-fn admit(state: &ServerState, parts: &mut Parts) -> Result<Guest, Refusal> {
+fn admit(state: &ServerState, parts: &mut Parts, way: Way) -> Result<Guest, Refusal> {
     door::check_handshake(parts)?;
     if state.shutdown.has_begun() {
         return Err(Refusal::Leaving);
     }
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Refusal::NotAnUpgrade)?;
-    let counted = state
-        .counters
-        .open(state.settings.max_connections as u64)
-        .ok_or(Refusal::Full)?;
+    let limit = state.settings.max_connections as u64;
+    let counted = match way {
+        Way::Signals => state.counters.open_signals(limit),
+        _ => state.counters.open(limit),
+    };
+    let counted = counted.ok_or(Refusal::Full)?;
     Ok(Guest { upgrade, counted })
 }
 
@@ -204,7 +201,7 @@ fn open<T: Talk + 'static>(
     parts: &Parts,
     connection: String,
     choose: Choose,
-    path: &'static str,
+    door: Door,
     guest: Guest,
     conversation: Conversation<T>,
 ) -> Response {
@@ -222,11 +219,12 @@ fn open<T: Talk + 'static>(
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(peer)| tracing::field::display(*peer));
-    let span = tracing::info_span!("socket", %connection, path, peer);
+    let span = tracing::info_span!("socket", %connection, path = door.path, peer);
     let visit = Visit {
         connection,
         trace,
         state: state.clone(),
+        told: door.way != Way::Signals,
     };
     state.shutdown.spawn(visit.run(conversation, guest).instrument(span));
     response
@@ -266,6 +264,8 @@ struct Visit {
     connection: String,
     trace: Option<String>,
     state: ServerState,
+    /// Whether its beginning and its end are news for the operator: a page's second socket comes and goes with its first.
+    told: bool,
 }
 
 impl Visit {
@@ -277,9 +277,15 @@ impl Visit {
                 return self.leave(End::lost("the upgrade failed"), counted);
             }
         };
-        tracing::info!("클라이언트 연결됨");
+        if self.told {
+            tracing::info!("클라이언트 연결됨");
+        }
         let (end, line) = conversation.run(upgraded).await;
-        tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "클라이언트 연결 종료");
+        if self.told {
+            tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "클라이언트 연결 종료");
+        } else {
+            tracing::debug!(by = ?end.by, code = end.code, reason = ?end.reason, "signals ended");
+        }
         self.leave(end, counted);
         line.hang_up().await;
     }

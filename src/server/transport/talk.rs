@@ -31,6 +31,12 @@ pub trait Talk: Send {
     /// A peer that takes nothing of what is sent for this long is given up.
     const STALL: Duration;
 
+    /// Bytes of one message that the peer may send; the operator may choose less.
+    const MESSAGE: usize = usize::MAX;
+
+    /// Whether its messages are among those that visitors are shown the number of.
+    const COUNTED: bool = true;
+
     fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send;
 
     /// Ready when there is something to say that answers no message. May be dropped and asked for again at any time.

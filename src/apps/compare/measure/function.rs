@@ -12,7 +12,8 @@ use leptos_ws::messages::{Messages, ServerSignalMessage};
 use super::request::Label;
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::apps::compare::model::Way;
-use crate::wire::measure::{number, slot};
+use crate::client::run_signals::RunSignals;
+use crate::wire::measure::{number, signal_name};
 
 const FUNCTION_PATH: &str = "/api/compare/function";
 const SIGNAL_PATH: &str = "/api/compare/signal";
@@ -28,22 +29,13 @@ async fn compare_function(text: String) -> Result<String, ServerFnError> {
     Ok(text)
 }
 
-/// Sets the signal of the run's slot: there are 256 of them, whatever comes.
+/// Sets the signal of the run.
 #[server(endpoint = "compare/signal")]
 async fn compare_signal(run: String, text: String) -> Result<(), ServerFnError> {
-    let Some(mut signals) = use_context::<leptos_ws::WsSignals>() else {
+    let Some(RunSignals(set)) = use_context::<RunSignals>() else {
         return Err(ServerFnError::new("there are no signals here"));
     };
-    if text.len() > crate::wire::measure::MAX_PAYLOAD {
-        return Err(ServerFnError::new("the text is too long"));
-    }
-    let signal = leptos_ws::ReadOnlySignal::new_with_context(&mut signals, &signal_name(&run), String::new());
-    signal.map_err(ServerFnError::new)?.set(text);
-    Ok(())
-}
-
-fn signal_name(run: &str) -> String {
-    format!("compare/{}", slot(run))
+    set(&run, &text).map_err(ServerFnError::new)
 }
 
 pub(super) struct Function {

@@ -224,7 +224,7 @@ impl Block {
             Way::WebSocket => self.websocket,
             Way::Sse => self.sse,
             // The one transport that any proxy lets pass.
-            Way::Poll | Way::Echo | Way::Stage => None,
+            Way::Poll | Way::Echo | Way::Stage | Way::Signals => None,
         }
     }
 }

@@ -124,13 +124,13 @@ impl<T: Talk> Conversation<T> {
     }
 
     async fn socket(&mut self, raw: Raw) -> Socket {
-        let max = self.settings.max_message;
+        let (may_write, may_read) = (self.settings.max_message, self.message_limit());
         let config = WebSocketConfig::default()
             .read_buffer_size(limits::READ_BUFFER)
             .write_buffer_size(limits::WRITE_BUFFER)
-            .max_write_buffer_size(limits::WRITE_BUFFER + max + limits::WRITE_BUFFER_MARGIN)
-            .max_message_size(Some(max))
-            .max_frame_size(Some(max))
+            .max_write_buffer_size(limits::WRITE_BUFFER + may_write + limits::WRITE_BUFFER_MARGIN)
+            .max_message_size(Some(may_read))
+            .max_frame_size(Some(may_read))
             .accept_unmasked_frames(false);
         WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
     }
@@ -158,6 +158,10 @@ impl<T: Talk> Conversation<T> {
                 socket = self.shrink(socket).await;
             }
         }
+    }
+
+    fn message_limit(&self) -> usize {
+        self.settings.max_message.min(T::MESSAGE)
     }
 
     fn silence_limit(&self) -> Duration {
@@ -216,7 +220,7 @@ impl<T: Talk> Conversation<T> {
     }
 
     async fn hear(&mut self, packet: Packet) -> Result<(), Stop> {
-        self.counters.add(1, 0);
+        self.count(1, 0);
         Ok(self.talk.hear(packet, &mut self.out).await?)
     }
 
@@ -254,7 +258,7 @@ impl<T: Talk> Conversation<T> {
     }
 
     async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {
-        self.counters.add(0, self.out.len() as u64);
+        self.count(0, self.out.len() as u64);
         let mut out = std::mem::take(&mut self.out);
         for packet in out.drain(..) {
             self.moving(socket.feed(packet.into()))
@@ -277,7 +281,13 @@ impl<T: Talk> Conversation<T> {
     }
 
     fn stop(&self, error: EngineError) -> Stop {
-        Stop::from_engine(error, self.settings.max_message)
+        Stop::from_engine(error, self.message_limit())
+    }
+
+    fn count(&self, received: u64, sent: u64) {
+        if T::COUNTED {
+            self.counters.add(received, sent);
+        }
     }
 
     /// Waits for a write, as long as the peer takes some of it within the silence limit.

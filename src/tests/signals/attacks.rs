@@ -1,0 +1,212 @@
+//! What the server half of `leptos_ws` 0.9.10 did for a client that meant harm: see `docs/upstream`.
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use duplex::server::hub::counters::Way;
+use duplex::server::limits;
+use duplex::wire::measure::signal_name;
+use duplex::wire::vitals::VITALS;
+use leptos_ws::messages::{BiDirectionalMessage, ChannelMessage, Messages, ServerSignalMessage, SignalUpdate};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{PATH, RUN, delete, encoded, establish, follow, framed, next_update, vitals};
+use crate::harness::raw::{BINARY, FIN, Raw, masked};
+use crate::harness::{Node, until, within};
+
+/// What a client may not say, all of it in the form in which the server half of `leptos_ws` 0.9.10 takes it.
+fn attacks() -> Vec<(&'static str, Message)> {
+    let update = |patch: Value| serde_json::from_value(json!({ "name": VITALS, "patch": patch })).unwrap();
+    let overwrite: SignalUpdate = update(json!([{ "op": "replace", "path": "", "value": { "node": "owned" } }]));
+    let doubling: Vec<_> = (0..26)
+        .map(|_| json!({ "op": "copy", "from": "", "path": "/node" }))
+        .collect();
+    let nesting: Vec<_> = (0..60)
+        .map(|_| json!({ "op": "move", "from": "/node", "path": "/node/node" }))
+        .collect();
+    let name = || VITALS.to_owned();
+    let deep = format!(
+        "{{\"ServerSignal\":{{\"Establish\":{}1{}}}}}",
+        "[".repeat(1800),
+        "]".repeat(1800)
+    );
+    let of = |message: BiDirectionalMessage| encoded(&Messages::BiDirectional(message));
+    let signal = |message: ServerSignalMessage| encoded(&Messages::ServerSignal(message));
+    let channel = |message: ChannelMessage| encoded(&Messages::Channel(message));
+    vec![
+        (
+            "an overwritten value",
+            of(BiDirectionalMessage::Update(overwrite.clone())),
+        ),
+        (
+            "a value that doubles",
+            of(BiDirectionalMessage::Update(update(json!(doubling)))),
+        ),
+        (
+            "a value in itself",
+            of(BiDirectionalMessage::Update(update(json!(nesting)))),
+        ),
+        ("a signal both ways", of(BiDirectionalMessage::Establish(name()))),
+        (
+            "a value both ways",
+            of(BiDirectionalMessage::EstablishResponse((name(), json!(1)))),
+        ),
+        ("an end both ways", of(BiDirectionalMessage::Delete(name()))),
+        ("an update", signal(ServerSignalMessage::Update(overwrite))),
+        (
+            "a value",
+            signal(ServerSignalMessage::EstablishResponse((name(), json!(1)))),
+        ),
+        ("a channel", channel(ChannelMessage::Establish(name()))),
+        ("a channel's answer", channel(ChannelMessage::EstablishResponse(name()))),
+        (
+            "a channel's message",
+            channel(ChannelMessage::Message(name(), json!("x"))),
+        ),
+        ("a channel's end", channel(ChannelMessage::Delete(name()))),
+        ("an unknown name", establish("no such\nFORGED level=ERROR\u{1b}[2J")),
+        ("no name", establish("")),
+        ("a run that nobody measures", establish(&signal_name(RUN))),
+        ("the end of an unknown name", delete("no such")),
+        (
+            "an error",
+            Message::binary(b"\x01{\"ServerSignal\":{\"Establish\":\"vitals\"}}".to_vec()),
+        ),
+        ("no tag", Message::text("{\"ServerSignal\":{\"Establish\":\"vitals\"}}")),
+        ("nothing", Message::binary(Bytes::new())),
+        ("a tag", framed(b"")),
+        ("no JSON", framed(b"\xff\xfe{")),
+        (
+            "two values",
+            framed(b"{\"ServerSignal\":{\"Establish\":\"vitals\"}} {}"),
+        ),
+        ("a deep value", framed(deep.as_bytes())),
+        ("another text", Message::text("hello")),
+    ]
+}
+
+#[tokio::test]
+async fn anything_but_a_wish_ends_the_socket_and_changes_nothing() {
+    let node = Node::new();
+    node.state.signals.set_vitals(&vitals(1));
+    let mut witness = node.socket(PATH).await;
+    follow(&mut witness, VITALS).await;
+    for (number, (what, attack)) in attacks().into_iter().enumerate() {
+        let mut client = node.socket(PATH).await;
+        follow(&mut client, VITALS).await;
+        client.send(attack).await;
+        let (code, reason) = client.closed().await.unwrap();
+        assert_eq!(code, 1008, "{what}");
+        assert!(
+            !reason.is_empty() && !reason.contains("FORGED") && !reason.contains(VITALS),
+            "{what}: {reason}"
+        );
+        let beat = number as u64 + 2;
+        node.state.signals.set_vitals(&vitals(beat));
+        let update = serde_json::to_value(next_update(&mut witness).await).unwrap();
+        assert_eq!(
+            update["patch"],
+            json!([{ "op": "replace", "path": "/beat", "value": beat }]),
+            "{what}"
+        );
+    }
+    until(async || node.state.counters.read().ways[Way::Signals as usize] == 1).await;
+    let breaches = node.state.counters.read().cuts[2];
+    assert_eq!(breaches, attacks().len() as u64);
+}
+
+#[tokio::test]
+async fn a_large_message_is_refused_by_its_head() {
+    let node = Node::new();
+    for bytes in [limits::SIGNAL_MESSAGE as u64 + 1, 64 << 20] {
+        let mut raw = Raw::open(node.connect(), PATH).await;
+        let mut head = vec![FIN | BINARY, 0x80 | 127];
+        head.extend(bytes.to_be_bytes());
+        head.extend([0; 4]);
+        raw.write(&head).await;
+        let (code, reason) = raw.closed().await;
+        assert_eq!((code, reason.as_str()), (1009, "a message may have 4096 bytes"));
+    }
+    let mut client = node.socket(PATH).await;
+    let name = "x".repeat(limits::SIGNAL_MESSAGE - 40);
+    client.send(establish(&name)).await;
+    assert_eq!(client.closed().await.unwrap().0, 1008, "read, and no name");
+}
+
+/// Four sockets with 20,000 messages each, unread, stopped the node: now each is ended after its burst.
+#[tokio::test]
+async fn a_flood_of_messages_ends_its_socket_and_the_vitals_go_on() {
+    let node = Node::new();
+    let listening = node.listen().await;
+    let mut witness = listening.socket(PATH).await;
+    follow(&mut witness, VITALS).await;
+    let mut floods = Vec::new();
+    for _ in 0..4 {
+        let mut raw = Raw::open(listening.connect().await, PATH).await;
+        let Message::Binary(message) = establish(VITALS) else {
+            panic!("text")
+        };
+        let frame = masked(FIN | BINARY, &message);
+        floods.push(tokio::spawn(async move {
+            use tokio::io::AsyncWriteExt as _;
+            // Until the server hangs up.
+            for _ in 0..200 {
+                if raw.0.write_all(&frame.repeat(100)).await.is_err() {
+                    break;
+                }
+            }
+            raw
+        }));
+    }
+    for flood in floods {
+        within(flood).await.unwrap();
+    }
+    until(async || node.state.counters.read().ways[Way::Signals as usize] == 1).await;
+    for _ in 0..2 {
+        next_update(&mut witness).await;
+    }
+    assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(node.state.counters.read().cuts[2], 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_passes_and_more_does_not() {
+    let node = Node::new();
+    let mut client = node.socket(PATH).await;
+    for _ in 0..limits::SIGNAL_BURST {
+        follow(&mut client, VITALS).await;
+    }
+    tokio::time::advance(limits::SIGNAL_EVERY).await;
+    follow(&mut client, VITALS).await;
+    client.send(establish(VITALS)).await;
+    assert_eq!(
+        client.closed().await,
+        Some((1008, "too many messages at once".to_owned()))
+    );
+}
+
+/// The server function of `leptos_ws` is at no address: each of these is our own answer.
+#[tokio::test]
+async fn the_server_function_of_leptos_ws_answers_nobody() {
+    let node = Node::new();
+    for (method, path, expected) in [
+        ("GET", PATH, 426),
+        ("HEAD", PATH, 405),
+        ("POST", PATH, 405),
+        ("PUT", PATH, 405),
+        ("GET", "/api/leptos_ws_websocket/", 404),
+        ("POST", "/api/leptos_ws_websocket/", 404),
+        ("GET", "/leptos_ws_websocket", 404),
+        ("GET", "/api/leptos_ws/leptos_ws_websocket", 404),
+        ("GET", "/api/Leptos_ws_websocket", 404),
+        ("GET", "/api/leptos_ws_websocket%20", 404),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("host", "localhost").header("accept", "application/json");
+        let answer = node.request(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, expected, "{method} {path}");
+        if method != "HEAD" {
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+        }
+    }
+}

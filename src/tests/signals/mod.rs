@@ -1,0 +1,226 @@
+//! The socket of signals: the browser half of `leptos_ws` is understood, and a client can follow values and nothing else.
+//! The messages are made and read by the types of `leptos_ws` and `server_fn`.
+
+mod attacks;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::server::hub::counters::Way;
+use duplex::wire::measure::{MAX_PAYLOAD, signal_name};
+use duplex::wire::vitals::{VITALS, Vitals};
+use leptos::server_fn::codec::JsonEncoding;
+use leptos::server_fn::{Decodes, Encodes};
+use leptos_ws::messages::{Messages, ServerSignalMessage, SignalUpdate};
+use leptos_ws::{ReadOnlySignal, WsSignals};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::raw::{FIN, PING, Raw};
+use crate::harness::{Answer, Client, Node, close_frame, until, within};
+
+const PATH: &str = "/api/leptos_ws_websocket";
+const SET: &str = "/api/compare/signal";
+const RUN: &str = "0123456789abcdef";
+
+/// As `server_fn` frames a message that is no error.
+fn framed(json: &[u8]) -> Message {
+    let mut bytes = vec![0];
+    bytes.extend_from_slice(json);
+    Message::binary(bytes)
+}
+
+fn encoded(message: &Messages) -> Message {
+    framed(&JsonEncoding::encode(message).unwrap())
+}
+
+fn decoded(message: Message) -> ServerSignalMessage {
+    let Message::Binary(bytes) = message else {
+        panic!("{message:?}")
+    };
+    assert_eq!(bytes[0], 0);
+    let message: Result<Messages, _> = JsonEncoding::decode(bytes.slice(1..));
+    match message.unwrap() {
+        Messages::ServerSignal(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn establish(name: &str) -> Message {
+    encoded(&Messages::ServerSignal(ServerSignalMessage::Establish(name.to_owned())))
+}
+
+fn delete(name: &str) -> Message {
+    encoded(&Messages::ServerSignal(ServerSignalMessage::Delete(name.to_owned())))
+}
+
+/// Follows a signal; its value.
+async fn follow<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, name: &str) -> Value {
+    match decoded(client.ask(establish(name)).await) {
+        ServerSignalMessage::EstablishResponse((of, value)) if of == name => value,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn next_update<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> SignalUpdate {
+    match decoded(client.receive().await) {
+        ServerSignalMessage::Update(update) => update,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn vitals(beat: u64) -> Vitals {
+    Vitals {
+        beat,
+        node: "n1".to_owned(),
+        ..Vitals::default()
+    }
+}
+
+async fn set(node: &Node, run: &str, text: &str) -> Answer {
+    let text: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let request = Request::post(SET)
+        .header("host", "localhost")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(format!("run={run}&text={text}")))
+        .unwrap();
+    node.request(request).await
+}
+
+/// A copy of the value as `leptos_ws` keeps it: set once, then patched.
+#[tokio::test]
+async fn a_value_is_followed_by_the_patches_of_leptos_ws() {
+    let node = Node::new();
+    node.state.signals.set_vitals(&vitals(1));
+    let mut client = node.socket(PATH).await;
+    let mut copies = WsSignals::new();
+    ReadOnlySignal::new_with_context(&mut copies, VITALS, Vitals::default()).unwrap();
+    copies
+        .set_json(VITALS, follow(&mut client, VITALS).await)
+        .unwrap()
+        .unwrap();
+    for beat in 2..6 {
+        node.state.signals.set_vitals(&vitals(beat));
+        let update = next_update(&mut client).await;
+        copies.update(VITALS, update, None).await.unwrap().unwrap();
+        let copy = copies.json(VITALS).unwrap().unwrap();
+        assert_eq!(copy, serde_json::to_value(vitals(beat)).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn who_deletes_hears_no_more_of_it() {
+    let node = Node::new();
+    assert_eq!(set(&node, RUN, "one").await.status, StatusCode::OK);
+    let mut client = node.socket(PATH).await;
+    follow(&mut client, VITALS).await;
+    assert_eq!(follow(&mut client, &signal_name(RUN)).await, json!("one"));
+    client.send(delete(VITALS)).await;
+    // Its answer says that the message before it was heard.
+    follow(&mut client, &signal_name(RUN)).await;
+    node.state.signals.set_vitals(&vitals(1));
+    assert_eq!(set(&node, RUN, "two").await.status, StatusCode::OK);
+    let update = next_update(&mut client).await;
+    let update = serde_json::to_value(update).unwrap();
+    assert_eq!(
+        update,
+        json!({ "name": signal_name(RUN), "patch": [{ "op": "replace", "path": "", "value": "two" }] })
+    );
+}
+
+/// Who reads nothing costs what one value costs, and then hears the newest.
+#[tokio::test]
+async fn who_reads_late_hears_the_newest_value_and_not_all_of_them() {
+    const SETS: u64 = 20_000;
+    let node = Node::new();
+    let mut client = node.socket(PATH).await;
+    follow(&mut client, VITALS).await;
+    for beat in 1..=SETS {
+        node.state.signals.set_vitals(&vitals(beat));
+        if beat % 100 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let (mut heard, mut beat) = (0, 0);
+    while beat < SETS {
+        let update = serde_json::to_value(next_update(&mut client).await).unwrap();
+        let last = update["patch"].as_array().unwrap().last().unwrap();
+        beat = match &last["value"] {
+            Value::Object(vitals) => vitals["beat"].as_u64().unwrap(),
+            beat => beat.as_u64().unwrap(),
+        };
+        heard += 1;
+    }
+    assert!(heard < SETS / 2, "{heard}");
+}
+
+#[tokio::test]
+async fn sockets_of_signals_are_bounded_counted_and_take_no_session_its_place() {
+    let node = Node::with(|settings| settings.max_connections = 1);
+    let mut first = node.socket(PATH).await;
+    let refused = crate::harness::open(node.connect(), PATH, &[]).await;
+    let Err(refused) = refused.map(|_| ()) else {
+        panic!("one too many")
+    };
+    assert!(refused.to_string().contains("503"), "{refused}");
+    let _session = node.socket(crate::harness::ECHO).await;
+    assert_eq!(node.vitals().await.vitals.connections, 1);
+    let counted = || node.state.counters.read();
+    assert_eq!(counted().ways[Way::Signals as usize], 1);
+    follow(&mut first, VITALS).await;
+    assert_eq!((counted().received, counted().sent), (0, 0), "of visitors only");
+    first.close(Some(close_frame(1000, ""))).await;
+    first.closed().await;
+    until(async || counted().ways[Way::Signals as usize] == 0).await;
+    assert_eq!(counted().opened[Way::Signals as usize], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_pinged_and_given_up_when_it_is_silent() {
+    let node = Node::new();
+    let mut raw = Raw::open(node.connect(), PATH).await;
+    for _ in 0..2 {
+        assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
+    }
+    let (first, payload) = raw.frame().await;
+    assert_eq!((first, &payload[..2]), (FIN | 8, 3008_u16.to_be_bytes().as_slice()));
+    // As long as the server waits for the answer to its close frame.
+    assert_eq!(within(raw.0.read(&mut [0])).await.unwrap(), 0);
+    drop(raw);
+    until(async || node.state.counters.read().ways[Way::Signals as usize] == 0).await;
+}
+
+#[tokio::test]
+async fn it_is_told_when_the_node_goes() {
+    let node = Node::new();
+    let mut client = node.socket(PATH).await;
+    follow(&mut client, VITALS).await;
+    node.state.shutdown.begin();
+    assert_eq!(
+        client.closed().await,
+        Some((1001, "the server is going away".to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn a_run_is_set_by_who_knows_it() {
+    let node = Node::new();
+    for (run, text) in [
+        ("", "x"),
+        ("0123456789abcdeF", "x"),
+        ("../vitals", "x"),
+        ("vitals", "x"),
+        (RUN, &"x".repeat(MAX_PAYLOAD + 1)),
+        (RUN, "two\nlines"),
+    ] {
+        assert_eq!(set(&node, run, text).await.status, 500, "{run:?}");
+    }
+    assert_eq!(set(&node, RUN, "mine").await.status, 200);
+    let mut client = node.socket(PATH).await;
+    follow(&mut client, &signal_name(RUN)).await;
+    // These came into the same signal when there were 256 of them.
+    assert_eq!(set(&node, "01ffffffffffffff", "another's").await.status, 200);
+    assert_eq!(set(&node, RUN, "mine again").await.status, 200);
+    let update = serde_json::to_value(next_update(&mut client).await).unwrap();
+    assert_eq!(update["patch"][0]["value"], "mine again");
+}
