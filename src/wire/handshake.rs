@@ -27,11 +27,11 @@ pub struct Handshake {
     /// The peer's address as the server sees it: a proxy's where there is one.
     pub peer: Option<String>,
     pub method: String,
-    /// Path and query.
+    /// Path and query. A parameter that the server does not know is replaced by its size.
     pub target: String,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub version: String,
-    /// In the order received. The values of cookies and authorization are replaced by their size.
+    /// In the order received. Values that do not explain the handshake, such as cookies and tokens, are replaced by their size.
     pub request: Vec<(String, String)>,
     pub status: u16,
     pub response: Vec<(String, String)>,

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use hyper::ext::Protocol;
 
 use super::super::limits;
-use crate::wire::handshake::Handshake;
+use crate::wire::handshake::{Handshake, TRACE_PARAMETER};
 
 /// What a record of `request` begins with, before it is answered.
 pub fn begin(connection: String, request: &Parts) -> Handshake {
@@ -21,10 +21,7 @@ pub fn begin(connection: String, request: &Parts) -> Handshake {
             .get::<ConnectInfo<SocketAddr>>()
             .map(|ConnectInfo(peer)| peer.to_string()),
         method: request.method.to_string(),
-        target: request
-            .uri
-            .path_and_query()
-            .map_or_else(String::new, |target| cut(target.as_str().as_bytes())),
+        target: shown_target(&request.uri),
         version: format!("{:?}", request.version),
         request: pseudo_headers(request)
             .into_iter()
@@ -67,7 +64,8 @@ fn pseudo_headers(request: &Parts) -> Vec<(String, String)> {
         headers.push((":scheme".to_owned(), scheme.to_owned()));
     }
     if let Some(authority) = request.uri.authority() {
-        headers.push((":authority".to_owned(), authority.to_string()));
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        headers.push((":authority".to_owned(), host.to_owned()));
     }
     headers.push((":path".to_owned(), request.uri.path().to_owned()));
     headers
@@ -81,17 +79,68 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
+/// What explains a handshake, of a browser or of a program. Of every other header a record has the name and the size: proxies add
+/// tokens under names of their own.
+const EXPLAINING: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "connection",
+    "content-length",
+    "date",
+    "host",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "priority",
+    "retry-after",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-storage-access",
+    "sec-fetch-user",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+];
+
 fn show(name: &HeaderName, value: &HeaderValue) -> String {
-    let secret = [
-        header::COOKIE,
-        header::AUTHORIZATION,
-        header::PROXY_AUTHORIZATION,
-        header::SET_COOKIE,
-    ];
-    if secret.contains(name) {
-        format!("<{} bytes>", value.len())
-    } else {
+    if EXPLAINING.contains(&name.as_str()) {
         cut(value.as_bytes())
+    } else {
+        format!("<{} bytes>", value.len())
+    }
+}
+
+/// The parameters of this server's own sockets.
+const PARAMETERS: [&str; 4] = [TRACE_PARAMETER, "run", "way", "box"];
+
+/// Path and query. A parameter that is none of ours may be a secret, and is shown as its size.
+fn shown_target(uri: &Uri) -> String {
+    let path = cut(uri.path().as_bytes());
+    let Some(query) = uri.query() else { return path };
+    let shown: Vec<_> = query
+        .split('&')
+        .take(limits::RECORDED_HEADERS)
+        .map(shown_pair)
+        .collect();
+    cut(format!("{path}?{}", shown.join("&")).as_bytes())
+}
+
+fn shown_pair(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) if PARAMETERS.contains(&name) => cut(pair.as_bytes()),
+        _ => format!("<{} bytes>", pair.len()),
     }
 }
 
@@ -110,21 +159,62 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
+    fn recorded(target: &str, headers: &[(&str, &str)]) -> Handshake {
+        let request = headers.iter().fold(Request::get(target), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        begin("c".to_owned(), &request.body(()).unwrap().into_parts().0)
+    }
+
     #[test]
-    fn secrets_are_shown_as_their_size_and_long_values_are_cut() {
+    fn what_explains_a_handshake_is_shown_and_long_values_are_cut() {
         let long = "x".repeat(limits::RECORDED_VALUE + 1);
-        let (request, ()) = Request::get("/api/echo?trace=abc")
-            .header("cookie", "session=geheim")
-            .header("authorization", "Bearer geheim")
-            .header("user-agent", &long)
-            .body(())
-            .unwrap()
-            .into_parts();
-        let record = begin("c".to_owned(), &request);
+        let record = recorded(
+            "/api/echo?trace=abc",
+            &[("user-agent", &long), ("sec-fetch-site", "same-origin")],
+        );
         assert_eq!(record.target, "/api/echo?trace=abc");
         assert_eq!(record.version, "HTTP/1.1");
-        assert_eq!(record.request[0], ("cookie".to_owned(), "<14 bytes>".to_owned()));
-        assert_eq!(record.request[1], ("authorization".to_owned(), "<13 bytes>".to_owned()));
-        assert_eq!(record.request[2].1, format!("{}…", &long[1..]));
+        assert_eq!(record.request[0].1, format!("{}…", &long[1..]));
+        assert_eq!(record.request[1].1, "same-origin");
+    }
+
+    #[test]
+    fn of_every_other_header_only_the_size_is_shown() {
+        for name in [
+            "cookie",
+            "authorization",
+            "proxy-authorization",
+            "x-amzn-oidc-accesstoken",
+            "x-amzn-oidc-data",
+            "x-auth-request-access-token",
+            "x-forwarded-access-token",
+            "x-forwarded-for",
+            "forwarded",
+            "cf-access-jwt-assertion",
+            "cf-connecting-ip",
+            "x-ms-token-aad-access-token",
+            "x-goog-iap-jwt-assertion",
+            "x-csrf-token",
+            "x-api-key",
+            "referer",
+            "x-nobody-knows",
+        ] {
+            let record = recorded("/api/echo", &[(name, "geheim")]);
+            assert_eq!(record.request, [(name.to_owned(), "<6 bytes>".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn of_the_query_only_the_own_parameters_are_shown() {
+        for (target, shown) in [
+            ("/api/echo", "/api/echo"),
+            ("/api/echo?trace=a&token=geheim", "/api/echo?trace=a&<12 bytes>"),
+            ("/api/echo?geheim", "/api/echo?<6 bytes>"),
+            ("/api/echo?Trace=geheim&=geheim", "/api/echo?<12 bytes>&<7 bytes>"),
+            ("/w?run=1&way=push&box=b", "/w?run=1&way=push&box=b"),
+        ] {
+            assert_eq!(recorded(target, &[]).target, shown);
+        }
     }
 }
