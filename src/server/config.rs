@@ -35,9 +35,9 @@ pub struct Config {
     )]
     pub origins: Vec<String>,
 
-    /// This node's name, shown on every page [default: the machine's host name]
-    #[arg(long, env = "DUPLEX_NODE", value_name = "NAME")]
-    pub node: Option<String>,
+    /// This node's name, shown on every page
+    #[arg(long, env = "DUPLEX_NODE", value_name = "NAME", default_value = "duplex")]
+    pub node: String,
 
     /// Seconds between pings to each WebSocket peer
     #[arg(long, env = "DUPLEX_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
@@ -168,7 +168,7 @@ impl Config {
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         self.check()?;
         Ok(Settings {
-            node: self.node.clone().unwrap_or_else(host_name),
+            node: self.node.clone(),
             max_message: self.max_message,
             max_connections: self.max_connections,
             token: self.chosen_token()?,
@@ -222,10 +222,6 @@ fn origin(text: &str) -> Result<Origin, ConfigError> {
     text.trim()
         .parse()
         .map_err(|error| ConfigError::Origin(text.to_owned(), error))
-}
-
-fn host_name() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ pub type Millis = u64;
 
 /// The only topic of kind `fleet` and of kind `orders`, behind its kind.
 pub const ALL: &str = "all";
+/// The machine that runs the server, where the operator gave it no name.
+pub const THIS_SERVER: &str = "host-server";
+
 /// Before the person's id, in the name of a browser that reports itself.
 pub const BROWSER: &str = "browser-";
 /// The group that hears of alarms.

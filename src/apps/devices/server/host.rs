@@ -8,7 +8,7 @@ use sysinfo::{Disks, Networks, System};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Report};
+use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
 use super::outbox::Outbox;
 use super::{letter, now};
 use crate::server::hub::{Feed, Hub, Running};
@@ -21,11 +21,41 @@ const INTERVALS: std::ops::RangeInclusive<u64> = 1..=3_600;
 
 pub struct Host {
     every: u32,
+    identity: Identity,
+}
+
+/// What the machine says of itself. By default neither its name nor its system: everybody may read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    id: String,
+    name: String,
+    place: String,
+}
+
+impl Identity {
+    fn new(chosen: Option<&str>) -> Self {
+        match chosen {
+            None => Self {
+                id: THIS_SERVER.to_owned(),
+                name: String::new(),
+                place: String::new(),
+            },
+            Some(name) => Self {
+                id: format!("{PREFIX}{}", plain(name)),
+                name: name.to_owned(),
+                place: System::long_os_version().unwrap_or_default(),
+            },
+        }
+    }
 }
 
 impl Host {
-    pub const fn new(every: u32) -> Self {
-        Self { every }
+    /// `name`: what the operator chose to call this machine.
+    pub fn new(every: u32, name: Option<&str>) -> Self {
+        Self {
+            every,
+            identity: Identity::new(name),
+        }
     }
 }
 
@@ -38,7 +68,7 @@ impl Feed for Host {
         Box::pin(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                ended = live(hub, self.every) => if let Err(error) = ended {
+                ended = live(hub, self.every, self.identity.clone()) => if let Err(error) = ended {
                     tracing::warn!("this machine cannot be measured: {error}");
                     // Nothing that a new start would change.
                     stop.cancelled().await;
@@ -48,16 +78,20 @@ impl Feed for Host {
     }
 }
 
-/// The machine's name in the letters of a device's id.
+/// The machine's host name in the letters of a device's id: for a broker, not for visitors.
 pub fn name() -> String {
-    let name = gethostname::gethostname().to_string_lossy().to_lowercase();
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    let name: String = name.chars().map(plain).take(MAX_ID - PREFIX.len()).collect();
+    plain(&gethostname::gethostname().to_string_lossy())
+}
+
+fn plain(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    let lower = name.to_lowercase();
+    let name: String = lower.chars().map(letter).take(MAX_ID - PREFIX.len()).collect();
     if name.is_empty() { "here".to_owned() } else { name }
 }
 
-async fn live(hub: Hub, mut every: u32) -> Result<(), sysinfo::Error> {
-    let id = format!("{PREFIX}{}", name());
+async fn live(hub: Hub, mut every: u32, identity: Identity) -> Result<(), sysinfo::Error> {
+    let Identity { id, name, place } = identity;
     let Ok(topic) = TopicName::of::<Devices>(&id) else {
         return Ok(());
     };
@@ -70,8 +104,8 @@ async fn live(hub: Hub, mut every: u32) -> Result<(), sysinfo::Error> {
             () = sleep_until(due) => {
                 let report = Report {
                     readings: gauge.read()?,
-                    name: Some(name()),
-                    place: Some(System::long_os_version().unwrap_or_default()),
+                    name: Some(name.clone()),
+                    place: Some(place.clone()),
                     every: Some(every),
                 };
                 tell(&hub, &topic, &DeviceCommand::Report(report)).await;
@@ -101,7 +135,7 @@ fn obey(open: &Open, every: &mut u32) -> DeviceCommand {
     let (ok, note) = match (open.name.as_str(), seconds) {
         ("identify", _) => {
             tracing::info!("this machine was asked to identify itself");
-            (true, format!("duplex {} on {}", env!("CARGO_PKG_VERSION"), name()))
+            (true, format!("duplex {}", env!("CARGO_PKG_VERSION")))
         }
         ("set-interval", Some(seconds)) if INTERVALS.contains(&seconds) => {
             *every = u32::try_from(seconds).unwrap_or(*every);
@@ -197,12 +231,26 @@ mod tests {
 
     #[test]
     fn this_machine_is_a_device_with_values() {
-        assert!(is_device(&format!("{PREFIX}{}", name())));
+        for name in [None, Some("My Host.example"), Some("")] {
+            assert!(is_device(&Identity::new(name).id), "{name:?}");
+        }
         let readings = Gauge::new().unwrap().read().unwrap();
         assert!(readings.len() >= 5);
         for reading in readings {
             assert!(is_metric(&reading.metric) && reading.value.0.is_finite() && reading.value.0 >= 0.0);
         }
+    }
+
+    #[test]
+    fn it_names_neither_itself_nor_its_system_unless_it_is_told_to() {
+        let silent = Identity::new(None);
+        assert_eq!(
+            (silent.id.as_str(), silent.name.as_str(), silent.place.as_str()),
+            ("host-server", "", "")
+        );
+        let named = Identity::new(Some("Rack 7"));
+        assert_eq!((named.id.as_str(), named.name.as_str()), ("host-rack-7", "Rack 7"));
+        assert_eq!(named.place, System::long_os_version().unwrap());
     }
 
     #[test]

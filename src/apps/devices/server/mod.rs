@@ -79,6 +79,10 @@ pub struct Options {
         value_parser = clap::value_parser!(u32).range(0..=3600)
     )]
     pub devices_self: u32,
+
+    /// What this machine is called there, with its operating system; everybody can read it [default: neither is shown]
+    #[arg(long, env = "DUPLEX_DEVICES_SELF_NAME", value_name = "NAME")]
+    pub devices_self_name: Option<String>,
 }
 
 impl Default for Options {
@@ -91,6 +95,7 @@ impl Default for Options {
             devices_mqtt_commands: "devices/{id}/commands".to_owned(),
             devices_mqtt_acks: "devices/{id}/acks".to_owned(),
             devices_self: 5,
+            devices_self_name: None,
         }
     }
 }
@@ -107,7 +112,8 @@ impl Options {
 pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
     let mut feeds: Vec<Arc<dyn Feed>> = vec![Arc::new(watch::Watch)];
     if options.devices_self > 0 {
-        feeds.push(Arc::new(host::Host::new(options.devices_self)));
+        let name = options.devices_self_name.as_deref();
+        feeds.push(Arc::new(host::Host::new(options.devices_self, name)));
     }
     if let Some(connector) = connector(options)? {
         feeds.push(Arc::new(connector));

@@ -105,7 +105,14 @@ fn missing() -> AnyView {
 }
 
 fn open(shown: Shown) -> AnyView {
-    let title = text(move || shown.device.state.with(|device| name(device, &shown.id.get_value())));
+    let i18n = use_i18n();
+    let title = text(move || {
+        let (locale, id) = (i18n.get_locale(), shown.id.get_value());
+        shown
+            .device
+            .state
+            .with(|device| words::device(locale, &id, &device.name))
+    });
     view! {
         <Title text=titled(move || title.get())/>
         <header class="device-head">
@@ -130,14 +137,6 @@ fn open(shown: Shown) -> AnyView {
         </div>
     }
     .into_any()
-}
-
-fn name(device: &Device, id: &str) -> String {
-    if device.name.is_empty() {
-        id.to_owned()
-    } else {
-        device.name.clone()
-    }
 }
 
 fn health(shown: Shown) -> AnyView {

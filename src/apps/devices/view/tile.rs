@@ -27,15 +27,7 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
     });
     let title = text({
         let id = id.clone();
-        move || {
-            entry.with(|entry| {
-                if entry.news.name.is_empty() {
-                    id.clone()
-                } else {
-                    entry.news.name.clone()
-                }
-            })
-        }
+        move || entry.with(|entry| words::device(i18n.get_locale(), &id, &entry.news.name))
     });
     let place = note(move || entry.with(|entry| Some(entry.news.place.clone()).filter(|place| !place.is_empty())));
     let health = text(move || words::health(entry.with(|entry| entry.health)).0.to_owned());

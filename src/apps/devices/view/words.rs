@@ -2,7 +2,7 @@
 
 use super::super::{
     model::Metric,
-    wire::{Health, MAX_ARGUMENT, MAX_METRICS, MAX_WAITING, Outcome, Side, why},
+    wire::{Health, MAX_ARGUMENT, MAX_METRICS, MAX_WAITING, Outcome, Side, THIS_SERVER, why},
 };
 use crate::{
     client::use_topic::TopicStatus,
@@ -10,6 +10,15 @@ use crate::{
     ui::words::{Words, fill, words},
     wire::session::{Denied, Rejection},
 };
+
+/// What a device is called; one that does not say goes by its id.
+pub fn device(locale: Locale, id: &str, name: &str) -> String {
+    match (name, id) {
+        ("", THIS_SERVER) => td_string!(locale, devices.this_server).to_owned(),
+        ("", id) => id.to_owned(),
+        (name, _) => name.to_owned(),
+    }
+}
 
 /// The name of what is measured; what nobody translated says its own.
 pub fn metric(locale: Locale, name: &str) -> String {
