@@ -12,6 +12,7 @@ use crate::{
     i18n::*,
     ui::{
         early::Alive,
+        first_page,
         frame::Frame,
         words::{say, titled},
     },
@@ -110,7 +111,7 @@ fn NotFound() -> impl IntoView {
         <div class="page-head">
             <h1>{say!(app.not_found)}</h1>
             <p class="lede">{say!(app.not_found_text)}</p>
-            <p><A href="/" attr:class="button">{say!(app.home)}</A></p>
+            <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{say!(app.home)}</A></p>
         </div>
     }
 }

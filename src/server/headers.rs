@@ -48,14 +48,42 @@ fn add_missing(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static(BARE_POLICY));
 }
 
-/// A page's policy: scripts from here or with the page's nonce, and sockets to anywhere, for the page is a client of any
-/// WebSocket server. Not `'strict-dynamic'`: it would forbid the preload of the module, which has no nonce.
-pub fn content_security_policy(nonce: &str) -> String {
+/// Where a page may open connections to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// This server, under the host that the request named. Not every browser's `'self'` covers a WebSocket.
+    Own(Option<&'a str>),
+    /// Any WebSocket server: the page is a client of all of them.
+    AnySocket,
+}
+
+impl Reach<'_> {
+    fn sources(self) -> String {
+        match self {
+            Self::AnySocket => "'self' ws: wss:".to_owned(),
+            Self::Own(Some(host)) if is_plain(host) => format!("'self' ws://{host} wss://{host}"),
+            Self::Own(_) => "'self'".to_owned(),
+        }
+    }
+}
+
+/// A host that adds nothing to a policy but itself: a name, an IPv4 or an IPv6 address, and a port.
+fn is_plain(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+}
+
+/// A page's policy: scripts from here or with the page's nonce, and connections as far as it reaches. Not
+/// `'strict-dynamic'`: it would forbid the preload of the module, which has no nonce.
+pub fn content_security_policy(nonce: &str, reach: Reach<'_>) -> String {
+    let connect = reach.sources();
     format!(
         "default-src 'none'; \
          script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
          style-src 'self' 'nonce-{nonce}'; \
-         connect-src 'self' ws: wss:; \
+         connect-src {connect}; \
          img-src 'self' data:; \
          font-src 'self'; \
          manifest-src 'self'; \
@@ -83,9 +111,29 @@ mod tests {
 
     #[test]
     fn a_page_runs_no_script_from_elsewhere() {
-        let policy = content_security_policy("abc");
+        let policy = content_security_policy("abc", Reach::AnySocket);
         assert!(policy.contains("script-src 'self' 'nonce-abc' 'wasm-unsafe-eval';"));
         assert!(!policy.contains("unsafe-inline"));
         assert!(policy.starts_with("default-src 'none'"));
+    }
+
+    #[test]
+    fn a_page_reaches_its_own_server_and_no_other() {
+        let connect = |reach| {
+            let policy = content_security_policy("abc", reach);
+            let directive = policy.split("; ").find(|part| part.starts_with("connect-src "));
+            directive.unwrap().trim_start_matches("connect-src ").to_owned()
+        };
+        assert_eq!(connect(Reach::AnySocket), "'self' ws: wss:");
+        for host in ["localhost:3000", "duplex.example", "[::1]:3000"] {
+            assert_eq!(
+                connect(Reach::Own(Some(host))),
+                format!("'self' ws://{host} wss://{host}")
+            );
+        }
+        for host in ["", "*", "a;script-src", "a b", "a,b", "a/b", "한국"] {
+            assert_eq!(connect(Reach::Own(Some(host))), "'self'", "{host}");
+        }
+        assert_eq!(connect(Reach::Own(None)), "'self'");
     }
 }

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::post;
@@ -21,7 +22,7 @@ use leptos_axum::{
 use tokio::time::timeout;
 
 use super::error::Problem;
-use super::headers::content_security_policy;
+use super::headers::{Reach, content_security_policy};
 use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
 use super::signals::SIGNALS_PATH;
@@ -121,12 +122,23 @@ fn source(hub: Hub, person: Person) -> TopicSource {
     }))
 }
 
+/// The page of the first path is a client of any WebSocket server; the others are of this one.
+fn reach(request: &Parts) -> Reach<'_> {
+    if request.uri.path() == FIRST_PAGE {
+        return Reach::AnySocket;
+    }
+    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    Reach::Own(request.uri.authority().map(Authority::as_str).or(host))
+}
+
 /// The nonce was made for this rendering before the context is asked for; a server function has none.
 fn set_headers() {
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
         return;
     };
-    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&nonce)) {
+    let request = use_context::<Parts>();
+    let reach = request.as_ref().map_or(Reach::Own(None), reach);
+    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&nonce, reach)) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
     // A page shows the visitor's language, and what is true now.

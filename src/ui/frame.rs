@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use super::{
+    first_page,
     inspector::Inspector,
     link_status::LinkStatusStrip,
     preferences::{ColourChoice, LanguageChoice},
@@ -20,12 +21,16 @@ pub struct Entry {
 
 #[component]
 pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Children) -> impl IntoView {
-    let entry = |entry: &'static Entry| view! { <li><A href=entry.path exact=true>{spoken(entry.name)}</A></li> };
+    first_page::provide();
+    let entry = |entry: &'static Entry| {
+        let rel = first_page::rel(entry.path);
+        view! { <li><A href=entry.path exact=true attr:rel=rel>{spoken(entry.name)}</A></li> }
+    };
     let inspector = Inspector::here();
     view! {
         <a class="skip" href="#content" rel="external">{say!(app.skip)}</a>
         <header class="frame-header">
-            <a class="brand" href="/">
+            <a class="brand" href="/" rel=first_page::rel("/")>
                 <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M4 11h19l-5-5M28 21H9l5 5"/></svg>
                 <span>"Duplex"</span>
             </a>

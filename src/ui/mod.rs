@@ -7,6 +7,7 @@ pub mod closing;
 pub mod content;
 pub mod download;
 pub mod early;
+pub mod first_page;
 pub mod format;
 pub mod frame;
 pub mod handshake;

@@ -6,6 +6,7 @@ use leptos_router::components::A;
 
 use crate::ui::{
     card::Card,
+    first_page,
     lazy::foretell_app,
     words::{say, titled, words},
 };
@@ -32,7 +33,7 @@ pub fn AboutPage() -> impl IntoView {
             </Card>
             <Card id="look" title=words!(about.look)>
                 <p>{say!(about.look_text)}</p>
-                <p><A href="/" attr:class="button">{say!(about.go)}</A></p>
+                <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{say!(about.go)}</A></p>
             </Card>
         </div>
     }

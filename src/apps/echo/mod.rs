@@ -26,6 +26,7 @@ use self::{
 use crate::ui::{
     card::LaterCard,
     early::Early,
+    first_page,
     words::{say, words},
 };
 
@@ -34,6 +35,7 @@ pub const BEGIN: &str = include_str!("begin.js");
 
 #[component]
 pub fn EchoPage() -> impl IntoView {
+    first_page::load_anew_if_needed();
     view! {
         <Title text="WebSocket 테스트"/>
         <Meta name="description" content=say!(echo.description)/>
