@@ -126,7 +126,8 @@ fn back(headers: &HeaderMap) -> HeaderValue {
     let path = referer
         .and_then(|referer| referer.parse::<Uri>().ok())
         .map(|uri| uri.path().to_owned());
-    let path = path.filter(|path| path.starts_with('/') && !path.starts_with("//"));
+    // Browsers take a backslash for a slash: what begins with two of either is another host.
+    let path = path.filter(|path| path.starts_with('/') && !path[1..].starts_with(['/', '\\']));
     path.and_then(|path| HeaderValue::from_str(&path).ok())
         .unwrap_or(HeaderValue::from_static("/"))
 }
@@ -194,6 +195,7 @@ mod tests {
         };
         assert_eq!(back_from("http://evil.example/about?x"), "/about");
         assert_eq!(back_from("http://evil.example//other.example/"), "/");
+        assert_eq!(back_from("http://evil.example/\\other.example/"), "/");
         assert_eq!(back(&HeaderMap::new()), "/");
     }
 }

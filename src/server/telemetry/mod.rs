@@ -1,5 +1,6 @@
 //! Where log lines go and how they look, how many tell of trouble, and where traces go. Knows no part that writes them.
 
+mod one_line;
 #[cfg(feature = "otel")]
 mod otlp;
 #[cfg(not(feature = "otel"))]
@@ -16,6 +17,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
+use self::one_line::OneLine;
 use self::otlp::{NoTraces, Traces};
 use super::config::LogFormat;
 
@@ -68,7 +70,7 @@ pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Re
     let trouble = Arc::<Trouble>::default();
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(OneLine);
     let lines = match format {
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().boxed(),
