@@ -66,9 +66,9 @@ start() {
   case $1 in
     duplex | postcard | json)
       rm -rf "${data:?}/$1"
-      # No person sends as many commands as the load generator.
+      # No person sends as many commands as the load generator, and no address opens as many connections.
       [ "$1" != json ] || export DUPLEX_ARENA_JSON=true
-      export DUPLEX_DATA=$data/$1/duplex.db DUPLEX_MAX_CONNECTIONS=20000 DUPLEX_COMMAND_RATE=100000
+      export DUPLEX_DATA=$data/$1/duplex.db DUPLEX_MAX_CONNECTIONS=20000 DUPLEX_COMMAND_RATE=100000 DUPLEX_LIMITS=off
       exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site"
       ;;
     socketio) PORT=$port RECOVERY=${recovery:-} exec "${pin[@]}" node --expose-gc peers/socketio/server.mjs ;;

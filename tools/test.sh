@@ -75,7 +75,8 @@ browser_tests() {
   port=$(node tools/port.mjs free)
   export LEPTOS_SITE_ADDR=127.0.0.1:$port LEPTOS_SITE_ROOT=target/end2end
   export DUPLEX_URL=http://127.0.0.1:$port DUPLEX_SITE=target/end2end DUPLEX_BIN=$target/release/duplex
-  export DUPLEX_LOG=${DUPLEX_LOG:-warn} DUPLEX_DATA=$results/duplex.db
+  # All visitors have one address here, and every test makes rooms.
+  export DUPLEX_LIMITS=${DUPLEX_LIMITS:-off} DUPLEX_LOG=${DUPLEX_LOG:-warn} DUPLEX_DATA=$results/duplex.db
   cargo leptos end-to-end --release --split --precompress
 }
 

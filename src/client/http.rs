@@ -12,6 +12,9 @@ pub enum HttpError {
     Away,
     #[error("the server answered with status {0}")]
     Status(u16),
+    /// And when to ask again, in milliseconds.
+    #[error("the server answered with status {0}, and asks for patience")]
+    Busy(u16, u32),
     #[error("the answer is not what was asked for")]
     Unreadable,
 }

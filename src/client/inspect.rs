@@ -113,7 +113,7 @@ fn size_of(blob: &Blob) -> Blob {
 
 fn status(error: HttpError) -> u16 {
     match error {
-        HttpError::Status(status) => status,
+        HttpError::Status(status) | HttpError::Busy(status, _) => status,
         HttpError::Away | HttpError::Unreadable => NO_STATUS,
     }
 }

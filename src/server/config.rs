@@ -55,6 +55,10 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_COMMAND_RATE", value_name = "COUNT", default_value_t = 50)]
     pub command_rate: u32,
 
+    /// Whether each address and each person is held to its share of the node; off only for load tests
+    #[arg(long, env = "DUPLEX_LIMITS", value_name = "WHEN", default_value = "on")]
+    pub limits: Limits,
+
     /// Whether visitors may cut, delay and block their own sessions from the inspector; auto: only while the server listens on
     /// this machine alone
     #[arg(long, env = "DUPLEX_FAULTS", value_name = "WHEN", default_value = "auto")]
@@ -127,6 +131,12 @@ impl Faults {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Limits {
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
     Json,
@@ -175,6 +185,7 @@ impl Config {
             loopback: false,
             faults: self.faults == Faults::On,
             command_rate: self.command_rate,
+            limits: self.limits == Limits::On,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
             ping_interval: Duration::from_secs(self.ping_interval),
             silence_limit: Duration::from_secs(self.silence_limit),

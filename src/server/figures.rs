@@ -19,6 +19,8 @@ pub struct Figures {
     pub kinds: Vec<(&'static str, HubStats)>,
     pub topics: Vec<TopicFigures>,
     pub log: Health,
+    /// Refused by a limit, by its name.
+    pub refused: Vec<(&'static str, u64)>,
     pub errors: u64,
     pub warnings: u64,
     pub feeds: Vec<FeedFigures>,
@@ -35,6 +37,7 @@ impl Figures {
             kinds: state.hub.stats_of_kinds(),
             topics: state.hub.awake(),
             log: state.hub.log().health(),
+            refused: state.quotas.refused(),
             errors: state.trouble.errors(),
             warnings: state.trouble.warnings(),
             feeds: state.feeding.read(),

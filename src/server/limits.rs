@@ -149,6 +149,15 @@ pub const LOG_RETRY: Duration = Duration::from_secs(1);
 /// Topics awake on this node at once: each has a state, a ring and a task.
 pub const ACTIVE_TOPICS: usize = 10_000;
 
+/// Of these, places that no client takes: for the feeds, what they write, and what follows from events.
+pub const RESERVED_TOPICS: usize = 1_000;
+
+/// When all places are taken: topics that nobody reads and that are asked for theirs at once, the wait for the first of them,
+/// and how often that is tried.
+pub const ROOM_AT_ONCE: usize = 64;
+pub const ROOM_WAIT: Duration = Duration::from_secs(1);
+pub const ROOM_ATTEMPTS: u32 = 3;
+
 /// How long a topic stays awake that nobody reads: long enough for a page's reload or a client's reconnect.
 pub const TOPIC_IDLE: Duration = Duration::from_secs(60);
 
@@ -188,6 +197,11 @@ pub const LEASE: Duration = Duration::from_secs(40);
 
 /// Sessions present by leases, in one topic: whoever polls makes up the session's name.
 pub const LEASES: usize = 10_000;
+
+/// Of one address, in one topic: people and sessions that are shown as present. An office is below; a stranger with a thousand
+/// names is not a crowd.
+pub const PRESENT_PEOPLE: usize = 250;
+pub const PRESENT_SESSIONS: usize = 1_000;
 
 /// Between two presences of a topic: at least the first, at most the second, and this much for each session in it between
 /// them, so that a topic sends about a thousand presence frames in a second whatever the crowd.
@@ -278,6 +292,26 @@ pub const BOXES: usize = 128;
 pub const BOX_MESSAGES: usize = 64;
 pub const BOX_BYTES: usize = 128 << 10;
 pub const BOX_AGE: Duration = Duration::from_secs(120);
+
+/// Messages of one socket that an endpoint answers by themselves, at once and in a second, and KiB of them: above what the pages
+/// can measure.
+pub const ECHO_BURST: u32 = 5_000;
+pub const ECHO_RATE: u32 = 1_000;
+pub const ECHO_KIB_BURST: u32 = 256 << 10;
+pub const ECHO_KIB_RATE: u32 = 4 << 10;
+
+/// Keys of each table of quotas, and the buckets that further keys share: some 5 MiB a table at most.
+pub const QUOTA_KEYS: usize = 1 << 16;
+pub const QUOTA_SHARED: usize = 64;
+
+/// How often the keys whose buckets are full again are forgotten.
+pub const QUOTA_SWEEP: Duration = Duration::from_secs(30);
+
+/// What a client is told to wait that holds as many connections, seats or topics as it may: about a page's stay.
+pub const PLACE_RETRY: Duration = Duration::from_secs(10);
+
+/// Between two lines of the log about refusals of one kind.
+pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
 
 /// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
 /// use does not let go.

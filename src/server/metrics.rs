@@ -170,6 +170,16 @@ pub const METRICS: &[Metric] = &[
         },
     ),
     counter(
+        "duplex_refused_total",
+        "limit",
+        "Asked beyond a limit of one address or one person, and refused",
+        |of, out| {
+            for (limit, count) in &of.now.refused {
+                out.put(&[("limit", limit)], *count);
+            }
+        },
+    ),
+    counter(
         "duplex_messages_received_total",
         "",
         "WebSocket messages and posted frames",

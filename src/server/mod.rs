@@ -21,6 +21,7 @@ pub mod operator;
 pub mod origin;
 mod pages;
 mod preferences;
+pub mod quota;
 pub mod shutdown;
 mod signals;
 pub mod site;
@@ -71,11 +72,10 @@ pub fn router(state: ServerState) -> Router {
             PREFERENCES_PATH,
             post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
         )
-        .merge(pages::routes(
-            &state,
-            apps::server::forms(),
-            apps::server::command_forms(),
-        ))
+        .merge(
+            pages::routes(&state, apps::server::forms(), apps::server::command_forms())
+                .layer(from_fn_with_state(state.clone(), quota::guard::pages)),
+        )
         .merge(operator::routes(&state))
         .merge(files)
         .layer(
@@ -87,6 +87,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(measure::routes())
         .layer(from_fn_with_state(state.clone(), token::guard))
         .layer(from_fn_with_state(state.clone(), origin::guard))
+        .layer(from_fn_with_state(state.clone(), quota::guard::requests))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))

@@ -25,6 +25,7 @@ use super::error::Problem;
 use super::headers::{Reach, content_security_policy};
 use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
+use super::quota::{self, Client};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{identity, limits, operator, preferences};
@@ -79,21 +80,23 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
                 });
             }
             preferences::provide(&request.headers);
-            provide_visitor(&operator::hub(&state, &request.headers), &request.headers);
+            let client = quota::guard::client(&request.extensions);
+            let hub = operator::hub(&state, &request.headers);
+            provide_visitor(&state, &hub, client, &request.headers);
         }
         set_headers();
     }
 }
 
 /// Who the page is for, and the topics as this visitor may see them. A visitor who comes for the first time gets a cookie.
-fn provide_visitor(hub: &Hub, headers: &HeaderMap) {
+fn provide_visitor(state: &ServerState, hub: &Hub, client: Client, headers: &HeaderMap) {
     let (secret, cookie) = identity::new_cookie(headers).unzip();
     if let (Some(cookie), Some(response)) = (cookie, use_context::<ResponseOptions>()) {
         response.append_header(header::SET_COOKIE, cookie);
     }
     let person = identity::person(headers, secret.as_deref().unwrap_or_default());
     provide_context(Visitor(person.clone()));
-    provide_context(source(hub.clone(), person));
+    provide_context(source(state.hub_for(hub, client.known_as(&person)), person));
 }
 
 fn run_signals(state: &ServerState) -> RunSignals {
@@ -116,7 +119,7 @@ fn source(hub: Hub, person: Person) -> TopicSource {
         let (hub, person) = (hub.clone(), person.clone());
         Box::pin(async move {
             hub.admit(&person, &name)?;
-            let (cursor, state) = hub.open(&name).await?.state(Encoding::Json).await?;
+            let (cursor, state) = hub.glance(&name, Encoding::Json).await?;
             Ok((cursor, String::from_utf8(state.0).map_err(|_| Denied::Unavailable)?))
         })
     }))
@@ -166,6 +169,9 @@ pub async fn missing(State(state): State<ServerState>, request: Request) -> Resp
     let path = request.uri().path();
     if path.starts_with("/api/") || !accepts_html(request.headers()) {
         return Problem::not_found(format!("There is nothing at {path}.")).into_response();
+    }
+    if let Err(response) = quota::guard::page(&state, &request) {
+        return *response;
     }
     let (mut parts, _) = request.into_parts();
     parts.method = axum::http::Method::GET;
@@ -234,7 +240,9 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         .filter(|name| !name.is_empty());
     let named = name.as_deref().and_then(identity::name_cookie);
     person.name = name.unwrap_or(person.name);
-    match decide(&state.hub, person, (form.command)(parts.uri.path(), &fields)).await {
+    let client = quota::guard::client(&parts.extensions).known_as(&person);
+    let hub = state.hub_for(&state.hub, client);
+    match decide(&hub, person, (form.command)(parts.uri.path(), &fields)).await {
         None => {
             let back = HeaderValue::from_str(parts.uri.path()).unwrap_or(HeaderValue::from_static("/"));
             let cookies = visitor
@@ -259,12 +267,12 @@ async fn decide(hub: &Hub, person: Person, command: Option<(TopicName, serde_jso
         let what = "the form's fields make no command".to_owned();
         return Some(Rejection::Malformed { what });
     };
-    let entered = enter_to_write(hub, &person, &topic, None).await;
+    let command = Blob(command.to_string().into_bytes());
+    let entered = enter_to_write(hub, &person, &topic, None, (&command, Encoding::Json)).await;
     let answer = match entered {
         Err(answer) => answer,
         Ok(topic) => {
             let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-            let command = Blob(command.to_string().into_bytes());
             topic.command(person, id, command, Encoding::Json).await.0
         }
     };

@@ -16,6 +16,7 @@ use super::hub::{Feed, Hub};
 use super::limits;
 use super::measure::Bench;
 use super::origin::Origin;
+use super::quota::{Client, Quotas, Scale};
 use super::shutdown::Shutdown;
 use super::signals::Signals;
 use super::site;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub faults: bool,
     /// Commands of one session in a second, on the average.
     pub command_rate: u32,
+    /// Each client is held to the quotas.
+    pub limits: bool,
     /// Beside the server's own, from where pages may open sockets and post.
     pub origins: Vec<Origin>,
     /// Less than `silence_limit`, so that a peer has the time to answer.
@@ -61,10 +64,21 @@ impl Default for Settings {
             loopback: false,
             faults: false,
             command_rate: 50,
+            limits: true,
             origins: Vec::new(),
             ping_interval: Duration::from_secs(25),
             silence_limit: Duration::from_secs(60),
             drain_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Settings {
+    /// What the quotas go by.
+    fn scale(&self) -> Scale {
+        Scale {
+            command_rate: self.command_rate,
+            max_connections: u32::try_from(self.max_connections).unwrap_or(u32::MAX),
         }
     }
 }
@@ -75,6 +89,8 @@ pub struct ServerState {
     pub settings: Arc<Settings>,
     pub options: LeptosOptions,
     pub counters: Arc<Counters>,
+    /// What each client may ask of this node.
+    pub quotas: Arc<Quotas>,
     pub handshakes: Arc<Handshakes>,
     /// The topics.
     pub hub: Hub,
@@ -104,6 +120,7 @@ impl ServerState {
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
         Self {
             faults: Faults::new(settings.faults),
+            quotas: Quotas::new(settings.limits, settings.scale()),
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),
@@ -121,6 +138,11 @@ impl ServerState {
             shutdown: Shutdown::default(),
             started: Instant::now(),
         }
+    }
+
+    /// The hub for this client.
+    pub fn hub_for(&self, hub: &Hub, client: Client) -> Hub {
+        hub.for_client(&self.quotas, client)
     }
 
     #[must_use]

@@ -69,7 +69,7 @@ impl Plant {
     async fn until<T: Topic>(&self, rest: &str, so: impl Fn(&T::State) -> bool) -> T::State {
         let topic = self.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
         let wake = Wake::new();
-        let _member = topic.join(SessionId("test".to_owned()), person(), Arc::clone(&wake));
+        let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
         within(async {
             loop {
                 let state: T::State = topic

@@ -17,6 +17,7 @@ mod market;
 mod notifications;
 mod operator;
 mod pages;
+mod quotas;
 mod records;
 mod shutdown;
 mod signals;

@@ -7,12 +7,12 @@ use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
     RoomsEvent, check_text, is_room, tidy_line, tidy_text, why,
 };
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis};
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Millis};
 use crate::server::hub::{self, CommandForm};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use crate::wire::topic::{Topic as _, TopicName};
 
 /// One person posts at most so many messages in a room within [`POSTS_WITHIN`].
 const POSTS: usize = 10;
@@ -53,6 +53,15 @@ impl Decider for Chat {
             ChatCommand::Delete { seq } => delete(at, room, seq),
             ChatCommand::React { seq, emoji, on } => react(at, room, seq, emoji, on),
         }
+    }
+
+    /// Other rooms are there once the list of rooms has them, or once they were written in.
+    fn stands(&self, topic: &TopicName) -> bool {
+        topic.rest() == LOBBY
+    }
+
+    fn listed_in(&self) -> Option<TopicName> {
+        TopicName::of::<Rooms>(ALL_ROOMS).ok()
     }
 
     fn forward(&self, topic: &TopicName, _room: &Room, _seq: Seq, event: &ChatEvent) -> Vec<Forward> {
@@ -185,6 +194,28 @@ impl Decider for Rooms {
             RoomsCommand::Describe { room, line } => describe(at, list, room, &line),
             RoomsCommand::Posted { room, count, at: time } => posted(at, list, room, count, time),
         }
+    }
+
+    fn lists(list: &RoomList, topic: &TopicName) -> bool {
+        topic.kind() == Chat::KIND && list.rooms.contains_key(topic.rest())
+    }
+
+    const MAKES: bool = true;
+
+    fn makes(command: &RoomsCommand) -> Option<Makes> {
+        matches!(command, RoomsCommand::Create { .. }).then_some(Makes::ForAll)
+    }
+
+    /// Who stands before a room that was not there is in it from now on.
+    fn forward(&self, _topic: &TopicName, _list: &RoomList, _seq: Seq, event: &RoomsEvent) -> Vec<Forward> {
+        let RoomsEvent::Created { room, .. } = event else {
+            return Vec::new();
+        };
+        let made = TopicName::of::<Chat>(room).map(|topic| Forward {
+            topic,
+            command: serde_json::Value::Null,
+        });
+        made.into_iter().collect()
     }
 }
 

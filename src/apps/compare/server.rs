@@ -36,6 +36,10 @@ impl Decider for Compare {
         }
     }
 
+    fn stands(&self, _topic: &TopicName) -> bool {
+        false
+    }
+
     fn decide(&self, _at: Context<'_>, _state: &Newest, command: Said) -> Result<Vec<Said>, Rejection> {
         let Said::Say { text } = &command;
         if text.len() > MAX_PAYLOAD {

@@ -128,8 +128,12 @@ impl Link {
         if !code::may_return(code) {
             return self.stop(Stop::Closed(code));
         }
+        let told = line.closing.map(|(_, retry_after)| retry_after.min(LONGEST_RETRY));
         if !line.is_live() {
-            if self.ladder.failed(self.now, silent) == Next::Later {
+            // Who is told to wait is told so whatever the transport.
+            if let Some(told) = told {
+                self.wait_for(told.max(self.delay()));
+            } else if self.ladder.failed(self.now, silent) == Next::Later {
                 self.wait_for(self.delay());
             }
             return;
@@ -139,7 +143,6 @@ impl Link {
         if lived >= STABLE_AFTER {
             self.attempt = 0;
         }
-        let told = line.closing.map(|(_, retry_after)| retry_after.min(LONGEST_RETRY));
         self.wait_for(told.unwrap_or_else(|| self.delay()));
         self.told_to_wait = told.is_some();
     }

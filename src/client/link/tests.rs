@@ -480,3 +480,65 @@ fn a_hidden_tab_is_in_no_hurry() {
     assert_eq!(bench.phase(), Phase::Waiting { until: 3_750.0 });
     assert_eq!(opened(&bench.input(Input::Visible(true))), [Transport::WebSocket]);
 }
+
+fn too_fast(n: u128, retry_after_ms: u32) -> ServerFrame {
+    ServerFrame::Reply {
+        id: id(n),
+        answer: Answer::Rejected(Rejection::TooFast { retry_after_ms }),
+        again: false,
+    }
+}
+
+/// What was written during an outage comes faster than the server takes it: all of it arrives, in order.
+#[test]
+fn what_comes_too_fast_is_held_back_as_long_as_the_server_says_and_nothing_is_lost() {
+    let mut bench = Bench::fallen_back();
+    bench.send(1);
+    for n in 2..=9 {
+        assert_eq!(said(&bench.send(n)).len(), 0);
+    }
+    for n in 1..=9 {
+        assert!(
+            bench.frame(2, too_fast(n, 4_000)).is_empty(),
+            "neither a fate nor another post"
+        );
+        assert_eq!(said(&bench.later(3_999)).len(), 0, "not before");
+        let effects = bench.later(1);
+        let [ClientFrame::Command { id: again, .. }] = said(&effects)[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(*again, id(n));
+        let (answer, again) = (Answer::Accepted { seq: 4 }, false);
+        bench.frame(
+            2,
+            ServerFrame::Reply {
+                id: id(n),
+                answer,
+                again,
+            },
+        );
+    }
+    assert_eq!(bench.link.status().queued, 0);
+}
+
+#[test]
+fn a_long_wait_is_for_the_visitor_to_decide_upon() {
+    let mut bench = Bench::fallen_back();
+    bench.send(1);
+    let retry_after_ms = 60_000;
+    let told = fate(1, Fate::Rejected(Rejection::TooFast { retry_after_ms }));
+    assert!(bench.frame(2, too_fast(1, retry_after_ms)).contains(&told));
+}
+
+/// A poll that was refused with a wait tries no other transport, which would be refused as well.
+#[test]
+fn who_is_told_to_wait_before_the_line_was_live_waits() {
+    let mut bench = Bench::new();
+    bench.join(None);
+    bench.close(1, code::ABNORMAL);
+    let (reason, retry_after_ms) = (Closing::TooFast, 9_000);
+    bench.frame(2, ServerFrame::Closing { reason, retry_after_ms });
+    assert!(opened(&bench.close(2, code::TOO_FAST)).is_empty());
+    assert!(opened(&bench.later(8_999)).is_empty());
+    assert_eq!(opened(&bench.later(1)).len(), 1);
+}

@@ -16,6 +16,8 @@ use crate::wire::topic::{Delivery, TopicName};
 const AT_ONCE: usize = 16;
 /// A denial that may pass is asked again after this, and up to as much again.
 const DENIED_RETRY: Millis = 5_000;
+/// The longest that a command which came too fast is held back.
+const LONGEST_HELD: Millis = 15_000;
 /// A post that failed is made again after this.
 const UNSENT_RETRY: Millis = 1_000;
 
@@ -235,7 +237,9 @@ impl Link {
     fn reply(&mut self, id: &CommandId, answer: Answer) {
         match answer {
             // It was not taken now; whether it was taken before, only an answer that is final can say.
-            Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
+            Answer::Rejected(rejection)
+                if is_brief(&rejection) || rejection.may_retry() && self.outbox.is_uncertain(id) =>
+            {
                 self.outbox.put_back(id);
                 self.outbox.not_before = self.now + retry_after(&rejection);
             }
@@ -306,6 +310,11 @@ impl Link {
             }
         }
     }
+}
+
+/// Too fast by so little that the command is held back for that time. A longer wait is for the visitor to decide upon.
+fn is_brief(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::TooFast { retry_after_ms } if Millis::from(*retry_after_ms) <= LONGEST_HELD)
 }
 
 fn retry_after(rejection: &Rejection) -> Millis {

@@ -14,7 +14,7 @@ use crate::client::tap::{Carrier, Payload};
 use crate::wire::code;
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
-use crate::wire::session::{ClientFrame, POLL_PATH, ServerFrame, SessionId};
+use crate::wire::session::{ClientFrame, Closing, POLL_PATH, ServerFrame, SessionId};
 use crate::wire::topic::TopicName;
 
 /// As the registry names it: "Forbidden".
@@ -86,6 +86,12 @@ fn answered(answer: Result<String, HttpError>, tap: &LineTap, report: &Reporter)
             report(Report::Answered(count));
         }
         Ok(Err(_)) => report(Report::Unreadable),
+        // As over a socket, whose last frame says it.
+        Err(HttpError::Busy(_, retry_after_ms)) => {
+            let reason = Closing::TooFast;
+            report(Report::Frame(ServerFrame::Closing { reason, retry_after_ms }));
+            report(Report::Closed(code::TOO_FAST));
+        }
         Err(HttpError::Status(403)) => report(Report::Closed(FORBIDDEN)),
         Err(_) => report(Report::Closed(code::ABNORMAL)),
     }

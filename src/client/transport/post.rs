@@ -12,7 +12,7 @@ use super::{LineTap, Report, Reporter};
 use crate::client::http::HttpError;
 use crate::client::tap::{Carrier, Payload};
 use crate::wire::codec::Encoding;
-use crate::wire::session::{COMMAND_PATH, ClientFrame, CommandId, SessionId};
+use crate::wire::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, Rejection, ServerFrame, SessionId};
 
 /// Milliseconds for a post; an answer that takes longer is asked for again.
 const PATIENCE: u32 = 20_000;
@@ -61,6 +61,12 @@ fn answered(answer: Result<String, HttpError>, id: Option<CommandId>, report: &R
     });
     match (frame, id) {
         (Ok(frame), _) => report(Report::Frame(frame)),
+        // As over a socket.
+        (Err(HttpError::Busy(_, retry_after_ms)), Some(id)) => {
+            let answer = Answer::Rejected(Rejection::TooFast { retry_after_ms });
+            let again = false;
+            report(Report::Frame(ServerFrame::Reply { id, answer, again }));
+        }
         (Err(HttpError::Status(status)), Some(id)) => report(Report::Unsent {
             id,
             status: Some(status),
@@ -88,11 +94,21 @@ pub(super) async fn fetch(address: &str, options: &RequestInit, signal: &AbortSi
     let answer = JsFuture::from(answer).await.map_err(|_| HttpError::Away)?;
     let response: Response = answer.dyn_into().map_err(|_| HttpError::Unreadable)?;
     if !response.ok() {
-        return Err(HttpError::Status(response.status()));
+        return Err(refused(&response));
     }
     let text = response.text().map_err(|_| HttpError::Unreadable)?;
     let text = JsFuture::from(text).await.map_err(|_| HttpError::Away)?;
     text.as_string().ok_or(HttpError::Unreadable)
+}
+
+/// With the wait that the server asks for, if it does.
+fn refused(response: &Response) -> HttpError {
+    let status = response.status();
+    let wait = response.headers().get("retry-after").ok().flatten();
+    match wait.and_then(|seconds| seconds.parse::<u32>().ok()) {
+        Some(seconds) if status == 429 => HttpError::Busy(status, seconds.saturating_mul(1000)),
+        _ => HttpError::Status(status),
+    }
 }
 
 /// A request that ends when this is dropped.

@@ -22,7 +22,12 @@ impl Bucket {
 
     /// Takes one, or says how long to wait for the next.
     pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        let full_at = self.full_at.max(now) + self.every;
+        self.take_many(now, 1)
+    }
+
+    /// Takes so many at once, or none.
+    pub fn take_many(&mut self, now: Duration, count: u32) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + self.every.saturating_mul(count);
         let room = self.every.saturating_mul(self.burst);
         if full_at - now > room {
             return Err(full_at - now - room);

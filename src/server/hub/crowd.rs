@@ -192,7 +192,7 @@ mod tests {
             id: PersonId(number.to_string()),
             name: String::new(),
         };
-        crowd.set().join(&SessionId(number.to_string()), person);
+        crowd.set().join(&SessionId(number.to_string()), person, None);
     }
 
     #[test]

@@ -15,6 +15,15 @@ pub enum Access {
     Write,
 }
 
+/// What a command makes that stays: it is counted apart from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    /// Something that everybody is shown, such as a room.
+    ForAll,
+    /// Something of the person's own, such as an alert.
+    ForOne,
+}
+
 /// Where and when a command is decided, and for whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -29,7 +38,7 @@ pub struct Context<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forward {
     pub topic: TopicName,
-    /// JSON of that topic's command.
+    /// JSON of that topic's command. Null commands nothing: the topic is only started, for those who wait for it.
     pub command: serde_json::Value,
 }
 
@@ -43,6 +52,29 @@ pub trait Decider: Topic {
 
     /// Called at each subscribe and each command; must be quick.
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+
+    /// Whether this topic is there before its first event, so that it is started for whoever reads it. Any other is started by
+    /// its first command, or once another topic lists it; until then a reader is shown how it begins.
+    fn stands(&self, _topic: &TopicName) -> bool {
+        true
+    }
+
+    /// The topic whose state lists the topics of this kind, if one does.
+    fn listed_in(&self) -> Option<TopicName> {
+        None
+    }
+
+    /// Of a topic that lists others: does it list this one?
+    fn lists(_state: &Self::State, _topic: &TopicName) -> bool {
+        false
+    }
+
+    /// Whether commands of this kind may make something that stays; then [`Self::makes`] is asked.
+    const MAKES: bool = false;
+
+    fn makes(_command: &Self::Command) -> Option<Makes> {
+        None
+    }
 
     /// What the command makes happen: no event, one, or several that are kept together. Pure: the same arguments, the same
     /// events. Never trusts the command: every bound of the state is held here.

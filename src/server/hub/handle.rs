@@ -16,6 +16,7 @@ use super::stats::{self, Tally, TopicFigures};
 use super::wake::Wake;
 use crate::server::limits;
 use crate::server::log::Log;
+use crate::server::quota::Address;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::Person;
@@ -29,6 +30,13 @@ pub enum Ask {
         encoding: Encoding,
         reply: oneshot::Sender<Result<(Cursor, Blob), Denied>>,
     },
+    /// Whether the state lists another topic.
+    Lists {
+        topic: TopicName,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Another topic needs the place: falls asleep now, if nobody is here.
+    Rest,
     /// What was asked before is done, then the task ends.
     Close,
 }
@@ -70,6 +78,13 @@ impl Board {
 
     pub fn is_over(&self) -> bool {
         self.asks.is_closed()
+    }
+
+    /// Nobody reads it, and nobody asks it anything.
+    pub fn is_idle(&self) -> bool {
+        self.handles.load(Ordering::Acquire) == 0
+            && self.asks.capacity() == self.asks.max_capacity()
+            && self.crowd.set().is_empty()
     }
 
     pub fn figures(&self) -> TopicFigures {
@@ -156,6 +171,16 @@ impl TopicHandle {
         let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
         sent.map_err(|_| Denied::Unavailable)?;
         state.await.unwrap_or(Err(Denied::Unavailable))
+    }
+
+    /// Whether the committed state lists another topic.
+    pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
+        let (reply, listed) = oneshot::channel();
+        let topic = topic.clone();
+        let ask = Ask::Lists { topic, reply };
+        let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
+        sent.map_err(|_| Denied::Unavailable)?;
+        listed.await.map_err(|_| Denied::Unavailable)
     }
 
     /// Resumed or Reset. A reader that joins first and then asks misses nothing.
@@ -273,8 +298,8 @@ impl TopicHandle {
     }
 
     /// `wake` is woken at each new event or presence. A session may join again before its older membership is dropped.
-    pub fn join(&self, session: SessionId, person: Person, wake: Arc<Wake>) -> Membership {
-        self.board.crowd.set().join(&session, person);
+    pub fn join(&self, session: SessionId, person: Person, from: Option<Address>, wake: Arc<Wake>) -> Membership {
+        self.board.crowd.set().join(&session, person, from);
         let place = self.board.crowd.add_wake(wake);
         self.board.crowd.stir();
         stats::add(&self.board.tally.members, 1);
@@ -286,8 +311,9 @@ impl TopicHandle {
     }
 
     /// For a poll: is present until then, at most [`limits::LEASE`] from now.
-    pub fn lease(&self, session: SessionId, person: Person, until: Instant) {
-        self.board.crowd.set().lease(&session, person, until, Instant::now());
+    pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
+        let now = Instant::now();
+        self.board.crowd.set().lease(&session, person, from, until, now);
         self.board.crowd.stir();
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::decider::{Access, Context, Decider, Forward};
+use super::decider::{Access, Context, Decider, Forward, Makes};
 use crate::server::log::Retention;
 use crate::wire::codec::{Blob, CodecError, Encoding};
 use crate::wire::cursor::Seq;
@@ -24,6 +24,12 @@ pub trait Kind: Send + Sync + 'static {
     fn is_fleeting(&self) -> bool;
     fn is_for_operators(&self) -> bool;
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+    /// The topic is there before its first event.
+    fn stands(&self, topic: &TopicName) -> bool;
+    /// Where the topics of this kind are listed.
+    fn listed_in(&self) -> Option<TopicName>;
+    /// What this command makes that stays.
+    fn makes(&self, command: &Blob, encoding: Encoding) -> Option<Makes>;
     /// The state that a snapshot says, or the one before the first event.
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
     /// An event as the log keeps it.
@@ -37,6 +43,8 @@ pub trait Fold: Send {
     /// Applies an event of the log.
     fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
     fn state(&self, encoding: Encoding) -> Result<Blob, FoldError>;
+    /// Whether the state lists this other topic.
+    fn lists(&self, topic: &TopicName) -> bool;
 }
 
 pub trait Event: Send + Sync {
@@ -105,6 +113,21 @@ impl<D: Decider> Kind for Of<D> {
         self.0.admit(who, topic)
     }
 
+    fn stands(&self, topic: &TopicName) -> bool {
+        self.0.stands(topic)
+    }
+
+    fn listed_in(&self) -> Option<TopicName> {
+        self.0.listed_in()
+    }
+
+    fn makes(&self, command: &Blob, encoding: Encoding) -> Option<Makes> {
+        if !D::MAKES {
+            return None;
+        }
+        D::makes(&command.decode(encoding).ok()?)
+    }
+
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError> {
         let state = match snapshot {
             None => D::State::default(),
@@ -169,6 +192,10 @@ impl<D: Decider> Fold for Folded<D> {
 
     fn state(&self, encoding: Encoding) -> Result<Blob, FoldError> {
         Ok(Blob::encode(encoding, &self.state)?)
+    }
+
+    fn lists(&self, topic: &TopicName) -> bool {
+        D::lists(&self.state, topic)
     }
 }
 

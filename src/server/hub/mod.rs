@@ -2,6 +2,7 @@
 //! Knows no socket, no HTTP and no application.
 
 mod batch;
+mod bill;
 pub mod bucket;
 mod clock;
 pub mod counters;
@@ -28,9 +29,11 @@ mod summons;
 mod topic;
 mod topics;
 pub mod trial;
+mod unwritten;
 mod wake;
 pub mod writer;
 
+pub use self::bill::Bill;
 pub use self::clock::now;
 pub use self::feed::{Feed, Running};
 pub use self::forward::{program, server};

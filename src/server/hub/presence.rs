@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio::time::Instant;
 
 use crate::server::limits;
+use crate::server::quota::Address;
 use crate::wire::person::{Person, PersonId};
 use crate::wire::presence::{MAX_ACTIVITY, MAX_NAMED, Presence, Present};
 use crate::wire::session::SessionId;
@@ -18,15 +19,24 @@ pub struct PresenceSet {
     order: BTreeMap<u64, PersonId>,
     came: u64,
     leases: usize,
+    /// Who is here from which address.
+    shares: HashMap<Address, Share>,
     /// Counts changes that can be seen.
     version: u64,
     /// Nothing ends by itself before this.
     alarm: Option<Instant>,
 }
 
+#[derive(Debug, Default)]
+struct Share {
+    sessions: usize,
+    people: usize,
+}
+
 #[derive(Debug)]
 struct Seat {
     person: PersonId,
+    from: Option<Address>,
     joins: u32,
     lease: Option<Instant>,
     activity: Option<(String, Instant)>,
@@ -36,6 +46,7 @@ struct Seat {
 struct Someone {
     person: Person,
     came: u64,
+    from: Option<Address>,
     sessions: HashSet<SessionId>,
 }
 
@@ -52,8 +63,19 @@ impl PresenceSet {
         self.sessions.len()
     }
 
-    pub fn join(&mut self, session: &SessionId, person: Person) {
-        self.seat(session, person).joins += 1;
+    /// Who comes from an address that already fills its share reads as everybody does, and is not shown.
+    pub fn join(&mut self, session: &SessionId, person: Person, from: Option<Address>) {
+        if self.has_room(session, &person, from) {
+            self.seat(session, person, from).joins += 1;
+        }
+    }
+
+    fn has_room(&self, session: &SessionId, person: &Person, from: Option<Address>) -> bool {
+        let Some(share) = from.and_then(|from| self.shares.get(&from)) else {
+            return true;
+        };
+        let session_fits = share.sessions < limits::PRESENT_SESSIONS || self.sessions.contains_key(session);
+        session_fits && (share.people < limits::PRESENT_PEOPLE || self.people.contains_key(&person.id))
     }
 
     pub fn leave(&mut self, session: &SessionId) {
@@ -67,12 +89,13 @@ impl PresenceSet {
     }
 
     /// Present until then, at most [`limits::LEASE`] from now. Beyond [`limits::LEASES`] a new session is not counted.
-    pub fn lease(&mut self, session: &SessionId, person: Person, until: Instant, now: Instant) {
+    pub fn lease(&mut self, session: &SessionId, person: Person, from: Option<Address>, until: Instant, now: Instant) {
         let until = until.min(now + limits::LEASE);
-        if until <= now || (self.leases >= limits::LEASES && !self.sessions.contains_key(session)) {
+        let full = self.leases >= limits::LEASES && !self.sessions.contains_key(session);
+        if until <= now || full || !self.has_room(session, &person, from) {
             return;
         }
-        let seat = self.seat(session, person);
+        let seat = self.seat(session, person, from);
         let first = seat.lease.is_none();
         seat.lease = seat.lease.max(Some(until));
         self.leases += usize::from(first);
@@ -166,7 +189,7 @@ impl PresenceSet {
     }
 
     /// The session's seat, as that of this person under this name. A session that became somebody else keeps its joins.
-    fn seat(&mut self, session: &SessionId, person: Person) -> &mut Seat {
+    fn seat(&mut self, session: &SessionId, person: Person, from: Option<Address>) -> &mut Seat {
         let seat = match self.unseat(session) {
             Some(seat) if seat.person == person.id => seat,
             Some(seat) => {
@@ -177,14 +200,20 @@ impl PresenceSet {
                     ..seat
                 }
             }
-            None => Seat {
-                person: person.id.clone(),
-                joins: 0,
-                lease: None,
-                activity: None,
-            },
+            None => {
+                if let Some(from) = from {
+                    self.shares.entry(from).or_default().sessions += 1;
+                }
+                Seat {
+                    person: person.id.clone(),
+                    from,
+                    joins: 0,
+                    lease: None,
+                    activity: None,
+                }
+            }
         };
-        self.know(person, session);
+        self.know(person, session, seat.from);
         self.sessions.entry(session.clone()).or_insert(seat)
     }
 
@@ -192,13 +221,17 @@ impl PresenceSet {
         self.sessions.remove(session)
     }
 
-    fn know(&mut self, person: Person, session: &SessionId) {
+    fn know(&mut self, person: Person, session: &SessionId, from: Option<Address>) {
         let someone = self.people.entry(person.id.clone()).or_insert_with(|| {
+            if let Some(from) = from {
+                self.shares.entry(from).or_default().people += 1;
+            }
             self.came += 1;
             self.order.insert(self.came, person.id.clone());
             Someone {
                 person: person.clone(),
                 came: self.came,
+                from,
                 sessions: HashSet::new(),
             }
         });
@@ -218,7 +251,9 @@ impl PresenceSet {
         someone.sessions.remove(session);
         if someone.sessions.is_empty() {
             self.order.remove(&someone.came);
+            let from = someone.from;
             self.people.remove(person);
+            self.shrink(from, |share| &mut share.people);
         }
         self.version += 1;
     }
@@ -227,6 +262,18 @@ impl PresenceSet {
         if let Some(seat) = self.unseat(session) {
             self.leases -= usize::from(seat.lease.is_some());
             self.forget(&seat.person, session);
+            self.shrink(seat.from, |share| &mut share.sessions);
+        }
+    }
+
+    fn shrink(&mut self, from: Option<Address>, count: fn(&mut Share) -> &mut usize) {
+        let Some(from) = from else { return };
+        if let Some(share) = self.shares.get_mut(&from) {
+            let left = count(share);
+            *left = left.saturating_sub(1);
+            if share.sessions == 0 && share.people == 0 {
+                self.shares.remove(&from);
+            }
         }
     }
 
@@ -264,10 +311,10 @@ mod tests {
     #[test]
     fn a_person_with_two_tabs_is_one_person_until_both_are_gone() {
         let mut set = PresenceSet::default();
-        set.join(&session("1"), person("a", "Ada"));
-        set.join(&session("2"), person("b", "Bo"));
-        set.join(&session("3"), person("a", "Ada"));
-        set.join(&session("1"), person("a", "Ada"));
+        set.join(&session("1"), person("a", "Ada"), None);
+        set.join(&session("2"), person("b", "Bo"), None);
+        set.join(&session("3"), person("a", "Ada"), None);
+        set.join(&session("1"), person("a", "Ada"), None);
         let presence = set.presence();
         assert_eq!((presence.people_count, presence.session_count), (2, 3));
         assert_eq!(shown(&set), [("Ada".to_owned(), None), ("Bo".to_owned(), None)]);
@@ -285,7 +332,7 @@ mod tests {
     fn an_activity_ends_by_itself() {
         let now = Instant::now();
         let mut set = PresenceSet::default();
-        set.join(&session("1"), person("a", "Ada"));
+        set.join(&session("1"), person("a", "Ada"), None);
         set.act(&session("1"), Some("typing".to_owned()), now);
         set.act(&session("nobody"), Some("typing".to_owned()), now);
         assert_eq!(set.alarm(), Some(now + limits::ACTIVITY));
@@ -306,20 +353,20 @@ mod tests {
     fn a_lease_ends_by_itself_and_has_a_bound() {
         let now = Instant::now();
         let mut set = PresenceSet::default();
-        set.lease(&session("1"), person("a", "Ada"), now + seconds(3600), now);
+        set.lease(&session("1"), person("a", "Ada"), None, now + seconds(3600), now);
         set.expire(now + limits::LEASE - seconds(1));
         assert_eq!(set.session_count(), 1);
         set.expire(now + limits::LEASE);
         assert!(set.is_empty());
-        set.lease(&session("1"), person("a", "Ada"), now, now);
+        set.lease(&session("1"), person("a", "Ada"), None, now, now);
         assert!(set.is_empty());
     }
 
     #[test]
     fn a_new_name_is_the_persons_in_all_tabs() {
         let mut set = PresenceSet::default();
-        set.join(&session("1"), person("a", ""));
-        set.join(&session("2"), person("a", ""));
+        set.join(&session("1"), person("a", ""), None);
+        set.join(&session("2"), person("a", ""), None);
         set.rename(&session("2"), "Ada".to_owned());
         assert_eq!(shown(&set), [("Ada".to_owned(), None)]);
     }
@@ -328,7 +375,7 @@ mod tests {
     fn a_crowd_is_counted_and_the_first_are_named() {
         let mut set = PresenceSet::default();
         for number in 0..=MAX_NAMED {
-            set.join(&session(&number.to_string()), person(&number.to_string(), "x"));
+            set.join(&session(&number.to_string()), person(&number.to_string(), "x"), None);
         }
         let presence = set.presence();
         assert_eq!(presence.people.len(), MAX_NAMED);
@@ -370,7 +417,7 @@ mod tests {
                 let before = (set.presence(), set.version());
                 match step {
                     Step::Join(number, who) => {
-                        set.join(&name(number), person(&who.to_string(), ""));
+                        set.join(&name(number), person(&who.to_string(), ""), None);
                         let seat = here.entry(number).or_insert((who, 0, None));
                         (seat.0, seat.1) = (who, seat.1 + 1);
                     }
@@ -379,7 +426,7 @@ mod tests {
                         if let Some(seat) = here.get_mut(&number) { seat.1 = seat.1.saturating_sub(1); }
                     }
                     Step::Lease(number, who, long) => {
-                        set.lease(&name(number), person(&who.to_string(), ""), now + seconds(long), now);
+                        set.lease(&name(number), person(&who.to_string(), ""), None, now + seconds(long), now);
                         if long > 0 {
                             let seat = here.entry(number).or_insert((who, 0, None));
                             (seat.0, seat.2) = (who, seat.2.max(Some(now + seconds(long).min(limits::LEASE))));

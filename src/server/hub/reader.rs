@@ -7,8 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::unwritten::{Found, Unwritten};
 use super::{Hub, Membership, Most, Reading, TopicHandle, Wake};
-use crate::wire::codec::Encoding;
+use crate::server::quota::Address;
+use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, ServerFrame, SessionId, Verdict};
@@ -21,6 +23,8 @@ pub struct Reader {
     person: Person,
     wake: Arc<Wake>,
     reads: BTreeMap<TopicName, Read>,
+    /// Topics whose first event is still to come.
+    unwritten: BTreeMap<TopicName, Unwritten>,
     /// Where the next round begins, so that one busy topic does not keep the others waiting.
     turn: usize,
 }
@@ -54,16 +58,16 @@ impl Reader {
             person,
             wake: Wake::new(),
             reads: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
             turn: 0,
         }
     }
 
     /// The answer to a subscribe. After a verdict that is not a denial, `gather` gives what follows.
     pub async fn subscribe(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Verdict {
-        self.reads.remove(name);
+        self.unsubscribe(name);
         match self.enter(name, cursor).await {
-            Ok((verdict, read)) => {
-                self.reads.insert(name.clone(), read);
+            Ok(verdict) => {
                 self.wake.wake();
                 verdict
             }
@@ -71,27 +75,74 @@ impl Reader {
         }
     }
 
-    async fn enter(&self, name: &TopicName, cursor: Option<Cursor>) -> Result<(Verdict, Read), Denied> {
+    async fn enter(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Verdict, Denied> {
         self.hub.admit(&self.person, name)?;
-        let topic = self.hub.open(name).await?;
-        // Joined first: what happens from here on wakes us, and the verdict tells where to go on.
-        let membership = topic.join(self.session.clone(), self.person.clone(), Arc::clone(&self.wake));
-        let verdict = topic.verdict(cursor, self.encoding).await?;
-        let after = match (&verdict, cursor) {
+        let mut read = match self.hub.open_to_read(name, &self.wake).await? {
+            Found::Awake(topic) => self.join(topic),
+            Found::Unwritten(unwritten) => {
+                let verdict = unwritten.verdict(cursor, self.encoding)?;
+                self.unwritten.insert(name.clone(), unwritten);
+                return Ok(verdict);
+            }
+        };
+        let verdict = read.topic.verdict(cursor, self.encoding).await?;
+        read.after = match (&verdict, cursor) {
             (Verdict::Reset { cursor, .. }, _) => cursor.seq,
             (_, cursor) => cursor.map_or(0, |cursor| cursor.seq),
         };
-        let read = Read {
+        self.reads.insert(name.clone(), read);
+        Ok(verdict)
+    }
+
+    /// What happens from here on wakes us; whoever asks for a verdict then learns where to go on.
+    fn join(&self, topic: TopicHandle) -> Read {
+        let membership = topic.join(
+            self.session.clone(),
+            self.person.clone(),
+            self.address(),
+            Arc::clone(&self.wake),
+        );
+        Read {
             topic,
             membership,
-            after,
+            after: 0,
             presence: 0,
+        }
+    }
+
+    /// Goes on in those topics that were started meanwhile: everything in them is news.
+    async fn enter_written(&mut self, out: &mut Vec<Bytes>) {
+        let started = self.unwritten.keys().filter(|name| self.hub.is_awake(name));
+        for name in started.cloned().collect::<Vec<_>>() {
+            self.unwritten.remove(&name);
+            match self.hub.open(&name).await {
+                Ok(topic) => drop(self.reads.insert(name, self.join(topic))),
+                Err(reason) => {
+                    let verdict = Verdict::Denied { reason };
+                    out.extend(self.encoded(&ServerFrame::Verdict { topic: name, verdict }));
+                }
+            }
+        }
+    }
+
+    /// The state of a topic that is read.
+    pub async fn state(&self, name: &TopicName) -> Option<Blob> {
+        let state = match (self.reads.get(name), self.unwritten.get(name)) {
+            (Some(read), _) => read.topic.state(self.encoding).await,
+            (None, Some(unwritten)) => unwritten.state(self.encoding),
+            (None, None) => return None,
         };
-        Ok((verdict, read))
+        state.ok().map(|(_, state)| state)
+    }
+
+    /// Where the reader is, if the hub works for a client.
+    fn address(&self) -> Option<Address> {
+        self.hub.bill()?.client().address
     }
 
     pub fn unsubscribe(&mut self, name: &TopicName) {
         self.reads.remove(name);
+        self.unwritten.remove(name);
     }
 
     /// The topic, if it is among those that are read.
@@ -119,7 +170,8 @@ impl Reader {
     /// Stays present until then, also when this reader is gone.
     pub fn lease(&self, name: &TopicName, until: Instant) {
         if let Some(read) = self.reads.get(name) {
-            read.topic.lease(self.session.clone(), self.person.clone(), until);
+            let (session, person) = (self.session.clone(), self.person.clone());
+            read.topic.lease(session, person, self.address(), until);
         }
     }
 
@@ -137,6 +189,8 @@ impl Reader {
             read.presence = version;
             out.push(frame);
         }
+        let unwritten = self.unwritten.values();
+        out.extend(unwritten.filter_map(|unwritten| unwritten.presence(self.encoding)));
     }
 
     /// Ready when there may be something to gather. May be dropped and asked for again.
@@ -146,6 +200,7 @@ impl Reader {
 
     /// Adds what is new, in whole frames, at most `most` of each topic. If that was not all, it is woken again.
     pub async fn gather(&mut self, most: Most, out: &mut Vec<Bytes>) {
+        self.enter_written(out).await;
         let names: Vec<TopicName> = self.reads.keys().cloned().collect();
         self.turn = self.turn.wrapping_add(1);
         let first = self.turn.checked_rem(names.len()).unwrap_or(0);

@@ -25,6 +25,7 @@ use crate::server::log::{LogError, Retention};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::session::{Answer, Denied, Rejection};
+use crate::wire::topic::TopicName;
 
 pub struct Task {
     hub: Hub,
@@ -42,6 +43,8 @@ pub struct Task {
     retry: Option<Instant>,
     /// The newest event when a snapshot was last tried.
     snapshot_tried: Seq,
+    /// Its place is needed.
+    tired: bool,
     life: Life,
 }
 
@@ -69,6 +72,7 @@ impl Task {
             pace: Pace::default(),
             idle: None,
             retry: None,
+            tired: false,
             life: Life::Awake,
         }
     }
@@ -83,7 +87,12 @@ impl Task {
             tokio::select! {
                 taken = self.asks.recv_many(&mut waiting, limits::BATCH_COMMANDS) => match taken {
                     0 => return,
-                    _ => self.serve(&mut waiting).await,
+                    _ => {
+                        self.serve(&mut waiting).await;
+                        if std::mem::take(&mut self.tired) && self.is_deserted() && self.fall_asleep().await {
+                            return;
+                        }
+                    }
                 },
                 () = self.board.crowd.stirred() => self.idle = None,
                 () = until(timer) => {
@@ -145,6 +154,8 @@ impl Task {
             match ask {
                 Ask::Command(command) => commands.push(command),
                 Ask::State { encoding, reply } => drop(reply.send(self.state(encoding).await)),
+                Ask::Lists { topic, reply } => drop(reply.send(self.lists(&topic).await)),
+                Ask::Rest => self.tired = true,
                 Ask::Close => self.life = Life::Closing,
             }
         }
@@ -152,6 +163,11 @@ impl Task {
             self.command(commands).await;
             self.snapshot_if_due().await;
         }
+    }
+
+    async fn lists(&mut self, topic: &TopicName) -> bool {
+        let ready = self.ready().await.is_ok();
+        ready && self.memory.as_ref().is_some_and(|memory| memory.fold.lists(topic))
     }
 
     async fn state(&mut self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {

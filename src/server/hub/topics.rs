@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use futures_util::future::select_all;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::bill::Bill;
 use super::crowd::Crowd;
 use super::decider::Access;
 use super::handle::{Ask, Board, TopicHandle};
@@ -18,18 +21,22 @@ use super::memory::{Memory, load};
 use super::ring::{Bounds, Ring};
 use super::stats::{HubStats, Tally, TopicFigures};
 use super::topic::{Task, fill};
+use super::unwritten::{Found, Unwritten, Waiting};
+use super::wake::Wake;
 use crate::server::limits;
 use crate::server::log::memory::Memory as InMemory;
 use crate::server::log::{Log, Record};
-use crate::wire::codec::Blob;
+use crate::server::quota::{Client, Held, Quotas};
+use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::Person;
-use crate::wire::session::{Denied, Page};
+use crate::wire::session::{Denied, Page, Rejection};
 use crate::wire::topic::TopicName;
 
-/// Cheap to clone. A handle that may do what the operator may says so; what it was cloned from may not by that.
+/// Cheap to clone. A handle that may do what the operator may says so, and one that works for a client; what it was cloned from
+/// does not by that.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>, Right);
+pub struct Hub(Arc<Inner>, Right, Option<Arc<Bill>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Right {
@@ -43,6 +50,10 @@ struct Inner {
     fleeting: Arc<dyn Log>,
     kinds: HashMap<&'static str, Arc<dyn Kind>>,
     topics: Mutex<HashMap<TopicName, Slot>>,
+    /// Topics that may be awake at once.
+    room: usize,
+    /// For topics that nobody has written yet.
+    waiting: Arc<Waiting>,
     /// Of each kind.
     tallies: BTreeMap<&'static str, Arc<Tally>>,
     /// What belongs to no kind: the forwards.
@@ -56,9 +67,22 @@ enum Slot {
     Awake(Arc<Board>),
 }
 
+/// A topic on the list, or that there is no room on it.
+enum Entry {
+    Awake(TopicHandle),
+    Starting(watch::Receiver<Option<Denied>>),
+    /// These are awake and nobody reads them.
+    Full(Vec<Arc<Board>>),
+}
+
 impl Hub {
     /// Of two kinds of one name the last counts.
     pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>) -> Self {
+        Self::with_room(log, kinds, limits::ACTIVE_TOPICS)
+    }
+
+    /// With places for so many topics.
+    pub fn with_room(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>, room: usize) -> Self {
         let kinds = kinds.into_iter().map(Arc::<dyn Kind>::from);
         let kinds: HashMap<_, _> = kinds.map(|kind| (kind.name(), kind)).collect();
         let inner = Inner {
@@ -67,16 +91,35 @@ impl Hub {
             tallies: kinds.keys().map(|name| (*name, Arc::default())).collect(),
             kinds,
             topics: Mutex::default(),
+            room,
+            waiting: Arc::default(),
             tally: Tally::default(),
             closing: AtomicBool::new(false),
         };
-        Self(Arc::new(inner), Right::Visitor)
+        Self(Arc::new(inner), Right::Visitor, None)
     }
 
     /// The same hub for whoever runs the server. Who that is, the caller has made sure of.
     #[must_use]
     pub fn for_operator(&self) -> Self {
-        Self(Arc::clone(&self.0), Right::Operator)
+        Self(Arc::clone(&self.0), Right::Operator, self.2.clone())
+    }
+
+    /// The same hub for this client, who is held to its quotas.
+    #[must_use]
+    pub fn for_client(&self, quotas: &Arc<Quotas>, client: Client) -> Self {
+        let bill = Bill::new(Arc::clone(quotas), client);
+        Self(Arc::clone(&self.0), self.1, Some(Arc::new(bill)))
+    }
+
+    /// None: the server itself.
+    pub(super) fn bill(&self) -> Option<&Bill> {
+        self.2.as_deref()
+    }
+
+    /// The same hub for the server's own work.
+    fn own(&self) -> Self {
+        Self(Arc::clone(&self.0), self.1, None)
     }
 
     pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
@@ -97,10 +140,17 @@ impl Hub {
 
     pub(super) async fn open_even_closing(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
         let kind = self.kind(topic)?;
+        let mut attempts = 0;
         loop {
             let mut starting = match self.look_up(topic, &kind)? {
-                Ok(handle) => return Ok(handle),
-                Err(starting) => starting,
+                Entry::Awake(handle) => return Ok(handle),
+                Entry::Starting(starting) => starting,
+                Entry::Full(idle) if !idle.is_empty() && attempts < limits::ROOM_ATTEMPTS => {
+                    attempts += 1;
+                    make_room(&idle).await;
+                    continue;
+                }
+                Entry::Full(_) => return Err(Denied::Full),
             };
             // The sender goes when the start is over; only a start that failed says something before.
             while starting.changed().await.is_ok() {}
@@ -110,34 +160,134 @@ impl Hub {
         }
     }
 
-    fn look_up(
-        &self,
-        topic: &TopicName,
-        kind: &Arc<dyn Kind>,
-    ) -> Result<Result<TopicHandle, watch::Receiver<Option<Denied>>>, Denied> {
+    /// As a reader of the topic: one that nobody wrote, and that is not there by itself, is not started.
+    pub async fn open_to_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<Found, Denied> {
+        let kind = self.kind(topic)?;
+        if self.2.is_none() || kind.stands(topic) || self.is_awake(topic) {
+            return self.open(topic).await.map(Found::Awake);
+        }
+        let head = self.log_of(kind.as_ref()).open(topic, 0, u64::MAX).await;
+        let head = head.map_err(|error| {
+            tracing::warn!(%topic, "the log cannot be read: {error}");
+            Denied::Unavailable
+        })?;
+        if head.head.last > 0 || self.is_listed(topic, kind.as_ref()).await? {
+            return self.open(topic).await.map(Found::Awake);
+        }
+        let place = {
+            let topics = self.topics();
+            let asleep = !topics.contains_key(topic);
+            asleep.then(|| self.0.waiting.add(topic, Arc::clone(wake)))
+        };
+        match place {
+            Some(place) => Ok(Found::Unwritten(Unwritten {
+                place,
+                kind,
+                epoch: head.head.epoch,
+            })),
+            None => self.open(topic).await.map(Found::Awake),
+        }
+    }
+
+    /// What a reader would find, at once.
+    pub async fn glance(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+        match self.open_to_read(topic, &Wake::new()).await? {
+            Found::Awake(handle) => handle.state(encoding).await,
+            Found::Unwritten(unwritten) => unwritten.state(encoding),
+        }
+    }
+
+    /// Counts a command for the client, if the hub works for one.
+    pub(super) fn charge(&self, topic: &TopicName, (command, encoding): (&Blob, Encoding)) -> Result<(), Rejection> {
+        let Some(bill) = &self.2 else { return Ok(()) };
+        let kind = self.kind(topic).map_err(Rejection::Denied)?;
+        bill.command(command.0.len(), kind.makes(command, encoding))
+    }
+
+    /// The committed state, as the log has it where the topic is asleep: it is not started.
+    pub async fn kept(&self, topic: &TopicName, encoding: Encoding) -> Result<Blob, Denied> {
+        let kind = self.kind(topic)?;
+        if let Some(awake) = self.awake_one(topic) {
+            return awake.state(encoding).await.map(|(_, state)| state);
+        }
+        let loaded = load(self.log_of(kind.as_ref()).as_ref(), &kind, topic, 0).await;
+        let state = loaded.map(|(memory, ..)| memory.fold.state(encoding));
+        match state {
+            Ok(Ok(state)) => return Ok(state),
+            Ok(Err(error)) => tracing::error!(%topic, "no state: {error}"),
+            Err(error) => tracing::error!(%topic, "the topic cannot be read: {error}"),
+        }
+        Err(Denied::Unavailable)
+    }
+
+    async fn is_listed(&self, topic: &TopicName, kind: &dyn Kind) -> Result<bool, Denied> {
+        match kind.listed_in() {
+            Some(list) => self.own().open(&list).await?.lists(topic).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Or about to be.
+    pub fn is_awake(&self, topic: &TopicName) -> bool {
+        self.topics().contains_key(topic)
+    }
+
+    /// Without starting it.
+    pub fn awake_one(&self, topic: &TopicName) -> Option<TopicHandle> {
+        match self.topics().get(topic) {
+            Some(Slot::Awake(board)) => Some(TopicHandle::new(board)),
+            _ => None,
+        }
+    }
+
+    /// Clients leave some places to the server's own work.
+    fn room(&self) -> usize {
+        let kept = match self.2 {
+            Some(_) => limits::RESERVED_TOPICS.min(self.0.room / 4),
+            None => 0,
+        };
+        self.0.room - kept
+    }
+
+    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn Kind>) -> Result<Entry, Denied> {
         let mut topics = self.topics();
         match topics.get(topic) {
-            Some(Slot::Awake(board)) => Ok(Ok(TopicHandle::new(board))),
-            Some(Slot::Starting(starting)) => Ok(Err(starting.clone())),
-            None if topics.len() >= limits::ACTIVE_TOPICS => Err(Denied::Full),
+            Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board))),
+            Some(Slot::Starting(starting)) => Ok(Entry::Starting(starting.clone())),
+            None if topics.len() >= self.room() => {
+                let idle = topics.values().filter_map(|slot| match slot {
+                    Slot::Awake(board) if board.is_idle() => Some(Arc::clone(board)),
+                    _ => None,
+                });
+                Ok(Entry::Full(idle.take(limits::ROOM_AT_ONCE).collect()))
+            }
             None => {
+                let held = self.2.as_ref().map(|bill| bill.topic()).transpose();
+                let held = held.map_err(|_| Denied::Full)?;
                 // Whoever waits for a start that was dropped is told so.
                 let (started, starting) = watch::channel(Some(Denied::Unavailable));
                 topics.insert(topic.clone(), Slot::Starting(starting.clone()));
                 let span = tracing::info_span!("topic", %topic);
-                let task = self.clone().start(topic.clone(), Arc::clone(kind), started);
+                let task = self.own().start(topic.clone(), Arc::clone(kind), started, held);
                 tokio::spawn(task.instrument(span));
-                Ok(Err(starting))
+                Ok(Entry::Starting(starting))
             }
         }
     }
 
     /// From the log to the topic's end.
-    async fn start(self, topic: TopicName, kind: Arc<dyn Kind>, started: watch::Sender<Option<Denied>>) {
+    async fn start(
+        self,
+        topic: TopicName,
+        kind: Arc<dyn Kind>,
+        started: watch::Sender<Option<Denied>>,
+        held: Option<Held>,
+    ) {
         let mut place = Place {
             hub: self.clone(),
             topic,
             board: None,
+            _held: held,
         };
         let log = Arc::clone(self.log_of(kind.as_ref()));
         let loaded = load(log.as_ref(), &kind, &place.topic, 0).await;
@@ -168,6 +318,7 @@ impl Hub {
         place.board = Some(Arc::clone(&board));
         started.send_replace(None);
         drop(started);
+        self.0.waiting.started(&board.name);
         live(place, board, asked, memory).await;
     }
 
@@ -205,7 +356,10 @@ impl Hub {
     /// Up to so many events after `after`, as the log has them, and the cursor of the newest.
     pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
         let kind = self.kind(topic)?;
-        let head = self.open(topic).await?.head();
+        let head = match self.open_to_read(topic, &Wake::new()).await? {
+            Found::Awake(handle) => handle.head(),
+            Found::Unwritten(unwritten) => return Ok((Vec::new(), unwritten.head())),
+        };
         let read = self
             .log_of(kind.as_ref())
             .read(topic, after, limit.clamp(1, limits::LOG_PAGE));
@@ -306,6 +460,16 @@ impl Hub {
     }
 }
 
+/// Asks topics that nobody reads for their places, and waits for the first that gives one.
+async fn make_room(idle: &[Arc<Board>]) {
+    for board in idle {
+        // A queue that is full is not idle any more.
+        let _ = board.asks.try_send(Ask::Rest);
+    }
+    let gone = select_all(idle.iter().map(|board| Box::pin(board.asks.closed())));
+    let _ = timeout(limits::ROOM_WAIT, gone).await;
+}
+
 /// However a topic ends, it first leaves the list, then its queue closes, then its readers are woken to see that.
 async fn live(place: Place, board: Arc<Board>, asked: mpsc::Receiver<Ask>, memory: Memory) {
     let _readers = Readers(Arc::clone(&board));
@@ -320,6 +484,8 @@ struct Place {
     topic: TopicName,
     /// None while it starts.
     board: Option<Arc<Board>>,
+    /// Of the client for whom it was started.
+    _held: Option<Held>,
 }
 
 impl Drop for Place {
@@ -836,6 +1002,7 @@ mod tests {
         other.lease(
             SessionId("poll".to_owned()),
             someone(),
+            None,
             Instant::now() + Duration::from_secs(10),
         );
         drop(other);
@@ -927,7 +1094,7 @@ mod tests {
         let hub = hub(&log);
         let handle = hub.open(&topic()).await.unwrap();
         let wake = Wake::new();
-        let _member = handle.join(SessionId("s".to_owned()), someone(), Arc::clone(&wake));
+        let _member = handle.join(SessionId("s".to_owned()), someone(), None, Arc::clone(&wake));
         let said: Vec<_> = (0..20)
             .map(|id| {
                 let handle = handle.clone();
@@ -1055,13 +1222,13 @@ mod tests {
         let hub = hub(&log());
         let handle = hub.open(&topic()).await.unwrap();
         let wake = Wake::new();
-        let first = handle.join(SessionId("first".to_owned()), someone(), Arc::clone(&wake));
+        let first = handle.join(SessionId("first".to_owned()), someone(), None, Arc::clone(&wake));
         wake.woken().await;
         assert_eq!(presence(&handle).people[0].person, someone());
         let crowd: Vec<_> = (0..50)
             .map(|number| {
                 let session = SessionId(number.to_string());
-                handle.join(session, someone(), Wake::new())
+                handle.join(session, someone(), None, Wake::new())
             })
             .collect();
         wake.woken().await;

@@ -24,6 +24,7 @@ use super::wire_bytes::Connection;
 use crate::server::error::Problem;
 use crate::server::limits;
 use crate::server::preferences::cookie_value;
+use crate::server::quota::{Client, Place, Rate};
 use crate::server::state::ServerState;
 use crate::wire::measure::{
     Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, LABEL_COOKIE, MAX_DOCUMENT, MAX_PAYLOAD, POLL_PATH, RUNS_PATH,
@@ -170,17 +171,25 @@ async fn poll(State(state): State<ServerState>, query: Parameters) -> Response {
     (NOT_KEPT, [PLAIN], lines.join("\n")).into_response()
 }
 
-async fn events(State(state): State<ServerState>, query: Parameters) -> Response {
+async fn events(State(state): State<ServerState>, client: Client, query: Parameters) -> Response {
     let mailbox = match asked(query).and_then(|asked| mailbox(&state, &asked)) {
         Ok(mailbox) => mailbox,
         Err(problem) => return problem.into_response(),
+    };
+    let held = match state
+        .quotas
+        .take(&client, Rate::Handshakes)
+        .and_then(|()| state.quotas.hold(&client, Place::Connections))
+    {
+        Ok(held) => held,
+        Err(exceeded) => return exceeded.problem().into_response(),
     };
     let Some(counted) = state.counters.open(state.settings.max_connections as u64) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let from = mailbox.newest().0;
     let said = stream::unfold(
-        (state, mailbox, from, counted),
+        (state, mailbox, from, (counted, held)),
         async move |(state, mailbox, after, counted)| {
             tokio::select! {
                 () = state.shutdown.begun() => return None,

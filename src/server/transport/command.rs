@@ -11,7 +11,9 @@ use tracing::Instrument as _;
 
 use super::query::Query;
 use crate::server::error::Problem;
+use crate::server::hub::Hub;
 use crate::server::hub::writer::enter_to_write;
+use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
 use crate::wire::codec::{Blob, Encoding};
@@ -24,11 +26,12 @@ use crate::wire::topic::TopicName;
 /// `POST` [`COMMAND_PATH`](crate::wire::session::COMMAND_PATH)
 pub async fn command(
     State(state): State<ServerState>,
+    client: Client,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match act(&state, &headers, query, body).await {
+    match act(&state, client, &headers, query, body).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -36,6 +39,7 @@ pub async fn command(
 
 async fn act(
     state: &ServerState,
+    client: Client,
     headers: &HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
@@ -48,13 +52,14 @@ async fn act(
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
     let person = identity::caller(state, headers, &session.0);
     state.counters.add(1, 1);
+    let hub = state.hub_for(&state.hub, client.known_as(&person));
     match frame {
         ClientFrame::Command { topic, id, command } => {
             let span = tracing::info_span!("command", session = session.0, %topic);
-            let decided = decide(state, person, topic, id, command).instrument(span).await;
+            let decided = decide(&hub, person, topic, id, command).instrument(span).await;
             Ok(Json(decided).into_response())
         }
-        ClientFrame::Activity { topic, activity } => activity_of(state, person, session, &topic, activity).await,
+        ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
         // The name is in the cookie that came along; the next request to a topic shows it.
         ClientFrame::Rename { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
         _ => Err(Problem::new(
@@ -64,7 +69,7 @@ async fn act(
     }
 }
 
-async fn decide(state: &ServerState, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
+async fn decide(hub: &Hub, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
     if command.0.len() > MAX_COMMAND {
         let answer = Answer::Rejected(Rejection::TooLarge);
         return ServerFrame::Reply {
@@ -73,7 +78,7 @@ async fn decide(state: &ServerState, person: Person, topic: TopicName, id: Comma
             again: false,
         };
     }
-    match enter_to_write(&state.hub, &person, &topic, None).await {
+    match enter_to_write(hub, &person, &topic, None, (&command, Encoding::Json)).await {
         Err(answer) => ServerFrame::Reply {
             id,
             answer,
@@ -87,7 +92,7 @@ async fn decide(state: &ServerState, person: Person, topic: TopicName, id: Comma
 }
 
 async fn activity_of(
-    state: &ServerState,
+    hub: &Hub,
     person: Person,
     session: SessionId,
     topic: &TopicName,
@@ -99,13 +104,11 @@ async fn activity_of(
             "The activity is too long.",
         ));
     }
-    state.hub.admit(&person, topic).map_err(denied)?;
-    state
-        .hub
-        .open(topic)
-        .await
-        .map_err(denied)?
-        .activity(&session, activity);
+    hub.admit(&person, topic).map_err(denied)?;
+    // Where nobody is, nobody is shown what somebody does.
+    if let Some(topic) = hub.awake_one(topic) {
+        topic.activity(&session, activity);
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

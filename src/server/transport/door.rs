@@ -8,6 +8,7 @@ use hyper::ext::Protocol;
 use super::super::error::Problem;
 use super::super::hub::counters::Way;
 use super::super::limits;
+use super::super::quota::Exceeded;
 use crate::wire::codec::Encoding;
 
 /// The only version of the protocol that was ever final.
@@ -39,6 +40,8 @@ pub enum Refusal {
     Full,
     #[error("The server is going away.")]
     Leaving,
+    #[error("There are {0}.")]
+    Exceeded(Exceeded),
     #[error("This visitor asked to be kept from WebSocket for a while.")]
     Blocked,
 }
@@ -55,6 +58,7 @@ impl Refusal {
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)),
             Self::Key => Problem::new(StatusCode::BAD_REQUEST, self.to_string()),
             Self::Blocked => Problem::new(StatusCode::FORBIDDEN, self.to_string()),
+            Self::Exceeded(exceeded) => exceeded.problem(),
             Self::Full | Self::Leaving => Problem::unavailable(self.to_string()),
         }
     }

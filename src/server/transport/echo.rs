@@ -1,24 +1,66 @@
 //! An endpoint's conversation: each message is answered by itself. Knows no engine.
 
 use std::future::{pending, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::talk::{Farewell, Packet, Talk};
+use crate::server::hub::bucket::Bucket;
 use crate::server::hub::excerpt::Excerpt;
 use crate::server::hub::{Answer, Chatter, Endpoint, Payload};
 use crate::server::limits;
+use crate::server::quota::{Client, Quotas, Rate};
+use crate::server::state::ServerState;
 use crate::wire::code;
 
-pub struct Echo(pub Endpoint);
+pub struct Echo {
+    endpoint: Endpoint,
+    quotas: Arc<Quotas>,
+    client: Client,
+    messages: Bucket,
+    kibibytes: Bucket,
+    began: Instant,
+}
 
 impl Echo {
+    pub fn new(endpoint: Endpoint, state: &ServerState, client: Client) -> Self {
+        let largest = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
+        let second = Duration::from_secs(1);
+        Self {
+            endpoint,
+            quotas: Arc::clone(&state.quotas),
+            client,
+            messages: Bucket::new(limits::ECHO_BURST, second / limits::ECHO_RATE),
+            kibibytes: Bucket::new(limits::ECHO_KIB_BURST.max(2 * largest), second / limits::ECHO_KIB_RATE),
+            began: Instant::now(),
+        }
+    }
+
+    /// One message of so many bytes, if this socket and its address may have it answered.
+    fn may_have(&mut self, bytes: usize) -> Result<(), Duration> {
+        if !self.quotas.is_on() {
+            return Ok(());
+        }
+        let (now, kibibytes) = (
+            self.began.elapsed(),
+            u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX),
+        );
+        self.messages.take(now)?;
+        self.kibibytes.take_many(now, kibibytes)?;
+        let taken = self.quotas.take(&self.client, Rate::EchoMessages);
+        let taken = taken.and_then(|()| self.quotas.take_many(&self.client, Rate::EchoBytes, kibibytes));
+        taken.map_err(|exceeded| exceeded.retry_after)
+    }
+
     fn answer(&self, packet: Packet) -> Packet {
         let payload = match &packet {
             Packet::Text(text) => Payload::Text(text),
             Packet::Binary(bytes) => Payload::Binary(bytes),
         };
         self.log(payload);
-        match (self.0.answer)(payload) {
+        match (self.endpoint.answer)(payload) {
             Answer::Same => packet,
             Answer::Text(text) => Packet::Text(text.into()),
         }
@@ -26,7 +68,7 @@ impl Echo {
 
     fn log(&self, payload: Payload<'_>) {
         let excerpt = Excerpt::new(payload, limits::LOG_CHARS);
-        match self.0.chatter {
+        match self.endpoint.chatter {
             Chatter::Info => tracing::info!(bytes = payload.len(), "받은 메시지: {excerpt}"),
             Chatter::Debug => tracing::debug!(bytes = payload.len(), "받은 메시지: {excerpt}"),
         }
@@ -40,8 +82,16 @@ impl Talk for Echo {
     const STALL: Duration = Duration::MAX;
 
     fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
-        out.push(self.answer(packet));
-        ready(Ok(()))
+        ready(match self.may_have(packet.len()) {
+            Ok(()) => {
+                out.push(self.answer(packet));
+                Ok(())
+            }
+            Err(wait) => Err(Farewell {
+                code: code::TOO_FAST,
+                reason: format!("too much at once; again in {} ms", wait.as_millis().max(1)).into(),
+            }),
+        })
     }
 
     fn stir(&mut self) -> impl Future<Output = ()> + Send {

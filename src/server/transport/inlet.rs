@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::server::error::Problem;
 use crate::server::hub::{self, BadCall, Call, Inlet, Intent};
 use crate::server::limits;
+use crate::server::quota::{Client, Exceeded, Rate};
 use crate::server::state::ServerState;
 use crate::server::token::{self, Shown};
 use crate::wire::codec::{Blob, Encoding};
@@ -38,9 +39,10 @@ struct Done {
 pub fn route(router: Router<ServerState>, inlet: Inlet) -> Router<ServerState> {
     let accept = async move |State(state): State<ServerState>,
                              Path(params): Path<BTreeMap<String, String>>,
+                             client: Client,
                              headers: HeaderMap,
                              body: Result<Bytes, BytesRejection>| {
-        match accept(&state, inlet, params, &headers, body).await {
+        match accept(&state, client, inlet, params, &headers, body).await {
             Ok(done) => Json(done).into_response(),
             Err(problem) => problem.into_response(),
         }
@@ -58,6 +60,7 @@ fn wrong_method(inlet: Inlet) -> Response {
 
 async fn accept(
     state: &ServerState,
+    client: Client,
     inlet: Inlet,
     params: BTreeMap<String, String>,
     headers: &HeaderMap,
@@ -68,6 +71,8 @@ async fn accept(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
+    let client = client.known_as(&hub::program());
+    state.quotas.take(&client, Rate::Calls).map_err(Exceeded::problem)?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let body = serde_json::from_slice(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;

@@ -43,9 +43,10 @@ use super::error::Problem;
 use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet, Summons};
+use super::quota::{Client, Held};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
-use super::{identity, limits, operator};
+use super::{identity, limits, operator, quota};
 use crate::wire::fault::FAULTS_PATH;
 use crate::wire::handshake::Ended;
 use crate::wire::measure::WATCH_PATH;
@@ -102,8 +103,10 @@ fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: 
         purpose,
         way: Way::Echo,
     };
-    enter(&state, request, door, |_, _| {
-        (door::subprotocol, Echo(endpoint), Gate::default())
+    let client = quota::guard::client(request.extensions());
+    enter(&state, request, door, client.clone(), |_, _| {
+        let echo = Echo::new(endpoint, &state, client);
+        (door::subprotocol, echo, Gate::default())
     })
 }
 
@@ -117,12 +120,16 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
     if state.faults.is_blocked(&caller.id, Way::WebSocket) {
         return Refusal::Blocked.problem(door).into_response();
     }
-    enter(&state, request, door, |parts, connection| {
+    let client = quota::guard::client(request.extensions());
+    // Without a cookie nobody else is this visitor.
+    let visitor = identity::caller(&state, request.headers(), &Uuid::now_v7().to_string());
+    let visitor = client.clone().known_as(&visitor);
+    enter(&state, request, door, visitor, |parts, connection| {
         let encoding = door::session_encoding(&parts.headers);
         let person = identity::caller(&state, &parts.headers, connection);
         let session = SessionId(connection.to_owned());
         let gate = state.faults.enter(&session, &person.id, Way::WebSocket);
-        let hub = operator::hub(&state, &parts.headers);
+        let hub = state.hub_for(&operator::hub(&state, &parts.headers), client.known_as(&person));
         let talk = session::Topics::new(&state, hub, encoding, session, person);
         (door::session_subprotocol as Choose, talk, gate)
     })
@@ -143,7 +150,8 @@ async fn enter_watch(State(state): State<ServerState>, Query(watched): Query<Wat
         purpose: "what is said into the box that the address names.",
         way: Way::Echo,
     };
-    enter(&state, request, door, |_, _| {
+    let client = quota::guard::client(request.extensions());
+    enter(&state, request, door, client, |_, _| {
         (door::subprotocol, Watch::new(mailbox), Gate::default())
     })
 }
@@ -156,15 +164,16 @@ fn enter<T: Talk + 'static>(
     state: &ServerState,
     request: Request,
     door: Door,
+    client: Client,
     meet: impl FnOnce(&Parts, &str) -> (Choose, T, Gate),
 ) -> Response {
     let (mut parts, _) = request.into_parts();
-    match admit(state, &mut parts, door.way) {
+    match admit(state, &client, &mut parts, door.way) {
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk, gate) = meet(&parts, &connection);
             let conversation = Conversation::new(talk, state, gate);
-            let counted = guest.counted.by(door.way);
+            let counted = (guest.counted.0.by(door.way), guest.counted.1);
             let guest = Guest { counted, ..guest };
             open(state.clone(), &parts, connection, choose, door, guest, conversation)
         }
@@ -178,22 +187,26 @@ fn enter<T: Talk + 'static>(
 /// What is needed to open a connection.
 struct Guest {
     upgrade: OnUpgrade,
-    counted: Open,
+    counted: (Open, Held),
 }
 
-fn admit(state: &ServerState, parts: &mut Parts, way: Way) -> Result<Guest, Refusal> {
+fn admit(state: &ServerState, client: &Client, parts: &mut Parts, way: Way) -> Result<Guest, Refusal> {
     door::check_handshake(parts)?;
     if state.shutdown.has_begun() {
         return Err(Refusal::Leaving);
     }
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Refusal::NotAnUpgrade)?;
+    let held = sse::open_stream(state, client).map_err(Refusal::Exceeded)?;
     let limit = state.settings.max_connections as u64;
     let counted = match way {
         Way::Signals => state.counters.open_signals(limit),
         _ => state.counters.open(limit),
     };
     let counted = counted.ok_or(Refusal::Full)?;
-    Ok(Guest { upgrade, counted })
+    Ok(Guest {
+        upgrade,
+        counted: (counted, held),
+    })
 }
 
 fn open<T: Talk + 'static>(
@@ -291,7 +304,7 @@ impl Visit {
     }
 
     /// Before the peer sees the end, its record is complete and it is no longer counted.
-    fn leave(self, end: End, counted: Open) {
+    fn leave(self, end: End, counted: (Open, Held)) {
         let ended = Ended {
             by: end.by,
             code: end.code,

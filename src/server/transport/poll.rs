@@ -21,6 +21,7 @@ use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::Way;
 use crate::server::hub::reader::Reader;
+use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
@@ -29,6 +30,7 @@ use crate::wire::session::{Closing, ServerFrame, Verdict};
 /// `GET` [`POLL_PATH`](crate::wire::session::POLL_PATH)
 pub async fn poll(
     State(state): State<ServerState>,
+    client: Client,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
@@ -37,13 +39,19 @@ pub async fn poll(
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
+    let person = identity::caller(&state, &headers, &session.0);
+    let client = client.known_as(&person);
+    let _held = match state.quotas.hold(&client, Place::Connections) {
+        Ok(held) => held,
+        Err(exceeded) => return exceeded.problem().into_response(),
+    };
     let counted = state.counters.open(state.settings.max_connections as u64);
     let Some(_counted) = counted.map(|open| open.by(Way::Poll)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
-    let person = identity::caller(&state, &headers, &session.0);
     let gate = state.faults.enter(&session, &person.id, Way::Poll);
-    let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
+    let hub = state.hub_for(&operator::hub(&state, &headers), client);
+    let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
     let mut turn = Turn {
         state,
         reader,

@@ -102,7 +102,8 @@ impl Topics {
     async fn command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
         let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
-        match enter_to_write(hub, &person, &topic, open).await {
+        let written = (&command, self.written());
+        match enter_to_write(hub, &person, &topic, open, written).await {
             Err(answer) => self.answers.push(ServerFrame::Reply {
                 id,
                 answer,

@@ -15,9 +15,9 @@ use super::faults::Gate;
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::hub::bucket::Bucket;
 use crate::server::hub::counters::{Counters, Cut, Way};
-use crate::server::limits;
 use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
+use crate::server::{limits, quota};
 use crate::wire::code;
 
 pub async fn enter(State(state): State<ServerState>, request: Request) -> Response {
@@ -26,7 +26,8 @@ pub async fn enter(State(state): State<ServerState>, request: Request) -> Respon
         purpose: "values that the server owns, to the browser half of leptos_ws.",
         way: Way::Signals,
     };
-    super::enter(&state, request, door, |_, _| {
+    let client = quota::guard::client(request.extensions());
+    super::enter(&state, request, door, client, |_, _| {
         (door::subprotocol, Following::new(&state), Gate::default())
     })
 }

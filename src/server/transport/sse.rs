@@ -18,6 +18,7 @@ use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::reader::Reader;
+use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
@@ -28,6 +29,7 @@ use crate::wire::topic::TopicName;
 /// `GET` [`EVENTS_PATH`](crate::wire::session::EVENTS_PATH)
 pub async fn events(
     State(state): State<ServerState>,
+    client: Client,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
@@ -43,24 +45,36 @@ pub async fn events(
         let why = "This visitor asked to be kept from server-sent events for a while.";
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
+    let client = client.known_as(&person);
+    let held = match open_stream(&state, &client) {
+        Ok(held) => held,
+        Err(exceeded) => return exceeded.problem().into_response(),
+    };
     let counted = state.counters.open(state.settings.max_connections as u64);
     let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
-    let reader = Reader::new(operator::hub(&state, &headers), Encoding::Json, session.clone(), person);
+    let hub = state.hub_for(&operator::hub(&state, &headers), client);
+    let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
     let feed = Feed {
         span: tracing::info_span!("events", session = session.0),
         state,
         session,
         reader,
         gate,
-        _counted: counted,
+        _counted: (counted, held),
     };
     // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
     (UNBUFFERED, Sse::new(feed.run(topics)).keep_alive(kept)).into_response()
+}
+
+/// A stream is opened as a socket is.
+pub fn open_stream(state: &ServerState, client: &Client) -> Result<Held, Exceeded> {
+    state.quotas.take(client, Rate::Handshakes)?;
+    state.quotas.hold(client, Place::Connections)
 }
 
 /// Proxies must neither keep nor gather what is meant for now.
@@ -91,7 +105,7 @@ struct Feed {
     reader: Reader,
     gate: Gate,
     /// Counted among the node's connections as long as the answer is open.
-    _counted: Open,
+    _counted: (Open, Held),
 }
 
 impl Feed {

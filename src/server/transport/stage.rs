@@ -22,6 +22,7 @@ use super::talk::{Farewell, Packet, Talk};
 use crate::server::error::Problem;
 use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::stage::{Breach, Held, NoSeat, Seat, Stage};
+use crate::server::quota::{self, Client, Exceeded, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
 use crate::wire::code;
@@ -36,16 +37,22 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
     };
     let turns = Arc::new(Turns::default());
     let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
-    let turn = post(async move |State(state): State<ServerState>, headers, query, body| {
-        answer(turns.turn(&state, &turned, &headers, query, body).await)
-    });
+    let turn = post(
+        async move |State(state): State<ServerState>, client, headers, query, body| {
+            answer(turns.turn(&state, &turned, client, &headers, query, body).await)
+        },
+    );
     router
         .route(
             door.path,
             any(async move |State(state): State<ServerState>, request: Request| {
-                super::enter(&state, request, door, |parts, connection| {
+                let client = quota::guard::client(request.extensions());
+                super::enter(&state, request, door, client.clone(), |parts, connection| {
                     let person = identity::person(&parts.headers, connection);
-                    let play = Play::new(Arc::clone(&entered).join(&person));
+                    let held = state.quotas.hold(&client.known_as(&person), Place::Seats);
+                    let seat = held.map_err(|_| NoSeat::Full);
+                    let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&person)?, held)));
+                    let play = Play::new(seat);
                     (door::subprotocol, play, Gate::default())
                 })
             }),
@@ -60,14 +67,21 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
 /// Over WebSocket.
 struct Play {
     seat: Result<Held, NoSeat>,
+    /// Among the seats of the client.
+    _held: Option<quota::Held>,
     began: Instant,
     told: bool,
 }
 
 impl Play {
-    fn new(seat: Result<Box<dyn Seat>, NoSeat>) -> Self {
+    fn new(seat: Result<(Box<dyn Seat>, quota::Held), NoSeat>) -> Self {
+        let (seat, held) = match seat {
+            Ok((seat, held)) => (Ok(seat), Some(held)),
+            Err(why) => (Err(why), None),
+        };
         Self {
             seat: seat.map(Held::new),
+            _held: held,
             began: Instant::now(),
             told: false,
         }
@@ -125,17 +139,17 @@ struct Asked {
 
 /// The seats of those who post, between two posts.
 #[derive(Default)]
-struct Turns(Mutex<HashMap<Key, Arc<Place>>>);
+struct Turns(Mutex<HashMap<Key, Arc<Chair>>>);
 
 /// Nobody comes to another's seat by its id alone.
 type Key = (PersonId, SessionId);
 
-struct Place {
+struct Chair {
     seat: tokio::sync::Mutex<Seated>,
     /// When it is given up, unless another turn comes.
     until: Mutex<Instant>,
     /// Who posts counts as a connection.
-    _counted: Open,
+    _counted: (Open, quota::Held, quota::Held),
 }
 
 struct Seated {
@@ -150,6 +164,7 @@ impl Turns {
         self: &Arc<Self>,
         state: &ServerState,
         stage: &Arc<dyn Stage>,
+        client: Client,
         headers: &HeaderMap,
         query: Result<Query<Asked>, QueryRejection>,
         body: Result<Bytes, BytesRejection>,
@@ -164,8 +179,10 @@ impl Turns {
             return Err(Problem::unavailable("The server is going away."));
         }
         let person = identity::person(headers, &seat.0);
+        let client = client.known_as(&person);
+        state.quotas.take(&client, Rate::Turns).map_err(Exceeded::problem)?;
         let key = (person.id.clone(), seat);
-        let place = self.place(state, &key, || Arc::clone(stage).join(&person))?;
+        let place = self.place(state, &key, &client, || Arc::clone(stage).join(&person))?;
         state.counters.add(1, 1);
         let mut seated = place.seat.lock().await;
         let now = seated.began.elapsed();
@@ -184,8 +201,9 @@ impl Turns {
         self: &Arc<Self>,
         state: &ServerState,
         key: &Key,
+        client: &Client,
         join: impl FnOnce() -> Result<Box<dyn Seat>, NoSeat>,
-    ) -> Result<Arc<Place>, Problem> {
+    ) -> Result<Arc<Chair>, Problem> {
         let mut places = lock(&self.0);
         let until = Instant::now() + limits::STAGE_LEASE + limits::STAGE_WAIT;
         if let Some(place) = places.get(key) {
@@ -195,19 +213,24 @@ impl Turns {
         if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::STAGE_SEATS_EACH {
             return Err(Problem::unavailable("You have as many seats here as one may."));
         }
+        let seat = state.quotas.hold(client, Place::Seats).map_err(Exceeded::problem)?;
+        let held = state
+            .quotas
+            .hold(client, Place::Connections)
+            .map_err(Exceeded::problem)?;
         let counted = state.counters.open(state.settings.max_connections as u64);
         let counted = counted.map(|open| open.by(Way::Stage));
         let counted = counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))?;
-        let held = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
+        let joined = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();
-        let place = Arc::new(Place {
+        let place = Arc::new(Chair {
             seat: tokio::sync::Mutex::new(Seated {
-                held,
+                held: joined,
                 began: now,
                 said: now,
             }),
             until: Mutex::new(until),
-            _counted: counted,
+            _counted: (counted, held, seat),
         });
         places.insert(key.clone(), Arc::clone(&place));
         let (turns, key) = (Arc::clone(self), key.clone());

@@ -14,40 +14,48 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::session::spread;
-use super::sse::UNBUFFERED;
+use super::sse::{UNBUFFERED, open_stream};
 use crate::server::error::Problem;
 use crate::server::hub::counters::Way;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::{Most, Summons, now};
+use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
-use crate::wire::codec::{Blob, Encoding};
+use crate::wire::codec::Encoding;
 use crate::wire::session::SessionId;
 use crate::wire::summons::{CAME, WAITS};
 use crate::wire::topic::TopicName;
 
 pub fn route(router: Router<ServerState>, summons: Summons) -> Router<ServerState> {
-    let wait = async move |State(state): State<ServerState>, headers: HeaderMap| wait(state, &headers, summons);
+    let wait = async move |State(state): State<ServerState>, client: Client, headers: HeaderMap| {
+        wait(state, client, &headers, summons)
+    };
     router.route(summons.path, get(wait))
 }
 
-fn wait(state: ServerState, headers: &HeaderMap, summons: Summons) -> Response {
+fn wait(state: ServerState, client: Client, headers: &HeaderMap, summons: Summons) -> Response {
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
+    // One that nobody else has: whoever waits is in no crowd.
+    let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
+    let person = identity::person(headers, &session.0);
+    let client = client.known_as(&person);
+    let held = match open_stream(&state, &client) {
+        Ok(held) => held,
+        Err(exceeded) => return exceeded.problem().into_response(),
+    };
     let counted = state.counters.open(state.settings.max_connections as u64);
     let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
-    // One that nobody else has: whoever waits is in no crowd.
-    let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
-    let person = identity::person(headers, &session.0);
     // Who is cut off comes back by itself: not all at the same moment.
     let pause = Duration::from_millis(spread(&session).into());
     let topics = (summons.topics)(&person);
-    let mut reader = Reader::new(state.hub.clone(), Encoding::Json, session, person);
+    let mut reader = Reader::new(state.hub_for(&state.hub, client), Encoding::Json, session, person);
     let news = async move {
-        let _counted = counted;
+        let _counted = (counted, held);
         for topic in &topics {
             reader.subscribe(topic, None).await;
         }
@@ -74,7 +82,7 @@ async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons) -> &
     loop {
         let mut states = Vec::new();
         for topic in topics {
-            states.push(state(reader, topic).await);
+            states.push(reader.state(topic).await);
         }
         if (summons.waits)(&states, now()) {
             return news;
@@ -86,9 +94,4 @@ async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons) -> &
         seen.clear();
         news = CAME;
     }
-}
-
-async fn state(reader: &Reader, topic: &TopicName) -> Option<Blob> {
-    let state = reader.topic(topic)?.state(Encoding::Json).await;
-    state.ok().map(|(_, state)| state)
 }

@@ -15,6 +15,15 @@ pub enum Packet {
     Binary(Bytes),
 }
 
+impl Packet {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// Why the server ends a conversation: a close frame's code and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Farewell {

@@ -9,7 +9,7 @@ pub mod tls;
 pub mod topics;
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -70,9 +70,16 @@ impl Node {
 
     /// With other kinds of topics, such as the applications' own.
     pub fn of(kinds: Vec<Box<dyn Kind>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings::default();
+        Self::with_hub(Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds), site, change)
+    }
+
+    /// Without limits, unless the test is about them.
+    pub fn with_hub(hub: Hub, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            limits: false,
+            ..Settings::default()
+        };
         change(&mut settings);
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds);
         let state = ServerState::new(settings, site::options(site, None, None), hub)
             .with_stages(duplex::apps::server::stages(&Options::default()));
         let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
@@ -98,10 +105,19 @@ impl Node {
 
     /// A connection in memory.
     pub fn connect(&self) -> DuplexStream {
+        self.connected(None)
+    }
+
+    /// As from this address.
+    pub fn connect_from(&self, address: IpAddr) -> DuplexStream {
+        self.connected(Some(SocketAddr::new(address, 40_000)))
+    }
+
+    fn connected(&self, peer: Option<SocketAddr>) -> DuplexStream {
         let (client, server) = duplex(PIPE);
         tokio::spawn(listen::serve(
             server,
-            None,
+            peer,
             self.router.clone(),
             self.state.shutdown.clone(),
         ));
@@ -203,6 +219,14 @@ where
     }
     let (socket, response) = within(client_async(request, stream)).await.map_err(Box::new)?;
     Ok((Client(socket), response))
+}
+
+/// What a handshake was answered that opened nothing.
+pub fn refusal(error: Error) -> axum::http::Response<Option<Vec<u8>>> {
+    match error {
+        Error::Http(response) => *response,
+        error => panic!("{error} is no answer"),
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {

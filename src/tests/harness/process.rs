@@ -90,7 +90,10 @@ pub fn duplex(folder: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DUPLEX_") || name.starts_with("LEPTOS_")) {
         command.env_remove(name);
     }
-    command.arg("--data").arg(folder.join("duplex.db"));
+    command
+        .env("DUPLEX_LIMITS", "off")
+        .arg("--data")
+        .arg(folder.join("duplex.db"));
     command
 }
 

@@ -87,7 +87,7 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
         Room::AppServer(app) => {
             wire || is_own_server(app, path) || is_shared_of(app, path) || matches!(path, ["server", "hub" | "tls", ..])
         }
-        Room::Hub => wire || matches!(path, ["server", "hub" | "log" | "limits", ..]),
+        Room::Hub => wire || matches!(path, ["server", "hub" | "log" | "limits" | "quota", ..]),
         Room::Transport => {
             wire || matches!(path, ["server", part, ..] if !matches!(*part, "log" | "pages" | "preferences"))
         }

@@ -69,6 +69,10 @@ impl Decider for Devices {
         }
     }
 
+    fn stands(&self, _topic: &TopicName) -> bool {
+        false
+    }
+
     fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
         match command {
             DeviceCommand::Report(report) => from_device(at).and_then(|()| reported(at, device, report)),

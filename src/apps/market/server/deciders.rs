@@ -11,7 +11,7 @@ use super::super::wire::{
     check_price, is_symbol, why,
 };
 use crate::server::hub;
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Retention};
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Retention};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
@@ -123,6 +123,10 @@ impl Decider for Candles {
         }
     }
 
+    fn stands(&self, _topic: &TopicName) -> bool {
+        false
+    }
+
     fn decide(&self, at: Context<'_>, _chart: &Chart, command: CandlesCommand) -> Result<Vec<CandlesEvent>, Rejection> {
         only_server(at)?;
         let is_priced = |price: u64| price > 0;
@@ -159,6 +163,16 @@ impl Decider for Alerts {
         } else {
             Err(Denied::Forbidden)
         }
+    }
+
+    fn stands(&self, _topic: &TopicName) -> bool {
+        false
+    }
+
+    const MAKES: bool = true;
+
+    fn makes(command: &AlertsCommand) -> Option<Makes> {
+        matches!(command, AlertsCommand::Set { .. }).then_some(Makes::ForOne)
     }
 
     fn decide(&self, at: Context<'_>, list: &AlertList, command: AlertsCommand) -> Result<Vec<AlertsEvent>, Rejection> {

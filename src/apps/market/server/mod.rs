@@ -9,6 +9,7 @@ mod history;
 mod publisher;
 mod shares;
 mod simulator;
+mod watch_list;
 mod watcher;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use super::super::model::alerts::{Alert, AlertList};
 use super::super::model::board::Board;
 use super::super::model::decimal;
 use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
+use super::watch_list::WatchList;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::{self, Feed, Hub, Most, Running};
 use crate::wire::codec::{Blob, Encoding};
@@ -59,13 +60,8 @@ struct Watch {
     reader: Reader,
     /// Symbols with their newest prices.
     entries: BTreeMap<String, Entry>,
-    /// Alerts that wait, by person.
-    alerts: BTreeMap<PersonId, Vec<Waiting>>,
-}
-
-struct Waiting {
-    alert: Alert,
-    not_before: Instant,
+    /// Alerts that wait.
+    alerts: WatchList,
 }
 
 impl Watch {
@@ -84,7 +80,7 @@ impl Watch {
             hub,
             reader,
             entries: BTreeMap::new(),
-            alerts: BTreeMap::new(),
+            alerts: WatchList::default(),
         };
         for topic in watch.hub.topics_of(Alerts::KIND).await? {
             watch.ask(&PersonId(topic.rest().to_owned())).await?;
@@ -136,9 +132,7 @@ impl Watch {
                 if let Some(Changed { person }) = read(&event) {
                     let person = PersonId(person);
                     self.ask(&person).await?;
-                    let wanted = self.alerts.get(&person).into_iter().flatten();
-                    let symbols: Vec<String> = wanted.map(|waiting| waiting.alert.symbol.clone()).collect();
-                    for symbol in symbols {
+                    for symbol in self.alerts.symbols_of(&person) {
                         self.check(&symbol).await;
                     }
                 }
@@ -148,23 +142,12 @@ impl Watch {
         Ok(())
     }
 
-    /// One person's alerts, as they are now.
+    /// One person's alerts, as they are now. The topic is not started for it.
     async fn ask(&mut self, person: &PersonId) -> Result<(), Denied> {
         let topic = name::<Alerts>(&person.0)?;
-        let (_, state) = self.hub.open(&topic).await?.state(Encoding::Json).await?;
+        let state = self.hub.kept(&topic, Encoding::Json).await?;
         let list: AlertList = read(&state).unwrap_or_default();
-        let waiting: Vec<_> = list
-            .waiting()
-            .map(|alert| Waiting {
-                alert: alert.clone(),
-                not_before: Instant::now(),
-            })
-            .collect();
-        if waiting.is_empty() {
-            self.alerts.remove(person);
-        } else {
-            self.alerts.insert(person.clone(), waiting);
-        }
+        self.alerts.replace(person, list.waiting());
         Ok(())
     }
 
@@ -194,25 +177,14 @@ impl Watch {
         let Some(entry) = self.entries.get(symbol).filter(|entry| !entry.tick.stale) else {
             return;
         };
-        let now = Instant::now();
-        for (person, alerts) in &mut self.alerts {
-            let mut kept = Vec::with_capacity(alerts.len());
-            for mut waiting in std::mem::take(alerts) {
-                let alert = &waiting.alert;
-                let due = alert.symbol == symbol
-                    && now >= waiting.not_before
-                    && alert.is_reached(entry.tick.last, entry.listing.scale);
-                if due && tell(&self.hub, person, alert, entry).await {
-                    continue;
-                }
-                if due {
-                    waiting.not_before = now + AGAIN;
-                }
-                kept.push(waiting);
+        let last = entry.tick.last;
+        for (person, alert) in self.alerts.reached(symbol, last, entry.listing.scale, Instant::now()) {
+            if tell(&self.hub, &person, &alert, entry).await {
+                self.alerts.done(&person, &alert);
+            } else {
+                self.alerts.later(&person, &alert, Instant::now() + AGAIN);
             }
-            *alerts = kept;
         }
-        self.alerts.retain(|_, alerts| !alerts.is_empty());
     }
 }
 
@@ -300,6 +272,7 @@ mod tests {
     use super::*;
     use crate::server::hub::decider::{Access, Context, Decider};
     use crate::server::hub::kind;
+    use crate::server::log::Log;
     use crate::server::log::memory::Memory;
     use crate::wire::cursor::{Epoch, Seq};
     use crate::wire::notice::INBOX_KIND;
@@ -352,9 +325,13 @@ mod tests {
     impl Place {
         /// With one symbol, whose price is 1.00.
         async fn new() -> Self {
+            Self::on(Arc::new(Memory::new(Epoch::new(1))), 1_000).await
+        }
+
+        async fn on(log: Arc<dyn Log>, room: usize) -> Self {
             let kinds = vec![kind(Quotes), kind(Alerts), kind(Watches), kind(Inbox)];
             let mut place = Self {
-                hub: Hub::new(Arc::new(Memory::new(Epoch::new(1))), kinds),
+                hub: Hub::with_room(log, kinds, room),
                 commands: 0,
             };
             place.tell::<Quotes>(ALL, &QuotesCommand::List(vec![entry("a")])).await;
@@ -375,6 +352,10 @@ mod tests {
         }
 
         async fn set(&mut self, side: Side, price: u64) {
+            self.set_of(ME, side, price).await;
+        }
+
+        async fn set_of(&mut self, person: &str, side: Side, price: u64) {
             let symbol = "a".to_owned();
             let command = AlertsCommand::Set {
                 symbol,
@@ -382,7 +363,7 @@ mod tests {
                 price,
                 scale: 2,
             };
-            self.tell::<Alerts>(ME, &command).await;
+            self.tell::<Alerts>(person, &command).await;
         }
 
         fn watch(&self) -> (CancellationToken, JoinHandle<()>) {
@@ -458,6 +439,36 @@ mod tests {
         let watch = place.watch();
         place.price(9).await;
         assert_eq!(place.done(2).await.len(), 2);
+        end(watch).await;
+    }
+
+    /// 11,000 alerts kept a node full after its start once.
+    #[tokio::test]
+    async fn alerts_that_wait_keep_no_topic_awake() {
+        let log: Arc<dyn Log> = Arc::new(Memory::new(Epoch::new(1)));
+        let mut before = Place::on(Arc::clone(&log), 100).await;
+        let person = |number: u64| format!("{number:016x}");
+        for number in 1_000..12_000 {
+            before.set_of(&person(number), Side::Above, number).await;
+        }
+        before.hub.close().await;
+        let mut place = Place::on(log, 20).await;
+        let watch = place.watch();
+        place.set(Side::Below, 90).await;
+        place.price(90).await;
+        assert_eq!(place.done(1).await.len(), 1, "the watcher is at work");
+        place.price(1_001).await;
+        let told = async |number| place.state::<Inbox>(&person(number)).await.len();
+        let reached = async {
+            while told(1_000).await + told(1_001).await < 2 {
+                yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), reached).await.unwrap();
+        assert_eq!(told(1_002).await, 0);
+        let awake = place.hub.awake();
+        let waiting = awake.iter().filter(|figures| figures.topic.kind() == Alerts::KIND);
+        assert!(waiting.count() <= 3, "only those that were reached: {awake:?}");
         end(watch).await;
     }
 

@@ -98,6 +98,10 @@ impl Decider for Inbox {
         }
     }
 
+    fn stands(&self, _topic: &TopicName) -> bool {
+        false
+    }
+
     fn decide(&self, at: Context<'_>, inbox: &InboxState, command: InboxCommand) -> Result<Vec<InboxEvent>, Rejection> {
         // The server's own commands and those of programs were not asked to be admitted.
         self.admit(at.who, at.topic).map_err(Rejection::Denied)?;

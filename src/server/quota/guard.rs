@@ -1,0 +1,117 @@
+//! The quotas of HTTP requests, whatever they ask for, and the shape of a refusal.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse as _, Response};
+
+use super::{Address, Client, Exceeded, Rate};
+use crate::server::error::Problem;
+use crate::server::hub;
+use crate::server::state::ServerState;
+use crate::wire::person::Person;
+
+/// Answered whatever else is asked: whoever watches over the node shares its address with those who ask too much.
+const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Who sends a request, before it is known which person it is.
+pub fn client(extensions: &Extensions) -> Client {
+    Client {
+        address: address(extensions),
+        person: None,
+    }
+}
+
+impl Client {
+    /// A program shares its id with all others, so that only its address counts.
+    #[must_use]
+    pub fn known_as(self, person: &Person) -> Self {
+        let is_visitor = ![hub::program().id, hub::server().id].contains(&person.id);
+        Self {
+            person: is_visitor.then(|| person.id.clone()),
+            ..self
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(client(&parts.extensions))
+    }
+}
+
+fn address(extensions: &Extensions) -> Option<Address> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| Address::from(peer.ip()))
+}
+
+/// Of every request.
+pub async fn requests(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    if ALWAYS.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    match state.quotas.take(&client(request.extensions()), Rate::Requests) {
+        Ok(()) => next.run(request).await,
+        Err(exceeded) => exceeded.problem().into_response(),
+    }
+}
+
+/// Of what is rendered.
+pub async fn pages(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    match page(&state, &request) {
+        Ok(()) => next.run(request).await,
+        Err(response) => *response,
+    }
+}
+
+/// For what renders a page beside the routes of pages.
+pub fn page(state: &ServerState, request: &Request) -> Result<(), Box<Response>> {
+    let taken = state.quotas.take(&client(request.extensions()), Rate::Pages);
+    taken.map_err(|exceeded| {
+        let reads = request.method() == Method::GET && accepts_html(request.headers());
+        Box::new(if reads {
+            exceeded.page()
+        } else {
+            exceeded.problem().into_response()
+        })
+    })
+}
+
+/// A browser that loads a page says so; what a script asks for is read by the script.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+impl Exceeded {
+    /// In both languages, without a script and a style: it costs next to nothing. The browser asks again by itself.
+    fn page(self) -> Response {
+        let seconds = self.retry_after_seconds();
+        let text = format!(
+            "<!doctype html><html lang=\"ko\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"{seconds}\">\
+             <meta name=\"viewport\" content=\"width=device-width\"><title>429</title>\
+             <h1>잠시만 기다려 주세요</h1><p>이 주소에서 너무 많은 페이지를 요청했습니다. {seconds}초 뒤에 다시 불러옵니다.</p>\
+             <div lang=\"en\"><h1>One moment, please</h1><p>Too many pages were asked for from this address. \
+             This one loads again in {seconds} s.</p></div></html>"
+        );
+        let headers = [
+            (header::RETRY_AFTER, HeaderValue::from(seconds)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        (StatusCode::TOO_MANY_REQUESTS, headers, Html(text)).into_response()
+    }
+
+    pub fn problem(self) -> Problem {
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("There are {self}; try again in {} s.", self.retry_after_seconds()),
+        )
+        .header(header::RETRY_AFTER, self.retry_after_seconds())
+    }
+}

@@ -1,0 +1,56 @@
+//! For lines of the log that a stranger could cause at will: one now and then, and how many were left unsaid.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub struct Seldom {
+    pause: Duration,
+    /// When the last was said, and how many came since.
+    last: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Seldom {
+    pub const fn new(pause: Duration) -> Self {
+        Self {
+            pause,
+            last: Mutex::new(None),
+        }
+    }
+
+    /// Whether it is time to say it; then with the number of those that were not said since the last time.
+    pub fn due(&self) -> Option<u64> {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        match &mut *last {
+            Some((said, unsaid)) if now.duration_since(*said) < self.pause => {
+                *unsaid += 1;
+                None
+            }
+            said => {
+                let unsaid = said.map_or(0, |(_, unsaid)| unsaid);
+                *said = Some((now, 0));
+                Some(unsaid)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_is_said_in_a_minute_and_the_others_are_counted() {
+        let minute = Duration::from_secs(60);
+        let seldom = Seldom::new(minute);
+        assert_eq!(seldom.due(), Some(0));
+        for _ in 0..1000 {
+            assert_eq!(seldom.due(), None);
+        }
+        tokio::time::advance(minute).await;
+        assert_eq!((seldom.due(), seldom.due()), (Some(1000), None));
+    }
+}
