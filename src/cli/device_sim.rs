@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use duplex::apps::devices::server::mqtt;
 use duplex::apps::devices::server::url::{Broker, Pattern};
 use duplex::server::tls;
-use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish, QoS};
+use rumqttc::{AckMode, AsyncClient, Event, EventLoop, Packet, Publish, PublishOptions, QoS};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -62,8 +62,10 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
     };
     let name = format!("device-sim-{}", uuid::Uuid::new_v4().simple());
     let mut mqtt = mqtt::options(&broker, tls, &name);
-    mqtt.set_manual_acks(false).set_clean_session(true).set_inflight(1_000);
-    let (client, events) = AsyncClient::new(mqtt, QUEUE);
+    mqtt.set_ack_mode(AckMode::Automatic)
+        .set_clean_session(true)
+        .set_inflight(1_000);
+    let (client, events) = AsyncClient::builder(mqtt).capacity(QUEUE).build();
     let mut heard = listen(events);
     let mut devices: Vec<_> = (0..options.count)
         .map(|number| Device::new(number, options.every))
@@ -92,7 +94,8 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
                 for device in devices.iter_mut().filter(|device| device.due <= now) {
                     for report in device.live() {
                         // With the queue full the broker is away: a real device's memory is full then too.
-                        let _ = client.try_publish(options.readings.topic(&device.id), QoS::AtLeastOnce, false, report.to_string());
+                        let topic = options.readings.topic(&device.id);
+                        let _ = client.try_publish(topic, report.to_string(), PublishOptions::at_least_once());
                     }
                 }
             }
@@ -123,7 +126,9 @@ fn listen(mut events: EventLoop) -> mpsc::Receiver<Packet> {
 }
 
 fn obey(options: &DeviceSim, client: &AsyncClient, devices: &mut [Device], publish: &Publish) {
-    let id = options.commands.id(&publish.topic);
+    let id = str::from_utf8(&publish.topic)
+        .ok()
+        .and_then(|topic| options.commands.id(topic));
     let Some(device) = devices.iter_mut().find(|device| Some(device.id.as_str()) == id) else {
         return;
     };
@@ -132,7 +137,8 @@ fn obey(options: &DeviceSim, client: &AsyncClient, devices: &mut [Device], publi
     };
     let (ok, note) = device.obey(&letter);
     let ack = json!({ "id": letter.get("id"), "ok": ok, "note": note });
-    let _ = client.try_publish(options.acks.topic(&device.id), QoS::AtLeastOnce, false, ack.to_string());
+    let topic = options.acks.topic(&device.id);
+    let _ = client.try_publish(topic, ack.to_string(), PublishOptions::at_least_once());
 }
 
 struct Device {

@@ -14,6 +14,7 @@ mod http2;
 mod kill;
 mod log;
 mod market;
+mod mqtt;
 mod notifications;
 mod operator;
 mod pages;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -119,10 +119,10 @@ impl Broker {
 
     /// A device that hears what is published at `filter`.
     pub async fn device(&self, name: &str, filter: Option<&str>) -> Device {
-        let mut options = MqttOptions::new(name, "127.0.0.1", self.port);
+        let mut options = MqttOptions::new(name, ("127.0.0.1", self.port));
         options.set_credentials(USER, PASSWORD).set_clean_session(false);
         options.set_max_packet_size(1 << 20, 1 << 20);
-        let (client, mut events) = AsyncClient::new(options, 10_000);
+        let (client, mut events) = AsyncClient::builder(options).capacity(10_000).build();
         let (tell, heard) = mpsc::unbounded_channel();
         let running = tokio::spawn(async move {
             loop {
@@ -163,7 +163,7 @@ impl Device {
     /// At QoS 1; goes out when the broker is there.
     pub async fn publish(&self, topic: &str, payload: &str, retain: bool) {
         self.client
-            .publish(topic, QoS::AtLeastOnce, retain, payload)
+            .publish(topic, payload, PublishOptions::at_least_once().retain(retain))
             .await
             .unwrap();
     }
@@ -176,7 +176,7 @@ impl Device {
     /// The next message: its topic and payload.
     pub async fn message(&mut self) -> (String, String) {
         match self.until(|packet| matches!(packet, Packet::Publish(_))).await {
-            Packet::Publish(publish) => (publish.topic, String::from_utf8(publish.payload.to_vec()).unwrap()),
+            Packet::Publish(publish) => (text(&publish.topic), text(&publish.payload)),
             other => panic!("{other:?}"),
         }
     }
@@ -192,6 +192,10 @@ impl Device {
         })
         .await
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 impl Drop for Device {

@@ -6,6 +6,8 @@ mod host;
 mod inlet;
 mod letter;
 pub mod mqtt;
+mod mqtt_size;
+mod mqtt_socket;
 mod orders;
 mod outbox;
 mod readings;

@@ -8,27 +8,29 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, TlsConfiguration, Transport};
+use rumqttc::{AckMode, AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, PublishOptions, QoS};
 use rustls::ClientConfig;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::wire::{DeviceCommand, Devices, owner, why};
 use super::letter;
+use super::mqtt_size::MAX_PACKET;
+use super::mqtt_socket;
 use super::outbox::Outbox;
 use super::url::{Broker, Pattern};
 use crate::server::hub::{Feed, Hub, Running};
 use crate::wire::session::{Answer, CommandId, Rejection};
 use crate::wire::topic::TopicName;
 
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Seconds.
+const KEEP_ALIVE: u16 = 20;
 /// Between two attempts to connect: twice as long after each failure.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
-/// A message that the broker took and we could not take would come for ever: MQTT's own limit is ours, and what is too long
-/// for a report is counted and let go.
-const PACKET: usize = 268_435_455;
+/// What the broker may be sent: an order or a report, whose texts are far shorter.
+const MAX_SENT: usize = 1 << 20;
 /// More than MQTT has packet ids: who acknowledges never waits for who reads, which waits for who acknowledges.
 const REQUESTS: usize = 70_000;
 /// Messages read and not yet looked at. A busy hub holds back the reading, and that the broker.
@@ -59,26 +61,37 @@ impl Feed for Connector {
 
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
         Box::pin(async move {
-            let (client, events) = AsyncClient::new(options(&self.broker, self.tls.clone(), &self.client), REQUESTS);
+            let options = options(&self.broker, self.tls.clone(), &self.client);
+            let (client, events) = AsyncClient::builder(options).capacity(REQUESTS).build();
             let (heard, messages) = mpsc::channel(HEARD);
+            let (begun, sessions) = watch::channel(None);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = listen(&self.broker, events, heard) => {}
+                () = listen(&self.broker, events, heard, begun) => {}
                 () = self.work(&hub, &client, messages) => {}
-                () = self.carry(&hub, &client) => {}
+                () = self.carry(&hub, &client, sessions) => {}
             }
         })
     }
 }
 
-/// Reads until nobody wants to hear any more.
-async fn listen(broker: &Broker, mut events: EventLoop, heard: mpsc::Sender<Heard>) {
+/// Reads until nobody wants to hear any more. `sessions`: counts the broker's sessions, as what was sent in one and not
+/// acknowledged is lost with it.
+async fn listen(
+    broker: &Broker,
+    mut events: EventLoop,
+    heard: mpsc::Sender<Heard>,
+    sessions: watch::Sender<Option<u32>>,
+) {
     let mut pause = PAUSE;
     loop {
         let sent = match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+            Ok(Event::Incoming(Packet::ConnAck(connected))) => {
                 tracing::info!(?broker, "connected to the MQTT broker");
                 pause = PAUSE;
+                if !connected.session_present || sessions.borrow().is_none() {
+                    sessions.send_modify(|count| *count = Some(count.map_or(0, |count| count.wrapping_add(1))));
+                }
                 heard.send(Heard::Connected).await
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => heard.send(Heard::Message(publish)).await,
@@ -98,17 +111,16 @@ async fn listen(broker: &Broker, mut events: EventLoop, heard: mpsc::Sender<Hear
 
 /// How a client connects that acknowledges by itself, and for which the broker keeps what comes while it is away.
 pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) -> MqttOptions {
-    let mut options = MqttOptions::new(client, &broker.host, broker.port);
+    let mut options = MqttOptions::new(client, (broker.host.clone(), broker.port));
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(false);
-    options.set_manual_acks(true);
-    options.set_max_packet_size(PACKET, PACKET);
+    options.set_ack_mode(AckMode::Manual);
+    options.set_max_packet_size(MAX_PACKET, MAX_SENT);
     if let Some((user, password)) = &broker.user {
-        options.set_credentials(user, password);
+        options.set_credentials(user.clone(), password.clone());
     }
-    if let Some(tls) = tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
-    }
+    let broker = broker.clone();
+    options.set_socket_connector(move |_, _| mqtt_socket::connect(broker.clone(), tls.clone()));
     options
 }
 
@@ -156,7 +168,7 @@ impl Connector {
         publish: &Publish,
         undated: &mut HashMap<u16, (u128, CommandId)>,
     ) -> Option<(TopicName, CommandId, DeviceCommand)> {
-        let (topic, payload) = (publish.topic.as_str(), &publish.payload[..]);
+        let (topic, payload) = (str::from_utf8(&publish.topic).ok()?, &publish.payload[..]);
         let parts = [topic.as_bytes(), payload];
         let (id, command, dated) = if let Some(id) = self.readings.id(topic) {
             let (command, dated) = letter::report(payload);
@@ -183,20 +195,32 @@ impl Connector {
         Some((name, command_id, command))
     }
 
-    /// Carries orders to devices.
-    async fn carry(&self, hub: &Hub, client: &AsyncClient) {
-        let mut outbox = Outbox::new(hub.clone(), "mqtt");
+    /// Carries orders to devices, and those that are open again to a broker that lost its session.
+    async fn carry(&self, hub: &Hub, client: &AsyncClient, mut sessions: watch::Receiver<Option<u32>>) {
+        if sessions.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
         loop {
-            for open in outbox.next().await {
-                if owner(&open.device).is_some() {
-                    continue;
-                }
-                let (topic, letter) = (
-                    self.commands.topic(&open.device),
-                    super::device::letter(&open).to_string(),
-                );
-                if client.publish(topic, QoS::AtLeastOnce, false, letter).await.is_err() {
-                    return;
+            let _ = sessions.borrow_and_update();
+            let mut outbox = Outbox::new(hub.clone(), "mqtt");
+            loop {
+                let orders = tokio::select! {
+                    orders = outbox.next() => orders,
+                    changed = sessions.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                };
+                for open in orders.iter().filter(|open| owner(&open.device).is_none()) {
+                    let topic = self.commands.topic(&open.device);
+                    let letter = super::device::letter(open).to_string();
+                    if client
+                        .publish(topic, letter, PublishOptions::at_least_once())
+                        .await
+                        .is_err()
+                    {
+                        return;
+                    }
                 }
             }
         }
