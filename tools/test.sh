@@ -19,6 +19,7 @@ main() {
   check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser entry' cargo clippy --locked --package duplex-browser --target wasm32-unknown-unknown -- -D warnings
   check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+  check 'supply' tools/supply.sh
   check 'tests, server' cargo test --locked
   check 'tests, traces' cargo test --locked --features otel --lib telemetry
   check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Where the dependencies come from and what is known of them: deny.toml's bans, licences and sources for every lock file of Rust; advisories,
+# withdrawn versions and npm's audit where their databases can be reached. What could not be looked up is said, and is no failure.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. tools/env.sh
+
+readonly RUST=(. tools/cargo benches/load)
+readonly NPM=(tools end2end benches benches/peers/next)
+readonly SECONDS_MOST=60
+failed=0
+missed=()
+
+main() {
+  local at
+  for at in "${RUST[@]}"; do
+    deny "$at" bans licenses sources || failed=1
+  done
+  advisories
+  yanked
+  audit
+  [ ${#missed[@]} = 0 ] || printf 'NOT CHECKED: %s\n' "${missed[@]}"
+  return "$failed"
+}
+
+# deny FOLDER CHECK…
+deny() {
+  printf '%s/Cargo.lock: ' "$1"
+  timeout $SECONDS_MOST cargo-deny --locked --workspace --manifest-path "$1/Cargo.toml" --config deny.toml check --hide-inclusion-graph "${@:2}"
+}
+
+advisories() {
+  local at
+  if ! timeout $SECONDS_MOST cargo-deny --config deny.toml fetch db >/dev/null 2>&1; then
+    missed+=('advisories: the RustSec database cannot be reached from here')
+    return
+  fi
+  for at in "${RUST[@]}"; do
+    deny "$at" advisories || failed=1
+  done
+}
+
+yanked() {
+  local at
+  for at in "${RUST[@]}"; do
+    if ! timeout $SECONDS_MOST cargo update --quiet --dry-run --manifest-path "$at/Cargo.toml"; then
+      missed+=("yanked versions: the index of crates.io cannot be reached from here")
+      return
+    fi
+  done
+  node tools/yanked.mjs "${RUST[@]/%//Cargo.lock}" || failed=1
+}
+
+# npm ends with 1 also where its registry answers no audits: a report says how many packages it is about.
+audit() {
+  local at report
+  for at in "${NPM[@]}"; do
+    report=$(timeout $SECONDS_MOST npm audit --prefix "$at" --package-lock-only --audit-level=high 2>&1)
+    case $? in
+      0) printf '%s/package-lock.json: no severe vulnerability is known\n' "$at" ;;
+      *) if grep -q 'vulnerabilit' <<<"$report"; then
+        printf '%s/package-lock.json: %s\n' "$at" "$report"
+        failed=1
+      else
+        missed+=('npm audit: the registry answers no audits')
+        return
+      fi ;;
+    esac
+  done
+}
+
+main
