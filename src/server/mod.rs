@@ -6,6 +6,7 @@ pub mod config;
 mod error;
 pub mod feeds;
 pub mod figures;
+mod fuzz;
 mod headers;
 mod health;
 pub mod hub;

@@ -59,7 +59,28 @@ impl FromStr for Cursor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::session::CommandId;
+    use super::super::topic::{MAX_TOPIC_NAME, TopicName};
     use super::*;
+    use crate::fuzz::fuzz_text;
+
+    /// Cursors, names of topics and ids of commands, as addresses and frames bring them.
+    #[test]
+    fn no_text_breaks_a_name() {
+        fuzz_text("names", |text| {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                assert_eq!(cursor.to_string().parse(), Ok(cursor));
+                assert!(cursor.epoch.get() < 1 << 53);
+            }
+            if let Ok(topic) = text.parse::<TopicName>() {
+                assert!(topic.as_str() == text && text.len() <= MAX_TOPIC_NAME && text.is_ascii());
+                assert_eq!(format!("{}/{}", topic.kind(), topic.rest()), text);
+            }
+            if let Ok(id) = CommandId::try_from(text.to_owned()) {
+                assert_eq!(id.as_str().len(), 32);
+            }
+        });
+    }
 
     #[test]
     fn a_cursor_is_read_as_it_is_written() {

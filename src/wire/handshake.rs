@@ -53,6 +53,19 @@ pub struct Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::{fuzz, fuzz_text};
+
+    /// The page reads what the server recorded.
+    #[test]
+    fn no_record_breaks_the_page() {
+        fuzz("handshakes", |bytes| {
+            if let Ok(record) = serde_json::from_slice::<Handshake>(bytes) {
+                let written = serde_json::to_vec(&record).unwrap();
+                assert_eq!(serde_json::from_slice::<Handshake>(&written).unwrap(), record);
+            }
+        });
+        fuzz_text("queries", |text| assert!(text.starts_with(without_trace(text))));
+    }
 
     #[test]
     fn only_the_trace_is_taken_away() {

@@ -12,6 +12,7 @@ mod dedupe;
 pub mod excerpt;
 mod feed;
 mod forward;
+mod fuzz;
 mod handle;
 pub mod handshakes;
 mod inlet;

@@ -5,6 +5,7 @@ mod command;
 mod door;
 mod echo;
 pub mod faults;
+mod fuzz;
 mod inlet;
 mod meter;
 mod poll;

@@ -78,6 +78,7 @@ pub fn json(command: &DeviceCommand) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::fuzz;
 
     #[test]
     fn payloads_are_reports_or_have_a_reason() {
@@ -117,6 +118,19 @@ mod tests {
             Some((7, false, "hot".to_owned()))
         );
         assert_eq!(answered(b"7"), None);
+    }
+
+    /// As a command that the hub can keep, and always the same for the same bytes.
+    #[test]
+    fn no_payload_breaks_the_broker_connection() {
+        fuzz("mqtt", |bytes| {
+            let (command, _) = report(bytes);
+            assert!(!matches!(&command, DeviceCommand::Report(report) if report.readings.len() > MAX_READINGS));
+            for command in [command, ack(bytes)] {
+                let read: DeviceCommand = serde_json::from_value(json(&command)).unwrap();
+                assert_eq!(json(&read), json(&command));
+            }
+        });
     }
 
     #[test]

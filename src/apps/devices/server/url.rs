@@ -149,6 +149,7 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::fuzz_text;
 
     #[test]
     fn an_address_is_read_in_all_its_parts() {
@@ -175,6 +176,26 @@ mod tests {
         ] {
             assert_eq!(broker(wrong), Err(why), "{wrong}");
         }
+    }
+
+    #[test]
+    fn no_text_breaks_an_address_or_a_pattern() {
+        fuzz_text("broker-addresses", |text| {
+            if let Ok(broker) = text.parse::<Broker>() {
+                assert!(!broker.host.is_empty() && !broker.host.contains(['/', '@']));
+                let shown = format!("{broker:?}");
+                assert_eq!(
+                    shown,
+                    format!("{}:{}", broker.host, broker.port),
+                    "no password in a log"
+                );
+            }
+            if let Ok(pattern) = text.parse::<Pattern>() {
+                assert_eq!(pattern.id(&pattern.topic("oven-1")), Some("oven-1"));
+            }
+            let pattern: Pattern = "devices/{id}/readings".parse().unwrap();
+            assert!(pattern.id(text).is_none_or(is_device));
+        });
     }
 
     #[test]

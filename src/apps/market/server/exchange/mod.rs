@@ -163,6 +163,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fuzz::fuzz;
+
+    #[test]
+    fn no_message_of_an_exchange_breaks_the_market() {
+        fuzz("exchanges", |bytes| {
+            for exchange in [Exchange::Upbit, Exchange::Binance] {
+                match exchange.read(bytes) {
+                    Ok(Heard::Trade { symbol, price, .. }) => assert!(is_symbol(&symbol) && price > 0),
+                    Ok(Heard::Day { symbol, day, .. }) => assert!(is_symbol(&symbol) && day.last > 0),
+                    _ => {}
+                }
+            }
+        });
+    }
 
     #[test]
     fn a_symbol_shows_the_digits_of_its_first_price() {

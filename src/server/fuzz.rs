@@ -1,0 +1,137 @@
+//! Hostile headers, cookies, forms and posted bodies, before any route sees them.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use leptos::prelude::Owner;
+use serde_json::Value;
+
+use super::hub::{Answer, BadCall, Call, Payload};
+use super::{origin, preferences};
+use crate::apps;
+use crate::fuzz::{fuzz, fuzz_text};
+use crate::wire::measure::MAX_PIECE;
+use crate::wire::person::{MAX_NAME, tidy_name};
+use crate::wire::session::MAX_COMMAND;
+
+/// A request with this header, where HTTP lets such a value through.
+fn with(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
+    let value = HeaderValue::from_bytes(value).ok()?;
+    Some(HeaderMap::from_iter([(name, value)]))
+}
+
+#[test]
+fn no_cookie_breaks_a_request() {
+    fuzz("cookies", |bytes| {
+        let Some(headers) = with(header::COOKIE, bytes) else {
+            return;
+        };
+        for name in ["visitor", "name", "language", "colour", "bench", ""] {
+            let Some(value) = preferences::cookie_value(&headers, name) else {
+                continue;
+            };
+            let decoded = preferences::percent_decoded(value);
+            assert!(
+                decoded.len() <= 3 * value.len(),
+                "decoding makes nothing longer but replacements"
+            );
+            let name = tidy_name(&decoded);
+            assert!(
+                name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control),
+                "{name:?}"
+            );
+        }
+        Owner::new().with(|| preferences::provide(&headers));
+    });
+}
+
+#[test]
+fn no_language_breaks_a_page() {
+    fuzz("languages", |bytes| {
+        if let Some(headers) = with(header::ACCEPT_LANGUAGE, bytes) {
+            Owner::new().with(|| preferences::provide(&headers));
+        }
+    });
+}
+
+/// Two texts: what stands before the first space is the origin, the rest is the host.
+#[test]
+fn no_origin_passes_for_another() {
+    fuzz_text("origins", |text| {
+        let (origin, host) = text.split_once(' ').unwrap_or((text, ""));
+        let allowed = origin::check(Some(origin), Some(host), &[]).is_ok();
+        let (_, authority) = origin.split_once("://").unwrap_or_default();
+        let bare = |text: &str| {
+            text.trim_end_matches(":80")
+                .trim_end_matches(":443")
+                .to_ascii_lowercase()
+        };
+        assert!(
+            !allowed || bare(authority) == bare(host),
+            "{origin:?} is taken for {host:?}"
+        );
+    });
+}
+
+/// What programs post, at every address for programs: a command of a bounded size, or a reason in words.
+#[test]
+fn no_posted_body_breaks_an_address_for_programs() {
+    fuzz("posts", |bytes| {
+        let Ok(body) = serde_json::from_slice::<Value>(bytes) else {
+            return;
+        };
+        for inlet in apps::server::inlets() {
+            if bytes.len() > inlet.body_limit {
+                continue;
+            }
+            for id in ["oven-1", "..", "\0", "browser-0"] {
+                let params = BTreeMap::from([("id".to_owned(), id.to_owned())]);
+                match (inlet.command)(&Call {
+                    params,
+                    body: body.clone(),
+                }) {
+                    Ok(intent) => assert!(intent.command.to_string().len() <= 4 * MAX_COMMAND),
+                    Err(BadCall::NotFound(why) | BadCall::Unprocessable(why)) => assert!(why.ends_with('.'), "{why}"),
+                }
+            }
+        }
+    });
+}
+
+/// Fields as a form posts them, one `name=value` after the other, at every path that takes a form.
+#[test]
+fn no_form_breaks_a_page() {
+    fuzz_text("forms", |text| {
+        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+        let fields: BTreeMap<_, _> = pairs
+            .map(|(name, value)| (name.to_owned(), preferences::percent_decoded(value)))
+            .collect();
+        for form in apps::server::command_forms() {
+            for path in [form.path, "/chat/../x", "/devices/\u{2028}", "/", ""] {
+                if let Some((_, command)) = (form.command)(path, &fields) {
+                    assert!(serde_json::to_vec(&command).is_ok());
+                }
+            }
+        }
+    });
+}
+
+/// Bytes that an answer puts before what was said.
+const MAX_GREETING: usize = 64;
+
+/// A message to the addresses that answer each by itself.
+#[test]
+fn no_message_makes_a_long_answer() {
+    fuzz("messages", |bytes| {
+        for endpoint in apps::server::endpoints() {
+            let text = String::from_utf8_lossy(bytes);
+            for payload in [Payload::Text(&text), Payload::Binary(bytes)] {
+                if let Answer::Text(answer) = (endpoint.answer)(payload) {
+                    assert!(answer.len() <= MAX_PIECE.max(payload.len() + MAX_GREETING));
+                }
+            }
+        }
+    });
+}
