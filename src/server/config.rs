@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use super::client_addr::{NotANetwork, TrustedProxies};
 use super::limits;
 use super::origin::Origin;
 use super::state::Settings;
@@ -34,6 +35,21 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub origins: Vec<String>,
+
+    /// How clients outside reach this site, such as https://duplex.example: the host that is served, the origin of its pages,
+    /// cookies for https alone [default: localhost, IP addresses and the hosts of --origin are served, as they are asked for]
+    #[arg(long, env = "DUPLEX_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// A proxy that may report its clients' addresses and scheme, by Forwarded or X-Forwarded-For and X-Forwarded-Proto: an address
+    /// or a network; may be given again, or as a list with commas [default: none, these headers are ignored]
+    #[arg(
+        long = "trusted-proxy",
+        env = "DUPLEX_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<String>,
 
     /// This node's name, shown on every page
     #[arg(long, env = "DUPLEX_NODE", value_name = "NAME", default_value = "duplex")]
@@ -148,6 +164,10 @@ pub enum ConfigError {
     MaxMessage(usize),
     #[error("--origin {0:?} is {1}")]
     Origin(String, super::origin::NotAnOrigin),
+    #[error("--public-url {0:?} is {1}")]
+    PublicUrl(String, super::origin::NotAnOrigin),
+    #[error("--trusted-proxy {0:?} is {1}")]
+    TrustedProxy(String, NotANetwork),
     #[error(
         "--ping-interval {ping} must be at least 1 and less than --silence-limit {silence}: a peer needs time to answer"
     )]
@@ -187,6 +207,9 @@ impl Config {
             command_rate: self.command_rate,
             limits: self.limits == Limits::On,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
+            public_url: self.public_url.as_deref().map(public_url).transpose()?,
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies.iter().map(String::as_str))
+                .map_err(|(text, error)| ConfigError::TrustedProxy(text, error))?,
             ping_interval: Duration::from_secs(self.ping_interval),
             silence_limit: Duration::from_secs(self.silence_limit),
             drain_deadline: Duration::from_secs(self.drain_deadline),
@@ -233,6 +256,12 @@ fn origin(text: &str) -> Result<Origin, ConfigError> {
     text.trim()
         .parse()
         .map_err(|error| ConfigError::Origin(text.to_owned(), error))
+}
+
+fn public_url(text: &str) -> Result<Origin, ConfigError> {
+    text.trim()
+        .parse()
+        .map_err(|error| ConfigError::PublicUrl(text.to_owned(), error))
 }
 
 #[cfg(test)]
@@ -288,11 +317,43 @@ mod tests {
     }
 
     #[test]
+    fn the_outside_is_named_by_its_url_and_its_proxies() {
+        let settings = config(&[
+            "--public-url",
+            "https://Duplex.example:443",
+            "--trusted-proxy",
+            "127.0.0.1, fd00::/8",
+            "--trusted-proxy",
+            "10.0.0.0/8",
+        ])
+        .settings()
+        .unwrap();
+        let addr = "127.0.0.1:3000".parse().unwrap();
+        assert_eq!(settings.base_url(addr), "https://duplex.example");
+        let trusted = TrustedProxies::new(["127.0.0.1", "fd00::/8", "10.0.0.0/8"]).unwrap();
+        assert_eq!(settings.trusted_proxies, trusted);
+        assert_eq!(Settings::default().base_url(addr), "http://127.0.0.1:3000");
+    }
+
+    #[test]
     fn what_cannot_work_is_refused_in_one_line() {
         assert!(refused(&["--ping-interval", "60"]).contains("less than --silence-limit 60"));
         assert!(refused(&["--ping-interval", "0"]).contains("at least 1"));
         assert!(refused(&["--max-message", "124"]).contains("outside 125 to 67108864 bytes"));
         assert!(refused(&["--origin", "example.com"]).contains("not an origin"));
+        for url in [
+            "duplex.example",
+            "https://duplex.example/",
+            "https://duplex.example/chat",
+            "ftp://x",
+            "",
+        ] {
+            assert!(refused(&["--public-url", url]).starts_with(&format!("--public-url {url:?} is not an origin")));
+        }
+        for network in ["localhost", "10.0.0.0/33", "::1/129", "10.0.0.1:80", ""] {
+            let wanted = format!("--trusted-proxy {network:?} is not an address or a network");
+            assert!(refused(&["--trusted-proxy", network]).starts_with(&wanted));
+        }
         assert!(refused(&["--max-connections", "0"]).contains("at least 1"));
         assert!(refused(&["--command-rate", "0"]).contains("outside 1 to 1000000"));
         assert!(refused(&["--token", "short"]).contains("16 or more"));

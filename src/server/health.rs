@@ -7,12 +7,15 @@ use axum::response::{IntoResponse, Response};
 use super::error::Problem;
 use super::state::ServerState;
 
-/// `GET /healthz`
+pub const ALIVE_PATH: &str = "/healthz";
+pub const READY_PATH: &str = "/readyz";
+
+/// `GET` [`ALIVE_PATH`]
 pub async fn alive() -> Response {
     ([(header::CACHE_CONTROL, "no-store")], "ok\n").into_response()
 }
 
-/// `GET /readyz`
+/// `GET` [`READY_PATH`]
 pub async fn ready(State(state): State<ServerState>) -> Response {
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();

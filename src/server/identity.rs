@@ -4,13 +4,15 @@
 use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
+use super::client_addr::ClientScheme;
+use super::cookies::{Cookie, Held, cookie_name, held};
 use super::hub;
 use super::preferences::{cookie_value, percent_decoded};
-use super::state::ServerState;
+use super::state::{ServerState, Settings};
 use super::token::{self, Shown};
 use crate::wire::person::{Person, PersonId, tidy_name};
 
-/// Holds the secret.
+/// Holds the secret; under an https site with the prefix of [`cookie_name`].
 pub const VISITOR_COOKIE: &str = "visitor";
 
 /// Holds the chosen name, percent-encoded; the page's scripts read and write it.
@@ -20,11 +22,14 @@ const KEPT_SECONDS: u32 = 400 * 24 * 60 * 60;
 
 /// The visitor of a request. Without a cookie that can be one, `otherwise` stands for the secret: what the visitor keeps
 /// until they have a cookie, such as a session's id.
-pub fn person(headers: &HeaderMap, otherwise: &str) -> Person {
-    let secret = cookie_value(headers, VISITOR_COOKIE).filter(|secret| is_secret(secret));
+pub fn person(state: &ServerState, headers: &HeaderMap, otherwise: &str) -> Person {
+    let secret = match Identity::read(headers, &state.settings) {
+        Identity::Known(secret) | Identity::Old(secret) => secret,
+        Identity::Nobody | Identity::Unclear => otherwise,
+    };
     let name = cookie_value(headers, NAME_COOKIE).map(percent_decoded);
     Person {
-        id: id_of(secret.unwrap_or(otherwise)),
+        id: id_of(secret),
         name: name.map(|name| tidy_name(&name)).unwrap_or_default(),
     }
 }
@@ -33,25 +38,84 @@ pub fn person(headers: &HeaderMap, otherwise: &str) -> Person {
 pub fn caller(state: &ServerState, headers: &HeaderMap, otherwise: &str) -> Person {
     match token::shown(headers, state.settings.token.as_ref()) {
         Shown::Right => hub::program(),
-        Shown::Nothing | Shown::Wrong => person(headers, otherwise),
+        Shown::Nothing | Shown::Wrong => person(state, headers, otherwise),
     }
 }
 
-/// For an answer to a visitor who has no secret yet.
-pub fn new_cookie(headers: &HeaderMap) -> Option<(String, HeaderValue)> {
-    if cookie_value(headers, VISITOR_COOKIE).is_some_and(is_secret) {
-        return None;
-    }
-    let secret = uuid::Uuid::new_v4().simple().to_string();
-    let secure = secure(headers);
-    let cookie = format!("{VISITOR_COOKIE}={secret}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax; HttpOnly{secure}");
-    HeaderValue::from_str(&cookie).ok().map(|cookie| (secret, cookie))
+/// What the cookies of a request say of its visitor.
+#[derive(Debug, PartialEq, Eq)]
+enum Identity<'a> {
+    Nobody,
+    Known(&'a str),
+    /// By the cookie of before the site had https; valid until the first page gives it its new name. After that a cookie of the old
+    /// name, which any sibling host can set, says nothing.
+    Old(&'a str),
+    /// By two cookies that differ. One of them is somebody else's, so neither counts; and no new one is set, which would put an end
+    /// to the real one.
+    Unclear,
 }
 
-/// Ends a cookie that holds a secret: behind a proxy that speaks TLS it must not travel without.
-pub fn secure(headers: &HeaderMap) -> &'static str {
-    let behind_tls = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-    if behind_tls { "; Secure" } else { "" }
+impl<'a> Identity<'a> {
+    fn read(headers: &'a HeaderMap, settings: &Settings) -> Self {
+        let name = cookie_name(VISITOR_COOKIE, settings);
+        match held(headers, &name) {
+            Held::Differing => Self::Unclear,
+            Held::One(secret) if is_secret(secret) => Self::Known(secret),
+            Held::Nothing if name != VISITOR_COOKIE => match held(headers, VISITOR_COOKIE) {
+                Held::Differing => Self::Unclear,
+                Held::One(secret) if is_secret(secret) => Self::Old(secret),
+                Held::One(_) | Held::Nothing => Self::Nobody,
+            },
+            Held::One(_) | Held::Nothing => Self::Nobody,
+        }
+    }
+}
+
+/// What a page does for its visitor's identity.
+#[derive(Debug, Default)]
+pub struct Welcome {
+    /// What [`person`] takes until a request brings the visitor's own.
+    pub secret: String,
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// For an answer to a visitor: a secret for a new one, and a new name for an old cookie.
+pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -> Welcome {
+    let name = cookie_name(VISITOR_COOKIE, settings);
+    let cookie = |value| Cookie {
+        name: &name,
+        value,
+        max_age: KEPT_SECONDS,
+        same_site: "Lax",
+    };
+    match Identity::read(headers, settings) {
+        Identity::Known(_) => Welcome::default(),
+        Identity::Unclear => Welcome {
+            secret: new_secret(),
+            cookies: Vec::new(),
+        },
+        Identity::Nobody => {
+            let secret = new_secret();
+            let cookies = cookie(&secret).header(scheme).into_iter().collect();
+            Welcome { secret, cookies }
+        }
+        Identity::Old(secret) => {
+            let removed = Cookie {
+                name: VISITOR_COOKIE,
+                max_age: 0,
+                ..cookie("")
+            };
+            let cookies = [cookie(secret), removed].into_iter();
+            Welcome {
+                secret: String::new(),
+                cookies: cookies.filter_map(|cookie| cookie.header(scheme)).collect(),
+            }
+        }
+    }
+}
+
+fn new_secret() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
 /// Keeps a name that was chosen without scripts.
@@ -86,49 +150,94 @@ fn is_secret(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, header};
+    use axum::http::header;
 
+    use super::super::origin::Scheme;
     use super::*;
+
+    const HTTPS: ClientScheme = ClientScheme(Scheme::Https);
+    const HTTP: ClientScheme = ClientScheme(Scheme::Http);
+    const MINE: &str = "0123456789abcdef0123456789abcdef";
+    const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
 
     fn cookies(value: &str) -> HeaderMap {
         HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(value).unwrap())])
     }
 
-    #[test]
-    fn the_same_secret_is_the_same_person_and_the_id_does_not_show_it() {
-        let (secret, cookie) = new_cookie(&HeaderMap::new()).unwrap();
-        assert!(cookie.to_str().unwrap().contains("HttpOnly"));
-        let headers = cookies(&format!("visitor={secret}; name=%EA%B9%80%20%EB%AF%BC%EC%A7%80"));
-        let known = person(&headers, "");
-        assert_eq!(known, person(&headers, "other"));
-        assert_eq!(known.name, "김 민지");
-        assert_eq!(known.id.0.len(), 16);
-        assert!(!secret.contains(&known.id.0));
-        assert_eq!(new_cookie(&headers), None);
+    fn settings(public_url: Option<&str>) -> Settings {
+        Settings {
+            public_url: public_url.map(|url| url.parse().unwrap()),
+            ..Settings::default()
+        }
+    }
+
+    fn set(welcome: &Welcome) -> Vec<&str> {
+        welcome.cookies.iter().map(|cookie| cookie.to_str().unwrap()).collect()
     }
 
     #[test]
-    fn behind_tls_the_secret_stays_there() {
-        let headers = HeaderMap::from_iter([(
-            HeaderName::from_static("x-forwarded-proto"),
-            HeaderValue::from_static("https"),
-        )]);
-        let is_secure = |headers: &HeaderMap| new_cookie(headers).unwrap().1.to_str().unwrap().ends_with("; Secure");
-        assert!(is_secure(&headers) && !is_secure(&HeaderMap::new()));
+    fn a_new_visitor_gets_a_secret_that_no_script_reads() {
+        let plain = welcome(&HeaderMap::new(), &settings(None), HTTP);
+        let rest = "Max-Age=34560000; Path=/; SameSite=Lax; HttpOnly";
+        assert_eq!(set(&plain), [format!("visitor={}; {rest}", plain.secret)]);
+        let proxied = welcome(&HeaderMap::new(), &settings(None), HTTPS);
+        assert_eq!(set(&proxied), [format!("visitor={}; {rest}; Secure", proxied.secret)]);
+        let public = welcome(&HeaderMap::new(), &settings(Some("https://duplex.example")), HTTPS);
+        assert_eq!(
+            set(&public),
+            [format!("__Host-visitor={}; {rest}; Secure", public.secret)]
+        );
+        assert!(!plain.secret.contains(&id_of(&plain.secret).0));
+        for kept in ["visitor=", "visitor=1", "visitor=ZZ"] {
+            assert_eq!(set(&welcome(&cookies(kept), &settings(None), HTTP)).len(), 1, "{kept}");
+        }
+        let kept = cookies(&format!("visitor={MINE}"));
+        assert_eq!(set(&welcome(&kept, &settings(None), HTTP)), [""; 0]);
+    }
+
+    #[test]
+    fn an_old_cookie_is_issued_anew_once() {
+        let settings = settings(Some("https://duplex.example"));
+        let old = cookies(&format!("visitor={MINE}"));
+        assert_eq!(Identity::read(&old, &settings), Identity::Old(MINE));
+        let rest = "Path=/; SameSite=Lax; HttpOnly; Secure";
+        assert_eq!(
+            set(&welcome(&old, &settings, HTTPS)),
+            [
+                format!("__Host-visitor={MINE}; Max-Age=34560000; {rest}"),
+                format!("visitor=; Max-Age=0; {rest}")
+            ]
+        );
+        let replaced = cookies(&format!("visitor={EVIL}; __Host-visitor={MINE}; visitor=1"));
+        assert_eq!(Identity::read(&replaced, &settings), Identity::Known(MINE));
+        assert_eq!(set(&welcome(&replaced, &settings, HTTPS)), [""; 0]);
+        let broken = cookies(&format!("visitor={EVIL}; __Host-visitor=x"));
+        assert_eq!(Identity::read(&broken, &settings), Identity::Nobody);
+    }
+
+    #[test]
+    fn two_values_that_differ_are_no_identity_and_set_no_cookie() {
+        for (public_url, pair) in [
+            (None, ["visitor", "visitor"]),
+            (Some("https://duplex.example"), ["visitor", "visitor"]),
+            (Some("https://duplex.example"), ["__Host-visitor", "__Host-visitor"]),
+        ] {
+            let settings = settings(public_url);
+            let both = cookies(&format!("{}={EVIL}; {}={MINE}", pair[0], pair[1]));
+            assert_eq!(Identity::read(&both, &settings), Identity::Unclear);
+            let [one, other] = [(); 2].map(|()| welcome(&both, &settings, HTTPS));
+            assert_eq!(set(&one), [""; 0]);
+            assert_ne!(one.secret, other.secret, "nobody shares an identity");
+            let same = cookies(&format!("{}={MINE}; {}={MINE}", pair[0], pair[1]));
+            assert_ne!(Identity::read(&same, &settings), Identity::Unclear);
+        }
     }
 
     #[test]
     fn a_name_is_kept_as_it_is() {
         let cookie = name_cookie("김 a;b").unwrap();
         let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
-        assert_eq!(person(&cookies(pair), "").name, "김 a;b");
-    }
-
-    #[test]
-    fn a_cookie_that_is_no_secret_is_as_none() {
-        for wrong in ["visitor=", "visitor=1", "visitor=ZZ"] {
-            assert_eq!(person(&cookies(wrong), "s").id, id_of("s"));
-            assert!(new_cookie(&cookies(wrong)).is_some());
-        }
+        let kept = cookies(pair);
+        assert_eq!(cookie_value(&kept, NAME_COOKIE).map(percent_decoded).unwrap(), "김 a;b");
     }
 }

@@ -61,6 +61,9 @@ pub const RETRY_AFTER_SECONDS: u32 = 5;
 pub const FORM_BYTES: usize = 64 << 10;
 pub const FORM_WAIT: Duration = Duration::from_secs(10);
 
+/// Proxies' reports of a request's client that are read, from the right: more than any chain of proxies has.
+pub const FORWARDED_HOPS: usize = 32;
+
 /// Characters of a message that the log shows.
 pub const LOG_CHARS: usize = 200;
 

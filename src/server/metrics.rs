@@ -2,122 +2,17 @@
 //! recorder beside them: there is one count of each thing, and it is exact.
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
-use std::fmt::Write as _;
+mod format;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use self::format::{Metric, Out, Source, Value, counter, gauge, write};
 use super::figures::{Figures, census};
 use super::hub::{HubStats, counters};
-use super::log::{Census, LATENCY_BOUNDS, Latency};
 use super::state::ServerState;
-
-/// What one metric is made of.
-struct Source<'a> {
-    now: &'a Figures,
-    kept: &'a Census,
-}
-
-pub struct Metric {
-    pub name: &'static str,
-    /// For the README, and for whoever reads the metrics.
-    pub help: &'static str,
-    /// By which its values differ.
-    pub labels: &'static str,
-    value: Value,
-}
-
-enum Value {
-    Counter(fn(&Source<'_>, &mut Out)),
-    Gauge(fn(&Source<'_>, &mut Out)),
-    /// In seconds.
-    Histogram(fn(&Source<'_>) -> Latency),
-}
-
-impl Metric {
-    pub const fn kind(&self) -> &'static str {
-        match self.value {
-            Value::Counter(_) => "counter",
-            Value::Gauge(_) => "gauge",
-            Value::Histogram(_) => "histogram",
-        }
-    }
-}
-
-/// The lines of one metric.
-struct Out {
-    name: &'static str,
-    text: String,
-}
-
-impl Out {
-    fn one(&mut self, value: f64) {
-        self.line("", &[], value);
-    }
-
-    fn put(&mut self, labels: &[(&str, &str)], value: u64) {
-        self.line("", labels, value as f64);
-    }
-
-    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
-        // To a string, which takes everything.
-        let _ = write!(self.text, "{}{suffix}", self.name);
-        for (index, (label, value)) in labels.iter().enumerate() {
-            let opening = if index == 0 { '{' } else { ',' };
-            let _ = write!(self.text, "{opening}{label}=\"{}\"", escaped(value));
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.text, "{end} {value}");
-    }
-
-    fn histogram(&mut self, latency: &Latency) {
-        let mut below = 0;
-        for (bound, count) in LATENCY_BOUNDS.iter().zip(latency.buckets) {
-            below += count;
-            let bound = (*bound as f64 / 1e6).to_string();
-            self.line("_bucket", &[("le", &bound)], below as f64);
-        }
-        self.line("_bucket", &[("le", "+Inf")], latency.count() as f64);
-        self.line("_sum", &[], latency.sum_micros as f64 / 1e6);
-        self.line("_count", &[], latency.count() as f64);
-    }
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-const fn counter(
-    name: &'static str,
-    labels: &'static str,
-    help: &'static str,
-    write: fn(&Source<'_>, &mut Out),
-) -> Metric {
-    let value = Value::Counter(write);
-    Metric {
-        name,
-        help,
-        labels,
-        value,
-    }
-}
-
-const fn gauge(
-    name: &'static str,
-    labels: &'static str,
-    help: &'static str,
-    write: fn(&Source<'_>, &mut Out),
-) -> Metric {
-    let value = Value::Gauge(write);
-    Metric {
-        name,
-        help,
-        labels,
-        value,
-    }
-}
 
 fn by_kind(of: &Source<'_>, out: &mut Out, field: fn(&HubStats) -> u64) {
     for (kind, stats) in &of.now.kinds {
@@ -213,6 +108,16 @@ pub const METRICS: &[Metric] = &[
                 .zip(of.now.counters.answers)
             {
                 out.put(&[("class", class)], count);
+            }
+        },
+    ),
+    counter(
+        "duplex_requests_refused_total",
+        "reason",
+        "Turned away before any route saw them: for a host that is not served (host), from a page of another origin (origin)",
+        |of, out| {
+            for why in counters::Refused::ALL {
+                out.put(&[("reason", why.name())], of.now.counters.refused[why as usize]);
             }
         },
     ),
@@ -366,7 +271,7 @@ pub const METRICS: &[Metric] = &[
 /// `GET /metrics`
 pub async fn show(State(state): State<ServerState>) -> Response {
     let kept = census(&state).await;
-    let text = write(&Figures::read(&state), &kept);
+    let text = write(METRICS, &Figures::read(&state), &kept);
     let headers = [
         (
             header::CONTENT_TYPE,
@@ -375,30 +280,6 @@ pub async fn show(State(state): State<ServerState>) -> Response {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (headers, text).into_response()
-}
-
-fn write(now: &Figures, kept: &Census) -> String {
-    let source = Source { now, kept };
-    let mut all = String::new();
-    for metric in METRICS {
-        let mut out = Out {
-            name: metric.name,
-            text: String::new(),
-        };
-        match metric.value {
-            Value::Counter(write) | Value::Gauge(write) => write(&source, &mut out),
-            Value::Histogram(read) => out.histogram(&read(&source)),
-        }
-        let _ = write!(
-            all,
-            "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}",
-            name = metric.name,
-            help = metric.help,
-            kind = metric.kind(),
-            lines = out.text
-        );
-    }
-    all
 }
 
 /// Counts every answer by its status.
@@ -444,39 +325,6 @@ mod tests {
         assert!(
             include_str!("../../README.md").contains(&table),
             "the README has no\n\n{table}"
-        );
-    }
-
-    #[test]
-    fn a_label_cannot_break_its_line() {
-        let mut out = Out {
-            name: "m",
-            text: String::new(),
-        };
-        out.put(&[("a", "x\"\\\n"), ("b", "y")], 7);
-        assert_eq!(out.text, "m{a=\"x\\\"\\\\\\n\",b=\"y\"} 7\n");
-    }
-
-    #[test]
-    fn buckets_are_cumulated() {
-        let mut latency = Latency::default();
-        (latency.buckets[0], latency.buckets[1], latency.buckets[17]) = (2, 3, 1);
-        latency.sum_micros = 1_500_000;
-        let mut out = Out {
-            name: "d",
-            text: String::new(),
-        };
-        out.histogram(&latency);
-        let lines: Vec<_> = out.text.lines().collect();
-        assert_eq!(lines[..2], ["d_bucket{le=\"0.00005\"} 2", "d_bucket{le=\"0.0001\"} 5"]);
-        assert_eq!(
-            lines[16..],
-            [
-                "d_bucket{le=\"10\"} 5",
-                "d_bucket{le=\"+Inf\"} 6",
-                "d_sum 1.5",
-                "d_count 6"
-            ]
         );
     }
 }

@@ -2,13 +2,17 @@
 
 mod assets;
 mod backup;
+pub mod client_addr;
 pub mod config;
+mod cookies;
 mod error;
 pub mod feeds;
 pub mod figures;
+mod forwarded;
 mod fuzz;
 mod headers;
 mod health;
+mod host;
 pub mod hub;
 mod identity;
 pub mod limits;
@@ -60,8 +64,8 @@ const COMPRESSION: i32 = 7;
 pub fn router(state: ServerState) -> Router {
     let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone());
     Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+        .route(health::ALIVE_PATH, get(health::alive))
+        .route(health::READY_PATH, get(health::ready))
         .route("/api/vitals", get(vitals::show))
         .merge(transport::routes(
             apps::server::endpoints(),
@@ -88,11 +92,13 @@ pub fn router(state: ServerState) -> Router {
         .merge(measure::routes())
         .layer(from_fn_with_state(state.clone(), token::guard))
         .layer(from_fn_with_state(state.clone(), origin::guard))
+        .layer(from_fn_with_state(state.clone(), host::guard))
         .layer(from_fn_with_state(state.clone(), quota::guard::requests))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
         .layer(from_fn_with_state(state.clone(), measure::count))
+        .layer(from_fn_with_state(state.clone(), client_addr::insert))
         .with_state(state)
 }
 

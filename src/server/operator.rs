@@ -15,12 +15,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use super::client_addr::ClientScheme;
+use super::cookies::{Cookie, Held, cookie_name, held};
 use super::error::Problem;
 use super::hub::{Hub, TopicFigures};
-use super::preferences::cookie_value;
-use super::state::ServerState;
+use super::state::{ServerState, Settings};
 use super::token::{self, Shown};
-use super::{backup, identity, limits, metrics};
+use super::{backup, limits, metrics};
 use crate::wire::codec::Blob;
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::session::Denied;
@@ -57,9 +58,8 @@ pub fn routes(state: &ServerState) -> Router<ServerState> {
 pub fn is_operator(state: &ServerState, headers: &HeaderMap) -> bool {
     let token = state.settings.token.as_ref();
     let shows_pass = || {
-        let pass = cookie_value(headers, COOKIE);
-        pass.zip(token)
-            .is_some_and(|(pass, token)| token::same(pass, &token.pass()))
+        let shown = held(headers, &cookie_name(COOKIE, &state.settings));
+        matches!((shown, token), (Held::One(pass), Some(token)) if token::same(pass, &token.pass()))
     };
     let is_neighbour = || state.settings.loopback && is_local(headers);
     token::shown(headers, token) == Shown::Right || shows_pass() || is_neighbour()
@@ -102,12 +102,12 @@ async fn guard(State(state): State<ServerState>, request: Request, next: Next) -
 /// The page's form. A wrong token leads back to it, and it says so.
 async fn sign_in(
     State(state): State<ServerState>,
-    headers: HeaderMap,
+    scheme: ClientScheme,
     Form(fields): Form<BTreeMap<String, String>>,
 ) -> Response {
     let typed = fields.get("token").map(|typed| typed.trim()).unwrap_or_default();
     match state.settings.token.as_ref().filter(|token| token.is(typed)) {
-        Some(token) => back(PAGE, cookie(&token.pass(), KEPT_SECONDS, &headers)),
+        Some(token) => back(PAGE, cookie(&state.settings, scheme, &token.pass(), KEPT_SECONDS)),
         None => {
             tracing::warn!("somebody showed a wrong token at the operator's page");
             back("/status?refused", None)
@@ -115,16 +115,18 @@ async fn sign_in(
     }
 }
 
-async fn sign_out(headers: HeaderMap) -> Response {
-    back(PAGE, cookie("", 0, &headers))
+async fn sign_out(State(state): State<ServerState>, scheme: ClientScheme) -> Response {
+    back(PAGE, cookie(&state.settings, scheme, "", 0))
 }
 
-fn cookie(pass: &str, seconds: u32, headers: &HeaderMap) -> Option<HeaderValue> {
-    let secure = identity::secure(headers);
-    HeaderValue::from_str(&format!(
-        "{COOKIE}={pass}; Max-Age={seconds}; Path=/; SameSite=Strict; HttpOnly{secure}"
-    ))
-    .ok()
+fn cookie(settings: &Settings, scheme: ClientScheme, pass: &str, seconds: u32) -> Option<HeaderValue> {
+    let cookie = Cookie {
+        name: &cookie_name(COOKIE, settings),
+        value: pass,
+        max_age: seconds,
+        same_site: "Strict",
+    };
+    cookie.header(scheme)
 }
 
 fn back(to: &'static str, cookie: Option<HeaderValue>) -> Response {
@@ -182,6 +184,7 @@ async fn events(State(state): State<ServerState>, Query(After { topic, after }):
 
 #[cfg(test)]
 mod tests {
+    use super::super::origin::Scheme;
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -219,11 +222,11 @@ mod tests {
 
     #[test]
     fn the_cookie_is_for_this_site_and_no_script() {
-        let cookie = |headers| cookie("p", 1, &headers).unwrap().to_str().unwrap().to_owned();
+        let cookie = |scheme| cookie(&Settings::default(), ClientScheme(scheme), "p", 1).unwrap();
         assert_eq!(
-            cookie(headers(&[])),
+            cookie(Scheme::Http),
             "operator=p; Max-Age=1; Path=/; SameSite=Strict; HttpOnly"
         );
-        assert!(cookie(headers(&[("x-forwarded-proto", "https")])).ends_with("; Secure"));
+        assert!(cookie(Scheme::Https).to_str().unwrap().ends_with("; Secure"));
     }
 }

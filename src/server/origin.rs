@@ -1,5 +1,7 @@
-//! From where a page may open a socket or post: the server's own origin and the listed ones. Browsers do not keep pages
-//! of other origins from either, so the server has to. Knows no route.
+//! Which pages may use this server: those of its own origin and of the listed ones. Browsers do not keep pages of other origins from
+//! opening sockets and posting, so the server has to. Knows no route.
+//!
+//! `Sec-Fetch-Site` is read first where it is present: no page can forge it. Then `Origin` is compared whole, scheme included.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -7,12 +9,17 @@ use std::str::FromStr;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::client_addr::{ClientName, ClientScheme};
 use super::error::Problem;
-use super::state::ServerState;
+use super::host;
+use super::hub::counters::Refused;
+use super::limits;
+use super::quota::seldom::Seldom;
+use super::state::{ServerState, Settings};
 
 /// A web origin (RFC 6454) of a page: scheme, host and port; the scheme's own port is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +30,19 @@ pub struct Origin {
     port: u16,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scheme {
+    #[default]
     Http,
     Https,
 }
 
 impl Scheme {
-    const fn name(self) -> &'static str {
+    pub const fn of(https: bool) -> Self {
+        if https { Self::Https } else { Self::Http }
+    }
+
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -79,6 +91,41 @@ impl Display for Origin {
     }
 }
 
+impl Origin {
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Whether a request for `host` can be for this origin. Proxies often leave the port out.
+    pub fn is_at(&self, host: &Host) -> bool {
+        self.host == host.name && host.port.is_none_or(|port| port == self.port)
+    }
+}
+
+/// What a request is addressed to: a name or an IP address, and the port where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// In lower case; an IPv6 address keeps its brackets.
+    pub name: String,
+    pub port: Option<u16>,
+}
+
+impl Host {
+    /// `None` for anything that is not exactly that.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, port) = host_and_port(text)?;
+        Some(Self { name, port })
+    }
+
+    fn origin(&self, scheme: Scheme) -> Origin {
+        Origin {
+            scheme,
+            host: self.name.clone(),
+            port: self.port.unwrap_or(scheme.default_port()),
+        }
+    }
+}
+
 /// Host and, where it is written, port. `None` for anything that is not exactly that.
 fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     if text.contains('@') {
@@ -101,8 +148,10 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
 pub enum Foreign {
     #[error("the Origin header is not an origin that could be compared")]
     Opaque,
-    #[error("the origin {0} is neither this server's own nor on its list")]
-    Unlisted(String),
+    #[error("the origin {0} is neither this server's own nor on its list (--public-url, --origin)")]
+    Unlisted(Origin),
+    #[error("another site made the browser send this request")]
+    OtherSite,
 }
 
 impl Foreign {
@@ -114,50 +163,104 @@ impl Foreign {
     }
 }
 
-/// `origin`: the header as it came; browsers always send it with what is checked here, so its absence means another program,
-/// which could write what it likes. `host`: what the request was addressed to. The scheme is not compared: behind a proxy
-/// that ends TLS the server cannot know its own, so a port that is not written may be the default of either.
-pub fn check(origin: Option<&str>, host: Option<&str>, listed: &[Origin]) -> Result<(), Foreign> {
-    let Some(origin) = origin else { return Ok(()) };
-    let origin: Origin = origin.parse().map_err(|_| Foreign::Opaque)?;
-    if listed.contains(&origin) || host.is_some_and(|host| is_own(&origin, host)) {
-        return Ok(());
+/// The page that a request comes from, as its browser says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Page<'a> {
+    /// Browsers send it with what is checked here; without it and `site`, another program asks, which could write what it likes.
+    origin: Option<&'a str>,
+    /// `Sec-Fetch-Site`. Browsers send it to https sites and to loopback addresses.
+    site: Option<&'a str>,
+    /// The visitor follows a link: `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
+    navigates: bool,
+}
+
+/// What a request may do if it is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Read,
+    /// Open a socket, or change something.
+    Write,
+}
+
+fn check(page: Page<'_>, act: Act, own: Option<&Origin>, listed: &[Origin]) -> Result<(), Foreign> {
+    let origin = || {
+        page.origin
+            .map(|origin| origin.parse().map_err(|_| Foreign::Opaque))
+            .transpose()
+    };
+    let is_listed = |origin: &Origin| listed.contains(origin);
+    let other_site = page.site.is_some_and(|site| !["same-origin", "none"].contains(&site));
+    if act == Act::Read {
+        // Isolation of resources, as https://web.dev/articles/fetch-metadata has it: other sites may link here, no more.
+        let allowed = !other_site || page.navigates || origin()?.as_ref().is_some_and(is_listed);
+        return allowed.then_some(()).ok_or(Foreign::OtherSite);
     }
-    Err(Foreign::Unlisted(origin.to_string()))
+    match origin()? {
+        Some(origin) if is_listed(&origin) => Ok(()),
+        _ if other_site => Err(Foreign::OtherSite),
+        Some(origin) if own != Some(&origin) => Err(Foreign::Unlisted(origin)),
+        _ => Ok(()),
+    }
 }
 
-fn is_own(origin: &Origin, host: &str) -> bool {
-    host_and_port(host)
-        .is_some_and(|(host, port)| host == origin.host && port.unwrap_or(origin.scheme.default_port()) == origin.port)
-}
-
-/// Covers the whole router, so that no socket can be forgotten: every upgrade and every method that may change something.
+/// Covers the whole router, so that no route can be forgotten. Behind [`host::guard`](super::host::guard).
 pub async fn guard(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+
     let (parts, body) = request.into_parts();
-    if needs_check(&parts)
-        && let Err(foreign) = check_parts(&parts, &state.settings.origins)
-    {
-        tracing::warn!(path = parts.uri.path(), "refused for its origin: {foreign}");
+    if let Err(foreign) = check_parts(&parts, &state.settings) {
+        state.counters.refused(Refused::Origin);
+        if let Some(unlogged) = REFUSALS.due() {
+            let client = ClientName::of(&parts.extensions).map(tracing::field::display);
+            tracing::warn!(
+                path = parts.uri.path(),
+                client,
+                unlogged,
+                "refused for its origin: {foreign}"
+            );
+        }
         return foreign.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
-fn needs_check(parts: &Parts) -> bool {
-    !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) || parts.headers.contains_key(header::UPGRADE)
+fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
+    let headers = &parts.headers;
+    let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let act = if reads && !headers.contains_key(header::UPGRADE) {
+        Act::Read
+    } else {
+        Act::Write
+    };
+    let page = Page {
+        origin: single(headers, header::ORIGIN)?,
+        site: single(headers, SEC_FETCH_SITE)?,
+        navigates: reads && is_navigation(headers),
+    };
+    check(page, act, own(parts, settings).as_ref(), &settings.origins)
 }
 
-fn check_parts(parts: &Parts, listed: &[Origin]) -> Result<(), Foreign> {
-    let origin = single(&parts.headers, header::ORIGIN)?;
-    let host = match parts.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => single(&parts.headers, header::HOST)?,
-    };
-    check(origin, host, listed)
+/// With `--public-url` that is it; otherwise what the client asked for, by the scheme of its connection.
+fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
+    settings.public_url.clone().or_else(|| {
+        let scheme = parts
+            .extensions
+            .get()
+            .map_or_else(Scheme::default, |ClientScheme(scheme)| *scheme);
+        Some(host::asked(parts).ok()??.origin(scheme))
+    })
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Of a whole tab; what is embedded in another page is none.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let says = |name, value: &str| headers.get(name).is_some_and(|said: &HeaderValue| said == value);
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
 }
 
 /// A header that is there twice, or is not text, is no header to decide by.
-fn single(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Foreign> {
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Foreign> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -168,39 +271,40 @@ fn single(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>,
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
-    fn allowed(origin: &str, host: &str) -> bool {
-        check(Some(origin), Some(host), &[]).is_ok()
+    use super::*;
+
+    fn own(origin: &str) -> Origin {
+        origin.parse().unwrap()
+    }
+
+    fn writes(origin: Option<&str>, site: Option<&str>, listed: &[Origin]) -> Result<(), Foreign> {
+        let page = Page {
+            origin,
+            site,
+            navigates: false,
+        };
+        check(page, Act::Write, Some(&own("https://example.com")), listed)
     }
 
     #[test]
-    fn the_own_origin_is_the_host_with_the_ports_made_equal() {
-        assert!(allowed("http://127.0.0.1:3000", "127.0.0.1:3000"));
-        assert!(allowed("http://example.com", "example.com"));
-        assert!(allowed("https://example.com", "example.com:443"));
-        assert!(
-            allowed("https://example.com", "EXAMPLE.com"),
-            "behind a proxy that ends TLS"
-        );
-        assert!(allowed("http://[::1]:3000", "[::1]:3000"));
-    }
-
-    #[test]
-    fn anything_else_is_foreign() {
-        for (origin, host) in [
-            ("http://evil.example", "example.com"),
-            ("http://example.com:3001", "example.com:3000"),
-            ("http://example.com.evil.example", "example.com"),
-            ("http://evilexample.com", "example.com"),
-            ("http://example.com", "example.com:3000"),
-            ("https://example.com", "example.com:80"),
+    fn the_own_origin_is_compared_whole() {
+        for same in ["https://example.com", "https://example.com:443", "https://EXAMPLE.com"] {
+            assert_eq!(writes(Some(same), None, &[]), Ok(()), "{same}");
+        }
+        for other in [
+            "http://example.com",
+            "https://example.com:3000",
+            "https://evil.example",
+            "https://example.com.evil.example",
+            "https://evilexample.com",
+            "https://www.example.com",
         ] {
             assert_eq!(
-                check(Some(origin), Some(host), &[]),
-                Err(Foreign::Unlisted(origin.to_owned())),
-                "{origin} {host}"
+                writes(Some(other), None, &[]),
+                Err(Foreign::Unlisted(own(other))),
+                "{other}"
             );
         }
     }
@@ -221,28 +325,81 @@ mod tests {
             "http://example.com:99999",
             "http://example.com http://other.example",
         ] {
-            assert_eq!(
-                check(Some(origin), Some("example.com"), &[]),
-                Err(Foreign::Opaque),
-                "{origin}"
-            );
+            assert_eq!(writes(Some(origin), None, &[]), Err(Foreign::Opaque), "{origin}");
             assert_eq!(origin.parse::<Origin>(), Err(NotAnOrigin), "{origin}");
         }
     }
 
     #[test]
     fn a_listed_origin_is_compared_whole() {
-        let listed = ["https://app.example".parse().unwrap()];
-        assert_eq!(check(Some("https://app.example"), Some("example.com"), &listed), Ok(()));
-        assert_eq!(check(Some("https://app.example:443"), None, &listed), Ok(()));
-        assert!(check(Some("http://app.example"), Some("example.com"), &listed).is_err());
-        assert!(check(Some("https://app.example:8443"), Some("example.com"), &listed).is_err());
+        let listed = [own("https://app.example")];
+        for site in [None, Some("cross-site"), Some("same-site")] {
+            assert_eq!(writes(Some("https://app.example"), site, &listed), Ok(()));
+            assert_eq!(writes(Some("https://app.example:443"), site, &listed), Ok(()));
+            assert!(writes(Some("http://app.example"), site, &listed).is_err());
+            assert!(writes(Some("https://app.example:8443"), site, &listed).is_err());
+        }
     }
 
     #[test]
-    fn a_program_that_is_no_browser_sends_no_origin() {
-        assert_eq!(check(None, Some("example.com"), &[]), Ok(()));
-        assert_eq!(check(None, None, &[]), Ok(()));
+    fn the_browsers_word_on_the_site_goes_first() {
+        let origin = Some("https://example.com");
+        for site in ["same-origin", "none"] {
+            assert_eq!(writes(origin, Some(site), &[]), Ok(()));
+            assert_eq!(writes(None, Some(site), &[]), Ok(()));
+            assert!(writes(Some("https://evil.example"), Some(site), &[]).is_err());
+        }
+        for site in ["same-site", "cross-site", "", "SAME-ORIGIN"] {
+            for origin in [origin, None, Some("https://evil.example")] {
+                assert_eq!(
+                    writes(origin, Some(site), &[]),
+                    Err(Foreign::OtherSite),
+                    "{site} {origin:?}"
+                );
+            }
+        }
+        assert_eq!(writes(None, None, &[]), Ok(()), "a program that is no browser");
+    }
+
+    #[test]
+    fn other_sites_may_link_here_and_read_nothing() {
+        let reads = |origin, site, navigates| {
+            let page = Page {
+                origin,
+                site,
+                navigates,
+            };
+            check(
+                page,
+                Act::Read,
+                Some(&own("https://example.com")),
+                &[own("https://app.example")],
+            )
+        };
+        assert_eq!(reads(None, None, false), Ok(()));
+        assert_eq!(reads(None, Some("same-origin"), false), Ok(()));
+        assert_eq!(reads(None, Some("cross-site"), true), Ok(()));
+        assert_eq!(reads(Some("https://app.example"), Some("cross-site"), false), Ok(()));
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(reads(None, Some(site), false), Err(Foreign::OtherSite));
+            assert_eq!(
+                reads(Some("https://evil.example"), Some(site), false),
+                Err(Foreign::OtherSite)
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_port_can_be_for_an_origin_with_one() {
+        let origin = own("https://example.com:8443");
+        for (host, at) in [
+            ("example.com", true),
+            ("EXAMPLE.com:8443", true),
+            ("example.com:443", false),
+            ("www.example.com", false),
+        ] {
+            assert_eq!(origin.is_at(&Host::parse(host).unwrap()), at, "{host}");
+        }
     }
 
     proptest! {
@@ -254,14 +411,18 @@ mod tests {
         }
 
         #[test]
-        fn two_hosts_are_one_origin_only_if_they_are_equal(a in "[a-c.]{1,4}", b in "[a-c.]{1,4}", port in 1u16..4, other in 1u16..4) {
-            let own = allowed(&format!("http://{a}:{port}"), &format!("{b}:{other}"));
-            prop_assert_eq!(own, a == b && port == other);
+        fn two_origins_are_one_only_if_they_are_equal(a in "[a-c.]{1,4}", b in "[a-c.]{1,4}", port in 1u16..4, other in 1u16..4) {
+            let own = Host::parse(&format!("{b}:{other}")).unwrap().origin(Scheme::Http);
+            let origin = format!("http://{a}:{port}");
+            let page = Page { origin: Some(&origin), ..Page::default() };
+            prop_assert_eq!(check(page, Act::Write, Some(&own), &[]).is_ok(), a == b && port == other);
         }
 
         #[test]
-        fn no_text_breaks_the_check(origin in any::<String>(), host in any::<String>()) {
-            let _ = check(Some(&origin), Some(&host), &[]);
+        fn no_text_breaks_the_check(origin in any::<String>(), site in any::<Option<String>>(), host in any::<String>()) {
+            let page = Page { origin: Some(&origin), site: site.as_deref(), navigates: false };
+            let own = Host::parse(&host).map(|host| host.origin(Scheme::Http));
+            let _ = check(page, Act::Write, own.as_ref(), &[]);
         }
     }
 }

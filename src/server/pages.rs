@@ -21,10 +21,12 @@ use leptos_axum::{
 };
 use tokio::time::timeout;
 
+use super::client_addr::ClientScheme;
 use super::error::Problem;
 use super::headers::{Reach, content_security_policy};
 use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
+use super::identity::Welcome;
 use super::quota::{self, Client};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
@@ -81,22 +83,29 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
             }
             preferences::provide(&request.headers);
             let client = quota::guard::client(&request.extensions);
-            let hub = operator::hub(&state, &request.headers);
-            provide_visitor(&state, &hub, client, &request.headers);
+            provide_visitor(&state, client, &request);
         }
         set_headers();
     }
 }
 
 /// Who the page is for, and the topics as this visitor may see them. A visitor who comes for the first time gets a cookie.
-fn provide_visitor(state: &ServerState, hub: &Hub, client: Client, headers: &HeaderMap) {
-    let (secret, cookie) = identity::new_cookie(headers).unzip();
-    if let (Some(cookie), Some(response)) = (cookie, use_context::<ResponseOptions>()) {
-        response.append_header(header::SET_COOKIE, cookie);
+fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
+    let welcome = welcome(state, request);
+    if let Some(response) = use_context::<ResponseOptions>() {
+        for cookie in welcome.cookies {
+            response.append_header(header::SET_COOKIE, cookie);
+        }
     }
-    let person = identity::person(headers, secret.as_deref().unwrap_or_default());
+    let person = identity::person(state, &request.headers, &welcome.secret);
     provide_context(Visitor(person.clone()));
-    provide_context(source(state.hub_for(hub, client.known_as(&person)), person));
+    let hub = operator::hub(state, &request.headers);
+    provide_context(source(state.hub_for(&hub, client.known_as(&person)), person));
+}
+
+fn welcome(state: &ServerState, request: &Parts) -> Welcome {
+    let scheme = request.extensions.get::<ClientScheme>().copied().unwrap_or_default();
+    identity::welcome(&request.headers, &state.settings, scheme)
 }
 
 fn run_signals(state: &ServerState) -> RunSignals {
@@ -232,8 +241,8 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         Ok(fields) => fields,
         Err(error) => return error.problem().into_response(),
     };
-    let (secret, visitor) = identity::new_cookie(&parts.headers).unzip();
-    let mut person = identity::person(&parts.headers, secret.as_deref().unwrap_or_default());
+    let welcome = welcome(&state, &parts);
+    let mut person = identity::person(&state, &parts.headers, &welcome.secret);
     let name = fields
         .get("name")
         .map(|name| tidy_name(name))
@@ -245,7 +254,8 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
     match decide(&hub, person, (form.command)(parts.uri.path(), &fields)).await {
         None => {
             let back = HeaderValue::from_str(parts.uri.path()).unwrap_or(HeaderValue::from_static("/"));
-            let cookies = visitor
+            let cookies = welcome
+                .cookies
                 .into_iter()
                 .chain(named)
                 .map(|cookie| (header::SET_COOKIE, cookie));

@@ -11,6 +11,7 @@ use axum::{
 
 use leptos::prelude::provide_context;
 
+use super::cookies::values;
 use super::error::Problem;
 use crate::{
     i18n::*,
@@ -63,14 +64,7 @@ fn weighted(item: &str) -> Option<(f32, &str)> {
 }
 
 pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let cookies = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|cookies| cookies.to_str().ok());
-    let mut pairs = cookies
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+    str::from_utf8(values(headers, name).next()?).ok()
 }
 
 /// Bytes that are not UTF-8 become replacement characters; what is not an escape stays.

@@ -1,6 +1,7 @@
 //! What every request may reach: the node's settings, its counters, its records and its stop signal.
 //! Knows no route.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
 use tokio::time::Instant;
 
+use super::client_addr::TrustedProxies;
 use super::feeds::Feeding;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
@@ -15,7 +17,7 @@ use super::hub::stage::Stage;
 use super::hub::{Feed, Hub};
 use super::limits;
 use super::measure::Bench;
-use super::origin::Origin;
+use super::origin::{Origin, Scheme};
 use super::quota::{Client, Quotas, Scale};
 use super::shutdown::Shutdown;
 use super::signals::Signals;
@@ -46,6 +48,10 @@ pub struct Settings {
     pub limits: bool,
     /// Beside the server's own, from where pages may open sockets and post.
     pub origins: Vec<Origin>,
+    /// How clients outside reach this site: its host, its origin, its links.
+    pub public_url: Option<Origin>,
+    /// Whose word counts on clients' addresses and schemes.
+    pub trusted_proxies: TrustedProxies,
     /// Less than `silence_limit`, so that a peer has the time to answer.
     pub ping_interval: Duration,
     /// For a peer that sends nothing, and for one that takes nothing.
@@ -66,6 +72,8 @@ impl Default for Settings {
             command_rate: 50,
             limits: true,
             origins: Vec::new(),
+            public_url: None,
+            trusted_proxies: TrustedProxies::default(),
             ping_interval: Duration::from_secs(25),
             silence_limit: Duration::from_secs(60),
             drain_deadline: Duration::from_secs(10),
@@ -79,6 +87,19 @@ impl Settings {
         Scale {
             command_rate: self.command_rate,
             max_connections: u32::try_from(self.max_connections).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// How every client reaches this site, if that is known.
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.public_url.as_ref().map(Origin::scheme)
+    }
+
+    /// What a link to a page of this site begins with, for a server that listens at `addr`.
+    pub fn base_url(&self, addr: SocketAddr) -> String {
+        match &self.public_url {
+            Some(origin) => origin.to_string(),
+            None => format!("{}://{addr}", self.scheme().unwrap_or_default().name()),
         }
     }
 }

@@ -66,6 +66,26 @@ impl Cut {
     }
 }
 
+/// Why a request was turned away before any route saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It was for a host that this server does not serve, or for none.
+    Host,
+    /// Its page is of another origin.
+    Origin,
+}
+
+impl Refused {
+    pub const ALL: [Self; 2] = [Self::Host, Self::Origin];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
@@ -76,6 +96,7 @@ pub struct Counters {
     ways: [AtomicU64; Way::ALL.len()],
     opened: [AtomicU64; Way::ALL.len()],
     cuts: [AtomicU64; Cut::ALL.len()],
+    refused: [AtomicU64; Refused::ALL.len()],
     received: AtomicU64,
     sent: AtomicU64,
     bytes_in: AtomicU64,
@@ -121,6 +142,10 @@ impl Counters {
         self.cuts[why as usize].fetch_add(1, Relaxed);
     }
 
+    pub fn refused(&self, why: Refused) {
+        self.refused[why as usize].fetch_add(1, Relaxed);
+    }
+
     /// An HTTP answer of this status.
     pub fn answer(&self, status: u16) {
         if let Some(count) = self.answers.get(usize::from(status / 100).wrapping_sub(1)) {
@@ -135,6 +160,7 @@ impl Counters {
             ways: self.ways.each_ref().map(read),
             opened: self.opened.each_ref().map(read),
             cuts: self.cuts.each_ref().map(read),
+            refused: self.refused.each_ref().map(read),
             received: read(&self.received),
             sent: read(&self.sent),
             bytes_in: read(&self.bytes_in),
@@ -180,6 +206,7 @@ pub struct Reading {
     pub connections: u64,
     pub ways: [u64; Way::ALL.len()],
     pub opened: [u64; Way::ALL.len()],
+    pub refused: [u64; Refused::ALL.len()],
     pub cuts: [u64; Cut::ALL.len()],
     pub received: u64,
     pub sent: u64,

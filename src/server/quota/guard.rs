@@ -1,22 +1,23 @@
 //! The quotas of HTTP requests, whatever they ask for, and the shape of a refusal.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 
 use super::{Address, Client, Exceeded, Rate};
+use crate::server::client_addr::ClientAddr;
 use crate::server::error::Problem;
+use crate::server::health::{ALIVE_PATH, READY_PATH};
 use crate::server::hub;
 use crate::server::state::ServerState;
 use crate::wire::person::Person;
 
 /// Answered whatever else is asked: whoever watches over the node shares its address with those who ask too much.
-const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
+const ALWAYS: [&str; 2] = [ALIVE_PATH, READY_PATH];
 
 /// Who sends a request, before it is known which person it is.
 pub fn client(extensions: &Extensions) -> Client {
@@ -47,8 +48,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
 }
 
 fn address(extensions: &Extensions) -> Option<Address> {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map(|ConnectInfo(peer)| Address::from(peer.ip()))
+    extensions.get().map(|ClientAddr(address)| Address::from(*address))
 }
 
 /// Of every request.

@@ -20,12 +20,11 @@ mod talk;
 mod watch;
 mod websocket;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
@@ -40,6 +39,7 @@ use self::faults::Gate;
 use self::talk::Talk;
 use self::watch::Watch;
 use self::websocket::{Conversation, End};
+use super::client_addr::ClientName;
 use super::error::Problem;
 use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
@@ -229,10 +229,7 @@ fn open<T: Talk + 'static>(
         );
         state.handshakes.open(trace, record);
     }
-    let peer = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| tracing::field::display(*peer));
+    let peer = ClientName::of(&parts.extensions).map(tracing::field::display);
     let span = tracing::info_span!("socket", %connection, path = door.path, peer);
     let visit = Visit {
         connection,

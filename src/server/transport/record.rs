@@ -1,13 +1,12 @@
 //! A handshake as it is shown to the page that made it. Knows heads of requests and responses, not what follows them.
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use hyper::ext::Protocol;
 
+use super::super::client_addr::ClientName;
 use super::super::limits;
 use crate::wire::handshake::{Handshake, TRACE_PARAMETER};
 
@@ -16,10 +15,7 @@ pub fn begin(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
         opened_at: unix_millis(),
-        peer: request
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|ConnectInfo(peer)| peer.to_string()),
+        peer: ClientName::of(&request.extensions).map(|client| client.to_string()),
         method: request.method.to_string(),
         target: shown_target(&request.uri),
         version: format!("{:?}", request.version),

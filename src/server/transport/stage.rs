@@ -48,7 +48,7 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
             any(async move |State(state): State<ServerState>, request: Request| {
                 let client = quota::guard::client(request.extensions());
                 super::enter(&state, request, door, client.clone(), |parts, connection| {
-                    let person = identity::person(&parts.headers, connection);
+                    let person = identity::person(&state, &parts.headers, connection);
                     let held = state.quotas.hold(&client.known_as(&person), Place::Seats);
                     let seat = held.map_err(|_| NoSeat::Full);
                     let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&person)?, held)));
@@ -178,7 +178,7 @@ impl Turns {
         if state.shutdown.has_begun() {
             return Err(Problem::unavailable("The server is going away."));
         }
-        let person = identity::person(headers, &seat.0);
+        let person = identity::person(state, headers, &seat.0);
         let client = client.known_as(&person);
         state.quotas.take(&client, Rate::Turns).map_err(Exceeded::problem)?;
         let key = (person.id.clone(), seat);

@@ -40,7 +40,7 @@ fn wait(state: ServerState, client: Client, headers: &HeaderMap, summons: Summon
     }
     // One that nobody else has: whoever waits is in no crowd.
     let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
-    let person = identity::person(headers, &session.0);
+    let person = identity::person(&state, headers, &session.0);
     let client = client.known_as(&person);
     let held = match open_stream(&state, &client) {
         Ok(held) => held,

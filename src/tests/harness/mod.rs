@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use duplex::apps::server::Options;
 use duplex::server::hub::{Hub, Kind};
 use duplex::server::log::memory::Memory;
@@ -129,7 +129,10 @@ impl Node {
         open(self.connect(), path, &[]).await.unwrap().0
     }
 
-    pub async fn request(&self, request: Request<Body>) -> Answer {
+    /// For `localhost`, if the request names no host.
+    pub async fn request(&self, mut request: Request<Body>) -> Answer {
+        let host = HeaderValue::from_static("localhost");
+        request.headers_mut().entry("host").or_insert(host);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();

@@ -1,0 +1,174 @@
+//! The text that Prometheus reads, and what a metric is for it. Knows no metric.
+
+use std::fmt::Write as _;
+
+use super::super::figures::Figures;
+use super::super::log::{Census, LATENCY_BOUNDS, Latency};
+
+/// What one metric is made of.
+pub struct Source<'a> {
+    pub now: &'a Figures,
+    pub kept: &'a Census,
+}
+
+pub struct Metric {
+    pub name: &'static str,
+    /// For the README, and for whoever reads the metrics.
+    pub help: &'static str,
+    /// By which its values differ.
+    pub labels: &'static str,
+    pub value: Value,
+}
+
+pub enum Value {
+    Counter(fn(&Source<'_>, &mut Out)),
+    Gauge(fn(&Source<'_>, &mut Out)),
+    /// In seconds.
+    Histogram(fn(&Source<'_>) -> Latency),
+}
+
+impl Metric {
+    pub const fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Counter(_) => "counter",
+            Value::Gauge(_) => "gauge",
+            Value::Histogram(_) => "histogram",
+        }
+    }
+}
+
+/// The lines of one metric.
+pub struct Out {
+    pub name: &'static str,
+    pub text: String,
+}
+
+impl Out {
+    pub fn one(&mut self, value: f64) {
+        self.line("", &[], value);
+    }
+
+    pub fn put(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.line("", labels, value as f64);
+    }
+
+    pub fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        // To a string, which takes everything.
+        let _ = write!(self.text, "{}{suffix}", self.name);
+        for (index, (label, value)) in labels.iter().enumerate() {
+            let opening = if index == 0 { '{' } else { ',' };
+            let _ = write!(self.text, "{opening}{label}=\"{}\"", escaped(value));
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{end} {value}");
+    }
+
+    pub fn histogram(&mut self, latency: &Latency) {
+        let mut below = 0;
+        for (bound, count) in LATENCY_BOUNDS.iter().zip(latency.buckets) {
+            below += count;
+            let bound = (*bound as f64 / 1e6).to_string();
+            self.line("_bucket", &[("le", &bound)], below as f64);
+        }
+        self.line("_bucket", &[("le", "+Inf")], latency.count() as f64);
+        self.line("_sum", &[], latency.sum_micros as f64 / 1e6);
+        self.line("_count", &[], latency.count() as f64);
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+pub const fn counter(
+    name: &'static str,
+    labels: &'static str,
+    help: &'static str,
+    write: fn(&Source<'_>, &mut Out),
+) -> Metric {
+    let value = Value::Counter(write);
+    Metric {
+        name,
+        help,
+        labels,
+        value,
+    }
+}
+
+pub const fn gauge(
+    name: &'static str,
+    labels: &'static str,
+    help: &'static str,
+    write: fn(&Source<'_>, &mut Out),
+) -> Metric {
+    let value = Value::Gauge(write);
+    Metric {
+        name,
+        help,
+        labels,
+        value,
+    }
+}
+
+/// All metrics of the list.
+pub fn write(metrics: &[Metric], now: &Figures, kept: &Census) -> String {
+    let source = Source { now, kept };
+    let mut all = String::new();
+    for metric in metrics {
+        let mut out = Out {
+            name: metric.name,
+            text: String::new(),
+        };
+        match metric.value {
+            Value::Counter(write) | Value::Gauge(write) => write(&source, &mut out),
+            Value::Histogram(read) => out.histogram(&read(&source)),
+        }
+        let _ = write!(
+            all,
+            "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}",
+            name = metric.name,
+            help = metric.help,
+            kind = metric.kind(),
+            lines = out.text
+        );
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_break_its_line() {
+        let mut out = Out {
+            name: "m",
+            text: String::new(),
+        };
+        out.put(&[("a", "x\"\\\n"), ("b", "y")], 7);
+        assert_eq!(out.text, "m{a=\"x\\\"\\\\\\n\",b=\"y\"} 7\n");
+    }
+
+    #[test]
+    fn buckets_are_cumulated() {
+        let mut latency = Latency::default();
+        (latency.buckets[0], latency.buckets[1], latency.buckets[17]) = (2, 3, 1);
+        latency.sum_micros = 1_500_000;
+        let mut out = Out {
+            name: "d",
+            text: String::new(),
+        };
+        out.histogram(&latency);
+        let lines: Vec<_> = out.text.lines().collect();
+        assert_eq!(lines[..2], ["d_bucket{le=\"0.00005\"} 2", "d_bucket{le=\"0.0001\"} 5"]);
+        assert_eq!(
+            lines[16..],
+            [
+                "d_bucket{le=\"10\"} 5",
+                "d_bucket{le=\"+Inf\"} 6",
+                "d_sum 1.5",
+                "d_count 6"
+            ]
+        );
+    }
+}
