@@ -243,6 +243,17 @@ pub const LOG_BITE: usize = 500;
 /// How long the log waits for another program (a shell, a tool that copies) that holds its file.
 pub const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the log's writer waits for readers before it empties the journal of what was overwritten, and the pause before it tries
+/// again: an append may be held up by the first, and a backup reads for as long as it takes.
+pub const LOG_SCRUB_PATIENCE: Duration = Duration::from_millis(100);
+pub const LOG_SCRUB_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the log's file and its journal may be configured to. An empty log has some pages; below the least it could hold nothing.
+pub const DATA_BOUNDS: RangeInclusive<u64> = 1 << 20..=1 << 60;
+
+/// Bytes of the disk that appends leave free, so that snapshots, retention, redactions and a journal have room to work in.
+pub const DISK_RESERVE: u64 = 64 << 20;
+
 /// Bytes of the log's journal that are left on the disk after a burst.
 pub const LOG_JOURNAL: u64 = 64 << 20;
 

@@ -115,7 +115,7 @@ async fn a_command_sent_again_has_its_effect_once(way: Way) {
         visitor.command_as(NOTES, id.clone(), &add("once")).await,
         (Answer::Accepted { seq: 1 }, true)
     );
-    let mut other = Visitor::new(&node, Way::Sse).await;
+    let mut other = visitor.over(Way::Sse);
     assert_eq!(
         other.command_as(NOTES, id, &add("once")).await,
         (Answer::Accepted { seq: 1 }, true)

@@ -39,7 +39,11 @@ type Sent = BTreeMap<CommandId, (String, String, Option<Seq>)>;
 
 async fn open_socket(server: &Server) -> crate::harness::Client<TcpStream> {
     let stream = TcpStream::connect(server.addr).await.unwrap();
-    let headers = [("sec-websocket-protocol", "duplex.v1.json")];
+    // Who sends again is known by the cookie.
+    let headers = [
+        ("sec-websocket-protocol", "duplex.v1.json"),
+        ("cookie", "visitor=0123456789abcdef0123456789abcdef"),
+    ];
     let (mut client, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
     let hello = ClientFrame::Hello {
         build: String::new(),

@@ -7,7 +7,7 @@ use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
     RoomsEvent, check_text, is_room, tidy_line, tidy_text, why,
 };
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Millis};
+use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
 use crate::server::hub::{self, CommandForm};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
@@ -62,6 +62,21 @@ impl Decider for Chat {
 
     fn listed_in(&self) -> Option<TopicName> {
         TopicName::of::<Rooms>(ALL_ROOMS).ok()
+    }
+
+    /// Who deletes a message wants its text gone, not only out of sight.
+    fn redacts(&self, _room: &Room, event: &ChatEvent) -> Redaction {
+        match event {
+            ChatEvent::Deleted { seq, .. } => Redaction::Events(vec![*seq]),
+            _ => Redaction::Nothing,
+        }
+    }
+
+    fn redacted(&self, mut event: ChatEvent) -> ChatEvent {
+        if let ChatEvent::Posted { text, .. } | ChatEvent::Edited { text, .. } = &mut event {
+            text.clear();
+        }
+        event
     }
 
     fn forward(&self, topic: &TopicName, _room: &Room, _seq: Seq, event: &ChatEvent) -> Vec<Forward> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
 use crate::server::hub::decider::{Access, Context, Decider};
-use crate::server::hub::{Answer, Chatter, Endpoint, Payload, Retention};
+use crate::server::hub::{Answer, Endpoint, Payload, Retention};
 use crate::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
@@ -15,7 +15,6 @@ pub fn endpoints() -> [Endpoint; 1] {
         path: DOCUMENTS_PATH,
         purpose: "a number is answered with a text of so many bytes.",
         answer,
-        chatter: Chatter::Debug,
     }]
 }
 

@@ -3,7 +3,7 @@
 use leptos::prelude::provide_context;
 
 use super::wire::{ECHO_PATH, HttpEcho, REPLY_PREFIX, SOCKET_PATH};
-use crate::server::hub::{Answer, Chatter, Endpoint, Form, Payload};
+use crate::server::hub::{Answer, Endpoint, Form, Payload};
 
 pub fn endpoints() -> [Endpoint; 2] {
     [
@@ -11,13 +11,11 @@ pub fn endpoints() -> [Endpoint; 2] {
             path: SOCKET_PATH,
             purpose: "a text is answered with the same text after a greeting, binary with the same bytes.",
             answer: reply,
-            chatter: Chatter::Info,
         },
         Endpoint {
             path: ECHO_PATH,
             purpose: "every message is answered with the same message.",
             answer: |_| Answer::Same,
-            chatter: Chatter::Debug,
         },
     ]
 }

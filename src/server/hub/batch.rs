@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::decider::{Context, Millis};
+use super::dedupe::Dedupe;
 use super::handle::Command;
 use super::kind::{FoldError, Made, Undecided};
 use super::memory::Memory;
@@ -42,11 +43,11 @@ impl Batch {
         let mut batch = Self::default();
         let mut places = HashMap::new();
         for (place, command) in commands.iter().enumerate() {
-            let outcome = match memory.dedupe.first(&command.id, now) {
+            let outcome = match memory.dedupe.first(&command.who.id, &command.id, now) {
                 Some(answer) => Outcome::Again(answer),
-                None => match places.insert(&command.id, place) {
+                None => match places.insert((&command.who.id, &command.id), place) {
                     Some(first) => {
-                        places.insert(&command.id, first);
+                        places.insert((&command.who.id, &command.id), first);
                         Outcome::Same(first)
                     }
                     None => batch
@@ -93,6 +94,17 @@ impl Batch {
             self.made.push((memory.head, made));
         }
         Answer::Accepted { seq: memory.head }
+    }
+
+    /// Once it is kept: what the commands were answered.
+    pub fn remember(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
+        for (Command { who, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {
+            match outcome {
+                Outcome::New(Answer::Accepted { seq }) => dedupe.accepted(&who.id, id, *seq, now),
+                Outcome::New(Answer::Rejected(why)) => dedupe.rejected(&who.id, id, why, now),
+                Outcome::Again(_) | Outcome::Same(_) => {}
+            }
+        }
     }
 
     /// What each command is answered, and whether it is an answer given again.

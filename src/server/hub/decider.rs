@@ -42,6 +42,19 @@ pub struct Forward {
     pub command: serde_json::Value,
 }
 
+/// What an event takes away for good of the events before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Redaction {
+    #[default]
+    Nothing,
+    /// The payloads of these events, and of every event that amends one of them, become what [`Decider::redacted`] makes of
+    /// them. Their seqs, times and amendments stay, so that cursors and pages of history stay sound.
+    Events(Vec<Seq>),
+    /// All events before this one: they are no longer kept. Seqs go on; a reader from before is reset to the state, which is to
+    /// hold nothing of what went.
+    Everything,
+}
+
 /// The server half of a topic's kind.
 pub trait Decider: Topic {
     /// Its events live in this process's memory and end with it: for what nobody wants to read tomorrow.
@@ -88,6 +101,20 @@ pub trait Decider: Topic {
     /// What other topics should hear of an event that is now kept. After a crash in between it may be left out.
     fn forward(&self, _topic: &TopicName, _state: &Self::State, _seq: Seq, _event: &Self::Event) -> Vec<Forward> {
         Vec::new()
+    }
+
+    /// What this event, which was just applied, takes away. It is done in the commit that keeps the event, in the log as in
+    /// memory: from then on no answer, no page of history, no resume and no backup holds it. The state after the event becomes the
+    /// snapshot, so [`Topic::apply`] must have let the text go from it too. Not for what visitors do often: it writes the whole
+    /// state, and empties the log's journal.
+    fn redacts(&self, _state: &Self::State, _event: &Self::Event) -> Redaction {
+        Redaction::Nothing
+    }
+
+    /// What is left of an event whose text goes. It amends what it amended, has the key that it had, and applied in the old one's
+    /// place it leads, with the events after it, to the same state.
+    fn redacted(&self, event: Self::Event) -> Self::Event {
+        event
     }
 
     fn retention(&self) -> Retention {

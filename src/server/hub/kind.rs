@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::decider::{Access, Context, Decider, Forward, Makes};
+use super::decider::{Access, Context, Decider, Forward, Makes, Redaction};
 use crate::server::log::Retention;
 use crate::wire::codec::{Blob, CodecError, Encoding};
 use crate::wire::cursor::Seq;
@@ -34,6 +34,8 @@ pub trait Kind: Send + Sync + 'static {
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
     /// An event as the log keeps it.
     fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
+    /// What is left of an event whose text goes, and what the log keeps of it.
+    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError>;
 }
 
 /// The state of one topic.
@@ -60,6 +62,8 @@ pub struct Made {
     pub json: Vec<u8>,
     /// What others should hear once it is kept.
     pub forwards: Vec<Forward>,
+    /// What goes when it is kept.
+    pub redaction: Redaction,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +146,13 @@ impl<D: Decider> Kind for Of<D> {
     fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
         Ok(Box::new(EventOf::<D>(Encoding::Json.decode(json)?)))
     }
+
+    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError> {
+        let event: D::Event = Encoding::Json.decode(json)?;
+        let event = catch_unwind(AssertUnwindSafe(|| self.0.redacted(event))).map_err(|_| FoldError::Panicked)?;
+        let json = Encoding::Json.encode(&event)?;
+        Ok((Box::new(EventOf::<D>(event)), json))
+    }
 }
 
 struct Folded<D: Decider> {
@@ -155,6 +166,7 @@ impl<D: Decider> Folded<D> {
         Made {
             amends: D::amends(&event),
             forwards: self.decider.forward(at.topic, &self.state, seq, &event),
+            redaction: self.decider.redacts(&self.state, &event),
             event: Box::new(EventOf::<D>(event)),
             json,
         }

@@ -9,7 +9,7 @@ use super::decider::Millis;
 use super::dedupe::{Bounds, Dedupe};
 use super::kind::{Event, Fold, FoldError, Kind};
 use crate::server::limits;
-use crate::server::log::{Head, Log, LogError};
+use crate::server::log::{Answered, Head, Log, LogError};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -60,8 +60,8 @@ pub async fn load(
         head: snapshot,
         snapshot,
     };
-    for (id, seq) in &opened.commands {
-        memory.dedupe.accepted(id, *seq, now);
+    for Answered { by, command, seq } in &opened.commands {
+        memory.dedupe.accepted(by, command, *seq, now);
     }
     let mut tail = Tail {
         after: shown.max(snapshot),

@@ -12,6 +12,7 @@ mod dedupe;
 pub mod excerpt;
 mod feed;
 mod forward;
+mod frames;
 mod fuzz;
 mod handle;
 pub mod handshakes;
@@ -22,6 +23,7 @@ mod memory;
 mod presence;
 pub mod reader;
 mod recovery;
+mod redaction;
 mod ring;
 pub mod session;
 pub mod stage;
@@ -58,7 +60,6 @@ pub struct Endpoint {
     pub purpose: &'static str,
     /// Called on the connection's own task: it must not block.
     pub answer: fn(Payload<'_>) -> Answer,
-    pub chatter: Chatter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +86,6 @@ pub enum Answer {
     /// The message itself, kind and content; it is not copied for it.
     Same,
     Text(String),
-}
-
-/// At which level the log shows each message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chatter {
-    Info,
-    Debug,
 }
 
 /// A page's plain form, for a browser that runs no scripts: what is posted to the page's own path is answered by the page.

@@ -99,6 +99,23 @@ impl<T: Clone> Ring<T> {
         }
     }
 
+    /// Puts another event in the place of one that is held; the key stays.
+    pub fn replace(&mut self, seq: Seq, bytes: usize, event: &T) {
+        if let Some(newest) = &mut self.newest
+            && let Some(kept) = newest.by_seq.get_mut(&seq)
+        {
+            newest.bytes = newest.bytes - kept.bytes + bytes;
+            (kept.bytes, kept.event) = (bytes, event.clone());
+        }
+        let held = seq
+            .checked_sub(self.first())
+            .and_then(|index| usize::try_from(index).ok());
+        if let Some(place) = held.and_then(|index| self.events.get_mut(index)) {
+            self.events_bytes = self.events_bytes - place.0 + bytes;
+            *place = (bytes, event.clone());
+        }
+    }
+
     /// How many events a reader finds, if it is not behind.
     pub fn count(&self, after: Seq) -> Option<u64> {
         if after >= self.head {
@@ -222,6 +239,24 @@ mod tests {
         assert_eq!(ring.read(12, 2), Found::Events(vec![(13, 'c'), (14, 'd')]));
         assert_eq!(ring.count(12), Some(4));
         assert_eq!(ring.read(99, 9), Found::Nothing);
+    }
+
+    #[test]
+    fn an_event_is_replaced_wherever_it_is_held() {
+        let mut ring = Ring::new(0, Delivery::Latest, SMALL);
+        keys(&mut ring, "abbbbb");
+        for (seq, event) in [(1, 'A'), (2, '!'), (6, 'B'), (7, '!'), (0, '!')] {
+            ring.replace(seq, 5, &event);
+        }
+        assert_eq!(ring.read(0, 9), Found::Events(vec![(1, 'A'), (6, 'B')]));
+        assert_eq!(ring.read(4, 9), Found::Events(vec![(5, 'b'), (6, 'B')]));
+        assert_eq!(ring.events_bytes, 8);
+        assert_eq!(ring.newest.as_ref().unwrap().bytes, 10);
+        let mut every = Ring::new(10, Delivery::Every, SMALL);
+        keys(&mut every, "abc");
+        every.replace(12, 1, &'B');
+        every.replace(3, 1, &'!');
+        assert_eq!(every.read(10, 9), Found::Events(vec![(11, 'a'), (12, 'B'), (13, 'c')]));
     }
 
     #[test]

@@ -8,20 +8,20 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use tracing::Instrument as _;
 
-use super::batch::{Batch, Broken, Outcome};
+use super::batch::{Batch, Broken};
 use super::clock;
 use super::crowd::Pace;
 use super::forward::Forwarder;
+use super::frames;
 use super::handle::{Ask, Board, Command};
-use super::kind::{Event, EventFrame, PerEncoding};
+use super::kind::PerEncoding;
 use super::memory::{LoadError, Memory, Tail, load};
-use super::ring::{Bounds, Ring};
+use super::redaction::{Plan, append};
 use super::stats::add;
 use super::topics::Hub;
 use crate::server::limits;
-use crate::server::log::{LogError, Retention};
+use crate::server::log::LogError;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::session::{Answer, Denied, Rejection};
@@ -203,7 +203,7 @@ impl Task {
                 Err(broken) => return self.reject_broken(commands, broken).await,
             };
             match self.keep(&mut batch).await {
-                Ok(()) => return self.publish(batch, commands, now),
+                Ok(plan) => return self.publish(batch, plan, commands, now),
                 Err(LogError::Conflict { .. }) => {}
                 Err(LogError::Full) => return self.reject_all(commands, &Rejection::StorageFull).await,
                 Err(LogError::Unavailable(_)) => break,
@@ -213,39 +213,47 @@ impl Task {
     }
 
     /// One append for all. If it fails, the memory is gone.
-    async fn keep(&mut self, batch: &mut Batch) -> Result<(), LogError> {
-        if batch.entries.is_empty() {
-            return Ok(());
-        }
-        let board = &self.board;
-        let expected = board.head();
+    async fn keep(&mut self, batch: &mut Batch) -> Result<Option<Plan>, LogError> {
+        let Some(memory) = self.memory.as_mut().filter(|_| !batch.entries.is_empty()) else {
+            return Ok(None);
+        };
+        let expected = self.board.head();
         let last = expected + batch.made.len() as Seq;
-        add(&board.tally.appends, 1);
-        let entries = std::mem::take(&mut batch.entries);
-        let span =
-            tracing::debug_span!("append", topic = %board.name, commands = entries.len(), events = last - expected);
-        let appended = board.log.append(&board.name, expected, entries).instrument(span).await;
-        let failure = match appended {
-            Ok(seq) if seq == last => return Ok(()),
-            Ok(seq) => LogError::Unavailable(format!("the log is at {seq} instead of {last}")),
+        add(&self.board.tally.appends, 1);
+        let failure = match append(&self.board, memory, batch, expected).await {
+            Ok((seq, plan)) if seq == last => return Ok(plan),
+            Ok((seq, _)) => LogError::Unavailable(format!("the log is at {seq} instead of {last}")),
             Err(error) => error,
         };
-        add(&board.tally.failed_appends, 1);
-        tracing::warn!(topic = %board.name, "not kept: {failure}");
+        add(&self.board.tally.failed_appends, 1);
+        if matches!(failure, LogError::Unavailable(_)) {
+            tracing::warn!(topic = %self.board.name, "not kept: {failure}");
+        }
         self.memory = None;
         Err(failure)
     }
 
     /// Everything in the batch is durable.
-    fn publish(&mut self, batch: Batch, commands: Vec<Command>, now: clock::Millis) {
+    fn publish(&mut self, batch: Batch, plan: Option<Plan>, commands: Vec<Command>, now: clock::Millis) {
         let answers: Vec<_> = batch.answers().collect();
-        self.remember(&batch, &commands, now);
+        if let Some(memory) = &mut self.memory {
+            batch.remember(&mut memory.dedupe, &commands, now);
+        }
         let events = batch.made.len() as u64;
         let mut forwards = Vec::new();
+        if let Some(plan) = &plan {
+            self.forget(plan);
+        }
         {
             let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(plan) = plan {
+                plan.show(&self.board, &mut ring);
+            }
             for (seq, made) in batch.made {
-                push(&mut ring, made.event, made.json.len());
+                // An erased topic's ring begins at the event that erased it.
+                if seq == ring.head() + 1 {
+                    frames::push(&mut ring, made.event, made.json.len());
+                }
                 forwards.push((seq, made.forwards));
             }
             self.board.head.store(ring.head(), Ordering::Release);
@@ -263,14 +271,15 @@ impl Task {
         }
     }
 
-    fn remember(&mut self, batch: &Batch, commands: &[Command], now: clock::Millis) {
-        let Some(memory) = &mut self.memory else { return };
-        for (command, outcome) in commands.iter().zip(&batch.outcomes) {
-            match outcome {
-                Outcome::New(Answer::Accepted { seq }) => memory.dedupe.accepted(&command.id, *seq, now),
-                Outcome::New(Answer::Rejected(why)) => memory.dedupe.rejected(&command.id, why, now),
-                Outcome::Again(_) | Outcome::Same(_) => {}
-            }
+    /// States from before hold what goes. The log has a snapshot of this moment.
+    fn forget(&mut self, plan: &Plan) {
+        self.states = PerEncoding::default();
+        if let Some(memory) = &mut self.memory {
+            memory.snapshot = memory.head;
+            self.snapshot_tried = memory.head;
+        }
+        if let Some(first) = plan.first() {
+            self.board.kept.store(first, Ordering::Release);
         }
     }
 
@@ -342,7 +351,7 @@ impl Task {
     fn show(&self, tail: Tail) {
         let news = !tail.events.is_empty();
         let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
-        fill(&mut ring, tail, self.board.kind.delivery());
+        frames::fill(&mut ring, tail, self.board.kind.delivery());
         self.board.head.store(ring.head(), Ordering::Release);
         drop(ring);
         if news {
@@ -368,11 +377,7 @@ impl Task {
             Ok(state) => state.0,
             Err(error) => return tracing::error!(topic = %board.name, "no snapshot: {error}"),
         };
-        let retention = board.kind.retention();
-        let retention = Retention {
-            events: retention.events.max(limits::RING_EVENTS as u64),
-            ..retention
-        };
+        let retention = frames::retention(board.kind.as_ref());
         let kept = board
             .log
             .snapshot(&board.name, memory.head, state, retention, clock::now())
@@ -386,21 +391,6 @@ impl Task {
             board.kept.store(first, Ordering::Release);
         }
     }
-}
-
-/// A ring with the events of a tail.
-pub fn fill(ring: &mut Ring<Arc<EventFrame>>, tail: Tail, delivery: crate::wire::topic::Delivery) {
-    if tail.after > ring.head() {
-        *ring = Ring::new(tail.after, delivery, Bounds::default());
-    }
-    for (event, bytes) in tail.events {
-        push(ring, event, bytes);
-    }
-}
-
-fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn Event>, bytes: usize) {
-    let frame = EventFrame::new(ring.head() + 1, event);
-    ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, Arc::new(frame));
 }
 
 async fn until(at: Option<Instant>) {

@@ -15,12 +15,13 @@ use tracing::Instrument as _;
 use super::bill::Bill;
 use super::crowd::Crowd;
 use super::decider::Access;
+use super::frames;
 use super::handle::{Ask, Board, TopicHandle};
 use super::kind::Kind;
 use super::memory::{Memory, load};
 use super::ring::{Bounds, Ring};
 use super::stats::{HubStats, Tally, TopicFigures};
-use super::topic::{Task, fill};
+use super::topic::Task;
 use super::unwritten::{Found, Unwritten, Waiting};
 use super::wake::Wake;
 use crate::server::limits;
@@ -296,7 +297,7 @@ impl Hub {
             Err(error) => return tracing::error!(topic = %place.topic, "the topic cannot start: {error}"),
         };
         let mut ring = Ring::new(tail.after, kind.delivery(), Bounds::default());
-        fill(&mut ring, tail, kind.delivery());
+        frames::fill(&mut ring, tail, kind.delivery());
         let (asks, asked) = mpsc::channel(limits::TOPIC_QUEUE);
         let crowd = Crowd::new(kind.has_presence());
         let board = Arc::new(Board {
@@ -527,7 +528,7 @@ mod tests {
     use super::super::wake::Wake;
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};
-    use crate::server::log::{Entry, History, LogError, Opened, Retention};
+    use crate::server::log::{Entry, History, Key, LogError, Opened, Redaction, Retention};
     use crate::wire::codec::Encoding;
     use crate::wire::person::PersonId;
     use crate::wire::presence::Presence;
@@ -907,6 +908,24 @@ mod tests {
                     false => Err(LogError::Unavailable("no answer".to_owned())),
                 }
             })
+        }
+
+        fn redact(
+            &self,
+            topic: &TopicName,
+            expected: Seq,
+            entries: Vec<Entry>,
+            redaction: Redaction,
+        ) -> BoxFuture<'_, Result<Seq, LogError>> {
+            self.0.redact(topic, expected, entries, redaction)
+        }
+
+        fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+            self.0.with_amendments(topic, events)
+        }
+
+        fn key(&self) -> &Key {
+            self.0.key()
         }
 
         fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {

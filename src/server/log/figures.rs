@@ -101,6 +101,8 @@ pub struct Health {
 pub struct Census {
     /// Bytes on the disk, the journal included.
     pub bytes: u64,
+    /// What `bytes` may be before appends are refused, if that has a limit.
+    pub most: Option<u64>,
     pub kinds: BTreeMap<String, KindCensus>,
 }
 

@@ -7,10 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::{Entry, Head, History, Log, LogError, Millis, Opened, Record, Retention};
+use super::{Answered, Entry, Erased, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention};
 use crate::server::limits;
 use crate::wire::cursor::{Epoch, Seq};
-use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
 
 /// What becomes of the appends that come now.
@@ -26,6 +25,7 @@ pub enum Weather {
 
 pub struct Memory {
     epoch: Epoch,
+    key: Key,
     topics: Mutex<BTreeMap<TopicName, Kept>>,
     weather: watch::Sender<Weather>,
 }
@@ -35,7 +35,7 @@ struct Kept {
     last: Seq,
     /// Those that retention left; they end at `last`.
     events: VecDeque<Record>,
-    commands: VecDeque<(CommandId, Seq, Millis)>,
+    commands: VecDeque<(Answered, Millis)>,
     snapshot: Option<(Seq, Vec<u8>)>,
 }
 
@@ -43,6 +43,7 @@ impl Memory {
     pub fn new(epoch: Epoch) -> Self {
         Self {
             epoch,
+            key: Key::random(),
             topics: Mutex::default(),
             weather: watch::Sender::default(),
         }
@@ -98,7 +99,10 @@ impl Kept {
             return Err(LogError::Conflict { expected, last });
         }
         for Entry {
-            command, at, events, ..
+            command,
+            by,
+            at,
+            events,
         } in entries
         {
             for (amends, event) in events {
@@ -106,9 +110,36 @@ impl Kept {
                 let seq = self.last;
                 self.events.push_back(Record { seq, at, amends, event });
             }
-            self.commands.push_back((command, self.last, at));
+            let seq = self.last;
+            self.commands.push_back((Answered { by, command, seq }, at));
         }
         Ok(self.last)
+    }
+
+    fn redact(&mut self, Redaction { erased, state }: Redaction) {
+        match erased {
+            Erased::Before(seq) => self.events.retain(|record| record.seq >= seq),
+            Erased::Payloads(payloads) => {
+                for (seq, payload) in payloads {
+                    if let Ok(index) = self.events.binary_search_by_key(&seq, |record| record.seq)
+                        && let Some(record) = self.events.get_mut(index)
+                    {
+                        record.event = payload;
+                    }
+                }
+            }
+        }
+        self.snapshot = Some((self.last, state));
+    }
+
+    fn with_amendments(&self, events: &[Seq]) -> Vec<Record> {
+        let belongs = |record: &&Record| {
+            [Some(record.seq), record.amends]
+                .iter()
+                .flatten()
+                .any(|seq| events.contains(seq))
+        };
+        self.events.iter().filter(belongs).cloned().collect()
     }
 
     fn history(&self, before: Seq, limit: usize, head: Head) -> History {
@@ -138,7 +169,7 @@ impl Kept {
             self.events.pop_front();
         }
         let oldest = now.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
-        while self.commands.len() > limits::KEPT_ANSWERS || self.commands.front().is_some_and(|(.., at)| *at < oldest) {
+        while self.commands.len() > limits::KEPT_ANSWERS || self.commands.front().is_some_and(|(_, at)| *at < oldest) {
             self.commands.pop_front();
         }
         Ok(())
@@ -148,9 +179,9 @@ impl Kept {
 impl Log for Memory {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
         self.look(topic, move |kept, epoch| {
-            let recent = kept.commands.iter().rev().filter(|(.., at)| *at >= since);
+            let recent = kept.commands.iter().rev().filter(|(_, at)| *at >= since);
             let newest = recent.take(commands);
-            let mut commands: Vec<_> = newest.map(|(command, seq, _)| (command.clone(), *seq)).collect();
+            let mut commands: Vec<_> = newest.map(|(answered, _)| answered.clone()).collect();
             commands.reverse();
             Opened {
                 head: kept.head(epoch),
@@ -166,6 +197,28 @@ impl Log for Memory {
             self.weathered().await?;
             self.lock().entry(topic).or_default().append(expected, entries)
         })
+    }
+
+    fn redact(
+        &self,
+        topic: &TopicName,
+        expected: Seq,
+        entries: Vec<Entry>,
+        redaction: Redaction,
+    ) -> BoxFuture<'_, Result<Seq, LogError>> {
+        let topic = topic.clone();
+        Box::pin(async move {
+            self.weathered().await?;
+            let mut topics = self.lock();
+            let kept = topics.entry(topic).or_default();
+            let seq = kept.append(expected, entries)?;
+            kept.redact(redaction);
+            Ok(seq)
+        })
+    }
+
+    fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        self.look(topic, move |kept, _| kept.with_amendments(&events))
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
@@ -203,6 +256,10 @@ impl Log for Memory {
                 .filter(|(name, kept)| name.kind() == kind && kept.last > 0);
             Ok(of_kind.map(|(name, _)| name.clone()).collect())
         })
+    }
+
+    fn key(&self) -> &Key {
+        &self.key
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -2,13 +2,16 @@
 //! Knows no hub: an event is bytes here, and what it means is somebody else's business.
 
 mod figures;
+mod key;
 pub mod memory;
+pub mod private;
 pub mod sqlite;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::figures::{Census, Health, Histogram, KindCensus, LATENCY_BOUNDS, Latency};
+pub use self::key::Key;
 
 use futures_util::future::BoxFuture;
 
@@ -50,7 +53,16 @@ pub struct Opened {
     /// The newest snapshot: its seq, and the state after the event of that seq.
     pub snapshot: Option<(Seq, Vec<u8>)>,
     /// The newest accepted commands with their answers, oldest first, within the window of [`Log::open`].
-    pub commands: Vec<(CommandId, Seq)>,
+    pub commands: Vec<Answered>,
+}
+
+/// An accepted command: an id is its sender's alone, and the same id from somebody else is another command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    pub by: PersonId,
+    pub command: CommandId,
+    /// The newest event when it was kept.
+    pub seq: Seq,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +91,23 @@ pub struct Entry {
     pub at: Millis,
     /// The event that each amends, and its JSON. May be empty: the answer is kept all the same.
     pub events: Vec<(Option<Seq>, Vec<u8>)>,
+}
+
+/// What an append takes away from what was kept before it. Each event that is overwritten keeps its seq, its time and what it
+/// amends; no reader and no copy of the log finds its old payload any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    pub erased: Erased,
+    /// The state after the newest event of the append. It takes the place of the snapshot, which may hold what goes.
+    pub state: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Erased {
+    /// The payloads of these events become these. One that is no longer kept is left out.
+    Payloads(Vec<(Seq, Vec<u8>)>),
+    /// All events before this one go, as if retention had let them go.
+    Before(Seq),
 }
 
 /// A page of what lies before a seq: the newest `limit` events there that amend nothing, and every event that amends one
@@ -115,6 +144,18 @@ pub trait Log: Send + Sync + 'static {
     /// Appends after the event `expected`, which must be the newest. Returns the newest seq then.
     fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>>;
 
+    /// As [`Log::append`], and in the same commit what `redaction` says; the snapshot is of the newest event then.
+    fn redact(
+        &self,
+        topic: &TopicName,
+        expected: Seq,
+        entries: Vec<Entry>,
+        redaction: Redaction,
+    ) -> BoxFuture<'_, Result<Seq, LogError>>;
+
+    /// Of these events those that are kept, and all that amend one of them, by seq.
+    fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
+
     /// Up to `limit` events after `after`, by seq. Events that are no longer kept are not there: compare the first seq.
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
 
@@ -133,6 +174,9 @@ pub trait Log: Send + Sync + 'static {
 
     /// The topics of a kind that ever had an event, by name.
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
+
+    /// What public ids are made with. A copy of the log has the same.
+    fn key(&self) -> &Key;
 
     /// What the log knows of itself at once.
     fn health(&self) -> Health {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::hub::bucket::Bucket;
 use crate::server::hub::excerpt::Excerpt;
-use crate::server::hub::{Answer, Chatter, Endpoint, Payload};
+use crate::server::hub::{Answer, Endpoint, Payload};
 use crate::server::limits;
 use crate::server::quota::{Client, Quotas, Rate};
 use crate::server::state::ServerState;
@@ -59,18 +59,15 @@ impl Echo {
             Packet::Text(text) => Payload::Text(text),
             Packet::Binary(bytes) => Payload::Binary(bytes),
         };
-        self.log(payload);
+        // Not at info: whoever connects could fill the operator's disk with what they say.
+        tracing::debug!(
+            bytes = payload.len(),
+            "받은 메시지: {}",
+            Excerpt::new(payload, limits::LOG_CHARS)
+        );
         match (self.endpoint.answer)(payload) {
             Answer::Same => packet,
             Answer::Text(text) => Packet::Text(text.into()),
-        }
-    }
-
-    fn log(&self, payload: Payload<'_>) {
-        let excerpt = Excerpt::new(payload, limits::LOG_CHARS);
-        match self.endpoint.chatter {
-            Chatter::Info => tracing::info!(bytes = payload.len(), "받은 메시지: {excerpt}"),
-            Chatter::Debug => tracing::debug!(bytes = payload.len(), "받은 메시지: {excerpt}"),
         }
     }
 }

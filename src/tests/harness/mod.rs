@@ -19,6 +19,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use duplex::apps::server::Options;
 use duplex::server::hub::{Hub, Kind};
+use duplex::server::log::Log;
 use duplex::server::log::memory::Memory;
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::vitals::Report;
@@ -82,6 +83,21 @@ impl Node {
         change(&mut settings);
         let state = ServerState::new(settings, site::options(site, None, None), hub)
             .with_stages(duplex::apps::server::stages(&Options::default()));
+        let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            router: router(state.clone()),
+            state,
+        }
+    }
+
+    /// With a log of the test's own.
+    pub fn on(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>) -> Self {
+        let site = Path::new("/nonexistent");
+        let state = ServerState::new(
+            Settings::default(),
+            site::options(site, None, None),
+            Hub::new(log, kinds),
+        );
         let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
         Self {
             router: router(state.clone()),

@@ -59,6 +59,22 @@ impl<'a> Visitor<'a> {
         }
     }
 
+    /// The same visitor by another way.
+    pub fn over(mut self, way: Way) -> Self {
+        self.vanish();
+        Self { way, ..self }
+    }
+
+    /// The same visitor at another node.
+    pub fn at(self, node: &'a Node) -> Self {
+        Self {
+            node,
+            socket: None,
+            stream: None,
+            ..self
+        }
+    }
+
     pub fn encoding(&self) -> Encoding {
         match self.way {
             Way::WebSocket(encoding) => encoding,

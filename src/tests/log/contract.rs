@@ -6,6 +6,7 @@ use duplex::server::limits;
 use duplex::server::log::{Log, LogError, Record};
 use futures_util::future::{join_all, try_join_all};
 
+pub use super::contract_redaction::*;
 use super::*;
 
 type AnyLog = Arc<dyn Log>;
@@ -53,7 +54,7 @@ pub async fn an_append_to_an_old_state_is_a_conflict_and_keeps_nothing(log: AnyL
     }
     let opened = log.open(&lobby, 10, 0).await.unwrap();
     assert_eq!(opened.head.last, 2);
-    assert_eq!(opened.commands, [(command(1), 1), (command(2), 2)]);
+    assert_eq!(opened.commands, [answered(1, 1), answered(2, 2)]);
 }
 
 pub async fn of_an_append_all_is_kept_or_nothing(log: AnyLog) {
@@ -77,7 +78,7 @@ pub async fn an_answer_without_events_is_kept(log: AnyLog) {
         Ok(2)
     );
     let commands = log.open(&lobby, 10, 0).await.unwrap().commands;
-    let expected = [(1, 0), (1, 1), (2, 1), (3, 2), (4, 2)].map(|(number, seq)| (command(number), seq));
+    let expected = [(1, 0), (1, 1), (2, 1), (3, 2), (4, 2)].map(|(number, seq)| answered(number, seq));
     assert_eq!(commands, expected);
 }
 
@@ -184,7 +185,7 @@ pub async fn answers_are_those_of_the_window(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 6).await;
     let window = async |commands, since| log.open(&lobby, commands, since).await.unwrap().commands;
-    let expected = |from: u64| (from..=6).map(|n| (command(n.into()), n)).collect::<Vec<_>>();
+    let expected = |from: u64| (from..=6).map(|n| answered(n.into(), n)).collect::<Vec<_>>();
     assert_eq!(window(10, 0).await, expected(1));
     assert_eq!(window(2, 0).await, expected(5));
     // Number n was said at 1000 + n.
@@ -261,6 +262,24 @@ pub async fn a_topic_goes_on_after_all_its_events_went(log: AnyLog) {
     assert_eq!(log.append(&lobby, 0, vec![said(9)]).await, conflict(0, 3));
     talk(&*log, &lobby, 3, 2).await;
     assert_eq!(seqs(&all(&*log, &lobby).await), [4, 5]);
+}
+
+pub async fn an_id_is_known_by_its_sender(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    let other = PersonId("ffffffffffffffff".to_owned());
+    let theirs = Entry {
+        by: other.clone(),
+        ..said(1)
+    };
+    assert_eq!(log.append(&lobby, 0, vec![said(1), theirs]).await, Ok(2));
+    let expected = [
+        answered(1, 1),
+        Answered {
+            by: other,
+            ..answered(1, 2)
+        },
+    ];
+    assert_eq!(log.open(&lobby, 9, 0).await.unwrap().commands, expected);
 }
 
 pub async fn topics_are_found_by_kind(log: AnyLog) {

@@ -1,13 +1,15 @@
 //! The log: one contract, run over every implementation, and what is true of one of them alone.
 
 mod contract;
+mod contract_redaction;
+mod file;
 mod memory;
 mod model;
 mod sqlite;
 
 use std::time::Duration;
 
-use duplex::server::log::{Entry, Log, LogError, Millis, Record, Retention};
+use duplex::server::log::{Answered, Entry, Erased, Log, LogError, Millis, Record, Redaction, Retention};
 use duplex::wire::cursor::Seq;
 use duplex::wire::person::PersonId;
 use duplex::wire::session::CommandId;
@@ -23,6 +25,8 @@ macro_rules! keeps_the_contract {
             events_are_read_in_pages, history_brings_amendments, answers_are_those_of_the_window,
             a_snapshot_is_the_newest, retention_lets_go_what_it_says, retention_leaves_what_the_snapshot_lacks,
             retention_by_age_stops_at_the_first_that_is_young, a_topic_goes_on_after_all_its_events_went,
+            an_id_is_known_by_its_sender, a_redaction_overwrites_and_keeps_places, a_redaction_brings_its_snapshot,
+            a_redaction_comes_with_its_append_or_not_at_all, an_erased_topic_goes_on, amendments_are_found_with_what_they_amend,
             topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing
         );
     };
@@ -62,6 +66,26 @@ fn command(number: u128) -> CommandId {
     CommandId::from_random(number)
 }
 
+fn somebody() -> PersonId {
+    PersonId("0123456789abcdef".to_owned())
+}
+
+fn answered(number: u128, seq: Seq) -> Answered {
+    Answered {
+        by: somebody(),
+        command: command(number),
+        seq,
+    }
+}
+
+fn payloads(erased: &[(Seq, &str)]) -> Redaction {
+    let payload = |(seq, text): &(Seq, &str)| (*seq, event(text).1);
+    Redaction {
+        erased: Erased::Payloads(erased.iter().map(payload).collect()),
+        state: b"after".to_vec(),
+    }
+}
+
 fn event(text: &str) -> (Option<Seq>, Vec<u8>) {
     (None, format!("{{\"said\":\"{text}\"}}").into_bytes())
 }
@@ -73,7 +97,7 @@ fn amendment(of: Seq) -> (Option<Seq>, Vec<u8>) {
 fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry {
     Entry {
         command: command(number),
-        by: PersonId("0123456789abcdef".to_owned()),
+        by: somebody(),
         at,
         events,
     }

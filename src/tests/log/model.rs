@@ -18,6 +18,13 @@ enum Step {
         off: i64,
         entries: Vec<(Millis, Vec<Option<u64>>)>,
     },
+    /// Which of the newest events, and whether all before one of them.
+    Redact {
+        topic: usize,
+        off: i64,
+        events: Vec<Seq>,
+        everything: bool,
+    },
     Snapshot {
         topic: usize,
         back: u64,
@@ -54,6 +61,8 @@ fn step() -> impl Strategy<Value = Step> {
     let age = prop::option::of(0u64..1000);
     prop_oneof![
         8 => (topic.clone(), off, entries).prop_map(|(topic, off, entries)| Step::Append { topic, off, entries }),
+        2 => (topic.clone(), prop_oneof![9 => Just(0i64), 1 => -2i64..3], prop::collection::vec(0u64..30, 0..5), prop::bool::weighted(0.2))
+            .prop_map(|(topic, off, events, everything)| Step::Redact { topic, off, events, everything }),
         2 => (topic.clone(), 0u64..6, 0u64..20, age, 0u64..1500)
             .prop_map(|(topic, back, events, age, now)| Step::Snapshot { topic, back, events, age, now }),
         2 => (topic.clone(), 0u64..30, 0usize..20).prop_map(|(topic, after, limit)| Step::Read { topic, after, limit }),
@@ -105,6 +114,37 @@ impl Pair {
                 let expected = last.saturating_add_signed(off);
                 let kept = self.file().append(&topic, expected, entries.clone()).await;
                 prop_assert_eq!(kept, self.model.append(&topic, expected, entries).await);
+            }
+            Step::Redact {
+                topic: at,
+                off,
+                events,
+                everything,
+            } => {
+                let topic = topic(NAMES[at]);
+                let last = self.head(&topic).await.last;
+                let found = self.file().with_amendments(&topic, events.clone()).await;
+                prop_assert_eq!(&found, &self.model.with_amendments(&topic, events).await);
+                let redaction = Redaction {
+                    erased: match everything {
+                        true => Erased::Before(last + 1),
+                        false => Erased::Payloads(
+                            found
+                                .unwrap()
+                                .into_iter()
+                                .map(|record| (record.seq, b"{}".to_vec()))
+                                .collect(),
+                        ),
+                    },
+                    state: format!("without {last}").into_bytes(),
+                };
+                let entries = vec![self.entry(last, 5, &[Some(1)])];
+                let expected = last.saturating_add_signed(off);
+                let kept = self
+                    .file()
+                    .redact(&topic, expected, entries.clone(), redaction.clone())
+                    .await;
+                prop_assert_eq!(kept, self.model.redact(&topic, expected, entries, redaction).await);
             }
             Step::Snapshot {
                 topic: at,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use duplex::server::log::memory::{Memory, Weather};
 use duplex::server::log::sqlite::Sqlite;
-use duplex::server::log::{Entry, History, Log, LogError, Millis, Opened, Record, Retention};
+use duplex::server::log::{Entry, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention};
 use duplex::wire::cursor::{Epoch, Seq};
 use duplex::wire::topic::TopicName;
 use futures_util::future::BoxFuture;
@@ -141,6 +141,24 @@ impl Log for Disk {
 
     fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         self.lives(self.log.append(topic, expected, entries))
+    }
+
+    fn redact(
+        &self,
+        topic: &TopicName,
+        expected: Seq,
+        entries: Vec<Entry>,
+        redaction: Redaction,
+    ) -> BoxFuture<'_, Result<Seq, LogError>> {
+        self.lives(self.log.redact(topic, expected, entries, redaction))
+    }
+
+    fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        self.looks(self.log.with_amendments(topic, events))
+    }
+
+    fn key(&self) -> &Key {
+        self.log.key()
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {

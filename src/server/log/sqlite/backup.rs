@@ -1,12 +1,12 @@
 //! A copy of the log while it runs, and the way back from one while it does not. Knows nothing of the writer: a copy is of what
 //! is committed, as any reader sees it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::schema::{self, OpenError};
-use crate::server::log::LogError;
+use crate::server::log::{LogError, private};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -21,7 +21,7 @@ pub enum BackupError {
 /// Copies the log at `from` as it is now. `to` is there, whole, when this returns, or not at all.
 pub fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     // Takes the name at once, so that nobody's file is written over.
-    File::create_new(to).map_err(|error| match error.kind() {
+    private::create_new(to).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists,
         _ => BackupError::Io(error),
     })?;
@@ -36,6 +36,8 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
 
 fn write(from: &Path, partial: &Path) -> Result<(), BackupError> {
     schema::remove(partial)?;
+    // SQLite writes into an empty file, and leaves its mode as it is.
+    private::create_new(partial)?;
     let name = partial
         .to_str()
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
@@ -65,7 +67,7 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
     };
     schema::inspect(from)?;
     if let Some(folder) = schema::folder(to) {
-        fs::create_dir_all(folder).map_err(failed(folder))?;
+        private::create_folder(folder).map_err(failed(folder))?;
     }
     let _lock = schema::lock(to)?;
     let there = to.exists() || schema::beside(to, "-wal").exists();
@@ -74,7 +76,7 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
     }
     let fresh = schema::beside(to, ".restored");
     schema::remove(&fresh).map_err(failed(&fresh))?;
-    fs::copy(from, &fresh).map_err(failed(&fresh))?;
+    copy_bytes(from, &fresh).map_err(failed(&fresh))?;
     schema::renew_epoch(&fresh).map_err(OpenError::sqlite(&fresh))?;
     let aside = if there {
         Some(put_aside(to).map_err(failed(to))?)
@@ -85,13 +87,20 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
     Ok(aside)
 }
 
+/// The copy has not the mode of the original, but that of a log.
+fn copy_bytes(from: &Path, to: &Path) -> io::Result<()> {
+    let mut original = fs::File::open(from)?;
+    io::copy(&mut original, &mut private::create_new(to)?)?;
+    Ok(())
+}
+
 /// The file and its journal, which belong together.
 fn put_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = schema::beside(path, &format!(".replaced-{}", uuid::Uuid::now_v7().simple()));
     for part in ["", "-wal", "-shm"] {
         match fs::rename(schema::beside(path, part), schema::beside(&aside, part)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+            _ => private::tighten(&schema::beside(&aside, part))?,
         }
     }
     Ok(aside)

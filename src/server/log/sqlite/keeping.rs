@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, ty
 
 use super::sql;
 use crate::server::limits;
-use crate::server::log::{Entry, LogError, Millis, Retention, millis};
+use crate::server::log::{Entry, Erased, LogError, Millis, Redaction, Retention, millis};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -67,6 +67,29 @@ pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entr
     log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3 WHERE id = ?1")?
         .execute((topic.id, topic.last, topic.answers))?;
     Ok(topic.last)
+}
+
+/// Inside the transaction of the append that it belongs to, and after it: `last` is the newest event.
+pub fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redaction) -> Result<(), LogError> {
+    let Topic { id, .. } = look_up(log, name)?;
+    match &redaction.erased {
+        Erased::Before(seq) => {
+            log.prepare_cached("DELETE FROM events WHERE topic = ?1 AND seq < ?2")?
+                .execute((id, sql(*seq)))?;
+        }
+        Erased::Payloads(payloads) => {
+            let mut overwrite = log.prepare_cached("UPDATE events SET event = ?3 WHERE topic = ?1 AND seq = ?2")?;
+            for (seq, payload) in payloads {
+                overwrite.execute((id, sql(*seq), Text(payload)))?;
+            }
+        }
+    }
+    log.prepare_cached(
+        "INSERT INTO snapshots (topic, seq, state) VALUES (?1, ?2, ?3)
+         ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq, state = excluded.state",
+    )?
+    .execute((id, sql(last), &redaction.state))?;
+    Ok(())
 }
 
 /// Makes the topic if it is not there; a transaction that fails unmakes it.

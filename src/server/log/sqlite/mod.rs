@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod keeping;
 mod reader;
+mod room;
 mod schema;
 mod writer;
 
@@ -27,8 +28,11 @@ pub use self::schema::OpenError;
 
 use self::keeping::Snapshot;
 use self::reader::Readers;
+use self::room::Room;
 use self::writer::{Done, Job, Writer};
-use super::{Census, Entry, Health, Histogram, History, Log, LogError, Millis, Opened, Record, Retention};
+use super::{
+    Census, Entry, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention,
+};
 use crate::server::limits;
 use crate::wire::cursor::{Epoch, Seq};
 use crate::wire::topic::TopicName;
@@ -36,7 +40,9 @@ use crate::wire::topic::TopicName;
 pub struct Sqlite {
     path: PathBuf,
     epoch: Epoch,
+    key: Key,
     counts: Arc<Counts>,
+    room: Arc<Room>,
     readers: Arc<Readers>,
     jobs: mpsc::Sender<Job>,
     /// Says nothing but that the writer is there.
@@ -78,6 +84,7 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let store = schema::open(path)?;
         let counts = Arc::new(Counts::default());
+        let room = Arc::new(Room::new(store.path.clone()));
         let (jobs, waiting) = mpsc::channel(limits::LOG_QUEUE);
         let (ending, ended) = watch::channel(());
         let writer = Writer {
@@ -85,6 +92,8 @@ impl Sqlite {
             jobs: waiting,
             trims: VecDeque::new(),
             counts: counts.clone(),
+            room: room.clone(),
+            again: jobs.downgrade(),
             trouble: None,
             lock: store.lock,
             ended: ending,
@@ -95,7 +104,9 @@ impl Sqlite {
             readers: Arc::new(Readers::new(store.path.clone())),
             path: store.path,
             epoch: store.epoch,
+            key: store.key,
             counts,
+            room,
             jobs,
             ended,
             _writer: Joined(Some(thread)),
@@ -107,6 +118,14 @@ impl Sqlite {
             commits: self.counts.commits.load(Relaxed),
             appends: self.counts.appends.load(Relaxed),
         }
+    }
+
+    /// Beyond so many bytes of the file and its journal, and below so many that the disk has left, appends find the disk full.
+    /// Reads, snapshots, retention and redactions go on, and appends too as soon as there is room again.
+    #[must_use]
+    pub fn with_room(self, most: u64, reserve: u64) -> Self {
+        self.room.allow(most, reserve);
+        self
     }
 
     /// How many pages of 4 KiB the file may have, until it is closed; never fewer than it has. Appends that need more
@@ -176,8 +195,34 @@ impl Log for Sqlite {
             topic,
             expected,
             entries,
+            redaction: None,
             done,
         }))
+    }
+
+    fn redact(
+        &self,
+        topic: &TopicName,
+        expected: Seq,
+        entries: Vec<Entry>,
+        redaction: Redaction,
+    ) -> BoxFuture<'_, Result<Seq, LogError>> {
+        let topic = topic.clone();
+        Box::pin(self.ask(move |done| Job::Append {
+            topic,
+            expected,
+            entries,
+            redaction: Some(redaction),
+            done,
+        }))
+    }
+
+    fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        let topic = topic.clone();
+        Box::pin(
+            self.readers
+                .run(move |log| reader::with_amendments(log, &topic, &events)),
+        )
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
@@ -216,6 +261,10 @@ impl Log for Sqlite {
         Box::pin(self.readers.run(move |log| reader::topics(log, &kind)))
     }
 
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
     fn health(&self) -> Health {
         let Stats { commits, appends } = self.stats();
         Health {
@@ -227,10 +276,11 @@ impl Log for Sqlite {
     }
 
     fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
-        let path = self.path.clone();
+        let (path, room) = (self.path.clone(), self.room.clone());
         Box::pin(self.readers.run(move |log| {
             Ok(Census {
                 bytes: schema::bytes(&path),
+                most: Some(room.most()).filter(|most| *most < u64::MAX),
                 kinds: reader::kinds(log)?,
             })
         }))

@@ -10,8 +10,9 @@ use tokio::task::spawn_blocking;
 
 use super::{schema, sql};
 use crate::server::limits;
-use crate::server::log::{Head, History, KindCensus, LogError, Millis, Opened, Record};
+use crate::server::log::{Answered, Head, History, KindCensus, LogError, Millis, Opened, Record};
 use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::person::PersonId;
 use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
 
@@ -102,9 +103,11 @@ pub fn open(
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let mut commands = log
-        .prepare_cached("SELECT command, seq FROM answers WHERE topic = ?1 AND at >= ?2 ORDER BY n DESC LIMIT ?3")?
+        .prepare_cached(
+            "SELECT person, command, seq FROM answers WHERE topic = ?1 AND at >= ?2 ORDER BY n DESC LIMIT ?3",
+        )?
         .query_map((id, sql(since), sql(commands as u64)), |row| {
-            Ok((row.get::<_, String>(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?
         .map(|row| row.map_err(LogError::from).and_then(answer))
         .collect::<Result<Vec<_>, _>>()?;
@@ -116,9 +119,31 @@ pub fn open(
     })
 }
 
-fn answer((command, seq): (String, Seq)) -> Result<(CommandId, Seq), LogError> {
+fn answer((person, command, seq): (String, String, Seq)) -> Result<Answered, LogError> {
     let command = CommandId::try_from(command).map_err(|error| LogError::Unavailable(error.to_string()))?;
-    Ok((command, seq))
+    let by = PersonId(person);
+    Ok(Answered { by, command, seq })
+}
+
+pub fn with_amendments(log: &Transaction<'_>, topic: &TopicName, events: &[Seq]) -> Result<Vec<Record>, LogError> {
+    let mut one = log.prepare_cached(
+        "SELECT seq, at, amends, event FROM events
+         WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND seq = ?2",
+    )?;
+    let mut amendments = log.prepare_cached(
+        "SELECT seq, at, amends, event FROM events
+         WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND amends IS NOT NULL AND amends = ?2",
+    )?;
+    let mut records = BTreeMap::new();
+    for seq in events {
+        for statement in [&mut one, &mut amendments] {
+            for found in statement.query_map((topic.as_str(), sql(*seq)), record)? {
+                let found = found?;
+                records.insert(found.seq, found);
+            }
+        }
+    }
+    Ok(records.into_values().collect())
 }
 
 pub fn read(log: &Transaction<'_>, topic: &TopicName, after: Seq, limit: usize) -> Result<Vec<Record>, LogError> {

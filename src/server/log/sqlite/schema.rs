@@ -10,16 +10,21 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use crate::server::limits;
+use crate::server::log::key::{KEY_BYTES, Key};
+use crate::server::log::private;
 use crate::wire::cursor::Epoch;
 
 /// "Dplx": by this number SQLite's own tools, and we, tell that a file is ours.
 const APPLICATION: u32 = 0x4470_6c78;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// Without the key of public ids.
+const KEYLESS: u32 = 1;
 
 /// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them. Events are text: JSON that
 /// any tool reads.
 const TABLES: &str = "
-    CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
+    CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
     CREATE TABLE topics (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -97,27 +102,54 @@ pub struct Store {
     pub path: PathBuf,
     pub lock: File,
     pub epoch: Epoch,
+    pub key: Key,
     /// For the one writer.
     pub connection: Connection,
 }
 
-/// Makes the file, and the folder it is in, if there is none.
+/// Makes the file, and the folder it is in, if there is none. A file of an older version becomes one of this version.
 pub fn open(path: &Path) -> Result<Store, OpenError> {
     if let Some(folder) = folder(path) {
-        fs::create_dir_all(folder).map_err(OpenError::io(path))?;
+        private::create_folder(folder).map_err(OpenError::io(path))?;
     }
     let lock = lock(path)?;
     if !path.try_exists().map_err(OpenError::io(path))? {
         create(path)?;
     }
-    let epoch = inspect(path)?;
-    let connection = connect_writer(path).map_err(OpenError::sqlite(path))?;
+    let Inspected { epoch, version } = inspect(path)?;
+    for part in ["", "-wal", "-shm", ".lock"] {
+        private::tighten(&beside(path, part)).map_err(OpenError::io(path))?;
+    }
+    let failed = || OpenError::sqlite(path);
+    let mut connection = connect_writer(path).map_err(failed())?;
+    if version == KEYLESS {
+        upgrade(&mut connection).map_err(failed())?;
+    }
+    let key = connection.query_row("SELECT key FROM meta", [], |row| row.get::<_, [u8; KEY_BYTES]>(0));
     Ok(Store {
         path: path.to_owned(),
         lock,
         epoch,
+        key: Key::new(key.map_err(failed())?),
         connection,
     })
+}
+
+/// All of it, or nothing.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let upgraded = connection.transaction()?;
+    upgraded.execute_batch(
+        "ALTER TABLE meta RENAME TO keyless;
+         CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;",
+    )?;
+    let key = Key::random();
+    upgraded.execute(
+        "INSERT INTO meta (epoch, key) SELECT epoch, ?1 FROM keyless",
+        [key.bytes()],
+    )?;
+    upgraded.execute_batch("DROP TABLE keyless")?;
+    upgraded.pragma_update(None, "user_version", VERSION)?;
+    upgraded.commit()
 }
 
 /// Another file beside the log's.
@@ -134,7 +166,7 @@ pub fn folder(path: &Path) -> Option<&Path> {
 /// SQLite's own locks would let a second process in between two commits. The lock's file stays when the lock goes: who took
 /// it away could take it from somebody.
 pub fn lock(path: &Path) -> Result<File, OpenError> {
-    let file = File::options()
+    let file = private::options()
         .create(true)
         .truncate(false)
         .write(true)
@@ -160,6 +192,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
     let fresh = beside(path, ".new");
     remove(&fresh).map_err(OpenError::io(path))?;
     remove(&beside(&fresh, "-journal")).map_err(OpenError::io(path))?;
+    private::create_new(&fresh).map_err(OpenError::io(path))?;
     lay_out(&fresh).map_err(OpenError::sqlite(path))?;
     put_in_place(&fresh, path).map_err(OpenError::io(path))
 }
@@ -172,12 +205,16 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn lay_out(path: &Path) -> rusqlite::Result<()> {
-    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let made = connection.transaction()?;
     made.pragma_update(None, "application_id", APPLICATION)?;
     made.pragma_update(None, "user_version", VERSION)?;
     made.execute_batch(TABLES)?;
-    made.execute("INSERT INTO meta (epoch) VALUES (?1)", [new_epoch().get()])?;
+    let key = Key::random();
+    made.execute(
+        "INSERT INTO meta (epoch, key) VALUES (?1, ?2)",
+        (new_epoch().get(), key.bytes()),
+    )?;
     made.commit()
 }
 
@@ -203,16 +240,22 @@ pub fn put_in_place(fresh: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
+pub struct Inspected {
+    pub epoch: Epoch,
+    version: u32,
+}
+
 /// Looks without changing anything.
-pub fn inspect(path: &Path) -> Result<Epoch, OpenError> {
+pub fn inspect(path: &Path) -> Result<Inspected, OpenError> {
     let failed = || OpenError::sqlite(path);
     let connection = connect_reader(path).map_err(failed())?;
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
     if number("application_id").map_err(failed())? != APPLICATION {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    match number("user_version").map_err(failed())? {
-        VERSION => {}
+    let version = number("user_version").map_err(failed())?;
+    match version {
+        KEYLESS..=VERSION => {}
         0 => return Err(OpenError::damaged(path, "it has no version")),
         found => {
             let path = path.to_owned();
@@ -224,16 +267,24 @@ pub fn inspect(path: &Path) -> Result<Epoch, OpenError> {
         fine if fine == "ok" => {}
         how => return Err(OpenError::damaged(path, how.replace('\n', " "))),
     }
-    connection
-        .query_row("SELECT epoch FROM meta", [], |row| row.get(0))
-        .map(Epoch::new)
-        .map_err(failed())
+    let epoch = connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0));
+    Ok(Inspected {
+        epoch: Epoch::new(epoch.map_err(failed())?),
+        version,
+    })
 }
 
 /// Of the file and its journal.
 pub fn bytes(path: &Path) -> u64 {
-    let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    size(path) + size(&beside(path, "-wal"))
+    size(path) + journal_bytes(path)
+}
+
+pub fn journal_bytes(path: &Path) -> u64 {
+    size(&beside(path, "-wal"))
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
@@ -252,5 +303,18 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Each commit is on the disk before it is answered, not only before the next checkpoint.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", limits::LOG_JOURNAL)?;
+    // What is deleted or overwritten is zeros in the file, not bytes that wait to be used again.
+    connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+    // A process that was killed may have left what it overwrote in the journal.
+    empty_journal(&connection)?;
     Ok(connection)
+}
+
+/// Brings everything of the journal into the file and leaves the journal without a byte. Says whether it could: a reader that
+/// began before, and reads on, keeps it from that.
+pub fn empty_journal(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(limits::LOG_SCRUB_PATIENCE)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, bool>(0));
+    connection.busy_timeout(limits::LOG_PATIENCE)?;
+    Ok(!busy?)
 }

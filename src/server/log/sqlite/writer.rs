@@ -6,15 +6,17 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Instant;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Counts;
 use super::keeping::{self, Snapshot, Trim};
+use super::room::Room;
+use super::{Counts, schema};
 use crate::server::limits;
-use crate::server::log::{Entry, LogError};
+use crate::server::log::{Entry, LogError, Redaction};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -25,6 +27,7 @@ pub enum Job {
         topic: TopicName,
         expected: Seq,
         entries: Vec<Entry>,
+        redaction: Option<Redaction>,
         done: Done<Seq>,
     },
     Snapshot {
@@ -36,6 +39,8 @@ pub enum Job {
         trim: Trim,
         done: Done<()>,
     },
+    /// The journal could not be emptied of what was overwritten, because somebody read: once more.
+    Scrub,
     /// How many pages the file may have.
     Allow {
         pages: u32,
@@ -53,7 +58,26 @@ impl Job {
                 events.map(|(_, event)| event.len()).sum()
             }
             Self::Snapshot { snapshot, .. } => snapshot.state.len(),
-            Self::Trim { .. } | Self::Allow { .. } | Self::Close => 0,
+            Self::Trim { .. } | Self::Scrub | Self::Allow { .. } | Self::Close => 0,
+        }
+    }
+
+    const fn redacts(&self) -> bool {
+        matches!(self, Self::Append { redaction: Some(_), .. } | Self::Scrub)
+    }
+
+    /// What the file grows by, about; none if it is to be done though the file is as large as it may be.
+    fn growth(&self) -> Option<u64> {
+        match self {
+            Self::Append {
+                entries,
+                redaction: None,
+                ..
+            } => {
+                let events: usize = entries.iter().map(|entry| 1 + entry.events.len()).sum();
+                Some((self.bytes() + events * limits::EVENT_OVERHEAD) as u64)
+            }
+            _ => None,
         }
     }
 }
@@ -70,6 +94,9 @@ pub struct Writer {
     pub jobs: mpsc::Receiver<Job>,
     pub trims: VecDeque<Job>,
     pub counts: Arc<Counts>,
+    pub room: Arc<Room>,
+    /// For what it has to do later.
+    pub again: mpsc::WeakSender<Job>,
     /// Why the last batch, or a job of it, failed.
     pub trouble: Option<LogError>,
     /// Released when the connection is closed.
@@ -114,11 +141,32 @@ impl Writer {
     }
 
     fn turn(&mut self, batch: Vec<Job>) {
+        let (batch, refused) = self.admit(batch);
+        if !refused.is_empty() {
+            self.note(Some(LogError::Full));
+        }
+        let any_refused = !refused.is_empty();
+        for job in refused {
+            self.answer(job, Err(LogError::Full));
+        }
+        if batch.is_empty() {
+            return;
+        }
         match self.commit(&batch) {
             Ok(results) => {
-                self.note(results.iter().find_map(|result| match result {
-                    Err(LogError::Conflict { .. }) | Ok(_) => None,
-                    Err(error) => Some(error.clone()),
+                if batch
+                    .iter()
+                    .zip(&results)
+                    .any(|(job, result)| job.redacts() && result.is_ok())
+                {
+                    self.scrub();
+                }
+                let trouble = any_refused.then_some(LogError::Full);
+                self.note(trouble.or_else(|| {
+                    results.iter().find_map(|result| match result {
+                        Err(LogError::Conflict { .. }) | Ok(_) => None,
+                        Err(error) => Some(error.clone()),
+                    })
                 }));
                 for (job, result) in batch.into_iter().zip(results) {
                     self.answer(job, result);
@@ -130,6 +178,47 @@ impl Writer {
                     self.answer(job, Err(error.clone()));
                 }
             }
+        }
+    }
+
+    /// Which of them there is room for. What makes room, or takes none, is always done.
+    fn admit(&self, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+        if batch.iter().all(|job| job.growth().is_none()) {
+            return (batch, Vec::new());
+        }
+        let mut free = self.room.free(&self.connection);
+        batch.into_iter().partition(|job| match job.growth() {
+            None => true,
+            Some(bytes) => match free.checked_sub(bytes) {
+                Some(left) => {
+                    free = left;
+                    true
+                }
+                None => false,
+            },
+        })
+    }
+
+    /// So that the bytes that were overwritten are nowhere any more. Readers keep it waiting for a moment only; while one reads
+    /// for long, as a backup does, it is tried again.
+    fn scrub(&self) {
+        match schema::empty_journal(&self.connection) {
+            Ok(true) => {}
+            Ok(false) => self.scrub_later(),
+            Err(error) => tracing::warn!("the journal keeps what was overwritten until the log is closed: {error}"),
+        }
+    }
+
+    fn scrub_later(&self) {
+        let again = self.again.clone();
+        let thread = thread::Builder::new().name("log-scrub".to_owned());
+        let started = thread.spawn(move || {
+            thread::sleep(limits::LOG_SCRUB_PAUSE);
+            // A log that was closed meanwhile has no journal.
+            let _ = again.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
+        });
+        if let Err(error) = started {
+            tracing::warn!("the journal keeps what was overwritten for a while: {error}");
         }
     }
 
@@ -181,6 +270,7 @@ impl Writer {
                 _ => drop(done.send(result.map(|_| ()))),
             },
             Job::Allow { done, .. } => drop(done.send(result.map(|_| ()))),
+            Job::Scrub => {}
             Job::Close => self.jobs.close(),
         }
     }
@@ -195,12 +285,18 @@ fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<Did, LogError
             topic,
             expected,
             entries,
+            redaction,
             ..
-        } => did.seq = keeping::append(&log, topic, *expected, entries)?,
+        } => {
+            did.seq = keeping::append(&log, topic, *expected, entries)?;
+            if let Some(redaction) = redaction {
+                keeping::redact(&log, topic, did.seq, redaction)?;
+            }
+        }
         Job::Snapshot { snapshot, .. } => did.left = keeping::snapshot(&log, snapshot)?,
         Job::Trim { trim, .. } => did.left = keeping::bite(&log, *trim)?,
         Job::Allow { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
-        Job::Close => {}
+        Job::Scrub | Job::Close => {}
     }
     log.commit()?;
     Ok(did)

@@ -1,0 +1,54 @@
+//! The secret of a log, with which public ids are made from private ones. Nothing shows it: no answer, no line of the log's,
+//! no figure. Knows no store.
+
+use std::fmt;
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use uuid::Uuid;
+
+pub const KEY_BYTES: usize = 32;
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key([u8; KEY_BYTES]);
+
+impl Key {
+    pub const fn new(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// Made of what the system gives as random: 244 bits of it.
+    pub fn random() -> Self {
+        let mut bytes = [0; KEY_BYTES];
+        for half in bytes.chunks_mut(16) {
+            half.copy_from_slice(Uuid::new_v4().as_bytes());
+        }
+        Self(bytes)
+    }
+
+    /// For the store that keeps it.
+    pub(super) const fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// 128 bits of HMAC-SHA256. `domain` keeps uses apart: the same text in two domains gives two unrelated codes.
+    pub fn code(&self, domain: &str, text: &str) -> [u8; 16] {
+        let mut code = [0; 16];
+        // A key of any length is one.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
+            mac.update(domain.as_bytes());
+            mac.update(&[0]);
+            mac.update(text.as_bytes());
+            for (byte, made) in code.iter_mut().zip(mac.finalize().into_bytes()) {
+                *byte = made;
+            }
+        }
+        code
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}

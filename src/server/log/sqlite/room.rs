@@ -1,0 +1,67 @@
+//! How much the log's file may grow before its appends are refused: what the operator allows, and never so much that the disk is
+//! full, for then nothing could be taken away either. Knows no thread.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rusqlite::Connection;
+
+use super::schema;
+use crate::server::limits;
+
+pub struct Room {
+    path: PathBuf,
+    /// Of the file and its journal.
+    most: AtomicU64,
+    /// Of the disk, left to others and to what makes room.
+    reserve: AtomicU64,
+}
+
+impl Room {
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            most: AtomicU64::new(u64::MAX),
+            reserve: AtomicU64::new(limits::DISK_RESERVE),
+        }
+    }
+
+    pub fn most(&self) -> u64 {
+        self.most.load(Relaxed)
+    }
+
+    pub fn allow(&self, most: u64, reserve: u64) {
+        self.most.store(most, Relaxed);
+        self.reserve.store(reserve, Relaxed);
+    }
+
+    /// Bytes by which the log may grow. Pages of the file that are empty count as room: they are written before it grows.
+    pub fn free(&self, log: &Connection) -> u64 {
+        let most = self.most();
+        let mut used = self.used(log);
+        // A journal holds what the file holds already, or soon will.
+        if used >= most && schema::journal_bytes(&self.path) > 0 && schema::empty_journal(log).is_ok() {
+            used = self.used(log);
+        }
+        most.saturating_sub(used).min(self.left_on_disk())
+    }
+
+    fn used(&self, log: &Connection) -> u64 {
+        let pages = |pragma| {
+            log.pragma_query_value(None, pragma, |row| row.get::<_, u64>(0))
+                .unwrap_or(0)
+        };
+        let empty = pages("freelist_count").saturating_mul(pages("page_size"));
+        schema::bytes(&self.path).saturating_sub(empty)
+    }
+
+    /// A disk that cannot be asked says so when it is full.
+    fn left_on_disk(&self) -> u64 {
+        let folder = schema::folder(&self.path).unwrap_or_else(|| ".".as_ref());
+        let Ok(disk) = rustix::fs::statvfs(folder) else {
+            return u64::MAX;
+        };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        free.saturating_sub(self.reserve.load(Relaxed))
+    }
+}
