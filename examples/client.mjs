@@ -10,13 +10,14 @@ import { createInterface } from 'node:readline';
 const WebSocket = globalThis.WebSocket ?? (await import('ws')).default;
 const [server = 'ws://127.0.0.1:3000', topic = 'chat/lobby'] = process.argv.slice(2);
 
+const me = randomBytes(16).toString('hex'); // without cookies: who we are on each connection, and nobody else's business
 let cursor = null; // everything up to here was seen
 const unanswered = new Map(); // commands by id, in the order in which they were typed
 let socket;
 let attempt = 0;
 
 function connect() {
-  socket = new WebSocket(`${server}/api/session`, 'duplex.v1.json');
+  socket = new WebSocket(`${server}/api/session?session=${me}`, 'duplex.v1.json');
   let pause; // what the server asks for before it goes
   socket.onopen = () => {
     say({ hello: { build: '', name: process.env.USER ?? null } });

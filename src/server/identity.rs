@@ -1,16 +1,19 @@
-//! Who a visitor is: a random secret in a cookie that no script can read, and the public id that follows from it.
-//! Knows no route.
+//! Who a visitor is: a random secret in a cookie that no script can read, and the public id that follows from it and from the
+//! log's key. Knows no route.
 
 use axum::http::{HeaderMap, HeaderValue};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 
 use super::client_addr::ClientScheme;
 use super::cookies::{Cookie, Held, cookie_name, held};
 use super::hub;
+use super::log::Key;
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
 use super::token::{self, Shown};
 use crate::wire::person::{Person, PersonId, tidy_name};
+use crate::wire::session::SessionId;
 
 /// Holds the secret; under an https site with the prefix of [`cookie_name`].
 pub const VISITOR_COOKIE: &str = "visitor";
@@ -20,26 +23,57 @@ pub const NAME_COOKIE: &str = "name";
 
 const KEPT_SECONDS: u32 = 400 * 24 * 60 * 60;
 
-/// The visitor of a request. Without a cookie that can be one, `otherwise` stands for the secret: what the visitor keeps
-/// until they have a cookie, such as a session's id.
-pub fn person(state: &ServerState, headers: &HeaderMap, otherwise: &str) -> Person {
-    let secret = match Identity::read(headers, &state.settings) {
-        Identity::Known(secret) | Identity::Old(secret) => secret,
-        Identity::Nobody | Identity::Unclear => otherwise,
+/// Before a secret of this form: its version.
+const FORM: &str = "v2.";
+const SECRET_BYTES: usize = 32;
+
+/// Who sends a request that has no secret in a cookie.
+#[derive(Debug, Clone, Copy)]
+pub enum Otherwise<'a> {
+    /// Somebody who was never here, known as long as this request or connection lasts.
+    New,
+    /// Whoever asks with this session's id, which they made up and which no log shows.
+    Session(&'a str),
+    /// Whose cookie with this secret the answer brings.
+    Secret(&'a str),
+}
+
+/// The visitor of a request.
+pub fn person(state: &ServerState, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
+    let key = state.hub.log().key();
+    let id = match Identity::read(headers, &state.settings) {
+        Identity::Known(secret) | Identity::Old(secret) => id_of(key, secret),
+        Identity::Nobody | Identity::Unclear => otherwise.id(key),
     };
     let name = cookie_value(headers, NAME_COOKIE).map(percent_decoded);
     Person {
-        id: id_of(secret),
+        id,
         name: name.map(|name| tidy_name(&name)).unwrap_or_default(),
     }
 }
 
+impl Otherwise<'_> {
+    fn id(self, key: &Key) -> PersonId {
+        match self {
+            Self::New => PersonId(HEXLOWER.encode(uuid::Uuid::new_v4().as_bytes())),
+            Self::Session(session) => PersonId(HEXLOWER.encode(&key.code("session", session))),
+            Self::Secret(secret) => id_of(key, secret),
+        }
+    }
+}
+
 /// Who sends a request: a program, if it shows the server's token, or else a visitor.
-pub fn caller(state: &ServerState, headers: &HeaderMap, otherwise: &str) -> Person {
+pub fn caller(state: &ServerState, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
     match token::shown(headers, state.settings.token.as_ref()) {
         Shown::Right => hub::program(),
         Shown::Nothing | Shown::Wrong => person(state, headers, otherwise),
     }
+}
+
+/// A session's id as logs show it: enough to find its lines, and nothing that could be asked with.
+pub fn shown(SessionId(session): &SessionId) -> String {
+    let hash = Sha256::new().chain_update("duplex session ").chain_update(session);
+    HEXLOWER.encode(hash.finalize().get(..4).unwrap_or_default())
 }
 
 /// What the cookies of a request say of its visitor.
@@ -114,10 +148,6 @@ pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -
     }
 }
 
-fn new_secret() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
-}
-
 /// Keeps a name that was chosen without scripts.
 pub fn name_cookie(name: &str) -> Option<HeaderValue> {
     let encoded: String = name.bytes().map(escaped).collect();
@@ -135,16 +165,39 @@ fn escaped(byte: u8) -> String {
     }
 }
 
-/// One cannot come from the public id to the secret.
-pub fn id_of(secret: &str) -> PersonId {
+/// 244 random bits.
+fn new_secret() -> String {
+    let random = [(); SECRET_BYTES / 16].map(|()| uuid::Uuid::new_v4().into_bytes());
+    format!("{FORM}{}", BASE64URL_NOPAD.encode(random.as_flattened()))
+}
+
+/// One cannot come from the public id to the secret. A secret of the first form has the id of its time, 64 bits, which stands in
+/// events; one of this form has 128 bits that nobody can make without the log's key.
+fn id_of(key: &Key, secret: &str) -> PersonId {
+    let first = is_first_secret(secret).then(|| first_id_of(secret));
+    let ours = [hub::server().id, hub::program().id];
+    first
+        .filter(|id| !ours.contains(id))
+        .unwrap_or_else(|| PersonId(HEXLOWER.encode(&key.code("visitor", secret))))
+}
+
+fn first_id_of(secret: &str) -> PersonId {
     let digest = Sha256::new()
         .chain_update("duplex visitor ")
         .chain_update(secret)
         .finalize();
-    PersonId(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    PersonId(HEXLOWER.encode(digest.get(..8).unwrap_or_default()))
 }
 
 fn is_secret(text: &str) -> bool {
+    let random = text
+        .strip_prefix(FORM)
+        .map(|random| BASE64URL_NOPAD.decode(random.as_bytes()));
+    is_first_secret(text) || matches!(random, Some(Ok(bytes)) if bytes.len() == SECRET_BYTES)
+}
+
+/// Before public ids had a key.
+fn is_first_secret(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
@@ -159,6 +212,18 @@ mod tests {
     const HTTP: ClientScheme = ClientScheme(Scheme::Http);
     const MINE: &str = "0123456789abcdef0123456789abcdef";
     const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+
+    fn state() -> ServerState {
+        let log = std::sync::Arc::new(crate::server::log::memory::Memory::new(
+            crate::wire::cursor::Epoch::new(1),
+        ));
+        let site = crate::server::site::options(std::path::Path::new("/nonexistent"), None, None);
+        ServerState::new(
+            crate::server::state::Settings::default(),
+            site,
+            hub::Hub::new(log, Vec::new()),
+        )
+    }
 
     fn cookies(value: &str) -> HeaderMap {
         HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(value).unwrap())])
@@ -187,12 +252,15 @@ mod tests {
             set(&public),
             [format!("__Host-visitor={}; {rest}; Secure", public.secret)]
         );
-        assert!(!plain.secret.contains(&id_of(&plain.secret).0));
-        for kept in ["visitor=", "visitor=1", "visitor=ZZ"] {
+        let id = id_of(&Key::random(), &plain.secret);
+        assert!(!plain.secret.contains(&id.0) && plain.secret.starts_with(FORM));
+        for kept in ["visitor=", "visitor=1", "visitor=ZZ", "visitor=v2.AAAA"] {
             assert_eq!(set(&welcome(&cookies(kept), &settings(None), HTTP)).len(), 1, "{kept}");
         }
-        let kept = cookies(&format!("visitor={MINE}"));
-        assert_eq!(set(&welcome(&kept, &settings(None), HTTP)), [""; 0]);
+        for kept in [MINE, &new_secret()] {
+            let kept = cookies(&format!("visitor={kept}"));
+            assert_eq!(set(&welcome(&kept, &settings(None), HTTP)), [""; 0]);
+        }
     }
 
     #[test]
@@ -239,5 +307,39 @@ mod tests {
         let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
         let kept = cookies(pair);
         assert_eq!(cookie_value(&kept, NAME_COOKIE).map(percent_decoded).unwrap(), "김 a;b");
+    }
+
+    #[test]
+    fn a_secret_of_the_first_form_keeps_its_id_whatever_the_key() {
+        let headers = cookies(&format!("visitor={MINE}"));
+        for state in [state(), state()] {
+            assert_eq!(person(&state, &headers, Otherwise::New).id.0, "c79647774a412a13");
+        }
+    }
+
+    #[test]
+    fn without_the_key_nobody_comes_to_an_id() {
+        let (one, other) = (state(), state());
+        let id = |state: &ServerState, otherwise: Otherwise<'_>| person(state, &HeaderMap::new(), otherwise).id;
+        let secret = new_secret();
+        assert_ne!(
+            id(&one, Otherwise::Secret(&secret)),
+            id(&other, Otherwise::Secret(&secret))
+        );
+        assert_ne!(id(&one, Otherwise::Session("s")), id(&other, Otherwise::Session("s")));
+        assert_ne!(
+            id(&one, Otherwise::Session(&secret)),
+            id(&one, Otherwise::Secret(&secret))
+        );
+        assert_ne!(id(&one, Otherwise::New), id(&one, Otherwise::New));
+    }
+
+    #[test]
+    fn what_a_log_shows_of_a_session_is_no_sessions_id() {
+        let session = SessionId("0123456789".to_owned());
+        let shown = shown(&session);
+        assert_eq!(shown.len(), 8);
+        assert_eq!(shown, super::shown(&session));
+        assert_ne!(shown, session.0);
     }
 }

@@ -26,7 +26,7 @@ use super::error::Problem;
 use super::headers::{Reach, content_security_policy};
 use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
-use super::identity::Welcome;
+use super::identity::{Otherwise, Welcome};
 use super::quota::{self, Client};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
@@ -97,7 +97,7 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
             response.append_header(header::SET_COOKIE, cookie);
         }
     }
-    let person = identity::person(state, &request.headers, &welcome.secret);
+    let person = identity::person(state, &request.headers, Otherwise::Secret(&welcome.secret));
     provide_context(Visitor(person.clone()));
     let hub = operator::hub(state, &request.headers);
     provide_context(source(state.hub_for(&hub, client.known_as(&person)), person));
@@ -242,7 +242,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         Err(error) => return error.problem().into_response(),
     };
     let welcome = welcome(&state, &parts);
-    let mut person = identity::person(&state, &parts.headers, &welcome.secret);
+    let mut person = identity::person(&state, &parts.headers, Otherwise::Secret(&welcome.secret));
     let name = fields
         .get("name")
         .map(|name| tidy_name(name))

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// Characters of a chosen name.
 pub const MAX_NAME: usize = 24;
 
-/// Public; the secret behind it never leaves the visitor's cookie. 16 hexadecimal digits.
+/// Public; the secret behind it never leaves the visitor's cookie. 32 hexadecimal digits, or 16 of a visitor from before ids had
+/// so many.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PersonId(pub String);

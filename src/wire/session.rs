@@ -16,7 +16,9 @@
 //!    and the events after LAST follow; or `reset` with a reason, and a state to start from anew.
 //! 4. To do something, say `{"command":{"topic":"chat/lobby","id":"<128 random bits in hexadecimal>","command":…}}`. The answer
 //!    is `{"reply":{"id":…,"answer":{"accepted":{"seq":N}},"again":false}}` or `rejected` with why. Unsure whether it arrived?
-//!    Send it again with the same id: it has its effect once, and the first answer comes again (`"again":true`).
+//!    Send it again with the same id: it has its effect once, and the first answer comes again (`"again":true`). An id is its
+//!    sender's: without the cookie of a page, add `?session=ID` to the address, 32 random digits that you keep to yourself, to be
+//!    the same person on the next connection and over HTTP. Without either you are somebody new each time.
 //! 5. Say `{"ping":{"nonce":1}}` when nothing was heard for `beat_ms`; no `pong` within the same time means that the connection
 //!    is dead, whatever the socket says.
 //! 6. On `{"closing":{…}}` come back after `retry_after_ms`. Close codes 4500 and above mean: do not come back ([`super::code`]).
@@ -36,6 +38,8 @@ use super::presence::Presence;
 use super::topic::TopicName;
 
 pub const SESSION_PATH: &str = "/api/session";
+/// The query parameter by which a client without cookies says who it is. Nothing shows it to anybody.
+pub const SESSION_PARAMETER: &str = "session";
 pub const EVENTS_PATH: &str = "/api/session/events";
 pub const POLL_PATH: &str = "/api/session/poll";
 pub const COMMAND_PATH: &str = "/api/session/command";

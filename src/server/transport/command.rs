@@ -13,6 +13,7 @@ use super::query::Query;
 use crate::server::error::Problem;
 use crate::server::hub::Hub;
 use crate::server::hub::writer::enter_to_write;
+use crate::server::identity::Otherwise;
 use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
@@ -50,12 +51,12 @@ async fn act(
     let frame: ClientFrame = Encoding::Json
         .decode(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
-    let person = identity::caller(state, headers, &session.0);
+    let person = identity::caller(state, headers, Otherwise::Session(&session.0));
     state.counters.add(1, 1);
     let hub = state.hub_for(&state.hub, client.known_as(&person));
     match frame {
         ClientFrame::Command { topic, id, command } => {
-            let span = tracing::info_span!("command", session = session.0, %topic);
+            let span = tracing::info_span!("command", session = identity::shown(&session), %topic);
             let decided = decide(&hub, person, topic, id, command).instrument(span).await;
             Ok(Json(decided).into_response())
         }
@@ -140,7 +141,7 @@ async fn page(
     let Parameters(Before { topic, before, limit }) =
         query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
-    let person = identity::caller(state, headers, "");
+    let person = identity::caller(state, headers, Otherwise::New);
     let hub = operator::hub(state, headers);
     hub.admit(&person, &topic).map_err(denied)?;
     let page = hub

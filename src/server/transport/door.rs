@@ -10,6 +10,8 @@ use super::super::hub::counters::Way;
 use super::super::limits;
 use super::super::quota::Exceeded;
 use crate::wire::codec::Encoding;
+use crate::wire::handshake::TRACE_PARAMETER;
+use crate::wire::session::{SESSION_PARAMETER, SessionId};
 
 /// The only version of the protocol that was ever final.
 const VERSION: &str = "13";
@@ -174,12 +176,19 @@ pub fn trace(query: Option<&str>) -> Option<&str> {
                 .bytes()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
     };
-    query?
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| *name == crate::wire::handshake::TRACE_PARAMETER)
-        .map(|(_, value)| value)
-        .filter(fits)
+    parameter(query, TRACE_PARAMETER).filter(fits)
+}
+
+/// What a client without cookies calls itself, so that it is the same person on its next connection. One that does not fit is no
+/// name.
+pub fn session(query: Option<&str>) -> Option<SessionId> {
+    let session = SessionId(parameter(query, SESSION_PARAMETER)?.to_owned());
+    session.is_well_formed().then_some(session)
+}
+
+fn parameter<'a>(query: Option<&'a str>, wanted: &str) -> Option<&'a str> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(name, _)| *name == wanted).map(|(_, value)| value).next()
 }
 
 #[cfg(test)]

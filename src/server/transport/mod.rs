@@ -44,6 +44,7 @@ use super::error::Problem;
 use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet, Summons};
+use super::identity::Otherwise;
 use super::quota::{Client, Held};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
@@ -117,20 +118,20 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
         way: Way::WebSocket,
         purpose: "topics, by the session protocol; its subprotocols are duplex.v1.json and duplex.v1.postcard.",
     };
-    let caller = identity::caller(&state, request.headers(), "");
-    if state.faults.is_blocked(&caller.id, Way::WebSocket) {
+    let named = door::session(request.uri().query());
+    let otherwise = named
+        .as_ref()
+        .map_or(Otherwise::New, |SessionId(named)| Otherwise::Session(named));
+    let person = identity::caller(&state, request.headers(), otherwise);
+    if state.faults.is_blocked(&person.id, Way::WebSocket) {
         return Refusal::Blocked.problem(door).into_response();
     }
-    let client = quota::guard::client(request.extensions());
-    // Without a cookie nobody else is this visitor.
-    let visitor = identity::caller(&state, request.headers(), &Uuid::now_v7().to_string());
-    let visitor = client.clone().known_as(&visitor);
-    enter(&state, request, door, visitor, |parts, connection| {
+    let client = quota::guard::client(request.extensions()).known_as(&person);
+    enter(&state, request, door, client.clone(), |parts, connection| {
         let encoding = door::session_encoding(&parts.headers);
-        let person = identity::caller(&state, &parts.headers, connection);
         let session = SessionId(connection.to_owned());
         let gate = state.faults.enter(&session, &person.id, Way::WebSocket);
-        let hub = state.hub_for(&operator::hub(&state, &parts.headers), client.known_as(&person));
+        let hub = state.hub_for(&operator::hub(&state, &parts.headers), client);
         let talk = session::Topics::new(&state, hub, encoding, session, person);
         (door::session_subprotocol as Choose, talk, gate)
     })

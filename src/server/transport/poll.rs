@@ -21,6 +21,7 @@ use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::Way;
 use crate::server::hub::reader::Reader;
+use crate::server::identity::Otherwise;
 use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
@@ -39,7 +40,7 @@ pub async fn poll(
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
-    let person = identity::caller(&state, &headers, &session.0);
+    let person = identity::caller(&state, &headers, Otherwise::Session(&session.0));
     let client = client.known_as(&person);
     let _held = match state.quotas.hold(&client, Place::Connections) {
         Ok(held) => held,
@@ -57,7 +58,7 @@ pub async fn poll(
         reader,
         frames: Vec::new(),
     };
-    let span = tracing::info_span!("poll", session = session.0);
+    let span = tracing::info_span!("poll", session = identity::shown(&session));
     if turn.run((session, topics), at_once, gate).instrument(span).await == Some(Ending::Cut) {
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
     }

@@ -18,6 +18,7 @@ use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::reader::Reader;
+use crate::server::identity::Otherwise;
 use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
@@ -40,7 +41,7 @@ pub async fn events(
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
-    let person = identity::caller(&state, &headers, &session.0);
+    let person = identity::caller(&state, &headers, Otherwise::Session(&session.0));
     if state.faults.is_blocked(&person.id, Way::Sse) {
         let why = "This visitor asked to be kept from server-sent events for a while.";
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
@@ -58,7 +59,7 @@ pub async fn events(
     let hub = state.hub_for(&operator::hub(&state, &headers), client);
     let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
     let feed = Feed {
-        span: tracing::info_span!("events", session = session.0),
+        span: tracing::info_span!("events", session = identity::shown(&session)),
         state,
         session,
         reader,

@@ -22,6 +22,7 @@ use super::talk::{Farewell, Packet, Talk};
 use crate::server::error::Problem;
 use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::stage::{Breach, Held, NoSeat, Seat, Stage};
+use crate::server::identity::Otherwise;
 use crate::server::quota::{self, Client, Exceeded, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
@@ -47,8 +48,8 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
             door.path,
             any(async move |State(state): State<ServerState>, request: Request| {
                 let client = quota::guard::client(request.extensions());
-                super::enter(&state, request, door, client.clone(), |parts, connection| {
-                    let person = identity::person(&state, &parts.headers, connection);
+                super::enter(&state, request, door, client.clone(), |parts, _| {
+                    let person = identity::person(&state, &parts.headers, Otherwise::New);
                     let held = state.quotas.hold(&client.known_as(&person), Place::Seats);
                     let seat = held.map_err(|_| NoSeat::Full);
                     let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&person)?, held)));
@@ -178,7 +179,7 @@ impl Turns {
         if state.shutdown.has_begun() {
             return Err(Problem::unavailable("The server is going away."));
         }
-        let person = identity::person(state, headers, &seat.0);
+        let person = identity::person(state, headers, Otherwise::Session(&seat.0));
         let client = client.known_as(&person);
         state.quotas.take(&client, Rate::Turns).map_err(Exceeded::problem)?;
         let key = (person.id.clone(), seat);

@@ -19,6 +19,7 @@ use crate::server::error::Problem;
 use crate::server::hub::counters::Way;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::{Most, Summons, now};
+use crate::server::identity::Otherwise;
 use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
@@ -40,7 +41,7 @@ fn wait(state: ServerState, client: Client, headers: &HeaderMap, summons: Summon
     }
     // One that nobody else has: whoever waits is in no crowd.
     let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
-    let person = identity::person(&state, headers, &session.0);
+    let person = identity::person(&state, headers, Otherwise::New);
     let client = client.known_as(&person);
     let held = match open_stream(&state, &client) {
         Ok(held) => held,

@@ -98,7 +98,7 @@ fn audience(fields: &Map<String, Value>) -> Result<Audience, BadCall> {
     let id = text(to, "visitor").map_err(|_| wrong())?.ok_or_else(wrong)?;
     let id = PersonId(id.to_owned());
     if !is_visitor(&id) {
-        return Err(bad("`to.visitor` is no visitor's id: 16 hexadecimal digits"));
+        return Err(bad("`to.visitor` is no visitor's id: 32 hexadecimal digits, or 16"));
     }
     Ok(Audience::Person(id))
 }

@@ -169,11 +169,11 @@ pub fn is_source(name: &str) -> bool {
     name == ME || is_public(name)
 }
 
-/// 16 hexadecimal digits, and neither the server nor a program.
+/// 32 hexadecimal digits or 16, and neither the server nor a program.
 pub fn is_visitor(PersonId(id): &PersonId) -> bool {
     let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let same = |byte: u8| id.bytes().all(|other| other == byte);
-    id.len() == 16 && id.bytes().all(digit) && !same(b'0') && !same(b'f')
+    matches!(id.len(), 16 | 32) && id.bytes().all(digit) && !same(b'0') && !same(b'f')
 }
 
 /// `all=12 me=3`, as a plain form carries it; what cannot be read is left out.
@@ -312,9 +312,11 @@ mod tests {
     fn visitors_are_neither_the_server_nor_programs() {
         let is = |id: &str| is_visitor(&PersonId(id.to_owned()));
         assert!(is("0123456789abcdef"));
+        assert!(is("0123456789abcdef0123456789abcdef"));
         for wrong in [
             "",
             "0123456789abcde",
+            "0123456789abcdef0123456789abcde",
             "0123456789ABCDEF",
             "0000000000000000",
             "ffffffffffffffff",

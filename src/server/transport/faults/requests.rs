@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::NotOrdered;
 use crate::server::error::Problem;
-use crate::server::identity;
+use crate::server::identity::{self, Otherwise};
 use crate::server::state::ServerState;
 use crate::wire::fault::FaultRequest;
 use crate::wire::session::SessionId;
@@ -36,10 +36,14 @@ pub async fn order(
         Ok(request) => request,
         Err(error) => return Problem::new(error.status(), error.body_text()).into_response(),
     };
-    let person = identity::caller(&state, &headers, &session.0);
+    let person = identity::caller(&state, &headers, Otherwise::Session(&session.0));
     match state.faults.make(&session, &person.id, fault) {
         Ok(()) => {
-            tracing::info!(session = session.0, ?fault, "a fault, as its visitor asked");
+            tracing::info!(
+                session = identity::shown(&session),
+                ?fault,
+                "a fault, as its visitor asked"
+            );
             report(&state, &headers, &session)
         }
         Err(error) => error.problem().into_response(),
@@ -64,7 +68,7 @@ pub async fn show(
 }
 
 fn report(state: &ServerState, headers: &HeaderMap, session: &SessionId) -> Response {
-    let person = identity::caller(state, headers, &session.0);
+    let person = identity::caller(state, headers, Otherwise::Session(&session.0));
     let report = state.faults.report(session, &person.id);
     ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
 }
