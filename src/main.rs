@@ -13,7 +13,7 @@ use duplex::server::hub::Hub;
 use duplex::server::log::sqlite::Sqlite;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::{ServerState, Settings};
-use duplex::server::{listen, run, shutdown, telemetry};
+use duplex::server::{limits, listen, run, shutdown, telemetry};
 
 /// A real-time web app in one binary: its pages and its WebSockets. Without a command it serves.
 #[derive(Debug, Parser)]
@@ -55,6 +55,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
     let log = Sqlite::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
+    let log = log.with_room(config.max_data.0, limits::DISK_RESERVE);
     // Each connection is a file descriptor, and the usual soft limit of 1,024 is soon reached.
     rlimit::increase_nofile_limit(u64::MAX)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -2,15 +2,15 @@
 //! copy the file by itself: the journal belongs to it, and the server alone knows when both are at one.
 
 use std::error::Error;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::{Request, header};
 use duplex::server::config::Config;
-use duplex::server::log::Log as _;
 use duplex::server::log::sqlite::{Sqlite, check};
+use duplex::server::log::{Log as _, private};
 use duplex::server::operator::BACKUP_PATH;
 use futures_util::StreamExt as _;
 
@@ -83,7 +83,11 @@ async fn download(server: &Server, to: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
-    let mut file = File::create(to).map_err(|error| format!("{}: {error}", to.display()))?;
+    fs::remove_file(to).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })?;
+    let mut file = private::create_new(to).map_err(|error| format!("{}: {error}", to.display()))?;
     let (mut stream, mut received) = (body.into_data_stream(), 0);
     while let Some(bytes) = stream.next().await {
         let bytes = bytes?;

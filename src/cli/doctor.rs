@@ -12,6 +12,7 @@ use duplex::apps;
 use duplex::server::config::Config;
 use duplex::server::log::sqlite::check;
 use duplex::server::site::{self, LeptosEnv};
+use duplex::server::size::Size;
 
 use super::Failed;
 
@@ -64,7 +65,7 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     let mut report = Report::default();
     report.line("configuration", configuration(config));
     report.line("front end", front_end(config));
-    report.line("data file", data(&config.data));
+    report.line("data file", data(&config.data, config.max_data));
     report.line("token", token(config));
     report.line("free disk", disk(&config.data));
     report.line("clock", clock(&config.data));
@@ -102,7 +103,7 @@ fn front_end(config: &Config) -> Found {
     }
 }
 
-fn data(path: &Path) -> Found {
+fn data(path: &Path, most: Size) -> Found {
     match path.try_exists() {
         Err(error) => return Wrong(format!("{}: {error}", path.display())),
         Ok(false) => {
@@ -120,12 +121,14 @@ fn data(path: &Path) -> Found {
             let writable = std::fs::OpenOptions::new().append(true).open(path);
             match writable {
                 Err(error) => Wrong(format!("{} cannot be written: {error}", path.display())),
-                Ok(_) => Fine(format!(
-                    "{} is sound: {} bytes, {} topics, {used}",
-                    path.display(),
-                    found.bytes,
-                    found.topics
-                )),
+                Ok(_) => {
+                    let (bytes, topics) = (found.bytes, found.topics);
+                    let text = format!(
+                        "{} is sound: {bytes} bytes of {most} that it may have, {topics} topics, {used}",
+                        path.display()
+                    );
+                    if bytes >= most.0 { Doubtful(text) } else { Fine(text) }
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use super::client_addr::{NotANetwork, TrustedProxies};
 use super::limits;
 use super::origin::Origin;
+use super::size::Size;
 use super::state::Settings;
 use super::token::{self, Token};
 use crate::apps;
@@ -94,6 +95,10 @@ pub struct Config {
     )]
     pub data: PathBuf,
 
+    /// How large that file and its journal may grow before what would be added is refused: a number of bytes, or such as 500MiB
+    #[arg(long, env = "DUPLEX_MAX_DATA", value_name = "SIZE", default_value = "10GiB")]
+    pub max_data: Size,
+
     /// What programs and operators show as a bearer token [default: made once, and kept beside the data file]
     #[arg(
         long,
@@ -176,6 +181,8 @@ pub enum ConfigError {
     NoConnections,
     #[error("--command-rate {0} is outside {min} to {max}", min = limits::COMMAND_RATES.start(), max = limits::COMMAND_RATES.end())]
     CommandRate(u32),
+    #[error("--max-data {0} is outside {min} to {max}", min = Size(*limits::DATA_BOUNDS.start()), max = Size(*limits::DATA_BOUNDS.end()))]
+    MaxData(Size),
     #[error("LEPTOS_SITE_ADDR {0:?} is not an address such as 127.0.0.1:3000")]
     SiteAddr(String),
     #[error("--token: {0}")]
@@ -247,6 +254,9 @@ impl Config {
         }
         if !limits::COMMAND_RATES.contains(&self.command_rate) {
             return Err(ConfigError::CommandRate(self.command_rate));
+        }
+        if !limits::DATA_BOUNDS.contains(&self.max_data.0) {
+            return Err(ConfigError::MaxData(self.max_data));
         }
         Ok(())
     }
@@ -356,6 +366,7 @@ mod tests {
         }
         assert!(refused(&["--max-connections", "0"]).contains("at least 1"));
         assert!(refused(&["--command-rate", "0"]).contains("outside 1 to 1000000"));
+        assert!(refused(&["--max-data", "1KiB"]).contains("outside 1MiB to 1048576TiB"));
         assert!(refused(&["--token", "short"]).contains("16 or more"));
     }
 

@@ -218,6 +218,16 @@ pub const METRICS: &[Metric] = &[
         "On the disk, the journal included",
         |of, out| out.put(&[], of.kept.bytes),
     ),
+    gauge(
+        "duplex_log_limit_bytes",
+        "",
+        "What its size may be before appends are refused; the disk may end before",
+        |of, out| {
+            if let Some(most) = of.kept.most {
+                out.put(&[], most);
+            }
+        },
+    ),
     gauge("duplex_log_topics", "kind", "That ever had an event", |of, out| {
         for (kind, census) in &of.kept.kinds {
             out.put(&[("kind", kind)], census.topics);

@@ -30,6 +30,7 @@ pub mod quota;
 pub mod shutdown;
 mod signals;
 pub mod site;
+pub mod size;
 pub mod state;
 pub mod telemetry;
 pub mod tls;

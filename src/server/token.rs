@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Problem;
+use super::log::private;
 use super::state::ServerState;
 
 /// Fewer characters could be guessed.
@@ -119,7 +120,7 @@ pub fn path(data: &Path) -> PathBuf {
 
 fn make(path: &Path) -> io::Result<Token> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        private::create_folder(folder)?;
     }
     let token = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
     // Written whole under another name first: who reads it at the same time finds all of it or nothing.

@@ -1,0 +1,83 @@
+//! A number of bytes as people write it: `10GiB`, `500MB`, `4096`. Knows nothing that has a size.
+
+use std::fmt;
+use std::str::FromStr;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a size is a whole number, and a unit such as GiB or MB if it is not of bytes")]
+pub struct NotASize;
+
+const UNITS: [(&str, u64); 9] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+impl FromStr for Size {
+    type Err = NotASize;
+
+    fn from_str(text: &str) -> Result<Self, NotASize> {
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = text.get(number.len()..).unwrap_or_default();
+        let times = match unit {
+            "" => Some(1),
+            unit => UNITS
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(unit))
+                .map(|(_, times)| *times),
+        };
+        let number: u64 = number.trim_end().parse().map_err(|_| NotASize)?;
+        times
+            .and_then(|times| number.checked_mul(times))
+            .map(Self)
+            .ok_or(NotASize)
+    }
+}
+
+/// In the largest unit that leaves no rest.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let binary = UNITS.iter().filter(|(name, _)| name.ends_with("iB"));
+        match binary
+            .clone()
+            .find(|(_, times)| self.0 > 0 && self.0.is_multiple_of(*times))
+        {
+            Some((name, times)) => write!(f, "{}{name}", self.0 / times),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        for (text, bytes) in [
+            ("10GiB", 10 << 30),
+            ("4096", 4096),
+            ("5 mb", 5_000_000),
+            ("1KiB", 1024),
+            ("7B", 7),
+            ("0", 0),
+        ] {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for wrong in ["", "GiB", "-1", "1.5GiB", "10 GiX", "99999999999TiB", "1GiBGiB", "0x10"] {
+            assert_eq!(wrong.parse::<Size>(), Err(NotASize), "{wrong}");
+        }
+        for (bytes, text) in [(10 << 30, "10GiB"), (1536, "1536"), (0, "0"), (2 << 20, "2MiB")] {
+            assert_eq!(Size(bytes).to_string(), text);
+        }
+    }
+}
