@@ -250,7 +250,6 @@ impl Task {
                 plan.show(&self.board, &mut ring);
             }
             for (seq, made) in batch.made {
-                // An erased topic's ring begins at the event that erased it.
                 if seq == ring.head() + 1 {
                     frames::push(&mut ring, made.event, made.json.len());
                 }
