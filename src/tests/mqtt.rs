@@ -122,7 +122,7 @@ fn start(broker: &Hostile) -> (Hub, CancellationToken) {
 async fn device(hub: &Hub, so: impl Fn(&Device) -> bool) -> Device {
     let topic = hub.open(&TopicName::of::<Devices>("oven-1").unwrap()).await.unwrap();
     let wake = Wake::new();
-    let _member = topic.join(SessionId("test".to_owned()), person(), Arc::clone(&wake));
+    let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
     within(async {
         loop {
             let (_, state) = topic.state(Encoding::Json).await.unwrap();
