@@ -218,11 +218,7 @@ mod tests {
             crate::wire::cursor::Epoch::new(1),
         ));
         let site = crate::server::site::options(std::path::Path::new("/nonexistent"), None, None);
-        ServerState::new(
-            crate::server::state::Settings::default(),
-            site,
-            hub::Hub::new(log, Vec::new()),
-        )
+        ServerState::new(Settings::default(), site, hub::Hub::new(log, Vec::new()))
     }
 
     fn cookies(value: &str) -> HeaderMap {
