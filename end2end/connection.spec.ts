@@ -120,6 +120,16 @@ test("the page is a client of other servers too", async ({ page, foreign }) => {
   await expect(echo.row("received", "c0 ff ee")).toHaveCount(1);
 });
 
+test("who comes from another page reaches other servers too", async ({ page, foreign }) => {
+  const server = await foreign((socket) => socket.send("여기는 다른 서버"));
+  await page.goto("/about");
+  const echo = new EchoPage(page);
+  await echo.go("echo");
+  await echo.is("open");
+  await echo.connect(server.address);
+  await expect(echo.row("received", "여기는 다른 서버")).toHaveCount(1);
+});
+
 test("another server's code and reason are shown", async ({ page, foreign }) => {
   const server = await foreign((socket) => socket.close(4001, "bye"));
   const echo = await new EchoPage(page).open();

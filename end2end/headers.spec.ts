@@ -29,6 +29,17 @@ test("a page's scripts run by a nonce that is new each time", async ({ request }
   expect(nonces.size).toBe(2);
 });
 
+test("only the first page may open sockets to other servers", async ({ request }) => {
+  const reach = async (path: string) => {
+    const response = await request.get(path, { headers: { accept: "text/html" } });
+    return /connect-src ([^;]*)/.exec(response.headers()["content-security-policy"] ?? "")?.[1];
+  };
+  expect(await reach("/")).toBe("'self' ws: wss:");
+  for (const path of ["/about", "/chat", "/market", "/compare", "/no/such/page"]) {
+    expect(await reach(path), path).toMatch(/^'self'( wss?:\/\/[\w.:[\]-]+)*$/);
+  }
+});
+
 test("a script without the nonce does not run", async ({ page, complaints }) => {
   complaints.allow(/policy violated: script-src-elem/, /Content Security Policy/);
   await page.goto("/about");

@@ -14,6 +14,7 @@ use crate::{
         early::Alive,
         first_page,
         frame::Frame,
+        raw_text::raw_text,
         words::{say, titled},
     },
 };
@@ -73,7 +74,8 @@ pub fn App() -> impl IntoView {
     provide_link();
     provide_language();
     view! {
-        <Title formatter=|title: String| document_title(&title)/>
+        // Of every page: titles may hold what visitors wrote.
+        <Title formatter=|title: String| raw_text(format!("{title} · Duplex"))/>
         <Router>
             <Frame navigation=NAVIGATION tools=|| view! { <Tools/> }.into_any()>
                 <FlatRoutes fallback=NotFound>
@@ -82,18 +84,6 @@ pub fn App() -> impl IntoView {
             </Frame>
         </Router>
     }
-}
-
-/// The title of every page goes through here, and may hold what visitors wrote. On the server `leptos_meta` puts it into the HTML as it is; in the
-/// browser it is set as a text.
-fn document_title(title: &str) -> String {
-    let title = format!("{title} · Duplex");
-    if is_server() { escaped(&title) } else { title }
-}
-
-/// As the text of an element.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// That of the server's context, or of what came to life before the app.

@@ -1,6 +1,6 @@
 //! Values that only the server sets and pages follow: the vitals, and one for each run of measurements. In the wire format of
 //! `leptos_ws`, whose browser half reads them: each message is one byte, 0, and a `Messages` as JSON. The server half of `leptos_ws` is not used:
-//! it lets a client set any signal. Knows no socket.
+//! it lets a client set any signal (docs/upstream/leptos_ws-0.9.10.md). Knows no socket.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,6 +10,7 @@ mod devices;
 mod doors;
 mod faults;
 mod harness;
+mod hostile_texts;
 mod http2;
 mod identity;
 mod ids;

@@ -54,6 +54,30 @@ async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
     assert_ne!(other.header("content-security-policy"), policy, "a nonce is used once");
 }
 
+/// The echo page is a client of any WebSocket server; no other page is.
+#[tokio::test]
+async fn only_the_first_page_reaches_other_servers() {
+    let node = Node::new();
+    let reach = async |path: &str| {
+        let page = ask(&node, path, &[("accept", "text/html")]).await;
+        let policy = page.header("content-security-policy").to_owned();
+        let directive = policy.split("; ").find(|part| part.starts_with("connect-src "));
+        directive.unwrap().to_owned()
+    };
+    assert_eq!(reach("/").await, "connect-src 'self' ws: wss:");
+    for path in ["/about", "/arena", "/status", "/compare", "/nowhere", "/?", "/about?/"] {
+        let expected = match path {
+            "/?" => "connect-src 'self' ws: wss:",
+            _ => "connect-src 'self' ws://localhost wss://localhost",
+        };
+        assert_eq!(reach(path).await, expected, "{path}");
+    }
+    // A document of another page does not go to the first one through the router.
+    let link = "<a class=\"brand\" href=\"/\" rel=\"external\">";
+    assert!(ask(&node, "/about", &[]).await.body.contains(link));
+    assert!(!ask(&node, "/", &[]).await.body.contains(link));
+}
+
 #[tokio::test]
 async fn the_first_page_brings_its_style_and_the_others_wait_for_the_sheet() {
     let site = site();

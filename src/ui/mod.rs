@@ -16,6 +16,7 @@ pub mod lazy;
 pub mod link_status;
 pub mod missing;
 pub mod preferences;
+pub mod raw_text;
 pub mod sight;
 pub mod virtual_list;
 pub mod vitals;

@@ -21,6 +21,7 @@ use crate::{
     i18n::*,
     ui::{
         format,
+        raw_text::raw_text,
         words::{fill, note, part, say, text},
     },
     wire::{form::Refused, session::Rejection},
@@ -138,7 +139,7 @@ fn Field(talk: Talk, problem: RwSignal<Option<Problem>>, on_key: Callback<Keyboa
             node_ref=field
             on:keydown=move |event| on_key.run(event)
             on:input=on_input
-        >{talk.draft.get_untracked()}</textarea>
+        >{raw_text(talk.draft.get_untracked())}</textarea>
     }
     .into_any()
 }

@@ -12,7 +12,6 @@ use leptos_ws::messages::{Messages, ServerSignalMessage};
 use super::request::Label;
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::apps::compare::model::Way;
-use crate::client::run_signals::RunSignals;
 use crate::wire::measure::{number, signal_name};
 
 const FUNCTION_PATH: &str = "/api/compare/function";
@@ -32,6 +31,7 @@ async fn compare_function(text: String) -> Result<String, ServerFnError> {
 /// Sets the signal of the run.
 #[server(endpoint = "compare/signal")]
 async fn compare_signal(run: String, text: String) -> Result<(), ServerFnError> {
+    use crate::client::run_signals::RunSignals;
     let Some(RunSignals(set)) = use_context::<RunSignals>() else {
         return Err(ServerFnError::new("there are no signals here"));
     };
