@@ -178,6 +178,8 @@ pub struct Link {
     ask: Option<Ask>,
     /// The last question of a fallback.
     polled: Ask,
+    /// A state came with its answer, which may have left no room for other topics.
+    polled_state: bool,
     /// When a link without use is closed.
     linger: Option<Millis>,
     offline: bool,
@@ -215,6 +217,7 @@ impl Link {
             told_to_wait: false,
             ask: None,
             polled: Ask { at: 0, at_once: true },
+            polled_state: false,
             linger: None,
             offline: false,
             hidden: false,

@@ -207,6 +207,7 @@ impl Config {
         Ok(Settings {
             node: self.node.clone(),
             max_message: self.max_message,
+            max_buffered: limits::BUFFERED_BYTES,
             max_connections: self.max_connections,
             token: self.chosen_token()?,
             loopback: false,

@@ -51,15 +51,70 @@ pub const TCP_PER_SOCKET: usize = 3;
 /// TCP connections that wait to be accepted; the kernel may allow fewer (`net.core.somaxconn`).
 pub const BACKLOG: u32 = 4096;
 
+/// Connections that have sent their first bytes and wait to be served.
+pub const ARRIVALS: usize = 1024;
+
+/// Connections beyond the others, for health checks: who asks for something else is told that the server is full. How long
+/// one may take, and the bytes of its request's head.
+pub const HEALTH_PLACES: usize = 64;
+pub const HEALTH_WAIT: Duration = Duration::from_secs(2);
+pub const HEALTH_HEAD_BYTES: usize = 8192;
+
 /// A wait after `accept` failed for want of file descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a client is told to wait, in seconds, when the server is full or going away.
 pub const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// Bytes of a posted form, and the time its body may take.
+/// Bytes of a posted form.
 pub const FORM_BYTES: usize = 64 << 10;
-pub const FORM_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a request's body may pause, and how long the whole of it may take. The largest body of any route has some 70 kB,
+/// which takes half of that on the slowest mobile network.
+pub const BODY_IDLE: Duration = Duration::from_secs(10);
+pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A peer that has to be waited for takes so many bytes of an HTTP answer in this time, or is cut off. Under what nginx allows
+/// (60 s), above what a phone needs to come out of a tunnel.
+pub const WRITE_STALL: Duration = Duration::from_secs(30);
+pub const WRITE_PROGRESS: usize = 1024;
+
+/// A connection without an open request is told to go after this time. HTTP/1 has [`REQUEST_HEAD`] for it.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(90);
+
+/// Levels of compression for what is made anew: brotli for pages, where one more level costs a millisecond and saves a fiftieth,
+/// with a window as large as any page; gzip at its cheapest for data.
+pub const PAGE_BROTLI: u32 = 4;
+pub const BROTLI_WINDOW: u32 = 18;
+pub const GZIP: u32 = 1;
+
+/// Data of fewer bytes goes as it is.
+pub const LEAST_COMPRESSED: u64 = 1024;
+
+/// Bytes of an answer that are handed to HTTP at once: in HTTP/2 they lie in the stream's buffer until the peer has a window.
+pub const BODY_PIECE: usize = 16 << 10;
+
+/// Bytes of an answer's end that may be handed to an HTTP/2 stream although its window does not cover them.
+pub const UNCOVERED_BYTES: usize = 1024;
+
+/// Streams of one HTTP/2 connection: the sockets and streams of many tabs, and the files of a page.
+pub const HTTP2_STREAMS: u32 = 64;
+
+/// Bytes of a request's body that HTTP/2 takes before a route reads them, of one stream and of all of a connection.
+pub const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
+pub const HTTP2_CONNECTION_WINDOW: u32 = 256 << 10;
+
+/// Bytes that one HTTP/2 stream, such as a WebSocket, holds for a peer without a window.
+pub const HTTP2_SEND_BUFFER: usize = 64 << 10;
+
+/// Streams that an HTTP/2 peer may open and reset before the server has looked at them, and streams that the server resets
+/// for the peer's errors, until the connection is ended.
+pub const HTTP2_PENDING_RESETS: usize = 20;
+pub const HTTP2_LOCAL_RESETS: usize = 128;
+
+/// Bytes that all connections together may make the node hold: messages that came in part, answers that are not taken. Past it
+/// the largest holders are cut off.
+pub const BUFFERED_BYTES: usize = 128 << 20;
 
 /// Proxies' reports of a request's client that are read, from the right: more than any chain of proxies has.
 pub const FORWARDED_HOPS: usize = 32;
@@ -111,6 +166,17 @@ pub const FRAMES_PER_COMMAND: u32 = 4;
 /// Commands of one session that are being decided and kept at the same time.
 pub const COMMANDS_IN_FLIGHT: usize = 128;
 
+/// Bytes of them: a session whose topic waits for the disk holds no more, and is read no further.
+pub const COMMAND_BYTES_IN_FLIGHT: usize = 256 << 10;
+
+/// Bytes of verdicts that a session may be given at once: as many topics as it may have, each with a large state. Then a byte
+/// in this time: who subscribes anew again and again waits.
+pub const STATES_BURST: u32 = 16 << 20;
+pub const STATES_EVERY: Duration = Duration::from_micros(1);
+
+/// Bytes of a message to a socket that is told next to nothing.
+pub const SMALL_MESSAGE: usize = 4096;
+
 /// What a client that broke the protocol is told to wait.
 pub const BREACH_PAUSE: Duration = Duration::from_secs(10);
 
@@ -126,6 +192,9 @@ pub const POLL_WAIT: Duration = Duration::from_secs(20);
 
 /// A poll with news waits this long for more of it, so that a burst is one answer.
 pub const POLL_GATHER: Duration = Duration::from_millis(20);
+
+/// Bytes of a poll's answer. One frame is in it whatever its size; the topics that find no room are answered by the next poll.
+pub const POLL_BYTES: usize = 256 << 10;
 
 /// How long who polled stays present: two polls, and some time between them.
 pub const POLL_LEASE: Duration = Duration::from_secs(35);
@@ -169,6 +238,9 @@ pub const SNAPSHOT_EVENTS: u64 = 1000;
 
 /// Events asked of the log at once.
 pub const LOG_PAGE: usize = 500;
+
+/// Bytes of events in one answer, be it a page of history or of the log: fewer events come if they are large.
+pub const PAGE_BYTES: usize = 256 << 10;
 
 /// Events of one page of history.
 pub const HISTORY_PAGE: usize = 200;

@@ -1,6 +1,7 @@
 //! From the listening port to HTTP: takes TCP connections, as many as may be, and serves HTTP/1.1 and HTTP/2 on each.
 //! Used instead of `axum::serve`, which sets no time limits and no bound on connections. Knows no route.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -9,22 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
+use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{Instant, interval_at, sleep};
 
-use super::hub::counters::Counters;
+use super::connection::{ConnectionContext, ConnectionProgress, Health, PacedBody, WriteStall};
+use super::hub::counters::Cut;
 use super::limits;
 use super::measure::wire_bytes::Connection;
-use super::observed::{Observed, Observer};
-use super::shutdown::Shutdown;
+use super::observed::Observed;
+use super::reception::{Arrival, Reception};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -54,93 +55,96 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(limits::BACKLOG)
 }
 
-/// Takes connections until the shutdown begins; those that are open then go on in their own tasks.
+/// Takes connections until the shutdown begins; those that are open then go on in their own tasks. `health` answers those who
+/// ask for the node's health, and those beyond `max_connections`.
 pub async fn accept(
     listener: TcpListener,
     router: Router,
-    shutdown: Shutdown,
+    health: Router,
     max_connections: usize,
-    counters: Arc<Counters>,
+    context: ConnectionContext,
 ) {
-    let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
-    let taking = async {
-        loop {
-            let Ok(permit) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let (stream, peer) = next_connection(&listener).await;
-            let place = Place {
-                counters: Arc::clone(&counters),
-                _permit: permit,
-            };
-            shutdown.spawn(serve(
-                Observed::new(stream, place),
-                Some(peer),
-                router.clone(),
-                shutdown.clone(),
-            ));
-        }
+    let mut reception = match Reception::start(listener, health, max_connections, Arc::clone(&context.counters)) {
+        Ok(reception) => reception,
+        Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
-    tokio::select! {
-        () = shutdown.begun() => {}
-        () = taking => {}
-    }
-}
-
-async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let begun = context.shutdown.begun();
+    tokio::pin!(begun);
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Small answers must not wait for the acknowledgement of the one before.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!("TCP_NODELAY: {error}");
-                }
-                return (stream, peer);
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!("cannot accept connections: {error}");
-                sleep(limits::ACCEPT_PAUSE).await;
-            }
+        tokio::select! {
+            () = &mut begun => break,
+            arrival = reception.arrivals.recv() => match arrival {
+                Some(arrival) => open(arrival, &router, &context),
+                None => return,
+            },
         }
     }
+    while let Ok(arrival) = reception.arrivals.try_recv() {
+        open(arrival, &router, &context);
+    }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &ConnectionContext) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::error!("a connection cannot be served: {error}"),
+    };
+    context.shutdown.spawn(serve(
+        Observed::new(stream, place),
+        Some(peer),
+        router.clone(),
+        context.clone(),
+    ));
 }
 
-/// Serves one connection until it ends or is upgraded. `peer` is shown to whoever asks for `ConnectInfo`.
-pub async fn serve<S>(stream: S, peer: Option<SocketAddr>, router: Router, shutdown: Shutdown)
+/// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for
+/// `ConnectInfo`.
+pub async fn serve<S>(stream: S, peer: Option<SocketAddr>, router: Router, context: ConnectionContext)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let upgraded = Arc::new(AtomicBool::new(false));
+    let stream = WriteStall::new(stream, Arc::clone(&context.counters), Arc::clone(&upgraded));
+    let share = context.buffers.share();
+    let progress = ConnectionProgress::new(Arc::clone(&share));
     let asked = Arc::new(AtomicBool::new(false));
     let counted = Connection::default();
     let stream = Observed::new(stream, counted.clone());
     let router = TowerToHyperService::new(router);
     let service = {
-        let asked = Arc::clone(&asked);
+        let (asked, progress) = (Arc::clone(&asked), Arc::clone(&progress));
         service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Relaxed);
+            let exchange = progress.begin();
+            // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
+            request.extensions_mut().insert(Arc::clone(&exchange));
             request.extensions_mut().insert(counted.clone());
             if let Some(peer) = peer {
                 request.extensions_mut().insert(ConnectInfo(peer));
             }
-            router.call(request)
+            let last_byte_apart = request.version() == Version::HTTP_2;
+            let answer = router.call(request);
+            async move {
+                Ok::<_, Infallible>(
+                    answer
+                        .await?
+                        .map(|body| PacedBody::new(body, exchange, last_byte_apart)),
+                )
+            }
         })
     };
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut first_request = pin!(sleep(limits::FIRST_REQUEST));
-    let mut begun = pin!(shutdown.begun());
-    let (mut waits, mut runs) = (true, true);
+    let (mut begun, mut revoked) = (pin!(context.shutdown.begun()), pin!(share.revoked()));
+    let mut look = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
+    let (mut waits, mut runs, mut retires) = (true, true, false);
     loop {
         tokio::select! {
             biased;
             ended = &mut connection => {
                 if let Err(error) = ended { tracing::debug!("connection: {error}"); }
+                upgraded.store(true, Relaxed);
                 return;
             }
             () = &mut begun, if runs => {
@@ -151,6 +155,20 @@ where
                 waits = false;
                 if !asked.load(Relaxed) { return; }
             }
+            () = &mut revoked => return tracing::debug!("connection: cut off, the node's buffers are full"),
+            _ = look.tick() => match progress.look() {
+                Health::Fine => {}
+                Health::Stalled => {
+                    context.counters.cut(Cut::Slow);
+                    return tracing::debug!("connection: cut off, the peer takes nothing of an answer");
+                }
+                // One that is still there at the next look has something left that its peer never takes.
+                Health::Idle if retires => return,
+                Health::Idle => {
+                    retires = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            },
         }
     }
 }
@@ -167,23 +185,12 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .enable_connect_protocol()
         .keep_alive_interval(limits::REQUEST_HEAD)
-        .max_header_list_size(limits::REQUEST_HEAD_BYTES as u32);
+        .max_header_list_size(limits::REQUEST_HEAD_BYTES as u32)
+        .max_concurrent_streams(limits::HTTP2_STREAMS)
+        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW)
+        .max_send_buf_size(limits::HTTP2_SEND_BUFFER)
+        .max_pending_accept_reset_streams(limits::HTTP2_PENDING_RESETS)
+        .max_local_error_reset_streams(limits::HTTP2_LOCAL_RESETS);
     builder
-}
-
-/// A connection's place among those that may be open; its stream's bytes are counted. An upgrade takes the stream elsewhere, and
-/// the place with it.
-struct Place {
-    counters: Arc<Counters>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Observer for Place {
-    fn read(&self, count: usize) {
-        self.counters.add_bytes(count as u64, 0);
-    }
-
-    fn wrote(&self, count: usize) {
-        self.counters.add_bytes(0, count as u64);
-    }
 }

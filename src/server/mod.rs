@@ -3,7 +3,9 @@
 mod assets;
 mod backup;
 pub mod client_addr;
+mod compress;
 pub mod config;
+pub mod connection;
 mod cookies;
 mod error;
 pub mod feeds;
@@ -27,6 +29,7 @@ pub mod origin;
 mod pages;
 mod preferences;
 pub mod quota;
+mod reception;
 pub mod shutdown;
 mod signals;
 pub mod site;
@@ -48,25 +51,19 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
 
 use self::error::Problem;
 use self::state::ServerState;
 use crate::apps;
 use crate::ui::preferences::PREFERENCES_PATH;
 
-/// Of what is made anew for each request: a page is an eighth smaller than by the default, for a millisecond.
-const COMPRESSION: i32 = 7;
-
 /// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
 /// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
 pub fn router(state: ServerState) -> Router {
     let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone());
     Router::new()
-        .route(health::ALIVE_PATH, get(health::alive))
-        .route(health::READY_PATH, get(health::ready))
+        .merge(health::routes())
         .route("/api/vitals", get(vitals::show))
         .merge(transport::routes(
             apps::server::endpoints(),
@@ -84,13 +81,9 @@ pub fn router(state: ServerState) -> Router {
         )
         .merge(operator::routes(&state))
         .merge(files)
-        .layer(
-            CompressionLayer::new()
-                .br(true)
-                .gzip(true)
-                .quality(CompressionLevel::Precise(COMPRESSION)),
-        )
+        .layer(from_fn_with_state(compress::slots(), compress::compress))
         .merge(measure::routes())
+        .layer(from_fn(connection::request_body::limit_time))
         .layer(from_fn_with_state(state.clone(), token::guard))
         .layer(from_fn_with_state(state.clone(), origin::guard))
         .layer(from_fn_with_state(state.clone(), host::guard))
@@ -100,6 +93,15 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn_with_state(state.clone(), metrics::count))
         .layer(from_fn_with_state(state.clone(), measure::count))
         .layer(from_fn_with_state(state.clone(), client_addr::insert))
+        .with_state(state)
+}
+
+/// What the reception answers: health checks, and whoever finds no place.
+fn health_router(state: ServerState) -> Router {
+    health::routes()
+        .fallback(async || Problem::unavailable("The server has as many connections as it may.").into_response())
+        .layer(from_fn(headers::secure))
+        .layer(from_fn_with_state(state.clone(), metrics::count))
         .with_state(state)
 }
 
@@ -124,8 +126,8 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     monitor::start(&state);
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
     let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
-    let counters = state.counters.clone();
-    listen::accept(listener, router, shutdown.clone(), connections, counters).await;
+    let context = state.connection_context();
+    listen::accept(listener, router, health_router(state), connections, context).await;
     tracing::info!("going away: no new connections, open ones are told");
     match shutdown.drained(settings.drain_deadline).await {
         Ok(()) => tracing::info!("all connections ended"),

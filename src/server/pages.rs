@@ -19,7 +19,6 @@ use leptos_axum::{
     LeptosRoutes as _, ResponseOptions, generate_route_list_with_exclusions_and_ssg_and_context,
     render_app_async_with_context,
 };
-use tokio::time::timeout;
 
 use super::client_addr::ClientScheme;
 use super::error::Problem;
@@ -200,8 +199,6 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 
 #[derive(Debug, thiserror::Error)]
 enum FormError {
-    #[error("The form did not arrive in time.")]
-    Slow,
     #[error("{}", .0.body_text())]
     Unreadable(#[from] FormRejection),
     #[error("The form has no field {0:?}.")]
@@ -211,7 +208,6 @@ enum FormError {
 impl FormError {
     fn problem(&self) -> Problem {
         let status = match self {
-            Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Unreadable(rejection) => rejection.status(),
             Self::NoField(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
@@ -294,8 +290,6 @@ async fn decide(hub: &Hub, person: Person, command: Option<(TopicName, serde_jso
 
 async fn read(request: Request) -> Result<Fields, FormError> {
     let fields = axum::Form::<Fields>::from_request(request, &());
-    let axum::Form(fields) = timeout(limits::FORM_WAIT, fields)
-        .await
-        .map_err(|_| FormError::Slow)??;
+    let axum::Form(fields) = fields.await?;
     Ok(fields)
 }

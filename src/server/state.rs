@@ -10,6 +10,7 @@ use leptos::config::LeptosOptions;
 use tokio::time::Instant;
 
 use super::client_addr::TrustedProxies;
+use super::connection::{BufferBudget, ConnectionContext};
 use super::feeds::Feeding;
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub node: String,
     /// Bytes of one message, in any number of frames.
     pub max_message: usize,
+    /// Bytes of messages and answers that all connections together may make the node hold.
+    pub max_buffered: usize,
     /// WebSockets on the endpoints, all together.
     pub max_connections: usize,
     /// What programs and operators show; without one nobody is taken for either.
@@ -65,6 +68,7 @@ impl Default for Settings {
         Self {
             node: "duplex".to_owned(),
             max_message: 1 << 20,
+            max_buffered: limits::BUFFERED_BYTES,
             max_connections: 10_000,
             token: None,
             loopback: false,
@@ -112,6 +116,8 @@ pub struct ServerState {
     pub counters: Arc<Counters>,
     /// What each client may ask of this node.
     pub quotas: Arc<Quotas>,
+    /// What connections may hold of messages and answers, all together.
+    pub buffers: BufferBudget,
     pub handshakes: Arc<Handshakes>,
     /// The topics.
     pub hub: Hub,
@@ -139,9 +145,11 @@ pub struct ServerState {
 
 impl ServerState {
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
+        let counters = Arc::<Counters>::default();
         Self {
             faults: Faults::new(settings.faults),
             quotas: Quotas::new(settings.limits, settings.scale()),
+            buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),
@@ -151,7 +159,7 @@ impl ServerState {
             build: site::build(&options).into(),
             first_style: site::first_style(&options).map(Arc::from),
             options,
-            counters: Arc::default(),
+            counters,
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             signals: Arc::default(),
             last_beat: Arc::default(),
@@ -164,6 +172,14 @@ impl ServerState {
     /// The hub for this client.
     pub fn hub_for(&self, hub: &Hub, client: Client) -> Hub {
         hub.for_client(&self.quotas, client)
+    }
+
+    pub fn connection_context(&self) -> ConnectionContext {
+        ConnectionContext {
+            shutdown: self.shutdown.clone(),
+            counters: Arc::clone(&self.counters),
+            buffers: self.buffers.clone(),
+        }
     }
 
     #[must_use]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod arena;
+mod attacks;
 mod behaviour;
 mod cli;
 mod closing;

@@ -90,9 +90,9 @@ pub fn slot(run: &str) -> &str {
     run.get(..2).filter(|_| is_run(run)).unwrap_or("00")
 }
 
-/// The same text for the same length, which no compression makes much smaller.
+/// The first `bytes` of one text, which no compression makes much smaller.
 pub fn document(bytes: usize) -> String {
-    filler(bytes as u64, bytes)
+    filler(0, bytes)
 }
 
 /// A message: its number in 8 hexadecimal digits, then letters up to `bytes`.
@@ -132,7 +132,7 @@ mod tests {
         }
         assert_eq!(number("xyz"), None);
         assert_eq!(document(70_000).len(), 70_000);
-        assert_eq!(document(64), document(64));
+        assert!(document(65).starts_with(&document(64)));
     }
 
     #[test]

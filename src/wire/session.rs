@@ -26,8 +26,9 @@
 //! The same over HTTP, where the server keeps nothing between two requests: `GET` [`EVENTS_PATH`] (server-sent events, each
 //! `data:` one frame) or `GET` [`POLL_PATH`] (a JSON array of frames, empty after some 20 s without news), both with
 //! `?session=ID&topics=chat/lobby@EPOCH:SEQ,chat/other`; a poll with `&wait=0` is answered at once, with a welcome and
-//! all verdicts, as a stream begins; `POST` [`COMMAND_PATH`] with one of the client frames `command`,
-//! `activity` or `rename`, answered by one frame, or by status 204 where a frame has no answer.
+//! the verdicts, as a stream begins. An answer holds some 256 kB: a topic that finds no room in it has no verdict there and is
+//! answered by the next poll, so ask again at once with the cursors that came; `POST` [`COMMAND_PATH`] with one of the client
+//! frames `command`, `activity` or `rename`, answered by one frame, or by status 204 where a frame has no answer.
 
 use serde::{Deserialize, Serialize};
 

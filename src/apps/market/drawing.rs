@@ -49,8 +49,12 @@ impl Range {
 
 /// `of` times `value / whole`.
 fn part(value: u64, whole: u64, of: i64) -> i64 {
-    let product = u128::from(value) * u128::from(of.unsigned_abs());
-    i64::try_from(product / u128::from(whole.max(1))).unwrap_or(of).min(of)
+    let (whole, factor) = (whole.max(1), of.unsigned_abs());
+    let quotient = match value.checked_mul(factor) {
+        Some(product) => product / whole,
+        None => u64::try_from(u128::from(value) * u128::from(factor) / u128::from(whole)).unwrap_or(u64::MAX),
+    };
+    i64::try_from(quotient).unwrap_or(of).min(of)
 }
 
 /// What to draw of candles that rose or stayed, and of those that fell.
@@ -121,7 +125,23 @@ pub fn shapes(candles: &[Candle], first: usize, count: usize, range: &Range) -> 
 fn add(path: &mut String, steps: &[(&str, i64)]) {
     for (step, number) in steps {
         path.push_str(step);
-        path.push_str(&number.to_string());
+        push_number(path, *number);
+    }
+}
+
+/// Without a string of its own: a page of spark lines has some ten thousand numbers.
+fn push_number(path: &mut String, number: i64) {
+    if number < 0 {
+        path.push('-');
+    }
+    let number = number.unsigned_abs();
+    let mut unit = 1;
+    while number / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        path.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
     }
 }
 
@@ -219,6 +239,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_number_is_written_as_everywhere(number: i64) {
+            let mut path = String::new();
+            push_number(&mut path, number);
+            prop_assert_eq!(path, number.to_string());
+        }
+
         #[test]
         fn everything_is_drawn_within_its_frame(prices in prop::collection::vec((any::<u64>(), any::<u64>()), 1..KEPT)) {
             let candles: Vec<_> = prices.iter().map(|(a, b)| candle(0, *a, *a.max(b), *a.min(b), *b)).collect();

@@ -29,7 +29,7 @@ impl Link {
         let transport = self.ladder.rung();
         let line = self.new_line(transport);
         self.ask = None;
-        self.polled = self.ask_now();
+        (self.polled, self.polled_state) = (self.ask_now(), false);
         self.main = Some(line);
         self.topics.values_mut().for_each(Subscription::ask_anew);
         let topics = if transport == Transport::WebSocket {
@@ -308,10 +308,11 @@ impl Link {
         if self.main.as_mut().is_some_and(|main| main.heard(self.now)) {
             self.first_heard();
         }
-        self.topics
-            .values_mut()
-            .filter(|topic| topic.asked)
-            .for_each(Subscription::nothing_new);
+        // No verdict means no news, unless all were asked for, or states took the answer's room: then it is in the next.
+        if !self.polled.at_once && !self.polled_state {
+            let asked = self.topics.values_mut().filter(|topic| topic.asked);
+            asked.for_each(Subscription::nothing_new);
+        }
         let too_soon = !self.polled.at_once && self.now < self.polled.at + EMPTY_POLL_PAUSE;
         let pause = match (self.hidden, frames) {
             (true, _) => HIDDEN_POLL_PAUSE,

@@ -98,7 +98,7 @@ impl Link {
         let Some(ask) = self.ask.filter(|ask| ask.at <= self.now) else {
             return;
         };
-        (self.ask, self.polled) = (None, ask);
+        (self.ask, self.polled, self.polled_state) = (None, ask, false);
         let (topics, at_once) = (self.asked_topics(), ask.at_once);
         self.out.push(Effect::Ask { line, topics, at_once });
     }
@@ -162,6 +162,7 @@ impl Link {
         let outcome = known.verdict(&verdict);
         match (outcome, verdict) {
             (Outcome::Reset, Verdict::Reset { cursor, state, .. }) => {
+                self.polled_state = true;
                 self.tell(
                     topic,
                     News::State {

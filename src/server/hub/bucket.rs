@@ -35,6 +35,18 @@ impl Bucket {
         self.full_at = full_at;
         Ok(())
     }
+
+    /// How long to wait until something may be owed again.
+    pub fn wait(&self, now: Duration) -> Option<Duration> {
+        let room = self.every.saturating_mul(self.burst);
+        let over = self.full_at.saturating_sub(now).saturating_sub(room);
+        (!over.is_zero()).then_some(over)
+    }
+
+    /// Takes so many, more than there are if need be: what follows waits the longer.
+    pub fn owe(&mut self, now: Duration, count: u32) {
+        self.full_at = self.full_at.max(now) + self.every.saturating_mul(count);
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +69,17 @@ mod tests {
         assert_eq!(bucket.take(ms(55)), Err(ms(50)));
         assert_eq!(bucket.take(ms(105)), Ok(()));
         assert_eq!(bucket.take(ms(105)), Err(ms(100)));
+    }
+
+    #[test]
+    fn what_is_owed_is_waited_for() {
+        let mut bucket = Bucket::new(10, ms(1));
+        assert_eq!(bucket.wait(ms(0)), None);
+        bucket.owe(ms(0), 8);
+        assert_eq!(bucket.wait(ms(0)), None, "the burst is not used up");
+        bucket.owe(ms(0), 100);
+        assert_eq!(bucket.wait(ms(0)), Some(ms(98)));
+        assert_eq!(bucket.wait(ms(98)), None);
     }
 
     proptest! {

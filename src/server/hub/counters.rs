@@ -52,16 +52,19 @@ pub enum Cut {
     Silent,
     /// It broke the session protocol.
     Breach,
+    /// The node's buffers were full, and it held the most of them.
+    Memory,
 }
 
 impl Cut {
-    pub const ALL: [Self; 3] = [Self::Slow, Self::Silent, Self::Breach];
+    pub const ALL: [Self; 4] = [Self::Slow, Self::Silent, Self::Breach, Self::Memory];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Slow => "slow",
             Self::Silent => "silent",
             Self::Breach => "breach",
+            Self::Memory => "memory",
         }
     }
 }

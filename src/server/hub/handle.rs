@@ -10,8 +10,10 @@ use tokio::time::Instant;
 
 use super::crowd::Crowd;
 use super::kind::{EventFrame, Kind, event_frame};
+use super::reading::{Most, Reading, gather};
 use super::recovery::{Recovery, recover};
 use super::ring::{Found, Ring};
+use super::shared_state::{Recovered, SharedState};
 use super::stats::{self, Tally, TopicFigures};
 use super::wake::Wake;
 use crate::server::limits;
@@ -28,7 +30,7 @@ pub enum Ask {
     Command(Command),
     State {
         encoding: Encoding,
-        reply: oneshot::Sender<Result<(Cursor, Blob), Denied>>,
+        reply: oneshot::Sender<Result<Arc<SharedState>, Denied>>,
     },
     /// Whether the state lists another topic.
     Lists {
@@ -98,28 +100,6 @@ impl Board {
     }
 }
 
-/// How much a reader takes at once.
-#[derive(Debug, Clone, Copy)]
-pub struct Most {
-    pub frames: usize,
-    /// The first frame is taken whatever its size.
-    pub bytes: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
-    Nothing,
-    /// At least one frame. `last`: the reader has now seen everything up to it. `conflated`: events left out as needless.
-    Frames {
-        frames: Vec<Bytes>,
-        last: Seq,
-        conflated: u64,
-    },
-    /// From [`TopicHandle::read`]: not in the ring any more, ask [`TopicHandle::read_log`]. From that: not in the log any more,
-    /// ask for a [`TopicHandle::verdict`].
-    Behind,
-}
-
 /// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
 /// says [`Denied::Unavailable`], and opening the topic anew may help.
 pub struct TopicHandle {
@@ -166,6 +146,12 @@ impl TopicHandle {
 
     /// The committed state and its cursor.
     pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+        let state = self.shared_state(encoding).await?;
+        Ok((state.cursor(), Blob(state.bytes().to_vec())))
+    }
+
+    /// The same without a copy.
+    pub async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
         let (reply, state) = oneshot::channel();
         let ask = Ask::State { encoding, reply };
         let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
@@ -185,13 +171,18 @@ impl TopicHandle {
 
     /// Resumed or Reset. A reader that joins first and then asks misses nothing.
     pub async fn verdict(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Verdict, Denied> {
+        Ok(self.recover(cursor, encoding).await?.to_verdict())
+    }
+
+    /// What [`Self::verdict`] says, with the state shared.
+    pub async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let (recovery, head) = self.recovery(cursor);
         match recovery {
             _ if self.board.is_over() => Err(Denied::Unavailable),
-            Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Verdict::Resumed { replayed, head }),
+            Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
             Recovery::Reset(reason) => {
-                let (cursor, state) = self.state(encoding).await?;
-                Ok(Verdict::Reset { reason, cursor, state })
+                let state = self.shared_state(encoding).await?;
+                Ok(Recovered::Reset { reason, state })
             }
         }
     }
@@ -355,27 +346,6 @@ impl Drop for TopicHandle {
         if self.board.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.board.crowd.stir();
         }
-    }
-}
-
-/// As many frames as may be taken. None at all, though there should be one, means that it cannot be written.
-fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, most: Most) -> Reading {
-    let (mut taken, mut bytes, mut last) = (Vec::new(), 0, after);
-    for (seq, frame) in frames {
-        bytes += frame.len();
-        if bytes > most.bytes && !taken.is_empty() {
-            break;
-        }
-        taken.push(frame);
-        last = seq;
-    }
-    if taken.is_empty() {
-        return Reading::Behind;
-    }
-    Reading::Frames {
-        conflated: last - after - taken.len() as u64,
-        frames: taken,
-        last,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::shared_state::Recovered;
 use super::unwritten::{Found, Unwritten};
 use super::{Hub, Membership, Most, Reading, TopicHandle, Wake};
 use crate::server::quota::Address;
@@ -38,15 +39,29 @@ struct Read {
 
 impl Read {
     /// Not even the log has what comes next.
-    async fn start_anew(&mut self, encoding: Encoding) -> Result<Verdict, Denied> {
+    async fn start_anew(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
         let epoch = self.topic.head().epoch;
         let seq = self.after;
-        let verdict = self.topic.verdict(Some(Cursor { epoch, seq }), encoding).await?;
-        if let Verdict::Reset { cursor, .. } = &verdict {
-            self.after = cursor.seq;
+        let recovered = self.topic.recover(Some(Cursor { epoch, seq }), encoding).await?;
+        if let Recovered::Reset { state, .. } = &recovered {
+            self.after = state.cursor().seq;
         }
-        Ok(verdict)
+        Ok(recovered)
     }
+}
+
+/// The answer to a subscribe as a complete frame.
+#[derive(Debug)]
+pub struct Answered {
+    pub frame: Option<Bytes>,
+    pub kind: AnswerKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKind {
+    Resumed,
+    Reset,
+    Denied,
 }
 
 impl Reader {
@@ -65,33 +80,56 @@ impl Reader {
 
     /// The answer to a subscribe. After a verdict that is not a denial, `gather` gives what follows.
     pub async fn subscribe(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Verdict {
-        self.unsubscribe(name);
-        match self.enter(name, cursor).await {
-            Ok(verdict) => {
-                self.wake.wake();
-                verdict
-            }
+        match self.recover(name, cursor).await {
+            Ok(recovered) => recovered.to_verdict(),
             Err(reason) => Verdict::Denied { reason },
         }
     }
 
-    async fn enter(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Verdict, Denied> {
+    /// The same as a frame, in which the state is shared with everyone else who gets it.
+    pub async fn subscribe_framed(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Answered {
+        match self.recover(name, cursor).await {
+            Ok(recovered) => Answered {
+                frame: framed(&recovered, name, self.encoding),
+                kind: match recovered {
+                    Recovered::Resumed { .. } => AnswerKind::Resumed,
+                    Recovered::Reset { .. } => AnswerKind::Reset,
+                },
+            },
+            Err(reason) => {
+                let (topic, verdict) = (name.clone(), Verdict::Denied { reason });
+                Answered {
+                    frame: self.encoded(&ServerFrame::Verdict { topic, verdict }),
+                    kind: AnswerKind::Denied,
+                }
+            }
+        }
+    }
+
+    async fn recover(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
+        self.unsubscribe(name);
+        let recovered = self.enter(name, cursor).await?;
+        self.wake.wake();
+        Ok(recovered)
+    }
+
+    async fn enter(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
         self.hub.admit(&self.person, name)?;
         let mut read = match self.hub.open_to_read(name, &self.wake).await? {
             Found::Awake(topic) => self.join(topic),
             Found::Unwritten(unwritten) => {
-                let verdict = unwritten.verdict(cursor, self.encoding)?;
+                let recovered = unwritten.recover(cursor, self.encoding)?;
                 self.unwritten.insert(name.clone(), unwritten);
-                return Ok(verdict);
+                return Ok(recovered);
             }
         };
-        let verdict = read.topic.verdict(cursor, self.encoding).await?;
-        read.after = match (&verdict, cursor) {
-            (Verdict::Reset { cursor, .. }, _) => cursor.seq,
+        let recovered = read.topic.recover(cursor, self.encoding).await?;
+        read.after = match (&recovered, cursor) {
+            (Recovered::Reset { state, .. }, _) => state.cursor().seq,
             (_, cursor) => cursor.map_or(0, |cursor| cursor.seq),
         };
         self.reads.insert(name.clone(), read);
-        Ok(verdict)
+        Ok(recovered)
     }
 
     /// What happens from here on wakes us; whoever asks for a verdict then learns where to go on.
@@ -182,10 +220,24 @@ impl Reader {
         }
     }
 
-    /// Adds who is there, whether or not it is news.
-    pub fn presences(&mut self, out: &mut Vec<Bytes>) {
-        for read in self.reads.values_mut() {
-            let (version, frame) = read.topic.presence(self.encoding);
+    /// With which of its topics the next round begins.
+    pub fn begin_with(&mut self, turn: usize) {
+        self.turn = turn;
+    }
+
+    /// Adds who is there, whether or not it is news, of as many topics as find room in so many bytes.
+    pub fn presences(&mut self, room: usize, out: &mut Vec<Bytes>) {
+        let first = self.turn.checked_rem(self.reads.len()).unwrap_or(0);
+        let mut left = room;
+        let encoding = self.encoding;
+        let mut reads: Vec<_> = self.reads.values_mut().collect();
+        reads.rotate_left(first);
+        for read in reads {
+            let (version, frame) = read.topic.presence(encoding);
+            let Some(rest) = left.checked_sub(frame.len()) else {
+                return;
+            };
+            left = rest;
             read.presence = version;
             out.push(frame);
         }
@@ -198,19 +250,29 @@ impl Reader {
         self.wake.woken().await;
     }
 
-    /// Adds what is new, in whole frames, at most `most` of each topic. If that was not all, it is woken again.
+    /// Adds what is new, in whole frames, at most `most` of all topics together; one frame is taken whatever its size. If that was
+    /// not all, it is woken again, and the next round begins with another topic.
     pub async fn gather(&mut self, most: Most, out: &mut Vec<Bytes>) {
         self.enter_written(out).await;
         let names: Vec<TopicName> = self.reads.keys().cloned().collect();
         self.turn = self.turn.wrapping_add(1);
         let first = self.turn.checked_rem(names.len()).unwrap_or(0);
+        let (mut left, mut counted) = (most, out.len());
         for name in names[first..].iter().chain(&names[..first]) {
-            if let Err(reason) = self.gather_from(name, most, out).await {
+            if left.frames == 0 || left.bytes == 0 {
+                self.wake.wake();
+                return;
+            }
+            if let Err(reason) = self.gather_from(name, left, out).await {
                 self.reads.remove(name);
                 let verdict = Verdict::Denied { reason };
                 let topic = name.clone();
                 out.extend(self.encoded(&ServerFrame::Verdict { topic, verdict }));
             }
+            let bytes: usize = out[counted..].iter().map(Bytes::len).sum();
+            left.bytes = left.bytes.saturating_sub(bytes);
+            left.frames = left.frames.saturating_sub(out.len() - counted);
+            counted = out.len();
         }
     }
 
@@ -232,9 +294,8 @@ impl Reader {
                 }
             }
             Reading::Behind => {
-                let verdict = read.start_anew(self.encoding).await?;
-                let topic = name.clone();
-                out.extend(encoded(self.encoding, &ServerFrame::Verdict { topic, verdict }));
+                let recovered = read.start_anew(self.encoding).await?;
+                out.extend(framed(&recovered, name, self.encoding));
                 self.wake.wake();
             }
         }
@@ -249,6 +310,13 @@ impl Reader {
     pub fn encoded(&self, frame: &ServerFrame) -> Option<Bytes> {
         encoded(self.encoding, frame)
     }
+}
+
+fn framed(recovered: &Recovered, topic: &TopicName, encoding: Encoding) -> Option<Bytes> {
+    let frame = recovered.frame(topic, encoding);
+    frame
+        .inspect_err(|error| tracing::error!(%topic, "a verdict cannot be encoded: {error}"))
+        .ok()
 }
 
 fn encoded(encoding: Encoding, frame: &ServerFrame) -> Option<Bytes> {

@@ -152,8 +152,9 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::super::decider::{Access, Context, Decider, Redaction};
-    use super::super::handle::{Most, Reading, TopicHandle};
+    use super::super::handle::TopicHandle;
     use super::super::kind::kind;
+    use super::super::reading::{Most, Reading};
     use super::super::topics::Hub;
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};

@@ -33,8 +33,8 @@ pub trait Stage: Feed {
         None
     }
 
-    /// What happened, as a file to keep.
-    fn record(&self) -> Option<Vec<u8>> {
+    /// What happened, as a file to keep. Must be cheap: anybody may ask for it again and again.
+    fn record(&self) -> Option<Bytes> {
         None
     }
 }

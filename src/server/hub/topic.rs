@@ -18,11 +18,12 @@ use super::handle::{Ask, Board, Command};
 use super::kind::PerEncoding;
 use super::memory::{LoadError, Memory, Tail, load};
 use super::redaction::{Plan, append};
+use super::shared_state::SharedState;
 use super::stats::add;
 use super::topics::Hub;
 use crate::server::limits;
 use crate::server::log::LogError;
-use crate::wire::codec::{Blob, Encoding};
+use crate::wire::codec::Encoding;
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::session::{Answer, Denied, Rejection};
 use crate::wire::topic::TopicName;
@@ -34,7 +35,7 @@ pub struct Task {
     /// None after a failure, until the log can be read again.
     memory: Option<Memory>,
     /// The state as it was last asked for, and its seq.
-    states: PerEncoding<Option<(Seq, Blob)>>,
+    states: PerEncoding<Option<Arc<SharedState>>>,
     forwarder: Forwarder,
     pace: Pace,
     /// Since when nobody has a handle.
@@ -170,25 +171,24 @@ impl Task {
         ready && self.memory.as_ref().is_some_and(|memory| memory.fold.lists(topic))
     }
 
-    async fn state(&mut self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+    async fn state(&mut self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
         self.ready().await.map_err(|NotReady| Denied::Unavailable)?;
         let memory = self.memory.as_ref().ok_or(Denied::Unavailable)?;
-        let cursor = Cursor {
-            epoch: self.board.epoch,
-            seq: memory.head,
-        };
         let known = self.states.get_mut(encoding);
-        if let Some((seq, state)) = known
-            && *seq == memory.head
-        {
-            return Ok((cursor, state.clone()));
+        if let Some(state) = known.as_ref().filter(|state| state.cursor().seq == memory.head) {
+            return Ok(Arc::clone(state));
         }
         let state = memory.fold.state(encoding).map_err(|error| {
             tracing::error!(topic = %self.board.name, ?encoding, "no state: {error}");
             Denied::Unavailable
         })?;
-        *known = Some((memory.head, state.clone()));
-        Ok((cursor, state))
+        let cursor = Cursor {
+            epoch: self.board.epoch,
+            seq: memory.head,
+        };
+        let state = Arc::new(SharedState::new(self.board.name.clone(), encoding, cursor, state));
+        *known = Some(Arc::clone(&state));
+        Ok(state)
     }
 
     /// Answers all of them, each once. What is accepted was decided upon the newest state of all nodes; what is refused, upon the

@@ -19,6 +19,7 @@ use super::frames;
 use super::handle::{Ask, Board, TopicHandle};
 use super::kind::Kind;
 use super::memory::{Memory, load};
+use super::page::{first_that_fit, newest_that_fit};
 use super::ring::{Bounds, Ring};
 use super::stats::{HubStats, Tally, TopicFigures};
 use super::topic::Task;
@@ -345,11 +346,12 @@ impl Hub {
                 tracing::warn!(%topic, "no history: {error}");
                 Denied::Unavailable
             })?;
-        let events = history.records.into_iter();
+        let (records, left_out) = newest_that_fit(history.records, limits::PAGE_BYTES);
+        let events = records.into_iter();
         Ok(Page {
             epoch: history.head.epoch,
             events: events.map(|record| (record.seq, Blob(record.event))).collect(),
-            first: history.first,
+            first: history.first && !left_out,
             until: history.head.last,
         })
     }
@@ -370,7 +372,7 @@ impl Hub {
         })?;
         // What is not yet shown to anyone is not shown here either.
         records.retain(|record| record.seq <= head.seq);
-        Ok((records, head))
+        Ok((first_that_fit(records, limits::PAGE_BYTES), head))
     }
 
     /// The topics of a kind that ever had an event, awake or asleep.
@@ -523,8 +525,8 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     use super::super::decider::{Context, Decider, Forward, Millis};
-    use super::super::handle::{Most, Reading};
     use super::super::kind::kind;
+    use super::super::reading::{Most, Reading};
     use super::super::wake::Wake;
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use super::handle::TopicHandle;
 use super::kind::Kind;
 use super::recovery::{Recovery, recover};
+use super::shared_state::{Recovered, SharedState};
 use super::wake::Wake;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch};
 use crate::wire::presence::Presence;
-use crate::wire::session::{Denied, ServerFrame, Verdict};
+use crate::wire::session::{Denied, ServerFrame};
 use crate::wire::topic::TopicName;
 
 /// A topic as a reader finds it.
@@ -98,13 +99,15 @@ impl Unwritten {
     }
 
     /// As a topic that is awake would answer.
-    pub fn verdict(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Verdict, Denied> {
+    pub fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let head = self.head();
         match recover(cursor, head, 1, |_| Some(0)) {
-            Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Verdict::Resumed { replayed, head }),
+            Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
             Recovery::Reset(reason) => {
                 let (cursor, state) = self.state(encoding)?;
-                Ok(Verdict::Reset { reason, cursor, state })
+                let state = SharedState::new(self.place.topic.clone(), encoding, cursor, state);
+                let state = Arc::new(state);
+                Ok(Recovered::Reset { reason, state })
             }
         }
     }

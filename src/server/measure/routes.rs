@@ -2,7 +2,7 @@
 //! how messages travel, not how well they pack. Knows HTTP; not what is measured with it.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::boxes::Mailbox;
 use super::cpu_us;
 use super::wire_bytes::Connection;
+use crate::server::connection::shared_body;
 use crate::server::error::Problem;
 use crate::server::limits;
 use crate::server::preferences::cookie_value;
@@ -226,5 +227,9 @@ async fn show_document(headers: HeaderMap, query: Parameters) -> Response {
     if same {
         return (StatusCode::NOT_MODIFIED, kept).into_response();
     }
-    (kept, [PLAIN], document(bytes)).into_response()
+    let length = [(header::CONTENT_LENGTH, HeaderValue::from(bytes))];
+    (kept, [PLAIN], length, shared_body(TEXT.slice(..bytes))).into_response()
 }
+
+/// A document is the beginning of one text, which is made once.
+static TEXT: LazyLock<Bytes> = LazyLock::new(|| document(MAX_DOCUMENT).into());

@@ -3,11 +3,13 @@
 //! Knows no protocol.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::server::connection::BufferShare;
+use crate::server::limits;
 use crate::server::observed::Observer;
 
 /// Read beside the stream while the stream is borrowed.
@@ -18,16 +20,24 @@ pub struct Meter {
     heard: AtomicU64,
     wrote: AtomicU64,
     bytes_in: AtomicU64,
+    /// Bytes of messages that have not arrived whole.
+    partial: AtomicUsize,
+    /// What of them the node's budget knows of.
+    charged: AtomicUsize,
+    share: Arc<BufferShare>,
 }
 
 impl Meter {
-    pub fn start() -> Arc<Self> {
+    pub fn start(share: Arc<BufferShare>) -> Arc<Self> {
         let zero = AtomicU64::default;
         Arc::new(Self {
             opened: Instant::now(),
             heard: zero(),
             wrote: zero(),
             bytes_in: zero(),
+            partial: AtomicUsize::new(0),
+            charged: AtomicUsize::new(0),
+            share,
         })
     }
 
@@ -59,6 +69,40 @@ impl Meter {
         self.bytes_in.load(Relaxed)
     }
 
+    /// What the connection holds of the node's buffers.
+    pub fn share(&self) -> &BufferShare {
+        &self.share
+    }
+
+    /// The conversation is over: what still comes in is dropped as it comes.
+    pub fn release(&self) {
+        self.share.close();
+    }
+
+    /// A message arrived whole, and what came before belonged to it.
+    pub fn message_arrived(&self) {
+        self.partial.store(0, Relaxed);
+        self.charge();
+    }
+
+    /// A control frame of so many bytes came, perhaps between the parts of a message.
+    pub fn control_arrived(&self, bytes: usize) {
+        let left = |partial: usize| Some(partial.saturating_sub(bytes));
+        let _ = self.partial.try_update(Relaxed, Relaxed, left);
+        self.charge();
+    }
+
+    /// Small remainders are not counted: most messages arrive whole, and cost no more than before.
+    fn charge(&self) {
+        let due = self.partial.load(Relaxed).saturating_sub(limits::READ_BUFFER);
+        let before = self.charged.swap(due, Relaxed);
+        if due > before {
+            self.share.grow(due - before);
+        } else {
+            self.share.shrink(before - due);
+        }
+    }
+
     fn mark(&self, moment: &AtomicU64) {
         moment.store(u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
@@ -68,6 +112,9 @@ impl Observer for Arc<Meter> {
     fn read(&self, count: usize) {
         self.mark(&self.heard);
         self.bytes_in.fetch_add(count as u64, Relaxed);
+        if self.partial.fetch_add(count, Relaxed) + count > limits::READ_BUFFER {
+            self.charge();
+        }
     }
 
     fn wrote(&self, _count: usize) {

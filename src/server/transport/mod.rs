@@ -40,6 +40,7 @@ use self::talk::Talk;
 use self::watch::Watch;
 use self::websocket::{Conversation, End};
 use super::client_addr::ClientName;
+use super::connection::ActiveExchange;
 use super::error::Problem;
 use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
@@ -237,6 +238,7 @@ fn open<T: Talk + 'static>(
         trace,
         state: state.clone(),
         told: door.way != Way::Signals,
+        _exchange: parts.extensions.get().cloned(),
     };
     state.shutdown.spawn(visit.run(conversation, guest).instrument(span));
     response
@@ -278,6 +280,8 @@ struct Visit {
     state: ServerState,
     /// Whether its beginning and its end are news for the operator: a page's second socket comes and goes with its first.
     told: bool,
+    /// Over HTTP/2 the connection below is in use as long as this one is.
+    _exchange: Option<Arc<ActiveExchange>>,
 }
 
 impl Visit {

@@ -1,15 +1,13 @@
 //! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
 //! after a while without. Nothing is kept from one request to the next but a place among those present.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
-use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
@@ -20,13 +18,15 @@ use super::sse::{Asked, Cut, UNBUFFERED, asked};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::Way;
-use crate::server::hub::reader::Reader;
+use crate::server::hub::reader::{AnswerKind, Answered, Reader};
 use crate::server::identity::Otherwise;
 use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
-use crate::wire::session::{Closing, ServerFrame, Verdict};
+use crate::wire::cursor::Cursor;
+use crate::wire::session::{Closing, ServerFrame};
+use crate::wire::topic::TopicName;
 
 /// `GET` [`POLL_PATH`](crate::wire::session::POLL_PATH)
 pub async fn poll(
@@ -52,7 +52,9 @@ pub async fn poll(
     };
     let gate = state.faults.enter(&session, &person.id, Way::Poll);
     let hub = state.hub_for(&operator::hub(&state, &headers), client);
-    let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
+    let mut reader = Reader::new(hub, Encoding::Json, session.clone(), person);
+    // Each poll begins with another topic, so that a busy one does not keep the others waiting.
+    reader.begin_with(usize::try_from(state.counters.read().opened[Way::Poll as usize]).unwrap_or_default());
     let mut turn = Turn {
         state,
         reader,
@@ -63,7 +65,7 @@ pub async fn poll(
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
     }
     turn.state.counters.add(0, turn.frames.len() as u64);
-    (UNBUFFERED, Json(raw(&turn.frames))).into_response()
+    (UNBUFFERED, [JSON], list(&turn.frames)).into_response()
 }
 
 struct Turn {
@@ -80,15 +82,7 @@ impl Turn {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
             self.frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
         }
-        for (topic, cursor) in topics {
-            let verdict = self.reader.subscribe(&topic, cursor).await;
-            self.reader.lease(&topic, lease);
-            // To hear again that nothing was missed is no news.
-            if at_once || !matches!(verdict, Verdict::Resumed { .. }) {
-                let verdict = ServerFrame::Verdict { topic, verdict };
-                self.frames.extend(self.reader.encoded(&verdict));
-            }
-        }
+        self.subscribe(topics, at_once, lease).await;
         self.reader.overlook_presence();
         self.gather().await;
         let shutdown = self.state.shutdown.clone();
@@ -109,8 +103,30 @@ impl Turn {
             self.close(spread(&session));
         }
         // Who came and went between two polls was told to nobody: each answer says who is there.
-        self.reader.presences(&mut self.frames);
+        let room = limits::POLL_BYTES.saturating_sub(self.bytes());
+        self.reader.presences(room, &mut self.frames);
         ending
+    }
+
+    /// Verdicts until the answer has its bytes. A topic that finds no room is as if it had not been asked for: its cursor is in the
+    /// client's next question. Those with a cursor come first, for most of them cost next to nothing.
+    async fn subscribe(&mut self, mut topics: Vec<(TopicName, Option<Cursor>)>, at_once: bool, lease: Instant) {
+        topics.sort_by_key(|(_, cursor)| cursor.is_none());
+        for (topic, cursor) in topics {
+            if self.bytes() >= limits::POLL_BYTES {
+                return;
+            }
+            let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            self.reader.lease(&topic, lease);
+            // To hear again that nothing was missed is no news.
+            if at_once || kind != AnswerKind::Resumed {
+                self.frames.extend(frame);
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.frames.iter().map(Bytes::len).sum()
     }
 
     /// Until there is news; a burst of it is gathered.
@@ -125,7 +141,7 @@ impl Turn {
     async fn gather(&mut self) {
         let most = Most {
             frames: limits::TURN_MESSAGES,
-            bytes: limits::TURN_BYTES,
+            bytes: limits::POLL_BYTES.saturating_sub(self.bytes()),
         };
         self.reader.gather(most, &mut self.frames).await;
     }
@@ -139,8 +155,18 @@ impl Turn {
     }
 }
 
-/// The frames are JSON already.
-fn raw(frames: &[Bytes]) -> Vec<&RawValue> {
-    let texts = frames.iter().filter_map(|frame| str::from_utf8(frame).ok());
-    texts.filter_map(|text| serde_json::from_str(text).ok()).collect()
+const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+
+/// The frames are JSON already: they are not read again.
+fn list(frames: &[Bytes]) -> Bytes {
+    let mut list = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
+    list.push(b'[');
+    for (place, frame) in frames.iter().enumerate() {
+        if place > 0 {
+            list.push(b',');
+        }
+        list.extend_from_slice(frame);
+    }
+    list.push(b']');
+    list.into()
 }

@@ -1,5 +1,6 @@
 //! A session over WebSocket: frames of the protocol in both directions. Knows no engine and no application.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,8 +9,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
 use super::talk::{Farewell, Packet, Talk, Text};
+use crate::server::hub::bucket::Bucket;
 use crate::server::hub::counters::Cut;
-use crate::server::hub::reader::Reader;
+use crate::server::hub::reader::{AnswerKind, Answered, Reader};
 use crate::server::hub::session::{Act, Breach, Session};
 use crate::server::hub::writer::enter_to_write;
 use crate::server::hub::{Hub, Most};
@@ -17,8 +19,9 @@ use crate::server::limits;
 use crate::server::state::ServerState;
 use crate::wire::code;
 use crate::wire::codec::{Blob, Encoding};
+use crate::wire::cursor::Cursor;
 use crate::wire::person::Person;
-use crate::wire::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Verdict, Welcome};
+use crate::wire::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
 use crate::wire::topic::TopicName;
 
 pub struct Topics {
@@ -29,8 +32,12 @@ pub struct Topics {
     id: SessionId,
     session: Session,
     reader: Reader,
-    /// Commands that are being decided and kept. Begun in the order in which they came.
-    deciding: FuturesUnordered<BoxFuture<'static, ServerFrame>>,
+    /// Commands that are being decided and kept, with their sizes. Begun in the order in which they came.
+    deciding: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
+    deciding_bytes: usize,
+    /// Subscribes without a verdict, one for each topic: a state is made when the socket has taken what came before.
+    subscribes: VecDeque<(TopicName, Option<Cursor>)>,
+    states: Bucket,
     /// Answers that wait for the next flush.
     answers: Vec<ServerFrame>,
     began: Instant,
@@ -48,6 +55,9 @@ impl Topics {
             id,
             session: Session::new(state.settings.command_rate),
             deciding: FuturesUnordered::new(),
+            deciding_bytes: 0,
+            subscribes: VecDeque::new(),
+            states: Bucket::new(limits::STATES_BURST, limits::STATES_EVERY),
             answers: Vec::new(),
             began: Instant::now(),
         }
@@ -83,19 +93,49 @@ impl Topics {
                 let welcome = welcome(&self.state, self.id.clone(), self.reader.person().clone());
                 self.answers.push(ServerFrame::Welcome(welcome));
             }
-            Act::Subscribe { topic, cursor } => {
-                let verdict = self.reader.subscribe(&topic, cursor).await;
-                if matches!(verdict, Verdict::Denied { .. }) {
-                    self.session.denied(&topic);
-                }
-                self.answers.push(ServerFrame::Verdict { topic, verdict });
+            Act::Subscribe { topic, cursor } => self.subscribe(topic, cursor),
+            Act::Unsubscribe { topic } => {
+                self.subscribes.retain(|(known, _)| *known != topic);
+                self.reader.unsubscribe(&topic);
             }
-            Act::Unsubscribe { topic } => self.reader.unsubscribe(&topic),
             Act::Command { topic, id, command } => self.command(topic, id, command).await,
             Act::Activity { topic, activity } => self.reader.activity(&topic, activity),
             Act::Rename { name } => self.reader.rename(&name),
             Act::Say(frame) => self.answers.push(frame),
         }
+    }
+
+    /// Said again before its verdict, a subscribe takes the place of the one before.
+    fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) {
+        match self.subscribes.iter_mut().find(|(known, _)| *known == topic) {
+            Some((_, known)) => *known = cursor,
+            None => self.subscribes.push_back((topic, cursor)),
+        }
+    }
+
+    /// When the next verdict may be given, if one is asked for.
+    fn verdict_due(&self) -> Option<Instant> {
+        let now = self.began.elapsed();
+        (!self.subscribes.is_empty()).then(|| self.began + now + self.states.wait(now).unwrap_or_default())
+    }
+
+    /// Adds verdicts until the turn has its bytes, or the session has had its states for now. Returns the turn's bytes.
+    async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Packet>) -> usize {
+        while bytes < limits::TURN_BYTES && self.states.wait(self.began.elapsed()).is_none() {
+            let Some((topic, cursor)) = self.subscribes.pop_front() else {
+                break;
+            };
+            let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            if kind == AnswerKind::Denied {
+                self.session.denied(&topic);
+            }
+            let size = frame.as_ref().map_or(0, Bytes::len);
+            self.states
+                .owe(self.began.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
+            bytes += size;
+            out.extend(frame.and_then(|frame| packet(self.written(), frame)));
+        }
+        bytes
     }
 
     /// The topic is opened before the next frame is read: commands to one topic stay in order.
@@ -110,10 +150,11 @@ impl Topics {
                 again: false,
             }),
             Ok(topic) => {
-                let encoding = self.written();
+                let (encoding, size) = (self.written(), command.0.len());
+                self.deciding_bytes += size;
                 self.deciding.push(Box::pin(async move {
                     let (answer, again) = topic.command(person, id.clone(), command, encoding).await;
-                    ServerFrame::Reply { id, answer, again }
+                    (ServerFrame::Reply { id, answer, again }, size)
                 }));
                 self.begin_deciding().await;
             }
@@ -123,12 +164,22 @@ impl Topics {
     /// Polls what was pushed, so that it stands in the topic's line; waits only where too much is on its way.
     async fn begin_deciding(&mut self) {
         use futures_util::FutureExt as _;
-        while self.deciding.len() > limits::COMMANDS_IN_FLIGHT {
-            self.answers.extend(self.deciding.next().await);
+        while self.deciding.len() > limits::COMMANDS_IN_FLIGHT
+            || (self.deciding_bytes > limits::COMMAND_BYTES_IN_FLIGHT && self.deciding.len() > 1)
+        {
+            let Some(decided) = self.deciding.next().await else {
+                break;
+            };
+            self.decided(decided);
         }
-        while let Some(Some(frame)) = self.deciding.next().now_or_never() {
-            self.answers.push(frame);
+        while let Some(Some(decided)) = self.deciding.next().now_or_never() {
+            self.decided(decided);
         }
+    }
+
+    fn decided(&mut self, (frame, size): (ServerFrame, usize)) {
+        self.deciding_bytes -= size;
+        self.answers.push(frame);
     }
 
     fn breach(&self, breach: &Breach, out: &mut Vec<Packet>) -> Farewell {
@@ -156,6 +207,8 @@ impl Talk for Topics {
     const PING: Duration = limits::SESSION_PING;
     const SILENCE: Duration = limits::SESSION_SILENCE;
     const STALL: Duration = limits::STALL;
+    /// A command, and what stands around it.
+    const MESSAGE: usize = limits::COMMAND_BODY;
 
     async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {
         let heard = self
@@ -174,9 +227,11 @@ impl Talk for Topics {
             return;
         }
         let hello_by = self.began + limits::HELLO_WAIT;
+        let verdict_due = self.verdict_due();
         tokio::select! {
-            Some(answer) = self.deciding.next(), if !self.deciding.is_empty() => self.answers.push(answer),
+            Some(decided) = self.deciding.next(), if !self.deciding.is_empty() => self.decided(decided),
             () = self.reader.woken() => {}
+            () = sleep_until(verdict_due.unwrap_or(hello_by)), if verdict_due.is_some() => {}
             () = sleep_until(hello_by), if !self.session.is_greeted() => {}
         }
     }
@@ -190,10 +245,12 @@ impl Talk for Topics {
         }
         let answers = std::mem::take(&mut self.answers);
         out.extend(answers.iter().filter_map(|answer| self.packet(answer)));
+        let bytes = out.iter().map(Packet::len).sum();
+        let bytes = Box::pin(self.give_verdicts(bytes, out)).await;
         let mut frames = Vec::new();
         let most = Most {
             frames: limits::TURN_MESSAGES,
-            bytes: limits::TURN_BYTES,
+            bytes: limits::TURN_BYTES.saturating_sub(bytes),
         };
         Box::pin(self.reader.gather(most, &mut frames)).await;
         let encoding = self.written();

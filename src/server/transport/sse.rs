@@ -2,6 +2,8 @@
 //! the cursors are in the request, so another node may serve the next one.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
+use std::collections::VecDeque;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -24,7 +26,7 @@ use crate::server::state::ServerState;
 use crate::server::{identity, limits, operator};
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
-use crate::wire::session::{Closing, ServerFrame, SessionId};
+use crate::wire::session::{Closing, ServerFrame, SessionId, Welcome};
 use crate::wire::topic::TopicName;
 
 /// `GET` [`EVENTS_PATH`](crate::wire::session::EVENTS_PATH)
@@ -60,6 +62,8 @@ pub async fn events(
     let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
     let feed = Feed {
         span: tracing::info_span!("events", session = identity::shown(&session)),
+        welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
+        topics: topics.into(),
         state,
         session,
         reader,
@@ -69,7 +73,7 @@ pub async fn events(
     // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
-    (UNBUFFERED, Sse::new(feed.run(topics)).keep_alive(kept)).into_response()
+    (UNBUFFERED, Sse::new(feed.run()).keep_alive(kept)).into_response()
 }
 
 /// A stream is opened as a socket is.
@@ -103,6 +107,10 @@ struct Feed {
     span: Span,
     state: ServerState,
     session: SessionId,
+    /// Until it is said.
+    welcome: Option<Welcome>,
+    /// Those without a verdict.
+    topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
     gate: Gate,
     /// Counted among the node's connections as long as the answer is open.
@@ -110,39 +118,24 @@ struct Feed {
 }
 
 impl Feed {
-    fn run(self, topics: Vec<(TopicName, Option<Cursor>)>) -> impl Stream<Item = Result<Event, Cut>> {
-        let span = self.span.clone();
-        let begin = stream::once(self.begin(topics).instrument(span));
-        begin
-            .flat_map(|(frames, feed)| {
-                let rest = stream::unfold(Some(feed), |feed| async move {
-                    let feed = feed?;
-                    let span = feed.span.clone();
-                    Some(feed.next().instrument(span).await)
-                });
-                stream::iter([Ok(frames)]).chain(rest)
-            })
-            .flat_map(|said| stream::iter(said.map_or_else(|cut| vec![Err(cut)], written)))
+    fn run(self) -> impl Stream<Item = Result<Event, Cut>> {
+        stream::unfold(Some(self), |feed| async move {
+            let feed = feed?;
+            let span = feed.span.clone();
+            Some(feed.next().instrument(span).await)
+        })
+        .flat_map(|said| stream::iter(said.map_or_else(|cut| vec![Err(cut)], written)))
     }
 
-    /// The welcome and the verdicts.
-    async fn begin(mut self, topics: Vec<(TopicName, Option<Cursor>)>) -> (Vec<Bytes>, Self) {
-        let welcome = welcome(&self.state, self.session.clone(), self.reader.person().clone());
-        let mut frames = Vec::from_iter(self.reader.encoded(&ServerFrame::Welcome(welcome)));
-        for (topic, cursor) in topics {
-            let verdict = self.reader.subscribe(&topic, cursor).await;
-            frames.extend(self.reader.encoded(&ServerFrame::Verdict { topic, verdict }));
-        }
-        (frames, self)
-    }
-
+    /// What comes next: at first the welcome and the verdicts, a turn of them at a time. A turn is made when the client has taken the
+    /// one before.
     async fn next(mut self) -> (Result<Vec<Bytes>, Cut>, Option<Self>) {
         let mut frames = Vec::new();
-        let most = Most {
-            frames: limits::TURN_MESSAGES,
-            bytes: limits::TURN_BYTES,
-        };
-        loop {
+        if let Some(welcome) = self.welcome.take() {
+            frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
+        }
+        self.give_verdicts(&mut frames).await;
+        while frames.is_empty() {
             let shutdown = self.state.shutdown.clone();
             tokio::select! {
                 () = shutdown.begun() => return (Ok(self.closing()), None),
@@ -155,13 +148,23 @@ impl Feed {
                         () = self.gate.pass() => {}
                         () = shutdown.begun() => {}
                     }
+                    let most = Most { frames: limits::TURN_MESSAGES, bytes: limits::TURN_BYTES };
                     self.reader.gather(most, &mut frames).await;
                 }
             }
-            if !frames.is_empty() {
-                self.state.counters.add(0, frames.len() as u64);
-                return (Ok(frames), Some(self));
-            }
+        }
+        self.state.counters.add(0, frames.len() as u64);
+        (Ok(frames), Some(self))
+    }
+
+    async fn give_verdicts(&mut self, frames: &mut Vec<Bytes>) {
+        let mut bytes = 0;
+        while bytes < limits::TURN_BYTES
+            && let Some((topic, cursor)) = self.topics.pop_front()
+        {
+            let frame = self.reader.subscribe_framed(&topic, cursor).await.frame;
+            bytes += frame.as_ref().map_or(0, Bytes::len);
+            frames.extend(frame);
         }
     }
 

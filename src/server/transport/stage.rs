@@ -19,6 +19,7 @@ use super::door::{self, Door};
 use super::faults::Gate;
 use super::sse::UNBUFFERED;
 use super::talk::{Farewell, Packet, Talk};
+use crate::server::connection::shared_body;
 use crate::server::error::Problem;
 use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::stage::{Breach, Held, NoSeat, Seat, Stage};
@@ -100,6 +101,7 @@ impl Talk for Play {
     const PING: Duration = limits::STAGE_PING;
     const SILENCE: Duration = limits::STAGE_SILENCE;
     const STALL: Duration = limits::STALL;
+    const MESSAGE: usize = limits::SMALL_MESSAGE;
 
     async fn hear(&mut self, packet: Packet, _out: &mut Vec<Packet>) -> Result<(), Farewell> {
         let Ok(seat) = &mut self.seat else { return Ok(()) };
@@ -312,7 +314,10 @@ fn record(stage: &dyn Stage) -> Response {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     match stage.record() {
-        Some(bytes) => (head, bytes).into_response(),
+        Some(bytes) => {
+            let length = [(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()))];
+            (head, length, shared_body(bytes)).into_response()
+        }
         None => Problem::not_found("Nothing has happened yet that could be kept.").into_response(),
     }
 }

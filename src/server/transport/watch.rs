@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::talk::{Farewell, Packet, Talk};
+use crate::server::limits;
 use crate::server::measure::boxes::Mailbox;
 use crate::wire::code;
 
@@ -26,6 +27,8 @@ impl Talk for Watch {
     const PING: Duration = Duration::MAX;
     const SILENCE: Duration = Duration::MAX;
     const STALL: Duration = Duration::MAX;
+    /// Nothing is expected, and whatever comes is dropped.
+    const MESSAGE: usize = limits::SMALL_MESSAGE;
 
     fn hear(&mut self, _packet: Packet, _out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
         ready(Ok(()))

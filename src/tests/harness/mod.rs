@@ -135,7 +135,7 @@ impl Node {
             server,
             peer,
             self.router.clone(),
-            self.state.shutdown.clone(),
+            self.state.connection_context(),
         ));
         client
     }

@@ -68,7 +68,7 @@ impl Server {
         let Node { router, state, .. } = self.node()?;
         let (client, server) = duplex(PIPE);
         let shutdown = state.shutdown.clone();
-        shutdown.spawn(listen::serve(server, None, router, state.shutdown));
+        shutdown.spawn(listen::serve(server, None, router, state.connection_context()));
         Some(client)
     }
 }

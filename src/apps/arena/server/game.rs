@@ -6,11 +6,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::pilots::{Pilots, SeatNumber};
+use super::records::Records;
 use super::seat::Place;
 use super::shot::{Flight, Shot};
 use crate::apps::arena::model::body::{BIRTH, Intent, RATE};
@@ -33,8 +35,6 @@ const MAX_VIEWERS: usize = 500;
 const MAX_SCORES: usize = 1024;
 /// The leaderboard changes twice a second.
 const BOARD_TICKS: u32 = RATE / 2;
-/// A record of a round that has just begun is not worth keeping: the one before is.
-const WORTH_KEEPING: u32 = 10 * RATE;
 
 pub struct Game {
     inner: Mutex<Inner>,
@@ -57,7 +57,7 @@ pub(super) struct Inner {
     names: Arc<Names>,
     board: Arc<[Row]>,
     recorder: Recorder,
-    last_record: Option<Vec<u8>>,
+    records: Records,
     /// What is to happen at the next tick.
     coming: Vec<Event>,
     /// Why the seat has no body any more, until it has heard it.
@@ -159,7 +159,7 @@ impl Inner {
             names: Arc::default(),
             board: Arc::default(),
             recorder: Recorder::new(seed),
-            last_record: None,
+            records: Records::default(),
             coming: Vec::new(),
             fates: HashMap::new(),
             viewers: 0,
@@ -263,7 +263,7 @@ impl Inner {
         for (person, peak) in lives {
             self.score(person, peak);
         }
-        self.last_record = Some(self.recorder.file());
+        self.records.round_ended(&self.recorder);
         self.round += 1;
         self.seed = seed;
         self.world = World::new(seed);
@@ -382,13 +382,9 @@ impl Stage for Game {
         serde_json::to_string(&glance).ok()
     }
 
-    fn record(&self) -> Option<Vec<u8>> {
-        let inner = self.lock();
-        let fresh = inner.world.tick < WORTH_KEEPING;
-        match &inner.last_record {
-            Some(last) if fresh => Some(last.clone()),
-            _ => (inner.world.tick >= RATE).then(|| inner.recorder.file()),
-        }
+    fn record(&self) -> Option<Bytes> {
+        let inner = &mut *self.lock();
+        inner.records.newest(inner.world.tick, &inner.recorder)
     }
 }
 

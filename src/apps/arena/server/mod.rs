@@ -2,6 +2,7 @@
 
 mod game;
 mod pilots;
+mod records;
 mod scores;
 mod seat;
 mod shot;

@@ -3,7 +3,7 @@
 //! of what a message means: that is a [`Talk`].
 
 use std::borrow::Cow;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -39,6 +39,13 @@ pub use self::ending::{End, Line};
 
 type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
 type Socket = WebSocketStream<Raw>;
+
+/// The reason of a connection that is closed because the node has no room for what it holds.
+const FULL: &str = "the node's buffers are full, and this connection held the most of them";
+
+fn full() -> Stop {
+    Stop::Refuse(code::TRY_AGAIN, FULL.into())
+}
 
 /// Why a conversation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +100,8 @@ pub struct Conversation<T> {
     meter: Arc<Meter>,
     /// Packets that are to be sent with the next flush.
     out: Vec<Packet>,
+    /// Bytes of packets that are not flushed.
+    unsent: usize,
     /// Bytes of the messages so far, had each come in one frame. As many as came in: nothing waits half-read in a buffer.
     accounted: u64,
     /// The largest message since the buffers were new.
@@ -107,8 +116,9 @@ impl<T: Talk> Conversation<T> {
             settings: Arc::clone(&state.settings),
             counters: Arc::clone(&state.counters),
             shutdown: state.shutdown.clone(),
-            meter: Meter::start(),
+            meter: Meter::start(state.buffers.share()),
             out: Vec::new(),
+            unsent: 0,
             accounted: 0,
             largest: 0,
         }
@@ -119,6 +129,7 @@ impl<T: Talk> Conversation<T> {
         let raw = Observed::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
         let (socket, stop) = self.listen(socket).await;
+        self.meter.release();
         // Boxed: it is needed once, and its state would make every idle connection larger.
         Box::pin(finish(socket, stop)).await
     }
@@ -144,6 +155,7 @@ impl<T: Talk> Conversation<T> {
             let turn = tokio::select! {
                 biased;
                 () = &mut shutdown => Err(self.part(&mut socket).await),
+                () = self.meter.share().revoked() => Err(full()),
                 ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
@@ -200,8 +212,9 @@ impl<T: Talk> Conversation<T> {
             let message = received
                 .unwrap_or(Err(EngineError::ConnectionClosed))
                 .map_err(|error| self.stop(error))?;
-            self.account(message.len());
+            self.account(&message);
             bytes += message.len();
+            let answers = self.out.len();
             match message {
                 Message::Close(frame) => return Err(Stop::Closed(frame)),
                 Message::Text(text) => self.hear(Packet::Text(text)).await?,
@@ -209,6 +222,7 @@ impl<T: Talk> Conversation<T> {
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
             messages += 1;
+            bytes += self.out[answers..].iter().map(Packet::len).sum::<usize>();
             if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
                 return Ok(());
             }
@@ -232,7 +246,9 @@ impl<T: Talk> Conversation<T> {
         let said = self.talk.say(&mut self.out).await;
         self.feed(socket).await?;
         said?;
-        self.moving(socket.flush()).await?.map_err(|error| self.stop(error))
+        self.moving(socket.flush()).await?.map_err(|error| self.stop(error))?;
+        self.unsent = 0;
+        Ok(())
     }
 
     /// Where a fault holds the session back, it waits as for a peer that takes nothing.
@@ -260,7 +276,9 @@ impl<T: Talk> Conversation<T> {
     async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {
         self.count(0, self.out.len() as u64);
         let mut out = std::mem::take(&mut self.out);
+        self.unsent += out.iter().map(Packet::len).sum::<usize>();
         for packet in out.drain(..) {
+            self.largest = self.largest.max(packet.len());
             self.moving(socket.feed(packet.into()))
                 .await?
                 .map_err(|error| self.stop(error))?;
@@ -296,12 +314,23 @@ impl<T: Talk> Conversation<T> {
         if let Poll::Ready(done) = poll!(write.as_mut()) {
             return Ok(done);
         }
+        let held = std::mem::take(&mut self.unsent);
+        self.meter.share().grow(held);
+        let done = self.wait_for(write).await;
+        self.meter.share().shrink(held);
+        self.unsent = held;
+        self.meter.listens();
+        done
+    }
+
+    async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, Stop> {
         let limit = T::STALL.min(self.settings.silence_limit);
         let mut since = self.meter.now();
-        let done = loop {
+        loop {
             tokio::select! {
                 biased;
-                done = &mut write => break done,
+                done = &mut write => return Ok(done),
+                () = self.meter.share().revoked() => return Err(Stop::Lost(FULL.into())),
                 () = sleep_until(self.meter.at(since + limit)) => {}
             }
             let wrote = self.meter.wrote();
@@ -312,13 +341,17 @@ impl<T: Talk> Conversation<T> {
                 return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });
             }
             since = wrote;
-        };
-        self.meter.listens();
-        Ok(done)
+        }
     }
 
-    fn account(&mut self, payload: usize) {
-        self.accounted += wire_len(payload as u64, true);
+    fn account(&mut self, message: &Message) {
+        let payload = message.len();
+        let bytes = wire_len(payload as u64, true);
+        match message {
+            Message::Text(_) | Message::Binary(_) => self.meter.message_arrived(),
+            _ => self.meter.control_arrived(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        }
+        self.accounted += bytes;
         self.largest = self.largest.max(payload);
     }
 

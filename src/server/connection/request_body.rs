@@ -1,0 +1,91 @@
+//! The time that a request's body may take, for every route and protocol: a body that stops, or trickles, is answered with 408
+//! and its connection closed. Outside the routes, so that none of them can forget it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use crate::server::error::Problem;
+use crate::server::limits;
+
+pub async fn limit_time(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let late = Arc::new(AtomicBool::new(false));
+    let request = request.map(|body| Body::new(TimedBody::new(body, Arc::clone(&late))));
+    let response = next.run(request).await;
+    if late.load(Relaxed) { timed_out() } else { response }
+}
+
+fn timed_out() -> Response {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "The request's body did not arrive in time.",
+    )
+    .header(header::CONNECTION, HeaderValue::from_static("close"))
+    .into_response()
+}
+
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error("the request's body did not arrive in time")]
+    Late,
+    #[error(transparent)]
+    Broken(#[from] axum::Error),
+}
+
+/// Ends with an error when nothing comes for a while, or when the whole takes too long.
+struct TimedBody {
+    inner: Body,
+    late: Arc<AtomicBool>,
+    idle: Pin<Box<Sleep>>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl TimedBody {
+    fn new(inner: Body, late: Arc<AtomicBool>) -> Self {
+        Self {
+            inner,
+            late,
+            idle: Box::pin(sleep(limits::BODY_IDLE)),
+            deadline: Box::pin(sleep_until(Instant::now() + limits::BODY_DEADLINE)),
+        }
+    }
+}
+
+impl HttpBody for TimedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let body = &mut *self;
+        let expired = body.deadline.as_mut().poll(cx).is_ready();
+        if !expired && let Poll::Ready(frame) = Pin::new(&mut body.inner).poll_frame(cx) {
+            body.idle.as_mut().reset(Instant::now() + limits::BODY_IDLE);
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)));
+        }
+        if expired || body.idle.as_mut().poll(cx).is_ready() {
+            body.late.store(true, Relaxed);
+            return Poll::Ready(Some(Err(BodyError::Late)));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,165 @@
+//! A topic's state as it is sent: encoded once for each seq and encoding, and shared by everyone who asks for it.
+//! Knows no task and no session.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use crate::wire::codec::{Blob, CodecError, Encoding};
+use crate::wire::cursor::Cursor;
+use crate::wire::session::{ResetReason, ServerFrame, Verdict};
+use crate::wire::topic::TopicName;
+
+#[derive(Debug)]
+pub struct SharedState {
+    topic: TopicName,
+    encoding: Encoding,
+    cursor: Cursor,
+    state: Bytes,
+    /// The frame for those who come without a cursor, which are most.
+    new: OnceLock<Bytes>,
+}
+
+/// How a returning subscriber catches up.
+#[derive(Debug, Clone)]
+pub enum Recovered {
+    Resumed {
+        replayed: u64,
+        head: Cursor,
+    },
+    Reset {
+        reason: ResetReason,
+        state: std::sync::Arc<SharedState>,
+    },
+}
+
+impl SharedState {
+    pub fn new(topic: TopicName, encoding: Encoding, cursor: Cursor, state: Blob) -> Self {
+        Self {
+            topic,
+            encoding,
+            cursor,
+            state: state.0.into(),
+            new: OnceLock::new(),
+        }
+    }
+
+    pub const fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    pub const fn bytes(&self) -> &Bytes {
+        &self.state
+    }
+
+    /// The complete frame of a reset. The state goes into it as it is: to encode it again would read all of it.
+    pub fn reset_frame(&self, reason: ResetReason) -> Result<Bytes, CodecError> {
+        if reason != ResetReason::New {
+            return self.encode(reason);
+        }
+        if let Some(frame) = self.new.get() {
+            return Ok(frame.clone());
+        }
+        let frame = self.encode(reason)?;
+        Ok(self.new.get_or_init(|| frame).clone())
+    }
+
+    fn encode(&self, reason: ResetReason) -> Result<Bytes, CodecError> {
+        // The smallest value of the encoding stands where the state comes: the frame's last, but for closing braces.
+        const HOLE: &[u8] = b"0";
+        let hole = match self.encoding {
+            Encoding::Json => Blob(HOLE.to_vec()),
+            Encoding::Postcard => Blob(Vec::new()),
+        };
+        let verdict = Verdict::Reset {
+            reason,
+            cursor: self.cursor,
+            state: hole,
+        };
+        let topic = self.topic.clone();
+        let mut frame = self.encoding.encode(&ServerFrame::Verdict { topic, verdict })?;
+        frame.reserve_exact(self.state.len() + 8);
+        match self.encoding {
+            Encoding::Json => {
+                let braces = frame.iter().rev().take_while(|byte| **byte == b'}').count();
+                frame.truncate(frame.len() - braces - HOLE.len());
+                frame.extend_from_slice(&self.state);
+                frame.resize(frame.len() + braces, b'}');
+            }
+            Encoding::Postcard => {
+                // The length of no bytes, which the right one replaces.
+                frame.pop();
+                frame.extend(self.encoding.encode(&self.state.len())?);
+                frame.extend_from_slice(&self.state);
+            }
+        }
+        Ok(frame.into())
+    }
+}
+
+impl Recovered {
+    /// With a copy of the state.
+    pub fn to_verdict(&self) -> Verdict {
+        match self {
+            Self::Resumed { replayed, head } => Verdict::Resumed {
+                replayed: *replayed,
+                head: *head,
+            },
+            Self::Reset { reason, state } => Verdict::Reset {
+                reason: *reason,
+                cursor: state.cursor,
+                state: Blob(state.state.to_vec()),
+            },
+        }
+    }
+
+    /// The complete frame that says so.
+    pub fn frame(&self, topic: &TopicName, encoding: Encoding) -> Result<Bytes, CodecError> {
+        match self {
+            Self::Reset { reason, state } => state.reset_frame(*reason),
+            Self::Resumed { .. } => {
+                let (topic, verdict) = (topic.clone(), self.to_verdict());
+                encoding
+                    .encode(&ServerFrame::Verdict { topic, verdict })
+                    .map(Bytes::from)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cursor::Epoch;
+
+    #[test]
+    fn the_frame_is_the_one_that_the_codec_makes() {
+        let topic: TopicName = "chat/lobby".parse().unwrap();
+        let cursor = Cursor {
+            epoch: Epoch::new(7),
+            seq: 300,
+        };
+        for encoding in Encoding::ALL {
+            for value in [Vec::new(), vec!["}}\"가".to_owned()], vec!["x".repeat(100); 100]] {
+                let state = Blob::encode(encoding, &value).unwrap();
+                let shared = SharedState::new(topic.clone(), encoding, cursor, state.clone());
+                for reason in [ResetReason::New, ResetReason::TooFar] {
+                    let verdict = Verdict::Reset {
+                        reason,
+                        cursor,
+                        state: state.clone(),
+                    };
+                    let topic = topic.clone();
+                    let expected = encoding.encode(&ServerFrame::Verdict { topic, verdict }).unwrap();
+                    assert_eq!(shared.reset_frame(reason).unwrap(), expected);
+                }
+                let again = shared.reset_frame(ResetReason::New).unwrap();
+                assert_eq!(
+                    again.as_ptr(),
+                    shared.reset_frame(ResetReason::New).unwrap().as_ptr(),
+                    "made once"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Peers that stop in the middle: bodies that never end, answers that nobody takes.
+
+use std::time::Duration;
+
+use axum::http::{Request, StatusCode};
+use bytes::Bytes;
+use duplex::server::hub::counters::Cut;
+use duplex::server::limits;
+use futures_util::FutureExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::yield_now;
+use tokio::time::{Instant, advance};
+
+use crate::harness::raw::Raw;
+use crate::harness::{Node, within};
+
+/// One of each sort of route that takes a body.
+const POSTS: [&str; 10] = [
+    "/api/session/command?session=s-1",
+    "/preferences",
+    "/api/compare/echo",
+    "/api/compare/say?run=0123456789abcdef&box=a",
+    "/api/operator/sign-in",
+    "/api/faults",
+    "/devices/a",
+    "/chat/lobby",
+    "/",
+    "/nowhere",
+];
+
+async fn read_to_end(raw: &mut Raw<tokio::io::DuplexStream>) -> String {
+    let mut answer = Vec::new();
+    // However it ends, it ends.
+    let _ = raw.0.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn unfinished(path: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 100\r\n\r\na"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_body_is_given_up_on_every_route() {
+    let node = Node::new();
+    for path in POSTS {
+        let mut raw = Raw(node.connect());
+        let start = Instant::now();
+        raw.write(unfinished(path).as_bytes()).await;
+        let answer = read_to_end(&mut raw).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+        assert!(start.elapsed() <= limits::BODY_IDLE, "{path}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_says_that_the_body_was_late() {
+    let node = Node::new();
+    let mut raw = Raw(node.connect());
+    raw.write(unfinished(POSTS[0]).as_bytes()).await;
+    let answer = read_to_end(&mut raw).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(
+        answer.contains("application/problem+json") && answer.contains("connection: close"),
+        "{answer}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_is_given_up_too() {
+    let node = Node::new();
+    let mut raw = Raw(node.connect());
+    let start = Instant::now();
+    raw.write(unfinished(POSTS[0]).as_bytes()).await;
+    let mut answer = [0; 13];
+    let mut drops = 0;
+    while raw.0.read_exact(&mut answer).now_or_never().is_none() {
+        advance(limits::BODY_IDLE / 2).await;
+        let _ = raw.0.write_all(b"a").await;
+        settle().await;
+        drops += 1;
+        assert!(drops < 99, "it goes on for ever");
+    }
+    assert_eq!(&answer, b"HTTP/1.1 408 ");
+    assert!(start.elapsed() <= limits::BODY_DEADLINE + limits::BODY_IDLE / 2);
+}
+
+/// What is ready has been done.
+async fn settle() {
+    for _ in 0..100 {
+        yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_body_is_given_up_over_http2() {
+    let node = Node::new();
+    let (mut requests, connection) = h2::client::handshake(node.connect()).await.unwrap();
+    tokio::spawn(connection);
+    let start = Instant::now();
+    let post = Request::post(format!("http://localhost{}", POSTS[0])).body(()).unwrap();
+    let (response, mut body) = requests.send_request(post, false).unwrap();
+    body.send_data(Bytes::from_static(b"a"), false).unwrap();
+    assert_eq!(response.await.unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(start.elapsed(), limits::BODY_IDLE);
+}
+
+/// It asks for more than the connection's buffers hold, and reads nothing.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_taken_is_broken_off() {
+    let node = Node::new();
+    let mut raw = Raw(node.connect());
+    raw.write(b"GET /api/compare/document?bytes=2000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
+    let start = Instant::now();
+    let cut_offs = || node.state.counters.read().cuts[Cut::Slow as usize];
+    while cut_offs() == 0 {
+        advance(Duration::from_secs(1)).await;
+        settle().await;
+    }
+    assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
+    let answer = read_to_end(&mut raw).await;
+    assert!(answer.len() < 200_000, "{} bytes", answer.len());
+    assert_eq!(node.state.buffers.held(), 0);
+}
+
+/// A peer without a window leaves the connection free and holds the answers all the same.
+#[tokio::test(start_paused = true)]
+async fn streams_without_a_window_are_few_and_end() {
+    let node = Node::new();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(0);
+    let (requests, connection) = builder.handshake::<_, Bytes>(node.connect()).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut open = Vec::new();
+    for _ in 0..3 * limits::HTTP2_STREAMS {
+        let get = Request::get("http://localhost/api/compare/document?bytes=100000")
+            .body(())
+            .unwrap();
+        let requests = requests.clone();
+        open.push(tokio::spawn(async move {
+            let mut ready = requests.ready().await.ok()?;
+            let response = ready.send_request(get, true).ok()?.0.await.ok()?;
+            // Kept, and not read.
+            std::future::pending::<()>().await;
+            Some(response)
+        }));
+    }
+    let start = Instant::now();
+    settle().await;
+    advance(Duration::from_secs(5)).await;
+    settle().await;
+    let held = node.state.buffers.held();
+    let most = limits::HTTP2_STREAMS as usize * 100_000;
+    assert!(held > 0 && held <= most, "{held} bytes are held");
+    let _ = within_minutes(connection).await;
+    assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
+    assert_eq!(node.state.buffers.held(), 0);
+    open.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// What comes after the first bytes of an answer is no less the peer's to take.
+#[tokio::test(start_paused = true)]
+async fn a_window_of_one_byte_does_not_hold_an_answer() {
+    let node = Node::new();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(1);
+    let (mut requests, connection) = builder.handshake::<_, Bytes>(node.connect()).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let get = Request::get("http://localhost/api/compare/document?bytes=10000")
+        .body(())
+        .unwrap();
+    let (response, _) = requests.send_request(get, true).unwrap();
+    let _response = response.await.unwrap();
+    let start = Instant::now();
+    let _ = within_minutes(connection).await;
+    assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_http2_connection_is_told_to_go() {
+    let node = Node::new();
+    let (mut requests, connection) = h2::client::handshake(node.connect()).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let get = Request::get("http://localhost/healthz").body(()).unwrap();
+    let (response, _) = requests.send_request(get, true).unwrap();
+    let mut body = within(response).await.unwrap().into_body();
+    while let Some(data) = body.data().await {
+        let _ = body.flow_control().release_capacity(data.unwrap().len());
+    }
+    let start = Instant::now();
+    let _ = within_minutes(connection).await;
+    assert!(start.elapsed() >= limits::CONNECTION_IDLE);
+    assert!(start.elapsed() <= limits::CONNECTION_IDLE + limits::WRITE_STALL);
+}
+
+async fn within_minutes<T>(expected: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(600), expected).await.unwrap()
+}
