@@ -18,13 +18,18 @@ ENV := . tools/env.sh
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
+# On this machine alone everything may be tried out; where others reach it, only what ARGS says.
+LOCAL := $(filter 127.0.0.1:% localhost:% [::1]:%,$(ADDR))
+OPEN := $(if $(LOCAL),--demo --faults on)
+
 # A port in use shows before the long build, not after it.
 CHECK_ADDR = $(eval why := $(shell node tools/port.mjs check '$(ADDR)' 2>&1))$(if $(why),$(error $(why)))
 
 run: ## build and serve at http://127.0.0.1:3000, or at ADDR=host:port
 	$(CHECK_ADDR)
 	@$(MAKE) --no-print-directory build
-	@$(ENV); exec "$$target/release/duplex" --addr "$(ADDR)" --site target/site $(ARGS)
+	@$(if $(OPEN),echo "with $(OPEN): every visitor may control devices, and disturb their own session")
+	@$(ENV); exec "$$target/release/duplex" --addr "$(ADDR)" --site target/site $(OPEN) $(ARGS)
 
 test: ## every check and test; some of them by ONLY=format, lints, documentation, supply, tests, server, Chromium
 	@ONLY="$(ONLY)" tools/test.sh
@@ -36,7 +41,7 @@ soak: ## simulate the whole system, seed after seed, for MINUTES
 dev: ## serve, build again on every change, and reload the page
 	$(CHECK_ADDR)
 	@tools/setup.sh
-	@$(ENV); LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --split
+	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --split
 
 build: ## the server and the site as users get them, under target/
 	@tools/setup.sh

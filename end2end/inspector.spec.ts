@@ -15,7 +15,7 @@ interface Fixtures {
   records: Records;
 }
 
-/** A server of the spec's own, which listens to this machine alone and so allows faults; a room, open in the chat. */
+/** A server of the spec's own, which allows faults; a room, open in the chat. */
 const test = served.extend<Fixtures>({
   chat: async ({ page, request, complaints }, use) => {
     complaints.allow(/WebSocket/, /leptos_ws/, /status of 403/, /ERR_/, /EventSource/, /MIME type/);

@@ -30,6 +30,8 @@ const PAGES = [
 
 /** Hydrated, connected, and with something to show. */
 async function visit(page: Page, path: string): Promise<number> {
+  // The operator's page has something to show to whoever signed in.
+  if (path === "/status") await new StatusPage(page).openAs(process.env.DUPLEX_TOKEN ?? "");
   const response = await page.goto(path);
   await seeVitalsLive(page);
   if (path === "/") await new EchoPage(page).seeAll();

@@ -10,8 +10,8 @@ const TOKEN = "a-token-for-the-tests";
 
 const open = () => Server.start(0, undefined, { host: "0.0.0.0", more: ["--token", TOKEN] });
 
-test("on a server of this machine the charts are live", async ({ page, request }) => {
-  const status = await new StatusPage(page).open();
+test("whoever signed in sees the charts live", async ({ page, request, server }) => {
+  const status = await new StatusPage(page).openAs(server.token);
   await status.live();
   await expect(status.fact("websocket")).toHaveText("1");
   const before = await status.points("events");
@@ -22,21 +22,21 @@ test("on a server of this machine the charts are live", async ({ page, request }
   await expect(page.locator("#kinds")).toContainText("chat", { timeout: 20_000 });
 });
 
-test("what was before is there at once", async ({ page, browser }) => {
-  const status = await new StatusPage(page).open();
+test("what was before is there at once", async ({ page, browser, server }) => {
+  const status = await new StatusPage(page).openAs(server.token);
   await status.live();
   await expect.poll(() => status.points("connections"), { timeout: 15_000 }).toBeGreaterThan(2);
   await expect(status.fact("websocket")).toHaveText("1");
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: new URL(page.url()).origin });
-  const still = await new StatusPage(await context.newPage()).open();
+  const still = await new StatusPage(await context.newPage()).openAs(server.token);
   expect(await still.points("connections")).toBeGreaterThan(2);
   await expect(still.fact("websocket")).toHaveText("1");
   await context.close();
 });
 
-test("a page that lost the server says so, and goes on", async ({ page, context, complaints }) => {
+test("a page that lost the server says so, and goes on", async ({ page, context, complaints, server }) => {
   complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
-  const status = await new StatusPage(page).open();
+  const status = await new StatusPage(page).openAs(server.token);
   await status.live();
   await context.setOffline(true);
   await expect(status.state).toHaveAttribute("data-status", "waiting", { timeout: 60_000 });

@@ -3,11 +3,13 @@
 mod cli;
 
 use std::error::Error;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use duplex::apps;
+use duplex::server::access::link;
 use duplex::server::config::Config;
 use duplex::server::hub::Hub;
 use duplex::server::log::sqlite::Sqlite;
@@ -44,10 +46,9 @@ fn main() -> ExitCode {
 fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let telemetry = telemetry::start(&config.log, config.log_format, config.otlp_endpoint.as_deref())?;
     let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
+    config.check_addr(addr)?;
     let settings = Settings {
-        token: Some(config.token()?),
-        loopback: addr.ip().is_loopback(),
-        faults: config.faults.are_on(addr),
+        token: config.legacy_token()?,
         ..config.settings()?
     };
     let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
@@ -66,7 +67,10 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
         let state = ServerState::new(settings, options, hub);
-        let mut state = state.with_feeds(feeds).with_stages(stages);
+        let mut state = state
+            .with_feeds(feeds)
+            .with_stages(stages)
+            .with_access_beside(&config.data);
         state.trouble = telemetry.trouble.clone();
         serve(addr, state).await
     })
@@ -74,7 +78,9 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
 
 async fn serve(addr: std::net::SocketAddr, state: ServerState) -> Result<(), Box<dyn Error>> {
     let listener = listen::bind(addr)?;
-    println!("http://{}", listener.local_addr()?);
+    let addr = listener.local_addr()?;
+    println!("http://{addr}");
+    greet_operator(&state, &state.settings.base_url(addr));
     let shutdown = state.shutdown.clone();
     tokio::spawn(async move {
         if let Err(error) = shutdown::stop_signal().await {
@@ -84,4 +90,29 @@ async fn serve(addr: std::net::SocketAddr, state: ServerState) -> Result<(), Box
     });
     run(listener, state).await;
     Ok(())
+}
+
+/// What whoever started the server should know. A sign-in link goes to a terminal only: what is piped may be kept.
+fn greet_operator(state: &ServerState, base: &str) {
+    if state.access.takes_legacy().unwrap_or_default() {
+        tracing::warn!(
+            "the token of --token, or of the file beside the data, has all roles; give programs tokens with one (duplex token \
+             create), then revoke it (duplex token revoke legacy)"
+        );
+    }
+    if state.settings.trust_local {
+        tracing::warn!("--trust-local: whoever reaches this server under a loopback name is its operator");
+    }
+    if state.settings.demo {
+        println!("--demo: every visitor may give orders to devices and set their thresholds");
+    }
+    if io::stdout().is_terminal() {
+        match state.access.links().create() {
+            Ok(code) => println!(
+                "To sign in as operator, once and within ten minutes: {}",
+                link(base, &code)
+            ),
+            Err(error) => tracing::error!("no sign-in link: {error}"),
+        }
+    }
 }

@@ -78,6 +78,8 @@ browser_tests() {
   export DUPLEX_URL=http://127.0.0.1:$port DUPLEX_SITE=target/end2end DUPLEX_BIN=$target/release/duplex
   # All visitors have one address here, and every test makes rooms.
   export DUPLEX_LIMITS=${DUPLEX_LIMITS:-off} DUPLEX_LOG=${DUPLEX_LOG:-warn} DUPLEX_DATA=$results/duplex.db
+  # What specs try out is off by default; with the token they sign in as operator.
+  export DUPLEX_DEMO=on DUPLEX_FAULTS=on DUPLEX_TOKEN=${DUPLEX_TOKEN:-a-token-for-the-tests}
   cargo leptos end-to-end --release --split --precompress
 }
 

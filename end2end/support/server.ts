@@ -26,6 +26,15 @@ function newData(): string {
   return join(folder, "duplex.db");
 }
 
+/** What a server is told by its command line alone: not what the run's own server was told by the environment. */
+function environment(): NodeJS.ProcessEnv {
+  const { DUPLEX_DEMO, DUPLEX_FAULTS, DUPLEX_TOKEN, DUPLEX_TRUST_LOCAL, ...rest } = process.env;
+  return rest;
+}
+
+/** Off by default, and what most specs try out. */
+const OPEN = ["--demo", "--faults", "on"];
+
 export class Server {
   private constructor(
     private readonly process: ChildProcess,
@@ -34,11 +43,18 @@ export class Server {
     readonly data: string,
   ) {}
 
-  /** Ready when it says where it listens. `port` 0 is any that is free; without `data` its topics begin empty. */
-  static async start(port = 0, data = newData(), { host = "127.0.0.1", more = [] as string[] } = {}): Promise<Server> {
+  /**
+   * Ready when it says where it listens. `port` 0 is any that is free; without `data` its topics begin empty. With `open: false`
+   * nothing is on that is off by default.
+   */
+  static async start(
+    port = 0,
+    data = newData(),
+    { host = "127.0.0.1", more = [] as string[], open = true } = {},
+  ): Promise<Server> {
     const site = resolve(ROOT, process.env.DUPLEX_SITE ?? "target/site");
-    const options = ["--addr", `${host}:${port}`, "--site", site, "--data", data, ...more];
-    const child = spawn(binary(), options, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    const options = ["--addr", `${host}:${port}`, "--site", site, "--data", data, ...(open ? OPEN : []), ...more];
+    const child = spawn(binary(), options, { cwd: ROOT, env: environment(), stdio: ["ignore", "pipe", "pipe"] });
     const kill = () => void child.kill("SIGKILL");
     process.once("exit", kill);
     child.once("exit", () => process.off("exit", kill));
@@ -47,7 +63,18 @@ export class Server {
 
   /** What programs show to it. */
   get token(): string {
-    return execFileSync(binary(), ["token", "--data", this.data], { cwd: ROOT, encoding: "utf8" }).trim();
+    return this.run("token");
+  }
+
+  /** Works once, and for ten minutes. */
+  signInLink(): string {
+    return this.run("sign-in", "--url", this.url);
+  }
+
+  /** What a command beside it prints. */
+  private run(...command: string[]): string {
+    const options = { cwd: ROOT, env: environment(), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
+    return execFileSync(binary(), [...command, "--data", this.data], options).trim();
   }
 
   get port(): number {

@@ -43,8 +43,10 @@ pub enum HttpError {
     Cut(axum::Error),
     #[error("the request cannot be made: {0}")]
     Request(#[from] axum::http::Error),
-    #[error("the server does not take this token; `duplex token` on its machine prints the right one, for --token")]
-    Unauthorized,
+    #[error("{0} `duplex token create` on the server's machine makes a token, for --token")]
+    Unauthorized(String),
+    #[error("{0}")]
+    Forbidden(String),
     #[error("status {0}: {1}")]
     Status(StatusCode, String),
     #[error("the answer is not what was expected: {0}")]
@@ -58,7 +60,7 @@ impl HttpError {
             Self::Unreachable(..) | Self::Slow(_) | Self::Lost(_) | Self::Cut(_) => true,
             Self::Status(status, _) => status.is_server_error(),
             Self::Untrusted(..) | Self::Tls(_) | Self::Name(..) => false,
-            Self::Request(_) | Self::Unauthorized | Self::Unreadable(_) => false,
+            Self::Request(_) | Self::Unauthorized(_) | Self::Forbidden(_) | Self::Unreadable(_) => false,
         }
     }
 }
@@ -114,10 +116,14 @@ impl Server {
         let (head, body): (_, Incoming) = answer.into_parts();
         match head.status {
             status if status.is_success() => Ok((head.headers, Body::new(body))),
-            StatusCode::UNAUTHORIZED => Err(HttpError::Unauthorized),
             status => {
                 let text = whole(Body::new(body)).await.unwrap_or_default();
-                Err(HttpError::Status(status, detail(&text)))
+                let detail = detail(&text);
+                Err(match status {
+                    StatusCode::UNAUTHORIZED => HttpError::Unauthorized(detail),
+                    StatusCode::FORBIDDEN => HttpError::Forbidden(detail),
+                    status => HttpError::Status(status, detail),
+                })
             }
         }
     }

@@ -8,6 +8,7 @@ mod notify;
 mod remote;
 mod restore;
 mod send;
+mod sign_in;
 mod tail;
 mod token;
 mod topics;
@@ -23,8 +24,10 @@ pub enum Command {
     Notify(Box<notify::Notify>),
     /// Simulated devices that report to an MQTT broker, and answer commands
     DeviceSim(device_sim::DeviceSim),
-    /// Prints the token that programs show to the server of this configuration
-    Token,
+    /// Prints the token without a role; makes tokens with one (create), lists and revokes them
+    Token(token::Token),
+    /// Prints a link that signs an operator in with a browser: once, and within ten minutes
+    SignIn(sign_in::SignIn),
     /// Follows a topic: each of its events once, also after a lost connection
     Tail(tail::Tail),
     /// Sends a command to a topic and prints the answer; exit code 0 says accepted, 1 rejected, 2 that there was no answer
@@ -44,7 +47,8 @@ impl Command {
         match self {
             Self::Notify(notify) => notify.run(config),
             Self::DeviceSim(options) => device_sim::run(options),
-            Self::Token => token::run(config),
+            Self::Token(token) => token.run(config),
+            Self::SignIn(sign_in) => sign_in.run(config),
             Self::Tail(tail) => tail.run(config),
             Self::Send(send) => send.run(config),
             Self::Topics(topics) => topics.run(config),

@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(say(TOKEN, &known).await.unwrap(), "notices/all 1");
         assert_eq!(say(TOKEN, &known).await.unwrap(), "notices/all 1 again");
         let refused = say("another-token-than-that", &known).await;
-        assert!(matches!(refused, Err(HttpError::Unauthorized)), "{refused:?}");
+        assert!(matches!(refused, Err(HttpError::Unauthorized(_))), "{refused:?}");
         let wrong = say(TOKEN, &["--everyone", "--link", "x", "Hello"]).await;
         assert!(
             matches!(&wrong, Err(HttpError::Status(StatusCode::UNPROCESSABLE_ENTITY, why)) if why.contains("`link`")),

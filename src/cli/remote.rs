@@ -42,10 +42,19 @@ impl Remote {
         let is_here = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
         server.token = match &config.token {
             Some(token) => Some(token.clone()),
-            None if is_here && token::path(&config.data).exists() => Some(config.token()?.as_str().to_owned()),
+            None if is_here && token::path(&config.data).exists() => {
+                config.legacy_token()?.map(|token| token.as_str().to_owned())
+            }
             None => None,
         };
         Ok(server)
+    }
+
+    /// What a link to the server begins with.
+    pub fn base(&self) -> Result<String, NotAServer> {
+        let server = server(&self.url).ok_or_else(|| NotAServer(self.url.clone()))?;
+        let scheme = if server.secure { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", server.authority))
     }
 }
 

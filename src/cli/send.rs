@@ -61,9 +61,16 @@ impl Send {
         };
         super::block_on(async {
             let reply = post(&server, &Encoding::Json.encode(&frame)?, self.attempts).await;
-            let reply = reply.map_err(|error| Failed {
-                code: NO_ANSWER,
-                text: format!("{error}; send it again with --id {}", id.as_str()),
+            let reply = reply.map_err(|error| match error {
+                // The token's role is not the one that this takes.
+                HttpError::Forbidden(why) => Failed {
+                    code: REJECTED,
+                    text: format!("rejected: {why}"),
+                },
+                error => Failed {
+                    code: NO_ANSWER,
+                    text: format!("{error}; send it again with --id {}", id.as_str()),
+                },
             })?;
             println!("{}", serde_json::to_string(&reply)?);
             match reply {

@@ -253,8 +253,8 @@ impl Follower {
             let after = self.after.unwrap_or(0);
             let path = format!("{EVENTS_PATH}?topic={}&after={after}", self.topic);
             let page: LogPage = self.server.get(&path).await.map_err(|error| match error {
-                HttpError::Unauthorized => Stop::Final(format!(
-                    "event {} lies too far behind for a visitor; show the server's --token",
+                HttpError::Unauthorized(_) | HttpError::Forbidden(_) => Stop::Final(format!(
+                    "event {} lies too far behind for a visitor; show a --token with the role read",
                     after + 1
                 )),
                 other => other.into(),

@@ -1,10 +1,164 @@
-//! `duplex token`: for scripts, as in `-H "Authorization: Bearer $(duplex token)"`.
+//! `duplex token`: prints the token without a role, as in `-H "Authorization: Bearer $(duplex token)"`; makes tokens with a role,
+//! lists and revokes them. Works beside a running server, which notices at once, and before the first start.
 
 use std::error::Error;
+use std::fs;
+use std::io;
+use std::time::Duration;
 
+use duplex::server::access::{LEGACY, TokenEnd, TokenRecord};
 use duplex::server::config::Config;
+use duplex::server::hub::{Role, now};
+use duplex::server::token;
 
-pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    println!("{}", config.token()?.as_str());
+#[derive(Debug, clap::Args)]
+pub struct Token {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Makes a token and prints it, once: only its hash is kept
+    Create(Create),
+    /// Lists the tokens, without their secrets
+    List,
+    /// Ends a token at once, and what is open by it
+    Revoke {
+        /// As the list shows it; legacy: the token without a role, of --token or beside the data file
+        id: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// operator (everything), notify, read, device, or device:PATTERN such as device:oven-*
+    #[arg(long)]
+    role: Role,
+
+    /// Until when it is good, from now: 90d, 12h, 30m or 45s [default: until it is revoked]
+    #[arg(long, value_name = "TIME", value_parser = life)]
+    expires: Option<Duration>,
+
+    /// What the list calls it
+    #[arg(long, default_value = "", value_parser = name)]
+    name: String,
+}
+
+/// Characters of a name.
+const MAX_NAME: usize = 60;
+
+fn life(text: &str) -> Result<Duration, String> {
+    let wrong = || "a whole number and s, m, h or d, such as 90d".to_owned();
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(seconds * u64::from(number)))
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let fits = text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| format!("at most {MAX_NAME} characters on one line"))
+}
+
+impl Token {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        match self.command {
+            None => println!("{}", config.token()?.as_str()),
+            Some(Command::Create(create)) => create.run(config)?,
+            Some(Command::List) => list(config)?,
+            Some(Command::Revoke { id }) if id == LEGACY => revoke_legacy(config)?,
+            Some(Command::Revoke { id }) => config.tokens().revoke(&id)?,
+        }
+        Ok(())
+    }
+}
+
+impl Create {
+    /// The token alone on standard output, for scripts.
+    fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let (secret, record) = config.tokens().create(self.role, &self.name, self.expires)?;
+        println!("{}", secret.as_str());
+        eprintln!(
+            "duplex: token {} with the role {}; it is not shown again",
+            record.id, record.role
+        );
+        Ok(())
+    }
+}
+
+fn list(config: &Config) -> Result<(), Box<dyn Error>> {
+    let (tokens, now) = (config.tokens(), now());
+    println!("{:<8}  {:<24}  {:<26}  NAME", "ID", "ROLE", "STATE");
+    if config.token.is_some() || (tokens.keeps_legacy()? && token::path(&config.data).exists()) {
+        println!("{LEGACY:<8}  {:<24}  {:<26}", "all", "good");
+    }
+    for record in tokens.list()? {
+        let (role, state) = (record.role.to_string(), state(&record, now));
+        println!("{:<8}  {role:<24}  {state:<26}  {}", record.id, record.name);
+    }
     Ok(())
+}
+
+fn state(record: &TokenRecord, now: u64) -> String {
+    match (record.end(now), record.expires) {
+        (Some(TokenEnd::Revoked), _) => "revoked".to_owned(),
+        (Some(TokenEnd::Expired), _) => "expired".to_owned(),
+        (None, None) => "good".to_owned(),
+        (None, Some(expires)) => format!("good for {}", span(expires.saturating_sub(now) / 1_000)),
+    }
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Both, so that nothing without a role is left, whichever the server was started with.
+fn revoke_legacy(config: &Config) -> Result<(), Box<dyn Error>> {
+    let path = token::path(&config.data);
+    let kept = match fs::read_to_string(&path) {
+        Ok(kept) => Some(kept.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(format!("{}: {error}", path.display()).into()),
+    };
+    let known = kept.as_deref().into_iter().chain(config.token.as_deref());
+    config.tokens().revoke_legacy(known)?;
+    if kept.is_some() {
+        fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_has_a_unit() {
+        assert_eq!(life("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(life("45s"), Ok(Duration::from_secs(45)));
+        for wrong in ["", "d", "90", "-1d", "1.5h", "5일", "99999999999d"] {
+            assert!(life(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_written_as_people_say_it() {
+        assert_eq!(
+            [5, 600, 7_300, 90 * 86_400].map(span),
+            ["5 s", "10 min", "2 h", "90 days"]
+        );
+    }
 }

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
+use tokio::sync::watch::Sender;
 
+use super::access::TokenStore;
 use super::client_addr::{NotANetwork, TrustedProxies};
 use super::limits;
 use super::origin::Origin;
@@ -76,10 +79,20 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_LIMITS", value_name = "WHEN", default_value = "on")]
     pub limits: Limits,
 
-    /// Whether visitors may cut, delay and block their own sessions from the inspector; auto: only while the server listens on
-    /// this machine alone
-    #[arg(long, env = "DUPLEX_FAULTS", value_name = "WHEN", default_value = "auto")]
+    /// Whether visitors may cut, delay and block their own sessions from the inspector
+    #[arg(long, env = "DUPLEX_FAULTS", value_name = "WHEN", default_value = "off")]
     pub faults: Faults,
+
+    /// Opens to all visitors what otherwise takes an operator: orders to devices, their thresholds and alarms. For showing
+    /// Duplex around
+    #[arg(long, env = "DUPLEX_DEMO", value_parser = FalseyValueParser::new())]
+    pub demo: bool,
+
+    /// Takes for the operator, without a token, whoever reaches this server under a loopback name (localhost, 127.0.0.1) and
+    /// without a proxy's headers: every user and program of this machine, and everybody behind a tunnel or a proxy that hides
+    /// itself. Refused unless --addr is a loopback address
+    #[arg(long, env = "DUPLEX_TRUST_LOCAL", value_parser = FalseyValueParser::new())]
+    pub trust_local: bool,
 
     /// Seconds that connections and requests have to end after SIGTERM or Ctrl-C
     #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
@@ -136,19 +149,11 @@ pub struct Config {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Faults {
-    Auto,
     On,
     Off,
-}
-
-impl Faults {
-    pub const fn are_on(self, addr: SocketAddr) -> bool {
-        match self {
-            Self::Auto => addr.ip().is_loopback(),
-            Self::On => true,
-            Self::Off => false,
-        }
-    }
+    /// What was the default. Where a server listens says nothing about who reaches it: it means off.
+    #[value(hide = true)]
+    Auto,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -185,8 +190,16 @@ pub enum ConfigError {
     MaxData(Size),
     #[error("LEPTOS_SITE_ADDR {0:?} is not an address such as 127.0.0.1:3000")]
     SiteAddr(String),
+    #[error(
+        "--trust-local is for a server that listens on a loopback address, and {0} is none: everybody would be its operator"
+    )]
+    TrustLocal(SocketAddr),
     #[error("--token: {0}")]
     Token(#[from] token::NotAToken),
+    #[error("the token beside the data file was revoked; `duplex token create` makes one with a role")]
+    TokenRevoked,
+    #[error("the tokens cannot be read: {0}")]
+    Tokens(String),
     #[error("{path}: {error}")]
     TokenFile { path: String, error: String },
 }
@@ -201,7 +214,6 @@ impl Config {
         }
     }
 
-    /// But for what depends on where it listens: see [`Faults::are_on`].
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         self.check()?;
         Ok(Settings {
@@ -210,7 +222,8 @@ impl Config {
             max_buffered: limits::BUFFERED_BYTES,
             max_connections: self.max_connections,
             token: self.chosen_token()?,
-            loopback: false,
+            trust_local: self.trust_local,
+            demo: self.demo,
             faults: self.faults == Faults::On,
             command_rate: self.command_rate,
             limits: self.limits == Limits::On,
@@ -229,6 +242,20 @@ impl Config {
         Ok(self.token.as_deref().map(Token::new).transpose()?)
     }
 
+    /// The token without a role that a server takes: none where the one beside the data file was revoked.
+    pub fn legacy_token(&self) -> Result<Option<Token>, ConfigError> {
+        match self.token() {
+            Ok(token) => Ok(Some(token)),
+            Err(ConfigError::TokenRevoked) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The tokens with roles, which are kept beside the data file.
+    pub fn tokens(&self) -> TokenStore {
+        TokenStore::new(Some(TokenStore::path(&self.data)), Sender::default())
+    }
+
     /// What the operator chose, or what is kept beside the data file.
     pub fn token(&self) -> Result<Token, ConfigError> {
         let kept = || {
@@ -237,7 +264,22 @@ impl Config {
                 error: error.to_string(),
             })
         };
-        self.chosen_token()?.map_or_else(kept, Ok)
+        if let Some(chosen) = self.chosen_token()? {
+            return Ok(chosen);
+        }
+        match self.tokens().keeps_legacy() {
+            Ok(true) => kept(),
+            Ok(false) => Err(ConfigError::TokenRevoked),
+            Err(error) => Err(ConfigError::Tokens(error.to_string())),
+        }
+    }
+
+    /// Whether what was chosen fits to where the server listens.
+    pub fn check_addr(&self, addr: SocketAddr) -> Result<(), ConfigError> {
+        match self.trust_local && !addr.ip().is_loopback() {
+            true => Err(ConfigError::TrustLocal(addr)),
+            false => Ok(()),
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -372,13 +414,33 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_for_those_who_listen_alone_unless_the_operator_says_otherwise() {
-        let [local, open] = ["127.0.0.1:80", "0.0.0.0:80"].map(|addr| addr.parse().unwrap());
-        let on = |arguments: &[&str]| [local, open].map(|addr| config(arguments).faults.are_on(addr));
-        assert_eq!(on(&[]), [true, false]);
-        assert_eq!(on(&["--faults", "on"]), [true, true]);
-        assert_eq!(on(&["--faults", "off"]), [false, false]);
-        assert!(Faults::Auto.are_on("[::1]:80".parse().unwrap()));
+    fn what_is_dangerous_is_off_unless_it_is_switched_on() {
+        let chosen = |arguments: &[&str]| {
+            let Settings {
+                faults,
+                demo,
+                trust_local,
+                ..
+            } = config(arguments).settings().unwrap();
+            [faults, demo, trust_local]
+        };
+        assert_eq!(chosen(&[]), [false; 3]);
+        assert_eq!(chosen(&["--faults", "auto"]), [false; 3]);
+        assert_eq!(chosen(&["--faults", "off"]), [false; 3]);
+        assert_eq!(chosen(&["--faults", "on", "--demo", "--trust-local"]), [true; 3]);
+    }
+
+    #[test]
+    fn local_users_are_trusted_only_where_nobody_else_comes() {
+        let [local, local6, open] = ["127.0.0.1:80", "[::1]:80", "0.0.0.0:80"].map(|addr| addr.parse().unwrap());
+        let trusting = config(&["--trust-local"]);
+        assert_eq!(
+            (trusting.check_addr(local), trusting.check_addr(local6)),
+            (Ok(()), Ok(()))
+        );
+        let error = trusting.check_addr(open).unwrap_err().to_string();
+        assert!(error.starts_with("--trust-local is for") && !error.contains('\n'));
+        assert_eq!(config(&[]).check_addr(open), Ok(()));
     }
 
     #[test]

@@ -5,13 +5,13 @@ use axum::http::{HeaderMap, HeaderValue};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 
+use super::access::Grant;
 use super::client_addr::ClientScheme;
 use super::cookies::{Cookie, Held, cookie_name, held};
 use super::hub;
 use super::log::Key;
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
-use super::token::{self, Shown};
 use crate::wire::person::{Person, PersonId, tidy_name};
 use crate::wire::session::SessionId;
 
@@ -62,11 +62,12 @@ impl Otherwise<'_> {
     }
 }
 
-/// Who sends a request: a program, if it shows the server's token, or else a visitor.
-pub fn caller(state: &ServerState, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
-    match token::shown(headers, state.settings.token.as_ref()) {
-        Shown::Right => hub::program(),
-        Shown::Nothing | Shown::Wrong => person(state, headers, otherwise),
+/// Who sends a request: a program, if it shows a token, or else a visitor.
+pub fn caller(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
+    if grant.is_program() {
+        hub::program()
+    } else {
+        person(state, headers, otherwise)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The server: where its parts are put together. Knows the list of applications and no application by name.
 
+pub mod access;
 mod assets;
 mod backup;
 pub mod client_addr;
@@ -79,13 +80,14 @@ pub fn router(state: ServerState) -> Router {
             pages::routes(&state, apps::server::forms(), apps::server::command_forms())
                 .layer(from_fn_with_state(state.clone(), quota::guard::pages)),
         )
-        .merge(operator::routes(&state))
+        .merge(operator::routes())
         .merge(files)
         .layer(from_fn_with_state(compress::slots(), compress::compress))
         .merge(measure::routes())
         .layer(from_fn(connection::request_body::limit_time))
-        .layer(from_fn_with_state(state.clone(), token::guard))
+        .layer(from_fn_with_state(state.clone(), access::authenticate))
         .layer(from_fn_with_state(state.clone(), origin::guard))
+        .merge(access::sign_in::link_routes().layer(from_fn(connection::request_body::limit_time)))
         .layer(from_fn_with_state(state.clone(), host::guard))
         .layer(from_fn_with_state(state.clone(), quota::guard::requests))
         .layer(CatchPanicLayer::custom(panicked))
@@ -124,6 +126,7 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     vitals::start(&state);
     feeds::start(&state);
     monitor::start(&state);
+    access::watch(&state);
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
     let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
     let context = state.connection_context();

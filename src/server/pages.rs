@@ -20,6 +20,7 @@ use leptos_axum::{
     render_app_async_with_context,
 };
 
+use super::access::Grant;
 use super::client_addr::ClientScheme;
 use super::error::Problem;
 use super::headers::{Reach, content_security_policy};
@@ -29,7 +30,7 @@ use super::identity::{Otherwise, Welcome};
 use super::quota::{self, Client};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
-use super::{identity, limits, operator, preferences};
+use super::{identity, limits, preferences};
 use crate::app::{App, Build, Own, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
 use crate::client::run_signals::RunSignals;
@@ -98,7 +99,7 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
     }
     let person = identity::person(state, &request.headers, Otherwise::Secret(&welcome.secret));
     provide_context(Visitor(person.clone()));
-    let hub = operator::hub(state, &request.headers);
+    let hub = Grant::of_request(&request.extensions).hub(&state.hub);
     provide_context(source(state.hub_for(&hub, client.known_as(&person)), person));
 }
 
@@ -246,7 +247,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
     let named = name.as_deref().and_then(identity::name_cookie);
     person.name = name.unwrap_or(person.name);
     let client = quota::guard::client(&parts.extensions).known_as(&person);
-    let hub = state.hub_for(&state.hub, client);
+    let hub = state.hub_for(&Grant::of_request(&parts.extensions).hub(&state.hub), client);
     match decide(&hub, person, (form.command)(parts.uri.path(), &fields)).await {
         None => {
             let back = HeaderValue::from_str(parts.uri.path()).unwrap_or(HeaderValue::from_static("/"));

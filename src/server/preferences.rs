@@ -34,14 +34,19 @@ pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>
     }
 }
 
-/// Tells the page that is being rendered what the visitor chose, or what their browser prefers.
-pub fn provide(headers: &HeaderMap) {
+/// What the visitor chose, or what their browser prefers.
+pub fn locale(headers: &HeaderMap) -> Locale {
     let chosen = cookie_value(headers, LANGUAGE_COOKIE).and_then(|name| name.parse().ok());
     let preferred = || {
         let header = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
         Some(Locale::find_locale(&best_first(header)))
     };
-    provide_context(Language::new(chosen.or_else(preferred).unwrap_or_default()));
+    chosen.or_else(preferred).unwrap_or_default()
+}
+
+/// Tells it the page that is being rendered.
+pub fn provide(headers: &HeaderMap) {
+    provide_context(Language::new(locale(headers)));
     let colour = cookie_value(headers, COLOUR_COOKIE).and_then(|name| name.parse().ok());
     provide_context::<Colour>(colour.unwrap_or_default());
 }

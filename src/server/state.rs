@@ -2,6 +2,7 @@
 //! Knows no route.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
 use tokio::time::Instant;
 
+use super::access::AccessControl;
 use super::client_addr::TrustedProxies;
 use super::connection::{BufferBudget, ConnectionContext};
 use super::feeds::Feeding;
@@ -39,10 +41,12 @@ pub struct Settings {
     pub max_buffered: usize,
     /// WebSockets on the endpoints, all together.
     pub max_connections: usize,
-    /// What programs and operators show; without one nobody is taken for either.
+    /// The token without a role, which has all of them; tokens with a role are beside the data file.
     pub token: Option<Token>,
-    /// Bound to a loopback address: only programs of this machine reach it, and its users may see what operators see.
-    pub loopback: bool,
+    /// Whoever asks for a loopback name without a proxy's headers is taken for the operator.
+    pub trust_local: bool,
+    /// What devices of the place do is open to all visitors.
+    pub demo: bool,
     /// Visitors may ask for faults in their own sessions.
     pub faults: bool,
     /// Commands of one session in a second, on the average.
@@ -71,7 +75,8 @@ impl Default for Settings {
             max_buffered: limits::BUFFERED_BYTES,
             max_connections: 10_000,
             token: None,
-            loopback: false,
+            trust_local: false,
+            demo: false,
             faults: false,
             command_rate: 50,
             limits: true,
@@ -113,6 +118,8 @@ impl Settings {
 pub struct ServerState {
     pub settings: Arc<Settings>,
     pub options: LeptosOptions,
+    /// Who may do what.
+    pub access: Arc<AccessControl>,
     pub counters: Arc<Counters>,
     /// What each client may ask of this node.
     pub quotas: Arc<Quotas>,
@@ -150,6 +157,7 @@ impl ServerState {
             faults: Faults::new(settings.faults),
             quotas: Quotas::new(settings.limits, settings.scale()),
             buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
+            access: Arc::new(AccessControl::new(&settings, None)),
             settings: Arc::new(settings),
             hub,
             feeds: Arc::default(),
@@ -179,6 +187,15 @@ impl ServerState {
             shutdown: self.shutdown.clone(),
             counters: Arc::clone(&self.counters),
             buffers: self.buffers.clone(),
+        }
+    }
+
+    /// With the tokens and sign-in links that are kept beside the data file.
+    #[must_use]
+    pub fn with_access_beside(self, data: &Path) -> Self {
+        Self {
+            access: Arc::new(AccessControl::new(&self.settings, Some(data))),
+            ..self
         }
     }
 

@@ -1,5 +1,5 @@
-//! The token that programs and operators show: chosen by the operator, or made once and kept beside the data file.
-//! Knows no route.
+//! The token without a role: chosen by the operator, or made once and kept beside the data file. It has all roles; tokens with
+//! one are in [`access`](super::access). Knows no route.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,15 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use sha2::{Digest as _, Sha256};
-
-use super::error::Problem;
 use super::log::private;
-use super::state::ServerState;
 
 /// Fewer characters could be guessed.
 pub const MIN_CHARS: usize = 16;
@@ -27,14 +19,6 @@ pub struct Token(Arc<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a token has {MIN_CHARS} or more visible ASCII characters")]
 pub struct NotAToken;
-
-/// What a request shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    Nothing,
-    Right,
-    Wrong,
-}
 
 impl Token {
     pub fn new(text: &str) -> Result<Self, NotAToken> {
@@ -59,55 +43,11 @@ impl Token {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// What the operator's cookie holds instead of the token: nobody comes from it to the token.
-    pub fn pass(&self) -> String {
-        let hash = Sha256::new()
-            .chain_update("duplex operator ")
-            .chain_update(self.0.as_bytes());
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    pub fn is(&self, other: &str) -> bool {
-        same(&self.0, other)
-    }
 }
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token")
-    }
-}
-
-/// Turns away who shows a wrong token: as a visitor they would wonder what became of it.
-pub async fn guard(State(state): State<ServerState>, request: Request, next: Next) -> Response {
-    match shown(request.headers(), state.settings.token.as_ref()) {
-        Shown::Wrong => Problem::new(StatusCode::UNAUTHORIZED, "The bearer token is not this server's.")
-            .header(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer error=\"invalid_token\""),
-            )
-            .into_response(),
-        Shown::Nothing | Shown::Right => next.run(request).await,
-    }
-}
-
-/// Of hashes, so that the time says nothing about where two secrets part.
-pub fn same(one: &str, other: &str) -> bool {
-    Sha256::digest(one.as_bytes()) == Sha256::digest(other.as_bytes())
-}
-
-/// Of `Authorization: Bearer …` (RFC 6750 section 2.1). Without a token of its own the server takes none for right.
-pub fn shown(headers: &HeaderMap, token: Option<&Token>) -> Shown {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Shown::Nothing;
-    };
-    let parts = value.to_str().ok().and_then(|value| value.split_once(' '));
-    match (parts, token) {
-        // What another scheme says is for a proxy before this server.
-        (Some((scheme, _)), _) if !scheme.eq_ignore_ascii_case("bearer") => Shown::Nothing,
-        (Some((_, bearer)), Some(token)) if token.is(bearer.trim()) => Shown::Right,
-        _ => Shown::Wrong,
     }
 }
 
@@ -150,23 +90,11 @@ mod tests {
 
     use super::*;
 
-    fn shows(value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))])
-    }
-
     #[test]
-    fn only_the_token_is_right() {
+    fn a_token_is_not_shown_by_mistake() {
         let token = Token::new("0123456789abcdef").unwrap();
-        let told = |headers: &HeaderMap| shown(headers, Some(&token));
-        assert_eq!(told(&HeaderMap::new()), Shown::Nothing);
-        assert_eq!(told(&shows("Bearer 0123456789abcdef")), Shown::Right);
-        assert_eq!(told(&shows("bearer  0123456789abcdef ")), Shown::Right);
-        assert_eq!(told(&shows("Basic 0123456789abcdef")), Shown::Nothing);
-        for wrong in ["Bearer 0123456789abcdeF", "Bearer ", "0123456789abcdef"] {
-            assert_eq!(told(&shows(wrong)), Shown::Wrong, "{wrong}");
-        }
-        assert_eq!(shown(&shows("Bearer x"), None), Shown::Wrong);
         assert!(!format!("{token:?}").contains("0123"));
+        assert_eq!(Token::new("0123456789abcde"), Err(NotAToken));
     }
 
     #[test]

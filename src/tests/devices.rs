@@ -8,7 +8,7 @@ use duplex::apps;
 use duplex::apps::devices::model::{Device, Metric, Overview};
 use duplex::apps::devices::server::{Options, feeds};
 use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, Outcome, why};
-use duplex::server::hub::{Feed, Hub, Wake};
+use duplex::server::hub::{Feed, Hub, Rights, Wake};
 use duplex::server::log::memory::Memory;
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::Epoch;
@@ -93,7 +93,8 @@ impl Plant {
     }
 
     async fn say(&self, id: &str, command: &DeviceCommand) -> Answer {
-        let topic = self.hub.open(&TopicName::of::<Devices>(id).unwrap()).await.unwrap();
+        let hub = self.hub.with_rights(Rights::operator());
+        let topic = hub.open(&TopicName::of::<Devices>(id).unwrap()).await.unwrap();
         let command = Blob::encode(Encoding::Json, command).unwrap();
         let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
         topic.command(person(), id, command, Encoding::Json).await.0

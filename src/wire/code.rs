@@ -36,6 +36,8 @@ pub const NO_HELLO: u16 = 4002;
 pub const MALFORMED: u16 = 4500;
 /// The page speaks no protocol of this server: load it again.
 pub const RELOAD: u16 = 4501;
+/// The token that opened the session was revoked or has expired, or its operator signed out.
+pub const ENDED: u16 = 4502;
 
 /// Whether a client that was closed with this code should try again by itself.
 pub const fn may_return(code: u16) -> bool {

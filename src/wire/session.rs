@@ -224,7 +224,23 @@ pub enum Rejection {
     Unavailable,
 }
 
+/// Before the name of the role that a refused command needs, in its `why`: `needs_role_operator`.
+pub const NEEDS_ROLE: &str = "needs_role_";
+
 impl Rejection {
+    /// The command needs an operator, or a program whose token has this role.
+    pub fn needs_role(role: &str) -> Self {
+        Self::refused([NEEDS_ROLE, role].concat())
+    }
+
+    /// The role that was missing, if that is why.
+    pub fn role_needed(&self) -> Option<&str> {
+        match self {
+            Self::Refused { why } => why.strip_prefix(NEEDS_ROLE),
+            _ => None,
+        }
+    }
+
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into() }
     }
@@ -252,6 +268,8 @@ pub enum Closing {
     Malformed,
     /// The page is of another protocol: load it again.
     Reload,
+    /// The token or the operator's session that opened this session is no longer good.
+    Ended,
 }
 
 /// Made by the client, at random: 128 bits in 32 hexadecimal digits.

@@ -70,6 +70,7 @@ mod tests {
         let at = Context {
             topic: &topic,
             who: &who,
+            authority: hub::Authority::VISITOR,
             now: 0,
             next: 1,
         };

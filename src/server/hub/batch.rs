@@ -72,8 +72,13 @@ impl Batch {
             return Ok(Answer::Rejected(Rejection::TooLarge));
         }
         let next = memory.head + 1;
-        let who = &command.who;
-        let at = Context { topic, who, now, next };
+        let at = Context {
+            topic,
+            who: &command.who,
+            authority: command.authority,
+            now,
+            next,
+        };
         match memory.fold.decide(at, &command.command, command.encoding) {
             Ok(made) => Ok(self.accept(memory, command, made, now)),
             Err(Undecided::Rejected(why)) => Ok(Answer::Rejected(why)),

@@ -1,6 +1,7 @@
 //! What an application's server half says about its topics: who may enter, and what a command does. Pure.
 //! Knows no topic task, no log and no network.
 
+use super::rights::{Authority, Needed};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::session::{Denied, Rejection};
@@ -29,6 +30,8 @@ pub enum Makes {
 pub struct Context<'a> {
     pub topic: &'a TopicName,
     pub who: &'a Person,
+    /// What `who` may do beyond being there.
+    pub authority: Authority,
     pub now: Millis,
     /// The seq of the first event that this command makes.
     pub next: Seq,
@@ -60,8 +63,11 @@ pub trait Decider: Topic {
     /// Its events live in this process's memory and end with it: for what nobody wants to read tomorrow.
     const FLEETING: bool = false;
 
-    /// Only whoever runs the server may enter, by [`Hub::for_operator`](super::Hub::for_operator); `admit` is asked then.
+    /// Only operators may enter, and programs with the role `read`; `admit` is asked then.
     const FOR_OPERATORS: bool = false;
+
+    /// Of the programs only an operator's may read it: such a topic belongs to one person.
+    const PRIVATE: bool = false;
 
     /// Called at each subscribe and each command; must be quick.
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
@@ -87,6 +93,11 @@ pub trait Decider: Topic {
 
     fn makes(_command: &Self::Command) -> Option<Makes> {
         None
+    }
+
+    /// What a program needs to write in such a topic. A visitor needs nothing but to be admitted.
+    fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
+        Needed::Operator
     }
 
     /// What the command makes happen: no event, one, or several that are kept together. Pure: the same arguments, the same

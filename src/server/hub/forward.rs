@@ -121,7 +121,10 @@ impl Hub {
         };
         match self.open_even_closing(topic).await {
             Ok(handle) if command.0 == b"null" => Answer::Accepted { seq: handle.head().seq },
-            Ok(handle) => handle.command(server(), id, command, Encoding::Json).await.0,
+            Ok(handle) => {
+                let handle = handle.for_server();
+                handle.command(server(), id, command, Encoding::Json).await.0
+            }
             Err(denied) => Answer::Rejected(Denied(denied)),
         }
     }

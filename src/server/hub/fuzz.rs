@@ -55,6 +55,7 @@ fn decide_all(kind: &dyn Kind, commands: &[(Vec<u8>, Encoding, usize, u64)]) -> 
         let at = Context {
             topic: &topic,
             who: &people[who % people.len()],
+            authority: crate::server::hub::Authority::VISITOR,
             now: *now,
             next,
         };

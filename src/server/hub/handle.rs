@@ -12,6 +12,7 @@ use super::crowd::Crowd;
 use super::kind::{EventFrame, Kind, event_frame};
 use super::reading::{Most, Reading, gather};
 use super::recovery::{Recovery, recover};
+use super::rights::Authority;
 use super::ring::{Found, Ring};
 use super::shared_state::{Recovered, SharedState};
 use super::stats::{self, Tally, TopicFigures};
@@ -45,6 +46,7 @@ pub enum Ask {
 
 pub struct Command {
     pub who: Person,
+    pub authority: Authority,
     pub id: CommandId,
     pub command: Blob,
     pub encoding: Encoding,
@@ -101,17 +103,19 @@ impl Board {
 }
 
 /// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
-/// says [`Denied::Unavailable`], and opening the topic anew may help.
+/// says [`Denied::Unavailable`], and opening the topic anew may help. Commands carry the authority of the hub that opened it.
 pub struct TopicHandle {
     board: Arc<Board>,
+    authority: Authority,
 }
 
 impl TopicHandle {
     /// Call it with the list of topics locked.
-    pub fn new(board: &Arc<Board>) -> Self {
+    pub fn new(board: &Arc<Board>, authority: Authority) -> Self {
         board.handles.fetch_add(1, Ordering::AcqRel);
         Self {
             board: Arc::clone(board),
+            authority,
         }
     }
 
@@ -130,6 +134,7 @@ impl TopicHandle {
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Command(Command {
             who,
+            authority: self.authority,
             id,
             command,
             encoding,
@@ -142,6 +147,13 @@ impl TopicHandle {
                 unavailable
             }
         }
+    }
+
+    /// The same topic for the server's own commands.
+    #[must_use]
+    pub(super) fn for_server(mut self) -> Self {
+        self.authority = Authority::OPERATOR;
+        self
     }
 
     /// The committed state and its cursor.
@@ -337,7 +349,7 @@ impl TopicHandle {
 
 impl Clone for TopicHandle {
     fn clone(&self) -> Self {
-        Self::new(&self.board)
+        Self::new(&self.board, self.authority)
     }
 }
 

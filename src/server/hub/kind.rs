@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::decider::{Access, Context, Decider, Forward, Makes, Redaction};
+use super::rights::Needed;
 use crate::server::log::Retention;
 use crate::wire::codec::{Blob, CodecError, Encoding};
 use crate::wire::cursor::Seq;
@@ -23,6 +24,8 @@ pub trait Kind: Send + Sync + 'static {
     fn retention(&self) -> Retention;
     fn is_fleeting(&self) -> bool;
     fn is_for_operators(&self) -> bool;
+    fn is_private(&self) -> bool;
+    fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a>;
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
     /// The topic is there before its first event.
     fn stands(&self, topic: &TopicName) -> bool;
@@ -111,6 +114,14 @@ impl<D: Decider> Kind for Of<D> {
 
     fn is_for_operators(&self) -> bool {
         D::FOR_OPERATORS
+    }
+
+    fn is_private(&self) -> bool {
+        D::PRIVATE
+    }
+
+    fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a> {
+        self.0.program_role(topic)
     }
 
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {

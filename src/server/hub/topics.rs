@@ -20,6 +20,7 @@ use super::handle::{Ask, Board, TopicHandle};
 use super::kind::Kind;
 use super::memory::{Memory, load};
 use super::page::{first_that_fit, newest_that_fit};
+use super::rights::{Needed, Rights};
 use super::ring::{Bounds, Ring};
 use super::stats::{HubStats, Tally, TopicFigures};
 use super::topic::Task;
@@ -35,15 +36,19 @@ use crate::wire::person::Person;
 use crate::wire::session::{Denied, Page, Rejection};
 use crate::wire::topic::TopicName;
 
-/// Cheap to clone. A handle that may do what the operator may says so, and one that works for a client; what it was cloned from
-/// does not by that.
+/// Cheap to clone. Each clone has the rights of one request, and so have the topic handles that it opens; and it works for one client,
+/// or for the server itself.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>, Right, Option<Arc<Bill>>);
+pub struct Hub(Arc<Inner>, Rights, Option<Arc<Bill>>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Right {
-    Visitor,
-    Operator,
+/// Why a person or a program may not write in a topic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteDenied {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The program's token does not have the role that writes there.
+    #[error("this needs a token with the role {0}")]
+    Role(&'static str),
 }
 
 struct Inner {
@@ -98,20 +103,20 @@ impl Hub {
             tally: Tally::default(),
             closing: AtomicBool::new(false),
         };
-        Self(Arc::new(inner), Right::Visitor, None)
+        Self(Arc::new(inner), Rights::default(), None)
     }
 
-    /// The same hub for whoever runs the server. Who that is, the caller has made sure of.
+    /// The same hub for a request with these rights. That the request has them, the caller has made sure of.
     #[must_use]
-    pub fn for_operator(&self) -> Self {
-        Self(Arc::clone(&self.0), Right::Operator, self.2.clone())
+    pub fn with_rights(&self, rights: Rights) -> Self {
+        Self(Arc::clone(&self.0), rights, self.2.clone())
     }
 
     /// The same hub for this client, who is held to its quotas.
     #[must_use]
     pub fn for_client(&self, quotas: &Arc<Quotas>, client: Client) -> Self {
         let bill = Bill::new(Arc::clone(quotas), client);
-        Self(Arc::clone(&self.0), self.1, Some(Arc::new(bill)))
+        Self(Arc::clone(&self.0), self.1.clone(), Some(Arc::new(bill)))
     }
 
     /// None: the server itself.
@@ -119,17 +124,36 @@ impl Hub {
         self.2.as_deref()
     }
 
-    /// The same hub for the server's own work.
+    /// The same hub for the server's own work, without the rights of any request: a topic outlives the one that woke it.
     fn own(&self) -> Self {
-        Self(Arc::clone(&self.0), self.1, None)
+        Self(Arc::clone(&self.0), Rights::default(), None)
     }
 
+    /// To read.
     pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        let kind = self.kind(topic)?;
-        if kind.is_for_operators() && self.1 != Right::Operator {
+        let (kind, rights) = (self.kind(topic)?, &self.1);
+        let closed = kind.is_for_operators() && !rights.allows(Needed::Read);
+        let private = kind.is_private() && rights.is_program() && !rights.allows(Needed::Operator);
+        if closed || private {
             return Err(Denied::Forbidden);
         }
         kind.admit(who, topic)
+    }
+
+    /// To write. A program needs the role that the topic's kind asks for.
+    pub fn admit_to_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenied> {
+        let (kind, rights) = (self.kind(topic)?, &self.1);
+        let needed = kind.program_role(topic);
+        if rights.is_program() && !rights.allows(needed) {
+            return Err(WriteDenied::Role(needed.role()));
+        }
+        if kind.is_for_operators() && !rights.allows(Needed::Operator) {
+            return Err(Denied::Forbidden.into());
+        }
+        match kind.admit(who, topic)? {
+            Access::Write => Ok(()),
+            Access::Read => Err(Denied::Forbidden.into()),
+        }
     }
 
     /// Starts the topic if it is asleep.
@@ -237,7 +261,7 @@ impl Hub {
     /// Without starting it.
     pub fn awake_one(&self, topic: &TopicName) -> Option<TopicHandle> {
         match self.topics().get(topic) {
-            Some(Slot::Awake(board)) => Some(TopicHandle::new(board)),
+            Some(Slot::Awake(board)) => Some(TopicHandle::new(board, self.1.authority())),
             _ => None,
         }
     }
@@ -254,7 +278,7 @@ impl Hub {
     fn look_up(&self, topic: &TopicName, kind: &Arc<dyn Kind>) -> Result<Entry, Denied> {
         let mut topics = self.topics();
         match topics.get(topic) {
-            Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board))),
+            Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board, self.1.authority()))),
             Some(Slot::Starting(starting)) => Ok(Entry::Starting(starting.clone())),
             None if topics.len() >= self.room() => {
                 let idle = topics.values().filter_map(|slot| match slot {

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use super::Authority;
 use super::decider::{Context, Decider, Millis};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
@@ -13,6 +14,8 @@ pub struct Place<D: Decider> {
     pub topic: TopicName,
     pub state: D::State,
     pub log: Vec<(Seq, D::Event)>,
+    /// Of whoever commands next.
+    pub authority: Authority,
     /// The tests' own.
     pub now: Millis,
 }
@@ -24,6 +27,7 @@ impl<D: Decider> Place<D> {
             topic: TopicName::of::<D>(rest).unwrap(),
             state: D::State::default(),
             log: Vec::new(),
+            authority: Authority::VISITOR,
             now: 1_000_000,
         }
     }
@@ -33,6 +37,7 @@ impl<D: Decider> Place<D> {
         let at = Context {
             topic: &self.topic,
             who,
+            authority: self.authority,
             now: self.now,
             next: self.log.len() as Seq + 1,
         };

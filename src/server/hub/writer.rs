@@ -1,7 +1,6 @@
 //! The way of a command into its topic, for every transport. Knows no transport.
 
-use super::decider::Access;
-use super::{Hub, TopicHandle};
+use super::{Hub, TopicHandle, WriteDenied};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::person::Person;
 use crate::wire::session::{Answer, Denied, Rejection};
@@ -15,10 +14,11 @@ pub async fn enter_to_write(
     open: Option<TopicHandle>,
     command: (&Blob, Encoding),
 ) -> Result<TopicHandle, Answer> {
-    let rejected = |denied| Answer::Rejected(Rejection::Denied(denied));
-    match hub.admit(person, name).map_err(rejected)? {
-        Access::Read => Err(rejected(Denied::Forbidden)),
-        Access::Write => {
+    let rejected = |denied: Denied| Answer::Rejected(Rejection::Denied(denied));
+    match hub.admit_to_write(person, name) {
+        Err(WriteDenied::Denied(denied)) => Err(rejected(denied)),
+        Err(WriteDenied::Role(role)) => Err(Answer::Rejected(Rejection::needs_role(role))),
+        Ok(()) => {
             hub.charge(name, command).map_err(Answer::Rejected)?;
             match open {
                 Some(topic) => Ok(topic),

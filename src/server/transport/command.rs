@@ -10,13 +10,14 @@ use serde::Deserialize;
 use tracing::Instrument as _;
 
 use super::query::Query;
+use crate::server::access::Grant;
 use crate::server::error::Problem;
 use crate::server::hub::Hub;
 use crate::server::hub::writer::enter_to_write;
 use crate::server::identity::Otherwise;
 use crate::server::quota::Client;
 use crate::server::state::ServerState;
-use crate::server::{identity, limits, operator};
+use crate::server::{identity, limits};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
@@ -27,12 +28,13 @@ use crate::wire::topic::TopicName;
 /// `POST` [`COMMAND_PATH`](crate::wire::session::COMMAND_PATH)
 pub async fn command(
     State(state): State<ServerState>,
+    grant: Grant,
     client: Client,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match act(&state, client, &headers, query, body).await {
+    match act(&state, &grant, client, &headers, query, body).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -40,6 +42,7 @@ pub async fn command(
 
 async fn act(
     state: &ServerState,
+    grant: &Grant,
     client: Client,
     headers: &HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
@@ -51,14 +54,17 @@ async fn act(
     let frame: ClientFrame = Encoding::Json
         .decode(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
-    let person = identity::caller(state, headers, Otherwise::Session(&session.0));
+    let person = identity::caller(state, grant, headers, Otherwise::Session(&session.0));
     state.counters.add(1, 1);
-    let hub = state.hub_for(&state.hub, client.known_as(&person));
+    let hub = state.hub_for(&grant.hub(&state.hub), client.known_as(&person));
     match frame {
         ClientFrame::Command { topic, id, command } => {
             let span = tracing::info_span!("command", session = identity::shown(&session), %topic);
             let decided = decide(&hub, person, topic, id, command).instrument(span).await;
-            Ok(Json(decided).into_response())
+            match role_needed(&decided) {
+                Some(role) if grant.is_program() => Err(grant.wrong_role(role)),
+                _ => Ok(Json(decided).into_response()),
+            }
         }
         ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
         // The name is in the cookie that came along; the next request to a topic shows it.
@@ -67,6 +73,17 @@ async fn act(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Only the frames command, activity and rename are posted.",
         )),
+    }
+}
+
+/// The role that the command's sender would need.
+fn role_needed(decided: &ServerFrame) -> Option<&str> {
+    match decided {
+        ServerFrame::Reply {
+            answer: Answer::Rejected(rejection),
+            ..
+        } => rejection.role_needed(),
+        _ => None,
     }
 }
 
@@ -124,10 +141,11 @@ pub struct Before {
 /// `GET` [`HISTORY_PATH`](crate::wire::session::HISTORY_PATH)
 pub async fn history(
     State(state): State<ServerState>,
+    grant: Grant,
     headers: HeaderMap,
     query: Result<Parameters<Before>, QueryRejection>,
 ) -> Response {
-    match page(&state, &headers, query).await {
+    match page(&state, &grant, &headers, query).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -135,14 +153,15 @@ pub async fn history(
 
 async fn page(
     state: &ServerState,
+    grant: &Grant,
     headers: &HeaderMap,
     query: Result<Parameters<Before>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Parameters(Before { topic, before, limit }) =
         query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
-    let person = identity::caller(state, headers, Otherwise::New);
-    let hub = operator::hub(state, headers);
+    let person = identity::caller(state, grant, headers, Otherwise::New);
+    let hub = grant.hub(&state.hub);
     hub.admit(&person, &topic).map_err(denied)?;
     let page = hub
         .history(&topic, before.unwrap_or(Seq::MAX), limit)

@@ -13,12 +13,12 @@ use axum::{Json, Router};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::server::access::Grant;
 use crate::server::error::Problem;
-use crate::server::hub::{self, BadCall, Call, Inlet, Intent};
+use crate::server::hub::{self, BadCall, Call, Hub, Inlet, Intent, WriteDenied};
 use crate::server::limits;
 use crate::server::quota::{Client, Exceeded, Rate};
 use crate::server::state::ServerState;
-use crate::server::token::{self, Shown};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::Seq;
 use crate::wire::session::{Answer, CommandId, Denied, Rejection};
@@ -39,10 +39,11 @@ struct Done {
 pub fn route(router: Router<ServerState>, inlet: Inlet) -> Router<ServerState> {
     let accept = async move |State(state): State<ServerState>,
                              Path(params): Path<BTreeMap<String, String>>,
+                             grant: Grant,
                              client: Client,
                              headers: HeaderMap,
                              body: Result<Bytes, BytesRejection>| {
-        match accept(&state, client, inlet, params, &headers, body).await {
+        match accept(&state, &grant, client, inlet, params, &headers, body).await {
             Ok(done) => Json(done).into_response(),
             Err(problem) => problem.into_response(),
         }
@@ -60,14 +61,15 @@ fn wrong_method(inlet: Inlet) -> Response {
 
 async fn accept(
     state: &ServerState,
+    grant: &Grant,
     client: Client,
     inlet: Inlet,
     params: BTreeMap<String, String>,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Done, Problem> {
-    if token::shown(headers, state.settings.token.as_ref()) != Shown::Right {
-        let detail = "A program shows the server's token: Authorization: Bearer …";
+    if !grant.is_program() {
+        let detail = "A program shows a token: Authorization: Bearer …";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
@@ -79,18 +81,30 @@ async fn accept(
     let Intent { topic, command, key } = (inlet.command)(&Call { params, body }).map_err(refused)?;
     let id = command_id(inlet.path, &topic, header_key(headers)?.or(key))?;
     state.counters.add(1, 1);
-    let (answer, again) = tell(state, &topic, id, &command).await;
+    let (answer, again) = tell(&grant.hub(&state.hub), grant, &topic, id, &command).await?;
     match answer {
         Answer::Accepted { seq } => Ok(Done { topic, seq, again }),
         Answer::Rejected(rejection) => Err(rejected(rejection)),
     }
 }
 
-async fn tell(state: &ServerState, topic: &TopicName, id: CommandId, command: &serde_json::Value) -> (Answer, bool) {
-    let command = Blob(command.to_string().into_bytes());
-    match state.hub.open(topic).await {
-        Ok(handle) => handle.command(hub::program(), id, command, Encoding::Json).await,
-        Err(denied) => (Answer::Rejected(Rejection::Denied(denied)), false),
+async fn tell(
+    hub: &Hub,
+    grant: &Grant,
+    topic: &TopicName,
+    id: CommandId,
+    command: &serde_json::Value,
+) -> Result<(Answer, bool), Problem> {
+    let (program, command) = (hub::program(), Blob(command.to_string().into_bytes()));
+    let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
+    match hub.admit_to_write(&program, topic) {
+        Err(WriteDenied::Role(role)) => return Err(grant.wrong_role(role)),
+        Err(WriteDenied::Denied(why)) => return denied(why),
+        Ok(()) => {}
+    }
+    match hub.open(topic).await {
+        Ok(handle) => Ok(handle.command(program, id, command, Encoding::Json).await),
+        Err(why) => denied(why),
     }
 }
 
@@ -155,11 +169,12 @@ mod tests {
 
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use axum::middleware::from_fn_with_state;
     use serde_json::{Value, json};
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::server::hub::Hub;
+    use crate::server::access::authenticate;
     use crate::server::hub::decider::{Access, Context, Decider};
     use crate::server::log::memory::Memory;
     use crate::server::site;
@@ -187,7 +202,7 @@ mod tests {
 
     impl Decider for Sums {
         fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
-            Ok(Access::Read)
+            Ok(Access::Write)
         }
 
         fn decide(&self, at: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
@@ -224,7 +239,10 @@ mod tests {
                 })
             },
         };
-        route(Router::new(), inlet).with_state(ServerState::new(settings, options, hub))
+        let state = ServerState::new(settings, options, hub);
+        route(Router::new(), inlet)
+            .layer(from_fn_with_state(state.clone(), authenticate))
+            .with_state(state)
     }
 
     async fn post(app: &Router, path: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (StatusCode, Value) {

@@ -39,6 +39,7 @@ use self::faults::Gate;
 use self::talk::Talk;
 use self::watch::Watch;
 use self::websocket::{Conversation, End};
+use super::access::Grant;
 use super::client_addr::ClientName;
 use super::connection::ActiveExchange;
 use super::error::Problem;
@@ -49,7 +50,7 @@ use super::identity::Otherwise;
 use super::quota::{Client, Held};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
-use super::{identity, limits, operator, quota};
+use super::{identity, limits, quota};
 use crate::wire::fault::FAULTS_PATH;
 use crate::wire::handshake::Ended;
 use crate::wire::measure::WATCH_PATH;
@@ -113,7 +114,7 @@ fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: 
     })
 }
 
-async fn enter_session(State(state): State<ServerState>, request: Request) -> Response {
+async fn enter_session(State(state): State<ServerState>, grant: Grant, request: Request) -> Response {
     let door = Door {
         path: SESSION_PATH,
         way: Way::WebSocket,
@@ -123,7 +124,7 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
     let otherwise = named
         .as_ref()
         .map_or(Otherwise::New, |SessionId(named)| Otherwise::Session(named));
-    let person = identity::caller(&state, request.headers(), otherwise);
+    let person = identity::caller(&state, &grant, request.headers(), otherwise);
     if state.faults.is_blocked(&person.id, Way::WebSocket) {
         return Refusal::Blocked.problem(door).into_response();
     }
@@ -132,8 +133,8 @@ async fn enter_session(State(state): State<ServerState>, request: Request) -> Re
         let encoding = door::session_encoding(&parts.headers);
         let session = SessionId(connection.to_owned());
         let gate = state.faults.enter(&session, &person.id, Way::WebSocket);
-        let hub = state.hub_for(&operator::hub(&state, &parts.headers), client);
-        let talk = session::Topics::new(&state, hub, encoding, session, person);
+        let hub = state.hub_for(&grant.hub(&state.hub), client);
+        let talk = session::Topics::new(&state, hub, grant, encoding, session, person);
         (door::session_subprotocol as Choose, talk, gate)
     })
 }

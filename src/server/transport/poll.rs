@@ -15,6 +15,7 @@ use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{spread, welcome};
 use super::sse::{Asked, Cut, UNBUFFERED, asked};
+use crate::server::access::Grant;
 use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::Way;
@@ -22,7 +23,7 @@ use crate::server::hub::reader::{AnswerKind, Answered, Reader};
 use crate::server::identity::Otherwise;
 use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
-use crate::server::{identity, limits, operator};
+use crate::server::{identity, limits};
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
 use crate::wire::session::{Closing, ServerFrame};
@@ -31,6 +32,7 @@ use crate::wire::topic::TopicName;
 /// `GET` [`POLL_PATH`](crate::wire::session::POLL_PATH)
 pub async fn poll(
     State(state): State<ServerState>,
+    grant: Grant,
     client: Client,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
@@ -40,7 +42,7 @@ pub async fn poll(
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
-    let person = identity::caller(&state, &headers, Otherwise::Session(&session.0));
+    let person = identity::caller(&state, &grant, &headers, Otherwise::Session(&session.0));
     let client = client.known_as(&person);
     let _held = match state.quotas.hold(&client, Place::Connections) {
         Ok(held) => held,
@@ -51,12 +53,13 @@ pub async fn poll(
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let gate = state.faults.enter(&session, &person.id, Way::Poll);
-    let hub = state.hub_for(&operator::hub(&state, &headers), client);
+    let hub = state.hub_for(&grant.hub(&state.hub), client);
     let mut reader = Reader::new(hub, Encoding::Json, session.clone(), person);
     // Each poll begins with another topic, so that a busy one does not keep the others waiting.
     reader.begin_with(usize::try_from(state.counters.read().opened[Way::Poll as usize]).unwrap_or_default());
     let mut turn = Turn {
         state,
+        grant,
         reader,
         frames: Vec::new(),
     };
@@ -70,6 +73,7 @@ pub async fn poll(
 
 struct Turn {
     state: ServerState,
+    grant: Grant,
     reader: Reader,
     frames: Vec<Bytes>,
 }
@@ -85,11 +89,12 @@ impl Turn {
         self.subscribe(topics, at_once, lease).await;
         self.reader.overlook_presence();
         self.gather().await;
-        let shutdown = self.state.shutdown.clone();
+        let (shutdown, grant) = (self.state.shutdown.clone(), self.grant.clone());
         let mut ending = gate.ended().now_or_never();
         if self.frames.is_empty() && ending.is_none() {
             tokio::select! {
                 () = shutdown.begun() => {}
+                _ = grant.ended() => {}
                 ordered = gate.ended() => ending = Some(ordered),
                 _ = timeout(limits::POLL_WAIT, self.wait()) => {}
             }
@@ -100,7 +105,10 @@ impl Turn {
         }
         ending = ending.or(gate.ended().now_or_never());
         if shutdown.has_begun() || ending == Some(Ending::Drain) {
-            self.close(spread(&session));
+            self.close(Closing::Draining, spread(&session));
+        } else if let Some(end) = grant.has_ended() {
+            tracing::info!("the session ends: {end}");
+            self.close(Closing::Ended, spread(&session));
         }
         // Who came and went between two polls was told to nobody: each answer says who is there.
         let room = limits::POLL_BYTES.saturating_sub(self.bytes());
@@ -146,11 +154,8 @@ impl Turn {
         self.reader.gather(most, &mut self.frames).await;
     }
 
-    fn close(&mut self, retry_after_ms: u32) {
-        let closing = ServerFrame::Closing {
-            reason: Closing::Draining,
-            retry_after_ms,
-        };
+    fn close(&mut self, reason: Closing, retry_after_ms: u32) {
+        let closing = ServerFrame::Closing { reason, retry_after_ms };
         self.frames.extend(self.reader.encoded(&closing));
     }
 }

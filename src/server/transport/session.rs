@@ -9,6 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
 use super::talk::{Farewell, Packet, Talk, Text};
+use crate::server::access::{Grant, GrantEnd};
 use crate::server::hub::bucket::Bucket;
 use crate::server::hub::counters::Cut;
 use crate::server::hub::reader::{AnswerKind, Answered, Reader};
@@ -27,6 +28,8 @@ use crate::wire::topic::TopicName;
 pub struct Topics {
     state: ServerState,
     hub: Hub,
+    /// By which the session has its rights, and without which it ends.
+    grant: Grant,
     /// None: the client offered no subprotocol that is spoken here.
     encoding: Option<Encoding>,
     id: SessionId,
@@ -45,13 +48,21 @@ pub struct Topics {
 
 impl Topics {
     /// `hub`: as this client may use it.
-    pub fn new(state: &ServerState, hub: Hub, encoding: Option<Encoding>, id: SessionId, person: Person) -> Self {
+    pub fn new(
+        state: &ServerState,
+        hub: Hub,
+        grant: Grant,
+        encoding: Option<Encoding>,
+        id: SessionId,
+        person: Person,
+    ) -> Self {
         let written = encoding.unwrap_or(Encoding::Json);
         Self {
             state: state.clone(),
             encoding,
             reader: Reader::new(hub.clone(), written, id.clone(), person),
             hub,
+            grant,
             id,
             session: Session::new(state.settings.command_rate),
             deciding: FuturesUnordered::new(),
@@ -193,6 +204,15 @@ impl Topics {
         }
     }
 
+    fn over(&self, end: GrantEnd, out: &mut Vec<Packet>) -> Farewell {
+        tracing::info!("the session ends: {end}");
+        self.close(Closing::Ended, 0, out);
+        Farewell {
+            code: code::ENDED,
+            reason: end.to_string().into(),
+        }
+    }
+
     fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Packet>) {
         out.extend(self.packet(&ServerFrame::Closing { reason, retry_after_ms }));
     }
@@ -232,6 +252,7 @@ impl Talk for Topics {
             Some(decided) = self.deciding.next(), if !self.deciding.is_empty() => self.decided(decided),
             () = self.reader.woken() => {}
             () = sleep_until(verdict_due.unwrap_or(hello_by)), if verdict_due.is_some() => {}
+            _ = self.grant.ended() => {}
             () = sleep_until(hello_by), if !self.session.is_greeted() => {}
         }
     }
@@ -242,6 +263,9 @@ impl Talk for Topics {
         }
         if !self.session.is_greeted() && self.began.elapsed() >= limits::HELLO_WAIT {
             return Err(self.breach(&Breach::NoHello, out));
+        }
+        if let Some(end) = self.grant.has_ended() {
+            return Err(self.over(end, out));
         }
         let answers = std::mem::take(&mut self.answers);
         out.extend(answers.iter().filter_map(|answer| self.packet(answer)));

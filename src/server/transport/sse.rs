@@ -16,6 +16,7 @@ use tracing::{Instrument as _, Span};
 use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{spread, welcome};
+use crate::server::access::{Grant, GrantEnd};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
 use crate::server::hub::counters::{Open, Way};
@@ -23,7 +24,7 @@ use crate::server::hub::reader::Reader;
 use crate::server::identity::Otherwise;
 use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
-use crate::server::{identity, limits, operator};
+use crate::server::{identity, limits};
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
 use crate::wire::session::{Closing, ServerFrame, SessionId, Welcome};
@@ -32,6 +33,7 @@ use crate::wire::topic::TopicName;
 /// `GET` [`EVENTS_PATH`](crate::wire::session::EVENTS_PATH)
 pub async fn events(
     State(state): State<ServerState>,
+    grant: Grant,
     client: Client,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
@@ -43,7 +45,7 @@ pub async fn events(
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
-    let person = identity::caller(&state, &headers, Otherwise::Session(&session.0));
+    let person = identity::caller(&state, &grant, &headers, Otherwise::Session(&session.0));
     if state.faults.is_blocked(&person.id, Way::Sse) {
         let why = "This visitor asked to be kept from server-sent events for a while.";
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
@@ -58,7 +60,7 @@ pub async fn events(
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
-    let hub = state.hub_for(&operator::hub(&state, &headers), client);
+    let hub = state.hub_for(&grant.hub(&state.hub), client);
     let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
     let feed = Feed {
         span: tracing::info_span!("events", session = identity::shown(&session)),
@@ -66,6 +68,7 @@ pub async fn events(
         topics: topics.into(),
         state,
         session,
+        grant,
         reader,
         gate,
         _counted: (counted, held),
@@ -107,6 +110,7 @@ struct Feed {
     span: Span,
     state: ServerState,
     session: SessionId,
+    grant: Grant,
     /// Until it is said.
     welcome: Option<Welcome>,
     /// Those without a verdict.
@@ -138,10 +142,11 @@ impl Feed {
         while frames.is_empty() {
             let shutdown = self.state.shutdown.clone();
             tokio::select! {
-                () = shutdown.begun() => return (Ok(self.closing()), None),
+                () = shutdown.begun() => return (Ok(self.closing(Closing::Draining)), None),
+                end = self.grant.ended() => return (Ok(self.over(end)), None),
                 ending = self.gate.ended() => return match ending {
                     Ending::Cut => (Err(Cut), None),
-                    Ending::Drain => (Ok(self.closing()), None),
+                    Ending::Drain => (Ok(self.closing(Closing::Draining)), None),
                 },
                 () = self.reader.woken() => {
                     tokio::select! {
@@ -168,9 +173,15 @@ impl Feed {
         }
     }
 
-    fn closing(&self) -> Vec<Bytes> {
+    /// The token or the operator's session that opened it is no longer good.
+    fn over(&self, end: GrantEnd) -> Vec<Bytes> {
+        tracing::info!("the session ends: {end}");
+        self.closing(Closing::Ended)
+    }
+
+    fn closing(&self, reason: Closing) -> Vec<Bytes> {
         let closing = ServerFrame::Closing {
-            reason: Closing::Draining,
+            reason,
             retry_after_ms: spread(&self.session),
         };
         Vec::from_iter(self.reader.encoded(&closing))

@@ -32,6 +32,9 @@ pub struct Visitor<'a> {
     way: Way,
     /// Sent as a cookie: who this is.
     secret: String,
+    /// A token as a header's value, and more cookies.
+    bearer: Option<String>,
+    cookies: String,
     session: String,
     socket: Option<Client<DuplexStream>>,
     stream: Option<(BodyDataStream, String)>,
@@ -49,6 +52,8 @@ impl<'a> Visitor<'a> {
             node,
             way,
             secret: random.simple().to_string(),
+            bearer: None,
+            cookies: String::new(),
             session: format!("s-{random}"),
             socket: None,
             stream: None,
@@ -82,8 +87,32 @@ impl<'a> Visitor<'a> {
         }
     }
 
+    /// Shows this token with each request.
+    pub fn showing(mut self, token: &str) -> Self {
+        self.bearer = Some(format!("Bearer {token}"));
+        self
+    }
+
+    /// Sends this cookie, too, such as `operator=…`.
+    pub fn with_cookie(mut self, cookie: &str) -> Self {
+        self.cookies = format!("; {cookie}");
+        self
+    }
+
     pub fn cookie(&self) -> String {
-        format!("visitor={}", self.secret)
+        format!("visitor={}{}", self.secret, self.cookies)
+    }
+
+    fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("cookie", self.cookie());
+        match &self.bearer {
+            Some(bearer) => request.header("authorization", bearer),
+            None => request,
+        }
     }
 
     /// Subscribes, and waits for the verdict.
@@ -185,10 +214,11 @@ impl<'a> Visitor<'a> {
     pub async fn socket(&mut self) -> &mut Client<DuplexStream> {
         if self.socket.is_none() {
             let cookie = self.cookie();
-            let headers = [
+            let mut headers = vec![
                 ("sec-websocket-protocol", self.encoding().subprotocol()),
                 ("cookie", cookie.as_str()),
             ];
+            headers.extend(self.bearer.as_deref().map(|bearer| ("authorization", bearer)));
             let (mut client, _) = open(self.node.connect(), SESSION_PATH, &headers).await.unwrap();
             let hello = ClientFrame::Hello {
                 build: String::new(),
@@ -202,9 +232,8 @@ impl<'a> Visitor<'a> {
 
     /// Posts one frame; the answer's status, and its frame if it has one.
     pub async fn post(&self, frame: &ClientFrame) -> (StatusCode, Option<ServerFrame>) {
-        let request = Request::post(format!("{COMMAND_PATH}?session={}", self.session))
-            .header("host", "localhost")
-            .header("cookie", self.cookie())
+        let request = self
+            .request("POST", &format!("{COMMAND_PATH}?session={}", self.session))
             .header("content-type", "application/json")
             .body(Body::from(Encoding::Json.encode(frame).unwrap()))
             .unwrap();
@@ -276,9 +305,8 @@ impl<'a> Visitor<'a> {
     }
 
     async fn get(&self, path: &str, more: &str) -> axum::response::Response {
-        let request = Request::get(format!("{path}?{}{more}", self.query()))
-            .header("host", "localhost")
-            .header("cookie", self.cookie())
+        let request = self
+            .request("GET", &format!("{path}?{}{more}", self.query()))
             .body(Body::empty())
             .unwrap();
         let response = self.node.router.clone().oneshot(request).await.unwrap();

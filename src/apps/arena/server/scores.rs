@@ -50,6 +50,7 @@ mod tests {
             let at = Context {
                 topic: &topic,
                 who,
+                authority: hub::Authority::VISITOR,
                 now: 7,
                 next: 1,
             };

@@ -12,11 +12,11 @@ use super::super::wire::{
 use super::NOTICE_LIFE;
 use super::readings::{judge, kept, reported};
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
-use crate::server::hub::{self, CommandForm};
+use crate::server::hub::{self, CommandForm, Needed};
 use crate::wire::cursor::Seq;
 use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use crate::wire::person::Person;
+use crate::wire::person::{Person, PersonId};
 use crate::wire::session::{Denied, Rejection};
 use crate::wire::topic::{Topic, TopicName};
 
@@ -60,7 +60,7 @@ fn posted(fields: &Fields) -> Option<DeviceCommand> {
 }
 
 impl Decider for Devices {
-    /// Everybody may look, and set what a device of the place does; a browser is its visitor's alone.
+    /// Everybody may look. Who may set what a device does, its commands say; a browser is its visitor's alone.
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             id if !is_device(id) => Err(Denied::Unknown),
@@ -73,6 +73,10 @@ impl Decider for Devices {
         false
     }
 
+    fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a> {
+        Needed::Device(topic.rest())
+    }
+
     fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
         match command {
             DeviceCommand::Report(report) => from_device(at).and_then(|()| reported(at, device, report)),
@@ -82,9 +86,11 @@ impl Decider for Devices {
                 low,
                 high,
                 hysteresis,
-            } => set_threshold(at, device, metric, Threshold { low, high, hysteresis }),
-            DeviceCommand::Acknowledge { alarm } => acknowledge(at, device, alarm),
-            DeviceCommand::Order { name, argument } => order(at, device, name, &argument),
+            } => may_control(at).and_then(|()| set_threshold(at, device, metric, Threshold { low, high, hysteresis })),
+            DeviceCommand::Acknowledge { alarm } => may_control(at).and_then(|()| acknowledge(at, device, alarm)),
+            DeviceCommand::Order { name, argument } => {
+                may_control(at).and_then(|()| order(at, device, name, &argument))
+            }
             DeviceCommand::Ack { order, ok, note } => {
                 let outcome = if ok { Outcome::Acknowledged } else { Outcome::Failed };
                 from_device(at).and_then(|()| answer(at, device, order, outcome, &note))
@@ -102,8 +108,12 @@ impl Decider for Devices {
             DeviceEvent::Reported { .. } => to_fleet(id, device),
             DeviceEvent::Raised { .. } | DeviceEvent::Cleared { .. } => {
                 let notice = notice(id, device, event).and_then(|notice| {
-                    let group = Audience::Group(GROUP.to_owned());
-                    Forward::notice(&group, &notice)
+                    // What a visitor's browser measures, and when that is an alarm, is that visitor's own affair.
+                    let audience = match owner(id) {
+                        Some(owner) => Audience::Person(PersonId(owner.to_owned())),
+                        None => Audience::Group(GROUP.to_owned()),
+                    };
+                    Forward::notice(&audience, &notice)
                 });
                 to_fleet(id, device).into_iter().chain(notice).collect()
             }
@@ -148,6 +158,17 @@ fn from_device(at: Context<'_>) -> Result<(), Rejection> {
         Ok(())
     } else {
         Err(Rejection::refused(why::NOT_YOURS))
+    }
+}
+
+/// An operator, or everybody where they opened it (`--demo`), and a visitor for their browser. Not the role `device`: it speaks for
+/// the device itself.
+fn may_control(at: Context<'_>) -> Result<(), Rejection> {
+    let own = owner(at.topic.rest()) == Some(at.who.id.0.as_str());
+    if own || at.authority.may_control() {
+        Ok(())
+    } else {
+        Err(Rejection::needs_role(Needed::Operator.role()))
     }
 }
 
@@ -340,8 +361,8 @@ mod tests {
     use super::super::super::model::{KEPT_ALARMS, KEPT_ORDERS, KEPT_REFUSALS};
     use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, Raw, Reading, Report};
     use super::*;
+    use crate::server::hub::Authority;
     use crate::wire::codec::Encoding;
-    use crate::wire::person::PersonId;
 
     const NOW: Millis = 1_800_000_000_000;
 
@@ -351,6 +372,8 @@ mod tests {
         device: Device,
         log: Vec<DeviceEvent>,
         now: Millis,
+        /// Of whoever speaks next.
+        authority: Authority,
     }
 
     impl Place {
@@ -360,6 +383,7 @@ mod tests {
                 device: Device::default(),
                 log: Vec::new(),
                 now: NOW,
+                authority: Authority::OPERATOR,
             }
         }
 
@@ -367,6 +391,7 @@ mod tests {
             let at = Context {
                 topic: &self.topic,
                 who,
+                authority: self.authority,
                 now: self.now,
                 next: self.log.len() as Seq + 1,
             };
@@ -596,6 +621,67 @@ mod tests {
             place.say(&person(1), order("identify", "")),
             refused(why::ORDERS_WAITING)
         );
+    }
+
+    #[test]
+    fn to_control_a_device_takes_an_operator_or_the_demo() {
+        let controls = [
+            threshold(None, Some(5.0), 0.0),
+            DeviceCommand::Acknowledge { alarm: 1 },
+            DeviceCommand::Order {
+                name: "reboot".to_owned(),
+                argument: String::new(),
+            },
+        ];
+        let needs_operator = Err(Rejection::needs_role("operator"));
+        let demo = Authority {
+            demo: true,
+            ..Authority::VISITOR
+        };
+        for control in controls {
+            for who in [person(1), hub::program()] {
+                let said = |authority| {
+                    let mut place = Place::new("a");
+                    place.report(vec![reading("t", 1.0, None)]);
+                    place.authority = authority;
+                    place.say(&who, control.clone())
+                };
+                assert_eq!(said(Authority::VISITOR), needs_operator, "{control:?}");
+                assert_ne!(said(Authority::OPERATOR), needs_operator);
+                assert_ne!(said(demo), needs_operator);
+            }
+            let mut own = Place::new(&format!("browser-{}", person(1).id.0));
+            own.authority = Authority::VISITOR;
+            assert_ne!(own.say(&person(1), control.clone()), needs_operator);
+            assert_eq!(own.say(&person(2), control), needs_operator);
+        }
+    }
+
+    #[test]
+    fn a_browsers_alarm_is_told_to_its_visitor_alone() {
+        let audience = |id: &str| {
+            let mut place = Place::new(id);
+            place
+                .say(
+                    &hub::server(),
+                    DeviceCommand::Report(Report {
+                        readings: vec![reading("t", 1.0, None)],
+                        ..Report::default()
+                    }),
+                )
+                .unwrap();
+            let raised = place
+                .say(&person(1), threshold(None, Some(0.5), 0.0))
+                .unwrap()
+                .pop()
+                .unwrap();
+            let forwards = Devices.forward(&place.topic, &place.device, 3, &raised);
+            let topics = forwards.iter().map(|forward| forward.topic.as_str().to_owned());
+            topics.filter(|topic| topic != "fleet/all").collect::<Vec<_>>()
+        };
+        assert_eq!(audience("oven-1"), ["notices/devices"]);
+        let me = person(1).id.0;
+        assert_eq!(audience(&format!("browser-{me}")), [format!("inbox/{me}")]);
     }
 
     #[test]

@@ -191,6 +191,7 @@ mod tests {
         let at = Context {
             topic: &topic,
             who: &who,
+            authority: hub::Authority::VISITOR,
             now,
             next: 1,
         };
@@ -273,6 +274,7 @@ mod tests {
         let at = |now| Context {
             topic: &topic,
             who: &who,
+            authority: hub::Authority::VISITOR,
             now,
             next: 1,
         };
@@ -293,6 +295,7 @@ mod tests {
         let at = Context {
             topic: &topic,
             who: &who,
+            authority: hub::Authority::VISITOR,
             now: START,
             next: 1,
         };

@@ -94,6 +94,7 @@ mod tests {
             let at = Context {
                 topic: &topic,
                 who: &who,
+                authority: hub::Authority::VISITOR,
                 now,
                 next: 1,
             };

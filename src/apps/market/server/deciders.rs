@@ -156,6 +156,8 @@ impl Decider for Candles {
 }
 
 impl Decider for Alerts {
+    const PRIVATE: bool = true;
+
     /// One's own, and the server's, who must know when to speak.
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == who.id.0 || is_server(who) {

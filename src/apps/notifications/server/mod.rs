@@ -17,7 +17,7 @@ use super::wire::{
     is_public, is_source, is_visitor, parse_heads, why,
 };
 use crate::server::hub::decider::{Access, Context, Decider, Retention};
-use crate::server::hub::{self, CommandForm};
+use crate::server::hub::{self, CommandForm, Needed};
 use crate::wire::cursor::Seq;
 use crate::wire::notice::Notice;
 use crate::wire::person::{Person, PersonId};
@@ -57,6 +57,10 @@ fn sendable(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
 }
 
 impl Decider for Notices {
+    fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
+        Needed::Notify
+    }
+
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
         match (is_public(topic.rest()), is_ours(who)) {
             (false, _) => Err(Denied::Unknown),
@@ -86,6 +90,12 @@ impl Decider for Notices {
 }
 
 impl Decider for Inbox {
+    const PRIVATE: bool = true;
+
+    fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
+        Needed::Notify
+    }
+
     fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
         let owner = PersonId(topic.rest().to_owned());
         if !is_visitor(&owner) {
@@ -105,6 +115,11 @@ impl Decider for Inbox {
     fn decide(&self, at: Context<'_>, inbox: &InboxState, command: InboxCommand) -> Result<Vec<InboxEvent>, Rejection> {
         // The server's own commands and those of programs were not asked to be admitted.
         self.admit(at.who, at.topic).map_err(Rejection::Denied)?;
+        let sends = matches!(command, InboxCommand::Send(_));
+        if at.who.id == hub::program().id && !sends && !at.authority.operator {
+            // The role notify tells people something; what they have read is not its business.
+            return Err(Rejection::needs_role(Needed::Operator.role()));
+        }
         match command {
             InboxCommand::Send(notice) => Ok(vec![InboxEvent::Sent {
                 at: at.now,

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::NotOrdered;
+use crate::server::access::Grant;
 use crate::server::error::Problem;
 use crate::server::identity::{self, Otherwise};
 use crate::server::state::ServerState;
@@ -29,6 +30,7 @@ impl NotOrdered {
 /// `POST` [`FAULTS_PATH`](crate::wire::fault::FAULTS_PATH)
 pub async fn order(
     State(state): State<ServerState>,
+    grant: Grant,
     headers: HeaderMap,
     request: Result<Json<FaultRequest>, JsonRejection>,
 ) -> Response {
@@ -36,7 +38,7 @@ pub async fn order(
         Ok(request) => request,
         Err(error) => return Problem::new(error.status(), error.body_text()).into_response(),
     };
-    let person = identity::caller(&state, &headers, Otherwise::Session(&session.0));
+    let person = identity::caller(&state, &grant, &headers, Otherwise::Session(&session.0));
     match state.faults.make(&session, &person.id, fault) {
         Ok(()) => {
             tracing::info!(
@@ -44,7 +46,7 @@ pub async fn order(
                 ?fault,
                 "a fault, as its visitor asked"
             );
-            report(&state, &headers, &session)
+            report(&state, &grant, &headers, &session)
         }
         Err(error) => error.problem().into_response(),
     }
@@ -58,17 +60,18 @@ pub struct Shown {
 /// `GET` [`FAULTS_PATH`](crate::wire::fault::FAULTS_PATH)
 pub async fn show(
     State(state): State<ServerState>,
+    grant: Grant,
     headers: HeaderMap,
     query: Result<Parameters<Shown>, QueryRejection>,
 ) -> Response {
     match query {
-        Ok(Parameters(Shown { session })) => report(&state, &headers, &session),
+        Ok(Parameters(Shown { session })) => report(&state, &grant, &headers, &session),
         Err(error) => Problem::new(error.status(), error.body_text()).into_response(),
     }
 }
 
-fn report(state: &ServerState, headers: &HeaderMap, session: &SessionId) -> Response {
-    let person = identity::caller(state, headers, Otherwise::Session(&session.0));
+fn report(state: &ServerState, grant: &Grant, headers: &HeaderMap, session: &SessionId) -> Response {
+    let person = identity::caller(state, grant, headers, Otherwise::Session(&session.0));
     let report = state.faults.report(session, &person.id);
     ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
 }

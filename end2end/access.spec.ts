@@ -1,0 +1,101 @@
+// Who may do what: sign-in links, and the controls of devices on a server where nothing is on that is off by default.
+
+import type { BrowserContext, Page } from "@playwright/test";
+import { DevicesPage, Sensor } from "./support/devices-page";
+import { Server } from "./support/server";
+import { StatusPage } from "./support/status-page";
+import { expect, test as base } from "./support/test";
+import { en, ko } from "./support/texts";
+
+const test = base.extend<{ strict: Server }>({
+  strict: async ({ complaints }, use) => {
+    // What a browser says of a refused link, and of a server that ends before its pages do.
+    complaints.allow(/status of 403/, /WebSocket/, /ERR_/);
+    const server = await Server.start(0, undefined, { open: false });
+    await use(server);
+    await server.stop();
+  },
+});
+
+const cookie = async (context: BrowserContext, server: Server) =>
+  (await context.cookies(server.url)).find(({ name }) => name === "operator");
+
+test("a sign-in link works once", async ({ page, browser, strict }) => {
+  const link = strict.signInLink();
+  // Programs look at links, too: to look changes nothing.
+  await page.goto(link);
+  const response = await page.goto(link);
+  expect(response!.headers()["referrer-policy"]).toBe("no-referrer");
+  expect(await cookie(page.context(), strict)).toBeUndefined();
+  await page.getByRole("button", { name: ko.sign_in.button }).click();
+  await expect(page).toHaveURL(`${strict.url}/status`);
+  await new StatusPage(page).live();
+  expect(await cookie(page.context(), strict)).toMatchObject({ httpOnly: true, sameSite: "Strict" });
+
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: "en-GB" });
+  const late = await context.newPage();
+  await late.goto(link);
+  await late.getByRole("button", { name: en.sign_in.button }).click();
+  await expect(late.getByRole("heading")).toHaveText(en.sign_in.refused);
+  expect(await cookie(context, strict)).toBeUndefined();
+  await context.close();
+});
+
+test("a link signs in without scripts", async ({ browser, strict }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR" });
+  const page = await context.newPage();
+  await page.goto(strict.signInLink());
+  await page.getByRole("button", { name: ko.sign_in.button }).click();
+  await expect(page.getByRole("button", { name: ko.status.sign_out })).toBeVisible();
+  await context.close();
+});
+
+/** Sends what the page does not offer, as the page would. */
+async function forge(page: Page, path: string): Promise<string> {
+  const answer = await page.request.post(path, {
+    form: { act: "order", order: "reboot", argument: "" },
+    headers: { origin: new URL(path).origin },
+  });
+  expect(answer.status()).toBe(422);
+  return answer.text();
+}
+
+test("without --demo a visitor is offered no orders, and is refused them", async ({ page, request, strict }) => {
+  const sensor = new Sensor(request, strict.url, strict.data);
+  await sensor.temperature(20);
+  const path = strict.url + sensor.path;
+  const devices = await new DevicesPage(page).open(path);
+  await expect(page.locator(".device-closed")).toContainText(ko.devices.operators_only);
+  await expect(page.locator(".order-form")).toHaveCount(0);
+  await expect(page.locator(".threshold")).toHaveCount(0);
+  await expect(page.locator(".devices-demo")).toHaveCount(0);
+  expect(await forge(page, path)).toContain(ko.devices.operators_only);
+
+  await page.goto(strict.signInLink());
+  await page.getByRole("button", { name: ko.sign_in.button }).click();
+  await expect(page).toHaveURL(`${strict.url}/status`);
+  await devices.open(path);
+  await devices.order("identify");
+  await expect(page.locator(".order").first()).toHaveAttribute("data-outcome", "sent");
+  await devices.limit("", "10");
+  await expect(page.locator(".alarm")).toHaveAttribute("data-state", "active");
+});
+
+test("with --demo the page says that everybody may", async ({ page, strict }) => {
+  await strict.stop();
+  const demo = await Server.start(0, undefined, { open: true });
+  await page.goto(`${demo.url}/devices`);
+  await expect(page.locator(".devices-demo")).toHaveText(ko.devices.demo);
+  await demo.stop();
+});
+
+test("a visitor keeps their own browser", async ({ page, strict }) => {
+  const devices = await new DevicesPage(page).open(`${strict.url}/devices`);
+  await page.getByRole("button", { name: ko.devices.browser_start }).click();
+  const own = page.locator('.device[data-device^="browser-"]').first();
+  await expect(own).toHaveAttribute("data-health", "online", { timeout: 20_000 });
+  await own.getByRole("link").click();
+  await expect(page.locator(".order-form")).toBeVisible();
+  await devices.order("identify");
+  await expect(page.locator(".order").first()).toHaveAttribute("data-outcome", "sent");
+});

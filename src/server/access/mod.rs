@@ -1,0 +1,171 @@
+//! Who may do what: roles, tokens, operators' sessions and sign-in links. A right comes from what a request shows, never from
+//! where it comes from, unless the operator chose `--trust-local`. Knows no topic.
+
+mod authenticate;
+mod document;
+mod grant;
+mod local;
+mod operator_sessions;
+mod plain_page;
+mod secret;
+pub mod sign_in;
+mod sign_in_links;
+mod throttle;
+mod token_store;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::interval;
+
+pub use self::authenticate::authenticate;
+pub use self::document::DocumentError;
+use self::grant::Credential;
+pub use self::grant::{Grant, GrantEnd};
+use self::operator_sessions::OperatorSessions;
+pub use self::secret::Secret;
+use self::secret::SecretHash;
+pub use self::sign_in_links::{SignInLinks, link};
+use self::throttle::Throttle;
+pub use self::token_store::{LEGACY, TokenEnd, TokenError, TokenRecord, TokenStore};
+use super::cookies::cookie_name;
+use super::limits;
+use super::state::{ServerState, Settings};
+use super::token::Token;
+use crate::server::hub::Role;
+
+/// What the server knows of tokens, sessions and links.
+pub struct AccessControl {
+    /// The token of `--token`, or the one beside the data file: it has all roles.
+    legacy: Option<Token>,
+    /// The name of the cookie that holds an operator's session.
+    cookie: Cow<'static, str>,
+    demo: bool,
+    trust_local: bool,
+    tokens: TokenStore,
+    sessions: OperatorSessions,
+    links: SignInLinks,
+    /// Of the sign-in form and links.
+    sign_ins: Throttle,
+    /// Of bearer tokens.
+    bearers: Throttle,
+    changes: watch::Sender<u64>,
+}
+
+impl AccessControl {
+    /// With `data`, tokens and links are in files beside it; without, in memory.
+    pub fn new(settings: &Settings, data: Option<&Path>) -> Self {
+        let changes = watch::Sender::default();
+        Self {
+            legacy: settings.token.clone(),
+            cookie: cookie_name(authenticate::COOKIE, settings),
+            demo: settings.demo,
+            trust_local: settings.trust_local,
+            tokens: TokenStore::new(data.map(TokenStore::path), changes.clone()),
+            sessions: OperatorSessions::new(changes.clone()),
+            links: SignInLinks::new(data.map(SignInLinks::path)),
+            sign_ins: Throttle::new(limits::FREE_SIGN_INS, limits::SIGN_IN_WAIT),
+            bearers: Throttle::new(limits::FREE_BEARERS, limits::BEARER_WAIT),
+            changes,
+        }
+    }
+
+    pub const fn tokens(&self) -> &TokenStore {
+        &self.tokens
+    }
+
+    pub const fn links(&self) -> &SignInLinks {
+        &self.links
+    }
+
+    /// Whether the token without a role is still taken.
+    pub fn takes_legacy(&self) -> Result<bool, DocumentError> {
+        match &self.legacy {
+            Some(token) => Ok(!self.tokens.is_legacy_revoked(SecretHash::of(token.as_str()))?),
+            None => Ok(false),
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// What cannot be read now ends nothing: a session that is open goes on, and no new one begins.
+    fn end_of(&self, credential: &Credential) -> Option<GrantEnd> {
+        match credential {
+            Credential::Legacy => {
+                let taken = self.takes_legacy().unwrap_or(true);
+                (!taken).then_some(GrantEnd::Revoked)
+            }
+            Credential::Token(id) => self.end_of_token(id),
+            Credential::Session(id) => match self.sessions.get(*id) {
+                None => Some(GrantEnd::SignedOut),
+                Some(session) => session.token.and_then(|token| self.end_of_token(&token)),
+            },
+        }
+    }
+
+    fn end_of_token(&self, id: &str) -> Option<GrantEnd> {
+        if id == LEGACY {
+            return self.end_of(&Credential::Legacy);
+        }
+        match self.tokens.get(id).ok()? {
+            None => Some(GrantEnd::Revoked),
+            Some(token) => token.end(token_store::now()).map(GrantEnd::from),
+        }
+    }
+
+    /// Until it ends by itself, as far as that is known.
+    fn time_left(&self, credential: &Credential) -> Option<Duration> {
+        let of_token = |id: &str| {
+            let expires = self.tokens.get(id).ok()??.expires?;
+            Some(Duration::from_millis(expires.saturating_sub(token_store::now())))
+        };
+        match credential {
+            Credential::Legacy => None,
+            Credential::Token(id) => of_token(id),
+            Credential::Session(id) => {
+                let session = self.sessions.get(*id)?;
+                let token = session.token.as_deref().and_then(of_token);
+                token.into_iter().chain([session.ends_in]).min()
+            }
+        }
+    }
+}
+
+impl From<TokenEnd> for GrantEnd {
+    fn from(end: TokenEnd) -> Self {
+        match end {
+            TokenEnd::Revoked => Self::Revoked,
+            TokenEnd::Expired => Self::Expired,
+        }
+    }
+}
+
+/// All roles, as the token without a role has them.
+fn all_roles() -> Vec<Role> {
+    vec![Role::Operator]
+}
+
+/// Looks for tokens that another process changed, so that open sessions end that were begun with one. Requests look themselves.
+pub fn watch(state: &ServerState) {
+    let (access, shutdown) = (Arc::clone(&state.access), state.shutdown.token());
+    tokio::spawn(async move {
+        let mut looks = interval(limits::TOKEN_LOOK);
+        let mut readable = true;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            let now = access.tokens.list();
+            if let (true, Err(error)) = (readable, &now) {
+                tracing::error!("no token is taken: {error}");
+            }
+            readable = now.is_ok();
+        }
+    });
+}

@@ -1,0 +1,116 @@
+//! Secrets of 256 random bits, and the hashes under which they are kept. A fast hash is enough: such a secret cannot be
+//! guessed, so there is nothing to slow down. Knows no file and no HTTP.
+
+use std::fmt::{self, Debug, Formatter};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+
+/// Before the digits of a token, so that a scanner for leaked secrets knows it.
+pub const TOKEN_PREFIX: &str = "duplex_";
+
+/// From this length on a secret is taken for random. Shorter ones were chosen by a person and could be guessed.
+const UNGUESSABLE_CHARS: usize = 64;
+
+/// Shown once to whoever it is for. Its `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// SHA-256 of a secret.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretHash([u8; 32]);
+
+impl Secret {
+    /// 64 hexadecimal digits.
+    pub fn random() -> Self {
+        // Each UUID brings 122 random bits from the operating system.
+        let mut hash = Sha256::new();
+        for _ in 0..3 {
+            hash.update(Uuid::new_v4().as_bytes());
+        }
+        Self(hex(&hash.finalize()))
+    }
+
+    pub fn random_token() -> Self {
+        Self([TOKEN_PREFIX, &Self::random().0].concat())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn hash(&self) -> SecretHash {
+        SecretHash::of(&self.0)
+    }
+}
+
+impl Debug for Secret {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl SecretHash {
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
+}
+
+/// In constant time.
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for SecretHash {}
+
+pub const fn could_be_guessed(secret: &str) -> bool {
+    secret.len() < UNGUESSABLE_CHARS
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a hash has 64 lower-case hexadecimal digits")]
+pub struct NotAHash;
+
+impl Serialize for SecretHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| serde::de::Error::custom(NotAHash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_differ_and_their_hashes_do_not_show_them() {
+        let (one, other) = (Secret::random_token(), Secret::random_token());
+        assert_ne!(one, other);
+        assert_eq!(one.as_str().len(), TOKEN_PREFIX.len() + 64);
+        assert!(one.hash() == SecretHash::of(one.as_str()) && one.hash() != other.hash());
+        assert!(!could_be_guessed(one.as_str()) && could_be_guessed("a-token-for-the-tests"));
+        let written = serde_json::to_string(&one.hash()).unwrap();
+        assert!(!written.contains(&one.as_str()[TOKEN_PREFIX.len()..]));
+        assert_eq!(serde_json::from_str::<SecretHash>(&written).unwrap(), one.hash());
+        assert_eq!(format!("{one:?}"), "Secret");
+        for wrong in ["\"\"", "\"ab\"", "\"zz\"", "1"] {
+            assert!(serde_json::from_str::<SecretHash>(wrong).is_err());
+        }
+    }
+}

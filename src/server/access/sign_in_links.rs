@@ -1,0 +1,108 @@
+//! Links that sign an operator in: each works once and for ten minutes. Any process that may write beside the data file makes
+//! one; the server takes it. Only hashes are kept. Knows no HTTP.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::document::{Document, DocumentError, beside};
+use super::secret::{Secret, SecretHash};
+use super::token_store::{Millis, now};
+use crate::server::limits;
+
+/// The page that a link opens; its query is `code=…`.
+pub const LINK_PATH: &str = "/operator/sign-in";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Link {
+    sha256: SecretHash,
+    expires: Millis,
+}
+
+pub struct SignInLinks(Document<Vec<Link>>);
+
+impl SignInLinks {
+    /// In memory without a file.
+    pub fn new(file: Option<PathBuf>) -> Self {
+        Self(Document::new(file, watch::Sender::default()))
+    }
+
+    /// Where the links of a server with this data file are.
+    pub fn path(data: &Path) -> PathBuf {
+        beside(data, ".sign-in")
+    }
+
+    /// The code of a new link.
+    pub fn create(&self) -> Result<Secret, DocumentError> {
+        let (secret, now) = (Secret::random(), now());
+        self.0.update(|links| {
+            links.retain(|link| link.expires > now);
+            let excess = (links.len() + 1).saturating_sub(limits::SIGN_IN_LINKS);
+            links.drain(..excess);
+            links.push(Link {
+                sha256: secret.hash(),
+                expires: now + limits::SIGN_IN_LINK_LIFE.as_millis() as Millis,
+            });
+        })?;
+        Ok(secret)
+    }
+
+    /// Whether this code opens the door; it does so once. A wrong code writes nothing.
+    pub fn consume(&self, code: &str) -> Result<bool, DocumentError> {
+        let (hash, now) = (SecretHash::of(code), now());
+        let is_it = |link: &Link| link.sha256 == hash && link.expires > now;
+        if !self.0.current()?.iter().any(is_it) {
+            return Ok(false);
+        }
+        self.0.update(|links| {
+            let found = links.iter().any(is_it);
+            links.retain(|link| link.sha256 != hash && link.expires > now);
+            found
+        })
+    }
+}
+
+/// `base`: the server as its operator reaches it, such as `http://127.0.0.1:3000`.
+pub fn link(base: &str, code: &Secret) -> String {
+    format!("{}{LINK_PATH}?code={}", base.trim_end_matches('/'), code.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_works_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = SignInLinks::path(&folder.path().join("duplex.db"));
+        let (maker, server) = (
+            SignInLinks::new(Some(path.clone())),
+            SignInLinks::new(Some(path.clone())),
+        );
+        let code = maker.create().unwrap();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains(code.as_str()));
+        assert!(!server.consume("0000").unwrap());
+        assert!(server.consume(code.as_str()).unwrap());
+        assert!(!server.consume(code.as_str()).unwrap() && !maker.consume(code.as_str()).unwrap());
+        let text = link("http://127.0.0.1:3000/", &code);
+        assert_eq!(
+            text,
+            format!("http://127.0.0.1:3000/operator/sign-in?code={}", code.as_str())
+        );
+    }
+
+    #[test]
+    fn a_link_is_over_after_its_time_and_there_are_few() {
+        let links = SignInLinks::new(None);
+        let code = links.create().unwrap();
+        links.0.update(|links| links[0].expires = now()).unwrap();
+        assert!(!links.consume(code.as_str()).unwrap());
+        let first = links.create().unwrap();
+        for _ in 0..limits::SIGN_IN_LINKS {
+            links.create().unwrap();
+        }
+        assert_eq!(links.0.current().unwrap().len(), limits::SIGN_IN_LINKS);
+        assert!(!links.consume(first.as_str()).unwrap());
+    }
+}

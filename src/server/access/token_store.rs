@@ -1,0 +1,247 @@
+//! Tokens with roles: who was given which, until when, and which are revoked. Of a token itself only its hash is kept.
+//! Knows no HTTP.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::document::{Document, DocumentError, beside};
+use super::secret::{Secret, SecretHash};
+use crate::server::hub::Role;
+use crate::server::limits;
+
+/// Milliseconds since 1970.
+pub type Millis = u64;
+
+/// By which the token that is not in the list is revoked: the one of `--token`, or the one beside the data file.
+pub const LEGACY: &str = "legacy";
+
+/// What is kept of a token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// Public: eight hexadecimal digits.
+    pub id: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    pub role: Role,
+    pub created: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Millis>,
+    sha256: SecretHash,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Tokens {
+    #[serde(default)]
+    tokens: Vec<TokenRecord>,
+    /// Tokens of `--token`, and of the file beside the data, that are taken no more.
+    #[serde(default)]
+    revoked_legacy: Vec<SecretHash>,
+    /// None is made beside the data file any more.
+    #[serde(default)]
+    no_legacy: bool,
+}
+
+/// Why a token is taken no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenEnd {
+    #[error("the token is revoked")]
+    Revoked,
+    #[error("the token has expired")]
+    Expired,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    #[error("there is no token {0}; `duplex token list` shows their ids")]
+    Unknown(String),
+    #[error("there are {max} tokens; revoke some", max = limits::TOKENS)]
+    Full,
+}
+
+impl TokenRecord {
+    pub fn end(&self, now: Millis) -> Option<TokenEnd> {
+        match (self.revoked, self.expires) {
+            (Some(_), _) => Some(TokenEnd::Revoked),
+            (None, Some(expires)) if expires <= now => Some(TokenEnd::Expired),
+            _ => None,
+        }
+    }
+
+    fn ended_at(&self) -> Option<Millis> {
+        self.revoked.into_iter().chain(self.expires).min()
+    }
+}
+
+pub struct TokenStore(Document<Tokens>);
+
+impl TokenStore {
+    /// In memory without a file.
+    pub fn new(file: Option<PathBuf>, changes: watch::Sender<u64>) -> Self {
+        Self(Document::new(file, changes))
+    }
+
+    /// Where the tokens of a server with this data file are.
+    pub fn path(data: &Path) -> PathBuf {
+        beside(data, ".tokens")
+    }
+
+    /// Prepares nothing and leaves nothing: the first token makes the file.
+    pub fn create(&self, role: Role, name: &str, life: Option<Duration>) -> Result<(Secret, TokenRecord), TokenError> {
+        let (secret, now) = (Secret::random_token(), now());
+        let record = TokenRecord {
+            id: uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect(),
+            name: name.to_owned(),
+            role,
+            created: now,
+            expires: life.map(|life| now.saturating_add(millis(life))),
+            revoked: None,
+            sha256: secret.hash(),
+        };
+        let added = record.clone();
+        let fits = self.0.update(|tokens| tokens.add(added, now))?;
+        if fits {
+            Ok((secret, record))
+        } else {
+            Err(TokenError::Full)
+        }
+    }
+
+    pub fn revoke(&self, id: &str) -> Result<(), TokenError> {
+        let now = now();
+        let found = self.0.update(|tokens| {
+            let token = tokens.tokens.iter_mut().find(|token| token.id == id);
+            token.map(|token| token.revoked.get_or_insert(now)).is_some()
+        })?;
+        found.then_some(()).ok_or_else(|| TokenError::Unknown(id.to_owned()))
+    }
+
+    /// Of tokens that are not in the list: the one of `--token`, and the one beside the data file, which is not made again.
+    pub fn revoke_legacy<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Result<(), TokenError> {
+        let hashes: Vec<_> = known.into_iter().map(SecretHash::of).collect();
+        Ok(self.0.update(|tokens| {
+            tokens.no_legacy = true;
+            for hash in hashes {
+                if !tokens.revoked_legacy.contains(&hash) {
+                    tokens.revoked_legacy.push(hash);
+                }
+            }
+        })?)
+    }
+
+    /// Whether a token beside the data file is made and taken.
+    pub fn keeps_legacy(&self) -> Result<bool, DocumentError> {
+        Ok(!self.0.current()?.no_legacy)
+    }
+
+    pub fn is_legacy_revoked(&self, token: SecretHash) -> Result<bool, DocumentError> {
+        Ok(self.0.current()?.revoked_legacy.contains(&token))
+    }
+
+    /// The oldest first.
+    pub fn list(&self) -> Result<Vec<TokenRecord>, DocumentError> {
+        Ok(self.0.current()?.tokens.clone())
+    }
+
+    /// Looks at all of them, so that the time does not say which one it is.
+    pub fn find(&self, token: SecretHash) -> Result<Option<TokenRecord>, DocumentError> {
+        let tokens = self.0.current()?;
+        let mut found = None;
+        for known in &tokens.tokens {
+            if known.sha256 == token {
+                found = Some(known.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    pub fn get(&self, id: &str) -> Result<Option<TokenRecord>, DocumentError> {
+        let tokens: Arc<Tokens> = self.0.current()?;
+        Ok(tokens.tokens.iter().find(|token| token.id == id).cloned())
+    }
+}
+
+impl Tokens {
+    /// Forgets those that ended long ago. Until then they are known, so that whoever shows one hears why it is refused.
+    fn add(&mut self, token: TokenRecord, now: Millis) -> bool {
+        let long_ago = now.saturating_sub(millis(limits::ENDED_TOKEN_KEPT));
+        self.tokens
+            .retain(|token| token.ended_at().is_none_or(|ended| ended > long_ago));
+        let fits = self.tokens.len() < limits::TOKENS;
+        if fits {
+            self.tokens.push(token);
+        }
+        fits
+    }
+}
+
+pub fn now() -> Millis {
+    crate::server::hub::now()
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> TokenStore {
+        TokenStore::new(None, watch::Sender::default())
+    }
+
+    #[test]
+    fn a_token_is_known_by_its_hash_until_it_ends() {
+        let store = store();
+        let (secret, record) = store.create(Role::Read, "graphs", None).unwrap();
+        let found = store.find(secret.hash()).unwrap().unwrap();
+        assert_eq!((found.id.as_str(), found.end(now())), (record.id.as_str(), None));
+        assert!(store.find(SecretHash::of("duplex_other")).unwrap().is_none());
+        let (short, _) = store.create(Role::Read, "", Some(Duration::ZERO)).unwrap();
+        let ended = store.find(short.hash()).unwrap().unwrap();
+        assert_eq!(ended.end(now()), Some(TokenEnd::Expired));
+        store.revoke(&record.id).unwrap();
+        let revoked = store.find(secret.hash()).unwrap().unwrap();
+        assert_eq!(revoked.end(now()), Some(TokenEnd::Revoked));
+        assert!(matches!(store.revoke("none"), Err(TokenError::Unknown(_))));
+    }
+
+    #[test]
+    fn the_file_shows_no_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = TokenStore::path(&folder.path().join("duplex.db"));
+        let store = TokenStore::new(Some(path.clone()), watch::Sender::default());
+        let (secret, _) = store.create(Role::Operator, "me", None).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains("\"operator\"") && !text.contains(&secret.as_str()[10..]));
+    }
+
+    #[test]
+    fn there_are_so_many_tokens_and_old_ends_make_room() {
+        let mut tokens = Tokens::default();
+        let (secret, now) = (Secret::random(), 1 << 50);
+        let token = |revoked| TokenRecord {
+            id: "x".to_owned(),
+            name: String::new(),
+            role: Role::Read,
+            created: 0,
+            expires: None,
+            revoked,
+            sha256: secret.hash(),
+        };
+        for _ in 0..limits::TOKENS - 1 {
+            assert!(tokens.add(token(None), now));
+        }
+        assert!(tokens.add(token(Some(1)), now));
+        assert!(tokens.add(token(Some(now)), now), "one ended long ago");
+        assert!(!tokens.add(token(None), now), "one ended just now");
+    }
+}

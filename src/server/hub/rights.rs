@@ -1,0 +1,317 @@
+//! Roles, and what a request may do by them. Who holds which role is decided elsewhere: knows no token and no HTTP.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// What the holder of a token or of an operator's session may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Role {
+    /// Everything.
+    Operator,
+    /// Sends notifications.
+    Notify,
+    /// Reports and answers for the devices of these ids.
+    Device(IdPattern),
+    /// Reads metrics, the list of topics and their events, but nothing private; writes nothing.
+    Read,
+}
+
+/// Ids in which each `*` stands for any number of characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdPattern(Box<str>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a role is operator, notify, read, device, or device:PATTERN with a pattern such as oven-* of a-z 0-9 - _ . and *"
+)]
+pub struct NotARole;
+
+/// What something asks of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed<'a> {
+    Operator,
+    Notify,
+    /// For the device of this id.
+    Device(&'a str),
+    Read,
+}
+
+/// Characters of an id pattern.
+const MAX_PATTERN: usize = 64;
+
+impl IdPattern {
+    fn new(text: &str) -> Option<Self> {
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*');
+        ((1..=MAX_PATTERN).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.into()))
+    }
+
+    /// Linear in practice: after a `*` the earliest match of the next part is never worse than a later one.
+    pub fn matches(&self, id: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = id.strip_prefix(first) else {
+            return false;
+        };
+        let Some(last) = parts.next_back() else {
+            return rest.is_empty();
+        };
+        for part in parts {
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+}
+
+impl Role {
+    pub fn allows(&self, needed: Needed<'_>) -> bool {
+        match (self, needed) {
+            (Self::Operator, _) | (Self::Notify, Needed::Notify) | (Self::Read, Needed::Read) => true,
+            (Self::Device(pattern), Needed::Device(id)) => pattern.matches(id),
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = NotARole;
+
+    fn from_str(text: &str) -> Result<Self, NotARole> {
+        match text {
+            "operator" => Ok(Self::Operator),
+            "notify" => Ok(Self::Notify),
+            "read" => Ok(Self::Read),
+            "device" => Ok(Self::Device(IdPattern("*".into()))),
+            _ => {
+                let pattern = text.strip_prefix("device:").ok_or(NotARole)?;
+                IdPattern::new(pattern).map(Self::Device).ok_or(NotARole)
+            }
+        }
+    }
+}
+
+impl Display for Role {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("operator"),
+            Self::Notify => f.write_str("notify"),
+            Self::Device(pattern) if &*pattern.0 == "*" => f.write_str("device"),
+            Self::Device(pattern) => write!(f, "device:{}", pattern.0),
+            Self::Read => f.write_str("read"),
+        }
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = NotARole;
+
+    fn try_from(text: String) -> Result<Self, NotARole> {
+        text.parse()
+    }
+}
+
+impl From<Role> for String {
+    fn from(role: Role) -> Self {
+        role.to_string()
+    }
+}
+
+impl Needed<'_> {
+    /// The role's name, without the device's id.
+    pub const fn role(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Notify => "notify",
+            Self::Device(_) => "device",
+            Self::Read => "read",
+        }
+    }
+}
+
+impl Display for Needed<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(id) => write!(f, "device:{id}"),
+            other => f.write_str(other.role()),
+        }
+    }
+}
+
+/// What a request may do. Cheap to clone; that of an ordinary visitor is empty.
+#[derive(Debug, Clone, Default)]
+pub struct Rights(Option<Arc<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    roles: Vec<Role>,
+    /// Showed a token: commands as a program, not as a visitor.
+    program: bool,
+    demo: bool,
+}
+
+impl Rights {
+    /// A visitor; with `demo`, one to whom the operator opened the controls.
+    pub fn visitor(demo: bool) -> Self {
+        Self(demo.then(|| {
+            Arc::new(Held {
+                demo,
+                ..Held::default()
+            })
+        }))
+    }
+
+    /// A visitor who is also the operator.
+    pub fn operator() -> Self {
+        Self(Some(Arc::new(Held {
+            roles: vec![Role::Operator],
+            ..Held::default()
+        })))
+    }
+
+    pub fn program(roles: Vec<Role>, demo: bool) -> Self {
+        Self(Some(Arc::new(Held {
+            roles,
+            program: true,
+            demo,
+        })))
+    }
+
+    pub fn allows(&self, needed: Needed<'_>) -> bool {
+        self.roles().iter().any(|role| role.allows(needed))
+    }
+
+    pub fn roles(&self) -> &[Role] {
+        self.0.as_ref().map_or(&[], |held| &held.roles)
+    }
+
+    pub fn is_program(&self) -> bool {
+        self.0.as_ref().is_some_and(|held| held.program)
+    }
+
+    pub fn authority(&self) -> Authority {
+        Authority {
+            operator: self.allows(Needed::Operator),
+            demo: self.0.as_ref().is_some_and(|held| held.demo),
+        }
+    }
+}
+
+/// Of the rights, what a decider may ask for: it is carried with each command.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Authority {
+    /// An operator, or the server itself.
+    pub operator: bool,
+    /// The controls of shared things are open to everybody (`--demo`).
+    pub demo: bool,
+}
+
+impl Authority {
+    pub const VISITOR: Self = Self {
+        operator: false,
+        demo: false,
+    };
+    pub const OPERATOR: Self = Self {
+        operator: true,
+        demo: false,
+    };
+
+    /// May change how things behave that belong to nobody in particular.
+    pub const fn may_control(self) -> bool {
+        self.operator || self.demo
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn role(text: &str) -> Role {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_role_is_written_as_it_is_read() {
+        for text in ["operator", "notify", "read", "device", "device:oven-*", "device:a.b_c"] {
+            assert_eq!(role(text).to_string(), text);
+        }
+        assert_eq!(role("device:*"), role("device"));
+        for wrong in [
+            "",
+            "Operator",
+            "device:",
+            "device:Oven",
+            "device:a/b",
+            "device:가",
+            "admin",
+        ] {
+            assert_eq!(wrong.parse::<Role>(), Err(NotARole), "{wrong}");
+        }
+        assert_eq!(format!("device:{}", "a".repeat(65)).parse::<Role>(), Err(NotARole));
+    }
+
+    #[test]
+    fn a_role_allows_what_it_is_for_and_nothing_else() {
+        let needs = [
+            Needed::Operator,
+            Needed::Notify,
+            Needed::Device("oven-1"),
+            Needed::Device("door"),
+            Needed::Read,
+        ];
+        let allowed = |text: &str| needs.map(|needed| role(text).allows(needed));
+        assert_eq!(allowed("operator"), [true; 5]);
+        assert_eq!(allowed("notify"), [false, true, false, false, false]);
+        assert_eq!(allowed("device"), [false, false, true, true, false]);
+        assert_eq!(allowed("device:oven-*"), [false, false, true, false, false]);
+        assert_eq!(allowed("read"), [false, false, false, false, true]);
+        assert!(!Rights::visitor(true).allows(Needed::Read));
+        assert!(!Rights::default().authority().may_control() && Rights::visitor(true).authority().may_control());
+    }
+
+    #[test]
+    fn a_pattern_matches_whole_ids() {
+        let matches = |pattern: &str, id: &str| IdPattern::new(pattern).unwrap().matches(id);
+        for (pattern, id) in [
+            ("*", ""),
+            ("a*", "a"),
+            ("*a", "ba"),
+            ("a*b*c", "a1b2bc"),
+            ("a**b", "ab"),
+            ("a", "a"),
+        ] {
+            assert!(matches(pattern, id), "{pattern} {id}");
+        }
+        for (pattern, id) in [
+            ("a", "ab"),
+            ("a*", "ba"),
+            ("*a", "ab"),
+            ("ab*ba", "aba"),
+            ("a*b*c", "acb"),
+        ] {
+            assert!(!matches(pattern, id), "{pattern} {id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_as_the_textbook_says(pattern in "[ab*]{1,8}", id in "[ab]{0,10}") {
+            fn textbook(pattern: &[u8], id: &[u8]) -> bool {
+                match pattern.split_first() {
+                    None => id.is_empty(),
+                    Some((b'*', rest)) => (0..=id.len()).any(|at| textbook(rest, &id[at..])),
+                    Some((one, rest)) => id.first() == Some(one) && textbook(rest, &id[1..]),
+                }
+            }
+            let expected = textbook(pattern.as_bytes(), id.as_bytes());
+            prop_assert_eq!(IdPattern::new(&pattern).unwrap().matches(&id), expected);
+        }
+    }
+}
