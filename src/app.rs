@@ -8,7 +8,10 @@ use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
     apps::{NAVIGATION, Pages, Tools},
-    client::tab::provide_link,
+    client::{
+        operator::{self, Operator},
+        tab::provide_link,
+    },
     i18n::*,
     ui::{
         early::Alive,
@@ -53,6 +56,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="color-scheme" content="light dark"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <meta name="duplex-build" content=build/>
+                {use_context::<Operator>().map(|_| view! { <meta name=operator::META content="1"/> })}
                 {script.map(|script| view! { <script nonce=use_nonce() inner_html=script></script> })}
                 <script nonce=use_nonce() inner_html=PARTS></script>
                 {style.map(|style| view! { <style nonce=use_nonce() inner_html=style></style> })}

@@ -10,8 +10,11 @@ use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
 use super::status::wire::NodeStatus;
 use super::{arena, chat, compare, devices, echo, market, notifications};
+use crate::server::hub::decider::Forward;
 use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, Summons, kind};
+use crate::wire::moderation::Moderation;
+use crate::wire::topic::TopicName;
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -49,6 +52,7 @@ pub fn kinds() -> Vec<Box<dyn Kind>> {
         kind(Orders),
         kind(NodeStatus),
         kind(Compare),
+        kind(Moderation),
     ]
 }
 
@@ -73,6 +77,11 @@ pub fn inlets() -> Vec<Inlet> {
 /// Where pages hear that something waits for their visitor.
 pub fn summonses() -> Vec<Summons> {
     vec![notifications::server::news()]
+}
+
+/// What is told, and to whom, when an operator closes this topic for good; none if it stays.
+pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
+    chat::server::closing(topic)
 }
 
 /// What the applications do by themselves.

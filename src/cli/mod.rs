@@ -4,6 +4,7 @@ mod backup;
 mod device_sim;
 mod doctor;
 mod http;
+mod moderate;
 mod notify;
 mod remote;
 mod restore;
@@ -34,6 +35,18 @@ pub enum Command {
     Send(send::Send),
     /// Lists the topics that are awake on a server
     Topics(topics::Topics),
+    /// Keeps a person or an address out, and ends what they have open; operators only, as all that follows
+    Ban(moderate::BanArgs),
+    /// Lifts a ban
+    Unban(moderate::UnbanArgs),
+    /// Lists bans, given names and deleted rooms
+    Bans(moderate::BansArgs),
+    /// Gives a person another name
+    Rename(moderate::RenameArgs),
+    /// Deletes a message: afterwards no answer and no new backup holds its text
+    DeleteMessage(moderate::DeleteMessageArgs),
+    /// Deletes a room and everything said in it, for good
+    DeleteRoom(moderate::DeleteRoomArgs),
     /// Looks whether a server of this configuration would run well; exit code 1 says that it would not
     Doctor,
     /// Copies the log of a server into a new file while it runs
@@ -52,6 +65,12 @@ impl Command {
             Self::Tail(tail) => tail.run(config),
             Self::Send(send) => send.run(config),
             Self::Topics(topics) => topics.run(config),
+            Self::Ban(ban) => ban.run(config),
+            Self::Unban(unban) => unban.run(config),
+            Self::Bans(bans) => bans.run(config),
+            Self::Rename(rename) => rename.run(config),
+            Self::DeleteMessage(message) => message.run(config),
+            Self::DeleteRoom(room) => room.run(config),
             Self::Doctor => doctor::run(config),
             Self::Backup(backup) => backup.run(config),
             Self::Restore(restore) => restore.run(config),

@@ -16,6 +16,9 @@ use super::remote::{Remote, Server};
 /// Between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often a command is sent before it is given up.
+pub const ATTEMPTS: u32 = 8;
+
 const NO_ANSWER: u8 = 2;
 const REJECTED: u8 = 1;
 
@@ -33,7 +36,7 @@ pub struct Send {
     id: Option<CommandId>,
 
     /// How often it is sent before it is given up
-    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    #[arg(long, value_name = "COUNT", default_value_t = ATTEMPTS)]
     attempts: u32,
 
     #[command(flatten)]
@@ -54,45 +57,45 @@ impl Send {
         let id = self
             .id
             .unwrap_or_else(|| CommandId::from_random(uuid::Uuid::new_v4().as_u128()));
-        let frame = ClientFrame::Command {
-            topic: self.topic,
-            id: id.clone(),
-            command: Blob(self.command.to_string().into_bytes()),
-        };
-        super::block_on(async {
-            let reply = post(&server, &Encoding::Json.encode(&frame)?, self.attempts).await;
-            let reply = reply.map_err(|error| match error {
-                // The token's role is not the one that this takes.
-                HttpError::Forbidden(why) => Failed {
-                    code: REJECTED,
-                    text: format!("rejected: {why}"),
-                },
-                error => Failed {
-                    code: NO_ANSWER,
-                    text: format!("{error}; send it again with --id {}", id.as_str()),
-                },
-            })?;
-            println!("{}", serde_json::to_string(&reply)?);
-            match reply {
-                ServerFrame::Reply {
-                    answer: Answer::Accepted { .. },
-                    ..
-                } => Ok(()),
-                ServerFrame::Reply {
-                    answer: Answer::Rejected(why),
-                    ..
-                } => Err(Failed {
-                    code: REJECTED,
-                    text: format!("rejected: {why}"),
-                }
-                .into()),
-                _ => Err(Failed {
-                    code: NO_ANSWER,
-                    text: "the server's answer is no reply".to_owned(),
-                }
-                .into()),
-            }
-        })
+        let command = Blob(self.command.to_string().into_bytes());
+        super::block_on(tell(&server, self.topic, id, command, self.attempts))
+    }
+}
+
+/// Posts a command until it is answered, and prints the answer.
+pub async fn tell(
+    server: &Server,
+    topic: TopicName,
+    id: CommandId,
+    command: Blob,
+    attempts: u32,
+) -> Result<(), Box<dyn Error>> {
+    let no_answer = |text: String| Failed { code: NO_ANSWER, text };
+    let frame = ClientFrame::Command {
+        topic,
+        id: id.clone(),
+        command,
+    };
+    let reply = post(server, &Encoding::Json.encode(&frame)?, attempts).await;
+    let reply = reply.map_err(|error| match error {
+        // The token's role is not the one that this takes.
+        HttpError::Forbidden(why) => Failed {
+            code: REJECTED,
+            text: format!("rejected: {why}"),
+        },
+        error => no_answer(format!("{error}; send it again with --id {}", id.as_str())),
+    })?;
+    println!("{}", serde_json::to_string(&reply)?);
+    let ServerFrame::Reply { answer, .. } = reply else {
+        return Err(no_answer("the server's answer is no reply".to_owned()).into());
+    };
+    match answer {
+        Answer::Accepted { .. } => Ok(()),
+        Answer::Rejected(why) => Err(Failed {
+            code: REJECTED,
+            text: format!("rejected: {why}"),
+        }
+        .into()),
     }
 }
 

@@ -186,6 +186,7 @@ impl Driver {
             Effect::Send { line, frame } => self.with(line, |line| line.send(&frame)),
             Effect::Close { line } => drop(self.lines.borrow_mut().remove(&line)),
             Effect::Tell { topic, news } => self.tell(topic, &news),
+            Effect::NameRefused(why) => self.signals.refuse_name(why),
             Effect::Me(person) => {
                 if self.signals.me.with_untracked(|me| me.as_ref() != Some(&person)) {
                     self.signals.me.set(Some(person));

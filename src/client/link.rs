@@ -125,6 +125,8 @@ pub enum Effect {
     },
     /// Who the server takes this visitor for.
     Me(Person),
+    /// The visitor keeps the name that they had.
+    NameRefused(String),
 }
 
 /// What a topic's components are told.

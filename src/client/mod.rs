@@ -11,6 +11,7 @@ mod ladder;
 /// Public for the simulation of the whole system, which runs real links against a real server.
 pub mod link;
 pub mod live;
+pub mod operator;
 /// Public with [`link`], whose commands it writes.
 pub mod outbox;
 pub mod run_signals;

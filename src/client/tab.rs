@@ -41,6 +41,33 @@ struct Shared {
 pub(super) struct Signals {
     pub status: ArcRwSignal<LinkStatus>,
     pub me: ArcRwSignal<Option<Person>>,
+    /// Why the visitor did not get the name that they asked for last.
+    pub name_refused: ArcRwSignal<Option<String>>,
+    /// What they were called when they asked.
+    former: Arc<Mutex<Option<String>>>,
+}
+
+impl Signals {
+    /// Shows the name as had, until the server says no.
+    pub fn rename(&self, name: &str) {
+        self.name_refused.set(None);
+        self.me.update(|me| {
+            if let Some(me) = me {
+                *lock(&self.former) = Some(std::mem::replace(&mut me.name, name.to_owned()));
+            }
+        });
+    }
+
+    pub fn refuse_name(&self, why: String) {
+        if let Some(former) = lock(&self.former).take() {
+            self.me.update(|me| {
+                if let Some(me) = me {
+                    me.name = former;
+                }
+            });
+        }
+        self.name_refused.set(Some(why));
+    }
 }
 
 impl Tab {
@@ -51,6 +78,10 @@ impl Tab {
 
     pub fn me(&self) -> ArcRwSignal<Option<Person>> {
         self.0.signals.me.clone()
+    }
+
+    pub fn signals(&self) -> &Signals {
+        &self.0.signals
     }
 
     pub fn tap(&self) -> Tap {

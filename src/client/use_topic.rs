@@ -71,6 +71,8 @@ pub struct UseTopic<T: Topic> {
     pub presence: Signal<Presence>,
     /// Who the server takes this visitor for.
     pub me: Signal<Option<Person>>,
+    /// Why the visitor did not get the name that they asked for last.
+    pub name_refused: Signal<Option<String>>,
     /// Commands that are not yet part of the state, in the order in which they were sent.
     pub pending: Signal<Vec<Pending<T::Command>>>,
     held: StoredValue<Held<T>>,
@@ -133,6 +135,7 @@ pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
         status: Signal::from(store.status.clone()),
         presence: Signal::from(store.presence.clone()),
         me: Signal::from(tab.me()),
+        name_refused: Signal::from(tab.signals().name_refused.clone()),
         pending: Signal::from(store.pending.clone()),
         held: StoredValue::new(Held { tab, store }),
     }
@@ -195,11 +198,7 @@ impl<T: Topic> UseTopic<T> {
             return;
         };
         let name = tidy_name(name);
-        tab.me().update(|me| {
-            if let Some(me) = me {
-                me.name.clone_from(&name);
-            }
-        });
+        tab.signals().rename(&name);
         tab.start().input(Input::Rename { name });
     }
 

@@ -43,7 +43,7 @@ impl Diary {
                     retry_after_ms: *retry_after_ms,
                 },
             ),
-            ServerFrame::Reply { .. } | ServerFrame::Presence { .. } => (),
+            ServerFrame::Reply { .. } | ServerFrame::Presence { .. } | ServerFrame::NameRefused { .. } => (),
         }
     }
 

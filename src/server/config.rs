@@ -59,6 +59,15 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_NODE", value_name = "NAME", default_value = "duplex")]
     pub node: String,
 
+    /// A name that only operators bear, beside this node's; may be given again, or as a list with commas
+    #[arg(
+        long = "operator-name",
+        env = "DUPLEX_OPERATOR_NAMES",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub operator_names: Vec<String>,
+
     /// Seconds between pings to each WebSocket peer
     #[arg(long, env = "DUPLEX_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
     pub ping_interval: u64,
@@ -218,6 +227,7 @@ impl Config {
         self.check()?;
         Ok(Settings {
             node: self.node.clone(),
+            operator_names: self.operator_names.clone(),
             max_message: self.max_message,
             max_buffered: limits::BUFFERED_BYTES,
             max_connections: self.max_connections,

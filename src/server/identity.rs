@@ -12,7 +12,7 @@ use super::hub;
 use super::log::Key;
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
-use crate::wire::person::{Person, PersonId, tidy_name};
+use crate::wire::person::{Person, PersonId};
 use crate::wire::session::SessionId;
 
 /// Holds the secret; under an https site with the prefix of [`cookie_name`].
@@ -38,18 +38,16 @@ pub enum Otherwise<'a> {
     Secret(&'a str),
 }
 
-/// The visitor of a request.
-pub fn person(state: &ServerState, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
+/// The visitor of a request, with a name that they may bear.
+pub fn person(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
     let key = state.hub.log().key();
     let id = match Identity::read(headers, &state.settings) {
         Identity::Known(secret) | Identity::Old(secret) => id_of(key, secret),
         Identity::Nobody | Identity::Unclear => otherwise.id(key),
     };
     let name = cookie_value(headers, NAME_COOKIE).map(percent_decoded);
-    Person {
-        id,
-        name: name.map(|name| tidy_name(&name)).unwrap_or_default(),
-    }
+    let name = name.unwrap_or_default();
+    state.hub.names().named(Person { id, name }, grant.is_operator())
 }
 
 impl Otherwise<'_> {
@@ -67,7 +65,7 @@ pub fn caller(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise
     if grant.is_program() {
         hub::program()
     } else {
-        person(state, headers, otherwise)
+        person(state, grant, headers, otherwise)
     }
 }
 

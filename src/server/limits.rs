@@ -436,3 +436,6 @@ pub const GUESSES_A_SECOND: f64 = 0.5;
 
 /// Addresses whose wrong tokens are counted: some 100 bytes each.
 pub const GUESSING_SOURCES: usize = 10_000;
+
+/// How long a start waits for the bans, given names and closed topics: from then on nobody slips by them.
+pub const RULES_WAIT: Duration = Duration::from_secs(10);

@@ -57,7 +57,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "duplex_cut_offs_total",
         "reason",
-        "Conversations that the server ended: the peer took nothing (slow), said nothing (silent), broke the protocol (breach) or held most of full buffers (memory)",
+        "Conversations that the server ended: the peer took nothing (slow), said nothing (silent), broke the protocol (breach), held most of full buffers (memory) or was banned (banned)",
         |of, out| {
             for cut in counters::Cut::ALL {
                 out.put(&[("reason", cut.name())], of.now.counters.cuts[cut as usize]);

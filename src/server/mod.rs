@@ -23,6 +23,7 @@ pub mod listen;
 pub mod log;
 mod measure;
 pub mod metrics;
+pub mod moderation;
 mod monitor;
 mod observed;
 pub mod operator;
@@ -85,6 +86,7 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn_with_state(compress::slots(), compress::compress))
         .merge(measure::routes())
         .layer(from_fn(connection::request_body::limit_time))
+        .layer(from_fn_with_state(state.clone(), moderation::guard))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
         .layer(from_fn_with_state(state.clone(), origin::guard))
         .merge(access::sign_in::link_routes().layer(from_fn(connection::request_body::limit_time)))
@@ -124,6 +126,7 @@ pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()
 
 async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     vitals::start(&state);
+    moderation::start(&state).await;
     feeds::start(&state);
     monitor::start(&state);
     access::watch(&state);

@@ -33,13 +33,14 @@ use super::state::ServerState;
 use super::{identity, limits, preferences};
 use crate::app::{App, Build, Own, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
+use crate::client::operator::Operator;
 use crate::client::run_signals::RunSignals;
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
 use crate::ui::missing::Missing;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::form::{Fields, Refused};
-use crate::wire::person::{Person, tidy_name};
+use crate::wire::person::Person;
 use crate::wire::session::{Answer, CommandId, Denied, Rejection};
 use crate::wire::topic::TopicName;
 
@@ -97,9 +98,17 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
             response.append_header(header::SET_COOKIE, cookie);
         }
     }
-    let person = identity::person(state, &request.headers, Otherwise::Secret(&welcome.secret));
+    let person = identity::person(
+        state,
+        &Grant::of_request(&request.extensions),
+        &request.headers,
+        Otherwise::Secret(&welcome.secret),
+    );
     provide_context(Visitor(person.clone()));
     let hub = Grant::of_request(&request.extensions).hub(&state.hub);
+    if hub.is_for_operator() {
+        provide_context(Operator);
+    }
     provide_context(source(state.hub_for(&hub, client.known_as(&person)), person));
 }
 
@@ -239,16 +248,29 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         Err(error) => return error.problem().into_response(),
     };
     let welcome = welcome(&state, &parts);
-    let mut person = identity::person(&state, &parts.headers, Otherwise::Secret(&welcome.secret));
-    let name = fields
-        .get("name")
-        .map(|name| tidy_name(name))
-        .filter(|name| !name.is_empty());
-    let named = name.as_deref().and_then(identity::name_cookie);
-    person.name = name.unwrap_or(person.name);
+    let mut person = identity::person(
+        &state,
+        &Grant::of_request(&parts.extensions),
+        &parts.headers,
+        Otherwise::Secret(&welcome.secret),
+    );
     let client = quota::guard::client(&parts.extensions).known_as(&person);
     let hub = state.hub_for(&Grant::of_request(&parts.extensions).hub(&state.hub), client);
-    match decide(&hub, person, (form.command)(parts.uri.path(), &fields)).await {
+    let chosen = fields.get("name").filter(|name| !name.trim().is_empty());
+    let chosen = chosen.map(|name| hub.names().choose(&person.id, hub.is_for_operator(), name));
+    let name = chosen.transpose().map(|name| name.filter(|name| !name.is_empty()));
+    let named = name
+        .as_ref()
+        .ok()
+        .and_then(|name| identity::name_cookie(name.as_deref()?));
+    let refused = match name {
+        Ok(name) => {
+            person.name = name.unwrap_or(person.name);
+            decide(&hub, person, (form.command)(parts.uri.path(), &fields)).await
+        }
+        Err(error) => Some(error.rejection()),
+    };
+    match refused {
         None => {
             let back = HeaderValue::from_str(parts.uri.path()).unwrap_or(HeaderValue::from_static("/"));
             let cookies = welcome

@@ -20,6 +20,7 @@ use super::hub::stage::Stage;
 use super::hub::{Feed, Hub};
 use super::limits;
 use super::measure::Bench;
+use super::moderation::Enforcement;
 use super::origin::{Origin, Scheme};
 use super::quota::{Client, Quotas, Scale};
 use super::shutdown::Shutdown;
@@ -35,6 +36,8 @@ use super::vitals::LastBeat;
 pub struct Settings {
     /// This node's name, on every page.
     pub node: String,
+    /// Names that only operators bear, beside the node's.
+    pub operator_names: Vec<String>,
     /// Bytes of one message, in any number of frames.
     pub max_message: usize,
     /// Bytes of messages and answers that all connections together may make the node hold.
@@ -71,6 +74,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             node: "duplex".to_owned(),
+            operator_names: Vec::new(),
             max_message: 1 << 20,
             max_buffered: limits::BUFFERED_BYTES,
             max_connections: 10_000,
@@ -128,6 +132,8 @@ pub struct ServerState {
     pub handshakes: Arc<Handshakes>,
     /// The topics.
     pub hub: Hub,
+    /// Who is kept out.
+    pub moderation: Arc<Enforcement>,
     /// Faults that visitors ask for, if they may.
     pub faults: Arc<Faults>,
     /// What runs from start to end beside the answering of requests.
@@ -152,6 +158,8 @@ pub struct ServerState {
 
 impl ServerState {
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
+        let names = settings.operator_names.iter().chain([&settings.node]);
+        hub.names().reserve(names.map(String::as_str));
         let counters = Arc::<Counters>::default();
         Self {
             faults: Faults::new(settings.faults),
@@ -160,6 +168,7 @@ impl ServerState {
             access: Arc::new(AccessControl::new(&settings, None)),
             settings: Arc::new(settings),
             hub,
+            moderation: Arc::default(),
             feeds: Arc::default(),
             feeding: Arc::default(),
             trouble: Arc::default(),

@@ -18,6 +18,7 @@ mod ids;
 mod kill;
 mod log;
 mod market;
+mod moderation;
 mod mqtt;
 mod notifications;
 mod operator;

@@ -10,6 +10,7 @@ use super::format;
 use super::words::{Words, fill, note, part, say, text, words};
 use crate::client::status::{LinkStatus, Phase, Stop, Transport, use_link_status};
 use crate::i18n::*;
+use crate::wire::code;
 
 /// Empty while no topic is open, and so in the server's HTML.
 #[component]
@@ -75,6 +76,7 @@ fn sentence(link: &LinkStatus) -> Option<Words> {
         (Phase::Waiting { .. }, _) => words!(link.waiting),
         (Phase::Offline, _) => words!(link.offline),
         (Phase::Stopped(Stop::Reload), _) => words!(link.outdated),
+        (Phase::Stopped(Stop::Closed(code::BANNED)), _) => words!(link.banned),
         (Phase::Stopped(Stop::Closed(_)), _) => words!(link.closed),
     };
     Some(words)

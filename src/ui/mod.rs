@@ -15,6 +15,8 @@ pub mod inspector;
 pub mod lazy;
 pub mod link_status;
 pub mod missing;
+pub mod moderation;
+pub mod names;
 pub mod preferences;
 pub mod raw_text;
 pub mod sight;

@@ -38,6 +38,8 @@ pub const MALFORMED: u16 = 4500;
 pub const RELOAD: u16 = 4501;
 /// The token that opened the session was revoked or has expired, or its operator signed out.
 pub const ENDED: u16 = 4502;
+/// An operator banned this visitor.
+pub const BANNED: u16 = 4504;
 
 /// Whether a client that was closed with this code should try again by itself.
 pub const fn may_return(code: u16) -> bool {

@@ -2,8 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::text;
+
 /// Characters of a chosen name.
 pub const MAX_NAME: usize = 24;
+
+/// Why somebody does not get a name: it could be taken for an operator's, or an operator chose theirs.
+pub const NAME_RESERVED: &str = "name_reserved";
+pub const NAME_FIXED: &str = "name_fixed";
 
 /// Public; the secret behind it never leaves the visitor's cookie. 32 hexadecimal digits, or 16 of a visitor from before ids had
 /// so many.
@@ -25,17 +31,10 @@ pub struct Person {
     pub name: String,
 }
 
-/// A name as it is kept: without control characters, without spaces around it, one space within, cut at [`MAX_NAME`].
+/// A name as it is kept: one line of visible characters, cut at [`MAX_NAME`]. The server tidies it once more, by the tables that
+/// a page does not have.
 pub fn tidy_name(typed: &str) -> String {
-    let visible: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words: Vec<&str> = visible.split_whitespace().collect();
-    words
-        .join(" ")
-        .chars()
-        .take(MAX_NAME)
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
+    text::cut(&text::one_line(typed), MAX_NAME, |_| false).to_owned()
 }
 
 #[cfg(test)]

@@ -122,6 +122,11 @@ pub enum ServerFrame {
         reason: Closing,
         retry_after_ms: u32,
     },
+    /// The answer to a `rename` that had no effect: the visitor keeps the name that they had. `why`: `name_reserved` or
+    /// `name_fixed`.
+    NameRefused {
+        why: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,6 +275,8 @@ pub enum Closing {
     Reload,
     /// The token or the operator's session that opened this session is no longer good.
     Ended,
+    /// An operator banned this visitor.
+    Banned,
 }
 
 /// Made by the client, at random: 128 bits in 32 hexadecimal digits.

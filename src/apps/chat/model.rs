@@ -18,6 +18,8 @@ pub const KEPT_BYTES: usize = 256 << 10;
 /// Reactions of one message, of all kinds together. Who reacted must be known exactly, or a reaction sent twice would count twice.
 pub const MAX_REACTIONS: usize = 100;
 pub const MAX_ROOMS: usize = 500;
+/// Older ones stay closed all the same; only the list forgets why.
+pub const MAX_GONE: usize = 500;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -81,7 +83,7 @@ impl Message {
             return;
         }
         match event {
-            ChatEvent::Posted { .. } => {}
+            ChatEvent::Posted { .. } | ChatEvent::Closed { .. } => {}
             ChatEvent::Edited { at, text, .. } => {
                 text.clone_into(&mut self.text);
                 self.changed = Change::Edited(*at);
@@ -157,6 +159,9 @@ pub struct Room {
     pub count: u64,
     /// By seq; at most [`KEPT`], and [`KEPT_BYTES`] of text if there is more than one.
     pub messages: VecDeque<Message>,
+    /// The room is deleted: nothing is said in it any more.
+    #[serde(default)]
+    pub closed: bool,
 }
 
 impl Room {
@@ -183,15 +188,17 @@ impl Topic for Chat {
 
     fn apply(room: &mut Room, seq: Seq, event: &ChatEvent) {
         tell(&mut room.messages, seq, event);
-        if let ChatEvent::Posted { number, .. } = event {
-            room.count = room.count.max(*number);
+        match event {
+            ChatEvent::Posted { number, .. } => room.count = room.count.max(*number),
+            ChatEvent::Closed { .. } => (room.messages, room.closed) = (VecDeque::new(), true),
+            _ => {}
         }
         room.trim();
     }
 
     fn amends(event: &ChatEvent) -> Option<Seq> {
         match event {
-            ChatEvent::Posted { .. } => None,
+            ChatEvent::Posted { .. } | ChatEvent::Closed { .. } => None,
             ChatEvent::Edited { seq, .. } | ChatEvent::Deleted { seq, .. } | ChatEvent::Reacted { seq, .. } => {
                 Some(*seq)
             }
@@ -215,12 +222,35 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomList {
     pub rooms: BTreeMap<String, Entry>,
+    /// The names of the last that were deleted, at most [`MAX_GONE`].
+    #[serde(default)]
+    pub gone: VecDeque<String>,
+}
+
+impl RoomList {
+    pub fn is_gone(&self, room: &str) -> bool {
+        self.gone.iter().any(|gone| gone == room)
+    }
+
+    fn delete(&mut self, room: &str) {
+        if room == LOBBY {
+            return;
+        }
+        self.rooms.remove(room);
+        if !self.is_gone(room) {
+            self.gone.push_back(room.to_owned());
+        }
+        if self.gone.len() > MAX_GONE {
+            self.gone.pop_front();
+        }
+    }
 }
 
 impl Default for RoomList {
     fn default() -> Self {
         Self {
             rooms: BTreeMap::from([(LOBBY.to_owned(), Entry::default())]),
+            gone: VecDeque::new(),
         }
     }
 }
@@ -235,7 +265,7 @@ impl Topic for Rooms {
     fn apply(list: &mut RoomList, _seq: Seq, event: &RoomsEvent) {
         match event {
             RoomsEvent::Created { room, title, at, .. } => {
-                if list.rooms.len() < MAX_ROOMS && !list.rooms.contains_key(room) {
+                if list.rooms.len() < MAX_ROOMS && !list.rooms.contains_key(room) && !list.is_gone(room) {
                     let entry = Entry {
                         title: title.clone(),
                         last: *at,
@@ -257,6 +287,7 @@ impl Topic for Rooms {
                     entry.last = entry.last.max(*at);
                 }
             }
+            RoomsEvent::Deleted { room, .. } => list.delete(room),
         }
     }
 }
@@ -320,6 +351,7 @@ mod tests {
             }),
             (room, "[a-c]{0,3}", by, at).prop_map(|(room, line, by, at)| RoomsEvent::Described { room, line, by, at }),
             (room, any::<u64>(), at).prop_map(|(room, count, at)| RoomsEvent::Posted { room, count, at }),
+            (room, at).prop_map(|(room, at)| RoomsEvent::Deleted { room, at }),
         ]
     }
 

@@ -5,9 +5,10 @@ use serde_json::json;
 use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
 use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
-    RoomsEvent, check_text, is_room, tidy_line, tidy_text, why,
+    RoomsEvent, check_text, is_room, why,
 };
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
+use crate::server::hub::text::{tidy_line, tidy_text};
 use crate::server::hub::{self, CommandForm};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
@@ -36,6 +37,24 @@ pub fn forms() -> [CommandForm; 2] {
     })
 }
 
+/// A room is told that it is deleted, and so is the list. The lobby stays.
+pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
+    let room = topic.rest();
+    if topic.kind() != Chat::KIND || !is_room(room) || room == LOBBY {
+        return None;
+    }
+    let rooms = TopicName::of::<Rooms>(ALL_ROOMS).ok()?;
+    let to_room = Forward {
+        topic: topic.clone(),
+        command: json!("close"),
+    };
+    let to_list = Forward {
+        topic: rooms,
+        command: json!({ "delete": { "room": room } }),
+    };
+    Some(vec![to_room, to_list])
+}
+
 impl Decider for Chat {
     /// Any well-formed room: which ones exist is known to the list of rooms, and the page asks there.
     fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
@@ -47,7 +66,12 @@ impl Decider for Chat {
     }
 
     fn decide(&self, at: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
+        if room.closed && !matches!(command, ChatCommand::Close) {
+            return Err(Rejection::refused(why::ROOM_GONE));
+        }
         match command {
+            ChatCommand::Close if at.who.id == hub::server().id => Ok(close(at, room)),
+            ChatCommand::Close => Err(Rejection::refused(why::NOT_FOR_YOU)),
             ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
             ChatCommand::Edit { seq, text } => edit(at, room, seq, &text),
             ChatCommand::Delete { seq } => delete(at, room, seq),
@@ -68,6 +92,7 @@ impl Decider for Chat {
     fn redacts(&self, _room: &Room, event: &ChatEvent) -> Redaction {
         match event {
             ChatEvent::Deleted { seq, .. } => Redaction::Events(vec![*seq]),
+            ChatEvent::Closed { .. } => Redaction::Everything,
             _ => Redaction::Nothing,
         }
     }
@@ -166,8 +191,15 @@ fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatE
     }])
 }
 
+/// An operator deletes what anybody said, also what is too old to be in the state: the log has it.
 fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Rejection> {
-    if own(at, room, seq)?.is_deleted() {
+    let is_old = || room.messages.front().is_some_and(|first| (1..first.seq).contains(&seq));
+    let message = match at.authority.operator {
+        true if is_old() => None,
+        true => Some(room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?),
+        false => Some(own(at, room, seq)?),
+    };
+    if message.is_some_and(Message::is_deleted) {
         return Ok(Vec::new());
     }
     Ok(vec![ChatEvent::Deleted {
@@ -175,6 +207,13 @@ fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Reje
         by: at.who.clone(),
         at: at.now,
     }])
+}
+
+fn close(at: Context<'_>, room: &Room) -> Vec<ChatEvent> {
+    if room.closed {
+        return Vec::new();
+    }
+    vec![ChatEvent::Closed { at: at.now }]
 }
 
 fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Result<Vec<ChatEvent>, Rejection> {
@@ -208,6 +247,15 @@ impl Decider for Rooms {
             RoomsCommand::Create { room, title } => create(at, list, room, &title),
             RoomsCommand::Describe { room, line } => describe(at, list, room, &line),
             RoomsCommand::Posted { room, count, at: time } => posted(at, list, room, count, time),
+            RoomsCommand::Delete { room } => remove(at, list, room),
+        }
+    }
+
+    /// What was written about a deleted room stands in the events before; the state has the rest of the list.
+    fn redacts(&self, _list: &RoomList, event: &RoomsEvent) -> Redaction {
+        match event {
+            RoomsEvent::Deleted { .. } => Redaction::Everything,
+            _ => Redaction::Nothing,
         }
     }
 
@@ -235,12 +283,15 @@ impl Decider for Rooms {
 }
 
 fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
-    let title = tidy_line(title);
+    let title = tidy_line(title, MAX_TITLE + 1);
     if !is_room(&room) {
         return Err(Rejection::refused(why::BAD_ROOM));
     }
     if !(1..=MAX_TITLE).contains(&title.chars().count()) {
         return Err(Rejection::refused(why::BAD_TITLE));
+    }
+    if list.is_gone(&room) {
+        return Err(Rejection::refused(why::ROOM_GONE));
     }
     if list.rooms.contains_key(&room) {
         return Err(Rejection::refused(why::ROOM_TAKEN));
@@ -257,7 +308,7 @@ fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result
 }
 
 fn describe(at: Context<'_>, list: &RoomList, room: String, line: &str) -> Result<Vec<RoomsEvent>, Rejection> {
-    let line = tidy_line(line);
+    let line = tidy_line(line, MAX_LINE + 1);
     if line.chars().count() > MAX_LINE {
         return Err(Rejection::refused(why::BAD_LINE));
     }
@@ -286,6 +337,16 @@ fn posted(
         Some(entry) if entry.count < count => Ok(vec![RoomsEvent::Posted { room, count, at: time }]),
         _ => Ok(Vec::new()),
     }
+}
+
+fn remove(at: Context<'_>, list: &RoomList, room: String) -> Result<Vec<RoomsEvent>, Rejection> {
+    if at.who.id != hub::server().id {
+        return Err(Rejection::refused(why::NOT_FOR_YOU));
+    }
+    if room == LOBBY || !is_room(&room) || list.is_gone(&room) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![RoomsEvent::Deleted { room, at: at.now }])
 }
 
 fn known<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
@@ -355,6 +416,50 @@ mod tests {
         assert_eq!(room.say(&person(1), delete), Ok(()), "deleted once");
         assert_eq!(room.log.len(), 3);
         assert_eq!(room.say(&person(1), edit(1)), refused(why::DELETED));
+    }
+
+    #[test]
+    fn an_operator_deletes_what_anybody_said() {
+        let mut room = Place::new(Chat, LOBBY);
+        for number in 0..KEPT as Millis + 2 {
+            room.say(&person((number % 50) as u8), words("x")).unwrap();
+            room.now += POSTS_WITHIN;
+        }
+        let delete = |seq| ChatCommand::Delete { seq };
+        assert_eq!(room.say(&person(60), delete(1)), refused(why::TOO_OLD));
+        assert_eq!(room.say(&person(60), delete(90)), refused(why::NOT_YOURS));
+        room.authority = hub::Authority::OPERATOR;
+        for (seq, events) in [(1, 1), (90, 1), (90, 0)] {
+            assert_eq!(room.made(&person(60), delete(seq)), Ok(events), "{seq}");
+        }
+        for wrong in [0, KEPT as Seq + 9] {
+            assert_eq!(room.made(&person(60), delete(wrong)), refused(why::TOO_OLD));
+        }
+        let (_, event) = room.log.last().unwrap();
+        assert_eq!(Chat.redacts(&room.state, event), Redaction::Events(vec![90]));
+    }
+
+    #[test]
+    fn a_closed_room_takes_nothing_and_its_name_is_not_given_again() {
+        let (mut room, mut rooms) = (Place::new(Chat, "a"), Place::new(Rooms, ALL_ROOMS));
+        rooms.say(&person(1), create("a")).unwrap();
+        room.say(&person(1), words("secret")).unwrap();
+        room.authority = hub::Authority::OPERATOR;
+        assert_eq!(room.say(&person(1), ChatCommand::Close), refused(why::NOT_FOR_YOU));
+        let told = closing(&room.topic).unwrap();
+        let close: ChatCommand = serde_json::from_value(told[0].command.clone()).unwrap();
+        let remove: RoomsCommand = serde_json::from_value(told[1].command.clone()).unwrap();
+        for _ in 0..2 {
+            room.say(&hub::server(), close.clone()).unwrap();
+            rooms.say(&hub::server(), remove.clone()).unwrap();
+        }
+        assert_eq!((room.log.len(), rooms.log.len()), (2, 2), "told again, it does no harm");
+        assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
+        assert_eq!(Rooms.redacts(&rooms.state, &rooms.log[1].1), Redaction::Everything);
+        assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
+        assert_eq!(room.say(&person(1), words("again")), refused(why::ROOM_GONE));
+        assert_eq!(rooms.say(&person(1), create("a")), refused(why::ROOM_GONE));
+        assert_eq!(closing(&TopicName::of::<Chat>(LOBBY).unwrap()), None);
     }
 
     #[test]

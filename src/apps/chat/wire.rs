@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::session::Rejection;
+use crate::wire::text;
 
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
@@ -39,6 +40,8 @@ pub mod why {
     pub const ROOM_TAKEN: &str = "room_taken";
     pub const ROOMS_FULL: &str = "rooms_full";
     pub const NO_ROOM: &str = "no_room";
+    /// An operator deleted the room: its name is not given again.
+    pub const ROOM_GONE: &str = "room_gone";
     /// Only the server counts messages.
     pub const NOT_FOR_YOU: &str = "not_for_you";
 }
@@ -54,10 +57,24 @@ pub struct Rooms;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatCommand {
-    Post { text: String, reply_to: Option<Seq> },
-    Edit { seq: Seq, text: String },
-    Delete { seq: Seq },
-    React { seq: Seq, emoji: Emoji, on: bool },
+    Post {
+        text: String,
+        reply_to: Option<Seq>,
+    },
+    Edit {
+        seq: Seq,
+        text: String,
+    },
+    Delete {
+        seq: Seq,
+    },
+    React {
+        seq: Seq,
+        emoji: Emoji,
+        on: bool,
+    },
+    /// From the server: the room is deleted.
+    Close,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +105,10 @@ pub enum ChatEvent {
         at: Millis,
         emoji: Emoji,
         on: bool,
+    },
+    /// The room is deleted, and all that was said in it.
+    Closed {
+        at: Millis,
     },
 }
 
@@ -155,6 +176,10 @@ pub enum RoomsCommand {
         count: u64,
         at: Millis,
     },
+    /// From the server: the room is deleted.
+    Delete {
+        room: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +200,10 @@ pub enum RoomsEvent {
     Posted {
         room: String,
         count: u64,
+        at: Millis,
+    },
+    Deleted {
+        room: String,
         at: Millis,
     },
 }
@@ -200,16 +229,9 @@ pub fn is_room(name: &str) -> bool {
     (1..=MAX_ROOM).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// What a message becomes when it is posted: without control characters but line ends and tabs, without space around it.
+/// What a message becomes when it is posted; empty if nothing of it can be seen. The server tidies it once more.
 pub fn tidy_text(typed: &str) -> String {
-    let kept = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-    typed.chars().filter(kept).collect::<String>().trim().to_owned()
-}
-
-/// A text of one line, without space around it.
-pub fn tidy_line(typed: &str) -> String {
-    let visible: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    visible.trim().to_owned()
+    text::paragraphs(typed)
 }
 
 /// Why this tidied text may not be posted.
@@ -238,7 +260,7 @@ mod tests {
     #[test]
     fn texts_are_tidied_and_counted_in_characters() {
         assert_eq!(tidy_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
-        assert_eq!(tidy_line(" a\nb\u{0} "), "a b");
+        assert_eq!(tidy_text("\u{200b}\u{3164} \u{202e}"), "");
         assert_eq!(check_text(""), Err(why::EMPTY));
         assert_eq!(check_text(&"가".repeat(MAX_TEXT)), Ok(()));
         assert_eq!(check_text(&"a".repeat(MAX_TEXT + 1)), Err(why::TOO_LONG));

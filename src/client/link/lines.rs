@@ -125,6 +125,9 @@ impl Link {
         if matches!(line.closing, Some((Closing::Reload, _))) || matches!(code, code::RELOAD | code::MALFORMED) {
             return self.stop(Stop::Reload);
         }
+        if matches!(line.closing, Some((Closing::Banned, _))) {
+            return self.stop(Stop::Closed(code::BANNED));
+        }
         if !code::may_return(code) {
             return self.stop(Stop::Closed(code));
         }

@@ -225,7 +225,7 @@ impl World {
             Effect::Send { line, frame } => self.up(line, frame),
             Effect::Close { line } => drop(self.lines.remove(&line)),
             Effect::Tell { news, .. } => self.told(news),
-            Effect::Me(_) => (),
+            Effect::Me(_) | Effect::NameRefused(_) => (),
         }
     }
 

@@ -146,6 +146,10 @@ impl Link {
                 }
             }
             ServerFrame::Pong { .. } => (),
+            ServerFrame::NameRefused { why } => {
+                self.name = None;
+                self.out.push(Effect::NameRefused(why));
+            }
             ServerFrame::Closing { reason, retry_after_ms } => {
                 if let Some(main) = &mut self.main {
                     main.closing = Some((reason, retry_after_ms.into()));

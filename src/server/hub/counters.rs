@@ -54,10 +54,12 @@ pub enum Cut {
     Breach,
     /// The node's buffers were full, and it held the most of them.
     Memory,
+    /// An operator banned its visitor.
+    Banned,
 }
 
 impl Cut {
-    pub const ALL: [Self; 4] = [Self::Slow, Self::Silent, Self::Breach, Self::Memory];
+    pub const ALL: [Self; 5] = [Self::Slow, Self::Silent, Self::Breach, Self::Memory, Self::Banned];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,6 +67,7 @@ impl Cut {
             Self::Silent => "silent",
             Self::Breach => "breach",
             Self::Memory => "memory",
+            Self::Banned => "banned",
         }
     }
 }

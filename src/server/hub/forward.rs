@@ -9,13 +9,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::decider::Forward;
+use super::handle::TopicHandle;
 use super::stats::add;
 use super::topics::Hub;
 use crate::server::limits;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{Answer, CommandId};
+use crate::wire::session::{Answer, CommandId, Rejection};
 use crate::wire::topic::TopicName;
 
 /// Who commands in the name of the server. No visitor has this id.
@@ -111,22 +112,25 @@ async fn deliver(hub: &Hub, id: &CommandId, forward: &Forward) -> Answer {
 impl Hub {
     /// A command of the server itself: nobody is asked to admit it.
     pub async fn tell(&self, topic: &TopicName, id: CommandId, command: &serde_json::Value) -> Answer {
-        use crate::wire::session::Rejection::{Denied, Malformed};
+        match self.open_even_closing(topic).await {
+            Ok(handle) => self.tell_handle(handle, id, command).await,
+            Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
+        }
+    }
+
+    pub(super) async fn tell_handle(&self, handle: TopicHandle, id: CommandId, command: &serde_json::Value) -> Answer {
         let command = match Blob::encode(Encoding::Json, command) {
             Ok(command) => command,
             Err(error) => {
                 let what = error.to_string();
-                return Answer::Rejected(Malformed { what });
+                return Answer::Rejected(Rejection::Malformed { what });
             }
         };
-        match self.open_even_closing(topic).await {
-            Ok(handle) if command.0 == b"null" => Answer::Accepted { seq: handle.head().seq },
-            Ok(handle) => {
-                let handle = handle.for_server();
-                handle.command(server(), id, command, Encoding::Json).await.0
-            }
-            Err(denied) => Answer::Rejected(Denied(denied)),
+        let handle = handle.for_server();
+        if command.0 == b"null" {
+            return Answer::Accepted { seq: handle.head().seq };
         }
+        handle.command(server(), id, command, Encoding::Json).await.0
     }
 }
 

@@ -265,6 +265,11 @@ impl Reader {
             }
             if let Err(reason) = self.gather_from(name, left, out).await {
                 self.reads.remove(name);
+                let reason = if self.hub.is_closed(name) {
+                    Denied::Unknown
+                } else {
+                    reason
+                };
                 let verdict = Verdict::Denied { reason };
                 let topic = name.clone();
                 out.extend(self.encoded(&ServerFrame::Verdict { topic, verdict }));

@@ -9,7 +9,6 @@ use crate::server::limits;
 use crate::wire::code;
 use crate::wire::codec::Blob;
 use crate::wire::cursor::Cursor;
-use crate::wire::person::tidy_name;
 use crate::wire::presence::MAX_ACTIVITY;
 use crate::wire::session::{
     Answer, ClientFrame, Closing, CommandId, Denied, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, Rejection, ServerFrame,
@@ -127,7 +126,7 @@ impl Session {
             }
             ClientFrame::Command { topic, id, command } => self.command(topic, id, command, now),
             ClientFrame::Activity { topic, activity } => activity_of(topic, activity)?,
-            ClientFrame::Rename { name } => Act::Rename { name: tidy_name(&name) },
+            ClientFrame::Rename { name } => Act::Rename { name },
             ClientFrame::Ping { nonce } => Act::Say(ServerFrame::Pong { nonce }),
         })
     }
@@ -137,9 +136,7 @@ impl Session {
             return Err(Breach::Unreadable("the build's name is too long".to_owned()));
         }
         self.greeted = true;
-        Ok(Act::Welcome {
-            name: name.map(|name| tidy_name(&name)),
-        })
+        Ok(Act::Welcome { name })
     }
 
     fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) -> Act {
@@ -233,7 +230,7 @@ mod tests {
         assert_eq!(
             welcome,
             Act::Welcome {
-                name: Some("Kim".to_owned())
+                name: Some(" Kim ".to_owned())
             }
         );
         assert_eq!(session.hear(hello(), NOW), Err(Breach::Hello));

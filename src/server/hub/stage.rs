@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::Feed;
 use super::bucket::Bucket;
+use super::{Feed, Hub};
 use crate::server::limits;
 use crate::wire::code;
 use crate::wire::person::Person;
@@ -25,8 +25,8 @@ pub trait Stage: Feed {
     /// Bytes of one message of a viewer.
     fn message_limit(&self) -> usize;
 
-    /// Must be quick. The seat is given back by dropping it.
-    fn join(self: Arc<Self>, person: &Person) -> Result<Box<dyn Seat>, NoSeat>;
+    /// Must be quick. The seat is given back by dropping it. `hub`: with the viewer's rights.
+    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Seat>, NoSeat>;
 
     /// What a page shows of it before there is a line, as JSON.
     fn glance(&self) -> Option<String> {

@@ -3,7 +3,7 @@
 //! A topic is on the list from the moment somebody opens it. It starts in a task of its own, so that whoever opened it may go; it
 //! leaves the list when it has nothing left to do, and only while nobody has a handle: there is no moment in between.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -14,11 +14,12 @@ use tracing::Instrument as _;
 
 use super::bill::Bill;
 use super::crowd::Crowd;
-use super::decider::Access;
+use super::decider::{Access, Forward};
 use super::frames;
 use super::handle::{Ask, Board, TopicHandle};
 use super::kind::Kind;
 use super::memory::{Memory, load};
+use super::names::Names;
 use super::page::{first_that_fit, newest_that_fit};
 use super::rights::{Needed, Rights};
 use super::ring::{Bounds, Ring};
@@ -33,7 +34,7 @@ use crate::server::quota::{Client, Held, Quotas};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::Person;
-use crate::wire::session::{Denied, Page, Rejection};
+use crate::wire::session::{Answer, CommandId, Denied, Page, Rejection};
 use crate::wire::topic::TopicName;
 
 /// Cheap to clone. Each clone has the rights of one request, and so have the topic handles that it opens; and it works for one client,
@@ -66,6 +67,9 @@ struct Inner {
     /// What belongs to no kind: the forwards.
     tally: Tally,
     closing: AtomicBool,
+    names: Names,
+    /// Closed for good: nobody enters them. Whether their events are erased, too.
+    closed: RwLock<HashMap<TopicName, bool>>,
 }
 
 enum Slot {
@@ -102,6 +106,8 @@ impl Hub {
             waiting: Arc::default(),
             tally: Tally::default(),
             closing: AtomicBool::new(false),
+            names: Names::default(),
+            closed: RwLock::default(),
         };
         Self(Arc::new(inner), Rights::default(), None)
     }
@@ -132,6 +138,9 @@ impl Hub {
     /// To read.
     pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
         let (kind, rights) = (self.kind(topic)?, &self.1);
+        if self.is_closed(topic) {
+            return Err(Denied::Unknown);
+        }
         let closed = kind.is_for_operators() && !rights.allows(Needed::Read);
         let private = kind.is_private() && rights.is_program() && !rights.allows(Needed::Operator);
         if closed || private {
@@ -150,10 +159,64 @@ impl Hub {
         if kind.is_for_operators() && !rights.allows(Needed::Operator) {
             return Err(Denied::Forbidden.into());
         }
+        if self.is_closed(topic) {
+            return Err(Denied::Unknown.into());
+        }
         match kind.admit(who, topic)? {
             Access::Write => Ok(()),
             Access::Read => Err(Denied::Forbidden.into()),
         }
+    }
+
+    pub fn is_for_operator(&self) -> bool {
+        self.1.allows(Needed::Operator)
+    }
+
+    /// Which names visitors may bear.
+    pub fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub fn is_closed(&self, topic: &TopicName) -> bool {
+        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        closed.contains_key(topic)
+    }
+
+    /// From now on nobody enters these topics.
+    pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
+        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        for topic in topics {
+            closed.entry(topic.clone()).or_insert(false);
+        }
+    }
+
+    pub fn is_erased(&self, topic: &TopicName) -> bool {
+        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        closed.get(topic).copied().unwrap_or_default()
+    }
+
+    /// Tells a closed topic, and others, that it is closed: these commands are to let its events go. Then it ends, and who is in
+    /// it is told.
+    pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, Forward)>) {
+        for (id, Forward { topic, command }) in told {
+            let answer = match self.open_even_closed(&topic).await {
+                Ok(handle) => self.tell_handle(handle, id, &command).await,
+                Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
+            };
+            if let Answer::Rejected(why) = answer {
+                return tracing::warn!(%topic, "a closed topic keeps its events: {why}");
+            }
+        }
+        let board = match self.topics().get(topic) {
+            Some(Slot::Awake(board)) => Some(Arc::clone(board)),
+            _ => None,
+        };
+        if let Some(board) = board {
+            let _ = board.asks.send(Ask::Close).await;
+            board.asks.closed().await;
+        }
+        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        closed.insert(topic.clone(), true);
     }
 
     /// Starts the topic if it is asleep.
@@ -165,6 +228,13 @@ impl Hub {
     }
 
     pub(super) async fn open_even_closing(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
+        if self.is_closed(topic) {
+            return Err(Denied::Unknown);
+        }
+        self.open_even_closed(topic).await
+    }
+
+    async fn open_even_closed(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
         let kind = self.kind(topic)?;
         let mut attempts = 0;
         loop {

@@ -68,7 +68,13 @@ async fn act(
         }
         ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
         // The name is in the cookie that came along; the next request to a topic shows it.
-        ClientFrame::Rename { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
+        ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
+            Ok(_) => StatusCode::NO_CONTENT.into_response(),
+            Err(error) => Json(ServerFrame::NameRefused {
+                why: error.why().to_owned(),
+            })
+            .into_response(),
+        }),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Only the frames command, activity and rename are posted.",

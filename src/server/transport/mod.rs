@@ -47,6 +47,7 @@ use super::hub::counters::{Open, Way};
 use super::hub::stage::Stage;
 use super::hub::{Endpoint, Inlet, Summons};
 use super::identity::Otherwise;
+use super::moderation::Subject;
 use super::quota::{Client, Held};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
@@ -176,7 +177,8 @@ fn enter<T: Talk + 'static>(
         Ok(guest) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk, gate) = meet(&parts, &connection);
-            let conversation = Conversation::new(talk, state, gate);
+            let subject = Subject::of(state, &parts.headers, &parts.extensions, Otherwise::New);
+            let conversation = Conversation::new(talk, state, gate, subject);
             let counted = (guest.counted.0.by(door.way), guest.counted.1);
             let guest = Guest { counted, ..guest };
             open(state.clone(), &parts, connection, choose, door, guest, conversation)

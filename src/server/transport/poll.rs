@@ -1,10 +1,12 @@
 //! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
 //! after a while without. Nothing is kept from one request to the next but a place among those present.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
@@ -21,6 +23,7 @@ use crate::server::hub::Most;
 use crate::server::hub::counters::Way;
 use crate::server::hub::reader::{AnswerKind, Answered, Reader};
 use crate::server::identity::Otherwise;
+use crate::server::moderation::Subject;
 use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
@@ -34,6 +37,7 @@ pub async fn poll(
     State(state): State<ServerState>,
     grant: Grant,
     client: Client,
+    extensions: Extensions,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
@@ -57,10 +61,12 @@ pub async fn poll(
     let mut reader = Reader::new(hub, Encoding::Json, session.clone(), person);
     // Each poll begins with another topic, so that a busy one does not keep the others waiting.
     reader.begin_with(usize::try_from(state.counters.read().opened[Way::Poll as usize]).unwrap_or_default());
+    let subject = Subject::of(&state, &headers, &extensions, Otherwise::Session(&session.0));
     let mut turn = Turn {
         state,
         grant,
         reader,
+        subject,
         frames: Vec::new(),
     };
     let span = tracing::info_span!("poll", session = identity::shown(&session));
@@ -75,6 +81,7 @@ struct Turn {
     state: ServerState,
     grant: Grant,
     reader: Reader,
+    subject: Subject,
     frames: Vec<Bytes>,
 }
 
@@ -90,11 +97,13 @@ impl Turn {
         self.reader.overlook_presence();
         self.gather().await;
         let (shutdown, grant) = (self.state.shutdown.clone(), self.grant.clone());
+        let (moderation, subject) = (Arc::clone(&self.state.moderation), self.subject.clone());
         let mut ending = gate.ended().now_or_never();
         if self.frames.is_empty() && ending.is_none() {
             tokio::select! {
                 () = shutdown.begun() => {}
                 _ = grant.ended() => {}
+                _ = moderation.banned(&subject) => self.close(Closing::Banned, 0),
                 ordered = gate.ended() => ending = Some(ordered),
                 _ = timeout(limits::POLL_WAIT, self.wait()) => {}
             }

@@ -1,27 +1,31 @@
 //! A session over WebSocket: frames of the protocol in both directions. Knows no engine and no application.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::talk::{Farewell, Packet, Talk, Text};
+use super::talk::{Farewell, Packet, Talk, Text, banned};
 use crate::server::access::{Grant, GrantEnd};
 use crate::server::hub::bucket::Bucket;
 use crate::server::hub::counters::Cut;
+use crate::server::hub::names::NameError;
 use crate::server::hub::reader::{AnswerKind, Answered, Reader};
 use crate::server::hub::session::{Act, Breach, Session};
 use crate::server::hub::writer::enter_to_write;
 use crate::server::hub::{Hub, Most};
 use crate::server::limits;
+use crate::server::moderation::Bans;
 use crate::server::state::ServerState;
 use crate::wire::code;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::Cursor;
-use crate::wire::person::Person;
+use crate::wire::person::{Person, PersonId};
 use crate::wire::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
 use crate::wire::topic::TopicName;
 
@@ -43,6 +47,7 @@ pub struct Topics {
     states: Bucket,
     /// Answers that wait for the next flush.
     answers: Vec<ServerFrame>,
+    rules: watch::Receiver<Arc<Bans>>,
     began: Instant,
 }
 
@@ -70,6 +75,7 @@ impl Topics {
             subscribes: VecDeque::new(),
             states: Bucket::new(limits::STATES_BURST, limits::STATES_EVERY),
             answers: Vec::new(),
+            rules: state.moderation.changes(),
             began: Instant::now(),
         }
     }
@@ -98,7 +104,8 @@ impl Topics {
     async fn act(&mut self, act: Act) {
         match act {
             Act::Welcome { name } => {
-                if let Some(name) = name {
+                // A name that is not to be had is as none: the welcome says who the visitor is.
+                if let Some(Ok(name)) = name.map(|name| self.choose(&name)) {
                     self.reader.rename(&name);
                 }
                 let welcome = welcome(&self.state, self.id.clone(), self.reader.person().clone());
@@ -111,7 +118,13 @@ impl Topics {
             }
             Act::Command { topic, id, command } => self.command(topic, id, command).await,
             Act::Activity { topic, activity } => self.reader.activity(&topic, activity),
-            Act::Rename { name } => self.reader.rename(&name),
+            Act::Rename { name } => match self.choose(&name) {
+                Ok(name) => self.reader.rename(&name),
+                Err(error) => {
+                    let why = error.why().to_owned();
+                    self.answers.push(ServerFrame::NameRefused { why });
+                }
+            },
             Act::Say(frame) => self.answers.push(frame),
         }
     }
@@ -147,6 +160,22 @@ impl Topics {
             out.extend(frame.and_then(|frame| packet(self.written(), frame)));
         }
         bytes
+    }
+
+    fn choose(&self, name: &str) -> Result<String, NameError> {
+        let names = self.hub.names();
+        names.choose(&self.reader.person().id, self.hub.is_for_operator(), name)
+    }
+
+    /// An operator may have chosen another name for this visitor: the page is told.
+    fn look_at_the_rules(&mut self) {
+        let person = self.reader.person().clone();
+        let named = self.hub.names().named(person.clone(), self.hub.is_for_operator());
+        if self.session.is_greeted() && named != person {
+            self.reader.rename(&named.name);
+            let welcome = welcome(&self.state, self.id.clone(), named);
+            self.answers.push(ServerFrame::Welcome(welcome));
+        }
     }
 
     /// The topic is opened before the next frame is read: commands to one topic stay in order.
@@ -253,6 +282,7 @@ impl Talk for Topics {
             () = self.reader.woken() => {}
             () = sleep_until(verdict_due.unwrap_or(hello_by)), if verdict_due.is_some() => {}
             _ = self.grant.ended() => {}
+            Ok(()) = self.rules.changed() => self.look_at_the_rules(),
             () = sleep_until(hello_by), if !self.session.is_greeted() => {}
         }
     }
@@ -280,6 +310,15 @@ impl Talk for Topics {
         let encoding = self.written();
         out.extend(frames.into_iter().filter_map(|frame| packet(encoding, frame)));
         Ok(())
+    }
+
+    fn person(&self) -> Option<&PersonId> {
+        Some(&self.reader.person().id)
+    }
+
+    fn dismiss(&mut self, out: &mut Vec<Packet>) -> Farewell {
+        self.close(Closing::Banned, 0, out);
+        banned()
     }
 
     /// Everyone comes back at another moment, and finds the successor at work.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -19,9 +19,10 @@ use super::session::{spread, welcome};
 use crate::server::access::{Grant, GrantEnd};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
-use crate::server::hub::counters::{Open, Way};
+use crate::server::hub::counters::{self, Open, Way};
 use crate::server::hub::reader::Reader;
 use crate::server::identity::Otherwise;
+use crate::server::moderation::Subject;
 use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
@@ -35,6 +36,7 @@ pub async fn events(
     State(state): State<ServerState>,
     grant: Grant,
     client: Client,
+    extensions: Extensions,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
@@ -62,6 +64,7 @@ pub async fn events(
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
     let hub = state.hub_for(&grant.hub(&state.hub), client);
     let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
+    let subject = Subject::of(&state, &headers, &extensions, Otherwise::Session(&session.0));
     let feed = Feed {
         span: tracing::info_span!("events", session = identity::shown(&session)),
         welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
@@ -71,6 +74,7 @@ pub async fn events(
         grant,
         reader,
         gate,
+        subject,
         _counted: (counted, held),
     };
     // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
@@ -117,6 +121,7 @@ struct Feed {
     topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
     gate: Gate,
+    subject: Subject,
     /// Counted among the node's connections as long as the answer is open.
     _counted: (Open, Held),
 }
@@ -144,6 +149,10 @@ impl Feed {
             tokio::select! {
                 () = shutdown.begun() => return (Ok(self.closing(Closing::Draining)), None),
                 end = self.grant.ended() => return (Ok(self.over(end)), None),
+                _ = self.state.moderation.banned(&self.subject) => {
+                    self.state.counters.cut(counters::Cut::Banned);
+                    return (Ok(self.closing(Closing::Banned)), None);
+                }
                 ending = self.gate.ended() => return match ending {
                     Ending::Cut => (Err(Cut), None),
                     Ending::Drain => (Ok(self.closing(Closing::Draining)), None),

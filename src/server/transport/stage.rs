@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use serde::Deserialize;
@@ -19,11 +19,13 @@ use super::door::{self, Door};
 use super::faults::Gate;
 use super::sse::UNBUFFERED;
 use super::talk::{Farewell, Packet, Talk};
+use crate::server::access::Grant;
 use crate::server::connection::shared_body;
 use crate::server::error::Problem;
 use crate::server::hub::counters::{Open, Way};
 use crate::server::hub::stage::{Breach, Held, NoSeat, Seat, Stage};
 use crate::server::identity::Otherwise;
+use crate::server::moderation::Subject;
 use crate::server::quota::{self, Client, Exceeded, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
@@ -40,8 +42,17 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
     let turns = Arc::new(Turns::default());
     let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
     let turn = post(
-        async move |State(state): State<ServerState>, client, headers, query, body| {
-            answer(turns.turn(&state, &turned, client, &headers, query, body).await)
+        async move |State(state): State<ServerState>,
+                    client: Client,
+                    extensions: Extensions,
+                    headers: HeaderMap,
+                    query,
+                    body| {
+            answer(
+                turns
+                    .turn(&state, &turned, client, (&headers, &extensions), query, body)
+                    .await,
+            )
         },
     );
     router
@@ -50,10 +61,12 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
             any(async move |State(state): State<ServerState>, request: Request| {
                 let client = quota::guard::client(request.extensions());
                 super::enter(&state, request, door, client.clone(), |parts, _| {
-                    let person = identity::person(&state, &parts.headers, Otherwise::New);
+                    let grant = Grant::of_request(&parts.extensions);
+                    let person = identity::person(&state, &grant, &parts.headers, Otherwise::New);
+                    let hub = grant.hub(&state.hub);
                     let held = state.quotas.hold(&client.known_as(&person), Place::Seats);
                     let seat = held.map_err(|_| NoSeat::Full);
-                    let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&person)?, held)));
+                    let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&person, &hub)?, held)));
                     let play = Play::new(seat);
                     (door::subprotocol, play, Gate::default())
                 })
@@ -168,7 +181,7 @@ impl Turns {
         state: &ServerState,
         stage: &Arc<dyn Stage>,
         client: Client,
-        headers: &HeaderMap,
+        (headers, extensions): (&HeaderMap, &Extensions),
         query: Result<Query<Asked>, QueryRejection>,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Option<Bytes>, Problem> {
@@ -181,11 +194,15 @@ impl Turns {
         if state.shutdown.has_begun() {
             return Err(Problem::unavailable("The server is going away."));
         }
-        let person = identity::person(state, headers, Otherwise::Session(&seat.0));
+        let grant = Grant::of_request(extensions);
+        let person = identity::person(state, &grant, headers, Otherwise::Session(&seat.0));
         let client = client.known_as(&person);
         state.quotas.take(&client, Rate::Turns).map_err(Exceeded::problem)?;
         let key = (person.id.clone(), seat);
-        let place = self.place(state, &key, &client, || Arc::clone(stage).join(&person))?;
+        let subject = Subject::of_person(extensions, &person);
+        let hub = grant.hub(&state.hub);
+        let join = || Arc::clone(stage).join(&person, &hub);
+        let place = self.place(state, &key, (&client, subject), join)?;
         state.counters.add(1, 1);
         let mut seated = place.seat.lock().await;
         let now = seated.began.elapsed();
@@ -204,7 +221,7 @@ impl Turns {
         self: &Arc<Self>,
         state: &ServerState,
         key: &Key,
-        client: &Client,
+        (client, subject): (&Client, Subject),
         join: impl FnOnce() -> Result<Box<dyn Seat>, NoSeat>,
     ) -> Result<Arc<Chair>, Problem> {
         let mut places = lock(&self.0);
@@ -237,10 +254,11 @@ impl Turns {
         });
         places.insert(key.clone(), Arc::clone(&place));
         let (turns, key) = (Arc::clone(self), key.clone());
-        let shutdown = state.shutdown.clone();
+        let (shutdown, moderation) = (state.shutdown.clone(), Arc::clone(&state.moderation));
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.begun() => {}
+                _ = moderation.banned(&subject) => {}
                 () = turns.lapse(&key) => {}
             }
             lock(&turns.0).remove(&key);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{Extensions, HeaderMap};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,11 +15,13 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::session::spread;
 use super::sse::{UNBUFFERED, open_stream};
+use crate::server::access::Grant;
 use crate::server::error::Problem;
 use crate::server::hub::counters::Way;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::{Most, Summons, now};
 use crate::server::identity::Otherwise;
+use crate::server::moderation::Subject;
 use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
@@ -29,19 +31,24 @@ use crate::wire::summons::{CAME, WAITS};
 use crate::wire::topic::TopicName;
 
 pub fn route(router: Router<ServerState>, summons: Summons) -> Router<ServerState> {
-    let wait = async move |State(state): State<ServerState>, client: Client, headers: HeaderMap| {
-        wait(state, client, &headers, summons)
+    let wait = async move |State(state): State<ServerState>, client: Client, parts: Extensions, headers: HeaderMap| {
+        wait(state, client, (&headers, &parts), summons)
     };
     router.route(summons.path, get(wait))
 }
 
-fn wait(state: ServerState, client: Client, headers: &HeaderMap, summons: Summons) -> Response {
+fn wait(
+    state: ServerState,
+    client: Client,
+    (headers, extensions): (&HeaderMap, &Extensions),
+    summons: Summons,
+) -> Response {
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
     // One that nobody else has: whoever waits is in no crowd.
     let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
-    let person = identity::person(&state, headers, Otherwise::New);
+    let person = identity::person(&state, &Grant::of_request(extensions), headers, Otherwise::New);
     let client = client.known_as(&person);
     let held = match open_stream(&state, &client) {
         Ok(held) => held,
@@ -51,6 +58,7 @@ fn wait(state: ServerState, client: Client, headers: &HeaderMap, summons: Summon
     let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();
     };
+    let subject = Subject::of_person(extensions, &person);
     // Who is cut off comes back by itself: not all at the same moment.
     let pause = Duration::from_millis(spread(&session).into());
     let topics = (summons.topics)(&person);
@@ -62,6 +70,7 @@ fn wait(state: ServerState, client: Client, headers: &HeaderMap, summons: Summon
         }
         let heard = tokio::select! {
             () = state.shutdown.begun() => None,
+            _ = state.moderation.banned(&subject) => None,
             news = until(&mut reader, &topics, summons) => Some(news),
         };
         heard.map(|news| Ok::<_, Infallible>(Event::default().data(news)))

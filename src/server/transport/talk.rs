@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::wire::code;
+use crate::wire::person::PersonId;
+
 /// Valid UTF-8 that can be shared.
 pub use super::websocket::Text;
 
@@ -56,4 +59,21 @@ pub trait Talk: Send {
 
     /// The node goes away.
     fn part(&mut self, out: &mut Vec<Packet>) -> Farewell;
+
+    /// Who the peer is in the topics, if it may differ from what its cookies say.
+    fn person(&self) -> Option<&PersonId> {
+        None
+    }
+
+    /// An operator banned the peer's visitor.
+    fn dismiss(&mut self, _out: &mut Vec<Packet>) -> Farewell {
+        banned()
+    }
+}
+
+pub fn banned() -> Farewell {
+    Farewell {
+        code: code::BANNED,
+        reason: "the operator of this server has banned you".into(),
+    }
 }

@@ -257,7 +257,7 @@ impl Tab {
             }
             Effect::Close { line } => drop(self.lines.remove(&line)),
             Effect::Tell { topic, news } => self.told(&topic, news),
-            Effect::Me(_) => {}
+            Effect::Me(_) | Effect::NameRefused(_) => {}
         }
     }
 

@@ -352,7 +352,7 @@ impl Stage for Game {
         MAX_TURN
     }
 
-    fn join(self: Arc<Self>, person: &Person) -> Result<Box<dyn Seat>, NoSeat> {
+    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Seat>, NoSeat> {
         let (number, body) = {
             let mut inner = self.lock();
             if inner.viewers >= MAX_VIEWERS {
@@ -370,7 +370,13 @@ impl Stage for Game {
             (number, body)
         };
         self.woken.notify_one();
-        Ok(Box::new(Place::new(Arc::clone(&self), number, person.clone(), body)))
+        Ok(Box::new(Place::new(
+            Arc::clone(&self),
+            number,
+            person.clone(),
+            hub.clone(),
+            body,
+        )))
     }
 
     fn glance(&self) -> Option<String> {

@@ -19,8 +19,9 @@ use crate::apps::arena::model::sight::half_view;
 use crate::apps::arena::model::world::{Body, Mote};
 use crate::apps::arena::wire::frame::{Role, Row, Seen, View};
 use crate::apps::arena::wire::turn::{Turn, Wish};
+use crate::server::hub::Hub;
 use crate::server::hub::stage::{Breach, Seat};
-use crate::wire::person::{Person, tidy_name};
+use crate::wire::person::Person;
 
 /// Frames on their way: one and a half seconds of them. More would only make the line longer.
 const MAX_UNACKED: usize = 45;
@@ -29,6 +30,7 @@ pub struct Place {
     game: Arc<Game>,
     number: SeatNumber,
     person: Person,
+    hub: Hub,
     shots: watch::Receiver<Arc<Shot>>,
     /// The body that the viewer steers.
     body: Option<u16>,
@@ -50,13 +52,14 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn new(game: Arc<Game>, number: SeatNumber, person: Person, body: Option<u16>) -> Self {
+    pub fn new(game: Arc<Game>, number: SeatNumber, person: Person, hub: Hub, body: Option<u16>) -> Self {
         let middle = (WORLD / 2) as u16;
         Self {
             shots: game.shots(),
             game,
             number,
             person,
+            hub,
             body,
             role: Role::Watching,
             watched: None,
@@ -84,7 +87,12 @@ impl Place {
     fn grant(&mut self, wish: Wish) {
         match wish {
             Wish::Play(name) => {
-                self.person.name = tidy_name(&name);
+                // Who asks for a name that is not to be had plays under the one that they have.
+                let chosen = self
+                    .hub
+                    .names()
+                    .choose(&self.person.id, self.hub.is_for_operator(), &name);
+                self.person.name = chosen.unwrap_or_else(|_| std::mem::take(&mut self.person.name));
                 self.body = self.game.play(self.number, &self.person);
                 self.role = if self.body.is_some() {
                     Role::Watching

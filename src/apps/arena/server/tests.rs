@@ -52,7 +52,7 @@ impl World {
             name: String::new(),
         };
         Viewer {
-            seat: Arc::clone(&self.game).join(&person).unwrap(),
+            seat: Arc::clone(&self.game).join(&person, &self.hub).unwrap(),
             views: Vec::new(),
             turn: Turn {
                 first: 1,
@@ -218,7 +218,7 @@ async fn the_seats_are_counted() {
         id: PersonId("f".repeat(16)),
         name: String::new(),
     };
-    assert!(Arc::clone(&world.game).join(&person).is_err());
+    assert!(Arc::clone(&world.game).join(&person, &world.hub).is_err());
     drop(seats);
-    assert!(Arc::clone(&world.game).join(&person).is_ok());
+    assert!(Arc::clone(&world.game).join(&person, &world.hub).is_ok());
 }

@@ -13,7 +13,10 @@ use crate::{
     client::stage::LineStatus,
     client::use_topic::UseTopic,
     i18n::*,
-    ui::words::{fill, note, part, say, text},
+    ui::{
+        names,
+        words::{fill, note, part, say, text},
+    },
     wire::person::{MAX_NAME, tidy_name},
 };
 
@@ -59,6 +62,16 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
             fill(t_string!(i18n, arena.following), &[("name", &name)])
         })
     });
+    let problem = note(move || {
+        let why = scores.name_refused.get()?;
+        Some(names::refusal(&why)(i18n.get_locale()).to_owned())
+    });
+    Effect::new(move |_| {
+        if scores.name_refused.with(Option::is_some) {
+            let name = scores.me.with_untracked(|me| me.as_ref().map(|me| me.name.clone()));
+            keep_name(&name.unwrap_or_default());
+        }
+    });
     let play = move |event: SubmitEvent| {
         event.prevent_default();
         let name = tidy_name(&typed.get_untracked());
@@ -85,6 +98,7 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
                 </label>
                 <button class="button primary arena-play" type="submit" disabled=away>{say!(arena.play)}</button>
             </div>
+            <p class="problem" role="alert">{problem}</p>
             <p class="hint">{watching}</p>
         </form>
     }

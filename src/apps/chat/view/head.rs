@@ -4,6 +4,7 @@ use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::{
     super::wire::{MAX_LINE, RoomsCommand},
+    moderation::tools,
     name::NameForm,
     rooms::refused,
     talk::Talk,
@@ -29,6 +30,7 @@ pub fn Head(talk: Talk) -> impl IntoView {
                 <People talk/>
                 <NameForm talk/>
             </div>
+            {talk.rules.map(|rules| tools(talk, rules))}
         </header>
     }
     .into_any()

@@ -8,6 +8,7 @@ use super::{
         wire::{ChatCommand, Emoji},
     },
     list::focus,
+    moderation::author,
     talk::Talk,
 };
 use crate::{
@@ -40,10 +41,21 @@ pub fn menu(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
 }
 
 fn items(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
+    let (by, gone) = message.with_untracked(|message| (message.by.clone(), message.is_deleted()));
+    let own = talk.is_own(&by.id);
+    let moderation = talk.rules.map(|rules| {
+        view! {
+            {(!own && !gone).then(|| delete(talk, seq))}
+            {(!own).then(|| author(talk, rules, by))}
+        }
+    });
     if !talk.is_recent(seq) {
-        return view! { <div class="menu"><p class="hint">{say!(chat.too_old)}</p></div> }.into_any();
+        let too_old = moderation
+            .is_none()
+            .then(|| view! { <p class="hint">{say!(chat.too_old)}</p> });
+        return view! { <div class="menu" role="group" aria-label=say!(chat.menu)>{too_old}{moderation}</div> }
+            .into_any();
     }
-    let own = message.with_untracked(|message| talk.is_own(&message.by.id));
     let emojis: Vec<_> = Emoji::ALL
         .into_iter()
         .map(|emoji| emoji_button(talk, seq, message, emoji))
@@ -61,6 +73,7 @@ fn items(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
                 leave(talk);
             }))}
             {own.then(|| delete(talk, seq))}
+            {moderation}
         </div>
     }
     .into_any()

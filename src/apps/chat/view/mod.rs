@@ -5,6 +5,7 @@ pub mod edit;
 pub mod head;
 pub mod list;
 pub mod menu;
+mod moderation;
 pub mod name;
 pub mod pending;
 pub mod room;

@@ -5,7 +5,10 @@ use leptos::{ev::SubmitEvent, html, prelude::*};
 use super::{storage, talk::Talk, words};
 use crate::{
     i18n::*,
-    ui::words::{fill, say, text},
+    ui::{
+        names,
+        words::{fill, note, say, text},
+    },
     wire::person::{MAX_NAME, tidy_name},
 };
 
@@ -21,6 +24,16 @@ pub fn NameForm(talk: Talk) -> impl IntoView {
     let details = NodeRef::<html::Details>::new();
     Effect::new(move |_| {
         me.with(|me| typed.set(me.as_ref().map(|me| me.name.clone()).unwrap_or_default()));
+    });
+    let problem = note(move || {
+        let why = talk.chat.name_refused.get()?;
+        Some(names::refusal(&why)(i18n.get_locale()).to_owned())
+    });
+    Effect::new(move |_| {
+        if talk.chat.name_refused.with(Option::is_some) {
+            let name = me.with_untracked(|me| me.as_ref().map(|me| me.name.clone()));
+            storage::keep_name(&name.unwrap_or_default());
+        }
     });
     let save = move |event: SubmitEvent| {
         event.prevent_default();
@@ -43,6 +56,7 @@ pub fn NameForm(talk: Talk) -> impl IntoView {
             </form>
             <p class="hint">{say!(chat.name_hint)}</p>
         </details>
+        <p class="problem" role="alert">{problem}</p>
     }
     .into_any()
 }

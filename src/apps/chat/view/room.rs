@@ -99,6 +99,16 @@ fn keep_marks(talk: Talk, scroll: Scroll) {
 }
 
 fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
+    if rooms.state.with(|list| list.is_gone(name)) {
+        return view! {
+            <Title text=titled(say!(chat.room_gone))/>
+            <section class="room room-missing">
+                <h1>{say!(chat.room_gone)}</h1>
+                <p>{say!(chat.room_gone_text)}</p>
+            </section>
+        }
+        .into_any();
+    }
     let offer = is_room(name).then(|| {
         view! {
             <p>{say!(chat.no_room_text)}</p>

@@ -11,10 +11,12 @@ use super::super::{
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
 };
 use super::{visit::Visit, words};
-use crate::client::use_topic::UseTopic;
+use crate::client::operator::is_operator;
+use crate::client::use_topic::{UseTopic, use_topic};
 use crate::i18n::*;
 use crate::ui::calendar;
 use crate::wire::cursor::Seq;
+use crate::wire::moderation::{ALL, Moderation};
 use crate::wire::person::PersonId;
 use crate::wire::topic::Topic;
 
@@ -53,6 +55,8 @@ pub struct Talk {
     pub chat: UseTopic<Chat>,
     pub rooms: UseTopic<Rooms>,
     pub visit: Visit,
+    /// Where an operator's commands go; none for anybody else.
+    pub rules: Option<UseTopic<Moderation>>,
     lines: StoredValue<Lines>,
     /// Told when messages come or go; what happens to one is told by itself.
     order: RwSignal<u32>,
@@ -81,6 +85,7 @@ impl Talk {
             chat,
             rooms,
             visit,
+            rules: is_operator().then(|| use_topic::<Moderation>(ALL)),
             lines: StoredValue::new(Lines::default()),
             order: RwSignal::new(0),
             span: RwSignal::new(Span::default()),

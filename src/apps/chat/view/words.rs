@@ -8,11 +8,11 @@ use crate::{
     client::use_topic::TopicStatus,
     i18n::*,
     ui::{
-        calendar, format,
+        calendar, format, names,
         words::{Words, fill, words},
     },
     wire::{
-        person::{Person, PersonId},
+        person::{NAME_FIXED, NAME_RESERVED, Person, PersonId},
         session::{Denied, Rejection},
     },
 };
@@ -113,6 +113,8 @@ fn refusal(word: &str) -> Words {
         why::ROOM_TAKEN => words!(chat.room_taken),
         why::ROOMS_FULL => words!(chat.rooms_full),
         why::NO_ROOM => words!(chat.no_room),
+        why::ROOM_GONE => words!(chat.room_gone),
+        NAME_RESERVED | NAME_FIXED => names::refusal(word),
         _ => words!(chat.refused),
     }
 }

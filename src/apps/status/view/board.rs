@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::bans::bans;
 use super::head;
 use super::panel::{Panel, Unit, panel, tenths};
 use super::table::table;
@@ -131,6 +132,7 @@ pub fn board(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView 
             {PANELS.iter().map(|shown| panel(state, shown)).collect_view()}
         </div>
         <div class="status-tables">{busiest(state)} {kinds(state)} {feeds(state)}</div>
+        {bans()}
         <form method="post" action="/api/operator/sign-out" class="status-leave">
             <button class="button small">{say!(status.sign_out)}</button>
         </form>

@@ -24,6 +24,7 @@ use super::talk::{Farewell, Packet, Talk};
 use crate::server::hub::counters::{Counters, Cut};
 use crate::server::hub::keepalive::{Beat, Keepalive};
 use crate::server::limits;
+use crate::server::moderation::{Enforcement, Subject};
 use crate::server::observed::Observed;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, Settings};
@@ -94,6 +95,9 @@ impl From<Farewell> for Stop {
 pub struct Conversation<T> {
     talk: T,
     gate: Gate,
+    /// Who the peer is to those who ban.
+    subject: Subject,
+    moderation: Arc<Enforcement>,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
     shutdown: Shutdown,
@@ -109,10 +113,13 @@ pub struct Conversation<T> {
 }
 
 impl<T: Talk> Conversation<T> {
-    pub fn new(talk: T, state: &ServerState, gate: Gate) -> Self {
+    pub fn new(talk: T, state: &ServerState, gate: Gate, mut subject: Subject) -> Self {
+        subject.person = talk.person().cloned().or(subject.person);
         Self {
             talk,
             gate,
+            subject,
+            moderation: Arc::clone(&state.moderation),
             settings: Arc::clone(&state.settings),
             counters: Arc::clone(&state.counters),
             shutdown: state.shutdown.clone(),
@@ -149,6 +156,8 @@ impl<T: Talk> Conversation<T> {
     async fn listen(&mut self, mut socket: Socket) -> (Socket, Stop) {
         let shutdown = self.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
+        let (moderation, subject) = (Arc::clone(&self.moderation), std::mem::take(&mut self.subject));
+        let mut banned = pin!(moderation.banned(&subject));
         let mut keepalive = Keepalive::new(self.settings.ping_interval.min(T::PING), self.silence_limit());
         let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
         loop {
@@ -156,6 +165,7 @@ impl<T: Talk> Conversation<T> {
                 biased;
                 () = &mut shutdown => Err(self.part(&mut socket).await),
                 () = self.meter.share().revoked() => Err(full()),
+                _ = &mut banned => Err(Box::pin(self.dismiss(&mut socket)).await),
                 ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
@@ -294,6 +304,16 @@ impl<T: Talk> Conversation<T> {
         let farewell = self.talk.part(&mut self.out);
         match self.feed(socket).await {
             Ok(()) => farewell.into(),
+            Err(stop) => stop,
+        }
+    }
+
+    /// Nothing is heard any more of who was banned.
+    async fn dismiss(&mut self, socket: &mut Socket) -> Stop {
+        self.counters.cut(Cut::Banned);
+        let Farewell { code, reason } = self.talk.dismiss(&mut self.out);
+        match self.feed(socket).await {
+            Ok(()) => Stop::Refuse(code, reason),
             Err(stop) => stop,
         }
     }

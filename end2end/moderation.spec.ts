@@ -1,0 +1,131 @@
+// An operator's controls: there for the operator, effective for everybody, and invisible to all others.
+
+import type { Browser, Page } from "@playwright/test";
+import { ChatPage, makeRoom } from "./support/chat-page";
+import { Server, test } from "./support/server";
+import { StatusPage } from "./support/status-page";
+import { expect } from "./support/test";
+import { ko } from "./support/texts";
+
+const TOKEN = "a-token-for-the-tests";
+
+const open = () => Server.start(0, undefined, { host: "0.0.0.0", more: ["--token", TOKEN] });
+
+async function visitor(browser: Browser, server: Server, room: string): Promise<ChatPage> {
+  const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
+  return new ChatPage(await context.newPage(), room).open();
+}
+
+/** The operator's page, signed in, with the room open. */
+async function operator(page: Page, server: Server, room: string): Promise<ChatPage> {
+  const status = await new StatusPage(page).open(server.url);
+  await status.signIn(TOKEN);
+  await status.live();
+  const chat = new ChatPage(page, room);
+  await page.goto(`${server.url}${chat.path}`);
+  await chat.live();
+  return chat;
+}
+
+test.beforeEach(({ complaints }) => complaints.allow(/WebSocket Closed/, /ERR_/, /40[134]/));
+
+test("an operator deletes what a visitor said, by keyboard alone", async ({ page, browser, request }) => {
+  const server = await open();
+  await makeRoom(request, "room", server.url);
+  const other = await visitor(browser, server, "room");
+  await other.say("지울 말");
+  await expect(other.message("지울 말")).toBeVisible();
+  await expect(other.page.locator("[data-act=delete-room], [data-act=ban-person]")).toHaveCount(0);
+  const chat = await operator(page, server, "room");
+  await chat.message("지울 말").locator(".menu-button").focus();
+  await page.keyboard.press("Enter");
+  const remove = chat.messages.first().locator("[data-act=delete]");
+  await remove.focus();
+  await page.keyboard.press("Enter");
+  await expect(remove).toHaveText(ko.chat.really_delete);
+  await page.keyboard.press("Enter");
+  await expect(other.messages.first()).toContainText(ko.chat.deleted);
+  await expect(other.message("지울 말")).toHaveCount(0);
+  await server.stop();
+});
+
+test("a visitor finds no controls, whatever they open", async ({ browser, request }) => {
+  const server = await open();
+  await makeRoom(request, "room", server.url);
+  const one = await visitor(browser, server, "room");
+  const two = await visitor(browser, server, "room");
+  await two.say("남의 말");
+  await one.message("남의 말").locator(".menu-button").click();
+  for (const act of ["delete", "ban-person", "rename-person"]) {
+    await expect(one.page.locator(`[data-act=${act}]`)).toHaveCount(0);
+  }
+  await expect(one.page.locator("[data-act=delete-room]")).toHaveCount(0);
+  await server.stop();
+});
+
+test("an operator renames and bans a visitor, and lifts the ban", async ({ page, browser, request }) => {
+  const server = await open();
+  await makeRoom(request, "room", server.url);
+  const other = await visitor(browser, server, "room");
+  await other.say("안녕");
+  const chat = await operator(page, server, "room");
+  const row = chat.message("안녕");
+  await row.locator(".menu-button").click();
+  await row.locator("[data-act=rename-person]").click();
+  await row.locator("[name=new-name]").fill("바른 이름");
+  await row.getByRole("button", { name: ko.moderation.rename_now, exact: true }).click();
+  await expect(other.page.locator(".name-form summary")).toContainText("바른 이름");
+  await row.locator(".menu-button").click();
+  await row.locator("[data-act=ban-person]").click();
+  await row.locator("[name=reason]").fill("도배");
+  await row.getByRole("button", { name: ko.moderation.ban_now, exact: true }).click();
+  await expect(other.link).toContainText(ko.link.banned);
+  await other.page.reload();
+  await expect(other.page.locator("h1")).toHaveText(ko.moderation.banned_title);
+  await expect(other.page.locator("main")).toContainText("도배");
+  const status = await new StatusPage(page).open(server.url);
+  await status.live();
+  const unban = page.locator("[data-act=unban]");
+  await unban.click();
+  await expect(unban).toHaveText(ko.moderation.really_unban);
+  await unban.click();
+  await expect(unban).toHaveCount(0);
+  await other.open();
+  await server.stop();
+});
+
+test("a deleted room is gone for everybody in it", async ({ page, browser, request }) => {
+  const server = await open();
+  await makeRoom(request, "room", server.url);
+  const other = await visitor(browser, server, "room");
+  await other.say("방 안의 말");
+  await operator(page, server, "room");
+  const remove = page.locator("[data-act=delete-room]");
+  await remove.click();
+  await expect(remove).toHaveText(ko.moderation.really_delete_room);
+  await remove.click();
+  await expect(other.page.getByRole("heading", { name: ko.chat.room_gone })).toBeVisible();
+  await other.page.reload();
+  await expect(other.page.getByRole("heading", { name: ko.chat.room_gone })).toBeVisible();
+  await expect(other.page.locator("body")).not.toContainText("방 안의 말");
+  await server.stop();
+});
+
+test("a reserved name is refused where it was typed, and the former stays", async ({ browser, request }) => {
+  const server = await open();
+  await makeRoom(request, "room", server.url);
+  const chat = await visitor(browser, server, "room");
+  const rename = async (name: string) => {
+    await chat.page.locator(".name-form summary").click();
+    await chat.page.locator(".name-form input").fill(name);
+    await chat.page.locator(".name-form input").press("Enter");
+  };
+  await rename("민지");
+  await expect(chat.page.locator(".name-form summary")).toContainText("민지");
+  await rename("운영자");
+  await expect(chat.page.getByRole("alert").filter({ hasText: ko.names.name_reserved })).toBeVisible();
+  await expect(chat.page.locator(".name-form summary")).toContainText("민지");
+  await chat.page.reload();
+  await expect(chat.page.locator(".name-form summary")).toContainText("민지");
+  await server.stop();
+});

@@ -1,0 +1,259 @@
+//! `duplex ban`, `unban`, `bans`, `rename`, `delete-message` and `delete-room`: what an operator forbids, on a server that runs.
+
+use std::error::Error;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use duplex::server::config::Config;
+use duplex::wire::codec::{Blob, Encoding};
+use duplex::wire::cursor::Seq;
+use duplex::wire::moderation::{ALL, Ban, Millis, Moderation, ModerationCommand, Rules, Target};
+use duplex::wire::person::PersonId;
+use duplex::wire::session::{CommandId, POLL_PATH, ServerFrame, Verdict};
+use duplex::wire::topic::TopicName;
+use serde::Serialize;
+use serde_json::json;
+
+use super::remote::{Remote, Server};
+use super::send::{ATTEMPTS, tell};
+
+#[derive(Debug, clap::Args)]
+pub struct BanArgs {
+    #[command(subcommand)]
+    target: Named,
+
+    /// How long, such as 30m, 12h, 7d or 4w [default: until it is lifted]
+    #[arg(long = "for", value_name = "TIME", value_parser = length, global = true)]
+    length: Option<Millis>,
+
+    /// What the banned visitor is told
+    #[arg(long, value_name = "TEXT", default_value = "", global = true)]
+    reason: String,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct UnbanArgs {
+    #[command(subcommand)]
+    target: Named,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Named {
+    /// A person, by the public id that stands in their messages
+    Person { id: String },
+    /// An IP address or a network such as 192.0.2.0/24; an IPv6 address alone means its /64
+    Address { address: String },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BansArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RenameArgs {
+    /// The public id that stands in their messages
+    person: String,
+
+    /// Their name from now on; an empty one lets them choose again
+    name: String,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DeleteMessageArgs {
+    /// Such as lobby
+    room: String,
+
+    /// The message's seq, as `duplex tail` prints it
+    seq: Seq,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DeleteRoomArgs {
+    room: String,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl From<Named> for Target {
+    fn from(named: Named) -> Self {
+        match named {
+            Named::Person { id } => Self::Person(PersonId(id)),
+            Named::Address { address } => Self::Address(address),
+        }
+    }
+}
+
+impl BanArgs {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let command = ModerationCommand::Ban {
+            target: self.target.into(),
+            until: self.length.map(|length| now().saturating_add(length)),
+            reason: self.reason,
+        };
+        moderate(&self.remote, config, &command)
+    }
+}
+
+impl UnbanArgs {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let target = self.target.into();
+        moderate(&self.remote, config, &ModerationCommand::Unban { target })
+    }
+}
+
+impl RenameArgs {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let (person, name) = (PersonId(self.person), self.name);
+        moderate(&self.remote, config, &ModerationCommand::Rename { person, name })
+    }
+}
+
+impl DeleteMessageArgs {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let topic = format!("chat/{}", self.room).parse()?;
+        let command = json!({ "delete": { "seq": self.seq } });
+        send(&self.remote, config, topic, &command)
+    }
+}
+
+impl DeleteRoomArgs {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let topic = format!("chat/{}", self.room).parse()?;
+        moderate(&self.remote, config, &ModerationCommand::Close { topic })
+    }
+}
+
+impl BansArgs {
+    pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
+        let server = self.remote.server(config)?;
+        let rules = super::block_on(rules(&server))?;
+        if self.json {
+            return print_json(&rules);
+        }
+        println!("{:<46} {:<24} REASON", "BANNED", "UNTIL");
+        for (target, ban) in &rules.bans {
+            let until = ban.until.map_or("-".to_owned(), time);
+            println!("{:<46} {until:<24} {}", name(target), ban.reason);
+        }
+        for (PersonId(id), name) in &rules.names {
+            println!("{id} is called {name}");
+        }
+        for topic in &rules.closed {
+            println!("{topic} is deleted");
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Line<'a> {
+    Banned { target: &'a Target, ban: &'a Ban },
+    Renamed { person: &'a PersonId, name: &'a str },
+    Closed { topic: &'a TopicName },
+}
+
+fn print_json(rules: &Rules) -> Result<(), Box<dyn Error>> {
+    let bans = rules.bans.iter().map(|(target, ban)| Line::Banned { target, ban });
+    let names = rules.names.iter().map(|(person, name)| Line::Renamed { person, name });
+    let closed = rules.closed.iter().map(|topic| Line::Closed { topic });
+    for line in bans.chain(names).chain(closed) {
+        println!("{}", serde_json::to_string(&line)?);
+    }
+    Ok(())
+}
+
+fn moderate(remote: &Remote, config: &Config, command: &ModerationCommand) -> Result<(), Box<dyn Error>> {
+    send(remote, config, TopicName::of::<Moderation>(ALL)?, command)
+}
+
+fn send<C: Serialize>(remote: &Remote, config: &Config, topic: TopicName, command: &C) -> Result<(), Box<dyn Error>> {
+    let server = remote.server(config)?;
+    let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+    let command = Blob::encode(Encoding::Json, command)?;
+    super::block_on(tell(&server, topic, id, command, ATTEMPTS))
+}
+
+/// As the topic has them now.
+async fn rules(server: &Server) -> Result<Rules, Box<dyn Error>> {
+    let topic = TopicName::of::<Moderation>(ALL)?;
+    let session = uuid::Uuid::new_v4();
+    let path = format!("{POLL_PATH}?session={session}&topics={topic}&wait=0");
+    let frames: Vec<ServerFrame> = server.get(&path).await?;
+    for frame in frames {
+        if let ServerFrame::Verdict { verdict, .. } = frame {
+            return match verdict {
+                Verdict::Reset { state, .. } => Ok(state.decode(Encoding::Json)?),
+                Verdict::Denied { reason } => Err(format!("{reason}; show an operator's --token").into()),
+                Verdict::Resumed { .. } => Err("the server has no state of it".into()),
+            };
+        }
+    }
+    Err("the server gave no answer".into())
+}
+
+fn name(target: &Target) -> String {
+    match target {
+        Target::Person(PersonId(id)) => format!("person {id}"),
+        Target::Address(address) => format!("address {address}"),
+    }
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+fn time(millis: Millis) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_millis(millis))
+}
+
+/// `12h` in milliseconds.
+fn length(text: &str) -> Result<Millis, String> {
+    let wrong = || "a number and m, h, d or w, such as 12h".to_owned();
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let minutes = match unit {
+        'm' => 1,
+        'h' => 60,
+        'd' => 24 * 60,
+        'w' => 7 * 24 * 60,
+        _ => return Err(wrong()),
+    };
+    let count: Millis = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let length = count
+        .checked_mul(minutes * 60_000)
+        .filter(|length| *length > 0 && *length < Millis::MAX / 4);
+    length.ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_has_a_unit() {
+        assert_eq!(length("12h"), Ok(12 * 3_600_000));
+        assert_eq!(length("4w"), Ok(28 * 86_400_000));
+        for wrong in ["", "h", "12", "0d", "-1d", "1.5h", "99999999999999999999d", "1년"] {
+            assert!(length(wrong).is_err(), "{wrong}");
+        }
+    }
+}

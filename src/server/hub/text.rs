@@ -1,0 +1,115 @@
+//! Texts that others read, as the server keeps them: composed, and without a pile of marks that covers its neighbours.
+//! Pure; [`crate::wire::text`] is the part without tables.
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+use crate::wire::person::MAX_NAME;
+use crate::wire::text;
+
+/// Marks on one base, enough for every script's own words: Tibetan and pointed Hebrew need three.
+const MARKS: usize = 3;
+
+/// Characters of a line that are looked at.
+const LONGEST: usize = 4_096;
+
+/// A visitor's name; empty if nothing of it can be kept.
+pub fn tidy_name(typed: &str) -> String {
+    tidy_line(typed, MAX_NAME)
+}
+
+/// One line of at most `most` characters.
+pub fn tidy_line(typed: &str, most: usize) -> String {
+    // More than this is no name, whatever is hidden in it.
+    let typed: String = typed.chars().take(LONGEST).collect();
+    let composed: String = text::one_line(&typed).nfc().collect();
+    // What stands alone after a mark was taken away may be less than a line.
+    let line = text::one_line(&without_piles(&composed));
+    text::cut(&line, most, is_combining_mark).to_owned()
+}
+
+/// Some paragraphs, of any length.
+pub fn tidy_text(typed: &str) -> String {
+    let text = without_piles(&text::paragraphs(typed));
+    if text::is_blank(&text) {
+        String::new()
+    } else {
+        text.trim().to_owned()
+    }
+}
+
+/// Without marks that have no base, and without more than [`MARKS`] on one.
+fn without_piles(typed: &str) -> String {
+    let mut marks = None;
+    let kept = |c: &char| {
+        if !is_combining_mark(*c) {
+            // What is invisible, such as a joiner, is neither a base nor the end of one.
+            if !text::is_invisible(*c) && !text::is_bidi_control(*c) {
+                marks = (!c.is_whitespace() && !c.is_control()).then_some(0);
+            }
+            return true;
+        }
+        marks = marks.map(|count| count + 1);
+        marks.is_some_and(|count| count <= MARKS)
+    };
+    typed.chars().filter(kept).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_tidied() {
+        assert_eq!(tidy_name("  Kim\n\tMinji  "), "Kim Minji");
+        assert_eq!(tidy_name("\u{0}\u{7}"), "");
+        assert_eq!(tidy_name(&"가".repeat(30)), "가".repeat(24));
+        assert_eq!(tidy_name(&format!("{} x", "a".repeat(23))), "a".repeat(23));
+        assert_eq!(
+            tidy_name("\u{1112}\u{1161}\u{11ab}"),
+            "한",
+            "as a Mac writes it in a file's name"
+        );
+    }
+
+    #[test]
+    fn marks_need_a_base_and_do_not_pile_up() {
+        assert_eq!(tidy_name("\u{301}\u{302}"), "");
+        assert_eq!(tidy_name("a \u{301}b"), "a b");
+        let zalgo = format!("q{}x", "\u{323}\u{302}\u{489}".repeat(20));
+        assert!(tidy_name(&zalgo).chars().count() <= 2 + MARKS);
+        let thai = format!("ก{}", "\u{e47}".repeat(23));
+        assert_eq!(tidy_name(&thai).chars().count(), 1 + MARKS);
+        for word in ["བསྒྲུབས", "שָׁלוֹם", "हिन्दी", "Nguyễn", "ภาษาไทย", "মুক্তি"]
+        {
+            let composed: String = word.nfc().collect();
+            assert_eq!(tidy_name(word), composed);
+        }
+        assert_eq!(tidy_text("\u{200b}\u{301}"), "");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_never_has_what_no_name_may_have(typed in "\\PC{0,40}|.{0,40}|[a한\u{1112}\u{1161}\u{11ab}\u{301}\u{e47}\u{200d}\u{fe0f}👩🇰 \u{202e}\u{3164}]{0,40}") {
+            let name = tidy_name(&typed);
+            prop_assert!(name.chars().count() <= MAX_NAME);
+            prop_assert!(!name.chars().any(|c| c.is_control() || text::is_bidi_control(c)));
+            prop_assert_eq!(name.trim(), name.as_str());
+            prop_assert!(!name.contains("  ") && !name.chars().any(|c| c.is_whitespace() && c != ' '));
+            let chars: Vec<char> = name.chars().collect();
+            for (at, c) in chars.iter().enumerate() {
+                if is_combining_mark(*c) {
+                    let before = chars[..at].iter().rev().take_while(|c| is_combining_mark(**c)).count();
+                    prop_assert!(before < MARKS && chars.get(at.wrapping_sub(before + 1)).is_some_and(|base| *base != ' '));
+                }
+                if text::is_invisible(*c) {
+                    prop_assert!(at > 0 && !chars[at - 1].is_alphabetic(), "{name:?}");
+                }
+            }
+            prop_assert_eq!(tidy_name(&name), name.as_str());
+            prop_assert!(name.is_empty() || !text::is_blank(&name));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The topic of bans, given names and closed topics: what an operator may ask for. Pure.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::apps;
+use crate::server::hub;
+use crate::server::hub::decider::{Access, Context, Decider, Retention};
+use crate::server::hub::text::{tidy_line, tidy_name};
+use crate::wire::moderation::{
+    ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
+    Target, why,
+};
+use crate::wire::person::{Person, PersonId};
+use crate::wire::session::{Denied, Rejection};
+use crate::wire::topic::TopicName;
+
+/// A single IPv6 address says nothing: its owner has the network.
+const IPV6_PREFIX: u8 = 64;
+/// Wider networks hold more strangers than anybody means to ban.
+const WIDEST_IPV4: u8 = 8;
+const WIDEST_IPV6: u8 = 20;
+/// Characters of a public id.
+const MAX_PERSON: usize = 64;
+
+impl Decider for Moderation {
+    const FOR_OPERATORS: bool = true;
+
+    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == ALL {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(
+        &self,
+        at: Context<'_>,
+        rules: &Rules,
+        command: ModerationCommand,
+    ) -> Result<Vec<ModerationEvent>, Rejection> {
+        match command {
+            ModerationCommand::Ban { target, until, reason } => ban(at, rules, &target, until, &reason),
+            ModerationCommand::Unban { target } => unban(rules, &target),
+            ModerationCommand::Rename { person, name } => rename(rules, person, &name),
+            ModerationCommand::Close { topic } => close(rules, topic),
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            events: 20_000,
+            age: None,
+        }
+    }
+}
+
+fn ban(
+    at: Context<'_>,
+    rules: &Rules,
+    target: &Target,
+    until: Option<Millis>,
+    reason: &str,
+) -> Result<Vec<ModerationEvent>, Rejection> {
+    let target = checked(target)?;
+    if target == Target::Person(at.who.id.clone()) {
+        return Err(Rejection::refused(why::OPERATOR));
+    }
+    let reason = tidy_line(reason, MAX_BAN_REASON + 1);
+    if reason.chars().count() > MAX_BAN_REASON || until.is_some_and(|until| until <= at.now) {
+        return Err(Rejection::refused(why::BAD_REASON));
+    }
+    let current = rules.bans.iter().filter(|(_, ban)| !ban.is_over(at.now)).count();
+    if current >= MAX_ENTRIES && rules.ban(&target).is_none() {
+        return Err(Rejection::refused(why::FULL));
+    }
+    let ban = Ban {
+        at: at.now,
+        until,
+        reason,
+    };
+    Ok(vec![ModerationEvent::Banned { target, ban }])
+}
+
+fn unban(rules: &Rules, target: &Target) -> Result<Vec<ModerationEvent>, Rejection> {
+    let target = checked(target)?;
+    match rules.ban(&target) {
+        Some(_) => Ok(vec![ModerationEvent::Unbanned { target }]),
+        None => Err(Rejection::refused(why::NOT_BANNED)),
+    }
+}
+
+fn rename(rules: &Rules, person: PersonId, name: &str) -> Result<Vec<ModerationEvent>, Rejection> {
+    let person = person_of(&person)?;
+    let name = tidy_name(name);
+    let known = rules.names.get(&person);
+    if known.map_or("", String::as_str) == name {
+        return Ok(Vec::new());
+    }
+    if known.is_none() && rules.names.len() >= MAX_ENTRIES {
+        return Err(Rejection::refused(why::FULL));
+    }
+    Ok(vec![ModerationEvent::Renamed { person, name }])
+}
+
+fn close(rules: &Rules, topic: TopicName) -> Result<Vec<ModerationEvent>, Rejection> {
+    if apps::server::closing(&topic).is_none() {
+        return Err(Rejection::refused(why::STAYS));
+    }
+    if rules.closed.contains(&topic) {
+        return Ok(Vec::new());
+    }
+    if rules.closed.len() >= MAX_ENTRIES {
+        return Err(Rejection::refused(why::FULL));
+    }
+    Ok(vec![ModerationEvent::Closed { topic }])
+}
+
+fn checked(target: &Target) -> Result<Target, Rejection> {
+    Ok(match target {
+        Target::Person(id) => Target::Person(person_of(id)?),
+        Target::Address(text) => {
+            let network = network(text).ok_or_else(|| Rejection::refused(why::BAD_ADDRESS))?;
+            Target::Address(written(network))
+        }
+    })
+}
+
+fn person_of(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
+    let id = PersonId(id.trim().to_owned());
+    let plain =
+        id.0.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let is_own = id == hub::server().id || id == hub::program().id;
+    if (1..=MAX_PERSON).contains(&id.0.len()) && plain && !is_own {
+        Ok(id)
+    } else {
+        Err(Rejection::refused(why::BAD_PERSON))
+    }
+}
+
+/// The network that this text names, if it is narrow enough.
+pub fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    if text.len() > MAX_ADDRESS {
+        return None;
+    }
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => match address.to_canonical() {
+            IpAddr::V4(address) => Ipv4Net::new(address, 32).ok()?.into(),
+            IpAddr::V6(address) => Ipv6Net::new(address, IPV6_PREFIX).ok()?.into(),
+        },
+        Err(_) => text.parse::<IpNet>().ok()?,
+    };
+    let widest = match network {
+        IpNet::V4(_) => WIDEST_IPV4,
+        IpNet::V6(_) => WIDEST_IPV6,
+    };
+    (network.prefix_len() >= widest).then(|| network.trunc())
+}
+
+/// As it is kept: an IPv4 address alone, everything else with its prefix.
+fn written(network: IpNet) -> String {
+    if network.prefix_len() == 32 && matches!(network, IpNet::V4(_)) {
+        network.addr().to_string()
+    } else {
+        network.to_string()
+    }
+}

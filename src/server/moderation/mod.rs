@@ -1,0 +1,205 @@
+//! Keeps out whom an operator banned, on every way in, and ends the connections that they have open; gives people the names that
+//! an operator chose, and closes topics for good.
+
+mod bans;
+mod decider;
+mod page;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{Extensions, HeaderMap, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+pub use self::bans::{Bans, Subject};
+use super::access::Grant;
+use super::client_addr::ClientAddr;
+use super::hub::{self, Hub, Wake};
+pub use super::identity::Otherwise;
+use super::state::ServerState;
+use super::{identity, limits};
+use crate::apps;
+use crate::wire::codec::Encoding;
+use crate::wire::cursor::Seq;
+use crate::wire::moderation::{ALL, Ban, Moderation, Rules};
+use crate::wire::person::Person;
+use crate::wire::session::{CommandId, Denied, SessionId};
+use crate::wire::topic::TopicName;
+
+/// What is forbidden now. Shared by all requests of a node.
+#[derive(Debug, Default)]
+pub struct Enforcement {
+    bans: watch::Sender<Arc<Bans>>,
+}
+
+impl Enforcement {
+    pub fn find(&self, subject: &Subject) -> Option<Ban> {
+        self.bans.borrow().find(subject, hub::now()).cloned()
+    }
+
+    /// Ready when this subject is banned: at once, or when it happens. May be dropped and asked for again.
+    pub async fn banned(&self, subject: &Subject) -> Ban {
+        let mut changes = self.bans.subscribe();
+        loop {
+            if let Some(ban) = changes.borrow_and_update().find(subject, hub::now()) {
+                return ban.clone();
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Told after each change of the rules, names among them.
+    pub fn changes(&self) -> watch::Receiver<Arc<Bans>> {
+        self.bans.subscribe()
+    }
+}
+
+impl Subject {
+    pub fn of(state: &ServerState, headers: &HeaderMap, extensions: &Extensions, otherwise: Otherwise<'_>) -> Self {
+        let person = identity::person(state, &Grant::of_request(extensions), headers, otherwise);
+        Self::of_person(extensions, &person)
+    }
+
+    pub fn of_person(extensions: &Extensions, person: &Person) -> Self {
+        Self {
+            person: Some(person.id.clone()),
+            address: extensions.get().map(|ClientAddr(address)| *address),
+            is_operator: Grant::of_request(extensions).is_operator(),
+        }
+    }
+}
+
+/// Loads the rules, and follows them from then on. Ready when they are in force; before that the node should not serve.
+pub async fn start(state: &ServerState) {
+    let Ok(topic) = TopicName::of::<Moderation>(ALL) else {
+        return;
+    };
+    let (loaded, mut is_loaded) = watch::channel(false);
+    let follower = Follower {
+        hub: state.hub.clone(),
+        enforcement: Arc::clone(&state.moderation),
+        topic,
+        loaded,
+    };
+    let shutdown = state.shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = follower.run() => {}
+        }
+    });
+    // The sender goes where there is nothing to follow.
+    let waited = timeout(limits::RULES_WAIT, is_loaded.wait_for(|loaded| *loaded)).await;
+    if waited.is_err() {
+        tracing::error!("the bans cannot be read yet: until they can, nobody is kept out");
+    }
+}
+
+struct Follower {
+    hub: Hub,
+    enforcement: Arc<Enforcement>,
+    topic: TopicName,
+    loaded: watch::Sender<bool>,
+}
+
+impl Follower {
+    async fn run(self) {
+        loop {
+            match self.follow().await {
+                Err(Denied::Unknown) => return tracing::debug!("this node has no topic of bans"),
+                Err(denied) => tracing::warn!("the bans cannot be followed: {denied}"),
+                Ok(never) => match never {},
+            }
+            sleep(limits::LOG_RETRY).await;
+        }
+    }
+
+    async fn follow(&self) -> Result<std::convert::Infallible, Denied> {
+        let handle = self.hub.open(&self.topic).await?;
+        let wake = Wake::new();
+        let session = SessionId("moderation".to_owned());
+        let _member = handle.join(session, hub::server(), None, Arc::clone(&wake));
+        loop {
+            let (cursor, state) = handle.state(Encoding::Json).await?;
+            let rules = state.decode(Encoding::Json);
+            let rules: Rules = rules.map_err(|error| {
+                tracing::error!("the bans cannot be understood: {error}");
+                Denied::Unavailable
+            })?;
+            self.enforce(&rules).await;
+            self.loaded.send_replace(true);
+            self.close(&rules, cursor.seq).await;
+            wake.woken().await;
+        }
+    }
+
+    async fn enforce(&self, rules: &Rules) {
+        let names = rules.names.iter();
+        self.hub
+            .names()
+            .fix(names.map(|(id, name)| (id.clone(), name.clone())).collect());
+        self.hub.close_topics(&rules.closed);
+        self.enforcement.bans.send_replace(Arc::new(Bans::of(rules)));
+    }
+
+    /// Each closed topic once a start: had the node ended between the rule and its effect, it has its effect now.
+    async fn close(&self, rules: &Rules, seq: Seq) {
+        for topic in &rules.closed {
+            if !self.hub.is_erased(topic) {
+                let forwards = apps::server::closing(topic).unwrap_or_default();
+                let id = |index: u128| CommandId::from_random(u128::from(seq) << 8 | index);
+                let told = (0..)
+                    .zip(forwards)
+                    .map(|(index, forward)| (id(index), forward))
+                    .collect();
+                self.hub.erase(topic, told).await;
+            }
+        }
+    }
+}
+
+/// Turns away who is banned, and ends their request if they are banned meanwhile.
+pub async fn guard(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    if is_open_to_all(request.uri()) {
+        return next.run(request).await;
+    }
+    let otherwise = match session_of(request.uri()) {
+        "" => Otherwise::New,
+        session => Otherwise::Session(session),
+    };
+    let subject = Subject::of(&state, request.headers(), request.extensions(), otherwise);
+    let told = page::Told::of(request.uri().path(), request.headers());
+    if let Some(ban) = state.moderation.find(&subject) {
+        state.counters.cut(hub::counters::Cut::Banned);
+        tracing::debug!("turned away: {subject:?} is banned");
+        return told.banned(&ban);
+    }
+    tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        ban = state.moderation.banned(&subject) => told.banned(&ban),
+    }
+}
+
+/// A banned operator must be able to sign in, and a monitor is nobody's visitor. What stands behind these is guarded by itself.
+fn is_open_to_all(uri: &Uri) -> bool {
+    let path = uri.path();
+    let is_file = path.starts_with("/pkg/") || matches!(path, "/favicon.svg" | "/favicon.ico" | "/robots.txt");
+    is_file || matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status") || path.starts_with("/api/operator/")
+}
+
+/// By which a request of the fallbacks, or of a simulation's, names its visitor who has no cookie.
+fn session_of(uri: &Uri) -> &str {
+    let pairs = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
+    let mut named = pairs.filter(|(name, _)| matches!(*name, "session" | "seat"));
+    named.next().map_or("", |(_, value)| value)
+}

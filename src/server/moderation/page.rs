@@ -1,0 +1,83 @@
+//! What a banned visitor is told: a problem for programs, a page in their language for people.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::i18n::*;
+use crate::server::error::Problem;
+use crate::server::preferences;
+use crate::ui::calendar;
+use crate::ui::words::fill;
+use crate::wire::moderation::Ban;
+
+/// How a request is to be told.
+#[derive(Debug, Clone, Copy)]
+pub enum Told {
+    Problem,
+    Page(Locale),
+}
+
+impl Told {
+    pub fn of(path: &str, headers: &HeaderMap) -> Self {
+        if path.starts_with("/api/") || !accepts_html(headers) {
+            Self::Problem
+        } else {
+            Self::Page(preferences::locale(headers))
+        }
+    }
+
+    pub fn banned(self, ban: &Ban) -> Response {
+        match self {
+            Self::Page(locale) => page(ban, locale),
+            Self::Problem => {
+                let until = ban.until.map(|until| format!(" until {}", date(until)));
+                let until = until.unwrap_or_default();
+                let detail = format!("The operator of this server has banned you{until}.");
+                Problem::new(StatusCode::FORBIDDEN, detail).into_response()
+            }
+        }
+    }
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    accepted
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("text/html"))
+}
+
+fn page(ban: &Ban, locale: Locale) -> Response {
+    let text = match ban.until {
+        Some(until) => fill(td_string!(locale, moderation.banned_until), &[("until", &date(until))]),
+        None => td_string!(locale, moderation.banned).to_owned(),
+    };
+    let reason = match escaped(&ban.reason) {
+        reason if reason.is_empty() => String::new(),
+        reason => format!("<p>{}: {reason}</p>", td_string!(locale, moderation.reason)),
+    };
+    let title = td_string!(locale, moderation.banned_title);
+    let html = format!(
+        "<!DOCTYPE html><html lang=\"{}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\"><title>{title} · Duplex</title></head>\
+         <body><main><h1>{title}</h1><p>{text}</p>{reason}</main></body></html>",
+        locale.as_str()
+    );
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    let head = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (StatusCode::FORBIDDEN, head, html).into_response()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+/// In UTC, as the server does not know where the visitor is.
+fn date(millis: u64) -> String {
+    calendar::iso(millis)
+}

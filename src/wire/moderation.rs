@@ -1,0 +1,160 @@
+//! What an operator forbids: the topic of bans, given names and closed topics. Operators read and write it; the server keeps
+//! to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::cursor::Seq;
+use super::person::PersonId;
+use super::topic::{Topic, TopicName};
+
+/// The only topic of its kind, behind the kind.
+pub const ALL: &str = "all";
+
+/// Bans, given names and closed topics, each at most so many: the state travels whole.
+pub const MAX_ENTRIES: usize = 2_000;
+/// Characters of a ban's reason.
+pub const MAX_BAN_REASON: usize = 200;
+/// Bytes of an address, with its prefix.
+pub const MAX_ADDRESS: usize = 43;
+
+/// Milliseconds since 1970.
+pub type Millis = u64;
+
+/// Why a command is refused, in the word that a page translates.
+pub mod why {
+    pub const BAD_PERSON: &str = "bad_person";
+    pub const BAD_ADDRESS: &str = "bad_address";
+    pub const BAD_REASON: &str = "bad_reason";
+    pub const FULL: &str = "moderation_full";
+    pub const NOT_BANNED: &str = "not_banned";
+    /// This topic cannot be closed.
+    pub const STAYS: &str = "topic_stays";
+    pub const OPERATOR: &str = "is_operator";
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Moderation;
+
+/// Who is kept out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    Person(PersonId),
+    /// An IP address, alone or with the length of a prefix (CIDR). An IPv6 address alone means its /64.
+    Address(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModerationCommand {
+    /// A newer ban of the same target takes the place of the older. Without `until` it ends with an unban.
+    Ban {
+        target: Target,
+        #[serde(default)]
+        until: Option<Millis>,
+        #[serde(default)]
+        reason: String,
+    },
+    Unban {
+        target: Target,
+    },
+    /// An empty name gives the choice back.
+    Rename {
+        person: PersonId,
+        name: String,
+    },
+    /// For good: its events lose what they say, and nobody enters it again.
+    Close {
+        topic: TopicName,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModerationEvent {
+    Banned { target: Target, ban: Ban },
+    Unbanned { target: Target },
+    Renamed { person: PersonId, name: String },
+    Closed { topic: TopicName },
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    pub at: Millis,
+    /// None: until somebody ends it.
+    pub until: Option<Millis>,
+    /// May be empty.
+    pub reason: String,
+}
+
+impl Ban {
+    pub fn is_over(&self, now: Millis) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+/// Each at most [`MAX_ENTRIES`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// In the order of their targets; one that is over may still be there.
+    pub bans: Vec<(Target, Ban)>,
+    pub names: BTreeMap<PersonId, String>,
+    pub closed: BTreeSet<TopicName>,
+}
+
+impl Rules {
+    pub fn ban(&self, target: &Target) -> Option<&Ban> {
+        let at = self.bans.binary_search_by(|(known, _)| known.cmp(target)).ok()?;
+        self.bans.get(at).map(|(_, ban)| ban)
+    }
+
+    fn put(&mut self, target: &Target, ban: &Ban) {
+        match self.bans.binary_search_by(|(known, _)| known.cmp(target)) {
+            Ok(at) => {
+                if let Some((_, known)) = self.bans.get_mut(at) {
+                    known.clone_from(ban);
+                }
+            }
+            Err(_) => {
+                if self.bans.len() >= MAX_ENTRIES {
+                    self.bans.retain(|(_, known)| !known.is_over(ban.at));
+                }
+                if self.bans.len() < MAX_ENTRIES {
+                    let at = self.bans.partition_point(|(known, _)| known < target);
+                    self.bans.insert(at, (target.clone(), ban.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl Topic for Moderation {
+    const KIND: &'static str = "moderation";
+    const PRESENCE: bool = false;
+
+    type Command = ModerationCommand;
+    type Event = ModerationEvent;
+    type State = Rules;
+
+    fn apply(rules: &mut Rules, _seq: Seq, event: &ModerationEvent) {
+        match event {
+            ModerationEvent::Banned { target, ban } => rules.put(target, ban),
+            ModerationEvent::Unbanned { target } => rules.bans.retain(|(known, _)| known != target),
+            ModerationEvent::Renamed { person, name } if name.is_empty() => {
+                rules.names.remove(person);
+            }
+            ModerationEvent::Renamed { person, name } => {
+                if rules.names.len() < MAX_ENTRIES || rules.names.contains_key(person) {
+                    rules.names.insert(person.clone(), name.clone());
+                }
+            }
+            ModerationEvent::Closed { topic } => {
+                if rules.closed.len() < MAX_ENTRIES {
+                    rules.closed.insert(topic.clone());
+                }
+            }
+        }
+    }
+}
