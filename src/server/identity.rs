@@ -308,14 +308,19 @@ mod tests {
     fn a_secret_of_the_first_form_keeps_its_id_whatever_the_key() {
         let headers = cookies(&format!("visitor={MINE}"));
         for state in [state(), state()] {
-            assert_eq!(person(&state, &headers, Otherwise::New).id.0, "c79647774a412a13");
+            assert_eq!(
+                person(&state, &Grant::default(), &headers, Otherwise::New).id.0,
+                "c79647774a412a13"
+            );
         }
     }
 
     #[test]
     fn without_the_key_nobody_comes_to_an_id() {
         let (one, other) = (state(), state());
-        let id = |state: &ServerState, otherwise: Otherwise<'_>| person(state, &HeaderMap::new(), otherwise).id;
+        let id = |state: &ServerState, otherwise: Otherwise<'_>| {
+            person(state, &Grant::default(), &HeaderMap::new(), otherwise).id
+        };
         let secret = new_secret();
         assert_ne!(
             id(&one, Otherwise::Secret(&secret)),
