@@ -11,6 +11,7 @@ use clap::Parser;
 use duplex::apps;
 use duplex::server::access::link;
 use duplex::server::config::Config;
+use duplex::server::https::Tls;
 use duplex::server::hub::Hub;
 use duplex::server::log::sqlite::Sqlite;
 use duplex::server::site::{self, LeptosEnv};
@@ -51,6 +52,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         token: config.legacy_token()?,
         ..config.settings()?
     };
+    let tls = settings.tls.clone().map(Tls::load).transpose()?;
     let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
@@ -70,7 +72,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         let mut state = state
             .with_feeds(feeds)
             .with_stages(stages)
-            .with_access_beside(&config.data);
+            .with_access_beside(&config.data)
+            .with_tls(tls);
         state.trouble = telemetry.trouble.clone();
         serve(addr, state).await
     })
@@ -79,7 +82,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
 async fn serve(addr: std::net::SocketAddr, state: ServerState) -> Result<(), Box<dyn Error>> {
     let listener = listen::bind(addr)?;
     let addr = listener.local_addr()?;
-    println!("http://{addr}");
+    let scheme = if state.tls.is_some() { "https" } else { "http" };
+    println!("{scheme}://{addr}");
     greet_operator(&state, &state.settings.base_url(addr));
     let shutdown = state.shutdown.clone();
     tokio::spawn(async move {

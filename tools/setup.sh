@@ -37,6 +37,7 @@ main() {
   [ "$what" = test ] || return 0
   need "cargo-deny $DENY" have_deny install_deny
   need 'Mosquitto, the MQTT broker' have_broker install_broker
+  need 'nginx and Caddy, the proxies of docs/proxies' have_proxies install_proxies
   need 'Playwright, axe' have_playwright install_playwright
   need 'Chromium' have_chromium install_chromium
   need 'Korean font' have_font install_font
@@ -244,6 +245,27 @@ deny_from_pypi() {
 
 have_broker() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto; }
 install_broker() { packages mosquitto; }
+
+have_nginx() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx; }
+have_caddy() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v caddy; }
+have_proxies() { have_nginx && have_caddy; }
+install_proxies() {
+  have_nginx || install_stopped nginx-light
+  have_caddy || install_stopped caddy
+}
+
+# install_stopped NAME…: without the service that Debian would start: the tests start their own, on ports of their own.
+install_stopped() {
+  local policy=/usr/sbin/policy-rc.d
+  if [ "$(id -u)" = 0 ] && ! [ -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    packages "$@" || { rm -f "$policy"; return 1; }
+    rm -f "$policy"
+  else
+    packages "$@"
+  fi
+}
 
 # ---- the tests' browser -----------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ use tokio::sync::watch::Sender;
 
 use super::access::TokenStore;
 use super::client_addr::{NotANetwork, TrustedProxies};
+use super::https::CertificateFiles;
 use super::limits;
-use super::origin::Origin;
+use super::origin::{Origin, Scheme};
 use super::size::Size;
 use super::state::Settings;
 use super::token::{self, Token};
@@ -54,6 +55,15 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub trusted_proxies: Vec<String>,
+
+    /// A file of the certificate, in PEM and with those that lead to its authority: the server speaks TLS by itself. Renewed when the file
+    /// changes, and on SIGHUP
+    #[arg(long, env = "DUPLEX_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The file of the certificate's private key, in PEM
+    #[arg(long, env = "DUPLEX_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
 
     /// This node's name, shown on every page
     #[arg(long, env = "DUPLEX_NODE", value_name = "NAME", default_value = "duplex")]
@@ -185,6 +195,10 @@ pub enum ConfigError {
     Origin(String, super::origin::NotAnOrigin),
     #[error("--public-url {0:?} is {1}")]
     PublicUrl(String, super::origin::NotAnOrigin),
+    #[error("--tls-cert and --tls-key go together")]
+    HalfTls,
+    #[error("--public-url {0} says http, but with --tls-cert the server speaks https alone")]
+    NotHttps(Origin),
     #[error("--trusted-proxy {0:?} is {1}")]
     TrustedProxy(String, NotANetwork),
     #[error(
@@ -238,7 +252,8 @@ impl Config {
             command_rate: self.command_rate,
             limits: self.limits == Limits::On,
             origins: self.origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
-            public_url: self.public_url.as_deref().map(public_url).transpose()?,
+            tls: self.tls()?,
+            public_url: self.public_url()?,
             trusted_proxies: TrustedProxies::new(self.trusted_proxies.iter().map(String::as_str))
                 .map_err(|(text, error)| ConfigError::TrustedProxy(text, error))?,
             ping_interval: Duration::from_secs(self.ping_interval),
@@ -289,6 +304,22 @@ impl Config {
         match self.trust_local && !addr.ip().is_loopback() {
             true => Err(ConfigError::TrustLocal(addr)),
             false => Ok(()),
+        }
+    }
+
+    fn public_url(&self) -> Result<Option<Origin>, ConfigError> {
+        let url = self.public_url.as_deref().map(public_url).transpose()?;
+        match url {
+            Some(url) if self.tls_cert.is_some() && url.scheme() == Scheme::Http => Err(ConfigError::NotHttps(url)),
+            url => Ok(url),
+        }
+    }
+
+    fn tls(&self) -> Result<Option<CertificateFiles>, ConfigError> {
+        match (self.tls_cert.clone(), self.tls_key.clone()) {
+            (Some(certificate), Some(key)) => Ok(Some(CertificateFiles { certificate, key })),
+            (None, None) => Ok(None),
+            _ => Err(ConfigError::HalfTls),
         }
     }
 
@@ -413,6 +444,10 @@ mod tests {
         ] {
             assert!(refused(&["--public-url", url]).starts_with(&format!("--public-url {url:?} is not an origin")));
         }
+        assert!(refused(&["--tls-cert", "cert.pem"]).contains("go together"));
+        assert!(refused(&["--tls-key", "key.pem"]).contains("go together"));
+        let plain = ["--public-url", "http://x", "--tls-cert", "c", "--tls-key", "k"];
+        assert!(refused(&plain).contains("http://x says http"));
         for network in ["localhost", "10.0.0.0/33", "::1/129", "10.0.0.1:80", ""] {
             let wanted = format!("--trusted-proxy {network:?} is not an address or a network");
             assert!(refused(&["--trusted-proxy", network]).starts_with(&wanted));

@@ -39,6 +39,12 @@ pub const LINGER_BYTES: usize = 64 << 20;
 /// How long a fresh TCP connection may take to its first complete request.
 pub const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
+/// How long a TLS handshake may take: a few round trips of a slow network.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Between two looks at the certificate's files.
+pub const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
+
 /// How long an HTTP/1 connection may take for a request's head, its idle time before it included.
 pub const REQUEST_HEAD: Duration = Duration::from_secs(60);
 

@@ -89,12 +89,12 @@ fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &Con
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
-    context.shutdown.spawn(serve(
-        Observed::new(stream, place),
-        Some(peer),
-        router.clone(),
-        context.clone(),
-    ));
+    let (stream, router, context) = (Observed::new(stream, place), router.clone(), context.clone());
+    let shutdown = context.shutdown.clone();
+    match context.tls.clone() {
+        None => shutdown.spawn(serve(stream, Some(peer), router, context)),
+        Some(tls) => shutdown.spawn(tls.serve(stream, Some(peer), router, context)),
+    }
 }
 
 /// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for

@@ -121,6 +121,12 @@ pub const METRICS: &[Metric] = &[
             }
         },
     ),
+    counter(
+        "duplex_tls_handshakes_failed_total",
+        "",
+        "Connections that spoke no TLS, or took too long to",
+        |of, out| out.put(&[], of.now.counters.failed_handshakes),
+    ),
     gauge("duplex_topics", "kind", "Awake now", |of, out| {
         by_kind(of, out, |stats| stats.topics)
     }),

@@ -16,6 +16,7 @@ mod fuzz;
 mod headers;
 mod health;
 mod host;
+pub mod https;
 pub mod hub;
 mod identity;
 pub mod limits;
@@ -131,6 +132,9 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     monitor::start(&state);
     access::watch(&state);
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
+    if let Some(tls) = state.tls.clone() {
+        tokio::spawn(tls.renew(shutdown.clone()));
+    }
     let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
     let context = state.connection_context();
     listen::accept(listener, router, health_router(state), connections, context).await;

@@ -14,6 +14,7 @@ use super::access::AccessControl;
 use super::client_addr::TrustedProxies;
 use super::connection::{BufferBudget, ConnectionContext};
 use super::feeds::Feeding;
+use super::https::{CertificateFiles, Tls};
 use super::hub::counters::Counters;
 use super::hub::handshakes::Handshakes;
 use super::hub::stage::Stage;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub origins: Vec<Origin>,
     /// How clients outside reach this site: its host, its origin, its links.
     pub public_url: Option<Origin>,
+    /// Connections speak TLS.
+    pub tls: Option<CertificateFiles>,
     /// Whose word counts on clients' addresses and schemes.
     pub trusted_proxies: TrustedProxies,
     /// Less than `silence_limit`, so that a peer has the time to answer.
@@ -86,6 +89,7 @@ impl Default for Settings {
             limits: true,
             origins: Vec::new(),
             public_url: None,
+            tls: None,
             trusted_proxies: TrustedProxies::default(),
             ping_interval: Duration::from_secs(25),
             silence_limit: Duration::from_secs(60),
@@ -105,7 +109,8 @@ impl Settings {
 
     /// How every client reaches this site, if that is known.
     pub fn scheme(&self) -> Option<Scheme> {
-        self.public_url.as_ref().map(Origin::scheme)
+        let served = self.tls.as_ref().map(|_| Scheme::Https);
+        self.public_url.as_ref().map(Origin::scheme).or(served)
     }
 
     /// What a link to a page of this site begins with, for a server that listens at `addr`.
@@ -152,6 +157,8 @@ pub struct ServerState {
     pub last_beat: Arc<LastBeat>,
     /// What is kept for those who measure this node.
     pub bench: Arc<Bench>,
+    /// For incoming connections.
+    pub tls: Option<Tls>,
     pub shutdown: Shutdown,
     pub started: Instant,
 }
@@ -181,6 +188,7 @@ impl ServerState {
             signals: Arc::default(),
             last_beat: Arc::default(),
             bench: Arc::default(),
+            tls: None,
             shutdown: Shutdown::default(),
             started: Instant::now(),
         }
@@ -196,6 +204,7 @@ impl ServerState {
             shutdown: self.shutdown.clone(),
             counters: Arc::clone(&self.counters),
             buffers: self.buffers.clone(),
+            tls: self.tls.clone(),
         }
     }
 
@@ -206,6 +215,11 @@ impl ServerState {
             access: Arc::new(AccessControl::new(&self.settings, Some(data))),
             ..self
         }
+    }
+
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     #[must_use]

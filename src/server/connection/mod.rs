@@ -13,6 +13,7 @@ pub use self::buffers::{BufferBudget, BufferShare};
 pub use self::progress::{ActiveExchange, ConnectionProgress, Health};
 pub use self::response_body::{PacedBody, shared_body};
 pub use self::write_stall::WriteStall;
+use super::https::Tls;
 use super::hub::counters::Counters;
 use super::shutdown::Shutdown;
 
@@ -22,4 +23,6 @@ pub struct ConnectionContext {
     pub shutdown: Shutdown,
     pub counters: Arc<Counters>,
     pub buffers: BufferBudget,
+    /// Connections speak it, where it is.
+    pub tls: Option<Tls>,
 }

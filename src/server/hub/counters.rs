@@ -103,6 +103,7 @@ pub struct Counters {
     opened: [AtomicU64; Way::ALL.len()],
     cuts: [AtomicU64; Cut::ALL.len()],
     refused: [AtomicU64; Refused::ALL.len()],
+    failed_handshakes: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     bytes_in: AtomicU64,
@@ -152,6 +153,11 @@ impl Counters {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
+    /// Of TLS.
+    pub fn handshake_failed(&self) {
+        self.failed_handshakes.fetch_add(1, Relaxed);
+    }
+
     /// An HTTP answer of this status.
     pub fn answer(&self, status: u16) {
         if let Some(count) = self.answers.get(usize::from(status / 100).wrapping_sub(1)) {
@@ -167,6 +173,7 @@ impl Counters {
             opened: self.opened.each_ref().map(read),
             cuts: self.cuts.each_ref().map(read),
             refused: self.refused.each_ref().map(read),
+            failed_handshakes: read(&self.failed_handshakes),
             received: read(&self.received),
             sent: read(&self.sent),
             bytes_in: read(&self.bytes_in),
@@ -213,6 +220,7 @@ pub struct Reading {
     pub ways: [u64; Way::ALL.len()],
     pub opened: [u64; Way::ALL.len()],
     pub refused: [u64; Refused::ALL.len()],
+    pub failed_handshakes: u64,
     pub cuts: [u64; Cut::ALL.len()],
     pub received: u64,
     pub sent: u64,

@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod kinds;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod tls;
 pub mod topics;

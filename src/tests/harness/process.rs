@@ -40,7 +40,8 @@ impl Server {
         BufReader::new(process.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let addr = line.trim().strip_prefix("http://").unwrap().parse().unwrap();
+        let (_, addr) = line.trim().split_once("://").unwrap();
+        let addr = addr.parse().unwrap();
         Self { process, addr }
     }
 
@@ -48,6 +49,15 @@ impl Server {
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// By its name, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        let told = Command::new("kill")
+            .args(["-s", name])
+            .arg(self.process.id().to_string())
+            .status();
+        assert!(told.unwrap().success());
     }
 
     pub fn url(&self) -> String {

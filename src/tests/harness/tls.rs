@@ -6,18 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// With a certificate for `localhost` that it signed.
+use super::within;
+
+/// With a certificate for `localhost` and `duplex.example` that it signed.
 pub struct Authority {
     folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
@@ -27,17 +31,40 @@ impl Authority {
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let own_key = KeyPair::generate().unwrap();
         let authority = own.self_signed(&own_key).unwrap();
+        fs::write(folder.path().join("authority.pem"), authority.pem()).unwrap();
+        let issuer = Issuer::new(own, own_key);
+        let authority = Self { folder, issuer };
+        authority.renew();
+        authority
+    }
+
+    /// Another certificate, with another key, in the place of the one before.
+    pub fn renew(&self) {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let certificate = certificate.signed_by(&key, &Issuer::new(own, own_key)).unwrap();
-        for (name, text) in [
-            ("authority.pem", authority.pem()),
-            ("certificate.pem", certificate.pem()),
-            ("key.pem", key.serialize_pem()),
-        ] {
-            fs::write(folder.path().join(name), text).unwrap();
-        }
-        Self { folder }
+        let names = ["localhost", "duplex.example"].map(str::to_owned);
+        let certificate = CertificateParams::new(names).unwrap();
+        let certificate = certificate.signed_by(&key, &self.issuer).unwrap();
+        fs::write(self.certificate(), certificate.pem()).unwrap();
+        fs::write(self.key(), key.serialize_pem()).unwrap();
+    }
+
+    /// By TLS over `stream`, trusting this authority alone; `name` is the server's.
+    pub async fn connect<S>(&self, stream: S, name: &'static str, protocols: &[&str]) -> TlsStream<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.file()).unwrap()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let name = ServerName::try_from(name).unwrap();
+        within(TlsConnector::from(Arc::new(config)).connect(name, stream))
+            .await
+            .unwrap()
     }
 
     /// What is to be trusted.

@@ -1,0 +1,235 @@
+//! TLS in the server itself: handshakes, HTTP/1.1 and HTTP/2 over it, and certificates that change while it runs.
+
+use std::fs;
+use std::time::Duration;
+
+use axum::http::{Method, Request, StatusCode};
+use bytes::Bytes;
+use duplex::server::https::{CertificateFiles, Tls};
+use duplex::server::limits;
+use h2::ext::Protocol;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::harness::process::{Server, duplex as binary};
+use crate::harness::tls::Authority;
+use crate::harness::{ECHO, Headers, Listening, Node, PIPE, SOCKET, open, until, within};
+
+fn files(authority: &Authority) -> CertificateFiles {
+    CertificateFiles {
+        certificate: authority.certificate(),
+        key: authority.key(),
+    }
+}
+
+/// A node that speaks TLS.
+fn node(authority: &Authority) -> Node {
+    let mut node = Node::with(|settings| settings.tls = Some(files(authority)));
+    node.state.tls = Some(Tls::load(files(authority)).unwrap());
+    node
+}
+
+async fn opening(authority: &Authority, listening: &Listening, path: &str, headers: Headers<'_>) -> u16 {
+    let stream = authority
+        .connect(listening.connect().await, "localhost", &["http/1.1"])
+        .await;
+    match open(stream, path, headers).await {
+        Ok((mut client, _)) => {
+            let Message::Text(answer) = client.ask("hello").await else {
+                panic!("no text")
+            };
+            assert!(answer.ends_with("hello"));
+            101
+        }
+        Err(error) => match *error {
+            Error::Http(response) => response.status().as_u16(),
+            other => panic!("{other}"),
+        },
+    }
+}
+
+#[tokio::test]
+async fn sockets_and_pages_are_served_by_tls() {
+    let authority = Authority::new();
+    let node = node(&authority);
+    let listening = node.listen().await;
+    assert_eq!(opening(&authority, &listening, SOCKET, &[]).await, 101);
+    assert_eq!(
+        opening(&authority, &listening, ECHO, &[("origin", "https://localhost")]).await,
+        101
+    );
+    assert_eq!(
+        opening(&authority, &listening, ECHO, &[("origin", "http://localhost")]).await,
+        403
+    );
+
+    let mut stream = authority
+        .connect(listening.connect().await, "localhost", &["http/1.1"])
+        .await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
+    let get = "GET /about HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    within(stream.write_all(get.as_bytes())).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(
+        answer.contains("set-cookie: __Host-visitor=") && answer.contains("; Secure"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn http2_is_agreed_on_and_carries_sockets() {
+    let authority = Authority::new();
+    let node = node(&authority);
+    let listening = node.listen().await;
+    let stream = authority
+        .connect(listening.connect().await, "localhost", &["h2", "http/1.1"])
+        .await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+    let (mut requests, connection) = within(h2::client::handshake(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let health = Request::get("https://localhost/healthz").body(()).unwrap();
+    let (response, _) = requests.send_request(health, true).unwrap();
+    assert_eq!(within(response).await.unwrap().status(), StatusCode::OK);
+    let opening = Request::builder()
+        .method(Method::CONNECT)
+        .uri(format!("https://localhost{ECHO}"))
+        .extension(Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13")
+        .header("origin", "https://localhost");
+    let (response, mut sending) = requests.send_request(opening.body(()).unwrap(), false).unwrap();
+    let response = within(response).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    // A masked text frame, its mask zero, and its echo.
+    sending
+        .send_data(Bytes::from_static(b"\x81\x82\0\0\0\0hi"), false)
+        .unwrap();
+    let mut body = response.into_body();
+    assert_eq!(within(body.data()).await.unwrap().unwrap(), b"\x81\x02hi".as_slice());
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_is_counted_and_holds_up_nobody() {
+    let authority = Authority::new();
+    let node = node(&authority);
+    let listening = node.listen().await;
+    let _silent = listening.connect().await;
+    let mut plain = listening.connect().await;
+    within(plain.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = within(plain.read_to_end(&mut answer)).await;
+    assert!(!answer.starts_with(b"HTTP/"), "nothing is served in the clear");
+    until(async || node.state.counters.read().failed_handshakes == 1).await;
+    assert_eq!(opening(&authority, &listening, SOCKET, &[]).await, 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_its_time() {
+    let authority = Authority::new();
+    let node = node(&authority);
+    let (mut client, server) = duplex(PIPE);
+    let state = node.state.clone();
+    let tls = state.tls.clone().unwrap();
+    tokio::spawn(tls.serve(server, None, node.router.clone(), state.connection_context()));
+    let start = Instant::now();
+    client.write_all(b"\x16\x03\x01").await.unwrap();
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(start.elapsed(), limits::TLS_HANDSHAKE);
+    until(async || state.counters.read().failed_handshakes == 1).await;
+}
+
+/// The certificate that a new connection is shown.
+async fn shown(authority: &Authority, stream: TcpStream) -> Vec<u8> {
+    let stream = authority.connect(stream, "localhost", &["http/1.1"]).await;
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+/// By its files' times, with the clock in the test's hands.
+#[tokio::test]
+async fn a_certificate_is_renewed_when_its_files_change() {
+    let authority = Authority::new();
+    let node = node(&authority);
+    let listening = node.listen().await;
+    let old = shown(&authority, listening.connect().await).await;
+    let stream = authority
+        .connect(listening.connect().await, "localhost", &["http/1.1"])
+        .await;
+    let (mut open, _) = open(stream, ECHO, &[]).await.unwrap();
+
+    authority.renew();
+    tokio::time::pause();
+    tokio::time::advance(limits::CERTIFICATE_POLL + Duration::from_secs(1)).await;
+    tokio::time::resume();
+    until(async || shown(&authority, listening.connect().await).await != old).await;
+    assert_eq!(open.ask("still here").await, Message::text("still here"));
+    assert_eq!(node.state.counters.read().failed_handshakes, 0);
+}
+
+#[tokio::test]
+async fn a_running_server_takes_a_new_certificate_on_sighup_and_keeps_its_own_for_half_of_one() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let (certificate, key) = (authority.certificate(), authority.key());
+    let flags = [
+        "--tls-cert",
+        certificate.to_str().unwrap(),
+        "--tls-key",
+        key.to_str().unwrap(),
+    ];
+    let server = Server::start_at(folder.path(), "127.0.0.1:0", &flags);
+    let connect = async || TcpStream::connect(server.addr).await.unwrap();
+    let old = shown(&authority, connect().await).await;
+    let stream = authority.connect(connect().await, "localhost", &["http/1.1"]).await;
+    let (mut open, _) = open(stream, ECHO, &[]).await.unwrap();
+
+    let key_before = fs::read(&key).unwrap();
+    authority.renew();
+    let key_after = fs::read(&key).unwrap();
+    fs::write(&key, &key_before).unwrap();
+    server.signal("HUP");
+    assert_eq!(open.ask("one").await, Message::text("one"));
+    assert_eq!(
+        shown(&authority, connect().await).await,
+        old,
+        "the new certificate has no key yet"
+    );
+    fs::write(&key, &key_after).unwrap();
+    server.signal("HUP");
+    until(async || shown(&authority, connect().await).await != old).await;
+    assert_eq!(open.ask("two").await, Message::text("two"));
+}
+
+#[test]
+fn a_wrong_pair_ends_the_start_with_one_line() {
+    let (folder, one, other) = (tempfile::tempdir().unwrap(), Authority::new(), Authority::new());
+    let (certificate, key) = (one.certificate(), other.key());
+    for (flags, why) in [
+        (
+            &[
+                "--tls-cert",
+                certificate.to_str().unwrap(),
+                "--tls-key",
+                key.to_str().unwrap(),
+            ][..],
+            "is not that of the certificate",
+        ),
+        (&["--tls-cert", certificate.to_str().unwrap()], "go together"),
+        (&["--public-url", "https://duplex.example/chat"], "--public-url"),
+        (&["--trusted-proxy", "everybody"], "--trusted-proxy"),
+    ] {
+        let mut command = binary(folder.path());
+        let output = command
+            .args(["--addr", "127.0.0.1:0", "--log", "off"])
+            .args(flags)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && error.contains(why) && error.lines().count() == 1,
+            "{error}"
+        );
+    }
+}
