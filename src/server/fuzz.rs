@@ -3,14 +3,15 @@
 #![cfg(test)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use leptos::prelude::Owner;
 use serde_json::Value;
 
-use super::hub::{Answer, BadCall, Call, Payload};
+use super::hub::{self, Answer, BadCall, Call, Payload};
 use super::origin::{Host, Origin};
-use super::preferences;
+use super::{cookies, forwarded, limits, preferences, signals};
 use crate::apps;
 use crate::fuzz::{fuzz, fuzz_text};
 use crate::wire::measure::MAX_PIECE;
@@ -29,7 +30,13 @@ fn no_cookie_breaks_a_request() {
         let Some(headers) = with(header::COOKIE, bytes) else {
             return;
         };
-        for name in ["visitor", "name", "language", "colour", "bench", ""] {
+        for name in ["visitor", "__Host-visitor", "name", "language", "colour", "bench", ""] {
+            let values = || cookies::values(&headers, name);
+            match cookies::held(&headers, name) {
+                cookies::Held::Nothing => assert_eq!(values().count(), 0),
+                cookies::Held::One(_) => assert!(values().all(|value| values().all(|other| other == value))),
+                cookies::Held::Differing => assert!(values().count() > 1),
+            }
             let Some(value) = preferences::cookie_value(&headers, name) else {
                 continue;
             };
@@ -80,6 +87,22 @@ fn no_origin_passes_for_another() {
     });
 }
 
+/// What proxies report, or who calls itself one: few hops, and addresses only.
+#[test]
+fn no_report_of_a_proxy_breaks_a_request() {
+    fuzz("forwarded", |bytes| {
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto"] {
+            let Some(headers) = with(HeaderName::from_static(name), bytes) else {
+                return;
+            };
+            assert!(forwarded::forwarded(&headers).len() <= limits::FORWARDED_HOPS);
+            assert!(forwarded::x_forwarded_for(&headers).len() <= limits::FORWARDED_HOPS);
+            let https = forwarded::x_forwarded_proto(&headers) == Some(true);
+            assert!(!https || bytes.to_ascii_lowercase().windows(5).any(|word| word == b"https"));
+        }
+    });
+}
+
 /// What programs post, at every address for programs: a command of a bounded size, or a reason in words.
 #[test]
 fn no_posted_body_breaks_an_address_for_programs() {
@@ -126,6 +149,9 @@ fn no_form_breaks_a_page() {
 /// Bytes that an answer puts before what was said.
 const MAX_GREETING: usize = 64;
 
+/// Bytes of a frame of the game: far more than the busiest screen needs.
+const MAX_ANSWER: usize = 64 << 10;
+
 /// A message to the addresses that answer each by itself.
 #[test]
 fn no_message_makes_a_long_answer() {
@@ -136,6 +162,32 @@ fn no_message_makes_a_long_answer() {
                 if let Answer::Text(answer) = (endpoint.answer)(payload) {
                     assert!(answer.len() <= MAX_PIECE.max(payload.len() + MAX_GREETING));
                 }
+            }
+        }
+    });
+}
+
+/// To the socket of signals: a wish, or nothing.
+#[test]
+fn no_message_sets_a_signal() {
+    fuzz("signal-messages", |bytes| {
+        if let Some(wish) = signals::parse(bytes) {
+            let (signals::Wish::Establish(name) | signals::Wish::Delete(name)) = &wish;
+            assert!(name.len() < bytes.len());
+        }
+    });
+}
+
+/// Turns of a player, each after the one before.
+#[test]
+fn no_turn_breaks_a_game() {
+    let game = apps::arena::server::stage(&apps::arena::server::Options::default());
+    fuzz("turns", |bytes| {
+        let mut seat = Arc::clone(&game).join(&hub::program()).unwrap();
+        for _ in 0..3 {
+            let _ = seat.hear(bytes);
+            if let Some(frame) = seat.say() {
+                assert!(frame.len() <= MAX_ANSWER);
             }
         }
     });
