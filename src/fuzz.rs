@@ -214,9 +214,13 @@ pub fn sequences(name: &str, most: usize) -> impl Strategy<Value = Vec<Vec<u8>>>
     prop::collection::vec(inputs(corpus(name)).prop_map(|Input(bytes)| bytes), 1..most)
 }
 
-fn config(cases: u32) -> Config {
+/// Few inputs at each run of the tests: they come to thousands over all decoders, and other ones at each run.
+fn config() -> Config {
     Config {
-        cases: Config::default().cases.max(cases),
+        cases: std::env::var("PROPTEST_CASES")
+            .ok()
+            .and_then(|cases| cases.parse().ok())
+            .unwrap_or(64),
         failure_persistence: None,
         ..Config::default()
     }
@@ -224,7 +228,7 @@ fn config(cases: u32) -> Config {
 
 /// Runs `check` on what the strategy makes: it panics where the decoder does not do what it should.
 pub fn search<S: Strategy>(strategy: S, check: impl Fn(S::Value)) {
-    let found = TestRunner::new(config(64)).run(&strategy, |input| {
+    let found = TestRunner::new(config()).run(&strategy, |input| {
         check(input);
         Ok(())
     });

@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(signals.runs().len(), limits::SIGNAL_RUNS);
         assert!(signals.follow(&signal_name(&name(0))).is_some());
         tokio::time::advance(limits::SIGNAL_RUN_AGE).await;
-        assert_eq!(signals.set_run(&name(0), "x"), Ok(()));
+        assert_eq!(signals.set_run(&name(limits::SIGNAL_RUNS + 1), "x"), Ok(()));
         assert_eq!(signals.runs().len(), 1, "what nobody uses is forgotten");
     }
 

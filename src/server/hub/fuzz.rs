@@ -88,7 +88,7 @@ fn no_command_breaks_a_topic() {
         let corpus = format!("commands/{}", kind.name());
         let times = prop_oneof![4 => Just(1_000_000_u64), 1 => any::<u64>(), 1 => Just(0), 1 => Just(u64::MAX)];
         let told = (any::<bool>(), 0..4_usize, times);
-        let commands = (sequences(&corpus, 24), prop::collection::vec(told, 24)).prop_map(|(commands, told)| {
+        let commands = (sequences(&corpus, 16), prop::collection::vec(told, 16)).prop_map(|(commands, told)| {
             let with =
                 |(bytes, (json, who, now))| (bytes, if json { Encoding::Json } else { Encoding::Postcard }, who, now);
             commands.into_iter().zip(told).map(with).collect::<Vec<_>>()
