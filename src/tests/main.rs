@@ -28,6 +28,7 @@ mod pages;
 mod proxies;
 mod quotas;
 mod records;
+mod security;
 mod shutdown;
 mod signals;
 mod silence;

@@ -1,0 +1,58 @@
+//! SECURITY.md names the tests of each promise: they exist.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What stands between backquotes in the lines that begin with this.
+const TESTS: &str = "Tests:";
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "node_modules" && name != "target" {
+            sources(&path, found);
+        } else if ["rs", "ts", "mjs"]
+            .iter()
+            .any(|kind| path.extension().is_some_and(|extension| extension == *kind))
+        {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of tests in the paragraphs that begin with [`TESTS`].
+fn named(text: &str) -> Vec<&str> {
+    text.split("\n\n")
+        .flat_map(|paragraph| paragraph.split('\n').skip_while(|line| !line.starts_with(TESTS)))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn every_test_that_the_promises_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let mut files = Vec::new();
+    for folder in ["src", "end2end", "tools"] {
+        sources(&root.join(folder), &mut files);
+    }
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let named = named(&text);
+    assert!(named.len() > 20, "few promises are tested: {named:?}");
+    let missing: Vec<_> = named
+        .iter()
+        .filter(|name| !code.contains(&format!("fn {name}(")) && !code.contains(&format!("test(\"{name}\"")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "SECURITY.md names tests that are not there: {missing:#?}"
+    );
+    assert!(text.lines().count() <= 200, "SECURITY.md is read as a whole");
+}
+
+#[test]
+fn names_are_found_where_tests_are_named() {
+    let text = "A `word`.\nTests: `one_test`,\n`another_test`.\n\nA `word` again.";
+    assert_eq!(named(text), ["one_test", "another_test"]);
+}
