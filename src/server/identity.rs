@@ -171,7 +171,8 @@ fn new_secret() -> String {
 }
 
 /// One cannot come from the public id to the secret. A secret of the first form has the id of its time, 64 bits, which stands in
-/// events; one of this form has 128 bits that nobody can make without the log's key.
+/// events; one of this form has 128 bits that nobody can make without the log's key. Whoever knows `n` ids of the first form finds
+/// a secret for one of them after about 2^64/n hashes.
 fn id_of(key: &Key, secret: &str) -> PersonId {
     let first = is_first_secret(secret).then(|| first_id_of(secret));
     let ours = [hub::server().id, hub::program().id];
