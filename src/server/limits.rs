@@ -1,8 +1,14 @@
 //! Every bound of the server that is not configuration, in one place, each with its reason.
 //! Knows no part that keeps to them.
 
+mod access;
+mod side;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+pub use self::access::*;
+pub use self::side::*;
 
 /// What a message may be configured to: enough for a control frame at least, and not so much that a few peers fill the memory.
 pub const MESSAGE_BOUNDS: RangeInclusive<usize> = 125..=64 << 20;
@@ -343,48 +349,6 @@ pub const FEED_WELL: Duration = Duration::from_secs(60);
 /// Characters of a key by which a program makes sure that a call has its effect once.
 pub const IDEMPOTENCY_KEY: usize = 200;
 
-/// Messages of a stage's viewer: two for each of thirty ticks in a second, and after a pause of its network two seconds of
-/// them at once.
-pub const STAGE_EVERY: Duration = Duration::from_millis(16);
-pub const STAGE_BURST: u32 = 120;
-
-/// Who vanished from a stage leaves its seat after this silence.
-pub const STAGE_PING: Duration = Duration::from_secs(4);
-pub const STAGE_SILENCE: Duration = Duration::from_secs(12);
-
-/// Over HTTP: the wait for a frame, the pause between two, and for how long a seat waits for the next turn.
-pub const STAGE_WAIT: Duration = Duration::from_secs(10);
-pub const STAGE_PAUSE: Duration = Duration::from_millis(50);
-pub const STAGE_LEASE: Duration = Duration::from_secs(6);
-
-/// Seats of one person who posts: some windows, and some that were just left.
-pub const STAGE_SEATS_EACH: usize = 6;
-
-/// Runs of measurements whose bytes are counted, ways of one run, and how long a run is known that nobody asks about: a run takes
-/// a minute, and looking at it some more.
-pub const MEASURED_RUNS: usize = 256;
-pub const MEASURED_WAYS: usize = 24;
-pub const MEASURED_AGE: Duration = Duration::from_secs(600);
-
-/// What a socket of signals may say: a name, and what stands around it. A page says one message, and a few at most at once.
-pub const SIGNAL_MESSAGE: usize = 4 << 10;
-pub const SIGNAL_EVERY: Duration = Duration::from_millis(250);
-pub const SIGNAL_BURST: u32 = 10;
-
-/// Signals that one socket follows: a page follows one.
-pub const SIGNALS_FOLLOWED: usize = 8;
-
-/// Signals of measurements, how long one is kept unused, and from when on it may make room for another: 16 MiB at most.
-pub const SIGNAL_RUNS: usize = 256;
-pub const SIGNAL_RUN_AGE: Duration = Duration::from_secs(120);
-pub const SIGNAL_RUN_IDLE: Duration = Duration::from_secs(10);
-
-/// Boxes of measurements, what one keeps for those who come to look, and how long it is kept unused: 16 MiB at most.
-pub const BOXES: usize = 128;
-pub const BOX_MESSAGES: usize = 64;
-pub const BOX_BYTES: usize = 128 << 10;
-pub const BOX_AGE: Duration = Duration::from_secs(120);
-
 /// Messages of one socket that an endpoint answers by themselves, at once and in a second, and KiB of them: above what the pages
 /// can measure.
 pub const ECHO_BURST: u32 = 5_000;
@@ -409,39 +373,6 @@ pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
 /// use does not let go.
 pub const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
-
-/// Bytes that are read of a file of tokens or sign-in links, and entries of each.
-pub const DOCUMENT_BYTES: u64 = 1 << 20;
-pub const TOKENS: usize = 1000;
-pub const SIGN_IN_LINKS: usize = 16;
-
-/// How long a token that ended is known, so that whoever still shows it hears why it is refused.
-pub const ENDED_TOKEN_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// Between two looks at the tokens for the sake of open sessions: so long after a revocation they end.
-pub const TOKEN_LOOK: Duration = Duration::from_secs(1);
-
-/// How long a sign-in link works.
-pub const SIGN_IN_LINK_LIFE: Duration = Duration::from_secs(600);
-
-/// Operators' browsers that are signed in; how long without a request, and at the longest.
-pub const OPERATOR_SESSIONS: usize = 100;
-pub const SESSION_IDLE: Duration = Duration::from_secs(12 * 60 * 60);
-pub const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// Wrong tokens of one address that cost no wait: typed into the sign-in form, and shown by programs. The longest wait after
-/// more of them; a program that was given the wrong token by mistake should not keep its neighbours out for long.
-pub const FREE_SIGN_INS: u32 = 5;
-pub const SIGN_IN_WAIT: Duration = Duration::from_secs(15 * 60);
-pub const FREE_BEARERS: u32 = 20;
-pub const BEARER_WAIT: Duration = Duration::from_secs(60);
-
-/// Wrong tokens of all addresses together: at once, and then in a second. A million addresses guess no faster.
-pub const GUESSES_IN_ALL: f64 = 100.0;
-pub const GUESSES_A_SECOND: f64 = 0.5;
-
-/// Addresses whose wrong tokens are counted: some 100 bytes each.
-pub const GUESSING_SOURCES: usize = 10_000;
 
 /// How long a start waits for the bans, given names and closed topics: from then on nobody slips by them.
 pub const RULES_WAIT: Duration = Duration::from_secs(10);
