@@ -63,6 +63,10 @@ pub const TCP_PER_SOCKET: usize = 3;
 /// TCP connections that wait to be accepted; the kernel may allow fewer (`net.core.somaxconn`).
 pub const BACKLOG: u32 = 4096;
 
+/// Files of the process that are no connections of visitors: the log, the built front end, connections to others, and the
+/// places for health checks.
+pub const OTHER_FILES: u64 = 256;
+
 /// Connections that have sent their first bytes and wait to be served.
 pub const ARRIVALS: usize = 1024;
 

@@ -125,6 +125,21 @@ pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()
     serve(listener, router, state)
 }
 
+/// TCP connections at once: for so many sockets, and no more than the process may have files open beside its own.
+fn most_connections(sockets: usize) -> usize {
+    let wanted = sockets.saturating_mul(limits::TCP_PER_SOCKET);
+    let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    let possible = usize::try_from(files.saturating_sub(limits::OTHER_FILES)).unwrap_or(usize::MAX);
+    if possible < wanted {
+        tracing::warn!(
+            wanted,
+            possible,
+            "the limit of open files allows fewer connections (ulimit -n)"
+        );
+    }
+    wanted.min(possible)
+}
+
 async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     vitals::start(&state);
     moderation::start(&state).await;
@@ -135,7 +150,7 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     if let Some(tls) = state.tls.clone() {
         tokio::spawn(tls.renew(shutdown.clone()));
     }
-    let connections = settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET);
+    let connections = most_connections(settings.max_connections);
     let context = state.connection_context();
     listen::accept(listener, router, health_router(state), connections, context).await;
     tracing::info!("going away: no new connections, open ones are told");

@@ -40,6 +40,8 @@ pub struct ActiveExchange {
     offered: AtomicU64,
     /// Bytes of the answer that wait for the peer.
     held: AtomicUsize,
+    /// Bytes of the request's body, until it is answered.
+    received: AtomicUsize,
 }
 
 impl ConnectionProgress {
@@ -59,6 +61,7 @@ impl ConnectionProgress {
             connection: Arc::clone(self),
             offered: AtomicU64::new(0),
             held: AtomicUsize::new(0),
+            received: AtomicUsize::new(0),
         });
         let mut exchanges = self.exchanges();
         if exchanges.len() >= exchanges.capacity() {
@@ -97,11 +100,18 @@ impl ConnectionProgress {
 }
 
 impl ActiveExchange {
+    /// So many bytes of the request's body came, and lie with a route that reads on.
+    pub fn received(&self, bytes: usize) {
+        self.received.fetch_add(bytes, Relaxed);
+        self.connection.share.grow(bytes);
+    }
+
     /// The peer is offered a part of the answer, and so many bytes of it wait.
     pub fn offers(&self, held: usize) {
         self.offered.store(self.connection.now() + 1, Relaxed);
         let before = self.held.swap(held, Relaxed);
         let share = &self.connection.share;
+        share.shrink(self.received.swap(0, Relaxed));
         if held > before {
             share.grow(held - before);
         } else {
@@ -118,7 +128,9 @@ impl ActiveExchange {
 impl Drop for ActiveExchange {
     fn drop(&mut self) {
         let connection = &self.connection;
-        connection.share.shrink(self.held.load(Relaxed));
+        connection
+            .share
+            .shrink(self.held.load(Relaxed) + self.received.load(Relaxed));
         connection.idle_since.store(connection.now(), Relaxed);
         connection.active.fetch_sub(1, Relaxed);
     }
@@ -142,8 +154,10 @@ mod tests {
         let exchange = connection.begin();
         advance(10 * limits::WRITE_STALL).await;
         assert_eq!(connection.look(), Health::Fine, "the answer is not there yet");
+        exchange.received(300);
+        assert_eq!(budget.held(), 300);
         exchange.offers(100);
-        assert_eq!(budget.held(), 100);
+        assert_eq!(budget.held(), 100, "the request is answered");
         advance(limits::WRITE_STALL - Duration::from_millis(1)).await;
         assert_eq!(connection.look(), Health::Fine);
         advance(Duration::from_millis(1)).await;

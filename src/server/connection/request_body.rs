@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::ActiveExchange;
 use crate::server::error::Problem;
 use crate::server::limits;
 
@@ -22,7 +23,8 @@ pub async fn limit_time(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let late = Arc::new(AtomicBool::new(false));
-    let request = request.map(|body| Body::new(TimedBody::new(body, Arc::clone(&late))));
+    let exchange = request.extensions().get::<Arc<ActiveExchange>>().cloned();
+    let request = request.map(|body| Body::new(TimedBody::new(body, Arc::clone(&late), exchange)));
     let response = next.run(request).await;
     if late.load(Relaxed) { timed_out() } else { response }
 }
@@ -48,15 +50,18 @@ enum BodyError {
 struct TimedBody {
     inner: Body,
     late: Arc<AtomicBool>,
+    /// Where what arrives is counted; a request that came over no connection has none.
+    exchange: Option<Arc<ActiveExchange>>,
     idle: Pin<Box<Sleep>>,
     deadline: Pin<Box<Sleep>>,
 }
 
 impl TimedBody {
-    fn new(inner: Body, late: Arc<AtomicBool>) -> Self {
+    fn new(inner: Body, late: Arc<AtomicBool>, exchange: Option<Arc<ActiveExchange>>) -> Self {
         Self {
             inner,
             late,
+            exchange,
             idle: Box::pin(sleep(limits::BODY_IDLE)),
             deadline: Box::pin(sleep_until(Instant::now() + limits::BODY_DEADLINE)),
         }
@@ -72,6 +77,9 @@ impl HttpBody for TimedBody {
         let expired = body.deadline.as_mut().poll(cx).is_ready();
         if !expired && let Poll::Ready(frame) = Pin::new(&mut body.inner).poll_frame(cx) {
             body.idle.as_mut().reset(Instant::now() + limits::BODY_IDLE);
+            if let (Some(Ok(frame)), Some(exchange)) = (&frame, &body.exchange) {
+                exchange.received(frame.data_ref().map_or(0, Bytes::len));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)));
         }
         if expired || body.idle.as_mut().poll(cx).is_ready() {

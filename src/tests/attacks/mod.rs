@@ -2,6 +2,7 @@
 //! waiting.
 
 mod cost;
+mod health;
 mod memory;
 mod time;
 
