@@ -55,7 +55,7 @@ impl TrustedProxies {
             .map(Self)
     }
 
-    fn contain(&self, address: IpAddr) -> bool {
+    pub fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

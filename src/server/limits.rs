@@ -228,6 +228,9 @@ pub const TOPIC_QUEUE: usize = 1024;
 /// How long a command waits for a place in its topic's queue before it is told to come again.
 pub const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
+/// A page of history, counted as so many topics that are read.
+pub const HISTORY_READS: u32 = 10;
+
 /// Times that a batch is decided anew because another node appended first.
 pub const CONFLICT_ATTEMPTS: u32 = 5;
 

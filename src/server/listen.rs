@@ -25,6 +25,7 @@ use super::hub::counters::Cut;
 use super::limits;
 use super::measure::wire_bytes::Connection;
 use super::observed::Observed;
+use super::quota::Gate;
 use super::reception::{Arrival, Reception};
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,7 @@ pub async fn accept(
     router: Router,
     health: Router,
     max_connections: usize,
+    gate: Gate,
     context: ConnectionContext,
 ) {
     let mut reception = match Reception::start(listener, health, max_connections, Arc::clone(&context.counters)) {
@@ -74,27 +76,32 @@ pub async fn accept(
         tokio::select! {
             () = &mut begun => break,
             arrival = reception.arrivals.recv() => match arrival {
-                Some(arrival) => open(arrival, &router, &context),
+                Some(arrival) => open(arrival, &router, &gate, &context),
                 None => return,
             },
         }
     }
     while let Ok(arrival) = reception.arrivals.try_recv() {
-        open(arrival, &router, &context);
+        open(arrival, &router, &gate, &context);
     }
 }
 
-fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &ConnectionContext) {
+fn open(Arrival { stream, peer, place }: Arrival, router: &Router, gate: &Gate, context: &ConnectionContext) {
+    let Some(held) = gate.admit(peer) else { return };
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
     let (stream, router, context) = (Observed::new(stream, place), router.clone(), context.clone());
-    let shutdown = context.shutdown.clone();
-    match context.tls.clone() {
-        None => shutdown.spawn(serve(stream, Some(peer), router, context)),
-        Some(tls) => shutdown.spawn(tls.serve(stream, Some(peer), router, context)),
-    }
+    let (shutdown, tls) = (context.shutdown.clone(), context.tls.clone());
+    shutdown.spawn(async move {
+        // Until it is upgraded: a socket is counted among those of its client.
+        let _held = held;
+        match tls {
+            None => serve(stream, Some(peer), router, context).await,
+            Some(tls) => tls.serve(stream, Some(peer), router, context).await,
+        }
+    });
 }
 
 /// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for

@@ -151,8 +151,8 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
         tokio::spawn(tls.renew(shutdown.clone()));
     }
     let connections = most_connections(settings.max_connections);
-    let context = state.connection_context();
-    listen::accept(listener, router, health_router(state), connections, context).await;
+    let (context, gate) = (state.connection_context(), quota::Gate::of(&state));
+    listen::accept(listener, router, health_router(state), connections, gate, context).await;
     tracing::info!("going away: no new connections, open ones are told");
     match shutdown.drained(settings.drain_deadline).await {
         Ok(()) => tracing::info!("all connections ended"),

@@ -390,3 +390,70 @@ async fn topics_that_one_client_keeps_awake_are_counted() {
     assert!(matches!(other, Answer::Accepted { .. }), "{other:?}");
     drop(held);
 }
+
+#[tokio::test]
+async fn what_is_read_is_counted_over_every_transport() {
+    let node = limited(|_| {});
+    node.state.quotas.take_many(&at(STRANGER), Rate::Reads, 30_000).unwrap();
+    let poll = format!("{POLL_PATH}?session=s&topics=notes/a&wait=0");
+    let polled = node.request(get(STRANGER, &poll)).await;
+    assert!(polled.body.contains("denied"), "{}", polled.body);
+    let history = "/api/session/history?topic=notes/a";
+    assert_eq!(
+        node.request(get(STRANGER, history)).await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert!(!node.request(get(NEIGHBOUR, &poll)).await.body.contains("denied"));
+    assert_eq!(node.request(get(NEIGHBOUR, history)).await.status, StatusCode::OK);
+    assert!(refused(&node, "reads") >= 2);
+}
+
+/// An address that opens connections and asks nothing takes its own share, and no other's.
+#[tokio::test]
+async fn one_address_cannot_take_all_tcp_connections() {
+    use tokio::io::AsyncReadExt as _;
+
+    let node = limited(|settings| settings.max_connections = 8);
+    let listening = node.listen().await;
+    let mut open = Vec::new();
+    for _ in 0..12 {
+        open.push(listening.connect().await);
+    }
+    let mut refused = listening.connect().await;
+    let ended = within(refused.read(&mut [0])).await;
+    assert!(ended.is_err() || ended.is_ok_and(|read| read == 0), "hung up at once");
+    assert_eq!(self::refused(&node, "open_tcp"), 1);
+    node.state.shutdown.begin();
+}
+
+/// Some desks of the office that [`duplex::server::quota`] is made for, against the running server.
+#[tokio::test]
+async fn people_behind_one_address_are_not_disturbed() {
+    let node = applications(1_000);
+    let mut tabs = Vec::new();
+    for person in 1..=20_u128 {
+        let cookie = format!("visitor={person:032x}");
+        for _ in 0..3 {
+            let mut page = get(STRANGER, "/chat");
+            page.headers_mut().insert("cookie", cookie.parse().unwrap());
+            assert_eq!(node.page(page).await.status, StatusCode::OK);
+            let headers = [
+                ("sec-websocket-protocol", "duplex.v1.json"),
+                ("cookie", cookie.as_str()),
+            ];
+            let (mut tab, _) = open(node.connect_from(STRANGER), SOCKET, &headers).await.unwrap();
+            tab.send(r#"{"hello":{"build":"","name":null}}"#).await;
+            for topic in ["rooms/all", "chat/lobby", "notices/all"] {
+                tab.send(format!(r#"{{"subscribe":{{"topic":"{topic}","cursor":null}}}}"#))
+                    .await;
+            }
+            tabs.push((tab, open(node.connect_from(STRANGER), ECHO, &[]).await.unwrap()));
+        }
+        let text = "good morning".to_owned();
+        let said = ChatCommand::Post { text, reply_to: None };
+        let answer = answer(&node, post(STRANGER, Some(person), "chat/lobby", person, &said)).await;
+        assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+    }
+    let refused = node.state.quotas.refused();
+    assert!(refused.iter().all(|(_, count)| *count == 0), "{refused:?}");
+}

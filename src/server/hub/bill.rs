@@ -23,6 +23,11 @@ impl Bill {
         &self.client
     }
 
+    /// So many topics are read.
+    pub fn read(&self, topics: u32) -> Result<(), Exceeded> {
+        self.quotas.take_many(&self.client, Rate::Reads, topics)
+    }
+
     /// A topic is started; what is returned is held while it is awake.
     pub fn topic(&self) -> Result<Held, Exceeded> {
         let held = self.quotas.hold(&self.client, Place::Topics)?;

@@ -115,6 +115,7 @@ impl Reader {
 
     async fn enter(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
         self.hub.admit(&self.person, name)?;
+        self.hub.count_read(1)?;
         let mut read = match self.hub.open_to_read(name, &self.wake).await? {
             Found::Awake(topic) => self.join(topic),
             Found::Unwritten(unwritten) => {

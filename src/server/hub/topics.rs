@@ -316,6 +316,12 @@ impl Hub {
         Err(Denied::Unavailable)
     }
 
+    /// Counts topics that the client reads.
+    pub(super) fn count_read(&self, topics: u32) -> Result<(), Denied> {
+        let counted = self.2.as_ref().map_or(Ok(()), |bill| bill.read(topics));
+        counted.map_err(|_| Denied::Full)
+    }
+
     async fn is_listed(&self, topic: &TopicName, kind: &dyn Kind) -> Result<bool, Denied> {
         match kind.listed_in() {
             Some(list) => self.own().open(&list).await?.lists(topic).await,
@@ -431,6 +437,7 @@ impl Hub {
     /// Events as JSON, straight from the log.
     pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
         let kind = self.kind(topic)?;
+        self.count_read(limits::HISTORY_READS)?;
         let limit = limit.clamp(1, limits::HISTORY_PAGE);
         let history = self
             .log_of(kind.as_ref())

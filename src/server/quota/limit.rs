@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::server::limits;
+
 /// How often: `burst` at once, and then so many in a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
@@ -42,6 +44,7 @@ pub enum Rate {
     Handshakes,
     Commands,
     CommandBytes,
+    Reads,
     Topics,
     Rooms,
     Alerts,
@@ -55,12 +58,13 @@ pub enum Rate {
 impl Rate {
     pub const COUNT: usize = Self::ALL.len();
 
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Requests,
         Self::Pages,
         Self::Handshakes,
         Self::Commands,
         Self::CommandBytes,
+        Self::Reads,
         Self::Topics,
         Self::Rooms,
         Self::Alerts,
@@ -79,6 +83,7 @@ impl Rate {
             Self::Handshakes => "handshakes",
             Self::Commands => "commands",
             Self::CommandBytes => "command_bytes",
+            Self::Reads => "reads",
             Self::Topics => "topics",
             Self::Rooms => "rooms",
             Self::Alerts => "alerts",
@@ -98,6 +103,7 @@ impl Rate {
             Self::Handshakes => "WebSockets and event streams that are opened",
             Self::Commands => "Commands, over whatever transport: WebSocket, posts, forms",
             Self::CommandBytes => "KiB of commands, each rounded up",
+            Self::Reads => "Topics that are subscribed to or asked for in a poll; a page of history counts ten",
             Self::Topics => "Topics that are started because the client reads or writes them",
             Self::Rooms => "Rooms that are made",
             Self::Alerts => "Price alerts that are set",
@@ -117,6 +123,7 @@ impl Rate {
             Self::Handshakes => Bound::per_second(4_000, 300),
             Self::Commands => Bound::per_second(commands.saturating_mul(10), commands),
             Self::CommandBytes => Bound::per_second(16 << 10, commands.saturating_add(84)),
+            Self::Reads => Bound::per_second(30_000, 3_000),
             Self::Topics => Bound::per_second(2_000, 40),
             Self::Rooms => Bound::per_minute(40, 2),
             Self::Alerts => Bound::per_minute(200, 60),
@@ -135,6 +142,7 @@ impl Rate {
             Self::Handshakes => Some(Bound::per_second(200, 10)),
             Self::Commands => Some(Bound::per_second(rate.saturating_mul(6), rate)),
             Self::CommandBytes => Some(Bound::per_second(2 << 10, rate.saturating_add(14))),
+            Self::Reads => Some(Bound::per_second(3_000, 300)),
             Self::Topics => Some(Bound::per_second(200, 4)),
             Self::Rooms => Some(Bound::per_minute(5, 1)),
             Self::Alerts => Some(Bound::per_minute(30, 10)),
@@ -148,6 +156,7 @@ impl Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Connections,
+    Streams,
     Seats,
     Topics,
 }
@@ -155,11 +164,12 @@ pub enum Place {
 impl Place {
     pub const COUNT: usize = Self::ALL.len();
 
-    pub const ALL: [Self; 3] = [Self::Connections, Self::Seats, Self::Topics];
+    pub const ALL: [Self; 4] = [Self::Connections, Self::Streams, Self::Seats, Self::Topics];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connections => "open_connections",
+            Self::Streams => "open_tcp",
             Self::Seats => "open_seats",
             Self::Topics => "open_topics",
         }
@@ -170,6 +180,7 @@ impl Place {
             Self::Connections => {
                 "WebSockets, event streams and polls; of one address never more than half of `--max-connections`"
             }
+            Self::Streams => "TCP connections, whatever they carry; a trusted proxy may have as many as there are",
             Self::Seats => "Seats in the arena, by WebSocket and by posts",
             Self::Topics => {
                 "Topics awake because the client reads or writes them; those that nobody reads make room for others"
@@ -180,6 +191,9 @@ impl Place {
     pub fn of_address(self, scale: Scale) -> u32 {
         match self {
             Self::Connections => (scale.max_connections / 2).clamp(1, 3_000),
+            Self::Streams => Self::Connections
+                .of_address(scale)
+                .saturating_mul(limits::TCP_PER_SOCKET as u32),
             Self::Seats => 120,
             Self::Topics => 2_000,
         }
@@ -188,6 +202,7 @@ impl Place {
     pub fn of_person(self, scale: Scale) -> Option<u32> {
         match self {
             Self::Connections => Some((scale.max_connections / 2).clamp(1, 100)),
+            Self::Streams => None,
             Self::Seats => Some(6),
             Self::Topics => Some(300),
         }

@@ -2,17 +2,20 @@
 //! The time comes from tokio's clock, so that a test that pauses it owns the time. Knows no route, no topic and no transport.
 
 mod address;
+mod gate;
 pub mod guard;
 mod limit;
 mod places;
 mod rates;
 pub mod seldom;
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 pub use self::address::Address;
+pub use self::gate::Gate;
 pub use self::limit::{Bound, Place, Rate, Scale};
 pub use self::places::Held;
 use self::places::Places;
@@ -159,6 +162,3 @@ impl Quotas {
 
 const PERSON: &str = "person";
 const ADDRESS: &str = "address";
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,7 @@
 //! The office that never meets a limit, and the strangers who do.
 
+#![cfg(test)]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use tokio::time::advance;
@@ -42,6 +44,7 @@ async fn an_office_behind_one_address_meets_no_limit() {
     let load = |client: &Client, open: &mut Vec<Held>| {
         take(&quotas, client, Rate::Pages, 1);
         take(&quotas, client, Rate::Requests, 1 + ASSETS);
+        take(&quotas, client, Rate::Reads, 8);
         // The session, the vitals, and on one page in three the echo.
         take(&quotas, client, Rate::Handshakes, 3);
         for _ in 0..3 {

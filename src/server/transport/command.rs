@@ -147,11 +147,12 @@ pub struct Before {
 /// `GET` [`HISTORY_PATH`](crate::wire::session::HISTORY_PATH)
 pub async fn history(
     State(state): State<ServerState>,
+    client: Client,
     grant: Grant,
     headers: HeaderMap,
     query: Result<Parameters<Before>, QueryRejection>,
 ) -> Response {
-    match page(&state, &grant, &headers, query).await {
+    match page(&state, client, &grant, &headers, query).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -159,6 +160,7 @@ pub async fn history(
 
 async fn page(
     state: &ServerState,
+    client: Client,
     grant: &Grant,
     headers: &HeaderMap,
     query: Result<Parameters<Before>, QueryRejection>,
@@ -167,7 +169,7 @@ async fn page(
         query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
     let person = identity::caller(state, grant, headers, Otherwise::New);
-    let hub = grant.hub(&state.hub);
+    let hub = state.hub_for(&grant.hub(&state.hub), client.known_as(&person));
     hub.admit(&person, &topic).map_err(denied)?;
     let page = hub
         .history(&topic, before.unwrap_or(Seq::MAX), limit)

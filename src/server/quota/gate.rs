@@ -1,0 +1,36 @@
+//! Which TCP connections are taken: of each address no more than its share, before any request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{Client, Held, Place, Quotas};
+use crate::server::client_addr::TrustedProxies;
+use crate::server::state::ServerState;
+
+#[derive(Clone)]
+pub struct Gate {
+    quotas: Arc<Quotas>,
+    /// These carry the connections of others.
+    proxies: TrustedProxies,
+}
+
+impl Gate {
+    pub fn of(state: &ServerState) -> Self {
+        Self {
+            quotas: Arc::clone(&state.quotas),
+            proxies: state.settings.trusted_proxies.clone(),
+        }
+    }
+
+    /// None: the address has as many as it may. It is told nothing: an answer would cost more than what it refuses.
+    pub fn admit(&self, peer: SocketAddr) -> Option<Held> {
+        if self.proxies.contain(peer.ip().to_canonical()) {
+            return Some(Held::default());
+        }
+        let client = Client {
+            address: Some(peer.ip().into()),
+            person: None,
+        };
+        self.quotas.hold(&client, Place::Streams).ok()
+    }
+}
