@@ -3,7 +3,11 @@
 //! A topic is on the list from the moment somebody opens it. It starts in a task of its own, so that whoever opened it may go; it
 //! leaves the list when it has nothing left to do, and only while nobody has a handle: there is no moment in between.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod asleep;
+mod closed;
+mod reports;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -14,27 +18,24 @@ use tracing::Instrument as _;
 
 use super::bill::Bill;
 use super::crowd::Crowd;
-use super::decider::{Access, Forward};
+use super::decider::Access;
 use super::frames;
 use super::handle::{Ask, Board, TopicHandle};
 use super::kind::Kind;
 use super::memory::{Memory, load};
 use super::names::Names;
-use super::page::{first_that_fit, newest_that_fit};
 use super::rights::{Needed, Rights};
 use super::ring::{Bounds, Ring};
-use super::stats::{HubStats, Tally, TopicFigures};
+use super::stats::Tally;
 use super::topic::Task;
-use super::unwritten::{Found, Unwritten, Waiting};
-use super::wake::Wake;
+use super::unwritten::Waiting;
 use crate::server::limits;
+use crate::server::log::Log;
 use crate::server::log::memory::Memory as InMemory;
-use crate::server::log::{Log, Record};
 use crate::server::quota::{Client, Held, Quotas};
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Epoch, Seq};
+use crate::wire::cursor::Epoch;
 use crate::wire::person::Person;
-use crate::wire::session::{Answer, CommandId, Denied, Page, Rejection};
+use crate::wire::session::Denied;
 use crate::wire::topic::TopicName;
 
 /// Cheap to clone. Each clone has the rights of one request, and so have the topic handles that it opens; and it works for one client,
@@ -172,53 +173,6 @@ impl Hub {
         self.1.allows(Needed::Operator)
     }
 
-    /// Which names visitors may bear.
-    pub fn names(&self) -> &Names {
-        &self.0.names
-    }
-
-    pub fn is_closed(&self, topic: &TopicName) -> bool {
-        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
-        closed.contains_key(topic)
-    }
-
-    /// From now on nobody enters these topics.
-    pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
-        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
-        for topic in topics {
-            closed.entry(topic.clone()).or_insert(false);
-        }
-    }
-
-    pub fn is_erased(&self, topic: &TopicName) -> bool {
-        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
-        closed.get(topic).copied().unwrap_or_default()
-    }
-
-    /// Tells a closed topic, and others, that it is closed: these commands are to let its events go. Then it ends, and who is in
-    /// it is told.
-    pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, Forward)>) {
-        for (id, Forward { topic, command }) in told {
-            let answer = match self.open_even_closed(&topic).await {
-                Ok(handle) => self.tell_handle(handle, id, &command).await,
-                Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
-            };
-            if let Answer::Rejected(why) = answer {
-                return tracing::warn!(%topic, "a closed topic keeps its events: {why}");
-            }
-        }
-        let board = match self.topics().get(topic) {
-            Some(Slot::Awake(board)) => Some(Arc::clone(board)),
-            _ => None,
-        };
-        if let Some(board) = board {
-            let _ = board.asks.send(Ask::Close).await;
-            board.asks.closed().await;
-        }
-        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
-        closed.insert(topic.clone(), true);
-    }
-
     /// Starts the topic if it is asleep.
     pub async fn open(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
         if self.0.closing.load(Ordering::Acquire) {
@@ -253,92 +207,6 @@ impl Hub {
             if let Some(denied) = *starting.borrow() {
                 return Err(denied);
             }
-        }
-    }
-
-    /// As a reader of the topic: one that nobody wrote, and that is not there by itself, is not started.
-    pub async fn open_to_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<Found, Denied> {
-        let kind = self.kind(topic)?;
-        if self.2.is_none() || kind.stands(topic) || self.is_awake(topic) {
-            return self.open(topic).await.map(Found::Awake);
-        }
-        let head = self.log_of(kind.as_ref()).open(topic, 0, u64::MAX).await;
-        let head = head.map_err(|error| {
-            tracing::warn!(%topic, "the log cannot be read: {error}");
-            Denied::Unavailable
-        })?;
-        if head.head.last > 0 || self.is_listed(topic, kind.as_ref()).await? {
-            return self.open(topic).await.map(Found::Awake);
-        }
-        let place = {
-            let topics = self.topics();
-            let asleep = !topics.contains_key(topic);
-            asleep.then(|| self.0.waiting.add(topic, Arc::clone(wake)))
-        };
-        match place {
-            Some(place) => Ok(Found::Unwritten(Unwritten {
-                place,
-                kind,
-                epoch: head.head.epoch,
-            })),
-            None => self.open(topic).await.map(Found::Awake),
-        }
-    }
-
-    /// What a reader would find, at once.
-    pub async fn glance(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
-        match self.open_to_read(topic, &Wake::new()).await? {
-            Found::Awake(handle) => handle.state(encoding).await,
-            Found::Unwritten(unwritten) => unwritten.state(encoding),
-        }
-    }
-
-    /// Counts a command for the client, if the hub works for one.
-    pub(super) fn charge(&self, topic: &TopicName, (command, encoding): (&Blob, Encoding)) -> Result<(), Rejection> {
-        let Some(bill) = &self.2 else { return Ok(()) };
-        let kind = self.kind(topic).map_err(Rejection::Denied)?;
-        bill.command(command.0.len(), kind.makes(command, encoding))
-    }
-
-    /// The committed state, as the log has it where the topic is asleep: it is not started.
-    pub async fn kept(&self, topic: &TopicName, encoding: Encoding) -> Result<Blob, Denied> {
-        let kind = self.kind(topic)?;
-        if let Some(awake) = self.awake_one(topic) {
-            return awake.state(encoding).await.map(|(_, state)| state);
-        }
-        let loaded = load(self.log_of(kind.as_ref()).as_ref(), &kind, topic, 0).await;
-        let state = loaded.map(|(memory, ..)| memory.fold.state(encoding));
-        match state {
-            Ok(Ok(state)) => return Ok(state),
-            Ok(Err(error)) => tracing::error!(%topic, "no state: {error}"),
-            Err(error) => tracing::error!(%topic, "the topic cannot be read: {error}"),
-        }
-        Err(Denied::Unavailable)
-    }
-
-    /// Counts topics that the client reads.
-    pub(super) fn count_read(&self, topics: u32) -> Result<(), Denied> {
-        let counted = self.2.as_ref().map_or(Ok(()), |bill| bill.read(topics));
-        counted.map_err(|_| Denied::Full)
-    }
-
-    async fn is_listed(&self, topic: &TopicName, kind: &dyn Kind) -> Result<bool, Denied> {
-        match kind.listed_in() {
-            Some(list) => self.own().open(&list).await?.lists(topic).await,
-            None => Ok(false),
-        }
-    }
-
-    /// Or about to be.
-    pub fn is_awake(&self, topic: &TopicName) -> bool {
-        self.topics().contains_key(topic)
-    }
-
-    /// Without starting it.
-    pub fn awake_one(&self, topic: &TopicName) -> Option<TopicHandle> {
-        match self.topics().get(topic) {
-            Some(Slot::Awake(board)) => Some(TopicHandle::new(board, self.1.authority())),
-            _ => None,
         }
     }
 
@@ -432,92 +300,6 @@ impl Hub {
             topics.remove(&board.name);
         }
         goes
-    }
-
-    /// Events as JSON, straight from the log.
-    pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
-        let kind = self.kind(topic)?;
-        self.count_read(limits::HISTORY_READS)?;
-        let limit = limit.clamp(1, limits::HISTORY_PAGE);
-        let history = self
-            .log_of(kind.as_ref())
-            .history(topic, before, limit)
-            .await
-            .map_err(|error| {
-                tracing::warn!(%topic, "no history: {error}");
-                Denied::Unavailable
-            })?;
-        let (records, left_out) = newest_that_fit(history.records, limits::PAGE_BYTES);
-        let events = records.into_iter();
-        Ok(Page {
-            epoch: history.head.epoch,
-            events: events.map(|record| (record.seq, Blob(record.event))).collect(),
-            first: history.first && !left_out,
-            until: history.head.last,
-        })
-    }
-
-    /// Up to so many events after `after`, as the log has them, and the cursor of the newest.
-    pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
-        let kind = self.kind(topic)?;
-        let head = match self.open_to_read(topic, &Wake::new()).await? {
-            Found::Awake(handle) => handle.head(),
-            Found::Unwritten(unwritten) => return Ok((Vec::new(), unwritten.head())),
-        };
-        let read = self
-            .log_of(kind.as_ref())
-            .read(topic, after, limit.clamp(1, limits::LOG_PAGE));
-        let mut records = read.await.map_err(|error| {
-            tracing::warn!(%topic, "no events: {error}");
-            Denied::Unavailable
-        })?;
-        // What is not yet shown to anyone is not shown here either.
-        records.retain(|record| record.seq <= head.seq);
-        Ok((first_that_fit(records, limits::PAGE_BYTES), head))
-    }
-
-    /// The topics of a kind that ever had an event, awake or asleep.
-    pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
-        self.0.log.topics(kind).await.map_err(|error| {
-            tracing::warn!(kind, "no list of topics: {error}");
-            Denied::Unavailable
-        })
-    }
-
-    pub fn stats(&self) -> HubStats {
-        let kinds = self.stats_of_kinds().into_iter().map(|(_, stats)| stats);
-        kinds.fold(self.0.tally.read(0), std::ops::Add::add)
-    }
-
-    /// By name; without the forwards.
-    pub fn stats_of_kinds(&self) -> Vec<(&'static str, HubStats)> {
-        let mut awake: HashMap<&str, u64> = HashMap::new();
-        let topics = self.topics();
-        for topic in topics.keys() {
-            *awake.entry(topic.kind()).or_default() += 1;
-        }
-        let kinds = self.0.tallies.iter();
-        kinds
-            .map(|(name, tally)| (*name, tally.read(awake.get(name).copied().unwrap_or(0))))
-            .collect()
-    }
-
-    /// The topics that are awake, in no order.
-    pub fn awake(&self) -> Vec<TopicFigures> {
-        let boards: Vec<_> = self
-            .topics()
-            .values()
-            .filter_map(|slot| match slot {
-                Slot::Awake(board) => Some(Arc::clone(board)),
-                Slot::Starting(_) => None,
-            })
-            .collect();
-        boards.iter().map(|board| board.figures()).collect()
-    }
-
-    /// The durable one.
-    pub fn log(&self) -> &Arc<dyn Log> {
-        &self.0.log
     }
 
     /// Nothing is opened any more; what was asked before is done, the states are kept, and the log is closed.
@@ -631,8 +413,9 @@ mod tests {
     use super::super::wake::Wake;
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};
-    use crate::server::log::{Entry, History, Key, LogError, Opened, Redaction, Retention};
-    use crate::wire::codec::Encoding;
+    use crate::server::log::{Entry, History, Key, LogError, Opened, Record, Redaction, Retention};
+    use crate::wire::codec::{Blob, Encoding};
+    use crate::wire::cursor::{Cursor, Seq};
     use crate::wire::person::PersonId;
     use crate::wire::presence::Presence;
     use crate::wire::session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict};

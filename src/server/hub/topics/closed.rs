@@ -1,0 +1,60 @@
+//! Topics that are closed for good, and which names visitors may bear.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use super::super::decider::Forward;
+use super::super::handle::Ask;
+use super::super::names::Names;
+use super::{Hub, Slot};
+use crate::wire::session::{Answer, CommandId, Rejection};
+use crate::wire::topic::TopicName;
+
+impl Hub {
+    /// Which names visitors may bear.
+    pub fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub fn is_closed(&self, topic: &TopicName) -> bool {
+        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        closed.contains_key(topic)
+    }
+
+    /// From now on nobody enters these topics.
+    pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
+        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        for topic in topics {
+            closed.entry(topic.clone()).or_insert(false);
+        }
+    }
+
+    pub fn is_erased(&self, topic: &TopicName) -> bool {
+        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        closed.get(topic).copied().unwrap_or_default()
+    }
+
+    /// Tells a closed topic, and others, that it is closed: these commands are to let its events go. Then it ends, and who is in
+    /// it is told.
+    pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, Forward)>) {
+        for (id, Forward { topic, command }) in told {
+            let answer = match self.open_even_closed(&topic).await {
+                Ok(handle) => self.tell_handle(handle, id, &command).await,
+                Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
+            };
+            if let Answer::Rejected(why) = answer {
+                return tracing::warn!(%topic, "a closed topic keeps its events: {why}");
+            }
+        }
+        let board = match self.topics().get(topic) {
+            Some(Slot::Awake(board)) => Some(Arc::clone(board)),
+            _ => None,
+        };
+        if let Some(board) = board {
+            let _ = board.asks.send(Ask::Close).await;
+            board.asks.closed().await;
+        }
+        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        closed.insert(topic.clone(), true);
+    }
+}
