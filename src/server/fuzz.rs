@@ -10,10 +10,12 @@ use leptos::prelude::Owner;
 use serde_json::Value;
 
 use super::hub::{self, Answer, BadCall, Call, Payload};
+use super::log::memory::Memory;
 use super::origin::{Host, Origin};
 use super::{cookies, forwarded, limits, preferences, signals};
 use crate::apps;
 use crate::fuzz::{fuzz, fuzz_text};
+use crate::wire::cursor::Epoch;
 use crate::wire::measure::MAX_PIECE;
 use crate::wire::person::{MAX_NAME, tidy_name};
 use crate::wire::session::MAX_COMMAND;
@@ -182,8 +184,9 @@ fn no_message_sets_a_signal() {
 #[test]
 fn no_turn_breaks_a_game() {
     let game = apps::arena::server::stage(&apps::arena::server::Options::default());
+    let hub = hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {
-        let mut seat = Arc::clone(&game).join(&hub::program()).unwrap();
+        let mut seat = Arc::clone(&game).join(&hub::program(), &hub).unwrap();
         for _ in 0..3 {
             let _ = seat.hear(bytes);
             if let Some(frame) = seat.say() {
