@@ -10,6 +10,7 @@ use crate::{
     apps::{NAVIGATION, Pages, Tools},
     client::{
         operator::{self, Operator},
+        permits::Permits,
         tab::provide_link,
     },
     i18n::*,
@@ -43,6 +44,7 @@ const PARTS: &str = include_str!("parts.js");
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let build = use_context::<Build>().map(|Build(build)| build.to_string());
+    let permits = Permits::current();
     let own = use_context::<Own>();
     let script = own.as_ref().map(|own| own.script);
     let style = own.and_then(|own| own.style).map(|style| style.to_string());
@@ -57,6 +59,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <meta name="duplex-build" content=build/>
                 {use_context::<Operator>().map(|_| view! { <meta name=operator::META content="1"/> })}
+                <meta name="duplex-permits" content=permits.written()/>
                 {script.map(|script| view! { <script nonce=use_nonce() inner_html=script></script> })}
                 <script nonce=use_nonce() inner_html=PARTS></script>
                 {style.map(|style| view! { <style nonce=use_nonce() inner_html=style></style> })}

@@ -4,6 +4,7 @@ mod cli;
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -79,12 +80,12 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     })
 }
 
-async fn serve(addr: std::net::SocketAddr, state: ServerState) -> Result<(), Box<dyn Error>> {
+async fn serve(addr: SocketAddr, state: ServerState) -> Result<(), Box<dyn Error>> {
     let listener = listen::bind(addr)?;
     let addr = listener.local_addr()?;
     let scheme = if state.tls.is_some() { "https" } else { "http" };
     println!("{scheme}://{addr}");
-    greet_operator(&state, &state.settings.base_url(addr));
+    greet_operator(&state, &state.settings.base_url(reachable(addr)));
     let shutdown = state.shutdown.clone();
     tokio::spawn(async move {
         if let Err(error) = shutdown::stop_signal().await {
@@ -94,6 +95,15 @@ async fn serve(addr: std::net::SocketAddr, state: ServerState) -> Result<(), Box
     });
     run(listener, state).await;
     Ok(())
+}
+
+/// Where a browser of this machine finds a server that listens everywhere.
+const fn reachable(addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), addr.port()),
+        _ => addr,
+    }
 }
 
 /// What whoever started the server should know. A sign-in link goes to a terminal only: what is piped may be kept.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use duplex::apps;
 use duplex::server::config::Config;
+use duplex::server::hub::now;
 use duplex::server::log::sqlite::check;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
@@ -85,6 +86,9 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 fn configuration(config: &Config) -> Found {
     let applications = apps::server::feeds(&config.apps).map(drop);
     match (config.settings(), applications) {
+        (Ok(settings), Ok(())) if settings.trust_local || settings.demo => {
+            Doubtful("can be served with, but --trust-local and --demo give strangers rights".to_owned())
+        }
         (Ok(_), Ok(())) => Fine("can be served with".to_owned()),
         (Err(error), _) => Wrong(error.to_string()),
         (_, Err(error)) => Wrong(error),
@@ -136,12 +140,22 @@ fn data(path: &Path, most: Size) -> Found {
 
 fn token(config: &Config) -> Found {
     let path = duplex::server::token::path(&config.data);
+    let tokens = match config.tokens().list() {
+        Ok(tokens) => tokens,
+        Err(error) => return Wrong(error.to_string()),
+    };
+    let good = tokens.iter().filter(|token| token.end(now()).is_none()).count();
+    let with_roles = format!("{good} with a role");
     if config.token.is_none() && !path.exists() {
-        return Fine(format!("{} is made at the first start", path.display()));
+        return match config.tokens().keeps_legacy() {
+            Ok(true) => Fine(format!("{with_roles}; {} is made at the first start", path.display())),
+            _ => Fine(with_roles),
+        };
     }
-    match config.token() {
-        Ok(_) if config.token.is_some() => Fine("chosen".to_owned()),
-        Ok(_) => Fine(path.display().to_string()),
+    match config.legacy_token() {
+        Ok(None) => Fine(with_roles),
+        Ok(Some(_)) if config.token.is_some() => Fine(format!("{with_roles}, and the chosen one, which has all roles")),
+        Ok(Some(_)) => Fine(format!("{with_roles}, and {}, which has all roles", path.display())),
         Err(error) => Wrong(error.to_string()),
     }
 }

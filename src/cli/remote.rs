@@ -49,13 +49,13 @@ impl Remote {
         };
         Ok(server)
     }
+}
 
-    /// What a link to the server begins with.
-    pub fn base(&self) -> Result<String, NotAServer> {
-        let server = server(&self.url).ok_or_else(|| NotAServer(self.url.clone()))?;
-        let scheme = if server.secure { "https" } else { "http" };
-        Ok(format!("{scheme}://{}", server.authority))
-    }
+/// What a link to the server begins with.
+pub fn base(url: &str) -> Result<String, NotAServer> {
+    let server = server(url).ok_or_else(|| NotAServer(url.to_owned()))?;
+    let scheme = if server.secure { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", server.authority))
 }
 
 fn server(url: &str) -> Option<Server> {

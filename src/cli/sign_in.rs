@@ -5,17 +5,21 @@ use std::error::Error;
 use duplex::server::access::{SignInLinks, link};
 use duplex::server::config::Config;
 
-use super::remote::Remote;
+use super::remote::base;
 
 #[derive(Debug, clap::Args)]
 pub struct SignIn {
-    #[command(flatten)]
-    remote: Remote,
+    /// The server as the browser reaches it [default: the --public-url, or http:// and the --addr]
+    #[arg(long, env = "DUPLEX_URL", value_name = "URL")]
+    url: Option<String>,
 }
 
 impl SignIn {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
-        let base = self.remote.base()?;
+        let base = match self.url {
+            Some(url) => base(&url)?,
+            None => config.settings()?.base_url(config.addr(None)?),
+        };
         let code = SignInLinks::new(Some(SignInLinks::path(&config.data))).create()?;
         println!("{}", link(&base, &code));
         eprintln!("duplex: it works once, and for ten minutes");

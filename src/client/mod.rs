@@ -14,6 +14,7 @@ pub mod live;
 pub mod operator;
 /// Public with [`link`], whose commands it writes.
 pub mod outbox;
+pub mod permits;
 pub mod run_signals;
 mod socket_machine;
 pub mod stage;

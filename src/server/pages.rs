@@ -34,6 +34,7 @@ use super::{identity, limits, preferences};
 use crate::app::{App, Build, Own, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
 use crate::client::operator::Operator;
+use crate::client::permits::Permits;
 use crate::client::run_signals::RunSignals;
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
@@ -105,6 +106,7 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
         Otherwise::Secret(&welcome.secret),
     );
     provide_context(Visitor(person.clone()));
+    provide_context(permits(&Grant::of_request(&request.extensions)));
     let hub = Grant::of_request(&request.extensions).hub(&state.hub);
     if hub.is_for_operator() {
         provide_context(Operator);
@@ -122,6 +124,14 @@ fn run_signals(state: &ServerState) -> RunSignals {
     RunSignals(Arc::new(move |run, text| {
         signals.set_run(run, text).map_err(|refused| refused.to_string())
     }))
+}
+
+fn permits(grant: &Grant) -> Permits {
+    let authority = grant.rights().authority();
+    Permits {
+        operator: authority.operator,
+        demo: authority.demo,
+    }
 }
 
 /// What the stages show of themselves.

@@ -20,7 +20,8 @@ pub fn Alarms(shown: Shown) -> impl IntoView {
     let alarms = Memo::new(move |_| shown.device.state.with(|device| device.alarms.clone()));
     let list = part(move || {
         let locale = i18n.get_locale();
-        let line = |alarm: &Alarm| line(shown, sent, locale, alarm);
+        let may = shown.may_control.get();
+        let line = |alarm: &Alarm| line(shown, sent, locale, alarm, may);
         Some(alarms.with(|alarms| alarms.iter().map(line).collect_view()).into_any())
     });
     let none = note(move || {
@@ -35,7 +36,7 @@ pub fn Alarms(shown: Shown) -> impl IntoView {
     .into_any()
 }
 
-fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm) -> AnyView {
+fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm, may_control: bool) -> AnyView {
     let unit = shown.device.state.with_untracked(|device| {
         device
             .metrics
@@ -62,7 +63,8 @@ fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm) -> AnyView {
         fill(td_string!(locale, devices.seen_by), &[("name", name)])
     });
     let state = if alarm.cleared.is_some() { "over" } else { "active" };
-    let button = alarm.acknowledged.is_none().then(|| acknowledge(shown, sent, alarm.id));
+    let open = may_control && alarm.acknowledged.is_none();
+    let button = open.then(|| acknowledge(shown, sent, alarm.id));
     view! {
         <li class="alarm" data-state=state>
             <span class="alarm-what">{what}</span>

@@ -6,13 +6,13 @@ use leptos_meta::Title;
 use super::{
     super::{
         model::Device,
-        wire::{Devices, Millis, device_path},
+        wire::{Devices, Millis, device_path, owner},
     },
     alarms::Alarms,
     clock::Clock,
     history::History,
     orders::Orders,
-    overview::loading,
+    overview::{demo_note, loading},
     thresholds::Thresholds,
     values::Values,
     words,
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     client::{
         live::Live,
+        permits::Permits,
         use_topic::{UseTopic, use_topic},
     },
     i18n::*,
@@ -37,6 +38,8 @@ pub struct Shown {
     pub device: UseTopic<Devices>,
     pub clock: Clock,
     pub id: StoredValue<String>,
+    /// The visitor may give it orders, and set when it alarms.
+    pub may_control: Signal<bool>,
     /// The metric whose history is drawn.
     metric: RwSignal<Option<String>>,
 }
@@ -81,6 +84,7 @@ fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
             open(Shown {
                 device,
                 clock,
+                may_control: may_control(device, &id),
                 id: StoredValue::new(id.clone()),
                 metric: RwSignal::new(None),
             })
@@ -89,6 +93,32 @@ fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
         })
     })
     .into_any()
+}
+
+/// An operator may, and everybody where that was opened to them; and a visitor their own browser.
+fn may_control(device: UseTopic<Devices>, id: &str) -> Signal<bool> {
+    let permits = Permits::current();
+    let owner = owner(id).map(str::to_owned);
+    Signal::derive(move || {
+        let own = owner
+            .as_ref()
+            .is_some_and(|owner| device.me.with(|me| me.as_ref().is_some_and(|me| me.id.0 == *owner)));
+        // Somebody else's browser is theirs, whoever asks.
+        own || (owner.is_none() && permits.may_control())
+    })
+}
+
+/// Where orders and thresholds would be, why they are not.
+fn closed(shown: Shown) -> AnyView {
+    let note = part(move || {
+        (!shown.may_control.get()).then(|| {
+            view! {
+                <p class="hint device-closed">{say!(devices.operators_only)}" "<a href="/status">{say!(devices.to_sign_in)}</a></p>
+            }
+            .into_any()
+        })
+    });
+    view! { {note} }.into_any()
 }
 
 /// Nothing was ever heard of it; the moment something is, the page is there.
@@ -123,6 +153,8 @@ fn open(shown: Shown) -> AnyView {
             </div>
             {place_line(shown)}
             {stale(shown)}
+            {demo_note()}
+            {closed(shown)}
             {not_done()}
         </header>
         <Values shown/>

@@ -23,6 +23,7 @@ const USUAL: [(&str, &str); 3] = [("identify", ""), ("set-interval", "{\"seconds
 pub fn Orders(shown: Shown) -> impl IntoView {
     let i18n = use_i18n();
     let sent = Sent::new(shown.device);
+    let form = part(move || shown.may_control.get().then(|| form(shown, sent)));
     let orders = Memo::new(move |_| shown.device.state.with(|device| device.orders.clone()));
     let list = part(move || {
         let locale = i18n.get_locale();
@@ -34,7 +35,7 @@ pub fn Orders(shown: Shown) -> impl IntoView {
         none.then(|| t_string!(i18n, devices.no_orders).to_owned())
     });
     view! {
-        {form(shown, sent)}
+        {form}
         <ul class="orders" aria-live="polite">{list}</ul>
         <p class="hint">{none}</p>
     }

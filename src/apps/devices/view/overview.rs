@@ -16,6 +16,7 @@ use super::{
 use crate::{
     client::{
         live::Live,
+        permits::Permits,
         use_topic::{UseTopic, use_topic},
     },
     i18n::*,
@@ -84,6 +85,7 @@ pub fn overview(clock: Clock) -> AnyView {
         <header class="page-head devices-head">
             <h1>{say!(devices.title)}</h1>
             <p class="lede">{say!(devices.lede)}</p>
+            {demo_note()}
         </header>
         <Live topic=fleet fallback=loading>
             {listed(clock, fleet)}
@@ -91,6 +93,13 @@ pub fn overview(clock: Clock) -> AnyView {
         <ThisBrowser fleet/>
     }
     .into_any()
+}
+
+/// That everybody may set what devices do, where it is so.
+pub fn demo_note() -> AnyView {
+    let demo = Permits::current().demo;
+    demo.then(|| view! { <p class="hint devices-demo">{say!(devices.demo)}</p> })
+        .into_any()
 }
 
 pub fn loading() -> AnyView {

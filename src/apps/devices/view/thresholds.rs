@@ -13,6 +13,11 @@ use crate::{
 
 #[component]
 pub fn Thresholds(shown: Shown) -> impl IntoView {
+    let form = part(move || shown.may_control.get().then(|| form(shown)));
+    view! { {form} }.into_any()
+}
+
+fn form(shown: Shown) -> AnyView {
     let sent = Sent::new(shown.device);
     let [low, high, slack] = [(); 3].map(|()| RwSignal::new(String::new()));
     // The fields follow what is set, for the metric that is chosen.

@@ -92,6 +92,7 @@ pub fn side(side: Side) -> Words {
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let words: Words = match rejection {
+        refused if refused.role_needed().is_some() => words!(devices.operators_only),
         Rejection::Refused { why } => return refusal(locale, why),
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => words!(devices.too_fast),
