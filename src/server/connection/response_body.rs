@@ -21,7 +21,7 @@ pub struct PacedBody {
     /// Something was handed out: the end is said by an end of its own, which is asked for when the peer has a window for
     /// everything before it.
     begun: bool,
-    /// The last byte of a body goes by itself: in HTTP/2 it is asked for only when the window covers all before it.
+    /// The last byte of a frame goes by itself: in HTTP/2 it is asked for only when the window covers all before it.
     last_byte_apart: bool,
     exchange: Arc<ActiveExchange>,
 }
@@ -49,7 +49,7 @@ impl PacedBody {
 
     fn piece(&mut self) -> Bytes {
         let most = limits::BODY_PIECE;
-        let split = self.last_byte_apart && self.rest.len() > limits::UNCOVERED_BYTES && self.inner.is_end_stream();
+        let split = self.last_byte_apart && self.rest.len() > limits::UNCOVERED_BYTES;
         let piece = match self.rest.len() {
             len if len > most => most,
             len if split => len - 1,
