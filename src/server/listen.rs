@@ -81,7 +81,8 @@ pub async fn accept(
             },
         }
     }
-    while let Ok(arrival) = reception.arrivals.try_recv() {
+    reception.stop();
+    while let Some(arrival) = reception.arrivals.recv().await {
         open(arrival, &router, &gate, &context);
     }
 }

@@ -55,7 +55,7 @@ impl Observer for Place {
 /// Ends when it is dropped.
 pub struct Reception {
     pub arrivals: mpsc::Receiver<Arrival>,
-    _running: DropGuard,
+    running: Option<DropGuard>,
 }
 
 impl Reception {
@@ -84,8 +84,13 @@ impl Reception {
         })?;
         Ok(Self {
             arrivals,
-            _running: stop.drop_guard(),
+            running: Some(stop.drop_guard()),
         })
+    }
+
+    /// Nobody listens any more once the arrivals have ended.
+    pub fn stop(&mut self) {
+        self.running = None;
     }
 }
 

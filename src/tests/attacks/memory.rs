@@ -122,7 +122,7 @@ async fn a_session_takes_no_message_larger_than_a_command() {
 }
 
 /// Messages of which all but the last byte come.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn unfinished_messages_have_a_budget_and_the_largest_goes() {
     let node = Node::with(|settings| settings.max_buffered = 1 << 20);
     let mut honest = node.socket(ECHO).await;

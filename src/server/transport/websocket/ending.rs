@@ -33,6 +33,13 @@ impl End {
     }
 }
 
+/// The reason of a connection that is closed because the node has no room for what it holds.
+pub(super) const FULL: &str = "the node's buffers are full, and this connection held the most of them";
+
+pub(super) fn full() -> Stop {
+    Stop::Refuse(code::TRY_AGAIN, FULL.into())
+}
+
 /// Ends the conversation so that the peer gets to know why.
 pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
     let end = match stop {

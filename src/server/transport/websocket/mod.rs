@@ -17,7 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
-use self::ending::finish;
+use self::ending::{FULL, finish, full};
 use super::faults::{Ending, Gate};
 use super::meter::Meter;
 use super::talk::{Farewell, Packet, Talk};
@@ -40,13 +40,6 @@ pub use self::ending::{End, Line};
 
 type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
 type Socket = WebSocketStream<Raw>;
-
-/// The reason of a connection that is closed because the node has no room for what it holds.
-const FULL: &str = "the node's buffers are full, and this connection held the most of them";
-
-fn full() -> Stop {
-    Stop::Refuse(code::TRY_AGAIN, FULL.into())
-}
 
 /// Why a conversation cannot go on.
 #[derive(Debug, thiserror::Error)]
