@@ -166,8 +166,13 @@ fn free_port() -> u16 {
 impl Drop for Proxy {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // A master that is killed leaves its workers behind.
-            let _ = Command::new("kill").arg(process.id().to_string()).status();
+            if self.file("nginx.conf").exists() {
+                // A master that is killed leaves its workers behind.
+                let _ = Command::new("kill").arg(process.id().to_string()).status();
+            } else {
+                // Caddy would wait for the connections that are open.
+                let _ = process.kill();
+            }
             let _ = process.wait();
         }
     }
