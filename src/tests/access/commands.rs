@@ -1,0 +1,147 @@
+//! Tokens and links that are made beside a server.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::harness::open;
+use crate::harness::process::{Server, duplex, run, site, stdout};
+
+#[test]
+fn tokens_are_made_listed_and_revoked_beside_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let early = stdout(&run(
+        folder.path(),
+        &["token", "create", "--role", "read", "--name", "early"],
+    ));
+    let early = early.trim();
+    let server = Server::start(folder.path());
+    let url = server.url();
+    let topics = |token: &str| run(folder.path(), &["topics", "--url", &url, "--token", token]);
+    assert!(topics(early).status.success(), "made before the first start");
+    let made = run(
+        folder.path(),
+        &["token", "create", "--role", "notify", "--expires", "90d"],
+    );
+    let notifier = stdout(&made).trim().to_owned();
+    assert_eq!(stdout(&made).lines().count(), 1, "the token alone, for scripts");
+    let refused = topics(&notifier);
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("the role read"),
+        "{refused:?}"
+    );
+    let notified = run(
+        folder.path(),
+        &["notify", "--everyone", "hello", "--url", &url, "--token", &notifier],
+    );
+    assert!(notified.status.success(), "{notified:?}");
+
+    let list = stdout(&run(folder.path(), &["token", "list"]));
+    assert!(
+        list.contains("early") && list.contains("legacy") && list.contains("good for 89 days"),
+        "{list}"
+    );
+    assert!(!list.contains(early) && !list.contains(&notifier[20..]));
+    let id = list.lines().find(|line| line.contains("early")).unwrap();
+    let (id, _) = id.split_once(' ').unwrap();
+    assert!(run(folder.path(), &["token", "revoke", id]).status.success());
+    let refused = topics(early);
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("revoked"),
+        "{refused:?}"
+    );
+    assert!(!run(folder.path(), &["token", "revoke", "none"]).status.success());
+
+    let legacy = stdout(&run(folder.path(), &["token"])).trim().to_owned();
+    assert!(topics(&legacy).status.success());
+    assert!(run(folder.path(), &["token", "revoke", "legacy"]).status.success());
+    let refused = topics(&legacy);
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("revoked"),
+        "{refused:?}"
+    );
+    assert!(!run(folder.path(), &["token"]).status.success());
+    drop(server);
+    let server = Server::start(folder.path());
+    let refused = run(folder.path(), &["topics", "--url", &server.url(), "--token", &legacy]);
+    assert!(!refused.status.success(), "none is made again");
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        let text = if path.is_file() {
+            std::fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
+        let text = String::from_utf8_lossy(&text);
+        assert!(
+            !text.contains(early) && !text.contains(&notifier),
+            "{path:?} holds a token"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_ends_when_its_token_is_revoked_beside_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let made = stdout(&run(folder.path(), &["token", "create", "--role", "read"]));
+    let bearer = format!("Bearer {}", made.trim());
+    let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    let headers = [
+        ("sec-websocket-protocol", "duplex.v1.json"),
+        ("authorization", bearer.as_str()),
+    ];
+    let (mut socket, _) = open(stream, "/api/session", &headers).await.unwrap();
+    socket.ask(r#"{"hello":{"build":"","name":null}}"#).await;
+    let list = stdout(&run(folder.path(), &["token", "list"]));
+    let id = list.lines().find(|line| line.contains(" read ")).unwrap();
+    run(folder.path(), &["token", "revoke", id.split_once(' ').unwrap().0]);
+    assert!(socket.receive().await.into_text().unwrap().contains("closing"));
+    assert_eq!(socket.closed().await, Some((4502, "the token is revoked".to_owned())));
+}
+
+#[test]
+fn a_sign_in_link_goes_to_a_terminal_only_and_a_command_makes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = duplex(folder.path());
+    command
+        .args(["--addr", "127.0.0.1:0", "--log", "debug", "--site"])
+        .arg(site(folder.path()));
+    let mut process = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(process.stdout.take().unwrap());
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut out, &mut first).unwrap();
+    let addr = first.trim().strip_prefix("http://").unwrap().to_owned();
+    let link = stdout(&run(folder.path(), &["sign-in", "--url", &format!("http://{addr}")]));
+    let (base, code) = link.trim().split_once("/operator/sign-in?code=").unwrap();
+    assert_eq!(base, format!("http://{addr}"));
+    let post = |code: &str| {
+        let body = format!("code={code}");
+        let mut stream = TcpStream::connect(&addr).unwrap();
+        let head = format!(
+            "POST /operator/sign-in HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\nOrigin: http://{addr}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let entered = post(code);
+    assert!(
+        entered.starts_with("HTTP/1.1 303") && entered.contains("operator="),
+        "{entered}"
+    );
+    assert!(post(code).starts_with("HTTP/1.1 403"));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let (mut rest, mut log) = (String::new(), String::new());
+    out.read_to_string(&mut rest).unwrap();
+    process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(!rest.contains("sign-in"), "a pipe may be kept: {rest}");
+    assert!(!log.contains(code), "the log shows no code");
+}

@@ -1,0 +1,98 @@
+//! Guessed secrets, and links that are looked at or used twice.
+
+use axum::http::StatusCode;
+
+use super::{READABLE, TOKEN, ask, form, node, show, sign_in, token};
+
+#[tokio::test(start_paused = true)]
+async fn two_thousand_guesses_meet_growing_delays() {
+    let node = node();
+    let (mut tried, mut waits) = (0, Vec::new());
+    for number in 0..2_000 {
+        let guess = format!("token=a-guess-of-a-token-{number}");
+        let answer = form(&node, "/api/operator/sign-in", &[], &guess).await;
+        match answer.status {
+            StatusCode::SEE_OTHER => tried += 1,
+            StatusCode::TOO_MANY_REQUESTS => waits.push(answer.header("retry-after").parse::<u64>().unwrap()),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(tried < 10, "{tried} guesses were looked at");
+    assert!(waits.is_sorted() && waits[0] < waits[waits.len() - 1], "{waits:?}");
+    let right = form(&node, "/api/operator/sign-in", &[], &format!("token={TOKEN}")).await;
+    assert_eq!(
+        right.status,
+        StatusCode::TOO_MANY_REQUESTS,
+        "it could have been guessed"
+    );
+    let (made, _) = token(&node, "operator", None);
+    sign_in(&node, &made).await;
+    let code = node.state.access.links().create().unwrap();
+    let entered = form(&node, "/operator/sign-in", &[], &format!("code={}", code.as_str())).await;
+    assert_eq!(
+        entered.header("location"),
+        "/status",
+        "what cannot be guessed is not kept waiting"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn guesses_of_bearer_tokens_meet_growing_delays() {
+    let node = node();
+    let mut statuses = Vec::new();
+    for number in 0..200 {
+        statuses.push(
+            show(&node, READABLE[0], &format!("a-guess-of-a-token-{number}"))
+                .await
+                .status,
+        );
+    }
+    let looked_at = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::UNAUTHORIZED)
+        .count();
+    assert!(looked_at < 30, "{looked_at}");
+    assert_eq!(statuses[199], StatusCode::TOO_MANY_REQUESTS);
+    let (made, _) = token(&node, "read", None);
+    assert_eq!(show(&node, READABLE[0], &made).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_sign_in_link_works_once_and_not_by_being_looked_at() {
+    let node = node();
+    let code = node.state.access.links().create().unwrap();
+    let path = format!("/operator/sign-in?code={}", code.as_str());
+    for _ in 0..3 {
+        let page = node.get(&path).await;
+        assert_eq!(
+            (page.status, page.header("referrer-policy")),
+            (StatusCode::OK, "no-referrer")
+        );
+        assert_eq!(page.header("set-cookie"), "");
+        assert!(page.body.contains(r#"method="post""#) && !page.body.contains("<script"));
+    }
+    let body = format!("code={}", code.as_str());
+    let evil = [("origin", "http://evil.example")];
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let foreign = ask(&node, ("POST", "/operator/sign-in"), &[kind[0], evil[0]], &body).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    // What browsers send for a page that says `no-referrer`.
+    let opaque = [kind[0], ("origin", "null"), ("sec-fetch-site", "same-origin")];
+    let entered = ask(&node, ("POST", "/operator/sign-in"), &opaque, &body).await;
+    assert_eq!(
+        (entered.status, entered.header("location")),
+        (StatusCode::SEE_OTHER, "/status")
+    );
+    let (cookie, _) = entered.header("set-cookie").split_once("; ").unwrap();
+    assert_eq!(
+        ask(&node, READABLE[0], &[("cookie", cookie)], "").await.status,
+        StatusCode::OK
+    );
+    let again = ask(&node, ("POST", "/operator/sign-in"), &opaque, &body).await;
+    assert_eq!((again.status, again.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
+    assert!(again.body.contains("duplex sign-in"));
+    let korean = [("accept-language", "ko")];
+    assert!(ask(&node, ("GET", &path), &korean, "").await.body.contains("로그인"));
+    let hostile = node.get("/operator/sign-in?code=%22%3E%3Cscript%3E").await;
+    assert!(!hostile.body.contains("<script") && hostile.body.contains(r#"value="""#));
+}
