@@ -1,6 +1,8 @@
 //! What a visitor, a program or a device wrote is text on every page, in the head too: each page is made twice, once of harmless texts and once of texts
 //! that try to be markup. Both must be the same tree of elements and attributes.
 
+mod page;
+
 use std::path::Path;
 
 use axum::body::Body;
@@ -13,11 +15,9 @@ use duplex::wire::notice::EVERYONE;
 use duplex::wire::person::tidy_name;
 use duplex::wire::session::{Answer as Told, CommandId};
 use duplex::wire::topic::{Topic, TopicName};
-use html5ever::tendril::TendrilSink as _;
-use html5ever::{ParseOpts, parse_document};
-use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use serde_json::{Value, json};
 
+use self::page::Page;
 use crate::harness::{Answer, Node, until};
 
 /// Each breaks out of one of the places in which a text may stand.
@@ -179,114 +179,6 @@ fn forms(text: &str) -> Vec<Request<Body>> {
         form(&device, &cookie, &limit),
         form("/notifications", &cookie, &heads),
     ]
-}
-
-/// What is left of a page when all its texts are taken away.
-#[derive(Debug, Default)]
-struct Page {
-    tree: Vec<String>,
-    title: String,
-    /// Every text, and every value of an attribute.
-    texts: Vec<String>,
-    scripts: Vec<String>,
-}
-
-/// Values that name code or an address, to which nothing foreign may come.
-const ACTIVE: [&str; 7] = ["href", "src", "action", "formaction", "http-equiv", "style", "srcdoc"];
-
-impl Page {
-    fn read(html: &str) -> Self {
-        let dom = parse_document(RcDom::default(), ParseOpts::default()).one(html);
-        let mut page = Self::default();
-        page.walk(&dom.document, 0, "");
-        page
-    }
-
-    fn walk(&mut self, node: &Handle, depth: usize, parent: &str) {
-        let mut inside = String::new();
-        match &node.data {
-            NodeData::Element { name, attrs, .. } => {
-                inside = name.local.to_string();
-                let attributes = attrs.borrow();
-                let mut shown: Vec<_> = attributes
-                    .iter()
-                    .map(|attribute| attribute.name.local.to_string())
-                    .collect();
-                shown.sort();
-                self.tree.push(format!("{depth} {inside} {}", shown.join(" ")));
-                for attribute in attributes.iter() {
-                    let (name, value) = (attribute.name.local.to_string(), attribute.value.to_string());
-                    let scheme: String = value.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
-                    let is_code = ["javascript:", "data:", "vbscript:", "//"]
-                        .iter()
-                        .any(|prefix| scheme.starts_with(prefix));
-                    assert!(!(is_code && ACTIVE.contains(&&*name)), "{inside} {name}={value}");
-                    assert!(!name.starts_with("on"), "{inside} {name}={value}");
-                    self.texts.push(value);
-                }
-            }
-            NodeData::Text { contents } => match parent {
-                "script" => self.scripts.push(contents.borrow().to_string()),
-                "title" => self.title.push_str(&contents.borrow()),
-                _ => self.texts.push(contents.borrow().to_string()),
-            },
-            // Of the framework's own, between changing parts.
-            NodeData::Comment { .. } => self.tree.push(format!("{depth} comment")),
-            _ => {}
-        }
-        for child in node.children.borrow().iter() {
-            self.walk(child, depth + 1, &inside);
-        }
-    }
-
-    fn shows(&self, text: &str) -> bool {
-        self.texts.iter().any(|shown| shown.contains(text))
-    }
-
-    /// What the page's scripts find, as the browser reads it.
-    fn resources(&self) -> Vec<Value> {
-        let lists = self
-            .scripts
-            .iter()
-            .filter(|script| script.contains("__RESOLVED_RESOURCES["));
-        lists
-            .flat_map(|script| script.split("__RESOLVED_RESOURCES[").skip(1))
-            .filter_map(|assigned| {
-                let literal = assigned.split_once("] = \"")?.1.rsplit_once("\";")?.0;
-                Some(serde_json::from_str(&unescaped(literal)).unwrap())
-            })
-            .collect()
-    }
-}
-
-/// The value of a string literal of JavaScript.
-fn unescaped(literal: &str) -> String {
-    let mut text = String::new();
-    let mut rest = literal.chars();
-    while let Some(c) = rest.next() {
-        if c != '\\' {
-            assert!(
-                !matches!(c, '"' | '\n' | '\u{2028}' | '\u{2029}'),
-                "the literal ends at {c:?}"
-            );
-            text.push(c);
-            continue;
-        }
-        match rest.next().unwrap() {
-            'n' => text.push('\n'),
-            'r' => text.push('\r'),
-            't' => text.push('\t'),
-            'u' => {
-                let digits: String = match rest.clone().next() {
-                    Some('{') => rest.by_ref().skip(1).take_while(|c| *c != '}').collect(),
-                    _ => rest.by_ref().take(4).collect(),
-                };
-                text.push(char::from_u32(u32::from_str_radix(&digits, 16).unwrap()).unwrap());
-            }
-            other => text.push(other),
-        }
-    }
-    text
 }
 
 /// Whether a text stands somewhere in a value; states travel as JSON in JSON.
