@@ -66,7 +66,7 @@ pub async fn accept(
     gate: Gate,
     context: ConnectionContext,
 ) {
-    let mut reception = match Reception::start(listener, health, max_connections, Arc::clone(&context.counters)) {
+    let mut reception = match Reception::start(listener, health, max_connections, gate, Arc::clone(&context.counters)) {
         Ok(reception) => reception,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
@@ -76,33 +76,28 @@ pub async fn accept(
         tokio::select! {
             () = &mut begun => break,
             arrival = reception.arrivals.recv() => match arrival {
-                Some(arrival) => open(arrival, &router, &gate, &context),
+                Some(arrival) => open(arrival, &router, &context),
                 None => return,
             },
         }
     }
     reception.stop();
     while let Some(arrival) = reception.arrivals.recv().await {
-        open(arrival, &router, &gate, &context);
+        open(arrival, &router, &context);
     }
 }
 
-fn open(Arrival { stream, peer, place }: Arrival, router: &Router, gate: &Gate, context: &ConnectionContext) {
-    let Some(held) = gate.admit(peer) else { return };
+fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &ConnectionContext) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
     let (stream, router, context) = (Observed::new(stream, place), router.clone(), context.clone());
-    let (shutdown, tls) = (context.shutdown.clone(), context.tls.clone());
-    shutdown.spawn(async move {
-        // Until it is upgraded: a socket is counted among those of its client.
-        let _held = held;
-        match tls {
-            None => serve(stream, Some(peer), router, context).await,
-            Some(tls) => tls.serve(stream, Some(peer), router, context).await,
-        }
-    });
+    let shutdown = context.shutdown.clone();
+    match context.tls.clone() {
+        None => shutdown.spawn(serve(stream, Some(peer), router, context)),
+        Some(tls) => shutdown.spawn(tls.serve(stream, Some(peer), router, context)),
+    }
 }
 
 /// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for

@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::hub::counters::Counters;
 use super::limits;
 use super::observed::{Observed, Observer};
+use super::quota::{Gate, Held};
 
 /// What a health check begins with.
 const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
@@ -40,6 +41,8 @@ pub struct Arrival {
 pub struct Place {
     counters: Arc<Counters>,
     _permit: Option<OwnedSemaphorePermit>,
+    /// Among those of its address.
+    _held: Option<Held>,
 }
 
 impl Observer for Place {
@@ -59,11 +62,13 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// `health` answers health checks; a connection beyond `max_connections` is answered by it too, whatever it asks for.
+    /// `health` answers health checks; a connection beyond `max_connections`, or beyond its
+    /// address's share, is answered by it too, whatever it asks for.
     pub fn start(
         listener: TcpListener,
         health: Router,
         max_connections: usize,
+        gate: Gate,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         let listener = listener.into_std()?;
@@ -71,6 +76,7 @@ impl Reception {
         let stop = CancellationToken::new();
         let desk = Desk {
             places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            gate,
             counters,
             health,
             arrived,
@@ -96,6 +102,7 @@ impl Reception {
 
 struct Desk {
     places: Arc<Semaphore>,
+    gate: Gate,
     counters: Arc<Counters>,
     health: Router,
     arrived: mpsc::Sender<Arrival>,
@@ -112,11 +119,14 @@ impl Desk {
         };
         loop {
             let (stream, peer) = next_connection(&listener).await;
-            let permit = Arc::clone(&self.places).try_acquire_owned().ok();
+            // Counted before it says anything: silence is what takes places at the least cost.
+            let held = self.gate.admit(peer);
+            let permit = held.as_ref().and(Arc::clone(&self.places).try_acquire_owned().ok());
             let is_beyond = permit.is_none();
             let place = Place {
                 counters: Arc::clone(&self.counters),
                 _permit: permit,
+                _held: held,
             };
             if is_beyond {
                 self.receive_beyond(stream, place);

@@ -22,7 +22,7 @@ impl Gate {
         }
     }
 
-    /// None: the address has as many as it may. It is told nothing: an answer would cost more than what it refuses.
+    /// None: the address has as many as it may.
     pub fn admit(&self, peer: SocketAddr) -> Option<Held> {
         if self.proxies.contain(peer.ip().to_canonical()) {
             return Some(Held::default());

@@ -22,6 +22,7 @@ use futures_util::future::join_all;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::kinds::Note;
+use crate::harness::raw::Raw;
 use crate::harness::topics::{Visitor, Way};
 use crate::harness::{self, ECHO, Node, SOCKET, open, until, within};
 
@@ -323,21 +324,26 @@ async fn what_is_read_is_counted_over_every_transport() {
     assert!(refused(&node, "reads") >= 2);
 }
 
-/// An address that opens connections and asks nothing takes its own share, and no other's.
+/// An address that opens connections and asks nothing takes its own share, and no other's. It still learns the node's health.
 #[tokio::test]
 async fn one_address_cannot_take_all_tcp_connections() {
-    use tokio::io::AsyncReadExt as _;
-
     let node = limited(|settings| settings.max_connections = 8);
     let listening = node.listen().await;
     let mut open = Vec::new();
     for _ in 0..12 {
         open.push(listening.connect().await);
     }
-    let mut refused = listening.connect().await;
-    let ended = within(refused.read(&mut [0])).await;
-    assert!(ended.is_err() || ended.is_ok_and(|read| read == 0), "hung up at once");
-    assert_eq!(self::refused(&node, "open_tcp"), 1);
+    let ask = async |path: &str| {
+        let mut raw = Raw(listening.connect().await);
+        raw.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+            .await;
+        raw.head().await
+    };
+    assert!(ask("/api/vitals").await.starts_with("HTTP/1.1 503 "));
+    assert_eq!(refused(&node, "open_tcp"), 1);
+    assert!(ask("/healthz").await.starts_with("HTTP/1.1 200 "));
+    drop(open);
+    until(async || ask("/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;
     node.state.shutdown.begin();
 }
 
