@@ -1,0 +1,315 @@
+//! A ban holds on every way in and ends what is open; rules are an operator's alone.
+
+use super::*;
+
+/// The address of a way in, and the status of a handshake there.
+async fn handshake(node: &Node, path: &str, cookie: &str) -> StatusCode {
+    let headers = [("cookie", cookie), ("sec-websocket-protocol", "duplex.v1.json")];
+    match open(node.connect(), path, &headers).await {
+        Ok(_) => StatusCode::SWITCHING_PROTOCOLS,
+        Err(error) => match *error {
+            tokio_tungstenite::tungstenite::Error::Http(answer) => answer.status(),
+            other => panic!("{path}: {other}"),
+        },
+    }
+}
+
+const SOCKETS: [&str; 4] = [SESSION_PATH, "/api/echo", "/api/socket", "/api/arena"];
+
+async fn knocks(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
+    let command = r#"{"command":{"topic":"chat/lobby","id":"00000000000000000000000000000001","command":{"post":{"text":"x","reply_to":null}}}}"#;
+    let history = format!("{HISTORY_PATH}?topic={LOBBY}");
+    let (events, poll) = (
+        format!("{EVENTS_PATH}?session=s"),
+        format!("{POLL_PATH}?session=s&wait=0"),
+    );
+    let posted = format!("{COMMAND_PATH}?session=s");
+    let requests = [
+        ("GET", "/chat", ""),
+        ("GET", "/", ""),
+        ("POST", "/chat", "message=x"),
+        ("GET", &history, ""),
+        ("GET", &poll, ""),
+        ("POST", &posted, command),
+        ("POST", "/api/arena/turn?seat=s", ""),
+    ];
+    let mut found = Vec::new();
+    for (method, path, body) in requests {
+        found.push((
+            format!("{method} {path}"),
+            ask(node, method, path, cookie, body).await.status,
+        ));
+    }
+    for path in [events.as_str(), apps::NEWS] {
+        // An answer that goes on: its head is enough.
+        let request = Request::get(path).header("host", "localhost").header("cookie", cookie);
+        let request = request.body(Body::empty()).unwrap();
+        let response = tower::ServiceExt::oneshot(node.router.clone(), request).await.unwrap();
+        found.push((path.to_owned(), response.status()));
+    }
+    for path in SOCKETS {
+        found.push((path.to_owned(), handshake(node, path, cookie).await));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_banned_person_is_kept_out_of_every_way_in() {
+    let node = node().await;
+    let (mine, other) = (Visitor::new(&node, Way::Sse).await, Visitor::new(&node, Way::Sse).await);
+    let me = person(&node, &mine.cookie()).await;
+    for (way, status) in knocks(&node, &mine.cookie()).await {
+        assert_ne!(status, StatusCode::FORBIDDEN, "{way}");
+    }
+    ban(&node, Target::Person(me.id.clone())).await;
+    until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::FORBIDDEN).await;
+    for (way, status) in knocks(&node, &mine.cookie()).await {
+        assert_eq!(status, StatusCode::FORBIDDEN, "{way}");
+    }
+    for (way, status) in knocks(&node, &other.cookie()).await {
+        assert_ne!(status, StatusCode::FORBIDDEN, "{way}");
+    }
+    let page = ask(&node, "GET", "/chat", &mine.cookie(), "").await;
+    assert!(
+        page.body.contains("has banned you") && page.body.contains("spam &lt;b&gt;"),
+        "{}",
+        page.body
+    );
+    let problem = ask(&node, "GET", &format!("{POLL_PATH}?session=s"), &mine.cookie(), "").await;
+    assert!(problem.problem().contains("banned"));
+    for open in ["/healthz", "/status", "/api/operator/sign-in"] {
+        let status = ask(&node, "GET", open, &mine.cookie(), "").await.status;
+        assert_ne!(status, StatusCode::FORBIDDEN, "{open}");
+    }
+    let unban = ModerationCommand::Unban {
+        target: Target::Person(me.id),
+    };
+    operate(&node, RULES, &unban).await;
+    until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn what_a_banned_person_has_open_ends_with_a_code() {
+    for way in WAYS {
+        let node = node().await;
+        let mut visitor = Visitor::new(&node, way).await;
+        let mut other = Visitor::new(&node, way).await;
+        visitor.subscribe(LOBBY, None).await;
+        other.subscribe(LOBBY, None).await;
+        let me = person(&node, &visitor.cookie()).await;
+        // Between two polls there is nothing to end: the next one is turned away.
+        if way == Way::Poll {
+            ban(&node, Target::Person(me.id)).await;
+            until(async || ask(&node, "GET", "/chat", &visitor.cookie(), "").await.status == StatusCode::FORBIDDEN)
+                .await;
+            continue;
+        }
+        let closed = async {
+            loop {
+                if let ServerFrame::Closing { reason, .. } = visitor.next().await {
+                    break reason;
+                }
+            }
+        };
+        let (reason, ()) = tokio::join!(closed, ban(&node, Target::Person(me.id.clone())));
+        assert_eq!(reason, Closing::Banned, "{way:?}");
+        if let Way::WebSocket(_) = way {
+            let (closed, _) = visitor.socket().await.closed().await.unwrap();
+            assert_eq!(closed, code::BANNED);
+            assert!(!code::may_return(closed));
+        }
+        let answer = other.command(LOBBY, &post("still here")).await;
+        assert!(matches!(answer, Reply::Accepted { .. }), "{way:?}");
+        assert!(matches!(other.event::<Chat>().await.1, ChatEvent::Posted { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_poll_and_a_socket_of_each_kind_end_when_their_person_is_banned() {
+    let node = node().await;
+    let visitor = Visitor::new(&node, Way::Poll).await;
+    let (cookie, me) = (visitor.cookie(), person(&node, &visitor.cookie()).await);
+    let mut sockets = Vec::new();
+    for path in ["/api/echo", "/api/arena"] {
+        let (client, _) = open(node.connect(), path, &[("cookie", &cookie)]).await.unwrap();
+        sockets.push(client);
+    }
+    let path = format!("{POLL_PATH}?session=s&topics={LOBBY}");
+    let first = ask(&node, "GET", &format!("{path}&wait=0"), &cookie, "").await;
+    let frames: Vec<ServerFrame> = Encoding::Json.decode(first.body.as_bytes()).unwrap();
+    let cursor = frames.into_iter().find_map(|frame| match frame {
+        ServerFrame::Verdict {
+            verdict: Verdict::Reset { cursor, .. },
+            ..
+        } => Some(cursor),
+        _ => None,
+    });
+    let waiting = format!("{path}@{}", cursor.unwrap());
+    let (answer, ()) = tokio::join!(
+        ask(&node, "GET", &waiting, &cookie, ""),
+        ban(&node, Target::Person(me.id))
+    );
+    assert!(
+        answer.status == StatusCode::FORBIDDEN || answer.body.contains("banned"),
+        "{}",
+        answer.body
+    );
+    for mut socket in sockets {
+        let code: u16 = loop {
+            if let tokio_tungstenite::tungstenite::Message::Close(frame) = socket.receive().await {
+                break frame.unwrap().code.into();
+            }
+        };
+        assert_eq!(code, code::BANNED);
+    }
+}
+
+#[tokio::test]
+async fn a_banned_address_is_kept_out_and_its_operator_is_not() {
+    let node = node().await;
+    let listening = node.listen().await;
+    let get = async |path: &str, token: Option<&str>| {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = TcpStream::connect(listening.addr).await.unwrap();
+        let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\n{}connection: close\r\n\r\n",
+            bearer.unwrap_or_default()
+        );
+        within(stream.write_all(head.as_bytes())).await.unwrap();
+        let mut answer = String::new();
+        within(stream.read_to_string(&mut answer)).await.unwrap();
+        answer[9..12].parse::<u16>().unwrap()
+    };
+    let protocol = [("sec-websocket-protocol", "duplex.v1.json")];
+    let (mut live, _) = open(listening.connect().await, SESSION_PATH, &protocol).await.unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    let operator = [protocol[0], ("authorization", bearer.as_str())];
+    let (mut operators, _) = open(listening.connect().await, SESSION_PATH, &operator).await.unwrap();
+    assert_eq!(get("/api/vitals", None).await, 200);
+    ban(&node, Target::Address("127.0.0.0/8".to_owned())).await;
+    assert!(live.receive().await.to_string().contains("banned"));
+    assert_eq!(live.closed().await.unwrap().0, code::BANNED);
+    assert_eq!(get("/api/vitals", None).await, 403);
+    assert_eq!(get("/healthz", None).await, 200);
+    assert_eq!(get("/api/vitals", Some(TOKEN)).await, 200);
+    operators.send(r#"{"hello":{"build":"","name":null}}"#).await;
+    assert!(operators.receive().await.to_string().contains("welcome"));
+}
+
+#[tokio::test]
+async fn a_ban_holds_after_a_start() {
+    let node = node().await;
+    let mine = Visitor::new(&node, Way::Poll).await;
+    let me = person(&node, &mine.cookie()).await;
+    ban(&node, Target::Person(me.id)).await;
+    let again = Node {
+        state: duplex::server::state::ServerState::new(
+            duplex::server::state::Settings::default(),
+            node.state.options.clone(),
+            node.state.hub.clone(),
+        ),
+        router: node.router.clone(),
+    };
+    moderation::start(&again.state).await;
+    let subject = moderation::Subject {
+        person: Some(person_id(&node, &mine.cookie())),
+        ..moderation::Subject::default()
+    };
+    assert!(
+        again.state.moderation.find(&subject).is_some(),
+        "at once: no request comes before"
+    );
+}
+
+fn person_id(node: &Node, cookie: &str) -> PersonId {
+    let headers = [(axum::http::header::COOKIE, cookie.parse().unwrap())]
+        .into_iter()
+        .collect();
+    let nowhere = axum::http::Extensions::new();
+    let subject = moderation::Subject::of(&node.state, &headers, &nowhere, moderation::Otherwise::New);
+    subject.person.unwrap()
+}
+
+#[tokio::test]
+async fn nobody_but_an_operator_forbids() {
+    for way in WAYS {
+        let node = node().await;
+        let mut visitor = Visitor::new(&node, way).await;
+        let verdict = visitor.subscribe(RULES, None).await;
+        let reason = Denied::Forbidden;
+        assert_eq!(verdict, Verdict::Denied { reason }, "{way:?}");
+        let target = Target::Person(PersonId("0a".to_owned()));
+        let ban = ModerationCommand::Ban {
+            target,
+            until: None,
+            reason: String::new(),
+        };
+        let answer = visitor.command(RULES, &ban).await;
+        assert_eq!(answer, Reply::Rejected(Rejection::Denied(Denied::Forbidden)), "{way:?}");
+        let close = visitor.command(LOBBY, &ChatCommand::Close).await;
+        assert!(matches!(close, Reply::Rejected(_)), "{way:?}");
+        let delete = RoomsCommand::Delete {
+            room: "room".to_owned(),
+        };
+        assert!(matches!(
+            visitor.command("rooms/all", &delete).await,
+            Reply::Rejected(_)
+        ));
+    }
+}
+
+/// The rules as an operator reads them.
+async fn rules(node: &Node) -> Rules {
+    let topic = RULES.parse().unwrap();
+    let handle = node.state.hub.open(&topic).await.unwrap();
+    handle
+        .state(Encoding::Json)
+        .await
+        .unwrap()
+        .1
+        .decode(Encoding::Json)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_bad_rule_is_refused() {
+    let node = node().await;
+    let ban = |target: Target| ModerationCommand::Ban {
+        target,
+        until: None,
+        reason: String::new(),
+    };
+    let address = |text: &str| ban(Target::Address(text.to_owned()));
+    for wrong in [
+        "",
+        "localhost",
+        "1.2.3",
+        "0.0.0.0/0",
+        "::/0",
+        "300.1.1.1",
+        "192.0.2.1/33",
+    ] {
+        let answer = operate(&node, RULES, &address(wrong)).await;
+        assert_eq!(answer, Reply::Rejected(Rejection::refused("bad_address")), "{wrong}");
+    }
+    for wrong in ["", "A b", "ffffffffffffffff", "0000000000000000"] {
+        let answer = operate(&node, RULES, &ban(Target::Person(PersonId(wrong.to_owned())))).await;
+        assert!(matches!(answer, Reply::Rejected(Rejection::Refused { .. })), "{wrong}");
+    }
+    for text in [
+        "192.0.2.7",
+        "192.0.2.7/32",
+        "::ffff:192.0.2.7",
+        "2001:db8::7",
+        "2001:db8::/64",
+    ] {
+        operate(&node, RULES, &address(text)).await;
+    }
+    let rules = rules(&node).await;
+    let kept: Vec<_> = rules.bans.into_iter().map(|(target, _)| target).collect();
+    assert_eq!(
+        kept,
+        ["192.0.2.7", "2001:db8::/64"].map(|text| Target::Address(text.to_owned()))
+    );
+}

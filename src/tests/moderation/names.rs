@@ -1,0 +1,121 @@
+//! Names that mislead, names that an operator gives, and texts of which nothing can be seen.
+
+use super::*;
+
+/// Posts, and says under which name.
+async fn name_of(visitor: &mut Visitor<'_>) -> String {
+    visitor.command(LOBBY, &post("hello")).await;
+    loop {
+        if let (_, ChatEvent::Posted { by, .. }) = visitor.event::<Chat>().await {
+            return by.name;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reserved_name_is_refused_and_the_former_stays() {
+    let node = node().await;
+    let mut visitor = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    visitor.subscribe(LOBBY, None).await;
+    let rename = |name: &str| ClientFrame::Rename { name: name.to_owned() };
+    visitor.say(&rename(" Kim\u{202e}\u{200b} ")).await;
+    assert_eq!(name_of(&mut visitor).await, "Kim");
+    for name in [
+        "admin",
+        "аdmin",
+        "A d m i n",
+        "adm1n",
+        "운영자",
+        "관리자",
+        "Duplex",
+        "SEOUL-1",
+        "ser\u{200b}ver",
+    ] {
+        visitor.say(&rename(name)).await;
+        let why = loop {
+            if let ServerFrame::NameRefused { why } = visitor.next().await {
+                break why;
+            }
+        };
+        assert_eq!(why, NAME_RESERVED, "{name}");
+        assert_eq!(name_of(&mut visitor).await, "Kim", "{name}");
+        let (status, answer) = visitor.post(&rename(name)).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(matches!(answer, Some(ServerFrame::NameRefused { .. })), "{name}");
+    }
+    // The name that cookies and forms bring.
+    let cookie = format!("{}; name=%D0%B0dmin", visitor.cookie());
+    assert_eq!(person(&node, &cookie).await.name, "");
+    let form = ask(
+        &node,
+        "POST",
+        "/chat",
+        &visitor.cookie(),
+        "message=x&name=Administrator",
+    )
+    .await;
+    assert_eq!(form.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(form.body.contains("This name is reserved"), "said on the page");
+    assert_eq!(form.header("set-cookie"), "");
+    let cookie = format!("{}; name=%E2%80%AE%E2%80%8B%E3%85%A4%F3%A0%81%81", visitor.cookie());
+    assert_eq!(person(&node, &cookie).await.name, "", "nothing of it can be seen");
+}
+
+#[tokio::test]
+async fn an_operator_gives_a_name_that_stays() {
+    for way in WAYS {
+        let node = node().await;
+        let mut visitor = Visitor::new(&node, way).await;
+        visitor.subscribe(LOBBY, None).await;
+        let me = person(&node, &visitor.cookie()).await;
+        let rename = |name: &str| ModerationCommand::Rename {
+            person: me.id.clone(),
+            name: name.to_owned(),
+        };
+        operate(&node, RULES, &rename("Lee")).await;
+        until(async || person(&node, &visitor.cookie()).await.name == "Lee").await;
+        if let Way::WebSocket(_) = way {
+            let told = loop {
+                if let ServerFrame::Welcome(welcome) = visitor.next().await
+                    && !welcome.person.name.is_empty()
+                {
+                    break welcome.person;
+                }
+            };
+            assert_eq!(told.name, "Lee");
+            let name = "Kim".to_owned();
+            visitor.say(&ClientFrame::Rename { name }).await;
+            loop {
+                if let ServerFrame::NameRefused { why } = visitor.next().await {
+                    assert_eq!(why, NAME_FIXED);
+                    break;
+                }
+            }
+        }
+        assert_eq!(name_of(&mut visitor).await, "Lee", "{way:?}");
+        operate(&node, RULES, &rename("")).await;
+        until(async || person(&node, &visitor.cookie()).await.name.is_empty()).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_seen_is_no_message_and_no_title() {
+    let node = node().await;
+    let mut visitor = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    for text in [
+        "\u{200b}",
+        "\u{3164}\u{2800}",
+        "\u{202e}\u{2066}",
+        "\u{fe0f}\u{e0041}",
+        "\u{301}",
+    ] {
+        let answer = visitor.command(LOBBY, &post(text)).await;
+        assert_eq!(answer, Reply::Rejected(Rejection::refused("empty")), "{text:?}");
+        let create = RoomsCommand::Create {
+            room: "room".to_owned(),
+            title: text.to_owned(),
+        };
+        let answer = visitor.command("rooms/all", &create).await;
+        assert_eq!(answer, Reply::Rejected(Rejection::refused("bad_title")), "{text:?}");
+    }
+}
