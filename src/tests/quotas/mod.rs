@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::harness::kinds::Note;
 use crate::harness::raw::Raw;
 use crate::harness::topics::{Visitor, Way};
-use crate::harness::{self, ECHO, Node, SOCKET, open, until, within};
+use crate::harness::{self, ECHO, Node, SOCKET, open, until};
 
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const NEIGHBOUR: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
