@@ -28,7 +28,7 @@ CHECK_ADDR = $(eval why := $(shell node tools/port.mjs check '$(ADDR)' 2>&1))$(i
 run: ## build and serve at http://127.0.0.1:3000, or at ADDR=host:port
 	$(CHECK_ADDR)
 	@$(MAKE) --no-print-directory build
-	@$(if $(OPEN),echo "with $(OPEN): every visitor may control devices, and disturb their own session")
+	@$(if $(OPEN),echo "with $(OPEN): every visitor may control devices and disturb their own session")
 	@$(ENV); exec "$$target/release/duplex" --addr "$(ADDR)" --site target/site $(OPEN) $(ARGS)
 
 test: ## every check and test; some of them by ONLY=format, lints, documentation, supply, tests, server, Chromium
