@@ -48,7 +48,6 @@ pub enum Rate {
     Topics,
     Rooms,
     Alerts,
-    SignIns,
     Turns,
     Calls,
     EchoMessages,
@@ -58,7 +57,7 @@ pub enum Rate {
 impl Rate {
     pub const COUNT: usize = Self::ALL.len();
 
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::Requests,
         Self::Pages,
         Self::Handshakes,
@@ -68,7 +67,6 @@ impl Rate {
         Self::Topics,
         Self::Rooms,
         Self::Alerts,
-        Self::SignIns,
         Self::Turns,
         Self::Calls,
         Self::EchoMessages,
@@ -87,7 +85,6 @@ impl Rate {
             Self::Topics => "topics",
             Self::Rooms => "rooms",
             Self::Alerts => "alerts",
-            Self::SignIns => "sign_ins",
             Self::Turns => "turns",
             Self::Calls => "calls",
             Self::EchoMessages => "echo_messages",
@@ -107,7 +104,6 @@ impl Rate {
             Self::Topics => "Topics that are started because the client reads or writes them",
             Self::Rooms => "Rooms that are made",
             Self::Alerts => "Price alerts that are set",
-            Self::SignIns => "Attempts to sign in as an operator",
             Self::Turns => "Turns in the arena over plain HTTP",
             Self::Calls => "Calls of programs with a token (notices, readings)",
             Self::EchoMessages => "Messages to endpoints that answer each by itself (`/api/echo`)",
@@ -127,7 +123,6 @@ impl Rate {
             Self::Topics => Bound::per_second(2_000, 40),
             Self::Rooms => Bound::per_minute(40, 2),
             Self::Alerts => Bound::per_minute(200, 60),
-            Self::SignIns => Bound::per_minute(10, 6),
             Self::Turns => Bound::per_second(1_200, 600),
             Self::Calls => Bound::per_second(5_000, 1_000),
             Self::EchoMessages => Bound::per_second(50_000, 5_000),
@@ -147,7 +142,7 @@ impl Rate {
             Self::Rooms => Some(Bound::per_minute(5, 1)),
             Self::Alerts => Some(Bound::per_minute(30, 10)),
             Self::Turns => Some(Bound::per_second(120, 60)),
-            Self::Requests | Self::Pages | Self::SignIns | Self::Calls | Self::EchoMessages | Self::EchoBytes => None,
+            Self::Requests | Self::Pages | Self::Calls | Self::EchoMessages | Self::EchoBytes => None,
         }
     }
 }

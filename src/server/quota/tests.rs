@@ -138,7 +138,7 @@ async fn places_are_given_back() {
 #[tokio::test]
 async fn switched_off_nothing_is_refused_and_nothing_is_remembered() {
     let quotas = Quotas::new(false, SCALE);
-    take(&quotas, &person(1, 1), Rate::SignIns, 10_000);
+    take(&quotas, &person(1, 1), Rate::Rooms, 10_000);
     let held: Vec<_> = (0..10_000)
         .map(|_| quotas.hold(&person(1, 1), Place::Seats).unwrap())
         .collect();
