@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 pub use super::raw::Raw;
 use crate::wire::cursor::Seq;
 use crate::wire::person::{Person, PersonId};
+use crate::wire::text;
 
 /// Milliseconds since 1970, by the server's clock unless a reading brought its own.
 pub type Millis = u64;
@@ -389,11 +390,9 @@ pub fn is_order(name: &str) -> bool {
     (1..=MAX_ORDER).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// A text of one line, without space around it, cut at `most` characters.
+/// A text of one line, without invisible characters and those that turn the text around them, cut at `most` characters.
 pub fn tidy(typed: &str, most: usize) -> String {
-    let visible: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let cut: String = visible.trim().chars().take(most).collect();
-    cut.trim_end().to_owned()
+    text::cut(&text::one_line(typed), most, |_| false).to_owned()
 }
 
 #[cfg(test)]
@@ -411,5 +410,7 @@ mod tests {
         assert!(is_metric("net_in") && !is_metric("온도") && !is_metric(""));
         assert_eq!(owner("browser-00ff"), Some("00ff"));
         assert_eq!(tidy(" a\nb ", 2), "a");
+        assert_eq!(tidy("Oven\u{202e} 1\u{200b}", 40), "Oven 1");
+        assert_eq!(tidy("\u{3164}\u{2800}", 40), "");
     }
 }

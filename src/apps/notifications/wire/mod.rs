@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::cursor::Seq;
 use crate::wire::notice::{EVERYONE, Notice, Words};
 use crate::wire::person::PersonId;
+use crate::wire::text;
 
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
@@ -123,7 +124,10 @@ pub enum BadNotice {
 /// The notice as it is kept: its texts tidied, and everything within its bounds.
 pub fn checked(notice: Notice, now: Millis) -> Result<Notice, BadNotice> {
     let each = |words: &Words, tidy: fn(&str) -> String| Words::new(tidy(&words.ko), tidy(&words.en));
-    let (title, body) = (each(&notice.title, tidy_line), each(&notice.body, tidy_text));
+    let (title, body) = (
+        each(&notice.title, text::one_line),
+        each(&notice.body, text::paragraphs),
+    );
     let longer = |words: &Words, most: usize| [&words.ko, &words.en].iter().any(|text| text.chars().count() > most);
     if title.ko.is_empty() || title.en.is_empty() {
         return Err(BadNotice::NoTitle);
@@ -190,16 +194,6 @@ pub fn write_heads(heads: &BTreeMap<String, Seq>) -> String {
     pairs.join(" ")
 }
 
-fn tidy_text(typed: &str) -> String {
-    let kept = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-    typed.chars().filter(kept).collect::<String>().trim().to_owned()
-}
-
-fn tidy_line(typed: &str) -> String {
-    let visible: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    visible.trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,8 +242,8 @@ mod tests {
     fn a_notice_is_tidied_and_its_bounds_are_named() {
         let kept = checked(
             Notice {
-                title: Words::new(" 가\n나 ", "a\u{7}b"),
-                body: Words::same(" a\u{0}\n\tb "),
+                title: Words::new(" 가\u{202e}\n나 ", "a\u{7}b\u{200b}"),
+                body: Words::same(" a\u{0}\n\tb\u{2066} "),
                 ..notice()
             },
             0,
@@ -259,7 +253,14 @@ mod tests {
             (kept.title, kept.body),
             (Words::new("가 나", "a b"), Words::same("a\n\tb"))
         );
-        let wrong: [(Notice, BadNotice); 6] = [
+        let wrong: [(Notice, BadNotice); 7] = [
+            (
+                Notice {
+                    title: Words::same("\u{3164}\u{ad}"),
+                    ..notice()
+                },
+                BadNotice::NoTitle,
+            ),
             (
                 Notice {
                     title: Words::new("a", " "),
