@@ -6,12 +6,12 @@ use duplex::apps;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::server::{Options, feeds};
 use duplex::apps::devices::wire::{DeviceCommand, Devices, why};
-use duplex::server::hub::{Hub, Wake};
+use duplex::server::hub::{Hub, Rights, Wake};
 use duplex::server::log::memory::Memory;
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::Epoch;
 use duplex::wire::person::{Person, PersonId};
-use duplex::wire::session::{CommandId, SessionId};
+use duplex::wire::session::{Answer, CommandId, SessionId};
 use duplex::wire::topic::TopicName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -210,11 +210,16 @@ async fn an_order_that_a_broker_forgot_with_its_session_is_published_again() {
         name: "reboot".to_owned(),
         argument: String::new(),
     };
-    let topic = hub.open(&TopicName::of::<Devices>("oven-1").unwrap()).await.unwrap();
+    let operator = hub.with_rights(Rights::operator());
+    let topic = operator
+        .open(&TopicName::of::<Devices>("oven-1").unwrap())
+        .await
+        .unwrap();
     let command = Blob::encode(Encoding::Json, &order).unwrap();
-    topic
+    let (answer, _) = topic
         .command(person(), CommandId::from_random(1), command, Encoding::Json)
         .await;
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     let published =
         |body: Vec<u8>| String::from_utf8_lossy(&body[2 + "devices/oven-1/commands".len() + 2..]).into_owned();
     let first = published(until(&mut stream, PUBLISH).await);
