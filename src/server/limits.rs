@@ -373,6 +373,10 @@ pub const QUOTA_SWEEP: Duration = Duration::from_secs(30);
 /// What a client is told to wait that holds as many connections, seats or topics as it may: about a page's stay.
 pub const PLACE_RETRY: Duration = Duration::from_secs(10);
 
+/// Connections of which the log tells one by one, in a second and at once: some 200 MB of lines a day at most.
+pub const CONNECTIONS_LOGGED: u32 = 5;
+pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
+
 /// Between two lines of the log about refusals of one kind.
 pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
 

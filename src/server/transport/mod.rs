@@ -2,6 +2,7 @@
 //! Knows the hub and HTTP; not what an application does with a message, and no engine.
 
 mod command;
+mod connection_log;
 mod door;
 mod echo;
 pub mod faults;
@@ -240,7 +241,7 @@ fn open<T: Talk + 'static>(
         connection,
         trace,
         state: state.clone(),
-        told: door.way != Way::Signals,
+        told: door.way != Way::Signals && connection_log::takes(),
         _exchange: parts.extensions.get().cloned(),
     };
     state.shutdown.spawn(visit.run(conversation, guest).instrument(span));
@@ -281,7 +282,7 @@ struct Visit {
     connection: String,
     trace: Option<String>,
     state: ServerState,
-    /// Whether its beginning and its end are news for the operator: a page's second socket comes and goes with its first.
+    /// Whether its beginning and its end are logged for the operator. A page's second socket comes and goes with its first.
     told: bool,
     /// Over HTTP/2 the connection below is in use as long as this one is.
     _exchange: Option<Arc<ActiveExchange>>,
@@ -303,7 +304,7 @@ impl Visit {
         if self.told {
             tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "클라이언트 연결 종료");
         } else {
-            tracing::debug!(by = ?end.by, code = end.code, reason = ?end.reason, "signals ended");
+            tracing::debug!(by = ?end.by, code = end.code, reason = ?end.reason, "connection ended");
         }
         self.leave(end, counted);
         line.hang_up().await;
