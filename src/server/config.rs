@@ -41,7 +41,7 @@ pub struct Config {
     )]
     pub origins: Vec<String>,
 
-    /// How clients outside reach this site, such as https://duplex.example: the host that is served, the origin of its pages,
+    /// How clients outside reach this site, such as `https://duplex.example`: the host that is served, the origin of its pages,
     /// cookies for https alone [default: localhost, IP addresses and the hosts of --origin are served, as they are asked for]
     #[arg(long, env = "DUPLEX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,

@@ -1,5 +1,5 @@
 //! The addresses for whoever runs the server: metrics, the topics that are awake, the log's events, a copy of it. Each asks for
-//! a role; who has it says [`access`](super::access).
+//! a role; who has it says [`super::access`].
 
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};

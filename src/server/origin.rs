@@ -203,7 +203,7 @@ fn check(page: Page<'_>, act: Act, own: Option<&Origin>, listed: &[Origin]) -> R
     }
 }
 
-/// Covers the whole router, so that no route can be forgotten. Behind [`host::guard`](super::host::guard).
+/// Covers the whole router, so that no route can be forgotten. It runs behind the guard of hosts.
 pub async fn guard(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
 

@@ -1,0 +1,126 @@
+// What single requests cost a server, in milliseconds of its CPU, and how long `/healthz` waits beside them. Prints a table (Markdown).
+//
+//     node cost.mjs                    the server of DUPLEX_BIN and DUPLEX_SITE (default: target/release/duplex and target/site)
+//     BEFORE=FILE node cost.mjs        and another binary beside it, such as one of an earlier version, in turn
+//
+// CPU is read from /proc, so this runs on Linux alone. Requests go to a server on a free port of this machine.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const site = resolve(process.env.DUPLEX_SITE ?? join(root, "target/site"));
+const bin = resolve(process.env.DUPLEX_BIN ?? join(root, "target/release/duplex"));
+const TICKS = 100; // USER_HZ, which Linux fixes for /proc
+const PAGES = ["/", "/chat", "/market", "/devices", "/arena", "/notifications", "/compare", "/about"];
+const REQUESTS = 200;
+const ROOMS = 64;
+
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+async function start(program) {
+  const folder = mkdtempSync(join(tmpdir(), "duplex-cost-"));
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DUPLEX|LEPTOS)_/.test(name)));
+  const options = ["--addr", "127.0.0.1:0", "--data", join(folder, "duplex.db"), "--site", site, "--log", "error"];
+  // A version from before the limits does not know the flag, and has none to switch off.
+  const off = (await knows(program, "--limits")) ? ["--limits", "off"] : [];
+  const child = spawn(program, [...options, ...off], { env: { ...env, LEPTOS_OUTPUT_NAME: "duplex" }, stdio: ["ignore", "pipe", "inherit"] });
+  const url = await new Promise((done, failed) => {
+    child.stdout.once("data", (line) => done(String(line).split("\n")[0]));
+    child.once("exit", (code) => failed(new Error(`${program} ended with ${code}`)));
+  });
+  const stop = () => (child.kill("SIGKILL"), rmSync(folder, { recursive: true, force: true }));
+  await wait(3000); // the market's first seconds
+  return { url, pid: child.pid, stop };
+}
+
+async function knows(program, flag) {
+  const help = spawn(program, ["--help"], { stdio: ["ignore", "pipe", "ignore"] });
+  let text = "";
+  for await (const part of help.stdout) text += part;
+  return text.includes(flag);
+}
+
+function get(url, path, headers, agent) {
+  return new Promise((done, failed) => {
+    const began = performance.now();
+    http
+      .get(url + path, { headers, agent }, (response) => {
+        let bytes = 0;
+        response.on("data", (part) => (bytes += part.length));
+        response.on("end", () => done({ status: response.statusCode, bytes, ms: performance.now() - began }));
+      })
+      .on("error", failed);
+  });
+}
+
+function cpu(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1000;
+}
+
+/** CPU of one `ask`, less what the server uses by itself meanwhile. */
+async function cost(server, times, ask) {
+  const [idleFrom, idleCpu] = [performance.now(), cpu(server.pid)];
+  await wait(2000);
+  const idle = (cpu(server.pid) - idleCpu) / (performance.now() - idleFrom);
+  const [from, before] = [performance.now(), cpu(server.pid)];
+  let last;
+  for (let n = 0; n < times; n++) last = await ask();
+  return { ms: (cpu(server.pid) - before - idle * (performance.now() - from)) / times, bytes: last.bytes };
+}
+
+async function measure(program) {
+  const server = await start(program);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const rows = [];
+  try {
+    const page = { accept: "text/html", "accept-encoding": "br, gzip", "accept-language": "en" };
+    for (const path of PAGES) {
+      for (let n = 0; n < 5; n++) await get(server.url, path, page, agent);
+      const { ms, bytes } = await cost(server, REQUESTS, () => get(server.url, path, page, agent));
+      rows.push([`page ${path}: ms of CPU; bytes`, `${ms.toFixed(2)}; ${bytes}`]);
+    }
+    const rooms = Array.from({ length: ROOMS }, (_, n) => `chat/cost-${n}`);
+    for (const room of rooms) {
+      for (let n = 0; n < 9; n++) await post(server.url, room, "word ".repeat(700));
+    }
+    const poll = () => get(server.url, `/api/session/poll?session=cost&wait=0&topics=${rooms}`, { "accept-encoding": "br" }, agent);
+    const full = await cost(server, 50, poll);
+    rows.push([`poll of ${ROOMS} rooms: ms of CPU; bytes`, `${full.ms.toFixed(1)}; ${full.bytes}`]);
+    const polls = Promise.all([1, 2, 3, 4].map(() => get(server.url, `/api/session/poll?session=cost&wait=0&topics=${rooms}`, { "accept-encoding": "br" })));
+    await wait(20);
+    const health = await get(server.url, "/healthz", {});
+    await polls;
+    rows.push(["`/healthz` beside four of them: ms", health.ms.toFixed(1)]);
+  } finally {
+    agent.destroy();
+    server.stop();
+  }
+  return rows;
+}
+
+let posted = 0;
+function post(url, topic, text) {
+  const id = (BigInt(Date.now()) * 1_000_000n + BigInt(posted++)).toString(16).padStart(32, "0");
+  const session = `cost-${posted}`; // somebody else each time: a person has a rate
+  const body = JSON.stringify({ command: { topic, id, command: { post: { text, reply_to: null } } } });
+  const headers = { "content-type": "application/json", origin: url };
+  return new Promise((done, failed) => {
+    const request = http.request(`${url}/api/session/command?session=${session}`, { method: "POST", headers }, (answer) => {
+      let told = "";
+      answer.on("data", (part) => (told += part));
+      answer.on("end", () => (told.includes("accepted") ? done() : failed(new Error(`${topic}: ${answer.statusCode} ${told}`))));
+    });
+    request.on("error", failed).end(body);
+  });
+}
+
+const before = process.env.BEFORE && (await measure(resolve(process.env.BEFORE)));
+const now = await measure(bin);
+console.log(before ? "| | Duplex | before |\n| --- | --- | --- |" : "| | Duplex |\n| --- | --- |");
+now.forEach(([what, value], n) => console.log(`| ${[what, value, ...(before ? [before[n][1]] : [])].join(" | ")} |`));
