@@ -47,7 +47,7 @@ test("a page that lost the server says so, and goes on", async ({ page, context,
 
 test.describe("on a server for others, too", () => {
   // The server ends before the page does.
-  test.beforeEach(({ complaints }) => complaints.allow(/WebSocket Closed/, /ERR_/));
+  test.beforeEach(({ complaints }) => complaints.allow(/WebSocket/, /ERR_/));
 
   test("only the token opens it", async ({ page, complaints, request }) => {
     // A page that nobody may see says so by its answers.
