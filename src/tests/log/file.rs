@@ -104,7 +104,7 @@ async fn a_file_of_version_1_becomes_one_of_this_version() {
         keys.push(key(&log));
         log.close().await;
     }
-    assert_eq!(version(&path), 2);
+    assert_eq!(version(&path), 3);
     assert_eq!(keys[0], keys[1]);
 }
 

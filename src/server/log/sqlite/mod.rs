@@ -9,6 +9,7 @@ mod keeping;
 mod reader;
 mod room;
 mod schema;
+mod tables;
 mod writer;
 
 use std::collections::VecDeque;

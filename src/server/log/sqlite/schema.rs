@@ -1,4 +1,4 @@
-//! The tables of the log's file, and how a file of ours is made, told from others and opened. Knows no topic.
+//! How a log's file is made, told from others and opened. Knows no topic.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,6 +9,7 @@ use std::time::Instant;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
+use super::tables::{self, OLDEST, TABLES, VERSION};
 use crate::server::limits;
 use crate::server::log::key::{KEY_BYTES, Key};
 use crate::server::log::private;
@@ -16,45 +17,6 @@ use crate::wire::cursor::Epoch;
 
 /// "Dplx": by this number SQLite's own tools, and we, tell that a file is ours.
 const APPLICATION: u32 = 0x4470_6c78;
-const VERSION: u32 = 2;
-
-/// Without the key of public ids.
-const KEYLESS: u32 = 1;
-
-/// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them. Events are text: JSON that
-/// any tool reads.
-const TABLES: &str = "
-    CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
-    CREATE TABLE topics (
-        id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        last INTEGER NOT NULL,
-        answers INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE events (
-        topic INTEGER NOT NULL,
-        seq INTEGER NOT NULL,
-        at INTEGER NOT NULL,
-        amends INTEGER,
-        event TEXT NOT NULL,
-        PRIMARY KEY (topic, seq)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX amendments ON events (topic, amends, seq) WHERE amends IS NOT NULL;
-    CREATE TABLE answers (
-        topic INTEGER NOT NULL,
-        n INTEGER NOT NULL,
-        command TEXT NOT NULL,
-        person TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        at INTEGER NOT NULL,
-        PRIMARY KEY (topic, n)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE snapshots (
-        topic INTEGER PRIMARY KEY,
-        seq INTEGER NOT NULL,
-        state BLOB NOT NULL
-    ) STRICT;
-";
 
 /// Why a log cannot be opened. The file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -122,8 +84,8 @@ pub fn open(path: &Path) -> Result<Store, OpenError> {
     }
     let failed = || OpenError::sqlite(path);
     let mut connection = connect_writer(path).map_err(failed())?;
-    if version == KEYLESS {
-        upgrade(&mut connection).map_err(failed())?;
+    if version != VERSION {
+        tables::upgrade(&mut connection, version).map_err(failed())?;
     }
     let key = connection.query_row("SELECT key FROM meta", [], |row| row.get::<_, [u8; KEY_BYTES]>(0));
     Ok(Store {
@@ -133,23 +95,6 @@ pub fn open(path: &Path) -> Result<Store, OpenError> {
         key: Key::new(key.map_err(failed())?),
         connection,
     })
-}
-
-/// All of it, or nothing.
-fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
-    let upgraded = connection.transaction()?;
-    upgraded.execute_batch(
-        "ALTER TABLE meta RENAME TO keyless;
-         CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;",
-    )?;
-    let key = Key::random();
-    upgraded.execute(
-        "INSERT INTO meta (epoch, key) SELECT epoch, ?1 FROM keyless",
-        [key.bytes()],
-    )?;
-    upgraded.execute_batch("DROP TABLE keyless")?;
-    upgraded.pragma_update(None, "user_version", VERSION)?;
-    upgraded.commit()
 }
 
 /// Another file beside the log's.
@@ -255,7 +200,7 @@ pub fn inspect(path: &Path) -> Result<Inspected, OpenError> {
     }
     let version = number("user_version").map_err(failed())?;
     match version {
-        KEYLESS..=VERSION => {}
+        OLDEST..=VERSION => {}
         0 => return Err(OpenError::damaged(path, "it has no version")),
         found => {
             let path = path.to_owned();
