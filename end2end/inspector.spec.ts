@@ -144,7 +144,7 @@ test("the figures are those of the server, and of the files", async ({ chat, dra
 
   const session = (await drawer.fact("session").textContent()) ?? "";
   const handshake = await records.handshake(await drawer.trace());
-  expect(handshake).toMatchObject({ status: 101, ended: null, subprotocol: "duplex.v1.postcard" });
+  expect(handshake).toMatchObject({ status: 101, ended: null, subprotocol: "duplex.v2.postcard" });
   const known = await page.evaluate(async (name) => (await fetch(`/api/faults?session=${name}`)).json(), session);
   expect(known).toMatchObject({ on: true, known: true });
 

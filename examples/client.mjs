@@ -11,13 +11,13 @@ const WebSocket = globalThis.WebSocket ?? (await import('ws')).default;
 const [server = 'ws://127.0.0.1:3000', topic = 'chat/lobby'] = process.argv.slice(2);
 
 const me = randomBytes(16).toString('hex'); // without cookies: who we are on each connection, and nobody else's business
-let cursor = null; // everything up to here was seen
+let cursor = null; // everything up to here was seen; its check says which events those were
 const unanswered = new Map(); // commands by id, in the order in which they were typed
 let socket;
 let attempt = 0;
 
 function connect() {
-  socket = new WebSocket(`${server}/api/session?session=${me}`, 'duplex.v1.json');
+  socket = new WebSocket(`${server}/api/session?session=${me}`, 'duplex.v2.json');
   let pause; // what the server asks for before it goes
   socket.onopen = () => {
     say({ hello: { build: '', name: process.env.USER ?? null } });
@@ -43,9 +43,9 @@ const hear = {
     if (reset) cursor = reset.cursor;
     console.log(reset ? `from ${cursor.seq} on (${reset.reason})` : `${resumed.replayed} missed`);
   },
-  event({ seq, event }) {
+  event({ seq, check, event }) {
     if (seq !== cursor.seq + 1) throw new Error(`${seq} after ${cursor.seq}: the server broke its promise`);
-    cursor = { ...cursor, seq };
+    cursor = { ...cursor, seq, check };
     console.log(seq, JSON.stringify(event));
   },
   reply({ id, answer, again }) {

@@ -19,7 +19,7 @@ async function open(url, protocol) {
 }
 
 async function connect() {
-  const socket = await open(`${server}/api/session`, 'duplex.v1.json');
+  const socket = await open(`${server}/api/session`, 'duplex.v2.json');
   const say = (frame) => socket.send(JSON.stringify(frame));
   const command = (command) => say({ command: { topic, id: randomBytes(16).toString('hex'), command } });
   let timer;
@@ -48,7 +48,7 @@ async function connect() {
     if (verdict?.verdict.denied) console.error('no:', verdict.verdict.denied.reason);
     if (verdict?.verdict.reset) cursor = verdict.verdict.reset.cursor;
     if (verdict && !timer) report();
-    if (event) cursor = { ...cursor, seq: event.seq };
+    if (event) cursor = { ...cursor, seq: event.seq, check: event.check };
     // An order's id is the seq of its event.
     if (event?.event.ordered) obey(event.seq, event.event.ordered.name, event.event.ordered.argument);
     if (reply?.answer.rejected) console.error('refused:', JSON.stringify(reply.answer.rejected));

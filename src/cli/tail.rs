@@ -11,7 +11,7 @@ use duplex::server::operator::{EVENTS_PATH, LogPage};
 use duplex::server::tls::Io;
 use duplex::wire::code;
 use duplex::wire::codec::{Blob, Encoding};
-use duplex::wire::cursor::{Cursor, Epoch, Seq};
+use duplex::wire::cursor::{Check, Cursor, Epoch, Seq};
 use duplex::wire::session::{ClientFrame, ResetReason, SESSION_PATH, ServerFrame, Verdict};
 use duplex::wire::topic::TopicName;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -99,6 +99,7 @@ impl Tail {
             topic: self.topic,
             json: self.json,
             after: self.from.map(|from| from.max(1) - 1),
+            check: None,
             epoch: None,
         };
         super::block_on(async { Err(follower.follow().await.into()) })
@@ -111,6 +112,8 @@ struct Follower {
     json: bool,
     /// Everything up to it was printed; none is wherever the topic is.
     after: Option<Seq>,
+    /// Of the log up to `after`, if the server said it.
+    check: Option<Check>,
     /// None until the server said it.
     epoch: Option<Epoch>,
 }
@@ -180,7 +183,7 @@ impl Follower {
 
     fn cursor(&self) -> Option<Cursor> {
         let (epoch, seq) = self.epoch.zip(self.after)?;
-        Some(Cursor { epoch, seq })
+        Some(Cursor::new(epoch, seq).with_check(self.check))
     }
 
     async fn subscribe(&self, socket: &mut Socket) -> Result<(), Stop> {
@@ -200,7 +203,7 @@ impl Follower {
         let frame = Encoding::Json.decode(bytes.as_bytes());
         match frame.map_err(|error| Stop::Final(format!("the server says what this program does not know: {error}")))? {
             ServerFrame::Verdict { verdict, .. } => self.verdict(socket, verdict).await,
-            ServerFrame::Event { seq, event, .. } => self.print(seq, &event),
+            ServerFrame::Event { seq, check, event, .. } => self.print(seq, check, &event),
             ServerFrame::Closing { retry_after_ms, .. } => {
                 let pause = Duration::from_millis(retry_after_ms.into());
                 Err(Stop::Lost("the server closes".to_owned(), Some(pause)))
@@ -220,12 +223,12 @@ impl Follower {
 
     async fn reset(&mut self, socket: &mut Socket, reason: ResetReason, at: Cursor) -> Result<(), Stop> {
         let known = self.epoch.replace(at.epoch);
-        if known.is_some_and(|known| known != at.epoch) {
+        if known.is_some_and(|known| known != at.epoch) || reason == ResetReason::Diverged {
             eprintln!(
                 "duplex: the server's log is another one now; going on from its event {}",
                 at.seq
             );
-            self.after = None;
+            (self.after, self.check) = (None, None);
         }
         match (self.after, reason) {
             (Some(after), _) if after < at.seq => {
@@ -241,7 +244,7 @@ impl Follower {
                 after + 1
             ))),
             _ => {
-                self.after = Some(at.seq);
+                (self.after, self.check) = (Some(at.seq), at.check);
                 Ok(())
             }
         }
@@ -260,21 +263,21 @@ impl Follower {
                 other => other.into(),
             })?;
             let Some((first, _)) = page.events.first() else {
-                self.after = Some(until);
+                (self.after, self.check) = (Some(until), None);
                 break;
             };
             if *first > after + 1 {
                 eprintln!("duplex: the events {} to {} are no longer kept", after + 1, first - 1);
             }
             for (seq, event) in &page.events {
-                self.print(*seq, event)?;
+                self.print(*seq, None, event)?;
             }
         }
         Ok(())
     }
 
     /// What was printed already is passed over.
-    fn print(&mut self, seq: Seq, event: &Blob) -> Result<(), Stop> {
+    fn print(&mut self, seq: Seq, check: Option<Check>, event: &Blob) -> Result<(), Stop> {
         if self.after.is_some_and(|after| seq <= after) {
             return Ok(());
         }
@@ -286,7 +289,7 @@ impl Follower {
             writeln!(out, "{seq} {text}")?;
         }
         out.flush()?;
-        self.after = Some(seq);
+        (self.after, self.check) = (Some(seq), check);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::wire::cursor::{Cursor, Epoch, Seq};
+use crate::wire::session::ResetReason;
 use crate::wire::topic::{Delivery, TopicName};
 
 /// Faults that are remembered one by one; all are counted.
@@ -83,14 +84,15 @@ impl Checker {
         self.topics.iter().any(|(known, _)| known == topic)
     }
 
-    /// A state replaced what was shown. Within one log it never goes back.
-    pub fn state(&mut self, topic: &TopicName, cursor: Cursor) {
+    /// A state replaced what was shown. Within one log it never goes back, unless the log itself did.
+    pub fn state(&mut self, topic: &TopicName, cursor: Cursor, reason: ResetReason) {
         let Some(place) = self.place(topic) else { return };
         let before = place.told.replace((cursor.epoch, cursor.seq));
         self.tally.states += 1;
         if let Some((epoch, seq)) = before
             && epoch == cursor.epoch
             && cursor.seq < seq
+            && !reason.lost_events()
         {
             self.found(topic, Wrong::Duplicate, Some(seq), cursor.seq);
         }
@@ -156,10 +158,7 @@ mod tests {
     }
 
     fn at(epoch: u64, seq: Seq) -> Cursor {
-        Cursor {
-            epoch: Epoch::new(epoch),
-            seq,
-        }
+        Cursor::new(Epoch::new(epoch), seq)
     }
 
     fn checked(delivery: Delivery, from: Seq, seqs: &[Seq]) -> Checker {
@@ -177,12 +176,15 @@ mod tests {
     fn a_state_is_a_new_beginning_unless_it_goes_back() {
         let mut checker = checked(Delivery::Every, 3, &[4, 5]);
         let name = topic("chat/a");
-        checker.state(&name, at(1, 90));
+        checker.state(&name, at(1, 90), ResetReason::TooFar);
         checker.event(&name, 91);
-        checker.state(&name, at(2, 7));
+        checker.state(&name, at(2, 7), ResetReason::OtherEpoch);
         checker.event(&name, 8);
         assert_eq!(wrongs(&checker), (0, 0), "another log counts anew");
-        checker.state(&name, at(2, 6));
+        checker.state(&name, at(2, 7), ResetReason::Diverged);
+        checker.event(&name, 8);
+        assert_eq!(wrongs(&checker), (0, 0), "and so does one that lost its tail");
+        checker.state(&name, at(2, 6), ResetReason::TooFar);
         assert_eq!(wrongs(&checker), (0, 1));
     }
 

@@ -18,10 +18,10 @@ use super::outbox::{Body, Outbox};
 use super::status::{LinkStatus, Phase, Stop, TopicStatus, Transport};
 use super::subscription::Subscription;
 use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Seq};
+use crate::wire::cursor::{Check, Cursor, Seq};
 use crate::wire::person::Person;
 use crate::wire::presence::Presence;
-use crate::wire::session::{ClientFrame, CommandId, Rejection, ServerFrame};
+use crate::wire::session::{ClientFrame, CommandId, Rejection, ResetReason, ServerFrame};
 use crate::wire::topic::{Delivery, TopicName};
 
 /// A link that nobody needs stays open for so long: the next page may need it.
@@ -136,10 +136,12 @@ pub enum News {
         encoding: Encoding,
         state: Blob,
         cursor: Cursor,
+        reason: ResetReason,
     },
     Event {
         encoding: Encoding,
         seq: Seq,
+        check: Option<Check>,
         event: Blob,
     },
     Presence(Presence),

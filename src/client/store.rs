@@ -18,7 +18,7 @@ use super::status::TopicStatus;
 use super::tab::lock;
 use super::use_topic::{Pending, Standing, TopicSource, Visitor};
 use crate::wire::codec::{Blob, CodecError, Encoding};
-use crate::wire::cursor::{Cursor, Seq};
+use crate::wire::cursor::{Check, Cursor, Seq};
 use crate::wire::person::Person;
 use crate::wire::presence::Presence;
 use crate::wire::session::{CommandId, Denied};
@@ -134,10 +134,10 @@ impl<T: Topic> Store<T> {
         lock(&self.heard).retain(|(other, _)| *other != number);
     }
 
-    fn apply(&self, seq: Seq, event: &T::Event) {
+    fn apply(&self, seq: Seq, check: Option<Check>, event: &T::Event) {
         self.state.update(|state| T::apply(state, seq, event));
         if let Some(cursor) = &mut lock(&self.inner).cursor {
-            cursor.seq = seq;
+            (cursor.seq, cursor.check) = (seq, check);
         }
         let listeners: Vec<_> = lock(&self.heard).iter().map(|(_, heard)| Rc::clone(heard)).collect();
         listeners.iter().for_each(|heard| heard(seq, event));
@@ -208,6 +208,7 @@ impl<T: Topic> Hear for Store<T> {
                 encoding,
                 state,
                 cursor,
+                ..
             } => {
                 let Ok(state) = state.decode(*encoding) else {
                     return false;
@@ -219,11 +220,16 @@ impl<T: Topic> Hear for Store<T> {
                 }
                 self.state.set(state);
             }
-            News::Event { encoding, seq, event } => {
+            News::Event {
+                encoding,
+                seq,
+                check,
+                event,
+            } => {
                 let Ok(event) = event.decode(*encoding) else {
                     return false;
                 };
-                self.apply(*seq, &event);
+                self.apply(*seq, *check, &event);
             }
             News::Presence(presence) => self.presence.set(presence.clone()),
             News::Status(status) => self.set_status(*status),

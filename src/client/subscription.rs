@@ -2,7 +2,7 @@
 //! meaning and no transport.
 
 use super::status::TopicStatus;
-use crate::wire::cursor::{Cursor, Seq};
+use crate::wire::cursor::{Check, Cursor, Seq};
 use crate::wire::session::{Denied, Verdict};
 use crate::wire::topic::Delivery;
 
@@ -155,6 +155,9 @@ impl Subscription {
                 } else {
                     Phase::Live
                 };
+                if cursor.seq == head.seq {
+                    self.cursor = Some(head);
+                }
                 Outcome::Resumed
             }
             _ => {
@@ -167,7 +170,7 @@ impl Subscription {
     }
 
     /// Moves the cursor only over what is applied.
-    pub fn event(&mut self, seq: Seq) -> Step {
+    pub fn event(&mut self, seq: Seq, check: Option<Check>) -> Step {
         let (true, Some(cursor)) = (self.is_wanted() && self.phase != Phase::Asked, &mut self.cursor) else {
             return Step::Skip;
         };
@@ -181,7 +184,7 @@ impl Subscription {
             self.asked = false;
             return Step::Gap;
         }
-        cursor.seq = seq;
+        (cursor.seq, cursor.check) = (seq, check);
         if matches!(self.phase, Phase::CatchingUp(head) if seq >= head) {
             self.phase = Phase::Live;
         }
@@ -209,10 +212,7 @@ mod tests {
     use crate::wire::session::ResetReason;
 
     fn at(epoch: u64, seq: Seq) -> Cursor {
-        Cursor {
-            epoch: Epoch::new(epoch),
-            seq,
-        }
+        Cursor::new(Epoch::new(epoch), seq)
     }
 
     fn resumed(head: Cursor) -> Verdict {
@@ -228,13 +228,13 @@ mod tests {
     fn a_reader_goes_from_loading_to_live() {
         let mut topic = Subscription::new(Delivery::Every, None);
         assert_eq!(topic.status(true), TopicStatus::Loading);
-        assert_eq!(topic.event(1), Step::Skip, "before the verdict nothing is shown");
+        assert_eq!(topic.event(1, None), Step::Skip, "before the verdict nothing is shown");
         assert_eq!(topic.verdict(&reset(at(1, 4))), Outcome::Reset);
         assert_eq!(
             (topic.status(true), topic.cursor()),
             (TopicStatus::Live, Some(at(1, 4)))
         );
-        assert_eq!(topic.event(5), Step::Apply);
+        assert_eq!(topic.event(5, None), Step::Apply);
     }
 
     #[test]
@@ -245,9 +245,9 @@ mod tests {
             (TopicStatus::Resuming, TopicStatus::Waiting)
         );
         assert_eq!(topic.verdict(&resumed(at(1, 6))), Outcome::Resumed);
-        assert_eq!(topic.event(5), Step::Apply);
+        assert_eq!(topic.event(5, None), Step::Apply);
         assert_eq!(topic.status(true), TopicStatus::Resuming);
-        assert_eq!(topic.event(6), Step::Apply);
+        assert_eq!(topic.event(6, None), Step::Apply);
         assert_eq!(topic.status(true), TopicStatus::Live);
     }
 
@@ -255,14 +255,14 @@ mod tests {
     fn a_hole_is_never_shown_and_the_last_good_cursor_stays() {
         let mut topic = Subscription::new(Delivery::Every, Some(at(1, 4)));
         topic.verdict(&resumed(at(1, 4)));
-        assert_eq!(topic.event(6), Step::Gap);
+        assert_eq!(topic.event(6, None), Step::Gap);
         assert_eq!(
-            (topic.event(7), topic.gaps, topic.cursor()),
+            (topic.event(7, None), topic.gaps, topic.cursor()),
             (Step::Skip, 1, Some(at(1, 4)))
         );
         topic.verdict(&resumed(at(1, 7)));
         assert_eq!(
-            (topic.event(5), topic.event(5), topic.duplicates),
+            (topic.event(5, None), topic.event(5, None), topic.duplicates),
             (Step::Apply, Step::Skip, 1)
         );
     }
@@ -273,7 +273,7 @@ mod tests {
         topic.verdict(&resumed(at(1, 9)));
         assert_eq!(topic.status(true), TopicStatus::Live);
         assert_eq!(
-            (topic.event(8), topic.event(7), topic.gaps),
+            (topic.event(8, None), topic.event(7, None), topic.gaps),
             (Step::Apply, Step::Skip, 0)
         );
     }

@@ -56,7 +56,7 @@ impl Diary {
                 ..
             } => self.pinged(now, *nonce),
             Effect::Tell { topic, news } => match news {
-                News::State { cursor, .. } => self.checker.state(topic, *cursor),
+                News::State { cursor, reason, .. } => self.checker.state(topic, *cursor, *reason),
                 News::Event { seq, .. } => self.checker.event(topic, *seq),
                 News::Presence(_) | News::Status(_) | News::Command(..) => (),
             },
@@ -98,7 +98,13 @@ mod tests {
         assert_eq!(diary.heads, [(topic.clone(), 6)]);
         for seq in [5, 7] {
             let (encoding, event) = (Encoding::Json, Blob(Vec::new()));
-            let news = News::Event { encoding, seq, event };
+            let check = None;
+            let news = News::Event {
+                encoding,
+                seq,
+                check,
+                event,
+            };
             let topic = topic.clone();
             diary.acted(2.0, &Effect::Tell { topic, news });
         }

@@ -17,11 +17,11 @@ pub enum Encoding {
 impl Encoding {
     pub const ALL: [Self; 2] = [Self::Postcard, Self::Json];
 
-    /// The WebSocket subprotocol (RFC 6455 section 1.9), with the protocol's version.
+    /// The WebSocket subprotocol (RFC 6455 section 1.9) of the protocol's newest version.
     pub const fn subprotocol(self) -> &'static str {
         match self {
-            Self::Json => "duplex.v1.json",
-            Self::Postcard => "duplex.v1.postcard",
+            Self::Json => "duplex.v2.json",
+            Self::Postcard => "duplex.v2.postcard",
         }
     }
 
@@ -149,6 +149,6 @@ mod tests {
         for encoding in Encoding::ALL {
             assert_eq!(Encoding::of_subprotocol(encoding.subprotocol()), Some(encoding));
         }
-        assert_eq!(Encoding::of_subprotocol("duplex.v2.json"), None);
+        assert_eq!(Encoding::of_subprotocol("duplex.v3.json"), None);
     }
 }

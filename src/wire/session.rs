@@ -3,17 +3,18 @@
 //!
 //! # A client in another language
 //!
-//! Open a WebSocket at [`SESSION_PATH`] with the subprotocol `duplex.v1.json`; each text message is one frame, a JSON object
-//! with one member: the frame's name. (With `duplex.v1.postcard`, each binary message is one frame in postcard, the
-//! variants below in their order.)
+//! Open a WebSocket at [`SESSION_PATH`] with the subprotocol `duplex.v2.json`; each text message is one frame, a JSON object
+//! with one member: the frame's name. (With `duplex.v2.postcard`, each binary message is one frame in postcard, the
+//! variants below in their order.) The version before, `duplex.v1`, is served too: see [`super::v1`].
 //!
-//! 1. Say `{"hello":{"build":"","name":null}}`. The server answers `{"welcome":{…}}`.
+//! 1. Say `{"hello":{"build":"","name":null}}`. The server answers `{"welcome":{…}}`; `now_ms` in it is the server's clock.
 //! 2. Say `{"subscribe":{"topic":"chat/lobby","cursor":null}}`. The server answers with a verdict:
-//!    `{"verdict":{"topic":"chat/lobby","verdict":{"reset":{"reason":"new","cursor":{"epoch":E,"seq":N},"state":…}}}}`.
-//!    The state is what followed from the events 1 to N.
-//! 3. Then events come: `{"event":{"topic":"chat/lobby","seq":N+1,"event":…}}`. Under delivery `every` the seqs have no hole;
-//!    remember the last one. After a lost connection subscribe with `"cursor":{"epoch":E,"seq":LAST}`: the verdict is `resumed`,
-//!    and the events after LAST follow; or `reset` with a reason, and a state to start from anew.
+//!    `{"verdict":{"topic":"chat/lobby","verdict":{"reset":{"reason":"new","cursor":{"epoch":E,"seq":N,"check":C},"state":…}}}}`.
+//!    The state is what followed from the events 1 to N. The check is a number, or null; it says which events those were.
+//! 3. Then events come: `{"event":{"topic":"chat/lobby","seq":N+1,"check":D,"event":…}}`. Under delivery `every` the seqs have no
+//!    hole; remember the last one with its check. After a lost connection subscribe with
+//!    `"cursor":{"epoch":E,"seq":LAST,"check":ITS CHECK}`: the verdict is `resumed`, and the events after LAST follow; or `reset`
+//!    with a reason, and a state to start from anew. `diverged` is the reason where the server's log lost events that you saw.
 //! 4. To do something, say `{"command":{"topic":"chat/lobby","id":"<128 random bits in hexadecimal>","command":…}}`. The answer
 //!    is `{"reply":{"id":…,"answer":{"accepted":{"seq":N}},"again":false}}` or `rejected` with why. Unsure whether it arrived?
 //!    Send it again with the same id: it has its effect once, and the first answer comes again (`"again":true`). An id is its
@@ -25,15 +26,16 @@
 //!
 //! The same over HTTP, where the server keeps nothing between two requests: `GET` [`EVENTS_PATH`] (server-sent events, each
 //! `data:` one frame) or `GET` [`POLL_PATH`] (a JSON array of frames, empty after some 20 s without news), both with
-//! `?session=ID&topics=chat/lobby@EPOCH:SEQ,chat/other`; a poll with `&wait=0` is answered at once, with a welcome and
+//! `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`; a poll with `&wait=0` is answered at once, with a welcome and
 //! the verdicts, as a stream begins. An answer holds some 256 kB: a topic that finds no room in it has no verdict there and is
 //! answered by the next poll, so ask again at once with the cursors that came; `POST` [`COMMAND_PATH`] with one of the client
-//! frames `command`, `activity` or `rename`, answered by one frame, or by status 204 where a frame has no answer.
+//! frames `command`, `activity` or `rename`, answered by one frame, or by status 204 where a frame has no answer. Without `v=2`
+//! frames are those of version 1.
 
 use serde::{Deserialize, Serialize};
 
 use super::codec::Blob;
-use super::cursor::{Cursor, Seq};
+use super::cursor::{Check, Cursor, Seq};
 use super::person::Person;
 use super::presence::Presence;
 use super::topic::TopicName;
@@ -99,9 +101,11 @@ pub enum ServerFrame {
         topic: TopicName,
         verdict: Verdict,
     },
+    /// `check`: of the log up to and with this event, for the cursor of who has seen it.
     Event {
         topic: TopicName,
         seq: Seq,
+        check: Option<Check>,
         event: Blob,
     },
     /// `again`: the command had been answered before, and this is that answer.
@@ -139,6 +143,9 @@ pub struct Welcome {
     pub node: String,
     /// Milliseconds of silence after which a client should ask whether the server is still there.
     pub beat_ms: u32,
+    /// The server's clock, in milliseconds since 1970; 0 if a server of the version before did not say.
+    #[serde(default)]
+    pub now_ms: u64,
 }
 
 /// The answer to a subscribe.
@@ -174,6 +181,15 @@ pub enum ResetReason {
     TooFar,
     /// The cursor is ahead of the log.
     Ahead,
+    /// The log has other events than those up to the cursor: it lost its tail and went on.
+    Diverged,
+}
+
+impl ResetReason {
+    /// The log does not have what the client saw.
+    pub const fn lost_events(self) -> bool {
+        matches!(self, Self::OtherEpoch | Self::Ahead | Self::Diverged)
+    }
 }
 
 /// Why a topic is closed to this visitor.
@@ -227,6 +243,11 @@ pub enum Rejection {
     StorageFull,
     #[error("the log cannot be reached now")]
     Unavailable,
+    /// The time in the command's id lies before what the topic remembers: whether it had its effect is not known any more.
+    #[error("the command's id is too old")]
+    IdTooOld,
+    #[error("the time in the command's id lies in the future")]
+    IdTooNew,
 }
 
 /// Before the name of the role that a refused command needs, in its `why`: `needs_role_operator`.
@@ -255,7 +276,7 @@ impl Rejection {
         match self {
             Self::TooFast { .. } | Self::StorageFull | Self::Unavailable => true,
             Self::Denied(denied) => denied.may_retry(),
-            Self::Refused { .. } | Self::Malformed { .. } | Self::TooLarge => false,
+            Self::Refused { .. } | Self::Malformed { .. } | Self::TooLarge | Self::IdTooOld | Self::IdTooNew => false,
         }
     }
 }
@@ -352,10 +373,7 @@ mod tests {
 
     #[test]
     fn frames_are_written_as_the_protocol_says() {
-        let cursor = Cursor {
-            epoch: Epoch::new(5),
-            seq: 2,
-        };
+        let cursor = Cursor::new(Epoch::new(5), 2).with_check(Check::new(77));
         let text = |frame: &ServerFrame| String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
         let verdict = Verdict::Reset {
             reason: ResetReason::New,
@@ -367,7 +385,7 @@ mod tests {
                 topic: topic(),
                 verdict
             }),
-            r#"{"verdict":{"topic":"chat/lobby","verdict":{"reset":{"reason":"new","cursor":{"epoch":5,"seq":2},"state":[]}}}}"#
+            r#"{"verdict":{"topic":"chat/lobby","verdict":{"reset":{"reason":"new","cursor":{"epoch":5,"seq":2,"check":77},"state":[]}}}}"#
         );
         assert_eq!(
             text(&ServerFrame::Reply {

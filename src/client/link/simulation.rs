@@ -194,10 +194,7 @@ impl World {
     }
 
     fn cursor(&self) -> Cursor {
-        Cursor {
-            epoch: Epoch::new(self.epoch),
-            seq: self.log.len() as Seq,
-        }
+        Cursor::new(Epoch::new(self.epoch), self.log.len() as Seq)
     }
 
     // The client.
@@ -365,6 +362,7 @@ impl World {
             build: "page".to_owned(),
             node: "n".to_owned(),
             beat_ms: 10_000,
+            now_ms: 0,
         };
         self.say(line, ServerFrame::Welcome(welcome));
     }
@@ -660,6 +658,7 @@ fn event(seq: Seq) -> ServerFrame {
     ServerFrame::Event {
         topic: topic(),
         seq,
+        check: None,
         event,
     }
 }

@@ -26,7 +26,7 @@ fn topic() -> TopicName {
 
 fn cursor(seq: Seq) -> Cursor {
     let epoch = Epoch::new(1);
-    Cursor { epoch, seq }
+    Cursor::new(epoch, seq)
 }
 
 fn id(n: u128) -> CommandId {
@@ -43,6 +43,7 @@ fn welcome(build: &str) -> ServerFrame {
         build: build.to_owned(),
         node: String::new(),
         beat_ms: 10_000,
+        now_ms: 0,
     })
 }
 
@@ -55,7 +56,13 @@ fn reset(seq: Seq) -> ServerFrame {
 
 fn event(seq: Seq) -> ServerFrame {
     let (topic, event) = (topic(), Blob(Vec::new()));
-    ServerFrame::Event { topic, seq, event }
+    let check = None;
+    ServerFrame::Event {
+        topic,
+        seq,
+        check,
+        event,
+    }
 }
 
 impl Bench {

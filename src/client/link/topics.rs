@@ -128,11 +128,23 @@ impl Link {
         match frame {
             ServerFrame::Welcome(welcome) => self.welcome(welcome),
             ServerFrame::Verdict { topic, verdict } => self.verdict(&topic, verdict, encoding),
-            ServerFrame::Event { topic, seq, event } => {
-                let step = self.topics.get_mut(&topic).map_or(Step::Skip, |known| known.event(seq));
+            ServerFrame::Event {
+                topic,
+                seq,
+                check,
+                event,
+            } => {
+                let known = self.topics.get_mut(&topic);
+                let step = known.map_or(Step::Skip, |known| known.event(seq, check));
                 match step {
                     Step::Apply => {
-                        self.tell(&topic, News::Event { encoding, seq, event });
+                        let news = News::Event {
+                            encoding,
+                            seq,
+                            check,
+                            event,
+                        };
+                        self.tell(&topic, news);
                         self.seen(&topic, seq);
                     }
                     Step::Gap => self.fault(),
@@ -165,16 +177,15 @@ impl Link {
         };
         let outcome = known.verdict(&verdict);
         match (outcome, verdict) {
-            (Outcome::Reset, Verdict::Reset { cursor, state, .. }) => {
+            (Outcome::Reset, Verdict::Reset { reason, cursor, state }) => {
                 self.polled_state = true;
-                self.tell(
-                    topic,
-                    News::State {
-                        encoding,
-                        state,
-                        cursor,
-                    },
-                );
+                let news = News::State {
+                    encoding,
+                    state,
+                    cursor,
+                    reason,
+                };
+                self.tell(topic, news);
                 // The state has all of them, or the log that had them is gone.
                 self.seen(topic, Seq::MAX);
             }

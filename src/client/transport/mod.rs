@@ -96,9 +96,9 @@ pub(super) fn open(
     }
 }
 
-/// `?session=ID&topics=chat/lobby@EPOCH:SEQ,chat/other`: every character of it may stand in an address.
+/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`: every character of it may stand in an address.
 fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String {
-    let mut query = format!("?session={}&topics=", session.0);
+    let mut query = format!("?session={}&v=2&topics=", session.0);
     for (place, (topic, cursor)) in topics.iter().enumerate() {
         if place > 0 {
             query.push(',');
@@ -115,20 +115,23 @@ fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::cursor::Epoch;
+    use crate::wire::cursor::{Check, Epoch};
 
     #[test]
     fn a_query_names_topics_and_cursors() {
         let (epoch, seq) = (Epoch::new(7), 3);
         let topics = [
-            ("chat/lobby".parse().unwrap(), Some(Cursor { epoch, seq })),
+            (
+                "chat/lobby".parse().unwrap(),
+                Some(Cursor::new(epoch, seq).with_check(Check::new(9))),
+            ),
             ("chat/other".parse().unwrap(), None),
         ];
         let session = SessionId("s-1".to_owned());
         assert_eq!(
             query(&session, &topics),
-            "?session=s-1&topics=chat/lobby@7:3,chat/other"
+            "?session=s-1&v=2&topics=chat/lobby@7:3:9,chat/other"
         );
-        assert_eq!(query(&session, &[]), "?session=s-1&topics=");
+        assert_eq!(query(&session, &[]), "?session=s-1&v=2&topics=");
     }
 }

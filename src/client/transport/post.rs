@@ -26,7 +26,7 @@ pub(super) struct Post {
 impl Post {
     pub fn new(session: &SessionId, tap: LineTap, report: Reporter) -> Self {
         Self {
-            address: format!("{COMMAND_PATH}?session={}", session.0).into(),
+            address: format!("{COMMAND_PATH}?session={}&v=2", session.0).into(),
             tap,
             report,
         }

@@ -136,7 +136,7 @@ impl Hub {
 
 /// The same whenever it is made, so that a forward that is sent again is known.
 fn id(from: &TopicName, at: Cursor, index: u32) -> CommandId {
-    let Cursor { epoch, seq } = at;
+    let Cursor { epoch, seq, .. } = at;
     let seq: Seq = seq;
     let mut hash = Sha256::new();
     hash.update(from.as_str());

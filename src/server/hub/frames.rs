@@ -26,7 +26,7 @@ pub fn begin(ring: &mut Ring<Arc<EventFrame>>, head: Seq, delivery: Delivery) {
 }
 
 pub fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn Event>, bytes: usize) {
-    let frame = EventFrame::new(ring.head() + 1, event);
+    let frame = EventFrame::new(ring.head() + 1, None, event);
     ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, Arc::new(frame));
 }
 
@@ -41,6 +41,6 @@ pub fn retention(kind: &dyn Kind) -> Retention {
 
 /// If it is there.
 pub fn replace(ring: &mut Ring<Arc<EventFrame>>, seq: Seq, event: Box<dyn Event>, bytes: usize) {
-    let frame = EventFrame::new(seq, event);
+    let frame = EventFrame::new(seq, None, event);
     ring.replace(seq, bytes + limits::EVENT_OVERHEAD, &Arc::new(frame));
 }

@@ -23,6 +23,7 @@ use crate::server::quota::Address;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::Person;
+use crate::wire::protocol::Protocol;
 use crate::wire::session::{Answer, CommandId, Denied, Rejection, SessionId, Verdict};
 use crate::wire::topic::{Delivery, TopicName};
 
@@ -211,14 +212,12 @@ impl TopicHandle {
     }
 
     fn at(&self, seq: Seq) -> Cursor {
-        Cursor {
-            epoch: self.board.epoch,
-            seq,
-        }
+        Cursor::new(self.board.epoch, seq)
     }
 
     /// What came after `after`: complete encoded event frames, in order. A reader with nothing to read takes no lock.
-    pub fn read(&self, after: Seq, encoding: Encoding, most: Most) -> Reading {
+    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Reading {
+        let protocol = protocol.into();
         if self.board.is_over() {
             return Reading::Behind;
         }
@@ -235,7 +234,7 @@ impl TopicHandle {
             Found::Events(events) => {
                 let frames = events
                     .into_iter()
-                    .map_while(|(seq, event)| Some((seq, event.bytes(&self.board.name, encoding)?)));
+                    .map_while(|(seq, event)| Some((seq, event.bytes(&self.board.name, protocol)?)));
                 let reading = gather(after, frames, most);
                 self.count(&reading);
                 reading
@@ -255,8 +254,8 @@ impl TopicHandle {
     }
 
     /// Goes on from the log, event by event, for a reader that the ring cannot serve.
-    pub async fn read_log(&self, after: Seq, encoding: Encoding, most: Most) -> Result<Reading, Denied> {
-        let board = &self.board;
+    pub async fn read_log(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Result<Reading, Denied> {
+        let (board, protocol) = (&self.board, protocol.into());
         if board.is_over() {
             return Err(Denied::Unavailable);
         }
@@ -277,7 +276,7 @@ impl TopicHandle {
         // What is in the log and not yet in the ring is not yet shown to anyone.
         let shown = records.into_iter().take_while(|record| record.seq <= head);
         let frames = shown.map_while(|record| {
-            let frame = self.frame(record.seq, &record.event, encoding);
+            let frame = self.frame(record.seq, &record.event, protocol);
             Some((record.seq, frame?))
         });
         match gather(after, frames, most) {
@@ -289,12 +288,12 @@ impl TopicHandle {
         }
     }
 
-    fn frame(&self, seq: Seq, json: &[u8], encoding: Encoding) -> Option<Bytes> {
+    fn frame(&self, seq: Seq, json: &[u8], protocol: Protocol) -> Option<Bytes> {
         let board = &self.board;
         let event = board.kind.event(json).map_err(|error| error.to_string());
         event
             .and_then(|event| {
-                event_frame(&board.name, seq, event.as_ref(), encoding).map_err(|error| error.to_string())
+                event_frame(&board.name, (seq, None), event.as_ref(), protocol).map_err(|error| error.to_string())
             })
             .inspect_err(|error| tracing::error!(topic = %board.name, seq, "an event has no frame: {error}"))
             .ok()

@@ -10,8 +10,9 @@ use super::decider::{Access, Context, Decider, Forward, Makes, Redaction};
 use super::rights::Needed;
 use crate::server::log::Retention;
 use crate::wire::codec::{Blob, CodecError, Encoding};
-use crate::wire::cursor::Seq;
+use crate::wire::cursor::{Check, Seq};
 use crate::wire::person::Person;
+use crate::wire::protocol::{Protocol, Version};
 use crate::wire::session::{Denied, Rejection, ServerFrame};
 use crate::wire::topic::{Delivery, TopicName};
 
@@ -237,16 +238,23 @@ impl<D: Decider> Event for EventOf<D> {
 /// An event as it is sent: encoded when a reader first wants it so, then shared by all.
 pub struct EventFrame {
     seq: Seq,
+    check: Option<Check>,
     event: Box<dyn Event>,
-    encoded: PerEncoding<OnceLock<Option<Bytes>>>,
+    encoded: Encoded,
+    /// For readers of the protocol's version 1: few, and then none. Takes no room before the first of them comes.
+    encoded_v1: OnceLock<Box<Encoded>>,
 }
 
+type Encoded = PerEncoding<OnceLock<Option<Bytes>>>;
+
 impl EventFrame {
-    pub fn new(seq: Seq, event: Box<dyn Event>) -> Self {
+    pub fn new(seq: Seq, check: Option<Check>, event: Box<dyn Event>) -> Self {
         Self {
             seq,
+            check,
             event,
             encoded: PerEncoding::default(),
+            encoded_v1: OnceLock::new(),
         }
     }
 
@@ -255,27 +263,37 @@ impl EventFrame {
     }
 
     /// None if the application's event cannot be written so.
-    pub fn bytes(&self, topic: &TopicName, encoding: Encoding) -> Option<Bytes> {
+    pub fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
+        let encoded = match protocol.version {
+            Version::V1 => self.encoded_v1.get_or_init(Box::default),
+            Version::V2 => &self.encoded,
+        };
         let encode = || {
-            let frame = event_frame(topic, self.seq, self.event.as_ref(), encoding);
+            let frame = event_frame(topic, (self.seq, self.check), self.event.as_ref(), protocol);
             frame
                 .inspect_err(
-                    |error| tracing::error!(%topic, seq = self.seq, ?encoding, "an event has no frame: {error}"),
+                    |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event has no frame: {error}"),
                 )
                 .ok()
         };
-        self.encoded.get(encoding).get_or_init(encode).clone()
+        encoded.get(protocol.encoding).get_or_init(encode).clone()
     }
 }
 
 /// A complete [`ServerFrame::Event`].
-pub fn event_frame(topic: &TopicName, seq: Seq, event: &dyn Event, encoding: Encoding) -> Result<Bytes, CodecError> {
+pub fn event_frame(
+    topic: &TopicName,
+    (seq, check): (Seq, Option<Check>),
+    event: &dyn Event,
+    protocol: Protocol,
+) -> Result<Bytes, CodecError> {
     let frame = ServerFrame::Event {
         topic: topic.clone(),
         seq,
-        event: event.encode(encoding)?,
+        check,
+        event: event.encode(protocol.encoding)?,
     };
-    encoding.encode(&frame).map(Bytes::from)
+    protocol.encode(&frame).map(Bytes::from)
 }
 
 /// One of something for each encoding.

@@ -14,12 +14,13 @@ use crate::server::quota::Address;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::person::Person;
+use crate::wire::protocol::Protocol;
 use crate::wire::session::{Denied, ServerFrame, SessionId, Verdict};
 use crate::wire::topic::TopicName;
 
 pub struct Reader {
     hub: Hub,
-    encoding: Encoding,
+    protocol: Protocol,
     session: SessionId,
     person: Person,
     wake: Arc<Wake>,
@@ -42,7 +43,8 @@ impl Read {
     async fn start_anew(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
         let epoch = self.topic.head().epoch;
         let seq = self.after;
-        let recovered = self.topic.recover(Some(Cursor { epoch, seq }), encoding).await?;
+        let cursor = Cursor::new(epoch, seq);
+        let recovered = self.topic.recover(Some(cursor), encoding).await?;
         if let Recovered::Reset { state, .. } = &recovered {
             self.after = state.cursor().seq;
         }
@@ -65,10 +67,10 @@ pub enum AnswerKind {
 }
 
 impl Reader {
-    pub fn new(hub: Hub, encoding: Encoding, session: SessionId, person: Person) -> Self {
+    pub fn new(hub: Hub, protocol: impl Into<Protocol>, session: SessionId, person: Person) -> Self {
         Self {
             hub,
-            encoding,
+            protocol: protocol.into(),
             session,
             person,
             wake: Wake::new(),
@@ -90,7 +92,7 @@ impl Reader {
     pub async fn subscribe_framed(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Answered {
         match self.recover(name, cursor).await {
             Ok(recovered) => Answered {
-                frame: framed(&recovered, name, self.encoding),
+                frame: framed(&recovered, name, self.protocol),
                 kind: match recovered {
                     Recovered::Resumed { .. } => AnswerKind::Resumed,
                     Recovered::Reset { .. } => AnswerKind::Reset,
@@ -119,12 +121,12 @@ impl Reader {
         let mut read = match self.hub.open_to_read(name, &self.wake).await? {
             Found::Awake(topic) => self.join(topic),
             Found::Unwritten(unwritten) => {
-                let recovered = unwritten.recover(cursor, self.encoding)?;
+                let recovered = unwritten.recover(cursor, self.protocol.encoding)?;
                 self.unwritten.insert(name.clone(), unwritten);
                 return Ok(recovered);
             }
         };
-        let recovered = read.topic.recover(cursor, self.encoding).await?;
+        let recovered = read.topic.recover(cursor, self.protocol.encoding).await?;
         read.after = match (&recovered, cursor) {
             (Recovered::Reset { state, .. }, _) => state.cursor().seq,
             (_, cursor) => cursor.map_or(0, |cursor| cursor.seq),
@@ -167,8 +169,8 @@ impl Reader {
     /// The state of a topic that is read.
     pub async fn state(&self, name: &TopicName) -> Option<Blob> {
         let state = match (self.reads.get(name), self.unwritten.get(name)) {
-            (Some(read), _) => read.topic.state(self.encoding).await,
-            (None, Some(unwritten)) => unwritten.state(self.encoding),
+            (Some(read), _) => read.topic.state(self.protocol.encoding).await,
+            (None, Some(unwritten)) => unwritten.state(self.protocol.encoding),
             (None, None) => return None,
         };
         state.ok().map(|(_, state)| state)
@@ -230,7 +232,7 @@ impl Reader {
     pub fn presences(&mut self, room: usize, out: &mut Vec<Bytes>) {
         let first = self.turn.checked_rem(self.reads.len()).unwrap_or(0);
         let mut left = room;
-        let encoding = self.encoding;
+        let encoding = self.protocol.encoding;
         let mut reads: Vec<_> = self.reads.values_mut().collect();
         reads.rotate_left(first);
         for read in reads {
@@ -243,7 +245,7 @@ impl Reader {
             out.push(frame);
         }
         let unwritten = self.unwritten.values();
-        out.extend(unwritten.filter_map(|unwritten| unwritten.presence(self.encoding)));
+        out.extend(unwritten.filter_map(|unwritten| unwritten.presence(self.protocol.encoding)));
     }
 
     /// Ready when there may be something to gather. May be dropped and asked for again.
@@ -286,9 +288,9 @@ impl Reader {
         let Some(read) = self.reads.get_mut(name) else {
             return Ok(());
         };
-        let mut reading = read.topic.read(read.after, self.encoding, most);
+        let mut reading = read.topic.read(read.after, self.protocol, most);
         if matches!(reading, Reading::Behind) {
-            reading = read.topic.read_log(read.after, self.encoding, most).await?;
+            reading = read.topic.read_log(read.after, self.protocol, most).await?;
         }
         match reading {
             Reading::Nothing => {}
@@ -300,13 +302,13 @@ impl Reader {
                 }
             }
             Reading::Behind => {
-                let recovered = read.start_anew(self.encoding).await?;
-                out.extend(framed(&recovered, name, self.encoding));
+                let recovered = read.start_anew(self.protocol.encoding).await?;
+                out.extend(framed(&recovered, name, self.protocol));
                 self.wake.wake();
             }
         }
         if read.topic.presence_version() != read.presence {
-            let (version, frame) = read.topic.presence(self.encoding);
+            let (version, frame) = read.topic.presence(self.protocol.encoding);
             read.presence = version;
             out.push(frame);
         }
@@ -314,19 +316,19 @@ impl Reader {
     }
 
     pub fn encoded(&self, frame: &ServerFrame) -> Option<Bytes> {
-        encoded(self.encoding, frame)
+        encoded(self.protocol, frame)
     }
 }
 
-fn framed(recovered: &Recovered, topic: &TopicName, encoding: Encoding) -> Option<Bytes> {
-    let frame = recovered.frame(topic, encoding);
+fn framed(recovered: &Recovered, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
+    let frame = recovered.frame(topic, protocol);
     frame
         .inspect_err(|error| tracing::error!(%topic, "a verdict cannot be encoded: {error}"))
         .ok()
 }
 
-fn encoded(encoding: Encoding, frame: &ServerFrame) -> Option<Bytes> {
-    match encoding.encode(frame) {
+fn encoded(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
+    match protocol.encode(frame) {
         Ok(bytes) => Some(bytes.into()),
         Err(error) => {
             tracing::error!("a frame cannot be encoded: {error}");

@@ -46,10 +46,7 @@ mod tests {
     use proptest::prelude::*;
 
     const fn at(epoch: u64, seq: Seq) -> Cursor {
-        Cursor {
-            epoch: Epoch::new(epoch),
-            seq,
-        }
+        Cursor::new(Epoch::new(epoch), seq)
     }
 
     /// The log keeps 20 and later, the ring 90 and later; the head is 100.

@@ -430,12 +430,7 @@ mod tests {
         let log = memory();
         let hub = hub(&log);
         let wall = hub.open(&topic()).await.unwrap();
-        let at = |seq| {
-            Some(Cursor {
-                epoch: Epoch::new(7),
-                seq,
-            })
-        };
+        let at = |seq| Some(Cursor::new(Epoch::new(7), seq));
         for id in 1..=3 {
             say(&wall, id, &write("secret")).await;
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::wire::codec::{Blob, CodecError, Encoding};
 use crate::wire::cursor::Cursor;
+use crate::wire::protocol::{Protocol, Version};
 use crate::wire::session::{ResetReason, ServerFrame, Verdict};
 use crate::wire::topic::TopicName;
 
@@ -18,6 +19,8 @@ pub struct SharedState {
     state: Bytes,
     /// The frame for those who come without a cursor, which are most.
     new: OnceLock<Bytes>,
+    /// The same in the protocol's version 1.
+    new_v1: OnceLock<Bytes>,
 }
 
 /// How a returning subscriber catches up.
@@ -41,6 +44,7 @@ impl SharedState {
             cursor,
             state: state.0.into(),
             new: OnceLock::new(),
+            new_v1: OnceLock::new(),
         }
     }
 
@@ -53,18 +57,22 @@ impl SharedState {
     }
 
     /// The complete frame of a reset. The state goes into it as it is: to encode it again would read all of it.
-    pub fn reset_frame(&self, reason: ResetReason) -> Result<Bytes, CodecError> {
+    pub fn reset_frame(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
         if reason != ResetReason::New {
-            return self.encode(reason);
+            return self.encode(reason, version);
         }
-        if let Some(frame) = self.new.get() {
+        let new = match version {
+            Version::V1 => &self.new_v1,
+            Version::V2 => &self.new,
+        };
+        if let Some(frame) = new.get() {
             return Ok(frame.clone());
         }
-        let frame = self.encode(reason)?;
-        Ok(self.new.get_or_init(|| frame).clone())
+        let frame = self.encode(reason, version)?;
+        Ok(new.get_or_init(|| frame).clone())
     }
 
-    fn encode(&self, reason: ResetReason) -> Result<Bytes, CodecError> {
+    fn encode(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
         // The smallest value of the encoding stands where the state comes: the frame's last, but for closing braces.
         const HOLE: &[u8] = b"0";
         let hole = match self.encoding {
@@ -77,7 +85,8 @@ impl SharedState {
             state: hole,
         };
         let topic = self.topic.clone();
-        let mut frame = self.encoding.encode(&ServerFrame::Verdict { topic, verdict })?;
+        let protocol = Protocol::of(version, self.encoding);
+        let mut frame = protocol.encode(&ServerFrame::Verdict { topic, verdict })?;
         frame.reserve_exact(self.state.len() + 8);
         match self.encoding {
             Encoding::Json => {
@@ -114,12 +123,12 @@ impl Recovered {
     }
 
     /// The complete frame that says so.
-    pub fn frame(&self, topic: &TopicName, encoding: Encoding) -> Result<Bytes, CodecError> {
+    pub fn frame(&self, topic: &TopicName, protocol: Protocol) -> Result<Bytes, CodecError> {
         match self {
-            Self::Reset { reason, state } => state.reset_frame(*reason),
+            Self::Reset { reason, state } => state.reset_frame(*reason, protocol.version),
             Self::Resumed { .. } => {
                 let (topic, verdict) = (topic.clone(), self.to_verdict());
-                encoding
+                protocol
                     .encode(&ServerFrame::Verdict { topic, verdict })
                     .map(Bytes::from)
             }
@@ -130,33 +139,31 @@ impl Recovered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::cursor::Epoch;
+    use crate::wire::cursor::{Check, Epoch};
 
     #[test]
     fn the_frame_is_the_one_that_the_codec_makes() {
         let topic: TopicName = "chat/lobby".parse().unwrap();
-        let cursor = Cursor {
-            epoch: Epoch::new(7),
-            seq: 300,
-        };
-        for encoding in Encoding::ALL {
+        let cursor = Cursor::new(Epoch::new(7), 300).with_check(Check::new(99));
+        for protocol in Protocol::ALL {
+            let Protocol { version, encoding } = protocol;
             for value in [Vec::new(), vec!["}}\"가".to_owned()], vec!["x".repeat(100); 100]] {
                 let state = Blob::encode(encoding, &value).unwrap();
                 let shared = SharedState::new(topic.clone(), encoding, cursor, state.clone());
-                for reason in [ResetReason::New, ResetReason::TooFar] {
+                for reason in [ResetReason::New, ResetReason::TooFar, ResetReason::Diverged] {
                     let verdict = Verdict::Reset {
                         reason,
                         cursor,
                         state: state.clone(),
                     };
                     let topic = topic.clone();
-                    let expected = encoding.encode(&ServerFrame::Verdict { topic, verdict }).unwrap();
-                    assert_eq!(shared.reset_frame(reason).unwrap(), expected);
+                    let expected = protocol.encode(&ServerFrame::Verdict { topic, verdict }).unwrap();
+                    assert_eq!(shared.reset_frame(reason, version).unwrap(), expected);
                 }
-                let again = shared.reset_frame(ResetReason::New).unwrap();
+                let again = shared.reset_frame(ResetReason::New, version).unwrap();
                 assert_eq!(
                     again.as_ptr(),
-                    shared.reset_frame(ResetReason::New).unwrap().as_ptr(),
+                    shared.reset_frame(ResetReason::New, version).unwrap().as_ptr(),
                     "made once"
                 );
             }

@@ -182,10 +182,7 @@ impl Task {
             tracing::error!(topic = %self.board.name, ?encoding, "no state: {error}");
             Denied::Unavailable
         })?;
-        let cursor = Cursor {
-            epoch: self.board.epoch,
-            seq: memory.head,
-        };
+        let cursor = Cursor::new(self.board.epoch, memory.head);
         let state = Arc::new(SharedState::new(self.board.name.clone(), encoding, cursor, state));
         *known = Some(Arc::clone(&state));
         Ok(state)
@@ -266,7 +263,7 @@ impl Task {
         }
         for (seq, forwards) in forwards {
             let epoch = self.board.epoch;
-            self.forwarder.send(&self.board.name, Cursor { epoch, seq }, forwards);
+            self.forwarder.send(&self.board.name, Cursor::new(epoch, seq), forwards);
         }
     }
 

@@ -564,10 +564,7 @@ mod tests {
     }
 
     fn at(seq: Seq) -> Cursor {
-        Cursor {
-            epoch: Epoch::new(7),
-            seq,
-        }
+        Cursor::new(Epoch::new(7), seq)
     }
 
     const fn accepted(seq: Seq) -> Answer {

@@ -92,10 +92,7 @@ pub struct Unwritten {
 
 impl Unwritten {
     pub const fn head(&self) -> Cursor {
-        Cursor {
-            epoch: self.epoch,
-            seq: 0,
-        }
+        Cursor::new(self.epoch, 0)
     }
 
     /// As a topic that is awake would answer.

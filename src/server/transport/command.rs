@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tracing::Instrument as _;
 
+use super::poll::JSON;
 use super::query::Query;
 use crate::server::access::Grant;
 use crate::server::error::Problem;
@@ -22,6 +23,7 @@ use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
 use crate::wire::presence::MAX_ACTIVITY;
+use crate::wire::protocol::Protocol;
 use crate::wire::session::{Answer, ClientFrame, CommandId, Denied, MAX_COMMAND, Rejection, ServerFrame, SessionId};
 use crate::wire::topic::TopicName;
 
@@ -51,7 +53,8 @@ async fn act(
     let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let session = query.session().map_err(|error| error.problem())?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let frame: ClientFrame = Encoding::Json
+    let protocol = query.protocol(&[]).map_err(|error| error.problem())?;
+    let frame = protocol
         .decode(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
     let person = identity::caller(state, grant, headers, Otherwise::Session(&session.0));
@@ -63,23 +66,31 @@ async fn act(
             let decided = decide(&hub, person, topic, id, command).instrument(span).await;
             match role_needed(&decided) {
                 Some(role) if grant.is_program() => Err(grant.wrong_role(role)),
-                _ => Ok(Json(decided).into_response()),
+                _ => framed(protocol, &decided),
             }
         }
         ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
         // The name is in the cookie that came along; the next request to a topic shows it.
         ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
-            Err(error) => Json(ServerFrame::NameRefused {
-                why: error.why().to_owned(),
-            })
-            .into_response(),
+            Err(error) => {
+                let why = error.why().to_owned();
+                return framed(protocol, &ServerFrame::NameRefused { why });
+            }
         }),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Only the frames command, activity and rename are posted.",
         )),
     }
+}
+
+fn framed(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> {
+    let body = protocol.encode(frame).map_err(|error| {
+        tracing::error!("a frame cannot be encoded: {error}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The answer cannot be written.")
+    })?;
+    Ok(([JSON], body).into_response())
 }
 
 /// The role that the command's sender would need.

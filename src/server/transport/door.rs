@@ -3,14 +3,14 @@
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use hyper::ext::Protocol;
+use hyper::ext::Protocol as ConnectProtocol;
 
 use super::super::error::Problem;
 use super::super::hub::counters::Way;
 use super::super::limits;
 use super::super::quota::Exceeded;
-use crate::wire::codec::Encoding;
 use crate::wire::handshake::TRACE_PARAMETER;
+use crate::wire::protocol::Protocol;
 use crate::wire::session::{SESSION_PARAMETER, SessionId};
 
 /// The only version of the protocol that was ever final.
@@ -102,7 +102,7 @@ fn check_extended_connect(parts: &Parts) -> Result<(), Refusal> {
     if parts.method == Method::GET {
         return Err(Refusal::NotAnUpgrade);
     }
-    let protocol = parts.extensions.get::<Protocol>();
+    let protocol = parts.extensions.get::<ConnectProtocol>();
     if parts.method != Method::CONNECT || protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
         return Err(Refusal::Method);
     }
@@ -146,17 +146,17 @@ pub fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
         .and_then(|offered| HeaderValue::from_str(offered).ok())
 }
 
-/// The first encoding that the client offers and that is spoken here.
-pub fn session_encoding(headers: &HeaderMap) -> Option<Encoding> {
-    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Encoding::of_subprotocol)
+/// The first subprotocol that the client offers and that is spoken here.
+pub fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
+    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::of_subprotocol)
 }
 
 /// Where none is spoken here the client's first is agreed to all the same: a browser could not read a refusal, but it can
 /// read the close code that follows.
 pub fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    session_encoding(headers).map_or_else(
+    session_protocol(headers).map_or_else(
         || subprotocol(headers),
-        |encoding| Some(HeaderValue::from_static(encoding.subprotocol())),
+        |protocol| Some(HeaderValue::from_static(protocol.subprotocol())),
     )
 }
 
@@ -265,9 +265,9 @@ mod tests {
         let mut connect = parts("CONNECT", &version);
         connect.version = Version::HTTP_2;
         assert_eq!(check_handshake(&connect), Err(Refusal::Method));
-        connect.extensions.insert(Protocol::from_static("connect-udp"));
+        connect.extensions.insert(ConnectProtocol::from_static("connect-udp"));
         assert_eq!(check_handshake(&connect), Err(Refusal::Method));
-        connect.extensions.insert(Protocol::from_static("websocket"));
+        connect.extensions.insert(ConnectProtocol::from_static("websocket"));
         assert_eq!(check_handshake(&connect), Ok(()));
         let mut get = parts("GET", &version);
         get.version = Version::HTTP_2;

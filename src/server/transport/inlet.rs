@@ -149,7 +149,7 @@ fn refused(call: BadCall) -> Problem {
 fn rejected(rejection: Rejection) -> Problem {
     let detail = rejection.to_string();
     match rejection {
-        Rejection::Refused { .. } | Rejection::Malformed { .. } => {
+        Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::IdTooOld | Rejection::IdTooNew => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
         }
         Rejection::Denied(Denied::Unknown) => Problem::not_found("There is no such topic."),

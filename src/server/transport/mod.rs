@@ -120,7 +120,7 @@ async fn enter_session(State(state): State<ServerState>, grant: Grant, request: 
     let door = Door {
         path: SESSION_PATH,
         way: Way::WebSocket,
-        purpose: "topics, by the session protocol; its subprotocols are duplex.v1.json and duplex.v1.postcard.",
+        purpose: "topics, by the session protocol; its subprotocols are duplex.v2.json and duplex.v2.postcard.",
     };
     let named = door::session(request.uri().query());
     let otherwise = named
@@ -132,11 +132,11 @@ async fn enter_session(State(state): State<ServerState>, grant: Grant, request: 
     }
     let client = quota::guard::client(request.extensions()).known_as(&person);
     enter(&state, request, door, client.clone(), |parts, connection| {
-        let encoding = door::session_encoding(&parts.headers);
+        let protocol = door::session_protocol(&parts.headers);
         let session = SessionId(connection.to_owned());
         let gate = state.faults.enter(&session, &person.id, Way::WebSocket);
         let hub = state.hub_for(&grant.hub(&state.hub), client);
-        let talk = session::Topics::new(&state, hub, grant, encoding, session, person);
+        let talk = session::Topics::new(&state, hub, grant, protocol, session, person);
         (door::session_subprotocol as Choose, talk, gate)
     })
 }

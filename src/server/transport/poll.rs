@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{spread, welcome};
-use super::sse::{Asked, Cut, UNBUFFERED, asked};
+use super::sse::{Cut, UNBUFFERED, asked};
 use crate::server::access::Grant;
 use crate::server::error::Problem;
 use crate::server::hub::Most;
@@ -27,9 +27,8 @@ use crate::server::moderation::Subject;
 use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
-use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
-use crate::wire::session::{Closing, ServerFrame};
+use crate::wire::session::{Closing, ServerFrame, SessionId};
 use crate::wire::topic::TopicName;
 
 /// `GET` [`POLL_PATH`](crate::wire::session::POLL_PATH)
@@ -42,7 +41,7 @@ pub async fn poll(
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
     let at_once = query.as_ref().is_ok_and(|Parameters(query)| query.is_at_once());
-    let (session, topics) = match asked(query) {
+    let (session, topics, protocol) = match asked(query) {
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
@@ -58,7 +57,7 @@ pub async fn poll(
     };
     let gate = state.faults.enter(&session, &person.id, Way::Poll);
     let hub = state.hub_for(&grant.hub(&state.hub), client);
-    let mut reader = Reader::new(hub, Encoding::Json, session.clone(), person);
+    let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Each poll begins with another topic, so that a busy one does not keep the others waiting.
     reader.begin_with(usize::try_from(state.counters.read().opened[Way::Poll as usize]).unwrap_or_default());
     let subject = Subject::of(&state, &headers, &extensions, Otherwise::Session(&session.0));
@@ -70,12 +69,14 @@ pub async fn poll(
         frames: Vec::new(),
     };
     let span = tracing::info_span!("poll", session = identity::shown(&session));
-    if turn.run((session, topics), at_once, gate).instrument(span).await == Some(Ending::Cut) {
+    if turn.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
     }
     turn.state.counters.add(0, turn.frames.len() as u64);
     (UNBUFFERED, [JSON], list(&turn.frames)).into_response()
 }
+
+type Topics = Vec<(TopicName, Option<Cursor>)>;
 
 struct Turn {
     state: ServerState,
@@ -87,7 +88,7 @@ struct Turn {
 
 impl Turn {
     /// How it is to end, if a fault says so.
-    async fn run(&mut self, (session, topics): Asked, at_once: bool, mut gate: Gate) -> Option<Ending> {
+    async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: Gate) -> Option<Ending> {
         let lease = Instant::now() + limits::POLL_LEASE;
         if at_once {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
@@ -127,7 +128,7 @@ impl Turn {
 
     /// Verdicts until the answer has its bytes. A topic that finds no room is as if it had not been asked for: its cursor is in the
     /// client's next question. Those with a cursor come first, for most of them cost next to nothing.
-    async fn subscribe(&mut self, mut topics: Vec<(TopicName, Option<Cursor>)>, at_once: bool, lease: Instant) {
+    async fn subscribe(&mut self, mut topics: Topics, at_once: bool, lease: Instant) {
         topics.sort_by_key(|(_, cursor)| cursor.is_none());
         for (topic, cursor) in topics {
             if self.bytes() >= limits::POLL_BYTES {
@@ -169,7 +170,7 @@ impl Turn {
     }
 }
 
-const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+pub const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
 /// The frames are JSON already: they are not read again.
 fn list(frames: &[Bytes]) -> Bytes {

@@ -4,11 +4,13 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use crate::server::error::Problem;
+use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
+use crate::wire::protocol::{Protocol, Version};
 use crate::wire::session::{MAX_SUBSCRIPTIONS, SessionId};
 use crate::wire::topic::TopicName;
 
-/// `?session=ID&topics=chat/lobby@EPOCH:SEQ,chat/other`
+/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Query {
     session: SessionId,
@@ -16,6 +18,8 @@ pub struct Query {
     topics: String,
     /// Of a poll: 0 asks for an answer at once, with a welcome and every verdict.
     wait: Option<u32>,
+    /// The protocol's version; 1 if it is not said and no cursor has a check, which version 1 does not know.
+    v: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +30,8 @@ pub enum NotAQuery {
     Topic(String),
     #[error("A session has at most {MAX_SUBSCRIPTIONS} topics.")]
     TooMany,
+    #[error("Versions 1 and 2 of the session protocol are spoken here, not {0}.")]
+    Version(u32),
 }
 
 impl NotAQuery {
@@ -45,6 +51,17 @@ impl Query {
 
     pub fn is_at_once(&self) -> bool {
         self.wait == Some(0)
+    }
+
+    pub fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Protocol, NotAQuery> {
+        let checked = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.check.is_some());
+        let version = match self.v {
+            Some(2) => Version::V2,
+            None if topics.iter().any(checked) => Version::V2,
+            None | Some(1) => Version::V1,
+            Some(other) => return Err(NotAQuery::Version(other)),
+        };
+        Ok(Protocol::of(version, Encoding::Json))
     }
 
     pub fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {
@@ -75,6 +92,7 @@ mod tests {
             session: SessionId("s-1".to_owned()),
             topics: topics.to_owned(),
             wait: None,
+            v: None,
         }
     }
 
@@ -88,6 +106,24 @@ mod tests {
             assert_eq!(query(wrong).topics(), Err(NotAQuery::Topic(wrong.to_owned())));
         }
         assert_eq!(query(&"chat/a,".repeat(65)).topics(), Err(NotAQuery::TooMany));
+    }
+
+    #[test]
+    fn a_version_is_said_or_told_by_a_check() {
+        let version = |v, topics: &str| {
+            let query = Query { v, ..query(topics) };
+            let protocol = query.protocol(&query.topics().unwrap());
+            protocol.map(|protocol| protocol.version)
+        };
+        for (v, topics, spoken) in [
+            (None, "chat/a,chat/b@1:2", Ok(Version::V1)),
+            (None, "chat/a,chat/b@1:2:3", Ok(Version::V2)),
+            (Some(1), "chat/b@1:2:3", Ok(Version::V1)),
+            (Some(2), "", Ok(Version::V2)),
+            (Some(3), "", Err(NotAQuery::Version(3))),
+        ] {
+            assert_eq!(version(v, topics), spoken, "{v:?} {topics}");
+        }
     }
 
     #[test]

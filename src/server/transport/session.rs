@@ -18,7 +18,7 @@ use crate::server::hub::names::NameError;
 use crate::server::hub::reader::{AnswerKind, Answered, Reader};
 use crate::server::hub::session::{Act, Breach, Session};
 use crate::server::hub::writer::enter_to_write;
-use crate::server::hub::{Hub, Most};
+use crate::server::hub::{self, Hub, Most};
 use crate::server::limits;
 use crate::server::moderation::Bans;
 use crate::server::state::ServerState;
@@ -26,6 +26,7 @@ use crate::wire::code;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::Cursor;
 use crate::wire::person::{Person, PersonId};
+use crate::wire::protocol::Protocol;
 use crate::wire::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
 use crate::wire::topic::TopicName;
 
@@ -35,7 +36,7 @@ pub struct Topics {
     /// By which the session has its rights, and without which it ends.
     grant: Grant,
     /// None: the client offered no subprotocol that is spoken here.
-    encoding: Option<Encoding>,
+    protocol: Option<Protocol>,
     id: SessionId,
     session: Session,
     reader: Reader,
@@ -57,14 +58,14 @@ impl Topics {
         state: &ServerState,
         hub: Hub,
         grant: Grant,
-        encoding: Option<Encoding>,
+        protocol: Option<Protocol>,
         id: SessionId,
         person: Person,
     ) -> Self {
-        let written = encoding.unwrap_or(Encoding::Json);
+        let written = protocol.unwrap_or(Protocol::JSON);
         Self {
             state: state.clone(),
-            encoding,
+            protocol,
             reader: Reader::new(hub.clone(), written, id.clone(), person),
             hub,
             grant,
@@ -81,12 +82,12 @@ impl Topics {
     }
 
     fn written(&self) -> Encoding {
-        self.encoding.unwrap_or(Encoding::Json)
+        self.protocol.unwrap_or(Protocol::JSON).encoding
     }
 
     fn read(&self, packet: &Packet) -> Result<ClientFrame, Breach> {
-        let encoding = self.encoding.ok_or(Breach::Protocol)?;
-        let bytes: &[u8] = match (packet, encoding) {
+        let protocol = self.protocol.ok_or(Breach::Protocol)?;
+        let bytes: &[u8] = match (packet, protocol.encoding) {
             (Packet::Text(text), Encoding::Json) => text.as_bytes(),
             (Packet::Binary(bytes), Encoding::Postcard) => bytes,
             (Packet::Text(_), _) => {
@@ -96,7 +97,7 @@ impl Topics {
                 return Err(Breach::Unreadable("this subprotocol's messages are text".to_owned()));
             }
         };
-        encoding
+        protocol
             .decode(bytes)
             .map_err(|error| Breach::Unreadable(error.to_string()))
     }
@@ -288,7 +289,7 @@ impl Talk for Topics {
     }
 
     async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
-        if self.encoding.is_none() {
+        if self.protocol.is_none() {
             return Err(self.breach(&Breach::Protocol, out));
         }
         if !self.session.is_greeted() && self.began.elapsed() >= limits::HELLO_WAIT {
@@ -338,6 +339,7 @@ pub fn welcome(state: &ServerState, session: SessionId, person: Person) -> Welco
         build: state.build.to_string(),
         node: state.settings.node.clone(),
         beat_ms: u32::try_from(limits::SESSION_BEAT.as_millis()).unwrap_or(u32::MAX),
+        now_ms: hub::now(),
     }
 }
 

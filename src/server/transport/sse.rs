@@ -14,7 +14,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use tracing::{Instrument as _, Span};
 
 use super::faults::{Ending, Gate};
-use super::query::Query;
+use super::query::{NotAQuery, Query};
 use super::session::{spread, welcome};
 use crate::server::access::{Grant, GrantEnd};
 use crate::server::error::Problem;
@@ -26,8 +26,8 @@ use crate::server::moderation::Subject;
 use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
-use crate::wire::codec::Encoding;
 use crate::wire::cursor::Cursor;
+use crate::wire::protocol::Protocol;
 use crate::wire::session::{Closing, ServerFrame, SessionId, Welcome};
 use crate::wire::topic::TopicName;
 
@@ -40,7 +40,7 @@ pub async fn events(
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
-    let (session, topics) = match asked(query) {
+    let (session, topics, protocol) = match asked(query) {
         Ok(asked) => asked,
         Err(problem) => return problem.into_response(),
     };
@@ -63,7 +63,7 @@ pub async fn events(
     };
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
     let hub = state.hub_for(&grant.hub(&state.hub), client);
-    let reader = Reader::new(hub, Encoding::Json, session.clone(), person);
+    let reader = Reader::new(hub, protocol, session.clone(), person);
     let subject = Subject::of(&state, &headers, &extensions, Otherwise::Session(&session.0));
     let feed = Feed {
         span: tracing::info_span!("events", session = identity::shown(&session)),
@@ -101,12 +101,16 @@ pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-pub type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>);
+pub type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
 
 pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
     let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let asked = query.session().and_then(|session| Ok((session, query.topics()?)));
-    asked.map_err(|error| error.problem())
+    let asked = || {
+        let topics = query.topics()?;
+        let protocol = query.protocol(&topics)?;
+        Ok((query.session()?, topics, protocol))
+    };
+    asked().map_err(|error: NotAQuery| error.problem())
 }
 
 struct Feed {

@@ -142,7 +142,7 @@ impl<'a> Visitor<'a> {
     /// Waits for the next event of `T`, and checks that it is the one after the last.
     pub async fn event<T: Topic>(&mut self) -> (Seq, T::Event) {
         loop {
-            if let ServerFrame::Event { topic, seq, event } = self.next().await
+            if let ServerFrame::Event { topic, seq, event, .. } = self.next().await
                 && topic.kind() == T::KIND
             {
                 return (seq, event.decode(self.encoding()).unwrap());
@@ -233,7 +233,7 @@ impl<'a> Visitor<'a> {
     /// Posts one frame; the answer's status, and its frame if it has one.
     pub async fn post(&self, frame: &ClientFrame) -> (StatusCode, Option<ServerFrame>) {
         let request = self
-            .request("POST", &format!("{COMMAND_PATH}?session={}", self.session))
+            .request("POST", &format!("{COMMAND_PATH}?session={}&v=2", self.session))
             .header("content-type", "application/json")
             .body(Body::from(Encoding::Json.encode(frame).unwrap()))
             .unwrap();
@@ -278,7 +278,7 @@ impl<'a> Visitor<'a> {
             } => {
                 self.cursors.insert(topic.clone(), Some(*cursor));
             }
-            ServerFrame::Event { topic, seq, .. } => {
+            ServerFrame::Event { topic, seq, check, .. } => {
                 let cursor = self.cursors.get_mut(topic).unwrap().as_mut().unwrap();
                 let next = cursor.seq + 1;
                 assert!(
@@ -286,7 +286,7 @@ impl<'a> Visitor<'a> {
                     "{seq} after {}",
                     cursor.seq
                 );
-                cursor.seq = *seq;
+                (cursor.seq, cursor.check) = (*seq, *check);
             }
             _ => {}
         }
@@ -298,7 +298,7 @@ impl<'a> Visitor<'a> {
             None => topic.to_string(),
         });
         format!(
-            "session={}&topics={}",
+            "session={}&v=2&topics={}",
             self.session,
             topics.collect::<Vec<_>>().join(",")
         )

@@ -154,7 +154,7 @@ fn query(session: &str, topics: &Topics) -> String {
         Some(cursor) => format!("{topic}@{cursor}"),
         None => topic.to_string(),
     });
-    format!("?session={session}&topics={}", topics.collect::<Vec<_>>().join(","))
+    format!("?session={session}&v=2&topics={}", topics.collect::<Vec<_>>().join(","))
 }
 
 type Socket = WebSocketStream<DuplexStream>;

@@ -318,17 +318,23 @@ impl Seen {
                 encoding,
                 state,
                 cursor,
+                ..
             } => {
                 self.state = state.decode(encoding).map_err(|error| error.to_string())?;
                 self.cursor = Some(cursor);
                 self.states.push((cursor.seq, self.state.clone()));
             }
-            News::Event { encoding, seq, event } => {
+            News::Event {
+                encoding,
+                seq,
+                check,
+                event,
+            } => {
                 let cursor = self.cursor.as_mut().ok_or("an event before a state")?;
                 if seq != cursor.seq + 1 {
                     return Err(format!("the event {seq} after {}", cursor.seq));
                 }
-                cursor.seq = seq;
+                (cursor.seq, cursor.check) = (seq, check);
                 let event: Note = event.decode(encoding).map_err(|error| error.to_string())?;
                 Notes::apply(&mut self.state, seq, &event);
                 self.events.push((seq, event));

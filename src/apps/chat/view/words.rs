@@ -75,7 +75,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => words!(chat.too_fast),
         Rejection::TooLarge => words!(chat.too_long),
-        Rejection::Malformed { .. } => words!(chat.malformed),
+        Rejection::Malformed { .. } | Rejection::IdTooOld | Rejection::IdTooNew => words!(chat.malformed),
         Rejection::StorageFull | Rejection::Unavailable => words!(chat.unavailable),
     };
     let seconds = match rejection {

@@ -97,7 +97,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => words!(devices.too_fast),
         Rejection::TooLarge => words!(devices.bad_argument),
-        Rejection::Malformed { .. } => words!(devices.malformed),
+        Rejection::Malformed { .. } | Rejection::IdTooOld | Rejection::IdTooNew => words!(devices.malformed),
         Rejection::StorageFull | Rejection::Unavailable => words!(devices.unavailable),
     };
     filled(words(locale))

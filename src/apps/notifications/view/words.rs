@@ -70,7 +70,11 @@ pub fn rejection(rejection: &Rejection) -> Words {
         Rejection::StorageFull | Rejection::Unavailable => words!(notifications.unavailable),
         Rejection::Denied(denied) if denied.may_retry() => words!(notifications.unavailable),
         Rejection::Denied(_) => words!(notifications.closed),
-        Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => words!(notifications.refused),
+        Rejection::Refused { .. }
+        | Rejection::Malformed { .. }
+        | Rejection::TooLarge
+        | Rejection::IdTooOld
+        | Rejection::IdTooNew => words!(notifications.refused),
     }
 }
 

@@ -1,0 +1,205 @@
+//! Version 1 of the session protocol, `duplex.v1.json` and `duplex.v1.postcard`: how frames of the present version are written
+//! for its clients, and how theirs are read. It has no checks, no server's clock, and fewer reasons.
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Blob, CodecError, Encoding};
+use super::cursor::{self, Epoch, Seq};
+use super::person::Person;
+use super::session::{self, Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId};
+use super::topic::TopicName;
+
+pub const fn subprotocol(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Json => "duplex.v1.json",
+        Encoding::Postcard => "duplex.v1.postcard",
+    }
+}
+
+pub fn encode(encoding: Encoding, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
+    match Differing::of(frame) {
+        Some(differing) => encoding.encode(&differing),
+        None => encoding.encode(frame),
+    }
+}
+
+pub fn decode(encoding: Encoding, bytes: &[u8]) -> Result<session::ClientFrame, CodecError> {
+    encoding.decode::<ClientFrame>(bytes).map(Into::into)
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Cursor {
+    epoch: Epoch,
+    seq: Seq,
+}
+
+impl From<cursor::Cursor> for Cursor {
+    fn from(cursor::Cursor { epoch, seq, .. }: cursor::Cursor) -> Self {
+        Self { epoch, seq }
+    }
+}
+
+impl From<Cursor> for cursor::Cursor {
+    fn from(Cursor { epoch, seq }: Cursor) -> Self {
+        Self::new(epoch, seq)
+    }
+}
+
+/// The server's frames that are not what they are now, at their places among all: the others follow and are the same.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Differing<'a> {
+    Welcome(Welcome<'a>),
+    Verdict {
+        topic: &'a TopicName,
+        verdict: Verdict<'a>,
+    },
+    Event {
+        topic: &'a TopicName,
+        seq: Seq,
+        event: &'a Blob,
+    },
+    Reply {
+        id: &'a CommandId,
+        answer: Answer,
+        again: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Welcome<'a> {
+    session: &'a SessionId,
+    person: &'a Person,
+    build: &'a str,
+    node: &'a str,
+    beat_ms: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict<'a> {
+    Resumed {
+        replayed: u64,
+        head: Cursor,
+    },
+    Reset {
+        reason: ResetReason,
+        cursor: Cursor,
+        state: &'a Blob,
+    },
+    Denied {
+        reason: Denied,
+    },
+}
+
+impl<'a> Differing<'a> {
+    fn of(frame: &'a ServerFrame) -> Option<Self> {
+        Some(match frame {
+            ServerFrame::Welcome(welcome) => Self::Welcome(Welcome {
+                session: &welcome.session,
+                person: &welcome.person,
+                build: &welcome.build,
+                node: &welcome.node,
+                beat_ms: welcome.beat_ms,
+            }),
+            ServerFrame::Verdict { topic, verdict } => Self::Verdict {
+                topic,
+                verdict: Verdict::of(verdict),
+            },
+            ServerFrame::Event { topic, seq, event, .. } => Self::Event {
+                topic,
+                seq: *seq,
+                event,
+            },
+            ServerFrame::Reply { id, answer, again } => Self::Reply {
+                id,
+                answer: answered(answer),
+                again: *again,
+            },
+            ServerFrame::Presence { .. }
+            | ServerFrame::Pong { .. }
+            | ServerFrame::Closing { .. }
+            | ServerFrame::NameRefused { .. } => return None,
+        })
+    }
+}
+
+impl<'a> Verdict<'a> {
+    fn of(verdict: &'a session::Verdict) -> Self {
+        match verdict {
+            session::Verdict::Resumed { replayed, head } => Self::Resumed {
+                replayed: *replayed,
+                head: (*head).into(),
+            },
+            session::Verdict::Reset { reason, cursor, state } => Self::Reset {
+                // To its client the log is another one.
+                reason: match reason {
+                    ResetReason::Diverged => ResetReason::OtherEpoch,
+                    reason => *reason,
+                },
+                cursor: (*cursor).into(),
+                state,
+            },
+            session::Verdict::Denied { reason } => Self::Denied { reason: *reason },
+        }
+    }
+}
+
+fn answered(answer: &Answer) -> Answer {
+    match answer {
+        Answer::Rejected(Rejection::IdTooOld) => Answer::Rejected(Rejection::refused("id_too_old")),
+        Answer::Rejected(Rejection::IdTooNew) => Answer::Rejected(Rejection::refused("id_too_new")),
+        answer => answer.clone(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ClientFrame {
+    Hello {
+        build: String,
+        name: Option<String>,
+    },
+    Subscribe {
+        topic: TopicName,
+        cursor: Option<Cursor>,
+    },
+    Unsubscribe {
+        topic: TopicName,
+    },
+    Command {
+        topic: TopicName,
+        id: CommandId,
+        command: Blob,
+    },
+    Activity {
+        topic: TopicName,
+        activity: Option<String>,
+    },
+    Rename {
+        name: String,
+    },
+    Ping {
+        nonce: u32,
+    },
+}
+
+impl From<ClientFrame> for session::ClientFrame {
+    fn from(frame: ClientFrame) -> Self {
+        match frame {
+            ClientFrame::Hello { build, name } => Self::Hello { build, name },
+            ClientFrame::Subscribe { topic, cursor } => Self::Subscribe {
+                topic,
+                cursor: cursor.map(Into::into),
+            },
+            ClientFrame::Unsubscribe { topic } => Self::Unsubscribe { topic },
+            ClientFrame::Command { topic, id, command } => Self::Command { topic, id, command },
+            ClientFrame::Activity { topic, activity } => Self::Activity { topic, activity },
+            ClientFrame::Rename { name } => Self::Rename { name },
+            ClientFrame::Ping { nonce } => Self::Ping { nonce },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Bytes of both versions, as they were recorded: no client that was built yesterday may be told something else.
+
+use data_encoding::HEXLOWER;
+
+use super::super::cursor::Check;
+use super::super::person::PersonId;
+use super::super::presence::Presence;
+use super::super::protocol::{Protocol, Version};
+use super::super::session::{Closing, Welcome};
+use super::*;
+
+fn topic() -> TopicName {
+    "chat/lobby".parse().unwrap()
+}
+
+fn at(seq: Seq) -> cursor::Cursor {
+    cursor::Cursor::new(Epoch::new(5), seq).with_check(Check::new(300))
+}
+
+fn content(encoding: Encoding) -> Blob {
+    Blob::encode(encoding, &"가").unwrap()
+}
+
+fn verdict(verdict: session::Verdict) -> ServerFrame {
+    let topic = topic();
+    ServerFrame::Verdict { topic, verdict }
+}
+
+fn reset(reason: ResetReason, encoding: Encoding) -> ServerFrame {
+    verdict(session::Verdict::Reset {
+        reason,
+        cursor: at(2),
+        state: content(encoding),
+    })
+}
+
+fn reply(answer: Answer) -> ServerFrame {
+    ServerFrame::Reply {
+        id: CommandId::from_random(1),
+        answer,
+        again: true,
+    }
+}
+
+/// One of each, and of each reason that a version may not know.
+fn said(encoding: Encoding) -> Vec<ServerFrame> {
+    let topic = topic();
+    vec![
+        ServerFrame::Welcome(Welcome {
+            session: SessionId("s-1".to_owned()),
+            person: Person {
+                id: PersonId("aa".to_owned()),
+                name: "Kim".to_owned(),
+            },
+            build: "b".to_owned(),
+            node: "n".to_owned(),
+            beat_ms: 25_000,
+            now_ms: 1_000_000_000_000,
+        }),
+        verdict(session::Verdict::Resumed {
+            replayed: 3,
+            head: at(4),
+        }),
+        reset(ResetReason::New, encoding),
+        reset(ResetReason::Diverged, encoding),
+        verdict(session::Verdict::Denied {
+            reason: Denied::Forbidden,
+        }),
+        ServerFrame::Event {
+            topic: topic.clone(),
+            seq: 5,
+            check: Check::new(7),
+            event: content(encoding),
+        },
+        reply(Answer::Accepted { seq: 5 }),
+        reply(Answer::Rejected(Rejection::IdTooOld)),
+        reply(Answer::Rejected(Rejection::IdTooNew)),
+        reply(Answer::Rejected(Rejection::Unavailable)),
+        ServerFrame::Presence {
+            topic,
+            presence: Presence::default(),
+        },
+        ServerFrame::Pong { nonce: 1 },
+        ServerFrame::Closing {
+            reason: Closing::Draining,
+            retry_after_ms: 100,
+        },
+        ServerFrame::NameRefused {
+            why: "name_fixed".to_owned(),
+        },
+    ]
+}
+
+fn heard(encoding: Encoding, version: Version) -> Vec<session::ClientFrame> {
+    let check = if version == Version::V2 { Check::new(300) } else { None };
+    vec![
+        session::ClientFrame::Hello {
+            build: String::new(),
+            name: None,
+        },
+        session::ClientFrame::Subscribe {
+            topic: topic(),
+            cursor: Some(at(2).with_check(check)),
+        },
+        session::ClientFrame::Subscribe {
+            topic: topic(),
+            cursor: None,
+        },
+        session::ClientFrame::Command {
+            topic: topic(),
+            id: CommandId::from_random(1),
+            command: content(encoding),
+        },
+        session::ClientFrame::Activity {
+            topic: topic(),
+            activity: None,
+        },
+        session::ClientFrame::Unsubscribe { topic: topic() },
+        session::ClientFrame::Rename { name: "Kim".to_owned() },
+        session::ClientFrame::Ping { nonce: 7 },
+    ]
+}
+
+fn shown(encoding: Encoding, bytes: &[u8]) -> String {
+    match encoding {
+        Encoding::Json => String::from_utf8(bytes.to_vec()).unwrap(),
+        Encoding::Postcard => HEXLOWER.encode(bytes),
+    }
+}
+
+fn raw(encoding: Encoding, line: &str) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => line.as_bytes().to_vec(),
+        Encoding::Postcard => HEXLOWER.decode(line.as_bytes()).unwrap(),
+    }
+}
+
+fn recorded(protocol: Protocol) -> &'static str {
+    match (protocol.version, protocol.encoding) {
+        (Version::V1, Encoding::Json) => include_str!("recorded/v1.json.txt"),
+        (Version::V1, Encoding::Postcard) => include_str!("recorded/v1.postcard.txt"),
+        (Version::V2, Encoding::Json) => include_str!("recorded/v2.json.txt"),
+        (Version::V2, Encoding::Postcard) => include_str!("recorded/v2.postcard.txt"),
+    }
+}
+
+/// Each file has the server's frames, an empty line, and the client's.
+#[test]
+fn every_frame_is_written_and_read_as_it_was_recorded() {
+    for protocol in Protocol::ALL {
+        let encoding = protocol.encoding;
+        let (server, client) = recorded(protocol).split_once("\n\n").unwrap();
+        let said: Vec<_> = said(encoding)
+            .iter()
+            .map(|frame| shown(encoding, &protocol.encode(frame).unwrap()))
+            .collect();
+        assert_eq!(said, server.lines().collect::<Vec<_>>(), "{protocol:?}");
+        let heard = heard(encoding, protocol.version);
+        let read: Vec<_> = client
+            .lines()
+            .map(|line| protocol.decode(&raw(encoding, line)).unwrap())
+            .collect();
+        assert_eq!(read, heard, "{protocol:?}");
+    }
+}
+
+#[test]
+fn what_a_client_of_today_writes_is_what_was_recorded() {
+    for protocol in [Protocol::JSON, Protocol::POSTCARD] {
+        let encoding = protocol.encoding;
+        let (_, client) = recorded(protocol).split_once("\n\n").unwrap();
+        let written: Vec<_> = heard(encoding, protocol.version)
+            .iter()
+            .map(|frame| shown(encoding, &encoding.encode(frame).unwrap()))
+            .collect();
+        assert_eq!(written, client.lines().collect::<Vec<_>>(), "{protocol:?}");
+    }
+}
