@@ -74,6 +74,14 @@ test("several messages in flight, and a rate", async ({ page }) => {
 
 test("settings stay within their bounds", async ({ page }) => {
   const compare = await new ComparePage(page).open();
+  const count = page.locator('[data-setting="count"]');
+  await count.fill("１２");
+  await count.press("Tab");
+  await expect(count).toHaveValue("12");
+  await count.fill("1,5");
+  await count.press("Tab");
+  await expect(page.locator(".settings [role=alert]:not(:empty)")).toContainText("1,5");
+  await expect(count).toHaveValue("12");
   await compare.set("payload", 1_000_000);
   await expect(page.locator('[data-setting="payload"]')).toHaveValue("16384");
   await compare.set("count", 1);

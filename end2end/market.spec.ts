@@ -151,6 +151,21 @@ test("an alert is set, refused, removed, and told once it is reached", async ({ 
   await context.close();
 });
 
+test("a price is read as it is typed", async ({ page }) => {
+  const market = await new MarketPage(page).open("dra-usd");
+  const item = await market.alert("９９９．９９９,5", ko.market.above);
+  await expect(page.locator(".alert-form .read-as")).toHaveText(fill(ko.number.read_as, { number: "999999.5" }));
+  await expect(item).toContainText("999,999.50");
+  for (const wrong of ["1,2,3", "0", "-5", "1,005"]) {
+    await page.locator("#alerts").getByRole("textbox").fill("");
+    await market.alert(wrong, ko.market.above);
+    if (wrong === "1,005") break;
+    await expect(page.getByText(ko.market.bad_price)).toBeVisible();
+    await expect(page.locator(".alert-item")).toHaveCount(1);
+  }
+  await expect(page.locator(".alert-item").first()).toContainText("1,005.00");
+});
+
 test("a server that dies is waited for, and its market goes on", async ({ page, complaints }) => {
   complaints.allow(/WebSocket|ERR_|Failed to load/);
   let server = await Server.start();

@@ -17,6 +17,7 @@ pub mod link_status;
 pub mod missing;
 pub mod moderation;
 pub mod names;
+pub mod number_field;
 pub mod preferences;
 pub mod raw_text;
 pub mod sight;

@@ -11,6 +11,7 @@ pub mod handshake;
 pub mod measure;
 pub mod moderation;
 pub mod notice;
+pub mod number;
 pub mod person;
 pub mod presence;
 pub mod protocol;

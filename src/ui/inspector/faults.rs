@@ -16,7 +16,10 @@ use crate::{
         format,
         words::{Words, fill, note, part, say, spoken, words},
     },
-    wire::fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT},
+    wire::{
+        fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT},
+        number,
+    },
 };
 
 /// What the fields begin with.
@@ -31,17 +34,18 @@ const CHAPTERS: usize = 12;
 struct Settings {
     seconds: RwSignal<String>,
     delay: RwSignal<String>,
+    /// A field's number cannot be used: nothing was asked for.
+    wrong: RwSignal<bool>,
 }
 
 impl Settings {
-    fn for_ms(self) -> u32 {
-        let seconds: u32 = self.seconds.get_untracked().trim().parse().unwrap_or(SECONDS);
-        seconds.saturating_mul(1000).clamp(1000, LONGEST_FAULT)
+    fn for_ms(self) -> Option<u32> {
+        let seconds = number::whole(&self.seconds.get_untracked())?;
+        Some(seconds.saturating_mul(1000)).filter(|ms| (1000..=LONGEST_FAULT).contains(ms))
     }
 
-    fn by_ms(self) -> u32 {
-        let delay: u32 = self.delay.get_untracked().trim().parse().unwrap_or(DELAY);
-        delay.clamp(1, LONGEST_DELAY)
+    fn by_ms(self) -> Option<u32> {
+        number::whole(&self.delay.get_untracked()).filter(|ms| (1..=LONGEST_DELAY).contains(ms))
     }
 }
 
@@ -50,6 +54,7 @@ pub fn Faults(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let settings = Settings {
         seconds: RwSignal::new(SECONDS.to_string()),
         delay: RwSignal::new(DELAY.to_string()),
+        wrong: RwSignal::new(false),
     };
     let report = RwSignal::new(None::<FaultReport>);
     follow(&inspection, fresh, report);
@@ -103,6 +108,13 @@ const fn is_in_force(report: FaultReport) -> bool {
 
 #[component]
 fn Fields(settings: Settings) -> impl IntoView {
+    let i18n = use_i18n();
+    let problem = note(move || {
+        let (seconds, delay) = ((LONGEST_FAULT / 1000).to_string(), LONGEST_DELAY.to_string());
+        let words: Words = words!(inspector.bad_number);
+        let values = [("seconds", &*seconds), ("delay", &*delay)];
+        settings.wrong.get().then(|| fill(words(i18n.get_locale()), &values))
+    });
     view! {
         <div class="row">
             <label class="field narrow">
@@ -114,6 +126,7 @@ fn Fields(settings: Settings) -> impl IntoView {
                 <input name="delay" inputmode="numeric" autocomplete="off" bind:value=settings.delay/>
             </label>
         </div>
+        <p class="problem" role="alert">{problem}</p>
     }
 }
 
@@ -122,14 +135,14 @@ struct Offer {
     key: &'static str,
     name: Words,
     what: Words,
-    make: fn(Settings) -> Disturbance,
+    make: fn(Settings) -> Option<Disturbance>,
 }
 
 fn offers() -> [Offer; 8] {
     let offer = |key, name: Words, what: Words, make| Offer { key, name, what, make };
     [
         offer("cut", words!(inspector.cut), words!(inspector.cut_text), |_| {
-            Disturbance::Server(Fault::Cut)
+            Some(Disturbance::Server(Fault::Cut))
         }),
         offer(
             "block_websocket",
@@ -147,21 +160,21 @@ fn offers() -> [Offer; 8] {
             "unblock",
             words!(inspector.unblock),
             words!(inspector.unblock_text),
-            |_| Disturbance::Server(Fault::Unblock),
+            |_| Some(Disturbance::Server(Fault::Unblock)),
         ),
         offer(
             "offline",
             words!(inspector.offline),
             words!(inspector.offline_text),
-            |settings| Disturbance::Offline(settings.for_ms()),
+            |settings| settings.for_ms().map(Disturbance::Offline),
         ),
         offer(
             "delay",
             words!(inspector.delay),
             words!(inspector.delay_text),
             |settings| {
-                let (by_ms, for_ms) = (settings.by_ms(), settings.for_ms());
-                Disturbance::Server(Fault::Delay { by_ms, for_ms })
+                let (by_ms, for_ms) = (settings.by_ms()?, settings.for_ms()?);
+                Some(Disturbance::Server(Fault::Delay { by_ms, for_ms }))
             },
         ),
         offer(
@@ -169,23 +182,23 @@ fn offers() -> [Offer; 8] {
             words!(inspector.slow),
             words!(inspector.slow_text),
             |settings| {
-                Disturbance::Server(Fault::Slow {
-                    for_ms: settings.for_ms(),
-                })
+                let for_ms = settings.for_ms()?;
+                Some(Disturbance::Server(Fault::Slow { for_ms }))
             },
         ),
         offer("drain", words!(inspector.drain), words!(inspector.drain_text), |_| {
-            Disturbance::Server(Fault::Drain)
+            Some(Disturbance::Server(Fault::Drain))
         }),
     ]
 }
 
-fn block(settings: Settings, sse: bool) -> Disturbance {
-    Disturbance::Server(Fault::Block {
+fn block(settings: Settings, sse: bool) -> Option<Disturbance> {
+    let for_ms = settings.for_ms()?;
+    Some(Disturbance::Server(Fault::Block {
         websocket: true,
         sse,
-        for_ms: settings.for_ms(),
-    })
+        for_ms,
+    }))
 }
 
 #[component]
@@ -197,9 +210,12 @@ fn Offers(inspection: Inspection, settings: Settings, report: RwSignal<Option<Fa
         let off = move || !own && report.get().is_some_and(|report| !report.on);
         let act = move |_| {
             let inspection = inspection.clone();
-            match (offer.make)(settings) {
-                Disturbance::Offline(for_ms) => inspection.go_offline(for_ms),
-                Disturbance::Server(fault) => spawn_local(async move {
+            let made = (offer.make)(settings);
+            settings.wrong.set(made.is_none());
+            match made {
+                None => {}
+                Some(Disturbance::Offline(for_ms)) => inspection.go_offline(for_ms),
+                Some(Disturbance::Server(fault)) => spawn_local(async move {
                     if let Ok(answer) = inspection.ask(fault).await {
                         report.try_set(Some(answer));
                     }

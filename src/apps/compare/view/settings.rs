@@ -1,6 +1,6 @@
 //! What is to be measured, and how far it is.
 
-use leptos::prelude::*;
+use leptos::{ev::Event, prelude::*, web_sys::HtmlInputElement};
 
 use super::super::bench::{Bench, Running};
 use super::super::model::{COUNTS, IN_FLIGHT, PAYLOADS, RATES, Settings};
@@ -11,6 +11,7 @@ use crate::{
         card::Card,
         words::{Words, fill, note, say, spoken, text, words},
     },
+    wire::number,
 };
 
 #[component]
@@ -64,25 +65,40 @@ fn number(
         let mut settings = bench.settings.get();
         field(&mut settings).to_string()
     });
-    let change = move |event| {
-        if let Ok(typed) = event_target_value(&event).parse::<u32>() {
-            bench.settings.update(|settings| *field(settings) = typed);
+    let i18n = use_i18n();
+    let (least, most) = (*range.start(), *range.end());
+    let refused = RwSignal::new(None::<String>);
+    let change = move |event: Event| {
+        let typed = event_target_value(&event);
+        let read = number::whole(&typed);
+        refused.set(read.is_none().then_some(typed));
+        if let Some(number) = read {
+            bench.settings.update(|settings| {
+                *field(settings) = number;
+                *settings = settings.within_bounds();
+            });
         }
-        bench.settings.update(|settings| *settings = settings.within_bounds());
+        // What is in force, as it was read.
+        event_target::<HtmlInputElement>(&event).set_value(&value.get_untracked());
     };
+    let problem = note(move || {
+        let (least, most) = (least.to_string(), most.to_string());
+        let values = [("typed", refused.get()?), ("least", least), ("most", most)];
+        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+        Some(fill(td_string!(i18n.get_locale(), number.range), &values))
+    });
     view! {
         <label class="field grow">
             <span>{spoken(name)}</span>
             <input
-                type="number"
                 inputmode="numeric"
+                autocomplete="off"
                 data-setting=key
-                min=range.start().to_string()
-                max=range.end().to_string()
                 value=value.get_untracked()
                 prop:value=value
                 on:change=change
             />
+            <span class="problem" role="alert">{problem}</span>
         </label>
     }
     .into_any()

@@ -10,7 +10,7 @@ use crate::{
         card::Card,
         words::{Words, note, say, text, words},
     },
-    wire::code,
+    wire::{code, number},
 };
 
 /// The list of addresses that the field offers; it stands outside of what comes to life early, to which a kind of element more
@@ -100,7 +100,8 @@ fn CloseForm(session: Session) -> impl IntoView {
     let disconnect = move |event: SubmitEvent| {
         event.prevent_default();
         // What is no number at all is refused like any other code that a page may not use.
-        let code = code.get_untracked().trim().parse().unwrap_or(0);
+        let code = number::whole(&code.get_untracked()).and_then(|code| u16::try_from(code).ok());
+        let code = code.unwrap_or(0);
         refused.set(session.socket.close(code, &reason.get_untracked()).err());
     };
     let problem = note(move || refused.get().map(|error| words::error(i18n.get_locale(), &error)));

@@ -16,10 +16,12 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
+        number_field::how_read,
         words::{fill, note, part, say, spoken, text, words},
     },
     wire::{
         cursor::Seq,
+        number,
         session::{CommandId, Rejection},
     },
 };
@@ -74,8 +76,9 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
         if let Some(id) = sent.get_untracked() {
             alerts.cancel(&id);
         }
-        let typed = price.get_untracked().replace([',', ' '], "");
-        let units = decimal::parse(&typed, listing.scale).filter(|units| *units > 0);
+        let typed = price.with_untracked(|typed| number::normal(typed));
+        let units = typed.and_then(|typed| decimal::parse(&typed, listing.scale));
+        let units = units.filter(|units| *units > 0);
         bad.set(units.is_none());
         let Some(price) = units else { return };
         let side = if above.get_untracked() {
@@ -100,6 +103,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             <label class="field grow">
                 <span>{say!(market.alert_price)}</span>
                 <input name="price" inputmode="decimal" autocomplete="off" required bind:value=price/>
+                {how_read(price)}
             </label>
             <div class="choice" role="group" aria-label=say!(market.alert_side)>
                 {choose(true, words::side(Side::Above))}

@@ -1,0 +1,23 @@
+//! How a number that is typed was read, told below its field before anything is done with it.
+
+use leptos::prelude::*;
+
+use super::words::{fill, note};
+use crate::{
+    i18n::*,
+    wire::number::{Typed, read},
+};
+
+/// Nothing where the field already says it as it was read.
+pub fn how_read(typed: RwSignal<String>) -> AnyView {
+    let i18n = use_i18n();
+    let said = note(move || {
+        typed.with(|typed| match read(typed) {
+            Typed::Wrong => Some(t_string!(i18n, number.wrong).to_owned()),
+            number => number
+                .differs(typed)
+                .map(|number| fill(t_string!(i18n, number.read_as), &[("number", number)])),
+        })
+    });
+    view! { <span class="hint read-as" role="status">{said}</span> }.into_any()
+}
