@@ -1,6 +1,7 @@
 //! Results as rows of figures, the same for the page and for copying: Markdown, CSV. Pure.
 
 use super::model::{Results, Staleness, Watcher, WayResult};
+pub use crate::ui::format::tenths;
 
 /// Figures of one way, in the columns' order.
 pub const COLUMNS: [&str; 11] = [
@@ -66,14 +67,9 @@ pub fn stale_figures(staleness: &Staleness, watcher: Watcher) -> Option<[String;
     ])
 }
 
-/// Microseconds as milliseconds, to the tenth that a browser's clock gives.
+/// Microseconds as milliseconds, to the tenth that a browser's clock gives; what is less by its first digit.
 pub fn millis(us: u32) -> String {
     tenths(f64::from(us) / 1000.0)
-}
-
-pub fn tenths(number: f64) -> String {
-    let tenths = (number * 10.0).round() as u64;
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// A heading, then a row for each way.

@@ -12,11 +12,14 @@ pub fn parse(text: &str, scale: u8) -> Option<u64> {
     exact.then_some(units)
 }
 
-/// As [`parse`], but what is finer than the scale is left out.
-pub fn parse_floor(text: &str, scale: u8) -> Option<u64> {
-    read(text, scale).map(|(units, _)| units)
+/// As [`parse`], but the nearest number that can be said: what is finer than the scale is left out, except that nothing but zero
+/// is 0, and what is too large is [`u64::MAX`].
+pub fn parse_near(text: &str, scale: u8) -> Option<u64> {
+    let (units, exact) = read(text, scale)?;
+    Some(if exact { units } else { units.max(1) })
 }
 
+/// As [`parse`], and whether that is all of it.
 fn read(text: &str, scale: u8) -> Option<(u64, bool)> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() <= 64)?),
@@ -29,20 +32,21 @@ fn read(text: &str, scale: u8) -> Option<(u64, bool)> {
     }
     // So many of the digits stand before the unit's place.
     let kept = whole.len() as i32 + exponent + i32::from(scale);
-    let mut units: u64 = 0;
+    let mut units = Some(0_u64);
     let mut exact = true;
+    let append = |units: u64, digit: u8| units.checked_mul(10)?.checked_add(u64::from(digit));
     for (place, digit) in (0..).zip(digits.bytes()) {
-        let digit = u64::from(digit - b'0');
+        let digit = digit - b'0';
         if place < kept {
-            units = units.checked_mul(10)?.checked_add(digit)?;
+            units = units.and_then(|units| append(units, digit));
         } else {
             exact &= digit == 0;
         }
     }
     for _ in (digits.len() as i32)..kept {
-        units = units.checked_mul(10)?;
+        units = units.and_then(|units| append(units, 0));
     }
-    Some((units, exact))
+    Some(units.map_or((u64::MAX, false), |units| (units, exact)))
 }
 
 /// With commas between thousands, and at least `least` digits after the point; zeros beyond are left out.
@@ -150,7 +154,17 @@ mod tests {
         ] {
             assert_eq!(parse(wrong, 8), None, "{wrong}");
         }
-        assert_eq!(parse_floor("0.0000019", 6), Some(1));
+        for (text, near) in [
+            ("0.0000019", 1),
+            ("0.0000001", 1),
+            ("0", 0),
+            ("0e-9", 0),
+            ("18446744073709551616", u64::MAX),
+            ("1e60", u64::MAX),
+        ] {
+            assert_eq!(parse_near(text, 6), Some(near), "{text}");
+        }
+        assert_eq!(parse_near("-1", 6), None);
         assert_eq!(parse("1.10", 1), Some(11), "a zero says nothing");
     }
 
@@ -182,7 +196,7 @@ mod tests {
         #[test]
         fn nothing_that_is_read_gives_up(text in "[-+0-9.eE]{0,50}", scale in 0..=12_u8) {
             let exact = parse(&text, scale);
-            prop_assert!(exact.is_none() || exact == parse_floor(&text, scale));
+            prop_assert!(exact.is_none() || exact == parse_near(&text, scale));
         }
 
         #[test]

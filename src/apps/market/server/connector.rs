@@ -341,6 +341,7 @@ impl Floor {
             }
             Heard::Day { symbol, at, day } => {
                 self.know(exchange, &symbol, day.last, now)?;
+                self.feed.skipped += u64::from(!day.is_whole());
                 self.desk.day(&symbol, day, at.min(now));
                 Ok(true)
             }

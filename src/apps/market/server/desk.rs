@@ -7,14 +7,22 @@ use super::super::wire::{Entry, Listing, MAX_SYMBOLS, MAX_TICKS, MAX_TRADES, Mil
 /// Ticks that wait, beyond which only the newest of each symbol does: whatever a source says in one go, little is held.
 const WAITING: usize = 4 * MAX_TICKS;
 
-/// What a source says of a symbol's day.
+/// What a source says of a symbol's day. What is none says nothing that can be used: what was known stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day {
     pub last: u64,
-    pub open: u64,
-    pub high: u64,
-    pub low: u64,
-    pub volume: u64,
+    pub open: Option<u64>,
+    pub high: Option<u64>,
+    pub low: Option<u64>,
+    pub volume: Option<u64>,
+}
+
+impl Day {
+    pub fn is_whole(&self) -> bool {
+        [self.open, self.high, self.low, self.volume]
+            .iter()
+            .all(Option::is_some)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -88,10 +96,10 @@ impl Desk {
         if at > tick.at || tick.stale {
             (tick.last, tick.at, tick.stale) = (day.last, at.max(tick.at), false);
         }
-        tick.open = day.open;
-        tick.high = day.high.max(tick.last);
-        tick.low = day.low.min(tick.last);
-        tick.volume = day.volume;
+        tick.open = day.open.unwrap_or(tick.open);
+        tick.high = day.high.unwrap_or(tick.high).max(tick.last);
+        tick.low = day.low.unwrap_or(tick.low).min(tick.last);
+        tick.volume = day.volume.unwrap_or(tick.volume);
         let tick = tick.clone();
         if tick != before {
             self.tell(tick);
@@ -199,10 +207,10 @@ mod tests {
         desk.trade("a", trade(500, 120));
         let day = Day {
             last: 90,
-            open: 95,
-            high: 100,
-            low: 90,
-            volume: 7,
+            open: Some(95),
+            high: Some(100),
+            low: Some(90),
+            volume: Some(7),
         };
         desk.day("a", day, 400);
         let last = desk.take_ticks().pop().unwrap();
@@ -211,6 +219,15 @@ mod tests {
         assert_eq!(desk.take_ticks()[0].last, 90);
         desk.day("a", day, 600);
         assert!(desk.take_ticks().is_empty(), "what is no news is not told");
+        let unknown = Day {
+            last: 130,
+            volume: None,
+            high: None,
+            ..day
+        };
+        desk.day("a", unknown, 700);
+        let tick = desk.take_ticks().pop().unwrap();
+        assert_eq!((tick.last, tick.high, tick.volume), (130, 130, 7), "the quote goes on");
     }
 
     #[test]

@@ -25,8 +25,13 @@ pub fn price(listing: &Listing, price: u64) -> String {
     decimal::show(price, listing.scale, listing.least)
 }
 
-/// Whole lots; what is traded in less is shown with its digits.
+/// Whole lots; what is traded in less is shown with its digits, and what is more than can be said as at least that.
 pub fn volume(listing: &Listing, volume: u64) -> String {
+    let at_least = if volume == u64::MAX { "≥ " } else { "" };
+    [at_least, &lots(listing, volume)].concat()
+}
+
+fn lots(listing: &Listing, volume: u64) -> String {
     let whole = decimal::rescale(volume, listing.lots, 0).unwrap_or(volume);
     if whole >= 100 || listing.lots == 0 {
         decimal::show(whole, 0, 0)

@@ -94,10 +94,10 @@ pub fn read(message: &[u8]) -> Result<Heard, Bad> {
             at: message.event_time.ok_or(Bad::Missing("E"))?,
             day: Day {
                 last: price(message.c, "c")?,
-                open: price(message.o, "o")?,
-                high: price(message.h, "h")?,
-                low: price(message.l, "l")?,
-                volume: volume(message.v, "v")?,
+                open: price(message.o, "o").ok(),
+                high: price(message.h, "h").ok(),
+                low: price(message.l, "l").ok(),
+                volume: volume(message.v, "v").ok(),
             },
         }),
         Some("serverShutdown") => Ok(Heard::Leave),
@@ -131,8 +131,19 @@ mod tests {
         };
         assert_eq!(
             (day.open, day.low, day.volume),
-            (6_400_000_000_000, 6_390_050_000_000, 10_000_500_000)
+            (Some(6_400_000_000_000), Some(6_390_050_000_000), Some(10_000_500_000))
         );
+        for (volume, read_as) in [
+            ("123456789012345678.5", Some(u64::MAX)),
+            ("1e-8", Some(1)),
+            ("NaN", None),
+            ("-1", None),
+        ] {
+            let Ok(Heard::Day { day, .. }) = read(DAY.replace("10000.5", volume).as_bytes()) else {
+                panic!("{volume}: the quote stopped")
+            };
+            assert_eq!((day.last, day.volume), (6_500_110_000_000, read_as), "{volume}");
+        }
     }
 
     #[test]

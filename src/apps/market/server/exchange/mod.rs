@@ -153,9 +153,9 @@ fn price(value: Option<&RawValue>, name: &'static str) -> Result<u64, Bad> {
     price.filter(|price| *price > 0).ok_or(Bad::NotANumber(name))
 }
 
-/// What is finer than a lot is left out.
+/// What is finer than a lot is left out, but for the only one; what is more than can be said is `u64::MAX`.
 fn volume(value: Option<&RawValue>, name: &'static str) -> Result<u64, Bad> {
-    decimal::parse_floor(digits(value, name)?, LOTS).ok_or(Bad::NotANumber(name))
+    decimal::parse_near(digits(value, name)?, LOTS).ok_or(Bad::NotANumber(name))
 }
 
 #[cfg(test)]
@@ -183,6 +183,21 @@ mod tests {
         let listing = Exchange::Upbit.listing("krw-btc", 14_900_000_000_000_000);
         assert_eq!((listing.names.1.as_str(), listing.least), ("BTC/KRW", 0));
         assert_eq!(Exchange::Binance.listing("btcusdt", 6_543_210_000_000).least, 1);
+    }
+
+    #[test]
+    fn the_smallest_price_is_told_and_a_smaller_one_is_not_taken_for_nothing() {
+        let said = |text: &str| {
+            let raw = RawValue::from_string(text.to_owned()).unwrap();
+            (price(Some(&raw), "p"), volume(Some(&raw), "v"))
+        };
+        for text in ["\"0.00000001\"", "1e-8", "\"1E-8\"", "0.000000010"] {
+            assert_eq!(said(text), (Ok(1), Ok(1)), "{text}");
+        }
+        assert_eq!(said("1e-9"), (Err(Bad::NotANumber("p")), Ok(1)));
+        assert_eq!(said("0"), (Err(Bad::NotANumber("p")), Ok(0)));
+        assert_eq!(said("1e40").1, Ok(u64::MAX));
+        assert_eq!(Exchange::Binance.listing("pepe", 1).least, 8);
     }
 
     #[test]

@@ -90,10 +90,10 @@ pub fn read(message: &[u8]) -> Result<Heard, Bad> {
             at: message.trade_timestamp.ok_or(Bad::Missing("trade_timestamp"))?,
             day: Day {
                 last: price(message.trade_price, "trade_price")?,
-                open: price(message.prev_closing_price, "prev_closing_price")?,
-                high: price(message.high_price, "high_price")?,
-                low: price(message.low_price, "low_price")?,
-                volume: volume(message.acc_trade_volume, "acc_trade_volume")?,
+                open: price(message.prev_closing_price, "prev_closing_price").ok(),
+                high: price(message.high_price, "high_price").ok(),
+                low: price(message.low_price, "low_price").ok(),
+                volume: volume(message.acc_trade_volume, "acc_trade_volume").ok(),
             },
         }),
         Some(_) => Err(Bad::UnknownKind),
@@ -127,7 +127,7 @@ mod tests {
         };
         assert_eq!(
             (day.last, day.open, day.volume),
-            (10_047_300_000_000_000, 10_057_100_000_000_000, 418_464_208)
+            (10_047_300_000_000_000, Some(10_057_100_000_000_000), Some(418_464_208))
         );
     }
 
