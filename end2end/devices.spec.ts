@@ -3,7 +3,7 @@
 import { DevicesPage, Sensor } from "./support/devices-page";
 import { Server, test as base } from "./support/server";
 import { expect } from "./support/test";
-import { ko } from "./support/texts";
+import { fill, ko } from "./support/texts";
 
 /** Each test has a device of its own. */
 const test = base.extend<{ sensor: Sensor; devices: DevicesPage }>({
@@ -69,6 +69,38 @@ test("an alarm comes, is seen, and is over", async ({ devices, sensor }) => {
   await expect(alarm).toHaveAttribute("data-state", "active");
   await sensor.temperature(25);
   await expect(alarm).toHaveAttribute("data-state", "over");
+});
+
+test("numbers are read as they are typed, and told before they are set", async ({ devices, sensor }) => {
+  await devices.open(sensor.path);
+  const form = devices.page.locator(".threshold");
+  await form.locator("input[name=high]").fill("30,5");
+  await expect(form.locator(".read-as:not(:empty)")).toHaveText(fill(ko.number.read_as, { number: "30.5" }));
+  await devices.limit("−1.234,5", "30,5", "0,5");
+  await expect(form.locator("input[name=high]")).toHaveValue("30.5");
+  await expect(form.locator("input[name=low]")).toHaveValue("-1234.5");
+  await devices.limit("", "1,2,3");
+  await expect(form.locator("[role=alert]")).toHaveText(ko.number.wrong);
+  await devices.page.reload();
+  await expect(form.locator("input[name=high]")).toHaveValue("30.5");
+  await expect(form.locator("input[name=low]")).toHaveValue("-1234.5");
+});
+
+test("small values are shown with their digits, and what is no number with its reason", async ({ devices, sensor }) => {
+  await sensor.report([
+    { metric: "leak", value: 1.23e-7 },
+    { metric: "energy", value: 123456789.123 },
+    { metric: "broken", value: "NaN" },
+    { metric: "late", value: 1, at: 5.5 },
+  ]);
+  await devices.open(sensor.path);
+  await expect(devices.value("leak").locator(".value-number")).toHaveText("1.23e-7");
+  await expect(devices.value("energy").locator(".value-number")).toHaveText("123456789.123");
+  await devices.value("leak").click();
+  await expect(devices.page.locator(".history-readout")).toContainText("1.23e-7");
+  await expect(devices.page.locator(".refusals")).toContainText(ko.devices.not_a_number);
+  await expect(devices.page.locator(".refusals")).toContainText(ko.devices.bad_time);
+  await expect(devices.value("broken")).toHaveCount(0);
 });
 
 test("the history is read and zoomed with the keyboard", async ({ devices, sensor }) => {

@@ -17,6 +17,8 @@ pub struct Figures {
     pub hub: HubStats,
     /// By name; without the forwards.
     pub kinds: Vec<(&'static str, HubStats)>,
+    /// Parts of accepted commands that did not count, by kind.
+    pub refused_parts: Vec<(&'static str, u64)>,
     pub topics: Vec<TopicFigures>,
     pub log: Health,
     /// Refused by a limit, by its name.
@@ -35,6 +37,7 @@ impl Figures {
             counters: state.counters.read(),
             hub: state.hub.stats(),
             kinds: state.hub.stats_of_kinds(),
+            refused_parts: state.hub.refused_parts(),
             topics: state.hub.awake(),
             log: state.hub.log().health(),
             refused: state.quotas.refused(),

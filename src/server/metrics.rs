@@ -152,6 +152,16 @@ pub const METRICS: &[Metric] = &[
             }
         },
     ),
+    counter(
+        "duplex_refused_parts_total",
+        "kind",
+        "Parts of accepted commands that did not count, such as readings of a report that are no numbers",
+        |of, out| {
+            for (kind, count) in &of.now.refused_parts {
+                out.put(&[("kind", kind)], *count);
+            }
+        },
+    ),
     counter("duplex_events_total", "kind", "Kept and shown", |of, out| {
         by_kind(of, out, |stats| stats.events)
     }),

@@ -17,6 +17,7 @@ mod http2;
 mod https;
 mod identity;
 mod ids;
+mod json;
 mod kill;
 mod log;
 mod market;

@@ -6,6 +6,7 @@ mod raw;
 pub mod server;
 pub mod trail;
 mod view;
+mod waiting;
 pub mod wire;
 
 use leptos::prelude::*;

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::trail::Trail;
+pub use super::waiting::{MAX_OPEN, Waiting};
 use super::wire::{
     DEFAULT_EVERY, DeviceCommand, DeviceEvent, Devices, Entry, Fleet, FleetCommand, FleetEvent, Health, MAX_DEVICES,
-    MAX_METRICS, Millis, News, Open, Orders, OrdersCommand, OrdersEvent, Outcome, Refusal, Shown, Side, Taken,
-    Threshold,
+    MAX_METRICS, Millis, News, Outcome, Recalled, Refusal, Shown, Side, Taken, Threshold,
 };
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
@@ -21,14 +21,13 @@ pub const KEPT_ORDERS: usize = 20;
 pub const KEPT_REFUSALS: usize = 10;
 /// Values of a device in the overview.
 pub const SHOWN: usize = 4;
-/// Orders of all devices that wait for an answer.
-pub const MAX_OPEN: usize = 500;
 
 /// What one device measures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// Of the newest reading by its own time, not of the one that came last.
+    /// Of the newest reading by its own time, not of the one that came last; or what a broker kept of it since.
     pub value: f64,
+    /// Of the newest reading; 0: there was none.
     pub at: Millis,
     pub unit: String,
     pub threshold: Option<Threshold>,
@@ -149,6 +148,23 @@ impl Device {
         self.seen = self.seen.max(reading.at);
     }
 
+    /// Neither the time of the value nor that of the device moves: nobody knows when it was.
+    fn recall(&mut self, recalled: &Recalled) {
+        if let Some(metric) = self.metrics.get_mut(&recalled.metric) {
+            metric.value = recalled.value;
+            recalled.unit.clone_into(&mut metric.unit);
+        } else if self.metrics.len() < MAX_METRICS {
+            let metric = Metric {
+                value: recalled.value,
+                at: 0,
+                unit: recalled.unit.clone(),
+                threshold: None,
+                trail: Trail::default(),
+            };
+            self.metrics.insert(recalled.metric.clone(), metric);
+        }
+    }
+
     fn refuse(&mut self, at: Millis, refusal: &Refusal) {
         self.refused = self.refused.saturating_add(1);
         let refusal = refusal.clone();
@@ -222,7 +238,7 @@ impl Topic for Devices {
 
     fn apply(device: &mut Device, seq: Seq, event: &DeviceEvent) {
         match event {
-            DeviceEvent::Reported { .. } => reported(device, event),
+            DeviceEvent::Reported { .. } | DeviceEvent::Recalled { .. } => reported(device, event),
             DeviceEvent::ThresholdSet { metric, threshold, .. } => {
                 if let Some(metric) = device.metrics.get_mut(metric) {
                     metric.threshold = *threshold;
@@ -282,23 +298,36 @@ impl Topic for Devices {
 }
 
 fn reported(device: &mut Device, event: &DeviceEvent) {
-    let DeviceEvent::Reported {
-        at,
-        readings,
-        refused,
-        name,
-        place,
-        every,
-    } = event
-    else {
-        return;
+    let (at, refused, name, place, every) = match event {
+        DeviceEvent::Reported {
+            at,
+            readings,
+            refused,
+            name,
+            place,
+            every,
+        } => {
+            readings.iter().for_each(|reading| device.take(reading));
+            if readings.is_empty() && refused.is_empty() {
+                device.seen = device.seen.max(*at);
+            }
+            (at, refused, name, place, every)
+        }
+        DeviceEvent::Recalled {
+            at,
+            values,
+            refused,
+            name,
+            place,
+            every,
+        } => {
+            values.iter().for_each(|value| device.recall(value));
+            (at, refused, name, place, every)
+        }
+        _ => return,
     };
     device.reports = device.reports.saturating_add(1);
-    readings.iter().for_each(|reading| device.take(reading));
     refused.iter().for_each(|refusal| device.refuse(*at, refusal));
-    if readings.is_empty() && refused.is_empty() {
-        device.seen = device.seen.max(*at);
-    }
     for (said, kept) in [(name, &mut device.name), (place, &mut device.place)] {
         if let Some(said) = said {
             said.clone_into(kept);
@@ -340,36 +369,6 @@ impl Topic for Fleet {
         match event {
             FleetEvent::Entry { id, .. } | FleetEvent::Gone { id } => Some(id.clone()),
             FleetEvent::Silent { .. } => None,
-        }
-    }
-}
-
-/// Orders without an answer, oldest first; at most [`MAX_OPEN`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
-    pub open: VecDeque<Open>,
-}
-
-impl Topic for Orders {
-    const KIND: &'static str = "orders";
-    const PRESENCE: bool = false;
-
-    type Command = OrdersCommand;
-    type Event = OrdersEvent;
-    type State = Waiting;
-
-    fn apply(waiting: &mut Waiting, _seq: Seq, event: &OrdersEvent) {
-        match event {
-            OrdersEvent::Added(open) => {
-                if waiting.open.len() < MAX_OPEN {
-                    waiting.open.push_back(open.clone());
-                }
-            }
-            OrdersEvent::Done { device, order } | OrdersEvent::Expired { device, order } => {
-                waiting
-                    .open
-                    .retain(|open| open.order != *order || open.device != *device);
-            }
         }
     }
 }

@@ -2,8 +2,10 @@
 //! any order make the same history. Pure.
 
 use std::collections::VecDeque;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire::Millis;
 
@@ -40,45 +42,119 @@ pub const ROLLS: [Roll; 4] = [
     },
 ];
 
-/// Values are added in thousandths: whole numbers have the same sum in any order.
-const SCALE: f64 = 1_000.0;
+/// Values are added in units of 10^-15: whole numbers have the same sum in any order.
+const SCALE: f64 = 1e15;
+/// What buckets were in before: thousandths, all of them.
+const THOUSANDTHS: i128 = 1_000_000_000_000;
 
 /// What was measured within one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(u64, i64, i64, i64, u32)", into = "(u64, i64, i64, i64, u32)")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
     /// Its start, in steps since 1970.
     pub slot: u64,
-    min: i64,
-    max: i64,
-    sum: i64,
+    min: f64,
+    max: f64,
+    sum: i128,
     count: u32,
 }
 
-impl From<(u64, i64, i64, i64, u32)> for Bucket {
-    fn from((slot, min, max, sum, count): (u64, i64, i64, i64, u32)) -> Self {
+impl Bucket {
+    fn new(slot: u64, value: f64) -> Self {
         Self {
+            slot,
+            min: value,
+            max: value,
+            sum: units(value),
+            count: 1,
+        }
+    }
+
+    fn add(&mut self, value: f64) {
+        if value.total_cmp(&self.min).is_lt() {
+            self.min = value;
+        }
+        if value.total_cmp(&self.max).is_gt() {
+            self.max = value;
+        }
+        self.sum = self.sum.saturating_add(units(value));
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Never beyond the values themselves, which may be smaller than the unit of their sum.
+    fn mean(&self) -> f64 {
+        let mean = self.sum as f64 / SCALE / f64::from(self.count.max(1));
+        mean.max(self.min).min(self.max)
+    }
+}
+
+fn units(value: f64) -> i128 {
+    (value * SCALE).round() as i128
+}
+
+/// The last number says that least and most are the values themselves; without it they, and the sum, are in thousandths.
+impl Serialize for Bucket {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
             slot,
             min,
             max,
             sum,
             count,
+        } = *self;
+        if serializer.is_human_readable() {
+            (slot, min, max, sum, count, EXACT).serialize(serializer)
+        } else {
+            (slot, min, max, sum, count).serialize(serializer)
         }
     }
 }
 
-impl From<Bucket> for (u64, i64, i64, i64, u32) {
-    fn from(bucket: Bucket) -> Self {
-        (bucket.slot, bucket.min, bucket.max, bucket.sum, bucket.count)
+const EXACT: u8 = 1;
+
+impl<'de> Deserialize<'de> for Bucket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return deserializer.deserialize_seq(Written);
+        }
+        let (slot, min, max, sum, count) = Deserialize::deserialize(deserializer)?;
+        Ok(Self {
+            slot,
+            min,
+            max,
+            sum,
+            count,
+        })
     }
 }
 
-impl Bucket {
-    fn add(&mut self, value: i64) {
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        self.sum = self.sum.saturating_add(value);
-        self.count = self.count.saturating_add(1);
+struct Written;
+
+impl<'de> Visitor<'de> for Written {
+    type Value = Bucket;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a bucket")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bucket, A::Error> {
+        let missing = || A::Error::custom("a bucket has five numbers");
+        let slot = seq.next_element()?.ok_or_else(missing)?;
+        let min = seq.next_element()?.ok_or_else(missing)?;
+        let max = seq.next_element()?.ok_or_else(missing)?;
+        let sum: i128 = seq.next_element()?.ok_or_else(missing)?;
+        let count = seq.next_element()?.ok_or_else(missing)?;
+        let mut bucket = Bucket {
+            slot,
+            min,
+            max,
+            sum,
+            count,
+        };
+        if seq.next_element::<u8>()?.is_none() {
+            (bucket.min, bucket.max) = (min / 1_000.0, max / 1_000.0);
+            bucket.sum = sum.saturating_mul(THOUSANDTHS);
+        }
+        Ok(bucket)
     }
 }
 
@@ -94,13 +170,12 @@ pub struct Point {
 }
 
 /// One list for each of [`ROLLS`], by slot.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trail([VecDeque<Bucket>; ROLLS.len()]);
 
 impl Trail {
     /// A reading lands in the buckets of its own time, however late it comes; where that time is no longer kept, nowhere.
     pub fn add(&mut self, at: Millis, value: f64) {
-        let value = (value * SCALE).round() as i64;
         for (buckets, roll) in self.0.iter_mut().zip(ROLLS) {
             put(buckets, roll, at / roll.step, value);
         }
@@ -130,7 +205,7 @@ pub fn finest(span: Millis) -> usize {
     found.unwrap_or(ROLLS.len() - 1)
 }
 
-fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: i64) {
+fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: f64) {
     if buckets
         .back()
         .is_some_and(|newest| slot.saturating_add(roll.kept) <= newest.slot)
@@ -143,7 +218,7 @@ fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: i64) {
                 bucket.add(value);
             }
         }
-        Err(index) => buckets.insert(index, (slot, value, value, value, 1).into()),
+        Err(index) => buckets.insert(index, Bucket::new(slot, value)),
     }
     let newest = buckets.back().map_or(0, |bucket| bucket.slot);
     while buckets
@@ -155,12 +230,11 @@ fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: i64) {
 }
 
 fn point(bucket: Bucket, roll: Roll) -> Point {
-    let value = |scaled: i64| scaled as f64 / SCALE;
     Point {
         at: bucket.slot.saturating_mul(roll.step).saturating_add(roll.step / 2),
-        min: value(bucket.min),
-        max: value(bucket.max),
-        mean: value(bucket.sum) / f64::from(bucket.count.max(1)),
+        min: bucket.min,
+        max: bucket.max,
+        mean: bucket.mean(),
         count: bucket.count,
     }
 }
@@ -170,6 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::codec::Encoding;
 
     const HOUR: Millis = 3_600_000;
 
@@ -224,10 +299,36 @@ mod tests {
         );
     }
 
+    #[test]
+    fn small_values_are_kept_as_they_are() {
+        for value in [1e-9, 0.000_123, -1e-15, 1e-300, 123_456_789.123_4] {
+            let [point] = trail(&[(60_000, value), (61_000, value)]).points(0, HOUR, HOUR)[..] else {
+                panic!("not one point")
+            };
+            assert_eq!((point.min, point.max), (value, value));
+            assert!((point.mean - value).abs() <= value.abs() * 1e-12, "{}", point.mean);
+        }
+    }
+
+    #[test]
+    fn a_history_in_thousandths_is_read() {
+        let before = "[[[4,1000,4000,7500,3]],[],[],[]]";
+        let trail: Trail = serde_json::from_str(before).unwrap();
+        let [point] = trail.points(0, HOUR, HOUR)[..] else {
+            panic!("not one point")
+        };
+        assert_eq!((point.min, point.max, point.mean, point.count), (1.0, 4.0, 2.5, 3));
+        for encoding in Encoding::ALL {
+            let bytes = encoding.encode(&trail).unwrap();
+            assert_eq!(encoding.decode::<Trail>(&bytes).unwrap(), trail);
+        }
+        assert!(serde_json::from_str::<Trail>("[[[4,1000]],[],[],[]]").is_err());
+    }
+
     proptest! {
         #[test]
         fn readings_in_any_order_make_the_same_history(
-            readings in prop::collection::vec((0..200 * HOUR, -1e12..1e12_f64), 0..300),
+            readings in prop::collection::vec((0..200 * HOUR, prop_oneof![-1e12..1e12_f64, -1e-9..1e-9_f64]), 0..300),
             seed in any::<prop::sample::Index>(),
         ) {
             let mut other = readings.clone();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::raw::Raw;
+pub use super::raw::{NO_TEXT, NO_WHOLE, Raw, Reading, Report};
 use crate::wire::cursor::Seq;
 use crate::wire::person::{Person, PersonId};
 use crate::wire::text;
@@ -62,6 +62,14 @@ pub mod why {
     pub const OTHER_UNIT: &str = "other_unit";
     /// What came in the device's name is no report.
     pub const UNREADABLE: &str = "unreadable";
+    /// A reading's time is no whole number of milliseconds.
+    pub const BAD_TIME: &str = "bad_time";
+    /// The interval between two reports is no whole number of seconds.
+    pub const BAD_EVERY: &str = "bad_every";
+    /// A unit, a name or a place is no text.
+    pub const NOT_A_TEXT: &str = "not_a_text";
+    /// What was typed is no number.
+    pub const BAD_NUMBER: &str = "bad_number";
     pub const TOO_LONG: &str = "too_long";
     pub const TOO_MANY_READINGS: &str = "too_many_readings";
     /// Only the device itself reports and answers.
@@ -90,39 +98,6 @@ pub struct Fleet;
 /// The topic `orders/all`: what devices were asked and have not answered. The server's own.
 #[derive(Debug, Clone, Copy)]
 pub struct Orders;
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
-    pub metric: String,
-    pub value: Raw,
-    /// What it was is kept where it is not said.
-    #[serde(default)]
-    pub unit: Option<String>,
-    /// By the device's clock; none is now.
-    #[serde(default)]
-    pub at: Option<Millis>,
-}
-
-/// What a device says. Without readings it only says that it is there.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    #[serde(default)]
-    pub readings: Vec<Reading>,
-    #[serde(default)]
-    pub name: Option<String>,
-    #[serde(default)]
-    pub place: Option<String>,
-    /// Seconds until the next one.
-    #[serde(default)]
-    pub every: Option<u32>,
-}
-
-impl Report {
-    /// Sent twice, it can be known as the same.
-    pub fn is_dated(&self) -> bool {
-        !self.readings.is_empty() && self.readings.iter().all(|reading| reading.at.is_some())
-    }
-}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
@@ -200,6 +175,8 @@ pub enum DeviceCommand {
     Expire {
         order: Seq,
     },
+    /// From the server: what the device said last, without saying when. It may be long gone.
+    Last(Report),
 }
 
 /// A reading that counts.
@@ -270,6 +247,24 @@ pub enum DeviceEvent {
         health: Health,
         at: Millis,
     },
+    /// What a broker had kept of the device, or its will: values that are its last, whose time nobody knows. It is no sign of
+    /// life. `at`: when the server was told.
+    Recalled {
+        at: Millis,
+        values: Vec<Recalled>,
+        refused: Vec<Refusal>,
+        name: Option<String>,
+        place: Option<String>,
+        every: Option<u32>,
+    },
+}
+
+/// A value without a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recalled {
+    pub metric: String,
+    pub value: f64,
+    pub unit: String,
 }
 
 /// One value in the overview.

@@ -114,6 +114,11 @@ pub trait Decider: Topic {
         Vec::new()
     }
 
+    /// How many parts of its command this event says did not count, such as readings of a report: for the operator's metrics.
+    fn refused_parts(_event: &Self::Event) -> u64 {
+        0
+    }
+
     /// What this event, which was just applied, takes away. It is done in the commit that keeps the event, in the log as in
     /// memory: from then on no answer, no page of history, no resume and no backup holds it. The state after the event becomes the
     /// snapshot, so [`Topic::apply`] must have let the text go from it too. Not for what visitors do often: it writes the whole

@@ -13,7 +13,11 @@ pub struct Inlet {
     pub purpose: &'static str,
     /// Bytes of a body.
     pub body_limit: usize,
+    /// A token that is no JSON number costs its own member, not the body: see [`mend`](super::json::mend).
+    pub mends_numbers: bool,
     pub command: fn(&Call) -> Result<Intent, BadCall>,
+    /// What an accepted call is told beside its seq, by the event that says it, as the log keeps it. None: that event says nothing.
+    pub outcome: Option<fn(&[u8]) -> Option<serde_json::Value>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

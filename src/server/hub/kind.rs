@@ -2,11 +2,13 @@
 //! Knows no task and no log. What an application's code does wrong ends here: a panic of it is an error of ours.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use super::decider::{Access, Context, Decider, Forward, Makes, Redaction};
+use super::json;
 use super::rights::Needed;
 use crate::server::log::Retention;
 use crate::wire::codec::{Blob, CodecError, Encoding};
@@ -34,6 +36,8 @@ pub trait Kind: Send + Sync + 'static {
     fn listed_in(&self) -> Option<TopicName>;
     /// What this command makes that stays.
     fn makes(&self, command: &Blob, encoding: Encoding) -> Option<Makes>;
+    /// Parts of accepted commands that did not count, since the start.
+    fn refused_parts(&self) -> u64;
     /// The state that a snapshot says, or the one before the first event.
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
     /// An event as the log keeps it.
@@ -87,10 +91,11 @@ pub enum Undecided {
 
 /// An application's decider as the hub takes it.
 pub fn kind<D: Decider>(decider: D) -> Box<dyn Kind> {
-    Box::new(Of(Arc::new(decider)))
+    Box::new(Of(Arc::new(decider), Arc::default()))
 }
 
-struct Of<D>(Arc<D>);
+/// With its count of refused parts.
+struct Of<D>(Arc<D>, Arc<AtomicU64>);
 
 impl<D: Decider> Kind for Of<D> {
     fn name(&self) -> &'static str {
@@ -144,6 +149,10 @@ impl<D: Decider> Kind for Of<D> {
         D::makes(&command.decode(encoding).ok()?)
     }
 
+    fn refused_parts(&self) -> u64 {
+        self.1.load(Relaxed)
+    }
+
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError> {
         let state = match snapshot {
             None => D::State::default(),
@@ -151,6 +160,7 @@ impl<D: Decider> Kind for Of<D> {
         };
         Ok(Box::new(Folded {
             decider: Arc::clone(&self.0),
+            refused_parts: Arc::clone(&self.1),
             state,
         }))
     }
@@ -169,12 +179,14 @@ impl<D: Decider> Kind for Of<D> {
 
 struct Folded<D: Decider> {
     decider: Arc<D>,
+    refused_parts: Arc<AtomicU64>,
     state: D::State,
 }
 
 impl<D: Decider> Folded<D> {
     fn take(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> Made {
         D::apply(&mut self.state, seq, &event);
+        self.refused_parts.fetch_add(D::refused_parts(&event), Relaxed);
         Made {
             amends: D::amends(&event),
             forwards: self.decider.forward(at.topic, &self.state, seq, &event),
@@ -200,10 +212,11 @@ impl<D: Decider> Folded<D> {
 
 impl<D: Decider> Fold for Folded<D> {
     fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding) -> Result<Vec<Made>, Undecided> {
-        let command = command.decode(encoding).map_err(|error| {
-            let what = error.to_string();
-            Undecided::Rejected(Rejection::Malformed { what })
-        })?;
+        let malformed = |what: String| Undecided::Rejected(Rejection::Malformed { what });
+        if encoding == Encoding::Json {
+            json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
+        }
+        let command = command.decode(encoding).map_err(|error| malformed(error.to_string()))?;
         catch_unwind(AssertUnwindSafe(|| self.decided(at, command)))
             .unwrap_or(Err(Undecided::Broken(FoldError::Panicked)))
     }

@@ -17,6 +17,7 @@ mod fuzz;
 mod handle;
 pub mod handshakes;
 mod inlet;
+pub mod json;
 pub mod keepalive;
 mod kind;
 mod memory;

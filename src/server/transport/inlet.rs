@@ -1,6 +1,7 @@
 //! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
 //! Knows HTTP and the hub, not what a call means.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
@@ -15,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::server::access::Grant;
 use crate::server::error::Problem;
-use crate::server::hub::{self, BadCall, Call, Hub, Inlet, Intent, WriteDenied};
+use crate::server::hub::{self, BadCall, Call, Hub, Inlet, Intent, WriteDenied, json};
 use crate::server::limits;
 use crate::server::quota::{Client, Exceeded, Rate};
 use crate::server::state::ServerState;
@@ -34,7 +35,13 @@ struct Done {
     seq: Seq,
     /// The call had been made before, with the same key: nothing happened now.
     again: bool,
+    /// What the application tells of it.
+    #[serde(flatten)]
+    outcome: Option<serde_json::Value>,
 }
+
+/// Events of one command, of which one tells its outcome.
+const EVENTS: usize = 64;
 
 pub fn route(router: Router<ServerState>, inlet: Inlet) -> Router<ServerState> {
     let accept = async move |State(state): State<ServerState>,
@@ -76,16 +83,36 @@ async fn accept(
     let client = client.known_as(&hub::program());
     state.quotas.take(&client, Rate::Calls).map_err(Exceeded::problem)?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let body = serde_json::from_slice(&body)
+    let body = if inlet.mends_numbers {
+        json::mend(&body)
+    } else {
+        Cow::Borrowed(&body[..])
+    };
+    let body = json::read(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;
     let Intent { topic, command, key } = (inlet.command)(&Call { params, body }).map_err(refused)?;
     let id = command_id(inlet.path, &topic, header_key(headers)?.or(key))?;
     state.counters.add(1, 1);
-    let (answer, again) = tell(&grant.hub(&state.hub), grant, &topic, id, &command).await?;
+    let hub = grant.hub(&state.hub);
+    let (answer, again) = tell(&hub, grant, &topic, id, &command).await?;
     match answer {
-        Answer::Accepted { seq } => Ok(Done { topic, seq, again }),
+        Answer::Accepted { seq } => Ok(Done {
+            outcome: outcome(&hub, inlet, &topic, seq).await,
+            topic,
+            seq,
+            again,
+        }),
         Answer::Rejected(rejection) => Err(rejected(rejection)),
     }
+}
+
+/// From the newest event up to `seq` that tells it; nothing where the log no longer has it.
+async fn outcome(hub: &Hub, inlet: Inlet, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
+    let outcome = inlet.outcome?;
+    let before = seq.saturating_sub(EVENTS as Seq);
+    let (records, _) = hub.events(topic, before, EVENTS).await.ok()?;
+    let own = records.iter().rev().filter(|record| record.seq <= seq);
+    own.filter_map(|record| outcome(&record.event)).next()
 }
 
 async fn tell(
@@ -226,6 +253,8 @@ mod tests {
             path: "/api/sums/{name}",
             purpose: "numbers.",
             body_limit: 64,
+            mends_numbers: false,
+            outcome: None,
             command: |call| {
                 let name = format!("sums/{}", call.params["name"]);
                 Ok(Intent {
@@ -304,6 +333,8 @@ mod tests {
         let (app, right) = (app(), Some("Bearer a-token-for-the-tests"));
         for (path, key, body, expected) in [
             ("/api/sums/a", None, "{", StatusCode::BAD_REQUEST),
+            ("/api/sums/a", None, r#"{"add":1,"add":2}"#, StatusCode::BAD_REQUEST),
+            ("/api/sums/a", None, r#"{"add":NaN}"#, StatusCode::BAD_REQUEST),
             ("/api/sums/a", None, "{}", StatusCode::UNPROCESSABLE_ENTITY),
             ("/api/sums/a", None, r#"{"add":11}"#, StatusCode::UNPROCESSABLE_ENTITY),
             ("/api/sums/a", None, r#"{"add":"x"}"#, StatusCode::UNPROCESSABLE_ENTITY),

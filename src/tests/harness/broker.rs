@@ -168,6 +168,14 @@ impl Device {
             .unwrap();
     }
 
+    /// Kept by the broker, at QoS 0: for sessions that are away it is not queued. Ready when the broker has it.
+    pub async fn keep(&mut self, topic: &str, payload: &str) {
+        let options = PublishOptions::at_most_once().retain(true);
+        self.client.publish(topic, payload, options).await.unwrap();
+        self.publish("after/that", "", false).await;
+        self.taken().await;
+    }
+
     /// Waits until the broker has taken one more.
     pub async fn taken(&mut self) {
         self.until(|packet| matches!(packet, Packet::PubAck(_))).await;

@@ -1,6 +1,7 @@
 //! One device: what it may say, what it may be asked, and who may do so. Pure.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::super::model::Device;
 
@@ -10,12 +11,13 @@ use super::super::wire::{
     is_device, is_order, owner, tidy, why,
 };
 use super::NOTICE_LIFE;
-use super::readings::{judge, kept, reported};
+use super::readings::{judge, kept, recalled, reported};
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
-use crate::server::hub::{self, CommandForm, Needed};
+use crate::server::hub::{self, CommandForm, Needed, json};
 use crate::wire::cursor::Seq;
 use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, Notice, Words};
+use crate::wire::number::{self, show};
 use crate::wire::person::{Person, PersonId};
 use crate::wire::session::{Denied, Rejection};
 use crate::wire::topic::{Topic, TopicName};
@@ -38,7 +40,7 @@ pub fn forms() -> [CommandForm; 1] {
 fn posted(fields: &Fields) -> Option<DeviceCommand> {
     let text = |name: &str| fields.get(name).map(|text| text.trim().to_owned());
     let number = |name: &str| match text(name) {
-        Some(text) if !text.is_empty() => text.parse().map(Some).ok(),
+        Some(text) if !text.is_empty() => number::real(&text).map(Some),
         _ => Some(None),
     };
     Some(match fields.get("act")?.as_str() {
@@ -80,6 +82,7 @@ impl Decider for Devices {
     fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
         match command {
             DeviceCommand::Report(report) => from_device(at).and_then(|()| reported(at, device, report)),
+            DeviceCommand::Last(report) => from_server(at).and_then(|()| recalled(at, device, report)),
             DeviceCommand::Bad { why } => from_server(at).map(|()| bad(at, why)),
             DeviceCommand::SetThreshold {
                 metric,
@@ -105,7 +108,7 @@ impl Decider for Devices {
     fn forward(&self, topic: &TopicName, device: &Device, seq: Seq, event: &DeviceEvent) -> Vec<Forward> {
         let id = topic.rest();
         match event {
-            DeviceEvent::Reported { .. } => to_fleet(id, device),
+            DeviceEvent::Reported { .. } | DeviceEvent::Recalled { .. } => to_fleet(id, device),
             DeviceEvent::Raised { .. } | DeviceEvent::Cleared { .. } => {
                 let notice = notice(id, device, event).and_then(|notice| {
                     // What a visitor's browser measures, and when that is an alarm, is that visitor's own affair.
@@ -131,6 +134,13 @@ impl Decider for Devices {
             DeviceEvent::ThresholdSet { .. } | DeviceEvent::Acknowledged { .. } | DeviceEvent::Turned { .. } => {
                 Vec::new()
             }
+        }
+    }
+
+    fn refused_parts(event: &DeviceEvent) -> u64 {
+        match event {
+            DeviceEvent::Reported { refused, .. } | DeviceEvent::Recalled { refused, .. } => refused.len() as u64,
+            _ => 0,
         }
     }
 
@@ -243,7 +253,7 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
     if !is_order(&name) {
         return Err(Rejection::refused(why::BAD_ORDER));
     }
-    let is_json = argument.is_empty() || serde_json::from_str::<Value>(argument).is_ok();
+    let is_json = argument.is_empty() || json::check(argument.as_bytes()).is_ok();
     if argument.len() > MAX_ARGUMENT || !is_json {
         return Err(Rejection::refused(why::BAD_ARGUMENT));
     }
@@ -288,7 +298,7 @@ fn turn(device: &Device, health: Health, since: Millis) -> Vec<DeviceEvent> {
 
 fn to_fleet(id: &str, device: &Device) -> Vec<Forward> {
     // What never said anything that counts is not among the devices.
-    if device.seen == 0 {
+    if device.seen == 0 && device.metrics.is_empty() {
         return Vec::new();
     }
     let update = FleetCommand::Update {
@@ -332,11 +342,11 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
                 Side::Low => ("하한", "below"),
             };
             Words::new(
-                format!("{metric} {value} {unit} ({ko} {limit})"),
-                format!("{metric} {value} {unit} ({en} {limit})"),
+                format!("{metric} {} {unit} ({ko} {})", show(*value), show(*limit)),
+                format!("{metric} {} {unit} ({en} {})", show(*value), show(*limit)),
             )
         }
-        _ => Words::same(&format!("{metric} {value} {unit}")),
+        _ => Words::same(&format!("{metric} {} {unit}", show(*value))),
     };
     Some(Notice {
         title,
@@ -347,11 +357,23 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
     })
 }
 
-/// What the device is told, as MQTT carries it. After `expires` nobody waits for it any more, and it must not be done.
-pub fn letter(open: &Open) -> Value {
-    let argument = serde_json::from_str(&open.argument).unwrap_or(Value::Null);
-    let expires = open.at.saturating_add(ORDER_WAIT);
-    json!({ "id": open.order, "name": open.name, "argument": argument, "expires": expires })
+/// What the device is told, as MQTT carries it. After `expires` nobody waits for it any more, and it must not be done. The argument is
+/// as it was typed, to the last digit.
+pub fn letter(open: &Open) -> String {
+    #[derive(Serialize)]
+    struct Letter<'a> {
+        id: Seq,
+        name: &'a str,
+        argument: Option<&'a RawValue>,
+        expires: Millis,
+    }
+    let letter = Letter {
+        id: open.order,
+        name: &open.name,
+        argument: serde_json::from_str(&open.argument).ok(),
+        expires: open.at.saturating_add(ORDER_WAIT),
+    };
+    serde_json::to_string(&letter).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -494,6 +516,59 @@ mod tests {
     }
 
     #[test]
+    fn the_last_word_sets_the_value_and_is_no_sign_of_life() {
+        let mut place = Place::new("a");
+        let last = |readings: Vec<Reading>| {
+            DeviceCommand::Last(Report {
+                readings,
+                ..Report::default()
+            })
+        };
+        assert_eq!(place.say(&hub::program(), last(Vec::new())), refused(why::NOT_FOR_YOU));
+        assert_eq!(place.say(&hub::server(), last(Vec::new())), Ok(Vec::new()));
+        place.say(&hub::server(), last(vec![reading("t", 9.0, None)])).unwrap();
+        assert_eq!((place.value("t"), place.device.seen), (9.0, 0));
+        let told = Devices.forward(&place.topic, &place.device, 1, &place.log[0]);
+        assert_eq!(told[0].topic.as_str(), "fleet/all");
+
+        place.report(vec![reading("t", 1.0, None)]);
+        place.say(&person(1), threshold(None, Some(5.0), 0.0)).unwrap();
+        place.now += 60_000;
+        for (value, events) in [(1.0, 0), (7.0, 2), (7.0, 0), (1.0, 2)] {
+            let made = place
+                .say(&hub::server(), last(vec![reading("t", value, None)]))
+                .unwrap();
+            assert_eq!((made.len(), place.value("t")), (events, value), "{made:?}");
+            assert_eq!((place.device.seen, place.device.metrics["t"].at), (NOW, NOW));
+        }
+        // What brings its own time is ordered by it; what is wrong is counted once.
+        let mixed = last(vec![
+            reading("t", 3.0, Some(NOW - 1)),
+            reading("t", f64::NAN, None),
+            reading("t", 4.0, Some(NOW + 1)),
+        ]);
+        assert_eq!(place.say(&hub::server(), mixed.clone()).unwrap().len(), 2);
+        assert_eq!(
+            (place.value("t"), place.device.seen, place.device.refused),
+            (4.0, NOW + 1, 1)
+        );
+        assert_eq!(place.say(&hub::server(), mixed), Ok(Vec::new()));
+        place.report(vec![reading("t", 2.0, None)]);
+        assert_eq!((place.value("t"), place.device.seen), (2.0, place.now));
+    }
+
+    #[test]
+    fn no_reading_becomes_zero_or_loses_its_digits() {
+        for value in [1e-9, 0.000123, 123_456_789.123, 1e-300, 5e-324, 999_999_999_999.0, 0.1] {
+            for value in [value, -value] {
+                assert_eq!(kept(value), value);
+            }
+        }
+        assert_eq!((kept(0.1 + 0.2), kept(21.299_999_999_999_997)), (0.3, 21.3));
+        assert!(kept(-0.0).is_sign_positive());
+    }
+
+    #[test]
     fn a_late_reading_does_not_turn_the_value_back() {
         let mut place = Place::new("a");
         place.report(vec![reading("t", 5.0, Some(NOW - 1_000))]);
@@ -592,17 +667,28 @@ mod tests {
         assert_eq!(place.say(&person(1), order("reboot", "")), refused(why::NOT_HEARD));
         place.report(Vec::new());
         assert_eq!(place.say(&person(1), order("re boot", "")), refused(why::BAD_ORDER));
-        assert_eq!(place.say(&person(1), order("reboot", "{")), refused(why::BAD_ARGUMENT));
+        for wrong in ["{", "{\"in\":1,5}", "{\"in\":1,\"in\":2}", "1e400", "NaN"] {
+            assert_eq!(
+                place.say(&person(1), order("reboot", wrong)),
+                refused(why::BAD_ARGUMENT)
+            );
+        }
         let events = place.say(&person(1), order("reboot", "{\"in\":5}")).unwrap();
         let told = Devices.forward(&place.topic, &place.device, 2, &events[0]);
         assert_eq!(told[0].topic.as_str(), "orders/all");
         let OrdersCommand::Add(open) = serde_json::from_value(told[0].command.clone()).unwrap() else {
             panic!("not added")
         };
+        let expires = NOW + ORDER_WAIT;
         assert_eq!(
             letter(&open),
-            json!({"id": 2, "name": "reboot", "argument": {"in": 5}, "expires": NOW + ORDER_WAIT})
+            format!(r#"{{"id":2,"name":"reboot","argument":{{"in":5}},"expires":{expires}}}"#)
         );
+        let exact = Open {
+            argument: r#"{"n": 12345678901234567890.10}"#.to_owned(),
+            ..open
+        };
+        assert!(letter(&exact).contains(&exact.argument), "to the last digit");
         let ack = |ok| DeviceCommand::Ack {
             order: 2,
             ok,
@@ -716,7 +802,7 @@ mod tests {
             ("act", "threshold"),
             ("metric", "t"),
             ("low", ""),
-            ("high", "30.5"),
+            ("high", "30,5"),
             ("hysteresis", ""),
         ])
         .unwrap();
@@ -730,6 +816,8 @@ mod tests {
         for wrong in [
             &[("act", "report")][..],
             &[("act", "threshold"), ("metric", "t"), ("low", "x")],
+            &[("act", "threshold"), ("metric", "t"), ("low", "1,2,3")],
+            &[("act", "threshold"), ("metric", "t"), ("high", "inf")],
             &[],
         ] {
             assert_eq!(form(wrong), None);

@@ -144,10 +144,18 @@ fn longest_away(overview: &Overview) -> Option<&String> {
     away.min_by_key(|(_, entry)| entry.news.seen).map(|(id, _)| id)
 }
 
+/// When it was last heard; of what was never heard, since when it is listed.
+const fn known(entry: &Entry) -> Millis {
+    match entry.news.seen {
+        0 => entry.since,
+        seen => seen,
+    }
+}
+
 /// What the time alone changes.
 pub fn look(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
     let changed = |(id, before): (&String, &Entry)| {
-        if before.news.seen < now.saturating_sub(MAX_AGE) {
+        if known(before) < now.saturating_sub(MAX_AGE) {
             return Some(FleetEvent::Gone { id: id.clone() });
         }
         let entry = entry(Some(before), before.news.clone(), now);
@@ -234,6 +242,16 @@ mod tests {
             Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &again[0]),
             []
         );
+    }
+
+    #[test]
+    fn who_was_never_heard_is_listed_offline_for_a_week() {
+        let mut overview = Overview::default();
+        let events = tell(&mut overview, update("a", 0), 10 * MAX_AGE);
+        assert!(matches!(&events[..], [FleetEvent::Entry { entry, .. }] if entry.health == Health::Offline));
+        assert_eq!(tell(&mut overview, FleetCommand::Look, 11 * MAX_AGE), []);
+        assert_eq!(tell(&mut overview, FleetCommand::Look, 11 * MAX_AGE + 1).len(), 1);
+        assert!(overview.devices.is_empty());
     }
 
     #[test]

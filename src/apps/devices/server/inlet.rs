@@ -1,8 +1,8 @@
 //! Where devices post that speak HTTP.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::super::wire::{DeviceCommand, Devices, MAX_READINGS, Report, is_device, owner};
+use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Report, is_device, owner};
 use super::letter;
 use crate::server::hub::{BadCall, Call, Inlet, Intent};
 use crate::wire::topic::TopicName;
@@ -12,7 +12,17 @@ pub fn inlet() -> Inlet {
         path: "/api/devices/{id}/readings",
         purpose: "a device's readings.",
         body_limit: letter::MAX_BODY,
+        mends_numbers: true,
         command,
+        outcome: Some(refused),
+    }
+}
+
+/// The readings that did not count, and why.
+fn refused(event: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(event).ok()? {
+        DeviceEvent::Reported { refused, .. } => Some(json!({ "refused": refused })),
+        _ => None,
     }
 }
 
@@ -49,8 +59,6 @@ fn key(report: &Report, body: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

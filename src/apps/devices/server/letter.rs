@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::wire::{DeviceCommand, MAX_READINGS, Report, why};
+use crate::server::hub::json;
 use crate::wire::cursor::Seq;
 use crate::wire::session::CommandId;
 
@@ -25,29 +26,66 @@ const fn yes() -> bool {
     true
 }
 
-/// A report, or why it is none; and whether it says the time of each reading.
-pub fn report(payload: &[u8]) -> (DeviceCommand, bool) {
-    let bad = |why: &str| (DeviceCommand::Bad { why: why.to_owned() }, false);
+/// What a message says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letter {
+    pub command: DeviceCommand,
+    /// It says the time of each reading.
+    pub dated: bool,
+    /// It says that the device is gone: what stands beside that is the device's last, and no sign of life.
+    pub will: bool,
+}
+
+impl From<DeviceCommand> for Letter {
+    /// An answer: its order's id says that it is the same.
+    fn from(command: DeviceCommand) -> Self {
+        Self {
+            command,
+            dated: true,
+            will: false,
+        }
+    }
+}
+
+/// A report, or why it is none. What is wrong within it is refused by itself: see [`Report`].
+pub fn report(payload: &[u8]) -> Letter {
+    let bad = |why: &str| Letter {
+        command: DeviceCommand::Bad { why: why.to_owned() },
+        dated: false,
+        will: false,
+    };
     if payload.len() > MAX_BODY {
         return bad(why::TOO_LONG);
     }
-    match serde_json::from_slice::<Report>(payload) {
+    let payload = json::mend(payload);
+    if json::check(&payload).is_err() {
+        return bad(why::UNREADABLE);
+    }
+    match serde_json::from_slice::<Report>(&payload) {
         Ok(report) if report.readings.len() > MAX_READINGS => bad(why::TOO_MANY_READINGS),
-        Ok(report) => {
-            let dated = report.is_dated();
-            (DeviceCommand::Report(report), dated)
-        }
+        Ok(report) => Letter {
+            dated: report.is_dated(),
+            will: serde_json::from_slice(&payload).is_ok_and(|Will { online }| online == Some(Value::Bool(false))),
+            command: DeviceCommand::Report(report),
+        },
         Err(_) => bad(why::UNREADABLE),
     }
+}
+
+#[derive(Deserialize)]
+struct Will {
+    #[serde(default)]
+    online: Option<Value>,
 }
 
 pub fn ack(payload: &[u8]) -> DeviceCommand {
     let unreadable = || DeviceCommand::Bad {
         why: why::UNREADABLE.to_owned(),
     };
-    match serde_json::from_slice::<Ack>(payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default()) {
-        Ok(Ack { id, ok, note }) => DeviceCommand::Ack { order: id, ok, note },
-        Err(_) => unreadable(),
+    let payload = payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default();
+    match serde_json::from_slice::<Ack>(payload) {
+        Ok(Ack { id, ok, note }) if json::check(payload).is_ok() => DeviceCommand::Ack { order: id, ok, note },
+        _ => unreadable(),
     }
 }
 
@@ -82,7 +120,7 @@ mod tests {
 
     #[test]
     fn payloads_are_reports_or_have_a_reason() {
-        let reason = |payload: &[u8]| match report(payload).0 {
+        let reason = |payload: &[u8]| match report(payload).command {
             DeviceCommand::Bad { why } => why,
             other => panic!("{other:?}"),
         };
@@ -90,7 +128,8 @@ mod tests {
             &b"x"[..],
             b"",
             b"[1]",
-            b"{\"readings\":[{\"metric\":\"t\",\"value\":NaN}]}",
+            b"{\"readings\":5}",
+            b"{\"name\":\"a\",\"name\":\"b\"}",
             b"\xff",
         ] {
             assert_eq!(reason(bad), why::UNREADABLE);
@@ -98,12 +137,15 @@ mod tests {
         assert_eq!(reason(&[b' '; MAX_BODY + 1]), why::TOO_LONG);
         let many = format!(r#"{{"readings":[{}]}}"#, [r#"{"metric":"t","value":1}"#; 65].join(","));
         assert_eq!(reason(many.as_bytes()), why::TOO_MANY_READINGS);
-        let dated = |payload: &[u8]| report(payload).1;
+        let dated = |payload: &[u8]| report(payload).dated;
         assert!(dated(br#"{"readings":[{"metric":"t","value":1,"at":5}]}"#));
         assert!(!dated(
             br#"{"readings":[{"metric":"t","value":1,"at":5},{"metric":"t","value":1}]}"#
         ));
         assert!(!dated(b"{}"), "that a device is there can be said again");
+        assert!(!dated(br#"{"readings":[{"metric":"t","value":1,"at":5.5}]}"#));
+        assert!(report(br#"{"online":false}"#).will);
+        assert!(!report(br#"{"online":true}"#).will && !report(b"{}").will);
     }
 
     #[test]
@@ -124,7 +166,7 @@ mod tests {
     #[test]
     fn no_payload_breaks_the_broker_connection() {
         fuzz("mqtt", |bytes| {
-            let (command, _) = report(bytes);
+            let command = report(bytes).command;
             assert!(!matches!(&command, DeviceCommand::Report(report) if report.readings.len() > MAX_READINGS));
             for command in [command, ack(bytes)] {
                 let read: DeviceCommand = serde_json::from_value(json(&command)).unwrap();

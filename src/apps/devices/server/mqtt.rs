@@ -1,7 +1,7 @@
 //! The connection to the broker that devices report to. A message is acknowledged to the broker once what it did is kept,
 //! so that nothing is lost that was sent at QoS 1, whoever dies in between; what comes twice has its effect once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::wire::{DeviceCommand, Devices, owner, why};
-use super::letter;
+use super::letter::{self, Letter};
 use super::mqtt_size::MAX_PACKET;
 use super::mqtt_socket;
 use super::outbox::Outbox;
@@ -37,6 +37,8 @@ const REQUESTS: usize = 70_000;
 const HEARD: usize = 256;
 /// Messages whose effect is being kept at the same time: one commit for many.
 const IN_FLIGHT: usize = 128;
+/// Topics whose stored message is remembered: beyond, a message with the flag is taken for a stored one.
+const STORED: usize = 20_000;
 /// Until a message is tried again that the hub could not take.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -128,7 +130,7 @@ impl Connector {
     async fn work(&self, hub: &Hub, client: &AsyncClient, mut messages: mpsc::Receiver<Heard>) {
         // Acknowledged in the order in which they came, as MQTT asks.
         let mut running = FuturesOrdered::<BoxFuture<'_, (u64, Publish)>>::new();
-        let (mut connection, mut undated) = (0, HashMap::new());
+        let (mut connection, mut before) = (0, Before::default());
         loop {
             tokio::select! {
                 Some((of, publish)) = running.next(), if !running.is_empty() => {
@@ -141,6 +143,7 @@ impl Connector {
                     None => return,
                     Some(Heard::Connected) => {
                         connection += 1;
+                        before.stored.clear();
                         for filter in [self.readings.filter(), self.acks.filter()] {
                             if client.subscribe(filter, QoS::AtLeastOnce).await.is_err() {
                                 return;
@@ -148,7 +151,7 @@ impl Connector {
                         }
                     }
                     Some(Heard::Message(publish)) => {
-                        let wanted = self.command(&publish, &mut undated);
+                        let wanted = self.command(&publish, &mut before);
                         running.push_back(Box::pin(async move {
                             if let Some((topic, id, command)) = wanted {
                                 keep(hub, &topic, id, command).await;
@@ -161,20 +164,14 @@ impl Connector {
         }
     }
 
-    /// What a message wants of which device, under an id that is the same when it comes again. `undated`: what was last
-    /// heard of each packet id that says nothing of its time.
-    fn command(
-        &self,
-        publish: &Publish,
-        undated: &mut HashMap<u16, (u128, CommandId)>,
-    ) -> Option<(TopicName, CommandId, DeviceCommand)> {
+    /// What a message wants of which device, under an id that is the same when it comes again.
+    fn command(&self, publish: &Publish, before: &mut Before) -> Option<(TopicName, CommandId, DeviceCommand)> {
         let (topic, payload) = (str::from_utf8(&publish.topic).ok()?, &publish.payload[..]);
         let parts = [topic.as_bytes(), payload];
-        let (id, command, dated) = if let Some(id) = self.readings.id(topic) {
-            let (command, dated) = letter::report(payload);
-            (id, command, dated)
+        let (id, Letter { command, dated, will }) = if let Some(id) = self.readings.id(topic) {
+            (id, letter::report(payload))
         } else if let Some(id) = self.acks.id(topic) {
-            (id, letter::ack(payload), true)
+            (id, letter::ack(payload).into())
         } else {
             tracing::debug!(topic, "an MQTT message of no device");
             return None;
@@ -183,14 +180,24 @@ impl Connector {
             tracing::debug!(topic, "a browser does not speak MQTT");
             return None;
         }
+        // So a retained message is taken away (MQTT 3.1.1, 3.3.1.3): nothing is said.
+        if payload.is_empty() {
+            return None;
+        }
         let name = TopicName::of::<Devices>(id).ok()?;
-        // A retained message comes at every connect: it counts once.
+        let command = match command {
+            DeviceCommand::Report(report) if !dated && (will || before.is_stored(publish)) => {
+                // Compared with what is known of the device, not with what was heard under the same id.
+                return Some((name, letter::new_id(), DeviceCommand::Last(report)));
+            }
+            command => command,
+        };
         let command_id = if dated || publish.retain {
             letter::same_id(&parts)
         } else if publish.qos == QoS::AtMostOnce {
             letter::new_id()
         } else {
-            again(undated, publish, letter::digest(&parts))
+            before.again(publish, letter::digest(&parts))
         };
         Some((name, command_id, command))
     }
@@ -213,7 +220,7 @@ impl Connector {
                 };
                 for open in orders.iter().filter(|open| owner(&open.device).is_none()) {
                     let topic = self.commands.topic(&open.device);
-                    let letter = super::device::letter(open).to_string();
+                    let letter = super::device::letter(open);
                     if client
                         .publish(topic, letter, PublishOptions::at_least_once())
                         .await
@@ -227,15 +234,35 @@ impl Connector {
     }
 }
 
-/// The id that this packet had when it first came.
-fn again(undated: &mut HashMap<u16, (u128, CommandId)>, publish: &Publish, digest: u128) -> CommandId {
-    match undated.get(&publish.pkid) {
-        Some((same, id)) if publish.dup && *same == digest => id.clone(),
-        _ => {
-            let id = letter::new_id();
-            undated.insert(publish.pkid, (digest, id.clone()));
-            id
+/// What was heard before.
+#[derive(Default)]
+struct Before {
+    /// Of each packet id what says nothing of its time.
+    undated: HashMap<u16, (u128, CommandId)>,
+    /// The topics, by their digests, whose stored message this connection has had.
+    stored: HashSet<u128>,
+}
+
+impl Before {
+    /// The id that this packet had when it first came.
+    fn again(&mut self, publish: &Publish, digest: u128) -> CommandId {
+        match self.undated.get(&publish.pkid) {
+            Some((same, id)) if publish.dup && *same == digest => id.clone(),
+            _ => {
+                let id = letter::new_id();
+                self.undated.insert(publish.pkid, (digest, id.clone()));
+                id
+            }
         }
+    }
+
+    /// Whether the broker had stored it. A subscription brings one such message of a topic (MQTT 3.1.1, 3.3.1.3); where a bridge
+    /// leaves the flag on what is live, all that follow are live.
+    fn is_stored(&mut self, publish: &Publish) -> bool {
+        if !publish.retain || publish.dup || self.stored.len() >= STORED {
+            return publish.retain;
+        }
+        self.stored.insert(letter::digest(&[&publish.topic[..]]))
     }
 }
 
@@ -248,8 +275,10 @@ async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceComman
             Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
             Answer::Rejected(rejection) => {
                 tracing::debug!(%topic, "an MQTT message was refused: {rejection}");
-                if let (DeviceCommand::Report(_), Rejection::TooLarge | Rejection::Malformed { .. }) =
-                    (&command, &rejection)
+                if let (
+                    DeviceCommand::Report(_) | DeviceCommand::Last(_),
+                    Rejection::TooLarge | Rejection::Malformed { .. },
+                ) = (&command, &rejection)
                 {
                     let bad = DeviceCommand::Bad {
                         why: why::UNREADABLE.to_owned(),
@@ -285,32 +314,75 @@ mod tests {
 
     #[test]
     fn what_comes_again_has_the_id_that_it_had() {
-        let (connector, mut undated) = (connector(), HashMap::new());
+        let (connector, mut before) = (connector(), Before::default());
         let mut id = |payload: &str, pkid, dup, retain| {
             let publish = message("devices/a/readings", payload, pkid, dup, retain);
-            connector.command(&publish, &mut undated).unwrap().1
+            connector.command(&publish, &mut before).unwrap().1
         };
         let dated = r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#;
-        assert_eq!(
-            id(dated, 1, false, false),
-            id(dated, 9, false, false),
-            "its time says that it is the same"
-        );
+        let once = id(dated, 1, false, false);
+        assert_eq!(id(dated, 9, false, false), once, "its time says that it is the same");
+        assert_eq!(id(dated, 9, false, true), once, "kept by the broker as well");
         let undated = r#"{"readings":[{"metric":"t","value":1}]}"#;
         let first = id(undated, 2, false, false);
         assert_eq!(id(undated, 2, true, false), first, "delivered again");
         assert_ne!(id(undated, 3, true, false), first, "another packet");
         assert_ne!(id(undated, 2, false, false), first, "measured again");
-        assert_eq!(
-            id(undated, 4, false, true),
-            id(undated, 5, false, true),
-            "the retained one"
+    }
+
+    #[test]
+    fn a_stored_message_is_the_last_and_no_sign_of_life() {
+        let (connector, mut before) = (connector(), Before::default());
+        let mut is_last = |payload: &str, dup, retain| {
+            let publish = message("devices/a/readings", payload, 1, dup, retain);
+            matches!(
+                connector.command(&publish, &mut before).unwrap().2,
+                DeviceCommand::Last(_)
+            )
+        };
+        let (undated, dated) = (
+            r#"{"readings":[{"metric":"t","value":1}]}"#,
+            r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#,
+        );
+        assert!(is_last(undated, true, true), "left over from the last connection");
+        assert!(is_last(undated, false, true));
+        assert!(
+            !is_last(undated, false, true),
+            "a subscription brings one: this is live"
+        );
+        assert!(!is_last(undated, false, false) && !is_last(dated, false, true));
+        assert!(is_last(r#"{"online":false}"#, false, false), "a will");
+        before.stored.clear();
+        let publish = message("devices/a/readings", "{}", 1, false, true);
+        let (_, one, command) = connector.command(&publish, &mut before).unwrap();
+        assert!(matches!(command, DeviceCommand::Last(_)), "after a reconnect");
+        before.stored.clear();
+        assert_ne!(
+            connector.command(&publish, &mut before).unwrap().1,
+            one,
+            "compared with the device, not with ids"
         );
     }
 
     #[test]
+    fn a_retained_message_that_is_taken_away_says_nothing() {
+        let (connector, mut before) = (connector(), Before::default());
+        for (topic, retain) in [
+            ("devices/a/readings", false),
+            ("devices/a/readings", true),
+            ("devices/a/acks", false),
+        ] {
+            assert!(
+                connector
+                    .command(&message(topic, "", 1, false, retain), &mut before)
+                    .is_none()
+            );
+        }
+    }
+
+    #[test]
     fn only_devices_are_heard() {
-        let (connector, mut undated) = (connector(), HashMap::new());
+        let (connector, mut before) = (connector(), Before::default());
         for topic in [
             "devices/A/readings",
             "devices/browser-00/readings",
@@ -319,13 +391,13 @@ mod tests {
         ] {
             assert!(
                 connector
-                    .command(&message(topic, "{}", 1, false, false), &mut undated)
+                    .command(&message(topic, "{}", 1, false, false), &mut before)
                     .is_none(),
                 "{topic}"
             );
         }
         let (topic, _, command) = connector
-            .command(&message("devices/a/acks", r#"{"id":3}"#, 1, false, false), &mut undated)
+            .command(&message("devices/a/acks", r#"{"id":3}"#, 1, false, false), &mut before)
             .unwrap();
         assert_eq!(topic.as_str(), "device/a");
         assert!(matches!(command, DeviceCommand::Ack { order: 3, ok: true, .. }));

@@ -29,7 +29,9 @@ impl Chart {
         let (low, high) = match (low, high) {
             (low, high) if low > high => (0.0, 1.0),
             (low, high) => {
-                let margin = ((high - low) * 0.08).max(high.abs() * 0.01).max(0.05);
+                let margin = ((high - low) * 0.08).max(high.abs().max(low.abs()) * 0.01);
+                // Of zeros, and of what is too small to have a hundredth.
+                let margin = if margin > f64::MIN_POSITIVE { margin } else { 0.05 };
                 (low - margin, high + margin)
             }
         };
@@ -158,7 +160,15 @@ mod tests {
         let chart = Chart::new(Vec::new(), (5, 5), 10, None);
         assert_eq!((chart.low, chart.high, chart.nearest(1)), (0.0, 1.0, None));
         assert!(chart.x(5).is_finite());
-        let flat = Chart::new(vec![point(0, 0.0)], (0, 10), 10, None);
-        assert!(flat.low < flat.high);
+        for value in [0.0, 1e-9, 5e-324, -1e12] {
+            let flat = Point {
+                min: value,
+                max: value,
+                ..point(0, value)
+            };
+            let flat = Chart::new(vec![flat], (0, 10), 10, None);
+            assert!(flat.low < flat.high && flat.high - flat.low <= value.abs().max(0.05) * 3.0);
+            assert!(!flat.line.contains("NaN"));
+        }
     }
 }

@@ -53,9 +53,10 @@ impl Clock {
         date.to_locale_string(locale.as_str(), &options).into()
     }
 
-    /// How long ago it was. A clock that is behind the server's says 0 s.
+    /// How long ago it was; 0 is never. A clock that is behind the server's says 0 s.
     pub fn ago(self, locale: Locale, at: Millis) -> String {
         match self.now.get() {
+            _ if at == 0 => td_string!(locale, devices.never).to_owned(),
             None => utc(at),
             Some(now) => {
                 let span = format::duration(now.saturating_sub(at) / 1_000);

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{super::wire::Shown, words};
+use super::{super::wire::Shown, chart::tenth, words};
 use crate::i18n::*;
 
 /// Three quarters of a circle around (50, 50), from the lower left to the lower right.
@@ -12,7 +12,7 @@ pub fn gauge(locale: Locale, shown: &Shown) -> AnyView {
     let name = words::metric(locale, &shown.metric);
     let (number, unit) = (words::number(shown.value), shown.unit.clone());
     let arc = part_of_scale(shown.value, &shown.unit).map(|part| {
-        let drawn = format!("{} 100", words::number(part * 100.0));
+        let drawn = format!("{} 100", tenth(part * 100.0));
         view! {
             <path class="gauge-scale" d=ARC/>
             <path class="gauge-value" d=ARC pathLength="100" stroke-dasharray=drawn/>

@@ -184,8 +184,8 @@ impl View {
                     {self.selection()}
                     {self.mark()}
                 </svg>
-                <span class="history-high" dir="ltr">{text(move || chart.with(|chart| words::number(chart.high)))}</span>
-                <span class="history-low" dir="ltr">{text(move || chart.with(|chart| words::number(chart.low)))}</span>
+                <span class="history-high" dir="ltr">{text(move || chart.with(|chart| words::axis(chart.high, (chart.low, chart.high))))}</span>
+                <span class="history-low" dir="ltr">{text(move || chart.with(|chart| words::axis(chart.low, (chart.low, chart.high))))}</span>
                 <span class="history-empty">{empty}</span>
             </div>
             <div class="history-times" aria-hidden="true">{self.times()}</div>
@@ -243,7 +243,7 @@ impl View {
             let value = |value: f64| words::value(value, &unit);
             let values = [
                 ("time", self.shown.clock.time(locale, point.at, long)),
-                ("mean", value(point.mean)),
+                ("mean", words::mean(point.mean, (point.min, point.max), &unit)),
                 ("min", value(point.min)),
                 ("max", value(point.max)),
                 ("count", format::grouped(point.count.into())),

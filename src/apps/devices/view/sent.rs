@@ -18,6 +18,8 @@ use crate::{
 pub struct Sent {
     device: UseTopic<Devices>,
     id: RwSignal<Option<CommandId>>,
+    /// Why nothing was sent.
+    wrong: RwSignal<Option<&'static str>>,
 }
 
 impl Sent {
@@ -25,6 +27,7 @@ impl Sent {
         Self {
             device,
             id: RwSignal::new(None),
+            wrong: RwSignal::new(None),
         }
     }
 
@@ -32,13 +35,22 @@ impl Sent {
         if let Some(before) = self.id.get_untracked() {
             self.device.cancel(&before);
         }
+        self.wrong.set(None);
         self.id.set(Some(self.device.send(command)));
+    }
+
+    /// Says why nothing is sent, in a word of [`why`](super::super::wire::why).
+    pub fn refuse(self, why: &'static str) {
+        self.wrong.set(Some(why));
     }
 
     /// Why it had no effect; stands until the next one.
     pub fn problem(self) -> AnyView {
         let i18n = use_i18n();
         let problem = note(move || {
+            if let Some(why) = self.wrong.get() {
+                return Some(words::refusal(i18n.get_locale(), why));
+            }
             let id = self.id.get()?;
             self.device
                 .pending

@@ -5,10 +5,19 @@ use leptos::{
     prelude::*,
 };
 
-use super::{super::wire::DeviceCommand, detail::Shown, sent::Sent, words};
+use super::{
+    super::wire::{DeviceCommand, why},
+    detail::Shown,
+    sent::Sent,
+    words,
+};
 use crate::{
     i18n::*,
-    ui::words::{part, say, text},
+    ui::{
+        number_field::how_read,
+        words::{part, say, text},
+    },
+    wire::number::{self, Typed},
 };
 
 #[component]
@@ -19,7 +28,6 @@ pub fn Thresholds(shown: Shown) -> impl IntoView {
 
 fn form(shown: Shown) -> AnyView {
     let sent = Sent::new(shown.device);
-    let [low, high, slack] = [(); 3].map(|()| RwSignal::new(String::new()));
     // The fields follow what is set, for the metric that is chosen.
     let set = Memo::new(move |_| {
         let name = shown.metric()?;
@@ -28,22 +36,31 @@ fn form(shown: Shown) -> AnyView {
             .state
             .with(|device| Some((name.clone(), device.metrics.get(&name)?.threshold)))
     });
-    Effect::new(move |_| {
+    let limits = move || {
         let threshold = set.get().and_then(|(_, threshold)| threshold);
-        let text = |limit: Option<f64>| limit.map(|limit| limit.to_string()).unwrap_or_default();
-        low.set(text(threshold.and_then(|threshold| threshold.low)));
-        high.set(text(threshold.and_then(|threshold| threshold.high)));
-        slack.set(text(threshold.map(|threshold| threshold.hysteresis)));
+        let low = threshold.and_then(|threshold| threshold.low);
+        let high = threshold.and_then(|threshold| threshold.high);
+        let slack = threshold.map(|threshold| threshold.hysteresis);
+        [low, high, slack].map(|limit| limit.map(words::number).unwrap_or_default())
+    };
+    let fields = untrack(limits).map(RwSignal::new);
+    let [low, high, slack] = fields;
+    Effect::new(move |_| {
+        for (field, limit) in fields.into_iter().zip(limits()) {
+            field.set(limit);
+        }
     });
     let save = move |event: SubmitEvent| {
         event.prevent_default();
-        let number = |field: RwSignal<String>| field.with_untracked(|text| text.trim().parse().ok());
+        let [Some(low), Some(high), Some(slack)] = [low, high, slack].map(limit) else {
+            return sent.refuse(why::BAD_NUMBER);
+        };
         if let Some(metric) = untrack(|| shown.metric()) {
             sent.send(DeviceCommand::SetThreshold {
                 metric,
-                low: number(low),
-                high: number(high),
-                hysteresis: number(slack).unwrap_or_default(),
+                low,
+                high,
+                hysteresis: slack.unwrap_or_default(),
             });
         }
     };
@@ -63,6 +80,14 @@ fn form(shown: Shown) -> AnyView {
         </form>
     }
     .into_any()
+}
+
+/// What a field says: nothing is no limit; none is no number.
+fn limit(field: RwSignal<String>) -> Option<Option<f64>> {
+    field.with_untracked(|typed| match number::read(typed) {
+        Typed::Nothing => Some(None),
+        _ => number::real(typed).map(Some),
+    })
 }
 
 fn metric_field(shown: Shown) -> AnyView {
@@ -98,7 +123,8 @@ fn field(
     view! {
         <label class="field grow">
             <span>{label}</span>
-            <input type="number" step="any" name=name autocomplete="off" bind:value=value/>
+            <input inputmode="decimal" name=name autocomplete="off" bind:value=value/>
+            {how_read(value)}
         </label>
     }
     .into_any()

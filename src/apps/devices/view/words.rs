@@ -8,7 +8,10 @@ use crate::{
     client::use_topic::TopicStatus,
     i18n::*,
     ui::words::{Words, fill, words},
-    wire::session::{Denied, Rejection},
+    wire::{
+        number,
+        session::{Denied, Rejection},
+    },
 };
 
 /// What a device is called; one that does not say goes by its id.
@@ -41,20 +44,30 @@ pub fn metric(locale: Locale, name: &str) -> String {
     words(locale).to_owned()
 }
 
-/// A number with the digits that matter.
+/// Digits of a value, as the server keeps it: what a float adds beyond is none of the device's.
+const DIGITS: i32 = 15;
+
+/// All digits of a value.
 pub fn number(value: f64) -> String {
-    let digits = match value.abs() {
-        ..10.0 => 100.0,
-        10.0..100.0 => 10.0,
-        _ => 1.0,
-    };
-    let rounded = (value * digits).round() / digits;
-    // No minus before nothing.
-    (rounded + 0.0).to_string()
+    number::rounded(value, DIGITS)
 }
 
 pub fn value(value: f64, unit: &str) -> String {
-    let number = number(value);
+    measured(number(value), unit)
+}
+
+/// A mean of values between two others: with one digit more than they have.
+pub fn mean(mean: f64, (least, most): (f64, f64), unit: &str) -> String {
+    let decimals = number::decimals(least).max(number::decimals(most)) + 1;
+    measured(number::rounded(mean, number::exponent(mean) + 1 + decimals), unit)
+}
+
+/// An end of an axis, with the digits that tell it from the other end.
+pub fn axis(end: f64, (low, high): (f64, f64)) -> String {
+    number::rounded(end, number::exponent(end) - number::exponent(high - low) + 3)
+}
+
+fn measured(number: String, unit: &str) -> String {
     match unit {
         "" => number,
         "%" => number + "%",
@@ -113,6 +126,10 @@ pub fn refusal(locale: Locale, word: &str) -> String {
         why::BAD_METRIC => words!(devices.bad_metric),
         why::METRICS_FULL => words!(devices.metrics_full),
         why::OTHER_UNIT => words!(devices.other_unit),
+        why::BAD_TIME => words!(devices.bad_time),
+        why::BAD_EVERY => words!(devices.bad_every),
+        why::NOT_A_TEXT => words!(devices.not_a_text),
+        why::BAD_NUMBER => words!(number.wrong),
         why::UNREADABLE => words!(devices.unreadable),
         why::TOO_LONG => words!(devices.too_long),
         why::TOO_MANY_READINGS => words!(devices.too_many_readings),
@@ -165,11 +182,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_the_digits_that_matter() {
-        assert_eq!(
-            [0.0, -0.001, 1.236, -21.46, 99.96, 1234.5].map(number),
-            ["0", "0", "1.24", "-21.5", "100", "1235"]
-        );
+    fn values_have_their_digits_and_their_unit() {
         assert_eq!([value(5.0, ""), value(5.0, "%"), value(5.0, "°C")], ["5", "5%", "5 °C"]);
+        assert_eq!(
+            [-0.001, 1.236, 1234.5, 1e-9].map(|number| value(number, "")),
+            ["-0.001", "1.236", "1234.5", "1e-9"]
+        );
+    }
+
+    #[test]
+    fn means_and_axes_have_the_digits_that_tell_them_apart() {
+        assert_eq!(mean(21.463_75, (21.4, 21.5), "°C"), "21.46 °C");
+        assert_eq!(mean(0.000_123, (0.000_123, 0.000_123), ""), "0.000123");
+        assert_eq!(mean(0.001, (-1.0, 1.0), ""), "0.001");
+        assert_eq!(
+            mean(123_456_789.123, (123_456_789.123, 123_456_789.123), ""),
+            "123456789.123"
+        );
+        let ends = (1_000_000.001, 1_000_000.004);
+        assert_ne!(axis(ends.0, ends), axis(ends.1, ends));
+        assert_eq!([0.0, 1e-9].map(|end| axis(end, (0.0, 1e-9))), ["0", "1e-9"]);
     }
 }

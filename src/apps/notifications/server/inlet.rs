@@ -17,6 +17,8 @@ pub fn inlet() -> Inlet {
         path: INLET,
         purpose: "a notification as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
         body_limit: BODY_BYTES,
+        mends_numbers: false,
+        outcome: None,
         command,
     }
 }

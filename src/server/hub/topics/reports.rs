@@ -84,6 +84,12 @@ impl Hub {
             .collect()
     }
 
+    /// Parts of accepted commands that did not count, by the kind's name, since the start.
+    pub fn refused_parts(&self) -> Vec<(&'static str, u64)> {
+        let kinds = self.0.kinds.values();
+        kinds.map(|kind| (kind.name(), kind.refused_parts())).collect()
+    }
+
     /// The topics that are awake, in no order.
     pub fn awake(&self) -> Vec<TopicFigures> {
         let boards: Vec<_> = self

@@ -1,0 +1,250 @@
+//! JSON from outside, by the same rules on every way in. Pure.
+//!
+//! - An object that names a member twice is refused with the member's name: which of the two was meant cannot be known.
+//! - Where the ingest endpoint allows it, a token that is no JSON number ([`mend`]) costs its own member, not the document.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+/// Says what is wrong and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct JsonError(String);
+
+/// A whole document.
+pub fn read(bytes: &[u8]) -> Result<Value, JsonError> {
+    check(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))
+}
+
+/// Refuses what is no JSON, and objects that name a member twice.
+pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
+    let failed = |error: serde_json::Error| JsonError(error.to_string());
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    Unique.deserialize(&mut deserializer).map_err(failed)?;
+    deserializer.end().map_err(failed)
+}
+
+/// A value whose objects name each member once.
+struct Unique;
+
+impl<'de> DeserializeSeed<'de> for Unique {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Unique)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value_seed(Unique)?;
+            if let Some(name) = names.replace(name) {
+                return Err(A::Error::custom(format_args!("the member `{name}` is there twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Arrays and objects within each other, beyond which a value is replaced by a text: the readers go no deeper.
+const DEEPEST: usize = 32;
+
+/// The document with each token that is no JSON as a text of the same letters: `NaN`, `-Infinity`, `1e400`, `.5` and `0x1F` as some
+/// programs write them, and values that are nested too deeply. What expects a number there finds a text, and refuses
+/// that member alone. A document without such tokens is unchanged.
+pub fn mend(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let (mut out, mut copied, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
+    let mut replace = |from: usize, to: usize, copied: &mut usize, text: &[u8]| {
+        out.extend_from_slice(bytes.get(*copied..from).unwrap_or_default());
+        out.push(b'"');
+        out.extend_from_slice(text);
+        out.push(b'"');
+        *copied = to;
+    };
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = after_text(bytes, at),
+            b'[' | b'{' if depth == DEEPEST => {
+                let end = after_nested(bytes, at);
+                replace(at, end, &mut copied, b"nested");
+                at = end;
+            }
+            b'[' | b'{' => (depth, at) = (depth + 1, at + 1),
+            b']' | b'}' => (depth, at) = (depth.saturating_sub(1), at + 1),
+            byte if is_letter(*byte) => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let end = at + rest.iter().take_while(|byte| is_letter(**byte)).count();
+                let token = bytes.get(at..end).unwrap_or_default();
+                if !is_json(token) {
+                    replace(at, end, &mut copied, token);
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// Of a number or a word: nothing that a text would have to escape.
+const fn is_letter(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.' | b'_' | b'#')
+}
+
+fn is_json(token: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(token).is_ok()
+}
+
+/// Where a text that begins here is over.
+fn after_text(bytes: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Where an array or an object that begins here is over.
+fn after_nested(bytes: &[u8], start: usize) -> usize {
+    let (mut at, mut depth) = (start, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at = after_text(bytes, at);
+                continue;
+            }
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return at;
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fuzz::fuzz;
+
+    fn mended(text: &str) -> String {
+        String::from_utf8(mend(text.as_bytes()).into_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_member_that_is_there_twice_is_named() {
+        for text in [
+            r#"{"a":1,"b":2,"a":3}"#,
+            r#"[{"x":{"a":1,"a":1}}]"#,
+            r#"{"a":1,"\u0061":2}"#,
+        ] {
+            let error = read(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("the member `a` is there twice"), "{error}");
+        }
+        assert_eq!(read(br#"[{"a":1},{"a":1}]"#).unwrap(), json!([{"a": 1}, {"a": 1}]));
+        for wrong in [&b""[..], b"{", b"NaN", b"1 2", b"{\"a\":1}}", b"\xff"] {
+            assert!(check(wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_no_json_costs_its_own_member() {
+        for (text, with) in [
+            (r#"{"v":NaN,"w":1}"#, r#"{"v":"NaN","w":1}"#),
+            ("[-Infinity,+Inf,nan]", r#"["-Infinity","+Inf","nan"]"#),
+            ("[1e400,-1e400,1e308]", r#"["1e400","-1e400",1e308]"#),
+            ("[01,.5,5.,0x1F,1_000]", r#"["01",".5","5.","0x1F","1_000"]"#),
+            ("[1.#INF,--1,1e]", r#"["1.#INF","--1","1e"]"#),
+            ("[true,false,null,None]", r#"[true,false,null,"None"]"#),
+        ] {
+            assert_eq!(mended(text), with);
+        }
+        for same in [
+            r#"{"a":"NaN \" NaN","b":[1,-2.5e-3,18446744073709551616]}"#,
+            "",
+            "\"NaN",
+        ] {
+            assert!(matches!(mend(same.as_bytes()), Cow::Borrowed(_)), "{same}");
+        }
+        let deep = format!(r#"{{"deep":{}{},"a":1}}"#, "[".repeat(5_000), "]".repeat(5_000));
+        assert_eq!(read(mended(&deep).as_bytes()).unwrap()["a"], 1);
+        assert!(read(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn no_bytes_break_the_readers() {
+        fuzz("posts", |bytes| {
+            let mended = mend(bytes);
+            assert_eq!(mend(&mended), mended, "nothing is left to mend");
+            if read(bytes).is_ok() {
+                assert!(mended == bytes || read(&mended).is_ok());
+            }
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn json_is_not_mended(number in any::<f64>().prop_filter("JSON has it", |number| number.is_finite()), text: String, whole: i64) {
+            let value = json!({ "n": number, "t": text, "w": [whole, null, true, { "t": text }] });
+            let bytes = value.to_string().into_bytes();
+            prop_assert_eq!(&*mend(&bytes), &*bytes);
+            prop_assert_eq!(read(&bytes).unwrap().to_string(), serde_json::from_slice::<Value>(&bytes).unwrap().to_string());
+        }
+    }
+}
