@@ -13,6 +13,7 @@ const [server = 'ws://127.0.0.1:3000', topic = 'chat/lobby'] = process.argv.slic
 const me = randomBytes(16).toString('hex'); // without cookies: who we are on each connection, and nobody else's business
 let cursor = null; // everything up to here was seen; its check says which events those were
 const unanswered = new Map(); // commands by id, in the order in which they were typed
+let ahead = 0; // the server's clock, less ours: an id carries the server's time, and so never has two effects
 let socket;
 let attempt = 0;
 
@@ -36,7 +37,19 @@ function connect() {
   socket.onerror = () => {}; // a close follows
 }
 
+// A UUID of version 7 without hyphens.
+function newId() {
+  const time = (Date.now() + ahead).toString(16).padStart(12, '0');
+  const random = randomBytes(10);
+  random[0] = (random[0] & 0x0f) | 0x70;
+  random[2] = (random[2] & 0x3f) | 0x80;
+  return time + random.toString('hex');
+}
+
 const hear = {
+  welcome({ now_ms }) {
+    ahead = now_ms - Date.now();
+  },
   verdict({ verdict: { reset, resumed, denied } }) {
     attempt = 0;
     if (denied) return console.error(`no: ${denied.reason}`);
@@ -58,7 +71,7 @@ const say = (frame) => socket.send(JSON.stringify(frame));
 
 connect();
 for await (const line of createInterface({ input: process.stdin })) {
-  const [id, command] = [randomBytes(16).toString('hex'), { post: { text: line, reply_to: null } }];
+  const [id, command] = [newId(), { post: { text: line, reply_to: null } }];
   unanswered.set(id, command);
   if (socket.readyState === 1) say({ command: { topic, id, command } });
 }

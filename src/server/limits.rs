@@ -2,12 +2,14 @@
 //! Knows no part that keeps to them.
 
 mod access;
+mod commands;
 mod side;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use self::access::*;
+pub use self::commands::*;
 pub use self::side::*;
 
 /// What a message may be configured to: enough for a control frame at least, and not so much that a few peers fill the memory.
@@ -280,9 +282,6 @@ pub const SLIGHTLY_BEHIND: u64 = 64;
 /// A reader that is more events behind than this, and not in the ring, gets the state: to replay them would take longer.
 pub const TOO_FAR: u64 = 5000;
 
-/// Refused commands whose answers a topic knows, beside the accepted ones that the log keeps. Apart from the accepted, so that refusals push none of those out.
-pub const KNOWN_REFUSALS: usize = 1024;
-
 /// How long an activity such as `typing` lasts after it was last said.
 pub const ACTIVITY: Duration = Duration::from_secs(5);
 
@@ -313,8 +312,8 @@ pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
 /// How long a topic that closes waits for its forwards.
 pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);
 
-/// Answers to commands that a log keeps of each topic, and for how long: no less than what a topic that wakes
-/// wants to know. What goes beyond either goes with a snapshot.
+/// Answers to commands that a log keeps of each topic, as many refusals again, and for how long: no less than what a topic that
+/// wakes wants to know. Answers beyond either go with a snapshot, refusals with the next one.
 pub const KEPT_ANSWERS: usize = 10_000;
 pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 

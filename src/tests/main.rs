@@ -8,6 +8,7 @@ mod attacks;
 mod behaviour;
 mod cli;
 mod closing;
+mod command_ids;
 mod devices;
 mod doors;
 mod faults;

@@ -21,6 +21,7 @@ pub mod number_field;
 pub mod preferences;
 pub mod raw_text;
 pub mod sight;
+pub mod standing;
 pub mod virtual_list;
 pub mod vitals;
 pub mod words;

@@ -3,6 +3,7 @@
 
 pub mod code;
 pub mod codec;
+mod command_id;
 pub mod cursor;
 pub mod fault;
 pub mod form;

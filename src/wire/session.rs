@@ -15,10 +15,15 @@
 //!    hole; remember the last one with its check. After a lost connection subscribe with
 //!    `"cursor":{"epoch":E,"seq":LAST,"check":ITS CHECK}`: the verdict is `resumed`, and the events after LAST follow; or `reset`
 //!    with a reason, and a state to start from anew. `diverged` is the reason where the server's log lost events that you saw.
-//! 4. To do something, say `{"command":{"topic":"chat/lobby","id":"<128 random bits in hexadecimal>","command":…}}`. The answer
+//! 4. To do something, say `{"command":{"topic":"chat/lobby","id":"<32 hexadecimal digits>","command":…}}`. The answer
 //!    is `{"reply":{"id":…,"answer":{"accepted":{"seq":N}},"again":false}}` or `rejected` with why. Unsure whether it arrived?
-//!    Send it again with the same id: it has its effect once, and the first answer comes again (`"again":true`). An id is its
-//!    sender's: without the cookie of a page, add `?session=ID` to the address, 32 random digits that you keep to yourself, to be
+//!    Send it again with the same id: it has its effect once, and the first answer comes again (`"again":true`).
+//!    Make the id a UUID of version 7, without hyphens, of the time of the server's clock when you send it first: then it never
+//!    has two effects, however late it comes again. `id_too_new` (more than 60 s ahead) and `id_too_old` (older than 24 h, or than
+//!    what the topic remembers: the newest 10,000 commands) say the clock, `now_ms`: send the command with a new id of that
+//!    time, but after an `id_too_old` with `"no_effect":false` only if its effect is not there. In version 1 they are `refused`
+//!    with these words. An id of any other form carries no time: the topic knows it among its newest 10,000 commands for 24 h, and
+//!    after that it has its effect again. What was refused for good stays refused as long. An id is its sender's: without the cookie of a page, add `?session=ID` to the address, 32 random digits that you keep to yourself, to be
 //!    the same person on the next connection and over HTTP. Without either you are somebody new each time.
 //! 5. Say `{"ping":{"nonce":1}}` when nothing was heard for `beat_ms`; no `pong` within the same time means that the connection
 //!    is dead, whatever the socket says.
@@ -39,6 +44,8 @@ use super::cursor::{Check, Cursor, Seq};
 use super::person::Person;
 use super::presence::Presence;
 use super::topic::TopicName;
+
+pub use super::command_id::{CommandId, NotACommandId};
 
 pub const SESSION_PATH: &str = "/api/session";
 /// The query parameter by which a client without cookies says who it is. Nothing shows it to anybody.
@@ -243,11 +250,13 @@ pub enum Rejection {
     StorageFull,
     #[error("the log cannot be reached now")]
     Unavailable,
-    /// The time in the command's id lies before what the topic remembers: whether it had its effect is not known any more.
+    /// The time in the command's id lies before what the topic remembers. `no_effect`: the topic knows that the command had
+    /// none; otherwise look whether its effect is there. Either way send it anew, with a new id of the time `now_ms`.
     #[error("the command's id is too old")]
-    IdTooOld,
-    #[error("the time in the command's id lies in the future")]
-    IdTooNew,
+    IdTooOld { no_effect: bool, now_ms: u64 },
+    /// The time in the command's id lies ahead of the topic's clock, which shows `now_ms`. The command had no effect.
+    #[error("the time in the command's id lies ahead of the server's clock")]
+    IdTooNew { now_ms: u64 },
 }
 
 /// Before the name of the role that a refused command needs, in its `why`: `needs_role_operator`.
@@ -276,7 +285,11 @@ impl Rejection {
         match self {
             Self::TooFast { .. } | Self::StorageFull | Self::Unavailable => true,
             Self::Denied(denied) => denied.may_retry(),
-            Self::Refused { .. } | Self::Malformed { .. } | Self::TooLarge | Self::IdTooOld | Self::IdTooNew => false,
+            Self::Refused { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge
+            | Self::IdTooOld { .. }
+            | Self::IdTooNew { .. } => false,
         }
     }
 }
@@ -298,44 +311,6 @@ pub enum Closing {
     Ended,
     /// An operator banned this visitor.
     Banned,
-}
-
-/// Made by the client, at random: 128 bits in 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CommandId(String);
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a command's id has 32 lower-case hexadecimal digits")]
-pub struct NotACommandId;
-
-impl CommandId {
-    pub fn from_random(bits: u128) -> Self {
-        Self(format!("{bits:032x}"))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for CommandId {
-    type Error = NotACommandId;
-
-    fn try_from(text: String) -> Result<Self, NotACommandId> {
-        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if text.len() == 32 && text.bytes().all(digit) {
-            Ok(Self(text))
-        } else {
-            Err(NotACommandId)
-        }
-    }
-}
-
-impl From<CommandId> for String {
-    fn from(id: CommandId) -> Self {
-        id.0
-    }
 }
 
 /// Over WebSocket made by the server, over the fallbacks by the client: 1 to 64 characters of `a-z A-Z 0-9 -`.
@@ -415,13 +390,6 @@ mod tests {
             };
             let bytes = encoding.encode(&frame).unwrap();
             assert_eq!(encoding.decode::<ClientFrame>(&bytes).unwrap(), frame);
-        }
-    }
-
-    #[test]
-    fn an_id_that_is_not_one_is_refused() {
-        for wrong in ["", "0", &"g".repeat(32), &"0".repeat(33)] {
-            assert_eq!(CommandId::try_from((*wrong).to_owned()), Err(NotACommandId));
         }
     }
 }

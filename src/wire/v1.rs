@@ -147,8 +147,8 @@ impl<'a> Verdict<'a> {
 
 fn answered(answer: &Answer) -> Answer {
     match answer {
-        Answer::Rejected(Rejection::IdTooOld) => Answer::Rejected(Rejection::refused("id_too_old")),
-        Answer::Rejected(Rejection::IdTooNew) => Answer::Rejected(Rejection::refused("id_too_new")),
+        Answer::Rejected(Rejection::IdTooOld { .. }) => Answer::Rejected(Rejection::refused("id_too_old")),
+        Answer::Rejected(Rejection::IdTooNew { .. }) => Answer::Rejected(Rejection::refused("id_too_new")),
         answer => answer.clone(),
     }
 }

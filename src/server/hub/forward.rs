@@ -145,5 +145,5 @@ fn id(from: &TopicName, at: Cursor, index: u32) -> CommandId {
         hash.update(part.to_be_bytes());
     }
     let hash = hash.finalize();
-    CommandId::from_random(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+    CommandId::without_time(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
 }

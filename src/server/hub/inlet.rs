@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::decider::Millis;
 use crate::wire::topic::TopicName;
 
 /// An address where a program posts JSON, and shows the token.
@@ -35,6 +36,9 @@ pub struct Intent {
     pub command: serde_json::Value,
     /// Calls of the same path with the same key have one effect. The header `Idempotency-Key` goes first.
     pub key: Option<String>,
+    /// When it happened, as the call itself says: with it, calls of the same key have one effect for ever. Without it, and where the
+    /// header says the key, within the window of ids that carry no time.
+    pub time: Option<Millis>,
 }
 
 /// English text for the program's developer.

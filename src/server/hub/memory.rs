@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::clock;
 use super::decider::Millis;
 use super::dedupe::{Bounds, Dedupe};
 use super::kind::{Event, Fold, FoldError, Kind};
 use crate::server::limits;
-use crate::server::log::{Answered, Head, Log, LogError};
+use crate::server::log::{Answered, Head, Log, LogError, Refused};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -50,18 +51,21 @@ pub async fn load(
 ) -> Result<(Memory, Tail, Head), LoadError> {
     let now = clock::now();
     let opened = log
-        .open(topic, limits::KEPT_ANSWERS, now.saturating_sub(known_for()))
+        .open(topic, limits::KEPT_ANSWERS, now.saturating_sub(BOUNDS.age))
         .await?;
     let snapshot = opened.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
     let state = opened.snapshot.as_ref().map(|(_, state)| state.as_slice());
     let mut memory = Memory {
         fold: kind.fold(state).map_err(|error| LoadError::Snapshot(snapshot, error))?,
-        dedupe: dedupe(),
+        dedupe: Dedupe::new(BOUNDS, opened.forgotten),
         head: snapshot,
         snapshot,
     };
     for Answered { by, command, seq } in &opened.commands {
         memory.dedupe.accepted(by, command, *seq, now);
+    }
+    for Refused { by, command, why } in &opened.refusals {
+        memory.dedupe.refused(by, command, why, now);
     }
     let mut tail = Tail {
         after: shown.max(snapshot),
@@ -107,14 +111,13 @@ impl Tail {
     }
 }
 
-fn known_for() -> Millis {
-    u64::try_from(limits::KEPT_ANSWERS_AGE.as_millis()).unwrap_or(Millis::MAX)
-}
+const BOUNDS: Bounds = Bounds {
+    known: limits::KEPT_ANSWERS,
+    age: millis(limits::KEPT_ANSWERS_AGE),
+    ahead: millis(limits::ID_AHEAD),
+    young: millis(limits::REFUSALS_YOUNG),
+};
 
-fn dedupe() -> Dedupe {
-    Dedupe::new(Bounds {
-        accepted: limits::KEPT_ANSWERS,
-        rejected: limits::KNOWN_REFUSALS,
-        age: known_for(),
-    })
+const fn millis(time: Duration) -> Millis {
+    time.as_secs() * 1000
 }

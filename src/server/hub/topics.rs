@@ -628,6 +628,7 @@ mod tests {
             by: someone().id,
             at: super::super::clock::now(),
             events: vec![(None, event)],
+            refused: None,
         }
     }
 

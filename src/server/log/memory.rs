@@ -7,9 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::{Answered, Entry, Erased, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention};
+use super::{
+    Answered, Entry, Erased, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Refused, Retention,
+};
 use crate::server::limits;
 use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
 
 /// What becomes of the appends that come now.
@@ -36,6 +39,9 @@ struct Kept {
     /// Those that retention left; they end at `last`.
     events: VecDeque<Record>,
     commands: VecDeque<(Answered, Millis)>,
+    refusals: VecDeque<(Refused, Millis)>,
+    /// The newest time of an id that is in neither list any more.
+    forgotten: Option<Millis>,
     snapshot: Option<(Seq, Vec<u8>)>,
 }
 
@@ -103,8 +109,13 @@ impl Kept {
             by,
             at,
             events,
+            refused,
         } in entries
         {
+            if let Some(why) = refused {
+                self.refuse(Refused { by, command, why }, at);
+                continue;
+            }
             for (amends, event) in events {
                 self.last += 1;
                 let seq = self.last;
@@ -114,6 +125,37 @@ impl Kept {
             self.commands.push_back((Answered { by, command, seq }, at));
         }
         Ok(self.last)
+    }
+
+    fn refuse(&mut self, refused: Refused, at: Millis) {
+        self.refusals.push_back((refused, at));
+        let oldest = at.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
+        while self.refusals.len() > limits::KEPT_ANSWERS || self.refusals.front().is_some_and(|(_, at)| *at < oldest) {
+            let gone = self.refusals.pop_front().and_then(|(gone, _)| gone.command.time());
+            self.forgotten = self.forgotten.max(gone);
+        }
+    }
+
+    /// What `open` says of the commands: those that it tells, and the newest time of the ids that it does not.
+    fn answers(&self, most: usize, since: Millis) -> (Vec<Answered>, Vec<Refused>, Option<Millis>) {
+        let known = |id: &CommandId, at: Millis| at >= since || id.time().is_some();
+        let commands = self.commands.iter().filter(|(one, at)| known(&one.command, *at));
+        let refusals = self.refusals.iter().filter(|(one, at)| known(&one.command, *at));
+        let (more, more_refused) = (
+            commands.clone().count().saturating_sub(most),
+            refusals.clone().count().saturating_sub(most),
+        );
+        let untold = commands.clone().take(more).map(|(one, _)| &one.command);
+        let untold = untold.chain(refusals.clone().take(more_refused).map(|(one, _)| &one.command));
+        (
+            commands.clone().skip(more).map(|(one, _)| one.clone()).collect(),
+            refusals
+                .clone()
+                .skip(more_refused)
+                .map(|(one, _)| one.clone())
+                .collect(),
+            untold.map(CommandId::time).max().flatten().max(self.forgotten),
+        )
     }
 
     fn redact(&mut self, Redaction { erased, state }: Redaction) {
@@ -170,7 +212,8 @@ impl Kept {
         }
         let oldest = now.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
         while self.commands.len() > limits::KEPT_ANSWERS || self.commands.front().is_some_and(|(_, at)| *at < oldest) {
-            self.commands.pop_front();
+            let gone = self.commands.pop_front().and_then(|(gone, _)| gone.command.time());
+            self.forgotten = self.forgotten.max(gone);
         }
         Ok(())
     }
@@ -179,14 +222,13 @@ impl Kept {
 impl Log for Memory {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
         self.look(topic, move |kept, epoch| {
-            let recent = kept.commands.iter().rev().filter(|(_, at)| *at >= since);
-            let newest = recent.take(commands);
-            let mut commands: Vec<_> = newest.map(|(answered, _)| answered.clone()).collect();
-            commands.reverse();
+            let (commands, refusals, forgotten) = kept.answers(commands, since);
             Opened {
                 head: kept.head(epoch),
                 snapshot: kept.snapshot.clone(),
                 commands,
+                refusals,
+                forgotten,
             }
         })
     }

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 
 use crate::wire::cursor::{Epoch, Seq};
 use crate::wire::person::PersonId;
-use crate::wire::session::CommandId;
+use crate::wire::session::{CommandId, Rejection};
 use crate::wire::topic::TopicName;
 
 /// Milliseconds since 1970.
@@ -54,6 +54,10 @@ pub struct Opened {
     pub snapshot: Option<(Seq, Vec<u8>)>,
     /// The newest accepted commands with their answers, oldest first, within the window of [`Log::open`].
     pub commands: Vec<Answered>,
+    /// As many of the refused ones.
+    pub refusals: Vec<Refused>,
+    /// The newest time of an id that is in neither list and was in one once.
+    pub forgotten: Option<Millis>,
 }
 
 /// An accepted command: an id is its sender's alone, and the same id from somebody else is another command.
@@ -63,6 +67,14 @@ pub struct Answered {
     pub command: CommandId,
     /// The newest event when it was kept.
     pub seq: Seq,
+}
+
+/// A command that was refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub by: PersonId,
+    pub command: CommandId,
+    pub why: Rejection,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +95,7 @@ pub struct Record {
     pub event: Vec<u8>,
 }
 
-/// One accepted command and what it made: all of it is kept, or nothing.
+/// One answered command and what it made: all of it is kept, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub command: CommandId,
@@ -91,6 +103,8 @@ pub struct Entry {
     pub at: Millis,
     /// The event that each amends, and its JSON. May be empty: the answer is kept all the same.
     pub events: Vec<(Option<Seq>, Vec<u8>)>,
+    /// Why it was refused for good. It has no events then.
+    pub refused: Option<Rejection>,
 }
 
 /// What an append takes away from what was kept before it. Each event that is overwritten keeps its seq, its time and what it
@@ -138,7 +152,8 @@ pub enum LogError {
 /// - Appends of many topics that come at the same time share one commit.
 /// - A read is served from what is committed, and never waits for an append.
 pub trait Log: Send + Sync + 'static {
-    /// With the newest `commands` answers that are not older than `since`.
+    /// With the newest `commands` accepted commands and as many refusals; of those whose ids carry no time, only what is not older
+    /// than `since`.
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>>;
 
     /// Appends after the event `expected`, which must be the newest. Returns the newest seq then.

@@ -152,7 +152,7 @@ impl Follower {
         for topic in &rules.closed {
             if !self.hub.is_erased(topic) {
                 let forwards = apps::server::closing(topic).unwrap_or_default();
-                let id = |index: u128| CommandId::from_random(u128::from(seq) << 8 | index);
+                let id = |index: u128| CommandId::without_time(u128::from(seq) << 8 | index);
                 let told = (0..)
                     .zip(forwards)
                     .map(|(index, forward)| (id(index), forward))

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::server::access::Grant;
 use crate::server::error::Problem;
-use crate::server::hub::{self, BadCall, Call, Hub, Inlet, Intent, WriteDenied, json};
+use crate::server::hub::{self, BadCall, Call, Hub, Inlet, WriteDenied, json};
 use crate::server::limits;
 use crate::server::quota::{Client, Exceeded, Rate};
 use crate::server::state::ServerState;
@@ -90,8 +90,12 @@ async fn accept(
     };
     let body = json::read(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;
-    let Intent { topic, command, key } = (inlet.command)(&Call { params, body }).map_err(refused)?;
-    let id = command_id(inlet.path, &topic, header_key(headers)?.or(key))?;
+    let intent = (inlet.command)(&Call { params, body }).map_err(refused)?;
+    let (topic, command) = (intent.topic, intent.command);
+    let id = match header_key(headers)? {
+        Some(key) => command_id(inlet.path, &topic, Some(key), None)?,
+        None => command_id(inlet.path, &topic, intent.key, intent.time)?,
+    };
     state.counters.add(1, 1);
     let hub = grant.hub(&state.hub);
     let (answer, again) = tell(&hub, grant, &topic, id, &command).await?;
@@ -145,7 +149,7 @@ fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The idempotency key is not visible ASCII."))
 }
 
-fn command_id(path: &str, topic: &TopicName, key: Option<String>) -> Result<CommandId, Problem> {
+fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u64>) -> Result<CommandId, Problem> {
     let Some(key) = key else {
         return Ok(CommandId::from_random(uuid::Uuid::new_v4().as_u128()));
     };
@@ -163,7 +167,10 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>) -> Result<Comm
         .iter()
         .take(16)
         .fold(0, |bits, byte| bits << 8 | u128::from(*byte));
-    Ok(CommandId::from_random(bits))
+    Ok(match time {
+        Some(time) => CommandId::at(time, bits),
+        None => CommandId::without_time(bits),
+    })
 }
 
 fn refused(call: BadCall) -> Problem {
@@ -176,12 +183,14 @@ fn refused(call: BadCall) -> Problem {
 fn rejected(rejection: Rejection) -> Problem {
     let detail = rejection.to_string();
     match rejection {
-        Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::IdTooOld | Rejection::IdTooNew => {
+        Rejection::Refused { .. } | Rejection::Malformed { .. } => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
         }
         Rejection::Denied(Denied::Unknown) => Problem::not_found("There is no such topic."),
         Rejection::Denied(Denied::Forbidden | Denied::TooMany) => Problem::new(StatusCode::FORBIDDEN, detail),
         Rejection::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+        // A report whose times are older than what the topic remembers.
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => Problem::new(StatusCode::CONFLICT, detail),
         Rejection::TooFast { retry_after_ms } => Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
             .header(header::RETRY_AFTER, retry_after_ms.div_ceil(1000)),
         Rejection::StorageFull => Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail),
@@ -202,6 +211,7 @@ mod tests {
 
     use super::*;
     use crate::server::access::authenticate;
+    use crate::server::hub::Intent;
     use crate::server::hub::decider::{Access, Context, Decider};
     use crate::server::log::memory::Memory;
     use crate::server::site;
@@ -265,6 +275,7 @@ mod tests {
                         .cloned()
                         .ok_or(BadCall::Unprocessable("add what?".to_owned()))?,
                     key: call.body.get("key").and_then(Value::as_str).map(str::to_owned),
+                    time: None,
                 })
             },
         };

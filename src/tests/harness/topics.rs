@@ -64,6 +64,15 @@ impl<'a> Visitor<'a> {
         }
     }
 
+    /// Comes back with the cookie that a visitor had, as [`Self::cookie`] says it.
+    pub fn with_secret(mut self, cookie: &str) -> Self {
+        let secret = cookie
+            .strip_prefix("visitor=")
+            .and_then(|cookie| cookie.split(';').next());
+        secret.unwrap().clone_into(&mut self.secret);
+        self
+    }
+
     /// The same visitor by another way.
     pub fn over(mut self, way: Way) -> Self {
         self.vanish();

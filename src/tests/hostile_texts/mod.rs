@@ -47,7 +47,7 @@ fn encoded(text: &str) -> String {
 
 async fn tell<T: Topic>(node: &Node, name: &str, command: Value) {
     let topic = TopicName::of::<T>(name).unwrap();
-    let id = CommandId::from_random(rand());
+    let id = CommandId::without_time(rand());
     let told = node.state.hub.tell(&topic, id, &command).await;
     assert!(matches!(told, Told::Accepted { .. }), "{topic} {command}: {told:?}");
 }

@@ -6,6 +6,7 @@ use duplex::server::limits;
 use duplex::server::log::{Log, LogError, Record};
 use futures_util::future::{join_all, try_join_all};
 
+pub use super::contract_ids::*;
 pub use super::contract_redaction::*;
 use super::*;
 

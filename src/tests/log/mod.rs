@@ -1,6 +1,7 @@
 //! The log: one contract, run over every implementation, and what is true of one of them alone.
 
 mod contract;
+mod contract_ids;
 mod contract_redaction;
 mod file;
 mod memory;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use duplex::server::log::{Answered, Entry, Erased, Log, LogError, Millis, Record, Redaction, Retention};
 use duplex::wire::cursor::Seq;
 use duplex::wire::person::PersonId;
-use duplex::wire::session::CommandId;
+use duplex::wire::session::{CommandId, Rejection};
 use duplex::wire::topic::TopicName;
 
 /// Each function of the contract as a test. `$made` is an expression of a pair: the log, and what must live as long.
@@ -25,7 +26,8 @@ macro_rules! keeps_the_contract {
             events_are_read_in_pages, history_brings_amendments, answers_are_those_of_the_window,
             a_snapshot_is_the_newest, retention_lets_go_what_it_says, retention_leaves_what_the_snapshot_lacks,
             retention_by_age_stops_at_the_first_that_is_young, a_topic_goes_on_after_all_its_events_went,
-            an_id_is_known_by_its_sender, a_redaction_overwrites_and_keeps_places, a_redaction_brings_its_snapshot,
+            an_id_is_known_by_its_sender, refusals_are_kept_beside_the_answers, what_goes_leaves_its_time,
+            what_is_not_told_leaves_its_time, a_redaction_overwrites_and_keeps_places, a_redaction_brings_its_snapshot,
             a_redaction_comes_with_its_append_or_not_at_all, an_erased_topic_goes_on, amendments_are_found_with_what_they_amend,
             topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing
         );
@@ -100,6 +102,15 @@ fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry
         by: somebody(),
         at,
         events,
+        refused: None,
+    }
+}
+
+fn refusal(command: CommandId, at: Millis, why: &str) -> Entry {
+    Entry {
+        command,
+        refused: Some(Rejection::refused(why)),
+        ..entry(0, at, Vec::new())
     }
 }
 

@@ -200,7 +200,17 @@ impl Pair {
             Some(back) => amendment(last.saturating_sub(*back)),
             None => event("x"),
         });
-        entry(self.commands, at, made.collect())
+        let command = match self.commands % 2 {
+            0 => command(self.commands),
+            _ => CommandId::at(at, self.commands),
+        };
+        match self.commands % 5 {
+            0 => refusal(command, at, "no"),
+            _ => Entry {
+                command,
+                ..entry(self.commands, at, made.collect())
+            },
+        }
     }
 
     async fn head(&self, topic: &TopicName) -> Head {

@@ -181,7 +181,7 @@ impl Tab {
 
     fn send(&mut self, topic: TopicName, text: String) {
         let bits = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
-        let id = CommandId::from_random(bits);
+        let id = CommandId::without_time(bits);
         let body = Body::of(&Note::Add(text.clone())).unwrap();
         self.diary.lock().unwrap().sent.push((id.clone(), topic.clone(), text));
         self.input(Input::Send { topic, id, body });
@@ -299,7 +299,7 @@ impl Tab {
 
     fn fate_of(&self, diary: &mut Diary, id: CommandId, fate: Fate) -> Result<(), String> {
         let end = match fate {
-            Fate::Sent => return Ok(()),
+            Fate::Sent | Fate::Held { .. } => return Ok(()),
             Fate::Gone if self.cancelling.as_ref() == Some(&id) => End::Cancelled,
             Fate::Gone => End::Accepted,
             Fate::Rejected(why) => End::Rejected(format!("{why:?}")),

@@ -73,8 +73,11 @@ fn said(encoding: Encoding) -> Vec<ServerFrame> {
             event: content(encoding),
         },
         reply(Answer::Accepted { seq: 5 }),
-        reply(Answer::Rejected(Rejection::IdTooOld)),
-        reply(Answer::Rejected(Rejection::IdTooNew)),
+        reply(Answer::Rejected(Rejection::IdTooOld {
+            no_effect: true,
+            now_ms: 5,
+        })),
+        reply(Answer::Rejected(Rejection::IdTooNew { now_ms: 5 })),
         reply(Answer::Rejected(Rejection::Unavailable)),
         ServerFrame::Presence {
             topic,

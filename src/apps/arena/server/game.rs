@@ -329,7 +329,7 @@ async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
         return;
     };
     while let Some((by, mass)) = ended.recv().await {
-        let id = CommandId::from_random(u128::from(random()) << 64 | u128::from(random()));
+        let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
         let Ok(command) = serde_json::to_value(ScoresCommand::Tell { by, mass }) else {
             continue;
         };

@@ -9,6 +9,7 @@ use crate::{
     i18n::*,
     ui::{
         calendar, format, names,
+        standing::LOOK_FIRST,
         words::{Words, fill, words},
     },
     wire::{
@@ -75,8 +76,9 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => words!(chat.too_fast),
         Rejection::TooLarge => words!(chat.too_long),
-        Rejection::Malformed { .. } | Rejection::IdTooOld | Rejection::IdTooNew => words!(chat.malformed),
+        Rejection::Malformed { .. } => words!(chat.malformed),
         Rejection::StorageFull | Rejection::Unavailable => words!(chat.unavailable),
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
     };
     let seconds = match rejection {
         Rejection::TooFast { retry_after_ms } => retry_after_ms.div_ceil(1000),

@@ -75,7 +75,7 @@ impl Exchange for Commands {
             .and_then(|command| {
                 self.say(&ClientFrame::Command {
                     topic: self.topic.clone(),
-                    id: CommandId::from_random(self.run | u128::from(number)),
+                    id: CommandId::without_time(self.run | u128::from(number)),
                     command,
                 })
             });

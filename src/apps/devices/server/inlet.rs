@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Report, is_device, owner};
 use super::letter;
-use crate::server::hub::{BadCall, Call, Inlet, Intent};
+use crate::server::hub::{BadCall, Call, Inlet, Intent, now};
 use crate::wire::topic::TopicName;
 
 pub fn inlet() -> Inlet {
@@ -46,6 +46,7 @@ fn command(call: &Call) -> Result<Intent, BadCall> {
     Ok(Intent {
         topic,
         key: key(&report, &call.body),
+        time: letter::newest(&report, now()),
         command: letter::json(&DeviceCommand::Report(report)),
     })
 }
@@ -75,6 +76,7 @@ mod tests {
         assert_eq!(intent.command["report"]["readings"][0]["value"], Value::Null);
         assert_eq!(intent.key, call("oven-1", body.clone()).unwrap().key);
         assert!(intent.key.is_some());
+        assert_eq!(intent.time, Some(5));
         let undated = json!({"readings": [{"metric": "t", "value": 1}]});
         assert_eq!(call("oven-1", undated).unwrap().key, None);
         assert!(matches!(call("Oven", body.clone()), Err(BadCall::NotFound(_))));

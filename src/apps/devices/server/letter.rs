@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wire::{DeviceCommand, MAX_READINGS, Report, why};
+use super::super::wire::{DeviceCommand, MAX_AHEAD, MAX_READINGS, Report, why};
+use crate::server::hub::decider::Millis;
 use crate::server::hub::json;
 use crate::wire::cursor::Seq;
 use crate::wire::session::CommandId;
@@ -101,7 +102,27 @@ pub fn digest(parts: &[&[u8]]) -> u128 {
 }
 
 pub fn same_id(parts: &[&[u8]]) -> CommandId {
-    CommandId::from_random(digest(parts))
+    CommandId::without_time(digest(parts))
+}
+
+/// The same for the same parts. Of a report that says the times of its readings it carries the newest: it has its effect once,
+/// however late it comes again.
+pub fn dated_id(command: &DeviceCommand, parts: &[&[u8]], now: Millis) -> CommandId {
+    let time = match command {
+        DeviceCommand::Report(report) => newest(report, now),
+        _ => None,
+    };
+    match time {
+        Some(at) => CommandId::at(at, digest(parts)),
+        None => same_id(parts),
+    }
+}
+
+/// The newest time that a report says. None ahead of the clock: that is not the reading's, and must not stop those that come
+/// after it.
+pub fn newest(report: &Report, now: Millis) -> Option<Millis> {
+    let newest = report.readings.iter().filter_map(|reading| reading.at).max();
+    newest.filter(|at| *at <= now.saturating_add(MAX_AHEAD))
 }
 
 pub fn new_id() -> CommandId {
@@ -173,6 +194,24 @@ mod tests {
                 assert_eq!(json(&read), json(&command));
             }
         });
+    }
+
+    #[test]
+    fn the_id_of_a_dated_report_carries_its_newest_time() {
+        let payload = br#"{"readings":[{"metric":"t","value":1,"at":7000000},{"metric":"t","value":1,"at":5000}]}"#;
+        let command = report(payload).command;
+        let parts = [&b"a"[..], payload];
+        let id = dated_id(&command, &parts, 7_000_000);
+        assert_eq!(
+            (id.time(), &id),
+            (Some(7_000_000), &dated_id(&command, &parts, 1 << 40))
+        );
+        assert_eq!(
+            dated_id(&command, &parts, 7_000_000 - MAX_AHEAD).time(),
+            Some(7_000_000)
+        );
+        assert_eq!(dated_id(&command, &parts, 6_999_999 - MAX_AHEAD), same_id(&parts));
+        assert_eq!(dated_id(&ack(br#"{"id":7}"#), &parts, 7_000_000), same_id(&parts));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::mqtt_size::MAX_PACKET;
 use super::mqtt_socket;
 use super::outbox::Outbox;
 use super::url::{Broker, Pattern};
-use crate::server::hub::{Feed, Hub, Running};
+use crate::server::hub::{self, Feed, Hub, Running};
 use crate::wire::session::{Answer, CommandId, Rejection};
 use crate::wire::topic::TopicName;
 
@@ -193,7 +193,7 @@ impl Connector {
             command => command,
         };
         let command_id = if dated || publish.retain {
-            letter::same_id(&parts)
+            letter::dated_id(&command, &parts, hub::now())
         } else if publish.qos == QoS::AtMostOnce {
             letter::new_id()
         } else {

@@ -7,7 +7,10 @@ use super::super::{
 use crate::{
     client::use_topic::TopicStatus,
     i18n::*,
-    ui::words::{Words, fill, words},
+    ui::{
+        standing::LOOK_FIRST,
+        words::{Words, fill, words},
+    },
     wire::{
         number,
         session::{Denied, Rejection},
@@ -110,8 +113,9 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => words!(devices.too_fast),
         Rejection::TooLarge => words!(devices.bad_argument),
-        Rejection::Malformed { .. } | Rejection::IdTooOld | Rejection::IdTooNew => words!(devices.malformed),
+        Rejection::Malformed { .. } => words!(devices.malformed),
         Rejection::StorageFull | Rejection::Unavailable => words!(devices.unavailable),
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
     };
     filled(words(locale))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,12 +18,13 @@ use super::super::model::board::Board;
 use super::super::model::decimal;
 use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
 use super::watch_list::WatchList;
+use crate::server::hub::decider::Forward;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::{self, Feed, Hub, Most, Running};
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use crate::wire::person::PersonId;
-use crate::wire::session::{Answer, CommandId, Denied, ServerFrame, SessionId, Verdict};
+use crate::wire::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
 use crate::wire::topic::{Topic, TopicName};
 
 /// Taken from a topic at once.
@@ -190,18 +191,28 @@ impl Watch {
 
 /// Whether it was told, and is done.
 async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
-    let audience = Audience::Person(person.clone());
-    let told = hub
-        .notify(&audience, &notice(alert, entry), id(person, alert, "notice"))
-        .await;
-    if is_lost(&told) {
+    let Some(notice) = Forward::notice(&Audience::Person(person.clone()), &notice(alert, entry)) else {
+        return true;
+    };
+    if is_lost(&once(hub, &notice.topic, id(person, alert, "notice"), &notice.command).await) {
         return false;
     }
     let Ok(topic) = name::<Alerts>(&person.0) else {
         return true;
     };
     let reach = json!({ "reach": { "id": alert.id, "price": entry.tick.last, "scale": entry.listing.scale } });
-    !is_lost(&hub.tell(&topic, id(person, alert, "reach"), &reach).await)
+    !is_lost(&once(hub, &topic, id(person, alert, "reach"), &reach).await)
+}
+
+/// An alert may stand for longer than its topics remember ids of its time. It was not reached in all that time: it is told under
+/// an id without a time, which is the same for the same alert.
+async fn once(hub: &Hub, topic: &TopicName, id: CommandId, command: &Value) -> Answer {
+    match hub.tell(topic, id.clone(), command).await {
+        Answer::Rejected(Rejection::IdTooOld { .. }) => {
+            hub.tell(topic, CommandId::without_time(id.bits()), command).await
+        }
+        answer => answer,
+    }
 }
 
 /// It may go better later. What is refused for good is refused again.
@@ -215,7 +226,7 @@ fn is_lost(answer: &Answer) -> bool {
     }
 }
 
-/// The same whenever it is made.
+/// The same whenever it is made, of the time when the alert was set.
 fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
     let mut hash = Sha256::new();
     for text in ["market alert", &person.0, &alert.symbol, step] {
@@ -226,7 +237,10 @@ fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
         hash.update(number.to_be_bytes());
     }
     let hash = hash.finalize();
-    CommandId::from_random(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+    CommandId::at(
+        alert.at,
+        hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)),
+    )
 }
 
 fn notice(alert: &Alert, entry: &Entry) -> Notice {

@@ -8,7 +8,10 @@ use super::super::{
 use crate::{
     client::use_topic::TopicStatus,
     i18n::*,
-    ui::words::{Words, fill, words},
+    ui::{
+        standing::LOOK_FIRST,
+        words::{Words, fill, words},
+    },
     wire::session::Rejection,
 };
 
@@ -147,6 +150,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
             _ => words!(market.refused),
         },
         Rejection::TooFast { .. } => words!(market.too_fast),
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
         _ => words!(market.unavailable),
     };
     fill(words(locale), &[("limit", &MAX_ALERTS.to_string())])

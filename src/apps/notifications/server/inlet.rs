@@ -42,6 +42,7 @@ fn command(call: &Call) -> Result<Intent, BadCall> {
         topic,
         command: json!({ "send": notice }),
         key: text(fields, "key")?.map(str::to_owned),
+        time: None,
     })
 }
 

@@ -4,7 +4,10 @@ use super::super::wire::{ME, Millis, moment, why};
 use crate::{
     client::use_topic::TopicStatus,
     i18n::*,
-    ui::words::{Words, words},
+    ui::{
+        standing::LOOK_FIRST,
+        words::{Words, words},
+    },
     wire::{
         notice::{self, EVERYONE, Level},
         session::Rejection,
@@ -70,11 +73,8 @@ pub fn rejection(rejection: &Rejection) -> Words {
         Rejection::StorageFull | Rejection::Unavailable => words!(notifications.unavailable),
         Rejection::Denied(denied) if denied.may_retry() => words!(notifications.unavailable),
         Rejection::Denied(_) => words!(notifications.closed),
-        Rejection::Refused { .. }
-        | Rejection::Malformed { .. }
-        | Rejection::TooLarge
-        | Rejection::IdTooOld
-        | Rejection::IdTooNew => words!(notifications.refused),
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
+        Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => words!(notifications.refused),
     }
 }
 

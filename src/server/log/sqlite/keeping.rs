@@ -3,9 +3,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, types::ValueRef};
 
-use super::sql;
+use super::{answers, sql};
 use crate::server::limits;
-use crate::server::log::{Entry, Erased, LogError, Millis, Redaction, Retention, millis};
+use crate::server::log::{Entry, Erased, LogError, Millis, Redaction, Retention};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -33,6 +33,7 @@ struct Topic {
     id: i64,
     last: Seq,
     answers: u64,
+    refusals: u64,
 }
 
 /// JSON as text, without a look at what SQLite does not look at either.
@@ -52,20 +53,25 @@ pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entr
     }
     let mut event =
         log.prepare_cached("INSERT INTO events (topic, seq, at, amends, event) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    let mut answer =
-        log.prepare_cached("INSERT INTO answers (topic, n, command, person, seq, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for entry in entries {
         let at = sql(entry.at);
         for (amends, json) in &entry.events {
             topic.last += 1;
             event.execute((topic.id, topic.last, at, amends.map(sql), Text(json)))?;
         }
-        topic.answers += 1;
-        let (command, person) = (entry.command.as_str(), &entry.by.0);
-        answer.execute((topic.id, topic.answers, command, person, topic.last, at))?;
+        match &entry.refused {
+            None => {
+                topic.answers += 1;
+                answers::accept(log, topic.id, topic.answers, entry, topic.last)?;
+            }
+            Some(why) => {
+                topic.refusals += 1;
+                answers::refuse(log, topic.id, topic.refusals, entry, why)?;
+            }
+        }
     }
-    log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3 WHERE id = ?1")?
-        .execute((topic.id, topic.last, topic.answers))?;
+    log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3, refusals = ?4 WHERE id = ?1")?
+        .execute((topic.id, topic.last, topic.answers, topic.refusals))?;
     Ok(topic.last)
 }
 
@@ -95,12 +101,13 @@ pub fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redacti
 /// Makes the topic if it is not there; a transaction that fails unmakes it.
 fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
     let known = log
-        .prepare_cached("SELECT id, last, answers FROM topics WHERE name = ?1")?
+        .prepare_cached("SELECT id, last, answers, refusals FROM topics WHERE name = ?1")?
         .query_row([name.as_str()], |row| {
             Ok(Topic {
                 id: row.get(0)?,
                 last: row.get(1)?,
                 answers: row.get(2)?,
+                refusals: row.get(3)?,
             })
         })
         .optional()?;
@@ -113,6 +120,7 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
         id: log.last_insert_rowid(),
         last: 0,
         answers: 0,
+        refusals: 0,
     })
 }
 
@@ -143,37 +151,43 @@ pub fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogE
 pub fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
     let event_goes = trim.retention.reaches(trim.seq, trim.last, trim.now);
     let events = Rows {
-        oldest: "SELECT seq, at FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
+        oldest: "SELECT seq, at, NULL FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
         remove: "DELETE FROM events WHERE topic = ?1 AND seq <= ?2",
     };
-    let surplus = trim.answers.saturating_sub(limits::KEPT_ANSWERS as u64);
-    let too_old = trim.now.saturating_sub(millis(limits::KEPT_ANSWERS_AGE));
-    let answers = Rows {
-        oldest: "SELECT n, at FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
-        remove: "DELETE FROM answers WHERE topic = ?1 AND n <= ?2",
-    };
-    let more_events = events.bite(log, trim.topic, event_goes)?;
-    let more_answers = answers.bite(log, trim.topic, |n, at| n <= surplus || at < too_old)?;
+    let more_events = events.bite(log, trim.topic, event_goes)?.more;
+    let more_answers = answers::trim(log, trim.topic, trim.answers, trim.now)?;
     Ok((more_events || more_answers).then_some(trim))
 }
 
 /// Rows of a topic that are numbered in the order they came, and go in that order.
-struct Rows {
-    oldest: &'static str,
-    remove: &'static str,
+pub struct Rows {
+    /// Number, when it was kept, and the time that its id carries.
+    pub oldest: &'static str,
+    pub remove: &'static str,
+}
+
+pub struct Bite {
+    /// More may have to go.
+    pub more: bool,
+    /// The newest time in an id of what went.
+    pub time: Option<Millis>,
 }
 
 impl Rows {
-    /// Says whether more may have to go.
-    fn bite(&self, log: &Connection, topic: i64, goes: impl Fn(u64, Millis) -> bool) -> Result<bool, LogError> {
+    pub fn bite(&self, log: &Connection, topic: i64, goes: impl Fn(u64, Millis) -> bool) -> Result<Bite, LogError> {
         let bite = limits::LOG_BITE;
         let mut oldest = log.prepare_cached(self.oldest)?;
-        let rows = oldest.query_map((topic, sql(bite as u64)), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let rows: Vec<(u64, Millis)> = rows.collect::<Result<_, _>>()?;
-        let gone = rows.iter().take_while(|(number, at)| goes(*number, *at)).count();
-        if let Some((newest, _)) = rows[..gone].last() {
+        let rows = oldest.query_map((topic, sql(bite as u64)), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        let rows: Vec<(u64, Millis, Option<Millis>)> = rows.collect::<Result<_, _>>()?;
+        let gone = rows.iter().take_while(|(number, at, _)| goes(*number, *at)).count();
+        if let Some((newest, ..)) = rows[..gone].last() {
             log.prepare_cached(self.remove)?.execute((topic, sql(*newest)))?;
         }
-        Ok(gone == bite)
+        Ok(Bite {
+            more: gone == bite,
+            time: rows[..gone].iter().filter_map(|(.., time)| *time).max(),
+        })
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Write-ahead journal, synchronous: what is answered survives `kill -9` and a power cut, as far as the disk tells the truth.
 
+mod answers;
 mod backup;
 mod check;
 mod keeping;

@@ -8,12 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::{schema, sql};
+use super::{answers, schema, sql};
 use crate::server::limits;
-use crate::server::log::{Answered, Head, History, KindCensus, LogError, Millis, Opened, Record};
+use crate::server::log::{Head, History, KindCensus, LogError, Millis, Opened, Record};
 use crate::wire::cursor::{Epoch, Seq};
-use crate::wire::person::PersonId;
-use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
 
 /// A few connections, opened when they are first wanted.
@@ -102,27 +100,14 @@ pub fn open(
         .prepare_cached("SELECT seq, state FROM snapshots WHERE topic = ?1")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let mut commands = log
-        .prepare_cached(
-            "SELECT person, command, seq FROM answers WHERE topic = ?1 AND at >= ?2 ORDER BY n DESC LIMIT ?3",
-        )?
-        .query_map((id, sql(since), sql(commands as u64)), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .map(|row| row.map_err(LogError::from).and_then(answer))
-        .collect::<Result<Vec<_>, _>>()?;
-    commands.reverse();
+    let known = answers::open(log, id, commands, since)?;
     Ok(Opened {
         head,
         snapshot,
-        commands,
+        commands: known.commands,
+        refusals: known.refusals,
+        forgotten: known.forgotten,
     })
-}
-
-fn answer((person, command, seq): (String, String, Seq)) -> Result<Answered, LogError> {
-    let command = CommandId::try_from(command).map_err(|error| LogError::Unavailable(error.to_string()))?;
-    let by = PersonId(person);
-    Ok(Answered { by, command, seq })
 }
 
 pub fn with_amendments(log: &Transaction<'_>, topic: &TopicName, events: &[Seq]) -> Result<Vec<Record>, LogError> {

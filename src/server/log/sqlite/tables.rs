@@ -13,15 +13,18 @@ pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
 /// The oldest version that this program opens.
 pub const OLDEST: u32 = 1;
 
-/// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them. Events are text: JSON that
-/// any tool reads.
+/// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them; `refusals` likewise. `time` is
+/// what a command's id carries, null if it carries none or is older than version 3; `topics.forgotten` the newest of those whose
+/// answers are no longer kept. Events are text: JSON that any tool reads.
 pub const TABLES: &str = "
     CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
     CREATE TABLE topics (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
         last INTEGER NOT NULL,
-        answers INTEGER NOT NULL
+        answers INTEGER NOT NULL,
+        refusals INTEGER NOT NULL DEFAULT 0,
+        forgotten INTEGER
     ) STRICT;
     CREATE TABLE events (
         topic INTEGER NOT NULL,
@@ -39,6 +42,17 @@ pub const TABLES: &str = "
         person TEXT NOT NULL,
         seq INTEGER NOT NULL,
         at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusals (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
         PRIMARY KEY (topic, n)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE snapshots (
@@ -83,7 +97,21 @@ fn to_3(log: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// New columns come last in their tables, with the default and in the order that [`TABLES`] says.
-const TABLES_OF_3: &str = "";
+const TABLES_OF_3: &str = "
+    ALTER TABLE topics ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE topics ADD COLUMN forgotten INTEGER;
+    ALTER TABLE answers ADD COLUMN time INTEGER;
+    CREATE TABLE refusals (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+";
 
 #[cfg(test)]
 mod tests {

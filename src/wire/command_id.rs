@@ -1,0 +1,123 @@
+//! The id of a command, and the time that it may carry.
+
+use serde::{Deserialize, Serialize};
+
+/// Made by the client: 128 bits in 32 hexadecimal digits. It carries the time at which it was made if it is a UUID of version 7
+/// (RFC 9562 section 5.7) from before the year 2109; every other value carries none. Of random bits one in 4,096 carries a time
+/// by chance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CommandId(String);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a command's id has 32 lower-case hexadecimal digits")]
+pub struct NotACommandId;
+
+impl CommandId {
+    /// The bits of a UUID that are its version and its variant.
+    const KIND: u128 = 0xf << 76 | 0b11 << 62;
+    const VERSION_7: u128 = 0x7 << 76 | 0b10 << 62;
+    /// Bits of a time that says when an id was made: 2^42 milliseconds after 1970 is in the year 2109.
+    const TIME_BITS: u32 = 42;
+
+    pub fn from_random(bits: u128) -> Self {
+        Self(format!("{bits:032x}"))
+    }
+
+    /// Carries the time, in milliseconds since 1970, and 74 of these bits. A time beyond the year 2109 is not carried.
+    pub fn at(time: u64, bits: u128) -> Self {
+        if time >> Self::TIME_BITS != 0 {
+            return Self::without_time(bits);
+        }
+        let rest = bits & (u128::MAX >> 48) & !Self::KIND;
+        Self::from_random(u128::from(time) << 80 | rest | Self::VERSION_7)
+    }
+
+    /// These bits, so changed that they carry no time if they did by chance.
+    pub fn without_time(bits: u128) -> Self {
+        let id = Self::from_random(bits);
+        match id.time() {
+            None => id,
+            // Version 8 is for values whose meaning is the application's own.
+            Some(_) => Self::from_random(bits ^ 0xf << 76),
+        }
+    }
+
+    /// The same random bits with another time: another id of the same command.
+    #[must_use]
+    pub fn anew(&self, time: u64) -> Self {
+        Self::at(time, self.bits())
+    }
+
+    /// When it was made, in milliseconds since 1970.
+    pub fn time(&self) -> Option<u64> {
+        let bits = self.bits();
+        let time = u64::try_from(bits >> 80).ok()?;
+        (bits & Self::KIND == Self::VERSION_7 && time >> Self::TIME_BITS == 0).then_some(time)
+    }
+
+    pub fn bits(&self) -> u128 {
+        u128::from_str_radix(&self.0, 16).unwrap_or_default()
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for CommandId {
+    type Error = NotACommandId;
+
+    fn try_from(text: String) -> Result<Self, NotACommandId> {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 32 && text.bytes().all(digit) {
+            Ok(Self(text))
+        } else {
+            Err(NotACommandId)
+        }
+    }
+}
+
+impl From<CommandId> for String {
+    fn from(id: CommandId) -> Self {
+        id.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_carries_a_time_if_it_is_a_uuid_of_version_7() {
+        let known = CommandId::try_from("019bfe9f1c007abc8def0123456789ab".to_owned()).unwrap();
+        assert_eq!(known.time(), Some(0x019b_fe9f_1c00));
+        // Version 4; version 7 with another variant; the year 2109 and what is later.
+        for none in [
+            "019bfe9f1c004abc8def0123456789ab",
+            "019bfe9f1c007abcedef0123456789ab",
+            "04000000000070008000000000000000",
+            "ffffffffffff70008000000000000000",
+            "00000000000000000000000000000001",
+        ] {
+            assert_eq!(CommandId::try_from(none.to_owned()).unwrap().time(), None, "{none}");
+        }
+        for bits in [0, u128::MAX, 1 << 79 | 5] {
+            let id = CommandId::at(1_800_000_000_000, bits);
+            assert_eq!(id.time(), Some(1_800_000_000_000));
+            assert_eq!(id.anew(7), CommandId::at(7, bits));
+            assert_eq!(CommandId::at(1 << 42, bits).time(), None);
+            assert_eq!(CommandId::without_time(id.bits()).time(), None);
+            assert_ne!(CommandId::without_time(id.bits()), id);
+            assert_eq!(CommandId::without_time(bits).time(), None);
+        }
+        assert_eq!(CommandId::without_time(5), CommandId::from_random(5));
+    }
+
+    #[test]
+    fn an_id_that_is_not_one_is_refused() {
+        for wrong in ["", "0", &"g".repeat(32), &"0".repeat(33)] {
+            assert_eq!(CommandId::try_from((*wrong).to_owned()), Err(NotACommandId));
+        }
+    }
+}
