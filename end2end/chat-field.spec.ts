@@ -66,10 +66,25 @@ test("what was written too fast waits, and is sent by itself, once", async ({ ch
   for (let number = 0; number < 10; number++) await chat.say(`빨리 ${number}`);
   await chat.say("너무 빨리");
   await expect(chat.pending).toContainText("너무 빨리");
+  await expect(chat.pending).toHaveAttribute("data-standing", "held");
+  await expect(chat.pending.locator(".standing")).toHaveText(/\d+초 뒤에 저절로 보냅니다/);
   await expect(chat.messages).toHaveCount(10);
   await expect(chat.message("너무 빨리")).toHaveCount(1, { timeout: 20_000 });
   await expect(chat.pending).toHaveCount(0);
   await expect(chat.messages).toHaveCount(11);
+});
+
+test("what was written during an outage meets the room's rate, waits, and arrives in order by itself", async ({ chat, context, complaints }) => {
+  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+  await context.setOffline(true);
+  const texts = Array.from({ length: 24 }, (_, number) => `말 ${number}`);
+  for (const text of texts) await chat.say(text);
+  await expect(chat.pending).toHaveCount(texts.length);
+  await context.setOffline(false);
+  await expect(chat.pending.first()).toHaveAttribute("data-standing", "held", { timeout: 30_000 });
+  await expect(chat.messages).toHaveCount(texts.length, { timeout: 60_000 });
+  await expect(chat.pending).toHaveCount(0);
+  expect(await chat.texts()).toEqual(texts);
 });
 
 test("a text that is too long is not pasted, and what was typed stays", async ({ chat, page }) => {

@@ -1,6 +1,6 @@
 // The chat's page as a visitor sees it, and people who write without a page.
 
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
 
 const hex = (bytes: number) => randomBytes(bytes).toString("hex");
@@ -75,7 +75,7 @@ export class Writer {
   async command(topic: string, command: unknown): Promise<number> {
     const answer = await this.request.post(`${this.base}/api/session/command?session=${this.secret}`, {
       headers: { cookie: `visitor=${this.secret}` },
-      data: { command: { topic, id: hex(16), command } },
+      data: { command: { topic, id: randomUUID().replaceAll("-", ""), command } },
     });
     const { reply } = await answer.json();
     expect(reply.answer, JSON.stringify(reply)).toHaveProperty("accepted");

@@ -348,9 +348,18 @@ fn build() -> String {
 
 /// 128 random bits.
 pub(super) fn random_id() -> CommandId {
+    CommandId::from_random(random())
+}
+
+fn random() -> u128 {
     let mut bytes = [0; 16];
     if let Ok(crypto) = window().crypto() {
         let _ = crypto.get_random_values_with_u8_array(&mut bytes);
     }
-    CommandId::from_random(u128::from_le_bytes(bytes))
+    u128::from_le_bytes(bytes)
+}
+
+/// Of this browser's time; a command is sent under an id of the server's ([`super::outbox`]).
+pub(super) fn new_id() -> CommandId {
+    CommandId::at(js_sys::Date::now() as u64, random())
 }

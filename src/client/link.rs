@@ -152,6 +152,10 @@ pub enum News {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fate {
     Sent,
+    /// It came too fast and had no effect yet: it is sent again by itself, after that time at the soonest.
+    Held {
+        retry_after_ms: u32,
+    },
     Rejected(Rejection),
     /// It is part of the state, or was taken back.
     Gone,
@@ -192,6 +196,8 @@ pub struct Link {
     stopped: Option<Stop>,
     newer_build: bool,
     round_trip: Option<Millis>,
+    /// What the server's clock showed at a time of ours.
+    server_clock: Option<(Millis, u64)>,
     now: Millis,
     random: f64,
     out: Vec<Effect>,
@@ -229,6 +235,7 @@ impl Link {
             stopped: None,
             newer_build: false,
             round_trip: None,
+            server_clock: None,
             now: 0,
             random: 0.0,
             out: Vec::new(),
@@ -252,10 +259,11 @@ impl Link {
         }
         let probe = self.ladder.probe_at().filter(|_| self.may_try());
         let flush = (self.outbox.not_before > self.now && !self.outbox.is_empty()).then_some(self.outbox.not_before);
+        let held = self.outbox.held_until(self.now);
         let lines = [&self.main, &self.trial].map(|line| line.as_ref().map(Line::due));
         let retry = self.topics.values().filter_map(|topic| topic.retry_at).min();
         let ask = self.ask.map(|ask| ask.at);
-        [self.wait, self.linger, ask, probe, flush, retry]
+        [self.wait, self.linger, ask, probe, flush, held, retry]
             .into_iter()
             .chain(lines)
             .flatten()
@@ -335,6 +343,16 @@ impl Link {
             self.flush();
         }
         self.tell_statuses();
+    }
+
+    fn set_server_time(&mut self, now_ms: u64) {
+        self.server_clock = Some((self.now, now_ms));
+    }
+
+    /// The server's clock, in milliseconds since 1970. None until it was told.
+    fn server_time(&self) -> Option<u64> {
+        let (then, told) = self.server_clock?;
+        Some(told.saturating_add(self.now.saturating_sub(then)))
     }
 
     fn is_main(&self, line: u32) -> bool {

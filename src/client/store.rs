@@ -146,10 +146,13 @@ impl<T: Topic> Store<T> {
     pub fn stand(&self, id: &CommandId, fate: &Fate) {
         self.pending.update(|pending| match fate {
             Fate::Gone => pending.retain(|shown| shown.id != *id),
-            Fate::Sent | Fate::Rejected(_) => {
+            Fate::Sent | Fate::Held { .. } | Fate::Rejected(_) => {
                 if let Some(shown) = pending.iter_mut().find(|shown| shown.id == *id) {
                     shown.standing = match fate {
                         Fate::Rejected(rejection) => Standing::Rejected(rejection.clone()),
+                        Fate::Held { retry_after_ms } => Standing::Held {
+                            retry_after_ms: *retry_after_ms,
+                        },
                         _ => Standing::Sent,
                     };
                 }

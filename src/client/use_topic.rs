@@ -9,7 +9,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
-use super::driver::random_id;
+use super::driver::new_id;
 use super::http::{HttpError, get_json};
 use super::link::{Fate, Input};
 use super::outbox::Body;
@@ -48,8 +48,21 @@ pub enum Standing {
     Queued,
     /// Waits for its answer, or, accepted, for its events.
     Sent,
+    /// Came too fast and had no effect yet: it is sent again by itself, after that time at the soonest.
+    Held { retry_after_ms: u32 },
     /// Had no effect; stays until it is cancelled or sent again.
     Rejected(Rejection),
+}
+
+impl Standing {
+    /// What a form says of the command that it sent: that it is held, or why it had no effect.
+    pub fn problem(&self, held: impl FnOnce(u32) -> String, why: impl FnOnce(&Rejection) -> String) -> Option<String> {
+        match self {
+            Self::Queued | Self::Sent => None,
+            Self::Held { retry_after_ms } => Some(held(*retry_after_ms)),
+            Self::Rejected(rejection) => Some(why(rejection)),
+        }
+    }
 }
 
 /// A page of what lies before the state, oldest first.
@@ -145,7 +158,7 @@ impl<T: Topic> UseTopic<T> {
     /// Sends when the link is live, and again with the same id until there is an answer. `pending` tells how it stands;
     /// when too many wait already, it is rejected at once.
     pub fn send(&self, command: T::Command) -> CommandId {
-        let id = random_id();
+        let id = new_id();
         let Some(Held { tab, store }) = self.held.try_get_value() else {
             return id;
         };

@@ -87,6 +87,10 @@ impl Link {
 
     pub(super) fn welcome(&mut self, welcome: Welcome) {
         self.newer_build = !self.build.is_empty() && !welcome.build.is_empty() && self.build != welcome.build;
+        // A server of the version before does not say it.
+        if welcome.now_ms > 0 {
+            self.set_server_time(welcome.now_ms);
+        }
         let now = self.now;
         let measure = self.main.as_mut().map_or(Check::Rest, |main| {
             main.set_beat(welcome.beat_ms.into());

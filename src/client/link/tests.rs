@@ -34,6 +34,14 @@ fn id(n: u128) -> CommandId {
 }
 
 fn welcome(build: &str) -> ServerFrame {
+    welcomed(build, 0)
+}
+
+fn welcome_at(now_ms: u64) -> ServerFrame {
+    welcomed("page", now_ms)
+}
+
+fn welcomed(build: &str, now_ms: u64) -> ServerFrame {
     ServerFrame::Welcome(Welcome {
         session: SessionId("s".to_owned()),
         person: Person {
@@ -43,7 +51,7 @@ fn welcome(build: &str) -> ServerFrame {
         build: build.to_owned(),
         node: String::new(),
         beat_ms: 10_000,
-        now_ms: 0,
+        now_ms,
     })
 }
 
@@ -505,10 +513,8 @@ fn what_comes_too_fast_is_held_back_as_long_as_the_server_says_and_nothing_is_lo
         assert_eq!(said(&bench.send(n)).len(), 0);
     }
     for n in 1..=9 {
-        assert!(
-            bench.frame(2, too_fast(n, 4_000)).is_empty(),
-            "neither a fate nor another post"
-        );
+        let held = fate(n, Fate::Held { retry_after_ms: 4_000 });
+        assert_eq!(bench.frame(2, too_fast(n, 4_000)), [held], "no other post");
         assert_eq!(said(&bench.later(3_999)).len(), 0, "not before");
         let effects = bench.later(1);
         let [ClientFrame::Command { id: again, .. }] = said(&effects)[..] else {
@@ -528,13 +534,123 @@ fn what_comes_too_fast_is_held_back_as_long_as_the_server_says_and_nothing_is_lo
     assert_eq!(bench.link.status().queued, 0);
 }
 
+/// However long the wait is, nobody has to press anything; and what had no effect can be taken back meanwhile.
 #[test]
-fn a_long_wait_is_for_the_visitor_to_decide_upon() {
-    let mut bench = Bench::fallen_back();
+fn what_is_held_for_long_goes_by_itself_or_is_taken_back() {
+    let mut bench = Bench::live();
     bench.send(1);
-    let retry_after_ms = 60_000;
-    let told = fate(1, Fate::Rejected(Rejection::TooFast { retry_after_ms }));
-    assert!(bench.frame(2, too_fast(1, retry_after_ms)).contains(&told));
+    bench.send(2);
+    let retry_after_ms = 300_000;
+    for n in [1, 2] {
+        let effects = bench.frame(1, too_fast(n, retry_after_ms));
+        assert_eq!(effects, [fate(n, Fate::Held { retry_after_ms })]);
+    }
+    assert!(bench.input(Input::Cancel { id: id(1) }).contains(&fate(1, Fate::Gone)));
+    for _ in 0..6 {
+        bench.later(9_000);
+        bench.frame(1, ServerFrame::Pong { nonce: 0 });
+    }
+    let effects = bench.later(6_000);
+    let again: Vec<_> = said(&effects)
+        .into_iter()
+        .filter(|frame| matches!(frame, ClientFrame::Command { .. }))
+        .collect();
+    assert!(
+        matches!(again[..], [ClientFrame::Command { id: again, .. }] if *again == id(2)),
+        "{effects:?}"
+    );
+    assert!(effects.contains(&fate(2, Fate::Sent)));
+}
+
+/// One room's rate is not another's.
+#[test]
+fn a_topic_that_is_held_holds_no_other() {
+    let mut bench = Bench::live();
+    bench.send(1);
+    bench.frame(1, too_fast(1, 4_000));
+    assert_eq!(said(&bench.send(2)), Vec::<&ClientFrame>::new());
+    let (topic, body) = ("chat/other".parse().unwrap(), Body::of(&3).unwrap());
+    let effects = bench.input(Input::Send { topic, id: id(3), body });
+    assert!(matches!(said(&effects)[..], [ClientFrame::Command { id: sent, .. }] if *sent == id(3)));
+}
+
+fn sent_as(effects: &[Effect]) -> CommandId {
+    match said(effects)[..] {
+        [ClientFrame::Command { id, .. }] => id.clone(),
+        ref other => panic!("{other:?}"),
+    }
+}
+
+fn refused(id: &CommandId, why: Rejection) -> ServerFrame {
+    let (id, answer, again) = (id.clone(), Answer::Rejected(why), false);
+    ServerFrame::Reply { id, answer, again }
+}
+
+fn send_as(bench: &mut Bench, id: &CommandId) -> Vec<Effect> {
+    let (topic, id, body) = (topic(), id.clone(), Body::of(&0).unwrap());
+    bench.input(Input::Send { topic, id, body })
+}
+
+/// Written on Friday before the lid was closed, sent on Monday: by the server's clock, as it is then.
+#[test]
+fn an_id_carries_the_servers_time_of_its_first_attempt() {
+    let mut bench = Bench::new();
+    bench.join(None);
+    let friday = CommandId::at(1_000, 7);
+    send_as(&mut bench, &friday);
+    bench.open(1);
+    let effects = bench.frame(1, welcome_at(1_800_000_000_000));
+    let commands = said(&effects).into_iter().filter_map(|frame| match frame {
+        ClientFrame::Command { id, .. } => Some(id.clone()),
+        _ => None,
+    });
+    assert_eq!(commands.collect::<Vec<_>>(), [CommandId::at(1_800_000_000_000, 7)]);
+    let (answer, again) = (Answer::Rejected(Rejection::refused("no")), false);
+    let id = CommandId::at(1_800_000_000_000, 7);
+    let effects = bench.frame(1, ServerFrame::Reply { id, answer, again });
+    let news = News::Command(friday, Fate::Rejected(Rejection::refused("no")));
+    assert!(
+        effects.contains(&Effect::Tell { topic: topic(), news }),
+        "the page knows it by its own id"
+    );
+}
+
+#[test]
+fn a_time_that_was_not_taken_is_mended_where_there_was_no_effect_for_certain() {
+    let mut bench = Bench::live();
+    let mine = CommandId::at(1_000, 7);
+    let first = sent_as(&send_as(&mut bench, &mine));
+    let (no_effect, now_ms) = (false, 1_900_000_000_000);
+    // Its only attempt.
+    let effects = bench.frame(1, refused(&first, Rejection::IdTooOld { no_effect, now_ms }));
+    let second = sent_as(&effects);
+    assert_eq!(second, CommandId::at(now_ms, 7));
+    let now_ms = 1_700_000_000_000;
+    let third = sent_as(&bench.frame(1, refused(&second, Rejection::IdTooNew { now_ms })));
+    assert_eq!(third, CommandId::at(now_ms, 7));
+    // Now it is sent again without an answer: whether it arrived then, only the topic can say.
+    bench.close(1, code::ABNORMAL);
+    bench.later(10_000);
+    bench.open(2);
+    bench.frame(2, welcome("page"));
+    let known = Rejection::IdTooOld {
+        no_effect: true,
+        now_ms: now_ms + 9,
+    };
+    let fourth = sent_as(&bench.frame(2, refused(&third, known)));
+    assert_eq!(fourth, CommandId::at(now_ms + 9, 7));
+    bench.close(2, code::ABNORMAL);
+    bench.later(10_000);
+    bench.open(3);
+    bench.frame(3, welcome("page"));
+    let unknown = Rejection::IdTooOld { no_effect, now_ms };
+    let effects = bench.frame(3, refused(&fourth, unknown.clone()));
+    let news = News::Command(mine, Fate::Rejected(unknown));
+    assert!(
+        effects.contains(&Effect::Tell { topic: topic(), news }),
+        "the visitor looks"
+    );
+    assert_eq!((said(&effects).len(), bench.link.status().queued), (0, 0));
 }
 
 /// A poll that was refused with a wait tries no other transport, which would be refused as well.

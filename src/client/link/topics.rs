@@ -16,8 +16,8 @@ use crate::wire::topic::{Delivery, TopicName};
 const AT_ONCE: usize = 16;
 /// A denial that may pass is asked again after this, and up to as much again.
 const DENIED_RETRY: Millis = 5_000;
-/// The longest that a command which came too fast is held back.
-const LONGEST_HELD: Millis = 15_000;
+/// The longest that a command which came too fast is held back before it is tried again.
+const LONGEST_HELD: Millis = 60_000;
 /// A post that failed is made again after this.
 const UNSENT_RETRY: Millis = 1_000;
 
@@ -238,11 +238,12 @@ impl Link {
         if self.now < self.outbox.not_before {
             return;
         }
-        while let Some((next, first)) = self.outbox.next(line, at_once) {
-            let (topic, id) = (next.topic.clone(), next.id.clone());
+        let (now, time) = (self.now, self.server_time());
+        while let Some((next, first)) = self.outbox.next(line, at_once, now, time) {
+            let (topic, id) = (next.topic.clone(), next.sent_as.clone());
             let command = next.body.in_encoding(encoding);
             if first {
-                let (topic, news) = (topic.clone(), News::Command(id.clone(), Fate::Sent));
+                let (topic, news) = (topic.clone(), News::Command(next.id.clone(), Fate::Sent));
                 self.out.push(Effect::Tell { topic, news });
             }
             let frame = ClientFrame::Command { topic, id, command };
@@ -250,15 +251,16 @@ impl Link {
         }
     }
 
+    /// `id`: under which the command was sent.
     fn reply(&mut self, id: &CommandId, answer: Answer) {
         match answer {
+            Answer::Rejected(Rejection::TooFast { retry_after_ms }) => self.hold(id, retry_after_ms),
             // It was not taken now; whether it was taken before, only an answer that is final can say.
-            Answer::Rejected(rejection)
-                if is_brief(&rejection) || rejection.may_retry() && self.outbox.is_uncertain(id) =>
-            {
+            Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
                 self.outbox.put_back(id);
-                self.outbox.not_before = self.now + retry_after(&rejection);
+                self.outbox.not_before = self.now + UNSENT_RETRY;
             }
+            Answer::Rejected(rejection) if self.renews(id, &rejection) => {}
             Answer::Rejected(rejection) => {
                 if let Some(command) = self.outbox.take(id) {
                     self.tell(&command.topic, News::Command(command.id, Fate::Rejected(rejection)));
@@ -273,6 +275,25 @@ impl Link {
                 self.seen(&topic, up_to);
             }
         }
+    }
+
+    /// It waits, and goes by itself.
+    fn hold(&mut self, id: &CommandId, retry_after_ms: u32) {
+        let wait = Millis::from(retry_after_ms).clamp(UNSENT_RETRY, LONGEST_HELD);
+        if let Some((topic, id)) = self.outbox.hold(id, self.now + wait) {
+            self.tell(&topic, News::Command(id, Fate::Held { retry_after_ms }));
+        }
+    }
+
+    /// Whether the command is sent anew with another id: the time in this one was not taken, and it certainly had no effect.
+    fn renews(&mut self, id: &CommandId, rejection: &Rejection) -> bool {
+        let (no_effect, now_ms) = match rejection {
+            Rejection::IdTooNew { now_ms } => (true, *now_ms),
+            Rejection::IdTooOld { no_effect, now_ms } => (*no_effect, *now_ms),
+            _ => return false,
+        };
+        self.set_server_time(now_ms);
+        (no_effect || !self.outbox.is_uncertain(id)) && self.outbox.renew(id)
     }
 
     /// What came instead of an answer decides whether the command is asked again.
@@ -325,17 +346,5 @@ impl Link {
                 self.out.push(Effect::Tell { topic, news });
             }
         }
-    }
-}
-
-/// Too fast by so little that the command is held back for that time. A longer wait is for the visitor to decide upon.
-fn is_brief(rejection: &Rejection) -> bool {
-    matches!(rejection, Rejection::TooFast { retry_after_ms } if Millis::from(*retry_after_ms) <= LONGEST_HELD)
-}
-
-fn retry_after(rejection: &Rejection) -> Millis {
-    match rejection {
-        Rejection::TooFast { retry_after_ms } => UNSENT_RETRY.max((*retry_after_ms).into()),
-        _ => UNSENT_RETRY,
     }
 }

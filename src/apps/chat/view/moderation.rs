@@ -14,6 +14,7 @@ use crate::{
     i18n::*,
     ui::{
         moderation::{DURATIONS, refusal, until},
+        standing,
         words::{Words, note, part, say, spoken, text, words},
     },
     wire::{
@@ -129,13 +130,10 @@ pub fn tools(talk: Talk, rules: Rules) -> AnyView {
     let i18n = use_i18n();
     let problem = note(move || {
         let locale = i18n.get_locale();
-        let rejected = |standing: &Standing| match standing {
-            Standing::Rejected(why) => Some(explain(locale, why)),
-            _ => None,
-        };
+        let told = |one: &Standing| one.problem(|wait| standing::held(locale, wait), |why| explain(locale, why));
         rules
             .pending
-            .with(|pending| pending.iter().rev().find_map(|one| rejected(&one.standing)))
+            .with(|pending| pending.iter().rev().find_map(|one| told(&one.standing)))
     });
     let room = talk.room.get_value();
     let delete = (room != LOBBY).then(|| delete_room(rules, room));

@@ -6,7 +6,10 @@ use super::{super::wire::ChatCommand, list::focus, talk::Talk, words};
 use crate::{
     client::use_topic::{Pending, Standing},
     i18n::*,
-    ui::words::{Words, fill, part, say, spoken, text, words},
+    ui::{
+        standing,
+        words::{Words, fill, part, say, spoken, text, words},
+    },
     wire::session::CommandId,
 };
 
@@ -28,7 +31,8 @@ pub fn PendingRows(talk: Talk) -> impl IntoView {
 }
 
 fn is_shown(pending: &Pending<ChatCommand>) -> bool {
-    matches!(pending.command, ChatCommand::Post { .. }) || matches!(pending.standing, Standing::Rejected(_))
+    let told = matches!(pending.standing, Standing::Rejected(_) | Standing::Held { .. });
+    matches!(pending.command, ChatCommand::Post { .. }) || told
 }
 
 fn pending_row(talk: Talk, id: CommandId) -> AnyView {
@@ -45,6 +49,7 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
         found
             .with(|found| match found {
                 Some((_, Standing::Queued)) => "queued",
+                Some((_, Standing::Held { .. })) => "held",
                 Some((_, Standing::Rejected(_))) => "rejected",
                 _ => "sent",
             })
@@ -53,6 +58,7 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
     let state = text(move || {
         found.with(|found| match found {
             Some((_, Standing::Queued)) => t_string!(i18n, chat.queued).to_owned(),
+            Some((_, Standing::Held { retry_after_ms })) => standing::held(i18n.get_locale(), *retry_after_ms),
             Some((_, Standing::Rejected(why))) => fill(
                 t_string!(i18n, chat.rejected),
                 &[("why", &words::rejection(i18n.get_locale(), why))],

@@ -14,10 +14,13 @@ use super::{
 use crate::{
     client::{
         live::Live,
-        use_topic::{Standing, UseTopic, use_topic},
+        use_topic::{UseTopic, use_topic},
     },
     i18n::*,
-    ui::words::{fill, note, say, text},
+    ui::{
+        standing,
+        words::{fill, note, say, text},
+    },
     wire::session::CommandId,
 };
 
@@ -96,10 +99,9 @@ fn room_row(rooms: UseTopic<Rooms>, visit: Visit, open: Memo<String>, name: Stri
 pub fn refused(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option<String> {
     rooms.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
-        match &found.standing {
-            Standing::Rejected(why) => Some(words::rejection(locale, why)),
-            Standing::Queued | Standing::Sent => None,
-        }
+        found
+            .standing
+            .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
     })
 }
 

@@ -7,9 +7,9 @@ use super::{
     words,
 };
 use crate::{
-    client::use_topic::{Standing, UseTopic},
+    client::use_topic::UseTopic,
     i18n::*,
-    ui::words::note,
+    ui::{standing, words::note},
     wire::session::CommandId,
 };
 
@@ -52,12 +52,11 @@ impl Sent {
                 return Some(words::refusal(i18n.get_locale(), why));
             }
             let id = self.id.get()?;
-            self.device
-                .pending
-                .with(|pending| match &pending.iter().find(|one| one.id == id)?.standing {
-                    Standing::Rejected(why) => Some(words::rejection(i18n.get_locale(), why)),
-                    Standing::Queued | Standing::Sent => None,
-                })
+            self.device.pending.with(|pending| {
+                let (locale, one) = (i18n.get_locale(), pending.iter().find(|one| one.id == id)?);
+                one.standing
+                    .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
+            })
         });
         view! { <p class="problem" role="alert">{problem}</p> }.into_any()
     }

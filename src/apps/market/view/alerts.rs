@@ -11,12 +11,13 @@ use super::{floor::Floor, words};
 use crate::{
     client::{
         live::Live,
-        use_topic::{Standing, UseTopic, use_topic},
+        use_topic::{UseTopic, use_topic},
     },
     i18n::*,
     ui::{
         card::Card,
         number_field::how_read,
+        standing,
         words::{fill, note, part, say, spoken, text, words},
     },
     wire::{
@@ -119,10 +120,9 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
 fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<String> {
     alerts.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
-        match &found.standing {
-            Standing::Rejected(why) => Some(words::rejection(locale, why)),
-            Standing::Queued | Standing::Sent => None,
-        }
+        found
+            .standing
+            .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
     })
 }
 

@@ -113,13 +113,16 @@ fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
 
 /// Why the last thing that the visitor did had no effect.
 pub fn problem(desk: Desk) -> AnyView {
-    use crate::client::use_topic::Standing;
+    use crate::ui::standing;
     let i18n = use_i18n();
     let told = note(move || {
         desk.inbox.pending.with(|pending| {
-            pending.iter().rev().find_map(|one| match &one.standing {
-                Standing::Rejected(why) => Some(words::rejection(why)(i18n.get_locale()).to_owned()),
-                Standing::Queued | Standing::Sent => None,
+            let locale = i18n.get_locale();
+            pending.iter().rev().find_map(|one| {
+                one.standing.problem(
+                    |wait| standing::held(locale, wait),
+                    |why| words::rejection(why)(locale).to_owned(),
+                )
             })
         })
     });

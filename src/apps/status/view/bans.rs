@@ -8,6 +8,7 @@ use crate::i18n::*;
 use crate::ui::calendar;
 use crate::ui::card::Card;
 use crate::ui::moderation::{DURATIONS, refusal, until};
+use crate::ui::standing;
 use crate::ui::words::{Words, note, part, say, spoken, text, words};
 use crate::wire::moderation::{ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, Moderation, ModerationCommand, Target};
 use crate::wire::person::PersonId;
@@ -128,14 +129,12 @@ fn form(rules: Rules) -> AnyView {
     let problem = note(move || {
         let locale = i18n.get_locale();
         let pending = rules.pending.get();
-        let rejected = pending.iter().rev().find_map(|one| match &one.standing {
-            Standing::Rejected(why) => Some(why.clone()),
-            _ => None,
-        });
-        Some(match rejected? {
-            Rejection::Refused { why } => refusal(&why).map_or(why, |words| words(locale).to_owned()),
+        let why = |rejection: &Rejection| match rejection {
+            Rejection::Refused { why } => refusal(why).map_or(why.clone(), |words| words(locale).to_owned()),
             _ => td_string!(locale, moderation.not_now).to_owned(),
-        })
+        };
+        let told = |one: &Standing| one.problem(|wait| standing::held(locale, wait), why);
+        pending.iter().rev().find_map(|one| told(&one.standing))
     });
     let ban = move |event: SubmitEvent| {
         event.prevent_default();
