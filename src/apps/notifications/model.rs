@@ -40,6 +40,16 @@ impl Sent {
     }
 }
 
+/// The times of a source's notices, by seq, as they are compared with those of other sources. A clock that was ahead stamped a
+/// time that had not come yet: it counts as now, and never as later than the time of what came after it.
+pub fn settle_times<'a>(times: impl DoubleEndedIterator<Item = &'a mut Millis>, now: Millis) {
+    let mut latest = now;
+    for at in times.rev() {
+        latest = latest.min(*at);
+        *at = latest;
+    }
+}
+
 /// The newest notices of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Board {
@@ -235,6 +245,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_time_that_has_not_come_outranks_nothing_newer() {
+        let settled = |mut times: Vec<Millis>, now| {
+            settle_times(times.iter_mut(), now);
+            times
+        };
+        assert_eq!(settled(vec![5, 7, 9], 10), [5, 7, 9]);
+        assert_eq!(settled(vec![5, 90, 80], 10), [5, 10, 10]);
+        assert_eq!(
+            settled(vec![5, 90, 8, 9], 100),
+            [5, 8, 8, 9],
+            "it came before the one after it"
+        );
+    }
 
     #[test]
     fn what_is_read_one_after_another_is_one_number() {

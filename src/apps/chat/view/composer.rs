@@ -162,11 +162,14 @@ fn typed(talk: Talk, problem: RwSignal<Option<Problem>>, field: &HtmlTextAreaEle
 }
 
 fn tell_typing(talk: Talk, said: StoredValue<f64>) {
-    let now = js_sys::Date::now();
+    // A clock that cannot be set back.
+    let now = window()
+        .performance()
+        .map_or_else(js_sys::Date::now, |clock| clock.now());
     if talk.draft.with_untracked(String::is_empty) {
         said.set_value(0.0);
         talk.chat.activity(None);
-    } else if now - said.get_value() > TYPING_MS {
+    } else if said.get_value() == 0.0 || now - said.get_value() > TYPING_MS {
         said.set_value(now);
         talk.chat.activity(Some(TYPING));
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use leptos::{prelude::*, task::spawn_local};
 
 use super::super::{
-    model::{Carries, Sent},
+    model::{Carries, Sent, settle_times},
     wire::{GROUPS, ME, Notices},
 };
 use super::{desk::Desk, held::Held, row::row};
@@ -142,8 +142,12 @@ impl List {
                         && level.is_none_or(|level| sent.notice.level == level)
                         && !(unread && self.desk.is_read(source, sent.seq))
                 };
-                let all = held.get(source).into_iter().flat_map(Held::all).filter(fits);
-                found.extend(all.map(|sent| (sent.at, source, sent.seq)));
+                let all = held.get(source).into_iter().flat_map(Held::all);
+                let mut all: Vec<_> = all.map(|sent| (sent, sent.at)).collect();
+                all.sort_unstable_by_key(|(sent, _)| sent.seq);
+                settle_times(all.iter_mut().map(|(_, at)| at), now);
+                let fitting = all.into_iter().filter(|(sent, _)| fits(sent));
+                found.extend(fitting.map(|(sent, at)| (at, source, sent.seq)));
             }
         });
         found.sort_unstable_by(|a, b| b.cmp(a));
