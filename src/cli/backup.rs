@@ -3,17 +3,18 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::{Request, header};
 use duplex::server::config::Config;
-use duplex::server::log::sqlite::{Sqlite, check};
-use duplex::server::log::{Log as _, private};
+use duplex::server::log::private;
+use duplex::server::log::sqlite::{check, copy_unused, drop_partials, folder, partial, put_new};
 use duplex::server::operator::BACKUP_PATH;
 use futures_util::StreamExt as _;
 
+use super::output::out;
 use super::remote::{Remote, Server};
 
 #[derive(Debug, clap::Args)]
@@ -43,9 +44,11 @@ impl Backup {
             return Err(BackupError::Exists(self.file).into());
         }
         if self.offline {
-            copy_file(config, &self.file)?;
+            copy_unused(&config.data, &self.file)?;
         } else {
             let server = self.remote.server(config)?;
+            let folder = folder(&self.file);
+            drop_partials(folder, None).map_err(|error| format!("{}: {error}", folder.display()))?;
             let partial = partial(&self.file);
             let kept = super::block_on(download(&server, &partial)).and_then(|()| keep(&partial, &self.file));
             if kept.is_err() {
@@ -54,20 +57,14 @@ impl Backup {
             kept?;
         }
         let found = check(&self.file)?;
-        println!(
+        out!(
             "{}: {} bytes, {} topics",
             self.file.display(),
             found.bytes,
             found.topics
-        );
+        )?;
         Ok(())
     }
-}
-
-fn partial(file: &Path) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push(".partial");
-    path.into()
 }
 
 async fn download(server: &Server, to: &Path) -> Result<(), Box<dyn Error>> {
@@ -83,11 +80,9 @@ async fn download(server: &Server, to: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
-    fs::remove_file(to).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })?;
     let mut file = private::create_new(to).map_err(|error| format!("{}: {error}", to.display()))?;
+    // Nobody takes it for one that a dead process left.
+    file.lock()?;
     let (mut stream, mut received) = (body.into_data_stream(), 0);
     while let Some(bytes) = stream.next().await {
         let bytes = bytes?;
@@ -101,19 +96,5 @@ async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
 /// Gives the copy its name if it is sound, and if nobody took the name meanwhile.
 fn keep(partial: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
     check(partial)?;
-    fs::hard_link(partial, file).map_err(|error| format!("{}: {error}", file.display()))?;
-    fs::remove_file(partial)?;
-    Ok(())
-}
-
-fn copy_file(config: &Config, to: &Path) -> Result<(), Box<dyn Error>> {
-    if !config.data.exists() {
-        return Err(format!("there is no log at {}", config.data.display()).into());
-    }
-    let log = Sqlite::open(&config.data)?;
-    super::block_on(async {
-        log.backup(to).await?;
-        log.close().await;
-        Ok(())
-    })
+    Ok(put_new(partial, file).map_err(|error| format!("{}: {error}", file.display()))?)
 }

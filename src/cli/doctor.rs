@@ -10,12 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use duplex::apps;
 use duplex::server::config::Config;
+use duplex::server::https::Tls;
 use duplex::server::hub::now;
-use duplex::server::log::sqlite::check;
+use duplex::server::log::sqlite::{Unfinished, check, unfinished, writable};
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
 
 use super::Failed;
+use super::output::{self, OutputError, out};
 
 /// For somebody else's server to take a connection, and for ours to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -46,7 +48,7 @@ struct Report {
 }
 
 impl Report {
-    fn line(&mut self, what: impl Display, found: Found) {
+    fn line(&mut self, what: impl Display, found: Found) -> Result<(), OutputError> {
         let (word, text) = match found {
             Fine(text) => ("ok  ", text),
             Doubtful(text) => {
@@ -58,21 +60,21 @@ impl Report {
                 ("fail", text)
             }
         };
-        println!("{word} {what}: {text}");
+        output::unless_unread(out!("{word} {what}: {text}"))
     }
 }
 
 pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     let mut report = Report::default();
-    report.line("configuration", configuration(config));
-    report.line("front end", front_end(config));
-    report.line("data file", data(&config.data, config.max_data));
-    report.line("token", token(config));
-    report.line("free disk", disk(&config.data));
-    report.line("clock", clock(&config.data));
-    report.line("address", address(config));
+    report.line("configuration", configuration(config))?;
+    report.line("front end", front_end(config))?;
+    report.line("data file", data(&config.data, config.max_data))?;
+    report.line("token", token(config))?;
+    report.line("free disk", disk(&config.data))?;
+    report.line("clock", clock(&config.data))?;
+    report.line("address", address(config))?;
     for (what, host) in apps::server::peers(&config.apps) {
-        report.line(what, peer(&host));
+        report.line(what, peer(&host))?;
     }
     match report {
         Report { wrong: 0, .. } => Ok(()),
@@ -85,6 +87,12 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 
 fn configuration(config: &Config) -> Found {
     let applications = apps::server::feeds(&config.apps).map(drop);
+    let tls = config
+        .settings()
+        .map(|settings| settings.tls.map(Tls::load).transpose());
+    if let Ok(Err(error)) = tls {
+        return Wrong(error.to_string());
+    }
     match (config.settings(), applications) {
         (Ok(settings), Ok(())) if settings.trust_local || settings.demo => {
             Doubtful("can be served with, but --trust-local and --demo give strangers rights".to_owned())
@@ -108,38 +116,39 @@ fn front_end(config: &Config) -> Found {
 }
 
 fn data(path: &Path, most: Size) -> Found {
-    match path.try_exists() {
+    if let Err(error) = writable(path) {
+        return Wrong(error.to_string());
+    }
+    match unfinished(path) {
         Err(error) => return Wrong(format!("{}: {error}", path.display())),
-        Ok(false) => {
+        Ok(Some(lost @ (Unfinished::Aside(_) | Unfinished::Journal))) => {
+            return Wrong(format!("{}: {lost}", path.display()));
+        }
+        Ok(Some(unfinished)) => return Doubtful(format!("{}: {unfinished}", path.display())),
+        Ok(None) if !path.exists() => {
             return Fine(format!(
                 "{} is not there yet; it is made at the first start",
                 path.display()
             ));
         }
-        Ok(true) => {}
+        Ok(None) => {}
     }
     match check(path) {
         Err(error) => Wrong(error.to_string()),
         Ok(found) => {
             let used = if found.in_use { "in use by a server" } else { "free" };
-            let writable = std::fs::OpenOptions::new().append(true).open(path);
-            match writable {
-                Err(error) => Wrong(format!("{} cannot be written: {error}", path.display())),
-                Ok(_) => {
-                    let (bytes, topics) = (found.bytes, found.topics);
-                    let text = format!(
-                        "{} is sound: {bytes} bytes of {most} that it may have, {topics} topics, {used}",
-                        path.display()
-                    );
-                    if bytes >= most.0 { Doubtful(text) } else { Fine(text) }
-                }
-            }
+            let (bytes, topics) = (found.bytes, found.topics);
+            let text = format!(
+                "{} is sound: {bytes} bytes of {most} that it may have, {topics} topics, {used}",
+                path.display()
+            );
+            if bytes >= most.0 { Doubtful(text) } else { Fine(text) }
         }
     }
 }
 
 fn token(config: &Config) -> Found {
-    let path = duplex::server::token::path(&config.data);
+    let path = duplex::server::token::path(&config.keys());
     let tokens = match config.tokens().list() {
         Ok(tokens) => tokens,
         Err(error) => return Wrong(error.to_string()),
@@ -168,6 +177,10 @@ fn disk(path: &Path) -> Found {
         Err(error) => Doubtful(format!("{}: {error}", folder.display())),
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            // A file system may count its files; one that does not says that it has none.
+            if disk.f_files > 0 && disk.f_favail == 0 {
+                return Wrong(format!("no file can be made at {}", folder.display()));
+            }
             let text = format!("{} MiB at {}", free >> 20, folder.display());
             match free {
                 ..LITTLE_ROOM => Wrong(text),
@@ -196,13 +209,22 @@ fn clock(data: &Path) -> Found {
 }
 
 fn address(config: &Config) -> Found {
-    let addr = match config.addr(std::env::var("LEPTOS_SITE_ADDR").ok()) {
-        Ok(addr) => addr,
+    let addrs = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok());
+    let addrs = match addrs.and_then(|addr| Ok(addr.resolve()?)) {
+        Ok(addrs) => addrs,
         Err(error) => return Wrong(error.to_string()),
     };
-    match TcpListener::bind(addr) {
+    if let Some(error) = addrs.iter().find_map(|addr| config.check_addr(*addr).err()) {
+        return Wrong(error.to_string());
+    }
+    // As the server does: the first that this machine has.
+    let mut tried = addrs.into_iter().map(|addr| (addr, TcpListener::bind(addr)));
+    let (addr, bound) = match tried.find(|(_, bound)| bound.is_ok() || in_use(bound)) {
+        Some(found) => found,
+        None => return Wrong("none of its addresses is of this machine".to_owned()),
+    };
+    match bound {
         Ok(_) => Fine(format!("{addr} is free")),
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => Wrong(format!("{addr}: {error}")),
         Err(_) => match ask_health(addr) {
             Ok(true) => Doubtful(format!("a server answers at {addr} already")),
             Ok(false) | Err(_) => Wrong(format!(
@@ -210,6 +232,10 @@ fn address(config: &Config) -> Found {
             )),
         },
     }
+}
+
+fn in_use(bound: &io::Result<TcpListener>) -> bool {
+    matches!(bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse)
 }
 
 /// Whether a server of ours is alive there.

@@ -42,7 +42,7 @@ impl Remote {
         let is_here = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
         server.token = match &config.token {
             Some(token) => Some(token.clone()),
-            None if is_here && token::path(&config.data).exists() => {
+            None if is_here && token::path(&config.keys()).exists() => {
                 config.legacy_token()?.map(|token| token.as_str().to_owned())
             }
             None => None,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use duplex::server::config::Config;
 use duplex::server::log::sqlite::restore;
 
+use super::output::out;
+
 #[derive(Debug, clap::Args)]
 pub struct Restore {
     /// The backup; it stays as it is
@@ -20,9 +22,9 @@ impl Restore {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let aside = restore(&self.file, &config.data, self.force)?;
         if let Some(aside) = aside {
-            println!("what was there is now {}", aside.display());
+            out!("what was there is now {}", aside.display())?;
         }
-        println!("{} is restored from {}", config.data.display(), self.file.display());
+        out!("{} is restored from {}", config.data.display(), self.file.display())?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use duplex::server::access::{SignInLinks, link};
 use duplex::server::config::Config;
 
+use super::output::{err, out};
 use super::remote::base;
 
 #[derive(Debug, clap::Args)]
@@ -18,11 +19,11 @@ impl SignIn {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let base = match self.url {
             Some(url) => base(&url)?,
-            None => config.settings()?.base_url(config.addr(None)?),
+            None => config.settings()?.base_url(config.addr(None)?.first()?),
         };
-        let code = SignInLinks::new(Some(SignInLinks::path(&config.data))).create()?;
-        println!("{}", link(&base, &code));
-        eprintln!("duplex: it works once, and for ten minutes");
+        let code = SignInLinks::new(Some(SignInLinks::path(&config.keys()))).create()?;
+        out!("{}", link(&base, &code))?;
+        err!("duplex: it works once, and for ten minutes");
         Ok(())
     }
 }

@@ -11,6 +11,8 @@ use duplex::server::config::Config;
 use duplex::server::hub::{Role, now};
 use duplex::server::token;
 
+use super::output::{err, out};
+
 #[derive(Debug, clap::Args)]
 pub struct Token {
     #[command(subcommand)]
@@ -71,7 +73,7 @@ fn name(text: &str) -> Result<String, String> {
 impl Token {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         match self.command {
-            None => println!("{}", config.token()?.as_str()),
+            None => out!("{}", config.token()?.as_str())?,
             Some(Command::Create(create)) => create.run(config)?,
             Some(Command::List) => list(config)?,
             Some(Command::Revoke { id }) if id == LEGACY => revoke_legacy(config)?,
@@ -85,10 +87,11 @@ impl Create {
     /// The token alone on standard output, for scripts.
     fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let (secret, record) = config.tokens().create(self.role, &self.name, self.expires)?;
-        println!("{}", secret.as_str());
-        eprintln!(
+        out!("{}", secret.as_str())?;
+        err!(
             "duplex: token {} with the role {}; it is not shown again",
-            record.id, record.role
+            record.id,
+            record.role
         );
         Ok(())
     }
@@ -96,13 +99,13 @@ impl Create {
 
 fn list(config: &Config) -> Result<(), Box<dyn Error>> {
     let (tokens, now) = (config.tokens(), now());
-    println!("{:<8}  {:<24}  {:<26}  NAME", "ID", "ROLE", "STATE");
-    if config.token.is_some() || (tokens.keeps_legacy()? && token::path(&config.data).exists()) {
-        println!("{LEGACY:<8}  {:<24}  {:<26}", "all", "good");
+    out!("{:<8}  {:<24}  {:<26}  NAME", "ID", "ROLE", "STATE")?;
+    if config.token.is_some() || (tokens.keeps_legacy()? && token::path(&config.keys()).exists()) {
+        out!("{LEGACY:<8}  {:<24}  {:<26}", "all", "good")?;
     }
     for record in tokens.list()? {
         let (role, state) = (record.role.to_string(), state(&record, now));
-        println!("{:<8}  {role:<24}  {state:<26}  {}", record.id, record.name);
+        out!("{:<8}  {role:<24}  {state:<26}  {}", record.id, record.name)?;
     }
     Ok(())
 }
@@ -127,7 +130,7 @@ fn span(seconds: u64) -> String {
 
 /// Both, so that nothing without a role is left, whichever the server was started with.
 fn revoke_legacy(config: &Config) -> Result<(), Box<dyn Error>> {
-    let path = token::path(&config.data);
+    let path = token::path(&config.keys());
     let kept = match fs::read_to_string(&path) {
         Ok(kept) => Some(kept.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

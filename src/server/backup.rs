@@ -13,6 +13,7 @@ use tokio_util::io::ReaderStream;
 
 use super::error::Problem;
 use super::log::LogError;
+use super::log::sqlite::copy_name;
 use super::state::ServerState;
 
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +59,5 @@ async fn copy(state: &ServerState) -> Result<(File, u64), BackupFailed> {
 }
 
 fn beside(place: Option<PathBuf>) -> PathBuf {
-    let mut path = place
-        .unwrap_or_else(|| std::env::temp_dir().join("duplex"))
-        .into_os_string();
-    path.push(format!(".copy-{}", uuid::Uuid::now_v7().simple()));
-    path.into()
+    copy_name(&place.unwrap_or_else(|| std::env::temp_dir().join("duplex")))
 }

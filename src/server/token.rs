@@ -1,9 +1,8 @@
 //! The token without a role: chosen by the operator, or made once and kept beside the data file. It has all roles; tokens with
 //! one are in [`access`](super::access). Knows no route.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,35 +52,39 @@ impl std::fmt::Debug for Token {
 
 /// `data/duplex.db` has its token in `data/duplex.db.token`.
 pub fn path(data: &Path) -> PathBuf {
-    let mut path = data.as_os_str().to_owned();
-    path.push(".token");
-    path.into()
+    beside(data, ".token")
 }
 
+/// Written whole under another name, which one process has at a time: who reads the token at the same time finds all of it or
+/// nothing, and what a killed process left there is written over.
 fn make(path: &Path) -> io::Result<Token> {
     if let Some(folder) = path.parent() {
         private::create_folder(folder)?;
     }
-    let token = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
-    // Written whole under another name first: who reads it at the same time finds all of it or nothing.
-    let draft = path.with_extension(format!("token-{}", uuid::Uuid::new_v4().simple()));
-    let mut file = OpenOptions::new()
+    let draft = beside(path, ".new");
+    let mut file = private::options()
+        .create(true)
+        .truncate(false)
         .write(true)
-        .create_new(true)
-        .mode(0o600)
         .open(&draft)?;
-    writeln!(file, "{token}")?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    match linked {
-        Ok(()) => Ok(Token(token.into())),
+    file.lock()?;
+    if let Ok(text) = fs::read_to_string(path) {
         // Somebody else was first.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let text = fs::read_to_string(path)?;
-            Token::new(text.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-        }
-        Err(error) => Err(error),
+        let _ = fs::remove_file(&draft);
+        return Token::new(text.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
     }
+    let token = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
+    file.set_len(0)?;
+    writeln!(file, "{token}")?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    Ok(Token(token.into()))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 #[cfg(test)]

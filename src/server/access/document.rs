@@ -1,8 +1,10 @@
 //! A small JSON document in a private file that several processes read and write: mode 0600, written whole under another name,
 //! changed under a lock, and read anew when it has changed. Without a file it lives in memory. Knows no content.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,14 +49,18 @@ pub enum DocumentError {
 impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
     /// In memory without a file. `changes` hears of every change.
     pub fn new(file: Option<PathBuf>, changes: watch::Sender<u64>) -> Self {
-        Self {
+        let document = Self {
             file,
             known: Mutex::new(Known {
                 version: None,
                 content: Arc::default(),
             }),
             changes,
+        };
+        if let Err(error) = document.tidy() {
+            tracing::warn!("what a killed process left is there still: {error}");
         }
+        document
     }
 
     /// As it is now. Costs one `stat` while nothing has changed.
@@ -87,11 +93,22 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
             let mut content = read(path)?;
             let result = change(&mut content);
             let text = serde_json::to_vec_pretty(&content).map_err(|error| unreadable(path, error))?;
+            drop_drafts(path).map_err(|error| io_error(path, error))?;
             write(path, &text).map_err(|error| io_error(path, error))?;
             Ok(result)
         })?;
         self.current()?;
         Ok(result)
+    }
+
+    /// Removes what killed processes left beside it.
+    fn tidy(&self) -> Result<(), DocumentError> {
+        match &self.file {
+            Some(path) if drafts(path).is_ok_and(|drafts| !drafts.is_empty()) => {
+                locked(path, || drop_drafts(path).map_err(|error| io_error(path, error)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known<T>> {
@@ -123,6 +140,31 @@ fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, DocumentError> 
             .map_err(|error| io_error(path, error))?,
     };
     serde_json::from_slice(&text).map_err(|error| unreadable(path, error))
+}
+
+/// What killed processes left: whoever writes a draft holds the lock.
+fn drop_drafts(path: &Path) -> io::Result<()> {
+    drafts(path)?.iter().try_for_each(|draft| fs::remove_file(draft))
+}
+
+fn drafts(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let is_draft = |file: &OsStr| {
+        let suffix = file
+            .as_bytes()
+            .strip_prefix(name)
+            .and_then(|suffix| suffix.strip_prefix(b"."));
+        suffix.is_some_and(|id| id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit))
+    };
+    let files = fs::read_dir(folder.unwrap_or(Path::new(".")))?;
+    let files = files.map(|file| file.map(|file| file.path()));
+    files
+        .filter(|file| {
+            file.as_ref()
+                .map_or(true, |file| file.file_name().is_some_and(is_draft))
+        })
+        .collect()
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
@@ -204,6 +246,22 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let files = fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(files, 2, "the document and its lock");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list");
+        let draft = beside(&path, &format!(".{}", Uuid::new_v4().simple()));
+        let others =
+            ["list.old", "list.db", "other.0123456789abcdef0123456789abcdef"].map(|name| folder.path().join(name));
+        others.iter().for_each(|other| fs::write(other, "").unwrap());
+        fs::write(&draft, "half").unwrap();
+        document(&path);
+        assert!(!draft.exists());
+        fs::write(&draft, "half").unwrap();
+        document(&path).update(|list| list.push(1)).unwrap();
+        assert!(!draft.exists() && others.iter().all(|other| other.exists()));
     }
 
     #[test]

@@ -96,14 +96,15 @@ fn binary() -> &'static Path {
 
 /// The binary, for the data in `folder`.
 pub fn duplex(folder: &Path) -> Command {
+    duplex_at(&folder.join("duplex.db"))
+}
+
+pub fn duplex_at(data: &Path) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DUPLEX_") || name.starts_with("LEPTOS_")) {
         command.env_remove(name);
     }
-    command
-        .env("DUPLEX_LIMITS", "off")
-        .arg("--data")
-        .arg(folder.join("duplex.db"));
+    command.env("DUPLEX_LIMITS", "off").arg("--data").arg(data);
     command
 }
 

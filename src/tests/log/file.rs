@@ -56,7 +56,7 @@ const VERSION_1: &str = r#"
     INSERT INTO snapshots VALUES (1, 1, X'7b7d');
 "#;
 
-fn version_1(path: &Path) {
+pub fn version_1(path: &Path) {
     let old = Connection::open(path).unwrap();
     old.pragma_update(None, "journal_mode", "wal").unwrap();
     old.execute_batch(VERSION_1).unwrap();

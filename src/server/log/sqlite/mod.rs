@@ -6,11 +6,15 @@
 mod answers;
 mod backup;
 mod check;
+mod files;
 mod keeping;
 mod reader;
+mod restore;
 mod room;
 mod schema;
 mod tables;
+mod tests;
+mod writable;
 mod writer;
 
 use std::collections::VecDeque;
@@ -24,9 +28,12 @@ use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
-pub use self::backup::{BackupError, RestoreError, restore};
-pub use self::check::{Checked, check};
+pub use self::backup::{BackupError, copy_unused};
+pub use self::check::{Checked, Unfinished, check, unfinished};
+pub use self::files::{copy_name, drop_partials, folder, partial, put_new, real};
+pub use self::restore::{RestoreError, restore};
 pub use self::schema::OpenError;
+pub use self::writable::{Unwritable, writable};
 
 use self::keeping::Snapshot;
 use self::reader::Readers;
@@ -97,7 +104,7 @@ impl Sqlite {
             room: room.clone(),
             again: jobs.downgrade(),
             trouble: None,
-            lock: store.lock,
+            locks: store.locks,
             ended: ending,
         };
         let thread = thread::Builder::new().name("log".to_owned());
@@ -281,7 +288,7 @@ impl Log for Sqlite {
         let (path, room) = (self.path.clone(), self.room.clone());
         Box::pin(self.readers.run(move |log| {
             Ok(Census {
-                bytes: schema::bytes(&path),
+                bytes: files::bytes(&path),
                 most: Some(room.most()).filter(|most| *most < u64::MAX),
                 kinds: reader::kinds(log)?,
             })

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rusqlite::Connection;
 
-use super::schema;
+use super::{files, schema};
 use crate::server::limits;
 
 pub struct Room {
@@ -40,7 +40,7 @@ impl Room {
         let most = self.most();
         let mut used = self.used(log);
         // A journal holds what the file holds already, or soon will.
-        if used >= most && schema::journal_bytes(&self.path) > 0 && schema::empty_journal(log).is_ok() {
+        if used >= most && files::journal_bytes(&self.path) > 0 && schema::empty_journal(log).is_ok() {
             used = self.used(log);
         }
         most.saturating_sub(used).min(self.left_on_disk())
@@ -52,13 +52,12 @@ impl Room {
                 .unwrap_or(0)
         };
         let empty = pages("freelist_count").saturating_mul(pages("page_size"));
-        schema::bytes(&self.path).saturating_sub(empty)
+        files::bytes(&self.path).saturating_sub(empty)
     }
 
     /// A disk that cannot be asked says so when it is full.
     fn left_on_disk(&self) -> u64 {
-        let folder = schema::folder(&self.path).unwrap_or_else(|| ".".as_ref());
-        let Ok(disk) = rustix::fs::statvfs(folder) else {
+        let Ok(disk) = rustix::fs::statvfs(files::folder(&self.path)) else {
             return u64::MAX;
         };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);

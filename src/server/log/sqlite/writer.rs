@@ -2,7 +2,6 @@
 //! Knows nothing of the readers.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keeping::{self, Snapshot, Trim};
 use super::room::Room;
+use super::schema::Locks;
 use super::{Counts, schema};
 use crate::server::limits;
 use crate::server::log::{Entry, LogError, Redaction};
@@ -100,7 +100,7 @@ pub struct Writer {
     /// Why the last batch, or a job of it, failed.
     pub trouble: Option<LogError>,
     /// Released when the connection is closed.
-    pub lock: File,
+    pub locks: Locks,
     /// Dropped last: then the log is closed.
     pub ended: watch::Sender<()>,
 }
@@ -118,7 +118,7 @@ impl Writer {
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!("the log's file was not closed well: {error}");
         }
-        drop(self.lock);
+        drop(self.locks);
         drop(self.ended);
     }
 

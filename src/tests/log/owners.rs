@@ -1,0 +1,233 @@
+//! A log's file on the real disk, as operators treat it: other names for it, what a killed server left beside it, and what the
+//! doctor says of it. The real binary.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use duplex::server::log::Log as _;
+use duplex::server::log::sqlite::Sqlite;
+use serde_json::json;
+
+use super::{LOBBY, all, topic};
+use crate::harness::process::{Server, duplex_at, run, site, stdout};
+
+fn post(folder: &Path, server: &Server, text: &str) {
+    let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
+    let sent = run(folder, &["send", LOBBY, &command, "--url", &server.url()]);
+    assert!(sent.status.success(), "{sent:?}");
+}
+
+/// How many events a log's lobby has.
+async fn events(path: &Path) -> usize {
+    let log = Sqlite::open(path).unwrap();
+    let count = all(&log, &topic(LOBBY)).await.len();
+    log.close().await;
+    count
+}
+
+/// Runs a command with another data file.
+fn with(data: &Path, arguments: &[&str]) -> std::process::Output {
+    duplex_at(data).args(arguments).output().unwrap()
+}
+
+fn files(folder: &Path, with: &str) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    let names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains(with)).collect()
+}
+
+#[tokio::test]
+async fn whatever_was_accepted_before_a_kill_is_in_a_copy_and_in_what_is_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let path = |name: &str| at(name).to_str().unwrap().to_owned();
+    let mut server = Server::start(folder.path());
+    for text in ["one", "two", "three"] {
+        post(folder.path(), &server, text);
+    }
+    let live = with(&at("live.db"), &["restore", &path("duplex.db")]);
+    assert!(String::from_utf8_lossy(&live.stderr).contains("in use"), "{live:?}");
+    assert!(!at("live.db").exists());
+    server.kill();
+    assert!(fs::metadata(at("duplex.db-wal")).unwrap().len() > 0);
+    let restored = with(&at("b.db"), &["restore", &path("duplex.db")]);
+    assert!(restored.status.success(), "{restored:?}");
+    assert_eq!(events(&at("b.db")).await, 3);
+    let copied = run(folder.path(), &["backup", "--offline", &path("copy.db")]);
+    assert!(copied.status.success(), "{copied:?}");
+    assert_eq!(events(&at("copy.db")).await, 3);
+    // Put aside with its journal, and brought back.
+    let empty = with(
+        &at("empty.db"),
+        &["--site", site(folder.path()).to_str().unwrap(), "doctor"],
+    );
+    assert!(stdout(&empty).contains("is made at the first start"), "{empty:?}");
+    Sqlite::open(&at("empty.db")).unwrap();
+    assert!(
+        run(folder.path(), &["restore", &path("empty.db"), "--force"])
+            .status
+            .success()
+    );
+    assert_eq!(events(&at("duplex.db")).await, 0);
+    let aside = files(folder.path(), ".replaced-").into_iter().min().unwrap();
+    let undone = run(folder.path(), &["restore", &path(&aside), "--force"]);
+    assert!(undone.status.success(), "{undone:?}");
+    assert_eq!(events(&at("duplex.db")).await, 3);
+}
+
+#[tokio::test]
+async fn all_names_of_a_log_are_one_log_with_one_owner() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let real = folder.path().join("duplex.db");
+    let names = ["relative.db", "absolute.db", "linked.db"].map(|name| other.path().join(name));
+    symlink(&real, &names[1]).unwrap();
+    let up = Path::new("..")
+        .join(folder.path().file_name().unwrap())
+        .join("duplex.db");
+    symlink(up, &names[0]).unwrap();
+    // Over a link before the file is there.
+    assert!(with(&names[1], &["restore", "/nonexistent"]).status.code() == Some(1));
+    let server = Server::start(folder.path());
+    post(folder.path(), &server, "one");
+    fs::hard_link(&real, &names[2]).unwrap();
+    let site = site(folder.path());
+    let copy = other.path().join("copy.db");
+    for name in &names {
+        let second = with(name, &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()]);
+        let offline = with(name, &["backup", "--offline", copy.to_str().unwrap()]);
+        for refused in [second, offline] {
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(
+                !refused.status.success() && said.contains("in use"),
+                "{}: {said}",
+                name.display()
+            );
+        }
+    }
+    let aside = with(&names[0], &["restore", real.to_str().unwrap(), "--force"]);
+    assert!(String::from_utf8_lossy(&aside.stderr).contains("in use"), "{aside:?}");
+    drop(server);
+    fs::remove_file(&names[2]).unwrap();
+    assert_eq!(events(&names[0]).await, 1);
+    assert_eq!(
+        files(other.path(), ".db-"),
+        [""; 0],
+        "its journal lies beside the file itself"
+    );
+    let restored = with(&names[1], &["restore", real.to_str().unwrap(), "--force"]);
+    assert!(restored.status.success(), "{restored:?}");
+    assert!(names[1].is_symlink() && real.is_file());
+    assert_eq!(events(&real).await, 1);
+}
+
+#[test]
+fn what_a_killed_process_was_copying_is_gone_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Server::start(folder.path()));
+    let id = "0123456789abcdef".repeat(2);
+    for name in [
+        &format!("duplex.db.copy-{id}"),
+        &format!("duplex.db.copy-{id}.duplex-partial"),
+        &format!("duplex.db.copy-{id}.duplex-partial-journal"),
+        "mine.db.duplex-partial",
+        "duplex.db.restored",
+        "duplex.db.restored-journal",
+    ] {
+        fs::write(folder.path().join(name), "half").unwrap();
+    }
+    let server = Server::start(folder.path());
+    for left in ["copy-", "partial", "restored"] {
+        assert_eq!(files(folder.path(), left), [""; 0]);
+    }
+    drop(server);
+}
+
+/// The doctor's line on the data file, and whether a server starts.
+fn judged(mut doctor: Command, mut server: Command, site: &Path) -> (String, bool) {
+    let common = |command: &mut Command| {
+        command.args(["--addr", "127.0.0.1:0", "--site"]).arg(site);
+    };
+    common(&mut doctor);
+    common(&mut server);
+    let said = stdout(&doctor.arg("doctor").output().unwrap());
+    let line = said
+        .lines()
+        .find(|line| line.contains(" data file: "))
+        .unwrap()
+        .to_owned();
+    let mut process = server
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(process.stdout.take().unwrap()), &mut first).unwrap();
+    let _ = process.kill();
+    process.wait().unwrap();
+    (line, !first.is_empty())
+}
+
+#[test]
+fn the_doctor_says_no_where_a_server_cannot_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    for name in ["taken.db", "lock.db.lock"] {
+        fs::create_dir_all(at(name)).unwrap();
+    }
+    fs::write(at("file"), "").unwrap();
+    drop(Sqlite::open(&at("wal2.db")).unwrap());
+    fs::remove_file(at("wal2.db-wal")).unwrap_or_default();
+    fs::create_dir_all(at("wal2.db-wal/x")).unwrap();
+    fs::write(at("orphan.db-wal"), "half a journal").unwrap();
+    fs::write(at("foreign.db"), "text").unwrap();
+    let bad = [
+        "taken.db",
+        "lock.db",
+        "file/log.db",
+        "wal2.db",
+        "orphan.db",
+        "foreign.db",
+    ]
+    .map(at);
+    let nowhere = [
+        Path::new("/proc/duplex.db").to_owned(),
+        Path::new("/proc/no/duplex.db").to_owned(),
+    ];
+    let good = [at("fresh.db"), at("in/new/folders.db")];
+    let judge = |data: &Path| judged(duplex_at(data), duplex_at(data), &site);
+    for data in bad.iter().chain(&nowhere) {
+        let (line, starts) = judge(data);
+        assert!(
+            line.starts_with("fail") && !starts,
+            "{}: {line}, starts: {starts}",
+            data.display()
+        );
+    }
+    for data in &good {
+        let (line, starts) = judge(data);
+        assert!(
+            line.starts_with("ok") && starts,
+            "{}: {line}, starts: {starts}",
+            data.display()
+        );
+    }
+}
+
+#[test]
+fn the_doctor_says_no_to_a_certificate_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path());
+    let tls = ["--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.key"];
+    let arguments = [
+        &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()],
+        &tls[..],
+        &["doctor"],
+    ]
+    .concat();
+    let ill = run(folder.path(), &arguments);
+    assert_eq!(ill.status.code(), Some(1));
+    assert!(stdout(&ill).contains("fail configuration: /nonexistent.pem"), "{ill:?}");
+}

@@ -1,0 +1,394 @@
+//! A kill before each system call that changes the log's folder: the real binary under strace, which ends it there. After each of them
+//! the next start finds the old log or the new one, with everything that was committed, and an orderly folder. Without strace
+//! nothing is tried here (`make setup` installs it); the steps between the system calls are tried everywhere, in the log's own tests.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+
+use duplex::server::log::sqlite::Sqlite;
+use rusqlite::Connection;
+use tempfile::{TempDir, tempdir};
+
+use super::file::version_1;
+use super::*;
+use crate::harness::process::{duplex, run, site, stdout};
+
+/// System calls that change a folder or a file in it; of `openat` only those that make a file.
+const CHANGES: &str = "openat,write,pwrite64,ftruncate,fallocate,copy_file_range,sendfile,rename,renameat,renameat2,unlink,\
+                       unlinkat,link,linkat,mkdir,mkdirat,chmod,fchmod,fchmodat";
+
+/// All of them take half a minute; of a row of writes to one file, the first, the second and the last stand for all.
+const ALL: &str = "DUPLEX_EVERY_SYSTEM_CALL";
+
+/// A system call, and which one of its name.
+type Call = (String, u32);
+
+fn traced(command: &Command, options: &[&str], out: &Path) -> Command {
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-q", "-y", "-s", "0", "-o"]).arg(out);
+    traced.args(options).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    traced.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    traced
+}
+
+/// What the main thread's trace says that changed `folder`.
+fn calls(trace: &str, folder: &Path) -> Vec<Call> {
+    let folder = folder.to_str().unwrap();
+    let main = trace.split_whitespace().next().unwrap_or_default();
+    let (mut counts, mut calls, mut last) = (BTreeMap::<&str, u32>::new(), Vec::new(), Vec::new());
+    for line in trace.lines().filter_map(|line| line.strip_prefix(main)) {
+        let Some((name, arguments)) = line.trim_start().split_once('(') else {
+            continue;
+        };
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        let made = name != "openat" || arguments.contains("O_CREAT") || arguments.contains("O_TRUNC");
+        if !arguments.contains(folder) || !made {
+            continue;
+        }
+        let file = arguments.split('>').next().unwrap_or_default().to_owned();
+        calls.push((name.to_owned(), *count));
+        last.push((name.to_owned(), file));
+    }
+    let row = |at: usize, other: Option<usize>| other.and_then(|other| last.get(other)) == last.get(at);
+    let stands = |at: usize| {
+        let middle = row(at, at.checked_sub(1)) && row(at, at.checked_sub(2)) && row(at, Some(at + 1));
+        std::env::var_os(ALL).is_some() || last[at].0 != "pwrite64" || !middle
+    };
+    (0..calls.len())
+        .filter(|at| stands(*at))
+        .map(|at| calls[at].clone())
+        .collect()
+}
+
+/// A way to change a folder: how it is before, the command, and what must be true after it was killed.
+struct Scenario {
+    name: &'static str,
+    make: fn(&Path),
+    arguments: &'static [&'static str],
+    look: fn(&Path),
+}
+
+impl Scenario {
+    fn folder(&self) -> TempDir {
+        let folder = tempdir().unwrap();
+        (self.make)(folder.path());
+        folder
+    }
+
+    /// A server is killed as soon as it serves.
+    fn run(&self, folder: &Path, options: &[&str]) -> String {
+        let out = folder
+            .parent()
+            .unwrap()
+            .join(format!("trace-{}", folder.file_name().unwrap().to_str().unwrap()));
+        let mut command = duplex(folder);
+        command.args(
+            self.arguments
+                .iter()
+                .map(|argument| argument.replace("HERE", folder.to_str().unwrap())),
+        );
+        if self.arguments.is_empty() {
+            let site = site(&folder.join("front"));
+            command
+                .args(["--addr", "127.0.0.1:0", "--log", "off", "--site"])
+                .arg(site);
+        }
+        let mut process = traced(&command, options, &out).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        if self.arguments.is_empty() && !line.is_empty() {
+            let trace = fs::read_to_string(&out).unwrap();
+            let server = trace.split_whitespace().next().unwrap().to_owned();
+            let _ = Command::new("kill").args(["-9", &server]).status();
+        }
+        process.wait().unwrap();
+        let trace = fs::read_to_string(&out).unwrap();
+        fs::remove_file(&out).unwrap();
+        trace
+    }
+
+    fn try_all(&self) {
+        let folder = self.folder();
+        let trace = self.run(folder.path(), &["-e", &format!("trace={CHANGES}")]);
+        (self.look)(folder.path());
+        let calls = calls(&trace, folder.path());
+        assert!(calls.len() > 2, "{}: nothing was changed: {trace}", self.name);
+        let left = Mutex::new(calls.into_iter());
+        thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    loop {
+                        let next = left.lock().unwrap().next();
+                        let Some((call, count)) = next else { return };
+                        self.try_one(&call, count);
+                    }
+                });
+            }
+        });
+    }
+
+    fn try_one(&self, call: &str, count: u32) {
+        let folder = self.folder();
+        let kill = format!("inject={call}:signal=KILL:when={count}");
+        let trace = self.run(folder.path(), &["-e", &format!("trace={call}"), "-e", &kill]);
+        // It was killed in this call, and not when it served.
+        let killed = trace.lines().any(|line| line.contains(call) && line.ends_with("= ?"));
+        assert!(killed, "{}, {call} {count}: {trace}", self.name);
+        eprintln!(
+            "{}: killed before {call} {count}; {:?}",
+            self.name,
+            names(folder.path())
+        );
+        (self.look)(folder.path());
+    }
+}
+
+fn has_strace() -> bool {
+    let there = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    let there = there.is_ok_and(|status| status.success());
+    if !there {
+        eprintln!("skipped: there is no strace, or it may not trace here; `make setup` installs it");
+    }
+    there
+}
+
+/// With `count` events in its lobby, all but one of them only in the journal, as a killed server leaves it.
+fn log(path: &Path, count: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let made = tempdir().unwrap();
+        let from = made.path().join("log");
+        let log = Sqlite::open(&from).unwrap();
+        talk(&log, &topic(LOBBY), 0, 1).await;
+        log.close().await;
+        drop(log);
+        let log = Sqlite::open(&from).unwrap();
+        talk(&log, &topic(LOBBY), 1, count - 1).await;
+        for part in ["", "-wal"] {
+            let name = |of: &Path| format!("{}{part}", of.display());
+            fs::copy(name(&from), name(path)).unwrap();
+        }
+        log.close().await;
+    });
+}
+
+/// What a start finds: as many events.
+fn events(path: &Path) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let log = Sqlite::open(path).unwrap();
+        let count = all(&log, &topic(LOBBY)).await.len();
+        log.close().await;
+        count
+    })
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// What is in the folder but a log, its lock and its keys, and what begins as `known` says.
+fn litter(folder: &Path, known: &[&str]) -> Vec<String> {
+    let own = [
+        "duplex.db",
+        "duplex.db-wal",
+        "duplex.db-shm",
+        "front",
+        "backup.db",
+        "backup.db-wal",
+        "backup.db-shm",
+        "backup.db.lock",
+    ];
+    let keys = [
+        "lock",
+        "token",
+        "tokens",
+        "tokens.lock",
+        "sign-in",
+        "sign-in.lock",
+        "operators",
+        "operators.lock",
+    ];
+    let mut names = names(folder);
+    names.retain(|name| {
+        let key = name
+            .strip_prefix("duplex.db.")
+            .is_some_and(|suffix| keys.contains(&suffix));
+        !own.contains(&name.as_str()) && !key && !known.iter().any(|known| name.starts_with(known))
+    });
+    names
+}
+
+#[test]
+fn in_a_first_start() {
+    let scenario = Scenario {
+        name: "first start",
+        make: |_| {},
+        arguments: &[],
+        look: |folder| {
+            assert_eq!(events(&folder.join("duplex.db")), 0);
+            assert_eq!(litter(folder, &[]), [""; 0]);
+        },
+    };
+    if has_strace() {
+        scenario.try_all();
+    }
+}
+
+#[test]
+fn in_a_start_that_upgrades_the_log() {
+    let scenario = Scenario {
+        name: "upgrade",
+        make: |folder| version_1(&folder.join("duplex.db")),
+        arguments: &[],
+        look: |folder| {
+            let path = folder.join("duplex.db");
+            assert_eq!(events(&path), 2);
+            let epoch = Connection::open(&path).unwrap();
+            let epoch = epoch.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0));
+            assert_eq!(epoch, Ok(7));
+            assert_eq!(litter(folder, &[]), [""; 0]);
+        },
+    };
+    if has_strace() {
+        scenario.try_all();
+    }
+}
+
+#[test]
+fn in_a_first_start_after_a_restore() {
+    let scenario = Scenario {
+        name: "first start after a restore",
+        make: |folder| {
+            log(&folder.join("backup.db"), 5);
+            let restored = run(folder, &["restore", folder.join("backup.db").to_str().unwrap()]);
+            assert!(restored.status.success(), "{restored:?}");
+        },
+        arguments: &[],
+        look: |folder| {
+            assert_eq!(events(&folder.join("duplex.db")), 5);
+            assert_eq!(litter(folder, &["backup.db-"]), [""; 0]);
+        },
+    };
+    if has_strace() {
+        scenario.try_all();
+    }
+}
+
+const RESTORE: &[&str] = &["restore", "HERE/backup.db", "--force"];
+
+#[test]
+fn in_a_restore_over_a_log() {
+    let scenario = Scenario {
+        name: "restore",
+        make: |folder| {
+            log(&folder.join("duplex.db"), 3);
+            log(&folder.join("backup.db"), 5);
+        },
+        arguments: RESTORE,
+        look: |folder| {
+            let path = folder.join("duplex.db");
+            let found = events(&path);
+            assert_eq!(litter(folder, &["backup.db-", "duplex.db.replaced-"]), [""; 0]);
+            let aside = names(folder)
+                .into_iter()
+                .find(|name| name.starts_with("duplex.db.replaced-"));
+            match aside {
+                None => assert_eq!(found, 3),
+                Some(aside) => {
+                    assert_eq!(found, 5);
+                    let aside = &aside[.."duplex.db.replaced-".len() + 32];
+                    let undone = run(folder, &["restore", folder.join(aside).to_str().unwrap(), "--force"]);
+                    assert!(undone.status.success(), "{undone:?}");
+                    assert_eq!(events(&path), 3);
+                }
+            }
+            let again = run(
+                folder,
+                &["restore", folder.join("backup.db").to_str().unwrap(), "--force"],
+            );
+            assert!(again.status.success(), "{again:?}");
+            assert_eq!(events(&path), 5);
+        },
+    };
+    if has_strace() {
+        scenario.try_all();
+    }
+}
+
+#[test]
+fn in_a_backup() {
+    let scenario = Scenario {
+        name: "backup",
+        make: |folder| log(&folder.join("duplex.db"), 3),
+        arguments: &["backup", "--offline", "HERE/backup.db"],
+        look: |folder| {
+            let copy = folder.join("backup.db");
+            let made = copy.exists() || {
+                let again = run(folder, &["backup", "--offline", copy.to_str().unwrap()]);
+                again.status.success()
+            };
+            assert!(made);
+            assert_eq!((events(&copy), events(&folder.join("duplex.db"))), (3, 3));
+            assert_eq!(litter(folder, &[]), [""; 0]);
+        },
+    };
+    if has_strace() {
+        scenario.try_all();
+    }
+}
+
+#[test]
+fn while_a_token_is_made() {
+    let kept = Scenario {
+        name: "token",
+        make: |_| {},
+        arguments: &["token"],
+        look: |folder| {
+            let token = stdout(&run(folder, &["token"]));
+            assert_eq!(token.trim().len(), 64);
+            assert_eq!(stdout(&run(folder, &["token"])), token);
+            assert_eq!(litter(folder, &[]), [""; 0]);
+        },
+    };
+    let created = Scenario {
+        name: "token create",
+        make: |folder| assert!(run(folder, &["token", "create", "--role", "read"]).status.success()),
+        arguments: &["token", "create", "--role", "notify"],
+        look: |folder| {
+            assert!(run(folder, &["token", "create", "--role", "operator"]).status.success());
+            let list = stdout(&run(folder, &["token", "list"]));
+            assert!(list.contains("read") && list.contains("operator"), "{list}");
+            assert_eq!(litter(folder, &[]), [""; 0]);
+        },
+    };
+    if has_strace() {
+        kept.try_all();
+        created.try_all();
+    }
+}
