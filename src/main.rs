@@ -1,8 +1,11 @@
 //! The binary: reads the configuration, serves, and goes away when it is told to. Or runs a command beside a server.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -18,6 +21,8 @@ use duplex::server::log::sqlite::Sqlite;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::{limits, listen, run, shutdown, telemetry};
+
+use cli::output::err;
 
 /// A real-time web app in one binary: its pages and its WebSockets. Without a command it serves.
 #[derive(Debug, Parser)]
@@ -39,7 +44,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("duplex: {error}");
+            if !cli::is_unread(error.as_ref()) {
+                err!("duplex: {error}");
+            }
             cli::exit_code(error.as_ref())
         }
     }
@@ -47,8 +54,14 @@ fn main() -> ExitCode {
 
 fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let telemetry = telemetry::start(&config.log, config.log_format, config.otlp_endpoint.as_deref())?;
-    let addr = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?;
-    config.check_addr(addr)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // By default a busy worker looks at what other threads woke so seldom that the slowest waits 57 ms, not 8 ms.
+        .global_queue_interval(3)
+        .build()?;
+    runtime.block_on(async { shutdown::outlive_hangups() })?;
+    let addrs = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?.resolve()?;
+    addrs.iter().try_for_each(|addr| config.check_addr(*addr))?;
     let settings = Settings {
         token: config.legacy_token()?,
         ..config.settings()?
@@ -62,29 +75,24 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let log = log.with_room(config.max_data.0, limits::DISK_RESERVE);
     // Each connection is a file descriptor, and the usual soft limit of 1,024 is soon reached.
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // By default a busy worker looks at what other threads woke so seldom that the slowest waits 57 ms, not 8 ms.
-        .global_queue_interval(3)
-        .build()?;
     runtime.block_on(async {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
         let state = ServerState::new(settings, options, hub);
         let mut state = state
             .with_feeds(feeds)
             .with_stages(stages)
-            .with_access_beside(&config.data)
+            .with_access_beside(&config.keys())
             .with_tls(tls);
         state.trouble = telemetry.trouble.clone();
-        serve(addr, state).await
+        serve(&addrs, state).await
     })
 }
 
-async fn serve(addr: SocketAddr, state: ServerState) -> Result<(), Box<dyn Error>> {
-    let listener = listen::bind(addr)?;
+async fn serve(addrs: &[SocketAddr], state: ServerState) -> Result<(), Box<dyn Error>> {
+    let listener = listen::bind_first(addrs)?;
     let addr = listener.local_addr()?;
     let scheme = if state.tls.is_some() { "https" } else { "http" };
-    println!("{scheme}://{addr}");
+    tell(format_args!("{scheme}://{addr}"));
     greet_operator(&state, &state.settings.base_url(reachable(addr)));
     let shutdown = state.shutdown.clone();
     tokio::spawn(async move {
@@ -106,6 +114,13 @@ const fn reachable(addr: SocketAddr) -> SocketAddr {
     }
 }
 
+/// A server whose output nobody reads goes on.
+fn tell(text: fmt::Arguments<'_>) {
+    if let Err(error) = cli::output::unless_unread(cli::output::line(text)) {
+        tracing::warn!("{error}");
+    }
+}
+
 /// What whoever started the server should know. A sign-in link goes to a terminal only: what is piped may be kept.
 fn greet_operator(state: &ServerState, base: &str) {
     if state.access.takes_legacy().unwrap_or_default() {
@@ -118,14 +133,16 @@ fn greet_operator(state: &ServerState, base: &str) {
         tracing::warn!("--trust-local: whoever reaches this server under a loopback name is its operator");
     }
     if state.settings.demo {
-        println!("--demo: every visitor may give orders to devices and set their thresholds");
+        tell(format_args!(
+            "--demo: every visitor may give orders to devices and set their thresholds"
+        ));
     }
     if io::stdout().is_terminal() {
         match state.access.links().create() {
-            Ok(code) => println!(
+            Ok(code) => tell(format_args!(
                 "To sign in as operator, once and within ten minutes: {}",
                 link(base, &code)
-            ),
+            )),
             Err(error) => tracing::error!("no sign-in link: {error}"),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::f64::consts::TAU;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use duplex::apps::devices::server::mqtt;
@@ -12,6 +13,8 @@ use rumqttc::{AckMode, AsyncClient, Event, EventLoop, Packet, Publish, PublishOp
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
+
+use super::output::{self, err, out};
 
 #[derive(Debug, clap::Args)]
 pub struct DeviceSim {
@@ -70,11 +73,12 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
     let mut devices: Vec<_> = (0..options.count)
         .map(|number| Device::new(number, options.every))
         .collect();
-    println!(
+    out!(
         "{} devices report to {broker:?} every {} s; Ctrl-C ends them",
         devices.len(),
         options.every
-    );
+    )?;
+    let mut unread = pin!(output::unread());
     loop {
         let next = devices
             .iter()
@@ -83,6 +87,7 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
             .unwrap_or_else(Instant::now);
         tokio::select! {
             ended = tokio::signal::ctrl_c() => return Ok(ended?),
+            nobody = &mut unread => return Err(nobody.into()),
             heard = heard.recv() => match heard {
                 None => return Ok(()),
                 Some(Packet::ConnAck(_)) => client.try_subscribe(options.commands.filter(), QoS::AtLeastOnce)?,
@@ -112,7 +117,7 @@ fn listen(mut events: EventLoop) -> mpsc::Receiver<Packet> {
                 Ok(Event::Incoming(packet @ (Packet::ConnAck(_) | Packet::Publish(_)))) => tell.send(packet).await,
                 Ok(_) => Ok(()),
                 Err(error) => {
-                    eprintln!("the broker is away: {error}");
+                    err!("the broker is away: {error}");
                     sleep(PAUSE).await;
                     Ok(())
                 }

@@ -6,6 +6,7 @@ mod doctor;
 mod http;
 mod moderate;
 mod notify;
+pub mod output;
 mod remote;
 mod restore;
 mod send;
@@ -18,6 +19,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use duplex::server::config::Config;
+
+use self::output::{OutputError, Unread};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -87,10 +90,18 @@ pub struct Failed {
 }
 
 pub fn exit_code(error: &(dyn Error + 'static)) -> ExitCode {
+    if is_unread(error) {
+        return ExitCode::SUCCESS;
+    }
     match error.downcast_ref::<Failed>() {
         Some(failed) => ExitCode::from(failed.code),
         None => ExitCode::FAILURE,
     }
+}
+
+/// Whether a command ended because nobody reads its output any more: no failure, and nothing to tell.
+pub fn is_unread(error: &(dyn Error + 'static)) -> bool {
+    error.is::<Unread>() || matches!(error.downcast_ref(), Some(OutputError::Unread(_)))
 }
 
 /// For a command that talks to a server: one thread is enough.

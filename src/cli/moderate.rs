@@ -13,6 +13,7 @@ use duplex::wire::topic::TopicName;
 use serde::Serialize;
 use serde_json::json;
 
+use super::output::out;
 use super::remote::{Remote, Server};
 use super::send::{ATTEMPTS, tell};
 
@@ -148,16 +149,16 @@ impl BansArgs {
         if self.json {
             return print_json(&rules);
         }
-        println!("{:<46} {:<24} REASON", "BANNED", "UNTIL");
+        out!("{:<46} {:<24} REASON", "BANNED", "UNTIL")?;
         for (target, ban) in &rules.bans {
             let until = ban.until.map_or("-".to_owned(), time);
-            println!("{:<46} {until:<24} {}", name(target), ban.reason);
+            out!("{:<46} {until:<24} {}", name(target), ban.reason)?;
         }
         for (PersonId(id), name) in &rules.names {
-            println!("{id} is called {name}");
+            out!("{id} is called {name}")?;
         }
         for topic in &rules.closed {
-            println!("{topic} is deleted");
+            out!("{topic} is deleted")?;
         }
         Ok(())
     }
@@ -176,7 +177,7 @@ fn print_json(rules: &Rules) -> Result<(), Box<dyn Error>> {
     let names = rules.names.iter().map(|(person, name)| Line::Renamed { person, name });
     let closed = rules.closed.iter().map(|topic| Line::Closed { topic });
     for line in bans.chain(names).chain(closed) {
-        println!("{}", serde_json::to_string(&line)?);
+        out!("{}", serde_json::to_string(&line)?)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::http::HttpError;
+use super::output::out;
 use super::remote::{Remote, Server};
 
 const INLET: &str = "/api/notifications";
@@ -69,7 +70,7 @@ impl Notify {
         if server.token.is_none() {
             return Err("show the server's token with --token or DUPLEX_TOKEN; `duplex token` prints it there".into());
         }
-        println!("{}", super::block_on(async { Ok(send(&self, &server).await?) })?);
+        out!("{}", super::block_on(async { Ok(send(&self, &server).await?) })?)?;
         Ok(())
     }
 }

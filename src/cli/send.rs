@@ -11,6 +11,7 @@ use duplex::wire::topic::TopicName;
 
 use super::Failed;
 use super::http::HttpError;
+use super::output::{self, err, out};
 use super::remote::{Remote, Server};
 
 /// Between two attempts.
@@ -85,7 +86,7 @@ pub async fn tell(
         },
         error => no_answer(format!("{error}; send it again with --id {}", id.as_str())),
     })?;
-    println!("{}", serde_json::to_string(&reply)?);
+    output::unless_unread(out!("{}", serde_json::to_string(&reply)?))?;
     let ServerFrame::Reply { answer, .. } = reply else {
         return Err(no_answer("the server's answer is no reply".to_owned()).into());
     };
@@ -117,7 +118,7 @@ async fn post(server: &Server, frame: &[u8], attempts: u32) -> Result<ServerFram
                 ..
             }) if why.may_retry() => backoff.delay(attempt, rand()),
             Err(error) if error.may_retry() => {
-                eprintln!("duplex: {error}; trying again");
+                err!("duplex: {error}; trying again");
                 backoff.delay(attempt, rand())
             }
             _ => return posted,

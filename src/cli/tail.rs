@@ -2,7 +2,6 @@
 //! its cursor; what lies too far behind for the session is read from the log by pages, which takes an operator.
 
 use std::error::Error;
-use std::io::{self, Write as _};
 use std::time::Duration;
 
 use duplex::client::backoff::Backoff;
@@ -21,6 +20,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http::HttpError;
+use super::output::{self, OutputError, Unread, err, out};
 use super::remote::{Remote, Server};
 use super::send::rand;
 
@@ -62,6 +62,8 @@ enum Stop {
     Lost(String, Option<Duration>),
     #[error("{0}")]
     Final(String),
+    #[error(transparent)]
+    Unread(Unread),
 }
 
 impl From<HttpError> for Stop {
@@ -84,10 +86,12 @@ impl From<tokio_tungstenite::tungstenite::Error> for Stop {
     }
 }
 
-impl From<io::Error> for Stop {
-    /// Nobody reads what is printed.
-    fn from(error: io::Error) -> Self {
-        Self::Final(error.to_string())
+impl From<OutputError> for Stop {
+    fn from(error: OutputError) -> Self {
+        match error {
+            OutputError::Unread(unread) => Self::Unread(unread),
+            OutputError::Io(_) => Self::Final(error.to_string()),
+        }
     }
 }
 
@@ -102,7 +106,12 @@ impl Tail {
             check: None,
             epoch: None,
         };
-        super::block_on(async { Err(follower.follow().await.into()) })
+        super::block_on(async {
+            tokio::select! {
+                why = follower.follow() => Err(why),
+                nobody = output::unread() => Err(nobody.into()),
+            }
+        })
     }
 }
 
@@ -122,13 +131,14 @@ type Socket = WebSocketStream<Box<dyn Io>>;
 
 impl Follower {
     /// Until it cannot go on.
-    async fn follow(mut self) -> String {
+    async fn follow(mut self) -> Box<dyn Error> {
         let (backoff, mut attempt) = (Backoff::default(), 0);
         loop {
             let began = Instant::now();
             let (why, told) = match self.talk().await {
                 Ok(never) => match never {},
-                Err(Stop::Final(why)) => return why,
+                Err(Stop::Final(why)) => return why.into(),
+                Err(Stop::Unread(nobody)) => return nobody.into(),
                 Err(Stop::Lost(why, told)) => (why, told),
             };
             if began.elapsed() >= backoff.stable_after {
@@ -136,7 +146,7 @@ impl Follower {
             }
             let pause = told.unwrap_or_else(|| backoff.delay(attempt, rand()));
             attempt += 1;
-            eprintln!("duplex: {why}; again in {:.1} s", pause.as_secs_f64());
+            err!("duplex: {why}; again in {:.1} s", pause.as_secs_f64());
             sleep(pause).await;
         }
     }
@@ -224,7 +234,7 @@ impl Follower {
     async fn reset(&mut self, socket: &mut Socket, reason: ResetReason, at: Cursor) -> Result<(), Stop> {
         let known = self.epoch.replace(at.epoch);
         if known.is_some_and(|known| known != at.epoch) || reason == ResetReason::Diverged {
-            eprintln!(
+            err!(
                 "duplex: the server's log is another one now; going on from its event {}",
                 at.seq
             );
@@ -267,7 +277,7 @@ impl Follower {
                 break;
             };
             if *first > after + 1 {
-                eprintln!("duplex: the events {} to {} are no longer kept", after + 1, first - 1);
+                err!("duplex: the events {} to {} are no longer kept", after + 1, first - 1);
             }
             for (seq, event) in &page.events {
                 self.print(*seq, None, event)?;
@@ -282,13 +292,11 @@ impl Follower {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&event.0);
-        let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, r#"{{"topic":"{}","seq":{seq},"event":{text}}}"#, self.topic)?;
+            out!(r#"{{"topic":"{}","seq":{seq},"event":{text}}}"#, self.topic)?;
         } else {
-            writeln!(out, "{seq} {text}")?;
+            out!("{seq} {text}")?;
         }
-        out.flush()?;
         (self.after, self.check) = (Some(seq), check);
         Ok(())
     }

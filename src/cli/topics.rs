@@ -6,6 +6,7 @@ use duplex::server::config::Config;
 use duplex::server::hub::TopicFigures;
 use duplex::server::operator::TOPICS_PATH;
 
+use super::output::out;
 use super::remote::Remote;
 
 #[derive(Debug, clap::Args)]
@@ -24,11 +25,11 @@ impl Topics {
         let topics: Vec<TopicFigures> = super::block_on(async { Ok(server.get(TOPICS_PATH).await?) })?;
         if self.json {
             for topic in topics {
-                println!("{}", serde_json::to_string(&topic)?);
+                out!("{}", serde_json::to_string(&topic)?)?;
             }
             return Ok(());
         }
-        println!("{:<40} {:>12} {:>12} {:>8}", "TOPIC", "SEQ", "SUBSCRIBERS", "WAITING");
+        out!("{:<40} {:>12} {:>12} {:>8}", "TOPIC", "SEQ", "SUBSCRIBERS", "WAITING")?;
         for TopicFigures {
             topic,
             seq,
@@ -37,10 +38,10 @@ impl Topics {
             ..
         } in topics
         {
-            println!(
+            out!(
                 "{topic:<40} {seq:>12} {subscribers:>12} {waiting:>8}",
                 topic = topic.as_str()
-            );
+            )?;
         }
         Ok(())
     }

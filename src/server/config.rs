@@ -1,7 +1,7 @@
 //! What the operator may choose: a flag and an environment variable for each. Knows no part that uses it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -12,6 +12,8 @@ use super::access::TokenStore;
 use super::client_addr::{NotANetwork, TrustedProxies};
 use super::https::CertificateFiles;
 use super::limits;
+use super::listen_addr::{ListenAddr, Unresolved};
+use super::log::sqlite;
 use super::origin::{Origin, Scheme};
 use super::size::Size;
 use super::state::Settings;
@@ -24,9 +26,9 @@ const DEFAULT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 110)]
 pub struct Config {
-    /// Where to listen; port 0 takes any that is free [default: 127.0.0.1:3000]
+    /// Where to listen: an IP address or a name, and a port; port 0 takes any that is free [default: 127.0.0.1:3000]
     #[arg(long, env = "DUPLEX_ADDR", value_name = "HOST:PORT")]
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<ListenAddr>,
 
     /// The longest WebSocket message in bytes; a longer one ends its connection with code 1009
     #[arg(long, env = "DUPLEX_MAX_MESSAGE", value_name = "BYTES", default_value_t = 1 << 20)]
@@ -213,6 +215,8 @@ pub enum ConfigError {
     MaxData(Size),
     #[error("LEPTOS_SITE_ADDR {0:?} is not an address such as 127.0.0.1:3000")]
     SiteAddr(String),
+    #[error("--addr: {0}")]
+    Unresolved(#[from] Unresolved),
     #[error(
         "--trust-local is for a server that listens on a loopback address, and {0} is none: everybody would be its operator"
     )]
@@ -229,11 +233,11 @@ pub enum ConfigError {
 
 impl Config {
     /// `cargo leptos` says where to listen by `LEPTOS_SITE_ADDR`; the operator's own word goes first.
-    pub fn addr(&self, site_addr: Option<String>) -> Result<SocketAddr, ConfigError> {
-        match (self.addr, site_addr) {
-            (Some(addr), _) => Ok(addr),
+    pub fn addr(&self, site_addr: Option<String>) -> Result<ListenAddr, ConfigError> {
+        match (&self.addr, site_addr) {
+            (Some(addr), _) => Ok(addr.clone()),
             (None, Some(text)) => text.parse().map_err(|_| ConfigError::SiteAddr(text)),
-            (None, None) => Ok(DEFAULT_ADDR),
+            (None, None) => Ok(DEFAULT_ADDR.into()),
         }
     }
 
@@ -278,14 +282,14 @@ impl Config {
 
     /// The tokens with roles, which are kept beside the data file.
     pub fn tokens(&self) -> TokenStore {
-        TokenStore::new(Some(TokenStore::path(&self.data)), Sender::default())
+        TokenStore::new(Some(TokenStore::path(&self.keys())), Sender::default())
     }
 
     /// What the operator chose, or what is kept beside the data file.
     pub fn token(&self) -> Result<Token, ConfigError> {
         let kept = || {
-            Token::kept(&self.data).map_err(|error| ConfigError::TokenFile {
-                path: token::path(&self.data).display().to_string(),
+            Token::kept(&self.keys()).map_err(|error| ConfigError::TokenFile {
+                path: token::path(&self.keys()).display().to_string(),
                 error: error.to_string(),
             })
         };
@@ -296,6 +300,16 @@ impl Config {
             Ok(true) => kept(),
             Ok(false) => Err(ConfigError::TokenRevoked),
             Err(error) => Err(ConfigError::Tokens(error.to_string())),
+        }
+    }
+
+    /// What the names of files with tokens and links begin with. A log has them beside itself, whatever links lead to it; unless
+    /// an earlier release made them beside a link.
+    pub fn keys(&self) -> PathBuf {
+        let made = |data: &Path| token::path(data).exists() || TokenStore::path(data).exists();
+        match sqlite::real(&self.data) {
+            Ok(real) if made(&real) || !made(&self.data) => real,
+            _ => self.data.clone(),
         }
     }
 
@@ -491,9 +505,10 @@ mod tests {
     #[test]
     fn the_address_of_cargo_leptos_is_taken_only_without_an_own_one() {
         let site = Some("127.0.0.1:4000".to_owned());
-        assert_eq!(config(&[]).addr(site.clone()).unwrap().port(), 4000);
-        assert_eq!(config(&["--addr", "127.0.0.1:5000"]).addr(site).unwrap().port(), 5000);
-        assert_eq!(config(&[]).addr(None).unwrap(), DEFAULT_ADDR);
+        let addr = |arguments: &[&str], site| config(arguments).addr(site).unwrap().to_string();
+        assert_eq!(addr(&[], site.clone()), "127.0.0.1:4000");
+        assert_eq!(addr(&["--addr", "localhost:5000"], site), "localhost:5000");
+        assert_eq!(addr(&[], None), DEFAULT_ADDR.to_string());
         assert_eq!(
             config(&[]).addr(Some("x".to_owned())),
             Err(ConfigError::SiteAddr("x".to_owned()))

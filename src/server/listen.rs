@@ -34,6 +34,20 @@ pub enum BindError {
     InUse(SocketAddr),
     #[error("cannot listen at {0}: {1}")]
     Other(SocketAddr, io::Error),
+    #[error("there is no address to listen at")]
+    Nowhere,
+}
+
+/// As [`bind`], at the first of a name's addresses that this machine has.
+pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
+    let mut missing = None;
+    for addr in addrs {
+        match bind(*addr) {
+            Err(BindError::Other(addr, error)) => missing = missing.or(Some(BindError::Other(addr, error))),
+            bound => return bound,
+        }
+    }
+    Err(missing.unwrap_or(BindError::Nowhere))
 }
 
 /// Takes the port, with room for all the clients of a node that come back at the same moment: one that finds no room waits a

@@ -47,6 +47,13 @@ impl Shutdown {
     }
 }
 
+/// From here on SIGHUP, of a terminal that goes or of an operator, ends nothing. A server with a certificate reads it anew
+/// ([`Tls::renew`](super::https::Tls::renew)); files of tokens are read as they change.
+pub fn outlive_hangups() -> std::io::Result<()> {
+    // Never SIGHUP's own effect again: the handler stays when the stream of signals goes.
+    signal(SignalKind::hangup()).map(drop)
+}
+
 /// Ctrl-C, or SIGTERM from a service manager.
 pub async fn stop_signal() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,6 +1,8 @@
 //! Traces to a collector by OpenTelemetry, over HTTP with protobuf: every span that the log's filter lets through.
 //! Sent in batches by a thread of its own; a collector that is away holds nothing up.
 
+use std::io::{self, Write as _};
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -13,7 +15,7 @@ pub struct Traces(SdkTracerProvider);
 impl Drop for Traces {
     fn drop(&mut self) {
         if let Err(error) = self.0.shutdown() {
-            eprintln!("duplex: the last traces were not sent: {error}");
+            let _ = writeln!(io::stderr(), "duplex: the last traces were not sent: {error}");
         }
     }
 }

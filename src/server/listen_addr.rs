@@ -1,0 +1,128 @@
+//! Where a server listens, as people write it: an IP address or a name, and a port. Knows no socket.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::str::FromStr;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddr(String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not an address; write an IP address or a name, and a port, such as 127.0.0.1:3000, [::1]:3000 or localhost:3000"
+)]
+pub struct NotAnAddress;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is no name of an address: {why}")]
+pub struct Unresolved {
+    name: String,
+    why: String,
+}
+
+impl FromStr for ListenAddr {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        let named = || {
+            let (name, port) = text.split_once(':')?;
+            let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+            let digits = !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit());
+            (!name.is_empty() && name.chars().all(letters) && digits && port.parse::<u16>().is_ok()).then_some(())
+        };
+        if text.parse::<SocketAddr>().is_ok() || named().is_some() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAnAddress)
+        }
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<SocketAddr> for ListenAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self(addr.to_string())
+    }
+}
+
+impl ListenAddr {
+    pub fn first(&self) -> Result<SocketAddr, Unresolved> {
+        let addrs = self.resolve()?;
+        addrs.first().copied().ok_or_else(|| self.unresolved("it has none"))
+    }
+
+    fn unresolved(&self, why: impl ToString) -> Unresolved {
+        Unresolved {
+            name: self.0.clone(),
+            why: why.to_string(),
+        }
+    }
+
+    /// The addresses of the name, those of IPv4 first: programs that know no IPv6 find the server too. At least one.
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, Unresolved> {
+        let found = self.0.to_socket_addrs().map_err(|error| self.unresolved(error))?;
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(SocketAddr::is_ipv6);
+        found.dedup();
+        match found.is_empty() {
+            true => Err(self.unresolved("it has none")),
+            false => Ok(found),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_or_a_name_with_a_port_is_taken() {
+        for text in [
+            "127.0.0.1:3000",
+            "[::1]:0",
+            "0.0.0.0:65535",
+            "localhost:3000",
+            "my-host.example:1",
+            "host_1:80",
+        ] {
+            assert_eq!(
+                text.parse::<ListenAddr>().map(|addr| addr.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for text in [
+            "",
+            ":3000",
+            "localhost",
+            "localhost:",
+            "localhost:65536",
+            "localhost:+1",
+            "::1:3000",
+            "http://a:1",
+            "a b:1",
+            "a:1:2",
+        ] {
+            assert_eq!(text.parse::<ListenAddr>(), Err(NotAnAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_stands_for_its_addresses() {
+        let resolve = |text: &str| text.parse::<ListenAddr>().unwrap().resolve();
+        assert_eq!(resolve("127.0.0.1:3000"), Ok(vec!["127.0.0.1:3000".parse().unwrap()]));
+        let local = resolve("localhost:3000").unwrap();
+        assert!(
+            local.iter().all(|addr| addr.ip().is_loopback() && addr.port() == 3000),
+            "{local:?}"
+        );
+        assert!(local.is_sorted_by_key(SocketAddr::is_ipv6), "{local:?}");
+        // RFC 6761: never a name of anything.
+        let error = resolve("nothing.invalid:3000").unwrap_err().to_string();
+        assert!(error.contains("nothing.invalid:3000"), "{error}");
+    }
+}
