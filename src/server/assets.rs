@@ -11,6 +11,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use tower_http::services::ServeDir;
 
+use super::ranges::ranges;
 use super::state::ServerState;
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -31,7 +32,10 @@ where
         .append_index_html_on_directories(false)
         .call_fallback_on_method_not_allowed(true)
         .fallback(missing.with_state(state));
-    Router::new().fallback_service(files).layer(from_fn(cache))
+    Router::new()
+        .fallback_service(files)
+        .layer(from_fn(ranges))
+        .layer(from_fn(cache))
 }
 
 async fn cache(request: Request, next: Next) -> Response {

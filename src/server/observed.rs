@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Called on the connection's own task, where bytes moved: at least one, whichever way.
 pub trait Observer {
-    fn read(&self, count: usize);
+    fn read(&self, bytes: &[u8]);
 
     /// So many are about to be written. The other side may have them, and be heard again, before [`Self::wrote`] is called.
     fn writing(&self, _count: usize) {}
@@ -48,9 +48,9 @@ impl<S: AsyncRead + Unpin, O: Observer + Unpin> AsyncRead for Observed<S, O> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let count = buf.filled().len() - before;
-        if count > 0 {
-            self.observer.read(count);
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        if !bytes.is_empty() {
+            self.observer.read(bytes);
         }
         read
     }
@@ -108,7 +108,7 @@ mod tests {
     struct Notes(RefCell<Vec<Told>>);
 
     impl Observer for &Notes {
-        fn read(&self, _count: usize) {}
+        fn read(&self, _bytes: &[u8]) {}
 
         fn writing(&self, count: usize) {
             self.0.borrow_mut().push(Told::Writing(count));

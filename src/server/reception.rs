@@ -46,7 +46,8 @@ pub struct Place {
 }
 
 impl Observer for Place {
-    fn read(&self, count: usize) {
+    fn read(&self, bytes: &[u8]) {
+        let count = bytes.len();
         self.counters.add_bytes(count as u64, 0);
     }
 

@@ -64,7 +64,8 @@ impl Connection {
 }
 
 impl Observer for Connection {
-    fn read(&self, count: usize) {
+    fn read(&self, bytes: &[u8]) {
+        let count = bytes.len();
         let flow = &mut *self.flow();
         flow.unanswered += count as u64;
         if let Some(owner) = &flow.owner {
@@ -107,9 +108,9 @@ mod tests {
             let mut expected = [(0, 0); 3];
             let connection = Connection::default();
             for (who, head, body, answer) in asks {
-                connection.read(head);
+                connection.read(&vec![0; head]);
                 connection.count_for(owners.get(who).cloned());
-                connection.read(body);
+                connection.read(&vec![0; body]);
                 connection.writing(answer + body);
                 connection.kept_back(body);
                 connection.wrote(answer);

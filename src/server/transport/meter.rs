@@ -2,12 +2,13 @@
 //! is not silent, though no message of it has arrived; one that takes our bytes slowly is not stuck.
 //! Knows no protocol.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::websocket::PeerClose;
 use crate::server::connection::BufferShare;
 use crate::server::limits;
 use crate::server::observed::Observer;
@@ -25,6 +26,7 @@ pub struct Meter {
     /// What of them the node's budget knows of.
     charged: AtomicUsize,
     share: Arc<BufferShare>,
+    peer_close: Mutex<PeerClose>,
 }
 
 impl Meter {
@@ -38,6 +40,7 @@ impl Meter {
             partial: AtomicUsize::new(0),
             charged: AtomicUsize::new(0),
             share,
+            peer_close: Mutex::default(),
         })
     }
 
@@ -72,6 +75,14 @@ impl Meter {
     /// What the connection holds of the node's buffers.
     pub fn share(&self) -> &BufferShare {
         &self.share
+    }
+
+    /// The peer's close frame, if the engine took a code for wrong that may be sent.
+    pub fn registered_close(&self) -> Option<(u16, String)> {
+        self.peer_close
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .registered()
     }
 
     /// The conversation is over: what still comes in is dropped as it comes.
@@ -109,8 +120,13 @@ impl Meter {
 }
 
 impl Observer for Arc<Meter> {
-    fn read(&self, count: usize) {
+    fn read(&self, bytes: &[u8]) {
+        let count = bytes.len();
         self.mark(&self.heard);
+        self.peer_close
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .read(bytes);
         self.bytes_in.fetch_add(count as u64, Relaxed);
         if self.partial.fetch_add(count, Relaxed) + count > limits::READ_BUFFER {
             self.charge();

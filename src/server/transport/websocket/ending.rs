@@ -6,12 +6,59 @@ use std::io;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::error::Error as EngineError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
-use super::{Raw, Socket, Stop, Text};
+use super::super::talk::Farewell;
+use super::{Raw, Socket, Text};
 use crate::server::limits;
 use crate::wire::code::{self, MAX_REASON, Side};
+
+/// Why a conversation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    #[error("the peer closed")]
+    Closed(Option<CloseFrame>),
+    /// As [`Self::Closed`], with a code that the engine does not know, and answers wrongly.
+    #[error("the peer closed")]
+    ClosedAs(u16, String),
+    /// We close; the peer is expected to answer our close frame.
+    #[error("{1}")]
+    Leave(u16, Cow<'static, str>),
+    /// The peer broke a rule, so that nothing that follows can be understood: it is told why and no longer listened to.
+    #[error("{1}")]
+    Refuse(u16, Cow<'static, str>),
+    /// The peer does not read. It is told why, should it begin to.
+    #[error("{0}")]
+    Stuck(Cow<'static, str>),
+    /// Nothing can be sent any more.
+    #[error("{0}")]
+    Lost(Cow<'static, str>),
+}
+
+impl Stop {
+    /// The engine's error as the close code of RFC 6455 section 7.4.1.
+    pub(super) fn from_engine(error: EngineError, max_message: usize) -> Self {
+        match error {
+            EngineError::Capacity(CapacityError::MessageTooLong { .. }) => {
+                Self::Refuse(code::TOO_BIG, format!("a message may have {max_message} bytes").into())
+            }
+            EngineError::Utf8(_) => Self::Refuse(code::INVALID_PAYLOAD, "text must be valid UTF-8".into()),
+            EngineError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+            | EngineError::ConnectionClosed
+            | EngineError::AlreadyClosed => Self::Lost("the connection ended without a close frame".into()),
+            EngineError::Protocol(error) => Self::Refuse(code::PROTOCOL_ERROR, error.to_string().into()),
+            EngineError::Io(error) => Self::Lost(error.to_string().into()),
+            other => Self::Refuse(code::INTERNAL_ERROR, other.to_string().into()),
+        }
+    }
+}
+
+impl From<Farewell> for Stop {
+    fn from(Farewell { code, reason }: Farewell) -> Self {
+        Self::Leave(code, reason)
+    }
+}
 
 /// How a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +106,16 @@ pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
             let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
             closed_by_client(frame)
         }
+        Stop::ClosedAs(code, reason) => {
+            let mut raw = socket.into_inner();
+            let _ = timeout(limits::CLOSE_WAIT, raw.write_all(&close_bytes(code, &reason))).await;
+            let end = End {
+                by: Side::Client,
+                code: Some(code),
+                reason: reason.into(),
+            };
+            return (end, Line(Some(raw)));
+        }
         Stop::Leave(code, reason) => {
             let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
             End {
@@ -88,6 +145,14 @@ fn closed_by_client(frame: Option<CloseFrame>) -> End {
         code,
         reason: reason.into(),
     }
+}
+
+/// A server's close frame: unmasked. The peer's reason fits, as it came in one.
+fn close_bytes(code: u16, reason: &str) -> Vec<u8> {
+    let mut bytes = vec![0x88, 2 + reason.len() as u8];
+    bytes.extend(code.to_be_bytes());
+    bytes.extend(reason.as_bytes());
+    bytes
 }
 
 fn close(code: u16, reason: &str) -> Message {

@@ -2,7 +2,6 @@
 //! the peer gets to know. The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing
 //! of what a message means: that is a [`Talk`].
 
-use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,10 +13,10 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::sleep_until;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::error::Error as EngineError;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
-use self::ending::{FULL, finish, full};
+use self::ending::{FULL, Stop, finish, full};
 use super::faults::{Ending, Gate};
 use super::meter::Meter;
 use super::talk::{Farewell, Packet, Talk};
@@ -35,54 +34,13 @@ pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 
 mod ending;
+mod peer_close;
 
 pub use self::ending::{End, Line};
+pub use self::peer_close::PeerClose;
 
 type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
 type Socket = WebSocketStream<Raw>;
-
-/// Why a conversation cannot go on.
-#[derive(Debug, thiserror::Error)]
-enum Stop {
-    #[error("the peer closed")]
-    Closed(Option<CloseFrame>),
-    /// We close; the peer is expected to answer our close frame.
-    #[error("{1}")]
-    Leave(u16, Cow<'static, str>),
-    /// The peer broke a rule, so that nothing that follows can be understood: it is told why and no longer listened to.
-    #[error("{1}")]
-    Refuse(u16, Cow<'static, str>),
-    /// The peer does not read. It is told why, should it begin to.
-    #[error("{0}")]
-    Stuck(Cow<'static, str>),
-    /// Nothing can be sent any more.
-    #[error("{0}")]
-    Lost(Cow<'static, str>),
-}
-
-impl Stop {
-    /// The engine's error as the close code of RFC 6455 section 7.4.1.
-    fn from_engine(error: EngineError, max_message: usize) -> Self {
-        match error {
-            EngineError::Capacity(CapacityError::MessageTooLong { .. }) => {
-                Self::Refuse(code::TOO_BIG, format!("a message may have {max_message} bytes").into())
-            }
-            EngineError::Utf8(_) => Self::Refuse(code::INVALID_PAYLOAD, "text must be valid UTF-8".into()),
-            EngineError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-            | EngineError::ConnectionClosed
-            | EngineError::AlreadyClosed => Self::Lost("the connection ended without a close frame".into()),
-            EngineError::Protocol(error) => Self::Refuse(code::PROTOCOL_ERROR, error.to_string().into()),
-            EngineError::Io(error) => Self::Lost(error.to_string().into()),
-            other => Self::Refuse(code::INTERNAL_ERROR, other.to_string().into()),
-        }
-    }
-}
-
-impl From<Farewell> for Stop {
-    fn from(Farewell { code, reason }: Farewell) -> Self {
-        Self::Leave(code, reason)
-    }
-}
 
 /// One connection: who talks and what the peer is held to.
 pub struct Conversation<T> {
@@ -219,7 +177,10 @@ impl<T: Talk> Conversation<T> {
             bytes += message.len();
             let answers = self.out.len();
             match message {
-                Message::Close(frame) => return Err(Stop::Closed(frame)),
+                Message::Close(frame) => {
+                    let registered = self.meter.registered_close();
+                    return Err(registered.map_or(Stop::Closed(frame), |(code, reason)| Stop::ClosedAs(code, reason)));
+                }
                 Message::Text(text) => self.hear(Packet::Text(text)).await?,
                 Message::Binary(bytes) => self.hear(Packet::Binary(bytes)).await?,
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
