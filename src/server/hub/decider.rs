@@ -45,6 +45,14 @@ pub struct Forward {
     pub command: serde_json::Value,
 }
 
+/// What the log keeps of a topic, as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    Event,
+    /// Of a snapshot.
+    State,
+}
+
 /// What an event takes away for good of the events before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Redaction {
@@ -62,6 +70,15 @@ pub enum Redaction {
 pub trait Decider: Topic {
     /// Its events live in this process's memory and end with it: for what nobody wants to read tomorrow.
     const FLEETING: bool = false;
+
+    /// The version of the JSON that the log keeps of this kind. A change of [`Topic::Event`] or [`Topic::State`] that does not read
+    /// what is kept by now takes the next number, and a step in [`Self::upcast`].
+    const KEPT_VERSION: u32 = 1;
+
+    /// Brings what version `version` kept to the form of `version + 1`. What the log has stays as it is.
+    fn upcast(_version: u32, _kept: Kept, json: serde_json::Value) -> serde_json::Value {
+        json
+    }
 
     /// Only operators may enter, and programs with the role `read`; `admit` is asked then.
     const FOR_OPERATORS: bool = false;

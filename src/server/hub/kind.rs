@@ -1,15 +1,16 @@
 //! Kinds of topics without their types: the hub holds deciders and states of all applications in one list.
 //! Knows no task and no log. What an application's code does wrong ends here: a panic of it is an error of ours.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::decider::{Access, Context, Decider, Forward, Makes, Redaction};
-use super::json;
+use super::decider::{Access, Context, Decider, Forward, Kept, Makes, Redaction};
 use super::rights::Needed;
+use super::{json, kept};
 use crate::server::log::Retention;
 use crate::wire::codec::{Blob, CodecError, Encoding};
 use crate::wire::cursor::{Check, Seq};
@@ -42,6 +43,8 @@ pub trait Kind: Send + Sync + 'static {
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
     /// An event as the log keeps it.
     fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
+    /// The JSON of an event as readers know it, of what the log keeps.
+    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, FoldError>;
     /// What is left of an event whose text goes, and what the log keeps of it.
     fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError>;
 }
@@ -53,6 +56,8 @@ pub trait Fold: Send {
     /// Applies an event of the log.
     fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
     fn state(&self, encoding: Encoding) -> Result<Blob, FoldError>;
+    /// The state as the log keeps it.
+    fn snapshot(&self) -> Result<Vec<u8>, FoldError>;
     /// Whether the state lists this other topic.
     fn lists(&self, topic: &TopicName) -> bool;
 }
@@ -80,6 +85,10 @@ pub enum FoldError {
     Codec(#[from] CodecError),
     #[error("the application panicked")]
     Panicked,
+    #[error("its version cannot be read")]
+    NoVersion,
+    #[error("it is of version {found}, and this program knows versions up to {known}")]
+    Version { found: u32, known: u32 },
 }
 
 #[derive(Debug)]
@@ -156,7 +165,7 @@ impl<D: Decider> Kind for Of<D> {
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError> {
         let state = match snapshot {
             None => D::State::default(),
-            Some(json) => Encoding::Json.decode(json)?,
+            Some(json) => Encoding::Json.decode(&kept::read::<D>(Kept::State, json)?)?,
         };
         Ok(Box::new(Folded {
             decider: Arc::clone(&self.0),
@@ -166,15 +175,30 @@ impl<D: Decider> Kind for Of<D> {
     }
 
     fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
-        Ok(Box::new(EventOf::<D>(Encoding::Json.decode(json)?)))
+        Ok(Box::new(EventOf::<D>(read_event::<D>(json)?)))
+    }
+
+    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, FoldError> {
+        match kept::read::<D>(Kept::Event, &json)? {
+            Cow::Borrowed(same) if same.len() == json.len() => Ok(json),
+            current => Ok(current.into_owned()),
+        }
     }
 
     fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError> {
-        let event: D::Event = Encoding::Json.decode(json)?;
+        let event = read_event::<D>(json)?;
         let event = catch_unwind(AssertUnwindSafe(|| self.0.redacted(event))).map_err(|_| FoldError::Panicked)?;
-        let json = Encoding::Json.encode(&event)?;
+        let json = write_event::<D>(&event)?;
         Ok((Box::new(EventOf::<D>(event)), json))
     }
+}
+
+fn read_event<D: Decider>(json: &[u8]) -> Result<D::Event, FoldError> {
+    Ok(Encoding::Json.decode(&kept::read::<D>(Kept::Event, json)?)?)
+}
+
+fn write_event<D: Decider>(event: &D::Event) -> Result<Vec<u8>, CodecError> {
+    Encoding::Json.encode(event).map(kept::write::<D>)
 }
 
 struct Folded<D: Decider> {
@@ -201,7 +225,7 @@ impl<D: Decider> Folded<D> {
             .decider
             .decide(at, &self.state, command)
             .map_err(Undecided::Rejected)?;
-        let written: Result<Vec<_>, _> = events.iter().map(|event| Encoding::Json.encode(event)).collect();
+        let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
         let written = written.map_err(|error| Undecided::Broken(error.into()))?;
         let made = (at.next..).zip(events.into_iter().zip(written));
         Ok(made
@@ -222,13 +246,17 @@ impl<D: Decider> Fold for Folded<D> {
     }
 
     fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
-        let event: D::Event = Encoding::Json.decode(json)?;
+        let event = read_event::<D>(json)?;
         catch_unwind(AssertUnwindSafe(|| D::apply(&mut self.state, seq, &event))).map_err(|_| FoldError::Panicked)?;
         Ok(Box::new(EventOf::<D>(event)))
     }
 
     fn state(&self, encoding: Encoding) -> Result<Blob, FoldError> {
         Ok(Blob::encode(encoding, &self.state)?)
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, FoldError> {
+        Ok(kept::write::<D>(Encoding::Json.encode(&self.state)?))
     }
 
     fn lists(&self, topic: &TopicName) -> bool {

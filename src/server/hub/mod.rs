@@ -19,6 +19,7 @@ pub mod handshakes;
 mod inlet;
 pub mod json;
 pub mod keepalive;
+mod kept;
 mod kind;
 mod memory;
 pub mod names;

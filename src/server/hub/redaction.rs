@@ -14,7 +14,6 @@ use super::kind::{Event, EventFrame, FoldError};
 use super::memory::Memory;
 use super::ring::Ring;
 use crate::server::log::{self, Erased, LogError};
-use crate::wire::codec::Encoding;
 use crate::wire::cursor::Seq;
 
 /// For the ring, once the log has it.
@@ -86,7 +85,7 @@ async fn plan(
         return Ok(None);
     }
     overwrite_in_batch(board, batch, &targets).map_err(broken)?;
-    let state = memory.fold.state(Encoding::Json).map_err(broken)?.0;
+    let state = memory.fold.snapshot().map_err(broken)?;
     let (plan, erased) = match targets.before {
         Some(seq) => (Plan::Begin(seq), Erased::Before(seq)),
         None => overwrite(board, targets).await?,
@@ -160,7 +159,7 @@ mod tests {
     use crate::server::log::memory::{Memory as Kept, Weather};
     use crate::server::log::sqlite::Sqlite;
     use crate::server::log::{Log, Record};
-    use crate::wire::codec::Blob;
+    use crate::wire::codec::{Blob, Encoding};
     use crate::wire::cursor::{Cursor, Epoch};
     use crate::wire::person::{Person, PersonId};
     use crate::wire::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};

@@ -369,8 +369,8 @@ impl Task {
         };
         self.snapshot_tried = memory.head;
         let board = &self.board;
-        let state = match memory.fold.state(Encoding::Json) {
-            Ok(state) => state.0,
+        let state = match memory.fold.snapshot() {
+            Ok(state) => state,
             Err(error) => return tracing::error!(topic = %board.name, "no snapshot: {error}"),
         };
         let retention = frames::retention(board.kind.as_ref());

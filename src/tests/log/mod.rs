@@ -6,7 +6,10 @@ mod contract_redaction;
 mod file;
 mod memory;
 mod model;
+mod owners;
+mod recorded;
 mod sqlite;
+mod syscalls;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::super::kind::FoldError;
 use super::super::page::{first_that_fit, newest_that_fit};
 use super::super::stats::{HubStats, TopicFigures};
 use super::super::unwritten::Found;
@@ -14,6 +15,11 @@ use crate::wire::codec::Blob;
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::session::{Denied, Page};
 use crate::wire::topic::TopicName;
+
+fn unreadable(topic: &TopicName, error: &FoldError) -> Denied {
+    tracing::error!(%topic, "an event of the log: {error}");
+    Denied::Unavailable
+}
 
 impl Hub {
     /// Events as JSON, straight from the log.
@@ -30,10 +36,14 @@ impl Hub {
                 Denied::Unavailable
             })?;
         let (records, left_out) = newest_that_fit(history.records, limits::PAGE_BYTES);
-        let events = records.into_iter();
+        let events = records
+            .into_iter()
+            .map(|record| Ok((record.seq, Blob(kind.current(record.event)?))));
         Ok(Page {
             epoch: history.head.epoch,
-            events: events.map(|record| (record.seq, Blob(record.event))).collect(),
+            events: events
+                .collect::<Result<_, FoldError>>()
+                .map_err(|error| unreadable(topic, &error))?,
             first: history.first && !left_out,
             until: history.head.last,
         })
@@ -55,6 +65,10 @@ impl Hub {
         })?;
         // What is not yet shown to anyone is not shown here either.
         records.retain(|record| record.seq <= head.seq);
+        for record in &mut records {
+            let kept = std::mem::take(&mut record.event);
+            record.event = kind.current(kept).map_err(|error| unreadable(topic, &error))?;
+        }
         Ok((first_that_fit(records, limits::PAGE_BYTES), head))
     }
 
