@@ -20,7 +20,8 @@ for (const language of ["ko", "en"] as const) {
       await echo.is("open");
       await expect(page.locator("html")).toHaveAttribute("lang", language);
       await expect(page.getByText(words.echo.lede)).toBeVisible();
-      await expect(page).toHaveTitle("WebSocket 테스트 · Duplex");
+      await expect(page).toHaveTitle(`${words.echo.title} · Duplex`);
+      await expect(page.getByRole("heading", { level: 1, name: words.echo.title })).toBeVisible();
       await echo.go("about");
       await expect(page.getByRole("heading", { level: 1, name: words.about.title })).toBeVisible();
       await expect(page).toHaveTitle(`${words.about.title} · Duplex`);
@@ -34,7 +35,9 @@ for (const [asked, language] of [
   ["en;q=0.2, ko;q=0.9", "ko"],
   ["en-GB", "en"],
   ["ko", "ko"],
-  ["fr", "ko"],
+  ["fr", "en"],
+  ["*", "ko"],
+  ["de-DE,de;q=0.9,*;q=0.5", "en"],
 ] as const) {
   test(`Accept-Language: ${asked} gets ${language}`, async ({ request }) => {
     const response = await request.get("/about", { headers: { "accept-language": asked } });

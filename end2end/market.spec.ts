@@ -3,7 +3,7 @@
 import { MarketPage } from "./support/market-page";
 import { Server } from "./support/server";
 import { expect, test } from "./support/test";
-import { en, fill, ko } from "./support/texts";
+import { en, fill, ko, pattern } from "./support/texts";
 
 /** The most traded of the simulated market: it moves several times in a second. */
 const BUSY = "dra-usd";
@@ -139,7 +139,12 @@ test("an alert is set, refused, removed, and told once it is reached", async ({ 
   await expect(item).toHaveAttribute("data-done", "false");
   await item.getByRole("button").click();
   await expect(page.getByText(ko.market.no_alerts)).toBeVisible();
+  // What is true already is said first, and set by who insists.
   const reached = await market.alert("1", ko.market.above);
+  await expect(page.locator(".alert-already")).toHaveText(pattern(ko.market.already_above));
+  await expect(reached).toHaveCount(0);
+  await market.alert("1", ko.market.above);
+  await expect(page.locator(".alert-already")).toBeEmpty();
   await expect(reached).toHaveAttribute("data-done", "true");
   await page.reload();
   await expect(page.locator(".alert-item")).toHaveCount(1);

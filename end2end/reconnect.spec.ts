@@ -1,6 +1,7 @@
 // The server goes, by a crash or by an order, and comes back: what the page does, and what it says.
 
 import type { Page } from "@playwright/test";
+import { ChatPage } from "./support/chat-page";
 import { EchoPage } from "./support/echo-page";
 import { socketsOf } from "./support/records";
 import { Server } from "./support/server";
@@ -113,12 +114,25 @@ test("a disconnect by the visitor is not undone, and ends a wait", async ({ page
   expect(sockets).toHaveLength(attempts);
 });
 
+test("who does not want to wait tries at once, with the keyboard too", async ({ page, server }) => {
+  const chat = await new ChatPage(page, "lobby").open();
+  const retry = chat.link.getByRole("button", { name: ko.link.retry });
+  await expect(retry).toHaveCount(0);
+  await server.stop("SIGKILL");
+  await retry.focus();
+  await server.restart();
+  await page.keyboard.press("Enter");
+  await expect(chat.link).toHaveAttribute("data-phase", "live", { timeout: 30_000 });
+  await expect(retry).toHaveCount(0);
+  await chat.live();
+});
+
 test("the vitals are live, say so when they are not, and are live again", async ({ page, server }) => {
   await page.goto("/about");
   const strip = page.getByRole("complementary", { name: ko.vitals.label });
   await expect(strip).toHaveAttribute("data-liveness", "live");
   await expect(strip.getByText(ko.vitals.live, { exact: true })).toBeVisible();
-  await expect(strip.locator('[data-fact="uptime"]')).toHaveText(/^\d+s$/);
+  await expect(strip.locator('[data-fact="uptime"]')).toHaveText(/^\d+초$/);
   await server.stop("SIGKILL");
   await expect(strip).toHaveAttribute("data-liveness", "stale", { timeout: 15_000 });
   await expect(strip.getByText(ko.vitals.stale)).toBeVisible();

@@ -13,13 +13,17 @@ export { en, ko };
 export const GREETING = "안녕하세요 서버!";
 export const REPLY_PREFIX = "서버 응답: ";
 
-/** Puts values where a text has `{name}`. */
+/** Puts values where a text has `{name}`, and the word that goes with a number where it has `{name:one|other}`. */
 export function fill(text: string, values: Record<string, string | number>): string {
-  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]));
+  return text.replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, name: string, one?: string, other?: string) => {
+    const value = String(values[name]);
+    if (one === undefined) return value;
+    return value === "1" ? one : (other ?? "");
+  });
 }
 
 /** A text with `{name}` as a pattern that any value fits. */
 export function pattern(text: string): RegExp {
-  const parts = text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const parts = text.split(/\{\w+(?::[^}]*)?\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(parts.join(".+"));
 }

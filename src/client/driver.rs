@@ -18,7 +18,7 @@ use web_sys::{HtmlMetaElement, PageTransitionEvent, VisibilityState};
 use super::ladder::Millis;
 use super::link::{Effect, Input, Link, News};
 use super::socket_machine::now;
-use super::status::Transport;
+use super::status::{RETRY, Transport};
 use super::tab::Signals;
 use super::tap::{Disturbance, Tap, What};
 use super::transport::{self, Line, LineTap, Report};
@@ -112,6 +112,7 @@ impl Driver {
         vec![
             on("online", || Input::Online(true)),
             on("offline", || Input::Online(false)),
+            on(RETRY, || Input::Retry),
             on("visibilitychange", || Input::Visible(is_visible())),
             on("pagehide", || Input::Freeze),
             shown,

@@ -62,6 +62,8 @@ pub enum Input {
     /// Time passed.
     Timer,
     Online(bool),
+    /// The visitor wants an attempt now.
+    Retry,
     Visible(bool),
     /// The page goes, perhaps into the back/forward cache.
     Freeze,
@@ -310,6 +312,7 @@ impl Link {
             Input::Closed { line, code } => self.closed(line, code),
             Input::Timer => (),
             Input::Online(online) => self.set_online(online),
+            Input::Retry => self.retry(),
             Input::Visible(visible) => self.set_visible(visible),
             Input::Freeze => self.freeze(),
             Input::Thaw => self.frozen = false,

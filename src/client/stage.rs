@@ -16,6 +16,7 @@ use super::http::{HttpError, post_bytes};
 use super::socket_machine::{now, resolve};
 pub use super::stage_plan::Carrier;
 use super::stage_plan::{Next, PATIENCE, Plan};
+use super::status::RETRY;
 use super::use_socket::Payload;
 use crate::wire::code;
 
@@ -97,6 +98,7 @@ impl StageLine {
             on("pagehide", |inner| inner.hang_up()),
             on("pageshow", |inner| inner.wake()),
             on("online", |inner| inner.wake()),
+            on(RETRY, |inner| inner.wake()),
         ];
         inner.listeners.replace(listeners);
         inner.begin(Carrier::WebSocket);

@@ -67,6 +67,16 @@ pub enum TopicStatus {
     Outdated,
 }
 
+/// The event of the window by which a visitor asks for an attempt now: whatever waits for its next one hears it.
+pub(super) const RETRY: &str = "duplex-retry";
+
+/// Ends every wait for a next attempt, also one that the server asked for. Only from event handlers.
+pub fn retry_now() {
+    if let Ok(event) = web_sys::Event::new(RETRY) {
+        let _ = window().dispatch_event(&event);
+    }
+}
+
 /// The link's status; idle where no link was provided.
 pub fn use_link_status() -> Signal<LinkStatus> {
     use_context::<Provided>().map_or_else(|| Signal::stored(LinkStatus::default()), |provided| provided.0)

@@ -12,6 +12,7 @@ use super::hub;
 use super::log::Key;
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
+use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
 use crate::wire::person::{Person, PersonId};
 use crate::wire::session::SessionId;
 
@@ -104,6 +105,24 @@ impl<'a> Identity<'a> {
     }
 }
 
+/// When the visitor of a request came for the first time: now, or what their cookie says. Of whoever came before there was such a
+/// cookie, nothing is known.
+pub fn arrival(headers: &HeaderMap, settings: &Settings) -> u64 {
+    match Identity::read(headers, settings) {
+        Identity::Nobody | Identity::Unclear => hub::now(),
+        Identity::Known(_) | Identity::Old(_) => cookie_value(headers, ARRIVAL_COOKIE)
+            .and_then(|at| at.parse().ok())
+            .unwrap_or_default(),
+    }
+}
+
+fn arrival_cookie(at: u64) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!(
+        "{ARRIVAL_COOKIE}={at}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
+    ))
+    .ok()
+}
+
 /// What a page does for its visitor's identity.
 #[derive(Debug, Default)]
 pub struct Welcome {
@@ -129,7 +148,8 @@ pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -
         },
         Identity::Nobody => {
             let secret = new_secret();
-            let cookies = cookie(&secret).header(scheme).into_iter().collect();
+            let cookies = [cookie(&secret).header(scheme), arrival_cookie(hub::now())];
+            let cookies = cookies.into_iter().flatten().collect();
             Welcome { secret, cookies }
         }
         Identity::Old(secret) => {
@@ -240,18 +260,20 @@ mod tests {
     fn a_new_visitor_gets_a_secret_that_no_script_reads() {
         let plain = welcome(&HeaderMap::new(), &settings(None), HTTP);
         let rest = "Max-Age=34560000; Path=/; SameSite=Lax; HttpOnly";
-        assert_eq!(set(&plain), [format!("visitor={}; {rest}", plain.secret)]);
+        assert_eq!(set(&plain)[0], format!("visitor={}; {rest}", plain.secret));
         let proxied = welcome(&HeaderMap::new(), &settings(None), HTTPS);
-        assert_eq!(set(&proxied), [format!("visitor={}; {rest}; Secure", proxied.secret)]);
+        assert_eq!(set(&proxied)[0], format!("visitor={}; {rest}; Secure", proxied.secret));
         let public = welcome(&HeaderMap::new(), &settings(Some("https://duplex.example")), HTTPS);
         assert_eq!(
-            set(&public),
-            [format!("__Host-visitor={}; {rest}; Secure", public.secret)]
+            set(&public)[0],
+            format!("__Host-visitor={}; {rest}; Secure", public.secret)
         );
         let id = id_of(&Key::random(), &plain.secret);
         assert!(!plain.secret.contains(&id.0) && plain.secret.starts_with(FORM));
         for kept in ["visitor=", "visitor=1", "visitor=ZZ", "visitor=v2.AAAA"] {
-            assert_eq!(set(&welcome(&cookies(kept), &settings(None), HTTP)).len(), 1, "{kept}");
+            let welcome = welcome(&cookies(kept), &settings(None), HTTP);
+            let set = set(&welcome);
+            assert!(set.len() == 2 && set[1].starts_with("arrival="), "{kept}: {set:?}");
         }
         for kept in [MINE, &new_secret()] {
             let kept = cookies(&format!("visitor={kept}"));

@@ -30,6 +30,7 @@ mod monitor;
 mod observed;
 pub mod operator;
 pub mod origin;
+mod page_paths;
 mod pages;
 mod preferences;
 pub mod quota;
@@ -66,7 +67,9 @@ use crate::ui::preferences::PREFERENCES_PATH;
 /// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
 /// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
 pub fn router(state: ServerState) -> Router {
-    let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone());
+    let (pages, paths) = pages::routes(&state, apps::server::forms(), apps::server::command_forms());
+    let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone())
+        .layer(from_fn_with_state(paths, page_paths::redirect));
     Router::new()
         .merge(health::routes())
         .route("/api/vitals", get(vitals::show))
@@ -81,8 +84,9 @@ pub fn router(state: ServerState) -> Router {
             post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
         )
         .merge(
-            pages::routes(&state, apps::server::forms(), apps::server::command_forms())
-                .layer(from_fn_with_state(state.clone(), quota::guard::pages)),
+            pages
+                .layer(from_fn_with_state(state.clone(), quota::guard::pages))
+                .layer(from_fn(page_paths::refuse_dots)),
         )
         .merge(operator::routes())
         .merge(files)

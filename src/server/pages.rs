@@ -9,14 +9,14 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::post;
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::{
-    LeptosRoutes as _, ResponseOptions, generate_route_list_with_exclusions_and_ssg_and_context,
+    AxumRouteListing, LeptosRoutes as _, ResponseOptions, generate_route_list_with_exclusions_and_ssg_and_context,
     render_app_async_with_context,
 };
 
@@ -27,6 +27,7 @@ use super::headers::{Reach, content_security_policy};
 use super::hub::writer::enter_to_write;
 use super::hub::{CommandForm, Form, Hub};
 use super::identity::{Otherwise, Welcome};
+use super::page_paths::PagePaths;
 use super::quota::{self, Client};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
@@ -39,27 +40,30 @@ use crate::client::run_signals::RunSignals;
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
 use crate::ui::missing::Missing;
+use crate::wire::arrival::Arrival;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::form::{Fields, Refused};
 use crate::wire::person::Person;
 use crate::wire::session::{Answer, CommandId, Denied, Rejection};
 use crate::wire::topic::TopicName;
 
-/// The pages' routes, those of the server functions, and the forms'.
-pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> Router<ServerState> {
+/// The pages' routes, those of the server functions, and the forms'; and the pages' paths.
+pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> (Router<ServerState>, PagePaths) {
     let options = state.options.clone();
     // A server function of `leptos_ws`, which would let visitors write what they may only read. It has a door of its own.
     let elsewhere = Some(vec![SIGNALS_PATH.to_owned()]);
     let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, elsewhere, context(state));
+    let paths = PagePaths::of(pages.iter().map(AxumRouteListing::path));
     let router = Router::new().leptos_routes_with_context(state, pages, context(state), move || shell(options.clone()));
     let router = forms.into_iter().fold(router, |router, form| {
         let answer = post(async move |state, request| answer(state, request, form).await);
         router.route(form.path, answer.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
     });
-    commands.into_iter().fold(router, |router, form| {
+    let router = commands.into_iter().fold(router, |router, form| {
         let answer = post(async move |state, request| command(state, request, form).await);
         router.route(form.path, answer.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
-    })
+    });
+    (router, paths)
 }
 
 /// What every page and every server function finds in its context.
@@ -106,6 +110,7 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
         Otherwise::Secret(&welcome.secret),
     );
     provide_context(Visitor(person.clone()));
+    provide_context(Arrival(identity::arrival(&request.headers, &state.settings)));
     provide_context(permits(&Grant::of_request(&request.extensions)));
     let hub = Grant::of_request(&request.extensions).hub(&state.hub);
     if hub.is_for_operator() {
@@ -194,7 +199,7 @@ async fn render(state: &ServerState, request: Request, answer: impl Fn() + Clone
 
 /// What is neither a route nor a file: a visitor gets a page, a program a problem.
 pub async fn missing(State(state): State<ServerState>, request: Request) -> Response {
-    let path = request.uri().path();
+    let path = request.uri().path().to_owned();
     if path.starts_with("/api/") || !accepts_html(request.headers()) {
         return Problem::not_found(format!("There is nothing at {path}.")).into_response();
     }
@@ -203,6 +208,10 @@ pub async fn missing(State(state): State<ServerState>, request: Request) -> Resp
     }
     let (mut parts, _) = request.into_parts();
     parts.method = axum::http::Method::GET;
+    // The router would take what follows two slashes for a host, and render the page of the path behind it.
+    if path.starts_with("//") {
+        parts.uri = Uri::from_static("/not-found");
+    }
     let mut response = render(&state, Request::from_parts(parts, Body::empty()), || {}).await;
     if response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -257,6 +266,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         Ok(fields) => fields,
         Err(error) => return error.problem().into_response(),
     };
+    let then = (form.then)(parts.uri.path(), &fields);
     let welcome = welcome(&state, &parts);
     let mut person = identity::person(
         &state,
@@ -282,7 +292,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
     };
     match refused {
         None => {
-            let back = HeaderValue::from_str(parts.uri.path()).unwrap_or(HeaderValue::from_static("/"));
+            let back = HeaderValue::from_str(&then).unwrap_or(HeaderValue::from_static("/"));
             let cookies = welcome
                 .cookies
                 .into_iter()

@@ -37,11 +37,10 @@ pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>
 /// What the visitor chose, or what their browser prefers.
 pub fn locale(headers: &HeaderMap) -> Locale {
     let chosen = cookie_value(headers, LANGUAGE_COOKIE).and_then(|name| name.parse().ok());
-    let preferred = || {
-        let header = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-        Some(Locale::find_locale(&best_first(header)))
-    };
-    chosen.or_else(preferred).unwrap_or_default()
+    chosen.unwrap_or_else(|| {
+        let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+        preferred(lines.filter_map(|line| line.to_str().ok()))
+    })
 }
 
 /// Tells it the page that is being rendered.
@@ -51,21 +50,49 @@ pub fn provide(headers: &HeaderMap) {
     provide_context::<Colour>(colour.unwrap_or_default());
 }
 
-/// The languages of an `Accept-Language` header in the order of their weights (RFC 9110 section 12.5.4), without them.
-fn best_first(header: &str) -> Vec<&str> {
-    let mut languages: Vec<(f32, &str)> = header.split(',').filter_map(weighted).collect();
-    languages.retain(|(weight, _)| *weight > 0.0);
-    languages.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    languages.into_iter().map(|(_, language)| language).collect()
+/// The language for an `Accept-Language` header (RFC 9110 section 12.5.4): the best of its own, English if it names only others,
+/// and Korean if it names none. `*` names none.
+fn preferred<'a>(lines: impl Iterator<Item = &'a str>) -> Locale {
+    let mut ranges: Vec<(f32, &str)> = lines.flat_map(|line| line.split(',')).filter_map(weighted).collect();
+    ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let wanted = ranges.iter().filter(|(weight, _)| *weight > 0.0);
+    if let Some(locale) = wanted.clone().find_map(|(_, range)| spoken(range)) {
+        return locale;
+    }
+    let is_refused = |locale| {
+        let mut refused = ranges.iter().filter(|(weight, _)| *weight <= 0.0);
+        refused.any(|(_, range)| spoken(range) == Some(locale))
+    };
+    let names_others = wanted.clone().any(|(_, range)| *range != "*");
+    let (first, second) = match names_others {
+        true => (Locale::en, Locale::ko),
+        false => (Locale::ko, Locale::en),
+    };
+    if is_refused(first) && !is_refused(second) {
+        second
+    } else {
+        first
+    }
 }
 
+/// The language of a range such as `en-GB`, if the pages have it.
+fn spoken(range: &str) -> Option<Locale> {
+    let primary = range.split('-').next()?;
+    let mut all = Locale::get_all().iter().copied();
+    all.find(|locale| locale.as_str().eq_ignore_ascii_case(primary))
+}
+
+/// A range and its weight; none if either is malformed.
 fn weighted(item: &str) -> Option<(f32, &str)> {
-    let (language, parameters) = item.split_once(';').unwrap_or((item, ""));
-    let weight = match parameters.trim().strip_prefix("q=") {
-        Some(weight) => weight.trim().parse().ok()?,
-        None => 1.0,
+    let (range, parameter) = item.split_once(';').unwrap_or((item, ""));
+    let weight = match parameter.split_once('=') {
+        Some((name, weight)) if name.trim().eq_ignore_ascii_case("q") => weight.trim().parse().ok()?,
+        None if parameter.trim().is_empty() => 1.0,
+        _ => return None,
     };
-    Some((weight, language.trim())).filter(|(_, language)| !language.is_empty())
+    let range = range.trim();
+    let is_range = range == "*" || range.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_range && !range.is_empty() && (0.0..=1.0).contains(&weight)).then_some((weight, range))
 }
 
 pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -160,11 +187,36 @@ mod tests {
     }
 
     #[test]
-    fn languages_come_in_the_order_of_their_weights() {
-        assert_eq!(best_first("en;q=0.2, ko;q=0.9"), ["ko", "en"]);
-        assert_eq!(best_first("fr, en;q=0.8, ko;q=0.3"), ["fr", "en", "ko"]);
-        assert_eq!(best_first("ko-KR,ko;q=0.9,de;q=0"), ["ko-KR", "ko"]);
-        assert_eq!(best_first(" ,;q=x,en;q=nonsense"), [""; 0]);
+    fn who_names_other_languages_gets_english_and_who_names_none_gets_korean() {
+        for (header, locale) in [
+            ("en;q=0.2, ko;q=0.9", Locale::ko),
+            ("fr, en;q=0.8, ko;q=0.3", Locale::en),
+            ("fr, ko;q=0.3", Locale::ko),
+            ("de", Locale::en),
+            ("ja-JP,ja;q=0.9", Locale::en),
+            ("fr, *;q=0.5", Locale::en),
+            ("en-GB", Locale::en),
+            ("KO-kp", Locale::ko),
+            ("EN", Locale::en),
+            ("en ; Q=0.5 , ko ; q = 0.6", Locale::ko),
+            ("ko;q=0, de", Locale::en),
+            ("de, en;q=0", Locale::ko),
+            ("*", Locale::ko),
+            ("*;q=0.1", Locale::ko),
+            ("ko;q=0, *", Locale::en),
+            ("ko;q=0", Locale::en),
+            ("ko;q=0, en;q=0", Locale::ko),
+            ("kok", Locale::en),
+            ("english", Locale::en),
+            ("", Locale::ko),
+            (" ,;q=x,en;q=nonsense", Locale::ko),
+            ("en;q=NaN, en;q=inf, en;q=-1, en;q=2", Locale::ko),
+            ("<ko>", Locale::ko),
+        ] {
+            assert_eq!(preferred([header].into_iter()), locale, "{header}");
+        }
+        assert_eq!(preferred(["fr", "ko;q=0.1"].into_iter()), Locale::ko, "two lines");
+        assert_eq!(preferred([].into_iter()), Locale::ko);
     }
 
     #[test]

@@ -118,7 +118,8 @@ async fn an_https_site_moves_its_visitors_to_a_cookie_that_no_sibling_can_set() 
 
     let new = about(&node, host, "").await;
     let cookies = set_cookies(&new);
-    assert!(cookies.len() == 1 && cookies[0].starts_with("__Host-visitor=") && cookies[0].ends_with(rest));
+    assert!(cookies[0].starts_with("__Host-visitor=") && cookies[0].ends_with(rest));
+    assert!(cookies.len() == 2 && cookies[1].starts_with("arrival="), "{cookies:?}");
     let posted = Request::post("/chat/lobby")
         .header("host", host)
         .header("cookie", &old)

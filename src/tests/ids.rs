@@ -394,6 +394,6 @@ async fn no_log_line_holds_what_a_client_is_known_by() {
     process.kill().unwrap();
     process.wait().unwrap();
     let text = std::fs::read_to_string(&written).unwrap();
-    assert!(text.contains("클라이언트 연결됨"), "{text}");
+    assert!(text.contains("client connected"), "{text}");
     assert!(!text.contains(session) && !text.contains("c2VjcmV0"), "{text}");
 }

@@ -144,7 +144,7 @@ async fn the_simulated_market_is_in_the_first_html() {
     }
     let nothing = node.get("/market/nothing-such").await;
     assert_eq!(nothing.status, 404);
-    assert!(nothing.body.contains("그런 종목이 없습니다"));
+    assert!(nothing.body.contains("존재하지 않는 종목입니다"));
     feeds.end().await;
 }
 

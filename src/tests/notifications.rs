@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -168,6 +168,43 @@ async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
     assert!(timeout(QUIET, &mut waiting).await.is_err(), "all is read");
     node.state.shutdown.begin();
     assert_eq!(said(&within(waiting).await), [""; 0], "the end is no news");
+}
+
+#[tokio::test]
+async fn a_newcomer_begins_with_everything_read() {
+    const QUIET: Duration = Duration::from_millis(300);
+    let node = node();
+    let call = json!({ "to": "everyone", "title": "Before they came" });
+    assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
+    // Until the clock has gone on: what comes in the same millisecond as the visitor is news.
+    let sent = SystemTime::now() + Duration::from_millis(1);
+    while SystemTime::now() <= sent {
+        tokio::task::yield_now().await;
+    }
+    let request = |path: &str, cookies: &str| {
+        let request = Request::get(path).header("host", "localhost").header("cookie", cookies);
+        request.body(Body::empty()).unwrap()
+    };
+    let page = node.page(request("/notifications", "")).await;
+    let cookies = page.headers.get_all("set-cookie").iter();
+    let cookies: Vec<&str> = cookies
+        .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+        .collect();
+    assert!(
+        cookies.iter().any(|cookie| cookie.starts_with("arrival=")),
+        "{cookies:?}"
+    );
+    assert!(page.body.contains("Before they came") && page.body.contains("data-read=\"true\""));
+    assert!(!page.body.contains("data-read=\"false\""));
+    // The first page would load all the rest if it were told that something waits.
+    for cookies in [cookies.join("; "), String::new()] {
+        let answer = node.router.clone().oneshot(request(NEWS, &cookies)).await.unwrap();
+        let quiet = timeout(QUIET, to_bytes(answer.into_body(), usize::MAX)).await;
+        assert!(quiet.is_err(), "{cookies}: {quiet:?}");
+    }
+    // Who has been here longer, has it to read.
+    let (known, _) = visitor(&node, Way::Poll).await;
+    assert!(within(news(&node, &known)).await.contains(WAITS));
 }
 
 #[tokio::test]

@@ -268,7 +268,7 @@ async fn what_a_stranger_says_is_not_in_the_servers_log() {
         client.close(None).await;
         within(client.closed()).await;
     }
-    until(async || server.log().matches("클라이언트 연결 종료").count() == 2).await;
+    until(async || server.log().matches("client disconnected").count() == 2).await;
     let log = server.log();
     assert!(!log.contains(SAID), "{log}");
     assert!(log.lines().count() < 50, "{log}");

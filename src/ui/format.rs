@@ -1,4 +1,7 @@
-//! Numbers as people read them, the same on the server and in the browser. Pure.
+//! Numbers and spans of time as people read them, the same on the server and in the browser. Pure.
+
+use super::words::fill;
+use crate::i18n::*;
 
 /// `1234567` as `1,234,567`, which Korean and English share.
 pub fn grouped(number: u64) -> String {
@@ -39,22 +42,44 @@ pub fn bytes(number: u64) -> String {
 }
 
 /// Milliseconds with the digits that matter: browsers round their clocks to 0.1 ms at best.
-pub fn millis(number: f64) -> String {
+pub fn millis(locale: Locale, number: f64) -> String {
     match number {
         ..10.0 => format!("{} ms", tenths(number)),
         10.0..10_000.0 => format!("{} ms", number.round() as u64),
-        _ => format!("{} s", tenths(number / 1000.0)),
+        _ => fill(
+            td_string!(locale, units.seconds_long),
+            &[("n", &tenths(number / 1000.0))],
+        ),
     }
 }
 
-/// Seconds as the two largest units.
-pub fn duration(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
+/// Seconds in the largest unit, and in the one below it if it has any.
+pub fn duration(locale: Locale, seconds: u64) -> String {
+    let [(large, text), (small, below)] = units(locale, seconds);
+    let large = fill(text, &[("n", &large.to_string())]);
+    match small {
+        0 => large,
+        _ => [&large, " ", &fill(below, &[("n", &small.to_string())])].concat(),
+    }
+}
+
+/// Seconds in the largest unit: how long ago something was.
+pub fn span(locale: Locale, seconds: u64) -> String {
+    let [(large, text), _] = units(locale, seconds);
+    fill(text, &[("n", &large.to_string())])
+}
+
+/// The largest unit of which there is one, and the one below: how many, and the text of so many.
+fn units(locale: Locale, seconds: u64) -> [(u64, &'static str); 2] {
+    let days = (seconds / 86_400, td_string!(locale, units.days));
+    let hours = (seconds / 3600 % 24, td_string!(locale, units.hours));
+    let minutes = (seconds / 60 % 60, td_string!(locale, units.minutes));
+    let left = (seconds % 60, td_string!(locale, units.seconds));
+    match seconds {
+        86_400.. => [days, hours],
+        3_600.. => [hours, minutes],
+        60.. => [minutes, left],
+        _ => [left, (0, "")],
     }
 }
 
@@ -77,13 +102,25 @@ mod tests {
             ["5 B", "1,023 B", "10.0 KiB", "1.5 MiB"]
         );
         assert_eq!(
-            [0.34, 9.96, 12.7, 12_340.0].map(millis),
+            [0.34, 9.96, 12.7, 12_340.0].map(|number| millis(Locale::en, number)),
             ["0.3 ms", "10.0 ms", "13 ms", "12.3 s"]
         );
         assert_eq!(
-            [0.0, 0.04, 0.0456, 0.000_2, 1e-30].map(millis),
+            [0.0, 0.04, 0.0456, 0.000_2, 1e-30].map(|number| millis(Locale::en, number)),
             ["0.0 ms", "0.04 ms", "0.05 ms", "0.0002 ms", "0.000000001 ms"]
         );
-        assert_eq!([5, 65, 3_700, 90_000].map(duration), ["5s", "1m 5s", "1h 1m", "1d 1h"]);
+        assert_eq!(millis(Locale::ko, 12_340.0), "12.3초");
+        let of = |locale, write: fn(Locale, u64) -> String| {
+            [0, 5, 65, 120, 3_700, 90_000].map(|seconds| write(locale, seconds))
+        };
+        assert_eq!(
+            of(Locale::en, duration),
+            ["0 s", "5 s", "1 min 5 s", "2 min", "1 h 1 min", "1 d 1 h"]
+        );
+        assert_eq!(
+            of(Locale::ko, duration),
+            ["0초", "5초", "1분 5초", "2분", "1시간 1분", "1일 1시간"]
+        );
+        assert_eq!(of(Locale::ko, span), ["0초", "5초", "1분", "2분", "1시간", "1일"]);
     }
 }

@@ -24,7 +24,9 @@ pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Chi
     first_page::provide();
     let entry = |entry: &'static Entry| {
         let rel = first_page::rel(entry.path);
-        view! { <li><A href=entry.path exact=true attr:rel=rel>{spoken(entry.name)}</A></li> }
+        // A page marks its sub-pages too; every path lies below the first page's.
+        let exact = entry.path == "/";
+        view! { <li><A href=entry.path exact attr:rel=rel>{spoken(entry.name)}</A></li> }
     };
     let inspector = Inspector::here();
     view! {

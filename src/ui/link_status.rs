@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 use super::format;
 use super::words::{Words, fill, note, part, say, text, words};
-use crate::client::status::{LinkStatus, Phase, Stop, Transport, use_link_status};
+use crate::client::status::{LinkStatus, Phase, Stop, Transport, retry_now, use_link_status};
 use crate::i18n::*;
 use crate::wire::code;
 
@@ -41,6 +41,18 @@ pub fn LinkStatusStrip() -> impl IntoView {
                 .into_any()
         })
     });
+    // It stays while an attempt is made, and so does the focus upon it.
+    let waits = Memo::new(move |shown: Option<&bool>| match link.get().phase {
+        Phase::Waiting { .. } | Phase::Offline => true,
+        Phase::Connecting => shown == Some(&true),
+        Phase::Idle | Phase::Live | Phase::Stopped(_) => false,
+    });
+    let retry = part(move || {
+        waits.get().then(|| {
+            view! { <button type="button" class="link-retry" on:click=|_| retry_now()>{say!(link.retry)}</button> }
+                .into_any()
+        })
+    });
     view! {
         <aside class="link" aria-label=say!(link.label) data-phase=text(move || phase(&link.get()).to_owned())>
             <p class="link-state">
@@ -49,6 +61,7 @@ pub fn LinkStatusStrip() -> impl IntoView {
                 // Changes every second: seen, not read out.
                 <span class="link-detail" aria-hidden="true">{detail}</span>
             </p>
+            {retry}
             <p class="link-queued" role="status">{queued}</p>
             {reload}
         </aside>
@@ -84,7 +97,7 @@ fn sentence(link: &LinkStatus) -> Option<Words> {
 
 fn detail(link: &LinkStatus, seconds: u64, locale: Locale) -> Option<String> {
     match link.phase {
-        Phase::Live => link.round_trip.map(format::millis),
+        Phase::Live => link.round_trip.map(|trip| format::millis(locale, trip)),
         Phase::Waiting { .. } => {
             let words: Words = words!(link.in_seconds);
             Some(fill(words(locale), &[("seconds", &seconds.to_string())]))

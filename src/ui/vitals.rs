@@ -49,16 +49,17 @@ pub fn VitalsStrip() -> impl IntoView {
         };
         words(i18n.get_locale()).to_owned()
     });
-    let vital = move |name: Words, key: &'static str, field: fn(&Vitals) -> String| {
+    let vital = move |name: Words, key: &'static str, field: fn(Locale, &Vitals) -> String| {
         fact(
             name,
             key,
             text(move || {
+                let locale = i18n.get_locale();
                 vitals.with(|vitals| {
                     if vitals.beat == 0 {
                         "–".to_owned()
                     } else {
-                        field(vitals)
+                        field(locale, vitals)
                     }
                 })
             }),
@@ -73,11 +74,11 @@ pub fn VitalsStrip() -> impl IntoView {
         >
             <p class="vitals-state script"><span class="dot" aria-hidden="true"></span>{word}</p>
             <dl>
-                {vital(words!(vitals.connections), "connections", |vitals| format::grouped(vitals.connections))}
-                {vital(words!(vitals.received), "received", |vitals| format::grouped(vitals.received))}
-                {vital(words!(vitals.sent), "sent", |vitals| format::grouped(vitals.sent))}
-                {vital(words!(vitals.uptime), "uptime", |vitals| format::duration(vitals.uptime_seconds))}
-                {vital(words!(vitals.node), "node", |vitals| vitals.node.clone())}
+                {vital(words!(vitals.connections), "connections", |_, vitals| format::grouped(vitals.connections))}
+                {vital(words!(vitals.received), "received", |_, vitals| format::grouped(vitals.received))}
+                {vital(words!(vitals.sent), "sent", |_, vitals| format::grouped(vitals.sent))}
+                {vital(words!(vitals.uptime), "uptime", |locale, vitals| format::duration(locale, vitals.uptime_seconds))}
+                {vital(words!(vitals.node), "node", |_, vitals| vitals.node.clone())}
             </dl>
         </aside>
     }

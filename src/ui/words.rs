@@ -68,22 +68,32 @@ pub fn fact(name: Words, key: &'static str, value: Signal<String>) -> impl IntoV
     view! { <div><dt>{spoken(name)}</dt><dd data-fact=key>{value}</dd></div> }
 }
 
-/// A text with its gaps filled: `{name}` becomes the value of that name. Pure.
+/// A text with its gaps filled: `{name}` becomes the value of that name, and `{name:one|other}` the word that goes with that
+/// number. Pure.
 pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
-        let value_of = |gap| values.iter().find(|(name, _)| *name == gap);
         let gap = after
             .split_once('}')
-            .and_then(|(gap, after)| Some((value_of(gap)?.1, after)));
+            .and_then(|(gap, after)| Some((in_gap(gap, values)?, after)));
         // Not ours: another filling's, or a brace and nothing more.
         let (value, after) = gap.unwrap_or(("{", after));
         filled.push_str(value);
         rest = after;
     }
     filled + rest
+}
+
+fn in_gap<'a>(gap: &'a str, values: &[(&str, &'a str)]) -> Option<&'a str> {
+    let (name, forms) = gap
+        .split_once(':')
+        .map_or((gap, None), |(name, forms)| (name, Some(forms)));
+    let (_, value) = values.iter().find(|(known, _)| *known == name)?;
+    let Some(forms) = forms else { return Some(value) };
+    let (one, other) = forms.split_once('|')?;
+    Some(if *value == "1" { one } else { other })
 }
 
 #[cfg(test)]
@@ -94,6 +104,10 @@ mod tests {
     fn gaps_are_filled_by_name() {
         assert_eq!(fill("{a} of {b}, {a}", &[("a", "1"), ("b", "2")]), "1 of 2, 1");
         assert_eq!(fill("as it is", &[("a", "1")]), "as it is");
+        let messages = "{n} new {n:message|messages}";
+        assert_eq!(fill(messages, &[("n", "1")]), "1 new message");
+        assert_eq!(fill(messages, &[("n", "0")]), "0 new messages");
+        assert_eq!(fill(messages, &[("n", "1,001")]), "1,001 new messages");
         assert_eq!(fill(&fill("{a} of {b}", &[("b", "2")]), &[("a", "1")]), "1 of 2");
         assert_eq!(
             fill(r#"{"to": {"id": "{a}"}} {a"#, &[("a", "1")]),
@@ -115,9 +129,10 @@ mod tests {
                         .split('{')
                         .skip(1)
                         .filter_map(|rest| rest.split_once('}'))
-                        .map(|(name, _)| name.to_owned())
+                        .map(|(name, _)| name.split_once(':').map_or(name, |(name, _)| name).to_owned())
                         .collect();
                     names.sort();
+                    names.dedup();
                     found.push((room.clone(), key.clone(), names));
                 }
             }

@@ -1,6 +1,7 @@
 //! What crosses the network: plain types and the arithmetic of frames, the same on both sides.
 //! Knows serde and its two formats, and nothing else: no socket, no HTTP, no signal.
 
+pub mod arrival;
 pub mod code;
 pub mod codec;
 mod command_id;
@@ -23,3 +24,4 @@ pub mod text;
 pub mod topic;
 pub mod v1;
 pub mod vitals;
+pub mod web_link;

@@ -31,10 +31,9 @@ pub struct Person {
     pub name: String,
 }
 
-/// A name as it is kept: one line of visible characters, cut at [`MAX_NAME`]. The server tidies it once more, by the tables that
-/// a page does not have.
+/// A name as it is kept: one line of visible characters, cut at [`MAX_NAME`]. The server tidies it once more, and composes it.
 pub fn tidy_name(typed: &str) -> String {
-    text::cut(&text::one_line(typed), MAX_NAME, |_| false).to_owned()
+    text::cut(&text::one_line(typed), MAX_NAME).to_owned()
 }
 
 #[cfg(test)]

@@ -1,5 +1,14 @@
-//! Texts that a visitor writes and others read: which characters stay. Pure classes of characters, without tables: the
-//! server's half, `hub::text`, adds what needs them.
+//! Texts that a visitor writes and others read: which characters stay, whether anything can be seen, where a text may be cut,
+//! and how it stands within another. The same on a page and in each decider; `hub::text` adds the composed form.
+
+mod unicode;
+
+use std::borrow::Cow;
+
+use self::unicode::is_mark;
+
+/// Marks on one base, enough for every script's own words: Tibetan and pointed Hebrew need three.
+pub const MARKS: usize = 3;
 
 /// Turns the direction of the text around it ([UAX #9](https://www.unicode.org/reports/tr9/)).
 pub const fn is_bidi_control(c: char) -> bool {
@@ -13,6 +22,7 @@ pub const fn is_invisible(c: char) -> bool {
         c,
         '\u{ad}'
             | '\u{34f}'
+            | '\u{70f}'
             | '\u{115f}'..='\u{1160}'
             | '\u{17b4}'..='\u{17b5}'
             | '\u{180b}'..='\u{180f}'
@@ -24,7 +34,9 @@ pub const fn is_invisible(c: char) -> bool {
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
             | '\u{ffa0}'
+            | '\u{fdd0}'..='\u{fdef}'
             | '\u{fff0}'..='\u{fffc}'
+            | '\u{fffe}'..='\u{ffff}'
             | '\u{13430}'..='\u{1345f}'
             | '\u{16fe4}'
             | '\u{1bca0}'..='\u{1bca3}'
@@ -34,10 +46,31 @@ pub const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Nothing in it can be seen.
+/// Nothing in it can be seen: also a mark is nothing where it has no base.
 pub fn is_blank(text: &str) -> bool {
-    text.chars()
-        .all(|c| c.is_whitespace() || c.is_control() || is_bidi_control(c) || is_invisible(c))
+    text.chars().all(|c| !is_base(c) || is_mark(c))
+}
+
+/// Can be seen, or is a mark.
+fn is_base(c: char) -> bool {
+    !(c.is_whitespace() || c.is_control() || is_bidi_control(c) || is_invisible(c))
+}
+
+/// Without marks that have no base, and without more than [`MARKS`] on one.
+fn without_piles(typed: &str) -> String {
+    let mut marks = None;
+    let kept = |c: &char| {
+        if !is_mark(*c) {
+            // What is invisible, such as a joiner, is neither a base nor the end of one.
+            if !is_invisible(*c) && !is_bidi_control(*c) {
+                marks = is_base(*c).then_some(0);
+            }
+            return true;
+        }
+        marks = marks.map(|count| count + 1);
+        marks.is_some_and(|count| count <= MARKS)
+    };
+    typed.chars().filter(kept).collect()
 }
 
 const JOINER: char = '\u{200d}';
@@ -72,14 +105,10 @@ const fn is_presentation(c: char) -> bool {
     matches!(c, '\u{fe0e}' | '\u{fe0f}')
 }
 
-const fn is_regional_indicator(c: char) -> bool {
-    matches!(c, '\u{1f1e6}'..='\u{1f1ff}')
-}
-
 /// A text of one line without control, bidi and invisible characters, except where an emoji needs one; one space between words
 /// and none around them.
 pub fn one_line(typed: &str) -> String {
-    let chars: Vec<char> = typed.chars().collect();
+    let chars: Vec<char> = without_piles(typed).chars().collect();
     let mut line = String::with_capacity(typed.len());
     let mut at = 0;
     while let Some(c) = chars.get(at).copied() {
@@ -123,33 +152,38 @@ fn subdivision(rest: &[char]) -> usize {
     }
 }
 
-/// The first `most` characters, fewer if the last would be part of what the reader sees as one. `extends`: which characters
-/// beside an emoji's belong to the one before.
-pub fn cut(text: &str, most: usize, extends: impl Fn(char) -> bool) -> &str {
-    let Some((mut end, mut next)) = text.char_indices().nth(most) else {
+/// The first `most` characters, fewer if the last would be part of what a reader sees as one.
+pub fn cut(text: &str, most: usize) -> &str {
+    let Some((end, _)) = text.char_indices().nth(most) else {
         return text.trim_end();
     };
-    while let Some(last) = text[..end].chars().next_back() {
-        let flags = || {
-            text[..end]
-                .chars()
-                .rev()
-                .take_while(|c| is_regional_indicator(*c))
-                .count()
-        };
-        let within = last == JOINER
-            || extends(next)
-            || is_invisible(next)
-            || next == KEYCAP
-            || matches!(next, '\u{1f3fb}'..='\u{1f3ff}')
-            || is_regional_indicator(next) && flags() % 2 == 1;
-        if !within {
-            break;
-        }
-        end -= last.len_utf8();
-        next = last;
+    text[..unicode::boundary(text, end)].trim_end_matches(|c: char| c == JOINER || c.is_whitespace())
+}
+
+/// The first character as a reader sees it.
+pub fn first(text: &str) -> &str {
+    &text[..unicode::first(text)]
+}
+
+/// Runs from right to left, or may turn what stands beside it: Hebrew, Arabic and their like.
+const fn is_right_to_left(c: char) -> bool {
+    matches!(
+        c,
+        '\u{590}'..='\u{8ff}'
+            | '\u{fb1d}'..='\u{fdff}'
+            | '\u{fe70}'..='\u{fefc}'
+            | '\u{10800}'..='\u{10fff}'
+            | '\u{1e800}'..='\u{1efff}'
+    )
+}
+
+/// A visitor's text as it stands within a sentence that is not markup, such as a title or a label: it cannot turn the text around
+/// it. In markup an element with `dir="auto"` does the same.
+pub fn isolated(text: &str) -> Cow<'_, str> {
+    match text.chars().any(is_right_to_left) {
+        true => Cow::Owned(format!("\u{2068}{text}\u{2069}")),
+        false => Cow::Borrowed(text),
     }
-    text[..end].trim_end()
 }
 
 /// Some paragraphs: line ends and tabs stay, and so do the characters that a script's shaping or an emoji needs; no other
@@ -157,7 +191,7 @@ pub fn cut(text: &str, most: usize, extends: impl Fn(char) -> bool) -> &str {
 pub fn paragraphs(typed: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !turns(*c);
-    let text: String = typed.chars().filter(kept).collect();
+    let text: String = without_piles(typed).chars().filter(kept).collect();
     if is_blank(&text) {
         return String::new();
     }
@@ -231,7 +265,6 @@ mod tests {
 
     #[test]
     fn nothing_that_is_seen_as_one_is_cut_in_two() {
-        let marks = |c| matches!(c, '\u{300}'..='\u{36f}');
         for (text, most, left) in [
             ("abc", 2, "ab"),
             ("ab c", 3, "ab"),
@@ -241,9 +274,54 @@ mod tests {
             ("🇰🇷🇫🇷", 2, "🇰🇷"),
             ("ae\u{301}", 2, "a"),
             ("👍🏽", 1, ""),
+            ("\u{1112}\u{1161}\u{11ab}\u{1100}", 2, ""),
+            ("नि", 1, ""),
+            ("ก\u{e33}", 1, ""),
+            ("1\u{fe0f}\u{20e3}", 2, ""),
         ] {
-            assert_eq!(cut(text, most, marks), left, "{text} {most}");
+            assert_eq!(cut(text, most), left, "{text} {most}");
         }
+        for (text, one) in [
+            ("한글", "한"),
+            ("🇰🇷x", "🇰🇷"),
+            (&*format!("{FAMILY}x"), FAMILY),
+            ("e\u{301}x", "e\u{301}"),
+            ("", ""),
+        ] {
+            assert_eq!(first(text), one);
+        }
+    }
+
+    #[test]
+    fn what_runs_the_other_way_stands_for_itself() {
+        assert_eq!(isolated("Kim (민지) 👩"), "Kim (민지) 👩");
+        for name in ["דוד", "أحمد", "Kim א", "\u{1e900}"] {
+            assert_eq!(isolated(name), format!("\u{2068}{name}\u{2069}"));
+        }
+    }
+
+    #[test]
+    fn marks_on_nothing_are_nothing() {
+        for blank in [
+            "\u{301}",
+            " \u{302}\u{20dd}\n",
+            "\u{200b}\u{301}",
+            "\u{3164}\u{489}",
+            "\u{fe0f}\u{fe0e}",
+            "\u{ffff}",
+        ] {
+            assert!(is_blank(blank), "{blank:?}");
+            assert_eq!(
+                (one_line(blank), paragraphs(blank)),
+                (String::new(), String::new()),
+                "{blank:?}"
+            );
+        }
+        assert!(!is_blank("e\u{301}"));
+        assert_eq!(
+            one_line(&format!("q{}", "\u{323}".repeat(20))).chars().count(),
+            1 + MARKS
+        );
     }
 
     #[test]
@@ -259,7 +337,7 @@ mod tests {
             let line = one_line(&typed);
             prop_assert!(!line.chars().any(|c| c.is_control() || is_bidi_control(c)));
             prop_assert_eq!(one_line(&line), line.as_str());
-            let short = cut(&line, most, |_| false);
+            let short = cut(&line, most);
             prop_assert!(short.chars().count() <= most);
             prop_assert_eq!(one_line(short), short);
             prop_assert_eq!(paragraphs(&paragraphs(&typed)), paragraphs(&typed));

@@ -28,6 +28,7 @@ fn page() -> AnyView {
     let name = Memo::new(move |_| {
         params
             .with(|params| params.get("room"))
+            .filter(|room| !room.is_empty())
             .unwrap_or_else(|| LOBBY.to_owned())
     });
     let shown = part(move || Some(room(visit, name.get())));

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
 use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
-    RoomsEvent, check_text, is_room, why,
+    RoomsEvent, check_text, is_room, room_path, why,
 };
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
 use crate::server::hub::text::{tidy_line, tidy_text};
@@ -22,17 +22,25 @@ const POSTS_WITHIN: Millis = 10_000;
 // What the state keeps is enough to count one person's newest posts.
 const _: () = assert!(POSTS <= KEPT && POSTS * MAX_TEXT * 4 <= KEPT_BYTES);
 
-/// The composer, for browsers that run no scripts.
+/// The composer and the form for a new room, for browsers that run no scripts.
 pub fn forms() -> [CommandForm; 2] {
     ["/chat", "/chat/{room}"].map(|path| CommandForm {
         path,
         command: |path, fields| {
+            if let Some(room) = fields.get("room") {
+                let create = json!({ "create": { "room": room.trim(), "title": fields.get("title")? } });
+                return Some((TopicName::of::<Rooms>(ALL_ROOMS).ok()?, create));
+            }
             let room = path.strip_prefix("/chat/").unwrap_or(LOBBY);
             let topic = TopicName::of::<Chat>(room).ok()?;
             Some((
                 topic,
                 json!({ "post": { "text": fields.get("message")?, "reply_to": null } }),
             ))
+        },
+        then: |path, fields| {
+            let made = fields.get("room").map(|room| room_path(room.trim()));
+            made.unwrap_or_else(|| path.to_owned())
         },
     })
 }

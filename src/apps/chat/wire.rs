@@ -215,6 +215,14 @@ pub struct NotPosted {
     pub why: Rejection,
 }
 
+/// A room that was asked for as a plain form and refused: the page brings back what was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotCreated {
+    pub room: String,
+    pub title: String,
+    pub why: Rejection,
+}
+
 /// Where a room's page is.
 pub fn room_path(room: &str) -> String {
     match room {

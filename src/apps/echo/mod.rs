@@ -27,7 +27,7 @@ use crate::ui::{
     card::LaterCard,
     early::Early,
     first_page,
-    words::{say, words},
+    words::{say, titled, words},
 };
 
 /// In the HTML of the page: begins to open its socket, with a trace as `session.rs` makes them, which takes it over.
@@ -37,10 +37,10 @@ pub const BEGIN: &str = include_str!("begin.js");
 pub fn EchoPage() -> impl IntoView {
     first_page::load_anew_if_needed();
     view! {
-        <Title text="WebSocket 테스트"/>
+        <Title text=titled(say!(echo.title))/>
         <Meta name="description" content=say!(echo.description)/>
         <div class="page-head">
-            <h1 lang="ko">"WebSocket 테스트"</h1>
+            <h1>{say!(echo.title)}</h1>
             <p class="lede">{say!(echo.lede)}</p>
             <noscript inner_html=say!(echo.no_script)></noscript>
         </div>

@@ -16,6 +16,7 @@ use crate::{
     wire::{
         frame,
         handshake::{TRACE_PARAMETER, without_trace},
+        text,
     },
 };
 
@@ -230,8 +231,8 @@ fn to_console(event: &SocketEvent) {
 
 fn cut(text: &str) -> String {
     const LONGEST: usize = 500;
-    match text.char_indices().nth(LONGEST) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
+    match text::cut(text, LONGEST) {
+        short if short.len() < text.trim_end().len() => format!("{short}…"),
+        _ => text.to_owned(),
     }
 }

@@ -20,7 +20,10 @@ lazy_page!(MarketPage, figures, page);
 
 fn page() -> AnyView {
     let params = use_params_map();
-    let symbol = Memo::new(move |_| params.with(|params| params.get("symbol")));
+    let symbol = Memo::new(move |_| {
+        let symbol = params.with(|params| params.get("symbol"));
+        symbol.filter(|symbol| !symbol.is_empty())
+    });
     let shown = part(move || {
         Some(match symbol.get() {
             Some(symbol) => detail(symbol),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{Inbox, InboxCommand, InboxEvent, ME, Millis, Notices, NoticesCommand, NoticesEvent, is_source};
+use crate::wire::arrival::Arrival;
 use crate::wire::cursor::Seq;
 use crate::wire::notice::{EVERYONE, INBOX_KIND, Notice, PUBLIC_KIND};
 use crate::wire::topic::Topic;
@@ -137,9 +138,14 @@ impl InboxState {
         self.marks.get(source).is_some_and(|mark| mark.has(seq))
     }
 
+    /// Whether this notice is no news: it was read, or sent to everybody before this person came.
+    pub fn knows(&self, source: &str, sent: &Sent, Arrival(arrival): Arrival) -> bool {
+        (source != ME && sent.at < arrival) || self.has_read(source, sent.seq)
+    }
+
     /// How many notices of this board wait to be read.
-    pub fn unread(&self, source: &str, board: &Board, now: Millis) -> usize {
-        let waits = |sent: &&Sent| sent.is_current(now) && !self.has_read(source, sent.seq);
+    pub fn unread(&self, source: &str, board: &Board, arrival: Arrival, now: Millis) -> usize {
+        let waits = |sent: &&Sent| sent.is_current(now) && !self.knows(source, sent, arrival);
         board.notices.iter().filter(waits).count()
     }
 

@@ -216,6 +216,13 @@ impl Link {
         }
     }
 
+    /// Also where the server or the browser said otherwise: the visitor may know better.
+    pub(super) fn retry(&mut self) {
+        (self.attempt, self.told_to_wait) = (0, false);
+        self.come_back();
+        self.hurry(false);
+    }
+
     pub(super) fn set_visible(&mut self, visible: bool) {
         self.hidden = !visible;
         if visible {

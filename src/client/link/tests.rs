@@ -263,6 +263,33 @@ fn without_a_network_it_waits_and_with_one_it_comes_at_once() {
 }
 
 #[test]
+fn a_visitor_who_does_not_want_to_wait_gets_an_attempt_at_once() {
+    let mut bench = Bench::live();
+    let wait = |bench: &Bench| match bench.phase() {
+        Phase::Waiting { until } => until as Millis - bench.now,
+        _ => 0,
+    };
+    // Each attempt fails, by whatever transport, until the wait for the next one has grown.
+    let fail = |bench: &mut Bench| {
+        while wait(bench) == 0 {
+            bench.close(bench.link.last_line, code::ABNORMAL);
+        }
+    };
+    fail(&mut bench);
+    while wait(&bench) < 5_000 {
+        bench.later(1_000);
+        fail(&mut bench);
+    }
+    assert_eq!(opened(&bench.input(Input::Retry)).len(), 1);
+    assert!(opened(&bench.input(Input::Retry)).is_empty(), "one at a time");
+    fail(&mut bench);
+    assert!(wait(&bench) <= 500, "the backoff begins anew: {}", wait(&bench));
+    // Without a network, says the browser; and after a server that said when.
+    bench.input(Input::Online(false));
+    assert_eq!(opened(&bench.input(Input::Retry)).len(), 1);
+}
+
+#[test]
 fn a_page_that_is_put_away_closes_and_comes_back() {
     let mut bench = Bench::live();
     assert!(bench.input(Input::Freeze).contains(&Effect::Close { line: 1 }));

@@ -116,4 +116,13 @@ pub struct CommandForm {
     pub path: &'static str,
     /// From the request's path and the fields: the topic, and its command as JSON.
     pub command: fn(&str, &Fields) -> Option<(TopicName, serde_json::Value)>,
+    /// Where the browser goes once the command had its effect.
+    pub then: fn(&str, &Fields) -> String,
+}
+
+impl CommandForm {
+    /// The page itself.
+    pub fn same_page(path: &str, _: &Fields) -> String {
+        path.to_owned()
+    }
 }

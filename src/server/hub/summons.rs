@@ -2,6 +2,7 @@
 //! application.
 
 use super::clock::Millis;
+use crate::wire::arrival::Arrival;
 use crate::wire::codec::Blob;
 use crate::wire::person::Person;
 use crate::wire::topic::TopicName;
@@ -12,6 +13,7 @@ pub struct Summons {
     pub path: &'static str,
     /// The topics that it depends on.
     pub topics: fn(&Person) -> Vec<TopicName>,
-    /// From their states as JSON, in the same order; none of a topic that the visitor may not see.
-    pub waits: fn(&[Option<Blob>], Millis) -> bool,
+    /// From their states as JSON, in the same order; none of a topic that the visitor may not see. Then when the visitor came for the
+    /// first time, and the time now.
+    pub waits: fn(&[Option<Blob>], Arrival, Millis) -> bool,
 }

@@ -1,14 +1,9 @@
-//! Texts that others read, as the server keeps them: composed, and without a pile of marks that covers its neighbours.
-//! Pure; [`crate::wire::text`] is the part without tables.
+//! Texts that others read, as the server keeps them: tidied by the rule of [`crate::wire::text`], and composed. Pure.
 
 use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
 
 use crate::wire::person::MAX_NAME;
 use crate::wire::text;
-
-/// Marks on one base, enough for every script's own words: Tibetan and pointed Hebrew need three.
-const MARKS: usize = 3;
 
 /// Characters of a line that are looked at.
 const LONGEST: usize = 4_096;
@@ -23,43 +18,23 @@ pub fn tidy_line(typed: &str, most: usize) -> String {
     // More than this is no name, whatever is hidden in it.
     let typed: String = typed.chars().take(LONGEST).collect();
     let composed: String = text::one_line(&typed).nfc().collect();
-    // What stands alone after a mark was taken away may be less than a line.
-    let line = text::one_line(&without_piles(&composed));
-    text::cut(&line, most, is_combining_mark).to_owned()
+    // Composed, a line may be shorter than it was.
+    text::cut(&text::one_line(&composed), most).to_owned()
 }
 
 /// Some paragraphs, of any length.
 pub fn tidy_text(typed: &str) -> String {
-    let text = without_piles(&text::paragraphs(typed));
-    if text::is_blank(&text) {
-        String::new()
-    } else {
-        text.trim().to_owned()
-    }
-}
-
-/// Without marks that have no base, and without more than [`MARKS`] on one.
-fn without_piles(typed: &str) -> String {
-    let mut marks = None;
-    let kept = |c: &char| {
-        if !is_combining_mark(*c) {
-            // What is invisible, such as a joiner, is neither a base nor the end of one.
-            if !text::is_invisible(*c) && !text::is_bidi_control(*c) {
-                marks = (!c.is_whitespace() && !c.is_control()).then_some(0);
-            }
-            return true;
-        }
-        marks = marks.map(|count| count + 1);
-        marks.is_some_and(|count| count <= MARKS)
-    };
-    typed.chars().filter(kept).collect()
+    text::paragraphs(typed)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use unicode_normalization::char::is_combining_mark;
+
     use super::*;
+    use crate::wire::text::MARKS;
 
     #[test]
     fn a_name_is_tidied() {

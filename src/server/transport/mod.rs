@@ -298,11 +298,11 @@ impl Visit {
             }
         };
         if self.told {
-            tracing::info!("클라이언트 연결됨");
+            tracing::info!("client connected");
         }
         let (end, line) = conversation.run(upgraded).await;
         if self.told {
-            tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "클라이언트 연결 종료");
+            tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "client disconnected");
         } else {
             tracing::debug!(by = ?end.by, code = end.code, reason = ?end.reason, "connection ended");
         }

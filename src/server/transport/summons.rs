@@ -25,6 +25,7 @@ use crate::server::moderation::Subject;
 use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
+use crate::wire::arrival::Arrival;
 use crate::wire::codec::Encoding;
 use crate::wire::session::SessionId;
 use crate::wire::summons::{CAME, WAITS};
@@ -49,6 +50,7 @@ fn wait(
     // One that nobody else has: whoever waits is in no crowd.
     let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
     let person = identity::person(&state, &Grant::of_request(extensions), headers, Otherwise::New);
+    let arrival = Arrival(identity::arrival(headers, &state.settings));
     let client = client.known_as(&person);
     let held = match open_stream(&state, &client) {
         Ok(held) => held,
@@ -71,7 +73,7 @@ fn wait(
         let heard = tokio::select! {
             () = state.shutdown.begun() => None,
             _ = state.moderation.banned(&subject) => None,
-            news = until(&mut reader, &topics, summons) => Some(news),
+            news = until(&mut reader, &topics, summons, arrival) => Some(news),
         };
         heard.map(|news| Ok::<_, Infallible>(Event::default().data(news)))
     };
@@ -82,7 +84,7 @@ fn wait(
 }
 
 /// Until something waits; whether it did already.
-async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons) -> &'static str {
+async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons, arrival: Arrival) -> &'static str {
     let most = Most {
         frames: limits::TURN_MESSAGES,
         bytes: limits::TURN_BYTES,
@@ -94,7 +96,7 @@ async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons) -> &
         for topic in topics {
             states.push(reader.state(topic).await);
         }
-        if (summons.waits)(&states, now()) {
+        if (summons.waits)(&states, arrival, now()) {
             return news;
         }
         while seen.is_empty() {

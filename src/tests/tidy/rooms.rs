@@ -127,6 +127,9 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
     ];
     match room {
         Room::Shared(None) if ["serde_json", "postcard"].contains(&name) => true,
+        // What Unicode says: the tables of crates on the server, the browser's own in the browser.
+        Room::Shared(None) if ["unicode_normalization", "unicode_segmentation", "js_sys"].contains(&name) => true,
+        Room::Shared(None) if name == "wasm_bindgen" => true,
         Room::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),
         // A connector is a client of somebody else's server.
         Room::AppServer(_) if name == "tokio_tungstenite" => true,

@@ -288,7 +288,7 @@ fn chapter(locale: Locale, chapter: &Chapter) -> AnyView {
     let name = fault_name(chapter.fault)(locale);
     let refused = chapter.refused.map(|status| refusal(locale, status));
     let step = |step: &Step| {
-        let after = ["+", &format::millis(step.after)].concat();
+        let after = ["+", &format::millis(locale, step.after)].concat();
         view! { <li><span class="number">{after}</span> <span>{step_words(locale, &step.what)}</span></li> }
     };
     let told = {

@@ -12,6 +12,7 @@ use crate::{
         inspect::Inspection,
         tap::{Frame, Payload},
     },
+    i18n::*,
     ui::{
         content::hex_dump,
         format,
@@ -82,6 +83,7 @@ fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> A
     } else {
         say!(inspector.received).into_any()
     };
+    let locale = use_i18n().get_locale_untracked();
     let sizes = [
         &format::bytes(frame.size as u64),
         " / ",
@@ -96,7 +98,7 @@ fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> A
                 <span class="hidden">{way}</span>
                 <span class="name">{reading::name(inspection, &frame)}</span>
                 <span class="number">{sizes}</span>
-                <span class="number">{format::millis(frame.at)}</span>
+                <span class="number">{format::millis(locale, frame.at)}</span>
             </button>
         </li>
     }

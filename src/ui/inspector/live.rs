@@ -30,7 +30,7 @@ const HANDSHAKES: usize = 16;
 
 #[component]
 pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
-    let tap = inspection.tap();
+    let (tap, i18n) = (inspection.tap(), use_i18n());
     let trips = {
         let tap = tap.clone();
         Signal::derive(move || {
@@ -38,8 +38,13 @@ pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
             tap.with(|diary| diary.trips.iter().copied().collect::<Vec<_>>())
         })
     };
-    let trips_words =
-        text(move || trips.with(|trips| trips.last().map_or_else(String::new, |trip| format::millis(*trip))));
+    let trips_words = text(move || {
+        trips.with(|trips| {
+            trips
+                .last()
+                .map_or_else(String::new, |trip| format::millis(i18n.get_locale(), *trip))
+        })
+    });
     view! {
         <Loss inspection=inspection.clone() fresh/>
         <Session inspection=inspection.clone() fresh/>
@@ -130,11 +135,11 @@ fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let lost = count(|diary| format::grouped(diary.counts.lost));
     let resumed = count(|diary| format::grouped(diary.counts.resumed));
     let replayed = count(|diary| format::grouped(diary.counts.replayed));
-    let trip = count(|diary| {
+    let trip = figure(&inspection, fresh, move |diary| {
         diary
             .trips
             .back()
-            .map_or_else(|| "–".to_owned(), |trip| format::millis(*trip))
+            .map_or_else(|| "–".to_owned(), |trip| format::millis(i18n.get_locale(), *trip))
     });
     view! {
         <section class="inspector-part" aria-labelledby="inspector-session">

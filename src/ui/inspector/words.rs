@@ -99,7 +99,7 @@ pub fn step_words(locale: Locale, what: &What) -> String {
         }
         What::Left { .. } => td_string!(locale, inspector.step_left).to_owned(),
         What::Closing { retry_after_ms } => {
-            let after = format::millis((*retry_after_ms).into());
+            let after = format::millis(locale, (*retry_after_ms).into());
             fill(td_string!(locale, inspector.step_closing), &[("after", &after)])
         }
         What::Resumed { topic, replayed } => {

@@ -6,13 +6,13 @@ use crate::{
     client::stage::{Carrier, LineStatus},
     i18n::*,
     ui::words::{Words, fill, words},
-    wire::person::Person,
+    wire::{person::Person, text::isolated},
 };
 
 /// The chosen name, else what the body is.
 pub fn body(locale: Locale, id: u16, name: &str) -> String {
     if !name.is_empty() {
-        return name.to_owned();
+        return isolated(name).into_owned();
     }
     let (text, number) = if id >= FIRST_BOT {
         (td_string!(locale, arena.bot), id - FIRST_BOT)
@@ -26,7 +26,7 @@ pub fn person(locale: Locale, person: &Person) -> String {
     if person.name.is_empty() {
         fill(td_string!(locale, arena.guest), &[("id", person.id.short())])
     } else {
-        person.name.clone()
+        isolated(&person.name).into_owned()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
         raw_text::raw_text,
         words::{fill, note, part, say, text},
     },
-    wire::{form::Refused, session::Rejection},
+    wire::{form::Refused, session::Rejection, text::isolated},
 };
 
 /// The field's id.
@@ -95,6 +95,9 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
 
 fn not_posted() -> Option<NotPosted> {
     let Refused { rejection, mut fields } = use_context()?;
+    if fields.contains_key("room") {
+        return None;
+    }
     Some(NotPosted {
         text: fields.remove("message").unwrap_or_default(),
         why: rejection,
@@ -230,7 +233,7 @@ fn Replying(talk: Talk) -> impl IntoView {
                 let name = words::name(i18n.get_locale(), &message.by);
                 fill(
                     t_string!(i18n, chat.replying_to),
-                    &[("name", &name), ("text", &excerpt(&message.text))],
+                    &[("name", &name), ("text", &isolated(&excerpt(&message.text)))],
                 )
             };
             talk.look_up(seq, said).unwrap_or_default()

@@ -15,8 +15,9 @@ use super::{
 use crate::{
     client::{
         live::Live,
-        use_topic::{UseTopic, use_topic},
+        use_topic::{TopicStatus, UseTopic, use_topic},
     },
+    ui::missing::answer_missing,
     ui::words::{part, say, text, titled},
 };
 
@@ -99,6 +100,10 @@ fn keep_marks(talk: Talk, scroll: Scroll) {
 }
 
 fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
+    // Without the list nobody knows.
+    if rooms.status.with_untracked(|status| *status != TopicStatus::Loading) {
+        answer_missing();
+    }
     if rooms.state.with(|list| list.is_gone(name)) {
         return view! {
             <Title text=titled(say!(chat.room_gone))/>
@@ -112,7 +117,7 @@ fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
     let offer = is_room(name).then(|| {
         view! {
             <p>{say!(chat.no_room_text)}</p>
-            <CreateForm rooms name=name.to_owned()/>
+            <CreateForm rooms id="this-room" name=name.to_owned()/>
         }
     });
     view! {

@@ -6,7 +6,7 @@ use leptos_router::hooks::use_navigate;
 use super::{
     super::{
         model::Entry,
-        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, Rooms, RoomsCommand, room_path},
+        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, NotCreated, Rooms, RoomsCommand, room_path, why},
     },
     visit::Visit,
     words,
@@ -14,14 +14,17 @@ use super::{
 use crate::{
     client::{
         live::Live,
-        use_topic::{UseTopic, use_topic},
+        use_topic::{Standing, UseTopic, use_topic},
     },
     i18n::*,
     ui::{
         standing,
-        words::{fill, note, say, text},
+        words::{Words, fill, note, say, spoken, text, words},
     },
-    wire::session::CommandId,
+    wire::{
+        form::Refused,
+        session::{CommandId, Rejection},
+    },
 };
 
 #[component]
@@ -37,9 +40,9 @@ pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {
                         {room_row(rooms, visit, open, name)}
                     </For>
                 </ul>
-                <details class="new-room script">
+                <details class="new-room" open=SharedValue::new(is_back).into_inner()>
                     <summary>{say!(chat.new_room)}</summary>
-                    <CreateForm rooms name=String::new()/>
+                    <CreateForm rooms id="new-room" name=String::new()/>
                 </details>
             </Live>
         </nav>
@@ -105,64 +108,155 @@ pub fn refused(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option
     })
 }
 
+fn rejected(rooms: UseTopic<Rooms>, id: &CommandId) -> Option<Rejection> {
+    rooms.pending.with(|pending| {
+        let found = pending.iter().find(|one| one.id == *id)?;
+        match &found.standing {
+            Standing::Rejected(why) => Some(why.clone()),
+            _ => None,
+        }
+    })
+}
+
+/// The part of the form that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Title,
+    Room,
+    Form,
+}
+
+fn part_refused(why: &Rejection) -> Part {
+    match why {
+        Rejection::Refused { why } if why == why::BAD_TITLE => Part::Title,
+        Rejection::Refused { why } if [why::BAD_ROOM, why::ROOM_TAKEN, why::ROOM_GONE].contains(&why.as_str()) => {
+            Part::Room
+        }
+        _ => Part::Form,
+    }
+}
+
+fn not_created() -> Option<NotCreated> {
+    let Refused { rejection, fields } = use_context()?;
+    Some(NotCreated {
+        room: fields.get("room")?.clone(),
+        title: fields.get("title").cloned().unwrap_or_default(),
+        why: rejection,
+    })
+}
+
+/// Whether this form was posted without scripts and refused.
+fn is_back() -> bool {
+    use_context::<Refused>().is_some_and(|refused| refused.fields.contains_key("room"))
+}
+
+/// Stands once in the list of rooms, and once where a room is missing: `id` tells them apart.
 #[component]
 pub fn CreateForm(
     rooms: UseTopic<Rooms>,
+    id: &'static str,
     /// A name to begin with.
     name: String,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let (room, title) = (RwSignal::new(name), RwSignal::new(String::new()));
+    let back = SharedValue::new(not_created).into_inner();
+    let (typed, why) = back.map(|back| ((back.room, back.title), back.why)).unzip();
+    let (name, title) = typed.unwrap_or((name, String::new()));
+    let (room, title) = (RwSignal::new(name), RwSignal::new(title));
+    // What is wrong is known before the command is sent, or from the answer to it.
+    let known = RwSignal::new(why);
     let sent = RwSignal::new(None::<(CommandId, String)>);
-    let problem = note(move || refused(i18n.get_locale(), rooms, &sent.get()?.0));
+    let problem = Memo::new(move |_| known.get().or_else(|| rejected(rooms, &sent.get()?.0)));
+    let told = move |part: Part| {
+        note(move || {
+            let locale = i18n.get_locale();
+            match problem.get() {
+                Some(why) => (part_refused(&why) == part).then(|| words::rejection(locale, &why)),
+                // It may also have come too fast, and goes by itself.
+                None if part == Part::Form => refused(locale, rooms, &sent.get()?.0),
+                None => None,
+            }
+        })
+    };
+    enter_when_made(rooms, sent, room, title);
+    let create = move |event: SubmitEvent| {
+        event.prevent_default();
+        if let Some((refused, _)) = sent.get_untracked() {
+            rooms.cancel(&refused);
+        }
+        sent.set(None);
+        let wanted = room.with_untracked(|room| room.trim().to_owned());
+        let is_taken = rooms.state.with_untracked(|list| list.rooms.contains_key(&wanted));
+        known.set(is_taken.then(|| Rejection::refused(why::ROOM_TAKEN)));
+        if !is_taken {
+            let (room, title) = (wanted.clone(), title.get_untracked());
+            sent.set(Some((rooms.send(RoomsCommand::Create { room, title }), wanted)));
+        }
+    };
+    view! {
+        <form class="create-room" method="post" action=room_path(LOBBY) on:submit=create>
+            {field(id, Part::Title, title, told(Part::Title))}
+            {field(id, Part::Room, room, told(Part::Room))}
+            <p class="problem" role="alert">{told(Part::Form)}</p>
+            <button class="button" type="submit">{say!(chat.create)}</button>
+        </form>
+    }
+    .into_any()
+}
+
+/// A field with what is wrong with it beside it.
+fn field(form: &str, part: Part, value: RwSignal<String>, problem: Signal<Option<String>>) -> AnyView {
+    let (name, label, most): (_, Words, _) = match part {
+        Part::Title => ("title", words!(chat.room_title), MAX_TITLE),
+        Part::Room | Part::Form => ("room", words!(chat.room_name), MAX_ROOM),
+    };
+    let (id, about) = (format!("{form}-{name}"), format!("{form}-{name}-problem"));
+    let described = about.clone();
+    let is_name = part == Part::Room;
+    let hint = is_name.then(|| view! { <p class="hint">{say!(chat.room_name_hint)}</p> });
+    view! {
+        <div class="field">
+            <label for=id.clone()>{spoken(label)}</label>
+            <input
+                name=name
+                id=id
+                class:mono=is_name
+                required
+                autocomplete="off"
+                autocapitalize=is_name.then_some("none")
+                spellcheck=is_name.then_some("false")
+                maxlength=most.to_string()
+                pattern=is_name.then_some("[a-z0-9\\-]+")
+                aria-invalid=note(move || problem.with(Option::is_some).then(|| "true".to_owned()))
+                aria-describedby=described
+                value=value.get_untracked()
+                bind:value=value
+            />
+            <p class="problem" role="alert" id=about>{problem}</p>
+            {hint}
+        </div>
+    }
+    .into_any()
+}
+
+/// Goes to the room once the command for it had its effect. A room of that name that was there before is somebody else's.
+fn enter_when_made(
+    rooms: UseTopic<Rooms>,
+    sent: RwSignal<Option<(CommandId, String)>>,
+    room: RwSignal<String>,
+    title: RwSignal<String>,
+) {
     let navigate = use_navigate();
     Effect::new(move |_| {
-        let Some((_, wanted)) = sent.get() else { return };
-        if rooms.state.with(|list| list.rooms.contains_key(&wanted)) && problem.with(Option::is_none) {
+        let Some((id, wanted)) = sent.get() else { return };
+        let is_waiting = rooms.pending.with(|pending| pending.iter().any(|one| one.id == id));
+        if !is_waiting && rooms.state.with(|list| list.rooms.contains_key(&wanted)) {
             sent.set(None);
             room.set(String::new());
             title.set(String::new());
             navigate(&room_path(&wanted), Default::default());
         }
     });
-    let create = move |event: SubmitEvent| {
-        event.prevent_default();
-        if let Some((refused, _)) = sent.get_untracked() {
-            rooms.cancel(&refused);
-        }
-        let (room, title) = (room.get_untracked(), title.get_untracked());
-        let id = rooms.send(RoomsCommand::Create {
-            room: room.clone(),
-            title,
-        });
-        sent.set(Some((id, room)));
-    };
-    view! {
-        <form class="create-room" on:submit=create>
-            <label class="field">
-                <span>{say!(chat.room_title)}</span>
-                <input name="title" required autocomplete="off" maxlength=MAX_TITLE.to_string() bind:value=title/>
-            </label>
-            <label class="field">
-                <span>{say!(chat.room_name)}</span>
-                <input
-                    name="room"
-                    class="mono"
-                    required
-                    autocomplete="off"
-                    autocapitalize="none"
-                    spellcheck="false"
-                    maxlength=MAX_ROOM.to_string()
-                    pattern="[a-z0-9\\-]+"
-                    bind:value=room
-                />
-            </label>
-            <p class="hint">{say!(chat.room_name_hint)}</p>
-            <p class="problem" role="alert">{problem}</p>
-            <button class="button" type="submit">{say!(chat.create)}</button>
-        </form>
-    }
-    .into_any()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::{
         calendar,
         words::{fill, part, say, text},
     },
-    wire::{cursor::Seq, person::Person},
+    wire::{cursor::Seq, person::Person, text::cut},
 };
 
 /// Characters of a message that is quoted.
@@ -118,7 +118,7 @@ fn linked(text: &str) -> Vec<AnyView> {
         Piece::Words(words) => words.to_owned().into_any(),
         Piece::Link(link) => {
             let (address, name) = (link.to_owned(), link.to_owned());
-            view! { <a href=address target="_blank" rel="noopener noreferrer nofollow">{name}</a> }.into_any()
+            view! { <a href=address dir="ltr" target="_blank" rel="noopener noreferrer nofollow">{name}</a> }.into_any()
         }
     };
     pieces(text).into_iter().map(piece).collect()
@@ -127,9 +127,9 @@ fn linked(text: &str) -> Vec<AnyView> {
 /// The beginning of a message in one line.
 pub fn excerpt(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(QUOTED) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+    match cut(&line, QUOTED) {
+        short if short.len() < line.len() => format!("{short}…"),
+        _ => line,
     }
 }
 
@@ -154,7 +154,7 @@ fn quote(talk: Talk, reply: Reply) -> AnyView {
         <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue on:click=go>
             <span class="hidden">{say!(chat.in_reply_to)}</span>
             <strong class="author">{name}</strong>
-            <span>{said}</span>
+            <span dir="auto">{said}</span>
         </a>
     }
     .into_any()
@@ -217,6 +217,9 @@ mod tests {
     fn a_quote_is_one_short_line() {
         assert_eq!(excerpt(" a\n  b "), "a b");
         assert_eq!(excerpt(&"가".repeat(QUOTED)), "가".repeat(QUOTED));
+        let family = "👩\u{200d}👩\u{200d}👧";
+        let before = "가".repeat(QUOTED - 1);
+        assert_eq!(excerpt(&format!("{before}{family}")), format!("{before}…"));
         assert_eq!(excerpt(&"가".repeat(QUOTED + 1)), format!("{}…", "가".repeat(QUOTED)));
     }
 }

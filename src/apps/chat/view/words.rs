@@ -15,6 +15,7 @@ use crate::{
     wire::{
         person::{NAME_FIXED, NAME_RESERVED, Person, PersonId},
         session::{Denied, Rejection},
+        text::{first, is_bidi_control, isolated},
     },
 };
 
@@ -23,7 +24,7 @@ pub fn name(locale: Locale, person: &Person) -> String {
     if person.name.is_empty() {
         fill(td_string!(locale, chat.guest), &[("id", person.id.short())])
     } else {
-        person.name.clone()
+        isolated(&person.name).into_owned()
     }
 }
 
@@ -36,14 +37,14 @@ pub fn hue(id: &PersonId) -> u32 {
 
 /// The first letter of a name, in a circle beside a message.
 pub fn initial(name: &str) -> String {
-    name.chars().next().into_iter().flat_map(char::to_uppercase).collect()
+    first(name.trim_start_matches(is_bidi_control)).to_uppercase()
 }
 
 pub fn title(locale: Locale, room: &str, entry: &Entry) -> String {
     match (entry.title.as_str(), room) {
         ("", LOBBY) => td_string!(locale, chat.lobby).to_owned(),
         ("", name) => name.to_owned(),
-        (title, _) => title.to_owned(),
+        (title, _) => isolated(title).into_owned(),
     }
 }
 

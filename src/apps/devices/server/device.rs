@@ -34,6 +34,7 @@ pub fn forms() -> [CommandForm; 1] {
             let command = posted(fields)?;
             Some((topic, serde_json::to_value(command).ok()?))
         },
+        then: CommandForm::same_page,
     }]
 }
 

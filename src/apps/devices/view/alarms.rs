@@ -11,6 +11,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::words::{fill, note, part, say},
+    wire::text::isolated,
 };
 
 #[component]
@@ -60,7 +61,7 @@ fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm, may_control: bo
     });
     let by = alarm.acknowledged.as_ref().map(|(by, _)| {
         let name = if by.name.is_empty() { by.id.short() } else { &by.name };
-        fill(td_string!(locale, devices.seen_by), &[("name", name)])
+        fill(td_string!(locale, devices.seen_by), &[("name", &isolated(name))])
     });
     let state = if alarm.cleared.is_some() { "over" } else { "active" };
     let open = may_control && alarm.acknowledged.is_none();

@@ -53,13 +53,13 @@ impl Clock {
         date.to_locale_string(locale.as_str(), &options).into()
     }
 
-    /// How long ago it was; 0 is never. A clock that is behind the server's says 0 s.
+    /// How long ago it was; 0 is never. A clock that is behind the server's says no time.
     pub fn ago(self, locale: Locale, at: Millis) -> String {
         match self.now.get() {
             _ if at == 0 => td_string!(locale, devices.never).to_owned(),
             None => utc(at),
             Some(now) => {
-                let span = format::duration(now.saturating_sub(at) / 1_000);
+                let span = format::span(locale, now.saturating_sub(at) / 1_000);
                 fill(td_string!(locale, devices.ago), &[("span", &span)])
             }
         }

@@ -21,15 +21,16 @@ use crate::{
     client::{
         live::Live,
         permits::Permits,
-        use_topic::{UseTopic, use_topic},
+        use_topic::{TopicStatus, UseTopic, use_topic},
     },
     i18n::*,
     ui::{
         card::Card,
         format,
+        missing::answer_missing,
         words::{fact, fill, note, part, say, text, titled, words},
     },
-    wire::{form::Refused, session::Rejection},
+    wire::{form::Refused, session::Rejection, text::isolated},
 };
 
 /// What the parts of a device's page share.
@@ -89,7 +90,7 @@ fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
                 metric: RwSignal::new(None),
             })
         } else {
-            missing()
+            missing(device)
         })
     })
     .into_any()
@@ -122,7 +123,11 @@ fn closed(shown: Shown) -> AnyView {
 }
 
 /// Nothing was ever heard of it; the moment something is, the page is there.
-fn missing() -> AnyView {
+fn missing(device: UseTopic<Devices>) -> AnyView {
+    // Before there is a state, nobody knows.
+    if device.status.with_untracked(|status| *status != TopicStatus::Loading) {
+        answer_missing();
+    }
     view! {
         <Title text=titled(say!(devices.missing))/>
         <div class="page-head">
@@ -194,7 +199,7 @@ fn place_line(shown: Shown) -> AnyView {
         let id = shown.id.get_value();
         shown.device.state.with(|device| match device.place.as_str() {
             "" => id,
-            place => format!("{id} · {place}"),
+            place => format!("{id} · {}", isolated(place)),
         })
     });
     view! { <p class="lede" dir="auto">{line}</p> }.into_any()
@@ -230,7 +235,7 @@ fn reports(shown: Shown) -> AnyView {
     let of = move |value: fn(&Device) -> u64| text(move || format::grouped(shown.device.state.with(value)));
     let every = text(move || match shown.device.state.with(|device| device.every) {
         0 => t_string!(i18n, devices.not_said).to_owned(),
-        seconds => format::duration(seconds.into()),
+        seconds => format::duration(i18n.get_locale(), seconds.into()),
     });
     let refusals = Memo::new(move |_| shown.device.state.with(|device| device.refusals.clone()));
     let list = part(move || {

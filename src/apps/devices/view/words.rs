@@ -14,6 +14,7 @@ use crate::{
     wire::{
         number,
         session::{Denied, Rejection},
+        text::isolated,
     },
 };
 
@@ -22,7 +23,7 @@ pub fn device(locale: Locale, id: &str, name: &str) -> String {
     match (name, id) {
         ("", THIS_SERVER) => td_string!(locale, devices.this_server).to_owned(),
         ("", id) => id.to_owned(),
-        (name, _) => name.to_owned(),
+        (name, _) => isolated(name).into_owned(),
     }
 }
 
@@ -74,7 +75,7 @@ fn measured(number: String, unit: &str) -> String {
     match unit {
         "" => number,
         "%" => number + "%",
-        unit => number + " " + unit,
+        unit => number + " " + &isolated(unit),
     }
 }
 

@@ -86,8 +86,12 @@ fn ColumnNames() -> impl IntoView {
 #[component]
 fn Cells(entry: Arc<Entry>) -> impl IntoView {
     let kind = entry.kind;
+    let locale = use_i18n().get_locale_untracked();
     let wire = entry.wire.map(format::bytes).unwrap_or_default();
-    let trip = entry.round_trip.map(format::millis).unwrap_or_default();
+    let trip = entry
+        .round_trip
+        .map(|trip| format::millis(locale, trip))
+        .unwrap_or_default();
     view! {
         <span class="mono">{clock(entry.at)}</span>
         <span class="kind" data-kind=format!("{kind:?}").to_lowercase()>{spoken(words::kind(kind))}</span>
@@ -206,7 +210,7 @@ fn Detail(session: Session, chosen: RwSignal<Option<u64>>) -> impl IntoView {
 fn head(locale: Locale, entry: &Entry) -> String {
     let trip = entry
         .round_trip
-        .map(|trip| format!(" · {}", format::millis(trip)))
+        .map(|trip| format!(" · {}", format::millis(locale, trip)))
         .unwrap_or_default();
     format!(
         "#{} · {} · {}{trip}",

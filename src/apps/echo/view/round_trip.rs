@@ -20,11 +20,18 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let figures = Memo::new(move |_| session.figures());
     let values = Signal::derive(move || session.recent_round_trips());
-    let figure = move |name: Words, key: &'static str, show: fn(&Figures) -> String| {
+    let figure = move |name: Words, key: &'static str, show: fn(Locale, &Figures) -> String| {
         fact(
             name,
             key,
-            text(move || figures.with(|figures| figures.as_ref().map_or_else(|| "–".to_owned(), show))),
+            text(move || {
+                let locale = i18n.get_locale();
+                figures.with(|figures| {
+                    figures
+                        .as_ref()
+                        .map_or_else(|| "–".to_owned(), |figures| show(locale, figures))
+                })
+            }),
         )
     };
     let label = text(move || {
@@ -33,12 +40,13 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
             t_string!(i18n, echo.median),
             t_string!(i18n, echo.max),
         );
+        let locale = i18n.get_locale();
         figures.with(|figures| match figures {
             None => name.to_owned(),
             Some(of) => format!(
                 "{name}: {median} {}, {max} {}",
-                format::millis(of.median),
-                format::millis(of.max)
+                format::millis(locale, of.median),
+                format::millis(locale, of.max)
             ),
         })
     });
@@ -49,11 +57,11 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
     });
     view! {
         <dl class="figures">
-            {figure(words!(echo.last), "last", |figures| format::millis(figures.last))}
-            {figure(words!(echo.median), "median", |figures| format::millis(figures.median))}
-            {figure(words!(echo.p95), "p95", |figures| format::millis(figures.p95))}
-            {figure(words!(echo.max), "max", |figures| format::millis(figures.max))}
-            {figure(words!(echo.count), "count", |figures| format::grouped(figures.count))}
+            {figure(words!(echo.last), "last", |locale, figures| format::millis(locale, figures.last))}
+            {figure(words!(echo.median), "median", |locale, figures| format::millis(locale, figures.median))}
+            {figure(words!(echo.p95), "p95", |locale, figures| format::millis(locale, figures.p95))}
+            {figure(words!(echo.max), "max", |locale, figures| format::millis(locale, figures.max))}
+            {figure(words!(echo.count), "count", |_, figures| format::grouped(figures.count))}
         </dl>
         <LineChart values capacity=RoundTrips::RECENT label/>
         <p class="hint">{hint}</p>

@@ -25,10 +25,17 @@ pub struct Alert {
 
 impl Alert {
     pub fn is_reached(&self, price: u64, scale: u8) -> bool {
-        let place = decimal::compare((price, scale), (self.price, self.scale));
-        match self.side {
-            Side::Above => place != Ordering::Less,
-            Side::Below => place != Ordering::Greater,
+        self.side.is_reached((self.price, self.scale), (price, scale))
+    }
+}
+
+impl Side {
+    /// Whether this price, in units of its scale, is at or beyond the one that is waited for.
+    pub fn is_reached(self, wanted: (u64, u8), price: (u64, u8)) -> bool {
+        let place = decimal::compare(price, wanted);
+        match self {
+            Self::Above => place != Ordering::Less,
+            Self::Below => place != Ordering::Greater,
         }
     }
 }

@@ -65,6 +65,21 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     let above = RwSignal::new(true);
     let sent = RwSignal::new(None::<CommandId>);
     let bad = RwSignal::new(false);
+    // What the price has reached already is said first; who presses again for the same wants it all the same.
+    let warned = RwSignal::new(None::<(Side, u64)>);
+    let scale = listing.scale;
+    let already = note({
+        let listing = listing.clone();
+        move || {
+            let (side, _) = warned.get()?;
+            let text = match side {
+                Side::Above => t_string!(i18n, market.already_above),
+                Side::Below => t_string!(i18n, market.already_below),
+            };
+            let last = entry.with(|entry| words::price(&listing, entry.tick.last));
+            Some(fill(text, &[("price", &last)]))
+        }
+    });
     let problem = note(move || {
         let locale = i18n.get_locale();
         if bad.get() {
@@ -76,17 +91,24 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
         event.prevent_default();
         if let Some(id) = sent.get_untracked() {
             alerts.cancel(&id);
+            sent.set(None);
         }
         let typed = price.with_untracked(|typed| number::normal(typed));
         let units = typed.and_then(|typed| decimal::parse(&typed, listing.scale));
         let units = units.filter(|units| *units > 0);
         bad.set(units.is_none());
-        let Some(price) = units else { return };
+        let Some(price) = units else { return warned.set(None) };
         let side = if above.get_untracked() {
             Side::Above
         } else {
             Side::Below
         };
+        let (last, stale) = entry.with_untracked(|entry| (entry.tick.last, entry.tick.stale));
+        let is_reached = !stale && side.is_reached((price, scale), (last, scale));
+        if is_reached && warned.get_untracked() != Some((side, price)) {
+            return warned.set(Some((side, price)));
+        }
+        warned.set(None);
         sent.set(Some(alerts.send(AlertsCommand::Set {
             symbol: listing.symbol.clone(),
             side,
@@ -113,6 +135,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             <button class="button primary" type="submit">{say!(market.alert_set)}</button>
         </form>
         <p class="problem" role="alert">{problem}</p>
+        <p class="hint alert-already" role="status">{already}</p>
     }
     .into_any()
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     client::{
         live::Live,
-        use_topic::{UseTopic, use_topic},
+        use_topic::{TopicStatus, UseTopic, use_topic},
     },
     i18n::*,
     ui::missing::answer_missing,
@@ -48,14 +48,18 @@ fn place(floor: Floor, candles: UseTopic<Candles>, symbol: String) -> AnyView {
         exists.track();
         Some(match untrack(|| floor.entry(&symbol)) {
             Some(entry) => open(floor, candles, symbol.clone(), entry.into()),
-            None => missing(),
+            None => missing(floor),
         })
     })
     .into_any()
 }
 
-fn missing() -> AnyView {
-    answer_missing();
+fn missing(floor: Floor) -> AnyView {
+    // Without the quotes nobody knows.
+    let status = floor.quotes.status;
+    if status.with_untracked(|status| *status != TopicStatus::Loading) {
+        answer_missing();
+    }
     view! {
         <Title text=titled(say!(market.no_symbol))/>
         <div class="page-head">

@@ -37,6 +37,7 @@ pub fn form() -> CommandForm {
             let heads = parse_heads(fields.get("heads")?);
             Some((topic, json!({ "read_all": { "heads": heads } })))
         },
+        then: CommandForm::same_page,
     }
 }
 

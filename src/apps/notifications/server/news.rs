@@ -3,6 +3,7 @@
 use super::super::model::{Board, InboxState, reaches};
 use super::super::wire::{GROUPS, Inbox, ME, Millis, NEWS, Notices};
 use crate::server::hub::Summons;
+use crate::wire::arrival::Arrival;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::notice::EVERYONE;
 use crate::wire::person::Person;
@@ -26,14 +27,14 @@ fn topics(who: &Person) -> Vec<TopicName> {
     [inbox].into_iter().chain(public).filter_map(Result::ok).collect()
 }
 
-fn waits(states: &[Option<Blob>], now: Millis) -> bool {
+fn waits(states: &[Option<Blob>], arrival: Arrival, now: Millis) -> bool {
     let mut states = states.iter();
     let inbox: InboxState = read(states.next());
     let waits = |(source, state)| {
         let board: Board = read(Some(state));
-        reaches(&inbox.follows, source) && inbox.unread(source, &board, now) > 0
+        reaches(&inbox.follows, source) && inbox.unread(source, &board, arrival, now) > 0
     };
-    inbox.unread(ME, &inbox.board, now) > 0 || sources().zip(states).any(waits)
+    inbox.unread(ME, &inbox.board, arrival, now) > 0 || sources().zip(states).any(waits)
 }
 
 fn read<T: serde::de::DeserializeOwned + Default>(state: Option<&Option<Blob>>) -> T {

@@ -10,6 +10,7 @@ use super::*;
 use crate::apps::notifications::model::{KEPT, KEPT_BYTES, MAX_ALSO, Sent};
 use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
 use crate::server::hub::trial::Place;
+use crate::wire::arrival::Arrival;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::notice::{EVERYONE, Level, Words};
 use crate::wire::topic::Topic;
@@ -42,7 +43,7 @@ fn refused(why: &str) -> Result<usize, Rejection> {
 }
 
 fn unread(inbox: &Place<Inbox>) -> usize {
-    inbox.state.unread(ME, &inbox.state.board, inbox.now)
+    inbox.state.unread(ME, &inbox.state.board, Arrival(0), inbox.now)
 }
 
 #[test]
@@ -147,9 +148,9 @@ fn who_begins_to_follow_has_nothing_unread() {
     };
     assert_eq!(inbox.made(&me(), follow("market", true, market.state.head())), Ok(1));
     assert_eq!(inbox.made(&me(), follow("market", true, 0)), Ok(0));
-    assert_eq!(inbox.state.unread("market", &market.state, market.now), 0);
+    assert_eq!(inbox.state.unread("market", &market.state, Arrival(0), market.now), 0);
     market.made(&hub::server(), NoticesCommand::Send(notice("c"))).unwrap();
-    assert_eq!(inbox.state.unread("market", &market.state, market.now), 1);
+    assert_eq!(inbox.state.unread("market", &market.state, Arrival(0), market.now), 1);
     assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(1));
     assert!(inbox.state.follows.is_empty());
     assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(0));
@@ -165,8 +166,8 @@ fn what_expired_counts_no_more_and_goes_with_the_next() {
     };
     all.made(&hub::server(), NoticesCommand::Send(brief)).unwrap();
     let inbox = InboxState::default();
-    assert_eq!(inbox.unread(EVERYONE, &all.state, all.now + 9), 1);
-    assert_eq!(inbox.unread(EVERYONE, &all.state, all.now + 10), 0);
+    assert_eq!(inbox.unread(EVERYONE, &all.state, Arrival(0), all.now + 9), 1);
+    assert_eq!(inbox.unread(EVERYONE, &all.state, Arrival(0), all.now + 10), 0);
     all.now += 10;
     all.made(&hub::server(), NoticesCommand::Send(notice("next"))).unwrap();
     assert_eq!((all.state.notices.len(), all.state.count), (1, 2));
@@ -306,15 +307,16 @@ fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
     let news = news();
     let topics: Vec<String> = (news.topics)(&me()).iter().map(ToString::to_string).collect();
     assert_eq!(topics.len(), 2 + GROUPS.len());
-    let waits = |inbox: &Place<Inbox>, market: &Place<Notices>| {
+    let waits_since = |arrival: u64, inbox: &Place<Inbox>, market: &Place<Notices>| {
         let states = topics.iter().map(|topic| match topic.as_str() {
             topic if topic.ends_with(MINE) => Some(Blob::encode(json, &inbox.state).unwrap()),
             topic if topic.ends_with("market") => Some(Blob::encode(json, &market.state).unwrap()),
             // As if it were not to be seen.
             _ => None,
         });
-        (news.waits)(&states.collect::<Vec<_>>(), inbox.now)
+        (news.waits)(&states.collect::<Vec<_>>(), Arrival(arrival), inbox.now)
     };
+    let waits = |inbox: &Place<Inbox>, market: &Place<Notices>| waits_since(0, inbox, market);
     assert!(!waits(&inbox, &market));
     market.made(&hub::server(), NoticesCommand::Send(notice("x"))).unwrap();
     assert!(!waits(&inbox, &market), "this group is not followed");
@@ -325,6 +327,12 @@ fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
     };
     inbox.made(&me(), follow).unwrap();
     assert!(waits(&inbox, &market));
+    let sent = market.now;
+    assert!(waits_since(sent, &inbox, &market));
+    assert!(
+        !waits_since(sent + 1, &inbox, &market),
+        "who comes after it was sent has nothing to read"
+    );
     let read = InboxCommand::Read {
         source: "market".to_owned(),
         seqs: vec![1],
@@ -333,4 +341,8 @@ fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
     assert!(!waits(&inbox, &market));
     inbox.made(&hub::server(), InboxCommand::Send(notice("y"))).unwrap();
     assert!(waits(&inbox, &market));
+    assert!(
+        waits_since(u64::MAX, &inbox, &market),
+        "what was sent to oneself is always news"
+    );
 }

@@ -3,14 +3,16 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlDocument;
 
 use super::super::{
-    model::{Board, InboxState, reaches},
+    model::{Board, InboxState, Sent, reaches},
     wire::{GROUPS, Inbox, InboxCommand, InboxEvent, ME, Millis, Notices},
 };
 use crate::{
     client::use_topic::{Standing, TopicStatus, UseTopic, use_topic},
-    wire::{cursor::Seq, notice::EVERYONE, topic::Topic},
+    wire::{arrival::Arrival, cursor::Seq, notice::EVERYONE, topic::Topic},
 };
 
 /// The longest wait for something to expire: browsers hold no timer for weeks.
@@ -27,6 +29,7 @@ pub struct Desk {
     /// The inbox as it will be when all that the visitor did has arrived.
     pub seen: Memo<InboxState>,
     pub now: RwSignal<Millis>,
+    pub arrival: Arrival,
 }
 
 /// The time of day, on the server as in the browser.
@@ -38,10 +41,19 @@ pub fn clock() -> Millis {
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
+/// In the browser: when the visitor came for the first time.
+fn arrival() -> Arrival {
+    let document = document();
+    let cookies = document
+        .dyn_ref::<HtmlDocument>()
+        .and_then(|document| document.cookie().ok());
+    Arrival::of_cookies(&cookies.unwrap_or_default())
+}
+
 impl Desk {
     /// With all groups, followed or not: for the page, which shows them.
-    pub fn whole(visitor: &str, all: UseTopic<Notices>, now: Millis) -> Self {
-        let desk = Self::start(visitor, all, now);
+    pub fn whole(visitor: &str, all: UseTopic<Notices>, arrival: Arrival, now: Millis) -> Self {
+        let desk = Self::start(visitor, all, arrival, now);
         for (slot, group) in desk.groups.iter().zip(GROUPS) {
             slot.set(Some(use_topic(group)));
         }
@@ -50,7 +62,7 @@ impl Desk {
 
     /// With the groups that the visitor follows, from effects. `heard` is told of each as it comes.
     pub fn following(visitor: &str, all: UseTopic<Notices>, heard: fn(Self, &'static str, UseTopic<Notices>)) -> Self {
-        let desk = Self::start(visitor, all, clock());
+        let desk = Self::start(visitor, all, arrival(), clock());
         for (slot, group) in desk.groups.into_iter().zip(GROUPS) {
             let wanted = Memo::new(move |_| desk.seen.with(|seen| seen.follows.contains(group)));
             Effect::new(move |_| {
@@ -67,7 +79,7 @@ impl Desk {
         desk
     }
 
-    fn start(visitor: &str, all: UseTopic<Notices>, now: Millis) -> Self {
+    fn start(visitor: &str, all: UseTopic<Notices>, arrival: Arrival, now: Millis) -> Self {
         let inbox = use_topic::<Inbox>(visitor);
         let desk = Self {
             inbox,
@@ -75,6 +87,7 @@ impl Desk {
             groups: GROUPS.map(|_| RwSignal::new(None)),
             seen: Memo::new(move |_| foreseen(inbox)),
             now: RwSignal::new(now),
+            arrival,
         };
         desk.follow_time();
         desk
@@ -121,19 +134,19 @@ impl Desk {
         let mut sum = 0;
         for source in self.sources() {
             self.look(source, &mut |board| {
-                sum += self.seen.with(|seen| seen.unread(source, board, now));
+                sum += self.seen.with(|seen| seen.unread(source, board, self.arrival, now));
             });
         }
         sum
     }
 
-    pub fn is_read(self, source: &str, seq: Seq) -> bool {
-        self.seen.with(|seen| seen.has_read(source, seq))
+    pub fn is_read(self, source: &str, sent: &Sent) -> bool {
+        self.seen.with(|seen| seen.knows(source, sent, self.arrival))
     }
 
     /// Only from event handlers.
     pub fn mark(self, source: &str, seq: Seq) {
-        if !untrack(|| self.is_read(source, seq)) {
+        if !self.seen.with_untracked(|seen| seen.has_read(source, seq)) {
             self.inbox.send(InboxCommand::Read {
                 source: source.to_owned(),
                 seqs: vec![seq],

@@ -140,7 +140,7 @@ impl List {
                 let fits = |sent: &&Sent| {
                     sent.is_current(now)
                         && level.is_none_or(|level| sent.notice.level == level)
-                        && !(unread && self.desk.is_read(source, sent.seq))
+                        && !(unread && self.desk.is_read(source, sent))
                 };
                 let all = held.get(source).into_iter().flat_map(Held::all);
                 let mut all: Vec<_> = all.map(|sent| (sent, sent.at)).collect();

@@ -21,7 +21,7 @@ use crate::{
     },
     i18n::*,
     ui::words::{part, say, text, titled},
-    wire::{form::Refused, notice::EVERYONE, session::Rejection},
+    wire::{arrival::Arrival, form::Refused, notice::EVERYONE, session::Rejection},
 };
 
 /// What the server's rendering knows and the browser must begin with.
@@ -29,6 +29,7 @@ use crate::{
 struct Rendered {
     visitor: Option<String>,
     now: Millis,
+    arrival: Millis,
     /// Why the form that this page answers had no effect.
     refused: Option<Rejection>,
 }
@@ -38,13 +39,19 @@ impl Rendered {
         Self {
             visitor: use_context::<Visitor>().map(|Visitor(person)| person.id.0),
             now: clock(),
+            arrival: use_context::<Arrival>().unwrap_or_default().0,
             refused: use_context::<Refused>().map(|refused| refused.rejection),
         }
     }
 }
 
 pub fn page() -> AnyView {
-    let Rendered { visitor, now, refused } = SharedValue::new(Rendered::now).into_inner();
+    let Rendered {
+        visitor,
+        now,
+        arrival,
+        refused,
+    } = SharedValue::new(Rendered::now).into_inner();
     let all = use_topic::<Notices>(EVERYONE);
     let me = Memo::new(move |_| {
         let known = || all.me.with(|me| me.as_ref().map(|me| me.id.0.clone()));
@@ -52,7 +59,7 @@ pub fn page() -> AnyView {
     });
     let shown = part(move || {
         Some(match me.get() {
-            Some(visitor) => open(Desk::whole(&visitor, all, now), visitor),
+            Some(visitor) => open(Desk::whole(&visitor, all, Arrival(arrival), now), visitor),
             None => loading(),
         })
     });

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::words::{fill, part, say, spoken, text},
+    wire::text::isolated,
 };
 
 pub fn row(list: List, key: Key) -> AnyView {
@@ -19,8 +20,11 @@ pub fn row(list: List, key: Key) -> AnyView {
     let Some(sent) = list.notice(key) else {
         return ().into_any();
     };
-    let (source, seq) = key;
-    let read = Memo::new(move |_| list.desk.is_read(source, seq));
+    let (source, _) = key;
+    let read = Memo::new({
+        let sent = sent.clone();
+        move |_| list.desk.is_read(source, &sent)
+    });
     let (level, level_name, sign) = words::level(sent.notice.level);
     let titles = StoredValue::new(sent.notice.title);
     let title = text(move || titles.with_value(|title| words::said(i18n.get_locale(), title)));
@@ -57,18 +61,19 @@ fn row_id((source, seq): Key) -> String {
     format!("{source}-{seq}")
 }
 
-/// The way to what a notice is about. What leads out of this site opens beside it.
+/// The way to what a notice is about.
 fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
-    let away = !link.starts_with('/');
-    let name = text(move || title.with(|title| fill(t_string!(i18n, notifications.open_of), &[("title", title)])));
+    let (target, rel) = words::way(&link);
+    let name =
+        text(move || title.with(|title| fill(t_string!(i18n, notifications.open_of), &[("title", &isolated(title))])));
     view! {
         <a
             class="button small"
             href=link
             aria-label=name
-            target=away.then_some("_blank")
-            rel=away.then_some("noopener noreferrer nofollow")
+            target=target
+            rel=rel
             on:click=move |_| list.desk.mark(source, seq)
         >
             {say!(notifications.open)}
@@ -79,7 +84,8 @@ fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>
 
 fn read_button(list: List, key: Key, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
-    let name = text(move || title.with(|title| fill(t_string!(i18n, notifications.read_of), &[("title", title)])));
+    let name =
+        text(move || title.with(|title| fill(t_string!(i18n, notifications.read_of), &[("title", &isolated(title))])));
     let mark = move |_| {
         list.desk.mark(key.0, key.1);
         // The button goes, and perhaps its row: the focus must not go with it.

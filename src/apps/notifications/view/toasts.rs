@@ -13,7 +13,7 @@ use super::{browser, desk::Desk, words};
 use crate::{
     i18n::*,
     ui::words::{fill, say, spoken, text},
-    wire::notice::Level,
+    wire::{notice::Level, text::isolated},
 };
 
 /// Toasts at a time; the oldest go, and wait in the inbox.
@@ -49,7 +49,7 @@ impl Tray {
     /// Each notice comes here once, also those that were missed while there was no connection.
     pub fn hear(self, desk: Desk, source: &'static str, sent: Option<Sent>) {
         let now = super::desk::clock();
-        let Some(sent) = sent.filter(|sent| sent.is_current(now) && !untrack(|| desk.is_read(source, sent.seq))) else {
+        let Some(sent) = sent.filter(|sent| sent.is_current(now) && !untrack(|| desk.is_read(source, sent))) else {
             return;
         };
         let toast = Toast { source, sent };
@@ -119,7 +119,7 @@ impl Tray {
                     let Toast { source, sent } = toast;
                     let level = (sent.notice.level == Level::Danger) == danger;
                     // Read in another tab, it needs no telling here.
-                    level && sent.is_current(now) && !desk.is_read(source, sent.seq)
+                    level && sent.is_current(now) && !desk.is_read(source, sent)
                 };
                 toasts.iter().filter(here).cloned().collect::<Vec<_>>()
             })
@@ -141,9 +141,12 @@ impl Tray {
         let title = text(move || words::said(i18n.get_locale(), &titles));
         let body = text(move || words::said(i18n.get_locale(), &bodies));
         let link = sent.notice.link.filter(|link| is_link(link));
-        let (read, away) = (link.is_some(), link.as_ref().is_some_and(|link| !link.starts_with('/')));
-        let close =
-            text(move || title.with(|title| fill(t_string!(i18n, notifications.close_of), &[("title", title)])));
+        let read = link.is_some();
+        let link = link.unwrap_or_else(|| PATH.to_owned());
+        let (target, rel) = words::way(&link);
+        let close = text(move || {
+            title.with(|title| fill(t_string!(i18n, notifications.close_of), &[("title", &isolated(title))]))
+        });
         let follow = move |_| {
             if read {
                 desk.mark(source, seq);
@@ -159,18 +162,18 @@ impl Tray {
             <div class="toast" data-level=level data-source=source>
                 <span class="notice-sign" aria-hidden="true">{sign}</span>
                 <div class="toast-main">
-                    <p class="toast-title">
+                    <p class="toast-title" dir="auto">
                         <span class="hidden">{spoken(level_name)}": "</span>
                         <a
-                            href=link.unwrap_or_else(|| PATH.to_owned())
-                            target=away.then_some("_blank")
-                            rel=away.then_some("noopener noreferrer nofollow")
+                            href=link
+                            target=target
+                            rel=rel
                             on:click=follow
                         >
                             {title}
                         </a>
                     </p>
-                    <p class="toast-body">{body}</p>
+                    <p class="toast-body" dir="auto">{body}</p>
                 </div>
                 <button type="button" class="toast-close" aria-label=close on:click=shut>"×"</button>
             </div>

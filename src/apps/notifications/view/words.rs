@@ -11,6 +11,7 @@ use crate::{
     wire::{
         notice::{self, EVERYONE, Level},
         session::Rejection,
+        web_link::is_page,
     },
 };
 
@@ -18,6 +19,16 @@ pub fn said(locale: Locale, words: &notice::Words) -> String {
     match locale {
         Locale::ko => words.ko.clone(),
         Locale::en => words.en.clone(),
+    }
+}
+
+/// `target` and `rel` of a notice's link: what leads out of this site opens beside it, and what is no page of the router's is loaded
+/// by the browser.
+pub fn way(link: &str) -> (Option<&'static str>, Option<&'static str>) {
+    match link {
+        link if is_page(link) => (None, None),
+        link if link.starts_with('/') => (None, Some("external")),
+        _ => (Some("_blank"), Some("noopener noreferrer nofollow")),
     }
 }
 

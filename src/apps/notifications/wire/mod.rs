@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::cursor::Seq;
 use crate::wire::notice::{EVERYONE, Notice, Words};
 use crate::wire::person::PersonId;
-use crate::wire::text;
+use crate::wire::{text, web_link};
 
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
@@ -149,16 +149,9 @@ pub fn checked(notice: Notice, now: Millis) -> Result<Notice, BadNotice> {
     Ok(Notice { title, body, ..notice })
 }
 
-/// A path of this site, or an address of the web: never a script, nor another host in the guise of a path.
+/// A path of this site, or an address of the web: never a script, nor another host in the guise of a path or of a name.
 pub fn is_link(link: &str) -> bool {
-    if link.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
-        return false;
-    }
-    let named = |scheme: &str| {
-        let (head, rest) = link.split_at_checked(scheme.len()).unwrap_or_default();
-        head.eq_ignore_ascii_case(scheme) && rest.starts_with(|c: char| c.is_alphanumeric() || c == '[')
-    };
-    link.starts_with('/') && !link.starts_with("//") || named("http://") || named("https://")
+    web_link::is_here(link) || web_link::is_web(link)
 }
 
 pub fn is_group(name: &str) -> bool {
@@ -233,6 +226,9 @@ mod tests {
             "https://",
             "http:/x",
             " /chat",
+            "/.//evil.example",
+            "https://good.com@evil.com",
+            "https://аpple.com",
         ] {
             assert!(!is_link(wrong), "{wrong}");
         }
@@ -263,7 +259,7 @@ mod tests {
             ),
             (
                 Notice {
-                    title: Words::new("a", " "),
+                    title: Words::new("a", " \u{301}"),
                     ..notice()
                 },
                 BadNotice::NoTitle,

@@ -58,11 +58,18 @@ fn facts(state: ReadSignal<Status>) -> impl IntoView {
     let of = move |field: fn(&Status) -> String| {
         text(move || state.with(|state| if state.at == 0 { "–".to_owned() } else { field(state) }))
     };
+    let i18n = use_i18n();
+    let uptime = text(move || {
+        state.with(|state| match state.at {
+            0 => "–".to_owned(),
+            _ => format::duration(i18n.get_locale(), state.detail.uptime_seconds),
+        })
+    });
     view! {
         <dl class="status-facts">
             {fact(words!(status.node), "node", of(|state| state.detail.node.clone()))}
             {fact(words!(status.version), "version", of(|state| state.detail.version.clone()))}
-            {fact(words!(status.uptime), "uptime", of(|state| format::duration(state.detail.uptime_seconds)))}
+            {fact(words!(status.uptime), "uptime", uptime)}
         </dl>
     }
 }

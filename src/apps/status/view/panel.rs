@@ -38,7 +38,7 @@ impl Unit {
             Self::Rate => per_second(&tenths(value, SAMPLE_SECONDS)),
             Self::ByteRate => per_second(&format::bytes(value / SAMPLE_SECONDS)),
             Self::Micros if value == 0 => "–".to_owned(),
-            Self::Micros => format::millis(value as f64 / 1000.0),
+            Self::Micros => format::millis(locale, value as f64 / 1000.0),
         }
     }
 }

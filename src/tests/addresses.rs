@@ -1,0 +1,121 @@
+//! The pages' addresses: one for each page, the status of what is not there, and the language of the answer.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+use crate::harness::{Answer, Node};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = Request::get(path).header("host", "localhost");
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
+    node.page(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_page_has_one_address_and_the_others_lead_to_it() {
+    let node = Node::new();
+    for (path, location) in [
+        ("/chat/", "/chat"),
+        ("/chat/?a=b&c", "/chat?a=b&c"),
+        ("//", "/"),
+        ("//chat", "/chat"),
+        ("/About/", "/about"),
+        ("/devices/oven-1/", "/devices/oven-1"),
+    ] {
+        let answer = ask(&node, path, &[("accept", "text/html")]).await;
+        assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT, "{path}");
+        assert_eq!(answer.header("location"), location, "{path}");
+    }
+    for path in [
+        "//evil.example/",
+        "//evil.example/chat",
+        "/api/vitals/",
+        "/chat/a/b",
+        "/abouts",
+    ] {
+        let answer = ask(&node, path, &[("accept", "text/html")]).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let form = Request::post("/chat/")
+        .header("host", "localhost")
+        .header("content-type", FORM);
+    let posted = node.page(form.body("message=x".into()).unwrap()).await;
+    assert_eq!(posted.status, StatusCode::PERMANENT_REDIRECT, "posts it again");
+}
+
+#[tokio::test]
+async fn what_a_page_is_about_and_is_not_there_is_answered_with_404_in_the_visitors_language() {
+    let node = Node::new();
+    for (path, ko, en) in [
+        ("/chat/nobody-made-this", "존재하지 않는 방입니다", "Room not found"),
+        ("/chat/Not_A_Room", "존재하지 않는 방입니다", "Room not found"),
+        ("/chat/%FF", "존재하지 않는 방입니다", "Room not found"),
+        ("/chat/%00%0A", "존재하지 않는 방입니다", "Room not found"),
+        ("/devices/never-heard", "존재하지 않는 기기입니다", "Device not found"),
+        ("/devices/%E0%A4%A", "존재하지 않는 기기입니다", "Device not found"),
+        ("/market/nothing", "존재하지 않는 종목입니다", "Symbol not found"),
+        ("/market/%E2%80%AE", "존재하지 않는 종목입니다", "Symbol not found"),
+        ("/nowhere/%ff", "페이지를 찾을 수 없습니다", "Page not found"),
+    ] {
+        for (language, text) in [("ko", ko), ("en", en)] {
+            let page = ask(&node, path, &[("accept", "text/html"), ("accept-language", language)]).await;
+            assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+            assert!(page.body.contains(text), "{path} in {language}");
+        }
+    }
+    // Browsers resolve these before they ask.
+    for path in ["/devices/%2E%2E", "/devices/..", "/chat/%2e"] {
+        assert_eq!(ask(&node, path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in ["/chat", "/chat/lobby", "/devices", "/market"] {
+        assert_eq!(ask(&node, path, &[]).await.status, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_below_another_marks_it_in_the_navigation() {
+    let node = Node::new();
+    for (path, marked) in [
+        ("/", "/"),
+        ("/about", "/about"),
+        ("/chat/lobby", "/chat"),
+        ("/devices/x", "/devices"),
+    ] {
+        let page = ask(&node, path, &[("accept", "text/html")]).await;
+        let navigation = page.body.split("<nav").nth(1).unwrap().split("</nav>").next().unwrap();
+        let current: Vec<&str> = navigation
+            .split("<a ")
+            .filter(|link| link.contains("aria-current=\"page\""))
+            .collect();
+        assert_eq!(current.len(), 1, "{path}: {navigation}");
+        assert!(
+            current[0].contains(&format!("href=\"{marked}\"")),
+            "{path}: {}",
+            current[0]
+        );
+    }
+}
+
+/// The language of a page for each `Accept-Language`.
+#[tokio::test]
+async fn a_page_speaks_korean_or_english() {
+    let node = Node::new();
+    for (asked, language, title) in [
+        (None, "ko", "WebSocket 테스트"),
+        (Some("*"), "ko", "WebSocket 테스트"),
+        (Some("ko-KP"), "ko", "WebSocket 테스트"),
+        (Some("de-DE,de;q=0.9"), "en", "WebSocket test"),
+        (Some("en-GB"), "en", "WebSocket test"),
+    ] {
+        let headers: Vec<_> = asked.iter().map(|asked| ("accept-language", *asked)).collect();
+        let page = ask(&node, "/", &headers).await.body;
+        assert!(page.contains(&format!("<html lang=\"{language}\"")), "{asked:?}");
+        assert!(page.contains(&format!("<title>{title} · Duplex</title>")), "{asked:?}");
+        let heading = page.split("<h1").nth(1).unwrap().split('>').nth(1).unwrap();
+        assert!(heading.starts_with(title), "{asked:?}: {heading}");
+    }
+}
