@@ -17,9 +17,12 @@ pub struct Inlet {
     /// A token that is no JSON number costs its own member, not the body: see [`mend`](super::json::mend).
     pub mends_numbers: bool,
     pub command: fn(&Call) -> Result<Intent, BadCall>,
-    /// What an accepted call is told beside its seq, by the event that says it, as the log keeps it. None: that event says nothing.
-    pub outcome: Option<fn(&[u8]) -> Option<serde_json::Value>>,
+    /// What an accepted call is told beside its seq.
+    pub outcome: Option<Outcome>,
 }
+
+/// By the event that says it, as the log keeps it. None: that event says nothing.
+pub type Outcome = fn(&[u8]) -> Option<serde_json::Value>;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {

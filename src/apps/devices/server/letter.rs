@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wire::{DeviceCommand, MAX_AHEAD, MAX_READINGS, Report, why};
+use super::super::wire::{DeviceCommand, MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
 use crate::server::hub::decider::Millis;
 use crate::server::hub::json;
 use crate::wire::cursor::Seq;
@@ -59,7 +59,8 @@ pub fn report(payload: &[u8]) -> Letter {
         return bad(why::TOO_LONG);
     }
     let payload = json::mend(payload);
-    if json::check(&payload).is_err() {
+    let is_object = payload.trim_ascii_start().starts_with(b"{");
+    if !is_object || json::check(&payload).is_err() {
         return bad(why::UNREADABLE);
     }
     match serde_json::from_slice::<Report>(&payload) {
@@ -121,7 +122,8 @@ pub fn dated_id(command: &DeviceCommand, parts: &[&[u8]], now: Millis) -> Comman
 /// The newest time that a report says. None ahead of the clock: that is not the reading's, and must not stop those that come
 /// after it.
 pub fn newest(report: &Report, now: Millis) -> Option<Millis> {
-    let newest = report.readings.iter().filter_map(|reading| reading.at).max();
+    let times = report.readings.iter().filter_map(|reading| reading.at);
+    let newest = times.filter(|at| *at != NO_WHOLE).max();
     newest.filter(|at| *at <= now.saturating_add(MAX_AHEAD))
 }
 
@@ -148,7 +150,7 @@ mod tests {
         for bad in [
             &b"x"[..],
             b"",
-            b"[1]",
+            b"[]",
             b"{\"readings\":5}",
             b"{\"name\":\"a\",\"name\":\"b\"}",
             b"\xff",

@@ -186,8 +186,8 @@ impl Connector {
         }
         let name = TopicName::of::<Devices>(id).ok()?;
         let command = match command {
-            DeviceCommand::Report(report) if !dated && (will || before.is_stored(publish)) => {
-                // Compared with what is known of the device, not with what was heard under the same id.
+            DeviceCommand::Report(report) if before.is_stored(publish) || (will && !dated) => {
+                // Compared with what is known of the device, not with what was heard under the same id: that is forgotten.
                 return Some((name, letter::new_id(), DeviceCommand::Last(report)));
             }
             command => command,
@@ -322,7 +322,6 @@ mod tests {
         let dated = r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#;
         let once = id(dated, 1, false, false);
         assert_eq!(id(dated, 9, false, false), once, "its time says that it is the same");
-        assert_eq!(id(dated, 9, false, true), once, "kept by the broker as well");
         let undated = r#"{"readings":[{"metric":"t","value":1}]}"#;
         let first = id(undated, 2, false, false);
         assert_eq!(id(undated, 2, true, false), first, "delivered again");
@@ -351,6 +350,9 @@ mod tests {
             "a subscription brings one: this is live"
         );
         assert!(!is_last(undated, false, false) && !is_last(dated, false, true));
+        let other = message("devices/b/readings", dated, 1, false, true);
+        let (_, _, command) = connector.command(&other, &mut Before::default()).unwrap();
+        assert!(matches!(command, DeviceCommand::Last(_)), "ordered by its own time");
         assert!(is_last(r#"{"online":false}"#, false, false), "a will");
         before.stored.clear();
         let publish = message("devices/a/readings", "{}", 1, false, true);
