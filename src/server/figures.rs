@@ -20,6 +20,7 @@ pub struct Figures {
     /// Parts of accepted commands that did not count, by kind.
     pub refused_parts: Vec<(&'static str, u64)>,
     pub topics: Vec<TopicFigures>,
+    pub forwards_waiting: u64,
     pub log: Health,
     /// Refused by a limit, by its name.
     pub refused: Vec<(&'static str, u64)>,
@@ -39,6 +40,7 @@ impl Figures {
             kinds: state.hub.stats_of_kinds(),
             refused_parts: state.hub.refused_parts(),
             topics: state.hub.awake(),
+            forwards_waiting: state.hub.forwards_waiting() as u64,
             log: state.hub.log().health(),
             refused: state.quotas.refused(),
             errors: state.trouble.errors(),

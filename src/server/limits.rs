@@ -302,14 +302,18 @@ pub const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
 pub const PRESENCE_PAUSE_MOST: Duration = Duration::from_secs(5);
 pub const PRESENCE_PAUSE_EACH: Duration = Duration::from_millis(1);
 
-/// Commands for other topics that wait to be sent; a topic never waits for another.
-pub const FORWARD_QUEUE: usize = 4096;
+/// Forwards of one topic that wait for their targets: past it, the topic refuses commands for now. All topics' together have at most
+/// so many bytes; past those, each topic may have a few still, so that one that is held up holds up no other.
+pub const FORWARDS_OF_TOPIC: usize = 4096;
+pub const FORWARD_BYTES: usize = 64 << 20;
+pub const FORWARDS_OF_TOPIC_AT_LEAST: usize = 32;
 
-/// Times that a forward is tried, and the wait between two of them.
-pub const FORWARD_ATTEMPTS: u32 = 5;
+/// The wait before a forward that was refused for now is tried again: twice as long after each refusal. Delivered forwards that are
+/// still in the log are removed together after the first.
 pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
+pub const FORWARD_PAUSE_MOST: Duration = Duration::from_secs(30);
 
-/// How long a topic that closes waits for its forwards.
+/// How long a node that ends waits for its forwards; the others are delivered after the next start.
 pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);
 
 /// Answers to commands that a log keeps of each topic, as many refusals again, and for how long: no less than what a topic that

@@ -205,6 +205,12 @@ pub const METRICS: &[Metric] = &[
         },
     ),
     gauge(
+        "duplex_forwards_waiting",
+        "",
+        "Commands from topic to topic that are kept and not delivered yet",
+        |of, out| out.put(&[], of.now.forwards_waiting),
+    ),
+    gauge(
         "duplex_waiting_commands",
         "",
         "Commands and questions in the topics' queues",

@@ -149,6 +149,7 @@ fn most_connections(sockets: usize) -> usize {
 async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     vitals::start(&state);
     moderation::start(&state).await;
+    state.hub.deliver_forwards();
     feeds::start(&state);
     monitor::start(&state);
     access::watch(&state);

@@ -103,6 +103,8 @@ async fn thirty_hours_later_there_is_no_second_effect() {
         at: hub::now() - 30 * HOUR,
         events: vec![(None, serde_json::to_vec(&note("then")).unwrap())],
         refused: None,
+        forwards: Vec::new(),
+        delivers: None,
     };
     assert_eq!(log.append(&topic, 0, vec![entry]).await, Ok(1));
     let sent = visitor.command_as(TOPIC, then.clone(), &note("then")).await;

@@ -1,6 +1,8 @@
 //! What was accepted survives `kill -9`: the real binary, its real file, and no chance to say goodbye.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
 
 use duplex::wire::codec::{Blob, Encoding};
 use duplex::wire::cursor::Seq;
@@ -12,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::process::Server;
-use crate::harness::{open, within};
+use crate::harness::{open, until, within};
 
 const ROUNDS: u32 = 6;
 const WRITERS: u32 = 4;
@@ -37,8 +39,8 @@ async fn what_was_accepted_survives_a_kill() {
 /// By id: the room, the text, and the seq if it was accepted.
 type Sent = BTreeMap<CommandId, (String, String, Option<Seq>)>;
 
-async fn open_socket(server: &Server) -> crate::harness::Client<TcpStream> {
-    let stream = TcpStream::connect(server.addr).await.unwrap();
+pub async fn open_socket(addr: SocketAddr) -> crate::harness::Client<TcpStream> {
+    let stream = TcpStream::connect(addr).await.unwrap();
     // Who sends again is known by the cookie.
     let headers = [
         ("sec-websocket-protocol", "duplex.v1.json"),
@@ -73,7 +75,7 @@ fn post(id: &CommandId, room: &str, text: &str) -> Message {
 async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
     let mut sockets = Vec::new();
     for _ in 0..WRITERS {
-        sockets.push(open_socket(server).await);
+        sockets.push(open_socket(server.addr).await);
     }
     let mut accepted = 0;
     for number in 0_u32.. {
@@ -142,7 +144,7 @@ async fn take_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut
 async fn send_again(server: &Server, sent: &mut Sent) {
     let again: Vec<_> = sent.iter().map(|(id, (room, text, _))| post(id, room, text)).collect();
     for part in again.chunks(200) {
-        let mut socket = open_socket(server).await;
+        let mut socket = open_socket(server.addr).await;
         for message in part {
             socket.send(message.clone()).await;
             let (id, answer) = reply(&mut socket).await;
@@ -174,7 +176,7 @@ async fn check(server: &Server, sent: &Sent) {
     }
     for (room, expected) in rooms {
         let page: Page =
-            serde_json::from_str(&get(server, &format!("{HISTORY_PATH}?topic=chat/{room}")).await).unwrap();
+            serde_json::from_str(&body(server, &format!("{HISTORY_PATH}?topic=chat/{room}")).await).unwrap();
         let kept: Vec<(Seq, String)> = page.events.iter().map(|(seq, event)| (*seq, text_of(event))).collect();
         let expected: Vec<_> = expected.into_iter().map(|(seq, text)| (seq, text.to_owned())).collect();
         assert_eq!(kept, expected, "{room}");
@@ -186,13 +188,89 @@ fn text_of(event: &Blob) -> String {
     event["posted"]["text"].as_str().unwrap().to_owned()
 }
 
-async fn get(server: &Server, path: &str) -> String {
-    let mut stream = TcpStream::connect(server.addr).await.unwrap();
+async fn body(server: &Server, path: &str) -> String {
+    let answer = get(server.addr, path).await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    body.to_owned()
+}
+
+pub async fn get(addr: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     within(stream.read_to_end(&mut answer)).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    body.to_owned()
+    String::from_utf8(answer).unwrap()
+}
+
+/// The device that the visitor's browser is.
+pub async fn own_device(socket: &mut crate::harness::Client<TcpStream>) -> String {
+    let frame = Encoding::Json.decode(&socket.receive().await.into_data()).unwrap();
+    match frame {
+        ServerFrame::Welcome(welcome) => format!("device/browser-{}", welcome.person.id.0),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn say(socket: &mut crate::harness::Client<TcpStream>, topic: &str, number: u128, command: &Value) -> Answer {
+    let frame = ClientFrame::Command {
+        topic: topic.parse().unwrap(),
+        id: CommandId::from_random(number),
+        command: Blob(command.to_string().into_bytes()),
+    };
+    socket.send(message(&frame)).await;
+    reply(socket).await.1
+}
+
+/// How many rows of the log's file a query counts.
+fn count(folder: &Path, query: &str) -> u64 {
+    let file = rusqlite::Connection::open_with_flags(
+        folder.join("duplex.db"),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    );
+    file.unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+fn events(folder: &Path, topic: &str, text: &str) -> u64 {
+    let of_topic = format!("topic = (SELECT id FROM topics WHERE name = '{topic}')");
+    count(
+        folder,
+        &format!("SELECT count(*) FROM events WHERE {of_topic} AND event LIKE '%{text}%'"),
+    )
+}
+
+/// An alarm and an order, each killed at its answer; nobody visits their topic afterwards.
+#[tokio::test]
+async fn what_follows_from_an_accepted_command_survives_a_kill() {
+    const KILLS: u64 = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut inbox = String::new();
+    for kill in 0..KILLS {
+        let mut server = Server::start(folder);
+        let mut socket = open_socket(server.addr).await;
+        let device = own_device(&mut socket).await;
+        inbox = device.replace("device/browser-", "inbox/");
+        let metric = format!("m{}", kill / 2);
+        let commands = match kill % 2 {
+            0 => vec![
+                json!({ "report": { "readings": [{ "metric": metric, "value": 1 }] } }),
+                json!({ "set_threshold": { "metric": metric, "low": null, "high": 0.5, "hysteresis": 0.0 } }),
+            ],
+            _ => vec![json!({ "order": { "name": "reboot", "argument": "" } })],
+        };
+        for (number, command) in (1..).zip(commands) {
+            let answer = say(&mut socket, &device, u128::from(kill) << 8 | number, &command).await;
+            assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+        }
+        server.kill();
+    }
+    for _ in 0..2 {
+        let mut server = Server::start(folder);
+        until(async || count(folder, "SELECT count(*) FROM forwards") == 0).await;
+        let told = events(folder, &inbox, "danger");
+        let ordered = events(folder, "orders/all", "added");
+        assert_eq!((told, ordered), (KILLS / 2, KILLS / 2), "each once");
+        server.kill();
+    }
 }

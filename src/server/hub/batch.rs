@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use super::decider::{Context, Millis};
 use super::dedupe::{Dedupe, Sender, Verdict, is_final};
 use super::forward;
-use super::handle::Command;
+use super::handle::{Board, Command};
 use super::kind::{FoldError, Made, Undecided};
 use super::memory::Memory;
 use crate::server::limits;
-use crate::server::log::Entry;
-use crate::wire::cursor::Seq;
+use crate::server::log::{Entry, Forward, ForwardKey, Undelivered};
+use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::session::{Answer, MAX_COMMAND, Rejection};
 use crate::wire::topic::TopicName;
 
@@ -20,8 +20,20 @@ pub struct Batch {
     /// Of the accepted commands and of those that are refused for good, in order.
     pub entries: Vec<Entry>,
     pub made: Vec<(Seq, Made)>,
+    /// What other topics should hear, once it is kept.
+    pub forwards: Vec<Undelivered>,
     /// Of each command.
     pub outcomes: Vec<Outcome>,
+}
+
+/// The topic whose commands are decided.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    pub topic: &'a TopicName,
+    pub epoch: Epoch,
+    /// If not, its commands are refused for now, but for those that are forwards themselves: two topics that forward to each other
+    /// must not wait for each other.
+    pub may_forward: bool,
 }
 
 pub enum Outcome {
@@ -39,9 +51,19 @@ pub struct Broken {
     pub error: FoldError,
 }
 
+impl<'a> Source<'a> {
+    pub fn new(board: &'a Board, may_forward: bool) -> Self {
+        Self {
+            topic: &board.name,
+            epoch: board.epoch,
+            may_forward,
+        }
+    }
+}
+
 impl Batch {
     /// Applies to the state what is not kept yet: if it cannot be kept, the memory is to be thrown away.
-    pub fn decide(memory: &mut Memory, topic: &TopicName, commands: &[Command], now: Millis) -> Result<Self, Broken> {
+    pub fn decide(memory: &mut Memory, source: Source<'_>, commands: &[Command], now: Millis) -> Result<Self, Broken> {
         let mut batch = Self::default();
         let mut places = HashMap::new();
         for (place, command) in commands.iter().enumerate() {
@@ -52,6 +74,7 @@ impl Batch {
             }
             let by = &command.who.id;
             let sender = match () {
+                () if command.forward.is_some() => Sender::Outbox,
                 () if *by == forward::server().id => Sender::Server,
                 () if *by == forward::program().id => Sender::Program,
                 () => Sender::Client,
@@ -60,7 +83,7 @@ impl Batch {
                 Verdict::Again(answer) => Outcome::Again(answer),
                 Verdict::Refused(why) => Outcome::New(batch.refuse(memory, command, why, now)),
                 Verdict::New => batch
-                    .decide_one(memory, topic, command, now)
+                    .decide_one(memory, source, command, now)
                     .map(Outcome::New)
                     .map_err(|error| Broken { culprit: place, error })?,
             };
@@ -75,23 +98,26 @@ impl Batch {
     fn decide_one(
         &mut self,
         memory: &mut Memory,
-        topic: &TopicName,
+        source: Source<'_>,
         command: &Command,
         now: Millis,
     ) -> Result<Answer, FoldError> {
         if command.command.0.len() > MAX_COMMAND {
             return Ok(self.refuse(memory, command, Rejection::TooLarge, now));
         }
+        if !source.may_forward && command.forward.is_none() {
+            return Ok(Answer::Rejected(Rejection::Unavailable));
+        }
         let next = memory.head + 1;
         let at = Context {
-            topic,
+            topic: source.topic,
             who: &command.who,
             authority: command.authority,
             now,
             next,
         };
         match memory.fold.decide(at, &command.command, command.encoding) {
-            Ok(made) => Ok(self.accept(memory, command, made, now)),
+            Ok(made) => Ok(self.accept(memory, source, command, made, now)),
             Err(Undecided::Rejected(why)) => Ok(self.refuse(memory, command, why, now)),
             Err(Undecided::Broken(error)) => Err(error),
         }
@@ -112,13 +138,25 @@ impl Batch {
             at: now,
             events: Vec::new(),
             refused: Some(brief(why.clone())),
+            forwards: Vec::new(),
+            delivers: command.forward.clone(),
         });
         Answer::Rejected(why)
     }
 
-    fn accept(&mut self, memory: &mut Memory, command: &Command, mut made: Vec<Made>, now: Millis) -> Answer {
+    fn accept(
+        &mut self,
+        memory: &mut Memory,
+        source: Source<'_>,
+        command: &Command,
+        mut made: Vec<Made>,
+        now: Millis,
+    ) -> Answer {
         let kept = |made: &mut Made| (made.amends, made.json.clone());
+        let forwards = self.forwards(source, memory.head + 1, &mut made, now);
         self.entries.push(Entry {
+            forwards,
+            delivers: command.forward.clone(),
             command: command.id.clone(),
             by: command.who.id.clone(),
             at: now,
@@ -130,6 +168,49 @@ impl Batch {
             self.made.push((memory.head, made));
         }
         Answer::Accepted { seq: memory.head }
+    }
+
+    /// What follows from the events that a command made, the first of which is `first`.
+    fn forwards(&mut self, source: Source<'_>, first: Seq, made: &mut [Made], at: Millis) -> Vec<Forward> {
+        let mut kept = Vec::new();
+        for (event, made) in made.iter_mut().enumerate() {
+            let (epoch, seq) = (source.epoch, first + event as Seq);
+            for (index, forward) in (0..).zip(std::mem::take(&mut made.forwards)) {
+                let command = forward::id(source.topic, Cursor::new(epoch, seq), index, at);
+                let payload = forward.command.to_string().into_bytes();
+                let key = ForwardKey {
+                    from: source.topic.clone(),
+                    seq,
+                    index,
+                };
+                kept.push(Forward {
+                    event,
+                    index,
+                    to: forward.topic.clone(),
+                    command: command.clone(),
+                    payload: payload.clone(),
+                });
+                self.forwards.push(Undelivered {
+                    key,
+                    to: forward.topic,
+                    command,
+                    at,
+                    payload,
+                });
+            }
+        }
+        kept
+    }
+
+    /// The forwards of these events are not kept.
+    pub fn withdraw(&mut self, goes: impl Fn(Seq) -> bool) {
+        let withdrawn = |forward: &Undelivered| goes(forward.key.seq);
+        let gone: Vec<_> = self.forwards.extract_if(.., |forward| withdrawn(forward)).collect();
+        for entry in &mut self.entries {
+            entry
+                .forwards
+                .retain(|forward| gone.iter().all(|gone| gone.command != forward.command));
+        }
     }
 
     /// Once it is kept: what the commands were answered.

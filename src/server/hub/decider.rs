@@ -126,7 +126,8 @@ pub trait Decider: Topic {
         command: Self::Command,
     ) -> Result<Vec<Self::Event>, Rejection>;
 
-    /// What other topics should hear of an event that is now kept. After a crash in between it may be left out.
+    /// What other topics should hear of an event. It is kept in the commit of the event, and delivered once, if need be after a
+    /// restart; of an event whose text goes, what was not delivered yet goes too.
     fn forward(&self, _topic: &TopicName, _state: &Self::State, _seq: Seq, _event: &Self::Event) -> Vec<Forward> {
         Vec::new()
     }

@@ -25,7 +25,8 @@
 //! refused is told that they are too fast.
 //!
 //! Commands of the server itself are judged by `forgotten` alone, because their ids carry the time of the event that caused
-//! them, and the server may have been down for days since. Those of programs have no limit of age: their ids may carry the times of
+//! them, and the server may have been down for days since; forwards not even by that, because the log keeps one exactly until it has
+//! had its effect. Those of programs have no limit of age: their ids may carry the times of
 //! readings.
 //!
 //! # Ids without a time
@@ -80,6 +81,8 @@ pub enum Sender {
     /// By a request with a token: a device that was away for days posts what it measured then.
     Program,
     Server,
+    /// A forward that the log keeps until it has had its effect: what is not known has had none.
+    Outbox,
 }
 
 /// Whether a refusal is given for good, and so to be remembered.
@@ -102,6 +105,9 @@ impl Dedupe {
         let name = Name::of(by, id);
         if let Some(answer) = self.answer(&name, id, now) {
             return Verdict::Again(answer);
+        }
+        if sender == Sender::Outbox {
+            return Verdict::New;
         }
         let Some(time) = id.time() else { return Verdict::New };
         let now_ms = self

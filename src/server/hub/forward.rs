@@ -1,18 +1,10 @@
-//! Commands that follow from a topic's events and go to other topics, in order, in the name of the server.
-//! A topic never waits for another: what does not fit in the queue is lost, counted and said in the log.
-
-use std::time::Duration;
+//! Commands of the server itself: their sender, their ids, and how they reach a topic.
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
 
-use super::decider::Forward;
+use super::decider::Millis;
 use super::handle::TopicHandle;
-use super::stats::add;
 use super::topics::Hub;
-use crate::server::limits;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::person::{Person, PersonId};
@@ -32,80 +24,6 @@ pub fn program() -> Person {
     Person {
         id: PersonId("ffffffffffffffff".to_owned()),
         name: String::new(),
-    }
-}
-
-/// Of one topic; its task starts with the first forward.
-pub struct Forwarder {
-    hub: Hub,
-    running: Option<(mpsc::Sender<Job>, JoinHandle<()>)>,
-}
-
-struct Job {
-    id: CommandId,
-    forward: Forward,
-}
-
-impl Forwarder {
-    pub const fn new(hub: Hub) -> Self {
-        Self { hub, running: None }
-    }
-
-    /// `at`: the event that they follow from.
-    pub fn send(&mut self, from: &TopicName, at: Cursor, forwards: Vec<Forward>) {
-        for (index, forward) in (0..).zip(forwards) {
-            let job = Job {
-                id: id(from, at, index),
-                forward,
-            };
-            let (queue, _) = self.running.get_or_insert_with(|| start(self.hub.clone()));
-            if let Err(error) = queue.try_send(job) {
-                add(&self.hub.tally().forwards_lost, 1);
-                tracing::warn!(%from, seq = at.seq, "a forward is lost: {error}");
-            }
-        }
-    }
-
-    /// Waits a while for what is still to be sent.
-    pub async fn drain(&mut self) {
-        if let Some((queue, task)) = self.running.take() {
-            drop(queue);
-            if timeout(limits::FORWARD_DRAIN, task).await.is_err() {
-                tracing::warn!("forwards were still on their way");
-            }
-        }
-    }
-}
-
-fn start(hub: Hub) -> (mpsc::Sender<Job>, JoinHandle<()>) {
-    let (queue, mut jobs) = mpsc::channel::<Job>(limits::FORWARD_QUEUE);
-    let task = tokio::spawn(async move {
-        while let Some(Job { id, forward }) = jobs.recv().await {
-            let count = match deliver(&hub, &id, &forward).await {
-                Answer::Accepted { .. } => &hub.tally().forwards,
-                Answer::Rejected(why) => {
-                    tracing::warn!(topic = %forward.topic, "a forward was rejected: {why}");
-                    &hub.tally().forwards_lost
-                }
-            };
-            add(count, 1);
-        }
-    });
-    (queue, task)
-}
-
-async fn deliver(hub: &Hub, id: &CommandId, forward: &Forward) -> Answer {
-    let mut pause = Duration::ZERO;
-    let mut attempt = 1;
-    loop {
-        sleep(pause).await;
-        let answer = hub.tell(&forward.topic, id.clone(), &forward.command).await;
-        match &answer {
-            Answer::Rejected(why) if why.may_retry() && attempt < limits::FORWARD_ATTEMPTS => {}
-            _ => return answer,
-        }
-        attempt += 1;
-        pause = limits::FORWARD_PAUSE;
     }
 }
 
@@ -134,8 +52,8 @@ impl Hub {
     }
 }
 
-/// The same whenever it is made, so that a forward that is sent again is known.
-fn id(from: &TopicName, at: Cursor, index: u32) -> CommandId {
+/// Of a forward from an event of that time: the same whenever it is made, so that one that is sent again is known.
+pub fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
     let Cursor { epoch, seq, .. } = at;
     let seq: Seq = seq;
     let mut hash = Sha256::new();
@@ -145,5 +63,8 @@ fn id(from: &TopicName, at: Cursor, index: u32) -> CommandId {
         hash.update(part.to_be_bytes());
     }
     let hash = hash.finalize();
-    CommandId::without_time(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+    CommandId::at(
+        time,
+        hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)),
+    )
 }

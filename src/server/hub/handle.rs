@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::crowd::Crowd;
+use super::forward::server;
 use super::kind::{EventFrame, Kind, event_frame};
+use super::membership::Membership;
 use super::reading::{Most, Reading, gather};
 use super::recovery::{Recovery, recover};
 use super::rights::Authority;
@@ -18,7 +20,7 @@ use super::shared_state::{Recovered, SharedState};
 use super::stats::{self, Tally, TopicFigures};
 use super::wake::Wake;
 use crate::server::limits;
-use crate::server::log::Log;
+use crate::server::log::{ForwardKey, Log};
 use crate::server::quota::Address;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
@@ -51,6 +53,8 @@ pub struct Command {
     pub id: CommandId,
     pub command: Blob,
     pub encoding: Encoding,
+    /// The forward that this command is, if it follows from another topic's event.
+    pub forward: Option<ForwardKey>,
     /// Nobody may be there any more to hear it.
     pub reply: oneshot::Sender<(Answer, bool)>,
 }
@@ -106,7 +110,7 @@ impl Board {
 /// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
 /// says [`Denied::Unavailable`], and opening the topic anew may help. Commands carry the authority of the hub that opened it.
 pub struct TopicHandle {
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
     authority: Authority,
 }
 
@@ -131,6 +135,21 @@ impl TopicHandle {
     /// Access was checked by the caller. What is answered is durable. The bool: the command had been answered before, and this
     /// is that answer. A caller that does not wait leaves the command to run its course.
     pub async fn command(&self, who: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
+        self.ask(who, id, (command, encoding), None).await
+    }
+
+    /// A forward's command. Its commit removes the forward.
+    pub(super) async fn deliver(&self, forward: ForwardKey, id: CommandId, command: Blob) -> (Answer, bool) {
+        self.ask(server(), id, (command, Encoding::Json), Some(forward)).await
+    }
+
+    async fn ask(
+        &self,
+        who: Person,
+        id: CommandId,
+        (command, encoding): (Blob, Encoding),
+        forward: Option<ForwardKey>,
+    ) -> (Answer, bool) {
         let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Command(Command {
@@ -139,6 +158,7 @@ impl TopicHandle {
             id,
             command,
             encoding,
+            forward,
             reply,
         });
         match self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await {
@@ -305,11 +325,7 @@ impl TopicHandle {
         let place = self.board.crowd.add_wake(wake);
         self.board.crowd.stir();
         stats::add(&self.board.tally.members, 1);
-        Membership {
-            handle: self.clone(),
-            session,
-            place,
-        }
+        Membership::new(self.clone(), session, place)
     }
 
     /// For a poll: is present until then, at most [`limits::LEASE`] from now.
@@ -357,33 +373,5 @@ impl Drop for TopicHandle {
         if self.board.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.board.crowd.stir();
         }
-    }
-}
-
-/// A session's presence in a topic, and its wake there; both end when this is dropped.
-pub struct Membership {
-    handle: TopicHandle,
-    session: SessionId,
-    place: usize,
-}
-
-impl Membership {
-    pub fn rename(&self, name: String) {
-        self.handle.rename(&self.session, name);
-    }
-
-    /// What the session is doing, for a few seconds; none ends it.
-    pub fn activity(&self, activity: Option<String>) {
-        self.handle.activity(&self.session, activity);
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        let crowd = &self.handle.board.crowd;
-        crowd.remove_wake(self.place);
-        crowd.set().leave(&self.session);
-        crowd.stir();
-        stats::subtract(&self.handle.board.tally.members, 1);
     }
 }

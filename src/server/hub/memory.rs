@@ -11,6 +11,7 @@ use super::dedupe::{Bounds, Dedupe};
 use super::kind::{Event, Fold, FoldError, Kind};
 use crate::server::limits;
 use crate::server::log::{Answered, Head, Log, LogError, Refused};
+use crate::server::quota::seldom::Seldom;
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -40,6 +41,22 @@ pub enum LoadError {
     Event(Seq, FoldError),
     #[error("the event {0} is not in the log")]
     Gap(Seq),
+}
+
+impl LoadError {
+    /// A log that cannot be read now is told of once a minute, for whichever topic.
+    pub fn tell(&self, topic: &TopicName) {
+        static UNREADABLE: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+
+        match self {
+            Self::Log(error) => {
+                if let Some(unlogged) = UNREADABLE.due() {
+                    tracing::error!(%topic, unlogged, "the log cannot be read: {error}");
+                }
+            }
+            broken => tracing::error!(%topic, "the topic cannot start: {broken}"),
+        }
+    }
 }
 
 /// Reads the log: the newest snapshot, then what came after it, page by page. Events after `shown` come back as the tail.

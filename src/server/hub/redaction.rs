@@ -98,12 +98,20 @@ fn broken(error: FoldError) -> LogError {
 }
 
 fn overwrite_in_batch(board: &Board, batch: &mut Batch, targets: &Targets) -> Result<(), FoldError> {
+    let mut withdrawn = BTreeSet::new();
     let kept = batch.entries.iter_mut().flat_map(|entry| &mut entry.events);
     for ((_, json), (seq, made)) in kept.zip(&mut batch.made) {
         if targets.has(*seq, made.amends) {
             (made.event, made.json) = board.kind.redacted(json)?;
-            json.clone_from(&made.json);
+            if made.json != *json {
+                withdrawn.insert(*seq);
+                json.clone_from(&made.json);
+            }
         }
+    }
+    let before = targets.before.unwrap_or_default();
+    if !withdrawn.is_empty() || before > 0 {
+        batch.withdraw(|seq| seq < before || withdrawn.contains(&seq));
     }
     Ok(())
 }
@@ -132,6 +140,14 @@ impl Plan {
                 }
             }
             Self::Begin(seq) => frames::begin(ring, seq.saturating_sub(1), board.kind.delivery()),
+        }
+    }
+
+    /// Whether the text of this event goes.
+    pub fn takes(&self, seq: Seq) -> bool {
+        match self {
+            Self::Overwrite(events) => events.iter().any(|(event, ..)| *event == seq),
+            Self::Begin(first) => seq < *first,
         }
     }
 

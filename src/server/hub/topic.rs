@@ -9,10 +9,9 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::batch::{Batch, Broken};
+use super::batch::{Batch, Broken, Source};
 use super::clock;
 use super::crowd::Pace;
-use super::forward::Forwarder;
 use super::frames;
 use super::handle::{Ask, Board, Command};
 use super::kind::PerEncoding;
@@ -22,7 +21,7 @@ use super::shared_state::SharedState;
 use super::stats::add;
 use super::topics::Hub;
 use crate::server::limits;
-use crate::server::log::LogError;
+use crate::server::log::{Head, LogError};
 use crate::wire::codec::Encoding;
 use crate::wire::cursor::{Cursor, Seq};
 use crate::wire::session::{Answer, Denied, Rejection};
@@ -36,7 +35,6 @@ pub struct Task {
     memory: Option<Memory>,
     /// The state as it was last asked for, and its seq.
     states: PerEncoding<Option<Arc<SharedState>>>,
-    forwarder: Forwarder,
     pace: Pace,
     /// Since when nobody has a handle.
     idle: Option<Instant>,
@@ -63,7 +61,6 @@ struct NotReady;
 impl Task {
     pub fn new(hub: Hub, board: Arc<Board>, asks: mpsc::Receiver<Ask>, memory: Memory) -> Self {
         Self {
-            forwarder: Forwarder::new(hub.clone()),
             hub,
             board,
             asks,
@@ -121,7 +118,8 @@ impl Task {
     }
 
     fn is_deserted(&self) -> bool {
-        self.board.handles.load(Ordering::Acquire) == 0 && self.board.crowd.set().is_empty()
+        // Until the log can be read again, an append may have been kept without an answer: its forwards are taken up then.
+        self.memory.is_some() && self.board.handles.load(Ordering::Acquire) == 0 && self.board.crowd.set().is_empty()
     }
 
     /// The snapshot comes first, so that nothing is left to do once the topic is off the list: whoever opens it from then on
@@ -129,7 +127,6 @@ impl Task {
     async fn fall_asleep(&mut self) -> bool {
         self.idle = None;
         self.snapshot().await;
-        self.forwarder.drain().await;
         let board = &self.board;
         self.hub.remove_if(board, || self.is_deserted() && self.asks.is_empty())
     }
@@ -145,7 +142,6 @@ impl Task {
             self.serve(&mut waiting).await;
             self.snapshot().await;
         }
-        self.forwarder.drain().await;
     }
 
     /// Between two commits: who asks for the state gets the committed one.
@@ -195,7 +191,8 @@ impl Task {
             let Ok(()) = self.ready().await else { break };
             let Some(memory) = &mut self.memory else { break };
             let now = clock::now();
-            let mut batch = match Batch::decide(memory, &self.board.name, &commands, now) {
+            let source = Source::new(&self.board, self.hub.outbox().has_room(&self.board.name));
+            let mut batch = match Batch::decide(memory, source, &commands, now) {
                 Ok(batch) => batch,
                 Err(broken) => return self.reject_broken(commands, broken).await,
             };
@@ -237,7 +234,6 @@ impl Task {
             batch.remember(&mut memory.dedupe, &commands, now);
         }
         let events = batch.made.len() as u64;
-        let mut forwards = Vec::new();
         if let Some(plan) = &plan {
             self.forget(plan);
         }
@@ -250,7 +246,6 @@ impl Task {
                 if seq == ring.head() + 1 {
                     frames::push(&mut ring, made.event, made.json.len());
                 }
-                forwards.push((seq, made.forwards));
             }
             self.board.head.store(ring.head(), Ordering::Release);
         }
@@ -261,15 +256,15 @@ impl Task {
         for (command, answer) in commands.into_iter().zip(answers) {
             self.answer(command, answer);
         }
-        for (seq, forwards) in forwards {
-            let epoch = self.board.epoch;
-            self.forwarder.send(&self.board.name, Cursor::new(epoch, seq), forwards);
+        if !batch.forwards.is_empty() {
+            self.hub.forward(batch.forwards);
         }
     }
 
     /// States from before hold what goes. The log has a snapshot of this moment.
     fn forget(&mut self, plan: &Plan) {
         self.states = PerEncoding::default();
+        self.hub.withdraw_forwards(&self.board.name, |seq| plan.takes(seq));
         if let Some(memory) = &mut self.memory {
             memory.snapshot = memory.head;
             self.snapshot_tried = memory.head;
@@ -317,7 +312,7 @@ impl Task {
             return Ok(());
         }
         let shown = self.board.head();
-        match load(self.board.log.as_ref(), &self.board.kind, &self.board.name, shown).await {
+        match self.load(shown).await {
             Ok((memory, tail, head)) if head.epoch == self.board.epoch && memory.head >= shown => {
                 self.board.kept.store(head.first, Ordering::Release);
                 self.states = PerEncoding::default();
@@ -341,6 +336,14 @@ impl Task {
                 Err(NotReady)
             }
         }
+    }
+
+    /// With the forwards of an append that was kept and said to have failed.
+    async fn load(&mut self, shown: Seq) -> Result<(Memory, Tail, Head), LoadError> {
+        let (log, name) = (self.board.log.as_ref(), &self.board.name);
+        let loaded = load(log, &self.board.kind, name, shown).await?;
+        self.hub.take_up_forwards(name).await?;
+        Ok(loaded)
     }
 
     /// What was appended by others.

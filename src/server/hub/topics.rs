@@ -6,6 +6,7 @@
 mod asleep;
 mod closed;
 mod reports;
+mod storage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -24,6 +25,7 @@ use super::handle::{Ask, Board, TopicHandle};
 use super::kind::Kind;
 use super::memory::{Memory, load};
 use super::names::Names;
+use super::outbox::Outbox;
 use super::rights::{Needed, Rights};
 use super::ring::{Bounds, Ring};
 use super::stats::Tally;
@@ -71,6 +73,7 @@ struct Inner {
     names: Names,
     /// Closed for good: nobody enters them. Whether their events are erased, too.
     closed: RwLock<HashMap<TopicName, bool>>,
+    outbox: Outbox,
 }
 
 enum Slot {
@@ -109,6 +112,7 @@ impl Hub {
             closing: AtomicBool::new(false),
             names: Names::default(),
             closed: RwLock::default(),
+            outbox: Outbox::default(),
         };
         Self(Arc::new(inner), Rights::default(), None)
     }
@@ -132,7 +136,7 @@ impl Hub {
     }
 
     /// The same hub for the server's own work, without the rights of any request: a topic outlives the one that woke it.
-    fn own(&self) -> Self {
+    pub(super) fn own(&self) -> Self {
         Self(Arc::clone(&self.0), Rights::default(), None)
     }
 
@@ -263,7 +267,7 @@ impl Hub {
         let loaded = load(log.as_ref(), &kind, &place.topic, 0).await;
         let (memory, tail, head) = match loaded {
             Ok(loaded) => loaded,
-            Err(error) => return tracing::error!(topic = %place.topic, "the topic cannot start: {error}"),
+            Err(error) => return error.tell(&place.topic),
         };
         let mut ring = Ring::new(tail.after, kind.delivery(), Bounds::default());
         frames::fill(&mut ring, tail, kind.delivery());
@@ -300,37 +304,6 @@ impl Hub {
             topics.remove(&board.name);
         }
         goes
-    }
-
-    /// Nothing is opened any more; what was asked before is done, the states are kept, and the log is closed.
-    pub async fn close(&self) {
-        self.0.closing.store(true, Ordering::Release);
-        while let Some(topic) = self.next_to_close() {
-            match topic {
-                // A start ends by itself.
-                Err(mut starting) => while starting.changed().await.is_ok() {},
-                Ok(board) => {
-                    let _ = board.asks.send(Ask::Close).await;
-                    board.asks.closed().await;
-                }
-            }
-        }
-        self.0.log.close().await;
-    }
-
-    fn log_of(&self, kind: &dyn Kind) -> &Arc<dyn Log> {
-        if kind.is_fleeting() {
-            &self.0.fleeting
-        } else {
-            &self.0.log
-        }
-    }
-
-    fn next_to_close(&self) -> Option<Result<Arc<Board>, watch::Receiver<Option<Denied>>>> {
-        self.topics().values().next().map(|slot| match slot {
-            Slot::Awake(board) => Ok(Arc::clone(board)),
-            Slot::Starting(starting) => Err(starting.clone()),
-        })
     }
 
     pub(super) fn tally(&self) -> &Tally {
@@ -413,7 +386,9 @@ mod tests {
     use super::super::wake::Wake;
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};
-    use crate::server::log::{Entry, History, Key, LogError, Opened, Record, Redaction, Retention};
+    use crate::server::log::{
+        Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
+    };
     use crate::wire::codec::{Blob, Encoding};
     use crate::wire::cursor::{Cursor, Seq};
     use crate::wire::person::PersonId;
@@ -629,6 +604,8 @@ mod tests {
             at: super::super::clock::now(),
             events: vec![(None, event)],
             refused: None,
+            forwards: Vec::new(),
+            delivers: None,
         }
     }
 
@@ -831,6 +808,14 @@ mod tests {
             self.0.snapshot(topic, seq, state, retention, now)
         }
 
+        fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+            self.0.forwards(from)
+        }
+
+        fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+            self.0.delivered(forwards)
+        }
+
         fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
             self.0.topics(kind)
         }
@@ -854,6 +839,21 @@ mod tests {
         );
         assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), true));
         assert_eq!(sum(&handle).await, (1, Sum { sum: 5, seq: 1 }));
+    }
+
+    #[tokio::test]
+    async fn the_forwards_of_an_append_that_was_said_to_have_failed_are_delivered() {
+        let log = log();
+        let hub = Hub::new(
+            Arc::new(Unsure(Arc::clone(&log), AtomicBool::new(false))),
+            vec![kind(Count { keeps: 1000 })],
+        );
+        let one = hub.open(&topic()).await.unwrap();
+        let both = Do::AddBoth(4, "count/two".to_owned());
+        assert_eq!(say(&one, 1, &both).await.0, Answer::Rejected(Rejection::Unavailable));
+        until(|| hub.stats().forwards == 1).await;
+        let two = hub.open(&"count/two".parse().unwrap()).await.unwrap();
+        assert_eq!(sum(&two).await.1.sum, 4);
     }
 
     #[tokio::test]

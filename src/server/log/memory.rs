@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::{
-    Answered, Entry, Erased, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Refused, Retention,
+    Answered, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Refused,
+    Retention, Undelivered, going,
 };
 use crate::server::limits;
 use crate::wire::cursor::{Epoch, Seq};
@@ -29,7 +30,7 @@ pub enum Weather {
 pub struct Memory {
     epoch: Epoch,
     key: Key,
-    topics: Mutex<BTreeMap<TopicName, Kept>>,
+    topics: Mutex<Topics>,
     weather: watch::Sender<Weather>,
 }
 
@@ -43,6 +44,8 @@ struct Kept {
     /// The newest time of an id that is in neither list any more.
     forgotten: Option<Millis>,
     snapshot: Option<(Seq, Vec<u8>)>,
+    /// Those that were not delivered, by event and index.
+    forwards: BTreeMap<(Seq, u32), Undelivered>,
 }
 
 impl Memory {
@@ -60,7 +63,7 @@ impl Memory {
         self.weather.send_replace(weather);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, Topics> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -99,7 +102,7 @@ impl Kept {
         }
     }
 
-    fn append(&mut self, expected: Seq, entries: Vec<Entry>) -> Result<Seq, LogError> {
+    fn append(&mut self, name: &TopicName, expected: Seq, entries: Vec<Entry>) -> Result<Seq, LogError> {
         let last = self.last;
         if expected != last {
             return Err(LogError::Conflict { expected, last });
@@ -110,11 +113,17 @@ impl Kept {
             at,
             events,
             refused,
+            forwards,
+            delivers: _,
         } in entries
         {
             if let Some(why) = refused {
                 self.refuse(Refused { by, command, why }, at);
                 continue;
+            }
+            let first = self.last + 1;
+            for forward in forwards.into_iter().map(|forward| forward.kept(name, first, at)) {
+                self.forwards.insert((forward.key.seq, forward.key.index), forward);
             }
             for (amends, event) in events {
                 self.last += 1;
@@ -160,9 +169,13 @@ impl Kept {
 
     fn redact(&mut self, Redaction { erased, state }: Redaction) {
         match erased {
-            Erased::Before(seq) => self.events.retain(|record| record.seq >= seq),
+            Erased::Before(seq) => {
+                self.events.retain(|record| record.seq >= seq);
+                self.forwards.retain(|(event, _), _| *event >= seq);
+            }
             Erased::Payloads(payloads) => {
                 for (seq, payload) in payloads {
+                    self.forwards.retain(|(event, _), _| *event != seq);
                     if let Ok(index) = self.events.binary_search_by_key(&seq, |record| record.seq)
                         && let Some(record) = self.events.get_mut(index)
                     {
@@ -207,15 +220,41 @@ impl Kept {
         }
         self.snapshot = Some((seq, state));
         let goes = retention.reaches(seq, self.last, now);
-        while self.events.front().is_some_and(|event| goes(event.seq, event.at)) {
-            self.events.pop_front();
-        }
+        let events = self.events.iter().map(|event| (event.seq, event.at));
+        self.events.drain(..going(events, now, goes));
         let oldest = now.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
         while self.commands.len() > limits::KEPT_ANSWERS || self.commands.front().is_some_and(|(_, at)| *at < oldest) {
             let gone = self.commands.pop_front().and_then(|(gone, _)| gone.command.time());
             self.forgotten = self.forgotten.max(gone);
         }
         Ok(())
+    }
+}
+
+type Topics = BTreeMap<TopicName, Kept>;
+
+fn append(
+    topics: &mut Topics,
+    name: TopicName,
+    expected: Seq,
+    entries: Vec<Entry>,
+    redaction: Option<Redaction>,
+) -> Result<Seq, LogError> {
+    let delivered: Vec<_> = entries.iter().filter_map(|entry| entry.delivers.clone()).collect();
+    let kept = topics.entry(name.clone()).or_default();
+    let seq = kept.append(&name, expected, entries)?;
+    if let Some(redaction) = redaction {
+        kept.redact(redaction);
+    }
+    remove(topics, &delivered);
+    Ok(seq)
+}
+
+fn remove(topics: &mut Topics, forwards: &[ForwardKey]) {
+    for ForwardKey { from, seq, index } in forwards {
+        if let Some(kept) = topics.get_mut(from) {
+            kept.forwards.remove(&(*seq, *index));
+        }
     }
 }
 
@@ -237,7 +276,7 @@ impl Log for Memory {
         let topic = topic.clone();
         Box::pin(async move {
             self.weathered().await?;
-            self.lock().entry(topic).or_default().append(expected, entries)
+            append(&mut self.lock(), topic, expected, entries, None)
         })
     }
 
@@ -251,11 +290,7 @@ impl Log for Memory {
         let topic = topic.clone();
         Box::pin(async move {
             self.weathered().await?;
-            let mut topics = self.lock();
-            let kept = topics.entry(topic).or_default();
-            let seq = kept.append(expected, entries)?;
-            kept.redact(redaction);
-            Ok(seq)
+            append(&mut self.lock(), topic, expected, entries, Some(redaction))
         })
     }
 
@@ -286,6 +321,25 @@ impl Log for Memory {
         Box::pin(async move {
             let mut topics = self.lock();
             topics.entry(topic).or_default().snapshot(seq, state, retention, now)
+        })
+    }
+
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+        let from = from.cloned();
+        Box::pin(async move {
+            let topics = self.lock();
+            let asked = topics
+                .iter()
+                .filter(|(name, _)| from.as_ref().is_none_or(|from| from == *name));
+            Ok(asked.flat_map(|(_, kept)| kept.forwards.values().cloned()).collect())
+        })
+    }
+
+    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(async move {
+            self.weathered().await?;
+            remove(&mut self.lock(), &forwards);
+            Ok(())
         })
     }
 

@@ -2,6 +2,7 @@
 //! Knows no hub: an event is bytes here, and what it means is somebody else's business.
 
 mod figures;
+mod forward;
 mod key;
 pub mod memory;
 pub mod private;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::figures::{Census, Health, Histogram, KindCensus, LATENCY_BOUNDS, Latency};
+pub use self::forward::{Forward, ForwardKey, Undelivered};
 pub use self::key::Key;
 
 use futures_util::future::BoxFuture;
@@ -40,6 +42,20 @@ impl Retention {
         let oldest = self.age.map_or(0, |age| now.saturating_sub(millis(age)));
         move |event, at| event <= seq && (event <= surplus || at < oldest)
     }
+}
+
+/// How many of these rows, oldest first, may go: those up to the last that may. One that was stamped in the future, by a clock that was
+/// ahead, goes with the next one that may, and holds up none by its age.
+fn going(rows: impl Iterator<Item = (u64, Millis)>, now: Millis, goes: impl Fn(u64, Millis) -> bool) -> usize {
+    let mut gone = 0;
+    for (place, (number, at)) in (1..).zip(rows) {
+        if goes(number, at) {
+            gone = place;
+        } else if at <= now {
+            break;
+        }
+    }
+    gone
 }
 
 fn millis(time: Duration) -> Millis {
@@ -105,10 +121,15 @@ pub struct Entry {
     pub events: Vec<(Option<Seq>, Vec<u8>)>,
     /// Why it was refused for good. It has no events then.
     pub refused: Option<Rejection>,
+    /// The commands for other topics that follow from the events: kept with them until they are delivered.
+    pub forwards: Vec<Forward>,
+    /// The forward that this command is: it is removed in the same commit.
+    pub delivers: Option<ForwardKey>,
 }
 
 /// What an append takes away from what was kept before it. Each event that is overwritten keeps its seq, its time and what it
-/// amends; no reader and no copy of the log finds its old payload any more.
+/// amends; no reader and no copy of the log finds its old payload any more. Forwards of such an event that were not delivered yet are
+/// removed with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redaction {
     pub erased: Erased,
@@ -186,6 +207,12 @@ pub trait Log: Send + Sync + 'static {
         retention: Retention,
         now: Millis,
     ) -> BoxFuture<'_, Result<(), LogError>>;
+
+    /// The forwards that were not delivered, of one topic or of all; those of a topic in the order of their events.
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>>;
+
+    /// Removes forwards. One that is no longer kept is left out.
+    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>>;
 
     /// The topics of a kind that ever had an event, by name.
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;

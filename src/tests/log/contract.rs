@@ -7,6 +7,7 @@ use duplex::server::log::{Log, LogError, Record};
 use futures_util::future::{join_all, try_join_all};
 
 pub use super::contract_ids::*;
+pub use super::contract_outbox::*;
 pub use super::contract_redaction::*;
 use super::*;
 
@@ -251,6 +252,16 @@ pub async fn retention_by_age_stops_at_the_first_that_is_young(log: AnyLog) {
     assert_eq!(log.append(&lobby, 0, entries).await, Ok(5));
     assert_eq!(log.snapshot(&lobby, 5, vec![], young(100, 600), 1000).await, Ok(()));
     assert_eq!(seqs(&all(&*log, &lobby).await), [3, 4, 5]);
+}
+
+pub async fn an_event_from_the_future_holds_up_no_older_one(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    // A clock that was ahead for the first two, and for the last.
+    let times = [90_000, 90_001, 100, 200, 900, 90_002];
+    let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
+    assert_eq!(log.append(&lobby, 0, entries).await, Ok(6));
+    assert_eq!(log.snapshot(&lobby, 6, vec![], young(100, 500), 1000).await, Ok(()));
+    assert_eq!(seqs(&all(&*log, &lobby).await), [5, 6]);
 }
 
 pub async fn a_topic_goes_on_after_all_its_events_went(log: AnyLog) {

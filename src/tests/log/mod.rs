@@ -2,6 +2,7 @@
 
 mod contract;
 mod contract_ids;
+mod contract_outbox;
 mod contract_redaction;
 mod file;
 mod memory;
@@ -13,7 +14,9 @@ mod syscalls;
 
 use std::time::Duration;
 
-use duplex::server::log::{Answered, Entry, Erased, Log, LogError, Millis, Record, Redaction, Retention};
+use duplex::server::log::{
+    Answered, Entry, Erased, Forward, ForwardKey, Log, LogError, Millis, Record, Redaction, Retention,
+};
 use duplex::wire::cursor::Seq;
 use duplex::wire::person::PersonId;
 use duplex::wire::session::{CommandId, Rejection};
@@ -28,11 +31,13 @@ macro_rules! keeps_the_contract {
             many_topics_are_appended_to_at_once, of_racing_appends_one_wins, a_reader_sees_only_what_is_whole,
             events_are_read_in_pages, history_brings_amendments, answers_are_those_of_the_window,
             a_snapshot_is_the_newest, retention_lets_go_what_it_says, retention_leaves_what_the_snapshot_lacks,
-            retention_by_age_stops_at_the_first_that_is_young, a_topic_goes_on_after_all_its_events_went,
+            retention_by_age_stops_at_the_first_that_is_young, an_event_from_the_future_holds_up_no_older_one,
+            a_topic_goes_on_after_all_its_events_went,
             an_id_is_known_by_its_sender, refusals_are_kept_beside_the_answers, what_goes_leaves_its_time,
             what_is_not_told_leaves_its_time, a_redaction_overwrites_and_keeps_places, a_redaction_brings_its_snapshot,
             a_redaction_comes_with_its_append_or_not_at_all, an_erased_topic_goes_on, amendments_are_found_with_what_they_amend,
-            topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing
+            forwards_are_kept_until_they_are_delivered, a_forward_goes_with_the_commit_of_its_effect,
+            forwards_go_with_what_is_erased, topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing
         );
     };
     ($made:expr, $($name:ident),+) => {
@@ -106,6 +111,8 @@ fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry
         at,
         events,
         refused: None,
+        forwards: Vec::new(),
+        delivers: None,
     }
 }
 
@@ -115,6 +122,22 @@ fn refusal(command: CommandId, at: Millis, why: &str) -> Entry {
         refused: Some(Rejection::refused(why)),
         ..entry(0, at, Vec::new())
     }
+}
+
+/// To `to`, the only one of the entry's event.
+fn forward(event: usize, to: &str) -> Forward {
+    Forward {
+        event,
+        index: 0,
+        to: topic(to),
+        command: command(to.len() as u128),
+        payload: format!("\"{to}\"").into_bytes(),
+    }
+}
+
+fn key(from: &TopicName, seq: Seq, index: u32) -> ForwardKey {
+    let from = from.clone();
+    ForwardKey { from, seq, index }
 }
 
 fn said(number: u128) -> Entry {

@@ -47,6 +47,12 @@ enum Step {
         commands: usize,
         since: Millis,
     },
+    /// Of the forwards that are kept: this one, with the next append to a topic, or by itself.
+    Deliver {
+        topic: usize,
+        which: usize,
+        alone: bool,
+    },
     /// As a server that ends well, or as one that does not.
     Reopen {
         close: bool,
@@ -68,6 +74,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (topic.clone(), 0u64..30, 0usize..20).prop_map(|(topic, after, limit)| Step::Read { topic, after, limit }),
         3 => (topic.clone(), 0u64..40, 0usize..8)
             .prop_map(|(topic, before, limit)| Step::History { topic, before, limit }),
+        3 => (topic.clone(), any::<usize>(), any::<bool>())
+            .prop_map(|(topic, which, alone)| Step::Deliver { topic, which, alone }),
         2 => (topic, 0usize..20, 0u64..1000)
             .prop_map(|(topic, commands, since)| Step::Open { topic, commands, since }),
         1 => any::<bool>().prop_map(|close| Step::Reopen { close }),
@@ -183,6 +191,7 @@ impl Pair {
                 commands,
                 since,
             } => self.same(at, commands, since).await?,
+            Step::Deliver { topic, which, alone } => self.deliver(topic, which, alone).await?,
             Step::Reopen { close } => {
                 if close {
                     self.file().close().await;
@@ -204,13 +213,45 @@ impl Pair {
             0 => command(self.commands),
             _ => CommandId::at(at, self.commands),
         };
+        // Every other event is told to another topic, or to two.
+        let told = (0..events.len()).filter(|event| self.commands.is_multiple_of(2) && event.is_multiple_of(2));
+        let forwards = told.flat_map(|event| {
+            let two = (0..=u32::from(event == 0)).zip(["list/x", "list/yy"]);
+            two.map(move |(index, to)| Forward {
+                index,
+                ..forward(event, to)
+            })
+        });
         match self.commands % 5 {
             0 => refusal(command, at, "no"),
             _ => Entry {
                 command,
+                forwards: forwards.collect(),
                 ..entry(self.commands, at, made.collect())
             },
         }
+    }
+
+    async fn deliver(&mut self, at: usize, which: usize, alone: bool) -> TestCaseResult {
+        let kept = self.model.forwards(None).await.unwrap();
+        let Some(forward) = kept.get(which % kept.len().max(1)) else {
+            return Ok(());
+        };
+        let key = forward.key.clone();
+        if alone {
+            let delivered = self.file().delivered(vec![key.clone()]).await;
+            prop_assert_eq!(delivered, self.model.delivered(vec![key]).await);
+            return Ok(());
+        }
+        let topic = topic(NAMES[at]);
+        let last = self.head(&topic).await.last;
+        let entries = vec![Entry {
+            delivers: Some(key),
+            ..self.entry(last, 5, &[])
+        }];
+        let appended = self.file().append(&topic, last, entries.clone()).await;
+        prop_assert_eq!(appended, self.model.append(&topic, last, entries).await);
+        Ok(())
     }
 
     async fn head(&self, topic: &TopicName) -> Head {
@@ -232,6 +273,7 @@ impl Pair {
                 all(&self.model, &topic(name)).await
             );
         }
+        prop_assert_eq!(self.file().forwards(None).await, self.model.forwards(None).await);
         for kind in ["chat", "market"] {
             prop_assert_eq!(self.file().topics(kind).await, self.model.topics(kind).await);
         }

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use duplex::server::log::memory::{Memory, Weather};
 use duplex::server::log::sqlite::Sqlite;
-use duplex::server::log::{Entry, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention};
+use duplex::server::log::{
+    Entry, ForwardKey, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention, Undelivered,
+};
 use duplex::wire::cursor::{Epoch, Seq};
 use duplex::wire::topic::TopicName;
 use futures_util::future::BoxFuture;
@@ -178,6 +180,14 @@ impl Log for Disk {
         now: Millis,
     ) -> BoxFuture<'_, Result<(), LogError>> {
         self.lives(self.log.snapshot(topic, seq, state, retention, now))
+    }
+
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+        self.looks(self.log.forwards(from))
+    }
+
+    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        self.lives(self.log.delivered(forwards))
     }
 
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {

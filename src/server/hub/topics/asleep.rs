@@ -62,7 +62,7 @@ impl Hub {
         match state {
             Ok(Ok(state)) => return Ok(state),
             Ok(Err(error)) => tracing::error!(%topic, "no state: {error}"),
-            Err(error) => tracing::error!(%topic, "the topic cannot be read: {error}"),
+            Err(error) => error.tell(topic),
         }
         Err(Denied::Unavailable)
     }

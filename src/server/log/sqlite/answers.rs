@@ -34,7 +34,7 @@ pub fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejecti
         oldest: "SELECT n, at, time FROM refusals WHERE topic = ?1 ORDER BY n LIMIT min(?2, 2)",
         remove: "DELETE FROM refusals WHERE topic = ?1 AND n <= ?2",
     };
-    let bite = refusals.bite(log, topic, goes(n, entry.at))?;
+    let bite = refusals.bite(log, topic, Millis::MAX, goes(n, entry.at))?;
     forget(log, topic, bite.time)
 }
 
@@ -44,7 +44,7 @@ pub fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, L
         oldest: "SELECT n, at, time FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
         remove: "DELETE FROM answers WHERE topic = ?1 AND n <= ?2",
     };
-    let bite = answers.bite(log, topic, goes(n, now))?;
+    let bite = answers.bite(log, topic, Millis::MAX, goes(n, now))?;
     forget(log, topic, bite.time)?;
     Ok(bite.more)
 }

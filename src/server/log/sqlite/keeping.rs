@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, ty
 
 use super::{answers, sql};
 use crate::server::limits;
-use crate::server::log::{Entry, Erased, LogError, Millis, Redaction, Retention};
+use crate::server::log::{Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, going};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -54,7 +54,7 @@ pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entr
     let mut event =
         log.prepare_cached("INSERT INTO events (topic, seq, at, amends, event) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for entry in entries {
-        let at = sql(entry.at);
+        let (at, first) = (sql(entry.at), topic.last + 1);
         for (amends, json) in &entry.events {
             topic.last += 1;
             event.execute((topic.id, topic.last, at, amends.map(sql), Text(json)))?;
@@ -69,10 +69,47 @@ pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entr
                 answers::refuse(log, topic.id, topic.refusals, entry, why)?;
             }
         }
+        keep_forwards(log, topic.id, first, entry)?;
+        remove_forwards(log, entry.delivers.as_slice())?;
     }
     log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3, refusals = ?4 WHERE id = ?1")?
         .execute((topic.id, topic.last, topic.answers, topic.refusals))?;
     Ok(topic.last)
+}
+
+fn keep_forwards(log: &Connection, topic: i64, first: Seq, entry: &Entry) -> Result<(), LogError> {
+    if entry.forwards.is_empty() {
+        return Ok(());
+    }
+    let mut keep = log.prepare_cached(
+        "INSERT INTO forwards (topic, seq, n, target, command, at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for forward in &entry.forwards {
+        let seq = first.saturating_add(forward.event as Seq);
+        keep.execute((
+            topic,
+            sql(seq),
+            forward.index,
+            forward.to.as_str(),
+            forward.command.as_str(),
+            sql(entry.at),
+            Text(&forward.payload),
+        ))?;
+    }
+    Ok(())
+}
+
+pub fn remove_forwards(log: &Connection, forwards: &[ForwardKey]) -> Result<(), LogError> {
+    if forwards.is_empty() {
+        return Ok(());
+    }
+    let mut remove = log.prepare_cached(
+        "DELETE FROM forwards WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND seq = ?2 AND n = ?3",
+    )?;
+    for ForwardKey { from, seq, index } in forwards {
+        remove.execute((from.as_str(), sql(*seq), index))?;
+    }
+    Ok(())
 }
 
 /// Inside the transaction of the append that it belongs to, and after it: `last` is the newest event.
@@ -82,11 +119,15 @@ pub fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redacti
         Erased::Before(seq) => {
             log.prepare_cached("DELETE FROM events WHERE topic = ?1 AND seq < ?2")?
                 .execute((id, sql(*seq)))?;
+            log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq < ?2")?
+                .execute((id, sql(*seq)))?;
         }
         Erased::Payloads(payloads) => {
             let mut overwrite = log.prepare_cached("UPDATE events SET event = ?3 WHERE topic = ?1 AND seq = ?2")?;
+            let mut withdraw = log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq = ?2")?;
             for (seq, payload) in payloads {
                 overwrite.execute((id, sql(*seq), Text(payload)))?;
+                withdraw.execute((id, sql(*seq)))?;
             }
         }
     }
@@ -154,7 +195,7 @@ pub fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
         oldest: "SELECT seq, at, NULL FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
         remove: "DELETE FROM events WHERE topic = ?1 AND seq <= ?2",
     };
-    let more_events = events.bite(log, trim.topic, event_goes)?.more;
+    let more_events = events.bite(log, trim.topic, trim.now, event_goes)?.more;
     let more_answers = answers::trim(log, trim.topic, trim.answers, trim.now)?;
     Ok((more_events || more_answers).then_some(trim))
 }
@@ -174,14 +215,20 @@ pub struct Bite {
 }
 
 impl Rows {
-    pub fn bite(&self, log: &Connection, topic: i64, goes: impl Fn(u64, Millis) -> bool) -> Result<Bite, LogError> {
+    pub fn bite(
+        &self,
+        log: &Connection,
+        topic: i64,
+        now: Millis,
+        goes: impl Fn(u64, Millis) -> bool,
+    ) -> Result<Bite, LogError> {
         let bite = limits::LOG_BITE;
         let mut oldest = log.prepare_cached(self.oldest)?;
         let rows = oldest.query_map((topic, sql(bite as u64)), |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
         let rows: Vec<(u64, Millis, Option<Millis>)> = rows.collect::<Result<_, _>>()?;
-        let gone = rows.iter().take_while(|(number, at, _)| goes(*number, *at)).count();
+        let gone = going(rows.iter().map(|(number, at, _)| (*number, *at)), now, goes);
         if let Some((newest, ..)) = rows[..gone].last() {
             log.prepare_cached(self.remove)?.execute((topic, sql(*newest)))?;
         }

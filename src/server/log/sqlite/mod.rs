@@ -40,7 +40,8 @@ use self::reader::Readers;
 use self::room::Room;
 use self::writer::{Done, Job, Writer};
 use super::{
-    Census, Entry, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention,
+    Census, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
+    Retention, Undelivered,
 };
 use crate::server::limits;
 use crate::wire::cursor::{Epoch, Seq};
@@ -177,7 +178,10 @@ impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
         // No room for the readers' index, which is a file of its own; SQLite says so in its number only.
         const NO_ROOM_FOR_INDEX: i32 = 10 | 19 << 8;
+        // As a write fails that would take a file past the limit of the process.
+        const NOT_WRITTEN: i32 = 10 | 3 << 8;
         let full = match error.sqlite_error() {
+            Some(cause) if cause.extended_code == NOT_WRITTEN => room::file_limit().is_some(),
             Some(cause) => cause.code == ErrorCode::DiskFull || cause.extended_code == NO_ROOM_FOR_INDEX,
             None => false,
         };
@@ -263,6 +267,15 @@ impl Log for Sqlite {
             now,
         };
         Box::pin(self.ask(move |done| Job::Snapshot { snapshot, done }))
+    }
+
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+        let from = from.cloned();
+        Box::pin(self.readers.run(move |log| reader::forwards(log, from.as_ref())))
+    }
+
+    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(self.ask(move |done| Job::Delivered { forwards, done }))
     }
 
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {

@@ -10,8 +10,9 @@ use tokio::task::spawn_blocking;
 
 use super::{answers, schema, sql};
 use crate::server::limits;
-use crate::server::log::{Head, History, KindCensus, LogError, Millis, Opened, Record};
+use crate::server::log::{ForwardKey, Head, History, KindCensus, LogError, Millis, Opened, Record, Undelivered};
 use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
 
 /// A few connections, opened when they are first wanted.
@@ -175,6 +176,37 @@ pub fn history(
     }
     records.sort_unstable_by_key(|record| record.seq);
     Ok(History { records, first, head })
+}
+
+/// The whole outbox at once: its size is bounded by what the hub accepts.
+pub fn forwards(log: &Transaction<'_>, from: Option<&TopicName>) -> Result<Vec<Undelivered>, LogError> {
+    let from = from.map(TopicName::as_str);
+    let mut kept = log.prepare_cached(
+        "SELECT name, seq, n, target, command, at, payload FROM forwards JOIN topics ON topics.id = forwards.topic
+         WHERE ?1 IS NULL OR forwards.topic = (SELECT id FROM topics WHERE name = ?1) ORDER BY name, seq, n",
+    )?;
+    let rows = kept.query_map([from], |row| {
+        let texts: [String; 3] = [row.get(0)?, row.get(3)?, row.get(4)?];
+        let payload = row.get_ref(6)?.as_bytes()?.to_vec();
+        Ok((texts, row.get(1)?, row.get(2)?, row.get(5)?, payload))
+    })?;
+    rows.map(|row| {
+        let ([from, to, command], seq, index, at, payload) = row?;
+        let unreadable = |error: &dyn std::fmt::Display| LogError::Unavailable(error.to_string());
+        let key = ForwardKey {
+            from: from.parse().map_err(|error| unreadable(&error))?,
+            seq,
+            index,
+        };
+        Ok(Undelivered {
+            key,
+            to: to.parse().map_err(|error| unreadable(&error))?,
+            command: CommandId::try_from(command).map_err(|error| unreadable(&error))?,
+            at,
+            payload,
+        })
+    })
+    .collect()
 }
 
 pub fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>, LogError> {

@@ -17,6 +17,17 @@ pub struct Room {
     reserve: AtomicU64,
 }
 
+/// The bytes that one file of this process may have (`ulimit -f`); none if any number.
+pub fn file_limit() -> Option<u64> {
+    let limit = rlimit::Resource::FSIZE.get_soft().ok()?;
+    (limit < rlimit::INFINITY).then_some(limit)
+}
+
+/// A quarter of a file that is limited is left to what makes room, as on the disk.
+fn file_room() -> u64 {
+    file_limit().map_or(u64::MAX, |limit| limit - limit / 4)
+}
+
 impl Room {
     pub fn new(path: PathBuf) -> Self {
         Self {
@@ -37,7 +48,7 @@ impl Room {
 
     /// Bytes by which the log may grow. Pages of the file that are empty count as room: they are written before it grows.
     pub fn free(&self, log: &Connection) -> u64 {
-        let most = self.most();
+        let most = self.most().min(file_room());
         let mut used = self.used(log);
         // A journal holds what the file holds already, or soon will.
         if used >= most && files::journal_bytes(&self.path) > 0 && schema::empty_journal(log).is_ok() {

@@ -16,6 +16,8 @@ pub const OLDEST: u32 = 1;
 /// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them; `refusals` likewise. `time` is
 /// what a command's id carries, null if it carries none or is older than version 3; `topics.forgotten` the newest of those whose
 /// answers are no longer kept. Events are text: JSON that any tool reads.
+/// `forwards` are those that were not delivered: the command `command` with `payload` is for the topic `target`, the `n`-th that
+/// follows from an event.
 pub const TABLES: &str = "
     CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
     CREATE TABLE topics (
@@ -60,6 +62,16 @@ pub const TABLES: &str = "
         seq INTEGER NOT NULL,
         state BLOB NOT NULL
     ) STRICT;
+    CREATE TABLE forwards (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        command TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (topic, seq, n)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
@@ -110,6 +122,16 @@ const TABLES_OF_3: &str = "
         at INTEGER NOT NULL,
         time INTEGER,
         PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE forwards (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        command TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (topic, seq, n)
     ) STRICT, WITHOUT ROWID;
 ";
 

@@ -16,7 +16,7 @@ use super::room::Room;
 use super::schema::Locks;
 use super::{Counts, schema};
 use crate::server::limits;
-use crate::server::log::{Entry, LogError, Redaction};
+use crate::server::log::{Entry, ForwardKey, LogError, Redaction};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -32,6 +32,11 @@ pub enum Job {
     },
     Snapshot {
         snapshot: Snapshot,
+        done: Done<()>,
+    },
+    /// Forwards that are to be removed.
+    Delivered {
+        forwards: Vec<ForwardKey>,
         done: Done<()>,
     },
     /// What is left of a snapshot's work: the writer's own job, one bite a commit.
@@ -55,10 +60,12 @@ impl Job {
         match self {
             Self::Append { entries, .. } => {
                 let events = entries.iter().flat_map(|entry| &entry.events);
-                events.map(|(_, event)| event.len()).sum()
+                let forwards = entries.iter().flat_map(|entry| &entry.forwards);
+                let events: usize = events.map(|(_, event)| event.len()).sum();
+                events + forwards.map(|forward| forward.payload.len()).sum::<usize>()
             }
             Self::Snapshot { snapshot, .. } => snapshot.state.len(),
-            Self::Trim { .. } | Self::Scrub | Self::Allow { .. } | Self::Close => 0,
+            Self::Delivered { .. } | Self::Trim { .. } | Self::Scrub | Self::Allow { .. } | Self::Close => 0,
         }
     }
 
@@ -74,8 +81,9 @@ impl Job {
                 redaction: None,
                 ..
             } => {
-                let events: usize = entries.iter().map(|entry| 1 + entry.events.len()).sum();
-                Some((self.bytes() + events * limits::EVENT_OVERHEAD) as u64)
+                let rows = |entry: &Entry| 1 + entry.events.len() + entry.forwards.len();
+                let rows: usize = entries.iter().map(rows).sum();
+                Some((self.bytes() + rows * limits::EVENT_OVERHEAD) as u64)
             }
             _ => None,
         }
@@ -269,7 +277,7 @@ impl Writer {
                 Ok(Did { left: Some(trim), .. }) => self.trims.push_back(Job::Trim { trim, done }),
                 _ => drop(done.send(result.map(|_| ()))),
             },
-            Job::Allow { done, .. } => drop(done.send(result.map(|_| ()))),
+            Job::Delivered { done, .. } | Job::Allow { done, .. } => drop(done.send(result.map(|_| ()))),
             Job::Scrub => {}
             Job::Close => self.jobs.close(),
         }
@@ -294,6 +302,7 @@ fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<Did, LogError
             }
         }
         Job::Snapshot { snapshot, .. } => did.left = keeping::snapshot(&log, snapshot)?,
+        Job::Delivered { forwards, .. } => keeping::remove_forwards(&log, forwards)?,
         Job::Trim { trim, .. } => did.left = keeping::bite(&log, *trim)?,
         Job::Allow { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
         Job::Scrub | Job::Close => {}
