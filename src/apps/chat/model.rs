@@ -284,7 +284,8 @@ impl Topic for Rooms {
                     && entry.count < *count
                 {
                     entry.count = *count;
-                    entry.last = entry.last.max(*at);
+                    // They come in their order; a clock that was ahead must not hold a room up.
+                    entry.last = *at;
                 }
             }
             RoomsEvent::Deleted { room, .. } => list.delete(room),

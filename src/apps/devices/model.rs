@@ -9,7 +9,7 @@ use super::trail::Trail;
 pub use super::waiting::{MAX_OPEN, Waiting};
 use super::wire::{
     DEFAULT_EVERY, DeviceCommand, DeviceEvent, Devices, Entry, Fleet, FleetCommand, FleetEvent, Health, MAX_DEVICES,
-    MAX_METRICS, Millis, News, Outcome, Recalled, Refusal, Shown, Side, Taken, Threshold,
+    MAX_METRICS, Millis, News, ORDER_WAIT, Outcome, Recalled, Refusal, Shown, Side, Taken, Threshold,
 };
 use crate::wire::cursor::Seq;
 use crate::wire::person::Person;
@@ -92,6 +92,13 @@ pub struct Device {
     pub orders: VecDeque<Order>,
 }
 
+impl Order {
+    /// Waits for so much longer than an order may that nothing will end it. By a clock that was ahead it was given in the future.
+    pub fn is_forgotten(&self, now: Millis) -> bool {
+        self.outcome == Outcome::Sent && now.abs_diff(self.at) > 4 * ORDER_WAIT
+    }
+}
+
 impl Device {
     /// The alarm of this metric that is not over.
     pub fn alarm(&self, metric: &str) -> Option<&Alarm> {
@@ -124,7 +131,8 @@ impl Device {
         }
     }
 
-    fn take(&mut self, reading: &Taken) {
+    /// `now`: the server's time of the report. What the server stamped in its own future, by a clock that was ahead, outranks nothing.
+    fn take(&mut self, reading: &Taken, now: Millis) {
         let room = self.metrics.len() < MAX_METRICS;
         if !room && !self.metrics.contains_key(&reading.metric) {
             return;
@@ -136,16 +144,16 @@ impl Device {
             threshold: None,
             trail: Trail::default(),
         });
-        metric.trail.add(reading.at, reading.value);
+        metric.trail.add(reading.at, reading.value, now);
         if metric.unit.is_empty() {
             reading.unit.clone_into(&mut metric.unit);
         }
-        if is_newer((reading.at, reading.value), (metric.at, metric.value)) {
+        if metric.is_outranked((reading.at, reading.value), now) {
             (metric.at, metric.value) = (reading.at, reading.value);
         } else if reading.at < metric.at {
             self.late = self.late.saturating_add(1);
         }
-        self.seen = self.seen.max(reading.at);
+        self.seen = latest(self.seen, reading.at, now);
     }
 
     /// Neither the time of the value nor that of the device moves: nobody knows when it was.
@@ -188,6 +196,18 @@ impl Device {
             note.clone_into(&mut order.note);
         }
     }
+}
+
+impl Metric {
+    /// Whether this reading takes the place of the one that is known, at the server's time `now`.
+    pub fn is_outranked(&self, reading: (Millis, f64), now: Millis) -> bool {
+        self.at > now || is_newer(reading, (self.at, self.value))
+    }
+}
+
+/// The later of two times, of which the known one counts only if it is not in the future.
+pub fn latest(known: Millis, new: Millis, now: Millis) -> Millis {
+    if known > now { new } else { known.max(new) }
 }
 
 /// Of two readings of the same time the larger counts, in whatever order they come.
@@ -307,9 +327,9 @@ fn reported(device: &mut Device, event: &DeviceEvent) {
             place,
             every,
         } => {
-            readings.iter().for_each(|reading| device.take(reading));
+            readings.iter().for_each(|reading| device.take(reading, *at));
             if readings.is_empty() && refused.is_empty() {
-                device.seen = device.seen.max(*at);
+                device.seen = latest(device.seen, *at, *at);
             }
             (at, refused, name, place, every)
         }

@@ -174,9 +174,13 @@ pub struct Point {
 pub struct Trail([VecDeque<Bucket>; ROLLS.len()]);
 
 impl Trail {
-    /// A reading lands in the buckets of its own time, however late it comes; where that time is no longer kept, nowhere.
-    pub fn add(&mut self, at: Millis, value: f64) {
+    /// A reading lands in the buckets of its own time, however late it comes; where that time is no longer kept, nowhere. Buckets
+    /// from after `now` were stamped by a clock that was ahead: they make room.
+    pub fn add(&mut self, at: Millis, value: f64, now: Millis) {
         for (buckets, roll) in self.0.iter_mut().zip(ROLLS) {
+            while buckets.back().is_some_and(|newest| newest.slot > now / roll.step) {
+                buckets.pop_back();
+            }
             put(buckets, roll, at / roll.step, value);
         }
     }
@@ -250,7 +254,9 @@ mod tests {
 
     fn trail(readings: &[(Millis, f64)]) -> Trail {
         let mut trail = Trail::default();
-        readings.iter().for_each(|(at, value)| trail.add(*at, *value));
+        readings
+            .iter()
+            .for_each(|(at, value)| trail.add(*at, *value, Millis::MAX));
         trail
     }
 
@@ -287,8 +293,8 @@ mod tests {
     #[test]
     fn a_late_reading_lands_in_its_own_time() {
         let mut trail = trail(&[(10 * HOUR, 5.0)]);
-        trail.add(10 * HOUR - 60_000, 1.0);
-        trail.add(HOUR, 7.0);
+        trail.add(10 * HOUR - 60_000, 1.0, 10 * HOUR);
+        trail.add(HOUR, 7.0, 10 * HOUR);
         let hour = trail.points(9 * HOUR, 10 * HOUR, 10 * HOUR);
         assert_eq!(hour.iter().map(|point| point.mean).collect::<Vec<_>>(), [1.0, 5.0]);
         let day = trail.points(0, 10 * HOUR, 10 * HOUR);
@@ -323,6 +329,16 @@ mod tests {
             assert_eq!(encoding.decode::<Trail>(&bytes).unwrap(), trail);
         }
         assert!(serde_json::from_str::<Trail>("[[[4,1000]],[],[],[]]").is_err());
+    }
+
+    #[test]
+    fn buckets_of_a_clock_that_was_ahead_make_room() {
+        let mut trail = trail(&[(10 * HOUR, 1.0), (34 * HOUR, 2.0)]);
+        trail.add(10 * HOUR + 60_000, 3.0, 10 * HOUR + 60_000);
+        let shown = trail.points(0, 99 * HOUR, 10 * HOUR + 60_000);
+        assert_eq!(shown.iter().map(|point| point.max).collect::<Vec<_>>(), [3.0]);
+        let hour = trail.points(9 * HOUR, 99 * HOUR, 10 * HOUR + 60_000);
+        assert_eq!(hour.iter().map(|point| point.mean).collect::<Vec<_>>(), [3.0]);
     }
 
     proptest! {

@@ -75,6 +75,10 @@ impl Board {
             return;
         }
         let now = sent.at;
+        // What was sent before was not sent later: its clock was ahead.
+        for old in &mut self.notices {
+            old.at = old.at.min(now);
+        }
         self.notices
             .retain(|old| old.is_current(now) && now.saturating_sub(old.at) < KEPT_MS);
         self.count = self.count.saturating_add(1);

@@ -22,6 +22,15 @@ struct Link {
 
 pub struct SignInLinks(Document<Vec<Link>>);
 
+impl Link {
+    /// One that lasts longer than any was made by a clock that was ahead.
+    fn is_open(&self, now: Millis) -> bool {
+        self.expires > now && self.expires <= now.saturating_add(LIFE)
+    }
+}
+
+const LIFE: Millis = limits::SIGN_IN_LINK_LIFE.as_millis() as Millis;
+
 impl SignInLinks {
     /// In memory without a file.
     pub fn new(file: Option<PathBuf>) -> Self {
@@ -37,12 +46,12 @@ impl SignInLinks {
     pub fn create(&self) -> Result<Secret, DocumentError> {
         let (secret, now) = (Secret::random(), now());
         self.0.update(|links| {
-            links.retain(|link| link.expires > now);
+            links.retain(|link| link.is_open(now));
             let excess = (links.len() + 1).saturating_sub(limits::SIGN_IN_LINKS);
             links.drain(..excess);
             links.push(Link {
                 sha256: secret.hash(),
-                expires: now + limits::SIGN_IN_LINK_LIFE.as_millis() as Millis,
+                expires: now.saturating_add(LIFE),
             });
         })?;
         Ok(secret)
@@ -51,13 +60,13 @@ impl SignInLinks {
     /// Whether this code opens the door; it does so once. A wrong code writes nothing.
     pub fn consume(&self, code: &str) -> Result<bool, DocumentError> {
         let (hash, now) = (SecretHash::of(code), now());
-        let is_it = |link: &Link| link.sha256 == hash && link.expires > now;
+        let is_it = |link: &Link| link.sha256 == hash && link.is_open(now);
         if !self.0.current()?.iter().any(is_it) {
             return Ok(false);
         }
         self.0.update(|links| {
             let found = links.iter().any(is_it);
-            links.retain(|link| link.sha256 != hash && link.expires > now);
+            links.retain(|link| link.sha256 != hash && link.is_open(now));
             found
         })
     }
@@ -98,6 +107,15 @@ mod tests {
         let code = links.create().unwrap();
         links.0.update(|links| links[0].expires = now()).unwrap();
         assert!(!links.consume(code.as_str()).unwrap());
+        let ahead = links.create().unwrap();
+        links
+            .0
+            .update(|links| links[0].expires = now() + 24 * 3_600_000)
+            .unwrap();
+        assert!(
+            !links.consume(ahead.as_str()).unwrap(),
+            "made by a clock that was ahead"
+        );
         let first = links.create().unwrap();
         for _ in 0..limits::SIGN_IN_LINKS {
             links.create().unwrap();

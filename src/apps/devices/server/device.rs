@@ -99,7 +99,7 @@ impl Decider for Devices {
                 let outcome = if ok { Outcome::Acknowledged } else { Outcome::Failed };
                 from_device(at).and_then(|()| answer(at, device, order, outcome, &note))
             }
-            DeviceCommand::Turn { health, at: since } => from_server(at).map(|()| turn(device, health, since)),
+            DeviceCommand::Turn { health, at: since } => from_server(at).map(|()| turn(device, health, since, at.now)),
             DeviceCommand::Expire { order } => {
                 from_server(at).and_then(|()| answer(at, device, order, Outcome::TimedOut, ""))
             }
@@ -258,15 +258,26 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
     if argument.len() > MAX_ARGUMENT || !is_json {
         return Err(Rejection::refused(why::BAD_ARGUMENT));
     }
-    if device.waiting() >= MAX_WAITING {
+    // What the list of orders should have ended long ago, it does not know.
+    let lost = device.orders.iter().filter(|order| order.is_forgotten(at.now));
+    let mut events: Vec<_> = lost
+        .map(|order| DeviceEvent::Answered {
+            order: order.id,
+            outcome: Outcome::TimedOut,
+            note: String::new(),
+            at: at.now,
+        })
+        .collect();
+    if device.waiting().saturating_sub(events.len()) >= MAX_WAITING {
         return Err(Rejection::refused(why::ORDERS_WAITING));
     }
-    Ok(vec![DeviceEvent::Ordered {
+    events.push(DeviceEvent::Ordered {
         name,
         argument: argument.to_owned(),
         by: at.who.clone(),
         at: at.now,
-    }])
+    });
+    Ok(events)
 }
 
 /// The first answer counts.
@@ -290,8 +301,10 @@ fn answer(
     }])
 }
 
-fn turn(device: &Device, health: Health, since: Millis) -> Vec<DeviceEvent> {
-    if (device.health, device.since) == (health, since) || since < device.since {
+/// An older turn that comes late changes nothing; a known one from the future was stamped by a clock that was ahead.
+fn turn(device: &Device, health: Health, since: Millis, now: Millis) -> Vec<DeviceEvent> {
+    let late = since < device.since && device.since <= now;
+    if (device.health, device.since) == (health, since) || late {
         return Vec::new();
     }
     vec![DeviceEvent::Turned { health, at: since }]
@@ -471,6 +484,71 @@ mod tests {
             high,
             hysteresis,
         }
+    }
+
+    const DAY: Millis = 24 * 3_600_000;
+
+    /// The first run was a day ahead, and now the clock is right.
+    #[test]
+    fn what_was_stamped_in_the_future_holds_nothing_up() {
+        for ahead in [1_000, 3_600_000, DAY, 400 * DAY] {
+            let mut place = Place::new("a");
+            place.now = NOW + ahead;
+            place.report(vec![reading("t", 20.0, None)]);
+            place.say(&person(1), threshold(None, Some(30.0), 0.0)).unwrap();
+            let turn = |health, at| DeviceCommand::Turn { health, at };
+            place.say(&hub::server(), turn(Health::Late, NOW + ahead)).unwrap();
+            place.now = NOW;
+            let events = place.report(vec![reading("t", 31.0, None)]);
+            assert!(
+                matches!(events[..], [_, DeviceEvent::Raised { .. }]),
+                "{ahead}: it is judged"
+            );
+            assert_eq!((place.value("t"), place.device.seen), (31.0, NOW));
+            place.say(&hub::server(), turn(Health::Online, NOW)).unwrap();
+            assert_eq!((place.device.health, place.device.since), (Health::Online, NOW));
+            place.now = NOW + 500;
+            let points = |device: &Device| device.metrics["t"].trail.points(NOW - 3_600_000, u64::MAX, NOW);
+            place.report(vec![reading("t", 29.0, None)]);
+            assert_eq!((place.value("t"), place.active().len()), (29.0, 0));
+            assert!(points(&place.device).iter().all(|point| point.at <= NOW + 30_000));
+            assert_eq!(place.device.late, 0);
+        }
+    }
+
+    #[test]
+    fn readings_with_times_of_their_own_keep_their_order_whatever_the_clock() {
+        let mut place = Place::new("a");
+        place.now = NOW + DAY;
+        place.report(vec![
+            reading("t", 2.0, Some(NOW - 10_000)),
+            reading("t", 1.0, Some(NOW - 20_000)),
+        ]);
+        place.now = NOW;
+        place.report(vec![reading("t", 3.0, Some(NOW - 15_000))]);
+        assert_eq!((place.value("t"), place.device.late), (2.0, 2));
+        place.report(vec![reading("t", 4.0, Some(NOW - 5_000))]);
+        assert_eq!((place.value("t"), place.device.seen), (4.0, NOW - 5_000));
+    }
+
+    #[test]
+    fn orders_that_nothing_ended_make_room_for_the_next() {
+        let mut place = Place::new("a");
+        place.report(vec![reading("t", 1.0, None)]);
+        let order = || DeviceCommand::Order {
+            name: "reboot".to_owned(),
+            argument: String::new(),
+        };
+        for _ in 0..MAX_WAITING {
+            place.say(&person(1), order()).unwrap();
+        }
+        assert_eq!(place.say(&person(1), order()), refused(why::ORDERS_WAITING));
+        // A restart without the forwards of before.
+        place.now += 5 * ORDER_WAIT;
+        assert_eq!(place.say(&person(1), order()).unwrap().len(), MAX_WAITING + 1);
+        assert_eq!(place.device.waiting(), 1);
+        let timed_out = |order: &&super::super::super::model::Order| order.outcome == Outcome::TimedOut;
+        assert_eq!(place.device.orders.iter().filter(timed_out).count(), MAX_WAITING);
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn update(overview: &Overview, id: String, news: News, now: Millis) -> Result<Ve
         let gone = longest_away(overview).ok_or_else(|| Rejection::refused(why::FLEET_FULL))?;
         events.push(FleetEvent::Gone { id: gone.clone() });
     }
-    let entry = entry(before, news, now);
+    let entry = entry(before, heard_by(news, now), now);
     if before != Some(&entry) {
         let turned = before.is_none_or(|before| before.health != entry.health);
         events.push(FleetEvent::Entry { id, entry, turned });
@@ -89,6 +89,18 @@ fn entry(before: Option<&Entry>, news: News, now: Millis) -> Entry {
         health,
         since: same.map_or(now, |before| before.since),
     }
+}
+
+/// Nobody was heard in the future: who seems to have been, by a clock that was ahead, is taken to be heard now, and is silent from
+/// then on. A few seconds are a clock's that is set right all the time.
+fn heard_by(news: News, now: Millis) -> News {
+    const SLACK: Millis = 2_000;
+    let seen = if news.seen > now.saturating_add(SLACK) {
+        now
+    } else {
+        news.seen
+    };
+    News { seen, ..news }
 }
 
 fn turn(id: &str, entry: &Entry) -> Option<Forward> {
@@ -158,11 +170,12 @@ pub fn look(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
         if known(before) < now.saturating_sub(MAX_AGE) {
             return Some(FleetEvent::Gone { id: id.clone() });
         }
-        let entry = entry(Some(before), before.news.clone(), now);
-        (entry.health != before.health).then(|| FleetEvent::Entry {
+        let entry = entry(Some(before), heard_by(before.news.clone(), now), now);
+        let turned = entry.health != before.health;
+        (turned || entry.news.seen != before.news.seen).then(|| FleetEvent::Entry {
             id: id.clone(),
             entry,
-            turned: true,
+            turned,
         })
     };
     let mut events: Vec<_> = overview.devices.iter().filter_map(changed).collect();
@@ -276,6 +289,22 @@ mod tests {
         let mut browser = Overview::default();
         tell(&mut browser, update("browser-00ff", START), START);
         assert_eq!(tell(&mut browser, FleetCommand::Look, START + 43_000).len(), 1);
+    }
+
+    #[test]
+    fn a_device_that_was_heard_by_a_clock_ahead_is_silent_from_now_on() {
+        const DAY: Millis = 24 * 3_600_000;
+        let mut overview = Overview::default();
+        for id in ["dead", "live"] {
+            tell(&mut overview, update(id, START + DAY), START + DAY);
+        }
+        let found = tell(&mut overview, FleetCommand::Look, START);
+        assert_eq!(found.len(), 2, "once each");
+        assert_eq!(tell(&mut overview, FleetCommand::Look, START + 1_000), []);
+        tell(&mut overview, update("live", START + 40_000), START + 40_000);
+        tell(&mut overview, FleetCommand::Look, START + 43_000);
+        let health = |id: &str| overview.devices[id].health;
+        assert_eq!([health("dead"), health("live")], [Health::Offline, Health::Online]);
     }
 
     #[test]

@@ -68,12 +68,9 @@ impl Decider for Orders {
     }
 }
 
-/// Who had time enough.
+/// Who had time enough. An order from the future was given by a clock that was ahead, and waits for longer than is known.
 pub fn look(waiting: &Waiting, now: Millis) -> Vec<OrdersEvent> {
-    let late = waiting
-        .open
-        .iter()
-        .filter(|open| open.at.saturating_add(ORDER_WAIT) <= now);
+    let late = waiting.open.iter().filter(|open| now.abs_diff(open.at) >= ORDER_WAIT);
     late.map(|open| OrdersEvent::Expired {
         device: open.device.clone(),
         order: open.order,
@@ -127,5 +124,11 @@ mod tests {
         }
         assert_eq!(tell(open(9_999, 0), 0), 1, "no room: it is over at once");
         assert_eq!(waiting.open.len(), MAX_OPEN);
+        let ahead = Open {
+            at: 100 * ORDER_WAIT,
+            ..waiting.open[0].clone()
+        };
+        waiting.open = [ahead].into();
+        assert_eq!(look(&waiting, ORDER_WAIT).len(), 1, "given by a clock that was ahead");
     }
 }

@@ -60,7 +60,7 @@ pub fn recalled(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<
         }
     }
     let known = |taken: &Taken| device.metrics.get(&taken.metric);
-    dated.retain(|one| known(one).is_none_or(|metric| is_newer((one.at, one.value), (metric.at, metric.value))));
+    dated.retain(|one| known(one).is_none_or(|metric| metric.is_outranked((one.at, one.value), at.now)));
     undated.retain(|one| known(one).is_none_or(|metric| (metric.value, &metric.unit) != (one.value, &one.unit)));
     let said = Said::new(device, &report, &mut refused);
     refused.retain(|refusal| device.refusals.iter().all(|known| known.refusal != *refusal));
@@ -206,7 +206,7 @@ fn alarms(device: &Device, readings: &[Taken], now: Millis) -> Vec<DeviceEvent> 
         let own = readings.iter().filter(|one| one.metric == *name);
         let newest = own
             .map(|one| (one.at, one.value))
-            .filter(|one| is_newer(*one, (metric.at, metric.value)));
+            .filter(|one| metric.is_outranked(*one, now));
         let (_, value) = newest.reduce(|best, one| if is_newer(one, best) { one } else { best })?;
         Some(judge(device, name, metric.threshold, value, now))
     };

@@ -251,6 +251,7 @@ impl Floor {
         let known = board.source == source;
         publisher.open(source).await?;
         let mut desk = Desk::new(if known { board.entries } else { Default::default() });
+        desk.not_after(super::now());
         // What was published before is old until something is heard.
         desk.mark_stale(Millis::MAX);
         Ok(Self {
@@ -359,7 +360,9 @@ impl Floor {
     /// Each slot: tells what was heard; each tenth, also what was traded and what is silent.
     async fn tend(&mut self, slot: u64) {
         if slot.is_multiple_of(TRADE_SLOTS) {
-            self.desk.mark_stale(super::now().saturating_sub(STALE_SYMBOL));
+            let now = super::now();
+            self.desk.not_after(now);
+            self.desk.mark_stale(now.saturating_sub(STALE_SYMBOL));
             self.publisher.desk(&mut self.desk).await;
             self.publisher.trades(&mut self.desk, false).await;
             if self.feed.standing == Standing::Live && self.priced.elapsed() >= STALE {

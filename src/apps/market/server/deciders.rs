@@ -6,9 +6,9 @@ use super::super::model::alerts::AlertList;
 use super::super::model::board::{Board, SPARK, SPARK_STEP};
 use super::super::model::chart::{Chart, KEPT};
 use super::super::wire::{
-    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesCommand, CandlesEvent, Changed, Entry, MAX_ALERTS,
-    MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Quotes, QuotesCommand, QuotesEvent, Tick, Trade, Watches,
-    check_price, is_symbol, why,
+    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesCommand, CandlesEvent, Changed, Entry, Interval,
+    MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesCommand, QuotesEvent, Tick, Trade,
+    Watches, check_price, is_symbol, why,
 };
 use crate::server::hub;
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Retention};
@@ -127,7 +127,7 @@ impl Decider for Candles {
         false
     }
 
-    fn decide(&self, at: Context<'_>, _chart: &Chart, command: CandlesCommand) -> Result<Vec<CandlesEvent>, Rejection> {
+    fn decide(&self, at: Context<'_>, chart: &Chart, command: CandlesCommand) -> Result<Vec<CandlesEvent>, Rejection> {
         only_server(at)?;
         let is_priced = |price: u64| price > 0;
         match command {
@@ -142,7 +142,8 @@ impl Decider for Candles {
             CandlesCommand::Trade(trades) => match trades.len() {
                 0 => Ok(Vec::new()),
                 1..=MAX_TRADES if trades.iter().all(|trade: &Trade| is_priced(trade.price)) => {
-                    Ok(vec![CandlesEvent::Traded(trades)])
+                    let traded = std::iter::once(CandlesEvent::Traded(trades));
+                    Ok(until(chart, at.now).chain(traded).collect())
                 }
                 1..=MAX_TRADES => Err(Rejection::refused(why::BAD_PRICE)),
                 _ => Err(too_much()),
@@ -153,6 +154,15 @@ impl Decider for Candles {
     fn retention(&self) -> Retention {
         short()
     }
+}
+
+/// The candles without those from the future, which a clock that was ahead opened: a trade of now would change nothing behind them.
+fn until(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
+    Interval::ALL.into_iter().filter_map(move |interval| {
+        let kept = chart.candles(interval);
+        let candles: Vec<_> = kept.iter().filter(|candle| candle.at <= now).copied().collect();
+        (candles.len() < kept.len()).then_some(CandlesEvent::Seeded { interval, candles })
+    })
 }
 
 impl Decider for Alerts {
@@ -224,7 +234,7 @@ impl Decider for Alerts {
         }
     }
 
-    /// May be lost in a crash: the watcher asks all alerts when it starts.
+    /// The watcher asks for this person's alerts; at its start, for all.
     fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
         let changed = !matches!(event, AlertsEvent::Reached { .. });
         let watches = TopicName::of::<Watches>(ALL).ok().filter(|_| changed);
@@ -264,7 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::model::board::tests::{entry, tick};
-    use super::super::super::wire::{Interval, MAX_DONE, Side, Source};
+    use super::super::super::wire::{MAX_DONE, Side, Source};
     use super::*;
     use crate::server::hub::trial::Place;
     use crate::wire::person::PersonId;
@@ -336,6 +346,34 @@ mod tests {
             quotes.made(&server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
             refused(why::TOO_MUCH)
         );
+    }
+
+    #[test]
+    fn candles_move_after_a_clock_that_was_ahead() {
+        const DAY: u64 = 24 * 3_600_000;
+        let trade = |at, price| {
+            CandlesCommand::Trade(vec![Trade {
+                at,
+                price,
+                quantity: 1,
+                bought: true,
+            }])
+        };
+        for ahead in [120_000, 3_600_000, 3 * DAY] {
+            let mut candles = Place::new(Candles, "a");
+            let now = 400 * DAY + 3_600_000;
+            candles.now = now;
+            assert_eq!(candles.made(&hub::server(), trade(now, 5)), Ok(1));
+            candles.now = now + ahead;
+            assert_eq!(candles.made(&hub::server(), trade(now + ahead, 7)), Ok(1));
+            candles.now = now + 1_000;
+            candles.say(&hub::server(), trade(now + 1_000, 9)).unwrap();
+            for interval in Interval::ALL {
+                let newest = *candles.state.candles(interval).back().unwrap();
+                assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
+            }
+            assert_eq!(candles.made(&hub::server(), trade(now + 2_000, 8)), Ok(1), "once");
+        }
     }
 
     #[test]

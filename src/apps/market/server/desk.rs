@@ -119,6 +119,13 @@ impl Desk {
         ticks.into_iter().for_each(|tick| self.tell(tick));
     }
 
+    /// Nothing was traded after `now`: what says so was stamped by a clock that was ahead.
+    pub fn not_after(&mut self, now: Millis) {
+        for Entry { tick, .. } in self.entries.values_mut() {
+            tick.at = tick.at.min(now);
+        }
+    }
+
     /// Marks what was not traded since then.
     pub fn mark_stale(&mut self, since: Millis) {
         let old = |entry: &&mut Entry| !entry.tick.stale && entry.tick.at < since;
@@ -199,6 +206,27 @@ mod tests {
         );
         assert_eq!(desk.take_trades("a").len(), 2);
         assert!(desk.take_ticks().is_empty() && desk.take_trades("a").is_empty());
+    }
+
+    #[test]
+    fn a_price_from_the_future_is_old_one_day_and_gives_way() {
+        let mut desk = desk();
+        desk.trade("a", trade(1_000_000, 120));
+        desk.not_after(5_000);
+        let day = Day {
+            last: 90,
+            open: Some(100),
+            high: Some(125),
+            low: Some(70),
+            volume: Some(1_000),
+        };
+        desk.day("a", day, 6_000);
+        assert_eq!(
+            desk.take_ticks().last().map(|tick| (tick.last, tick.at)),
+            Some((90, 6_000))
+        );
+        desk.mark_stale(7_000);
+        assert!(desk.take_ticks().iter().any(|tick| tick.symbol == "a" && tick.stale));
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Simulator {
             publisher.desk(&mut desk).await;
             slot += 1;
             if slot.is_multiple_of(TRADE_SLOTS) {
+                desk.not_after(now);
                 publisher.trades(&mut desk, false).await;
             }
         }
