@@ -37,6 +37,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
+    if let Err(error) = shutdown::outlive_file_size_limit() {
+        err!("duplex: the file size limit would end this process: {error}");
+    }
     let done = match command {
         None => start(&config),
         Some(command) => command.run(&config),

@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::hub::counters::Counters;
 use super::limits;
 use super::observed::{Observed, Observer};
+use super::quota::seldom::Seldom;
 use super::quota::{Gate, Held};
 
 /// What a health check begins with.
@@ -181,6 +182,8 @@ async fn answer_health(stream: TcpStream, place: Place, health: Router) {
 }
 
 async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    static FAILURES: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -192,7 +195,9 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!("cannot accept connections: {error}");
+                if let Some(unlogged) = FAILURES.due() {
+                    tracing::error!(unlogged, "cannot accept connections: {error}");
+                }
                 sleep(limits::ACCEPT_PAUSE).await;
             }
         }

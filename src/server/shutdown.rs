@@ -54,6 +54,14 @@ pub fn outlive_hangups() -> std::io::Result<()> {
     signal(SignalKind::hangup()).map(drop)
 }
 
+/// From now on a write beyond the file size limit of the process (`ulimit -f`) is an error, and not its end by SIGXFSZ.
+pub fn outlive_file_size_limit() -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    // The handler stays when its receiver goes.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
 /// Ctrl-C, or SIGTERM from a service manager.
 pub async fn stop_signal() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;

@@ -23,7 +23,7 @@ use crate::harness::process::{Server, duplex, run, site, stdout};
 use crate::harness::topics::{Visitor, Way};
 use crate::harness::{ECHO, Node, SOCKET, open, until, within};
 
-/// A server whose log lines are kept, with the process's own umask.
+/// A server whose log lines are kept, in a shell that did something before.
 struct Watched {
     process: Child,
     addr: SocketAddr,
@@ -31,11 +31,11 @@ struct Watched {
 }
 
 impl Watched {
-    fn start(folder: &Path, umask: &str) -> Self {
+    fn start(folder: &Path, before: &str) -> Self {
         let stderr = folder.join("stderr");
         let like = duplex(&folder.join("data"));
         let mut process = Command::new("sh")
-            .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
             .arg(like.get_program())
             .args(like.get_args())
             .args(["--addr", "127.0.0.1:0", "--site"])
@@ -94,7 +94,7 @@ fn whatever_the_umask_nobody_else_reads_what_a_server_writes() {
     for umask in ["022", "000"] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let server = Watched::start(folder.path(), umask);
+        let server = Watched::start(folder.path(), &format!("umask {umask}"));
         let url = format!("http://{}", server.addr);
         send(&data, &url, &json!({ "post": { "text": "hello", "reply_to": null } }));
         let copy = data.join("copy.db");
@@ -253,12 +253,78 @@ async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
     assert_eq!(reader.event::<Notes>().await.0, kept + 1);
 }
 
+/// A message to the own browser's device that says much.
+fn long_report(number: u32) -> serde_json::Value {
+    let reading = |part: u32| json!({ "metric": format!("m{}", part % 12), "value": number + part, "at": null });
+    json!({ "report": { "readings": (0..64).map(reading).collect::<Vec<_>>() } })
+}
+
+/// The signal that the system sends at the limit, SIGXFSZ, ends a process that does not look after it.
+#[tokio::test]
+async fn a_limit_of_file_sizes_refuses_and_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // Blocks of 512 bytes.
+    let before = "export DUPLEX_MARKET_FEED=off; ulimit -S -f 1024";
+    let server = Watched::start(folder.path(), before);
+    let mut socket = crate::kill::open_socket(server.addr).await;
+    let device = crate::kill::own_device(&mut socket).await;
+    let mut told = 0;
+    let refused = loop {
+        told += 1;
+        match crate::kill::say(&mut socket, &device, told.into(), &long_report(told)).await {
+            Answer::Accepted { .. } => assert!(told < 280, "more than fits was taken"),
+            Answer::Rejected(why) => break why,
+        }
+    };
+    assert_eq!(refused, Rejection::StorageFull);
+    let url = format!("http://{}", server.addr);
+    let copy = folder.path().join("copy.db");
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(duplex(folder.path()).get_program())
+        .args(["--data".as_ref(), folder.path().join("data/duplex.db").as_os_str()])
+        .args(["backup".as_ref(), copy.as_os_str(), "--url".as_ref(), url.as_ref()])
+        .output()
+        .unwrap();
+    assert_eq!(limited.status.code(), Some(1), "{limited:?}");
+    // The operator gives more, and all goes on.
+    let process = rustix::process::Pid::from_child(&server.process);
+    let unlimited = rustix::process::Rlimit {
+        current: None,
+        maximum: None,
+    };
+    rustix::process::prlimit(Some(process), rustix::process::Resource::Fsize, unlimited).unwrap();
+    let answer = crate::kill::say(&mut socket, &device, 9_999, &long_report(told)).await;
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn descriptors_that_run_out_are_told_of_once_and_service_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Watched::start(folder.path(), "ulimit -n 64");
+    let told = || server.log().matches("cannot accept connections").count();
+    for _ in 0..3 {
+        let mut held = Vec::new();
+        for _ in 0..80 {
+            held.push(TcpStream::connect(server.addr).await.unwrap());
+        }
+        until(async || told() > 0).await;
+        drop(held);
+        assert!(
+            crate::kill::get(server.addr, "/healthz")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+    }
+    assert_eq!(told(), 1, "{}", server.log());
+}
+
 /// 18 MB of log in a second came from one socket.
 #[tokio::test]
 async fn what_a_stranger_says_is_not_in_the_servers_log() {
     const SAID: &str = "said-by-a-stranger";
     let folder = tempfile::tempdir().unwrap();
-    let server = Watched::start(folder.path(), "022");
+    let server = Watched::start(folder.path(), "umask 022");
     for path in [SOCKET, ECHO] {
         let stream = TcpStream::connect(server.addr).await.unwrap();
         let (mut client, _) = open(stream, path, &[]).await.unwrap();
