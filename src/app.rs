@@ -1,6 +1,6 @@
 //! The document around every page, and the table of pages. Does not change when an application is added.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
@@ -36,6 +36,9 @@ pub struct Own {
     pub script: &'static str,
 }
 
+/// Before everything else: keeps what is typed and pressed too early. Without its comments.
+const PAGE: &str = include_str!("page.js");
+
 /// Before the module: how its parts are fetched; and before the style sheet, for which a script would wait. Pages and tools are
 /// parts that come when they are needed, and Leptos has no answer to one that does not come. So a part is asked for until it is
 /// there; one that is gone belongs to an older page than the server has.
@@ -61,6 +64,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 {use_context::<Operator>().map(|_| view! { <meta name=operator::META content="1"/> })}
                 <meta name="duplex-permits" content=permits.written()/>
                 {script.map(|script| view! { <script nonce=use_nonce() inner_html=script></script> })}
+                <script nonce=use_nonce() inner_html=page_script()></script>
                 <script nonce=use_nonce() inner_html=PARTS></script>
                 {style.map(|style| view! { <style nonce=use_nonce() inner_html=style></style> })}
                 <HashedStylesheet options=options.clone() attr:disabled=sheet_waits/>
@@ -73,6 +77,15 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             </body>
         </html>
     }
+}
+
+fn page_script() -> &'static str {
+    static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+        let lines = PAGE.lines().map(str::trim_start);
+        let code = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
+        code.collect::<Vec<_>>().join("\n")
+    });
+    &SCRIPT
 }
 
 #[component]

@@ -1,35 +1,41 @@
 //! How a page comes to life in the browser: first the part of it that cannot wait, and the app around it (router, frame, bell)
-//! when the visitor turns to that. A page without such a part is all app.
+//! when the visitor turns to that. A page without such a part is all app. A document that something changed on its way is not
+//! hydrated but rendered afresh; input that came too early is kept by `page.js`.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hydration_context::{HydrateSharedContext, SharedContext as _};
 use leptos::mount::{hydrate_from, hydrate_from_async};
 use leptos::prelude::*;
 use leptos::tachys::dom::body;
 use leptos::wasm_split::wasm_split;
 use wasm_bindgen::{JsCast, closure::Closure};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Element, Event, EventSource, HtmlElement, KeyboardEvent, KeyboardEventInit, MessageEvent, MouseEvent};
+use web_sys::{Element, Event, EventSource, HtmlElement, MessageEvent};
 
 use crate::app::App;
 use crate::apps;
 use crate::i18n::Language;
 use crate::ui::early::{Alive, EARLY};
+use crate::ui::page_script::{self, Part};
 use crate::ui::sight::Sight;
 use crate::wire::summons::CAME;
 
-/// What tells that the visitor turns to something. A press on what is not alive yet is done again when it is.
-const TURNS: [&str; 6] = [
+/// What tells that the visitor turns to something. The last comes from `page.js`: it keeps a press on what is not alive yet.
+const TURNS: [&str; 7] = [
     "pointerover",
     "touchstart",
     "focusin",
     "keydown",
     "click",
     "visibilitychange",
+    "duplex-held",
 ];
 
 pub fn start() {
@@ -50,11 +56,19 @@ fn wake(early: HtmlElement) -> Alive {
     let language = Language::of_document();
     let owner = Rc::new(RefCell::new(None));
     let its_own = Rc::clone(&owner);
-    let view = hydrate_from(early, move || {
+    let view = move || {
         *its_own.borrow_mut() = Owner::current();
         provide_context(language);
         apps::early()
-    });
+    };
+    let view: Box<dyn Any> = if Part::Early.is_intact() {
+        Box::new(hydrate_from(early, view))
+    } else {
+        Part::Early.clear();
+        Box::new(render(&early, view))
+    };
+    // Effects of what came to life are still to run: they begin to listen.
+    set_timeout(|| Part::Early.alive(), Duration::ZERO);
     Alive::new(language, owner.take(), view)
 }
 
@@ -67,7 +81,39 @@ fn app(alive: Option<Alive>) -> Pin<Box<dyn Future<Output = ()>>> {
         }
         view! { <App/> }
     };
-    Box::pin(async move { hydrate_from_async(body(), view).await.forget() })
+    Box::pin(async move {
+        if Part::Page.is_intact() {
+            hydrate_from_async(body(), view).await.forget();
+        } else {
+            Part::Page.clear();
+            std::mem::forget(render(&body(), view));
+            Part::Page.restore();
+        }
+        set_timeout(|| Part::Page.alive(), Duration::ZERO);
+    })
+}
+
+/// Renders as if the server had rendered nothing, but with the data that it put into the page.
+fn render<V>(parent: &HtmlElement, view: impl FnOnce() -> V) -> impl Any
+where
+    V: IntoView,
+    V::State: 'static,
+{
+    let _ = any_spawner::Executor::init_wasm_bindgen();
+    let data = Arc::new(HydrateSharedContext::new());
+    let owner = Owner::new_root(Some(data.clone()));
+    let mounted = owner.with(|| {
+        let mut built = view().into_view().build();
+        built.mount(parent, None);
+        built
+    });
+    data.hydration_complete();
+    (owner, mounted)
+}
+
+/// After a panic.
+pub fn stop(why: &str) {
+    page_script::stop(why);
 }
 
 type Ear<E> = Closure<dyn FnMut(E)>;
@@ -76,8 +122,6 @@ type Ear<E> = Closure<dyn FnMut(E)>;
 struct Waiting {
     /// Until the app was asked for.
     alive: RefCell<Option<Alive>>,
-    /// What the visitor did last that the app shall hear of.
-    held: RefCell<Option<Again>>,
     ears: RefCell<Option<Ear<Event>>>,
     sight: RefCell<Option<Sight>>,
     news: RefCell<Option<(EventSource, Ear<MessageEvent>)>>,
@@ -111,14 +155,15 @@ impl Waiting {
 
     fn hear(self: &Rc<Self>, event: &Event) {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-        let Some(target) = target else { return self.look() };
+        let Some(target) = target else {
+            return if event.type_() == "visibilitychange" {
+                self.look()
+            } else {
+                self.load()
+            };
+        };
         if matches!(target.closest("#early"), Ok(Some(_))) {
             return;
-        }
-        if let Some(again) = Again::of(event, &target) {
-            event.prevent_default();
-            event.stop_propagation();
-            *self.held.borrow_mut() = Some(again);
         }
         self.load();
     }
@@ -154,46 +199,6 @@ impl Waiting {
             for turn in TURNS {
                 let ears = ears.as_ref().unchecked_ref();
                 let _ = document().remove_event_listener_with_callback_and_bool(turn, ears, true);
-            }
-        }
-        if let Some(again) = self.held.take() {
-            again.act();
-        }
-    }
-}
-
-/// What is done again, as the visitor did it.
-enum Again {
-    Click(HtmlElement),
-    /// With Alt, by the key's place.
-    Key(String),
-}
-
-impl Again {
-    /// None of what asks for nothing, or for something that is the browser's own.
-    fn of(event: &Event, target: &Element) -> Option<Self> {
-        if let Some(key) = event.dyn_ref::<KeyboardEvent>() {
-            return key.alt_key().then(|| Self::Key(key.code()));
-        }
-        let mouse = event.dyn_ref::<MouseEvent>().filter(|_| event.type_() == "click")?;
-        let special =
-            mouse.button() != 0 || mouse.ctrl_key() || mouse.meta_key() || mouse.shift_key() || mouse.alt_key();
-        let pressed = target.closest("a, button").ok()??;
-        (!special).then(|| pressed.dyn_into().ok().map(Self::Click))?
-    }
-
-    fn act(self) {
-        match self {
-            Self::Click(element) => element.click(),
-            Self::Key(code) => {
-                let init = KeyboardEventInit::new();
-                init.set_alt_key(true);
-                init.set_code(&code);
-                init.set_bubbles(true);
-                init.set_cancelable(true);
-                if let Ok(event) = KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init) {
-                    let _ = document().dispatch_event(&event);
-                }
             }
         }
     }

@@ -39,6 +39,9 @@ pub async fn secure(request: Request, next: Next) -> Response {
 fn add_missing(headers: &mut HeaderMap) {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_document = kind.is_some_and(|kind| kind.starts_with("text/html") || kind.starts_with("image/svg"));
+    if kind.is_some_and(|kind| kind.starts_with("text/html")) {
+        forbid_transformation(headers);
+    }
     let of_documents = OF_DOCUMENTS.into_iter().filter(|_| is_document);
     for (name, value) in FIXED.into_iter().chain(of_documents) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -46,6 +49,20 @@ fn add_missing(headers: &mut HeaderMap) {
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static(BARE_POLICY));
+}
+
+/// A proxy that changes a page, by stripping its comments or adding elements, breaks its hydration.
+fn forbid_transformation(headers: &mut HeaderMap) {
+    const NO_TRANSFORM: &str = "no-transform";
+    let before = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
+    let value = match before {
+        Some(value) if value.contains(NO_TRANSFORM) => return,
+        Some(value) => format!("{value}, {NO_TRANSFORM}"),
+        None => NO_TRANSFORM.to_owned(),
+    };
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
 }
 
 /// Where a page may open connections to.
@@ -107,6 +124,29 @@ mod tests {
         add_missing(&mut headers);
         assert_eq!(headers[header::CONTENT_SECURITY_POLICY], "default-src 'self'");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    }
+
+    #[test]
+    fn no_proxy_may_change_a_page() {
+        let of = |kind: &'static str, before: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            if let Some(before) = before {
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(before));
+            }
+            add_missing(&mut headers);
+            headers
+                .get(header::CACHE_CONTROL)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        let html = "text/html; charset=utf-8";
+        assert_eq!(of(html, None).as_deref(), Some("no-transform"));
+        assert_eq!(of(html, Some("no-store")).as_deref(), Some("no-store, no-transform"));
+        assert_eq!(
+            of(html, Some("private, no-transform")).as_deref(),
+            Some("private, no-transform")
+        );
+        assert_eq!(of("text/css", None), None);
     }
 
     #[test]

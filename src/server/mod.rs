@@ -8,6 +8,7 @@ mod compress;
 pub mod config;
 pub mod connection;
 mod cookies;
+mod document_shape;
 mod error;
 pub mod feeds;
 pub mod figures;
@@ -90,6 +91,7 @@ pub fn router(state: ServerState) -> Router {
         )
         .merge(operator::routes())
         .merge(files)
+        .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))
         .merge(measure::routes())
         .layer(from_fn(connection::request_body::limit_time))

@@ -11,6 +11,7 @@ mod cli;
 mod closing;
 mod command_ids;
 mod devices;
+mod document_shape;
 mod doors;
 mod faults;
 mod files;

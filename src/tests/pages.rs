@@ -31,7 +31,7 @@ async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
     let page = ask(&node, "/", &[]).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.body.contains("WebSocket 테스트"));
-    assert_eq!(page.header("cache-control"), "private, no-cache");
+    assert_eq!(page.header("cache-control"), "private, no-cache, no-transform");
     let policy = page.header("content-security-policy").to_owned();
     let nonce = policy
         .split("'nonce-")
@@ -52,6 +52,32 @@ async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
     }
     let other = ask(&node, "/", &[]).await;
     assert_ne!(other.header("content-security-policy"), policy, "a nonce is used once");
+}
+
+/// A proxy that takes comments away or adds elements breaks a page's hydration; the page carries what tells it.
+#[tokio::test]
+async fn every_page_forbids_proxies_to_change_it_and_carries_its_shape() {
+    let node = Node::new();
+    for path in [
+        "/",
+        "/about",
+        "/chat",
+        "/chat/no-such-room",
+        "/market",
+        "/devices",
+        "/status",
+        "/nowhere",
+    ] {
+        let page = ask(&node, path, &[("accept", "text/html")]).await;
+        assert!(page.header("content-type").starts_with("text/html"), "{path}");
+        assert!(page.header("cache-control").ends_with(", no-transform"), "{path}");
+        let shape = page.body.rsplit_once("<meta name=\"duplex-shape\" content=\"head");
+        let (page, shape) = shape.expect(path);
+        assert_eq!(shape.contains(" early"), path == "/", "{path}: {shape}");
+        assert!(page.contains("</body>"), "{path}");
+    }
+    let refused = post(&node, FORM, "").await;
+    assert_eq!(refused.header("cache-control"), "no-store", "a problem is no page");
 }
 
 /// The echo page is a client of any WebSocket server; no other page is.

@@ -1,7 +1,20 @@
-//! Why a visitor did not get the name that they asked for, in their language.
+//! Fields for a visitor's name, and why they did not get the one that they asked for, in their language.
+
+use leptos::prelude::*;
 
 use super::words::{Words, words};
 use crate::wire::person::NAME_FIXED;
+
+/// Puts the name into its field, and each later one unless the visitor has typed meanwhile.
+pub fn follow(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {
+    Effect::new(move |before: Option<String>| {
+        let name = name();
+        if typed.with_untracked(|typed| *typed == before.unwrap_or_default()) {
+            typed.set(name.clone());
+        }
+        name
+    });
+}
 
 pub fn refusal(why: &str) -> Words {
     match why {

@@ -49,9 +49,11 @@ fn Leave(arena: Arena) -> impl IntoView {
 fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let typed = RwSignal::new(String::new());
-    Effect::new(move |_| {
-        let name = scores.me.with(|me| me.as_ref().map(|me| me.name.clone()));
-        typed.set(name.unwrap_or_default());
+    names::follow(typed, move || {
+        scores
+            .me
+            .with(|me| me.as_ref().map(|me| me.name.clone()))
+            .unwrap_or_default()
     });
     let ended = note(move || arena.hud.with(|hud| ending(i18n.get_locale(), hud)));
     let watching = text(move || {

@@ -22,8 +22,8 @@ pub fn NameForm(talk: Talk) -> impl IntoView {
     });
     let typed = RwSignal::new(String::new());
     let details = NodeRef::<html::Details>::new();
-    Effect::new(move |_| {
-        me.with(|me| typed.set(me.as_ref().map(|me| me.name.clone()).unwrap_or_default()));
+    names::follow(typed, move || {
+        me.with(|me| me.as_ref().map(|me| me.name.clone())).unwrap_or_default()
     });
     let problem = note(move || {
         let why = talk.chat.name_refused.get()?;

@@ -1,0 +1,151 @@
+// A visitor types and presses before the page's code is there, as on a slow connection: on every page each text is kept and each press
+// done once, and nothing is sent by the browser itself.
+
+import type { Locator, Page } from "@playwright/test";
+import { ChatPage, makeRoom } from "./support/chat-page";
+import { EchoPage } from "./support/echo-page";
+import { expect, test } from "./support/test";
+import { en, ko } from "./support/texts";
+
+const PAGES = ["/", "/about", "/chat", "/arena", "/compare", "/notifications", "/market", "/market/hnb", "/devices", "/status"];
+const CONTROLS = "#content :is(button:not(:disabled), input[type=submit])";
+const FIELDS = "#content :is(input:not([type=hidden], [type=file], [readonly], :disabled), textarea:not([readonly]), select)";
+
+/** Opens the page as the server sent it; its code comes when it is let go. */
+async function openWithoutCode(page: Page, path: string): Promise<() => void> {
+  let release = () => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const modules = /\/pkg\/duplex\.[^/]*\.wasm$/;
+  await page.route(modules, async (route) => {
+    await released;
+    await route.continue();
+  });
+  await page.goto(path, { waitUntil: "commit" });
+  await page.waitForFunction(() => document.readyState !== "loading" && "duplexPage" in window);
+  await page.evaluate(() => Object.assign(window, { document_of_before: true, clicks: [] }));
+  await page.evaluate(() =>
+    addEventListener("click", (event) => !event.isTrusted && (window as unknown as { clicks: string[] }).clicks.push((event.target as Element).outerHTML), true),
+  );
+  return release;
+}
+
+const isSameDocument = (page: Page) => page.evaluate(() => "document_of_before" in window);
+const clicks = (page: Page) => page.evaluate(() => (window as unknown as { clicks: string[] }).clicks.length);
+
+/** Types what the field takes, and says what it must hold from then on. */
+async function type(field: Locator): Promise<() => Promise<void>> {
+  const { tag, kind, options, checked } = await field.evaluate((element) => {
+    const { localName, type, value, checked } = element as HTMLInputElement;
+    const options = element instanceof HTMLSelectElement ? [...element.options].filter((option) => !option.disabled && option.value !== value).map((option) => option.value) : [];
+    return { tag: localName, kind: type, options, checked };
+  });
+  if (tag === "select") {
+    if (options.length === 0) return async () => {};
+    await field.selectOption(options.at(-1)!);
+    return () => expect(field).toHaveValue(options.at(-1)!);
+  }
+  if (kind === "checkbox" || kind === "radio") {
+    await field.setChecked(kind === "radio" || !checked);
+    return () => expect(field).toBeChecked({ checked: kind === "radio" || !checked });
+  }
+  if (kind === "range") return async () => {};
+  const text = kind === "number" ? "17" : kind === "text" && (await field.getAttribute("name")) === "address" ? "/api/socket?typed" : "미리 쓴 글";
+  await field.fill(text);
+  return () => expect(field).toHaveValue(text);
+}
+
+for (const path of PAGES) {
+  test(`${path}: what is typed in its fields stays, and a press is done once`, async ({ page }) => {
+    const release = await openWithoutCode(page, path);
+    const fields = page.locator(FIELDS).filter({ visible: true });
+    const checks: (() => Promise<void>)[] = [];
+    for (const field of await fields.all()) checks.push(await type(field));
+    await page.getByRole("button", { name: "English", exact: true }).click();
+    release();
+    await expect(page.locator("html")).toHaveAttribute("lang", "en");
+    for (const check of checks) await check();
+    expect(await clicks(page)).toBe(1);
+    expect(await isSameDocument(page)).toBe(true);
+  });
+
+  test(`${path}: each of its buttons may be pressed early`, async ({ page }) => {
+    test.slow();
+    await page.goto(path, { waitUntil: "domcontentloaded" });
+    const count = Math.min(await page.locator(CONTROLS).filter({ visible: true }).count(), 6);
+    for (let at = 0; at < count; at++) {
+      const release = await openWithoutCode(page, path);
+      const button = page.locator(CONTROLS).filter({ visible: true }).nth(at);
+      await button.click();
+      await button.click();
+      expect(await clicks(page)).toBe(0);
+      release();
+      await expect.poll(() => clicks(page), { message: `button ${at}` }).toBe(1);
+      expect(await isSameDocument(page)).toBe(true);
+    }
+  });
+}
+
+test("the echo's text is sent once by an early Enter", async ({ page }) => {
+  const sent: string[] = [];
+  page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
+  const release = await openWithoutCode(page, "/");
+  const echo = new EchoPage(page);
+  await echo.message.fill("이른 엔터");
+  await echo.message.press("Enter");
+  await page.locator("#compose").getByRole("button", { name: ko.echo.send, exact: true }).click();
+  release();
+  await expect.poll(() => sent.filter((text) => text === "이른 엔터").length).toBe(1);
+  await expect(echo.message).toHaveValue("");
+  await expect(page).toHaveURL("/");
+  expect(sent.filter((text) => text === "이른 엔터")).toHaveLength(1);
+});
+
+test("a message is posted once, and not by the plain form", async ({ page, request }) => {
+  const chat = new ChatPage(page);
+  await makeRoom(request, chat.room);
+  const posts: string[] = [];
+  page.on("request", (asked) => asked.method() === "POST" && asked.isNavigationRequest() && posts.push(asked.url()));
+  const release = await openWithoutCode(page, `/chat/${chat.room}`);
+  await chat.field.fill("이른 말");
+  await chat.field.press("Enter");
+  release();
+  await expect(chat.message("이른 말")).toHaveCount(1);
+  await expect(chat.field).toHaveValue("");
+  expect(posts).toEqual([]);
+});
+
+test("a star is set", async ({ page }) => {
+  const release = await openWithoutCode(page, "/market");
+  const star = page.locator(".star").first();
+  await expect(star).toHaveAttribute("aria-pressed", "false");
+  await star.click();
+  release();
+  await expect(page.locator(".star[aria-pressed=true]")).toHaveCount(1);
+});
+
+test("a measurement begins", async ({ page }) => {
+  const release = await openWithoutCode(page, "/compare");
+  await page.locator("[data-act=measure]").click();
+  release();
+  await expect(page.locator("[data-act=stop]")).toBeEnabled();
+});
+
+test("the name in the arena stays when the server tells the visitor's", async ({ page }) => {
+  const release = await openWithoutCode(page, "/arena");
+  const name = page.locator(".arena-panel input[name=name]");
+  await name.fill("이른새");
+  release();
+  const play = page.locator(".arena-play");
+  await expect(play).toBeEnabled();
+  await expect(name).toHaveValue("이른새");
+  await play.click();
+  await expect(page.locator("#arena-board")).toContainText("이른새");
+});
+
+test("without its code the page is as without scripts", async ({ page, complaints }) => {
+  complaints.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/, /Failed to (fetch|load)/);
+  await page.route(/\/pkg\/duplex\.[^/]*\.(js|wasm)$/, (route) => route.abort());
+  await page.goto("/about");
+  await page.getByRole("button", { name: "English", exact: true }).click();
+  await expect(page.getByRole("heading", { level: 1, name: en.about.title })).toBeVisible();
+});
