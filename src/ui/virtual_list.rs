@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leptos::{ev::KeyboardEvent, html, prelude::*};
 use web_sys::HtmlElement;
 
+use super::keys;
 use super::words::{Words, spoken, text};
 
 /// Pixels; the style sheet gives rows the same height.
@@ -47,7 +48,8 @@ pub fn VirtualList(
         let current = chosen
             .get_untracked()
             .and_then(|id| (0..len.get_untracked()).find(|&index| id_at(index) == Some(id)));
-        if let Some(index) = step(&event.key(), current, len.get_untracked(), window.rows_in_sight()) {
+        let Some(key) = keys::key(&event) else { return };
+        if let Some(index) = step(&key, current, len.get_untracked(), window.rows_in_sight()) {
             event.prevent_default();
             chosen.set(id_at(index));
             window.reveal(index);
@@ -56,6 +58,7 @@ pub fn VirtualList(
     view! {
         <div
             class="virtual-list"
+            data-scrolls=text(move || window.scrolls().to_string())
             role="listbox"
             tabindex="0"
             aria-label=spoken(label)
@@ -142,6 +145,10 @@ impl Window {
 
     fn rows_in_sight(&self) -> usize {
         (self.height.get_untracked().max(0) as usize / ROW_HEIGHT).max(1)
+    }
+
+    fn scrolls(&self) -> bool {
+        (self.len.get() * ROW_HEIGHT) as i32 > self.height.get()
     }
 
     fn lay_out(&self) {

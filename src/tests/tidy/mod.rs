@@ -51,6 +51,18 @@ fn gates_stand_at_module_lines_only() {
     complain(each_file(gates));
 }
 
+/// Handlers of keys go by `ui/keys.rs`, which leaves to an input method what is its own.
+#[test]
+fn no_handler_takes_a_key_from_an_input_method() {
+    const RAW: [&str; 5] = [".key()", ".code()", ".key_code()", ".is_composing()", ".char_code()"];
+    complain(each_file(|file, source| match file {
+        "ui/keys.rs" => Vec::new(),
+        _ if source.contains("KeyboardEvent") => lines_with(&code(without_tests(source)), &RAW),
+        _ if file.contains("/view") && source.contains("on:key") => lines_with(&code(without_tests(source)), &RAW),
+        _ => Vec::new(),
+    }));
+}
+
 #[test]
 fn nothing_outside_tests_gives_up() {
     complain(each_file(|file, source| match file {

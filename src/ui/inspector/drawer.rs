@@ -8,7 +8,10 @@ use leptos::{ev::KeyboardEvent, html, leptos_dom::helpers::IntervalHandle, prelu
 use super::{faults::Faults, frames::Frames, how::How, live::Live};
 use crate::{
     client::inspect::Inspection,
-    ui::words::{Words, part, say, spoken, text, words},
+    ui::{
+        keys,
+        words::{Words, part, say, spoken, text, words},
+    },
 };
 
 /// The drawer looks so often for something new: below what a person calls late, and no work while nothing happens.
@@ -32,7 +35,7 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
     follow_focus(open, head, button);
     let close = move || open.set(false);
     let on_key = move |event: KeyboardEvent| {
-        if event.key() == "Escape" {
+        if keys::is(&event, "Escape") {
             event.stop_propagation();
             close();
         }

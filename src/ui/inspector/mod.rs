@@ -14,6 +14,7 @@ mod words;
 use leptos::{ev, html, prelude::*, task::spawn_local, wasm_split::wasm_split};
 use web_sys::KeyboardEvent;
 
+use super::keys;
 use super::lazy::Place;
 use super::words::{say, text};
 use crate::client::inspect::{Inspection, use_inspection};
@@ -53,7 +54,7 @@ impl Inspector {
         let open = inspector.open;
         Effect::new(move |_| {
             let listener = window_event_listener(ev::keydown, move |event: KeyboardEvent| {
-                if event.alt_key() && event.code() == SHORTCUT {
+                if event.alt_key() && keys::place(&event).as_deref() == Some(SHORTCUT) {
                     event.prevent_default();
                     open.update(|open| *open = !*open);
                 }

@@ -21,7 +21,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        format,
+        format, keys,
         words::{fact, fill, say, text, titled, words},
     },
 };
@@ -148,7 +148,7 @@ fn Boost(arena: Arena) -> impl IntoView {
             on:pointerup=move |_| boost(false)
             on:pointercancel=move |_| boost(false)
             on:pointerleave=move |_| boost(false)
-            on:keydown=move |event| if [" ", "Enter"].contains(&event.key().as_str()) { boost(true) }
+            on:keydown=move |event| if [" ", "Enter"].iter().any(|key| keys::is(&event, key)) { boost(true) }
             on:keyup=move |_| boost(false)
         >
             {say!(arena.boost)}
@@ -197,7 +197,8 @@ fn Rules() -> impl IntoView {
 
 fn keyed(arena: Arena, event: &ev::KeyboardEvent, down: bool) {
     let plain = !(event.ctrl_key() || event.alt_key() || event.meta_key());
-    if let Some(key) = Key::of(&event.code()).filter(|_| plain || !down) {
+    let key = keys::place(event).and_then(|place| Key::of(&place));
+    if let Some(key) = key.filter(|_| plain || !down) {
         event.prevent_default();
         arena.with(|engine| engine.steer(|steering| steering.key(key, down)));
     }

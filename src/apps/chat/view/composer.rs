@@ -20,7 +20,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        format,
+        format, keys,
         raw_text::raw_text,
         words::{fill, note, part, say, text},
     },
@@ -42,13 +42,6 @@ enum Problem {
     Pasted(usize),
 }
 
-/// Enter alone sends; the Enter that ends an IME composition does not. Safari reports that one after the composition
-/// ended, but with the key code 229.
-pub fn sends(event: &KeyboardEvent) -> bool {
-    const IN_COMPOSITION: u32 = 229;
-    event.key() == "Enter" && !event.shift_key() && !event.is_composing() && event.key_code() != IN_COMPOSITION
-}
-
 #[component]
 pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
@@ -60,9 +53,9 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
     keep_draft(talk);
     let send = move || submit(talk, scroll, problem);
     let on_key = move |event: KeyboardEvent| {
-        if event.key() == "Escape" && talk.replying.get_untracked().is_some() {
+        if keys::is(&event, "Escape") && talk.replying.get_untracked().is_some() {
             talk.replying.set(None);
-        } else if sends(&event) {
+        } else if keys::sends(&event) {
             event.prevent_default();
             send();
         }
@@ -136,6 +129,7 @@ fn Field(talk: Talk, problem: RwSignal<Option<Problem>>, on_key: Callback<Keyboa
             id=FIELD
             name="message"
             rows="1"
+            enterkeyhint="send"
             required
             aria-label=say!(chat.message)
             placeholder=say!(chat.message_hint)
@@ -195,17 +189,35 @@ fn submit(talk: Talk, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
     scroll.to_end();
 }
 
-/// What is typed stays in this browser until it is sent.
+/// What is typed stays in this tab until it is sent, and in this browser when the tab goes.
 fn keep_draft(talk: Talk) {
+    let key = StoredValue::new(talk.room.with_value(|room| storage::draft(room)));
     Effect::new(move |before: Option<()>| {
-        let key = talk.room.with_value(|room| storage::draft(room));
         let starts_empty = before.is_none() && talk.draft.with_untracked(String::is_empty);
-        if let Some(kept) = starts_empty.then(|| storage::get(&key)).flatten() {
+        if let Some(kept) = starts_empty
+            .then(|| key.with_value(|key| storage::take_draft(key)))
+            .flatten()
+        {
             talk.draft.set(kept);
         }
-        talk.draft.with(|draft| match draft.is_empty() {
-            true => storage::remove(&key),
-            false => storage::set(&key, draft),
+        talk.draft
+            .with(|draft| key.with_value(|key| storage::keep_draft(key, draft)));
+    });
+    Effect::new(move |_| {
+        let leaves = window_event_listener_untyped("pagehide", move |_| {
+            if let (Some(key), Some(draft)) = (key.try_get_value(), talk.draft.try_get_untracked()) {
+                storage::leave_draft(&key, &draft);
+            }
+        });
+        // A page that comes back as it was has its draft still.
+        let returns = window_event_listener_untyped("pageshow", move |_| {
+            if let Some(key) = key.try_get_value() {
+                storage::take_draft(&key);
+            }
+        });
+        on_cleanup(move || {
+            leaves.remove();
+            returns.remove();
         });
     });
 }

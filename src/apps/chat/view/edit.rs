@@ -2,7 +2,7 @@
 
 use leptos::{
     ev::{KeyboardEvent, SubmitEvent},
-    html,
+    leptos_dom::helpers::request_animation_frame,
     prelude::*,
 };
 
@@ -11,34 +11,48 @@ use super::{
         model::Message,
         wire::{ChatCommand, check_text, tidy_text},
     },
-    composer::sends,
     menu::button_id,
     talk::Talk,
     words,
 };
 use crate::{
     i18n::*,
-    ui::words::{note, say},
+    ui::{
+        keys,
+        words::{note, say},
+    },
     wire::{cursor::Seq, session::Rejection},
 };
 
+/// Opens a message for a change, with what was typed there before.
+pub fn edit(talk: Talk, seq: Seq, message: RwSignal<Message>) {
+    talk.edits.update_value(|edits| {
+        let text = || ArcRwSignal::new(message.with_untracked(|message| message.text.clone()));
+        edits.entry(seq).or_insert_with(text);
+    });
+    talk.editing.set(Some(seq));
+    request_animation_frame(move || super::list::focus(&field_id(seq)));
+}
+
+fn field_id(seq: Seq) -> String {
+    format!("edit{seq}")
+}
+
 pub fn edit_form(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     let i18n = use_i18n();
-    let typed = RwSignal::new(message.with_untracked(|message| message.text.clone()));
+    let typed = talk.edits.with_value(|edits| edits.get(&seq).cloned());
+    let typed = RwSignal::from(typed.unwrap_or_default());
     let problem = RwSignal::new(None::<&'static str>);
     let line = note(move || {
         problem
             .get()
             .map(|why| words::rejection(i18n.get_locale(), &Rejection::refused(why)))
     });
-    let field = NodeRef::<html::Textarea>::new();
-    Effect::new(move |_| {
-        if let Some(field) = field.get() {
-            let _ = field.focus();
-        }
-    });
     let close = move || {
         talk.editing.set(None);
+        talk.edits.update_value(|edits| {
+            edits.remove(&seq);
+        });
         super::list::focus(&button_id(seq));
     };
     let save = move || {
@@ -52,9 +66,9 @@ pub fn edit_form(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
         close();
     };
     let on_key = move |event: KeyboardEvent| {
-        if event.key() == "Escape" && !event.is_composing() {
+        if keys::is(&event, "Escape") {
             close();
-        } else if sends(&event) {
+        } else if keys::sends(&event) {
             event.prevent_default();
             save();
         }
@@ -65,7 +79,7 @@ pub fn edit_form(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     };
     view! {
         <form class="edit-form" on:submit=on_submit>
-            <textarea aria-label=say!(chat.edit) node_ref=field on:keydown=on_key bind:value=typed></textarea>
+            <textarea enterkeyhint="send" aria-label=say!(chat.edit) id=field_id(seq) on:keydown=on_key bind:value=typed></textarea>
             <p class="problem" role="alert">{line}</p>
             <div class="row">
                 <button class="button small primary" type="submit">{say!(chat.save)}</button>

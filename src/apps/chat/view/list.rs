@@ -2,18 +2,28 @@
 //! scripts shows the newest messages, the end is followed, and what is put before the first row moves nothing. Other
 //! changes of the rows keep the row in sight where it is.
 
-use leptos::{ev::KeyboardEvent, html, leptos_dom::helpers::request_animation_frame, prelude::*, task::spawn_local};
+use leptos::{
+    ev::{self, KeyboardEvent},
+    html,
+    leptos_dom::helpers::request_animation_frame,
+    prelude::*,
+    task::spawn_local,
+};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement};
 
 use super::{
     pending::PendingRows,
+    rove,
     row::row,
     talk::{Item, Talk},
 };
 use crate::{
     i18n::*,
-    ui::words::{fill, part, say, spoken, text, words},
+    ui::{
+        keys,
+        words::{fill, part, say, spoken, text, words},
+    },
     wire::cursor::Seq,
 };
 
@@ -31,6 +41,8 @@ pub struct Scroll {
     outer: NodeRef<html::Div>,
     inner: NodeRef<html::Div>,
     pub at_end: RwSignal<bool>,
+    /// There is more than the box shows.
+    scrolls: RwSignal<bool>,
 }
 
 impl Scroll {
@@ -40,7 +52,17 @@ impl Scroll {
             outer: NodeRef::new(),
             inner: NodeRef::new(),
             at_end: RwSignal::new(true),
+            scrolls: RwSignal::new(true),
         }
+    }
+
+    /// After the rows have changed.
+    fn measure(self) {
+        request_animation_frame(move || {
+            if let Some(outer) = self.outer.try_get_untracked().flatten() {
+                self.scrolls.try_set(outer.scroll_height() > outer.client_height());
+            }
+        });
     }
 
     fn scrolled(self) {
@@ -66,7 +88,7 @@ impl Scroll {
     }
 
     /// More rows before the first: from memory, else from the log.
-    fn older(self) {
+    pub fn older(self) {
         if self.talk.loading.get_untracked() {
             return;
         }
@@ -160,6 +182,12 @@ pub fn focus(id: &str) {
 #[component]
 pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
     let items = Memo::new(move |_| talk.items());
+    Effect::new(move |_| {
+        items.track();
+        scroll.measure();
+        let resized = window_event_listener(ev::resize, move |_| scroll.measure());
+        on_cleanup(move || resized.remove());
+    });
     let close = move |event: Event| {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let inside = target.is_some_and(|target| target.closest(".menu, .menu-button").ok().flatten().is_some());
@@ -167,8 +195,13 @@ pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
             talk.menu.set(None);
         }
     };
+    // From here on the messages are one tab stop.
+    Effect::new(move |_| talk.focused.set(Some(None)));
     let on_key = move |event: KeyboardEvent| {
-        if event.key() == "Escape"
+        if rove::move_focus(scroll, &event) {
+            return event.prevent_default();
+        }
+        if keys::is(&event, "Escape")
             && let Some(seq) = talk.menu.get_untracked()
         {
             talk.menu.set(None);
@@ -182,11 +215,14 @@ pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
                 role="log"
                 tabindex="0"
                 aria-label=say!(chat.messages)
+                data-scrolls=text(move || scroll.scrolls.get().to_string())
                 aria-busy=text(move || talk.loading.get().to_string())
                 node_ref=scroll.outer
                 on:scroll=move |_| scroll.scrolled()
                 on:click=move |event| close(event.into())
                 on:keydown=on_key
+                on:focusin=move |event| rove::focus_in(talk, &event)
+                on:focusout=move |event| rove::focus_out(talk, &event)
             >
                 <div class="messages-rows" node_ref=scroll.inner>
                     <Beginning talk scroll/>

@@ -7,8 +7,10 @@ use super::{
         model::Message,
         wire::{ChatCommand, Emoji},
     },
+    edit::edit,
     list::focus,
     moderation::author,
+    rove::tab_stop,
     talk::Talk,
 };
 use crate::{
@@ -32,6 +34,7 @@ pub fn menu(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
                 id=button_id(seq)
                 aria-label=say!(chat.menu)
                 aria-expanded=text(move || open.get().to_string())
+                tabindex=tab_stop(talk, seq)
                 on:click=toggle
             >"⋯"</button>
             {items}
@@ -69,7 +72,7 @@ fn items(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
                 focus(super::composer::FIELD);
             })}
             {own.then(|| act(words!(chat.edit), "edit", move || {
-                talk.editing.set(Some(seq));
+                edit(talk, seq, message);
                 leave(talk);
             }))}
             {own.then(|| delete(talk, seq))}

@@ -10,6 +10,7 @@ pub mod name;
 pub mod pending;
 pub mod room;
 pub mod rooms;
+mod rove;
 pub mod row;
 mod storage;
 pub mod talk;

@@ -12,6 +12,7 @@ use super::{
     edit::edit_form,
     list::{jump, row_id},
     menu::menu,
+    rove::tab_stop,
     talk::{Item, Talk},
     words,
 };
@@ -57,12 +58,13 @@ fn message_row(talk: Talk, seq: Seq, lead: bool, message: RwSignal<Message>) -> 
     let name = text(move || words::name(i18n.get_locale(), &by));
     let initial = text(move || name.with(|name| words::initial(name)));
     let target = text(move || (talk.target.get() == Some(seq)).to_string());
+    let stop = tab_stop(talk, seq);
     let editing = Memo::new(move |_| talk.editing.get() == Some(seq));
     let content = part(move || {
         Some(if editing.get() {
             edit_form(talk, seq, message)
         } else {
-            body(message)
+            body(message, stop)
         })
     });
     view! {
@@ -78,7 +80,7 @@ fn message_row(talk: Talk, seq: Seq, lead: bool, message: RwSignal<Message>) -> 
         >
             <span class="avatar" aria-hidden="true">{initial}</span>
             <div class="message-main">
-                {reply.map(|reply| quote(talk, reply))}
+                {reply.map(|reply| quote(talk, reply, stop))}
                 <p class="message-head"><strong class="author">{name}</strong>{time(talk, at)}</p>
                 {content}
                 {reactions(talk, seq, message)}
@@ -95,7 +97,7 @@ fn time(talk: Talk, at: u64) -> AnyView {
 }
 
 /// The message's words, as often as they change.
-fn body(message: RwSignal<Message>) -> AnyView {
+fn body(message: RwSignal<Message>, stop: Signal<Option<String>>) -> AnyView {
     let said = Memo::new(move |_| message.with(|message| (message.text.clone(), message.changed)));
     part(move || {
         said.with(|(text, changed)| {
@@ -103,9 +105,9 @@ fn body(message: RwSignal<Message>) -> AnyView {
                 Change::Deleted(_) => view! { <p class="message-text gone">{say!(chat.deleted)}</p> }.into_any(),
                 Change::Edited(_) => {
                     let mark = view! { <span class="edited">{say!(chat.edited)}</span> };
-                    view! { <p class="message-text" dir="auto">{linked(text)}" "{mark}</p> }.into_any()
+                    view! { <p class="message-text" dir="auto">{linked(text, stop)}" "{mark}</p> }.into_any()
                 }
-                Change::None => view! { <p class="message-text" dir="auto">{linked(text)}</p> }.into_any(),
+                Change::None => view! { <p class="message-text" dir="auto">{linked(text, stop)}</p> }.into_any(),
             })
         })
     })
@@ -113,12 +115,15 @@ fn body(message: RwSignal<Message>) -> AnyView {
 }
 
 /// Text stays text: a link is an element of its own.
-fn linked(text: &str) -> Vec<AnyView> {
+fn linked(text: &str, stop: Signal<Option<String>>) -> Vec<AnyView> {
     let piece = |piece: Piece<'_>| match piece {
         Piece::Words(words) => words.to_owned().into_any(),
         Piece::Link(link) => {
             let (address, name) = (link.to_owned(), link.to_owned());
-            view! { <a href=address dir="ltr" target="_blank" rel="noopener noreferrer nofollow">{name}</a> }.into_any()
+            view! {
+                <a href=address dir="ltr" target="_blank" rel="noopener noreferrer nofollow" tabindex=stop>{name}</a>
+            }
+            .into_any()
         }
     };
     pieces(text).into_iter().map(piece).collect()
@@ -133,7 +138,7 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
-fn quote(talk: Talk, reply: Reply) -> AnyView {
+fn quote(talk: Talk, reply: Reply, stop: Signal<Option<String>>) -> AnyView {
     let i18n = use_i18n();
     let seq = reply.seq;
     let hue = words::hue(&reply.to.id).to_string();
@@ -151,7 +156,7 @@ fn quote(talk: Talk, reply: Reply) -> AnyView {
         jump(talk, seq);
     };
     view! {
-        <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue on:click=go>
+        <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue tabindex=stop on:click=go>
             <span class="hidden">{say!(chat.in_reply_to)}</span>
             <strong class="author">{name}</strong>
             <span dir="auto">{said}</span>
@@ -178,13 +183,14 @@ fn reaction(talk: Talk, seq: Seq, message: RwSignal<Message>, emoji: Emoji) -> A
     let count = text(move || people.with(Vec::len).to_string());
     let own = Memo::new(move |_| people.with(|people| people.iter().any(|one| talk.is_own(&one.id))));
     let pressed = text(move || own.get().to_string());
+    let stop = tab_stop(talk, seq);
     let names = text(move || people.with(|people| names(i18n.get_locale(), people)));
     let toggle = move |_| {
         let on = !own.get_untracked();
         talk.send(ChatCommand::React { seq, emoji, on });
     };
     view! {
-        <button type="button" class="reaction" aria-pressed=pressed title=names on:click=toggle>
+        <button type="button" class="reaction" tabindex=stop aria-pressed=pressed title=names on:click=toggle>
             <span>{emoji.sign()}</span>
             <span class="count">{count}</span>
         </button>

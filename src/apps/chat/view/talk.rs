@@ -1,7 +1,7 @@
 //! One room as its visitor has it: the messages that this page holds, which of them stand in the document, and what the
 //! visitor is about. Knows no markup.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use leptos::prelude::*;
 
@@ -69,7 +69,11 @@ pub struct Talk {
     pub new_after: RwSignal<Option<u64>>,
     pub menu: RwSignal<Option<Seq>>,
     pub editing: RwSignal<Option<Seq>>,
+    /// What is typed in messages that are open for a change; outlives their rows.
+    pub edits: StoredValue<HashMap<Seq, ArcRwSignal<String>>>,
     pub replying: RwSignal<Option<Seq>>,
+    /// The message that has the focus, if any; none before scripts move it.
+    pub focused: RwSignal<Option<Option<Seq>>>,
     /// What is typed and not sent.
     pub draft: RwSignal<String>,
     /// The message that was jumped to.
@@ -94,7 +98,9 @@ impl Talk {
             new_after: RwSignal::new(None),
             menu: RwSignal::new(None),
             editing: RwSignal::new(None),
+            edits: StoredValue::default(),
             replying: RwSignal::new(None),
+            focused: RwSignal::new(None),
             draft: RwSignal::new(String::new()),
             target: RwSignal::new(None),
         };

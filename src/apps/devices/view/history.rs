@@ -18,7 +18,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        format,
+        format, keys,
         words::{Words, fill, note, part, say, spoken, text, words},
     },
 };
@@ -302,7 +302,8 @@ impl View {
     fn on_key(self, event: &KeyboardEvent) {
         let last = self.chart.with_untracked(|chart| chart.points.len().saturating_sub(1));
         let now = self.cursor.get_untracked().unwrap_or(last);
-        match event.key().as_str() {
+        let Some(key) = keys::key(event) else { return };
+        match key.as_str() {
             "ArrowLeft" => self.cursor.set(Some(now.saturating_sub(1))),
             "ArrowRight" => self.cursor.set(Some((now + 1).min(last))),
             "Home" => self.cursor.set(Some(0)),

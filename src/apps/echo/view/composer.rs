@@ -18,6 +18,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
+        keys,
         words::{note, say, words},
     },
 };
@@ -58,7 +59,7 @@ fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVi
         }
     };
     let on_key = move |event: KeyboardEvent| {
-        if sends(&event) {
+        if keys::sends(&event) {
             event.prevent_default();
             submit();
         }
@@ -74,6 +75,7 @@ fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVi
                 <textarea
                     name="message"
                     rows="2"
+                    enterkeyhint="send"
                     placeholder=say!(echo.message_hint)
                     on:keydown=on_key
                     bind:value=typed
@@ -82,13 +84,6 @@ fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVi
             <button class="button primary" type="submit">{say!(echo.send)}</button>
         </form>
     }
-}
-
-/// Enter alone sends; the Enter that ends an IME composition does not. Safari reports that one after the composition
-/// ended, but with the key code 229.
-fn sends(event: &KeyboardEvent) -> bool {
-    const IN_COMPOSITION: u32 = 229;
-    event.key() == "Enter" && !event.shift_key() && !event.is_composing() && event.key_code() != IN_COMPOSITION
 }
 
 #[component]
