@@ -8,7 +8,8 @@ import { expect, test } from "./support/test";
 import { en, ko } from "./support/texts";
 
 const PAGES = ["/", "/about", "/chat", "/arena", "/compare", "/notifications", "/market", "/market/hnb", "/devices", "/status"];
-const CONTROLS = "#content :is(button:not(:disabled), input[type=submit])";
+/** Not those of a form that the browser alone sends. */
+const CONTROLS = "#content :is(button:not(:disabled), input[type=submit]):not(form[action='/'] *)";
 const FIELDS = "#content :is(input:not([type=hidden], [type=file], [readonly], :disabled), textarea:not([readonly]), select)";
 
 /** Opens the page as the server sent it; its code comes when it is let go. */
@@ -24,7 +25,7 @@ async function openWithoutCode(page: Page, path: string): Promise<() => void> {
   await page.waitForFunction(() => document.readyState !== "loading" && "duplexPage" in window);
   await page.evaluate(() => Object.assign(window, { document_of_before: true, clicks: [] }));
   await page.evaluate(() =>
-    addEventListener("click", (event) => !event.isTrusted && (window as unknown as { clicks: string[] }).clicks.push((event.target as Element).outerHTML), true),
+    addEventListener("click", (event) => !event.isTrusted && (event.target as Element).closest("button") && (window as unknown as { clicks: string[] }).clicks.push((event.target as Element).outerHTML), true),
   );
   return release;
 }

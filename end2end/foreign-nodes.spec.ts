@@ -84,13 +84,13 @@ class Altering {
   }
 }
 
-const test = base.extend<{ proxy: Altering }>({
-  proxy: async ({}, use) => {
+const test = base.extend<{ altering: Altering }>({
+  altering: async ({}, use) => {
     const proxy = await Altering.start(process.env.DUPLEX_URL ?? "http://127.0.0.1:3000");
     await use(proxy);
     proxy.stop();
   },
-  baseURL: async ({ proxy }, use) => use(proxy.url),
+  baseURL: async ({ altering }, use) => use(altering.url),
 });
 
 const alive = (page: Page, part: "early" | "page") =>
@@ -125,9 +125,9 @@ test("a page as it was sent is hydrated, and not rendered afresh", async ({ page
 });
 
 for (const [name, change] of Object.entries(CHANGES)) {
-  test(`${name}: every page is alive`, async ({ page, proxy }) => {
+  test(`${name}: every page is alive`, async ({ page, altering }) => {
     test.slow();
-    proxy.change = change;
+    altering.change = change;
     for (const path of PAGES) {
       const told: string[] = [];
       const tell = (message: { text(): string }) => told.push(message.text());
@@ -148,10 +148,10 @@ function random(seed: number): () => number {
   };
 }
 
-test("elements at any place: every page is alive", async ({ page, proxy }) => {
+test("elements at any place: every page is alive", async ({ page, altering }) => {
   test.slow();
   const next = random(13);
-  proxy.change = (html) =>
+  altering.change = (html) =>
     inBody(html, (body) => {
       const places = [...body.matchAll(/<(div|p|section|ul|main|header|form|span|button|a|h1|h2|label)\b[^>]*>/g)].map(({ index, 0: tag }) => index + tag.length);
       const place = places[Math.floor(next() * places.length)]!;
@@ -165,10 +165,10 @@ test("elements at any place: every page is alive", async ({ page, proxy }) => {
   }
 });
 
-test("attributes and elements at the body's end change nothing", async ({ page, proxy }) => {
+test("attributes and elements at the body's end change nothing", async ({ page, altering }) => {
   const told: string[] = [];
   page.on("console", (message) => told.push(message.text()));
-  proxy.change = (html) => html.replace(/<(input|button|a)\b/g, '$& data-foreign="1"').replace("</body>", `${FOREIGN}</body>`);
+  altering.change = (html) => html.replace(/<(input|button|a)\b/g, '$& data-foreign="1"').replace("</body>", `${FOREIGN}</body>`);
   for (const path of ["/", "/chat", "/market"]) {
     await page.goto(path);
     await follow(page);
@@ -176,8 +176,8 @@ test("attributes and elements at the body's end change nothing", async ({ page, 
   expect(told.filter((text) => AFRESH.test(text))).toEqual([]);
 });
 
-test("the echo's socket opens and answers, once", async ({ page, proxy }) => {
-  proxy.change = CHANGES["elements around each field"]!;
+test("the echo's socket opens and answers, once", async ({ page, altering }) => {
+  altering.change = CHANGES["elements around each field"]!;
   const echo = new EchoPage(page);
   await page.goto("/");
   await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
@@ -188,10 +188,10 @@ test("the echo's socket opens and answers, once", async ({ page, proxy }) => {
   await follow(page);
 });
 
-test("a room sends and receives, and foreign elements stay", async ({ page, request, proxy }) => {
+test("a room sends and receives, and foreign elements stay", async ({ page, request, altering }) => {
   const chat = new ChatPage(page);
   await makeRoom(request, chat.room);
-  proxy.change = CHANGES["an element first in the body"]!;
+  altering.change = CHANGES["an element first in the body"]!;
   await chat.open();
   await chat.say("다시 그린 페이지");
   await expect(chat.message("다시 그린 페이지")).toHaveCount(1);
@@ -199,7 +199,7 @@ test("a room sends and receives, and foreign elements stay", async ({ page, requ
   await expect(page.locator("main")).toHaveCount(1);
 });
 
-test("what was typed stays, with the focus and the language", async ({ page, request, proxy }) => {
+test("what was typed stays, with the focus and the language", async ({ page, request, altering }) => {
   const chat = new ChatPage(page);
   await makeRoom(request, chat.room);
   let release = () => {};
@@ -208,7 +208,7 @@ test("what was typed stays, with the focus and the language", async ({ page, req
     await released;
     await route.continue();
   });
-  proxy.change = CHANGES["translated texts"]!;
+  altering.change = CHANGES["translated texts"]!;
   await page.goto(`/chat/${chat.room}`, { waitUntil: "commit" });
   await chat.field.fill("미리 쓴 말");
   release();
@@ -219,7 +219,7 @@ test("what was typed stays, with the focus and the language", async ({ page, req
   await expect(chat.message("미리 쓴 말")).toHaveCount(1);
 });
 
-test("a program that stops leaves the plain page: links and forms work", async ({ page, complaints, proxy }) => {
+test("a program that stops leaves the plain page: links and forms work", async ({ page, complaints, altering }) => {
   complaints.allow(/panicked|Duplex: the program of this page has stopped|RuntimeError|hydration error/i);
   const uncaught: Error[] = [];
   const told: string[] = [];
@@ -236,7 +236,7 @@ test("a program that stops leaves the plain page: links and forms work", async (
       },
     });
   });
-  proxy.change = CHANGES["no comments"]!;
+  altering.change = CHANGES["no comments"]!;
   await page.goto("/market");
   await expect.poll(() => told.filter((text) => text.includes("has stopped")).length).toBe(1);
   await page.evaluate(() => Object.assign(window, { document_of_before: true }));

@@ -15,7 +15,10 @@ pub mod status;
 use leptos::prelude::*;
 use leptos_router::{Lazy, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
 
-use crate::ui::{frame::Entry, words::words};
+use crate::ui::{
+    frame::{Entry, Skip},
+    words::words,
+};
 
 pub const NAVIGATION: &[Entry] = &[
     Entry {
@@ -51,6 +54,12 @@ pub const NAVIGATION: &[Entry] = &[
         name: words!(app.about),
     },
 ];
+
+pub const SKIPS: &[Skip] = &[Skip {
+    under: "chat",
+    to: "#message-field",
+    name: words!(chat.skip),
+}];
 
 /// Where a page that is not all alive yet hears that something waits for its visitor.
 pub const NEWS: &str = notifications::wire::NEWS;

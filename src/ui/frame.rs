@@ -1,7 +1,7 @@
 //! What stands around every page: skip link, name, navigation, choices, the vitals strip and the inspector.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
+use leptos_router::{components::A, hooks::use_location};
 
 use super::{
     first_page,
@@ -9,7 +9,7 @@ use super::{
     link_status::LinkStatusStrip,
     preferences::{ColourChoice, LanguageChoice},
     vitals::VitalsStrip,
-    words::{Words, say, spoken},
+    words::{Words, part, say, spoken},
 };
 
 /// One line of the navigation.
@@ -19,9 +19,30 @@ pub struct Entry {
     pub name: Words,
 }
 
+/// A way past what stands before the part of a page that its visitors come for.
+#[derive(Clone, Copy)]
+pub struct Skip {
+    /// The first segment of the pages' paths.
+    pub under: &'static str,
+    pub to: &'static str,
+    pub name: Words,
+}
+
 #[component]
-pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Children) -> impl IntoView {
+pub fn Frame(
+    navigation: &'static [Entry],
+    skips: &'static [Skip],
+    tools: fn() -> AnyView,
+    children: Children,
+) -> impl IntoView {
     first_page::provide();
+    let path = use_location().pathname;
+    let skip = part(move || {
+        let path = path.get();
+        let segment = path.split('/').nth(1);
+        let skip = skips.iter().find(|skip| Some(skip.under) == segment)?;
+        Some(view! { <a class="skip" href=skip.to rel="external">{spoken(skip.name)}</a> }.into_any())
+    });
     let entry = |entry: &'static Entry| {
         let rel = first_page::rel(entry.path);
         // A page marks its sub-pages too; every path lies below the first page's.
@@ -31,6 +52,7 @@ pub fn Frame(navigation: &'static [Entry], tools: fn() -> AnyView, children: Chi
     let inspector = Inspector::here();
     view! {
         <a class="skip" href="#content" rel="external">{say!(app.skip)}</a>
+        {skip}
         <header class="frame-header">
             <a class="brand" href="/" rel=first_page::rel("/")>
                 <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M4 11h19l-5-5M28 21H9l5 5"/></svg>
