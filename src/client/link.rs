@@ -27,6 +27,9 @@ use crate::wire::topic::{Delivery, TopicName};
 /// A link that nobody needs stays open for so long: the next page may need it.
 const LINGER: Millis = 2_000;
 
+/// A timer that comes so much too late came after a pause: the machine slept, or the browser stopped the page.
+const PAUSE: Millis = 5_000;
+
 pub type Topics = Vec<(TopicName, Option<Cursor>)>;
 
 /// What happened. Of a line that is no longer in use nothing is heard.
@@ -246,9 +249,13 @@ impl Link {
 
     /// `now` never goes back; `random` lies in 0..1.
     pub fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
+        let paused = self.wake_at().is_some_and(|due| now >= due.saturating_add(PAUSE));
         self.now = now.max(self.now);
         self.random = random;
         self.hear(input);
+        if paused {
+            self.excuse_lines();
+        }
         self.look_at_the_clock();
         self.settle();
         std::mem::take(&mut self.out)

@@ -39,6 +39,8 @@ pub(super) enum Seed {
 pub(super) struct Store<T: Topic> {
     pub name: Option<TopicName>,
     pub state: ArcRwSignal<T::State>,
+    /// Rises when the server's log is another one: before `state` says so.
+    pub log: ArcRwSignal<u32>,
     pub status: ArcRwSignal<TopicStatus>,
     pub presence: ArcRwSignal<Presence>,
     pub pending: ArcRwSignal<Vec<Pending<T::Command>>>,
@@ -74,6 +76,7 @@ impl<T: Topic> Store<T> {
             seed: seed(name.clone()),
             name,
             state: ArcRwSignal::default(),
+            log: ArcRwSignal::default(),
             status: ArcRwSignal::new(status),
             presence: ArcRwSignal::default(),
             pending: ArcRwSignal::default(),
@@ -211,7 +214,7 @@ impl<T: Topic> Hear for Store<T> {
                 encoding,
                 state,
                 cursor,
-                ..
+                reason,
             } => {
                 let Ok(state) = state.decode(*encoding) else {
                     return false;
@@ -220,6 +223,9 @@ impl<T: Topic> Hear for Store<T> {
                     let mut inner = lock(&self.inner);
                     inner.planted = true;
                     inner.cursor = Some(*cursor);
+                }
+                if reason.lost_events() {
+                    self.log.update(|log| *log = log.wrapping_add(1));
                 }
                 self.state.set(state);
             }

@@ -80,6 +80,9 @@ pub struct History<T: Topic> {
 pub struct UseTopic<T: Topic> {
     /// The fold of all events up to now. On the server, and until the link is live, what the server rendered.
     pub state: ReadSignal<T::State>,
+    /// Rises when events that were shown are not in the server's log any more, or in another place there: `state` is right,
+    /// and what a page holds of events beside it is not.
+    pub log: Signal<u32>,
     pub status: Signal<TopicStatus>,
     pub presence: Signal<Presence>,
     /// Who the server takes this visitor for.
@@ -145,6 +148,7 @@ pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
     subscribe(tab.clone(), Arc::clone(&store));
     UseTopic {
         state: store.state.read_only().into(),
+        log: Signal::from(store.log.clone()),
         status: Signal::from(store.status.clone()),
         presence: Signal::from(store.presence.clone()),
         me: Signal::from(tab.me()),

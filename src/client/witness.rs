@@ -52,7 +52,8 @@ impl Diary {
         match effect {
             Effect::Close { line } => self.moment(now, What::Left { line: *line }),
             Effect::Send {
-                frame: ClientFrame::Ping { nonce },
+                // 0 answers a stream's pong, and measures nothing.
+                frame: ClientFrame::Ping { nonce: nonce @ 1.. },
                 ..
             } => self.pinged(now, *nonce),
             Effect::Tell { topic, news } => match news {

@@ -16,13 +16,13 @@ use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::ConnectionContext;
 use super::quota::seldom::Seldom;
 use super::shutdown::Shutdown;
-use super::{limits, listen};
+use super::{awake, limits, listen};
 
 /// Where the certificate and its key are, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,13 +163,13 @@ impl Tls {
     {
         static FAILURES: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
 
-        let handshake = timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
+        let handshake = awake::timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
         let failure = tokio::select! {
             () = context.shutdown.begun() => return,
             made = handshake => match made {
-                Ok(Ok(stream)) => return listen::serve(stream, peer, router, context).await,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "it took too long".to_owned(),
+                Some(Ok(stream)) => return listen::serve(stream, peer, router, context).await,
+                Some(Err(error)) => error.to_string(),
+                None => "it took too long".to_owned(),
             },
         };
         context.counters.handshake_failed();

@@ -97,6 +97,16 @@ pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 pub const WRITE_PROGRESS: usize = 1024;
 
+/// A timer that rings so much too late was not late: the process did not run, and nobody's silence is counted from before.
+pub const CLOCK_GAP: Duration = Duration::from_secs(2);
+
+/// What those who poll have after such a pause to ask again, before they are taken for gone.
+pub const RESUME_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a peer's kernel may leave unconfirmed what it was sent, or keep its window shut: the connection to one that vanished,
+/// or stands still, ends with it. Longer than [`STALL`], so that a session's end is told by the session.
+pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);
+
 /// A connection without an open request is told to go after this time. HTTP/1 has [`REQUEST_HEAD`] for it.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(90);
 
@@ -202,8 +212,9 @@ pub const BREACH_PAUSE: Duration = Duration::from_secs(10);
 pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
 pub const DRAIN_SPREAD: Duration = Duration::from_secs(4);
 
-/// A stream of server-sent events says something at least so often: proxies cut what is silent.
-pub const SSE_COMMENT: Duration = Duration::from_secs(15);
+/// A stream of server-sent events says something at least so often: proxies cut what is silent, and its client answers with a
+/// posted ping, as over a WebSocket.
+pub const SSE_COMMENT: Duration = SESSION_PING;
 
 /// A poll without news is answered after this time: proxies cut at 30 s and more.
 pub const POLL_WAIT: Duration = Duration::from_secs(20);

@@ -13,13 +13,15 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper::{Request, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::{Instant, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::awake::{AwakeSleep, AwakeTimer, paused_at};
 use super::connection::{ConnectionContext, ConnectionProgress, Health, PacedBody, WriteStall};
 use super::hub::counters::Cut;
 use super::limits;
@@ -106,11 +108,21 @@ fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &Con
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
+    limit_unconfirmed(&stream);
     let (stream, router, context) = (Observed::new(stream, place), router.clone(), context.clone());
     let shutdown = context.shutdown.clone();
     match context.tls.clone() {
         None => shutdown.spawn(serve(stream, Some(peer), router, context)),
         Some(tls) => shutdown.spawn(tls.serve(stream, Some(peer), router, context)),
+    }
+}
+
+/// A peer that vanished, or whose window stays shut, ends its connection. Where the kernel knows no such limit, its own does so in
+/// the end.
+fn limit_unconfirmed(stream: &TcpStream) {
+    let limit = u32::try_from(limits::TCP_UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = sockopt::set_tcp_user_timeout(stream, limit) {
+        tracing::debug!("a vanished peer will be noticed late: {error}");
     }
 }
 
@@ -152,9 +164,10 @@ where
     };
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let mut first_request = pin!(sleep(limits::FIRST_REQUEST));
+    let mut first_request = pin!(AwakeSleep::new(limits::FIRST_REQUEST));
     let (mut begun, mut revoked) = (pin!(context.shutdown.begun()), pin!(share.revoked()));
     let mut look = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut waits, mut runs, mut retires) = (true, true, false);
     loop {
         tokio::select! {
@@ -173,7 +186,9 @@ where
                 if !asked.load(Relaxed) { return; }
             }
             () = &mut revoked => return tracing::debug!("connection: cut off, the node's buffers are full"),
-            _ = look.tick() => match progress.look() {
+            due = look.tick() => match progress.look() {
+                // The peer may have taken it while this process did not run: the next look knows.
+                _ if paused_at(due) => {}
                 Health::Fine => {}
                 Health::Stalled => {
                     context.counters.cut(Cut::Slow);
@@ -194,12 +209,12 @@ fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(AwakeTimer)
         .header_read_timeout(limits::REQUEST_HEAD)
         .max_buf_size(limits::REQUEST_HEAD_BYTES);
     builder
         .http2()
-        .timer(TokioTimer::new())
+        .timer(AwakeTimer)
         .enable_connect_protocol()
         .keep_alive_interval(limits::REQUEST_HEAD)
         .max_header_list_size(limits::REQUEST_HEAD_BYTES as u32)
@@ -210,4 +225,23 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(limits::HTTP2_PENDING_RESETS)
         .max_local_error_reset_streams(limits::HTTP2_LOCAL_RESETS);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_a_vanished_peer_has_an_end() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        limit_unconfirmed(&stream);
+        let limit = limits::TCP_UNCONFIRMED.as_millis();
+        assert_eq!(sockopt::tcp_user_timeout(&stream).map(u128::from), Ok(limit));
+        assert!(limits::SSE_COMMENT + limits::TCP_UNCONFIRMED < Duration::from_secs(40));
+        drop(peer);
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod assets;
+mod awake;
 mod backup;
 pub mod client_addr;
 mod compress;

@@ -19,10 +19,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::hub::counters::Counters;
-use super::limits;
 use super::observed::{Observed, Observer};
 use super::quota::seldom::Seldom;
 use super::quota::{Gate, Held};
+use super::{awake, limits};
 
 /// What a health check begins with.
 const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
@@ -151,7 +151,7 @@ impl Desk {
 
 async fn receive(stream: TcpStream, peer: SocketAddr, place: Place, health: Router, arrived: mpsc::Sender<Arrival>) {
     let mut first = [0; FIRST_BYTES];
-    let Ok(Ok(count @ 1..)) = timeout(limits::FIRST_REQUEST, stream.peek(&mut first)).await else {
+    let Some(Ok(count @ 1..)) = awake::timeout(limits::FIRST_REQUEST, stream.peek(&mut first)).await else {
         return;
     };
     if HEALTH.iter().any(|check| first[..count].starts_with(check)) {

@@ -8,6 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
+use super::awake;
+
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     begun: CancellationToken,
@@ -41,9 +43,8 @@ impl Shutdown {
     /// Waits until every task has ended, at most `deadline`. Says how many were left then.
     pub async fn drained(&self, deadline: Duration) -> Result<(), usize> {
         self.tasks.close();
-        tokio::time::timeout(deadline, self.tasks.wait())
-            .await
-            .map_err(|_| self.tasks.len())
+        let ended = awake::timeout(deadline, self.tasks.wait()).await;
+        ended.ok_or_else(|| self.tasks.len())
     }
 }
 

@@ -30,6 +30,7 @@ use super::site;
 use super::telemetry::Trouble;
 use super::token::Token;
 use super::transport::faults::Faults;
+use super::transport::streams::Streams;
 use super::vitals::LastBeat;
 
 /// What the operator chose, checked.
@@ -141,6 +142,8 @@ pub struct ServerState {
     pub moderation: Arc<Enforcement>,
     /// Faults that visitors ask for, if they may.
     pub faults: Arc<Faults>,
+    /// Streams of server-sent events, by session.
+    pub streams: Arc<Streams>,
     /// What runs from start to end beside the answering of requests.
     pub feeds: Arc<[Arc<dyn Feed>]>,
     pub feeding: Arc<Feeding>,
@@ -170,6 +173,7 @@ impl ServerState {
         let counters = Arc::<Counters>::default();
         Self {
             faults: Faults::new(settings.faults),
+            streams: Arc::default(),
             quotas: Quotas::new(settings.limits, settings.scale()),
             buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
             access: Arc::new(AccessControl::new(&settings, None)),

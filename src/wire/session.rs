@@ -34,8 +34,10 @@
 //! `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`; a poll with `&wait=0` is answered at once, with a welcome and
 //! the verdicts, as a stream begins. An answer holds some 256 kB: a topic that finds no room in it has no verdict there and is
 //! answered by the next poll, so ask again at once with the cursors that came; `POST` [`COMMAND_PATH`] with one of the client
-//! frames `command`, `activity` or `rename`, answered by one frame, or by status 204 where a frame has no answer. Without `v=2`
-//! frames are those of version 1.
+//! frames `command`, `activity`, `rename` or `ping`, answered by one frame, or by status 204 where a frame has no answer. A stream
+//! goes one way, so say that you read it: post a `ping` when a `pong` comes, which is every 12 s. A stream whose session posted
+//! nothing for 32 s ends with `{"closing":{"reason":"slow",…}}`, and whoever reads that asks again at once. Without `v=2` frames
+//! are those of version 1, and no answer to a `pong` is asked for.
 
 use serde::{Deserialize, Serialize};
 

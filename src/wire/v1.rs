@@ -201,5 +201,4 @@ impl From<ClientFrame> for session::ClientFrame {
     }
 }
 
-#[cfg(test)]
 mod tests;

@@ -39,6 +39,8 @@ pub struct Line {
     heard_at: Millis,
     /// A question without an answer: when it was asked, and for how long an answer is waited for.
     asked: Option<(Millis, Millis)>,
+    /// The question was asked once more, because the page did not run while its answer was waited for.
+    excused: bool,
     /// The newest ping: its number and when it was sent.
     nonce: u32,
     pinged_at: Millis,
@@ -59,6 +61,7 @@ impl Line {
             live_since: None,
             heard_at: now,
             asked: Some((now, transport.patience())),
+            excused: false,
             nonce: 0,
             pinged_at: now,
             beat: BEAT,
@@ -84,6 +87,7 @@ impl Line {
     pub fn heard(&mut self, now: Millis) -> bool {
         self.heard_at = now;
         self.asked = None;
+        self.excused = false;
         self.live_since.replace(self.live_since.unwrap_or(now)).is_none()
     }
 
@@ -147,6 +151,19 @@ impl Line {
         self.ask(now, patience)
     }
 
+    /// The page did not run for a while: what the server said meanwhile is still to be read. Once for each question, so that
+    /// a page that hardly ever runs finds out all the same.
+    pub fn excuse(&mut self, now: Millis) -> Check {
+        if self.asked.is_none() || std::mem::replace(&mut self.excused, true) {
+            return Check::Rest;
+        }
+        if self.is_live() {
+            return self.hurry(now, true);
+        }
+        self.asked = Some((now, self.transport.patience()));
+        Check::Rest
+    }
+
     fn ask(&mut self, now: Millis, patience: Millis) -> Check {
         self.asked = Some((now, patience));
         self.pinged_at = now;
@@ -180,6 +197,23 @@ mod tests {
         assert!(!line.heard(3_000));
         assert_eq!(line.check(5_000), Check::Ask(2));
         assert_eq!((line.check(7_000), line.lived(7_000)), (Check::Dead, 6_990));
+    }
+
+    #[test]
+    fn a_question_that_was_slept_through_is_asked_once_more() {
+        let mut line = Line::new(1, Transport::WebSocket, 0);
+        line.heard(0);
+        line.set_beat(2_000);
+        assert_eq!(line.excuse(100), Check::Rest, "nothing was asked");
+        assert_eq!(line.check(2_000), Check::Ask(1));
+        assert_eq!((line.excuse(60_000), line.check(60_000)), (Check::Ask(2), Check::Rest));
+        assert_eq!((line.excuse(120_000), line.check(120_000)), (Check::Rest, Check::Dead));
+        let mut opening = Line::new(2, Transport::WebSocket, 0);
+        assert_eq!(
+            (opening.excuse(60_000), opening.check(63_999)),
+            (Check::Rest, Check::Rest)
+        );
+        assert_eq!(opening.check(64_000), Check::Dead);
     }
 
     #[test]

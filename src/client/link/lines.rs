@@ -296,6 +296,16 @@ impl Link {
         }
     }
 
+    /// Nobody was silent while this page did not run.
+    pub(super) fn excuse_lines(&mut self) {
+        let now = self.now;
+        let check = self.main.as_mut().map_or(Check::Rest, |main| main.excuse(now));
+        self.follow(check);
+        if let Some(trial) = &mut self.trial {
+            trial.excuse(now);
+        }
+    }
+
     fn check_trial(&mut self) {
         let dead = self
             .trial

@@ -4,7 +4,7 @@ use super::lines::GATHER;
 use super::{Ask, Effect, Fate, Link, News, Topics};
 use crate::client::ladder::Millis;
 use crate::client::outbox::Body;
-use crate::client::status::{Stop, TopicStatus};
+use crate::client::status::{Stop, TopicStatus, Transport};
 use crate::client::subscription::{Outcome, Step, Subscription};
 use crate::wire::code;
 use crate::wire::codec::Encoding;
@@ -116,6 +116,11 @@ impl Link {
         };
         if let ServerFrame::Pong { nonce } = frame {
             self.round_trip = main.round_trip(nonce, now).or(self.round_trip);
+            // A stream goes one way: its server asks whether it is read.
+            if main.transport == Transport::Sse {
+                let frame = ClientFrame::Ping { nonce };
+                self.out.push(Effect::Send { line, frame });
+            }
         }
         let encoding = main.encoding.unwrap_or(Encoding::Json);
         if main.heard(now) {

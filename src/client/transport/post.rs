@@ -36,7 +36,7 @@ impl Post {
     pub fn send(&self, frame: &ClientFrame) {
         let id = match frame {
             ClientFrame::Command { id, .. } => Some(id.clone()),
-            ClientFrame::Activity { .. } | ClientFrame::Rename { .. } => None,
+            ClientFrame::Activity { .. } | ClientFrame::Rename { .. } | ClientFrame::Ping { .. } => None,
             _ => return,
         };
         let Ok(Ok(body)) = Encoding::Json.encode(frame).map(String::from_utf8) else {

@@ -12,9 +12,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::ActiveExchange;
+use crate::server::awake::AwakeSleep;
 use crate::server::error::Problem;
 use crate::server::limits;
 
@@ -52,8 +52,8 @@ struct TimedBody {
     late: Arc<AtomicBool>,
     /// Where what arrives is counted; a request that came over no connection has none.
     exchange: Option<Arc<ActiveExchange>>,
-    idle: Pin<Box<Sleep>>,
-    deadline: Pin<Box<Sleep>>,
+    idle: AwakeSleep,
+    deadline: AwakeSleep,
 }
 
 impl TimedBody {
@@ -62,8 +62,8 @@ impl TimedBody {
             inner,
             late,
             exchange,
-            idle: Box::pin(sleep(limits::BODY_IDLE)),
-            deadline: Box::pin(sleep_until(Instant::now() + limits::BODY_DEADLINE)),
+            idle: AwakeSleep::new(limits::BODY_IDLE),
+            deadline: AwakeSleep::new(limits::BODY_DEADLINE),
         }
     }
 }
@@ -74,15 +74,15 @@ impl HttpBody for TimedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
-        let expired = body.deadline.as_mut().poll(cx).is_ready();
+        let expired = Pin::new(&mut body.deadline).poll(cx).is_ready();
         if !expired && let Poll::Ready(frame) = Pin::new(&mut body.inner).poll_frame(cx) {
-            body.idle.as_mut().reset(Instant::now() + limits::BODY_IDLE);
+            body.idle.restart();
             if let (Some(Ok(frame)), Some(exchange)) = (&frame, &body.exchange) {
                 exchange.received(frame.data_ref().map_or(0, Bytes::len));
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)));
         }
-        if expired || body.idle.as_mut().poll(cx).is_ready() {
+        if expired || Pin::new(&mut body.idle).poll(cx).is_ready() {
             body.late.store(true, Relaxed);
             return Poll::Ready(Some(Err(BodyError::Late)));
         }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
+use crate::server::awake::AwakeSleep;
 use crate::server::hub::counters::{Counters, Cut};
 use crate::server::limits;
 
@@ -20,7 +20,7 @@ pub struct WriteStall<S> {
     /// The stream was upgraded: its new protocol has limits of its own.
     upgraded: Arc<AtomicBool>,
     /// Runs since a write had to wait.
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<AwakeSleep>,
     /// Taken since then.
     taken: usize,
 }
@@ -52,8 +52,8 @@ impl<S> WriteStall<S> {
         }
         let deadline = self
             .deadline
-            .get_or_insert_with(|| Box::pin(sleep(limits::WRITE_STALL)));
-        ready!(deadline.as_mut().poll(cx));
+            .get_or_insert_with(|| AwakeSleep::new(limits::WRITE_STALL));
+        ready!(Pin::new(deadline).poll(cx));
         self.deadline = None;
         self.counters.cut(Cut::Slow);
         let why = "the peer takes nothing of what is written";

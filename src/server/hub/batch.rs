@@ -10,8 +10,8 @@ use super::handle::{Board, Command};
 use super::kind::{FoldError, Made, Undecided};
 use super::memory::Memory;
 use crate::server::limits;
-use crate::server::log::{Entry, Forward, ForwardKey, Undelivered};
-use crate::wire::cursor::{Cursor, Epoch, Seq};
+use crate::server::log::{Entry, Forward, ForwardKey, Undelivered, chain};
+use crate::wire::cursor::{Check, Cursor, Epoch, Seq};
 use crate::wire::session::{Answer, MAX_COMMAND, Rejection};
 use crate::wire::topic::TopicName;
 
@@ -22,6 +22,8 @@ pub struct Batch {
     pub made: Vec<(Seq, Made)>,
     /// What other topics should hear, once it is kept.
     pub forwards: Vec<Undelivered>,
+    /// Of the log up to each event of `made`, once [`Self::chain`] was called.
+    pub checks: Vec<Option<Check>>,
     /// Of each command.
     pub outcomes: Vec<Outcome>,
 }
@@ -211,6 +213,15 @@ impl Batch {
                 .forwards
                 .retain(|forward| gone.iter().all(|gone| gone.command != forward.command));
         }
+    }
+
+    /// When the events are as they will be kept: the log makes the same checks of them.
+    pub fn chain(&mut self, memory: &mut Memory) {
+        let checks = self.made.iter().map(|(seq, made)| {
+            memory.check = chain::next(memory.check, *seq, &made.json);
+            memory.check
+        });
+        self.checks = checks.collect();
     }
 
     /// Once it is kept: what the commands were answered.

@@ -106,6 +106,12 @@ impl Crowd {
     pub fn tend(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
         let (presence, alarm, pause) = {
             let mut set = self.set();
+            // What is long over was not looked at when it ended: nothing was.
+            if let Some(due) = set.alarm()
+                && now >= due + limits::CLOCK_GAP
+            {
+                set.postpone(now.saturating_duration_since(due) + limits::RESUME_GRACE);
+            }
             set.expire(now);
             if set.version() == pace.shown || self.hidden {
                 return set.alarm();

@@ -3,31 +3,31 @@
 use std::sync::Arc;
 
 use super::kind::{Event, EventFrame, Kind};
-use super::memory::Tail;
+use super::memory::{Tail, TailEvent};
 use super::ring::{Bounds, Ring};
 use crate::server::limits;
 use crate::server::log::Retention;
-use crate::wire::cursor::Seq;
+use crate::wire::cursor::{Check, Seq};
 use crate::wire::topic::Delivery;
 
 /// A ring with the events of a tail.
 pub fn fill(ring: &mut Ring<Arc<EventFrame>>, tail: Tail, delivery: Delivery) {
     if tail.after > ring.head() {
-        begin(ring, tail.after, delivery);
+        begin(ring, (tail.after, tail.check), delivery);
     }
-    for (event, bytes) in tail.events {
-        push(ring, event, bytes);
+    for TailEvent { event, check, bytes } in tail.events {
+        push(ring, event, check, bytes);
     }
 }
 
-/// Nothing is shown any more of what came up to `head`.
-pub fn begin(ring: &mut Ring<Arc<EventFrame>>, head: Seq, delivery: Delivery) {
+/// Nothing is shown any more of what came up to `head`, with the log's check there.
+pub fn begin(ring: &mut Ring<Arc<EventFrame>>, head: (Seq, Option<Check>), delivery: Delivery) {
     *ring = Ring::new(head, delivery, Bounds::default());
 }
 
-pub fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn Event>, bytes: usize) {
-    let frame = EventFrame::new(ring.head() + 1, None, event);
-    ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, Arc::new(frame));
+pub fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn Event>, check: Option<Check>, bytes: usize) {
+    let frame = EventFrame::new(ring.head() + 1, check, event);
+    ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, check, Arc::new(frame));
 }
 
 /// What is kept beyond a snapshot: never less than a ring may be asked for.
@@ -41,6 +41,7 @@ pub fn retention(kind: &dyn Kind) -> Retention {
 
 /// If it is there.
 pub fn replace(ring: &mut Ring<Arc<EventFrame>>, seq: Seq, event: Box<dyn Event>, bytes: usize) {
-    let frame = EventFrame::new(seq, None, event);
+    let check = ring.get(seq).and_then(|frame| frame.check());
+    let frame = EventFrame::new(seq, check, event);
     ring.replace(seq, bytes + limits::EVENT_OVERHEAD, &Arc::new(frame));
 }

@@ -13,20 +13,19 @@ use super::forward::server;
 use super::kind::{EventFrame, Kind, event_frame};
 use super::membership::Membership;
 use super::reading::{Most, Reading, gather};
-use super::recovery::{Recovery, recover};
 use super::rights::Authority;
 use super::ring::{Found, Ring};
-use super::shared_state::{Recovered, SharedState};
+use super::shared_state::SharedState;
 use super::stats::{self, Tally, TopicFigures};
 use super::wake::Wake;
 use crate::server::limits;
-use crate::server::log::{ForwardKey, Log};
+use crate::server::log::{ForwardKey, Log, Record};
 use crate::server::quota::Address;
 use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::Person;
 use crate::wire::protocol::Protocol;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection, SessionId, Verdict};
+use crate::wire::session::{Answer, CommandId, Denied, Rejection, SessionId};
 use crate::wire::topic::{Delivery, TopicName};
 
 /// What the task is asked.
@@ -202,36 +201,11 @@ impl TopicHandle {
         listed.await.map_err(|_| Denied::Unavailable)
     }
 
-    /// Resumed or Reset. A reader that joins first and then asks misses nothing.
-    pub async fn verdict(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Verdict, Denied> {
-        Ok(self.recover(cursor, encoding).await?.to_verdict())
-    }
-
-    /// What [`Self::verdict`] says, with the state shared.
-    pub async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
-        let (recovery, head) = self.recovery(cursor);
-        match recovery {
-            _ if self.board.is_over() => Err(Denied::Unavailable),
-            Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
-            Recovery::Reset(reason) => {
-                let state = self.shared_state(encoding).await?;
-                Ok(Recovered::Reset { reason, state })
-            }
-        }
-    }
-
-    fn recovery(&self, cursor: Option<Cursor>) -> (Recovery, Cursor) {
-        let kept = self.board.kept.load(Ordering::Acquire);
-        let ring = self.board.ring.read().unwrap_or_else(PoisonError::into_inner);
-        let head = self.at(ring.head());
-        (recover(cursor, head, kept, |after| ring.count(after)), head)
-    }
-
     pub fn head(&self) -> Cursor {
         self.at(self.board.head())
     }
 
-    fn at(&self, seq: Seq) -> Cursor {
+    pub(super) fn at(&self, seq: Seq) -> Cursor {
         Cursor::new(self.board.epoch, seq)
     }
 
@@ -296,7 +270,7 @@ impl TopicHandle {
         // What is in the log and not yet in the ring is not yet shown to anyone.
         let shown = records.into_iter().take_while(|record| record.seq <= head);
         let frames = shown.map_while(|record| {
-            let frame = self.frame(record.seq, &record.event, protocol);
+            let frame = self.frame(&record, protocol);
             Some((record.seq, frame?))
         });
         match gather(after, frames, most) {
@@ -308,12 +282,13 @@ impl TopicHandle {
         }
     }
 
-    fn frame(&self, seq: Seq, json: &[u8], protocol: Protocol) -> Option<Bytes> {
-        let board = &self.board;
-        let event = board.kind.event(json).map_err(|error| error.to_string());
+    fn frame(&self, record: &Record, protocol: Protocol) -> Option<Bytes> {
+        let (board, seq) = (&self.board, record.seq);
+        let event = board.kind.event(&record.event).map_err(|error| error.to_string());
         event
             .and_then(|event| {
-                event_frame(&board.name, (seq, None), event.as_ref(), protocol).map_err(|error| error.to_string())
+                event_frame(&board.name, (seq, record.check), event.as_ref(), protocol)
+                    .map_err(|error| error.to_string())
             })
             .inspect_err(|error| tracing::error!(topic = %board.name, seq, "an event has no frame: {error}"))
             .ok()

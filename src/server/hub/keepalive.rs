@@ -8,7 +8,13 @@ pub struct Keepalive {
     ping_every: Duration,
     /// A peer that answers pings is never silent for longer than this, whatever it has to say.
     silence_limit: Duration,
+    /// A look that comes so much too late came after a pause of the process.
+    gap: Duration,
     next_ping: Duration,
+    /// When the next look is due.
+    due: Duration,
+    /// The process was paused until then: nobody could be heard before.
+    resumed: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,33 +28,41 @@ pub enum Beat {
 }
 
 impl Keepalive {
-    pub const fn new(ping_every: Duration, silence_limit: Duration) -> Self {
+    pub fn new(ping_every: Duration, silence_limit: Duration, gap: Duration) -> Self {
         Self {
             ping_every,
             silence_limit,
+            gap,
             next_ping: ping_every,
+            due: ping_every.min(silence_limit),
+            resumed: Duration::ZERO,
         }
     }
 
     /// When to look for the first time.
-    pub fn first(&self) -> Duration {
-        self.next_ping.min(self.silence_limit)
+    pub const fn first(&self) -> Duration {
+        self.due
     }
 
     /// `heard`: the last moment at which anything came from the peer, or at which the connection was not listening.
     pub fn beat(&mut self, now: Duration, heard: Duration) -> Beat {
-        let silent_at = heard + self.silence_limit;
+        if now >= self.due.saturating_add(self.gap) {
+            self.resumed = now;
+        }
+        let silent_at = heard.max(self.resumed).saturating_add(self.silence_limit);
         if now >= silent_at {
             return Beat::Silent;
         }
-        if now < self.next_ping {
-            return Beat::Rest {
-                until: self.next_ping.min(silent_at),
-            };
+        let pings = now >= self.next_ping;
+        if pings {
+            self.next_ping = now.saturating_add(self.ping_every);
         }
-        self.next_ping = now + self.ping_every;
-        Beat::Ping {
-            until: self.next_ping.min(silent_at),
+        let until = self.next_ping.min(silent_at);
+        self.due = until;
+        if pings {
+            Beat::Ping { until }
+        } else {
+            Beat::Rest { until }
         }
     }
 }
@@ -64,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_silent_peer_is_pinged_and_then_given_up() {
-        let mut keepalive = Keepalive::new(s(25), s(60));
+        let mut keepalive = Keepalive::new(s(25), s(60), s(2));
         assert_eq!(keepalive.first(), s(25));
         assert_eq!(keepalive.beat(s(25), s(0)), Beat::Ping { until: s(50) });
         assert_eq!(keepalive.beat(s(50), s(0)), Beat::Ping { until: s(60) });
@@ -73,9 +87,19 @@ mod tests {
 
     #[test]
     fn a_peer_that_was_heard_stays() {
-        let mut keepalive = Keepalive::new(s(25), s(60));
-        assert_eq!(keepalive.beat(s(60), s(59)), Beat::Ping { until: s(85) });
-        assert_eq!(keepalive.beat(s(70), s(59)), Beat::Rest { until: s(85) });
+        let mut keepalive = Keepalive::new(s(25), s(60), s(2));
+        assert_eq!(keepalive.beat(s(26), s(25)), Beat::Ping { until: s(51) });
+        assert_eq!(keepalive.beat(s(30), s(25)), Beat::Rest { until: s(51) });
+    }
+
+    #[test]
+    fn a_pause_of_the_process_is_no_silence_of_the_peer() {
+        let mut keepalive = Keepalive::new(s(12), s(32), s(2));
+        assert_eq!(keepalive.beat(s(12), s(11)), Beat::Ping { until: s(24) });
+        assert_eq!(keepalive.beat(s(69), s(11)), Beat::Ping { until: s(81) }, "45 s later");
+        assert_eq!(keepalive.beat(s(81), s(11)), Beat::Ping { until: s(93) });
+        assert_eq!(keepalive.beat(s(93), s(11)), Beat::Ping { until: s(101) });
+        assert_eq!(keepalive.beat(s(101), s(11)), Beat::Silent);
     }
 
     proptest! {
@@ -88,7 +112,7 @@ mod tests {
             sounds in prop::collection::vec(0u64..400, 0..20),
         ) {
             let limit = ping + more;
-            let mut keepalive = Keepalive::new(s(ping), s(limit));
+            let mut keepalive = Keepalive::new(s(ping), s(limit), s(2));
             let mut now = keepalive.first();
             let mut pinged = None;
             loop {

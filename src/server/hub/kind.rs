@@ -303,6 +303,10 @@ impl EventFrame {
         self.event.key()
     }
 
+    pub const fn check(&self) -> Option<Check> {
+        self.check
+    }
+
     /// None if the application's event cannot be written so.
     pub fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
         let encoded = match protocol.version {

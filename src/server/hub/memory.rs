@@ -12,7 +12,7 @@ use super::kind::{Event, Fold, FoldError, Kind};
 use crate::server::limits;
 use crate::server::log::{Answered, Head, Log, LogError, Refused};
 use crate::server::quota::seldom::Seldom;
-use crate::wire::cursor::Seq;
+use crate::wire::cursor::{Check, Seq};
 use crate::wire::topic::TopicName;
 
 pub struct Memory {
@@ -20,15 +20,26 @@ pub struct Memory {
     pub dedupe: Dedupe,
     /// The newest event in the state.
     pub head: Seq,
+    /// Of the log up to `head`.
+    pub check: Option<Check>,
     /// The newest snapshot's; 0 if there is none.
     pub snapshot: Seq,
 }
 
-/// The newest events of those that were read, as many as a ring may hold, with the bytes of each.
+/// The newest events of those that were read, as many as a ring may hold.
 pub struct Tail {
     /// The seq before the first of them.
     pub after: Seq,
-    pub events: VecDeque<(Box<dyn Event>, usize)>,
+    /// Of the log up to `after`, if that is known.
+    pub check: Option<Check>,
+    pub events: VecDeque<TailEvent>,
+}
+
+pub struct TailEvent {
+    pub event: Box<dyn Event>,
+    /// Of the log up to it.
+    pub check: Option<Check>,
+    pub bytes: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +52,8 @@ pub enum LoadError {
     Event(Seq, FoldError),
     #[error("the event {0} is not in the log")]
     Gap(Seq),
+    #[error("the log lost its tail")]
+    Diverged,
 }
 
 impl LoadError {
@@ -72,10 +85,13 @@ pub async fn load(
         .await?;
     let snapshot = opened.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
     let state = opened.snapshot.as_ref().map(|(_, state)| state.as_slice());
+    // Where events follow, the last of them says it.
+    let check = opened.head.check.filter(|_| snapshot == opened.head.last);
     let mut memory = Memory {
         fold: kind.fold(state).map_err(|error| LoadError::Snapshot(snapshot, error))?,
         dedupe: Dedupe::new(BOUNDS, opened.forgotten),
         head: snapshot,
+        check,
         snapshot,
     };
     for Answered { by, command, seq } in &opened.commands {
@@ -86,6 +102,7 @@ pub async fn load(
     }
     let mut tail = Tail {
         after: shown.max(snapshot),
+        check: check.filter(|_| shown <= snapshot),
         events: VecDeque::new(),
     };
     while memory.head < opened.head.last {
@@ -108,21 +125,29 @@ impl Memory {
                 .fold
                 .apply(record.seq, &record.event)
                 .map_err(|error| LoadError::Event(record.seq, error))?;
-            self.head = record.seq;
-            tail.push(record.seq, event, record.event.len());
+            (self.head, self.check) = (record.seq, record.check);
+            let tail_event = TailEvent {
+                event,
+                check: record.check,
+                bytes: record.event.len(),
+            };
+            tail.push(record.seq, tail_event);
         }
         Ok(())
     }
 }
 
 impl Tail {
-    fn push(&mut self, seq: Seq, event: Box<dyn Event>, bytes: usize) {
+    fn push(&mut self, seq: Seq, event: TailEvent) {
         if seq <= self.after {
+            if seq == self.after {
+                self.check = event.check;
+            }
             return;
         }
-        self.events.push_back((event, bytes));
+        self.events.push_back(event);
         if self.events.len() > limits::RING_EVENTS {
-            self.events.pop_front();
+            self.check = self.events.pop_front().and_then(|event| event.check);
             self.after += 1;
         }
     }

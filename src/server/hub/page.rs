@@ -49,6 +49,7 @@ mod tests {
             seq,
             at: 0,
             amends,
+            check: None,
             event: vec![b'1'; bytes],
         }
     }

@@ -1,6 +1,7 @@
 //! Who is in a topic: sessions, and the people they belong to. Pure: the clock comes in. Knows no task, no frame and no wake.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -139,6 +140,19 @@ impl PresenceSet {
     /// When something ends by itself, at the earliest.
     pub const fn alarm(&self) -> Option<Instant> {
         self.alarm
+    }
+
+    /// The process was paused: who could not be heard then has so much time more.
+    pub fn postpone(&mut self, paused: Duration) {
+        for seat in self.sessions.values_mut() {
+            let activity = seat.activity.as_mut().map(|(_, until)| until);
+            for until in seat.lease.as_mut().into_iter().chain(activity) {
+                *until += paused;
+            }
+        }
+        if let Some(alarm) = &mut self.alarm {
+            *alarm += paused;
+        }
     }
 
     /// Ends what has run out.

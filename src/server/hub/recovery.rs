@@ -12,6 +12,16 @@ pub enum Recovery {
     Reset(ResetReason),
 }
 
+impl Recovery {
+    /// As far as epoch and seq say, the cursor's events are those of this log: its check may say otherwise.
+    pub const fn is_of_this_log(self) -> bool {
+        matches!(
+            self,
+            Self::Ring { .. } | Self::Log { .. } | Self::Reset(ResetReason::TooOld | ResetReason::TooFar)
+        )
+    }
+}
+
 /// `kept`: the oldest event in the log, or `head + 1`. `ring`: the frames that the ring has for a reader who saw everything up
 /// to a seq, if it has them.
 pub fn recover(cursor: Option<Cursor>, head: Cursor, kept: Seq, ring: impl FnOnce(Seq) -> Option<u64>) -> Recovery {

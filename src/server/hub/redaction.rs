@@ -61,6 +61,7 @@ pub async fn append(
     expected: Seq,
 ) -> Result<(Seq, Option<Plan>), LogError> {
     let planned = plan(board, memory, batch).await?;
+    batch.chain(memory);
     let (commands, events) = (batch.entries.len(), batch.made.len());
     let span = tracing::debug_span!("append", topic = %board.name, commands, events);
     let entries = std::mem::take(&mut batch.entries);
@@ -139,7 +140,11 @@ impl Plan {
                     frames::replace(ring, seq, event, bytes);
                 }
             }
-            Self::Begin(seq) => frames::begin(ring, seq.saturating_sub(1), board.kind.delivery()),
+            Self::Begin(seq) => {
+                let before = seq.saturating_sub(1);
+                let check = ring.check(before);
+                frames::begin(ring, (before, check), board.kind.delivery());
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::server::limits;
-use crate::wire::cursor::Seq;
+use crate::wire::cursor::{Check, Seq};
 use crate::wire::topic::Delivery;
 
 /// What a ring holds at most; the newest event is held whatever its size.
@@ -37,10 +37,20 @@ pub struct Ring<T> {
     bounds: Bounds,
     head: Seq,
     /// The newest events without a hole; the last is the head.
-    events: VecDeque<(usize, T)>,
+    events: VecDeque<Held<T>>,
+    /// Of the log before the first of them, if that is known.
+    before: Option<Check>,
     events_bytes: usize,
     /// Under `Latest`.
     newest: Option<Newest<T>>,
+}
+
+#[derive(Debug)]
+struct Held<T> {
+    bytes: usize,
+    /// Of the log up to the event.
+    check: Option<Check>,
+    event: T,
 }
 
 /// What a reader finds.
@@ -61,12 +71,13 @@ enum Place<'a, T> {
 }
 
 impl<T: Clone> Ring<T> {
-    /// Empty, with the next event to come after `head`.
-    pub fn new(head: Seq, delivery: Delivery, bounds: Bounds) -> Self {
+    /// Empty, with the next event to come after `head`, where the log has this check.
+    pub fn new((head, check): (Seq, Option<Check>), delivery: Delivery, bounds: Bounds) -> Self {
         Self {
             bounds,
             head,
             events: VecDeque::new(),
+            before: check,
             events_bytes: 0,
             newest: (delivery == Delivery::Latest).then(|| Newest::new(head)),
         }
@@ -82,21 +93,41 @@ impl<T: Clone> Ring<T> {
     }
 
     /// The event after the head. A key is heeded under `Latest` only; an event without one is never needless.
-    pub fn push(&mut self, key: Option<String>, bytes: usize, event: T) {
+    pub fn push(&mut self, key: Option<String>, bytes: usize, check: Option<Check>, event: T) {
         self.head += 1;
         if let Some(newest) = &mut self.newest {
             newest.put(self.head, key.map(Arc::from), bytes, event.clone());
             newest.shrink(self.bounds);
         }
-        self.events.push_back((bytes, event));
+        self.events.push_back(Held { bytes, check, event });
         self.events_bytes += bytes;
         while self.events.len() > self.bounds.events || (self.events_bytes > self.bounds.bytes && self.events.len() > 1)
         {
-            let Some((bytes, _)) = self.events.pop_front() else {
+            let Some(gone) = self.events.pop_front() else {
                 return;
             };
-            self.events_bytes -= bytes;
+            self.events_bytes -= gone.bytes;
+            self.before = gone.check;
         }
+    }
+
+    /// Of the log up to `seq`, if the ring knows it.
+    pub fn check(&self, seq: Seq) -> Option<Check> {
+        match seq.saturating_add(1).checked_sub(self.first())? {
+            0 => self.before,
+            _ => self.held(seq)?.check,
+        }
+    }
+
+    fn held(&self, seq: Seq) -> Option<&Held<T>> {
+        let index = seq.checked_sub(self.first())?;
+        self.events.get(usize::try_from(index).ok()?)
+    }
+
+    /// The event, if it is held, with or without a hole after it.
+    pub fn get(&self, seq: Seq) -> Option<&T> {
+        let newest = || self.newest.as_ref()?.by_seq.get(&seq).map(|kept| &kept.event);
+        self.held(seq).map(|held| &held.event).or_else(newest)
     }
 
     /// Puts another event in the place of one that is held; the key stays.
@@ -111,8 +142,8 @@ impl<T: Clone> Ring<T> {
             .checked_sub(self.first())
             .and_then(|index| usize::try_from(index).ok());
         if let Some(place) = held.and_then(|index| self.events.get_mut(index)) {
-            self.events_bytes = self.events_bytes - place.0 + bytes;
-            *place = (bytes, event.clone());
+            self.events_bytes = self.events_bytes - place.bytes + bytes;
+            (place.bytes, place.event) = (bytes, event.clone());
         }
     }
 
@@ -138,7 +169,7 @@ impl<T: Clone> Ring<T> {
             Some(Place::Events) => {
                 let skipped = usize::try_from(after + 1 - self.first()).unwrap_or(usize::MAX);
                 let events = self.events.iter().skip(skipped).take(most);
-                Found::Events((after + 1..).zip(events.map(|(_, event)| event.clone())).collect())
+                Found::Events((after + 1..).zip(events.map(|held| held.event.clone())).collect())
             }
         }
     }
@@ -223,13 +254,14 @@ mod tests {
 
     fn keys(ring: &mut Ring<char>, keys: &str) {
         for key in keys.chars() {
-            ring.push((key != '-').then(|| key.to_string()), 1, key);
+            let check = Check::new(ring.head() as u32 + 1);
+            ring.push((key != '-').then(|| key.to_string()), 1, check, key);
         }
     }
 
     #[test]
     fn every_event_comes_until_the_ring_has_let_it_go() {
-        let mut ring = Ring::new(10, Delivery::Every, SMALL);
+        let mut ring = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
         assert_eq!(ring.read(10, 9), Found::Nothing);
         assert_eq!(ring.read(9, 9), Found::Behind);
         keys(&mut ring, "abcdef");
@@ -242,8 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn the_check_is_known_from_before_the_first_event_on() {
+        let mut ring = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
+        let known = |ring: &Ring<char>| (8..20).filter(|seq| ring.check(*seq).is_some()).collect::<Vec<_>>();
+        assert_eq!(known(&ring), [10]);
+        keys(&mut ring, "ab");
+        assert_eq!(known(&ring), [10, 11, 12]);
+        keys(&mut ring, "cdef");
+        assert_eq!(known(&ring), [12, 13, 14, 15, 16]);
+        assert!((12..=16).all(|seq| ring.check(seq) == Check::new(seq as u32)));
+        assert_eq!((ring.check(0), ring.check(Seq::MAX)), (None, None));
+    }
+
+    #[test]
     fn an_event_is_replaced_wherever_it_is_held() {
-        let mut ring = Ring::new(0, Delivery::Latest, SMALL);
+        let mut ring = Ring::new((0, None), Delivery::Latest, SMALL);
         keys(&mut ring, "abbbbb");
         for (seq, event) in [(1, 'A'), (2, '!'), (6, 'B'), (7, '!'), (0, '!')] {
             ring.replace(seq, 5, &event);
@@ -252,7 +297,7 @@ mod tests {
         assert_eq!(ring.read(4, 9), Found::Events(vec![(5, 'b'), (6, 'B')]));
         assert_eq!(ring.events_bytes, 8);
         assert_eq!(ring.newest.as_ref().unwrap().bytes, 10);
-        let mut every = Ring::new(10, Delivery::Every, SMALL);
+        let mut every = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
         keys(&mut every, "abc");
         every.replace(12, 1, &'B');
         every.replace(3, 1, &'!');
@@ -261,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_gets_the_newest_of_each_key() {
-        let mut ring = Ring::new(0, Delivery::Latest, SMALL);
+        let mut ring = Ring::new((0, None), Delivery::Latest, SMALL);
         keys(&mut ring, "abaaaaaab");
         assert_eq!(ring.read(0, 9), Found::Events(vec![(8, 'a'), (9, 'b')]));
         assert_eq!(ring.read(0, 1), Found::Events(vec![(8, 'a')]));
@@ -277,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_event_without_a_key_is_never_needless() {
-        let mut ring = Ring::new(0, Delivery::Latest, SMALL);
+        let mut ring = Ring::new((0, None), Delivery::Latest, SMALL);
         keys(&mut ring, "-aa-aa");
         assert_eq!(ring.read(0, 9), Found::Events(vec![(1, '-'), (4, '-'), (6, 'a')]));
         keys(&mut ring, "-");
@@ -286,9 +331,9 @@ mod tests {
 
     #[test]
     fn a_large_event_pushes_others_out_and_stays() {
-        let mut ring = Ring::new(0, Delivery::Every, SMALL);
+        let mut ring = Ring::new((0, None), Delivery::Every, SMALL);
         keys(&mut ring, "ab");
-        ring.push(None, 5000, 'c');
+        ring.push(None, 5000, None, 'c');
         assert_eq!(ring.read(2, 9), Found::Events(vec![(3, 'c')]));
         assert_eq!(ring.read(1, 9), Found::Behind);
     }
@@ -335,13 +380,13 @@ mod tests {
     }
 
     fn run(delivery: Delivery, bounds: Bounds, steps: Vec<Step>) -> (Vec<u8>, Vec<u64>) {
-        let mut ring = Ring::new(0, delivery, bounds);
+        let mut ring = Ring::new((0, None), delivery, bounds);
         let (mut log, mut seen, mut after) = (Vec::new(), Vec::new(), 0);
         for step in steps {
             match step {
                 Step::Push(key, bytes) => {
                     log.push(key);
-                    ring.push((key > 0).then(|| key.to_string()), bytes, log.len() as u64);
+                    ring.push((key > 0).then(|| key.to_string()), bytes, None, log.len() as u64);
                 }
                 Step::Read(most) => drop(follow(&ring, &log, &mut seen, &mut after, most)),
             }
@@ -349,7 +394,7 @@ mod tests {
             assert!(ring.events.len() == 1 || ring.events_bytes <= bounds.bytes);
             assert_eq!(
                 ring.events_bytes,
-                ring.events.iter().map(|(bytes, _)| bytes).sum::<usize>()
+                ring.events.iter().map(|held| held.bytes).sum::<usize>()
             );
             if let Some(newest) = &ring.newest {
                 assert!(newest.by_seq.len() <= bounds.keys && newest.seqs.len() <= newest.by_seq.len());
@@ -386,9 +431,9 @@ mod tests {
         #[test]
         fn the_count_is_what_a_reader_finds(steps in steps(), bounds in bounds(), latest: bool, after in 0u64..210) {
             let delivery = if latest { Delivery::Latest } else { Delivery::Every };
-            let mut ring = Ring::new(0, delivery, bounds);
+            let mut ring = Ring::new((0, None), delivery, bounds);
             for step in steps {
-                if let Step::Push(key, bytes) = step { ring.push(Some(key.to_string()), bytes, ()) }
+                if let Step::Push(key, bytes) = step { ring.push(Some(key.to_string()), bytes, None, ()) }
             }
             let found = match ring.read(after, usize::MAX) {
                 Found::Nothing => Some(0),

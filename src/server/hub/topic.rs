@@ -178,7 +178,7 @@ impl Task {
             tracing::error!(topic = %self.board.name, ?encoding, "no state: {error}");
             Denied::Unavailable
         })?;
-        let cursor = Cursor::new(self.board.epoch, memory.head);
+        let cursor = Cursor::new(self.board.epoch, memory.head).with_check(memory.check);
         let state = Arc::new(SharedState::new(self.board.name.clone(), encoding, cursor, state));
         *known = Some(Arc::clone(&state));
         Ok(state)
@@ -242,9 +242,9 @@ impl Task {
             if let Some(plan) = plan {
                 plan.show(&self.board, &mut ring);
             }
-            for (seq, made) in batch.made {
+            for ((seq, made), check) in batch.made.into_iter().zip(batch.checks) {
                 if seq == ring.head() + 1 {
-                    frames::push(&mut ring, made.event, made.json.len());
+                    frames::push(&mut ring, made.event, check, made.json.len());
                 }
             }
             self.board.head.store(ring.head(), Ordering::Release);
@@ -329,7 +329,7 @@ impl Task {
             other => {
                 let why = other
                     .err()
-                    .map_or("it is another log".to_owned(), |error| error.to_string());
+                    .map_or("its log is not what it was".to_owned(), |error| error.to_string());
                 tracing::error!(topic = %self.board.name, "the topic ends: {why}");
                 self.retry = None;
                 self.life = Life::Over;
@@ -342,11 +342,11 @@ impl Task {
     async fn load(&mut self, shown: Seq) -> Result<(Memory, Tail, Head), LoadError> {
         let (log, name) = (self.board.log.as_ref(), &self.board.name);
         let loaded = load(log, &self.board.kind, name, shown).await?;
+        self.board.still_has(shown).await?;
         self.hub.take_up_forwards(name).await?;
         Ok(loaded)
     }
 
-    /// What was appended by others.
     fn show(&self, tail: Tail) {
         let news = !tail.events.is_empty();
         let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);

@@ -269,7 +269,7 @@ impl Hub {
             Ok(loaded) => loaded,
             Err(error) => return error.tell(&place.topic),
         };
-        let mut ring = Ring::new(tail.after, kind.delivery(), Bounds::default());
+        let mut ring = Ring::new((tail.after, tail.check), kind.delivery(), Bounds::default());
         frames::fill(&mut ring, tail, kind.delivery());
         let (asks, asked) = mpsc::channel(limits::TOPIC_QUEUE);
         let crowd = Crowd::new(kind.has_presence());
@@ -390,7 +390,7 @@ mod tests {
         Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
     };
     use crate::wire::codec::{Blob, Encoding};
-    use crate::wire::cursor::{Cursor, Seq};
+    use crate::wire::cursor::{Check, Cursor, Seq};
     use crate::wire::person::PersonId;
     use crate::wire::presence::Presence;
     use crate::wire::session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict};
@@ -793,6 +793,10 @@ mod tests {
             self.0.read(topic, after, limit)
         }
 
+        fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
+            self.0.check(topic, seq)
+        }
+
         fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
             self.0.history(topic, before, limit)
         }
@@ -1024,6 +1028,22 @@ mod tests {
         assert_eq!(hub.open(&topic()).await.err(), Some(Denied::Unavailable));
     }
 
+    /// Without checks, which are tested elsewhere.
+    async fn plain_verdict(handle: &TopicHandle, cursor: Option<Cursor>) -> Verdict {
+        match handle.verdict(cursor, Encoding::Json).await.unwrap() {
+            Verdict::Resumed { replayed, head } => Verdict::Resumed {
+                replayed,
+                head: head.with_check(None),
+            },
+            Verdict::Reset { reason, cursor, state } => Verdict::Reset {
+                reason,
+                cursor: cursor.with_check(None),
+                state,
+            },
+            denied => denied,
+        }
+    }
+
     #[tokio::test]
     async fn a_reader_is_resumed_or_told_why_not() {
         let log = log();
@@ -1031,7 +1051,7 @@ mod tests {
         {
             let hub = hub_keeping(&log, 10);
             let handle = hub.open(&topic()).await.unwrap();
-            let verdict = handle.verdict(None, Encoding::Json).await.unwrap();
+            let verdict = plain_verdict(&handle, None).await;
             assert!(matches!(verdict, Verdict::Reset { reason: ResetReason::New, cursor, .. } if cursor == at(0)));
             join_all((0..most).map(|id| say(&handle, id.into(), &Do::Add(1)))).await;
             let resumed = |replayed| Verdict::Resumed {
@@ -1039,11 +1059,11 @@ mod tests {
                 head: at(most),
             };
             for seq in [most, most - 1, most - 1000] {
-                let verdict = handle.verdict(Some(at(seq)), Encoding::Json).await.unwrap();
+                let verdict = plain_verdict(&handle, Some(at(seq))).await;
                 assert_eq!(verdict, resumed(most - seq));
                 assert_eq!(follow(&handle, seq, Encoding::Json).await.len() as u64, most - seq);
             }
-            let ahead = handle.verdict(Some(at(most + 1)), Encoding::Json).await.unwrap();
+            let ahead = plain_verdict(&handle, Some(at(most + 1))).await;
             assert!(matches!(ahead, Verdict::Reset { reason: ResetReason::Ahead, cursor, .. } if cursor == at(most)));
             hub.close().await;
         }
@@ -1053,7 +1073,7 @@ mod tests {
         let seen = follow(&handle, from, Encoding::Json).await;
         assert!(seen.iter().map(|(seq, _)| *seq).eq(from + 1..=most));
         assert!(hub.stats().log_reads > 0);
-        let old = handle.verdict(Some(at(from - 1)), Encoding::Json).await.unwrap();
+        let old = plain_verdict(&handle, Some(at(from - 1))).await;
         assert!(
             matches!(
                 old,

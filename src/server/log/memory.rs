@@ -1,6 +1,8 @@
 //! A log in memory, for tests and for trying things out: it is gone with the process. Its appends can be told to fail or
 //! to stall. Knows no disk.
 
+mod lost_tail;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +11,10 @@ use tokio::sync::watch;
 
 use super::{
     Answered, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Refused,
-    Retention, Undelivered, going,
+    Retention, Undelivered, chain, going,
 };
 use crate::server::limits;
-use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::cursor::{Check, Epoch, Seq};
 use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
 
@@ -37,6 +39,10 @@ pub struct Memory {
 #[derive(Default)]
 struct Kept {
     last: Seq,
+    /// Up to `last`.
+    check: Option<Check>,
+    /// Of the newest event that was let go.
+    gone: Option<Check>,
     /// Those that retention left; they end at `last`.
     events: VecDeque<Record>,
     commands: VecDeque<(Answered, Millis)>,
@@ -58,7 +64,6 @@ impl Memory {
         }
     }
 
-    /// For the appends that come now, and those that stall.
     pub fn set_weather(&self, weather: Weather) {
         self.weather.send_replace(weather);
     }
@@ -99,6 +104,17 @@ impl Kept {
             epoch,
             first: self.events.front().map_or(self.last + 1, |record| record.seq),
             last: self.last,
+            check: self.check,
+        }
+    }
+
+    fn check(&self, seq: Seq) -> Option<Check> {
+        let Head { first, .. } = self.head(Epoch::new(0));
+        match self.events.binary_search_by_key(&seq, |record| record.seq) {
+            Ok(index) => self.events.get(index)?.check,
+            Err(_) if seq == self.last => self.check,
+            Err(_) if seq.saturating_add(1) == first => self.gone,
+            Err(_) => None,
         }
     }
 
@@ -128,7 +144,15 @@ impl Kept {
             for (amends, event) in events {
                 self.last += 1;
                 let seq = self.last;
-                self.events.push_back(Record { seq, at, amends, event });
+                self.check = chain::next(self.check, seq, &event);
+                let check = self.check;
+                self.events.push_back(Record {
+                    seq,
+                    at,
+                    amends,
+                    check,
+                    event,
+                });
             }
             let seq = self.last;
             self.commands.push_back((Answered { by, command, seq }, at));
@@ -170,7 +194,7 @@ impl Kept {
     fn redact(&mut self, Redaction { erased, state }: Redaction) {
         match erased {
             Erased::Before(seq) => {
-                self.events.retain(|record| record.seq >= seq);
+                self.let_go(|record| record.seq < seq);
                 self.forwards.retain(|(event, _), _| *event >= seq);
             }
             Erased::Payloads(payloads) => {
@@ -185,6 +209,13 @@ impl Kept {
             }
         }
         self.snapshot = Some((self.last, state));
+    }
+
+    /// The oldest, until one stays.
+    fn let_go(&mut self, goes: impl Fn(&Record) -> bool) {
+        while self.events.front().is_some_and(&goes) {
+            self.gone = self.events.pop_front().and_then(|record| record.check);
+        }
     }
 
     fn with_amendments(&self, events: &[Seq]) -> Vec<Record> {
@@ -221,7 +252,8 @@ impl Kept {
         self.snapshot = Some((seq, state));
         let goes = retention.reaches(seq, self.last, now);
         let events = self.events.iter().map(|event| (event.seq, event.at));
-        self.events.drain(..going(events, now, goes));
+        let gone = self.events.drain(..going(events, now, goes)).next_back();
+        self.gone = gone.map_or(self.gone, |newest| newest.check);
         let oldest = now.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
         while self.commands.len() > limits::KEPT_ANSWERS || self.commands.front().is_some_and(|(_, at)| *at < oldest) {
             let gone = self.commands.pop_front().and_then(|(gone, _)| gone.command.time());
@@ -303,6 +335,10 @@ impl Log for Memory {
             let later = kept.events.iter().filter(|record| record.seq > after);
             later.take(limit).cloned().collect()
         })
+    }
+
+    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
+        self.look(topic, move |kept, _| kept.check(seq))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {

@@ -1,6 +1,7 @@
 //! The log: the ordered, durable events of each topic, as a port with one contract and an implementation for each store.
 //! Knows no hub: an event is bytes here, and what it means is somebody else's business.
 
+pub mod chain;
 mod figures;
 mod forward;
 mod key;
@@ -17,7 +18,7 @@ pub use self::key::Key;
 
 use futures_util::future::BoxFuture;
 
-use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::cursor::{Check, Epoch, Seq};
 use crate::wire::person::PersonId;
 use crate::wire::session::{CommandId, Rejection};
 use crate::wire::topic::TopicName;
@@ -100,6 +101,8 @@ pub struct Head {
     pub first: Seq,
     /// 0 if there never was an event.
     pub last: Seq,
+    /// Of the log up to `last`.
+    pub check: Option<Check>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +110,8 @@ pub struct Record {
     pub seq: Seq,
     pub at: Millis,
     pub amends: Option<Seq>,
+    /// Of the log up to this event. None of one that was kept before logs had checks.
+    pub check: Option<Check>,
     /// JSON: readable in ten years, and by other tools.
     pub event: Vec<u8>,
 }
@@ -171,6 +176,7 @@ pub enum LogError {
 /// - An append is durable when its future is ready, and before that no reader sees it: `kill -9` a moment later loses nothing.
 /// - Seqs of a topic run from 1 without holes. Entries of one append follow each other; all are kept, or none.
 /// - Appends of many topics that come at the same time share one commit.
+/// - Each event keeps a check of the log up to it, by [`chain::next`].
 /// - A read is served from what is committed, and never waits for an append.
 pub trait Log: Send + Sync + 'static {
     /// With the newest `commands` accepted commands and as many refusals; of those whose ids carry no time, only what is not older
@@ -194,6 +200,9 @@ pub trait Log: Send + Sync + 'static {
 
     /// Up to `limit` events after `after`, by seq. Events that are no longer kept are not there: compare the first seq.
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
+
+    /// Of the log up to the event `seq`, if it is kept, or was the newest of those that are not kept any more.
+    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>>;
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>>;
 

@@ -59,6 +59,7 @@ async fn act(
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
     let person = identity::caller(state, grant, headers, Otherwise::Session(&session.0));
     state.counters.add(1, 1);
+    state.streams.heard(&person.id, &session);
     let hub = state.hub_for(&grant.hub(&state.hub), client.known_as(&person));
     match frame {
         ClientFrame::Command { topic, id, command } => {
@@ -78,9 +79,11 @@ async fn act(
                 return framed(protocol, &ServerFrame::NameRefused { why });
             }
         }),
+        // That it came is all that it says.
+        ClientFrame::Ping { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "Only the frames command, activity and rename are posted.",
+            "Only the frames command, activity, rename and ping are posted.",
         )),
     }
 }

@@ -16,6 +16,7 @@ mod session;
 mod signals;
 mod sse;
 mod stage;
+pub mod streams;
 mod summons;
 mod talk;
 mod watch;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::talk::{Farewell, Packet, Talk, Text, banned};
 use crate::server::access::{Grant, GrantEnd};
+use crate::server::awake::paused_at;
 use crate::server::hub::bucket::Bucket;
 use crate::server::hub::counters::Cut;
 use crate::server::hub::names::NameError;
@@ -50,6 +51,7 @@ pub struct Topics {
     answers: Vec<ServerFrame>,
     rules: watch::Receiver<Arc<Bans>>,
     began: Instant,
+    hello_by: Instant,
 }
 
 impl Topics {
@@ -78,7 +80,20 @@ impl Topics {
             answers: Vec::new(),
             rules: state.moderation.changes(),
             began: Instant::now(),
+            hello_by: Instant::now() + limits::HELLO_WAIT,
         }
+    }
+
+    /// No hello came in time, and the server was there to hear it.
+    fn is_hello_late(&mut self) -> bool {
+        if self.session.is_greeted() || Instant::now() < self.hello_by {
+            return false;
+        }
+        let paused = paused_at(self.hello_by);
+        if paused {
+            self.hello_by = Instant::now() + limits::HELLO_WAIT;
+        }
+        !paused
     }
 
     fn written(&self) -> Encoding {
@@ -276,7 +291,7 @@ impl Talk for Topics {
         if !self.answers.is_empty() {
             return;
         }
-        let hello_by = self.began + limits::HELLO_WAIT;
+        let hello_by = self.hello_by;
         let verdict_due = self.verdict_due();
         tokio::select! {
             Some(decided) = self.deciding.next(), if !self.deciding.is_empty() => self.decided(decided),
@@ -292,7 +307,7 @@ impl Talk for Topics {
         if self.protocol.is_none() {
             return Err(self.breach(&Breach::Protocol, out));
         }
-        if !self.session.is_greeted() && self.began.elapsed() >= limits::HELLO_WAIT {
+        if self.is_hello_late() {
             return Err(self.breach(&Breach::NoHello, out));
         }
         if let Some(end) = self.grant.has_ended() {

@@ -16,6 +16,7 @@ use tracing::{Instrument as _, Span};
 use super::faults::{Ending, Gate};
 use super::query::{NotAQuery, Query};
 use super::session::{spread, welcome};
+use super::streams::OpenStream;
 use crate::server::access::{Grant, GrantEnd};
 use crate::server::error::Problem;
 use crate::server::hub::Most;
@@ -27,7 +28,7 @@ use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
 use crate::wire::cursor::Cursor;
-use crate::wire::protocol::Protocol;
+use crate::wire::protocol::{Protocol, Version};
 use crate::wire::session::{Closing, ServerFrame, SessionId, Welcome};
 use crate::wire::topic::TopicName;
 
@@ -65,7 +66,11 @@ pub async fn events(
     let hub = state.hub_for(&grant.hub(&state.hub), client);
     let reader = Reader::new(hub, protocol, session.clone(), person);
     let subject = Subject::of(&state, &headers, &extensions, Otherwise::Session(&session.0));
+    // A client of version 1 knows of no answer to a pong.
+    let limit = (protocol.version != Version::V1).then(|| limits::SESSION_SILENCE.min(state.settings.silence_limit));
+    let open = state.streams.open(&reader.person().id, &session, limit);
     let feed = Feed {
+        open,
         span: tracing::info_span!("events", session = identity::shown(&session)),
         welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
         topics: topics.into(),
@@ -114,6 +119,7 @@ pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, 
 }
 
 struct Feed {
+    open: OpenStream,
     /// As long as the answer is open.
     span: Span,
     state: ServerState,
@@ -157,6 +163,10 @@ impl Feed {
                     self.state.counters.cut(counters::Cut::Banned);
                     return (Ok(self.closing(Closing::Banned)), None);
                 }
+                () = self.open.silent() => {
+                    self.state.counters.cut(counters::Cut::Silent);
+                    return (Ok(self.closing(Closing::Slow)), None);
+                }
                 ending = self.gate.ended() => return match ending {
                     Ending::Cut => (Err(Cut), None),
                     Ending::Drain => (Ok(self.closing(Closing::Draining)), None),
@@ -193,10 +203,12 @@ impl Feed {
     }
 
     fn closing(&self, reason: Closing) -> Vec<Bytes> {
-        let closing = ServerFrame::Closing {
-            reason,
-            retry_after_ms: spread(&self.session),
+        let retry_after_ms = match reason {
+            // Whoever reads this is there.
+            Closing::Slow => 0,
+            _ => spread(&self.session),
         };
+        let closing = ServerFrame::Closing { reason, retry_after_ms };
         Vec::from_iter(self.reader.encoded(&closing))
     }
 }

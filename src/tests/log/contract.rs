@@ -6,6 +6,7 @@ use duplex::server::limits;
 use duplex::server::log::{Log, LogError, Record};
 use futures_util::future::{join_all, try_join_all};
 
+pub use super::contract_check::*;
 pub use super::contract_ids::*;
 pub use super::contract_outbox::*;
 pub use super::contract_redaction::*;
@@ -36,6 +37,7 @@ pub async fn seqs_run_without_holes(log: AnyLog) {
         seq: 8,
         at: 77,
         amends,
+        check: records[7].check,
         event,
     };
     assert_eq!(records[7], expected);

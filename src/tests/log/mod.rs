@@ -1,6 +1,7 @@
 //! The log: one contract, run over every implementation, and what is true of one of them alone.
 
 mod contract;
+mod contract_check;
 mod contract_ids;
 mod contract_outbox;
 mod contract_redaction;
@@ -37,7 +38,8 @@ macro_rules! keeps_the_contract {
             what_is_not_told_leaves_its_time, a_redaction_overwrites_and_keeps_places, a_redaction_brings_its_snapshot,
             a_redaction_comes_with_its_append_or_not_at_all, an_erased_topic_goes_on, amendments_are_found_with_what_they_amend,
             forwards_are_kept_until_they_are_delivered, a_forward_goes_with_the_commit_of_its_effect,
-            forwards_go_with_what_is_erased, topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing
+            forwards_go_with_what_is_erased, topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing,
+            every_event_keeps_a_check, a_redaction_leaves_the_checks, the_check_of_what_is_gone_stays_known
         );
     };
     ($made:expr, $($name:ident),+) => {

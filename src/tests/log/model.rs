@@ -272,6 +272,11 @@ impl Pair {
                 all(self.file(), &topic(name)).await,
                 all(&self.model, &topic(name)).await
             );
+            let Head { first, last, .. } = self.head(&topic(name)).await;
+            for seq in first.saturating_sub(2)..=last + 1 {
+                let check = self.file().check(&topic(name), seq).await;
+                prop_assert_eq!(check, self.model.check(&topic(name), seq).await, "{} {}", name, seq);
+            }
         }
         prop_assert_eq!(self.file().forwards(None).await, self.model.forwards(None).await);
         for kind in ["chat", "market"] {

@@ -11,7 +11,7 @@ use duplex::server::log::sqlite::Sqlite;
 use duplex::server::log::{
     Entry, ForwardKey, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention, Undelivered,
 };
-use duplex::wire::cursor::{Epoch, Seq};
+use duplex::wire::cursor::{Check, Epoch, Seq};
 use duplex::wire::topic::TopicName;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -165,6 +165,10 @@ impl Log for Disk {
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
         self.looks(self.log.read(topic, after, limit))
+    }
+
+    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
+        self.looks(self.log.check(topic, seq))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {

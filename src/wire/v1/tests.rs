@@ -1,6 +1,8 @@
 //! Bytes of both versions, as they were recorded: no client that was built yesterday may be told something else.
 
-use data_encoding::HEXLOWER;
+#![cfg(test)]
+
+use std::fmt::Write as _;
 
 use super::super::cursor::Check;
 use super::super::person::PersonId;
@@ -127,14 +129,20 @@ fn heard(encoding: Encoding, version: Version) -> Vec<session::ClientFrame> {
 fn shown(encoding: Encoding, bytes: &[u8]) -> String {
     match encoding {
         Encoding::Json => String::from_utf8(bytes.to_vec()).unwrap(),
-        Encoding::Postcard => HEXLOWER.encode(bytes),
+        Encoding::Postcard => bytes.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        }),
     }
 }
 
 fn raw(encoding: Encoding, line: &str) -> Vec<u8> {
     match encoding {
         Encoding::Json => line.as_bytes().to_vec(),
-        Encoding::Postcard => HEXLOWER.decode(line.as_bytes()).unwrap(),
+        Encoding::Postcard => (0..line.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap())
+            .collect(),
     }
 }
 

@@ -108,7 +108,15 @@ impl Talk {
             chat.state.with_untracked(|room| lines.agree_with(room));
         });
         chat.on_event(move |seq, event| talk.hear(seq, event));
-        Effect::new(move |_| chat.state.with(|room| talk.agree_with(room)));
+        Effect::new(move |before: Option<u32>| {
+            let log = chat.log.get();
+            if before.is_some_and(|before| before != log) {
+                talk.lines.update_value(|lines| *lines = Lines::default());
+                talk.touch();
+            }
+            chat.state.with(|room| talk.agree_with(room));
+            log
+        });
         talk
     }
 

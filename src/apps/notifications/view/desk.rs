@@ -123,6 +123,14 @@ impl Desk {
         self.groups.get(index)?.get()
     }
 
+    /// Changes when the log of a source is another one: what is held of it is not to be trusted.
+    pub fn logs(self) -> u32 {
+        let groups = GROUPS.iter().filter_map(|group| self.group(group));
+        let logs = groups.map(|group| group.log.get());
+        logs.fold(self.inbox.log.get(), u32::wrapping_add)
+            .wrapping_add(self.all.log.get())
+    }
+
     pub fn head(self, source: &str) -> Seq {
         let mut head = 0;
         self.look(source, &mut |board| head = board.head());

@@ -71,9 +71,15 @@ impl List {
             local: RwSignal::new(false),
         };
         untrack(|| list.agree());
-        Effect::new(move |_| {
+        Effect::new(move |before: Option<u32>| {
             list.local.set(true);
+            let logs = list.desk.logs();
+            if before.is_some_and(|before| before != logs) {
+                list.held.update_value(BTreeMap::clear);
+                list.touch();
+            }
             list.agree();
+            logs
         });
         list.listen();
         list

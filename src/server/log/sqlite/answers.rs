@@ -31,6 +31,7 @@ pub fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejecti
     )?
     .execute((topic, sql(n), command, person, why, at, time))?;
     let refusals = Rows {
+        before: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM refusals WHERE topic = ?1 ORDER BY n LIMIT min(?2, 2)",
         remove: "DELETE FROM refusals WHERE topic = ?1 AND n <= ?2",
     };
@@ -41,6 +42,7 @@ pub fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejecti
 /// Lets the next few accepted ones go; `n` is the newest. Says whether more may have to go.
 pub fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
     let answers = Rows {
+        before: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
         remove: "DELETE FROM answers WHERE topic = ?1 AND n <= ?2",
     };

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, ty
 
 use super::{answers, sql};
 use crate::server::limits;
-use crate::server::log::{Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, going};
-use crate::wire::cursor::Seq;
+use crate::server::log::{Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, chain, going};
+use crate::wire::cursor::{Check, Seq};
 use crate::wire::topic::TopicName;
 
 pub struct Snapshot {
@@ -34,6 +34,8 @@ struct Topic {
     last: Seq,
     answers: u64,
     refusals: u64,
+    /// Of the log up to `last`.
+    check: Option<Check>,
 }
 
 /// JSON as text, without a look at what SQLite does not look at either.
@@ -51,13 +53,15 @@ pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entr
         let last = topic.last;
         return Err(LogError::Conflict { expected, last });
     }
-    let mut event =
-        log.prepare_cached("INSERT INTO events (topic, seq, at, amends, event) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut event = log
+        .prepare_cached("INSERT INTO events (topic, seq, at, amends, event, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for entry in entries {
         let (at, first) = (sql(entry.at), topic.last + 1);
         for (amends, json) in &entry.events {
             topic.last += 1;
-            event.execute((topic.id, topic.last, at, amends.map(sql), Text(json)))?;
+            topic.check = chain::next(topic.check, topic.last, json);
+            let check = topic.check.map(Check::get);
+            event.execute((topic.id, topic.last, at, amends.map(sql), Text(json), check))?;
         }
         match &entry.refused {
             None => {
@@ -72,8 +76,9 @@ pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entr
         keep_forwards(log, topic.id, first, entry)?;
         remove_forwards(log, entry.delivers.as_slice())?;
     }
-    log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3, refusals = ?4 WHERE id = ?1")?
-        .execute((topic.id, topic.last, topic.answers, topic.refusals))?;
+    let check = topic.check.map(Check::get);
+    log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3, refusals = ?4, chain = ?5 WHERE id = ?1")?
+        .execute((topic.id, topic.last, topic.answers, topic.refusals, check))?;
     Ok(topic.last)
 }
 
@@ -117,6 +122,7 @@ pub fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redacti
     let Topic { id, .. } = look_up(log, name)?;
     match &redaction.erased {
         Erased::Before(seq) => {
+            note_gone(log, id, seq.saturating_sub(1))?;
             log.prepare_cached("DELETE FROM events WHERE topic = ?1 AND seq < ?2")?
                 .execute((id, sql(*seq)))?;
             log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq < ?2")?
@@ -139,16 +145,27 @@ pub fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redacti
     Ok(())
 }
 
+/// Before the events up to `newest` go: who has seen them, and no more, can still be told from who saw others.
+fn note_gone(log: &Connection, topic: i64, newest: Seq) -> Result<(), LogError> {
+    log.prepare_cached(
+        "UPDATE topics SET gone = e.chain
+         FROM (SELECT chain FROM events WHERE topic = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1) AS e WHERE id = ?1",
+    )?
+    .execute((topic, sql(newest)))?;
+    Ok(())
+}
+
 /// Makes the topic if it is not there; a transaction that fails unmakes it.
 fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
     let known = log
-        .prepare_cached("SELECT id, last, answers, refusals FROM topics WHERE name = ?1")?
+        .prepare_cached("SELECT id, last, answers, refusals, chain FROM topics WHERE name = ?1")?
         .query_row([name.as_str()], |row| {
             Ok(Topic {
                 id: row.get(0)?,
                 last: row.get(1)?,
                 answers: row.get(2)?,
                 refusals: row.get(3)?,
+                check: row.get::<_, Option<u32>>(4)?.and_then(Check::new),
             })
         })
         .optional()?;
@@ -162,6 +179,7 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
         last: 0,
         answers: 0,
         refusals: 0,
+        check: None,
     })
 }
 
@@ -192,6 +210,7 @@ pub fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogE
 pub fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
     let event_goes = trim.retention.reaches(trim.seq, trim.last, trim.now);
     let events = Rows {
+        before: note_gone,
         oldest: "SELECT seq, at, NULL FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
         remove: "DELETE FROM events WHERE topic = ?1 AND seq <= ?2",
     };
@@ -204,6 +223,8 @@ pub fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
 pub struct Rows {
     /// Number, when it was kept, and the time that its id carries.
     pub oldest: &'static str,
+    /// Called with the topic and the newest of those that go.
+    pub before: fn(&Connection, i64, u64) -> Result<(), LogError>,
     pub remove: &'static str,
 }
 
@@ -230,6 +251,7 @@ impl Rows {
         let rows: Vec<(u64, Millis, Option<Millis>)> = rows.collect::<Result<_, _>>()?;
         let gone = going(rows.iter().map(|(number, at, _)| (*number, *at)), now, goes);
         if let Some((newest, ..)) = rows[..gone].last() {
+            (self.before)(log, topic, *newest)?;
             log.prepare_cached(self.remove)?.execute((topic, sql(*newest)))?;
         }
         Ok(Bite {

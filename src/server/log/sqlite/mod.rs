@@ -44,7 +44,7 @@ use super::{
     Retention, Undelivered,
 };
 use crate::server::limits;
-use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::cursor::{Check, Epoch, Seq};
 use crate::wire::topic::TopicName;
 
 pub struct Sqlite {
@@ -241,6 +241,11 @@ impl Log for Sqlite {
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
         let topic = topic.clone();
         Box::pin(self.readers.run(move |log| reader::read(log, &topic, after, limit)))
+    }
+
+    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
+        let (topic, epoch) = (topic.clone(), self.epoch);
+        Box::pin(self.readers.run(move |log| reader::check(log, &topic, epoch, seq)))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {

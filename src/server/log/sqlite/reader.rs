@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::{answers, schema, sql};
 use crate::server::limits;
 use crate::server::log::{ForwardKey, Head, History, KindCensus, LogError, Millis, Opened, Record, Undelivered};
-use crate::wire::cursor::{Epoch, Seq};
+use crate::wire::cursor::{Check, Epoch, Seq};
 use crate::wire::session::CommandId;
 use crate::wire::topic::TopicName;
 
@@ -77,16 +77,47 @@ impl Readers {
 /// A topic that nobody has written to has no number.
 fn look_up(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch) -> Result<(Option<i64>, Head), LogError> {
     let row = log
-        .prepare_cached("SELECT id, last FROM topics WHERE name = ?1")?
-        .query_row([topic.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached("SELECT id, last, chain FROM topics WHERE name = ?1")?
+        .query_row([topic.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, check_of(row, 2)?))
+        })
         .optional()?;
-    let (id, last): (Option<i64>, Seq) = row.map_or((None, 0), |(id, last)| (Some(id), last));
+    let (id, last, check): (Option<i64>, Seq, _) =
+        row.map_or((None, 0, None), |(id, last, check)| (Some(id), last, check));
     let first = log
         .prepare_cached("SELECT seq FROM events WHERE topic = ?1 ORDER BY seq LIMIT 1")?
         .query_row([id], |row| row.get(0))
         .optional()?;
     let first = first.unwrap_or(last + 1);
-    Ok((id, Head { epoch, first, last }))
+    let head = Head {
+        epoch,
+        first,
+        last,
+        check,
+    };
+    Ok((id, head))
+}
+
+fn check_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Check>> {
+    Ok(row.get::<_, Option<u32>>(column)?.and_then(Check::new))
+}
+
+/// Of an event that is kept, else of the newest of those that are not.
+pub fn check(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch, seq: Seq) -> Result<Option<Check>, LogError> {
+    let (id, head) = look_up(log, topic, epoch)?;
+    if seq == head.last {
+        return Ok(head.check);
+    }
+    let found = if seq.saturating_add(1) == head.first {
+        log.prepare_cached("SELECT gone FROM topics WHERE id = ?1")?
+            .query_row([id], |row| check_of(row, 0))
+            .optional()?
+    } else {
+        log.prepare_cached("SELECT chain FROM events WHERE topic = ?1 AND seq = ?2")?
+            .query_row((id, sql(seq)), |row| check_of(row, 0))
+            .optional()?
+    };
+    Ok(found.flatten())
 }
 
 pub fn open(
@@ -113,11 +144,11 @@ pub fn open(
 
 pub fn with_amendments(log: &Transaction<'_>, topic: &TopicName, events: &[Seq]) -> Result<Vec<Record>, LogError> {
     let mut one = log.prepare_cached(
-        "SELECT seq, at, amends, event FROM events
+        "SELECT seq, at, amends, chain, event FROM events
          WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND seq = ?2",
     )?;
     let mut amendments = log.prepare_cached(
-        "SELECT seq, at, amends, event FROM events
+        "SELECT seq, at, amends, chain, event FROM events
          WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND amends IS NOT NULL AND amends = ?2",
     )?;
     let mut records = BTreeMap::new();
@@ -135,7 +166,7 @@ pub fn with_amendments(log: &Transaction<'_>, topic: &TopicName, events: &[Seq])
 pub fn read(log: &Transaction<'_>, topic: &TopicName, after: Seq, limit: usize) -> Result<Vec<Record>, LogError> {
     let records = log
         .prepare_cached(
-            "SELECT seq, at, amends, event FROM events
+            "SELECT seq, at, amends, chain, event FROM events
              WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3",
         )?
         .query_map((topic.as_str(), sql(after), sql(limit as u64)), record)?
@@ -154,7 +185,7 @@ pub fn history(
     // One more than asked for says whether something lies before.
     let mut records: Vec<Record> = log
         .prepare_cached(
-            "SELECT seq, at, amends, event FROM events
+            "SELECT seq, at, amends, chain, event FROM events
              WHERE topic = ?1 AND seq < ?2 AND amends IS NULL ORDER BY seq DESC LIMIT ?3",
         )?
         .query_map((id, sql(before), sql(limit as u64).saturating_add(1)), record)?
@@ -164,7 +195,7 @@ pub fn history(
     let page: BTreeSet<Seq> = records.iter().map(|record| record.seq).collect();
     if let (Some(oldest), Some(newest)) = (page.first(), page.last()) {
         let mut amendments = log.prepare_cached(
-            "SELECT seq, at, amends, event FROM events
+            "SELECT seq, at, amends, chain, event FROM events
              WHERE topic = ?1 AND amends IS NOT NULL AND amends BETWEEN ?2 AND ?3",
         )?;
         for amendment in amendments.query_map((id, sql(*oldest), sql(*newest)), record)? {
@@ -247,6 +278,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         seq: row.get(0)?,
         at: row.get(1)?,
         amends: row.get(2)?,
-        event: row.get_ref(3)?.as_bytes()?.to_vec(),
+        check: check_of(row, 3)?,
+        event: row.get_ref(4)?.as_bytes()?.to_vec(),
     })
 }

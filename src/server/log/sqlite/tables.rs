@@ -5,7 +5,9 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::server::log::chain;
 use crate::server::log::key::Key;
+use crate::wire::cursor::Check;
 
 /// The version of the files that this program writes, and the newest that it opens.
 pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
@@ -15,7 +17,8 @@ pub const OLDEST: u32 = 1;
 
 /// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them; `refusals` likewise. `time` is
 /// what a command's id carries, null if it carries none or is older than version 3; `topics.forgotten` the newest of those whose
-/// answers are no longer kept. Events are text: JSON that any tool reads.
+/// answers are no longer kept. `chain` is the check of the log up to an event, in `topics` of the newest, and `topics.gone` that
+/// of the newest event that is not kept any more; null of events from before version 3. Events are text: JSON that any tool reads.
 /// `forwards` are those that were not delivered: the command `command` with `payload` is for the topic `target`, the `n`-th that
 /// follows from an event.
 pub const TABLES: &str = "
@@ -26,7 +29,9 @@ pub const TABLES: &str = "
         last INTEGER NOT NULL,
         answers INTEGER NOT NULL,
         refusals INTEGER NOT NULL DEFAULT 0,
-        forgotten INTEGER
+        forgotten INTEGER,
+        chain INTEGER,
+        gone INTEGER
     ) STRICT;
     CREATE TABLE events (
         topic INTEGER NOT NULL,
@@ -34,6 +39,7 @@ pub const TABLES: &str = "
         at INTEGER NOT NULL,
         amends INTEGER,
         event TEXT NOT NULL,
+        chain INTEGER,
         PRIMARY KEY (topic, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX amendments ON events (topic, amends, seq) WHERE amends IS NOT NULL;
@@ -105,7 +111,28 @@ fn to_2(log: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 fn to_3(log: &Transaction<'_>) -> rusqlite::Result<()> {
-    log.execute_batch(TABLES_OF_3)
+    log.execute_batch(TABLES_OF_3)?;
+    start_chains(log)
+}
+
+/// Each topic's chain of checks begins with its newest event: no reader has a cursor with a check of an older one, and to make
+/// them all would write the whole file anew.
+fn start_chains(log: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut newest = log.prepare("SELECT topic, seq, event FROM topics JOIN events ON topic = id AND seq = last")?;
+    let mut event = log.prepare("UPDATE events SET chain = ?3 WHERE topic = ?1 AND seq = ?2")?;
+    let mut head = log.prepare("UPDATE topics SET chain = ?2 WHERE id = ?1")?;
+    let mut rows = newest.query(())?;
+    let mut checks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (topic, seq): (i64, u64) = (row.get(0)?, row.get(1)?);
+        let check = chain::next(None, seq, row.get_ref(2)?.as_bytes()?);
+        checks.push((topic, seq, check.map(Check::get)));
+    }
+    for (topic, seq, check) in checks {
+        event.execute((topic, seq, check))?;
+        head.execute((topic, check))?;
+    }
+    Ok(())
 }
 
 /// New columns come last in their tables, with the default and in the order that [`TABLES`] says.
@@ -133,6 +160,9 @@ const TABLES_OF_3: &str = "
         payload TEXT NOT NULL,
         PRIMARY KEY (topic, seq, n)
     ) STRICT, WITHOUT ROWID;
+    ALTER TABLE topics ADD COLUMN chain INTEGER;
+    ALTER TABLE topics ADD COLUMN gone INTEGER;
+    ALTER TABLE events ADD COLUMN chain INTEGER;
 ";
 
 #[cfg(test)]
@@ -215,6 +245,25 @@ mod tests {
         assert_eq!(schema(&old), schema(&fresh));
         let version: u32 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!((version, VERSION), (3, 3));
+    }
+
+    #[test]
+    fn a_chain_of_checks_begins_with_the_newest_event() {
+        let mut old = Connection::open_in_memory().unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        old.execute_batch(
+            "INSERT INTO topics VALUES (1, 'chat/a', 3, 0), (2, 'chat/b', 5, 0), (3, 'chat/c', 0, 0);
+             INSERT INTO events VALUES (1, 2, 0, NULL, 'two'), (1, 3, 0, NULL, 'three');",
+        )
+        .unwrap();
+        upgrade(&mut old, 1).unwrap();
+        let check = chain::next(None, 3, b"three").unwrap().get();
+        let of_three = format!("Integer({check})");
+        assert_eq!(rows(&old, "SELECT chain FROM events ORDER BY seq"), ["Null", &of_three]);
+        assert_eq!(
+            rows(&old, "SELECT chain, gone FROM topics ORDER BY id"),
+            [&*format!("{of_three} | Null"), "Null | Null", "Null | Null"]
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -10,7 +11,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError,
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 use super::super::talk::Farewell;
-use super::{Raw, Socket, Text};
+use super::{Packet, Raw, Socket, Text};
 use crate::server::limits;
 use crate::wire::code::{self, MAX_REASON, Side};
 
@@ -82,6 +83,20 @@ impl End {
 
 /// The reason of a connection that is closed because the node has no room for what it holds.
 pub(super) const FULL: &str = "the node's buffers are full, and this connection held the most of them";
+
+/// As a reason says it.
+pub(super) fn humantime(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+impl From<Packet> for Message {
+    fn from(packet: Packet) -> Self {
+        match packet {
+            Packet::Text(text) => Self::Text(text),
+            Packet::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
 
 pub(super) fn full() -> Stop {
     Stop::Refuse(code::TRY_AGAIN, FULL.into())

@@ -16,10 +16,11 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as EngineError;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
-use self::ending::{FULL, Stop, finish, full};
+use self::ending::{FULL, Stop, finish, full, humantime};
 use super::faults::{Ending, Gate};
 use super::meter::Meter;
 use super::talk::{Farewell, Packet, Talk};
+use crate::server::awake::paused_at;
 use crate::server::hub::counters::{Counters, Cut};
 use crate::server::hub::keepalive::{Beat, Keepalive};
 use crate::server::limits;
@@ -109,7 +110,8 @@ impl<T: Talk> Conversation<T> {
         let mut shutdown = pin!(shutdown.begun());
         let (moderation, subject) = (Arc::clone(&self.moderation), std::mem::take(&mut self.subject));
         let mut banned = pin!(moderation.banned(&subject));
-        let mut keepalive = Keepalive::new(self.settings.ping_interval.min(T::PING), self.silence_limit());
+        let ping = self.settings.ping_interval.min(T::PING);
+        let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::CLOCK_GAP);
         let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
         loop {
             let turn = tokio::select! {
@@ -118,10 +120,11 @@ impl<T: Talk> Conversation<T> {
                 () = self.meter.share().revoked() => Err(full()),
                 _ = &mut banned => Err(Box::pin(self.dismiss(&mut socket)).await),
                 ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
+                // Before the clock: what waits to be read is no silence.
+                message = socket.next() => self.turn(&mut socket, message).await,
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
                 }),
-                message = socket.next() => self.turn(&mut socket, message).await,
                 () = self.talk.stir() => self.speak(&mut socket).await,
             };
             if let Err(stop) = turn {
@@ -308,6 +311,10 @@ impl<T: Talk> Conversation<T> {
                 () = sleep_until(self.meter.at(since + limit)) => {}
             }
             let wrote = self.meter.wrote();
+            if paused_at(self.meter.at(since + limit)) {
+                since = self.meter.now();
+                continue;
+            }
             if wrote <= since {
                 self.counters.cut(Cut::Slow);
                 let reason = format!("the peer took nothing for {}", humantime(limit)).into();
@@ -342,18 +349,5 @@ impl<T: Talk> Conversation<T> {
     }
 }
 
-impl From<Packet> for Message {
-    fn from(packet: Packet) -> Self {
-        match packet {
-            Packet::Text(text) => Self::Text(text),
-            Packet::Binary(bytes) => Self::Binary(bytes),
-        }
-    }
-}
-
 /// What the engine's stream gave: nothing is its end.
 type Received = Option<Result<Message, EngineError>>;
-
-fn humantime(duration: Duration) -> String {
-    format!("{} s", duration.as_secs())
-}

@@ -1,0 +1,38 @@
+//! The check of a log up to an event: a hash of the event and of the check before it. It is made when the event is appended and
+//! never again, so what a redaction overwrites later keeps its check.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::wire::cursor::{Check, Seq};
+
+/// The check up to the event `seq`. `before`: the one up to the event before it; none before the first. Every log makes the
+/// same of the same events, on every machine and in every version: files keep it.
+pub fn next(before: Option<Check>, seq: Seq, event: &[u8]) -> Option<Check> {
+    let mut hash = Sha256::new();
+    hash.update(before.map_or(0, Check::get).to_be_bytes());
+    hash.update(seq.to_be_bytes());
+    hash.update(event);
+    let hash = hash.finalize();
+    let bits = hash.iter().take(4).fold(0, |bits, byte| bits << 8 | u32::from(*byte));
+    Check::new(bits.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_depends_on_everything_before_it() {
+        let one = next(None, 1, b"a");
+        assert_eq!(one, Check::new(0x7b52_9358), "files have it");
+        let two = next(one, 2, b"b");
+        for other in [
+            next(one, 2, b"c"),
+            next(one, 3, b"b"),
+            next(None, 2, b"b"),
+            next(two, 2, b"b"),
+        ] {
+            assert_ne!(two, other);
+        }
+    }
+}

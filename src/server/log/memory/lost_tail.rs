@@ -1,0 +1,22 @@
+//! A log that loses its newest events, for tests.
+
+#![cfg(test)]
+
+use super::Memory;
+use crate::wire::cursor::Seq;
+use crate::wire::topic::TopicName;
+
+impl Memory {
+    /// The topic's events after `seq` are lost, with what was answered then.
+    pub fn lose_tail(&self, topic: &TopicName, seq: Seq) {
+        if let Some(kept) = self.lock().get_mut(topic) {
+            kept.check = kept.check(seq);
+            kept.last = kept.last.min(seq);
+            kept.events.retain(|record| record.seq <= seq);
+            kept.commands.retain(|(answered, _)| answered.seq <= seq);
+            if kept.snapshot.as_ref().is_some_and(|(at, _)| *at > seq) {
+                kept.snapshot = None;
+            }
+        }
+    }
+}
