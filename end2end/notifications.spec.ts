@@ -5,7 +5,7 @@ import AxeBuilder from "@axe-core/playwright";
 import { execFileSync } from "node:child_process";
 import type { Browser, BrowserContext } from "@playwright/test";
 import { NotificationsPage, send, unique } from "./support/notifications-page";
-import { type Server, test } from "./support/server";
+import { Server, test } from "./support/server";
 import { expect } from "./support/test";
 import { fill, ko } from "./support/texts";
 
@@ -37,6 +37,30 @@ test("a program sends, and every visitor's page shows it at once, once", async (
   await expect(elsewhere.toasts).toHaveCount(0);
   await expect(mine.row(title), "what one visitor reads is unread for another").toHaveAttribute("data-read", "false");
   await context.close();
+});
+
+test("a newcomer's first page loads no more because of what was sent before", async ({ browser, request }) => {
+  const server = await Server.start();
+  // The parts of the app that a first visit loads, by the time that the page has heard whether something waits.
+  const parts = async () => {
+    const context = await another(browser, server);
+    const page = await context.newPage();
+    const loaded: string[] = [];
+    page.on("response", (response) => {
+      const { pathname } = new URL(response.url());
+      if (pathname.startsWith("/pkg/")) loaded.push(pathname);
+    });
+    const heard = page.waitForRequest(/\/api\/notifications\/news/);
+    await page.goto("/");
+    await heard;
+    await page.waitForLoadState("networkidle");
+    await context.close();
+    return loaded.sort();
+  };
+  const before = await parts();
+  await send(request, server, { to: "everyone", title: unique("전부터") });
+  expect(await parts()).toEqual(before);
+  await server.stop();
 });
 
 test("what is wrong with a call is told with the field's name", async ({ request, server }) => {

@@ -53,7 +53,7 @@ fn page(ban: &Ban, locale: Locale) -> Response {
     };
     let reason = match escaped(&ban.reason) {
         reason if reason.is_empty() => String::new(),
-        reason => format!("<p>{}: {reason}</p>", td_string!(locale, moderation.reason)),
+        reason => format!("<p>{}: <bdi>{reason}</bdi></p>", td_string!(locale, moderation.reason)),
     };
     let title = td_string!(locale, moderation.banned_title);
     let html = format!(
