@@ -394,10 +394,5 @@ pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
 /// Between two lines of the log about refusals of one kind.
 pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
 
-/// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
-/// use does not let go.
-pub const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
-
 /// How long a start waits for the bans, given names and closed topics: from then on nobody slips by them.
 pub const RULES_WAIT: Duration = Duration::from_secs(10);
