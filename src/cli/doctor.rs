@@ -15,7 +15,6 @@ use duplex::server::hub::now;
 use duplex::server::log::sqlite::{Unfinished, check, unfinished, writable};
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
-use duplex::server::telemetry;
 
 use super::Failed;
 use super::output::{self, OutputError, out};
@@ -92,9 +91,6 @@ fn configuration(config: &Config) -> Found {
         .settings()
         .map(|settings| settings.tls.map(Tls::load).transpose());
     if let Ok(Err(error)) = tls {
-        return Wrong(error.to_string());
-    }
-    if let Err(error) = telemetry::check(&config.log) {
         return Wrong(error.to_string());
     }
     match (config.settings(), applications) {

@@ -3,6 +3,7 @@
 
 mod access;
 mod commands;
+mod pause;
 mod side;
 
 use std::ops::RangeInclusive;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use self::access::*;
 pub use self::commands::*;
+pub use self::pause::*;
 pub use self::side::*;
 
 /// What a message may be configured to: enough for a control frame at least, and not so much that a few peers fill the memory.
@@ -96,16 +98,6 @@ pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// (60 s), above what a phone needs to come out of a tunnel.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 pub const WRITE_PROGRESS: usize = 1024;
-
-/// A timer that rings so much too late was not late: the process did not run, and nobody's silence is counted from before.
-pub const CLOCK_GAP: Duration = Duration::from_secs(2);
-
-/// What those who poll have after such a pause to ask again, before they are taken for gone.
-pub const RESUME_GRACE: Duration = Duration::from_secs(10);
-
-/// How long a peer's kernel may leave unconfirmed what it was sent, or keep its window shut: the connection to one that vanished,
-/// or stands still, ends with it. Longer than [`STALL`], so that a session's end is told by the session.
-pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);
 
 /// A connection without an open request is told to go after this time. HTTP/1 has [`REQUEST_HEAD`] for it.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(90);
@@ -393,6 +385,11 @@ pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
 
 /// Between two lines of the log about refusals of one kind.
 pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
+
+/// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
+/// use does not let go.
+pub const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a start waits for the bans, given names and closed topics: from then on nobody slips by them.
 pub const RULES_WAIT: Duration = Duration::from_secs(10);

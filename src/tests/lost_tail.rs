@@ -36,12 +36,18 @@ fn node(folder: &Path, kinds: Vec<Box<dyn Kind>>) -> Node {
 /// Ends the node and what came into its log since `keep`, or keeps what is there now.
 async fn end(node: &Node, folder: &Path, keep: Option<&str>) {
     node.state.hub.close().await;
-    let file = folder.join("log.db");
-    match keep {
-        Some(copy) => fs::copy(folder.join(copy), &file),
-        None => fs::copy(&file, folder.join("early.db")),
+    let (from, to) = match keep {
+        Some(copy) => (copy, "log.db"),
+        None => ("log.db", "early.db"),
+    };
+    for part in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(folder.join(format!("{to}{part}")));
     }
-    .unwrap();
+    // What a journal holds belongs to the file.
+    for part in ["", "-wal"] {
+        let copied = fs::copy(folder.join(format!("{from}{part}")), folder.join(format!("{to}{part}")));
+        assert!(copied.is_ok() || part == "-wal", "{copied:?}");
+    }
 }
 
 async fn add(node: &Node, topic: &str, texts: &[&str]) {

@@ -1,4 +1,4 @@
-//! Bounds of what is no topic: simulations, signals, measurements and the lock of the log, each with its reason.
+//! Bounds of what is no topic: simulations, signals and measurements, each with its reason.
 
 use std::time::Duration;
 
@@ -43,8 +43,3 @@ pub const BOXES: usize = 128;
 pub const BOX_MESSAGES: usize = 64;
 pub const BOX_BYTES: usize = 128 << 10;
 pub const BOX_AGE: Duration = Duration::from_secs(120);
-
-/// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
-/// use does not let go.
-pub const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-pub const LOCK_PAUSE: Duration = Duration::from_millis(10);

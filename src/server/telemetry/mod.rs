@@ -65,11 +65,6 @@ pub enum TelemetryError {
     Traces(#[from] NoTraces),
 }
 
-/// Whether [`start`] could take this filter.
-pub fn check(filter: &str) -> Result<(), TelemetryError> {
-    Ok(EnvFilter::try_new(filter).map(drop)?)
-}
-
 /// To standard error: standard output has the address and nothing else, so that a program may read it.
 pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Result<Telemetry, TelemetryError> {
     let trouble = Arc::<Trouble>::default();

@@ -217,35 +217,6 @@ fn the_doctor_says_no_where_a_server_cannot_start() {
 }
 
 #[test]
-fn all_names_of_a_log_have_the_same_keys() {
-    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (real, link) = (folder.path().join("duplex.db"), other.path().join("link.db"));
-    symlink(&real, &link).unwrap();
-    let token = stdout(&with(&link, &["token"]));
-    assert_eq!(stdout(&with(&real, &["token"])), token);
-    assert!(with(&link, &["token", "create", "--role", "read"]).status.success());
-    assert!(stdout(&with(&real, &["token", "list"])).contains("read"));
-    assert_eq!(files(other.path(), ""), ["link.db"]);
-    // What an earlier release made beside a link is not lost.
-    let (old, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let link = old.path().join("link.db");
-    symlink(elsewhere.path().join("duplex.db"), &link).unwrap();
-    fs::write(old.path().join("link.db.token"), "0123456789abcdef0123\n").unwrap();
-    assert_eq!(stdout(&with(&link, &["token"])), "0123456789abcdef0123\n");
-}
-
-#[test]
-fn the_doctor_says_no_to_a_filter_that_the_server_does_not_take() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = site(folder.path());
-    let ill = run(
-        folder.path(),
-        &["--site", site.to_str().unwrap(), "--log", "duplex=loud=", "doctor"],
-    );
-    assert!(stdout(&ill).contains("fail configuration: --log: "), "{ill:?}");
-}
-
-#[test]
 fn the_doctor_says_no_to_a_certificate_that_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let site = site(folder.path());

@@ -275,21 +275,7 @@ pub fn tidy(path: &Path, keep: Option<&Path>) -> io::Result<()> {
             remove(&file)?;
         }
     }
-    // The draft of a token, unless somebody makes it now.
-    let draft = beside(path, ".token.new");
-    if is_unheld(&draft)? {
-        remove(&draft)?;
-    }
     drop_partials(folder(path), keep)
-}
-
-/// Whoever writes it holds it.
-fn is_unheld(file: &Path) -> io::Result<bool> {
-    match File::open(file) {
-        Ok(file) => Ok(file.try_lock().is_ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(error),
-    }
 }
 
 /// What stands behind the log's name in its folder.
@@ -321,7 +307,12 @@ pub fn drop_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
         if !whole.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes()) || keep == Some(&file) {
             continue;
         }
-        if is_unheld(&whole).unwrap_or(false) {
+        // Whoever writes it holds it.
+        let free = match File::open(&whole) {
+            Ok(partial) => partial.try_lock().is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if free {
             remove(&file)?;
         }
     }

@@ -191,11 +191,10 @@ impl Writer {
 
     /// Which of them there is room for. What makes room, or takes none, is always done.
     fn admit(&self, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
-        let wanted: u64 = batch.iter().filter_map(Job::growth).sum();
-        if wanted == 0 {
+        if batch.iter().all(|job| job.growth().is_none()) {
             return (batch, Vec::new());
         }
-        let mut free = self.room.free(&self.connection, wanted);
+        let mut free = self.room.free(&self.connection);
         batch.into_iter().partition(|job| match job.growth() {
             None => true,
             Some(bytes) => match free.checked_sub(bytes) {
