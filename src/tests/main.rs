@@ -8,6 +8,7 @@ mod arena;
 mod attacks;
 mod behaviour;
 mod cli;
+mod clock;
 mod closing;
 mod command_ids;
 mod devices;

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -82,7 +81,8 @@ impl Waiting {
 }
 
 impl State {
-    fn insert(&mut self, forward: Undelivered) {
+    /// The lane's name, if it is to be started.
+    fn insert(&mut self, forward: Undelivered) -> Option<LaneName> {
         let Undelivered {
             key,
             to,
@@ -97,11 +97,14 @@ impl State {
         let payload = payload.into();
         let waiting = Waiting { command, payload };
         let bytes = waiting.bytes();
-        let lane = self.lanes.entry(name).or_default();
+        let lane = self.lanes.entry(name.clone()).or_default();
         if lane.forwards.insert((key.seq, key.index), waiting).is_none() {
             *self.held.entry(key.from).or_default() += 1;
             self.bytes += bytes;
         }
+        let starts = self.reading == Reading::Ended && !lane.running;
+        lane.running |= starts;
+        starts.then_some(name)
     }
 
     /// False if it was withdrawn.
@@ -120,11 +123,9 @@ impl State {
         true
     }
 
-    /// The lanes that have something to do and no task.
-    fn idle_lanes(&mut self) -> Vec<LaneName> {
-        if self.reading != Reading::Ended {
-            return Vec::new();
-        }
+    /// Those that were filled before the log was read.
+    fn end_reading(&mut self) -> Vec<LaneName> {
+        self.reading = Reading::Ended;
         let idle = self.lanes.iter_mut().filter(|(_, lane)| !lane.running);
         idle.map(|(name, lane)| {
             lane.running = true;
@@ -240,8 +241,9 @@ impl Hub {
                     if !kept.is_empty() {
                         tracing::info!(count = kept.len(), "forwards of an earlier run are delivered");
                     }
-                    self.outbox().lock().reading = Reading::Ended;
-                    return self.forward(kept);
+                    self.forward(kept);
+                    let lanes = self.outbox().lock().end_reading();
+                    return self.start_lanes(lanes);
                 }
                 Err(error) => tracing::warn!("forwards wait, for the log cannot be read: {error}"),
             }
@@ -274,12 +276,17 @@ impl Hub {
     /// Forwards that the log keeps are to be delivered.
     pub(super) fn forward(&self, forwards: Vec<Undelivered>) {
         self.deliver_forwards();
-        let idle = {
-            let mut state = self.outbox().lock();
-            forwards.into_iter().for_each(|forward| state.insert(forward));
-            state.idle_lanes()
-        };
-        for lane in idle {
+        let mut state = self.outbox().lock();
+        let lanes = forwards
+            .into_iter()
+            .filter_map(|forward| state.insert(forward))
+            .collect();
+        drop(state);
+        self.start_lanes(lanes);
+    }
+
+    fn start_lanes(&self, lanes: Vec<LaneName>) {
+        for lane in lanes {
             let (hub, stop) = (self.own(), self.outbox().stop.clone());
             // What is cut off is in the log still.
             tokio::spawn(stop.run_until_cancelled_owned(async move { hub.run_lane(&lane).await }));
@@ -302,11 +309,12 @@ impl Hub {
                 tracing::debug!(from = %name.from, to = %name.to, "a forward waits: {why}");
                 outbox.pause(name);
                 sleep(pause).await;
-                pause = next_pause(pause);
+                pause = (pause * 2).min(limits::FORWARD_PAUSE_MOST);
                 continue;
             }
             pause = limits::FORWARD_PAUSE;
-            let removed = matches!(answer, Answer::Accepted { .. }) && !again && self.share_a_log(name);
+            let one_log = Arc::ptr_eq(self.log_of_topic(&name.from), self.log_of_topic(&name.to));
+            let removed = matches!(answer, Answer::Accepted { .. }) && !again && one_log;
             outbox.lock().remove(name, place);
             self.count(name, &answer);
             if !removed {
@@ -341,10 +349,6 @@ impl Hub {
         }
     }
 
-    fn share_a_log(&self, name: &LaneName) -> bool {
-        Arc::ptr_eq(self.log_of_topic(&name.from), self.log_of_topic(&name.to))
-    }
-
     /// In a while, with others.
     fn remove_later(&self, key: ForwardKey) {
         let mut state = self.outbox().lock();
@@ -358,7 +362,7 @@ impl Hub {
                     if hub.remove_done().await {
                         return;
                     }
-                    pause = next_pause(pause);
+                    pause = (pause * 2).min(limits::FORWARD_PAUSE_MOST);
                 }
             }));
         }
@@ -390,13 +394,10 @@ impl Hub {
     }
 }
 
-fn next_pause(pause: Duration) -> Duration {
-    pause.saturating_mul(2).min(limits::FORWARD_PAUSE_MOST)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::time::Duration;
 
     use serde::{Deserialize, Serialize};
     use tokio::task::yield_now;

@@ -46,12 +46,16 @@ impl Room {
         self.reserve.store(reserve, Relaxed);
     }
 
-    /// Bytes by which the log may grow. Pages of the file that are empty count as room: they are written before it grows.
-    pub fn free(&self, log: &Connection) -> u64 {
+    /// Bytes by which the log may grow, of which so many are needed. Pages of the file that are empty count as room: they are written
+    /// before it grows.
+    pub fn free(&self, log: &Connection, needed: u64) -> u64 {
         let most = self.most().min(file_room());
         let mut used = self.used(log);
         // A journal holds what the file holds already, or soon will.
-        if used >= most && files::journal_bytes(&self.path) > 0 && schema::empty_journal(log).is_ok() {
+        if most.saturating_sub(used) < needed
+            && files::journal_bytes(&self.path) > 0
+            && schema::empty_journal(log).is_ok()
+        {
             used = self.used(log);
         }
         most.saturating_sub(used).min(self.left_on_disk())

@@ -191,10 +191,11 @@ impl Writer {
 
     /// Which of them there is room for. What makes room, or takes none, is always done.
     fn admit(&self, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
-        if batch.iter().all(|job| job.growth().is_none()) {
+        let needed = batch.iter().filter_map(Job::growth).sum();
+        if needed == 0 {
             return (batch, Vec::new());
         }
-        let mut free = self.room.free(&self.connection);
+        let mut free = self.room.free(&self.connection, needed);
         batch.into_iter().partition(|job| match job.growth() {
             None => true,
             Some(bytes) => match free.checked_sub(bytes) {
