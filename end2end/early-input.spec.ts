@@ -35,10 +35,10 @@ const clicks = (page: Page) => page.evaluate(() => (window as unknown as { click
 
 /** Types what the field takes, and says what it must hold from then on. */
 async function type(field: Locator): Promise<() => Promise<void>> {
-  const { tag, kind, options, checked } = await field.evaluate((element) => {
-    const { localName, type, value, checked } = element as HTMLInputElement;
+  const { tag, kind, numeric, options, checked } = await field.evaluate((element) => {
+    const { localName, type, value, checked, inputMode } = element as HTMLInputElement;
     const options = element instanceof HTMLSelectElement ? [...element.options].filter((option) => !option.disabled && option.value !== value).map((option) => option.value) : [];
-    return { tag: localName, kind: type, options, checked };
+    return { tag: localName, kind: type, numeric: type === "number" || ["numeric", "decimal"].includes(inputMode), options, checked };
   });
   if (tag === "select") {
     if (options.length === 0) return async () => {};
@@ -50,7 +50,7 @@ async function type(field: Locator): Promise<() => Promise<void>> {
     return () => expect(field).toBeChecked({ checked: kind === "radio" || !checked });
   }
   if (kind === "range") return async () => {};
-  const text = kind === "number" ? "17" : kind === "text" && (await field.getAttribute("name")) === "address" ? "/api/socket?typed" : "미리 쓴 글";
+  const text = numeric ? "17" : kind === "text" && (await field.getAttribute("name")) === "address" ? "/api/socket?typed" : "미리 쓴 글";
   await field.fill(text);
   return () => expect(field).toHaveValue(text);
 }

@@ -51,7 +51,7 @@ for (const width of [320, 390]) {
       await writer.post(room, LONG_WORD.repeat(8));
       await send(request, server, { to: "everyone", title: LONG_WORD, body: LONG_WORD.repeat(3), link: "/about" });
       const sensor = new Sensor(request, server.url, server.data);
-      await sensor.report([{ metric: "m".repeat(32), value: 123_456_789_012, unit: "u".repeat(12) }], { name: LONG_WORD });
+      await sensor.report([{ metric: "m".repeat(32), value: 123_456_789_012, unit: "u".repeat(12) }], { name: LONG_WORD.slice(0, 32) });
       await page.context().addCookies([{ name: "name", value: encodeURIComponent(LONG_NAME), url: server.url }]);
       for (const path of [...PAGES, `/chat/${room}`, sensor.path, "/chat/nobody-made-this-room-with-a-long-name"]) {
         await page.goto(path);

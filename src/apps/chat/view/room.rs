@@ -117,7 +117,7 @@ fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
     let offer = is_room(name).then(|| {
         view! {
             <p>{say!(chat.no_room_text)}</p>
-            <CreateForm rooms id="this-room" name=name.to_owned()/>
+            <CreateForm rooms id="this-room" name=name.to_owned() back=None/>
         }
     });
     view! {

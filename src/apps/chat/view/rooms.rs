@@ -31,6 +31,9 @@ use crate::{
 pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {
     let rooms = use_topic::<Rooms>(ALL_ROOMS);
     let names = Memo::new(move |_| rooms.state.with(|list| sorted(list.rooms.iter())));
+    // Not within `Live`: the server renders what waits there later than the browser, and shared values go by their order.
+    let back = refused_form();
+    let is_open = back.is_some();
     view! {
         <nav class="rooms" aria-label=say!(chat.rooms)>
             <h2>{say!(chat.rooms)}</h2>
@@ -40,9 +43,9 @@ pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {
                         {room_row(rooms, visit, open, name)}
                     </For>
                 </ul>
-                <details class="new-room" open=SharedValue::new(is_back).into_inner()>
+                <details class="new-room" open=is_open>
                     <summary>{say!(chat.new_room)}</summary>
-                    <CreateForm rooms id="new-room" name=String::new()/>
+                    <CreateForm rooms id="new-room" name=String::new() back/>
                 </details>
             </Live>
         </nav>
@@ -145,9 +148,9 @@ fn not_created() -> Option<NotCreated> {
     })
 }
 
-/// Whether this form was posted without scripts and refused.
-fn is_back() -> bool {
-    use_context::<Refused>().is_some_and(|refused| refused.fields.contains_key("room"))
+/// The form as it was posted without scripts and refused.
+pub fn refused_form() -> Option<NotCreated> {
+    SharedValue::new(not_created).into_inner()
 }
 
 /// Stands once in the list of rooms, and once where a room is missing: `id` tells them apart.
@@ -157,9 +160,9 @@ pub fn CreateForm(
     id: &'static str,
     /// A name to begin with.
     name: String,
+    back: Option<NotCreated>,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let back = SharedValue::new(not_created).into_inner();
     let (typed, why) = back.map(|back| ((back.room, back.title), back.why)).unzip();
     let (name, title) = typed.unwrap_or((name, String::new()));
     let (room, title) = (RwSignal::new(name), RwSignal::new(title));
