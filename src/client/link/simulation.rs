@@ -17,7 +17,7 @@ use crate::wire::codec::{Blob, Encoding};
 use crate::wire::cursor::{Cursor, Epoch, Seq};
 use crate::wire::person::{Person, PersonId};
 use crate::wire::session::{
-    Answer, ClientFrame, Closing, CommandId, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
+    Answer, ClientFrame, Closing, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
 };
 use crate::wire::topic::{Delivery, TopicName};
 
@@ -49,10 +49,20 @@ enum Step {
     Omit,
     /// The log is lost.
     NewEpoch,
+    /// The server's clock is set, so many milliseconds after the time at which it was right.
+    Clock(i64),
+    /// The topic forgets every answer, and with them the time of the newest id.
+    Forget,
+    /// The topic takes nothing for so many milliseconds.
+    Busy(u32),
     /// The component goes, or comes.
     Leave,
     Join,
 }
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+/// What the server's clock shows at the beginning.
+const BEGIN: i64 = 1_800_000_000_000;
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -72,6 +82,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Repeat),
         1 => Just(Step::Omit),
         1 => Just(Step::NewEpoch),
+        1 => (-2 * DAY..2 * DAY).prop_map(Step::Clock),
+        1 => Just(Step::Forget),
+        2 => (1u32..30_000).prop_map(Step::Busy),
         1 => Just(Step::Leave),
         1 => Just(Step::Join),
     ]
@@ -137,7 +150,10 @@ struct World {
     buffered: bool,
     epoch: u64,
     log: Vec<Option<CommandId>>,
-    answers: HashMap<CommandId, Seq>,
+    answers: HashMap<CommandId, Answer>,
+    clock: i64,
+    forgotten: u64,
+    busy_until: Millis,
     omit: bool,
     // The visitor.
     sent: Vec<CommandId>,
@@ -168,6 +184,9 @@ impl World {
             epoch: 1,
             log: vec![None; 3],
             answers: HashMap::new(),
+            clock: BEGIN,
+            forgotten: 0,
+            busy_until: 0,
             omit: false,
             sent: Vec::new(),
             fates: HashMap::new(),
@@ -235,7 +254,7 @@ impl World {
                 seen.seq = seq;
             }
             News::Status(status) => self.status = Some(status),
-            News::Command(_, Fate::Sent) | News::Presence(_) => (),
+            News::Command(_, Fate::Sent | Fate::Held { .. }) | News::Presence(_) => (),
             News::Command(id, fate) => {
                 assert!(self.fates.insert(id, fate).is_none(), "two fates");
             }
@@ -362,7 +381,7 @@ impl World {
             build: "page".to_owned(),
             node: "n".to_owned(),
             beat_ms: 10_000,
-            now_ms: 0,
+            now_ms: self.server_time(),
         };
         self.say(line, ServerFrame::Welcome(welcome));
     }
@@ -456,18 +475,38 @@ impl World {
         }
     }
 
+    fn server_time(&self) -> u64 {
+        self.clock.saturating_add_unsigned(self.now).unsigned_abs()
+    }
+
+    /// As the server's topics do it.
     fn decide(&mut self, id: CommandId) -> ServerFrame {
-        let again = self.answers.contains_key(&id);
-        if !again {
-            self.append(Some(id.clone()));
-            self.answers.insert(id.clone(), self.log.len() as Seq);
-        }
-        let seq = self.answers[&id];
-        ServerFrame::Reply {
-            id,
-            answer: Answer::Accepted { seq },
-            again,
-        }
+        let known = self.answers.get(&id).cloned();
+        let again = known.is_some();
+        let answer = known.unwrap_or_else(|| self.answer(&id));
+        ServerFrame::Reply { id, answer, again }
+    }
+
+    fn answer(&mut self, id: &CommandId) -> Answer {
+        let (time, now) = (id.time().unwrap(), self.server_time());
+        let now_ms = now.max(self.forgotten + 1);
+        let too_old = |no_effect| Answer::Rejected(Rejection::IdTooOld { no_effect, now_ms });
+        let answer = if time <= self.forgotten {
+            too_old(false)
+        } else if time > (now + 60_000).max(now_ms) {
+            return Answer::Rejected(Rejection::IdTooNew { now_ms });
+        } else if time < now.saturating_sub(DAY.unsigned_abs()) {
+            too_old(true)
+        } else if self.now < self.busy_until {
+            let retry_after_ms = (self.busy_until - self.now) as u32;
+            return Answer::Rejected(Rejection::TooFast { retry_after_ms });
+        } else {
+            self.append(Some(id.anew(0)));
+            let seq = self.log.len() as Seq;
+            Answer::Accepted { seq }
+        };
+        self.answers.insert(id.clone(), answer.clone());
+        answer
     }
 
     fn append(&mut self, by: Option<CommandId>) {
@@ -578,6 +617,12 @@ impl World {
             Step::Repeat => lines.into_iter().for_each(|line| self.say(line, event(1))),
             Step::Omit => self.omit = true,
             Step::NewEpoch => self.lose_the_log(),
+            Step::Clock(clock) => self.clock = BEGIN + clock,
+            Step::Forget => {
+                let times = self.answers.drain().filter_map(|(id, _)| id.time());
+                self.forgotten = times.max().unwrap_or_default().max(self.forgotten);
+            }
+            Step::Busy(millis) => self.busy_until = self.now + Millis::from(millis),
             Step::Leave if self.joined => {
                 self.joined = false;
                 self.input(Input::Unsubscribe { topic: topic() });
@@ -596,7 +641,8 @@ impl World {
     }
 
     fn send(&mut self) {
-        let id = CommandId::from_random(self.sent.len() as u128);
+        // As a browser whose clock stands at the beginning of time.
+        let id = CommandId::at(0, self.sent.len() as u128);
         self.sent.push(id.clone());
         let (topic, body) = (topic(), Body::of(&1).unwrap());
         self.input(Input::Send { topic, id, body });
@@ -609,6 +655,7 @@ impl World {
         self.log.clear();
         self.epoch += 1;
         self.answers.clear();
+        self.forgotten = 0;
     }
 
     fn run(&mut self, until: Millis) {
@@ -690,6 +737,7 @@ proptest! {
         for id in &world.sent {
             let effects = world.log.iter().flatten().filter(|by| *by == id).count();
             match world.fates.get(id) {
+                Some(Fate::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
                 Some(Fate::Rejected(_)) => prop_assert_eq!(effects, 0),
                 Some(_) => prop_assert!(effects <= 1),
                 None => prop_assert!(false, "a command without a fate"),
@@ -716,8 +764,11 @@ proptest! {
         world.heal();
         for id in &world.sent {
             let effects = world.log.iter().flatten().filter(|by| *by == id).count();
-            let taken = world.fates.get(id) == Some(&Fate::Gone);
-            prop_assert_eq!(effects, usize::from(taken));
+            match world.fates.get(id) {
+                // Sent twice without an answer, and then forgotten: the visitor looks.
+                Some(Fate::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
+                fate => prop_assert_eq!(effects, usize::from(fate == Some(&Fate::Gone))),
+            }
         }
     }
 }
