@@ -10,7 +10,7 @@ use crate::{
         standing,
         words::{Words, fill, part, say, spoken, text, words},
     },
-    wire::session::CommandId,
+    wire::session::{CommandId, Rejection},
 };
 
 #[component]
@@ -59,6 +59,8 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
         found.with(|found| match found {
             Some((_, Standing::Queued)) => t_string!(i18n, chat.queued).to_owned(),
             Some((_, Standing::Held { retry_after_ms })) => standing::held(i18n.get_locale(), *retry_after_ms),
+            // Perhaps it was sent.
+            Some((_, Standing::Rejected(why @ Rejection::IdTooOld { .. }))) => words::rejection(i18n.get_locale(), why),
             Some((_, Standing::Rejected(why))) => fill(
                 t_string!(i18n, chat.rejected),
                 &[("why", &words::rejection(i18n.get_locale(), why))],
