@@ -589,6 +589,56 @@ fn what_is_held_for_long_goes_by_itself_or_is_taken_back() {
     assert!(effects.contains(&fate(2, Fate::Sent)));
 }
 
+/// A room takes ten messages in ten seconds; 135 were written while the network was away.
+#[test]
+fn a_long_queue_meets_the_rooms_rate_and_arrives_in_order_by_itself() {
+    const WRITTEN: u128 = 135;
+    let mut bench = Bench::live();
+    bench.close(1, code::ABNORMAL);
+    for n in 0..WRITTEN {
+        assert!(bench.send(n).is_empty(), "it waits");
+    }
+    bench.later(10_000);
+    bench.open(2);
+    let mut effects = bench.frame(2, welcome("page"));
+    let (mut taken, mut times) = (Vec::new(), Vec::<Millis>::new());
+    while bench.link.status().queued > 0 {
+        let rejected = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Tell {
+                    news: News::Command(_, Fate::Rejected(_)),
+                    ..
+                }
+            )
+        };
+        assert!(!effects.iter().any(rejected), "nobody has to press anything");
+        let frames = std::mem::take(&mut effects);
+        for frame in said(&frames) {
+            effects.extend(match frame {
+                ClientFrame::Command { id, .. } => {
+                    let earliest = times.iter().rev().nth(9).map_or(0, |at| at + 10_000);
+                    let answer = if bench.now < earliest {
+                        let retry_after_ms = (earliest - bench.now) as u32;
+                        Answer::Rejected(Rejection::TooFast { retry_after_ms })
+                    } else {
+                        times.push(bench.now);
+                        taken.push(id.clone());
+                        Answer::Accepted { seq: 4 }
+                    };
+                    let (id, again) = (id.clone(), false);
+                    bench.frame(2, ServerFrame::Reply { id, answer, again })
+                }
+                ClientFrame::Ping { nonce } => bench.frame(2, ServerFrame::Pong { nonce: *nonce }),
+                _ => Vec::new(),
+            });
+        }
+        effects.extend(bench.later(100));
+        assert!(bench.now < 200_000, "it takes no longer than the room asks for");
+    }
+    assert_eq!(taken, (0..WRITTEN).map(id).collect::<Vec<_>>());
+}
+
 /// One room's rate is not another's.
 #[test]
 fn a_topic_that_is_held_holds_no_other() {

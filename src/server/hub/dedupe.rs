@@ -13,8 +13,8 @@
 //!   the transaction that deletes an answer. An id that is not newer is refused, whether it was ever seen or not
 //!   ([`Rejection::IdTooOld`] with `no_effect: false`): its sender looks at the topic and sends anew.
 //! - An id above `forgotten` that is not known was never answered. If it is older than [`Bounds::age`] it is refused all the
-//!   same, with `no_effect: true`: its sender can send it anew without looking. Nothing is forgotten by age alone, so a step
-//!   of the clock forgets nothing.
+//!   same, with `no_effect: true`: its sender can send it anew without looking. A topic that is awake forgets nothing by age, and
+//!   what the log lets go by age raises `forgotten`: no step of the clock opens a way to a second effect.
 //! - An id ahead of the clock by more than [`Bounds::ahead`] is refused: it would stay known for longer than it should. This
 //!   refusal alone is not remembered, because such an id would be the last to be forgotten. Where `forgotten` lies ahead of a
 //!   clock that was set back, ids just above it are taken, and refusals tell the time to use.
