@@ -108,6 +108,9 @@ pub const PAGE_BROTLI: u32 = 4;
 pub const BROTLI_WINDOW: u32 = 18;
 pub const GZIP: u32 = 1;
 
+/// Fragments of pages whose HTML is kept: 1 kB each, the rows of the market in two languages being some hundred.
+pub const PAGE_FRAGMENTS: usize = 1_000;
+
 /// Data of fewer bytes goes as it is.
 pub const LEAST_COMPRESSED: u64 = 1024;
 

@@ -75,6 +75,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         provide_context(glances.clone());
         provide_context(signals.clone());
         provide_context(last_beat.get());
+        provide_context(state.fragments.clone());
         provide_context(Build(build.clone()));
         if let Some(response) = use_context::<ResponseOptions>() {
             provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));

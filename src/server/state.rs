@@ -32,6 +32,7 @@ use super::token::Token;
 use super::transport::faults::Faults;
 use super::transport::streams::Streams;
 use super::vitals::LastBeat;
+use crate::ui::fragment::Fragments;
 
 /// What the operator chose, checked.
 #[derive(Debug, Clone)]
@@ -158,6 +159,8 @@ pub struct ServerState {
     /// The values that pages follow.
     pub signals: Arc<Signals>,
     pub last_beat: Arc<LastBeat>,
+    /// The HTML of parts of pages that many visitors share.
+    pub fragments: Fragments,
     /// What is kept for those who measure this node.
     pub bench: Arc<Bench>,
     /// For incoming connections.
@@ -191,6 +194,7 @@ impl ServerState {
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             signals: Arc::default(),
             last_beat: Arc::default(),
+            fragments: Fragments::new(limits::PAGE_FRAGMENTS),
             bench: Arc::default(),
             tls: None,
             shutdown: Shutdown::default(),

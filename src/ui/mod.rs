@@ -9,6 +9,7 @@ pub mod download;
 pub mod early;
 pub mod first_page;
 pub mod format;
+pub mod fragment;
 pub mod frame;
 pub mod handshake;
 pub mod inspector;

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{say, text},
+    ui::{
+        fragment::fragment,
+        words::{say, text},
+    },
 };
 
 pub fn row(floor: Floor, symbol: String) -> AnyView {
@@ -21,7 +24,17 @@ pub fn row(floor: Floor, symbol: String) -> AnyView {
     let Some(entry) = untrack(|| floor.entry(&symbol)) else {
         return ().into_any();
     };
-    let entry: RwSignal<Entry> = entry.into();
+    let locale = i18n.get_locale_untracked();
+    let shows = entry.clone();
+    fragment(
+        || format!("market/{locale}/{symbol}"),
+        || shows.get_untracked(),
+        || cells(floor, symbol.clone(), entry.into()),
+    )
+}
+
+fn cells(floor: Floor, symbol: String, entry: RwSignal<Entry>) -> AnyView {
+    let i18n = use_i18n();
     let listing = entry.with_untracked(|entry| entry.listing.clone());
     let code = words::code(&listing);
     let volume = Memo::new(move |_| entry.with(|entry| entry.tick.volume));
