@@ -43,7 +43,7 @@ impl Shape {
             for byte in token.bytes().chain([b';']) {
                 self.hash = (self.hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
             }
-            if !RAW.contains(&&*name) && !(skip_early && is_early(node)) {
+            if !(RAW.contains(&&*name) || skip_early && is_early(node)) {
                 self.visit(&node.children.borrow(), skip_early);
             }
         }

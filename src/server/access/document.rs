@@ -144,7 +144,7 @@ fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, DocumentError> 
 
 /// What killed processes left: whoever writes a draft holds the lock.
 fn drop_drafts(path: &Path) -> io::Result<()> {
-    drafts(path)?.iter().try_for_each(|draft| fs::remove_file(draft))
+    drafts(path)?.iter().try_for_each(fs::remove_file)
 }
 
 fn drafts(path: &Path) -> io::Result<Vec<PathBuf>> {
