@@ -38,7 +38,7 @@ test("who writes is seen writing", async ({ chat, page }) => {
   await chat.open();
   const other = await another(page, chat);
   await other.field.pressSequentially("음");
-  await expect(page.getByText(/쓰고 있습니다/)).toBeVisible();
+  await expect(page.getByText(/입력하고 있습니다/)).toBeVisible();
   await other.field.press("Enter");
   await expect(chat.message("음")).toBeVisible();
   await other.page.context().close();
