@@ -52,7 +52,7 @@ pub fn fragment<T: PartialEq + Send + Sync + 'static>(
     shows: impl FnOnce() -> T,
     render: impl FnOnce() -> AnyView,
 ) -> AnyView {
-    let Some(fragments) = is_server().then(use_context::<Fragments>).flatten() else {
+    let Some(fragments) = use_context::<Fragments>() else {
         return render();
     };
     let (key, shows) = (key(), shows());
@@ -67,7 +67,7 @@ pub fn fragment<T: PartialEq + Send + Sync + 'static>(
     InertElement::new(html).into_any()
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
 mod tests {
     use std::cell::Cell;
 
