@@ -53,7 +53,8 @@ pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>)
     // A server function of `leptos_ws`, which would let visitors write what they may only read. It has a door of its own.
     let elsewhere = Some(vec![SIGNALS_PATH.to_owned()]);
     let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, elsewhere, context(state));
-    let paths = PagePaths::of(pages.iter().map(AxumRouteListing::path));
+    let is_page = |path: &&str| !path.starts_with("/api/");
+    let paths = PagePaths::of(pages.iter().map(AxumRouteListing::path).filter(is_page));
     let router = Router::new().leptos_routes_with_context(state, pages, context(state), move || shell(options.clone()));
     let router = forms.into_iter().fold(router, |router, form| {
         let answer = post(async move |state, request| answer(state, request, form).await);

@@ -11,6 +11,7 @@ use duplex::apps::arena::wire::scores::{self, Scores};
 use duplex::apps::chat::wire::{ALL_ROOMS, Chat, Rooms};
 use duplex::apps::devices::wire::Devices;
 use duplex::apps::notifications::wire::Notices;
+use duplex::wire::cursor::Seq;
 use duplex::wire::notice::EVERYONE;
 use duplex::wire::person::tidy_name;
 use duplex::wire::session::{Answer as Told, CommandId};
@@ -45,11 +46,15 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-async fn tell<T: Topic>(node: &Node, name: &str, command: Value) {
+/// Commands in the name of the server; the seq of the command's last event.
+async fn tell<T: Topic>(node: &Node, name: &str, command: Value) -> Seq {
     let topic = TopicName::of::<T>(name).unwrap();
     let id = CommandId::without_time(rand());
     let told = node.state.hub.tell(&topic, id, &command).await;
-    assert!(matches!(told, Told::Accepted { .. }), "{topic} {command}: {told:?}");
+    match told {
+        Told::Accepted { seq } => seq,
+        refused => panic!("{topic} {command}: {refused:?}"),
+    }
 }
 
 fn rand() -> u128 {
@@ -109,8 +114,8 @@ async fn fill(node: &Node, text: &str) {
     } });
     tell::<Devices>(node, DEVICE, report).await;
     let order = json!({ "order": { "name": "say", "argument": json!(text).to_string() } });
-    tell::<Devices>(node, DEVICE, order).await;
-    let note = json!({ "ack": { "order": 2, "ok": false, "note": text } });
+    let order = tell::<Devices>(node, DEVICE, order).await;
+    let note = json!({ "ack": { "order": order, "ok": false, "note": text } });
     tell::<Devices>(node, DEVICE, note).await;
     let best = json!({ "tell": { "by": { "id": "1".repeat(16), "name": name }, "mass": 900 } });
     tell::<Scores>(node, scores::ALL, best).await;

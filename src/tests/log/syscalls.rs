@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use duplex::server::log::sqlite::Sqlite;
+use duplex::server::token::Token;
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
@@ -252,6 +253,7 @@ fn in_a_first_start() {
         arguments: &[],
         look: |folder| {
             assert_eq!(events(&folder.join("duplex.db")), 0);
+            Token::kept(&folder.join("duplex.db")).unwrap(); // as a start does then
             assert_eq!(litter(folder, &[]), [""; 0]);
         },
     };
@@ -272,6 +274,7 @@ fn in_a_start_that_upgrades_the_log() {
             let epoch = Connection::open(&path).unwrap();
             let epoch = epoch.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0));
             assert_eq!(epoch, Ok(7));
+            Token::kept(&folder.join("duplex.db")).unwrap();
             assert_eq!(litter(folder, &[]), [""; 0]);
         },
     };
@@ -292,6 +295,7 @@ fn in_a_first_start_after_a_restore() {
         arguments: &[],
         look: |folder| {
             assert_eq!(events(&folder.join("duplex.db")), 5);
+            Token::kept(&folder.join("duplex.db")).unwrap();
             assert_eq!(litter(folder, &["backup.db-"]), [""; 0]);
         },
     };
