@@ -46,7 +46,7 @@ for (const width of [320, 390]) {
     test("no long word, title or name widens a page", async ({ page, request, server, complaints }) => {
       test.slow();
       complaints.allow(/status of 404 .*(\/no\/such\/page|\/chat\/nobody-made)/);
-      const room = "r".repeat(32);
+      const room = String(width).padStart(32, "r");
       const writer = new Writer(request);
       await writer.command("rooms/all", { create: { room, title: LONG_WORD } });
       await writer.post(room, LONG_WORD.repeat(8));

@@ -20,17 +20,19 @@
     const { selectionStart: start, selectionEnd: end } = field.matches("input, textarea") ? field : {};
     return { value: field.value, checked: field.checked, open: field.open, files: field.files, start, end };
   };
+  // Of a form, and of all links, the last press counts.
+  const keyOf = (element) => (element.localName === "a" ? "link" : (element.form ?? element));
   const hold = (element, act, event) => {
     event.preventDefault();
     event.stopImmediatePropagation();
-    const form = element.form ?? element;
-    presses.delete(form);
-    presses.set(form, { element, act });
+    const key = keyOf(element);
+    presses.delete(key);
+    presses.set(key, { element, act });
     element.setAttribute?.("aria-busy", "true");
     document.dispatchEvent(new Event("duplex-held"));
   };
   const follows = (link) =>
-    started && link.origin === location.origin && !link.target && !link.download && link.pathname !== location.pathname;
+    started && link.origin === location.origin && !link.target && !link.download && !link.getAttribute("href").includes("#");
   const pressable = (target) => {
     const pressed = target.closest?.(PRESSED);
     return pressed && (pressed.localName !== "a" || follows(pressed)) ? pressed : null;
@@ -153,7 +155,7 @@
   const clear = () => {
     const early = document.getElementById("early");
     // Its click would come when it is gone.
-    if (touched) presses.set(touched.form ?? touched, { element: touched, act: (found) => found.click() });
+    if (touched) presses.set(keyOf(touched), { element: touched, act: (found) => found.click() });
     afresh = { x: scrollX, y: scrollY, focus: document.activeElement, kept: earlyAlive && early ? [...early.childNodes] : [] };
     for (const element of [...fields.keys(), ...[...presses.values()].map(({ element }) => element), afresh.focus]) note(element);
     document.body.style.minHeight = `${document.documentElement.scrollHeight}px`;
