@@ -196,7 +196,7 @@ pub fn put_in_place(finished: &Path, path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// As [`put_in_place`], and fails where the name is taken.
+/// As `put_in_place`, and fails where the name is taken.
 pub fn put_new(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     step()?;
