@@ -1,9 +1,9 @@
 //! What Unicode says of characters and of what a reader sees as one: by the tables of crates on the server, and by the browser's
 //! own in the browser, whose module brings none.
 
-#[cfg(feature = "ssr")]
+#[cfg(any(feature = "ssr", test))]
 mod source;
-#[cfg(not(feature = "ssr"))]
+#[cfg(not(any(feature = "ssr", test)))]
 #[path = "unicode/browser.rs"]
 mod source;
 
