@@ -16,6 +16,7 @@ mod document_shape;
 mod doors;
 mod faults;
 mod files;
+mod fragments;
 mod half_open;
 mod harness;
 mod hostile_texts;

@@ -1,0 +1,38 @@
+//! Tests of the fragments of pages that the server keeps.
+
+use std::cell::Cell;
+
+use duplex::ui::fragment::{Fragments, fragment};
+use leptos::prelude::*;
+
+/// The HTML of a list with one row that shows `value`.
+fn list(rendered: &Cell<u32>, key: &str, value: u32) -> String {
+    let row = fragment(
+        || key.to_owned(),
+        || value,
+        || {
+            rendered.set(rendered.get() + 1);
+            let text = Signal::derive(move || format!("<{value}>"));
+            view! { <li data-value=value>"is " {text}</li> }.into_any()
+        },
+    );
+    view! { <ul>{row}"end"</ul> }.to_html()
+}
+
+#[test]
+fn a_fragment_is_the_html_of_its_element_rendered_once() {
+    Owner::new().with(|| {
+        let rendered = Cell::new(0);
+        let plain = list(&rendered, "row/1", 7);
+        provide_context(Fragments::new(2));
+        rendered.set(0);
+        assert!(plain.contains("&lt;7&gt;"), "{plain}");
+        for _ in 0..3 {
+            assert_eq!(list(&rendered, "row/1", 7), plain);
+        }
+        assert_eq!(rendered.get(), 1);
+        let other = list(&rendered, "row/1", 8);
+        assert!(other.contains("&lt;8&gt;") && !other.contains('7'), "{other}");
+        assert_eq!(rendered.get(), 2);
+    });
+}
