@@ -14,7 +14,7 @@ use duplex::server::log::Log;
 use duplex::server::log::memory::Memory;
 use duplex::server::log::sqlite::Sqlite;
 use duplex::server::state::{ServerState, Settings};
-use duplex::server::{router, site};
+use duplex::server::site;
 use duplex::wire::codec::Encoding;
 use duplex::wire::cursor::Epoch;
 use duplex::wire::session::{Answer, SessionId};
@@ -29,13 +29,13 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::process::{Running, Server, duplex};
 use crate::harness::tls::Authority;
 use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Node, until, within};
+use crate::harness::{Node, routes, until, within};
 
 fn node(log: Arc<dyn Log>) -> Node {
     let options = site::options(Path::new("/nonexistent"), None, None);
     let state = ServerState::new(Settings::default(), options, Hub::new(log, apps::server::kinds()));
     Node {
-        router: router(state.clone()),
+        router: routes(&state),
         state,
     }
 }

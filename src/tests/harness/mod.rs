@@ -47,9 +47,16 @@ pub const PIPE: usize = 64 << 10;
 pub const SOCKET: &str = "/api/socket";
 pub const ECHO: &str = "/api/echo";
 
-/// Held while a node's routes are listed: see [`router`]. Tests make nodes all the time, while others render pages; a server
+/// Held while a node's routes are listed: see [`routes`]. Tests make nodes all the time, while others render pages; a server
 /// lists its routes once, before it serves.
 pub static ROUTES: RwLock<()> = RwLock::new(());
+
+/// All routes of a node. Listing them renders the app in a mode of the whole process, in which a page that waits for a topic
+/// never ends.
+pub fn routes(state: &ServerState) -> Router {
+    let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+    router(state.clone())
+}
 
 pub struct Node {
     pub state: ServerState,
@@ -84,9 +91,8 @@ impl Node {
         change(&mut settings);
         let state = ServerState::new(settings, site::options(site, None, None), hub)
             .with_stages(duplex::apps::server::stages(&Options::default()));
-        let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
         Self {
-            router: router(state.clone()),
+            router: routes(&state),
             state,
         }
     }
@@ -99,9 +105,8 @@ impl Node {
             site::options(site, None, None),
             Hub::new(log, kinds),
         );
-        let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
         Self {
-            router: router(state.clone()),
+            router: routes(&state),
             state,
         }
     }

@@ -7,13 +7,13 @@ use axum::Router;
 use duplex::server::hub::Hub;
 use duplex::server::log::Log;
 use duplex::server::state::{ServerState, Settings};
-use duplex::server::{listen, router, site};
+use duplex::server::{listen, site};
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::timeout;
 
 use super::disk::{Disk, Store};
 use super::random::Random;
-use crate::harness::{PATIENCE, PIPE, kinds};
+use crate::harness::{PATIENCE, PIPE, kinds, routes};
 
 pub struct Server {
     pub store: Store,
@@ -47,7 +47,7 @@ impl Server {
             let options = site::options(Path::new("/nonexistent"), None, None);
             let state = ServerState::new(Settings::default(), options, hub);
             *node = Some(Node {
-                router: router(state.clone()),
+                router: routes(&state),
                 state,
                 disk,
             });
