@@ -13,41 +13,11 @@ use tempfile::tempdir;
 
 use super::*;
 
-/// What version 1 was made of, and what a server of that version wrote into it.
-const VERSION_1: &str = r#"
+const VERSION_1: &str = include_str!("../../server/log/sqlite/version_1.sql");
+/// What a server of version 1 wrote into it.
+const WRITTEN: &str = r#"
     PRAGMA application_id = 1148218488;
     PRAGMA user_version = 1;
-    CREATE TABLE meta (epoch INTEGER NOT NULL) STRICT;
-    CREATE TABLE topics (
-        id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        last INTEGER NOT NULL,
-        answers INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE events (
-        topic INTEGER NOT NULL,
-        seq INTEGER NOT NULL,
-        at INTEGER NOT NULL,
-        amends INTEGER,
-        event TEXT NOT NULL,
-        PRIMARY KEY (topic, seq)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX amendments ON events (topic, amends, seq) WHERE amends IS NOT NULL;
-    CREATE TABLE answers (
-        topic INTEGER NOT NULL,
-        n INTEGER NOT NULL,
-        command TEXT NOT NULL,
-        person TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        at INTEGER NOT NULL,
-        PRIMARY KEY (topic, n)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE snapshots (
-        topic INTEGER PRIMARY KEY,
-        seq INTEGER NOT NULL,
-        state BLOB NOT NULL
-    ) STRICT;
-    INSERT INTO meta VALUES (7);
     INSERT INTO topics VALUES (1, 'chat/lobby', 2, 2);
     INSERT INTO events VALUES (1, 1, 1001, NULL, '{"said":"one"}'), (1, 2, 1002, 1, '{"said":"two"}');
     INSERT INTO answers VALUES
@@ -60,6 +30,7 @@ pub fn version_1(path: &Path) {
     let old = Connection::open(path).unwrap();
     old.pragma_update(None, "journal_mode", "wal").unwrap();
     old.execute_batch(VERSION_1).unwrap();
+    old.execute_batch(WRITTEN).unwrap();
     old.close().unwrap();
 }
 
