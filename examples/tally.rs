@@ -3,10 +3,10 @@
 use duplex::client::live::Live;
 use duplex::client::use_topic::use_topic;
 use duplex::server::hub::decider::{Access, Context, Decider};
-use duplex::wire::cursor::Seq;
-use duplex::wire::person::Person;
-use duplex::wire::session::{Denied, Rejection};
-use duplex::wire::topic::{Topic, TopicName};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
 use leptos::prelude::*;
 
 // model.rs: the same on the server and in the browser.
@@ -63,9 +63,9 @@ mod tests {
 
     use duplex::server::hub::{Hub, kind};
     use duplex::server::log::memory::Memory;
-    use duplex::wire::codec::Encoding;
-    use duplex::wire::cursor::Epoch;
-    use duplex::wire::session::{Answer, CommandId};
+    use duplex_protocol::codec::Encoding;
+    use duplex_protocol::cursor::Epoch;
+    use duplex_protocol::session::{Answer, CommandId};
     use serde_json::json;
 
     use super::*;

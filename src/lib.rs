@@ -3,8 +3,6 @@
 pub mod app;
 pub mod apps;
 pub mod client;
-#[cfg(test)]
-mod fuzz;
 pub mod i18n;
 #[cfg(feature = "ssr")]
 pub mod server;

@@ -14,7 +14,7 @@ use crate::server::hub::decider::Forward;
 use crate::server::hub::stage::Stage;
 use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, Summons, kind};
 use crate::wire::moderation::Moderation;
-use crate::wire::topic::TopicName;
+use duplex_protocol::topic::TopicName;
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]

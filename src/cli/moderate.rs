@@ -4,12 +4,12 @@ use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use duplex::server::config::Config;
-use duplex::wire::codec::{Blob, Encoding};
-use duplex::wire::cursor::Seq;
 use duplex::wire::moderation::{ALL, Ban, Millis, Moderation, ModerationCommand, Rules, Target};
-use duplex::wire::person::PersonId;
-use duplex::wire::session::{CommandId, POLL_PATH, ServerFrame, Verdict};
-use duplex::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{CommandId, POLL_PATH, ServerFrame, Verdict};
+use duplex_protocol::topic::TopicName;
 use serde::Serialize;
 use serde_json::json;
 

@@ -119,7 +119,7 @@ mod tests {
     use duplex::server::state::{ServerState, Settings};
     use duplex::server::token::Token;
     use duplex::server::{self, site};
-    use duplex::wire::cursor::Epoch;
+    use duplex_protocol::cursor::Epoch;
 
     use super::*;
 

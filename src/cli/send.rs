@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use duplex::client::backoff::Backoff;
 use duplex::server::config::Config;
-use duplex::wire::codec::{Blob, Encoding};
-use duplex::wire::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, ServerFrame};
-use duplex::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, ServerFrame};
+use duplex_protocol::topic::TopicName;
 
 use super::Failed;
 use super::http::HttpError;
@@ -48,7 +48,7 @@ fn json(text: &str) -> Result<serde_json::Value, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-fn id(text: &str) -> Result<CommandId, duplex::wire::session::NotACommandId> {
+fn id(text: &str) -> Result<CommandId, duplex_protocol::session::NotACommandId> {
     CommandId::try_from(text.to_owned())
 }
 

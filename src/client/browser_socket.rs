@@ -8,7 +8,7 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{BinaryType, CloseEvent, DomException, Event, MessageEvent, WebSocket};
 
 use super::use_socket::{Payload, SocketError};
-use crate::wire::code;
+use duplex_protocol::code;
 
 /// What the browser reports of one socket.
 pub enum Report {

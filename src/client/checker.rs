@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use crate::wire::cursor::{Cursor, Epoch, Seq};
-use crate::wire::session::ResetReason;
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::session::ResetReason;
+use duplex_protocol::topic::{Delivery, TopicName};
 
 /// Faults that are remembered one by one; all are counted.
 const REMEMBERED: usize = 32;

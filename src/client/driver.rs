@@ -22,11 +22,11 @@ use super::status::{RETRY, Transport};
 use super::tab::Signals;
 use super::tap::{Disturbance, Tap, What};
 use super::transport::{self, Line, LineTap, Report};
-use crate::wire::code;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::Cursor;
-use crate::wire::session::{CommandId, SessionId};
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::code;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{CommandId, SessionId};
+use duplex_protocol::topic::{Delivery, TopicName};
 
 /// Where a topic's news go.
 pub(super) trait Hear {

@@ -7,11 +7,11 @@ use super::socket_machine;
 use super::tab::Tab;
 use super::tap::{Disturbance, Tap, What};
 use super::transport::post;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
-use crate::wire::handshake::Handshake;
-use crate::wire::session::{ClientFrame, ServerFrame, Verdict};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
+use duplex_protocol::handshake::Handshake;
+use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
+use duplex_protocol::topic::TopicName;
 
 /// Where no answer came, there is no status.
 const NO_STATUS: u16 = 0;

@@ -17,12 +17,12 @@ use super::ladder::{Ladder, Millis};
 use super::outbox::{Body, Outbox};
 use super::status::{LinkStatus, Phase, Stop, TopicStatus, Transport};
 use super::subscription::Subscription;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Check, Cursor, Seq};
-use crate::wire::person::Person;
-use crate::wire::presence::Presence;
-use crate::wire::session::{ClientFrame, CommandId, Rejection, ResetReason, ServerFrame};
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::{ClientFrame, CommandId, Rejection, ResetReason, ServerFrame};
+use duplex_protocol::topic::{Delivery, TopicName};
 
 /// A link that nobody needs stays open for so long: the next page may need it.
 const LINGER: Millis = 2_000;
@@ -311,7 +311,7 @@ impl Link {
                 if self.is_main(line) {
                     self.stop(Stop::Reload);
                 } else {
-                    self.closed(line, crate::wire::code::ABNORMAL);
+                    self.closed(line, duplex_protocol::code::ABNORMAL);
                 }
             }
             Input::Answered { line, frames } => self.answered(line, frames),

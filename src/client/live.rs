@@ -6,7 +6,7 @@ use std::pin::Pin;
 use leptos::prelude::*;
 
 use super::use_topic::UseTopic;
-use crate::wire::topic::Topic;
+use duplex_protocol::topic::Topic;
 
 /// Shows its children when the state of `topic` is there. On the server it waits for the state, so the HTML holds it (the
 /// route wants [`SsrMode::Async`](leptos_router::SsrMode::Async), so that it does without JavaScript too); while hydrating,

@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use super::ladder::Millis;
 use super::link::Unsent;
-use crate::wire::codec::{Blob, CodecError, Encoding};
-use crate::wire::cursor::Seq;
-use crate::wire::session::{CommandId, MAX_COMMAND};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{CommandId, MAX_COMMAND};
+use duplex_protocol::topic::TopicName;
 
 /// Commands of a tab without an answer: what somebody types while the network is away, and a stop to what a program does.
 pub const MAX_QUEUED: usize = 256;

@@ -20,7 +20,7 @@ use super::{
     browser_socket::{BrowserSocket, Report},
     use_socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, SocketState},
 };
-use crate::wire::code::{self, Side};
+use duplex_protocol::code::{self, Side};
 
 /// Where the machine lives once the component is mounted in a browser; empty on the server.
 #[derive(Clone, Default)]

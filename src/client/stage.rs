@@ -18,7 +18,7 @@ pub use super::stage_plan::Carrier;
 use super::stage_plan::{Next, PATIENCE, Plan};
 use super::status::RETRY;
 use super::use_socket::Payload;
-use crate::wire::code;
+use duplex_protocol::code;
 
 /// Where the server's rendering finds what a stage shows of itself, as JSON, by the stage's path. In the context of a rendering
 /// on the server, and nowhere else.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use crate::wire::code;
+use duplex_protocol::code;
 
 /// What carries a stage's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::wire::session::Denied;
+use duplex_protocol::session::Denied;
 
 /// What carries a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

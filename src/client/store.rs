@@ -17,12 +17,12 @@ use super::outbox::MAX_QUEUED;
 use super::status::TopicStatus;
 use super::tab::lock;
 use super::use_topic::{Pending, Standing, TopicSource, Visitor};
-use crate::wire::codec::{Blob, CodecError, Encoding};
-use crate::wire::cursor::{Check, Cursor, Seq};
-use crate::wire::person::Person;
-use crate::wire::presence::Presence;
-use crate::wire::session::{CommandId, Denied};
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::{CommandId, Denied};
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// What the server's rendering leaves in the page.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 //! meaning and no transport.
 
 use super::status::TopicStatus;
-use crate::wire::cursor::{Check, Cursor, Seq};
-use crate::wire::session::{Denied, Verdict};
-use crate::wire::topic::Delivery;
+use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::session::{Denied, Verdict};
+use duplex_protocol::topic::Delivery;
 
 /// What is to be done with an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,9 +207,9 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::codec::Blob;
-    use crate::wire::cursor::Epoch;
-    use crate::wire::session::ResetReason;
+    use duplex_protocol::codec::Blob;
+    use duplex_protocol::cursor::Epoch;
+    use duplex_protocol::session::ResetReason;
 
     fn at(epoch: u64, seq: Seq) -> Cursor {
         Cursor::new(Epoch::new(epoch), seq)

@@ -12,8 +12,8 @@ use super::driver::Driver;
 use super::status::{LinkStatus, Provided};
 use super::store::Store;
 use super::tap::Tap;
-use crate::wire::person::Person;
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::person::Person;
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// Call once, at the root of the page: all topics of the tab share what it provides. On the server it stays quiet.
 pub fn provide_link() {

@@ -11,10 +11,10 @@ use super::checker::{Checker, Tally};
 use super::status::{Phase, Transport};
 use super::tab::lock;
 pub use super::use_socket::Payload;
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::fault::Fault;
-use crate::wire::session::{SessionId, Verdict};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::fault::Fault;
+use duplex_protocol::session::{SessionId, Verdict};
+use duplex_protocol::topic::TopicName;
 
 /// What is kept: minutes of a busy chat, and less memory than one picture.
 const FRAMES: usize = 600;

@@ -12,7 +12,7 @@ use super::{
     browser_socket::take_begun,
     socket_machine::{Machine, Signals, Slot},
 };
-use crate::wire::code::{CloseRefused, Side};
+use duplex_protocol::code::{CloseRefused, Side};
 
 /// One message: an opcode 1 or an opcode 2 frame's content.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,12 +16,12 @@ use super::outbox::Body;
 pub use super::status::TopicStatus;
 use super::store::Store;
 use super::tab::Tab;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Epoch, Seq};
-use crate::wire::person::{Person, tidy_name};
-use crate::wire::presence::Presence;
-use crate::wire::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; or why the visitor does not
 /// get it. In the context of a rendering on the server, and nowhere else.
@@ -209,13 +209,13 @@ impl<T: Topic> UseTopic<T> {
         }
     }
 
-    /// Changes the visitor's name, everywhere.
+    /// Changes the visitor's name, everywhere. The server tidies it once more.
     pub fn rename(&self, name: &str) {
         let Some(Held { tab, .. }) = self.held.try_get_value() else {
             return;
         };
-        let name = tidy_name(name);
-        tab.signals().rename(&name);
+        tab.signals().rename(name);
+        let name = name.to_owned();
         tab.start().input(Input::Rename { name });
     }
 

@@ -2,7 +2,7 @@
 
 use super::link::{Effect, Input, News};
 use super::tap::{Diary, What};
-use crate::wire::session::{ClientFrame, ServerFrame};
+use duplex_protocol::session::{ClientFrame, ServerFrame};
 
 impl Diary {
     /// Before the link deals with it.
@@ -69,9 +69,9 @@ impl Diary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::codec::{Blob, Encoding};
-    use crate::wire::session::Verdict;
-    use crate::wire::topic::{Delivery, TopicName};
+    use duplex_protocol::codec::{Blob, Encoding};
+    use duplex_protocol::session::Verdict;
+    use duplex_protocol::topic::{Delivery, TopicName};
 
     #[test]
     fn what_is_told_is_checked_and_what_comes_is_known() {

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::server::hub::Running;
     use crate::server::log::memory::Memory;
-    use crate::wire::cursor::Epoch;
+    use duplex_protocol::cursor::Epoch;
 
     /// Ends, panics, and then stays until it is stopped.
     #[derive(Default)]

@@ -14,11 +14,12 @@ use super::log::memory::Memory;
 use super::origin::{Host, Origin};
 use super::{cookies, forwarded, limits, preferences, signals};
 use crate::apps;
-use crate::fuzz::{fuzz, fuzz_text};
-use crate::wire::cursor::Epoch;
 use crate::wire::measure::MAX_PIECE;
-use crate::wire::person::{MAX_NAME, tidy_name};
-use crate::wire::session::MAX_COMMAND;
+use crate::wire::person::tidy_name;
+use duplex_fuzz::{fuzz, fuzz_text};
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::person::MAX_NAME;
+use duplex_protocol::session::MAX_COMMAND;
 
 /// A request with this header, where HTTP lets such a value through.
 fn with(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {

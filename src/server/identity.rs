@@ -13,8 +13,8 @@ use super::log::Key;
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
 use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::SessionId;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::SessionId;
 
 /// Holds the secret; under an https site with the prefix of [`cookie_name`].
 pub const VISITOR_COOKIE: &str = "visitor";
@@ -235,7 +235,7 @@ mod tests {
 
     fn state() -> ServerState {
         let log = std::sync::Arc::new(crate::server::log::memory::Memory::new(
-            crate::wire::cursor::Epoch::new(1),
+            duplex_protocol::cursor::Epoch::new(1),
         ));
         let site = crate::server::site::options(std::path::Path::new("/nonexistent"), None, None);
         ServerState::new(Settings::default(), site, hub::Hub::new(log, Vec::new()))

@@ -161,7 +161,7 @@ pub const RECORDED_HEADERS: usize = 64;
 pub const RECORDED_VALUE: usize = 1024;
 
 /// Characters of a name by which a page asks for its connection; too short a name could be guessed.
-pub const TRACE_CHARS: RangeInclusive<usize> = 16..=crate::wire::handshake::MAX_TRACE;
+pub const TRACE_CHARS: RangeInclusive<usize> = 16..=duplex_protocol::handshake::MAX_TRACE;
 
 /// How long a new session may take to say hello.
 pub const HELLO_WAIT: Duration = Duration::from_secs(10);
@@ -224,7 +224,7 @@ pub const POLL_BYTES: usize = 256 << 10;
 pub const POLL_LEASE: Duration = Duration::from_secs(35);
 
 /// Bytes of a posted command frame: the command, escaped as JSON, and what stands around it.
-pub const COMMAND_BODY: usize = 2 * crate::wire::session::MAX_COMMAND + 4096;
+pub const COMMAND_BODY: usize = 2 * duplex_protocol::session::MAX_COMMAND + 4096;
 
 /// Commands decided together and kept in one append: what waits while the disk works. At most this many times the bytes of a
 /// command are held for it.

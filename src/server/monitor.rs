@@ -10,10 +10,10 @@ use super::hub::counters::{Reading, Way};
 use super::hub::{self, TopicFigures};
 use super::log::Census;
 use super::state::ServerState;
-use crate::wire::cursor::Seq;
-use crate::wire::session::{Answer, CommandId};
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{Answer, CommandId};
+use duplex_protocol::topic::TopicName;
 
 /// Topics that a sample names.
 const BUSIEST: usize = 10;

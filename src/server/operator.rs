@@ -14,10 +14,10 @@ use super::error::Problem;
 use super::hub::{self, Needed, TopicFigures};
 use super::state::ServerState;
 use super::{backup, limits, metrics};
-use crate::wire::codec::Blob;
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::session::Denied;
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Blob;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::Denied;
+use duplex_protocol::topic::TopicName;
 
 pub const TOPICS_PATH: &str = "/api/topics";
 pub const EVENTS_PATH: &str = "/api/operator/events";

@@ -41,11 +41,11 @@ use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
 use crate::ui::missing::Missing;
 use crate::wire::arrival::Arrival;
-use crate::wire::codec::{Blob, Encoding};
 use crate::wire::form::{Fields, Refused};
-use crate::wire::person::Person;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// The pages' routes, those of the server functions, and the forms'; and the pages' paths.
 pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> (Router<ServerState>, PagePaths) {

@@ -1,7 +1,7 @@
 //! How connections end, in the visitor's language.
 
 use super::words::{Words, words};
-use crate::wire::code::{Meaning, Side};
+use duplex_protocol::code::{Meaning, Side};
 
 pub fn meaning(meaning: Meaning) -> Words {
     match meaning {

@@ -6,10 +6,8 @@ use super::{
     closing::ended_by,
     words::{Words, fact, spoken, text, words},
 };
-use crate::{
-    i18n::*,
-    wire::handshake::{Ended, Handshake, without_trace},
-};
+use crate::i18n::*;
+use duplex_protocol::handshake::{Ended, Handshake, without_trace};
 
 #[component]
 pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::words::{Words, words};
-use crate::wire::person::NAME_FIXED;
+use duplex_protocol::person::NAME_FIXED;
 
 /// Puts the name into its field, and each later one unless the visitor has typed meanwhile.
 pub fn follow(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {

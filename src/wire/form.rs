@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::session::Rejection;
+use duplex_protocol::session::Rejection;
 
 /// A form's fields by name.
 pub type Fields = BTreeMap<String, String>;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::cursor::Seq;
-use super::person::PersonId;
-use super::topic::{Topic, TopicName};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// The only topic of its kind, behind the kind.
 pub const ALL: &str = "all";

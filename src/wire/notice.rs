@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::person::PersonId;
-use super::topic::{NotATopic, TopicName};
+use duplex_protocol::person::PersonId;
+use duplex_protocol::topic::{NotATopic, TopicName};
 
 /// The kind of the topics whose notices everybody may read, and of those that are one person's.
 pub const PUBLIC_KIND: &str = "notices";

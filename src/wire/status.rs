@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cursor::Seq;
-use super::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::TopicName;
 
 /// The topic, of the kind `status`.
 pub const STATUS: &str = "status/node";

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{Chat, ChatCommand, ChatEvent, Emoji, LOBBY, Millis, Reply, Rooms, RoomsCommand, RoomsEvent};
-use crate::wire::cursor::Seq;
-use crate::wire::person::{Person, PersonId};
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::topic::Topic;
 
 /// Messages of a room's state: what a page shows at first, and what may still be amended.
 pub const KEPT: usize = 100;

@@ -10,10 +10,10 @@ use super::wire::{
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
 use crate::server::hub::text::{tidy_line, tidy_text};
 use crate::server::hub::{self, CommandForm};
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::{Topic as _, TopicName};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::{Topic as _, TopicName};
 
 /// One person posts at most so many messages in a room within [`POSTS_WITHIN`].
 const POSTS: usize = 10;
@@ -369,9 +369,9 @@ mod tests {
     use crate::apps::chat::model::{fold_history, tell};
     use crate::apps::chat::wire::MAX_ROOM;
     use crate::server::hub::trial::Place;
-    use crate::wire::codec::Encoding;
-    use crate::wire::person::PersonId;
-    use crate::wire::topic::Topic;
+    use duplex_protocol::codec::Encoding;
+    use duplex_protocol::person::PersonId;
+    use duplex_protocol::topic::Topic;
 
     fn person(id: u8) -> Person {
         Person {

@@ -1,6 +1,6 @@
 //! Which of a room's messages stand in the document: at most [`ROWS`], whatever the room holds. Pure.
 
-use crate::wire::cursor::Seq;
+use duplex_protocol::cursor::Seq;
 
 /// Rows of the document. Rows are as high as their texts, so they are not placed by arithmetic: the document holds a
 /// stretch of them, long enough that one does not notice its ends, short enough that layout stays quick.

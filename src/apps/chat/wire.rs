@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::session::Rejection;
 use crate::wire::text;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::Rejection;
 
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;

@@ -2,7 +2,7 @@
 //! Pure; knows no words.
 
 use super::model::{Documents, ROUNDS, Results, Staleness, WARM_UP, Watcher, Way, WayResult};
-use crate::wire::frame::wire_len;
+use duplex_protocol::frame::wire_len;
 
 /// Seconds between two pings to a WebSocket peer, as the server has it if its operator chose nothing else.
 pub const PING_SECONDS: u64 = 25;

@@ -7,9 +7,9 @@ use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
 use crate::server::hub::decider::{Access, Context, Decider};
 use crate::server::hub::{Answer, Endpoint, Payload, Retention};
 use crate::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 pub fn endpoints() -> [Endpoint; 1] {
     [Endpoint {

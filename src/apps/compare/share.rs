@@ -4,7 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
 use super::model::{BINS, Results, Staleness, Summary, Watcher, Way};
-use crate::wire::codec::Encoding;
+use duplex_protocol::codec::Encoding;
 
 /// Stands before the letters in the address's fragment. Another form of the results gets another number.
 pub const PREFIX: &str = "r1=";

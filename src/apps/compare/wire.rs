@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::cursor::Seq;
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::Topic;
 
 /// A WebSocket: a number is answered with a document of so many bytes.
 pub const DOCUMENTS_PATH: &str = "/api/compare/documents";

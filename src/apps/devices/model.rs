@@ -11,9 +11,9 @@ use super::wire::{
     DEFAULT_EVERY, DeviceCommand, DeviceEvent, Devices, Entry, Fleet, FleetCommand, FleetEvent, Health, MAX_DEVICES,
     MAX_METRICS, Millis, News, ORDER_WAIT, Outcome, Recalled, Refusal, Shown, Side, Taken, Threshold,
 };
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::topic::{Delivery, Topic};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::topic::{Delivery, Topic};
 
 /// What a page shows of the past; the log has more.
 pub const KEPT_ALARMS: usize = 40;

@@ -281,7 +281,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Object<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::codec::Encoding;
+    use duplex_protocol::codec::Encoding;
 
     #[test]
     fn what_is_no_number_is_read_as_none() {

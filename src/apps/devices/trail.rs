@@ -248,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::codec::Encoding;
+    use duplex_protocol::codec::Encoding;
 
     const HOUR: Millis = 3_600_000;
 

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::wire::{Open, Orders, OrdersCommand, OrdersEvent};
-use crate::wire::cursor::Seq;
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::Topic;
 
 /// Of all devices.
 pub const MAX_OPEN: usize = 500;

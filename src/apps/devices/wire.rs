@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::raw::{NO_TEXT, NO_WHOLE, Raw, Reading, Report};
-use crate::wire::cursor::Seq;
-use crate::wire::person::{Person, PersonId};
 use crate::wire::text;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::{Person, PersonId};
 
 /// Milliseconds since 1970, by the server's clock unless a reading brought its own.
 pub type Millis = u64;

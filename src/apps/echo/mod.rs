@@ -84,7 +84,7 @@ pub fn early() -> AnyView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::handshake::TRACE_PARAMETER;
+    use duplex_protocol::handshake::TRACE_PARAMETER;
 
     #[test]
     fn the_page_begins_with_the_socket_that_the_session_takes_over() {

@@ -13,11 +13,11 @@ use crate::{
         backoff::Backoff,
         use_socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
     },
-    wire::{
-        frame,
-        handshake::{TRACE_PARAMETER, without_trace},
-        text,
-    },
+    wire::text,
+};
+use duplex_protocol::{
+    frame,
+    handshake::{TRACE_PARAMETER, without_trace},
 };
 
 #[derive(Clone, Copy)]
@@ -148,7 +148,7 @@ impl Session {
     }
 
     fn closed(&self, now: f64, closed: &Closed) {
-        let code = (closed.was_clean && closed.code != crate::wire::code::NO_STATUS).then_some(closed.code);
+        let code = (closed.was_clean && closed.code != duplex_protocol::code::NO_STATUS).then_some(closed.code);
         let wire = closed
             .was_clean
             .then(|| frame::close_wire_len(code, &closed.reason, false));

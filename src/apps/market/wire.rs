@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::cursor::Seq;
-use crate::wire::session::Rejection;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::Rejection;
 
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;

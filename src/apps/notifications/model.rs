@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::{Inbox, InboxCommand, InboxEvent, ME, Millis, Notices, NoticesCommand, NoticesEvent, is_source};
 use crate::wire::arrival::Arrival;
-use crate::wire::cursor::Seq;
 use crate::wire::notice::{EVERYONE, INBOX_KIND, Notice, PUBLIC_KIND};
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::Topic;
 
 /// Notices of a topic's state: what counts as unread, and what a page shows at first.
 pub const KEPT: usize = 50;

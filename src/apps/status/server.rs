@@ -4,10 +4,10 @@ use super::model::Status;
 use super::wire::{NODE, NodeStatus};
 use crate::server::hub;
 use crate::server::hub::decider::{Access, Context, Decider};
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
 use crate::wire::status::Sample;
-use crate::wire::topic::TopicName;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 impl Decider for NodeStatus {
     const FLEETING: bool = true;

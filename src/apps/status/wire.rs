@@ -1,8 +1,8 @@
 //! The node's topic: its own samples go in, and come out as they are.
 
-use crate::wire::cursor::Seq;
 use crate::wire::status::Sample;
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::Topic;
 
 use super::model::Status;
 

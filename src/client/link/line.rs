@@ -2,8 +2,8 @@
 
 use super::super::ladder::Millis;
 use super::super::status::Transport;
-use crate::wire::codec::Encoding;
-use crate::wire::session::Closing;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::Closing;
 
 /// Until the server says how often it speaks.
 const BEAT: Millis = 25_000;

@@ -7,9 +7,9 @@ use super::{Ask, Effect, Link};
 use crate::client::ladder::{Millis, Next, STABLE_AFTER};
 use crate::client::status::{Stop, Transport};
 use crate::client::subscription::Subscription;
-use crate::wire::code;
-use crate::wire::codec::Encoding;
-use crate::wire::session::{ClientFrame, Closing, Welcome};
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{ClientFrame, Closing, Welcome};
 
 /// A hidden tab does not come back sooner: its visitor does not look.
 const HIDDEN_DELAY: Millis = 5_000;

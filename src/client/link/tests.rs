@@ -6,14 +6,14 @@ use super::{Body, Effect, Fate, Input, Link, News};
 use crate::client::ladder::Millis;
 use crate::client::outbox::MAX_QUEUED;
 use crate::client::status::{Phase, Stop, TopicStatus, Transport};
-use crate::wire::code;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Epoch, Seq};
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{
+use duplex_protocol::code;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{
     Answer, ClientFrame, Closing, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
 };
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::topic::{Delivery, TopicName};
 
 struct Bench {
     link: Link,

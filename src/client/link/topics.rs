@@ -6,11 +6,11 @@ use crate::client::ladder::Millis;
 use crate::client::outbox::Body;
 use crate::client::status::{Stop, TopicStatus, Transport};
 use crate::client::subscription::{Outcome, Step, Subscription};
-use crate::wire::code;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame, Verdict};
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame, Verdict};
+use duplex_protocol::topic::{Delivery, TopicName};
 
 /// Commands that a WebSocket carries at once; the rest waits here.
 const AT_ONCE: usize = 16;

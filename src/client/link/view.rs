@@ -2,9 +2,9 @@
 
 use super::Link;
 use crate::client::status::TopicStatus;
-use crate::wire::cursor::Cursor;
-use crate::wire::session::CommandId;
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::CommandId;
+use duplex_protocol::topic::{Delivery, TopicName};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscribed {

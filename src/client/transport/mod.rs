@@ -11,10 +11,10 @@ use std::rc::Rc;
 use super::socket_machine::now;
 use super::status::Transport;
 use super::tap::{Carrier, Payload, Tap, What};
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Cursor;
-use crate::wire::session::{ClientFrame, CommandId, ServerFrame, SessionId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{ClientFrame, CommandId, ServerFrame, SessionId};
+use duplex_protocol::topic::TopicName;
 
 /// What happened on a line.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::cursor::{Check, Epoch};
+    use duplex_protocol::cursor::{Check, Epoch};
 
     #[test]
     fn a_query_names_topics_and_cursors() {

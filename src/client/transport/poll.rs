@@ -11,11 +11,11 @@ use super::post::{Abort, Post, fetch};
 use super::{Line, LineTap, Report, Reporter, query};
 use crate::client::http::HttpError;
 use crate::client::tap::{Carrier, Payload};
-use crate::wire::code;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Cursor;
-use crate::wire::session::{ClientFrame, Closing, POLL_PATH, ServerFrame, SessionId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{ClientFrame, Closing, POLL_PATH, ServerFrame, SessionId};
+use duplex_protocol::topic::TopicName;
 
 /// As the registry names it: "Forbidden".
 const FORBIDDEN: u16 = 3003;

@@ -11,8 +11,8 @@ use web_sys::{AbortController, AbortSignal, Headers, RequestInit, Response};
 use super::{LineTap, Report, Reporter};
 use crate::client::http::HttpError;
 use crate::client::tap::{Carrier, Payload};
-use crate::wire::codec::Encoding;
-use crate::wire::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, Rejection, ServerFrame, SessionId};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, Rejection, ServerFrame, SessionId};
 
 /// Milliseconds for a post; an answer that takes longer is asked for again.
 const PATIENCE: u32 = 20_000;

@@ -9,11 +9,11 @@ use web_sys::{Event, EventSource, MessageEvent};
 use super::post::Post;
 use super::{Line, LineTap, Report, Reporter, query};
 use crate::client::tap::{Carrier, Payload};
-use crate::wire::code;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Cursor;
-use crate::wire::session::{ClientFrame, EVENTS_PATH, SessionId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{ClientFrame, EVENTS_PATH, SessionId};
+use duplex_protocol::topic::TopicName;
 
 pub(super) struct Stream {
     session: SessionId,

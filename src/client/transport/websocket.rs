@@ -12,12 +12,12 @@ use crate::client::socket_machine::resolve;
 use crate::client::status::Transport;
 use crate::client::tap::Carrier;
 use crate::client::use_socket::Payload;
-use crate::wire::code;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Cursor;
-use crate::wire::handshake::TRACE_PARAMETER;
-use crate::wire::session::{ClientFrame, SESSION_PATH};
-use crate::wire::topic::TopicName;
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::handshake::TRACE_PARAMETER;
+use duplex_protocol::session::{ClientFrame, SESSION_PATH};
+use duplex_protocol::topic::TopicName;
 
 pub(super) struct Socket {
     /// None: the browser refused to open one.

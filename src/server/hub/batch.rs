@@ -11,9 +11,9 @@ use super::kind::{FoldError, Made, Undecided};
 use super::memory::Memory;
 use crate::server::limits;
 use crate::server::log::{Entry, Forward, ForwardKey, Undelivered, chain};
-use crate::wire::cursor::{Check, Cursor, Epoch, Seq};
-use crate::wire::session::{Answer, MAX_COMMAND, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
+use duplex_protocol::session::{Answer, MAX_COMMAND, Rejection};
+use duplex_protocol::topic::TopicName;
 
 #[derive(Default)]
 pub struct Batch {

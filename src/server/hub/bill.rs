@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::decider::Makes;
 use crate::server::quota::{Client, Exceeded, Held, Place, Quotas, Rate};
-use crate::wire::session::Rejection;
+use duplex_protocol::session::Rejection;
 
 /// The client that a handle of the hub works for. The server's own work has no bill, and finds places that clients cannot take.
 #[derive(Clone)]

@@ -13,10 +13,10 @@ use super::kind::PerEncoding;
 use super::presence::PresenceSet;
 use super::wake::Wake;
 use crate::server::limits;
-use crate::wire::codec::Encoding;
-use crate::wire::presence::Presence;
-use crate::wire::session::ServerFrame;
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::ServerFrame;
+use duplex_protocol::topic::TopicName;
 
 #[derive(Debug, Default)]
 pub struct Crowd {
@@ -190,8 +190,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::person::{Person, PersonId};
-    use crate::wire::session::SessionId;
+    use duplex_protocol::person::{Person, PersonId};
+    use duplex_protocol::session::SessionId;
 
     fn join(crowd: &Crowd, number: u32) {
         let person = Person {

@@ -2,10 +2,10 @@
 //! Knows no topic task, no log and no network.
 
 use super::rights::{Authority, Needed};
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
 
 pub use crate::server::log::{Millis, Retention};
 

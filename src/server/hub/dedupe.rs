@@ -39,9 +39,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use super::decider::Millis;
-use crate::wire::cursor::Seq;
-use crate::wire::person::PersonId;
-use crate::wire::session::{Answer, CommandId, Rejection};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{Answer, CommandId, Rejection};
 
 /// How much is known.
 #[derive(Debug, Clone, Copy)]

@@ -15,11 +15,11 @@ use super::kind::kind;
 use super::recovery::{Recovery, recover};
 use crate::server::log::memory::Memory;
 use crate::server::log::{Entry, Log, Retention};
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Check, Cursor, Epoch, Seq};
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{Answer, CommandId, Denied, Rejection, ResetReason, Verdict};
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, Verdict};
+use duplex_protocol::topic::{Topic, TopicName};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Value(u8);

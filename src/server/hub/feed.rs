@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::decider::Forward;
 use super::topics::Hub;
 use crate::wire::notice::{Audience, Notice};
-use crate::wire::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 

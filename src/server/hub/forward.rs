@@ -5,11 +5,11 @@ use sha2::{Digest as _, Sha256};
 use super::decider::Millis;
 use super::handle::TopicHandle;
 use super::topics::Hub;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{Answer, CommandId, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Answer, CommandId, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// Who commands in the name of the server. No visitor has this id.
 pub fn server() -> Person {

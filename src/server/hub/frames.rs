@@ -7,8 +7,8 @@ use super::memory::{Tail, TailEvent};
 use super::ring::{Bounds, Ring};
 use crate::server::limits;
 use crate::server::log::Retention;
-use crate::wire::cursor::{Check, Seq};
-use crate::wire::topic::Delivery;
+use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::topic::Delivery;
 
 /// A ring with the events of a tail.
 pub fn fill(ring: &mut Ring<Arc<EventFrame>>, tail: Tail, delivery: Delivery) {

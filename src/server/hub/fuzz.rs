@@ -8,12 +8,12 @@ use super::decider::Context;
 use super::kind::{Kind, Undecided};
 use super::session::{Act, Session};
 use crate::apps;
-use crate::fuzz::{fuzz, search, sequences};
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::Seq;
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{ClientFrame, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, ServerFrame};
-use crate::wire::topic::TopicName;
+use duplex_fuzz::{fuzz, search, sequences};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{ClientFrame, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, ServerFrame};
+use duplex_protocol::topic::TopicName;
 
 /// No state may be larger: it travels whole.
 const MAX_STATE: usize = 4 << 20;
@@ -93,7 +93,7 @@ fn no_command_breaks_a_topic() {
                 |(bytes, (json, who, now))| (bytes, if json { Encoding::Json } else { Encoding::Postcard }, who, now);
             commands.into_iter().zip(told).map(with).collect::<Vec<_>>()
         });
-        let replayed: Vec<_> = crate::fuzz::corpus(&corpus)
+        let replayed: Vec<_> = duplex_fuzz::corpus(&corpus)
             .into_iter()
             .flat_map(|bytes| (0..4).map(move |who| (bytes.clone(), Encoding::Json, who, 1_000_000)))
             .collect();

@@ -21,12 +21,12 @@ use super::wake::Wake;
 use crate::server::limits;
 use crate::server::log::{ForwardKey, Log, Record};
 use crate::server::quota::Address;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Epoch, Seq};
-use crate::wire::person::Person;
-use crate::wire::protocol::Protocol;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection, SessionId};
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
+use duplex_protocol::topic::{Delivery, TopicName};
 
 /// What the task is asked.
 pub enum Ask {

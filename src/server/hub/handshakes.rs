@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::wire::handshake::{Ended, Handshake};
+use duplex_protocol::handshake::{Ended, Handshake};
 
 #[derive(Debug)]
 pub struct Handshakes {
@@ -77,7 +77,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::code::Side;
+    use duplex_protocol::code::Side;
     use proptest::prelude::*;
     use std::collections::HashSet;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::decider::Millis;
-use crate::wire::topic::TopicName;
+use duplex_protocol::topic::TopicName;
 
 /// An address where a program posts JSON, and shows the token.
 #[derive(Debug, Clone, Copy)]

@@ -181,7 +181,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fuzz::fuzz;
+    use duplex_fuzz::fuzz;
 
     fn mended(text: &str) -> String {
         String::from_utf8(mend(text.as_bytes()).into_owned()).unwrap()

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::decider::{Decider, Kept};
 use super::kind::FoldError;
-use crate::wire::codec::Encoding;
+use duplex_protocol::codec::Encoding;
 
 /// The first version is written bare; no event and no state begins like this.
 const BEGIN: &[u8] = b"{\"$version\":";
@@ -56,10 +56,10 @@ mod tests {
     use super::*;
     use crate::server::hub::decider::{Access, Context};
     use crate::server::hub::kind;
-    use crate::wire::cursor::Seq;
-    use crate::wire::person::Person;
-    use crate::wire::session::{Denied, Rejection};
-    use crate::wire::topic::{Topic, TopicName};
+    use duplex_protocol::cursor::Seq;
+    use duplex_protocol::person::Person;
+    use duplex_protocol::session::{Denied, Rejection};
+    use duplex_protocol::topic::{Topic, TopicName};
 
     /// A kind in its version `V`: 1 knew a name, 2 two names, 3 a list of them.
     struct Names<const V: u32>;

@@ -12,12 +12,12 @@ use super::decider::{Access, Context, Decider, Forward, Kept, Makes, Redaction};
 use super::rights::Needed;
 use super::{json, kept};
 use crate::server::log::Retention;
-use crate::wire::codec::{Blob, CodecError, Encoding};
-use crate::wire::cursor::{Check, Seq};
-use crate::wire::person::Person;
-use crate::wire::protocol::{Protocol, Version};
-use crate::wire::session::{Denied, Rejection, ServerFrame};
-use crate::wire::topic::{Delivery, TopicName};
+use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::protocol::{Protocol, Version};
+use duplex_protocol::session::{Denied, Rejection, ServerFrame};
+use duplex_protocol::topic::{Delivery, TopicName};
 
 /// A decider whose types nobody sees.
 pub trait Kind: Send + Sync + 'static {

@@ -2,7 +2,7 @@
 
 use super::handle::TopicHandle;
 use super::stats;
-use crate::wire::session::SessionId;
+use duplex_protocol::session::SessionId;
 
 /// A session's presence in a topic, and its wake there; both end when this is dropped.
 pub struct Membership {

@@ -12,8 +12,8 @@ use super::kind::{Event, Fold, FoldError, Kind};
 use crate::server::limits;
 use crate::server::log::{Answered, Head, Log, LogError, Refused};
 use crate::server::quota::seldom::Seldom;
-use crate::wire::cursor::{Check, Seq};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::topic::TopicName;
 
 pub struct Memory {
     pub fold: Box<dyn Fold>,

@@ -64,7 +64,7 @@ pub use self::topics::{Hub, WriteDenied};
 pub use self::wake::Wake;
 pub use super::log::Retention;
 use crate::wire::form::Fields;
-use crate::wire::topic::TopicName;
+use duplex_protocol::topic::TopicName;
 
 /// A WebSocket address that answers each message by itself, without a memory.
 #[derive(Debug, Clone, Copy)]

@@ -9,8 +9,8 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_security::skeleton;
 
 use super::text::tidy_name;
-use crate::wire::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
-use crate::wire::session::Rejection;
+use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
+use duplex_protocol::session::Rejection;
 
 /// Nobody but an operator bears these.
 const RESERVED: [&str; 20] = [

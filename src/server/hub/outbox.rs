@@ -18,10 +18,10 @@ use super::topics::Hub;
 use crate::server::limits;
 use crate::server::log::{ForwardKey, LogError, Undelivered};
 use crate::server::quota::seldom::Seldom;
-use crate::wire::codec::Blob;
-use crate::wire::cursor::Seq;
-use crate::wire::session::{Answer, CommandId, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Blob;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{Answer, CommandId, Rejection};
+use duplex_protocol::topic::TopicName;
 
 #[derive(Default)]
 pub struct Outbox {
@@ -409,11 +409,11 @@ mod tests {
     use super::*;
     use crate::server::log::Log;
     use crate::server::log::memory::Memory;
-    use crate::wire::codec::Encoding;
-    use crate::wire::cursor::Epoch;
-    use crate::wire::person::Person;
-    use crate::wire::session::Denied;
-    use crate::wire::topic::Topic;
+    use duplex_protocol::codec::Encoding;
+    use duplex_protocol::cursor::Epoch;
+    use duplex_protocol::person::Person;
+    use duplex_protocol::session::Denied;
+    use duplex_protocol::topic::Topic;
 
     struct Teller;
 

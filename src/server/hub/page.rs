@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::server::log::Record;
-use crate::wire::cursor::Seq;
+use duplex_protocol::cursor::Seq;
 
 /// The newest events that fit into so many bytes, each with what amends it; at least one. Whether older ones were left out.
 pub fn newest_that_fit(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use crate::server::limits;
 use crate::server::quota::Address;
-use crate::wire::person::{Person, PersonId};
-use crate::wire::presence::{MAX_ACTIVITY, MAX_NAMED, Presence, Present};
-use crate::wire::session::SessionId;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::presence::{MAX_ACTIVITY, MAX_NAMED, Presence, Present};
+use duplex_protocol::session::SessionId;
 
 /// A session is present while it has joined more often than left, or a lease of it runs.
 #[derive(Debug, Default)]

@@ -11,12 +11,12 @@ use super::shared_state::Recovered;
 use super::unwritten::{Found, Unwritten};
 use super::{Hub, Membership, Most, Reading, TopicHandle, Wake};
 use crate::server::quota::Address;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::person::Person;
-use crate::wire::protocol::Protocol;
-use crate::wire::session::{Denied, ServerFrame, SessionId, Verdict};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{Denied, ServerFrame, SessionId, Verdict};
+use duplex_protocol::topic::TopicName;
 
 pub struct Reader {
     hub: Hub,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::wire::cursor::Seq;
+use duplex_protocol::cursor::Seq;
 
 /// How much a reader takes at once.
 #[derive(Debug, Clone, Copy)]

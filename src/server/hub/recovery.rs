@@ -1,8 +1,8 @@
 //! What a reader gets who comes with a cursor: what came since, or the state and why. Pure: knows no ring, no log, no task.
 
 use crate::server::limits;
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::session::ResetReason;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::ResetReason;
 
 /// Both resumptions look the same to the reader: `replayed` events follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub fn recover(cursor: Option<Cursor>, head: Cursor, kept: Seq, ring: impl FnOnc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::cursor::Epoch;
+    use duplex_protocol::cursor::Epoch;
     use proptest::prelude::*;
 
     const fn at(epoch: u64, seq: Seq) -> Cursor {

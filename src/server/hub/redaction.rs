@@ -14,7 +14,7 @@ use super::kind::{Event, EventFrame, FoldError};
 use super::memory::Memory;
 use super::ring::Ring;
 use crate::server::log::{self, Erased, LogError};
-use crate::wire::cursor::Seq;
+use duplex_protocol::cursor::Seq;
 
 /// For the ring, once the log has it.
 pub enum Plan {
@@ -180,11 +180,11 @@ mod tests {
     use crate::server::log::memory::{Memory as Kept, Weather};
     use crate::server::log::sqlite::Sqlite;
     use crate::server::log::{Log, Record};
-    use crate::wire::codec::{Blob, Encoding};
-    use crate::wire::cursor::{Cursor, Epoch};
-    use crate::wire::person::{Person, PersonId};
-    use crate::wire::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
-    use crate::wire::topic::{Topic, TopicName};
+    use duplex_protocol::codec::{Blob, Encoding};
+    use duplex_protocol::cursor::{Cursor, Epoch};
+    use duplex_protocol::person::{Person, PersonId};
+    use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
+    use duplex_protocol::topic::{Topic, TopicName};
 
     struct Wall;
 

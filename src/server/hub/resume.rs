@@ -8,9 +8,9 @@ use super::handle::{Board, TopicHandle};
 use super::memory::LoadError;
 use super::recovery::{Recovery, recover};
 use super::shared_state::Recovered;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::session::{Denied, ResetReason, Verdict};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::{Denied, ResetReason, Verdict};
 
 impl Board {
     /// Whether the log has, up to `shown`, the events that readers were shown.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::server::limits;
-use crate::wire::cursor::{Check, Seq};
-use crate::wire::topic::Delivery;
+use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::topic::Delivery;
 
 /// What a ring holds at most; the newest event is held whatever its size.
 #[derive(Debug, Clone, Copy)]

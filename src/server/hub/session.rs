@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::bucket::Bucket;
 use crate::server::limits;
-use crate::wire::code;
-use crate::wire::codec::Blob;
-use crate::wire::cursor::Cursor;
-use crate::wire::presence::MAX_ACTIVITY;
-use crate::wire::session::{
+use duplex_protocol::code;
+use duplex_protocol::codec::Blob;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::presence::MAX_ACTIVITY;
+use duplex_protocol::session::{
     Answer, ClientFrame, Closing, CommandId, Denied, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, Rejection, ServerFrame,
     Verdict,
 };
-use crate::wire::topic::TopicName;
+use duplex_protocol::topic::TopicName;
 
 /// What a frame asks for.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::wire::codec::{Blob, CodecError, Encoding};
-use crate::wire::cursor::Cursor;
-use crate::wire::protocol::{Protocol, Version};
-use crate::wire::session::{ResetReason, ServerFrame, Verdict};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::protocol::{Protocol, Version};
+use duplex_protocol::session::{ResetReason, ServerFrame, Verdict};
+use duplex_protocol::topic::TopicName;
 
 #[derive(Debug)]
 pub struct SharedState {
@@ -139,7 +139,7 @@ impl Recovered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::cursor::{Check, Epoch};
+    use duplex_protocol::cursor::{Check, Epoch};
 
     #[test]
     fn the_frame_is_the_one_that_the_codec_makes() {

@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use super::bucket::Bucket;
 use super::{Feed, Hub};
 use crate::server::limits;
-use crate::wire::code;
-use crate::wire::person::Person;
+use duplex_protocol::code;
+use duplex_protocol::person::Person;
 
 /// Its [`Feed`] is what goes on by itself.
 pub trait Stage: Feed {

@@ -3,9 +3,9 @@
 
 use super::clock::Millis;
 use crate::wire::arrival::Arrival;
-use crate::wire::codec::Blob;
-use crate::wire::person::Person;
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Blob;
+use duplex_protocol::person::Person;
+use duplex_protocol::topic::TopicName;
 
 /// An address that answers when something waits for the visitor who asks.
 #[derive(Debug, Clone, Copy)]

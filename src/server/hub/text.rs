@@ -2,8 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::wire::person::MAX_NAME;
 use crate::wire::text;
+use duplex_protocol::person::MAX_NAME;
 
 /// Characters of a line that are looked at.
 const LONGEST: usize = 4_096;

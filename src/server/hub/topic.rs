@@ -22,10 +22,10 @@ use super::stats::add;
 use super::topics::Hub;
 use crate::server::limits;
 use crate::server::log::{Head, LogError};
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::session::{Answer, Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::{Answer, Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 pub struct Task {
     hub: Hub,

@@ -35,10 +35,10 @@ use crate::server::limits;
 use crate::server::log::Log;
 use crate::server::log::memory::Memory as InMemory;
 use crate::server::quota::{Client, Held, Quotas};
-use crate::wire::cursor::Epoch;
-use crate::wire::person::Person;
-use crate::wire::session::Denied;
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::Denied;
+use duplex_protocol::topic::TopicName;
 
 /// Cheap to clone. Each clone has the rights of one request, and so have the topic handles that it opens; and it works for one client,
 /// or for the server itself.
@@ -389,12 +389,12 @@ mod tests {
     use crate::server::log::{
         Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
     };
-    use crate::wire::codec::{Blob, Encoding};
-    use crate::wire::cursor::{Check, Cursor, Seq};
-    use crate::wire::person::PersonId;
-    use crate::wire::presence::Presence;
-    use crate::wire::session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict};
-    use crate::wire::topic::{Delivery, Topic};
+    use duplex_protocol::codec::{Blob, Encoding};
+    use duplex_protocol::cursor::{Check, Cursor, Seq};
+    use duplex_protocol::person::PersonId;
+    use duplex_protocol::presence::Presence;
+    use duplex_protocol::session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict};
+    use duplex_protocol::topic::{Delivery, Topic};
 
     struct Count {
         keeps: u64,

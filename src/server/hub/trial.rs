@@ -4,10 +4,10 @@
 
 use super::Authority;
 use super::decider::{Context, Decider, Millis};
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::session::Rejection;
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::Rejection;
+use duplex_protocol::topic::TopicName;
 
 pub struct Place<D: Decider> {
     pub decider: D,

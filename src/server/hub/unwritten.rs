@@ -11,11 +11,11 @@ use super::kind::Kind;
 use super::recovery::{Recovery, recover};
 use super::shared_state::{Recovered, SharedState};
 use super::wake::Wake;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::{Cursor, Epoch};
-use crate::wire::presence::Presence;
-use crate::wire::session::{Denied, ServerFrame};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch};
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::{Denied, ServerFrame};
+use duplex_protocol::topic::TopicName;
 
 /// A topic as a reader finds it.
 pub enum Found {

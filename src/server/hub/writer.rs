@@ -1,10 +1,10 @@
 //! The way of a command into its topic, for every transport. Knows no transport.
 
 use super::{Hub, TopicHandle, WriteDenied};
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::person::Person;
-use crate::wire::session::{Answer, Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Answer, Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// The topic, if this person may write this in it; `open`: the handle that the caller has of it.
 pub async fn enter_to_write(

@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::wire::cursor::{Check, Seq};
+use duplex_protocol::cursor::{Check, Seq};
 
 /// The check up to the event `seq`. `before`: the one up to the event before it; none before the first. Every log makes the
 /// same of the same events, on every machine and in every version: files keep it.

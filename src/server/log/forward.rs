@@ -1,9 +1,9 @@
 //! The outbox: commands for other topics that follow from events, kept in the commit of their events until they are delivered.
 
 use super::Millis;
-use crate::wire::cursor::Seq;
-use crate::wire::session::CommandId;
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::CommandId;
+use duplex_protocol::topic::TopicName;
 
 /// A forward of an [`Entry`](super::Entry).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use super::{
     Retention, Undelivered, chain, going,
 };
 use crate::server::limits;
-use crate::wire::cursor::{Check, Epoch, Seq};
-use crate::wire::session::CommandId;
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::session::CommandId;
+use duplex_protocol::topic::TopicName;
 
 /// What becomes of the appends that come now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

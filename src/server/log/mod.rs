@@ -18,10 +18,10 @@ pub use self::key::Key;
 
 use futures_util::future::BoxFuture;
 
-use crate::wire::cursor::{Check, Epoch, Seq};
-use crate::wire::person::PersonId;
-use crate::wire::session::{CommandId, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{CommandId, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// Milliseconds since 1970.
 pub type Millis = u64;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::decider::network;
 use crate::wire::moderation::{Ban, Millis, Rules, Target};
-use crate::wire::person::PersonId;
+use duplex_protocol::person::PersonId;
 
 #[derive(Debug, Default)]
 pub struct Bans {

@@ -12,9 +12,9 @@ use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
     Target, why,
 };
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// A single IPv6 address says nothing: its owner has the network.
 const IPV6_PREFIX: u8 = 64;

@@ -22,12 +22,12 @@ pub use super::identity::Otherwise;
 use super::state::ServerState;
 use super::{identity, limits};
 use crate::apps;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Seq;
 use crate::wire::moderation::{ALL, Ban, Moderation, Rules};
-use crate::wire::person::Person;
-use crate::wire::session::{CommandId, Denied, SessionId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{CommandId, Denied, SessionId};
+use duplex_protocol::topic::TopicName;
 
 /// What is forbidden now. Shared by all requests of a node.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use crate::server::error::Problem;
 use crate::server::health::{ALIVE_PATH, READY_PATH};
 use crate::server::hub;
 use crate::server::state::ServerState;
-use crate::wire::person::Person;
+use duplex_protocol::person::Person;
 
 /// Answered whatever else is asked: whoever watches over the node shares its address with those who ask too much.
 const ALWAYS: [&str; 2] = [ALIVE_PATH, READY_PATH];

@@ -22,7 +22,7 @@ use self::places::Places;
 use self::rates::Rates;
 use self::seldom::Seldom;
 use super::limits;
-use crate::wire::person::PersonId;
+use duplex_protocol::person::PersonId;
 
 /// Who asks. Without an address (a connection in memory) or a person (a program, the server itself) there is no bound by it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

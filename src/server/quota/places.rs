@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::wire::person::PersonId;
+use duplex_protocol::person::PersonId;
 
 use super::Address;
 

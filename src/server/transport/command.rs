@@ -19,15 +19,17 @@ use crate::server::identity::Otherwise;
 use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::presence::MAX_ACTIVITY;
-use crate::wire::protocol::Protocol;
-use crate::wire::session::{Answer, ClientFrame, CommandId, Denied, MAX_COMMAND, Rejection, ServerFrame, SessionId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::MAX_ACTIVITY;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{
+    Answer, ClientFrame, CommandId, Denied, MAX_COMMAND, Rejection, ServerFrame, SessionId,
+};
+use duplex_protocol::topic::TopicName;
 
-/// `POST` [`COMMAND_PATH`](crate::wire::session::COMMAND_PATH)
+/// `POST` [`COMMAND_PATH`](duplex_protocol::session::COMMAND_PATH)
 pub async fn command(
     State(state): State<ServerState>,
     grant: Grant,
@@ -158,7 +160,7 @@ pub struct Before {
     limit: Option<usize>,
 }
 
-/// `GET` [`HISTORY_PATH`](crate::wire::session::HISTORY_PATH)
+/// `GET` [`HISTORY_PATH`](duplex_protocol::session::HISTORY_PATH)
 pub async fn history(
     State(state): State<ServerState>,
     client: Client,

@@ -9,9 +9,9 @@ use super::super::error::Problem;
 use super::super::hub::counters::Way;
 use super::super::limits;
 use super::super::quota::Exceeded;
-use crate::wire::handshake::TRACE_PARAMETER;
-use crate::wire::protocol::Protocol;
-use crate::wire::session::{SESSION_PARAMETER, SessionId};
+use duplex_protocol::handshake::TRACE_PARAMETER;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
 
 /// The only version of the protocol that was ever final.
 const VERSION: &str = "13";

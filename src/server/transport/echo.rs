@@ -13,7 +13,7 @@ use crate::server::hub::{Answer, Endpoint, Payload};
 use crate::server::limits;
 use crate::server::quota::{Client, Quotas, Rate};
 use crate::server::state::ServerState;
-use crate::wire::code;
+use duplex_protocol::code;
 
 pub struct Echo {
     endpoint: Endpoint,

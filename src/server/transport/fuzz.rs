@@ -9,9 +9,9 @@ use axum::http::{HeaderName, HeaderValue, Request, Uri};
 
 use super::query::Query;
 use super::record;
-use crate::fuzz::fuzz;
 use crate::server::limits;
-use crate::wire::session::MAX_SUBSCRIPTIONS;
+use duplex_fuzz::fuzz;
+use duplex_protocol::session::MAX_SUBSCRIPTIONS;
 
 /// As they stand in an address, and escaped, so that every byte gets through.
 fn addresses(bytes: &[u8]) -> Vec<Uri> {

@@ -20,10 +20,10 @@ use crate::server::hub::{self, BadCall, Call, Hub, Inlet, WriteDenied, json};
 use crate::server::limits;
 use crate::server::quota::{Client, Exceeded, Rate};
 use crate::server::state::ServerState;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::Seq;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -217,9 +217,9 @@ mod tests {
     use crate::server::site;
     use crate::server::state::Settings;
     use crate::server::token::Token;
-    use crate::wire::cursor::Epoch;
-    use crate::wire::person::Person;
-    use crate::wire::topic::Topic;
+    use duplex_protocol::cursor::Epoch;
+    use duplex_protocol::person::Person;
+    use duplex_protocol::topic::Topic;
 
     const TOKEN: &str = "a-token-for-the-tests";
 

@@ -54,10 +54,10 @@ use super::quota::{Client, Held};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{identity, limits, quota};
-use crate::wire::fault::FAULTS_PATH;
-use crate::wire::handshake::Ended;
 use crate::wire::measure::WATCH_PATH;
-use crate::wire::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
+use duplex_protocol::fault::FAULTS_PATH;
+use duplex_protocol::handshake::Ended;
+use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
 /// The doors: each endpoint's and the session's, for every method (HTTP/1.1 opens with GET, HTTP/2 with CONNECT), and the
 /// session's fallbacks. And the addresses for programs, and the stages.

@@ -27,11 +27,11 @@ use crate::server::moderation::Subject;
 use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
-use crate::wire::cursor::Cursor;
-use crate::wire::session::{Closing, ServerFrame, SessionId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{Closing, ServerFrame, SessionId};
+use duplex_protocol::topic::TopicName;
 
-/// `GET` [`POLL_PATH`](crate::wire::session::POLL_PATH)
+/// `GET` [`POLL_PATH`](duplex_protocol::session::POLL_PATH)
 pub async fn poll(
     State(state): State<ServerState>,
     grant: Grant,

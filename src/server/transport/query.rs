@@ -4,11 +4,11 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use crate::server::error::Problem;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Cursor;
-use crate::wire::protocol::{Protocol, Version};
-use crate::wire::session::{MAX_SUBSCRIPTIONS, SessionId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::protocol::{Protocol, Version};
+use duplex_protocol::session::{MAX_SUBSCRIPTIONS, SessionId};
+use duplex_protocol::topic::TopicName;
 
 /// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -8,7 +8,7 @@ use hyper::ext::Protocol;
 
 use super::super::client_addr::ClientName;
 use super::super::limits;
-use crate::wire::handshake::{Handshake, TRACE_PARAMETER};
+use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 
 /// What a record of `request` begins with, before it is answered.
 pub fn begin(connection: String, request: &Parts) -> Handshake {

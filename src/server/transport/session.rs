@@ -23,13 +23,13 @@ use crate::server::hub::{self, Hub, Most};
 use crate::server::limits;
 use crate::server::moderation::Bans;
 use crate::server::state::ServerState;
-use crate::wire::code;
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::Cursor;
-use crate::wire::person::{Person, PersonId};
-use crate::wire::protocol::Protocol;
-use crate::wire::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
-use crate::wire::topic::TopicName;
+use duplex_protocol::code;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
+use duplex_protocol::topic::TopicName;
 
 pub struct Topics {
     state: ServerState,

@@ -18,7 +18,7 @@ use crate::server::hub::counters::{Counters, Cut, Way};
 use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
 use crate::server::{limits, quota};
-use crate::wire::code;
+use duplex_protocol::code;
 
 pub async fn enter(State(state): State<ServerState>, request: Request) -> Response {
     let door = Door {

@@ -27,12 +27,12 @@ use crate::server::moderation::Subject;
 use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
-use crate::wire::cursor::Cursor;
-use crate::wire::protocol::{Protocol, Version};
-use crate::wire::session::{Closing, ServerFrame, SessionId, Welcome};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::protocol::{Protocol, Version};
+use duplex_protocol::session::{Closing, ServerFrame, SessionId, Welcome};
+use duplex_protocol::topic::TopicName;
 
-/// `GET` [`EVENTS_PATH`](crate::wire::session::EVENTS_PATH)
+/// `GET` [`EVENTS_PATH`](duplex_protocol::session::EVENTS_PATH)
 pub async fn events(
     State(state): State<ServerState>,
     grant: Grant,

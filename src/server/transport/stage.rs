@@ -29,9 +29,9 @@ use crate::server::moderation::Subject;
 use crate::server::quota::{self, Client, Exceeded, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
-use crate::wire::code;
-use crate::wire::person::PersonId;
-use crate::wire::session::SessionId;
+use duplex_protocol::code;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::SessionId;
 
 pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<ServerState> {
     let door = Door {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::server::awake::AwakeSleep;
-use crate::wire::person::PersonId;
-use crate::wire::session::SessionId;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::SessionId;
 
 type Key = (PersonId, SessionId);
 

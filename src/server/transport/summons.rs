@@ -26,10 +26,10 @@ use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
 use crate::wire::arrival::Arrival;
-use crate::wire::codec::Encoding;
-use crate::wire::session::SessionId;
 use crate::wire::summons::{CAME, WAITS};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::SessionId;
+use duplex_protocol::topic::TopicName;
 
 pub fn route(router: Router<ServerState>, summons: Summons) -> Router<ServerState> {
     let wait = async move |State(state): State<ServerState>, client: Client, parts: Extensions, headers: HeaderMap| {

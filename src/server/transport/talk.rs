@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::wire::code;
-use crate::wire::person::PersonId;
+use duplex_protocol::code;
+use duplex_protocol::person::PersonId;
 
 /// Valid UTF-8 that can be shared.
 pub use super::websocket::Text;

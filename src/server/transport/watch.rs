@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::limits;
 use crate::server::measure::boxes::Mailbox;
-use crate::wire::code;
+use duplex_protocol::code;
 
 pub struct Watch {
     mailbox: Arc<Mailbox>,

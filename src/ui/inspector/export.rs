@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::client::status::Transport;
 use crate::client::tap::{Carrier, Diary, Disturbance, Frame, Moment, Payload, What};
-use crate::wire::handshake::{Handshake, without_trace};
-use crate::wire::session::{COMMAND_PATH, SESSION_PATH};
+use duplex_protocol::handshake::{Handshake, without_trace};
+use duplex_protocol::session::{COMMAND_PATH, SESSION_PATH};
 
 /// Where the page is.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,11 +16,9 @@ use crate::{
         format,
         words::{Words, fill, note, part, say, spoken, words},
     },
-    wire::{
-        fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT},
-        number,
-    },
+    wire::number,
 };
+use duplex_protocol::fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT};
 
 /// What the fields begin with.
 const SECONDS: u32 = 10;

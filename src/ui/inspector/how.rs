@@ -16,8 +16,8 @@ use crate::{
         handshake::HandshakeRecord,
         words::{note, part, say, spoken},
     },
-    wire::{code, handshake::Handshake},
 };
+use duplex_protocol::{code, handshake::Handshake};
 
 /// By which the server knows the newest WebSocket of the session.
 pub fn newest_trace(diary: &Diary) -> Option<String> {

@@ -20,8 +20,8 @@ use crate::{
         format,
         words::{Words, fact, part, say, text, words},
     },
-    wire::handshake::Handshake,
 };
+use duplex_protocol::handshake::Handshake;
 
 /// Round trips that the chart has room for.
 const CHART: usize = 60;

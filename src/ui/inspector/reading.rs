@@ -3,9 +3,9 @@
 use crate::client::inspect::Inspection;
 use crate::client::tap::{Carrier, Frame, Payload};
 use crate::ui::content::indent_json;
-use crate::wire::codec::Encoding;
-use crate::wire::frame::{self, wire_len};
-use crate::wire::session::{ClientFrame, ServerFrame, Verdict};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::frame::{self, wire_len};
+use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
 
 /// `data: ` before an event of one line, and two line ends behind it.
 const EVENT_LINES: u64 = 8;

@@ -77,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::fault::Fault;
+    use duplex_protocol::fault::Fault;
 
     fn told(events: u64) -> Tally {
         Tally {

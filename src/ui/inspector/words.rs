@@ -12,8 +12,8 @@ use crate::{
         format,
         words::{Words, fill, words},
     },
-    wire::{code, fault::Fault},
 };
+use duplex_protocol::{code, fault::Fault};
 
 /// The same in every language.
 pub const fn transport(transport: Transport) -> &'static str {

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use crate::apps::arena::wire::scores::{Score, Scores, ScoresCommand};
-use crate::wire::cursor::Seq;
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::Topic;
 
 pub const MAX_BEST: usize = 20;
 
@@ -50,7 +50,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::person::{Person, PersonId};
+    use duplex_protocol::person::{Person, PersonId};
 
     fn score(who: u8, mass: u32, at: u64) -> Score {
         let by = Person {

@@ -25,9 +25,9 @@ use crate::apps::arena::wire::turn::MAX_TURN;
 use crate::apps::arena::wire::{ARENA_PATH, Glance, ROUND_SECONDS};
 use crate::server::hub::stage::{NoSeat, Seat, Stage};
 use crate::server::hub::{Feed, Hub, Running};
-use crate::wire::person::Person;
-use crate::wire::session::{Answer, CommandId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Answer, CommandId};
+use duplex_protocol::topic::TopicName;
 
 /// Viewers at once, players among them: each looks at every picture.
 const MAX_VIEWERS: usize = 500;

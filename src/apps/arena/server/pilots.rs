@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::apps::arena::model::body::Intent;
 use crate::apps::arena::model::world::{Event, FIRST_BOT};
 use crate::apps::arena::wire::HELD_SECONDS;
-use crate::wire::person::{Person, PersonId};
+use duplex_protocol::person::{Person, PersonId};
 
 /// Bodies of people at once; each costs every viewer near it some bytes in every tick.
 pub const MAX_PLAYERS: usize = 200;

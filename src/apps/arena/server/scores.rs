@@ -4,9 +4,9 @@ use crate::apps::arena::model::best::Best;
 use crate::apps::arena::wire::scores::{ALL, Score, Scores, ScoresCommand};
 use crate::server::hub;
 use crate::server::hub::decider::{Access, Context, Decider};
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 impl Decider for Scores {
     fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
@@ -35,8 +35,8 @@ impl Decider for Scores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::person::PersonId;
-    use crate::wire::topic::Topic as _;
+    use duplex_protocol::person::PersonId;
+    use duplex_protocol::topic::Topic as _;
 
     #[test]
     fn only_the_server_tells_and_only_what_is_better() {

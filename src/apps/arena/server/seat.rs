@@ -21,7 +21,7 @@ use crate::apps::arena::wire::frame::{Role, Row, Seen, View};
 use crate::apps::arena::wire::turn::{Turn, Wish};
 use crate::server::hub::Hub;
 use crate::server::hub::stage::{Breach, Seat};
-use crate::wire::person::Person;
+use duplex_protocol::person::Person;
 
 /// Frames on their way: one and a half seconds of them. More would only make the line longer.
 const MAX_UNACKED: usize = 45;

@@ -18,10 +18,10 @@ use crate::apps::arena::wire::turn::{Turn, Wish};
 use crate::server::hub::stage::{Breach, Seat, Stage as _};
 use crate::server::hub::{Feed as _, Hub, kind};
 use crate::server::log::memory::Memory;
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Epoch;
-use crate::wire::person::{Person, PersonId};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::topic::TopicName;
 
 struct World {
     game: Arc<Game>,

@@ -10,15 +10,15 @@ use super::super::wire::turn::Wish;
 use super::hud::{Arena, Hud};
 use super::words;
 use crate::{
-    client::stage::LineStatus,
-    client::use_topic::UseTopic,
+    client::{stage::LineStatus, use_topic::UseTopic},
     i18n::*,
     ui::{
         names,
         words::{fill, note, part, say, text},
     },
-    wire::person::{MAX_NAME, tidy_name},
+    wire::person::tidy_name,
 };
+use duplex_protocol::person::MAX_NAME;
 
 /// The cookie with the visitor's name, which the server reads too, and how long it stays.
 const NAME: &str = "name";

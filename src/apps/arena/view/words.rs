@@ -6,8 +6,9 @@ use crate::{
     client::stage::{Carrier, LineStatus},
     i18n::*,
     ui::words::{Words, fill, words},
-    wire::{person::Person, text::isolated},
+    wire::text::isolated,
 };
+use duplex_protocol::person::Person;
 
 /// The chosen name, else what the body is.
 pub fn body(locale: Locale, id: u16, name: &str) -> String {

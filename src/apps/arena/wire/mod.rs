@@ -8,7 +8,7 @@ pub mod turn;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::person::MAX_NAME;
+use duplex_protocol::person::MAX_NAME;
 
 /// Where the arena's door is.
 pub const ARENA_PATH: &str = "/api/arena";

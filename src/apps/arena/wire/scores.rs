@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::person::Person;
+use duplex_protocol::person::Person;
 
 /// The only topic of kind `scores`, behind its kind.
 pub const ALL: &str = "all";

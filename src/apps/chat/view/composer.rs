@@ -24,8 +24,9 @@ use crate::{
         raw_text::raw_text,
         words::{fill, note, part, say, text},
     },
-    wire::{form::Refused, session::Rejection, text::isolated},
+    wire::{form::Refused, text::isolated},
 };
+use duplex_protocol::session::Rejection;
 
 /// The field's id.
 pub const FIELD: &str = "message-field";

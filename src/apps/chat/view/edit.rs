@@ -21,8 +21,8 @@ use crate::{
         keys,
         words::{note, say},
     },
-    wire::{cursor::Seq, session::Rejection},
 };
+use duplex_protocol::{cursor::Seq, session::Rejection};
 
 /// Opens a message for a change, with what was typed there before.
 pub fn edit(talk: Talk, seq: Seq, message: RwSignal<Message>) {

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     i18n::*,
     ui::words::{fill, note, part, say, text},
-    wire::{person::Person, session::CommandId},
 };
+use duplex_protocol::{person::Person, session::CommandId};
 
 #[component]
 pub fn Head(talk: Talk) -> impl IntoView {

@@ -24,8 +24,8 @@ use crate::{
         keys,
         words::{fill, part, say, spoken, text, words},
     },
-    wire::cursor::Seq,
 };
+use duplex_protocol::cursor::Seq;
 
 /// Pixels from the end within which the end is followed.
 const NEAR_END: i32 = 48;

@@ -13,10 +13,8 @@ use super::{
     rove::tab_stop,
     talk::Talk,
 };
-use crate::{
-    ui::words::{Words, part, say, spoken, text, words},
-    wire::cursor::Seq,
-};
+use crate::ui::words::{Words, part, say, spoken, text, words};
+use duplex_protocol::cursor::Seq;
 
 pub fn button_id(seq: Seq) -> String {
     format!("menu{seq}")

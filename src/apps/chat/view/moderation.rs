@@ -17,12 +17,12 @@ use crate::{
         standing,
         words::{Words, note, part, say, spoken, text, words},
     },
-    wire::{
-        moderation::{MAX_BAN_REASON, Moderation, ModerationCommand, Target},
-        person::{MAX_NAME, Person},
-        session::Rejection,
-        topic::TopicName,
-    },
+    wire::moderation::{MAX_BAN_REASON, Moderation, ModerationCommand, Target},
+};
+use duplex_protocol::{
+    person::{MAX_NAME, Person},
+    session::Rejection,
+    topic::TopicName,
 };
 
 /// Where the answers to a message's menu are given.

@@ -9,8 +9,9 @@ use crate::{
         names,
         words::{fill, note, say, text},
     },
-    wire::person::{MAX_NAME, tidy_name},
+    wire::person::tidy_name,
 };
+use duplex_protocol::person::MAX_NAME;
 
 #[component]
 pub fn NameForm(talk: Talk) -> impl IntoView {

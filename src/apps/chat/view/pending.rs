@@ -10,8 +10,8 @@ use crate::{
         standing,
         words::{Words, fill, part, say, spoken, text, words},
     },
-    wire::session::{CommandId, Rejection},
 };
+use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
 pub fn PendingRows(talk: Talk) -> impl IntoView {

@@ -21,11 +21,9 @@ use crate::{
         standing,
         words::{Words, fill, note, say, spoken, text, words},
     },
-    wire::{
-        form::Refused,
-        session::{CommandId, Rejection},
-    },
+    wire::form::Refused,
 };
+use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
 pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {

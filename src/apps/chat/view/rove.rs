@@ -12,10 +12,8 @@ use super::{
     list::{Scroll, row_id},
     talk::Talk,
 };
-use crate::{
-    ui::{keys, words::note},
-    wire::cursor::Seq,
-};
+use crate::ui::{keys, words::note};
+use duplex_protocol::cursor::Seq;
 
 const ROW: &str = "article";
 

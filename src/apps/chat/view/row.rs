@@ -22,8 +22,9 @@ use crate::{
         calendar,
         words::{fill, part, say, text},
     },
-    wire::{cursor::Seq, person::Person, text::cut},
+    wire::text::cut,
 };
+use duplex_protocol::{cursor::Seq, person::Person};
 
 /// Characters of a message that is quoted.
 const QUOTED: usize = 80;

@@ -15,10 +15,10 @@ use crate::client::operator::is_operator;
 use crate::client::use_topic::{UseTopic, use_topic};
 use crate::i18n::*;
 use crate::ui::calendar;
-use crate::wire::cursor::Seq;
 use crate::wire::moderation::{ALL, Moderation};
-use crate::wire::person::PersonId;
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::topic::Topic;
 
 /// Messages that a page holds; the oldest are asked for again when they are wanted.
 const HELD: usize = 20_000;

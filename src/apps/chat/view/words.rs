@@ -12,11 +12,11 @@ use crate::{
         standing::LOOK_FIRST,
         words::{Words, fill, words},
     },
-    wire::{
-        person::{NAME_FIXED, NAME_RESERVED, Person, PersonId},
-        session::{Denied, Rejection},
-        text::{first, is_bidi_control, isolated},
-    },
+    wire::text::{first, is_bidi_control, isolated},
+};
+use duplex_protocol::{
+    person::{NAME_FIXED, NAME_RESERVED, Person, PersonId},
+    session::{Denied, Rejection},
 };
 
 /// The name somebody chose, else "guest" and a part of their id.

@@ -3,10 +3,10 @@
 use super::{Answered, Exchange, Fault, socket::Socket, waiting::Waiting};
 use crate::apps::compare::wire::{Compare, Said};
 use crate::client::use_socket::Payload;
-use crate::wire::codec::{Blob, Encoding};
 use crate::wire::measure::slot;
-use crate::wire::session::{Answer, ClientFrame, CommandId, ServerFrame};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, ServerFrame};
+use duplex_protocol::topic::TopicName;
 
 /// As the page's own link does it, when it can choose.
 const ENCODING: Encoding = Encoding::Postcard;

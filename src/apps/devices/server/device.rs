@@ -14,13 +14,13 @@ use super::NOTICE_LIFE;
 use super::readings::{judge, kept, recalled, reported};
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
 use crate::server::hub::{self, CommandForm, Needed, json};
-use crate::wire::cursor::Seq;
 use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use crate::wire::number::{self, show};
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// Raw reports that the log keeps of a device: at one in five seconds, a day.
 const KEPT_EVENTS: u64 = 20_000;
@@ -398,7 +398,7 @@ mod tests {
     use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, Raw, Reading, Report};
     use super::*;
     use crate::server::hub::Authority;
-    use crate::wire::codec::Encoding;
+    use duplex_protocol::codec::Encoding;
 
     const NOW: Millis = 1_800_000_000_000;
 

@@ -10,11 +10,11 @@ use super::super::wire::{
 use super::NOTICE_LIFE;
 use crate::server::hub;
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
-use crate::wire::cursor::Seq;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// The state says it all; events are for those who were here a moment ago.
 const KEPT_EVENTS: u64 = 5_000;
@@ -195,7 +195,7 @@ pub fn look(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::topic::Topic as _;
+    use duplex_protocol::topic::Topic as _;
 
     const START: Millis = 1_000_000_000;
 

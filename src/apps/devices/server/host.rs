@@ -12,8 +12,8 @@ use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Rep
 use super::outbox::Outbox;
 use super::{letter, now};
 use crate::server::hub::{Feed, Hub, Running};
-use crate::wire::session::Answer;
-use crate::wire::topic::TopicName;
+use duplex_protocol::session::Answer;
+use duplex_protocol::topic::TopicName;
 
 const PREFIX: &str = "host-";
 /// Seconds between reports that a command may ask for.

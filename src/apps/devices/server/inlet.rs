@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Report, is_device, owner};
 use super::letter;
 use crate::server::hub::{BadCall, Call, Inlet, Intent, now};
-use crate::wire::topic::TopicName;
+use duplex_protocol::topic::TopicName;
 
 pub fn inlet() -> Inlet {
     Inlet {

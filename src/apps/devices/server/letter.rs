@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use super::super::wire::{DeviceCommand, MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
 use crate::server::hub::decider::Millis;
 use crate::server::hub::json;
-use crate::wire::cursor::Seq;
-use crate::wire::session::CommandId;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::CommandId;
 
 /// Bytes of a report: 64 readings with long names fit twice.
 pub const MAX_BODY: usize = 16 << 10;
@@ -139,7 +139,7 @@ pub fn json(command: &DeviceCommand) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzz::fuzz;
+    use duplex_fuzz::fuzz;
 
     #[test]
     fn payloads_are_reports_or_have_a_reason() {

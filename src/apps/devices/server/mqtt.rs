@@ -21,8 +21,8 @@ use super::mqtt_socket;
 use super::outbox::Outbox;
 use super::url::{Broker, Pattern};
 use crate::server::hub::{self, Feed, Hub, Running};
-use crate::wire::session::{Answer, CommandId, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::session::{Answer, CommandId, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// Seconds.
 const KEEP_ALIVE: u16 = 20;

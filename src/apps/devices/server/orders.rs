@@ -7,10 +7,10 @@ use super::super::model::{MAX_OPEN, Waiting};
 use super::super::wire::{DeviceCommand, Devices, ORDER_WAIT, Open, Orders, OrdersCommand, OrdersEvent, why};
 use crate::server::hub;
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// The state says it all.
 const KEPT_EVENTS: u64 = 2_000;
@@ -81,7 +81,7 @@ pub fn look(waiting: &Waiting, now: Millis) -> Vec<OrdersEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::topic::Topic as _;
+    use duplex_protocol::topic::Topic as _;
 
     #[test]
     fn an_order_waits_until_it_is_answered_or_too_old() {

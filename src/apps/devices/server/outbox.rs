@@ -9,10 +9,10 @@ use tokio::time::sleep;
 use super::super::model::Waiting;
 use super::super::wire::{ALL, Open, Orders};
 use crate::server::hub::{self, Hub, Membership, TopicHandle, Wake};
-use crate::wire::codec::Encoding;
-use crate::wire::cursor::Seq;
-use crate::wire::session::SessionId;
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::SessionId;
+use duplex_protocol::topic::TopicName;
 
 /// Until a log that could not be read is read again.
 const RETRY: Duration = Duration::from_secs(1);

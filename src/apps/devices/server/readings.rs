@@ -6,7 +6,7 @@ use super::super::wire::{
     NO_TEXT, NO_WHOLE, Reading, Recalled, Refusal, Report, Taken, Threshold, is_metric, tidy, why,
 };
 use crate::server::hub::decider::{Context, Millis};
-use crate::wire::session::Rejection;
+use duplex_protocol::session::Rejection;
 
 /// A number of at most fifteen digits: each of them survives, and what a float adds beyond is left out.
 pub fn kept(value: f64) -> f64 {

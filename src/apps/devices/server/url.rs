@@ -149,7 +149,7 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzz::fuzz_text;
+    use duplex_fuzz::fuzz_text;
 
     #[test]
     fn an_address_is_read_in_all_its_parts() {

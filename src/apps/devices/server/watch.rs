@@ -10,8 +10,8 @@ use super::super::model::{Overview, Waiting};
 use super::super::wire::{ALL, Fleet, FleetCommand, Orders, OrdersCommand};
 use super::{fleet, letter, now, orders};
 use crate::server::hub::{Feed, Hub, Running};
-use crate::wire::codec::Encoding;
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::topic::{Topic, TopicName};
 
 const TICK: Duration = Duration::from_secs(1);
 /// What was heard before a restart is old: devices have this time to be heard again.

@@ -30,8 +30,9 @@ use crate::{
         missing::answer_missing,
         words::{fact, fill, note, part, say, text, titled, words},
     },
-    wire::{form::Refused, session::Rejection, text::isolated},
+    wire::{form::Refused, text::isolated},
 };
+use duplex_protocol::session::Rejection;
 
 /// What the parts of a device's page share.
 #[derive(Clone, Copy)]

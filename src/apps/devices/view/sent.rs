@@ -10,8 +10,8 @@ use crate::{
     client::use_topic::UseTopic,
     i18n::*,
     ui::{standing, words::note},
-    wire::session::CommandId,
 };
+use duplex_protocol::session::CommandId;
 
 /// The last command of one form.
 #[derive(Clone, Copy)]

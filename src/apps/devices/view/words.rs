@@ -11,12 +11,9 @@ use crate::{
         standing::LOOK_FIRST,
         words::{Words, fill, words},
     },
-    wire::{
-        number,
-        session::{Denied, Rejection},
-        text::isolated,
-    },
+    wire::{number, text::isolated},
 };
+use duplex_protocol::session::{Denied, Rejection};
 
 /// What a device is called; one that does not say goes by its id.
 pub fn device(locale: Locale, id: &str, name: &str) -> String {

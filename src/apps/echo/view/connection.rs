@@ -10,8 +10,9 @@ use crate::{
         card::Card,
         words::{Words, note, say, text, words},
     },
-    wire::{code, number},
+    wire::number,
 };
+use duplex_protocol::code;
 
 /// The list of addresses that the field offers; it stands outside of what comes to life early, to which a kind of element more
 /// is a kilobyte more.

@@ -9,8 +9,8 @@ use crate::{
     client::use_socket::{Closed, SocketState},
     i18n::*,
     ui::words::{fill, note},
-    wire::code,
 };
+use duplex_protocol::code;
 
 #[component]
 pub fn Ending(session: Session) -> impl IntoView {

@@ -16,8 +16,8 @@ use crate::{
         handshake::HandshakeRecord,
         words::{part, say},
     },
-    wire::handshake::Handshake,
 };
+use duplex_protocol::handshake::Handshake;
 
 /// None where the server is not ours, or before it answered.
 type Record = RwSignal<Option<Result<Handshake, HttpError>>>;

@@ -9,8 +9,8 @@ use crate::{
         format,
         words::{Words, fill, words},
     },
-    wire::code::{CloseRefused, MAX_REASON, Side},
 };
+use duplex_protocol::code::{CloseRefused, MAX_REASON, Side};
 
 pub fn kind(kind: Kind) -> Words {
     match kind {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::wire::{Alerts, AlertsCommand, AlertsEvent, Changed, MAX_ALERTS, MAX_DONE, Millis, Side, Watches};
 use super::decimal;
-use crate::wire::cursor::Seq;
-use crate::wire::topic::{Delivery, Topic};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::{Delivery, Topic};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::wire::{Entry, Feed, MAX_SYMBOLS, Millis, Quotes, QuotesCommand, QuotesEvent, Source};
-use crate::wire::cursor::Seq;
-use crate::wire::topic::{Delivery, Topic};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::{Delivery, Topic};
 
 /// Points of a spark line.
 pub const SPARK: usize = 48;

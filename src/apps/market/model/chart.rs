@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::super::wire::{Candle, Candles, CandlesCommand, CandlesEvent, Interval, Trade};
-use crate::wire::cursor::Seq;
-use crate::wire::topic::Topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::Topic;
 
 /// Candles of each interval: what a chart has room for. The state travels whole.
 pub const KEPT: usize = 90;

@@ -402,9 +402,9 @@ mod tests {
     use super::*;
     use crate::server::hub::kind;
     use crate::server::log::memory::Memory;
-    use crate::wire::codec::Encoding;
-    use crate::wire::cursor::Epoch;
-    use crate::wire::topic::{Topic, TopicName};
+    use duplex_protocol::codec::Encoding;
+    use duplex_protocol::cursor::Epoch;
+    use duplex_protocol::topic::{Topic, TopicName};
 
     /// Bytes on their way in each direction.
     const PIPE: usize = 64 << 10;

@@ -12,10 +12,10 @@ use super::super::wire::{
 };
 use crate::server::hub;
 use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Retention};
-use crate::wire::cursor::Seq;
-use crate::wire::person::Person;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// What a ring holds: prices of a minute ago are in the candles.
 const EVENTS: u64 = 1_024;
@@ -277,7 +277,7 @@ mod tests {
     use super::super::super::wire::{MAX_DONE, Side, Source};
     use super::*;
     use crate::server::hub::trial::Place;
-    use crate::wire::person::PersonId;
+    use duplex_protocol::person::PersonId;
 
     fn person(id: u8) -> Person {
         Person {

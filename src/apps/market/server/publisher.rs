@@ -13,9 +13,9 @@ use super::super::wire::{
 };
 use super::desk::Desk;
 use crate::server::hub::{Hub, TopicHandle};
-use crate::wire::codec::Encoding;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection};
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// How long the trades of a symbol wait that nobody looks at, and how many of them do.
 const UNWATCHED: Duration = Duration::from_secs(30);

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::super::model::alerts::Alert;
 use super::super::wire::{MAX_SCALE, Side};
-use crate::wire::cursor::Seq;
-use crate::wire::person::PersonId;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
 
 #[derive(Debug, Default)]
 pub struct WatchList {

@@ -21,11 +21,11 @@ use super::watch_list::WatchList;
 use crate::server::hub::decider::Forward;
 use crate::server::hub::reader::Reader;
 use crate::server::hub::{self, Feed, Hub, Most, Running};
-use crate::wire::codec::{Blob, Encoding};
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use crate::wire::person::PersonId;
-use crate::wire::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
-use crate::wire::topic::{Topic, TopicName};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// Taken from a topic at once.
 const MOST: Most = Most {
@@ -288,10 +288,10 @@ mod tests {
     use crate::server::hub::kind;
     use crate::server::log::Log;
     use crate::server::log::memory::Memory;
-    use crate::wire::cursor::{Epoch, Seq};
     use crate::wire::notice::INBOX_KIND;
-    use crate::wire::person::Person;
-    use crate::wire::session::Rejection;
+    use duplex_protocol::cursor::{Epoch, Seq};
+    use duplex_protocol::person::Person;
+    use duplex_protocol::session::Rejection;
 
     /// Whoever shows notices: here they are only counted.
     struct Inbox;

@@ -20,11 +20,11 @@ use crate::{
         standing,
         words::{fill, note, part, say, spoken, text, words},
     },
-    wire::{
-        cursor::Seq,
-        number,
-        session::{CommandId, Rejection},
-    },
+    wire::number,
+};
+use duplex_protocol::{
+    cursor::Seq,
+    session::{CommandId, Rejection},
 };
 
 #[component]

@@ -12,8 +12,8 @@ use crate::{
         standing::LOOK_FIRST,
         words::{Words, fill, words},
     },
-    wire::session::Rejection,
 };
+use duplex_protocol::session::Rejection;
 
 pub fn name(locale: Locale, listing: &Listing) -> String {
     let (ko, en) = &listing.names;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::wire::{GROUPS, INLET, is_group, is_link, is_visitor, moment};
 use crate::server::hub::{BadCall, Call, Inlet, Intent};
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use crate::wire::person::PersonId;
+use duplex_protocol::person::PersonId;
 
 /// The longest texts in two languages, each character escaped, and what stands around them.
 const BODY_BYTES: usize = 32 << 10;

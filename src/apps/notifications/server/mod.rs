@@ -18,11 +18,11 @@ use super::wire::{
 };
 use crate::server::hub::decider::{Access, Context, Decider, Retention};
 use crate::server::hub::{self, CommandForm, Needed};
-use crate::wire::cursor::Seq;
 use crate::wire::notice::Notice;
-use crate::wire::person::{Person, PersonId};
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 /// What a history reaches back to: of the public topics a year's quiet use, of an inbox its reads too.
 const KEPT_EVENTS: u64 = 10_000;

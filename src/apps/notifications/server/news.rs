@@ -4,10 +4,10 @@ use super::super::model::{Board, InboxState, reaches};
 use super::super::wire::{GROUPS, Inbox, ME, Millis, NEWS, Notices};
 use crate::server::hub::Summons;
 use crate::wire::arrival::Arrival;
-use crate::wire::codec::{Blob, Encoding};
 use crate::wire::notice::EVERYONE;
-use crate::wire::person::Person;
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::Person;
+use duplex_protocol::topic::TopicName;
 
 pub fn news() -> Summons {
     Summons {

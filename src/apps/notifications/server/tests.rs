@@ -11,9 +11,9 @@ use crate::apps::notifications::model::{KEPT, KEPT_BYTES, MAX_ALSO, Sent};
 use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
 use crate::server::hub::trial::Place;
 use crate::wire::arrival::Arrival;
-use crate::wire::codec::{Blob, Encoding};
 use crate::wire::notice::{EVERYONE, Level, Words};
-use crate::wire::topic::Topic;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::topic::Topic;
 
 const MINE: &str = "0000000000000001";
 

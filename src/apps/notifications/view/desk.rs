@@ -12,8 +12,9 @@ use super::super::{
 };
 use crate::{
     client::use_topic::{Standing, TopicStatus, UseTopic, use_topic},
-    wire::{arrival::Arrival, cursor::Seq, notice::EVERYONE, topic::Topic},
+    wire::{arrival::Arrival, notice::EVERYONE},
 };
+use duplex_protocol::{cursor::Seq, topic::Topic};
 
 /// The longest wait for something to expire: browsers hold no timer for weeks.
 const LONGEST_WAIT: Millis = 60 * 60 * 1000;

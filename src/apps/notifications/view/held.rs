@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::model::{Board, Sent};
-use crate::wire::cursor::Seq;
+use duplex_protocol::cursor::Seq;
 
 /// Notices of one source that a page holds; beyond, no more history is asked for.
 pub const HELD: usize = 1_000;
@@ -81,7 +81,7 @@ mod tests {
     use super::super::super::wire::{Notices, NoticesEvent};
     use super::*;
     use crate::wire::notice::{Level, Notice, Words};
-    use crate::wire::topic::Topic;
+    use duplex_protocol::topic::Topic;
 
     fn event(at: u64) -> NoticesEvent {
         let notice = Notice {

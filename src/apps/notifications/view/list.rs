@@ -17,12 +17,9 @@ use crate::{
     },
     i18n::*,
     ui::words::{part, say, spoken, text, words},
-    wire::{
-        cursor::Seq,
-        notice::{EVERYONE, Level},
-        topic::Topic,
-    },
+    wire::notice::{EVERYONE, Level},
 };
+use duplex_protocol::{cursor::Seq, topic::Topic};
 
 /// Rows that the page begins with, and that are added at once.
 const ROWS: usize = 50;

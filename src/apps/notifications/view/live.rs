@@ -17,8 +17,9 @@ use super::{
 use crate::{
     client::use_topic::{TopicStatus, UseTopic, use_topic},
     ui::early::Alive,
-    wire::{notice::EVERYONE, topic::Topic},
+    wire::notice::EVERYONE,
 };
+use duplex_protocol::topic::Topic;
 
 /// For as long as `owner` lives.
 #[wasm_split(app, wasm_split_path = leptos::wasm_split)]

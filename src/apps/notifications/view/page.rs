@@ -21,8 +21,9 @@ use crate::{
     },
     i18n::*,
     ui::words::{part, say, text, titled},
-    wire::{arrival::Arrival, form::Refused, notice::EVERYONE, session::Rejection},
+    wire::{arrival::Arrival, form::Refused, notice::EVERYONE},
 };
+use duplex_protocol::session::Rejection;
 
 /// What the server's rendering knows and the browser must begin with.
 #[derive(Debug, Clone, Serialize, Deserialize)]

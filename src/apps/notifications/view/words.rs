@@ -10,10 +10,10 @@ use crate::{
     },
     wire::{
         notice::{self, EVERYONE, Level},
-        session::Rejection,
         web_link::is_page,
     },
 };
+use duplex_protocol::session::Rejection;
 
 pub fn said(locale: Locale, words: &notice::Words) -> String {
     match locale {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::cursor::Seq;
 use crate::wire::notice::{EVERYONE, Notice, Words};
-use crate::wire::person::PersonId;
 use crate::wire::{text, web_link};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
 
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;

@@ -11,8 +11,8 @@ use crate::ui::moderation::{DURATIONS, refusal, until};
 use crate::ui::standing;
 use crate::ui::words::{Words, note, part, say, spoken, text, words};
 use crate::wire::moderation::{ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, Moderation, ModerationCommand, Target};
-use crate::wire::person::PersonId;
-use crate::wire::session::Rejection;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::Rejection;
 
 type Rules = UseTopic<Moderation>;
 

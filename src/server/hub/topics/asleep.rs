@@ -8,10 +8,10 @@ use super::super::memory::load;
 use super::super::unwritten::{Found, Unwritten};
 use super::super::wake::Wake;
 use super::{Hub, Slot};
-use crate::wire::codec::{Blob, Encoding};
-use crate::wire::cursor::Cursor;
-use crate::wire::session::{Denied, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::TopicName;
 
 impl Hub {
     /// As a reader of the topic: one that nobody wrote, and that is not there by itself, is not started.

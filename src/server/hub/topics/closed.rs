@@ -7,8 +7,8 @@ use super::super::decider::Forward;
 use super::super::handle::Ask;
 use super::super::names::Names;
 use super::{Hub, Slot};
-use crate::wire::session::{Answer, CommandId, Rejection};
-use crate::wire::topic::TopicName;
+use duplex_protocol::session::{Answer, CommandId, Rejection};
+use duplex_protocol::topic::TopicName;
 
 impl Hub {
     /// Which names visitors may bear.

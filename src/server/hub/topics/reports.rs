@@ -11,10 +11,10 @@ use super::super::wake::Wake;
 use super::{Hub, Slot};
 use crate::server::limits;
 use crate::server::log::{Log, Record};
-use crate::wire::codec::Blob;
-use crate::wire::cursor::{Cursor, Seq};
-use crate::wire::session::{Denied, Page};
-use crate::wire::topic::TopicName;
+use duplex_protocol::codec::Blob;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::{Denied, Page};
+use duplex_protocol::topic::TopicName;
 
 fn unreadable(topic: &TopicName, error: &FoldError) -> Denied {
     tracing::error!(%topic, "an event of the log: {error}");

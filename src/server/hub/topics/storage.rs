@@ -10,8 +10,8 @@ use super::super::kind::Kind;
 use super::super::outbox::Outbox;
 use super::{Hub, Slot};
 use crate::server::log::Log;
-use crate::wire::session::Denied;
-use crate::wire::topic::TopicName;
+use duplex_protocol::session::Denied;
+use duplex_protocol::topic::TopicName;
 
 impl Hub {
     /// Nothing is opened any more; what was asked before is done, the states are kept, and the log is closed.

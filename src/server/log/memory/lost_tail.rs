@@ -3,8 +3,8 @@
 #![cfg(test)]
 
 use super::Memory;
-use crate::wire::cursor::Seq;
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::TopicName;
 
 impl Memory {
     /// The topic's events after `seq` are lost, with what was answered then.

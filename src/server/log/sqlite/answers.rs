@@ -7,9 +7,9 @@ use super::keeping::Rows;
 use super::sql;
 use crate::server::limits;
 use crate::server::log::{Answered, Entry, LogError, Millis, Refused, millis};
-use crate::wire::cursor::Seq;
-use crate::wire::person::PersonId;
-use crate::wire::session::{CommandId, Rejection};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{CommandId, Rejection};
 
 pub fn accept(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, ty
 use super::{answers, sql};
 use crate::server::limits;
 use crate::server::log::{Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, chain, going};
-use crate::wire::cursor::{Check, Seq};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::topic::TopicName;
 
 pub struct Snapshot {
     pub topic: TopicName,

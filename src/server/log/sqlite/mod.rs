@@ -44,8 +44,8 @@ use super::{
     Retention, Undelivered,
 };
 use crate::server::limits;
-use crate::wire::cursor::{Check, Epoch, Seq};
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::topic::TopicName;
 
 pub struct Sqlite {
     path: PathBuf,

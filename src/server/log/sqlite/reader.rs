@@ -11,9 +11,9 @@ use tokio::task::spawn_blocking;
 use super::{answers, schema, sql};
 use crate::server::limits;
 use crate::server::log::{ForwardKey, Head, History, KindCensus, LogError, Millis, Opened, Record, Undelivered};
-use crate::wire::cursor::{Check, Epoch, Seq};
-use crate::wire::session::CommandId;
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::session::CommandId;
+use duplex_protocol::topic::TopicName;
 
 /// A few connections, opened when they are first wanted.
 pub struct Readers {

@@ -12,7 +12,7 @@ use super::tables::{self, OLDEST, TABLES, VERSION};
 use crate::server::limits;
 use crate::server::log::key::{KEY_BYTES, Key};
 use crate::server::log::private;
-use crate::wire::cursor::Epoch;
+use duplex_protocol::cursor::Epoch;
 
 /// "Dplx": by this number SQLite's own tools, and we, tell that a file is ours.
 pub const APPLICATION: u32 = 0x4470_6c78;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::server::log::chain;
 use crate::server::log::key::Key;
-use crate::wire::cursor::Check;
+use duplex_protocol::cursor::Check;
 
 /// The version of the files that this program writes, and the newest that it opens.
 pub const VERSION: u32 = OLDEST + STEPS.len() as u32;

@@ -17,8 +17,8 @@ use super::schema::Locks;
 use super::{Counts, schema};
 use crate::server::limits;
 use crate::server::log::{Entry, ForwardKey, LogError, Redaction};
-use crate::wire::cursor::Seq;
-use crate::wire::topic::TopicName;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::topic::TopicName;
 
 pub type Done<T> = oneshot::Sender<Result<T, LogError>>;
 

@@ -7,7 +7,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Faults, Orders};
-use crate::wire::session::SessionId;
+use duplex_protocol::session::SessionId;
 
 /// How a line is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,9 +16,9 @@ pub use self::gate::{Ending, Gate};
 pub use self::requests::{order, show};
 use crate::server::hub::counters::Way;
 use crate::server::limits;
-use crate::wire::fault::{Fault, FaultReport};
-use crate::wire::person::PersonId;
-use crate::wire::session::SessionId;
+use duplex_protocol::fault::{Fault, FaultReport};
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::SessionId;
 
 #[derive(Debug, Default)]
 pub struct Faults {

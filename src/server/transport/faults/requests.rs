@@ -12,8 +12,8 @@ use crate::server::access::Grant;
 use crate::server::error::Problem;
 use crate::server::identity::{self, Otherwise};
 use crate::server::state::ServerState;
-use crate::wire::fault::FaultRequest;
-use crate::wire::session::SessionId;
+use duplex_protocol::fault::FaultRequest;
+use duplex_protocol::session::SessionId;
 
 impl NotOrdered {
     fn problem(self) -> Problem {
@@ -27,7 +27,7 @@ impl NotOrdered {
     }
 }
 
-/// `POST` [`FAULTS_PATH`](crate::wire::fault::FAULTS_PATH)
+/// `POST` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
 pub async fn order(
     State(state): State<ServerState>,
     grant: Grant,
@@ -57,7 +57,7 @@ pub struct Shown {
     session: SessionId,
 }
 
-/// `GET` [`FAULTS_PATH`](crate::wire::fault::FAULTS_PATH)
+/// `GET` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
 pub async fn show(
     State(state): State<ServerState>,
     grant: Grant,

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use super::super::talk::Farewell;
 use super::{Packet, Raw, Socket, Text};
 use crate::server::limits;
-use crate::wire::code::{self, MAX_REASON, Side};
+use duplex_protocol::code::{self, MAX_REASON, Side};
 
 /// Why a conversation cannot go on.
 #[derive(Debug, thiserror::Error)]

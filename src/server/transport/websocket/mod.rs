@@ -28,8 +28,8 @@ use crate::server::moderation::{Enforcement, Subject};
 use crate::server::observed::Observed;
 use crate::server::shutdown::Shutdown;
 use crate::server::state::{ServerState, Settings};
-use crate::wire::code;
-use crate::wire::frame::wire_len;
+use duplex_protocol::code;
+use duplex_protocol::frame::wire_len;
 
 pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;

@@ -163,7 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fuzz::fuzz;
+    use duplex_fuzz::fuzz;
 
     #[test]
     fn no_message_of_an_exchange_breaks_the_market() {

@@ -1,0 +1,163 @@
+//! Where a reader stands in a topic's log. Pure values; knows no log.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An event's place in its topic's log: from 1, without holes. 0 is before the first.
+pub type Seq = u64;
+
+/// The log's identity: another one means that the log was lost or made anew, and that a seq of the old one says nothing.
+/// Below 2^53, so that every JSON reader takes it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    const MASK: u64 = (1 << 53) - 1;
+
+    /// Takes the low 53 bits of a random number.
+    pub const fn new(random: u64) -> Self {
+        Self(random & Self::MASK)
+    }
+
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A short hash of a topic's log up to and with an event: two logs of one epoch that differ before a seq have, but for one
+/// case in four thousand million, different checks there. 32 bits are enough, because a wrong resumption takes a lost tail and
+/// a collision at the same time, and they cost an event's frame 5 bytes in postcard and some 20 in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Check(NonZeroU32);
+
+impl Check {
+    /// None of 0, which stands for no check.
+    pub const fn new(bits: u32) -> Option<Self> {
+        match NonZeroU32::new(bits) {
+            Some(bits) => Some(Self(bits)),
+            None => None,
+        }
+    }
+
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// Everything up to and with `seq` has been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cursor {
+    pub epoch: Epoch,
+    pub seq: Seq,
+    /// Of the log up to `seq`. None before the first event, of an event that was kept before logs had checks, and from a
+    /// client of the protocol's version 1: the cursor is then taken at its word.
+    pub check: Option<Check>,
+}
+
+impl Cursor {
+    /// Without a check.
+    pub const fn new(epoch: Epoch, seq: Seq) -> Self {
+        let check = None;
+        Self { epoch, seq, check }
+    }
+
+    #[must_use]
+    pub const fn with_check(self, check: Option<Check>) -> Self {
+        Self { check, ..self }
+    }
+}
+
+/// `epoch:seq:check` or `epoch:seq`, as it stands in an address.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.epoch.0, self.seq)?;
+        match self.check {
+            Some(check) => write!(f, ":{}", check.get()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a cursor is written epoch:seq or epoch:seq:check, whole numbers")]
+pub struct NotACursor;
+
+impl FromStr for Cursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (epoch, rest) = text.split_once(':').ok_or(NotACursor)?;
+        let (seq, check) = match rest.split_once(':') {
+            Some((seq, check)) => (seq, Some(check.parse().map(Check).map_err(|_| NotACursor)?)),
+            None => (rest, None),
+        };
+        Ok(Self {
+            epoch: Epoch::new(epoch.parse().map_err(|_| NotACursor)?),
+            seq: seq.parse().map_err(|_| NotACursor)?,
+            check,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::CommandId;
+    use super::super::topic::{MAX_TOPIC_NAME, TopicName};
+    use super::*;
+    use duplex_fuzz::fuzz_text;
+
+    /// Cursors, names of topics and ids of commands, as addresses and frames bring them.
+    #[test]
+    fn no_text_breaks_a_name() {
+        fuzz_text("names", |text| {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                assert_eq!(cursor.to_string().parse(), Ok(cursor));
+                assert!(cursor.epoch.get() < 1 << 53);
+            }
+            if let Ok(topic) = text.parse::<TopicName>() {
+                assert!(topic.as_str() == text && text.len() <= MAX_TOPIC_NAME && text.is_ascii());
+                assert_eq!(format!("{}/{}", topic.kind(), topic.rest()), text);
+            }
+            if let Ok(id) = CommandId::try_from(text.to_owned()) {
+                assert_eq!(id.as_str().len(), 32);
+            }
+        });
+    }
+
+    #[test]
+    fn a_cursor_of_version_1_has_no_check() {
+        let cursor: Cursor = serde_json::from_str(r#"{"epoch":5,"seq":2}"#).unwrap();
+        assert_eq!(cursor, Cursor::new(Epoch::new(5), 2));
+        let checked = serde_json::to_string(&cursor.with_check(Check::new(9))).unwrap();
+        assert_eq!(checked, r#"{"epoch":5,"seq":2,"check":9}"#);
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_is_written() {
+        let cursor = Cursor::new(Epoch::new(u64::MAX), 7);
+        assert_eq!(cursor.to_string(), "9007199254740991:7");
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        let checked = cursor.with_check(Check::new(u32::MAX));
+        assert_eq!(checked.to_string(), "9007199254740991:7:4294967295");
+        assert_eq!(checked.to_string().parse(), Ok(checked));
+        for wrong in [
+            "",
+            "7",
+            "1:",
+            ":1",
+            "1:-1",
+            "a:1",
+            "1:2:",
+            "1:2:0",
+            "1:2:4294967296",
+            "1:2:3:4",
+        ] {
+            assert_eq!(wrong.parse::<Cursor>(), Err(NotACursor), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Orders to devices, and their thresholds.
+
+use axum::http::StatusCode;
+use duplex::apps::devices::model::Device;
+use duplex::apps::devices::wire::{DeviceCommand, Report};
+use duplex::server::hub::Rights;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{Answer as Reply, CommandId, Rejection, ServerFrame};
+use serde_json::json;
+
+use super::{TOKEN, ask, form, node, node_with, said, sign_in};
+use crate::harness::Node;
+use crate::harness::topics::{Visitor, Way};
+
+fn order() -> serde_json::Value {
+    json!({ "order": { "name": "reboot", "argument": "" } })
+}
+
+/// A device that was heard.
+async fn with_device(node: &Node, id: &str) {
+    let report = DeviceCommand::Report(
+        serde_json::from_value::<Report>(json!({
+            "readings": [{ "metric": "t", "value": 1.0 }]
+        }))
+        .unwrap(),
+    );
+    let topic = format!("device/{id}").parse().unwrap();
+    let command = serde_json::to_value(report).unwrap();
+    let told = node.state.hub.tell(&topic, CommandId::from_random(7), &command).await;
+    assert!(matches!(told, Reply::Accepted { .. }), "{told:?}");
+}
+
+/// The id of the device's newest alarm.
+async fn alarm(node: &Node) -> u64 {
+    let topic = node.state.hub.open(&"device/oven-1".parse().unwrap()).await.unwrap();
+    let (_, state) = topic.state(Encoding::Json).await.unwrap();
+    let device: Device = state.decode(Encoding::Json).unwrap();
+    device.alarms.front().unwrap().id
+}
+
+#[tokio::test]
+async fn to_control_a_device_takes_an_operator_on_every_way() {
+    let (node, demo) = (node(), node_with(true));
+    with_device(&node, "oven-1").await;
+    with_device(&demo, "oven-1").await;
+    let cookie = sign_in(&node, TOKEN).await;
+    let threshold = json!({ "set_threshold": { "metric": "t", "low": null, "high": 0.5, "hysteresis": 0.0 } });
+    for way in [Way::WebSocket(Encoding::Json), Way::Sse, Way::Poll] {
+        for step in 0..3 {
+            let command = match step {
+                0 => order(),
+                1 => threshold.clone(),
+                _ => json!({ "acknowledge": { "alarm": alarm(&node).await } }),
+            };
+            let mut stranger = Visitor::new(&node, way).await;
+            let refused = stranger.command("device/oven-1", &command).await;
+            assert_eq!(refused, Reply::Rejected(Rejection::needs_role("operator")), "{way:?}");
+            let mut operator = Visitor::new(&node, way).await.with_cookie(&cookie);
+            assert_eq!(
+                said(&operator.command("device/oven-1", &command).await),
+                "accepted",
+                "{way:?} {command}"
+            );
+            let mut shown_around = Visitor::new(&demo, way).await;
+            let answer = shown_around.command("device/oven-1", &command).await;
+            // The alarm's id is the other node's.
+            assert!(step == 2 || said(&answer) == "accepted", "{answer:?}");
+            assert_ne!(said(&answer), "role");
+        }
+    }
+    let kept = node
+        .state
+        .hub
+        .events(&"notices/devices".parse().unwrap(), 0, 10)
+        .await
+        .unwrap();
+    assert!(kept.0.len() <= 1, "only the operator's threshold raised an alarm");
+}
+
+#[tokio::test]
+async fn a_visitor_controls_their_own_browser_and_no_other() {
+    let node = node();
+    let mut me = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let ServerFrame::Welcome(welcome) = me.next().await else {
+        panic!("no welcome")
+    };
+    let PersonId(id) = welcome.person.id;
+    let own = format!("device/browser-{id}");
+    let report = json!({ "report": { "readings": [{ "metric": "t", "value": 1 }] } });
+    assert_eq!(said(&me.command(&own, &report).await), "accepted");
+    let threshold = json!({ "set_threshold": { "metric": "t", "low": null, "high": 0.5, "hysteresis": 0.0 } });
+    assert_eq!(said(&me.command(&own, &threshold).await), "accepted");
+    assert_eq!(said(&me.command(&own, &order()).await), "accepted");
+    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    assert_eq!(said(&other.command(&own, &order()).await), "forbidden");
+    let notices = node.state.hub.open(&"notices/devices".parse().unwrap()).await.unwrap();
+    assert_eq!(notices.head().seq, 0, "one's own alarm is told to nobody else");
+}
+
+#[tokio::test]
+async fn the_devices_page_offers_what_can_be_done() {
+    let (node, demo) = (node(), node_with(true));
+    with_device(&node, "oven-1").await;
+    with_device(&demo, "oven-1").await;
+    let cookie = sign_in(&node, TOKEN).await;
+    let fields = "act=order&order=reboot&argument=";
+    let english = ("accept-language", "en");
+    let page =
+        async |node: &Node, headers: &[(&str, &str)]| ask(node, ("GET", "/devices/oven-1"), headers, "").await.body;
+    let offers = |page: &str| page.contains(r#"name="order""#) && page.contains(r#"name="hysteresis""#);
+    assert!(!offers(&page(&node, &[english]).await));
+    assert!(offers(&page(&node, &[english, ("cookie", &cookie)]).await));
+    let shown_around = page(&demo, &[english]).await;
+    assert!(offers(&shown_around) && shown_around.contains("--demo"));
+    assert!(page(&demo, &[("accept-language", "ko")]).await.contains("--demo"));
+    assert!(!page(&node, &[english]).await.contains("--demo"));
+
+    let refused = form(&node, "/devices/oven-1", &[english], fields).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("operator"), "{}", refused.body);
+    let refused = form(&node, "/devices/oven-1", &[("accept-language", "ko")], fields).await;
+    assert!(refused.body.contains("운영자"));
+    let done = form(&node, "/devices/oven-1", &[english, ("cookie", &cookie)], fields).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+    let done = form(&demo, "/devices/oven-1", &[english], fields).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn what_wakes_a_topic_leaves_it_no_rights() {
+    let node = node();
+    let topic = "device/oven-1".parse().unwrap();
+    // The operator's handle stays; a visitor's of the same topic has the visitor's rights.
+    let _operators = node
+        .state
+        .hub
+        .with_rights(Rights::operator())
+        .open(&topic)
+        .await
+        .unwrap();
+    with_device(&node, "oven-1").await;
+    let mut stranger = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    stranger.subscribe("device/oven-1", None).await;
+    assert_eq!(said(&stranger.command("device/oven-1", &order()).await), "role");
+}

@@ -1,0 +1,128 @@
+//! Sessions and sockets that end with what opened them.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use duplex::wire::status::STATUS;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer as Reply, Closing, EVENTS_PATH, ServerFrame, Verdict};
+use serde_json::json;
+
+use super::{READABLE, TOKEN, ask, form, node, show, sign_in, token};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::within;
+
+/// The code and reason with which a socket is closed after what came before.
+async fn closed(visitor: &mut Visitor<'_>) -> (u16, String) {
+    loop {
+        let message = visitor.socket().await.receive().await;
+        if let tokio_tungstenite::tungstenite::Message::Close(frame) = message {
+            let frame = frame.unwrap();
+            return (frame.code.into(), frame.reason.to_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_open_socket_ends_with_what_opened_it() {
+    let node = node();
+    let (revoked, id) = token(&node, "operator", None);
+    let (expiring, _) = token(&node, "operator", Some(Duration::from_millis(300)));
+    let cookie = sign_in(&node, TOKEN).await;
+    let way = Way::WebSocket(Encoding::Json);
+    let mut visitors = [
+        Visitor::new(&node, way).await.showing(&revoked),
+        Visitor::new(&node, way).await.showing(&expiring),
+        Visitor::new(&node, way).await.with_cookie(&cookie),
+    ];
+    for visitor in &mut visitors {
+        assert!(matches!(visitor.subscribe(STATUS, None).await, Verdict::Reset { .. }));
+    }
+    let mut stranger = Visitor::new(&node, way).await;
+    stranger.subscribe("chat/lobby", None).await;
+    node.state.access.tokens().revoke(&id).unwrap();
+    form(&node, "/api/operator/sign-out", &[("cookie", &cookie)], "").await;
+    let mut ends = Vec::new();
+    for visitor in &mut visitors {
+        ends.push(closed(visitor).await);
+    }
+    assert_eq!(ends[0], (4502, "the token is revoked".to_owned()));
+    assert_eq!(ends[1], (4502, "the token has expired".to_owned()));
+    assert_eq!(ends[2], (4502, "the operator's session has ended".to_owned()));
+    let post = json!({ "post": { "text": "hello", "reply_to": null } });
+    assert!(matches!(
+        stranger.command("chat/lobby", &post).await,
+        Reply::Accepted { .. }
+    ));
+}
+
+#[tokio::test]
+async fn an_open_stream_ends_with_what_opened_it() {
+    let node = node();
+    for way in [Way::Sse, Way::Poll] {
+        let (secret, id) = token(&node, "read", None);
+        let mut program = Visitor::new(&node, way).await.showing(&secret);
+        assert!(matches!(program.subscribe(STATUS, None).await, Verdict::Reset { .. }));
+        let listening = async {
+            loop {
+                if let ServerFrame::Closing { reason, .. } = program.next().await {
+                    return reason;
+                }
+            }
+        };
+        let revoking = async {
+            tokio::task::yield_now().await;
+            node.state.access.tokens().revoke(&id).unwrap();
+        };
+        if way == Way::Sse {
+            assert_eq!(tokio::join!(within(listening), revoking).0, Closing::Ended, "{way:?}");
+        } else {
+            // A poll that comes after it is refused as any request.
+            revoking.await;
+            assert_eq!(
+                show(&node, ("GET", EVENTS_PATH), &secret).await.status,
+                StatusCode::UNAUTHORIZED
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_is_random_and_ends_at_the_sign_out() {
+    let node = node();
+    let (one, other) = (sign_in(&node, TOKEN).await, sign_in(&node, TOKEN).await);
+    assert_ne!(one, other);
+    let open = async |cookie: &str| ask(&node, READABLE[0], &[("cookie", cookie)], "").await.status == StatusCode::OK;
+    assert!(open(&one).await && open(&other).await);
+    form(&node, "/api/operator/sign-out", &[("cookie", &one)], "").await;
+    assert!(!open(&one).await, "a copy of the cookie is of no use");
+    assert!(open(&other).await);
+    // The cookie of earlier versions was a hash of the token.
+    use sha2::Digest as _;
+    let hash = sha2::Sha256::digest(format!("duplex operator {TOKEN}"));
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    for forged in [
+        format!("operator={hash}"),
+        format!("operator={TOKEN}"),
+        "operator=".to_owned(),
+    ] {
+        assert!(!open(&forged).await, "{forged}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_token_that_began_it() {
+    let node = node();
+    let (secret, id) = token(&node, "operator", None);
+    let cookie = sign_in(&node, &secret).await;
+    let status = async || ask(&node, READABLE[0], &[("cookie", &cookie)], "").await.status;
+    assert_eq!(status().await, StatusCode::OK);
+    node.state.access.tokens().revoke(&id).unwrap();
+    assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+    let (reader, _) = token(&node, "read", None);
+    let refused = form(&node, "/api/operator/sign-in", &[], &format!("token={reader}")).await;
+    assert_eq!(
+        (refused.header("location"), refused.header("set-cookie")),
+        ("/status?refused", "")
+    );
+}

@@ -1,0 +1,189 @@
+//! What a token with a role opens, and what not, on every way in.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use duplex::wire::notice::{Level, Notice, Words};
+use duplex::wire::status::STATUS;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::session::{ClientFrame, CommandId, Denied, HISTORY_PATH, ServerFrame, Verdict};
+use serde_json::json;
+
+use super::{BACKUP, READABLE, WAYS, ask, node, said, show, token};
+use crate::harness::Node;
+use crate::harness::topics::{Visitor, Way};
+
+#[tokio::test]
+async fn each_role_opens_what_it_is_for() {
+    let node = node();
+    let roles = ["operator", "read", "notify", "device"];
+    let tokens = roles.map(|role| token(&node, role, None).0);
+    for address in READABLE {
+        // One after the other: each holds the lock of the routes.
+        let mut statuses = Vec::new();
+        for token in &tokens {
+            statuses.push(show(&node, address, token).await);
+        }
+        let found: Vec<_> = statuses.iter().map(|answer| answer.status.as_u16()).collect();
+        assert_eq!(found, [200, 200, 403, 403], "{address:?}");
+        assert!(statuses[2].problem().contains("the role read"), "{}", statuses[2].body);
+    }
+    for (at, role) in roles.iter().enumerate() {
+        let answer = show(&node, BACKUP, &tokens[at]).await;
+        if *role == "operator" {
+            // There is no file to copy in these tests.
+            assert!(answer.status.is_success() || answer.status.is_server_error());
+        } else {
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{role}");
+            assert!(answer.problem().contains("the role operator"));
+        }
+    }
+    let private = "/api/operator/events?topic=inbox/00000000000000aa";
+    assert_eq!(
+        show(&node, ("GET", private), &tokens[1]).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(show(&node, ("GET", private), &tokens[0]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn programs_post_only_what_their_role_is_for() {
+    let node = node();
+    let post = async |path: &str, body: serde_json::Value, role: &str| {
+        let bearer = format!("Bearer {}", token(&node, role, None).0);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        ask(&node, ("POST", path), &headers, &body.to_string()).await
+    };
+    let notice = json!({ "to": "everyone", "title": "hello" });
+    let report = json!({ "readings": [{ "metric": "t", "value": 1 }] });
+    for (role, notifies, oven, door) in [
+        ("operator", 200, 200, 200),
+        ("notify", 200, 403, 403),
+        ("device", 403, 200, 200),
+        ("device:oven-*", 403, 200, 403),
+        ("read", 403, 403, 403),
+    ] {
+        let sent = post("/api/notifications", notice.clone(), role).await;
+        assert_eq!(sent.status.as_u16(), notifies, "{role}");
+        if notifies == 403 {
+            assert!(sent.problem().contains("the role notify") && sent.problem().contains(role));
+        }
+        for (id, expected) in [("oven-1", oven), ("door", door)] {
+            let path = format!("/api/devices/{id}/readings");
+            let sent = post(&path, report.clone(), role).await;
+            assert_eq!(sent.status.as_u16(), expected, "{role} {id}");
+        }
+    }
+}
+
+fn a_notice() -> serde_json::Value {
+    json!({ "send": Notice {
+        title: Words::same("hello"),
+        body: Words::same(""),
+        link: None,
+        level: Level::Info,
+        expires: None,
+    } })
+}
+
+/// What a program says over a WebSocket, and what it is answered.
+async fn tell(node: &Node, token: &str, topic: &str, command: &serde_json::Value) -> &'static str {
+    let mut program = Visitor::new(node, Way::WebSocket(Encoding::Json)).await.showing(token);
+    let over_socket = program.command(topic, command).await;
+    let (status, posted) = program.post(&frame(topic, command)).await;
+    match (said(&over_socket), status, posted) {
+        ("role", StatusCode::FORBIDDEN, None) => "role",
+        (one, StatusCode::OK, Some(ServerFrame::Reply { answer, .. })) => {
+            assert_eq!(one, said(&answer), "{topic}: the same over HTTP");
+            one
+        }
+        (one, status, posted) => panic!("{topic}: {one} over WebSocket, {status} {posted:?} over HTTP"),
+    }
+}
+
+fn frame(topic: &str, command: &serde_json::Value) -> ClientFrame {
+    ClientFrame::Command {
+        topic: topic.parse().unwrap(),
+        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        command: Blob(command.to_string().into_bytes()),
+    }
+}
+
+#[tokio::test]
+async fn a_session_of_a_program_writes_only_what_its_role_is_for() {
+    let node = node();
+    let inbox = "inbox/00000000000000aa";
+    let report = json!({ "report": { "readings": [{ "metric": "t", "value": 1 }] } });
+    let order = json!({ "order": { "name": "reboot", "argument": "" } });
+    let post = json!({ "post": { "text": "hello", "reply_to": null } });
+    let read_all = json!({ "read_all": { "heads": {} } });
+    for (role, expected) in [
+        (
+            "operator",
+            ["accepted", "accepted", "accepted", "accepted", "accepted", "accepted"],
+        ),
+        ("notify", ["role", "accepted", "accepted", "role", "role", "role"]),
+        ("device:oven-*", ["accepted", "role", "role", "role", "role", "role"]),
+        ("device:door", ["role", "role", "role", "role", "role", "role"]),
+        ("read", ["role", "role", "role", "role", "role", "role"]),
+    ] {
+        let (token, _) = token(&node, role, None);
+        let found = [
+            tell(&node, &token, "device/oven-1", &report).await,
+            tell(&node, &token, "notices/all", &a_notice()).await,
+            tell(&node, &token, inbox, &a_notice()).await,
+            tell(&node, &token, inbox, &read_all).await,
+            tell(&node, &token, "device/oven-1", &order).await,
+            tell(&node, &token, "chat/lobby", &post).await,
+        ];
+        assert_eq!(found, expected, "{role}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_reads_nothing_that_is_somebodys_own() {
+    let node = node();
+    let private = ["inbox/00000000000000aa", "alerts/00000000000000aa"];
+    for role in ["read", "notify", "device"] {
+        let (token, _) = token(&node, role, None);
+        for way in WAYS {
+            for topic in private {
+                let mut program = Visitor::new(&node, way).await.showing(&token);
+                let verdict = program.subscribe(topic, None).await;
+                assert!(
+                    matches!(
+                        verdict,
+                        Verdict::Denied {
+                            reason: Denied::Forbidden
+                        }
+                    ),
+                    "{role} {way:?} {topic}"
+                );
+            }
+            let mut program = Visitor::new(&node, way).await.showing(&token);
+            let opens = matches!(program.subscribe(STATUS, None).await, Verdict::Reset { .. });
+            assert_eq!(opens, role == "read", "{role} {way:?}");
+        }
+        for topic in private {
+            let path = format!("{HISTORY_PATH}?topic={topic}");
+            assert_eq!(show(&node, ("GET", &path), &token).await.status, StatusCode::FORBIDDEN);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ended_token_is_refused_with_the_reason() {
+    let node = node();
+    let (revoked, id) = token(&node, "read", None);
+    assert_eq!(show(&node, READABLE[0], &revoked).await.status, StatusCode::OK);
+    node.state.access.tokens().revoke(&id).unwrap();
+    let (expired, _) = token(&node, "read", Some(Duration::ZERO));
+    for (token, reason) in [(&revoked, "revoked"), (&expired, "expired")] {
+        for address in [READABLE[0], BACKUP, ("POST", "/api/notifications"), ("GET", "/chat")] {
+            let answer = show(&node, address, token).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+            assert!(answer.problem().contains(reason), "{}", answer.body);
+            assert!(answer.header("www-authenticate").contains("invalid_token"));
+        }
+    }
+}

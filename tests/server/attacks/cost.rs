@@ -1,0 +1,142 @@
+//! What one request costs: answers have a size, and nobody's keeps another from being answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::server::limits;
+use duplex_protocol::session::{EVENTS_PATH, MAX_SUBSCRIPTIONS, POLL_PATH, ServerFrame, Verdict};
+use duplex_protocol::topic::TopicName;
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tower::ServiceExt as _;
+
+use super::{fill_rooms, topics_of};
+use crate::harness::{Node, within};
+
+/// A state of [`fill_rooms`], at most.
+const STATE: usize = 300 << 10;
+
+fn poll(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>, wait: &str) -> Request<Body> {
+    let topics = topics_of(rooms, cursors);
+    Request::get(format!("{POLL_PATH}?session=s-1&topics={topics}{wait}"))
+        .header("host", "localhost")
+        .header("accept-encoding", "br, gzip")
+        .body(Body::empty())
+        .unwrap()
+}
+
+/// 64 rooms have 16 MB.
+#[tokio::test]
+async fn a_poll_of_full_rooms_is_answered_in_parts() {
+    let node = Node::new();
+    let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
+    let mut cursors = BTreeMap::new();
+    let mut polls = 0;
+    while cursors.len() < rooms.len() {
+        let wait = if polls == 0 { "&wait=0" } else { "" };
+        let request = poll(&rooms, &cursors, wait);
+        let response = within(node.router.clone().oneshot(request)).await.unwrap();
+        assert_ne!(
+            response.headers().get("content-encoding").map(|value| value.as_bytes()),
+            Some(&b"br"[..])
+        );
+        let plain = poll(&rooms, &cursors, wait);
+        let (mut parts, body) = plain.into_parts();
+        parts.headers.remove("accept-encoding");
+        let answer = within(node.request(Request::from_parts(parts, body))).await;
+        assert!(
+            answer.body.len() <= limits::POLL_BYTES + STATE,
+            "{} bytes",
+            answer.body.len()
+        );
+        let before = cursors.len();
+        for frame in serde_json::from_str::<Vec<ServerFrame>>(&answer.body).unwrap() {
+            if let ServerFrame::Verdict {
+                topic,
+                verdict: Verdict::Reset { cursor, .. },
+            } = frame
+            {
+                assert!(
+                    cursors.insert(topic, cursor.to_string()).is_none(),
+                    "a state comes once"
+                );
+            }
+        }
+        assert!(cursors.len() > before, "each answer brings something");
+        polls += 1;
+    }
+    assert!(polls >= rooms.len() / 2, "{polls} polls");
+}
+
+/// States are made when the client has taken those before.
+#[tokio::test]
+async fn a_stream_of_full_rooms_begins_in_turns() {
+    let node = Node::new();
+    let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
+    let topics = topics_of(&rooms, &BTreeMap::new());
+    let request = Request::get(format!("{EVENTS_PATH}?session=s-1&topics={topics}"))
+        .header("host", "localhost")
+        .body(Body::empty())
+        .unwrap();
+    let response = within(node.router.clone().oneshot(request)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut stream = response.into_body().into_data_stream();
+    let first = within(stream.next()).await.unwrap().unwrap();
+    assert!(first.len() < 1000, "the welcome comes first");
+    let sent = node.state.counters.read().sent;
+    assert!(sent <= 2, "{sent} frames were made");
+    let mut verdicts = 0;
+    while verdicts < rooms.len() {
+        let piece = within(stream.next()).await.unwrap().unwrap();
+        verdicts += String::from_utf8_lossy(&piece).matches("data: {\"verdict\"").count();
+    }
+}
+
+const ATTACKERS: usize = 32;
+const POLLS_EACH: usize = 16;
+
+/// The supervisor is answered before the last of those who ask for much.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_answered_before_the_attack_is() {
+    let node = Node::new();
+    let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
+    let listening = node.listen().await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let path = format!(
+        "{POLL_PATH}?session=s-1&topics={}&wait=0",
+        topics_of(&rooms, &BTreeMap::new())
+    );
+    let get = |path: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: br\r\nConnection: close\r\n\r\n")
+    };
+    let mut attack = Vec::new();
+    for _ in 0..ATTACKERS {
+        let (request, addr, answered) = (get(&path), listening.addr, Arc::clone(&answered));
+        attack.push(tokio::spawn(async move {
+            for _ in 0..POLLS_EACH {
+                let mut stream = TcpStream::connect(addr).await.unwrap();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = Vec::new();
+                let _ = stream.read_to_end(&mut answer).await;
+                answered.fetch_add(1, Relaxed);
+            }
+        }));
+    }
+    let mut stream = listening.connect().await;
+    stream.write_all(get("/healthz").as_bytes()).await.unwrap();
+    let mut health = String::new();
+    within(stream.read_to_string(&mut health)).await.unwrap();
+    let before = answered.load(Relaxed);
+    assert!(
+        health.starts_with("HTTP/1.1 200 ") && health.ends_with("ok\n"),
+        "{health}"
+    );
+    assert!(before < ATTACKERS * POLLS_EACH, "all {before} were answered before");
+    for asked in attack {
+        within(asked).await.unwrap();
+    }
+}

@@ -1,0 +1,177 @@
+//! What a stranger makes the node hold: answers that are not read, messages that never end.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use duplex::server::hub::counters::Cut;
+use duplex::server::limits;
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{ClientFrame, SESSION_PATH, ServerFrame, Verdict};
+use tokio::io::DuplexStream;
+use tokio::task::yield_now;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::fill_rooms;
+use crate::harness::raw::{BINARY, CLOSE, FIN, PING, PONG, Raw, TEXT, masked};
+use crate::harness::{Client, ECHO, Node, PIPE, open, until};
+
+const MARGIN: usize = 16 << 10;
+
+fn hello() -> ClientFrame {
+    ClientFrame::Hello {
+        build: String::new(),
+        name: None,
+    }
+}
+
+fn text(frame: &ClientFrame) -> Message {
+    Message::text(String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap())
+}
+
+async fn session(node: &Node) -> Client<DuplexStream> {
+    let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];
+    let (mut client, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
+    client.send(text(&hello())).await;
+    client
+}
+
+async fn settle() {
+    for _ in 0..1000 {
+        yield_now().await;
+    }
+}
+
+/// A subscribe has 50 bytes and its answer 240,000.
+#[tokio::test]
+async fn subscribes_whose_answers_are_not_read_hold_one_turn() {
+    let node = Node::new();
+    let rooms = fill_rooms(&node, 4).await;
+    let mut client = session(&node).await;
+    for number in 0..256 {
+        let topic = rooms[number % rooms.len()].clone();
+        client.send(text(&ClientFrame::Subscribe { topic, cursor: None })).await;
+    }
+    settle().await;
+    let state = node
+        .state
+        .hub
+        .open(&rooms[0])
+        .await
+        .unwrap()
+        .state(Encoding::Json)
+        .await
+        .unwrap()
+        .1;
+    let most = state.0.len() + limits::TURN_BYTES + MARGIN;
+    let held = node.state.buffers.held();
+    assert!(held <= most, "{held} bytes are held, a turn has {most}");
+    let sent = node.state.counters.read().sent;
+    assert!(sent <= 4, "{sent} answers were made, and none was read");
+    let (mut verdicts, mut last) = (0, None);
+    while verdicts < rooms.len() {
+        let frame: ServerFrame = Encoding::Json.decode(&client.receive().await.into_data()).unwrap();
+        if let ServerFrame::Verdict { topic, verdict } = frame {
+            assert!(matches!(verdict, Verdict::Reset { .. }));
+            verdicts += usize::from(last.replace(topic.clone()) != Some(topic));
+        }
+    }
+    until(async || node.state.buffers.held() == 0).await;
+}
+
+/// To subscribe anew again and again brings no more than the session's share of states.
+#[tokio::test(start_paused = true)]
+async fn a_session_is_given_states_at_a_rate() {
+    let node = Node::new();
+    let rooms = fill_rooms(&node, 1).await;
+    let mut client = session(&node).await;
+    client.receive().await;
+    let start = tokio::time::Instant::now();
+    let mut bytes = 0;
+    while bytes < 2 * limits::STATES_BURST as usize {
+        let topic = rooms[0].clone();
+        client.send(text(&ClientFrame::Subscribe { topic, cursor: None })).await;
+        loop {
+            let Some(Ok(message)) = futures_util::StreamExt::next(&mut client.0).await else {
+                panic!("the session ended")
+            };
+            let frame = message.into_data();
+            if matches!(Encoding::Json.decode(&frame), Ok(ServerFrame::Verdict { .. })) {
+                bytes += frame.len();
+                break;
+            }
+        }
+    }
+    let least = limits::STATES_EVERY * limits::STATES_BURST;
+    assert!(
+        start.elapsed() >= least - least / 10,
+        "{bytes} bytes in {:?}",
+        start.elapsed()
+    );
+}
+
+/// The session's messages are commands; what is larger is not waited for.
+#[tokio::test]
+async fn a_session_takes_no_message_larger_than_a_command() {
+    let node = Node::new();
+    let mut client = session(&node).await;
+    client.receive().await;
+    client.send(Message::text("x".repeat(limits::COMMAND_BODY + 1))).await;
+    let closed = client.closed().await.unwrap();
+    let reason = format!("a message may have {} bytes", limits::COMMAND_BODY);
+    assert_eq!(closed, (code::TOO_BIG, reason));
+}
+
+/// Messages of which all but the last byte come.
+#[tokio::test(start_paused = true)]
+async fn unfinished_messages_have_a_budget_and_the_largest_goes() {
+    let node = Node::with(|settings| settings.max_buffered = 1 << 20);
+    let mut honest = node.socket(ECHO).await;
+    let part = vec![b'x'; 200 << 10];
+    let mut attackers = Vec::new();
+    for number in 0..8 {
+        let mut raw = Raw::open(node.connect(), ECHO).await;
+        let frame = masked(FIN | TEXT, &vec![b'x'; 900 << 10]);
+        let sent = part.len() + number * 1000;
+        raw.write(&frame[..sent]).await;
+        attackers.push(raw);
+        settle().await;
+        let held = node.state.buffers.held();
+        assert!(held <= (1 << 20) + PIPE, "{held} bytes are held");
+    }
+    let counters = node.state.counters.read();
+    assert_eq!(counters.cuts[Cut::Memory as usize], 3);
+    assert_eq!(honest.ask("not disturbed").await, Message::text("not disturbed"));
+    let told = AtomicUsize::new(0);
+    // Each time the largest was the one before the newcomer, who had just begun.
+    for raw in &mut attackers[4..7] {
+        let (mut first, mut payload) = raw.frame().await;
+        while first == FIN | PING {
+            (first, payload) = raw.frame().await;
+        }
+        assert_eq!(
+            (first, &payload[..2]),
+            (FIN | CLOSE, &code::TRY_AGAIN.to_be_bytes()[..])
+        );
+        told.fetch_add(1, Relaxed);
+    }
+    assert_eq!(told.load(Relaxed), 3);
+    drop(attackers);
+    until(async || node.state.buffers.held() == 0).await;
+}
+
+/// Between the parts of a message control frames may stand; they make it no smaller.
+#[tokio::test]
+async fn parts_of_a_message_count_whatever_stands_between_them() {
+    let node = Node::new();
+    let mut raw = Raw::open(node.connect(), ECHO).await;
+    raw.write(&masked(BINARY, &vec![7; 100 << 10])).await;
+    for _ in 0..20 {
+        raw.write(&masked(FIN | PING, b"")).await;
+        assert_eq!(raw.frame().await.0, FIN | PONG);
+    }
+    let held = node.state.buffers.held();
+    assert!((90 << 10..=100 << 10).contains(&held), "{held} bytes are held");
+    raw.write(&masked(FIN, b"end")).await;
+    assert_eq!(raw.frame().await.1.len(), (100 << 10) + 3);
+    until(async || node.state.buffers.held() == 0).await;
+}

@@ -1,0 +1,302 @@
+//! What topics promise, as one list that holds over every transport.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Epoch};
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
+use tokio::time::Instant;
+
+use crate::harness::kinds::{Note, Noted, Notes, Price, Prices};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Node, within};
+
+macro_rules! over_every_transport {
+    ($($behaviour:ident)*) => {
+        over_every_transport!(@ websocket_json Way::WebSocket(Encoding::Json), $($behaviour)*);
+        over_every_transport!(@ websocket_postcard Way::WebSocket(Encoding::Postcard), $($behaviour)*);
+        over_every_transport!(@ sse Way::Sse, $($behaviour)*);
+        over_every_transport!(@ poll Way::Poll, $($behaviour)*);
+    };
+    (@ $name:ident $way:expr, $($behaviour:ident)*) => {
+        mod $name {
+            use super::*;
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $behaviour() {
+                    super::$behaviour($way).await;
+                }
+            )*
+        }
+    };
+}
+
+over_every_transport! {
+    a_newcomer_gets_the_state_and_then_the_events
+    events_come_in_order_and_without_holes
+    who_comes_back_gets_exactly_what_was_missed
+    a_command_sent_again_has_its_effect_once
+    a_command_without_effect_says_why
+    a_closed_topic_stays_closed
+    a_cursor_of_another_log_is_told_so
+    who_comes_and_goes_is_seen
+    a_reader_behind_the_ring_goes_on_from_the_log
+    a_reader_behind_gets_the_newest_of_each_key
+    topics_share_a_session
+    the_end_of_the_node_is_announced
+}
+
+const NOTES: &str = "notes/a";
+
+fn add(text: impl Into<String>) -> Note {
+    Note::Add(text.into())
+}
+
+async fn add_many(node: &Node, count: u64) {
+    let mut writer = Visitor::new(node, Way::Sse).await;
+    for number in 0..count {
+        let answer = writer.command(NOTES, &add(number.to_string())).await;
+        assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+    }
+}
+
+async fn a_newcomer_gets_the_state_and_then_the_events(way: Way) {
+    let node = Node::new();
+    add_many(&node, 3).await;
+    let mut visitor = Visitor::new(&node, way).await;
+    let Verdict::Reset { reason, cursor, state } = visitor.subscribe(NOTES, None).await else {
+        panic!("a newcomer has no cursor")
+    };
+    assert_eq!((reason, cursor.seq), (ResetReason::New, 3));
+    let state: Noted = state.decode(visitor.encoding()).unwrap();
+    assert_eq!(state.count, 3);
+    assert_eq!(visitor.command(NOTES, &add("mine")).await, Answer::Accepted { seq: 4 });
+    assert_eq!(visitor.event::<Notes>().await, (4, add("mine")));
+}
+
+async fn events_come_in_order_and_without_holes(way: Way) {
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    visitor.subscribe(NOTES, None).await;
+    let writing = add_many(&node, 300);
+    let reading = async {
+        for number in 0..300 {
+            assert_eq!(visitor.event::<Notes>().await, (number + 1, add(number.to_string())));
+        }
+    };
+    tokio::join!(writing, reading);
+}
+
+async fn who_comes_back_gets_exactly_what_was_missed(way: Way) {
+    let node = Node::new();
+    add_many(&node, 5).await;
+    let mut visitor = Visitor::new(&node, way).await;
+    visitor.subscribe(NOTES, None).await;
+    visitor.vanish();
+    add_many(&node, 7).await;
+    let cursor = visitor.cursors[&NOTES.parse().unwrap()];
+    let Verdict::Resumed { replayed, head } = visitor.subscribe(NOTES, cursor).await else {
+        panic!("the log has what was missed")
+    };
+    assert_eq!((replayed, head.seq), (7, 12));
+    for number in 0..7 {
+        assert_eq!(visitor.event::<Notes>().await, (6 + number, add(number.to_string())));
+    }
+}
+
+async fn a_command_sent_again_has_its_effect_once(way: Way) {
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    let id = CommandId::from_random(7);
+    let first = visitor.command_as(NOTES, id.clone(), &add("once")).await;
+    assert_eq!(first, (Answer::Accepted { seq: 1 }, false));
+    visitor.vanish();
+    assert_eq!(
+        visitor.command_as(NOTES, id.clone(), &add("once")).await,
+        (Answer::Accepted { seq: 1 }, true)
+    );
+    let mut other = visitor.over(Way::Sse);
+    assert_eq!(
+        other.command_as(NOTES, id, &add("once")).await,
+        (Answer::Accepted { seq: 1 }, true)
+    );
+    assert_eq!(other.command(NOTES, &add("next")).await, Answer::Accepted { seq: 2 });
+}
+
+async fn a_command_without_effect_says_why(way: Way) {
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    let refused = |why: &str| Answer::Rejected(Rejection::refused(why));
+    assert_eq!(visitor.command(NOTES, &add("")).await, refused("empty"));
+    let malformed = visitor.command(NOTES, &"what is this?").await;
+    assert!(
+        matches!(malformed, Answer::Rejected(Rejection::Malformed { .. })),
+        "{malformed:?}"
+    );
+    let large = visitor.command(NOTES, &add("x".repeat(40_000))).await;
+    assert_eq!(large, Answer::Rejected(Rejection::TooLarge));
+    assert_eq!(visitor.command(NOTES, &add("fine")).await, Answer::Accepted { seq: 1 });
+}
+
+async fn a_closed_topic_stays_closed(way: Way) {
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    let rejected = |denied| Answer::Rejected(Rejection::Denied(denied));
+    for (topic, reason) in [("notes/secret", Denied::Forbidden), ("nothing/here", Denied::Unknown)] {
+        assert_eq!(visitor.subscribe(topic, None).await, Verdict::Denied { reason });
+        assert_eq!(visitor.command(topic, &add("x")).await, rejected(reason));
+        visitor.cursors.clear();
+    }
+    assert!(matches!(
+        visitor.subscribe("notes/read-only", None).await,
+        Verdict::Reset { .. }
+    ));
+    assert_eq!(
+        visitor.command("notes/read-only", &add("x")).await,
+        rejected(Denied::Forbidden)
+    );
+}
+
+async fn a_cursor_of_another_log_is_told_so(way: Way) {
+    let node = Node::new();
+    add_many(&node, 2).await;
+    let mut visitor = Visitor::new(&node, way).await;
+    let Verdict::Reset { cursor, .. } = visitor.subscribe(NOTES, None).await else {
+        panic!("a newcomer has no cursor")
+    };
+    let other = Epoch::new(cursor.epoch.get() + 1);
+    for (cursor, expected) in [
+        (Cursor { epoch: other, ..cursor }, ResetReason::OtherEpoch),
+        (Cursor { seq: 3, ..cursor }, ResetReason::Ahead),
+    ] {
+        let Verdict::Reset { reason, cursor, .. } = visitor.subscribe(NOTES, Some(cursor)).await else {
+            panic!("{expected:?}")
+        };
+        assert_eq!((reason, cursor.seq), (expected, 2));
+    }
+}
+
+async fn who_comes_and_goes_is_seen(way: Way) {
+    let node = Node::new();
+    let mut watcher = Visitor::new(&node, way).await;
+    watcher.subscribe(NOTES, None).await;
+    let alone = watcher.until_present(|presence| presence.people_count == 1).await;
+    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    other.subscribe(NOTES, None).await;
+    let both = watcher.until_present(|presence| presence.people_count == 2).await;
+    assert_eq!(
+        (both.people[0].clone(), both.session_count),
+        (alone.people[0].clone(), 2)
+    );
+    drop(other);
+    let left = watcher.until_present(|presence| presence.people_count == 1).await;
+    assert_eq!(left.people, alone.people);
+}
+
+async fn a_reader_behind_the_ring_goes_on_from_the_log(way: Way) {
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    visitor.subscribe(NOTES, None).await;
+    let count = 1_500;
+    add_many(&node, count).await;
+    for number in 0..count {
+        assert_eq!(visitor.event::<Notes>().await, (number + 1, add(number.to_string())));
+    }
+}
+
+async fn a_reader_behind_gets_the_newest_of_each_key(way: Way) {
+    const PRICES: &str = "prices/all";
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    visitor.subscribe(PRICES, None).await;
+    let cursor = visitor.cursors[&PRICES.parse().unwrap()];
+    visitor.vanish();
+    let mut feed = Visitor::new(&node, Way::Sse).await;
+    let count = 2_400;
+    for number in 0..count {
+        let price = Price(["a", "b", "c"][number % 3].to_owned(), number as u64);
+        feed.command(PRICES, &price).await;
+    }
+    let verdict = visitor.subscribe(PRICES, cursor).await;
+    let mut prices = match &verdict {
+        Verdict::Reset { state, .. } => state.decode(visitor.encoding()).unwrap(),
+        _ => std::collections::BTreeMap::<String, u64>::new(),
+    };
+    let mut events = 0;
+    while prices.values().max() != Some(&(count as u64 - 1)) {
+        let (_, Price(name, price)) = visitor.event::<Prices>().await;
+        prices.insert(name, price);
+        events += 1;
+    }
+    let newest = [("a", count - 3), ("b", count - 2), ("c", count - 1)];
+    assert_eq!(
+        prices,
+        newest.map(|(name, price)| (name.to_owned(), price as u64)).into()
+    );
+    assert!(events < count / 2, "{events} events for three numbers");
+}
+
+async fn topics_share_a_session(way: Way) {
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    visitor.subscribe(NOTES, None).await;
+    visitor.subscribe("notes/b", None).await;
+    visitor.subscribe("prices/all", None).await;
+    visitor.command("notes/b", &add("to b")).await;
+    visitor.command("prices/all", &Price("x".to_owned(), 1)).await;
+    // In the order of their topics nothing is promised.
+    let mut heard = BTreeSet::new();
+    while heard.len() < 2 {
+        if let ServerFrame::Event { topic, seq, .. } = visitor.next().await {
+            heard.insert((topic.to_string(), seq));
+        }
+    }
+    let expected = [("notes/b".to_owned(), 1), ("prices/all".to_owned(), 1)];
+    assert_eq!(heard, expected.into());
+}
+
+async fn the_end_of_the_node_is_announced(way: Way) {
+    let node = Node::new();
+    let mut visitor = Visitor::new(&node, way).await;
+    visitor.subscribe(NOTES, None).await;
+    node.state.shutdown.begin();
+    within(async {
+        while !matches!(
+            visitor.next().await,
+            ServerFrame::Closing {
+                retry_after_ms: 1..,
+                ..
+            }
+        ) {}
+    })
+    .await;
+}
+
+/// It never reads, so it answers no ping; its connection stands open all the while.
+#[tokio::test(start_paused = true)]
+async fn who_vanished_is_gone_within_40_seconds() {
+    let node = Node::new();
+    let mut watcher = Visitor::new(&node, Way::Sse).await;
+    watcher.subscribe(NOTES, None).await;
+    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    other.subscribe(NOTES, None).await;
+    watcher.until_present(|presence| presence.people_count == 2).await;
+    let vanished = Instant::now();
+    loop {
+        // A frame comes at least every 15 s, so no wait is long.
+        if let ServerFrame::Presence { presence, .. } = watcher.next().await
+            && presence.people_count == 1
+        {
+            break;
+        }
+    }
+    assert!(
+        vanished.elapsed() <= Duration::from_secs(40),
+        "{:?}",
+        vanished.elapsed()
+    );
+    let report = node.vitals().await;
+    assert_eq!((report.hub.topics, report.hub.members), (1, 1));
+    drop(other);
+}

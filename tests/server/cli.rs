@@ -1,0 +1,278 @@
+//! The commands of the binary, against a real server and its real file.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use duplex_protocol::session::CommandId;
+use serde_json::{Value, json};
+
+use crate::harness::process::{Running, Server, duplex, run, site, stdout};
+use crate::harness::tls::Authority;
+
+/// Says `text` in `room`; the answer's seq.
+fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
+    let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
+    let sent = run(
+        folder,
+        &["send", &format!("chat/{room}"), &command, "--url", &server.url()],
+    );
+    assert!(sent.status.success(), "{sent:?}");
+    let reply: Value = serde_json::from_str(&stdout(&sent)).unwrap();
+    reply["reply"]["answer"]["accepted"]["seq"].as_u64().unwrap()
+}
+
+/// The texts of a room, in order.
+fn texts(folder: &Path, server: &Server, room: &str, count: usize) -> Vec<String> {
+    let tail = Running::start(
+        folder,
+        &[
+            "tail",
+            &format!("chat/{room}"),
+            "--from",
+            "start",
+            "--json",
+            "--url",
+            &server.url(),
+        ],
+    );
+    let text = |seq| {
+        let line: Value = serde_json::from_str(&tail.line()).unwrap();
+        assert_eq!(line["seq"], json!(seq));
+        line["event"]["posted"]["text"].as_str().unwrap().to_owned()
+    };
+    (1..=count).map(text).collect()
+}
+
+#[test]
+fn the_exit_code_says_what_became_of_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let url = server.url();
+    let id = CommandId::from_random(17);
+    let send = |command: Value, url: &str| {
+        let command = command.to_string();
+        let send = ["send", "chat/lobby", &command, "--attempts", "1"];
+        let with = ["--id", id.as_str(), "--url", url];
+        run(folder.path(), &[&send[..], &with].concat())
+    };
+    let hello = json!({ "post": { "text": "hello", "reply_to": null } });
+    let first = send(hello.clone(), &url);
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    assert!(stdout(&first).contains(r#""again":false"#), "{first:?}");
+    let again = send(hello.clone(), &url);
+    assert_eq!(again.status.code(), Some(0));
+    assert_eq!(stdout(&again), stdout(&first).replace("false", "true"));
+
+    let empty = json!({ "post": { "text": "", "reply_to": null } }).to_string();
+    let rejected = run(folder.path(), &["send", "chat/lobby", &empty, "--url", &url]);
+    assert_eq!(rejected.status.code(), Some(1), "{rejected:?}");
+    assert!(stdout(&rejected).contains("rejected"), "{rejected:?}");
+    drop(server);
+    assert_eq!(send(hello, &url).status.code(), Some(2));
+}
+
+#[test]
+fn a_tail_goes_on_after_the_server_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    for text in ["one", "two"] {
+        post(folder.path(), &server, "lobby", text);
+    }
+    let url = server.url();
+    let tail = Running::start(
+        folder.path(),
+        &["tail", "chat/lobby", "--from", "2", "--json", "--url", &url],
+    );
+    let next = |tail: &Running| {
+        let line: Value = serde_json::from_str(&tail.line()).unwrap();
+        assert_eq!(line["topic"], "chat/lobby");
+        (
+            line["seq"].as_u64().unwrap(),
+            line["event"]["posted"]["text"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(next(&tail), (2, "two".to_owned()));
+    post(folder.path(), &server, "lobby", "three");
+    assert_eq!(next(&tail), (3, "three".to_owned()));
+    let addr = server.addr.to_string();
+    server.kill();
+    let server = Server::start_at(folder.path(), &addr, &[]);
+    post(folder.path(), &server, "lobby", "four");
+    post(folder.path(), &server, "lobby", "five");
+    assert_eq!(next(&tail), (4, "four".to_owned()));
+    assert_eq!(next(&tail), (5, "five".to_owned()));
+}
+
+#[test]
+fn what_is_awake_is_listed_for_whoever_has_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not bound to loopback: only the token opens it.
+    let server = Server::start_at(folder.path(), "0.0.0.0:0", &["--token", "a-token-for-the-tests"]);
+    let url = format!("http://127.0.0.1:{}", server.addr.port());
+    let command = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
+    let sent = run(folder.path(), &["send", "chat/lobby", &command, "--url", &url]);
+    assert!(sent.status.success(), "{sent:?}");
+    let topics = |token: &[&str]| run(folder.path(), &[&["topics", "--json", "--url", &url], token].concat());
+    let refused = topics(&[]);
+    assert!(!refused.status.success());
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("token"),
+        "{refused:?}"
+    );
+    let listed = stdout(&topics(&["--token", "a-token-for-the-tests"]));
+    let lobby = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lobby = lobby.filter(|topic| topic["topic"] == "chat/lobby").collect::<Vec<_>>();
+    assert_eq!(
+        lobby,
+        [json!({ "topic": "chat/lobby", "seq": 1, "subscribers": 0, "waiting": 0 })]
+    );
+}
+
+#[test]
+fn a_backup_under_load_has_everything_that_was_accepted_before() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(folder.path());
+    let before: Vec<String> = (0..9).map(|number| format!("before {number}")).collect();
+    for text in &before {
+        post(folder.path(), &server, "kept", text);
+    }
+    let file = folder.path().join("copy.db");
+    let copy = file.to_str().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        for writer in 0..2 {
+            let (server, done, folder) = (&server, &done, folder.path());
+            threads.spawn(move || {
+                for number in 0.. {
+                    if done.load(Ordering::Acquire) {
+                        return;
+                    }
+                    post(folder, server, &format!("load-{writer}-{}", number / 9), "more");
+                }
+            });
+        }
+        let backed_up = run(folder.path(), &["backup", copy, "--url", &server.url()]);
+        done.store(true, Ordering::Release);
+        assert!(backed_up.status.success(), "{backed_up:?}");
+    });
+    let again = run(folder.path(), &["backup", copy, "--url", &server.url()]);
+    assert!(!again.status.success(), "nothing is written over");
+    let running = run(folder.path(), &["restore", copy, "--force"]);
+    assert!(
+        String::from_utf8_lossy(&running.stderr).contains("in use"),
+        "{running:?}"
+    );
+
+    let restored = run(other.path(), &["restore", copy]);
+    assert!(restored.status.success(), "{restored:?}");
+    let twice = run(other.path(), &["restore", copy]);
+    assert!(!twice.status.success(), "what is there stays there");
+    let forced = run(other.path(), &["restore", copy, "--force"]);
+    assert!(
+        forced.status.success() && stdout(&forced).contains(".replaced-"),
+        "{forced:?}"
+    );
+    let server = Server::start(other.path());
+    assert_eq!(texts(other.path(), &server, "kept", before.len()), before);
+    assert_eq!(
+        post(other.path(), &server, "kept", "after"),
+        10,
+        "it goes on from there"
+    );
+}
+
+#[test]
+fn a_backup_can_be_made_of_a_file_that_nobody_uses() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    post(folder.path(), &server, "lobby", "hello");
+    let copy = folder.path().join("copy.db");
+    let offline = ["backup", copy.to_str().unwrap(), "--offline"];
+    let refused = run(folder.path(), &offline);
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("in use"),
+        "{refused:?}"
+    );
+    server.kill();
+    let made = run(folder.path(), &offline);
+    assert!(made.status.success() && copy.exists(), "{made:?}");
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path());
+    let site = site.to_str().unwrap();
+    let healthy = run(folder.path(), &["--addr", "127.0.0.1:0", "--site", site, "doctor"]);
+    assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
+    let said = stdout(&healthy);
+    for what in [
+        "configuration",
+        "front end",
+        "data file",
+        "token",
+        "free disk",
+        "clock",
+        "address",
+    ] {
+        assert!(
+            said.lines().any(|line| line.contains(&format!(" {what}: "))),
+            "{what} in {said}"
+        );
+    }
+    assert!(!folder.path().join("duplex.db").exists(), "it changes nothing");
+
+    std::fs::write(folder.path().join("duplex.db"), "not a log").unwrap();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = server.local_addr().unwrap().to_string();
+    let ill = run(
+        folder.path(),
+        &[
+            "--addr",
+            &taken,
+            "--site",
+            "/nonexistent",
+            "--ping-interval",
+            "0",
+            "doctor",
+        ],
+    );
+    drop(server);
+    assert_eq!(ill.status.code(), Some(1), "{ill:?}");
+    let said = stdout(&ill);
+    for what in ["configuration", "front end", "data file"] {
+        assert!(said.contains(&format!("fail {what}: ")), "{what} in {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_tls_is_reached_if_its_authority_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let authority = Authority::new();
+    let url = format!("https://localhost:{}", authority.door(server.addr).await);
+    let trusting = |arguments: &[&str]| {
+        let mut command = duplex(folder.path());
+        command.args(arguments).args(["--url", &url]);
+        command.env("SSL_CERT_FILE", authority.file());
+        command
+    };
+    let command = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
+    let sent = trusting(&["send", "chat/lobby", &command]).output().unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    let tail = Running::start_as(trusting(&["tail", "chat/lobby", "--from", "start"]));
+    assert!(tail.line().contains("hello"));
+    let notified = trusting(&["notify", "--everyone", "hello"]).output().unwrap();
+    assert_eq!(stdout(&notified), "notices/all 1\n", "{notified:?}");
+    let awake = trusting(&["topics"]).output().unwrap();
+    assert!(stdout(&awake).contains("chat/lobby"), "{awake:?}");
+    let copy = folder.path().join("copy.db");
+    let copied = trusting(&["backup", copy.to_str().unwrap()]).output().unwrap();
+    assert!(copied.status.success() && copy.exists(), "{copied:?}");
+
+    let distrusting = run(folder.path(), &["topics", "--url", &url]);
+    assert!(!distrusting.status.success());
+    let said = String::from_utf8_lossy(&distrusting.stderr).into_owned();
+    assert!(said.contains("cannot be trusted"), "{said}");
+}

@@ -1,0 +1,119 @@
+//! A node whose first run had a clock that was a day ahead: what it stamped then holds up nothing that comes now.
+
+use std::sync::Arc;
+
+use duplex::apps;
+use duplex::apps::devices::model::{Device, Overview};
+use duplex::apps::devices::wire::{DeviceEvent, Entry as Known, FleetEvent, Health, News, Taken};
+use duplex::apps::market::model::chart::Chart;
+use duplex::apps::market::wire::{CandlesEvent, Interval, Trade};
+use duplex::server::hub::{self, Hub};
+use duplex::server::log::memory::Memory;
+use duplex::server::log::{Entry, Log as _};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::session::{Answer, CommandId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+const DAY: u64 = 24 * 3_600_000;
+
+/// The first event of a topic, as it was kept then.
+async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
+    let entry = Entry {
+        command: CommandId::from_random(1),
+        by: hub::server().id,
+        at,
+        events: vec![(None, serde_json::to_vec(event).unwrap())],
+        refused: None,
+        forwards: Vec::new(),
+        delivers: None,
+    };
+    log.append(&topic.parse().unwrap(), 0, vec![entry]).await.unwrap();
+}
+
+async fn tell(hub: &Hub, topic: &str, command: Value) {
+    let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+    let answer = hub.tell(&topic.parse().unwrap(), id, &command).await;
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+}
+
+async fn state<S: DeserializeOwned>(hub: &Hub, topic: &str) -> S {
+    let handle = hub.open(&topic.parse().unwrap()).await.unwrap();
+    handle
+        .state(Encoding::Json)
+        .await
+        .unwrap()
+        .1
+        .decode(Encoding::Json)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
+    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let now = hub::now();
+    let then = now + DAY;
+    let taken = Taken {
+        metric: "t".to_owned(),
+        value: 20.0,
+        unit: String::new(),
+        at: then,
+    };
+    let reported = DeviceEvent::Reported {
+        at: then,
+        readings: vec![taken],
+        refused: Vec::new(),
+        name: None,
+        place: None,
+        every: Some(10),
+    };
+    kept(&log, "device/oven", then, &reported).await;
+    let entry = Known {
+        news: News {
+            seen: then,
+            every: 10,
+            ..News::default()
+        },
+        health: Health::Online,
+        since: then,
+    };
+    let id = "dead".to_owned();
+    let heard = FleetEvent::Entry {
+        id: id.clone(),
+        entry,
+        turned: true,
+    };
+    kept(&log, "fleet/all", then, &heard).await;
+    let trade = |at, price| Trade {
+        at,
+        price,
+        quantity: 1,
+        bought: true,
+    };
+    kept(&log, "candles/hnb", then, &CandlesEvent::Traded(vec![trade(then, 5)])).await;
+
+    let hub = Hub::new(log, apps::server::kinds());
+    let report = json!({ "report": { "readings": [{ "metric": "t", "value": 31 }] } });
+    tell(&hub, "device/oven", report).await;
+    let device: Device = state(&hub, "device/oven").await;
+    assert_eq!(device.metrics["t"].value, 31.0);
+    assert!(device.seen < then);
+
+    tell(&hub, "fleet/all", json!("look")).await;
+    let overview: Overview = state(&hub, "fleet/all").await;
+    assert!(overview.devices[&id].news.seen <= hub::now(), "silent from now on");
+
+    let traded = serde_json::to_value(trade(hub::now(), 9)).unwrap();
+    tell(&hub, "candles/hnb", json!({ "trade": [traded] })).await;
+    let chart: Chart = state(&hub, "candles/hnb").await;
+    for interval in Interval::ALL {
+        assert_eq!(
+            chart.candles(interval).back().map(|candle| candle.close),
+            Some(9),
+            "{interval:?}"
+        );
+    }
+    hub.close().await;
+}

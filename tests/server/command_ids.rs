@@ -1,0 +1,249 @@
+//! Ids of commands that carry a time: whatever comes in between, a command has one effect, and none once it was refused.
+
+use std::sync::Arc;
+
+use duplex::server::hub;
+use duplex::server::limits;
+use duplex::server::log::memory::Memory;
+use duplex::server::log::sqlite::Sqlite;
+use duplex::server::log::{Entry, Log, Retention};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, SESSION_PATH, ServerFrame};
+use duplex_protocol::topic::TopicName;
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::kinds::{self, Note, Noted};
+use crate::harness::process::Server;
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Client, Node, open, within};
+
+const TOPIC: &str = "notes/a";
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+fn note(text: &str) -> Note {
+    Note::Add(text.to_owned())
+}
+
+/// Of so many milliseconds before now.
+fn past(millis: u64) -> CommandId {
+    CommandId::at(hub::now() - millis, uuid::Uuid::new_v4().as_u128())
+}
+
+fn ahead(millis: u64) -> CommandId {
+    CommandId::at(hub::now() + millis, uuid::Uuid::new_v4().as_u128())
+}
+
+async fn texts(node: &Node) -> Vec<String> {
+    let topic = node.state.hub.open(&TOPIC.parse().unwrap()).await.unwrap();
+    let (_, state) = topic.state(Encoding::Json).await.unwrap();
+    let noted: Noted = state.decode(Encoding::Json).unwrap();
+    noted.texts.into_iter().map(|(_, text)| text).collect()
+}
+
+fn in_memory() -> Node {
+    Node::on(Arc::new(Memory::new(Epoch::new(7))), kinds::all())
+}
+
+/// As a tab that sends on the first try after its laptop's lid was closed for a weekend, and one whose clock is wrong.
+#[tokio::test]
+async fn an_id_outside_its_time_is_refused_and_says_what_to_do() {
+    let node = in_memory();
+    for way in [
+        Way::WebSocket(Encoding::Json),
+        Way::WebSocket(Encoding::Postcard),
+        Way::Poll,
+    ] {
+        let mut visitor = Visitor::new(&node, way).await;
+        let refusal =
+            async |visitor: &mut Visitor<'_>, id: CommandId| match visitor.command_as(TOPIC, id, &note("late")).await.0
+            {
+                Answer::Rejected(why) => why,
+                Answer::Accepted { .. } => panic!("accepted"),
+            };
+        let told = refusal(&mut visitor, past(24 * HOUR + MINUTE)).await;
+        let Rejection::IdTooOld {
+            no_effect: true,
+            now_ms,
+        } = told
+        else {
+            panic!("{told:?}")
+        };
+        assert!(now_ms.abs_diff(hub::now()) < MINUTE);
+        let told = refusal(&mut visitor, ahead(2 * MINUTE)).await;
+        assert!(matches!(told, Rejection::IdTooNew { .. }), "{told:?}");
+        let told = refusal(&mut visitor, ahead(30 * 365 * 24 * HOUR)).await;
+        assert!(matches!(told, Rejection::IdTooNew { .. }), "{told:?}");
+        for id in [past(23 * HOUR), ahead(MINUTE / 2), CommandId::at(now_ms, 3)] {
+            let (answer, again) = visitor.command_as(TOPIC, id, &note("fine")).await;
+            assert!(matches!(answer, Answer::Accepted { .. }) && !again, "{answer:?}");
+        }
+    }
+    assert_eq!(texts(&node).await, ["fine"; 9]);
+}
+
+/// What was accepted 30 h ago and sent again now: known, and once the log let it go, refused.
+#[tokio::test]
+async fn thirty_hours_later_there_is_no_second_effect() {
+    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let topic: TopicName = TOPIC.parse().unwrap();
+    let node = Node::on(log.clone(), kinds::all());
+    let mut visitor = Visitor::new(&node, Way::Poll).await;
+    // As it would have been then.
+    let then = past(30 * HOUR);
+    let by = who(&mut visitor, &log).await;
+    let entry = Entry {
+        command: then.clone(),
+        by,
+        at: hub::now() - 30 * HOUR,
+        events: vec![(None, serde_json::to_vec(&note("then")).unwrap())],
+        refused: None,
+        forwards: Vec::new(),
+        delivers: None,
+    };
+    assert_eq!(log.append(&topic, 0, vec![entry]).await, Ok(1));
+    let sent = visitor.command_as(TOPIC, then.clone(), &note("then")).await;
+    assert_eq!(sent, (Answer::Accepted { seq: 1 }, true));
+    within(node.state.hub.close()).await;
+    let retention = Retention { events: 100, age: None };
+    let state = serde_json::to_vec(&json!({ "count": 1, "texts": [[1, "then"]] })).unwrap();
+    log.snapshot(&topic, 1, state, retention, hub::now()).await.unwrap();
+    assert_eq!(log.open(&topic, 10, 0).await.unwrap().commands, []);
+    let node = Node::on(log.clone(), kinds::all());
+    let mut visitor = visitor.at(&node);
+    for id in [then.clone(), then.anew(then.time().unwrap() - 1)] {
+        let (answer, _) = visitor.command_as(TOPIC, id, &note("then")).await;
+        let Answer::Rejected(Rejection::IdTooOld { no_effect: false, .. }) = answer else {
+            panic!("{answer:?}")
+        };
+    }
+    assert_eq!(texts(&node).await, ["then"]);
+}
+
+/// The id under which the log knows this visitor.
+async fn who(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
+    assert_eq!(
+        visitor.command("notes/who", &note("me")).await,
+        Answer::Accepted { seq: 1 }
+    );
+    let opened = log.open(&"notes/who".parse().unwrap(), 1, 0).await.unwrap();
+    opened.commands[0].by.clone()
+}
+
+#[tokio::test]
+async fn after_ten_thousand_other_commands_there_is_no_second_effect() {
+    let node = in_memory();
+    let mut visitor = Visitor::new(&node, Way::Poll).await;
+    let (first, refused) = (past(2000), past(1999));
+    let sent = visitor.command_as(TOPIC, first.clone(), &note("first")).await;
+    assert_eq!(sent, (Answer::Accepted { seq: 1 }, false));
+    let (answer, _) = visitor.command_as(TOPIC, refused.clone(), &note("")).await;
+    assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")));
+    let topic = node.state.hub.open(&TOPIC.parse().unwrap()).await.unwrap();
+    let others = (0..limits::KEPT_ANSWERS as u64 + 50).map(|number| {
+        let id = CommandId::at(hub::now(), number.into());
+        let command = Blob::encode(Encoding::Json, &note("other")).unwrap();
+        topic.command(hub::program(), id, command, Encoding::Json)
+    });
+    assert!(
+        join_all(others)
+            .await
+            .iter()
+            .all(|(answer, _)| matches!(answer, Answer::Accepted { .. }))
+    );
+    let head = topic.head();
+    let (answer, _) = visitor.command_as(TOPIC, first, &note("first")).await;
+    assert!(
+        matches!(answer, Answer::Rejected(Rejection::IdTooOld { no_effect: false, .. })),
+        "{answer:?}"
+    );
+    let (answer, again) = visitor.command_as(TOPIC, refused, &note("now it would do")).await;
+    assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), true));
+    assert_eq!(topic.head(), head);
+    // What is new is taken.
+    let (answer, _) = visitor.command_as(TOPIC, ahead(0), &note("new")).await;
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+}
+
+/// Refused, and then the topic forgets all that is not in the log. With and without a time in the id.
+#[tokio::test]
+async fn what_was_refused_has_no_effect_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let ids = [past(0), CommandId::from_random(uuid::Uuid::new_v4().as_u128())];
+    let secret = {
+        let log = Arc::new(Sqlite::open(&path).unwrap());
+        let node = Node::on(log.clone(), kinds::all());
+        let mut visitor = Visitor::new(&node, Way::Poll).await;
+        for id in &ids {
+            let (answer, again) = visitor.command_as(TOPIC, id.clone(), &note("")).await;
+            assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), false));
+        }
+        let secret = visitor.cookie();
+        within(node.state.hub.close()).await;
+        secret
+    };
+    let node = Node::on(Arc::new(Sqlite::open(&path).unwrap()), kinds::all());
+    let mut visitor = Visitor::new(&node, Way::Poll).await.with_secret(&secret);
+    for id in ids {
+        let (answer, again) = visitor.command_as(TOPIC, id, &note("it would do now")).await;
+        assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), true));
+    }
+    assert_eq!(texts(&node).await, [""; 0]);
+    within(node.state.hub.close()).await;
+}
+
+async fn socket(server: &Server) -> Client<TcpStream> {
+    let stream = TcpStream::connect(server.addr).await.unwrap();
+    let headers = [
+        ("sec-websocket-protocol", Encoding::Json.subprotocol()),
+        ("cookie", "visitor=0123456789abcdef0123456789abcdef"),
+    ];
+    let (mut client, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
+    let hello = ClientFrame::Hello {
+        build: String::new(),
+        name: None,
+    };
+    say(&mut client, &hello).await;
+    client
+}
+
+async fn say(client: &mut Client<TcpStream>, frame: &ClientFrame) {
+    let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
+    client.send(Message::text(text)).await;
+}
+
+async fn post(client: &mut Client<TcpStream>, id: &CommandId, text: &str) -> (Answer, bool) {
+    let command = json!({ "post": { "text": text, "reply_to": null } });
+    let frame = ClientFrame::Command {
+        topic: "chat/lobby".parse().unwrap(),
+        id: id.clone(),
+        command: Blob(command.to_string().into_bytes()),
+    };
+    say(client, &frame).await;
+    loop {
+        let frame = client.receive().await.into_data();
+        if let ServerFrame::Reply { answer, again, .. } = Encoding::Json.decode(&frame).unwrap() {
+            return (answer, again);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_has_no_effect_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let id = past(0);
+    let refused = Answer::Rejected(Rejection::refused("empty"));
+    let mut client = socket(&server).await;
+    assert_eq!(within(post(&mut client, &id, "")).await, (refused.clone(), false));
+    server.kill();
+    let server = Server::start(folder.path());
+    let mut client = socket(&server).await;
+    assert_eq!(within(post(&mut client, &id, "it would do now")).await, (refused, true));
+}

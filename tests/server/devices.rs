@@ -1,0 +1,396 @@
+//! Devices behind a real broker: what they publish is kept once, whoever is away in between, and what they are asked
+//! reaches them.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use duplex::apps;
+use duplex::apps::devices::model::{Device, Metric, Overview};
+use duplex::apps::devices::server::{Options, feeds};
+use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, Outcome, why};
+use duplex::server::hub::{Feed, Hub, Rights, Wake};
+use duplex::server::log::memory::Memory;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Answer, CommandId, SessionId};
+use duplex_protocol::topic::{Topic, TopicName};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::harness::broker::Broker;
+use super::harness::within;
+
+/// The feeds of the devices on a hub in memory.
+struct Plant {
+    hub: Hub,
+    stop: CancellationToken,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Plant {
+    /// Ready when it hears the broker.
+    async fn new(broker: &Broker) -> Self {
+        let mut beacon = broker.device("beacon", None).await;
+        beacon
+            .publish("devices/beacon/readings", &reading(1.0, now()), true)
+            .await;
+        beacon.taken().await;
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps::server::kinds());
+        let mut plant = Self {
+            hub,
+            stop: CancellationToken::new(),
+            running: Vec::new(),
+        };
+        plant.start(broker);
+        plant.device("beacon", |device| device.reports > 0).await;
+        plant
+    }
+
+    fn start(&mut self, broker: &Broker) {
+        let options = Options {
+            devices_mqtt_url: Some(broker.url()),
+            devices_mqtt_ca: broker.authority(),
+            devices_mqtt_client: Some("duplex-test".to_owned()),
+            devices_self: 0,
+            ..Options::default()
+        };
+        self.stop = CancellationToken::new();
+        let start = |feed: Arc<dyn Feed>| tokio::spawn(feed.run(self.hub.clone(), self.stop.clone()));
+        self.running = feeds(&options).unwrap().into_iter().map(start).collect();
+    }
+
+    async fn stop(&mut self) {
+        self.stop.cancel();
+        for feed in self.running.drain(..) {
+            within(feed).await.unwrap();
+        }
+    }
+
+    /// Waits until a topic's state is as expected.
+    async fn until<T: Topic>(&self, rest: &str, so: impl Fn(&T::State) -> bool) -> T::State {
+        let topic = self.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
+        let wake = Wake::new();
+        let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
+        within(async {
+            loop {
+                let state: T::State = topic
+                    .state(Encoding::Json)
+                    .await
+                    .unwrap()
+                    .1
+                    .decode(Encoding::Json)
+                    .unwrap();
+                if so(&state) {
+                    return state;
+                }
+                wake.woken().await;
+            }
+        })
+        .await
+    }
+
+    async fn device(&self, id: &str, so: impl Fn(&Device) -> bool) -> Device {
+        self.until::<Devices>(id, so).await
+    }
+
+    async fn say(&self, id: &str, command: &DeviceCommand) -> Answer {
+        let hub = self.hub.with_rights(Rights::operator());
+        let topic = hub.open(&TopicName::of::<Devices>(id).unwrap()).await.unwrap();
+        let command = Blob::encode(Encoding::Json, command).unwrap();
+        let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+        topic.command(person(), id, command, Encoding::Json).await.0
+    }
+}
+
+fn person() -> Person {
+    Person {
+        id: PersonId("00000000000000aa".to_owned()),
+        name: String::new(),
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as u64
+}
+
+fn reading(value: f64, at: u64) -> String {
+    format!(r#"{{"readings":[{{"metric":"temperature","value":{value},"unit":"°C","at":{at}}}],"every":10}}"#)
+}
+
+/// How many readings are in the history.
+fn counted(device: &Device) -> u32 {
+    let of = |metric: &Metric| {
+        let points = metric.trail.points(0, u64::MAX, u64::MAX);
+        points.iter().map(|point| point.count).sum()
+    };
+    device.metrics.get("temperature").map_or(0, of)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readings_arrive() {
+    let broker = Broker::start();
+    arrive(&broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readings_arrive_over_tls() {
+    let broker = Broker::secured();
+    arrive(&broker).await;
+}
+
+async fn arrive(broker: &Broker) {
+    let plant = Plant::new(broker).await;
+    let oven = broker.device("oven", None).await;
+    oven.publish("devices/oven-1/readings", &reading(21.5, now()), false)
+        .await;
+    let device = plant.device("oven-1", |device| device.reports == 1).await;
+    let metric = &device.metrics["temperature"];
+    assert_eq!((metric.value, metric.unit.as_str(), device.every), (21.5, "°C", 10));
+    let online = |overview: &Overview| {
+        overview
+            .devices
+            .get("oven-1")
+            .is_some_and(|entry| entry.health == Health::Online)
+    };
+    let overview = plant.until::<Fleet>("all", online).await;
+    assert_eq!(overview.devices["oven-1"].news.latest[0].value, 21.5);
+    plant.device("oven-1", |device| device.health == Health::Online).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_broker_goes_and_comes_back() {
+    const READINGS: u64 = 300;
+    let mut broker = Broker::start();
+    let plant = Plant::new(&broker).await;
+    let oven = broker.device("oven", None).await;
+    let start = now() - READINGS * 10;
+    for number in 0..READINGS {
+        oven.publish(
+            "devices/oven-1/readings",
+            &reading(number as f64, start + number * 10),
+            false,
+        )
+        .await;
+        if number == READINGS / 3 {
+            plant.device("oven-1", |device| device.reports > 20).await;
+            broker.stop();
+        }
+        if number == READINGS / 2 {
+            broker.go_on();
+        }
+    }
+    let device = plant
+        .device("oven-1", |device| counted(device) as u64 >= READINGS)
+        .await;
+    assert_eq!(
+        (u64::from(counted(&device)), device.reports),
+        (READINGS, READINGS),
+        "each once"
+    );
+    assert_eq!(device.metrics["temperature"].value, (READINGS - 1) as f64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_the_server_is_away_is_kept_by_the_broker() {
+    let broker = Broker::start();
+    let mut plant = Plant::new(&broker).await;
+    let mut oven = broker.device("oven", None).await;
+    oven.publish("devices/oven-1/readings", &reading(1.0, now()), false)
+        .await;
+    oven.taken().await;
+    plant.device("oven-1", |device| device.reports == 1).await;
+    plant.stop().await;
+    let at = now();
+    for number in 0..50 {
+        oven.publish("devices/oven-1/readings", &reading(2.0, at - number), false)
+            .await;
+        oven.taken().await;
+    }
+    plant.start(&broker);
+    plant.device("oven-1", |device| counted(device) == 51).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_sent_twice_has_one_effect() {
+    let broker = Broker::start();
+    let plant = Plant::new(&broker).await;
+    let oven = broker.device("oven", None).await;
+    let (report, after) = (reading(5.0, now() - 1_000), reading(6.0, now()));
+    for payload in [&report, &report, &report, &after] {
+        oven.publish("devices/oven-1/readings", payload, false).await;
+    }
+    let device = plant
+        .device("oven-1", |device| {
+            device.metrics.get("temperature").is_some_and(|one| one.value == 6.0)
+        })
+        .await;
+    assert_eq!((device.reports, counted(&device)), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retained_value_counts_once_however_often_it_comes() {
+    let broker = Broker::start();
+    let mut oven = broker.device("oven", None).await;
+    oven.publish(
+        "devices/oven-1/readings",
+        r#"{"readings":[{"metric":"temperature","value":7}]}"#,
+        true,
+    )
+    .await;
+    oven.taken().await;
+    let mut plant = Plant::new(&broker).await;
+    let device = plant.device("oven-1", |device| device.reports == 1).await;
+    assert_eq!(device.metrics["temperature"].value, 7.0);
+    assert_eq!(
+        (device.seen, device.metrics["temperature"].at),
+        (0, 0),
+        "nobody knows when"
+    );
+    let listed = plant
+        .until::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
+        .await;
+    assert_eq!(listed.devices["oven-1"].health, Health::Offline, "it may be long dead");
+    plant.stop().await;
+    plant.start(&broker);
+    // What comes after the retained one, which comes again.
+    let mut other = broker.device("other", None).await;
+    plant
+        .until::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
+        .await;
+    for round in 0..3 {
+        other
+            .publish("devices/oven-2/readings", &reading(f64::from(round), now()), false)
+            .await;
+        other.taken().await;
+    }
+    plant.device("oven-2", |device| device.reports > 0).await;
+    plant.device("oven-1", |device| device.reports == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retained_value_that_returned_while_the_server_was_away_is_the_devices_last() {
+    let state = |value: u8| format!(r#"{{"readings":[{{"metric":"temperature","value":{value}}}]}}"#);
+    let value = |device: &Device| device.metrics.get("temperature").map(|metric| metric.value);
+    let broker = Broker::start();
+    let mut plant = Plant::new(&broker).await;
+    let mut oven = broker.device("oven", None).await;
+    oven.keep("devices/oven-1/readings", &state(1)).await;
+    plant.device("oven-1", |device| value(device) == Some(1.0)).await;
+    oven.publish("devices/oven-1/readings", &state(0), false).await;
+    let live = plant.device("oven-1", |device| value(device) == Some(0.0)).await;
+    // The same as before the server was away, another, and the first again.
+    let mut before = live.clone();
+    for kept in [1, 1, 0, 1] {
+        plant.stop().await;
+        oven.keep("devices/oven-1/readings", &state(kept)).await;
+        plant.start(&broker);
+        // Comes after what the broker stored.
+        let beacon = plant.device("beacon", |_| true).await.reports;
+        oven.publish("devices/beacon/readings", &reading(2.0, now()), false)
+            .await;
+        plant.device("beacon", |device| device.reports > beacon).await;
+        let after = plant
+            .device("oven-1", |device| value(device) == Some(f64::from(kept)))
+            .await;
+        let news = u64::from(value(&before) != value(&after));
+        assert_eq!(after.reports, before.reports + news, "no duplicate");
+        assert_eq!(
+            (after.seen, counted(&after)),
+            (live.seen, counted(&live)),
+            "no sign of life"
+        );
+        before = after;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_a_report_is_refused_by_itself() {
+    let broker = Broker::start();
+    let plant = Plant::new(&broker).await;
+    let oven = broker.device("oven", None).await;
+    let good = r#"{"metric":"temperature","value":1e-9}"#;
+    for wrong in [
+        r#"{"metric":"a","value":1e400}"#,
+        r#"{"metric":"b","value":NaN}"#,
+        r#"{"metric":"c","value":1,"at":5.5}"#,
+        "[[[7]]]",
+    ] {
+        let report = format!(r#"{{"readings":[{wrong},{good}],"every":0.5}}"#);
+        oven.publish("devices/oven-1/readings", &report, false).await;
+    }
+    let device = plant.device("oven-1", |device| device.reports == 4).await;
+    assert_eq!(device.metrics["temperature"].value, 1e-9);
+    assert_eq!((device.metrics.len(), device.refused), (1, 8));
+    let whys: Vec<_> = device
+        .refusals
+        .iter()
+        .rev()
+        .map(|one| one.refusal.why.as_str())
+        .collect();
+    let expected = [why::NOT_A_NUMBER, why::NOT_A_NUMBER, why::BAD_TIME, why::BAD_METRIC];
+    let expected: Vec<_> = expected.into_iter().flat_map(|why| [why, why::BAD_EVERY]).collect();
+    assert_eq!(whys, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_payloads_are_counted_and_stop_nothing() {
+    let broker = Broker::start();
+    let plant = Plant::new(&broker).await;
+    let oven = broker.device("oven", None).await;
+    let ahead = reading(1.0, now() + 3_600_000);
+    let text = r#"{"readings":[{"metric":"temperature","value":"NaN"}]}"#;
+    let long = format!("{:>1$}", "{}", 20_000);
+    for payload in ["", "{", "nonsense", text, &ahead, &long] {
+        oven.publish("devices/oven-1/readings", payload, false).await;
+    }
+    oven.publish("devices/OVEN/readings", "{}", false).await;
+    oven.publish("devices/oven-1/readings", &reading(21.0, now()), false)
+        .await;
+    let device = plant
+        .device("oven-1", |device| device.refused == 5 && device.metrics.len() == 1)
+        .await;
+    let mut whys: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
+    whys.sort_unstable();
+    let unreadable = why::UNREADABLE;
+    assert_eq!(
+        whys,
+        [why::IN_FUTURE, why::NOT_A_NUMBER, why::TOO_LONG, unreadable, unreadable],
+        "to clear a retained message is no error"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_reaches_its_device_and_its_answer_comes_back() {
+    let broker = Broker::start();
+    let plant = Plant::new(&broker).await;
+    let mut oven = broker.device("oven", Some("devices/oven-1/commands")).await;
+    oven.publish("devices/oven-1/readings", &reading(20.0, now()), false)
+        .await;
+    plant.device("oven-1", |device| device.reports == 1).await;
+    let order = DeviceCommand::Order {
+        name: "set-interval".to_owned(),
+        argument: r#"{"seconds":5}"#.to_owned(),
+    };
+    assert!(matches!(plant.say("oven-1", &order).await, Answer::Accepted { .. }));
+    let (topic, payload) = oven.message().await;
+    let letter: serde_json::Value = serde_json::from_str(&payload).unwrap();
+    assert_eq!(
+        (topic.as_str(), &letter["argument"]["seconds"]),
+        ("devices/oven-1/commands", &serde_json::json!(5))
+    );
+    let ack = format!(r#"{{"id":{},"ok":false,"note":"too hot"}}"#, letter["id"]);
+    for _ in 0..2 {
+        oven.publish("devices/oven-1/acks", &ack, false).await;
+    }
+    let device = plant
+        .device("oven-1", |device| device.orders[0].outcome != Outcome::Sent)
+        .await;
+    assert_eq!(
+        (device.orders[0].outcome, device.orders[0].note.as_str()),
+        (Outcome::Failed, "too hot")
+    );
+}

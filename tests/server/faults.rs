@@ -1,0 +1,364 @@
+//! Faults on request: only the visitor's own, only where the operator allows them, and each does what it says.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex_protocol::code::Side;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
+use duplex_protocol::handshake::Handshake;
+use duplex_protocol::session::{
+    Answer, COMMAND_PATH, ClientFrame, Closing, CommandId, EVENTS_PATH, POLL_PATH, ServerFrame, SessionId, Verdict,
+};
+use futures_util::StreamExt as _;
+use tokio::io::DuplexStream;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tower::ServiceExt as _;
+
+use crate::harness::kinds::{Note, Price};
+use crate::harness::{Answer as Response, Client, Node, open, until, within};
+
+const OWNER: &str = "visitor=0123456789abcdef0123456789abcdef";
+const OTHER: &str = "visitor=fedcba9876543210fedcba9876543210";
+const TRACE: &str = "0123456789abcdef-faults";
+
+fn node() -> Node {
+    Node::with(|settings| settings.faults = true)
+}
+
+/// A session over WebSocket, and its name.
+struct Session(Client<DuplexStream>, SessionId);
+
+impl Session {
+    async fn open(node: &Node) -> Self {
+        let path = format!("/api/session?trace={TRACE}");
+        let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", OWNER)];
+        let (client, _) = open(node.connect(), &path, &headers).await.unwrap();
+        let mut session = Self(client, SessionId(String::new()));
+        let hello = ClientFrame::Hello {
+            build: String::new(),
+            name: None,
+        };
+        session.say(&hello).await;
+        let ServerFrame::Welcome(welcome) = session.next().await else {
+            panic!("no welcome")
+        };
+        session.1 = welcome.session;
+        session
+    }
+
+    async fn say(&mut self, frame: &ClientFrame) {
+        let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
+        self.0.send(Message::text(text)).await;
+    }
+
+    async fn next(&mut self) -> ServerFrame {
+        frame(&self.0.receive().await.into_data())
+    }
+
+    /// The next frame that is not about who is there.
+    async fn news(&mut self) -> ServerFrame {
+        loop {
+            match self.next().await {
+                ServerFrame::Presence { .. } => {}
+                frame => return frame,
+            }
+        }
+    }
+
+    async fn subscribe(&mut self, topic: &str) {
+        let topic = topic.parse().unwrap();
+        self.say(&ClientFrame::Subscribe { topic, cursor: None }).await;
+        let ServerFrame::Verdict { verdict, .. } = self.news().await else {
+            panic!("no verdict")
+        };
+        assert!(matches!(verdict, Verdict::Reset { .. }));
+    }
+
+    /// The end without a close frame.
+    async fn lost(&mut self) {
+        loop {
+            match within(self.0.0.next()).await {
+                Some(Ok(Message::Text(_) | Message::Ping(_))) => {}
+                Some(Ok(message)) => panic!("{message:?} instead of a cut"),
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+}
+
+fn frame(bytes: &[u8]) -> ServerFrame {
+    Encoding::Json.decode(bytes).unwrap()
+}
+
+async fn ask(node: &Node, cookie: &str, session: &SessionId, fault: Fault) -> Response {
+    let session = session.clone();
+    let body = serde_json::to_vec(&FaultRequest { session, fault }).unwrap();
+    let request = Request::post(FAULTS_PATH)
+        .header("host", "localhost")
+        .header("cookie", cookie)
+        .header("content-type", "application/json")
+        .body(Body::from(body))
+        .unwrap();
+    node.request(request).await
+}
+
+async fn make(node: &Node, session: &SessionId, fault: Fault) -> FaultReport {
+    let answer = ask(node, OWNER, session, fault).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+async fn report(node: &Node, cookie: &str, session: &SessionId) -> FaultReport {
+    let request = get(&format!("{FAULTS_PATH}?session={}", session.0), cookie);
+    serde_json::from_str(&node.request(request).await.body).unwrap()
+}
+
+fn get(path: &str, cookie: &str) -> Request<Body> {
+    let request = Request::get(path).header("host", "localhost").header("cookie", cookie);
+    request.body(Body::empty()).unwrap()
+}
+
+/// Somebody else does something in a topic.
+async fn command<C: serde::Serialize>(node: &Node, topic: &str, id: u128, command: &C) {
+    let frame = ClientFrame::Command {
+        topic: topic.parse().unwrap(),
+        id: CommandId::from_random(id),
+        command: Blob::encode(Encoding::Json, command).unwrap(),
+    };
+    let request = Request::post(format!("{COMMAND_PATH}?session=writer"))
+        .header("host", "localhost")
+        .header("cookie", OTHER)
+        .body(Body::from(Encoding::Json.encode(&frame).unwrap()))
+        .unwrap();
+    let ServerFrame::Reply { answer, .. } = self::frame(node.request(request).await.body.as_bytes()) else {
+        panic!("no reply")
+    };
+    assert!(matches!(answer, Answer::Accepted { .. }));
+}
+
+async fn record(node: &Node) -> Handshake {
+    serde_json::from_str(&node.get(&format!("/api/handshake/{TRACE}")).await.body).unwrap()
+}
+
+#[tokio::test]
+async fn switched_off_there_is_no_such_thing() {
+    let node = Node::new();
+    let session = Session::open(&node).await;
+    let answer = ask(&node, OWNER, &session.1, Fault::Cut).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(answer.problem().contains("--faults"));
+    assert_eq!(report(&node, OWNER, &session.1).await, FaultReport::default());
+}
+
+#[tokio::test]
+async fn nobody_else_is_obeyed_and_nothing_without_an_end() {
+    let node = node();
+    let mut session = Session::open(&node).await;
+    let answer = ask(&node, OTHER, &session.1, Fault::Cut).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.problem().contains("another visitor"));
+    let answer = ask(&node, "x=y", &session.1, Fault::Cut).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::FORBIDDEN,
+        "to know the name is not to own it"
+    );
+    let nobody = SessionId("nobody".to_owned());
+    assert_eq!(
+        ask(&node, OWNER, &nobody, Fault::Cut).await.status,
+        StatusCode::NOT_FOUND
+    );
+    let endless = Fault::Slow { for_ms: u32::MAX };
+    let answer = ask(&node, OWNER, &session.1, endless).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!report(&node, OTHER, &session.1).await.known);
+    assert!(report(&node, OWNER, &session.1).await.known);
+    session.say(&ClientFrame::Ping { nonce: 7 }).await;
+    assert_eq!(
+        session.news().await,
+        ServerFrame::Pong { nonce: 7 },
+        "it goes on undisturbed"
+    );
+}
+
+#[tokio::test]
+async fn a_cut_ends_the_connection_without_a_close_frame() {
+    let node = node();
+    let mut session = Session::open(&node).await;
+    make(&node, &session.1, Fault::Cut).await;
+    session.lost().await;
+    until(async || record(&node).await.ended.is_some()).await;
+    let ended = record(&node).await.ended.unwrap();
+    assert_eq!((ended.by, ended.code), (Side::Network, None));
+    assert!(ended.reason.contains("asked"), "{}", ended.reason);
+    node.until_open(0).await;
+}
+
+#[tokio::test]
+async fn a_drained_session_is_told_when_to_come_back() {
+    let node = node();
+    let mut session = Session::open(&node).await;
+    make(&node, &session.1, Fault::Drain).await;
+    let ServerFrame::Closing { reason, retry_after_ms } = session.news().await else {
+        panic!("not told")
+    };
+    assert_eq!(reason, Closing::Draining);
+    assert!((500..5_000).contains(&retry_after_ms));
+    assert_eq!(session.0.closed().await.map(|(code, _)| code), Some(1012));
+    assert!(!node.state.shutdown.has_begun(), "the node stays");
+}
+
+#[tokio::test]
+async fn a_block_cuts_refuses_at_the_door_and_can_be_taken_back() {
+    let node = node();
+    let mut session = Session::open(&node).await;
+    let (websocket, sse, for_ms) = (true, true, 60_000);
+    let standing = make(&node, &session.1, Fault::Block { websocket, sse, for_ms }).await;
+    assert!(standing.websocket_blocked_ms > 50_000 && standing.sse_blocked_ms > 50_000);
+    session.lost().await;
+    let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", OWNER)];
+    let refused = open(node.connect(), "/api/session", &headers).await.err().unwrap();
+    let Error::Http(answer) = *refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let stream = format!("{EVENTS_PATH}?session=s-2&topics=notes/a");
+    assert_eq!(node.request(get(&stream, OWNER)).await.status, StatusCode::FORBIDDEN);
+    let poll = format!("{POLL_PATH}?session=s-2&topics=notes/a&wait=0");
+    assert_eq!(
+        node.request(get(&poll, OWNER)).await.status,
+        StatusCode::OK,
+        "this gets through"
+    );
+    let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", OTHER)];
+    assert!(
+        open(node.connect(), "/api/session", &headers).await.is_ok(),
+        "others are not concerned"
+    );
+    make(&node, &SessionId("s-2".to_owned()), Fault::Unblock).await;
+    Session::open(&node).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_holds_frames_and_loses_none() {
+    let node = node();
+    let mut session = Session::open(&node).await;
+    session.subscribe("notes/a").await;
+    let (by_ms, for_ms) = (700, 60_000);
+    make(&node, &session.1, Fault::Delay { by_ms, for_ms }).await;
+    let asked = Instant::now();
+    for number in 1..=3 {
+        command(&node, "notes/a", number, &Note::Add(number.to_string())).await;
+    }
+    for seq in 1..=3 {
+        let frame = session.news().await;
+        assert!(
+            matches!(frame, ServerFrame::Event { seq: found, .. } if found == seq),
+            "{frame:?}"
+        );
+        assert!(asked.elapsed() >= Duration::from_millis(by_ms.into()));
+    }
+}
+
+/// What only the newest of counts is conflated for a slow reader; what counts each time is not.
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_gets_every_note_and_the_newest_price() {
+    const NOTES: u64 = 20;
+    const PRICES: u64 = 100;
+    let node = node();
+    let mut session = Session::open(&node).await;
+    session.subscribe("notes/a").await;
+    session.subscribe("prices/a").await;
+    make(&node, &session.1, Fault::Slow { for_ms: 10_000 }).await;
+    let began = Instant::now();
+    // A reader that is only slightly behind is given each price.
+    for number in 1..=PRICES {
+        if number <= NOTES {
+            command(&node, "notes/a", number.into(), &Note::Add("x".to_owned())).await;
+        }
+        let price = Price("gold".to_owned(), number);
+        command(&node, "prices/a", u128::from(number) + 1_000, &price).await;
+    }
+    let (mut notes, mut prices) = (Vec::new(), Vec::new());
+    while notes.last() != Some(&NOTES) || prices.last() != Some(&PRICES) {
+        if let ServerFrame::Event { topic, seq, .. } = session.news().await {
+            assert!(began.elapsed() >= Duration::from_secs(10));
+            if topic.kind() == "notes" {
+                &mut notes
+            } else {
+                &mut prices
+            }
+            .push(seq);
+        }
+    }
+    assert_eq!(notes, Vec::from_iter(1..=NOTES));
+    assert_eq!(prices, [PRICES]);
+    assert_eq!(node.vitals().await.hub.conflated, PRICES - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_slow_for_too_long_is_cut_off_with_a_reason() {
+    let node = node();
+    let mut session = Session::open(&node).await;
+    session.subscribe("notes/a").await;
+    make(&node, &session.1, Fault::Slow { for_ms: 120_000 }).await;
+    command(&node, "notes/a", 1, &Note::Add("x".to_owned())).await;
+    let close = loop {
+        match session.0.receive().await {
+            Message::Close(frame) => break frame.unwrap(),
+            message => assert!(matches!(frame(&message.into_data()), ServerFrame::Presence { .. })),
+        }
+    };
+    let (code, reason) = (u16::from(close.code), close.reason.as_str());
+    assert_eq!((code, reason), (4000, "the peer took nothing for 20 s"));
+}
+
+#[tokio::test]
+async fn a_stream_is_cut_and_drained_as_a_socket_is() {
+    let node = node();
+    let session = SessionId("s-1".to_owned());
+    let path = format!("{EVENTS_PATH}?session=s-1&topics=notes/a");
+    for fault in [Fault::Cut, Fault::Drain] {
+        let answer = node.router.clone().oneshot(get(&path, OWNER)).await.unwrap();
+        let mut stream = answer.into_body().into_data_stream();
+        within(stream.next()).await.unwrap().unwrap();
+        make(&node, &session, fault).await;
+        let (mut said, mut broke) = (String::new(), false);
+        while let Some(part) = within(stream.next()).await {
+            match part {
+                Ok(bytes) => said.push_str(str::from_utf8(&bytes).unwrap()),
+                Err(_) => broke = true,
+            }
+        }
+        assert_eq!(
+            (broke, said.contains(r#"{"closing":"#)),
+            (fault == Fault::Cut, fault == Fault::Drain)
+        );
+    }
+    node.until_open(0).await;
+}
+
+#[tokio::test]
+async fn a_poll_is_cut_and_drained_as_a_socket_is() {
+    let node = node();
+    let session = SessionId("s-1".to_owned());
+    let ask = |more: &str| {
+        let path = format!("{POLL_PATH}?session=s-1&topics=notes/a{more}");
+        node.router.clone().oneshot(get(&path, OWNER))
+    };
+    assert_eq!(ask("&wait=0").await.unwrap().status(), StatusCode::OK);
+    // Between two polls: the next one is cut, and the one after it is not.
+    make(&node, &session, Fault::Cut).await;
+    let body = ask("&wait=0").await.unwrap().into_body();
+    assert!(axum::body::to_bytes(body, usize::MAX).await.is_err());
+    let body = ask("&wait=0").await.unwrap().into_body();
+    assert!(axum::body::to_bytes(body, usize::MAX).await.is_ok());
+    make(&node, &session, Fault::Drain).await;
+    let body = axum::body::to_bytes(ask("").await.unwrap().into_body(), usize::MAX)
+        .await
+        .unwrap();
+    assert!(str::from_utf8(&body).unwrap().contains(r#"{"closing":"#));
+}

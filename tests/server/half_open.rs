@@ -1,0 +1,189 @@
+//! Clients that are there and do not read, and servers that were paused: who is gone is found out within the same time over
+//! every transport and is told why; who is there stays, however long the process stood still.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::server::hub::counters::Cut;
+use duplex::server::limits;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{COMMAND_PATH, ClientFrame, EVENTS_PATH, SESSION_PATH, ServerFrame};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, advance, timeout};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::process::Server;
+use crate::harness::raw::{PING, Raw};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Client, ECHO, Node, open};
+
+const NOTES: &str = "notes/a";
+/// Who vanished is no longer among those present after this.
+const GONE: Duration = Duration::from_secs(40);
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Time passes; nothing is expected of it.
+async fn pass(time: Duration) {
+    let _ = timeout(time, std::future::pending::<()>()).await;
+}
+
+async fn post(node: &Node, session: &str, frame: &str) -> StatusCode {
+    let request = Request::post(format!("{COMMAND_PATH}?session={session}&v=2"))
+        .header("content-type", "application/json")
+        .body(Body::from(frame.to_owned()))
+        .unwrap();
+    node.request(request).await.status
+}
+
+/// A stream that is asked for and not read.
+async fn unread(node: &Node, version: &str) -> Raw<tokio::io::DuplexStream> {
+    let mut raw = Raw(node.connect());
+    let path = format!("{EVENTS_PATH}?session=s-1{version}&topics={NOTES}");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    raw.write(request.as_bytes()).await;
+    raw
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_reads_ends_as_a_socket_does_and_says_why() {
+    let node = Node::new();
+    let mut raw = unread(&node, "&v=2").await;
+    let mut observer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    observer.subscribe(NOTES, None).await;
+    observer.until_present(|presence| presence.session_count == 2).await;
+    let (start, mut text) = (Instant::now(), String::new());
+    let (read, _) = tokio::join!(
+        raw.0.read_to_string(&mut text),
+        observer.until_present(|presence| presence.session_count == 1)
+    );
+    read.unwrap();
+    let elapsed = start.elapsed();
+    assert!(
+        elapsed >= limits::SESSION_SILENCE - s(1) && elapsed <= GONE,
+        "{elapsed:?}"
+    );
+    assert_eq!(node.state.counters.read().cuts[Cut::Silent as usize], 1);
+    let told = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
+    assert!(told > text.rfind(r#"data: {"pong""#), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_client_answers_stays() {
+    let node = Node::new();
+    let mut raw = unread(&node, "&v=2").await;
+    let mut buffer = vec![0; 4096];
+    let (start, mut pongs) = (Instant::now(), 0);
+    while pongs < 20 {
+        let count = raw.0.read(&mut buffer).await.unwrap();
+        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        assert!(count > 0 && !text.contains("closing"), "{text}");
+        if text.contains(r#"{"pong""#) {
+            pongs += 1;
+            assert_eq!(
+                post(&node, "s-1", r#"{"ping":{"nonce":0}}"#).await,
+                StatusCode::NO_CONTENT
+            );
+        }
+    }
+    assert!(start.elapsed() > 3 * limits::SESSION_SILENCE);
+}
+
+/// They know of no ping.
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_version_1_is_not_asked_to_answer() {
+    let node = Node::new();
+    let raw = unread(&node, "").await;
+    let mut observer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    observer.subscribe(NOTES, None).await;
+    observer.until_present(|presence| presence.session_count == 2).await;
+    tokio::select! {
+        () = pass(3 * limits::SESSION_SILENCE) => {}
+        _ = observer.until_present(|presence| presence.session_count == 1) => panic!("it was cut off"),
+    }
+    assert_eq!(node.state.counters.read().cuts[Cut::Silent as usize], 0);
+    drop(raw);
+    observer.until_present(|presence| presence.session_count == 1).await;
+}
+
+fn text(frame: &ClientFrame) -> Message {
+    Message::text(String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap())
+}
+
+/// To move the clock at once is as a pause of the process: nothing was polled in between.
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_nobody_was_silent() {
+    let node = Node::new();
+    let mut echo = node.socket(ECHO).await;
+    let mut session = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    session.subscribe(NOTES, None).await;
+    let mut poller = Visitor::new(&node, Way::Poll).await;
+    poller.subscribe(NOTES, None).await;
+    let _stream = unread(&node, "&v=2").await;
+    session.until_present(|presence| presence.session_count == 3).await;
+    // Its hello is on the way.
+    let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];
+    let (mut late, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
+
+    advance(s(75)).await;
+    assert_eq!(echo.ask("still here").await, Message::text("still here"));
+    session.say(&ClientFrame::Ping { nonce: 7 }).await;
+    loop {
+        match session.next().await {
+            ServerFrame::Pong { nonce: 7 } => break,
+            ServerFrame::Presence { presence, .. } => {
+                assert_eq!(presence.session_count, 3, "somebody was taken for gone")
+            }
+            ServerFrame::Closing { reason, .. } => panic!("{reason:?}"),
+            _ => {}
+        }
+    }
+    let (build, name) = (String::new(), None);
+    late.send(text(&ClientFrame::Hello { build, name })).await;
+    let frame = Encoding::Json.decode(&late.receive().await.into_data()).unwrap();
+    assert!(matches!(frame, ServerFrame::Welcome(_)), "{frame:?}");
+    let cuts = node.state.counters.read().cuts;
+    assert_eq!((cuts[Cut::Silent as usize], cuts[Cut::Slow as usize]), (0, 0));
+}
+
+async fn receive(client: &mut Client<TcpStream>) -> ServerFrame {
+    loop {
+        let message = client.receive().await;
+        if matches!(message, Message::Text(_)) {
+            return Encoding::Json.decode(&message.into_data()).unwrap();
+        }
+        assert!(!matches!(message, Message::Close(_)), "{message:?}");
+    }
+}
+
+/// The real process is stopped for longer than its limit, while a frame waits in its socket.
+#[tokio::test]
+async fn a_stopped_server_reads_what_waits_before_it_judges() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_at(
+        folder.path(),
+        "127.0.0.1:0",
+        &["--ping-interval", "1", "--silence-limit", "2"],
+    );
+    let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];
+    let stream = TcpStream::connect(server.addr).await.unwrap();
+    let (mut client, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
+    let (build, name) = (String::new(), None);
+    client.send(text(&ClientFrame::Hello { build, name })).await;
+    assert!(matches!(receive(&mut client).await, ServerFrame::Welcome(_)));
+    let (mut raw, stopped) = (
+        Raw::open(TcpStream::connect(server.addr).await.unwrap(), ECHO).await,
+        s(5),
+    );
+    server.signal("STOP");
+    client.send(text(&ClientFrame::Ping { nonce: 7 })).await;
+    pass(stopped).await;
+    server.signal("CONT");
+    assert_eq!(receive(&mut client).await, ServerFrame::Pong { nonce: 7 });
+    // One that said nothing at all is asked, and not closed at once.
+    assert_eq!(raw.frame().await.0 & 0xf, PING);
+}

@@ -1,0 +1,131 @@
+//! WebSocket over HTTP/2: one stream of a connection that serves other requests beside it (RFC 8441).
+
+use axum::http::{Method, Request, StatusCode};
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::ext::Protocol;
+use h2::{RecvStream, SendStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf, duplex, split};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::harness::{Client, ECHO, Node, PIPE, SOCKET, close_frame, within};
+
+/// An HTTP/2 connection that has heard the server's settings.
+async fn connect(node: &Node) -> SendRequest<Bytes> {
+    let (mut requests, connection) = within(h2::client::handshake(node.connect())).await.unwrap();
+    tokio::spawn(connection);
+    let health = Request::get("http://localhost/healthz").body(()).unwrap();
+    let (response, _) = requests.send_request(health, true).unwrap();
+    assert_eq!(within(response).await.unwrap().status(), StatusCode::OK);
+    assert!(requests.is_extended_connect_protocol_enabled());
+    requests
+}
+
+async fn open(
+    requests: &mut SendRequest<Bytes>,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (axum::http::response::Parts, Client<DuplexStream>) {
+    let request = Request::builder()
+        .method(Method::CONNECT)
+        .uri(format!("http://localhost{path}"))
+        .extension(Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13");
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
+    let (response, sending) = requests.send_request(request.body(()).unwrap(), false).unwrap();
+    let (parts, receiving) = within(response).await.unwrap().into_parts();
+    let (near, far) = duplex(PIPE);
+    let (read, write) = split(far);
+    tokio::spawn(upwards(read, sending));
+    tokio::spawn(downwards(receiving, write));
+    (
+        parts,
+        Client(WebSocketStream::from_raw_socket(near, Role::Client, None).await),
+    )
+}
+
+async fn upwards(mut from: ReadHalf<DuplexStream>, mut to: SendStream<Bytes>) {
+    let mut buffer = vec![0; 4096];
+    while let Ok(read) = from.read(&mut buffer).await {
+        let _ = to.send_data(Bytes::copy_from_slice(&buffer[..read]), read == 0);
+        if read == 0 {
+            break;
+        }
+    }
+}
+
+async fn downwards(mut from: RecvStream, mut to: WriteHalf<DuplexStream>) {
+    while let Some(Ok(data)) = from.data().await {
+        from.flow_control().release_capacity(data.len()).unwrap();
+        to.write_all(&data).await.unwrap();
+    }
+    let _ = to.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_socket_is_a_stream_beside_others() {
+    let node = Node::new();
+    let mut requests = connect(&node).await;
+    let (opened, mut echo) = open(&mut requests, ECHO, &[("sec-websocket-protocol", "a, b")]).await;
+    assert_eq!(opened.status, StatusCode::OK);
+    assert_eq!(opened.headers["sec-websocket-protocol"], "a");
+    assert!(!opened.headers.contains_key("sec-websocket-accept"));
+    let (_, mut socket) = open(&mut requests, SOCKET, &[]).await;
+    assert_eq!(echo.ask("one").await, Message::text("one"));
+    assert_eq!(socket.ask("two").await, Message::text("서버 응답: two"));
+    let large = Message::binary(vec![4; 300_000]);
+    assert_eq!(echo.ask(large.clone()).await, large);
+    echo.close(Some(close_frame(1000, "done"))).await;
+    assert_eq!(echo.closed().await, Some((1000, "done".to_owned())));
+    node.until_open(1).await;
+    assert_eq!(socket.ask("still here").await, Message::text("서버 응답: still here"));
+}
+
+#[tokio::test]
+async fn the_record_shows_http2() {
+    let node = Node::new();
+    let mut requests = connect(&node).await;
+    let (_, _client) = open(&mut requests, &format!("{ECHO}?trace=0123456789abcdef"), &[]).await;
+    let record: duplex_protocol::handshake::Handshake =
+        serde_json::from_str(&node.get("/api/handshake/0123456789abcdef").await.body).unwrap();
+    assert_eq!(
+        (record.method.as_str(), record.version.as_str(), record.status),
+        ("CONNECT", "HTTP/2.0", 200)
+    );
+    assert!(
+        record
+            .request
+            .contains(&(":protocol".to_owned(), "websocket".to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn the_doors_are_the_same() {
+    let node = Node::new();
+    let mut requests = connect(&node).await;
+    let (foreign, _) = open(&mut requests, ECHO, &[("origin", "http://evil.example")]).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    let (own, _) = open(&mut requests, ECHO, &[("origin", "http://localhost")]).await;
+    assert_eq!(own.status, StatusCode::OK);
+    let plain = Request::get(format!("http://localhost{ECHO}")).body(()).unwrap();
+    let (response, _) = requests.send_request(plain, true).unwrap();
+    assert_eq!(within(response).await.unwrap().status(), StatusCode::UPGRADE_REQUIRED);
+}
+
+#[tokio::test]
+async fn a_shutdown_is_told_over_http2_too() {
+    let node = Node::new();
+    let mut requests = connect(&node).await;
+    let (_, mut client) = open(&mut requests, ECHO, &[]).await;
+    assert_eq!(client.ask("x").await, Message::text("x"));
+    node.state.shutdown.begin();
+    assert_eq!(
+        client.closed().await,
+        Some((1001, "the server is going away".to_owned()))
+    );
+    node.until_open(0).await;
+}

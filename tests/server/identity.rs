@@ -1,0 +1,135 @@
+//! What becomes of visitors' cookies: a cookie that somebody else set makes nobody that person.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::server::state::Settings;
+use duplex_protocol::session::{COMMAND_PATH, HISTORY_PATH};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Node, within};
+
+const MINE: &str = "0123456789abcdef0123456789abcdef";
+const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+
+fn public(settings: &mut Settings) {
+    settings.public_url = Some("https://duplex.example".parse().unwrap());
+}
+
+async fn about(node: &Node, host: &str, cookies: &str) -> Answer {
+    let request = Request::get("/about").header("host", host).header("cookie", cookies);
+    node.page(request.body(Body::empty()).unwrap()).await
+}
+
+fn chat(change: impl FnOnce(&mut Settings)) -> Node {
+    Node::of(
+        duplex::apps::server::kinds(),
+        std::path::Path::new("/nonexistent"),
+        change,
+    )
+}
+
+/// Who a request with these cookies is, as its message says.
+async fn author(node: &Node, host: &str, cookies: &str) -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let frame =
+        json!({"command": {"topic": "chat/lobby", "id": id, "command": {"post": {"text": "hello", "reply_to": null}}}});
+    let session = uuid::Uuid::new_v4();
+    let request = Request::post(format!("{COMMAND_PATH}?session={session}"))
+        .header("host", host)
+        .header("cookie", cookies)
+        .header("content-type", "application/json")
+        .body(Body::from(frame.to_string()))
+        .unwrap();
+    let answer = within(node.request(request)).await;
+    assert!(answer.body.contains("accepted"), "{}", answer.body);
+    let request = Request::get(format!("{HISTORY_PATH}?topic=chat/lobby&limit=1")).header("host", host);
+    let history = within(node.request(request.body(Body::empty()).unwrap())).await;
+    let history: Value = serde_json::from_str(&history.body).unwrap();
+    find(&history, "id").unwrap()
+}
+
+/// The first text under this key, wherever it stands.
+fn find(value: &Value, key: &str) -> Option<String> {
+    match value {
+        Value::Object(members) => match members.get(key) {
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => members.values().find_map(|value| find(value, key)),
+        },
+        Value::Array(items) => items.iter().find_map(|value| find(value, key)),
+        _ => None,
+    }
+}
+
+fn set_cookies(answer: &Answer) -> Vec<&str> {
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    cookies.map(|cookie| cookie.to_str().unwrap()).collect()
+}
+
+/// A script on another port of the host, or a sibling host, sets a second cookie: it makes nobody the attacker's person.
+#[tokio::test]
+async fn two_cookies_that_differ_are_no_identity() {
+    let node = chat(|_| {});
+    let [mine, evil] = [MINE, EVIL].map(|secret| format!("visitor={secret}"));
+    let (me, attacker) = (
+        author(&node, "localhost", &mine).await,
+        author(&node, "localhost", &evil).await,
+    );
+    assert_eq!(author(&node, "localhost", &format!("{mine}; {mine}")).await, me);
+    let mut seen = vec![me, attacker];
+    for both in [
+        format!("{evil}; {mine}"),
+        format!("{mine}; {evil}"),
+        format!("{mine}; visitor=x"),
+    ] {
+        let nobody = author(&node, "localhost", &both).await;
+        assert!(!seen.contains(&nobody), "{both}");
+        seen.push(nobody);
+        let page = about(&node, "localhost", &both).await;
+        assert_eq!(set_cookies(&page), [""; 0], "a new cookie would end the real one");
+    }
+}
+
+#[tokio::test]
+async fn an_https_site_moves_its_visitors_to_a_cookie_that_no_sibling_can_set() {
+    let before = chat(|_| {});
+    let node = chat(public);
+    let host = "duplex.example";
+    let old = format!("visitor={MINE}");
+    let me = author(&before, "localhost", &old).await;
+    assert_eq!(
+        author(&node, host, &old).await,
+        me,
+        "a tab that is open keeps its person"
+    );
+
+    let page = about(&node, host, &old).await;
+    let rest = "Path=/; SameSite=Lax; HttpOnly; Secure";
+    assert_eq!(
+        set_cookies(&page),
+        [
+            format!("__Host-visitor={MINE}; Max-Age=34560000; {rest}"),
+            format!("visitor=; Max-Age=0; {rest}")
+        ]
+    );
+    let planted = format!("visitor={EVIL}; __Host-visitor={MINE}");
+    assert_eq!(author(&node, host, &planted).await, me);
+    let page = about(&node, host, &planted).await;
+    assert_eq!(set_cookies(&page), [""; 0]);
+
+    let new = about(&node, host, "").await;
+    let cookies = set_cookies(&new);
+    assert!(cookies[0].starts_with("__Host-visitor=") && cookies[0].ends_with(rest));
+    assert!(cookies.len() == 2 && cookies[1].starts_with("arrival="), "{cookies:?}");
+    let posted = Request::post("/chat/lobby")
+        .header("host", host)
+        .header("cookie", &old)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from("message=hello"))
+        .unwrap();
+    let posted = node.page(posted).await;
+    assert_eq!(posted.status, StatusCode::SEE_OTHER);
+    assert!(
+        set_cookies(&posted)[0].starts_with(&format!("__Host-visitor={MINE};")),
+        "without scripts, too"
+    );
+}

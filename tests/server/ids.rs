@@ -1,0 +1,399 @@
+//! Ids: who may use which, and who can be found by one. Each test is an attack that somebody makes who knows what an id will be.
+
+use std::io::Read as _;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::apps;
+use duplex::apps::chat::model::Room;
+use duplex::apps::chat::wire::{ALL_ROOMS, Chat, ChatCommand, LOBBY, Rooms, RoomsCommand};
+use duplex::apps::market::wire::Alerts;
+use duplex::server::token::Token;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{
+    Answer, COMMAND_PATH, ClientFrame, CommandId, Rejection, SESSION_PATH, ServerFrame, Verdict,
+};
+use duplex_protocol::topic::{Topic, TopicName};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::kinds::{self, Note};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Client, Node, open, until, within};
+
+const WAYS: [Way; 4] = [
+    Way::WebSocket(Encoding::Json),
+    Way::WebSocket(Encoding::Postcard),
+    Way::Sse,
+    Way::Poll,
+];
+
+const TOKEN: &str = "a-token-for-the-tests";
+
+fn site() -> &'static std::path::Path {
+    std::path::Path::new("/nonexistent")
+}
+
+fn apps_node() -> Node {
+    Node::of(apps::server::kinds(), site(), |settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap())
+    })
+}
+
+fn id_of(parts: &[&[u8]]) -> CommandId {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    CommandId::from_random(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+}
+
+async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {
+    let topic = node.state.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
+    let (cursor, state) = topic.state(Encoding::Json).await.unwrap();
+    (cursor, state.decode(Encoding::Json).unwrap())
+}
+
+#[tokio::test]
+async fn whoever_uses_an_id_first_swallows_nobody_elses_command() {
+    for (number, (burns, sends)) in WAYS.iter().flat_map(|one| WAYS.map(|other| (*one, other))).enumerate() {
+        let node = Node::new();
+        let (mut attacker, mut victim) = (Visitor::new(&node, burns).await, Visitor::new(&node, sends).await);
+        let id = || CommandId::from_random(number as u128);
+        let refused = || CommandId::from_random(1000 + number as u128);
+        let add = |text: &str| Note::Add(text.to_owned());
+        // One that is accepted, and one that is refused for good: both are remembered.
+        let burnt = attacker.command_as("notes/a", id(), &add("burnt")).await;
+        assert_eq!(burnt, (Answer::Accepted { seq: 1 }, false));
+        let (answer, _) = attacker.command_as("notes/a", refused(), &add("")).await;
+        assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })));
+        let sent = victim.command_as("notes/a", id(), &add("mine")).await;
+        assert_eq!(sent, (Answer::Accepted { seq: 2 }, false), "{burns:?} before {sends:?}");
+        let sent = victim.command_as("notes/a", refused(), &add("mine too")).await;
+        assert_eq!(sent, (Answer::Accepted { seq: 3 }, false));
+        // Each is known by their own.
+        let again = victim.command_as("notes/a", id(), &add("mine")).await;
+        assert_eq!(again, (Answer::Accepted { seq: 2 }, true));
+        let again = attacker.command_as("notes/a", id(), &add("burnt")).await;
+        assert_eq!(again, (Answer::Accepted { seq: 1 }, true));
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_was_burnt_before_a_restart_swallows_nothing_after_it() {
+    let log = std::sync::Arc::new(duplex::server::log::memory::Memory::new(
+        duplex_protocol::cursor::Epoch::new(7),
+    ));
+    let node = || Node::on(log.clone(), kinds::all());
+    let first = node();
+    let mut attacker = Visitor::new(&first, Way::Poll).await;
+    let id = || CommandId::from_random(5);
+    let note = Note::Add("x".to_owned());
+    assert_eq!(
+        attacker.command_as("notes/a", id(), &note).await.0,
+        Answer::Accepted { seq: 1 }
+    );
+    within(first.state.hub.close()).await;
+    let second = node();
+    let mut victim = Visitor::new(&second, Way::Poll).await;
+    let sent = victim.command_as("notes/a", id(), &note).await;
+    assert_eq!(sent, (Answer::Accepted { seq: 2 }, false));
+    let mut attacker = attacker.at(&second);
+    assert_eq!(
+        attacker.command_as("notes/a", id(), &note).await,
+        (Answer::Accepted { seq: 1 }, true)
+    );
+}
+
+#[tokio::test]
+async fn a_rooms_count_cannot_be_swallowed() {
+    let node = apps_node();
+    let mut attacker = Visitor::new(&node, Way::Poll).await;
+    let rooms = format!("{}/{ALL_ROOMS}", Rooms::KIND);
+    let create = RoomsCommand::Create {
+        room: "tea".to_owned(),
+        title: "Tea".to_owned(),
+    };
+    assert_eq!(attacker.command(&rooms, &create).await, Answer::Accepted { seq: 1 });
+    // What the first message of the room will be told to the list with.
+    let epoch = state::<Chat>(&node, "tea").await.0.epoch.get();
+    let numbers = [epoch, 1, 0].map(u64::to_be_bytes);
+    let foreseen = id_of(&[b"chat/tea", &[0], &numbers[0], &numbers[1], &numbers[2]]);
+    let describe = RoomsCommand::Describe {
+        room: "tea".to_owned(),
+        line: "burnt".to_owned(),
+    };
+    let (burnt, _) = attacker.command_as(&rooms, foreseen.clone(), &describe).await;
+    assert_eq!(burnt, Answer::Accepted { seq: 2 });
+    let mut victim = Visitor::new(&node, Way::Poll).await;
+    let post = ChatCommand::Post {
+        text: "hello".to_owned(),
+        reply_to: None,
+    };
+    victim.command("chat/tea", &post).await;
+    let count = async || state::<Rooms>(&node, ALL_ROOMS).await.1.rooms["tea"].count;
+    until(async || count().await == 1).await;
+    // That it was the id is seen by what the server itself is answered with it.
+    let told = json!({ "posted": { "room": "tea", "count": 1, "at": 1 } });
+    let again = node.state.hub.tell(&rooms.parse().unwrap(), foreseen, &told).await;
+    assert_eq!(again, Answer::Accepted { seq: 3 });
+}
+
+async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
+    let request = Request::post("/api/devices/sensor-1/readings")
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", "\"reading-1\"")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let answer = within(node.request(request)).await;
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+#[tokio::test]
+async fn a_programs_reading_cannot_be_swallowed() {
+    let node = apps_node();
+    let foreseen = id_of(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
+    for way in WAYS {
+        let mut attacker = Visitor::new(&node, way).await;
+        // Refused for good, which is remembered as well.
+        let command = json!({ "report": { "readings": [] } });
+        let burn = async |attacker: &mut Visitor<'_>| {
+            let id = foreseen.clone();
+            attacker.command_as("device/sensor-1", id, &command).await
+        };
+        let (answer, again) = burn(&mut attacker).await;
+        assert!(matches!(answer, Answer::Rejected(_)) && !again, "{answer:?}");
+        assert!(burn(&mut attacker).await.1, "it is known now");
+    }
+    let reading = json!({ "readings": [{ "metric": "t", "value": 1.5, "unit": "C" }] });
+    let (status, answer) = post_readings(&node, &reading).await;
+    assert_eq!((status, &answer["again"]), (StatusCode::OK, &json!(false)), "{answer}");
+    let (_, again) = post_readings(&node, &reading).await;
+    assert_eq!(again["again"], json!(true), "{again}");
+}
+
+async fn socket(node: &Node, target: &str) -> Client<impl AsyncRead + AsyncWrite + Unpin + use<>> {
+    let headers = [("sec-websocket-protocol", "duplex.v1.json")];
+    let (mut client, _) = open(node.connect(), target, &headers).await.unwrap();
+    say(&mut client, &hello()).await;
+    client
+}
+
+const fn hello() -> ClientFrame {
+    ClientFrame::Hello {
+        build: String::new(),
+        name: None,
+    }
+}
+
+async fn say<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, frame: &ClientFrame) {
+    let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
+    client.send(Message::text(text)).await;
+}
+
+async fn hear<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> ServerFrame {
+    Encoding::Json.decode(&client.receive().await.into_data()).unwrap()
+}
+
+/// Who the server says that this is, and in which session.
+async fn welcomed<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> (PersonId, String) {
+    match hear(client).await {
+        ServerFrame::Welcome(welcome) => (welcome.person.id, welcome.session.0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn chat(command: &ChatCommand) -> ClientFrame {
+    ClientFrame::Command {
+        topic: format!("chat/{LOBBY}").parse().unwrap(),
+        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        command: Blob::encode(Encoding::Json, command).unwrap(),
+    }
+}
+
+async fn post_as(node: &Node, session: &str, command: &ChatCommand) -> Answer {
+    let request = Request::post(format!("{COMMAND_PATH}?session={session}"))
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Body::from(Encoding::Json.encode(&chat(command)).unwrap()))
+        .unwrap();
+    let answer = within(node.request(request)).await;
+    match Encoding::Json.decode(answer.body.as_bytes()).unwrap() {
+        ServerFrame::Reply { answer, .. } => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The id of a connection stands in the server's log, and in the record of its handshake.
+#[tokio::test]
+async fn nobody_becomes_a_visitor_without_a_cookie_by_the_name_of_their_connection() {
+    let node = apps_node();
+    let mut victim = socket(&node, SESSION_PATH).await;
+    let (person, connection) = welcomed(&mut victim).await;
+    let post = ChatCommand::Post {
+        text: "mine".to_owned(),
+        reply_to: None,
+    };
+    say(&mut victim, &chat(&post)).await;
+    assert!(matches!(
+        hear(&mut victim).await,
+        ServerFrame::Reply {
+            answer: Answer::Accepted { seq: 1 },
+            ..
+        }
+    ));
+    let delete = ChatCommand::Delete { seq: 1 };
+    for session in [connection.as_str(), person.0.as_str()] {
+        let answer = post_as(&node, session, &delete).await;
+        assert!(
+            matches!(answer, Answer::Rejected(Rejection::Refused { .. })),
+            "{answer:?}"
+        );
+        let mut other = socket(&node, &format!("{SESSION_PATH}?session={session}")).await;
+        assert_ne!(welcomed(&mut other).await.0, person);
+    }
+    let room: Room = state::<Chat>(&node, LOBBY).await.1;
+    assert_eq!(
+        (room.messages[0].text.as_str(), &room.messages[0].by.id),
+        ("mine", &person)
+    );
+    assert_eq!(person.0.len(), 32);
+    let mut another = socket(&node, SESSION_PATH).await;
+    assert_ne!(welcomed(&mut another).await.0, person, "somebody new each time");
+}
+
+#[tokio::test]
+async fn without_cookies_a_client_is_who_it_says_on_every_transport() {
+    let node = apps_node();
+    let target = format!("{SESSION_PATH}?session=0123456789abcdef");
+    let (first, second) = (socket(&node, &target).await, socket(&node, &target).await);
+    let [mut first, mut second] = [first, second];
+    let person = welcomed(&mut first).await.0;
+    assert_eq!(welcomed(&mut second).await.0, person);
+    let post = ChatCommand::Post {
+        text: "mine".to_owned(),
+        reply_to: None,
+    };
+    let frame = chat(&post);
+    for (client, again) in [(&mut first, false), (&mut second, true)] {
+        say(client, &frame).await;
+        let ServerFrame::Reply {
+            answer, again: told, ..
+        } = hear(client).await
+        else {
+            panic!("no reply")
+        };
+        assert_eq!((answer, told), (Answer::Accepted { seq: 1 }, again));
+    }
+    assert_eq!(
+        post_as(&node, "0123456789abcdef", &ChatCommand::Delete { seq: 1 }).await,
+        Answer::Accepted { seq: 2 }
+    );
+}
+
+/// Both forms of a secret make a visitor with an inbox, alerts and a browser that reports.
+#[tokio::test]
+async fn old_and_new_visitors_have_what_is_theirs() {
+    let node = apps_node();
+    let first = node.get("/chat").await;
+    let cookie = first.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert!(cookie.contains("visitor=v2."), "{cookie}");
+    for (cookie, digits) in [(cookie.as_str(), 32), ("visitor=0123456789abcdef0123456789abcdef", 16)] {
+        let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", cookie)];
+        let (mut client, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
+        say(&mut client, &hello()).await;
+        let (person, _) = welcomed(&mut client).await;
+        assert_eq!(person.0.len(), digits);
+        for topic in [
+            format!("inbox/{}", person.0),
+            TopicName::of::<Alerts>(&person.0).unwrap().to_string(),
+            format!("device/browser-{}", person.0),
+        ] {
+            let topic: TopicName = topic.parse().unwrap();
+            let cursor = None;
+            say(&mut client, &ClientFrame::Subscribe { topic, cursor }).await;
+            let verdict = loop {
+                if let ServerFrame::Verdict { verdict, .. } = hear(&mut client).await {
+                    break verdict;
+                }
+            };
+            assert!(matches!(verdict, Verdict::Reset { .. }), "{verdict:?}");
+        }
+        let notice = json!({ "to": { "visitor": person.0 }, "title": "Hello" });
+        let request = Request::post("/api/notifications")
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/json")
+            .body(Body::from(notice.to_string()))
+            .unwrap();
+        let sent = within(node.request(request)).await;
+        assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
+    }
+}
+
+/// The log of a server that says as much as it can, beside what its clients keep to themselves.
+#[tokio::test]
+async fn no_log_line_holds_what_a_client_is_known_by() {
+    use crate::harness::process::{duplex, site};
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("stderr");
+    let mut process = duplex(folder.path())
+        .args(["--addr", "127.0.0.1:0", "--log", "info,duplex=trace", "--site"])
+        .arg(site(folder.path()))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::fs::File::create(&written).unwrap())
+        .spawn()
+        .unwrap();
+    let mut head = [0; 7];
+    let mut stdout = process.stdout.take().unwrap();
+    stdout.read_exact(&mut head).unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+    let addr: std::net::SocketAddr = line.trim().parse().unwrap();
+    let session = "5e5510f00000000000000000000000aa";
+    let secret = "visitor=v2.c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U";
+    let post = ChatCommand::Post {
+        text: "hello".to_owned(),
+        reply_to: None,
+    };
+    let frame = String::from_utf8(Encoding::Json.encode(&chat(&post)).unwrap()).unwrap();
+    let length = frame.len();
+    let ask = async |request: String| {
+        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        within(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer))
+            .await
+            .unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    };
+    let rest = format!("host: localhost\r\ncookie: {secret}\r\nconnection: close\r\n");
+    ask(format!(
+        "GET /api/session/poll?session={session}&topics=chat/lobby&wait=0 HTTP/1.1\r\n{rest}\r\n"
+    ))
+    .await;
+    ask(format!(
+        "POST {COMMAND_PATH}?session={session} HTTP/1.1\r\n{rest}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{frame}"
+    ))
+    .await;
+    let stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", secret)];
+    let target = format!("{SESSION_PATH}?session={session}");
+    let (mut client, _) = open(stream, &target, &headers).await.unwrap();
+    say(&mut client, &hello()).await;
+    welcomed(&mut client).await;
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let text = std::fs::read_to_string(&written).unwrap();
+    assert!(text.contains("client connected"), "{text}");
+    assert!(!text.contains(session) && !text.contains("c2VjcmV0"), "{text}");
+}

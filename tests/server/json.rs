@@ -1,0 +1,167 @@
+//! JSON from programs: one rule on every way in, and numbers that are none cost what they stand for alone.
+
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::apps;
+use duplex::apps::devices::model::Device;
+use duplex::apps::devices::wire::{Devices, why};
+use duplex::server::token::Token;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame};
+use duplex_protocol::topic::TopicName;
+use serde_json::{Value, json};
+
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Node, within};
+
+const TOKEN: &str = "a-token-for-the-tests";
+const READINGS: &str = "/api/devices/oven-1/readings";
+
+fn node() -> Node {
+    Node::of(apps::server::kinds(), Path::new("/nonexistent"), |settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+    })
+}
+
+async fn post(node: &Node, path: &str, body: &str) -> (StatusCode, Value) {
+    let request = Request::post(path)
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    let answer = within(node.request(request)).await;
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+async fn device(node: &Node) -> Device {
+    let topic = TopicName::of::<Devices>("oven-1").unwrap();
+    let topic = node.state.hub.open(&topic).await.unwrap();
+    let (_, state) = topic.state(Encoding::Json).await.unwrap();
+    state.decode(Encoding::Json).unwrap()
+}
+
+/// In a session, over a WebSocket and posted.
+async fn rejections(node: &Node, command: &str) -> Vec<Rejection> {
+    let mut program = Visitor::new(node, Way::WebSocket(Encoding::Json)).await.showing(TOKEN);
+    let frame = || ClientFrame::Command {
+        topic: "device/oven-1".parse().unwrap(),
+        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        command: Blob(command.as_bytes().to_vec()),
+    };
+    let (_, posted) = program.post(&frame()).await;
+    let raw: Box<serde_json::value::RawValue> = serde_json::from_str(command).unwrap();
+    let over_socket = program.command("device/oven-1", &raw).await;
+    let posted = match posted {
+        Some(ServerFrame::Reply { answer, .. }) => answer,
+        other => panic!("{other:?}"),
+    };
+    let rejected = |answer: Answer| match answer {
+        Answer::Rejected(rejection) => rejection,
+        Answer::Accepted { .. } => panic!("accepted"),
+    };
+    [posted, over_socket].map(rejected).to_vec()
+}
+
+#[tokio::test]
+async fn a_member_that_is_there_twice_is_refused_with_its_name_on_every_way_in() {
+    let node = node();
+    for (path, body) in [
+        (READINGS, r#"{"readings":[{"metric":"t","value":1,"value":2}]}"#),
+        (READINGS, r#"{"name":"a","value":1,"value":2}"#),
+        (
+            "/api/notifications",
+            r#"{"to":"everyone","title":"x","value":1,"value":2}"#,
+        ),
+        (
+            "/api/notifications",
+            r#"{"to":"everyone","title":{"ko":"a","value":1,"value":2}}"#,
+        ),
+    ] {
+        let (status, problem) = post(&node, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {problem}");
+        assert!(problem.to_string().contains("`value` is there twice"), "{problem}");
+    }
+    for command in [
+        r#"{"report":{"readings":[{"metric":"t","value":1,"value":2}]}}"#,
+        r#"{"report":{"value":1,"value":2}}"#,
+    ] {
+        for rejection in rejections(&node, command).await {
+            assert!(
+                matches!(&rejection, Rejection::Malformed { what } if what.contains("`value` is there twice")),
+                "{rejection:?}"
+            );
+        }
+    }
+    assert_eq!(device(&node).await.reports, 0);
+}
+
+#[tokio::test]
+async fn an_impossible_number_leaves_the_good_readings_beside_it() {
+    let node = node();
+    let good = r#"{"metric":"t","value":1e-9}"#;
+    let mut expected = Vec::new();
+    for (wrong, metric, why) in [
+        (r#"{"metric":"a","value":1e400}"#, "a", why::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":NaN}"#, "a", why::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":-Infinity}"#, "a", why::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":"12"}"#, "a", why::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":[[null]]}"#, "a", why::NOT_A_NUMBER),
+        (
+            r#"{"metric":"a","value":123456789012345678901234567890}"#,
+            "a",
+            why::TOO_LARGE,
+        ),
+        (r#"{"metric":"a","value":1,"at":1700000000000.5}"#, "a", why::BAD_TIME),
+        (r#"{"metric":"a","value":1,"at":-1}"#, "a", why::BAD_TIME),
+        (r#"{"metric":"a","value":1,"at":1e400}"#, "a", why::BAD_TIME),
+        (r#"{"metric":"a","value":1,"at":"now"}"#, "a", why::BAD_TIME),
+        (r#"{"metric":"a","value":1,"unit":5}"#, "a", why::NOT_A_TEXT),
+        ("null", "", why::BAD_METRIC),
+        ("7", "", why::BAD_METRIC),
+    ] {
+        let (status, answer) = post(&node, READINGS, &format!(r#"{{"readings":[{wrong},{good}]}}"#)).await;
+        let refused = json!([{ "metric": metric, "why": why }]);
+        assert_eq!(
+            (status, &answer["refused"]),
+            (StatusCode::OK, &refused),
+            "{wrong}: {answer}"
+        );
+        expected.push(why);
+    }
+    let deep = format!(r#"{{"metric":"a","value":{}{}}}"#, "[".repeat(2_000), "]".repeat(2_000));
+    let (status, _) = post(
+        &node,
+        READINGS,
+        &format!(r#"{{"readings":[{good},{deep}],"every":0.5}}"#),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK);
+    expected.extend([why::NOT_A_NUMBER, why::BAD_EVERY]);
+    let (_, answer) = post(
+        &node,
+        READINGS,
+        &format!(r#"{{"readings":[{good}],"every":30.0,"name":null}}"#),
+    )
+    .await;
+    assert_eq!(answer["refused"], json!([]));
+
+    let device = device(&node).await;
+    assert_eq!(
+        (device.metrics.len(), device.metrics["t"].value, device.every),
+        (1, 1e-9, 30)
+    );
+    assert_eq!(device.refused, expected.len() as u64);
+    let newest: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
+    let reversed: Vec<_> = expected.iter().rev().take(newest.len()).copied().collect();
+    assert_eq!(newest, reversed);
+    let counted = node.state.hub.refused_parts();
+    assert!(counted.contains(&("device", expected.len() as u64)), "{counted:?}");
+
+    let (status, _) = post(&node, READINGS, r#"{"readings":7}"#).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let (status, _) = post(&node, "/api/notifications", r#"{"to":"everyone","title":NaN}"#).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "a notification has no numbers to mend");
+}

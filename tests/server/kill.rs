@@ -1,0 +1,276 @@
+//! What was accepted survives `kill -9`: the real binary, its real file, and no chance to say goodbye.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, HISTORY_PATH, Page, SESSION_PATH, ServerFrame};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::process::Server;
+use crate::harness::{open, until, within};
+
+const ROUNDS: u32 = 6;
+const WRITERS: u32 = 4;
+/// The server is killed when so many commands were accepted in a round, with others on their way.
+const ACCEPTED_BEFORE_KILL: usize = 120;
+
+#[tokio::test]
+async fn what_was_accepted_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sent = BTreeMap::new();
+    for round in 0..ROUNDS {
+        let mut server = Server::start(folder.path());
+        send_again(&server, &mut sent).await;
+        write_until_killed(&mut server, round, &mut sent).await;
+    }
+    let server = Server::start(folder.path());
+    send_again(&server, &mut sent).await;
+    assert!(sent.len() > (ROUNDS as usize) * ACCEPTED_BEFORE_KILL);
+    check(&server, &sent).await;
+}
+
+/// By id: the room, the text, and the seq if it was accepted.
+type Sent = BTreeMap<CommandId, (String, String, Option<Seq>)>;
+
+pub async fn open_socket(addr: SocketAddr) -> crate::harness::Client<TcpStream> {
+    let stream = TcpStream::connect(addr).await.unwrap();
+    // Who sends again is known by the cookie.
+    let headers = [
+        ("sec-websocket-protocol", "duplex.v1.json"),
+        ("cookie", "visitor=0123456789abcdef0123456789abcdef"),
+    ];
+    let (mut client, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
+    let hello = ClientFrame::Hello {
+        build: String::new(),
+        name: None,
+    };
+    client.send(message(&hello)).await;
+    client
+}
+
+fn message(frame: &ClientFrame) -> Message {
+    Message::text(String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap())
+}
+
+fn post(id: &CommandId, room: &str, text: &str) -> Message {
+    message(&ClientFrame::Command {
+        topic: format!("chat/{room}").parse().unwrap(),
+        id: id.clone(),
+        command: Blob(
+            json!({ "post": { "text": text, "reply_to": null } })
+                .to_string()
+                .into_bytes(),
+        ),
+    })
+}
+
+/// Writers send without waiting for answers; what was answered before the end is noted.
+async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
+    let mut sockets = Vec::new();
+    for _ in 0..WRITERS {
+        sockets.push(open_socket(server.addr).await);
+    }
+    let mut accepted = 0;
+    for number in 0_u32.. {
+        for (writer, socket) in sockets.iter_mut().enumerate() {
+            let id = CommandId::from_random(u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number));
+            // A room of its own for every nine posts: a person may not post more at once.
+            let room = format!("r{round}-{writer}-{}", number / 9);
+            let text = format!("{round}.{writer}.{number}");
+            if socket.0.send(post(&id, &room, &text)).await.is_ok() {
+                sent.insert(id, (room, text, None));
+            }
+            if number % 5 == 4 {
+                accepted += take_answers(socket, sent, 5).await;
+            }
+        }
+        if accepted >= ACCEPTED_BEFORE_KILL {
+            break;
+        }
+    }
+    // More on its way, and killed in the middle of it.
+    for (writer, socket) in sockets.iter_mut().enumerate() {
+        for number in 0..9_u32 {
+            let id = CommandId::from_random(
+                1 << 127 | u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number),
+            );
+            let (room, text) = (
+                format!("last{round}-{writer}"),
+                format!("last.{round}.{writer}.{number}"),
+            );
+            socket.0.send(post(&id, &room, &text)).await.unwrap();
+            sent.insert(id, (room, text, None));
+        }
+    }
+    take_answers(&mut sockets[0], sent, 1).await;
+    server.kill();
+    for socket in &mut sockets {
+        take_answers(socket, sent, usize::MAX).await;
+    }
+}
+
+/// Takes so many answers, or all until the connection ends.
+async fn take_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut Sent, most: usize) -> usize {
+    let mut accepted = 0;
+    while accepted < most {
+        let Some(Ok(message)) = within(socket.0.next()).await else {
+            break;
+        };
+        let Ok(ServerFrame::Reply { id, answer, .. }) = Encoding::Json.decode(&message.into_data()) else {
+            continue;
+        };
+        match answer {
+            Answer::Accepted { seq } => {
+                let (.., known) = sent.get_mut(&id).unwrap();
+                assert!(known.is_none_or(|known| known == seq), "another answer than the first");
+                *known = Some(seq);
+                accepted += 1;
+            }
+            Answer::Rejected(rejection) => panic!("{rejection}"),
+        }
+    }
+    accepted
+}
+
+/// Everything is sent again with its id, whether or not it was answered: the first answer comes again. A session may send a
+/// few hundred at once, hence more than one.
+async fn send_again(server: &Server, sent: &mut Sent) {
+    let again: Vec<_> = sent.iter().map(|(id, (room, text, _))| post(id, room, text)).collect();
+    for part in again.chunks(200) {
+        let mut socket = open_socket(server.addr).await;
+        for message in part {
+            socket.send(message.clone()).await;
+            let (id, answer) = reply(&mut socket).await;
+            let (_, text, known) = sent.get_mut(&id).unwrap();
+            let Answer::Accepted { seq } = answer else {
+                panic!("{text}: {answer:?}")
+            };
+            assert!(known.is_none_or(|known| known == seq), "{text}: {seq} after {known:?}");
+            *known = Some(seq);
+        }
+    }
+}
+
+async fn reply(socket: &mut crate::harness::Client<TcpStream>) -> (CommandId, Answer) {
+    loop {
+        let frame = Encoding::Json.decode(&socket.receive().await.into_data()).unwrap();
+        if let ServerFrame::Reply { id, answer, .. } = frame {
+            return (id, answer);
+        }
+    }
+}
+
+/// Each text stands in its room once, at the seq of its answer, and nothing else does.
+async fn check(server: &Server, sent: &Sent) {
+    let mut rooms: BTreeMap<&str, BTreeMap<Seq, &str>> = BTreeMap::new();
+    for (room, text, seq) in sent.values() {
+        let other = rooms.entry(room).or_default().insert(seq.unwrap(), text);
+        assert_eq!(other, None, "two accepted commands share a seq");
+    }
+    for (room, expected) in rooms {
+        let page: Page =
+            serde_json::from_str(&body(server, &format!("{HISTORY_PATH}?topic=chat/{room}")).await).unwrap();
+        let kept: Vec<(Seq, String)> = page.events.iter().map(|(seq, event)| (*seq, text_of(event))).collect();
+        let expected: Vec<_> = expected.into_iter().map(|(seq, text)| (seq, text.to_owned())).collect();
+        assert_eq!(kept, expected, "{room}");
+    }
+}
+
+fn text_of(event: &Blob) -> String {
+    let event: Value = event.decode(Encoding::Json).unwrap();
+    event["posted"]["text"].as_str().unwrap().to_owned()
+}
+
+async fn body(server: &Server, path: &str) -> String {
+    let answer = get(server.addr, path).await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    body.to_owned()
+}
+
+pub async fn get(addr: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+/// The device that the visitor's browser is.
+pub async fn own_device(socket: &mut crate::harness::Client<TcpStream>) -> String {
+    let frame = Encoding::Json.decode(&socket.receive().await.into_data()).unwrap();
+    match frame {
+        ServerFrame::Welcome(welcome) => format!("device/browser-{}", welcome.person.id.0),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn say(socket: &mut crate::harness::Client<TcpStream>, topic: &str, number: u128, command: &Value) -> Answer {
+    let frame = ClientFrame::Command {
+        topic: topic.parse().unwrap(),
+        id: CommandId::from_random(number),
+        command: Blob(command.to_string().into_bytes()),
+    };
+    socket.send(message(&frame)).await;
+    reply(socket).await.1
+}
+
+/// How many rows of the log's file a query counts.
+fn count(folder: &Path, query: &str) -> u64 {
+    let file = rusqlite::Connection::open_with_flags(
+        folder.join("duplex.db"),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    );
+    file.unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+fn events(folder: &Path, topic: &str, text: &str) -> u64 {
+    let of_topic = format!("topic = (SELECT id FROM topics WHERE name = '{topic}')");
+    count(
+        folder,
+        &format!("SELECT count(*) FROM events WHERE {of_topic} AND event LIKE '%{text}%'"),
+    )
+}
+
+/// An alarm and an order, each killed at its answer; nobody visits their topic afterwards.
+#[tokio::test]
+async fn what_follows_from_an_accepted_command_survives_a_kill() {
+    const KILLS: u64 = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut inbox = String::new();
+    for kill in 0..KILLS {
+        let mut server = Server::start(folder);
+        let mut socket = open_socket(server.addr).await;
+        let device = own_device(&mut socket).await;
+        inbox = device.replace("device/browser-", "inbox/");
+        let metric = format!("m{}", kill / 2);
+        let commands = match kill % 2 {
+            0 => vec![
+                json!({ "report": { "readings": [{ "metric": metric, "value": 1 }] } }),
+                json!({ "set_threshold": { "metric": metric, "low": null, "high": 0.5, "hysteresis": 0.0 } }),
+            ],
+            _ => vec![json!({ "order": { "name": "reboot", "argument": "" } })],
+        };
+        for (number, command) in (1..).zip(commands) {
+            let answer = say(&mut socket, &device, u128::from(kill) << 8 | number, &command).await;
+            assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+        }
+        server.kill();
+    }
+    for _ in 0..2 {
+        let mut server = Server::start(folder);
+        until(async || count(folder, "SELECT count(*) FROM forwards") == 0).await;
+        let told = events(folder, &inbox, "danger");
+        let ordered = events(folder, "orders/all", "added");
+        assert_eq!((told, ordered), (KILLS / 2, KILLS / 2), "each once");
+        server.kill();
+    }
+}

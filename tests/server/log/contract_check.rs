@@ -1,0 +1,93 @@
+//! What every log must know of the events that it keeps: a check of the log up to each, a part of the contract.
+
+use std::sync::Arc;
+
+use duplex::server::log::chain;
+use duplex_protocol::cursor::Check;
+
+use super::*;
+
+type AnyLog = Arc<dyn Log>;
+
+/// As they follow from the events.
+fn chained(records: &[Record]) -> Vec<Option<Check>> {
+    let mut check = None;
+    let next = records.iter().map(|record| {
+        check = chain::next(check, record.seq, &record.event);
+        check
+    });
+    next.collect()
+}
+
+fn kept(records: &[Record]) -> Vec<Option<Check>> {
+    records.iter().map(|record| record.check).collect()
+}
+
+async fn checks(log: &dyn Log, topic: &TopicName, seqs: std::ops::RangeInclusive<Seq>) -> Vec<Option<Check>> {
+    let mut checks = Vec::new();
+    for seq in seqs {
+        checks.push(log.check(topic, seq).await.unwrap());
+    }
+    checks
+}
+
+pub async fn every_event_keeps_a_check(log: AnyLog) {
+    let (lobby, other) = (topic(LOBBY), topic("chat/other"));
+    assert_eq!(log.check(&lobby, 0).await, Ok(None));
+    assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, None);
+    let several = entry(9, 77, vec![event("a"), event("b"), amendment(1)]);
+    assert_eq!(log.append(&lobby, 0, vec![said(1), several]).await, Ok(4));
+    talk(&*log, &lobby, 4, 3).await;
+    talk(&*log, &other, 0, 2).await;
+    let records = all(&*log, &lobby).await;
+    assert_eq!(kept(&records), chained(&records));
+    assert_eq!(checks(&*log, &lobby, 1..=7).await, kept(&records));
+    assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, records[6].check);
+    assert_eq!(log.append(&lobby, 7, vec![entry(99, 0, vec![])]).await, Ok(7));
+    assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, records[6].check);
+    for unknown in [0, 8, u64::MAX] {
+        assert_eq!(log.check(&lobby, unknown).await, Ok(None), "{unknown}");
+    }
+    let history = log.history(&lobby, 9, 9).await.unwrap();
+    assert_eq!(kept(&history.records), kept(&records));
+}
+
+pub async fn a_redaction_leaves_the_checks(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    talk(&*log, &lobby, 0, 4).await;
+    let before = kept(&all(&*log, &lobby).await);
+    let redaction = payloads(&[(1, ""), (3, "")]);
+    assert_eq!(log.redact(&lobby, 4, vec![said(5)], redaction).await, Ok(5));
+    let after = all(&*log, &lobby).await;
+    assert_eq!(kept(&after)[..4], before);
+    assert_eq!(after[4].check, chain::next(before[3], 5, &after[4].event));
+}
+
+/// Who has seen everything that is gone, and no more, can still be told from who saw something else.
+pub async fn the_check_of_what_is_gone_stays_known(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    talk(&*log, &lobby, 0, 6).await;
+    let before = kept(&all(&*log, &lobby).await);
+    log.snapshot(&lobby, 6, b"six".to_vec(), newest(3), 0).await.unwrap();
+    assert_eq!(seqs(&all(&*log, &lobby).await), [4, 5, 6]);
+    assert_eq!(
+        checks(&*log, &lobby, 1..=6).await,
+        [None, None, before[2], before[3], before[4], before[5]]
+    );
+    let erased = Redaction {
+        erased: Erased::Before(7),
+        state: b"nothing".to_vec(),
+    };
+    assert_eq!(log.redact(&lobby, 6, vec![said(7)], erased).await, Ok(7));
+    let records = all(&*log, &lobby).await;
+    assert_eq!(seqs(&records), [7]);
+    assert_eq!(records[0].check, chain::next(before[5], 7, &records[0].event));
+    let known = checks(&*log, &lobby, 5..=7).await;
+    assert_eq!(known, [None, before[5], records[0].check]);
+    log.snapshot(&lobby, 7, b"seven".to_vec(), newest(0), 0).await.unwrap();
+    assert_eq!(all(&*log, &lobby).await, []);
+    assert_eq!(checks(&*log, &lobby, 6..=7).await, [None, records[0].check]);
+    assert_eq!(log.append(&lobby, 7, vec![said(8)]).await, Ok(8));
+    let records = all(&*log, &lobby).await;
+    assert_eq!(records[0].check, chain::next(known[2], 8, &records[0].event));
+}

@@ -1,0 +1,305 @@
+//! The log's file as others find it: who may read it, which version it is of, how large it may be, and what bytes are left in it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use duplex::server::log::sqlite::{OpenError, Sqlite, check, restore};
+use duplex::server::log::{Log, LogError};
+use futures_util::future::join_all;
+use rusqlite::Connection;
+use tempfile::tempdir;
+
+use super::*;
+
+const VERSION_1: &str = include_str!("../../../src/server/log/sqlite/version_1.sql");
+/// What a server of version 1 wrote into it.
+const WRITTEN: &str = r#"
+    PRAGMA application_id = 1148218488;
+    PRAGMA user_version = 1;
+    INSERT INTO topics VALUES (1, 'chat/lobby', 2, 2);
+    INSERT INTO events VALUES (1, 1, 1001, NULL, '{"said":"one"}'), (1, 2, 1002, 1, '{"said":"two"}');
+    INSERT INTO answers VALUES
+        (1, 1, '00000000000000000000000000000001', '0123456789abcdef', 1, 1001),
+        (1, 2, '00000000000000000000000000000002', '0123456789abcdef', 2, 1002);
+    INSERT INTO snapshots VALUES (1, 1, X'7b7d');
+"#;
+
+pub fn version_1(path: &Path) {
+    let old = Connection::open(path).unwrap();
+    old.pragma_update(None, "journal_mode", "wal").unwrap();
+    old.execute_batch(VERSION_1).unwrap();
+    old.execute_batch(WRITTEN).unwrap();
+    old.close().unwrap();
+}
+
+fn version(path: &Path) -> u32 {
+    let file = Connection::open(path).unwrap();
+    file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+fn key(log: &Sqlite) -> [u8; 16] {
+    log.key().code("test", "")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_linked_sqlite_has_no_known_corruption() {
+    let version = rusqlite::version_number();
+    assert!(
+        version >= 3_051_003,
+        "{}: a journal may be reset wrongly",
+        rusqlite::version()
+    );
+}
+
+#[tokio::test]
+async fn a_file_of_version_1_becomes_one_of_this_version() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    version_1(&path);
+    assert_eq!(check(&path).unwrap().topics, 1, "a look changes nothing");
+    assert_eq!(version(&path), 1);
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let log = Sqlite::open(&path).unwrap();
+        let opened = log.open(&topic(LOBBY), 9, 0).await.unwrap();
+        assert_eq!((opened.head.epoch.get(), opened.head.last), (7, 2));
+        assert_eq!(opened.snapshot, Some((1, b"{}".to_vec())));
+        assert_eq!(opened.commands, [answered(1, 1), answered(2, 2)]);
+        assert_eq!(seqs(&all(&log, &topic(LOBBY)).await), [1, 2]);
+        keys.push(key(&log));
+        log.close().await;
+    }
+    assert_eq!(version(&path), 3);
+    assert_eq!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn a_file_of_version_1_is_restored_and_one_that_could_not_be_upgraded_is_as_it_was() {
+    let folder = tempdir().unwrap();
+    let [old, here] = ["old", "here"].map(|name| folder.path().join(name));
+    version_1(&old);
+    restore(&old, &here, false).unwrap();
+    let log = Sqlite::open(&here).unwrap();
+    assert_eq!(seqs(&all(&log, &topic(LOBBY)).await), [1, 2]);
+    assert_eq!(version(&old), 1);
+    // Somebody else's table is in the way.
+    let other = Connection::open(&old).unwrap();
+    other.execute_batch("CREATE TABLE keyless (x)").unwrap();
+    other.close().unwrap();
+    assert!(matches!(Sqlite::open(&old), Err(OpenError::Sqlite { .. })));
+    assert_eq!(version(&old), 1);
+    let epoch = Connection::open(&old).unwrap();
+    assert_eq!(
+        epoch.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0)),
+        Ok(7)
+    );
+}
+
+#[tokio::test]
+async fn a_backup_carries_the_key() {
+    let folder = tempdir().unwrap();
+    let [here, copy, there, other] = ["here", "copy", "there", "other"].map(|name| folder.path().join(name));
+    let log = Sqlite::open(&here).unwrap();
+    log.backup(&copy).await.unwrap();
+    restore(&copy, &there, false).unwrap();
+    assert_eq!(key(&Sqlite::open(&there).unwrap()), key(&log));
+    assert_ne!(key(&Sqlite::open(&other).unwrap()), key(&log));
+    assert_eq!(format!("{:?}", log.key()), "Key");
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_any_of_it() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("data/log");
+    let log = Sqlite::open(&path).unwrap();
+    talk(&log, &topic(LOBBY), 0, 3).await;
+    all(&log, &topic(LOBBY)).await;
+    let copy = folder.path().join("data/copy");
+    log.backup(&copy).await.unwrap();
+    log.close().await;
+    drop(log);
+    fs::set_permissions(&copy, Permissions::from_mode(0o644)).unwrap();
+    restore(&copy, &path, true).unwrap();
+    for part in [&path, &folder.path().join("data/log.lock")] {
+        fs::set_permissions(part, Permissions::from_mode(0o644)).unwrap();
+    }
+    let log = Sqlite::open(&path).unwrap();
+    talk(&log, &topic(LOBBY), 3, 1).await;
+    all(&log, &topic(LOBBY)).await;
+    log.backup(&folder.path().join("data/second")).await.unwrap();
+    let files: Vec<_> = fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert!(
+        files.iter().any(|file| file.to_string_lossy().ends_with("log-wal")),
+        "{files:?}"
+    );
+    for file in files.iter().filter(|file| **file != copy) {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+/// Where `text` stands in any file of the folder.
+fn found(folder: &Path, text: &str) -> Vec<String> {
+    let holds = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    };
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files
+        .filter(|path| holds(path))
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+#[tokio::test]
+async fn no_byte_of_what_was_overwritten_is_left() {
+    const SECRET: &str = "nobody-is-to-read-this";
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = Sqlite::open(&path).unwrap();
+    let lobby = topic(LOBBY);
+    talk(&log, &lobby, 0, 200).await;
+    // One that fits in a page with others, one that takes several, and an amendment.
+    let texts = [SECRET.to_owned(), SECRET.repeat(1000), SECRET.to_owned()];
+    let events = vec![event(&texts[0]), event(&texts[1]), (Some(201), event(&texts[2]).1)];
+    assert_eq!(log.append(&lobby, 200, vec![entry(201, 1, events)]).await, Ok(203));
+    talk(&log, &lobby, 203, 200).await;
+    log.snapshot(&lobby, 403, SECRET.repeat(500).into_bytes(), ALL, 0)
+        .await
+        .unwrap();
+    assert_ne!(found(folder.path(), SECRET), [""; 0]);
+    let redaction = payloads(&[(201, ""), (202, ""), (203, "")]);
+    assert_eq!(log.redact(&lobby, 403, vec![said(404)], redaction).await, Ok(404));
+    assert_eq!(found(folder.path(), SECRET), [""; 0]);
+    log.backup(&folder.path().join("copy")).await.unwrap();
+    log.close().await;
+    assert_eq!(found(folder.path(), SECRET), [""; 0]);
+    assert_eq!(all(&log_again(&path), &lobby).await.len(), 404);
+}
+
+fn log_again(path: &Path) -> Sqlite {
+    Sqlite::open(path).unwrap()
+}
+
+#[tokio::test]
+async fn the_journal_is_emptied_as_soon_as_nobody_reads_any_more() {
+    const SECRET: &str = "nobody-is-to-read-this";
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = Sqlite::open(&path).unwrap();
+    let lobby = topic(LOBBY);
+    assert_eq!(
+        log.append(&lobby, 0, vec![entry(1, 1, vec![event(SECRET)])]).await,
+        Ok(1)
+    );
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM events").unwrap();
+    assert_eq!(log.redact(&lobby, 1, vec![said(2)], payloads(&[(1, "")])).await, Ok(2));
+    assert_ne!(
+        found(folder.path(), SECRET),
+        [""; 0],
+        "the reader is owed what it began with"
+    );
+    assert_eq!(log.append(&lobby, 2, vec![said(3)]).await, Ok(3), "nobody waits for it");
+    reader.close().unwrap();
+    crate::harness::until(async || found(folder.path(), SECRET).is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_in_the_journal_goes_at_the_next_start() {
+    const SECRET: &str = "nobody-is-to-read-this";
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = Sqlite::open(&path).unwrap();
+    let lobby = topic(LOBBY);
+    assert_eq!(
+        log.append(&lobby, 0, vec![entry(1, 1, vec![event(SECRET)])]).await,
+        Ok(1)
+    );
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM events").unwrap();
+    assert_eq!(log.redact(&lobby, 1, vec![said(2)], payloads(&[(1, "")])).await, Ok(2));
+    // As the disk is when the process ends now.
+    let killed = tempdir().unwrap();
+    for part in ["log", "log-wal"] {
+        fs::copy(folder.path().join(part), killed.path().join(part)).unwrap();
+    }
+    assert_ne!(found(killed.path(), SECRET), [""; 0]);
+    let again = Sqlite::open(&killed.path().join("log")).unwrap();
+    assert_eq!(found(killed.path(), SECRET), [""; 0]);
+    assert_eq!(seqs(&all(&again, &lobby).await), [1, 2]);
+}
+
+fn large(number: u128) -> Entry {
+    entry(number, 1, vec![event(&"x".repeat(20_000))])
+}
+
+/// Until it is refused; how many were kept.
+async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
+    let last = log.open(lobby, 0, 0).await.unwrap().head.last;
+    for seq in last..last + 1000 {
+        match log.append(lobby, seq, vec![large(seq.into())]).await {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error, LogError::Full);
+                return seq - last;
+            }
+        }
+    }
+    panic!("never full")
+}
+
+#[tokio::test]
+async fn a_log_is_no_larger_than_it_may_be_and_goes_on_when_there_is_room() {
+    const MOST: u64 = 2 << 20;
+    let folder = tempdir().unwrap();
+    let log = Sqlite::open(&folder.path().join("log")).unwrap().with_room(MOST, 0);
+    let (lobby, other) = (topic(LOBBY), topic("chat/other"));
+    talk(&log, &other, 0, 1).await;
+    let kept = fill(&log, &lobby).await;
+    assert!(kept > 20, "{kept}");
+    let census = log.census().await.unwrap();
+    assert_eq!(census.most, Some(MOST));
+    assert!(census.bytes <= MOST + limits_margin(), "{census:?}");
+    let all_full = join_all([
+        log.append(&other, 1, vec![large(1)]),
+        log.append(&lobby, kept, vec![large(2)]),
+    ])
+    .await;
+    assert_eq!(all_full, [Err(LogError::Full), Err(LogError::Full)]);
+    // What makes room goes on, and so do reads.
+    assert_eq!(seqs(&all(&log, &other).await), [1]);
+    assert_eq!(log.redact(&other, 1, vec![said(2)], payloads(&[(1, "")])).await, Ok(2));
+    assert_eq!(log.snapshot(&lobby, kept, vec![], newest(1), 0).await, Ok(()));
+    assert!(fill(&log, &lobby).await > 20, "there is room again");
+    assert!(log.census().await.unwrap().bytes <= MOST + limits_margin());
+}
+
+/// The journal of what a full log still does.
+const fn limits_margin() -> u64 {
+    512 << 10
+}
+
+#[tokio::test]
+async fn a_disk_that_is_almost_full_is_left_alone() {
+    let folder = tempdir().unwrap();
+    let log = Arc::new(
+        Sqlite::open(&folder.path().join("log"))
+            .unwrap()
+            .with_room(u64::MAX, u64::MAX),
+    );
+    let lobby = topic(LOBBY);
+    assert_eq!(log.append(&lobby, 0, vec![said(1)]).await, Err(LogError::Full));
+    assert_eq!(log.redact(&lobby, 0, vec![said(1)], payloads(&[])).await, Ok(1));
+    assert_eq!(log.snapshot(&lobby, 1, vec![], newest(1), 0).await, Ok(()));
+    assert_eq!(log.census().await.unwrap().most, None);
+}

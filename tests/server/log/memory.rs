@@ -1,0 +1,31 @@
+//! The log in memory: the contract, and the weather that tests make.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use duplex::server::log::memory::{Memory, Weather};
+use duplex::server::log::{Log, LogError};
+use duplex_protocol::cursor::Epoch;
+use futures_util::poll;
+
+use super::*;
+
+fn made() -> (Arc<dyn Log>, ()) {
+    (Arc::new(Memory::new(Epoch::new(1))), ())
+}
+
+keeps_the_contract!(made());
+
+#[tokio::test]
+async fn appends_fail_or_stall_as_told() {
+    let log = Memory::new(Epoch::new(1));
+    let lobby = topic(LOBBY);
+    log.set_weather(Weather::Failing(LogError::Full));
+    assert_eq!(log.append(&lobby, 0, vec![said(1)]).await, Err(LogError::Full));
+    log.set_weather(Weather::Stalled);
+    let mut append = pin!(log.append(&lobby, 0, vec![said(1)]));
+    assert!(poll!(&mut append).is_pending());
+    assert_eq!(all(&log, &lobby).await, []);
+    log.set_weather(Weather::Fair);
+    assert_eq!(append.await, Ok(1));
+}

@@ -1,0 +1,149 @@
+//! What the release of 2026-11-23 wrote into its log, and events that came since: kept as it was written, and read for ever.
+//! `recorded/events_1.txt` has each event of each kind, `recorded/log_1.db` is a log of version 1 that holds them, and
+//! `recorded/events_1_later.txt` has the events that releases after it added. A change that
+//! breaks one of them takes a new version of its kind (`Decider::KEPT_VERSION`) and a step up to it; these files stay as they are.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use duplex::apps;
+use duplex::server::hub::Hub;
+use duplex::server::log::Log as _;
+use duplex::server::log::sqlite::{Sqlite, restore};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Epoch};
+use duplex_protocol::session::Verdict;
+use rusqlite::Connection;
+use serde_json::Value;
+use tempfile::tempdir;
+
+use super::*;
+use crate::harness::Node;
+use crate::harness::topics::{Visitor, Way};
+
+const EVENTS: &str = include_str!("../recorded/events_1.txt");
+const LATER: &str = include_str!("../recorded/events_1_later.txt");
+const EPOCH: u64 = 6_172_839_450_617_283;
+
+fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/recorded/log_1.db")
+}
+
+/// Whatever was said then is said still; what came since may stand beside it.
+fn still_says(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => old
+            .iter()
+            .all(|(name, old)| new.get(name).is_some_and(|new| still_says(old, new))),
+        (Value::Array(old), Value::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| still_says(old, new))
+        }
+        (old, new) => old == new,
+    }
+}
+
+#[test]
+fn every_event_that_was_ever_written_is_read_and_means_the_same() {
+    let kinds = apps::server::kinds();
+    for line in EVENTS.lines().chain(LATER.lines()) {
+        let (name, json) = line.split_once('\t').unwrap();
+        let kind = kinds.iter().find(|kind| kind.name() == name).unwrap();
+        let event = kind
+            .event(json.as_bytes())
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        let now = event.encode(Encoding::Json).unwrap();
+        let [old, new]: [Value; 2] = [json.as_bytes(), &now.0].map(|json| serde_json::from_slice(json).unwrap());
+        assert!(still_says(&old, &new), "{line} became {new}");
+        // On every other way to a reader, too.
+        assert!(event.encode(Encoding::Postcard).is_ok(), "{line}");
+        assert!(kind.current(json.as_bytes().to_vec()).is_ok());
+        kind.fold(None).unwrap().apply(1, json.as_bytes()).unwrap();
+    }
+    let of = |name: &str| {
+        EVENTS
+            .lines()
+            .chain(LATER.lines())
+            .any(|line| line.split('\t').next() == Some(name))
+    };
+    let missing: Vec<_> = kinds.iter().map(|kind| kind.name()).filter(|name| !of(name)).collect();
+    // What a node says of itself is in no file.
+    assert_eq!(missing, ["status"]);
+}
+
+#[tokio::test]
+async fn a_log_of_version_1_goes_on_where_it_was() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::copy(recorded(), &path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let log = Arc::new(Sqlite::open(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = fs::read(recorded()).unwrap();
+    assert_eq!(before[60..64], 1_u32.to_be_bytes(), "user_version");
+    let file = Connection::open(&path).unwrap();
+    let version = file.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0));
+    assert_eq!(version, Ok(3));
+    file.close().unwrap();
+    let mut topics = Vec::new();
+    for kind in apps::server::kinds() {
+        topics.extend(log.topics(kind.name()).await.unwrap());
+    }
+    assert_eq!(topics.len(), 13, "{topics:?}");
+    for topic in &topics {
+        let written = EVENTS
+            .lines()
+            .filter(|line| line.split('\t').next() == Some(topic.kind()));
+        let opened = log.open(topic, usize::MAX, 0).await.unwrap();
+        let count = written.count();
+        assert_eq!(
+            (opened.head.epoch, opened.head.last),
+            (Epoch::new(EPOCH), count as u64),
+            "{topic}"
+        );
+        assert_eq!(opened.commands.len(), count, "{topic}");
+    }
+    let hub = Hub::new(log.clone(), apps::server::kinds());
+    for topic in topics.iter().filter(|topic| topic.kind() != "moderation") {
+        let handle = hub
+            .open(topic)
+            .await
+            .unwrap_or_else(|denied| panic!("{topic}: {denied:?}"));
+        let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
+        assert_eq!(cursor.epoch, Epoch::new(EPOCH), "{topic}");
+        assert!(hub.history(topic, u64::MAX, 100).await.is_ok(), "{topic}");
+    }
+    hub.close().await;
+}
+
+#[tokio::test]
+async fn a_reader_of_the_earlier_release_resumes_from_its_cursor() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    restore(&recorded(), &path, false).unwrap();
+    let restored = Sqlite::open(&path).unwrap();
+    assert_ne!(
+        restored.open(&topic(LOBBY), 0, 0).await.unwrap().head.epoch,
+        Epoch::new(EPOCH)
+    );
+    restored.close().await;
+    drop(restored);
+    let path = folder.path().join("here");
+    fs::copy(recorded(), &path).unwrap();
+    let node = Node::on(Arc::new(Sqlite::open(&path).unwrap()), apps::server::kinds());
+    for way in [
+        Way::WebSocket(Encoding::Json),
+        Way::WebSocket(Encoding::Postcard),
+        Way::Sse,
+        Way::Poll,
+    ] {
+        let mut reader = Visitor::new(&node, way).await;
+        let known = Cursor::new(Epoch::new(EPOCH), 3);
+        let verdict = reader.subscribe(LOBBY, Some(known)).await;
+        assert!(
+            matches!(verdict, Verdict::Resumed { replayed: 4.., .. }),
+            "{way:?}: {verdict:?}"
+        );
+    }
+}

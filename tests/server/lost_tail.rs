@@ -1,0 +1,211 @@
+//! A log that lost its tail and went on, as one does whose journal was deleted: who saw what was lost is told so, over every
+//! transport and from a page, and the topics that lost nothing go on.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use duplex::server::hub::{Hub, Kind};
+use duplex::server::log::sqlite::Sqlite;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{Answer, ClientFrame, ResetReason, SESSION_PATH, ServerFrame, Verdict};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::kinds::{self, Note, Noted, Notes};
+use crate::harness::process::Server;
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Client, Node, open};
+
+const LOSER: &str = "notes/a";
+const OTHER: &str = "notes/b";
+const WAYS: [Way; 4] = [
+    Way::WebSocket(Encoding::Json),
+    Way::WebSocket(Encoding::Postcard),
+    Way::Sse,
+    Way::Poll,
+];
+
+fn node(folder: &Path, kinds: Vec<Box<dyn Kind>>) -> Node {
+    let log = Arc::new(Sqlite::open(&folder.join("log.db")).unwrap());
+    Node::with_hub(Hub::new(log, kinds), Path::new("/nonexistent"), |_| {})
+}
+
+/// Ends the node and what came into its log since `keep`, or keeps what is there now.
+async fn end(node: &Node, folder: &Path, keep: Option<&str>) {
+    node.state.hub.close().await;
+    let (from, to) = match keep {
+        Some(copy) => (copy, "log.db"),
+        None => ("log.db", "early.db"),
+    };
+    for part in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(folder.join(format!("{to}{part}")));
+    }
+    // What a journal holds belongs to the file.
+    for part in ["", "-wal"] {
+        let copied = fs::copy(folder.join(format!("{from}{part}")), folder.join(format!("{to}{part}")));
+        assert!(copied.is_ok() || part == "-wal", "{copied:?}");
+    }
+}
+
+async fn add(node: &Node, topic: &str, texts: &[&str]) {
+    let mut writer = Visitor::new(node, Way::Sse).await;
+    for text in texts {
+        let answer = writer.command(topic, &Note::Add((*text).to_owned())).await;
+        assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_saw_what_was_lost_is_told_so_and_other_topics_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let early = node(folder.path(), kinds::all());
+    add(&early, LOSER, &["1", "2"]).await;
+    add(&early, OTHER, &["1", "2"]).await;
+    end(&early, folder.path(), None).await;
+
+    let whole = node(folder.path(), kinds::all());
+    add(&whole, LOSER, &["3", "4"]).await;
+    let mut visitors = Vec::new();
+    for way in WAYS {
+        let mut visitor = Visitor::new(&whole, way).await;
+        for topic in [LOSER, OTHER] {
+            visitor.subscribe(topic, None).await;
+        }
+        visitors.push(visitor);
+    }
+    add(&whole, LOSER, &["5"]).await;
+    for visitor in &mut visitors {
+        assert_eq!(visitor.event::<Notes>().await, (5, Note::Add("5".to_owned())));
+    }
+    end(&whole, folder.path(), Some("early.db")).await;
+
+    let after = node(folder.path(), kinds::all());
+    add(&after, LOSER, &["3", "other", "5", "6"]).await;
+    add(&after, OTHER, &["3"]).await;
+    for visitor in visitors {
+        let mut visitor = visitor.at(&after);
+        let (loser, other): (Option<Cursor>, Option<Cursor>) = (
+            visitor.cursors[&LOSER.parse().unwrap()],
+            visitor.cursors[&OTHER.parse().unwrap()],
+        );
+        assert_eq!((loser.unwrap().seq, other.unwrap().seq), (5, 2));
+        let verdict = visitor.subscribe(LOSER, loser).await;
+        let Verdict::Reset { reason, cursor, state } = verdict else {
+            panic!("{verdict:?}")
+        };
+        let state: Noted = state.decode(visitor.encoding()).unwrap();
+        assert_eq!((reason, cursor.seq, state.count), (ResetReason::Diverged, 6, 6));
+        let verdict = visitor.subscribe(OTHER, other).await;
+        assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
+        let verdict = visitor.subscribe(LOSER, Some(cursor)).await;
+        assert!(matches!(verdict, Verdict::Resumed { replayed: 0, .. }), "{verdict:?}");
+        // A client of the version before is believed, as it was.
+        let unchecked = loser.map(|cursor| cursor.with_check(None));
+        let verdict = visitor.subscribe(LOSER, unchecked).await;
+        assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
+    }
+}
+
+/// The page's first state comes from the server's rendering, with a cursor beside it.
+#[tokio::test]
+async fn a_page_of_before_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = "chat/lobby";
+    let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
+    let early = node(folder.path(), duplex::apps::server::kinds());
+    let mut writer = Visitor::new(&early, Way::Poll).await;
+    writer.command(topic, &post("kept")).await;
+    end(&early, folder.path(), None).await;
+
+    let whole = node(folder.path(), duplex::apps::server::kinds());
+    let mut writer = Visitor::new(&whole, Way::Poll).await;
+    writer.command(topic, &post("lost")).await;
+    let page = whole.get("/chat/lobby").await.body.replace('\\', "");
+    let name = topic.parse().unwrap();
+    let (cursor, _) = whole.state.hub.glance(&name, Encoding::Json).await.unwrap();
+    let in_page = serde_json::to_string(&cursor).unwrap();
+    assert!(cursor.check.is_some() && page.contains(&in_page), "{in_page}");
+    end(&whole, folder.path(), Some("early.db")).await;
+
+    let after = node(folder.path(), duplex::apps::server::kinds());
+    let mut writer = Visitor::new(&after, Way::Poll).await;
+    for text in ["another", "one"] {
+        writer.command(topic, &post(text)).await;
+    }
+    for way in WAYS {
+        let mut visitor = Visitor::new(&after, way).await;
+        let verdict = visitor.subscribe(topic, Some(cursor)).await;
+        let diverged = matches!(
+            verdict,
+            Verdict::Reset {
+                reason: ResetReason::Diverged,
+                ..
+            }
+        );
+        assert!(diverged, "{verdict:?}");
+    }
+}
+
+async fn say(socket: &mut Client<TcpStream>, frame: &ClientFrame) {
+    let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
+    socket.send(Message::text(text)).await;
+}
+
+/// The verdict for a cursor, from the real server.
+async fn ask(server: &Server, topic: &str, cursor: Option<Cursor>) -> Verdict {
+    let stream = TcpStream::connect(server.addr).await.unwrap();
+    let headers = [("sec-websocket-protocol", "duplex.v2.json")];
+    let (mut socket, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
+    let (build, name, topic) = (String::new(), None, topic.parse().unwrap());
+    say(&mut socket, &ClientFrame::Hello { build, name }).await;
+    say(&mut socket, &ClientFrame::Subscribe { topic, cursor }).await;
+    loop {
+        let frame = socket.receive().await.into_data();
+        if let ServerFrame::Verdict { verdict, .. } = Encoding::Json.decode(&frame).unwrap() {
+            return verdict;
+        }
+    }
+}
+
+async fn cursor(server: &Server, topic: &str) -> Option<Cursor> {
+    match ask(server, topic, None).await {
+        Verdict::Reset { cursor, .. } => Some(cursor),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn post(folder: &Path, server: &Server, topic: &str, texts: &[&str]) {
+    for text in texts {
+        let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
+        let sent = crate::harness::process::run(folder, &["send", topic, &command, "--url", &server.url()]);
+        assert!(sent.status.success(), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn so_it_is_when_the_journal_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut server = Server::start(folder);
+    post(folder, &server, "chat/a", &["1"]);
+    post(folder, &server, "chat/b", &["1"]);
+    server.kill();
+    // Its journal is brought into the file, and a new one begins.
+    let mut server = Server::start(folder);
+    post(folder, &server, "chat/a", &["2"]);
+    let (a, b) = (cursor(&server, "chat/a").await, cursor(&server, "chat/b").await);
+    server.kill();
+    fs::remove_file(folder.join("duplex.db-wal")).unwrap();
+    let _ = fs::remove_file(folder.join("duplex.db-shm"));
+    let server = Server::start(folder);
+    post(folder, &server, "chat/a", &["another", "3"]);
+    post(folder, &server, "chat/b", &["2"]);
+    let verdict = ask(&server, "chat/a", a).await;
+    let diverged = matches!(&verdict, Verdict::Reset { reason: ResetReason::Diverged, cursor, .. } if cursor.seq == 3);
+    assert!(diverged, "{verdict:?}");
+    let verdict = ask(&server, "chat/b", b).await;
+    assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
+}

@@ -1,0 +1,276 @@
+//! The market on the real server: its simulated feed, its pages as the server renders them, and what it costs.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use duplex::apps;
+use duplex::apps::market::model::board::Board;
+use duplex::apps::market::model::chart::Chart;
+use duplex::apps::market::wire::{ALL, Candles, Interval, Quotes, QuotesCommand, Source, Standing};
+use duplex::server::hub::reader::Reader;
+use duplex::server::hub::{Hub, Most, server};
+use duplex::server::log::Log;
+use duplex::server::log::memory::Memory;
+use duplex::server::log::sqlite::Sqlite;
+use duplex::server::site;
+use duplex::server::state::{ServerState, Settings};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::session::{Answer, SessionId};
+use duplex_protocol::topic::{Topic, TopicName};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::process::{Running, Server, duplex};
+use crate::harness::tls::Authority;
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Node, routes, until, within};
+
+fn node(log: Arc<dyn Log>) -> Node {
+    let options = site::options(Path::new("/nonexistent"), None, None);
+    let state = ServerState::new(Settings::default(), options, Hub::new(log, apps::server::kinds()));
+    Node {
+        router: routes(&state),
+        state,
+    }
+}
+
+fn memory() -> Arc<dyn Log> {
+    Arc::new(Memory::new(Epoch::new(7)))
+}
+
+struct Feeds {
+    stop: CancellationToken,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Feeds {
+    fn start(node: &Node, change: impl FnOnce(&mut apps::server::Options)) -> Self {
+        let mut options = apps::server::Options::default();
+        change(&mut options);
+        let stop = CancellationToken::new();
+        let feeds = apps::server::feeds(&options).unwrap();
+        let market = feeds.into_iter().filter(|feed| feed.name().starts_with("market"));
+        let running = market.map(|feed| tokio::spawn(feed.run(node.state.hub.clone(), stop.clone())));
+        Self {
+            running: running.collect(),
+            stop,
+        }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        for feed in self.running {
+            within(feed).await.unwrap();
+        }
+    }
+}
+
+async fn state<T: Topic>(node: &Node, rest: &str) -> T::State {
+    let handle = node.state.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
+    handle
+        .state(Encoding::Json)
+        .await
+        .unwrap()
+        .1
+        .decode(Encoding::Json)
+        .unwrap()
+}
+
+async fn board(node: &Node) -> Board {
+    state::<Quotes>(node, ALL).await
+}
+
+async fn chart(node: &Node, symbol: &str) -> Chart {
+    state::<Candles>(node, symbol).await
+}
+
+async fn until_live(node: &Node) {
+    until(async || {
+        let board = board(node).await;
+        board.entries.len() > 50 && board.feed.standing == Standing::Live
+    })
+    .await;
+}
+
+/// Waits, as one reader, until so many more events have come; returns how many did.
+async fn heard(node: &Node, count: u64) -> u64 {
+    let quotes = TopicName::of::<Quotes>(ALL).unwrap();
+    let hub = &node.state.hub;
+    let handle = hub.open(&quotes).await.unwrap();
+    let session = SessionId("test".to_owned());
+    let mut reader = Reader::new(hub.clone(), Encoding::Postcard, session, server());
+    reader.subscribe(&quotes, None).await;
+    let first = handle.head().seq;
+    let most = Most {
+        frames: 256,
+        bytes: 1 << 20,
+    };
+    while handle.head().seq < first + count {
+        within(reader.woken()).await;
+        reader.gather(most, &mut Vec::new()).await;
+    }
+    handle.head().seq - first
+}
+
+#[tokio::test]
+async fn a_page_without_prices_says_so() {
+    let page = node(memory()).get("/market").await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("아직 시세가 없습니다"), "{}", page.body);
+    assert!(page.body.contains(r#"data-standing="off""#));
+}
+
+#[tokio::test]
+async fn the_simulated_market_is_in_the_first_html() {
+    let node = node(memory());
+    let feeds = Feeds::start(&node, |_| {});
+    until_live(&node).await;
+    let page = node.get("/market").await.body;
+    assert_eq!(page.matches("data-symbol=").count(), board(&node).await.entries.len());
+    assert!(page.contains("한누리반도체") && page.contains(r#"data-simulated="true""#));
+    assert!(page.contains(r#"<polyline points="0,"#), "spark lines are drawn");
+    let page = node.get("/market/hnb?interval=1h").await.body;
+    let drawn = |class: &str| page.contains(&format!(r#"z" class="{class}"></path>"#));
+    assert!(drawn("rise") && drawn("fall"), "candles are drawn");
+    assert_eq!(page.matches(r#"aria-current="true""#).count(), 1);
+    for page in [page, node.get("/market/nothing-such").await.body] {
+        assert!(!page.contains(" style="), "the policy allows no style attributes");
+    }
+    let nothing = node.get("/market/nothing-such").await;
+    assert_eq!(nothing.status, 404);
+    assert!(nothing.body.contains("존재하지 않는 종목입니다"));
+    feeds.end().await;
+}
+
+#[tokio::test]
+async fn prices_move_and_the_candles_with_them() {
+    let node = node(memory());
+    let feeds = Feeds::start(&node, |options| options.market.market_rate = 2_000);
+    until_live(&node).await;
+    let before = board(&node).await;
+    for interval in Interval::ALL {
+        assert!(chart(&node, "hnb").await.candles(interval).len() > 80);
+    }
+    heard(&node, 200).await;
+    until(async || chart(&node, "hnb").await.count > 3).await;
+    let after = board(&node).await;
+    let moved = |symbol: &String| before.entries[symbol].tick != after.entries[symbol].tick;
+    assert!(before.entries.keys().filter(|symbol| moved(symbol)).count() > 20);
+    feeds.end().await;
+}
+
+#[tokio::test]
+async fn a_market_that_starts_again_goes_on_from_its_prices() {
+    let node = node(memory());
+    let feeds = Feeds::start(&node, |_| {});
+    until_live(&node).await;
+    until(async || chart(&node, "hnb").await.count > 0).await;
+    feeds.end().await;
+    let (before, candles) = (board(&node).await, chart(&node, "hnb").await);
+    let feeds = Feeds::start(&node, |_| {});
+    until(async || chart(&node, "hnb").await.count > candles.count).await;
+    let after = board(&node).await;
+    for (symbol, entry) in &before.entries {
+        let (was, is) = (entry.tick.last, after.entries[symbol].tick.last);
+        assert!(is.abs_diff(was) * 20 <= was.max(20), "{symbol} was {was} and is {is}");
+    }
+    let first = |chart: &Chart| chart.candles(Interval::Day).front().copied();
+    assert_eq!(
+        first(&chart(&node, "hnb").await),
+        first(&candles),
+        "the past is not made anew"
+    );
+    feeds.end().await;
+}
+
+#[tokio::test]
+async fn visitors_listen_and_cannot_speak() {
+    let node = node(memory());
+    let mut visitor = Visitor::new(&node, Way::Poll).await;
+    let open = QuotesCommand::Open(Source {
+        name: "mine".to_owned(),
+        simulated: false,
+    });
+    let answer = visitor.command("quotes/all", &open).await;
+    assert!(matches!(answer, Answer::Rejected(_)), "{answer:?}");
+    let answer = visitor.command("alerts/0000000000000000", &open).await;
+    assert!(matches!(answer, Answer::Rejected(_)), "{answer:?}");
+    assert_eq!(board(&node).await, Board::default());
+}
+
+/// Prints what the market costs while nobody looks: `cargo test --release --test server market::cost -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn cost() {
+    const TICKS: u64 = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("duplex.db");
+    let node = node(Arc::new(Sqlite::open(&data).unwrap()));
+    let feeds = Feeds::start(&node, |_| {});
+    until_live(&node).await;
+    heard(&node, 100).await;
+    let (processor, began) = (processor_millis(), std::time::Instant::now());
+    let ticks = heard(&node, TICKS).await;
+    let (seconds, used) = (began.elapsed().as_secs_f64(), processor_millis() - processor);
+    let size = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |file| file.len() >> 10);
+    println!("{:.0} quote events/s for {seconds:.0} s", ticks as f64 / seconds);
+    println!("{:.1} % of one processor", used as f64 / seconds / 10.0);
+    println!(
+        "{} KiB of data, {} KiB of journal",
+        size("duplex.db"),
+        size("duplex.db-wal")
+    );
+    feeds.end().await;
+}
+
+/// Of this process, all threads.
+fn processor_millis() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // In hundredths of a second, as Linux tells everybody.
+    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+}
+
+const TICKER: &str = r#"{"type":"ticker","code":"KRW-BTC","opening_price":100571000.0,"high_price":100690000.0,"low_price":99500000.0,"trade_price":100473000.0,"prev_closing_price":100571000.0,"acc_trade_volume":418.4,"trade_timestamp":1730336862047,"stream_type":"SNAPSHOT"}"#;
+
+/// An exchange that tells of one price, to each who greets it.
+async fn exchange() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut socket = accept_async(stream).await.unwrap();
+            let greeting = socket.next().await.unwrap().unwrap();
+            assert!(greeting.to_text().unwrap().contains("KRW-BTC"), "{greeting}");
+            socket.send(Message::text(TICKER)).await.unwrap();
+            // Until the other side goes.
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    });
+    addr
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_is_heard_over_tls() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let door = authority.door(exchange().await).await;
+    let mut command = duplex(folder.path());
+    command.env("SSL_CERT_FILE", authority.file()).args([
+        "--market-feed",
+        "upbit",
+        "--market-symbols",
+        "KRW-BTC",
+        "--market-url",
+        &format!("wss://localhost:{door}"),
+    ]);
+    let server = Server::start_as(command, folder.path(), "127.0.0.1:0");
+    let quotes = ["tail", "quotes/all", "--from", "start", "--url", &server.url()];
+    let tail = Running::start(folder.path(), &quotes);
+    while !tail.line().contains("krw-btc") {}
+}

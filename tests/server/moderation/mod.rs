@@ -1,0 +1,114 @@
+//! Bans, names and deletions against a running node: what an operator forbids holds on every way in, and nobody else forbids.
+
+mod bans;
+mod deletions;
+mod names;
+
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::apps;
+use duplex::apps::chat::wire::{Chat, ChatCommand, ChatEvent, RoomsCommand};
+use duplex::server::moderation;
+use duplex::server::token::Token;
+use duplex::wire::moderation::{ModerationCommand, Rules, Target};
+use duplex_protocol::code;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
+use duplex_protocol::session::{
+    Answer as Reply, COMMAND_PATH, ClientFrame, Closing, CommandId, Denied, EVENTS_PATH, HISTORY_PATH, POLL_PATH,
+    Rejection, SESSION_PATH, ServerFrame, Verdict,
+};
+use serde::Serialize;
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use crate::harness::process::{Running, Server, run, stdout};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Answer, Node, open, until, within};
+
+const TOKEN: &str = "a-token-for-the-tests";
+const RULES: &str = "moderation/all";
+const LOBBY: &str = "chat/lobby";
+const WAYS: [Way; 4] = [
+    Way::WebSocket(Encoding::Json),
+    Way::WebSocket(Encoding::Postcard),
+    Way::Sse,
+    Way::Poll,
+];
+
+async fn node() -> Node {
+    let node = Node::of(apps::server::kinds(), Path::new("/nonexistent"), |settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+        settings.node = "seoul-1".to_owned();
+    });
+    moderation::start(&node.state).await;
+    node
+}
+
+/// A command with an operator's rights.
+async fn operate<C: Serialize>(node: &Node, topic: &str, command: &C) -> Reply {
+    let frame = ClientFrame::Command {
+        topic: topic.parse().unwrap(),
+        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        command: Blob::encode(Encoding::Json, command).unwrap(),
+    };
+    let bearer = format!("Bearer {TOKEN}");
+    let request = Request::post(format!("{COMMAND_PATH}?session=operator"))
+        .header("host", "localhost")
+        .header("authorization", bearer)
+        .body(Body::from(Encoding::Json.encode(&frame).unwrap()))
+        .unwrap();
+    let answer = within(node.request(request)).await;
+    let frame = Encoding::Json.decode(answer.body.as_bytes());
+    let Ok(ServerFrame::Reply { answer, .. }) = frame else {
+        panic!("{} {}", answer.status, answer.body)
+    };
+    answer
+}
+
+async fn ban(node: &Node, target: Target) {
+    let command = ModerationCommand::Ban {
+        target,
+        until: None,
+        reason: "spam <b>".to_owned(),
+    };
+    let answer = operate(node, RULES, &command).await;
+    assert!(matches!(answer, Reply::Accepted { .. }), "{answer:?}");
+}
+
+/// Who the server takes the bearer of this cookie for.
+async fn person(node: &Node, cookie: &str) -> Person {
+    let answer = ask(node, "GET", &format!("{POLL_PATH}?session=s&wait=0"), cookie, "").await;
+    let frames: Vec<ServerFrame> = Encoding::Json.decode(answer.body.as_bytes()).unwrap();
+    let found = frames.into_iter().find_map(|frame| match frame {
+        ServerFrame::Welcome(welcome) => Some(welcome.person),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+async fn ask(node: &Node, method: &str, path: &str, cookie: &str, body: &str) -> Answer {
+    let kind = if body.starts_with('{') {
+        "application/json"
+    } else {
+        "application/x-www-form-urlencoded"
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost")
+        .header("accept", "text/html")
+        .header("accept-language", "en")
+        .header("content-type", kind)
+        .header("cookie", cookie);
+    node.page(request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+fn post(text: &str) -> ChatCommand {
+    ChatCommand::Post {
+        text: text.to_owned(),
+        reply_to: None,
+    }
+}

@@ -1,0 +1,230 @@
+//! A broker that does what none should: messages of any size, packets that are none, and sessions that it forgets.
+
+use std::sync::Arc;
+
+use duplex::apps;
+use duplex::apps::devices::model::Device;
+use duplex::apps::devices::server::{Options, feeds};
+use duplex::apps::devices::wire::{DeviceCommand, Devices, why};
+use duplex::server::hub::{Hub, Rights, Wake};
+use duplex::server::log::memory::Memory;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Answer, CommandId, SessionId};
+use duplex_protocol::topic::TopicName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::harness::within;
+
+const CONNECT: u8 = 1;
+const CONNACK: u8 = 2;
+const PUBLISH: u8 = 3;
+const PUBACK: u8 = 4;
+const SUBSCRIBE: u8 = 8;
+const SUBACK: u8 = 9;
+/// Of a message, with its flags: at QoS 1.
+const PUBLISH_ONCE: u8 = PUBLISH << 4 | 2;
+
+struct Hostile(TcpListener);
+
+impl Hostile {
+    async fn start() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    fn url(&self) -> String {
+        format!("mqtt://{}", self.0.local_addr().unwrap())
+    }
+
+    /// The next connection, greeted as one whose session is unknown, and subscribed.
+    async fn accept(&self) -> TcpStream {
+        within(async {
+            let (mut stream, _) = self.0.accept().await.unwrap();
+            assert_eq!(read(&mut stream).await.0 >> 4, CONNECT);
+            write(&mut stream, CONNACK << 4, &[0, 0]).await;
+            for _ in 0..2 {
+                let (kind, body) = read(&mut stream).await;
+                assert_eq!(kind >> 4, SUBSCRIBE);
+                write(&mut stream, SUBACK << 4, &[body[0], body[1], 1]).await;
+            }
+            stream
+        })
+        .await
+    }
+}
+
+async fn read(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let kind = stream.read_u8().await.unwrap();
+    let (mut length, mut shift) = (0, 0);
+    loop {
+        let byte = stream.read_u8().await.unwrap();
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    (kind, body)
+}
+
+async fn write(stream: &mut TcpStream, kind: u8, body: &[u8]) {
+    let mut packet = vec![kind];
+    let mut length = body.len();
+    while length >= 0x80 {
+        packet.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    packet.push(length as u8);
+    packet.extend(body);
+    stream.write_all(&packet).await.unwrap();
+}
+
+fn message(topic: &str, id: u16, payload: &[u8]) -> Vec<u8> {
+    let mut body = (topic.len() as u16).to_be_bytes().to_vec();
+    body.extend(topic.as_bytes());
+    body.extend(id.to_be_bytes());
+    body.extend(payload);
+    body
+}
+
+/// Reads until such a packet came.
+async fn until(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
+    within(async {
+        loop {
+            let (kind, body) = read(stream).await;
+            if kind >> 4 == wanted {
+                return body;
+            }
+        }
+    })
+    .await
+}
+
+fn start(broker: &Hostile) -> (Hub, CancellationToken) {
+    let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps::server::kinds());
+    let options = Options {
+        devices_mqtt_url: Some(broker.url()),
+        devices_self: 0,
+        ..Options::default()
+    };
+    let stop = CancellationToken::new();
+    for feed in feeds(&options).unwrap() {
+        tokio::spawn(feed.run(hub.clone(), stop.clone()));
+    }
+    (hub, stop)
+}
+
+async fn device(hub: &Hub, so: impl Fn(&Device) -> bool) -> Device {
+    let topic = hub.open(&TopicName::of::<Devices>("oven-1").unwrap()).await.unwrap();
+    let wake = Wake::new();
+    let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
+    within(async {
+        loop {
+            let (_, state) = topic.state(Encoding::Json).await.unwrap();
+            let device: Device = state.decode(Encoding::Json).unwrap();
+            if so(&device) {
+                return device;
+            }
+            wake.woken().await;
+        }
+    })
+    .await
+}
+
+fn person() -> Person {
+    Person {
+        id: PersonId("00000000000000aa".to_owned()),
+        name: String::new(),
+    }
+}
+
+const READING: &[u8] = br#"{"readings":[{"metric":"temperature","value":21.5}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_any_size_is_counted_acknowledged_and_let_go() {
+    let broker = Hostile::start().await;
+    let (hub, stop) = start(&broker);
+    let mut stream = broker.accept().await;
+    let long = vec![b' '; 16 << 20];
+    write(&mut stream, PUBLISH_ONCE, &message("devices/oven-1/readings", 1, &long)).await;
+    write(
+        &mut stream,
+        PUBLISH_ONCE,
+        &message("devices/oven-1/readings", 2, READING),
+    )
+    .await;
+    assert_eq!(until(&mut stream, PUBACK).await, [0, 1]);
+    assert_eq!(until(&mut stream, PUBACK).await, [0, 2]);
+    let device = device(&hub, |device| device.metrics.len() == 1).await;
+    let whys: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
+    assert_eq!(whys, [why::TOO_LONG]);
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_packet_ends_a_connection_and_the_next_one_works() {
+    let broker = Hostile::start().await;
+    let (hub, stop) = start(&broker);
+    for garbage in [
+        &b"\x30\xff\xff\xff\xff\x01"[..],
+        b"\x90\xff\xff\xff\x7f",
+        b"\x32\x05\xff\xff\xff\xff\xff",
+        b"\x40\x02\xab\xcd",
+        b"\x00\x00",
+    ] {
+        let mut stream = broker.accept().await;
+        stream.write_all(garbage).await.unwrap();
+        let mut rest = Vec::new();
+        let _ = within(stream.read_to_end(&mut rest)).await;
+    }
+    let mut stream = broker.accept().await;
+    write(
+        &mut stream,
+        PUBLISH_ONCE,
+        &message("devices/oven-1/readings", 9, READING),
+    )
+    .await;
+    assert_eq!(until(&mut stream, PUBACK).await, [0, 9]);
+    device(&hub, |device| device.metrics.len() == 1).await;
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_a_broker_forgot_with_its_session_is_published_again() {
+    let broker = Hostile::start().await;
+    let (hub, stop) = start(&broker);
+    let mut stream = broker.accept().await;
+    write(
+        &mut stream,
+        PUBLISH_ONCE,
+        &message("devices/oven-1/readings", 1, READING),
+    )
+    .await;
+    until(&mut stream, PUBACK).await;
+    let order = DeviceCommand::Order {
+        name: "reboot".to_owned(),
+        argument: String::new(),
+    };
+    let operator = hub.with_rights(Rights::operator());
+    let topic = operator
+        .open(&TopicName::of::<Devices>("oven-1").unwrap())
+        .await
+        .unwrap();
+    let command = Blob::encode(Encoding::Json, &order).unwrap();
+    let (answer, _) = topic
+        .command(person(), CommandId::from_random(1), command, Encoding::Json)
+        .await;
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+    let published =
+        |body: Vec<u8>| String::from_utf8_lossy(&body[2 + "devices/oven-1/commands".len() + 2..]).into_owned();
+    let first = published(until(&mut stream, PUBLISH).await);
+    drop(stream);
+    let mut stream = broker.accept().await;
+    assert_eq!(published(until(&mut stream, PUBLISH).await), first);
+    stop.cancel();
+}

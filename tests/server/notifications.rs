@@ -1,0 +1,354 @@
+//! Notifications over the real server: programs send, visitors read, and nobody looks into another's inbox.
+
+use std::path::Path;
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use duplex::apps;
+use duplex::apps::notifications::model::InboxState;
+use duplex::apps::notifications::wire::{
+    Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesCommand, NoticesEvent,
+};
+use duplex::server::token::Token;
+use duplex::wire::notice::{Level, Notice, Words};
+use duplex::wire::summons::{CAME, WAITS};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer, Denied, HISTORY_PATH, Rejection, Verdict};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tower::ServiceExt as _;
+
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{self, Node, within};
+
+const TOKEN: &str = "a-token-for-the-tests";
+const ALL: &str = "notices/all";
+const WAYS: [Way; 3] = [Way::WebSocket(Encoding::Json), Way::Sse, Way::Poll];
+
+fn node() -> Node {
+    Node::of(apps::server::kinds(), Path::new("/nonexistent"), |settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+    })
+}
+
+async fn post(node: &Node, token: Option<&str>, body: Value) -> harness::Answer {
+    let mut request = Request::post("/api/notifications").header("host", "localhost");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    within(node.request(request.body(Body::from(body.to_string())).unwrap())).await
+}
+
+async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Answer {
+    let request = Request::get(path)
+        .header("host", "localhost")
+        .header("accept-language", "en")
+        .header("cookie", visitor.cookie());
+    node.page(request.body(Body::empty()).unwrap()).await
+}
+
+/// A visitor and their id, as the page says it.
+async fn visitor(node: &Node, way: Way) -> (Visitor<'_>, String) {
+    let visitor = Visitor::new(node, way).await;
+    let page = get(node, "/notifications", &visitor).await.body;
+    let id = field(&page, "inbox");
+    (visitor, id)
+}
+
+fn notice(title: &str) -> Notice {
+    Notice {
+        title: Words::same(title),
+        body: Words::same(""),
+        link: None,
+        level: Level::Info,
+        expires: None,
+    }
+}
+
+fn state(visitor: &Visitor<'_>, verdict: Verdict) -> InboxState {
+    let Verdict::Reset { state, .. } = verdict else {
+        panic!("{verdict:?} has no state")
+    };
+    state.decode(visitor.encoding()).unwrap()
+}
+
+#[tokio::test]
+async fn a_program_sends_and_every_way_brings_it_once() {
+    for way in WAYS {
+        let node = node();
+        let (mut visitor, id) = visitor(&node, way).await;
+        let inbox = format!("inbox/{id}");
+        visitor.subscribe(ALL, None).await;
+        visitor.subscribe(&inbox, None).await;
+        let call = json!({ "to": "everyone", "title": { "ko": "모두", "en": "All" }, "level": "warning", "key": "k" });
+        for again in [false, true] {
+            let done: Value = serde_json::from_str(&post(&node, Some(TOKEN), call.clone()).await.body).unwrap();
+            assert_eq!(done, json!({ "topic": ALL, "seq": 1, "again": again }));
+        }
+        let (seq, NoticesEvent::Sent { notice, .. }) = visitor.event::<Notices>().await;
+        assert_eq!(
+            (seq, notice.title, notice.level),
+            (1, Words::new("모두", "All"), Level::Warning)
+        );
+        let to = json!({ "to": { "visitor": id }, "title": "Mine" });
+        assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
+        let (seq, event) = visitor.event::<Inbox>().await;
+        assert!(matches!(event, InboxEvent::Sent { notice, .. } if seq == 1 && notice.title.en == "Mine"));
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_meanwhile_comes_on_return_and_once() {
+    let node = node();
+    let (mut visitor, id) = visitor(&node, Way::WebSocket(Encoding::Postcard)).await;
+    let inbox = format!("inbox/{id}");
+    visitor.subscribe(&inbox, None).await;
+    visitor.vanish();
+    for title in ["one", "two"] {
+        let call = json!({ "to": { "visitor": id }, "title": title });
+        assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
+    }
+    let cursor = visitor.cursors[&inbox.parse().unwrap()];
+    let Verdict::Resumed { replayed, .. } = visitor.subscribe(&inbox, cursor).await else {
+        panic!("the cursor is good")
+    };
+    assert_eq!(replayed, 2);
+    for (number, title) in [(1, "one"), (2, "two")] {
+        let (seq, event) = visitor.event::<Inbox>().await;
+        assert!(matches!(event, InboxEvent::Sent { notice, .. } if seq == number && notice.title.en == title));
+    }
+}
+
+/// What a page hears that follows nothing yet, until the answer ends.
+async fn news(node: &Node, visitor: &Visitor<'_>) -> String {
+    let request = Request::get(NEWS).header("host", "localhost");
+    let request = request.header("cookie", visitor.cookie()).body(Body::empty()).unwrap();
+    let answer = node.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
+    const QUIET: Duration = Duration::from_millis(300);
+    let node = node();
+    let (mut mine, id) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let inbox = format!("inbox/{id}");
+    mine.subscribe(&inbox, None).await;
+    let said = |of: &str| -> Vec<String> {
+        let data = of.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(str::to_owned).collect()
+    };
+    {
+        let mut waiting = pin!(news(&node, &mine));
+        assert!(timeout(QUIET, &mut waiting).await.is_err(), "nothing was ever sent");
+        let group = json!({ "to": { "group": "market" }, "title": "For those who follow it" });
+        assert_eq!(post(&node, Some(TOKEN), group).await.status, StatusCode::OK);
+        assert!(
+            timeout(QUIET, &mut waiting).await.is_err(),
+            "it does not reach this visitor"
+        );
+        let to = json!({ "to": { "visitor": id }, "title": "Mine" });
+        assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
+        assert_eq!(said(&within(waiting).await), [CAME]);
+    }
+    assert_eq!(said(&within(news(&node, &mine)).await), [WAITS]);
+    let (stranger, _) = visitor(&node, Way::Poll).await;
+    assert!(
+        timeout(QUIET, news(&node, &stranger)).await.is_err(),
+        "it is nobody else's"
+    );
+    let heads = [(ME.to_owned(), 1)].into();
+    let answer = mine.command(&inbox, &InboxCommand::ReadAll { heads }).await;
+    assert!(matches!(answer, Answer::Accepted { .. }));
+    let mut waiting = pin!(news(&node, &mine));
+    assert!(timeout(QUIET, &mut waiting).await.is_err(), "all is read");
+    node.state.shutdown.begin();
+    assert_eq!(said(&within(waiting).await), [""; 0], "the end is no news");
+}
+
+#[tokio::test]
+async fn a_newcomer_begins_with_everything_read() {
+    const QUIET: Duration = Duration::from_millis(300);
+    let node = node();
+    let call = json!({ "to": "everyone", "title": "Before they came" });
+    assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
+    // Until the clock has gone on: what comes in the same millisecond as the visitor is news.
+    let sent = SystemTime::now() + Duration::from_millis(1);
+    while SystemTime::now() <= sent {
+        tokio::task::yield_now().await;
+    }
+    let request = |path: &str, cookies: &str| {
+        let request = Request::get(path).header("host", "localhost").header("cookie", cookies);
+        request.body(Body::empty()).unwrap()
+    };
+    let page = node.page(request("/notifications", "")).await;
+    let cookies = page.headers.get_all("set-cookie").iter();
+    let cookies: Vec<&str> = cookies
+        .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+        .collect();
+    assert!(
+        cookies.iter().any(|cookie| cookie.starts_with("arrival=")),
+        "{cookies:?}"
+    );
+    assert!(page.body.contains("Before they came") && page.body.contains("data-read=\"true\""));
+    assert!(!page.body.contains("data-read=\"false\""));
+    // The first page would load all the rest if it were told that something waits.
+    for cookies in [cookies.join("; "), String::new()] {
+        let answer = node.router.clone().oneshot(request(NEWS, &cookies)).await.unwrap();
+        let quiet = timeout(QUIET, to_bytes(answer.into_body(), usize::MAX)).await;
+        assert!(quiet.is_err(), "{cookies}: {quiet:?}");
+    }
+    // Who has been here longer, has it to read.
+    let (known, _) = visitor(&node, Way::Poll).await;
+    assert!(within(news(&node, &known)).await.contains(WAITS));
+}
+
+#[tokio::test]
+async fn nobody_enters_another_ones_inbox_by_any_way() {
+    let node = node();
+    let (mut mine, id) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let inbox = format!("inbox/{id}");
+    mine.subscribe(&inbox, None).await;
+    let secret = InboxCommand::Send(notice("secret"));
+    assert_eq!(mine.command(&inbox, &secret).await, Answer::Accepted { seq: 1 });
+    assert_eq!(mine.event::<Inbox>().await.0, 1);
+    let history = format!("{HISTORY_PATH}?topic={inbox}");
+    assert!(get(&node, &history, &mine).await.body.contains("secret"));
+    let forbidden = Denied::Forbidden;
+    for way in WAYS {
+        let (mut other, other_id) = visitor(&node, way).await;
+        assert_ne!(other_id, id);
+        let verdict = other.subscribe(&inbox, None).await;
+        assert_eq!(verdict, Verdict::Denied { reason: forbidden });
+        for command in [
+            secret.clone(),
+            InboxCommand::ReadAll {
+                heads: [(ME.to_owned(), 1)].into(),
+            },
+        ] {
+            let answer = other.command(&inbox, &command).await;
+            assert_eq!(answer, Answer::Rejected(Rejection::Denied(forbidden)));
+        }
+        let page = get(&node, &history, &other).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN);
+        assert!(!page.body.contains("secret"));
+        assert!(!get(&node, "/notifications", &other).await.body.contains("secret"));
+        let form = format!("inbox={id}&heads=me%3D1");
+        assert_eq!(
+            submit(&node, &other, form).await.status,
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
+    }
+    let verdict = mine.subscribe(&inbox, None).await;
+    let state = state(&mine, verdict);
+    assert_eq!(
+        (state.board.count, state.marks.len()),
+        (1, 0),
+        "nothing of it had an effect"
+    );
+}
+
+#[tokio::test]
+async fn visitors_send_to_nobody_but_themselves() {
+    let node = node();
+    let (mut visitor, _) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let answer = visitor.command(ALL, &NoticesCommand::Send(notice("x"))).await;
+    assert_eq!(answer, Answer::Rejected(Rejection::Denied(Denied::Forbidden)));
+    let verdict = visitor.subscribe("notices/nobody", None).await;
+    assert_eq!(
+        verdict,
+        Verdict::Denied {
+            reason: Denied::Unknown
+        }
+    );
+    let call = json!({ "to": "everyone", "title": "x" });
+    for token in [None, Some("another-token-than-that")] {
+        assert_eq!(post(&node, token, call.clone()).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_field_is_named_in_a_problem() {
+    let node = node();
+    for (call, named) in [
+        (json!({ "to": "everyone" }), "`title`"),
+        (json!({ "to": { "group": "x" }, "title": "x" }), "`to.group`"),
+        (json!({ "to": "everyone", "title": "x", "link": "//x" }), "`link`"),
+        (json!({ "to": "everyone", "title": "x".repeat(121) }), "`title`"),
+        (json!({ "to": "everyone", "title": "x", "expires": 5 }), "`expires`"),
+        (
+            json!({ "to": "everyone", "title": "x", "expires": "soon" }),
+            "`expires`",
+        ),
+    ] {
+        let answer = post(&node, Some(TOKEN), call).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.problem().contains(named), "{}", answer.body);
+    }
+}
+
+async fn submit(node: &Node, visitor: &Visitor<'_>, form: String) -> harness::Answer {
+    let request = Request::post("/notifications")
+        .header("host", "localhost")
+        .header("cookie", visitor.cookie())
+        .header("content-type", "application/x-www-form-urlencoded");
+    node.page(request.body(Body::from(form)).unwrap()).await
+}
+
+/// The value of the page's hidden field of this name.
+fn field(page: &str, name: &str) -> String {
+    let field = page
+        .split("<input")
+        .find(|tag| tag.contains(&format!("name=\"{name}\"")))
+        .unwrap();
+    let value = field.split("value=\"").nth(1).unwrap();
+    value.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn without_scripts_the_page_lists_them_and_a_form_marks_all_as_read() {
+    let node = node();
+    let (mut visitor, id) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let follow = InboxCommand::Follow {
+        group: "market".to_owned(),
+        on: true,
+        head: 0,
+    };
+    visitor.command(&format!("inbox/{id}"), &follow).await;
+    for (to, title) in [
+        (json!("everyone"), "for all"),
+        (json!({ "visitor": id }), "for me <b>"),
+        (json!({ "group": "market" }), "for those who follow"),
+        (json!({ "group": "devices" }), "for others"),
+    ] {
+        let call = json!({ "to": to, "title": title, "link": "/chat" });
+        assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
+    }
+    let page = get(&node, "/notifications", &visitor).await.body;
+    for shown in ["for all", "for me &lt;b&gt;", "for those who follow", "3 unread"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    assert_eq!(page.matches("data-read=\"false\"").count(), 3, "{page}");
+    assert_eq!(field(&page, "inbox"), id);
+    assert_eq!(field(&page, "heads"), "all=1 market=1 me=2");
+    let form = format!(
+        "inbox={id}&heads={}",
+        field(&page, "heads").replace(' ', "+").replace('=', "%3D")
+    );
+    let answer = submit(&node, &visitor, form).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, "/notifications")
+    );
+    let page = get(&node, "/notifications", &visitor).await.body;
+    assert_eq!(page.matches("data-read=\"true\"").count(), 3, "{page}");
+    assert_eq!(page.matches("data-read=\"false\"").count(), 0);
+    assert!(
+        !page.contains("data-source=\"devices\""),
+        "what one does not follow is not in the list"
+    );
+}

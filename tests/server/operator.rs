@@ -1,0 +1,281 @@
+//! The operator's views: exact against the traffic that a test makes, and closed to everybody else.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use duplex::apps::status::wire::NodeStatus;
+use duplex::server::token::Token;
+use duplex::wire::status::{STATUS, Sample, Series};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer as Reply, CommandId, Denied, HISTORY_PATH, Rejection, Verdict};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::kinds::{Note, Notes};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Answer, ECHO, Node, until, within};
+
+const TOKEN: &str = "a-token-for-the-tests";
+const WAYS: [Way; 4] = [
+    Way::WebSocket(Encoding::Json),
+    Way::WebSocket(Encoding::Postcard),
+    Way::Sse,
+    Way::Poll,
+];
+
+fn node() -> Node {
+    Node::with(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
+}
+
+async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    node.page(request.body(Body::empty()).unwrap()).await
+}
+
+/// By name and labels.
+async fn metrics(node: &Node) -> BTreeMap<String, f64> {
+    let bearer = format!("Bearer {TOKEN}");
+    let answer = ask(node, ("GET", "/metrics"), &[("authorization", &bearer)]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
+    let lines = answer.body.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+fn expect(metrics: &BTreeMap<String, f64>, expected: &[(&str, f64)]) {
+    for (name, value) in expected {
+        assert_eq!(metrics.get(*name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let node = node();
+    let mut writer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut reader = Visitor::new(&node, Way::WebSocket(Encoding::Postcard)).await;
+    let mut stream = Visitor::new(&node, Way::Sse).await;
+    for visitor in [&mut writer, &mut reader, &mut stream] {
+        assert!(matches!(
+            visitor.subscribe("notes/a", None).await,
+            Verdict::Reset { .. }
+        ));
+    }
+    for number in 1..=3 {
+        let id = CommandId::from_random(number);
+        let note = Note::Add(number.to_string());
+        let (answer, again) = writer.command_as("notes/a", id, &note).await;
+        assert_eq!((answer, again), (Reply::Accepted { seq: number as u64 }, false));
+    }
+    let (_, again) = writer
+        .command_as("notes/a", CommandId::from_random(1), &Note::Add("1".to_owned()))
+        .await;
+    assert!(again);
+    let refused = writer.command("notes/a", &Note::Add(String::new())).await;
+    assert!(matches!(refused, Reply::Rejected(Rejection::Refused { .. })));
+    for visitor in [&mut writer, &mut reader, &mut stream] {
+        for seq in 1..=3 {
+            assert_eq!(visitor.event::<Notes>().await.0, seq);
+        }
+    }
+    let mut echo = node.socket(ECHO).await;
+    echo.ask("hello").await;
+    let found = metrics(&node).await;
+    expect(
+        &found,
+        &[
+            (r#"duplex_connections{transport="websocket"}"#, 2.0),
+            (r#"duplex_connections{transport="sse"}"#, 1.0),
+            (r#"duplex_connections{transport="echo"}"#, 1.0),
+            (r#"duplex_connections{transport="poll"}"#, 0.0),
+            (r#"duplex_connections{transport="stage"}"#, 0.0),
+            (r#"duplex_topics{kind="notes"}"#, 1.0),
+            (r#"duplex_members{kind="notes"}"#, 3.0),
+            (r#"duplex_commands_total{kind="notes",outcome="accepted"}"#, 3.0),
+            (r#"duplex_commands_total{kind="notes",outcome="again"}"#, 1.0),
+            (r#"duplex_commands_total{kind="notes",outcome="rejected"}"#, 1.0),
+            (r#"duplex_commands_total{kind="prices",outcome="accepted"}"#, 0.0),
+            (r#"duplex_events_total{kind="notes"}"#, 3.0),
+            (r#"duplex_deliveries_total{kind="notes"}"#, 9.0),
+            (r#"duplex_cut_offs_total{reason="slow"}"#, 0.0),
+            // Two greetings, two subscriptions, five commands, one echo.
+            ("duplex_messages_received_total", 10.0),
+        ],
+    );
+    drop((writer, reader, stream, echo));
+    until(async || metrics(&node).await[r#"duplex_connections{transport="websocket"}"#] == 0.0).await;
+    until(async || node.vitals().await.vitals.connections == 0).await;
+    let found = metrics(&node).await;
+    expect(
+        &found,
+        &[
+            (r#"duplex_connections{transport="sse"}"#, 0.0),
+            (r#"duplex_members{kind="notes"}"#, 0.0),
+            (r#"duplex_connections_opened_total{transport="websocket"}"#, 2.0),
+            (r#"duplex_connections_opened_total{transport="sse"}"#, 1.0),
+            (r#"duplex_connections_opened_total{transport="echo"}"#, 1.0),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn metrics_count_bytes_and_answers() {
+    let node = node();
+    let listening = node.listen().await;
+    let mut stream = listening.connect().await;
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await.unwrap();
+    let before = metrics(&node).await;
+    expect(
+        &before,
+        &[
+            ("duplex_network_received_bytes_total", request.len() as f64),
+            ("duplex_network_sent_bytes_total", answer.len() as f64),
+        ],
+    );
+    let missing = node.get("/api/nothing").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    let after = metrics(&node).await;
+    let more = |class: &str| {
+        let name = format!(r#"duplex_http_responses_total{{class="{class}"}}"#);
+        after[&name] - before[&name]
+    };
+    assert_eq!((more("4xx"), more("2xx"), more("5xx")), (1.0, 1.0, 0.0));
+}
+
+#[tokio::test]
+async fn a_cut_off_has_its_reason() {
+    let node = node();
+    let mut rude = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    rude.socket().await.send("no frame at all").await;
+    until(async || metrics(&node).await[r#"duplex_cut_offs_total{reason="breach"}"#] == 1.0).await;
+}
+
+#[tokio::test]
+async fn the_topic_is_closed_to_visitors_on_every_way() {
+    for way in WAYS {
+        let node = node();
+        let mut visitor = Visitor::new(&node, way).await;
+        let verdict = visitor.subscribe(STATUS, None).await;
+        assert!(
+            matches!(
+                verdict,
+                Verdict::Denied {
+                    reason: Denied::Forbidden
+                }
+            ),
+            "{way:?}"
+        );
+        let mut operator = Visitor::new(&node, way).await.showing(TOKEN);
+        assert!(
+            matches!(operator.subscribe(STATUS, None).await, Verdict::Reset { .. }),
+            "{way:?}"
+        );
+        let cookie = operator_cookie(&node).await;
+        let mut operator = Visitor::new(&node, way).await.with_cookie(&cookie);
+        assert!(
+            matches!(operator.subscribe(STATUS, None).await, Verdict::Reset { .. }),
+            "{way:?}"
+        );
+        let written = operator.command(STATUS, &Sample::default()).await;
+        assert_eq!(
+            written,
+            Reply::Rejected(Rejection::Denied(Denied::Forbidden)),
+            "{way:?}"
+        );
+    }
+    let history = format!("{HISTORY_PATH}?topic={STATUS}");
+    let (node, bearer) = (node(), format!("Bearer {TOKEN}"));
+    assert_eq!(node.get(&history).await.status, StatusCode::FORBIDDEN);
+    let shown = ask(&node, ("GET", &history), &[("authorization", &bearer)]).await;
+    assert_eq!(shown.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn samples_tell_of_the_traffic() {
+    let node = node();
+    let _listening = node.listen().await;
+    let mut operator = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await.showing(TOKEN);
+    operator.subscribe(STATUS, None).await;
+    // The first sample counts from here on.
+    operator.event::<NodeStatus>().await;
+    for number in 0..5 {
+        operator.command("notes/a", &Note::Add(number.to_string())).await;
+    }
+    let (mut commands, mut busy) = (0, 0);
+    while commands < 5 {
+        let (_, sample) = operator.event::<NodeStatus>().await;
+        // The node's own samples are commands, too: one each.
+        commands += sample.point.get(Series::Commands) - 1;
+        assert_eq!(sample.point.get(Series::WebSocket), 1);
+        let notes = sample
+            .detail
+            .busiest
+            .iter()
+            .filter(|busy| busy.topic.as_str() == "notes/a");
+        busy += notes.map(|notes| notes.events).sum::<u64>();
+    }
+    assert_eq!((commands, busy), (5, 5));
+    let kept = node.state.hub.log().topics("status").await.unwrap();
+    assert!(kept.is_empty(), "samples are not for the disk: {kept:?}");
+}
+
+/// `operator=…`, of a session that was just begun.
+async fn operator_cookie(node: &Node) -> String {
+    let entered = sign_in(node, TOKEN, "http://localhost").await;
+    let (pair, _) = entered.header("set-cookie").split_once("; ").unwrap();
+    pair.to_owned()
+}
+
+async fn sign_in(node: &Node, token: &str, origin: &str) -> Answer {
+    let request = Request::post("/api/operator/sign-in")
+        .header("host", "localhost")
+        .header("origin", origin)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(format!("token={token}")))
+        .unwrap();
+    node.request(request).await
+}
+
+#[tokio::test]
+async fn the_token_becomes_a_cookie_that_opens_the_page() {
+    let node = node();
+    let sample = serde_json::to_value(Sample {
+        at: 1,
+        ..Sample::default()
+    })
+    .unwrap();
+    let topic = STATUS.parse().unwrap();
+    let told = node.state.hub.tell(&topic, CommandId::from_random(1), &sample).await;
+    assert_eq!(told, Reply::Accepted { seq: 1 });
+
+    let stranger = node.get("/status").await.body;
+    assert!(stranger.contains("/api/operator/sign-in") && !stranger.contains("data-fact=\"websocket\""));
+    let wrong = sign_in(&node, "another-token-than-that", "http://localhost").await;
+    assert_eq!(
+        (wrong.status, wrong.header("location")),
+        (StatusCode::SEE_OTHER, "/status?refused")
+    );
+    assert_eq!(wrong.header("set-cookie"), "");
+    let foreign = sign_in(&node, TOKEN, "http://evil.example").await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    let right = sign_in(&node, TOKEN, "http://localhost").await;
+    assert_eq!(
+        (right.status, right.header("location")),
+        (StatusCode::SEE_OTHER, "/status")
+    );
+    let (pair, attributes) = right.header("set-cookie").split_once("; ").unwrap();
+    assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Strict"));
+    let page = ask(&node, ("GET", "/status"), &[("host", "localhost"), ("cookie", pair)]).await;
+    assert!(page.body.contains("data-fact=\"websocket\"") && !page.body.contains("/api/operator/sign-in"));
+    assert!(!page.body.contains(" style="), "the policy forbids it");
+}

@@ -1,0 +1,330 @@
+//! The outside of the server: under which names it answers, whose pages may use it, whose word counts on addresses, and TMP attack is made on the running server.
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use bytes::Bytes;
+use duplex::server::client_addr::TrustedProxies;
+use duplex::server::state::Settings;
+use duplex::wire::measure;
+use duplex_protocol::handshake::Handshake;
+use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH};
+use h2::client::SendRequest;
+use h2::ext::Protocol;
+use tokio_tungstenite::tungstenite::Error;
+
+use crate::harness::raw::Raw;
+use crate::harness::{Answer, ECHO, Headers, Listening, Node, SOCKET, open, within};
+
+const SITE: &str = "https://duplex.example";
+const ATTACKER: &str = "attacker.example";
+const LEPTOS_WS: &str = "/api/leptos_ws_websocket";
+const SOCKETS: [&str; 5] = [SOCKET, ECHO, SESSION_PATH, LEPTOS_WS, "/api/arena"];
+
+fn public(settings: &mut Settings) {
+    settings.public_url = Some(SITE.parse().unwrap());
+}
+
+async fn ask(node: &Node, method: &Method, path: &str, headers: Headers<'_>) -> Answer {
+    let request = Request::builder().method(method).uri(path);
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
+    node.page(request.body(Body::empty()).unwrap()).await
+}
+
+/// The status with which an opening is answered.
+async fn opening(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
+    match open(node.connect(), path, headers).await {
+        Ok((_, response)) => response.status().as_u16(),
+        Err(error) => match *error {
+            Error::Http(response) => response.status().as_u16(),
+            other => panic!("{other}"),
+        },
+    }
+}
+
+async fn http2(node: &Node) -> SendRequest<Bytes> {
+    let (requests, connection) = within(h2::client::handshake(node.connect())).await.unwrap();
+    tokio::spawn(connection);
+    requests.ready().await.unwrap()
+}
+
+/// Routes of every kind, and what is no route: what is asked of one is asked before any of them.
+const PATHS: [(Method, &str); 18] = [
+    (Method::GET, "/"),
+    (Method::POST, "/"),
+    (Method::GET, "/chat/lobby"),
+    (Method::POST, "/chat/lobby"),
+    (Method::GET, "/nothing"),
+    (Method::GET, "/pkg/duplex.js"),
+    (Method::GET, "/favicon.svg"),
+    (Method::GET, EVENTS_PATH),
+    (Method::GET, POLL_PATH),
+    (Method::POST, COMMAND_PATH),
+    (Method::GET, HISTORY_PATH),
+    (Method::GET, "/api/vitals"),
+    (Method::GET, "/api/notifications/waiting"),
+    (Method::POST, "/api/notifications"),
+    (Method::GET, "/metrics"),
+    (Method::POST, "/api/operator/backup"),
+    (Method::POST, measure::ECHO_PATH),
+    (Method::OPTIONS, "/api/topics"),
+];
+
+/// A page of `attacker.example` that gave its name this server's address: for its browser it is of one origin with the server.
+#[tokio::test]
+async fn a_rebinding_page_reaches_nothing() {
+    for node in [Node::new(), Node::with(public)] {
+        for (method, path) in &PATHS {
+            let own = [
+                ("host", "attacker.example:3000"),
+                ("origin", "http://attacker.example:3000"),
+                ("sec-fetch-site", "same-origin"),
+            ];
+            let refused = ask(&node, method, path, &own).await;
+            assert_eq!(refused.status, StatusCode::MISDIRECTED_REQUEST, "{method} {path}");
+            assert!(refused.problem().contains("--public-url"));
+            assert_eq!(refused.header("set-cookie"), "");
+            let bare = ask(&node, method, path, &[("host", ATTACKER)]).await;
+            assert_eq!(bare.status, StatusCode::MISDIRECTED_REQUEST, "{method} {path}");
+        }
+        for path in SOCKETS {
+            let own = [("host", ATTACKER), ("origin", "http://attacker.example")];
+            assert_eq!(opening(&node, path, &own).await, 421, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rebinding_page_reaches_nothing_over_http2() {
+    let node = Node::new();
+    let mut requests = http2(&node).await;
+    for path in ["/", EVENTS_PATH, HISTORY_PATH, "/metrics"] {
+        let request = Request::get(format!("http://{ATTACKER}{path}")).body(()).unwrap();
+        let (response, _) = requests.send_request(request, true).unwrap();
+        assert_eq!(within(response).await.unwrap().status(), 421, "{path}");
+    }
+    for path in SOCKETS {
+        let request = Request::builder()
+            .method(Method::CONNECT)
+            .uri(format!("http://{ATTACKER}{path}"))
+            .extension(Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13")
+            .header("origin", format!("http://{ATTACKER}"));
+        let (response, _) = requests.send_request(request.body(()).unwrap(), false).unwrap();
+        assert_eq!(within(response).await.unwrap().status(), 421, "{path}");
+    }
+    let two = Request::get("http://localhost/api/vitals").header("host", ATTACKER);
+    let (response, _) = requests.send_request(two.body(()).unwrap(), true).unwrap();
+    assert_eq!(within(response).await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn a_request_names_one_host_and_supervisors_any() {
+    let node = Node::new();
+    for (head, status) in [
+        ("GET /api/vitals HTTP/1.1\r\n", "400"),
+        (
+            "GET /api/vitals HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n",
+            "400",
+        ),
+        (
+            "GET /api/vitals HTTP/1.1\r\nHost: localhost\r\nhost: attacker.example\r\n",
+            "400",
+        ),
+        ("GET /api/vitals HTTP/1.1\r\nHost:\r\n", "400"),
+        ("GET /api/vitals HTTP/1.0\r\n", "400"),
+        (
+            "GET http://attacker.example/api/vitals HTTP/1.1\r\nHost: localhost\r\n",
+            "400",
+        ),
+        ("GET http://localhost/api/vitals HTTP/1.1\r\nHost: localhost\r\n", "200"),
+        ("GET /healthz HTTP/1.1\r\nHost: pod-7.internal\r\n", "200"),
+        ("GET /readyz HTTP/1.0\r\n", "200"),
+    ] {
+        let mut raw = Raw(node.connect());
+        raw.write(format!("{head}\r\n").as_bytes()).await;
+        let answer = raw.head().await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{head}");
+    }
+    let refused = node.state.counters.read().refused;
+    assert_eq!(refused, [6, 0], "hosts and origins are counted apart");
+}
+
+#[tokio::test]
+async fn a_public_url_is_the_only_name_for_browsers_and_leaves_addresses_to_programs() {
+    let node = Node::with(|settings| {
+        public(settings);
+        settings.origins = vec!["https://app.example".parse().unwrap()];
+    });
+    let status = async |headers: Headers<'_>| ask(&node, &Method::GET, "/about", headers).await.status.as_u16();
+    let browser = ("sec-fetch-site", "none");
+    for host in ["duplex.example", "duplex.example:443", "app.example"] {
+        assert_eq!(status(&[("host", host), browser]).await, 200, "{host}");
+    }
+    for host in ["127.0.0.1:3000", "localhost", "[::1]:3000", "192.168.1.7"] {
+        assert_eq!(status(&[("host", host)]).await, 200, "{host}");
+        assert_eq!(status(&[("host", host), browser]).await, 421, "{host}");
+    }
+    let local = ask(&node, &Method::GET, "/", &[("host", "localhost"), browser]).await;
+    assert!(local.problem().contains(SITE), "it says where the site is");
+}
+
+#[tokio::test]
+async fn the_origin_is_compared_with_its_scheme() {
+    let node = Node::with(public);
+    for path in SOCKETS {
+        for (origin, expected) in [
+            (SITE, 101),
+            ("https://duplex.example:443", 101),
+            ("http://duplex.example", 403),
+            ("https://duplex.example:8443", 403),
+            ("https://www.duplex.example", 403),
+            ("null", 403),
+        ] {
+            let headers = [("host", "duplex.example"), ("origin", origin)];
+            assert_eq!(opening(&node, path, &headers).await, expected, "{path} {origin}");
+        }
+    }
+    let post = [("host", "duplex.example"), ("origin", "http://duplex.example")];
+    assert_eq!(
+        ask(&node, &Method::POST, COMMAND_PATH, &post).await.status,
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
+async fn what_the_browser_says_of_the_site_goes_first() {
+    let node = Node::new();
+    for site in ["same-site", "cross-site"] {
+        for origin in [None, Some(("origin", "http://localhost"))] {
+            let headers: Vec<_> = [("sec-fetch-site", site)].into_iter().chain(origin).collect();
+            for path in SOCKETS {
+                assert_eq!(opening(&node, path, &headers).await, 403, "{path} {site} {origin:?}");
+            }
+            for path in ["/", COMMAND_PATH, measure::ECHO_PATH, "/api/faults"] {
+                let answer = ask(&node, &Method::POST, path, &headers).await;
+                assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {site}");
+            }
+        }
+        for path in ["/api/vitals", EVENTS_PATH, POLL_PATH, HISTORY_PATH, "/chat/lobby"] {
+            let embedded = [
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", "no-cors"),
+                ("sec-fetch-dest", "image"),
+            ];
+            assert_eq!(
+                ask(&node, &Method::GET, path, &embedded).await.status,
+                StatusCode::FORBIDDEN,
+                "{path}"
+            );
+        }
+        let link = [
+            ("sec-fetch-site", site),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert_eq!(ask(&node, &Method::GET, "/about", &link).await.status, StatusCode::OK);
+        assert_eq!(
+            ask(&node, &Method::POST, "/", &link).await.status,
+            StatusCode::FORBIDDEN
+        );
+    }
+    for site in ["same-origin", "none"] {
+        let own = [("sec-fetch-site", site), ("origin", "http://localhost")];
+        assert_eq!(opening(&node, SOCKET, &own).await, 101);
+        let lies = [("sec-fetch-site", site), ("origin", "http://evil.example")];
+        assert_eq!(opening(&node, SOCKET, &lies).await, 403);
+    }
+}
+
+/// What the handshake's record says of its client.
+async fn client(listening: &Listening, headers: Headers<'_>) -> String {
+    let trace = uuid::Uuid::new_v4().simple().to_string();
+    let path = format!("{ECHO}?trace={trace}");
+    let (_client, _) = open(listening.connect().await, &path, headers).await.unwrap();
+    let mut raw = Raw(listening.connect().await);
+    let get = format!("GET /api/handshake/{trace} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    raw.write(get.as_bytes()).await;
+    raw.head().await;
+    let mut body = Vec::new();
+    within(tokio::io::AsyncReadExt::read_to_end(&mut raw.0, &mut body))
+        .await
+        .unwrap();
+    serde_json::from_slice::<Handshake>(&body).unwrap().peer.unwrap()
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_speak_of_addresses_and_a_trusted_proxy_can() {
+    let node = Node::new();
+    let listening = node.listen().await;
+    let spoofed = [
+        ("x-forwarded-for", "9.9.9.9"),
+        ("forwarded", "for=9.9.9.9"),
+        ("x-real-ip", "9.9.9.9"),
+    ];
+    assert!(
+        client(&listening, &spoofed).await.starts_with("127.0.0.1:"),
+        "loopback is not trusted by itself"
+    );
+
+    let node =
+        Node::with(|settings| settings.trusted_proxies = TrustedProxies::new(["127.0.0.1", "10.0.0.0/8"]).unwrap());
+    let listening = node.listen().await;
+    for (headers, expected) in [
+        (&[("x-forwarded-for", "9.9.9.9")][..], "9.9.9.9"),
+        (&[("x-forwarded-for", "1.1.1.1, 9.9.9.9, 10.1.2.3")], "9.9.9.9"),
+        (
+            &[("forwarded", "for=1.1.1.1, for=\"[2001:db8::7]:443\";proto=https")],
+            "2001:db8::7",
+        ),
+        (&[("x-forwarded-for", "[::ffff:9.9.9.9]:80")], "9.9.9.9"),
+    ] {
+        assert_eq!(client(&listening, headers).await, expected);
+    }
+    for hostile in ["1.1.1.1, _hidden", "unknown", "9.9.9.9\"", "-", "1.1.1.1, 9.9.9.9.9"] {
+        assert!(
+            client(&listening, &[("x-forwarded-for", hostile)])
+                .await
+                .starts_with("127.0.0.1:"),
+            "{hostile}"
+        );
+    }
+    let long = vec!["1.1.1.1"; 2000].join(", ") + ", 9.9.9.9";
+    assert_eq!(client(&listening, &[("x-forwarded-for", &long)]).await, "9.9.9.9");
+    let contradicted = [("x-forwarded-for", "9.9.9.9"), ("forwarded", "for=1.1.1.1")];
+    assert!(client(&listening, &contradicted).await.starts_with("127.0.0.1:"));
+}
+
+/// Over a connection whose proxy ends TLS, an https page is of this server; and nobody else's word makes it so.
+#[tokio::test]
+async fn the_scheme_is_of_the_connection_or_of_a_trusted_proxy() {
+    let status = async |listening: &Listening, headers: Headers<'_>| match open(
+        listening.connect().await,
+        SOCKET,
+        headers,
+    )
+    .await
+    {
+        Ok(_) => 101,
+        Err(error) => match *error {
+            Error::Http(response) => response.status().as_u16(),
+            other => panic!("{other}"),
+        },
+    };
+    let [http, https] = ["http://localhost", "https://localhost"].map(|origin| ("origin", origin));
+    let told = ("x-forwarded-proto", "https");
+    let node = Node::new();
+    let listening = node.listen().await;
+    assert_eq!(status(&listening, &[http]).await, 101);
+    assert_eq!(status(&listening, &[https, told]).await, 403);
+    let node = Node::with(|settings| settings.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).unwrap());
+    let listening = node.listen().await;
+    assert_eq!(status(&listening, &[https, told]).await, 101);
+    assert_eq!(status(&listening, &[http, told]).await, 403);
+    assert_eq!(
+        status(&listening, &[https, ("forwarded", "for=9.9.9.9;proto=https")]).await,
+        101
+    );
+    assert_eq!(status(&listening, &[https]).await, 403);
+}

@@ -1,0 +1,144 @@
+//! The server behind the proxies of `docs/proxies`, as their files say, and behind one that says nothing.
+
+use duplex::server::client_addr::TrustedProxies;
+use duplex::server::state::Settings;
+use duplex_protocol::handshake::Handshake;
+use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, POLL_PATH};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::proxy::{CLIENT, NAME, Proxy, URL};
+use crate::harness::{ECHO, Headers, Listening, Node, open, process, within};
+
+/// With the flags that the files name.
+fn node() -> Node {
+    Node::with(|settings: &mut Settings| {
+        settings.public_url = Some(URL.parse().unwrap());
+        settings.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).unwrap();
+    })
+}
+
+const SPOOFED: [(&str, &str); 3] = [
+    ("x-forwarded-for", "9.9.9.9"),
+    ("forwarded", "for=9.9.9.9;proto=http"),
+    ("x-real-ip", "9.9.9.9"),
+];
+
+/// One request over a connection of its own, `request` its line and more headers; the answer's head and what has come of its body once it
+/// holds `expected`.
+async fn ask(proxy: &Proxy, request: &str, body: &str, expected: &str) -> (String, String) {
+    let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
+    let mut stream = proxy.connect().await;
+    let length = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
+    let request =
+        format!("{line} HTTP/1.1\r\nHost: {NAME}\r\n{headers}{length}Content-Type: application/json\r\n\r\n{body}");
+    within(stream.write_all(request.as_bytes())).await.unwrap();
+    read_until(&mut stream, String::new(), expected).await
+}
+
+async fn read_until(
+    stream: &mut (impl tokio::io::AsyncRead + Unpin),
+    mut text: String,
+    expected: &str,
+) -> (String, String) {
+    loop {
+        if let Some((head, body)) = text.split_once("\r\n\r\n")
+            && body.contains(expected)
+        {
+            return (head.to_lowercase(), body.to_owned());
+        }
+        let mut buffer = [0; 4096];
+        let read = within(stream.read(&mut buffer)).await.unwrap();
+        assert!(read > 0, "ended before {expected:?}: {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+}
+
+async fn record(proxy: &Proxy, trace: &str) -> Handshake {
+    let (_, body) = ask(proxy, &format!("GET /api/handshake/{trace}"), "", "\"ended\"").await;
+    let json = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
+    serde_json::from_str(json).unwrap()
+}
+
+/// A socket through the proxy echoes; the record shows the client, whatever the client says of itself.
+async fn socket(proxy: &Proxy, headers: Headers<'_>, trace: &str) -> Option<String> {
+    let headers = [&[("host", NAME), ("origin", URL)], headers].concat();
+    let path = format!("{ECHO}?trace={trace}");
+    let (mut client, _) = open(proxy.connect().await, &path, &headers).await.unwrap();
+    assert_eq!(client.ask("hello").await, Message::text("hello"));
+    record(proxy, trace).await.peer
+}
+
+fn note(text: &str) -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    json!({"command": {"topic": "notes/a", "id": id, "command": {"Add": text}}}).to_string()
+}
+
+async fn everything_works(proxy: &Proxy) {
+    let client = Some(CLIENT.to_string());
+    assert_eq!(socket(proxy, &[], "0123456789abcdef-a").await, client);
+    assert_eq!(socket(proxy, &SPOOFED, "0123456789abcdef-b").await, client);
+
+    // Server-sent events: the stream stays open, and an event comes while it does.
+    let mut events = proxy.connect().await;
+    let get = format!("GET {EVENTS_PATH}?session=s1&topics=notes/a HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
+    within(events.write_all(get.as_bytes())).await.unwrap();
+    let (head, begun) = read_until(&mut events, String::new(), "reset").await;
+    assert!(head.contains("text/event-stream"), "{head}");
+    let post = format!("POST {COMMAND_PATH}?session=s2");
+    let (head, _) = ask(proxy, &post, &note("through the proxy"), "accepted").await;
+    assert!(head.contains(" 200"), "{head}");
+    read_until(&mut events, format!("{head}\r\n\r\n{begun}"), "through the proxy").await;
+
+    let poll = format!("GET {POLL_PATH}?session=s3&topics=notes/a&wait=0");
+    let (head, _) = ask(proxy, &poll, "", "through the proxy").await;
+    assert!(head.contains("no-store"), "{head}");
+
+    let (head, _) = ask(proxy, "GET /about", "", "<html").await;
+    assert!(
+        head.contains("set-cookie: __host-visitor=") && head.contains("; secure"),
+        "{head}"
+    );
+}
+
+async fn behind(start: impl AsyncFnOnce(std::net::SocketAddr) -> Proxy) {
+    let node = node();
+    let listening: Listening = node.listen().await;
+    everything_works(&start(listening.addr).await).await;
+}
+
+#[tokio::test]
+async fn nginx_as_its_example_says() {
+    behind(Proxy::nginx).await;
+}
+
+#[tokio::test]
+async fn caddy_as_its_example_says() {
+    behind(Proxy::caddy).await;
+}
+
+/// `proxy_pass` and no more: everybody comes from the proxy's address and asks for the server's own, which is no permission.
+#[tokio::test]
+async fn a_proxy_that_says_nothing_makes_nobody_an_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = process::Server::start(folder.path());
+    let proxy = Proxy::bare_nginx(server.addr).await;
+    for request in ["GET /metrics", "GET /api/topics", "POST /api/operator/backup"] {
+        let (head, _) = ask(&proxy, request, "", "\"detail\"").await;
+        assert!(head.contains(" 401") || head.contains(" 403"), "{request}: {head}");
+    }
+    drop((proxy, server));
+
+    let node = node();
+    let listening = node.listen().await;
+    let proxy = Proxy::bare_nginx(listening.addr).await;
+    let (head, _) = ask(&proxy, "GET /about\nSec-Fetch-Site: none\r\n", "", "--public-url").await;
+    assert!(head.contains(" 421"), "{head}");
+    let refused = open(proxy.connect().await, ECHO, &[("host", NAME), ("origin", URL)]).await;
+    assert!(refused.is_err(), "no upgrade, no socket");
+}

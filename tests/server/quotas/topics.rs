@@ -1,0 +1,107 @@
+//! Topics that strangers read and write: what is started for them, and what stays free for others.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use duplex::apps;
+use duplex::apps::chat::wire::{ChatCommand, RoomsCommand};
+use duplex::server::hub::Hub;
+use duplex::server::log::memory::Memory;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Epoch;
+use duplex_protocol::session::{Answer, POLL_PATH, Verdict};
+
+use super::{STRANGER, answer, applications, get, note, post};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{self, Node, within};
+
+/// 165 GETs with 64 new rooms each made every new topic `full` for a minute once.
+#[tokio::test]
+async fn who_only_reads_starts_no_topic_that_nobody_wrote() {
+    let node = applications(1_000);
+    for request in 0..165 {
+        let rooms: Vec<_> = (0..64).map(|room| format!("chat/r{request}-{room}")).collect();
+        let path = format!("{POLL_PATH}?session=s-{request}&topics={}&wait=0", rooms.join(","));
+        let answer = node.request(get(STRANGER, &path)).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert!(!answer.body.contains("denied"), "{}", answer.body);
+    }
+    for page in ["/chat/no-such-room", "/market/nothing", "/devices/none"] {
+        node.page(get(STRANGER, page)).await;
+    }
+    let awake = node.state.hub.awake().len();
+    assert!(awake < 20, "{awake} topics");
+    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let verdict = other.subscribe("chat/lobby", None).await;
+    assert!(matches!(verdict, Verdict::Reset { .. }), "{verdict:?}");
+}
+
+/// Over every transport: who stands before a room that nobody made is in it once somebody does.
+#[tokio::test]
+async fn who_waits_for_a_topic_sees_its_first_event() {
+    for way in [
+        Way::WebSocket(Encoding::Json),
+        Way::WebSocket(Encoding::Postcard),
+        Way::Sse,
+        Way::Poll,
+    ] {
+        let node = applications(1_000);
+        let mut waits = Visitor::new(&node, way).await;
+        let Verdict::Reset { cursor, .. } = waits.subscribe("chat/new", None).await else {
+            panic!("{way:?}")
+        };
+        assert_eq!(cursor.seq, 0);
+        assert!(!node.state.hub.is_awake(&"chat/new".parse().unwrap()));
+        let mut makes = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+        let (room, title) = ("new".to_owned(), "New".to_owned());
+        let made = makes.command("rooms/all", &RoomsCommand::Create { room, title }).await;
+        assert!(matches!(made, Answer::Accepted { .. }), "{made:?}");
+        if way != Way::Poll {
+            // Present before anything is said.
+            let there = waits.until_present(|presence| presence.people_count == 1);
+            within(there).await;
+        }
+        let said = ChatCommand::Post {
+            text: "first".to_owned(),
+            reply_to: None,
+        };
+        let answer = makes.command("chat/new", &said).await;
+        assert!(matches!(answer, Answer::Accepted { seq: 1 }), "{answer:?}");
+        let (seq, _) = waits.event::<apps::chat::wire::Chat>().await;
+        assert_eq!(seq, 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn idle_topics_make_room_and_the_servers_own_work_always_finds_some() {
+    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let hub = Hub::with_room(log, harness::kinds::all(), 20);
+    let node = Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true);
+    for number in 0..100 {
+        let written = answer(
+            &node,
+            post(STRANGER, None, &format!("notes/n{number}"), number, &note()),
+        )
+        .await;
+        assert!(
+            matches!(written, Answer::Accepted { .. }),
+            "number {number}: {written:?}"
+        );
+    }
+    assert!(node.state.hub.awake().len() <= 15);
+    let mut reader = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut verdicts = BTreeMap::new();
+    for number in 0..16 {
+        let verdict = reader.subscribe(&format!("notes/n{number}"), None).await;
+        *verdicts.entry(matches!(verdict, Verdict::Denied { .. })).or_insert(0) += 1;
+    }
+    assert_eq!(
+        verdicts,
+        BTreeMap::from([(false, 15), (true, 1)]),
+        "those that are read stay"
+    );
+    let own = node.state.hub.open(&"notes/feed".parse().unwrap()).await;
+    assert!(own.is_ok(), "the reserved places");
+}

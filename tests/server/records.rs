@@ -1,0 +1,122 @@
+//! What a page can learn about its own connection, and what operators see.
+
+use axum::http::StatusCode;
+use duplex_protocol::code::Side;
+use duplex_protocol::handshake::{Ended, Handshake};
+
+use crate::harness::{ECHO, Node, SOCKET, close_frame, open, until};
+
+const TRACE: &str = "0123456789abcdef-_";
+
+async fn record(node: &Node) -> Option<Handshake> {
+    let answer = node.get(&format!("/api/handshake/{TRACE}")).await;
+    (answer.status == StatusCode::OK).then(|| {
+        assert_eq!(answer.header("cache-control"), "no-store");
+        serde_json::from_str(&answer.body).unwrap()
+    })
+}
+
+async fn ended(node: &Node) -> Ended {
+    until(async || record(node).await.is_some_and(|record| record.ended.is_some())).await;
+    record(node).await.unwrap().ended.unwrap()
+}
+
+#[tokio::test]
+async fn a_page_sees_its_handshake_as_the_server_saw_it() {
+    let node = Node::new();
+    let listening = node.listen().await;
+    let headers = [
+        ("cookie", "session=secret"),
+        ("sec-websocket-protocol", "a, b"),
+        ("origin", "http://localhost"),
+    ];
+    let stream = listening.connect().await;
+    let local = stream.local_addr().unwrap().to_string();
+    let target = format!("{SOCKET}?trace={TRACE}");
+    let (_client, response) = open(stream, &target, &headers).await.unwrap();
+    let record = record(&node).await.unwrap();
+    assert_eq!(record.method, "GET");
+    assert_eq!(record.target, target);
+    assert_eq!(record.version, "HTTP/1.1");
+    assert_eq!(record.peer, Some(local));
+    assert_eq!(record.status, 101);
+    assert_eq!(record.subprotocol.as_deref(), Some("a"));
+    assert_eq!(record.ended, None);
+    assert!(record.request.contains(&("cookie".to_owned(), "<14 bytes>".to_owned())));
+    assert!(record.request.contains(&("upgrade".to_owned(), "websocket".to_owned())));
+    let received: Vec<_> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    let sorted = |mut headers: Vec<_>| {
+        headers.sort();
+        headers
+    };
+    assert_eq!(
+        sorted(record.response),
+        sorted(received),
+        "the record has exactly what was sent"
+    );
+}
+
+#[tokio::test]
+async fn the_record_says_who_ended_the_connection_and_how() {
+    let target = format!("{ECHO}?trace={TRACE}");
+
+    let node = Node::new();
+    let mut client = node.socket(&target).await;
+    client.close(Some(close_frame(4000, "my own"))).await;
+    let by_client = ended(&node).await;
+    assert_eq!(
+        (by_client.by, by_client.code, by_client.reason.as_str()),
+        (Side::Client, Some(4000), "my own")
+    );
+
+    let node = Node::new();
+    drop(node.socket(&target).await);
+    let by_network = ended(&node).await;
+    assert_eq!((by_network.by, by_network.code), (Side::Network, None));
+
+    let node = Node::with(|settings| settings.max_message = 125);
+    let mut client = node.socket(&target).await;
+    client.send("x".repeat(126)).await;
+    client.closed().await;
+    let by_server = ended(&node).await;
+    assert_eq!((by_server.by, by_server.code), (Side::Server, Some(1009)));
+}
+
+#[tokio::test]
+async fn a_connection_without_a_safe_name_is_not_recorded() {
+    let node = Node::new();
+    assert!(
+        node.get("/api/handshake/0123456789abcdef")
+            .await
+            .problem()
+            .contains("No connection")
+    );
+    let _client = node.socket(&format!("{ECHO}?trace=short")).await;
+    assert_eq!(node.get("/api/handshake/short").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_vitals_beat_once_a_second_with_the_messages_of_that_second() {
+    let node = Node::with(|settings| settings.node = "n1".to_owned());
+    duplex::server::vitals::start(&node.state);
+    let mut client = node.socket(ECHO).await;
+    until(async || node.vitals().await.vitals.beat == 1).await;
+    for _ in 0..7 {
+        client.ask("x").await;
+    }
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    until(async || node.vitals().await.vitals.beat == 2).await;
+    let vitals = node.vitals().await.vitals;
+    assert_eq!(
+        (vitals.node.as_str(), vitals.connections, vitals.received, vitals.sent),
+        ("n1", 1, 7, 7)
+    );
+    assert_eq!(vitals.uptime_seconds, 1);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    until(async || node.vitals().await.vitals.beat == 3).await;
+    assert_eq!(node.vitals().await.vitals.received, 0);
+}

@@ -1,0 +1,341 @@
+//! What a server leaves on its disk: who may read it, how much it becomes, and what stays of what was deleted. The real binary,
+//! its real file and its real log lines.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use duplex::apps;
+use duplex::server::log::Log as _;
+use duplex::server::log::sqlite::Sqlite;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer, HISTORY_PATH, Rejection, Verdict};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use crate::harness::kinds::{self, Note, Noted, Notes};
+use crate::harness::process::{Server, duplex, run, site, stdout};
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{ECHO, Node, SOCKET, open, until, within};
+
+/// A server whose log lines are kept, in a shell that did something before.
+struct Watched {
+    process: Child,
+    addr: SocketAddr,
+    stderr: PathBuf,
+}
+
+impl Watched {
+    fn start(folder: &Path, before: &str) -> Self {
+        let stderr = folder.join("stderr");
+        let like = duplex(&folder.join("data"));
+        let mut process = Command::new("sh")
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+            .arg(like.get_program())
+            .args(like.get_args())
+            .args(["--addr", "127.0.0.1:0", "--site"])
+            .arg(site(folder))
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&stderr).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let addr = line.trim().strip_prefix("http://").unwrap().parse().unwrap();
+        Self { process, addr, stderr }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect()
+}
+
+/// Files of the folder that hold the text.
+fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let holds = |path: &PathBuf| {
+        path.is_file()
+            && fs::read(path)
+                .unwrap()
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+    };
+    files(folder).into_iter().filter(holds).collect()
+}
+
+fn send(folder: &Path, url: &str, command: &serde_json::Value) {
+    let sent = run(folder, &["send", "chat/lobby", &command.to_string(), "--url", url]);
+    assert!(sent.status.success(), "{sent:?}");
+}
+
+#[test]
+fn whatever_the_umask_nobody_else_reads_what_a_server_writes() {
+    for umask in ["022", "000"] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let server = Watched::start(folder.path(), &format!("umask {umask}"));
+        let url = format!("http://{}", server.addr);
+        send(&data, &url, &json!({ "post": { "text": "hello", "reply_to": null } }));
+        let copy = data.join("copy.db");
+        let backup = run(&data, &["backup", copy.to_str().unwrap(), "--url", &url]);
+        assert!(backup.status.success(), "{backup:?}");
+        drop(server);
+        let offline = data.join("offline.db");
+        let backup = run(&data, &["backup", offline.to_str().unwrap(), "--offline"]);
+        assert!(backup.status.success(), "{backup:?}");
+        let restored = run(&data, &["restore", copy.to_str().unwrap(), "--force"]);
+        assert!(restored.status.success(), "{restored:?}");
+        assert_eq!(mode(&data), 0o700, "umask {umask}");
+        let files = files(&data);
+        assert!(files.len() >= 6, "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "umask {umask}: {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_deleted_message_is_in_no_answer_no_file_and_no_new_backup() {
+    const SECRET: &str = "nobody-is-to-read-this";
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut server = Server::start(folder);
+    let tail = |server: &Server| {
+        let args = [
+            "tail",
+            "chat/lobby",
+            "--from",
+            "start",
+            "--json",
+            "--url",
+            &server.url(),
+        ];
+        let tail = crate::harness::process::Running::start(folder, &args);
+        (1..=4).map(|_| tail.line()).collect::<String>()
+    };
+    let url = server.url();
+    send(folder, &url, &json!({ "post": { "text": SECRET, "reply_to": null } }));
+    send(folder, &url, &json!({ "post": { "text": "stays", "reply_to": null } }));
+    send(
+        folder,
+        &url,
+        &json!({ "edit": { "seq": 1, "text": format!("{SECRET} edited") } }),
+    );
+    assert!(!holding(folder, SECRET).is_empty());
+    send(folder, &url, &json!({ "delete": { "seq": 1 } }));
+    // Dead in this moment, and not after some work was done.
+    server.kill();
+    assert_eq!(holding(folder, SECRET), Vec::<PathBuf>::new());
+    let server = Server::start(folder);
+    let told = tail(&server);
+    assert!(
+        !told.contains(SECRET) && told.contains("stays") && told.contains("\"at\""),
+        "{told}"
+    );
+    let history = run(folder, &["topics", "--url", &server.url()]);
+    assert!(!stdout(&history).contains(SECRET));
+    let copy = folder.join("copy.db");
+    let backup = run(folder, &["backup", copy.to_str().unwrap(), "--url", &server.url()]);
+    assert!(backup.status.success(), "{backup:?}");
+    assert_eq!(holding(folder, SECRET), Vec::<PathBuf>::new());
+}
+
+/// Whoever reads it, however they read it.
+#[tokio::test]
+async fn a_deleted_message_is_told_to_nobody() {
+    const SECRET: &str = "nobody-is-to-read-this";
+    let node = Node::of(apps::server::kinds(), Path::new("/nonexistent"), |_| {});
+    let ways = [
+        Way::WebSocket(Encoding::Json),
+        Way::WebSocket(Encoding::Postcard),
+        Way::Sse,
+        Way::Poll,
+    ];
+    let mut author = Visitor::new(&node, Way::Poll).await;
+    let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
+    author.command("chat/lobby", &post(SECRET)).await;
+    author.command("chat/lobby", &post("stays")).await;
+    // Everybody's frames of it are made before it goes.
+    let lobby = node.state.hub.open(&"chat/lobby".parse().unwrap()).await.unwrap();
+    let mut start = lobby.head();
+    start.seq = 0;
+    for way in ways {
+        let mut reader = Visitor::new(&node, way).await;
+        assert!(matches!(
+            reader.subscribe("chat/lobby", Some(start)).await,
+            Verdict::Resumed { replayed: 2, .. }
+        ));
+    }
+    assert_eq!(
+        author.command("chat/lobby", &json!({ "delete": { "seq": 1 } })).await,
+        Answer::Accepted { seq: 3 }
+    );
+    let page = node.get("/chat").await.body;
+    let history = node.get(&format!("{HISTORY_PATH}?topic=chat/lobby")).await.body;
+    assert!(page.contains("stays") && history.contains("stays"));
+    assert!(!page.contains(SECRET) && !history.contains(SECRET));
+    for way in ways {
+        let mut reader = Visitor::new(&node, way).await;
+        let verdict = reader.subscribe("chat/lobby", Some(start)).await;
+        assert!(matches!(verdict, Verdict::Resumed { replayed: 3, .. }), "{verdict:?}");
+        for seq in 1..=3 {
+            let (of, event) = reader.event::<apps::chat::wire::Chat>().await;
+            assert_eq!(of, seq, "no gap");
+            assert!(!format!("{event:?}").contains(SECRET), "{event:?}");
+        }
+        let mut other = Visitor::new(&node, way).await;
+        let verdict = other.subscribe("chat/lobby", None).await;
+        let Verdict::Reset { state, .. } = verdict else {
+            panic!("{verdict:?}")
+        };
+        let state = String::from_utf8_lossy(&state.0).into_owned();
+        assert!(state.contains("stays") && !state.contains(SECRET), "{state}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Sqlite::open(&folder.path().join("log")).unwrap().with_room(1 << 20, 0));
+    let node = Node::on(log.clone(), kinds::all());
+    let mut writer = Visitor::new(&node, Way::Poll).await;
+    let note = Note::Add("x".repeat(20_000));
+    let mut kept = 0;
+    let refused = loop {
+        match writer.command("notes/a", &note).await {
+            Answer::Accepted { seq } => kept = seq,
+            Answer::Rejected(why) => break why,
+        }
+        assert!(kept < 100, "more than fits was taken");
+    };
+    assert_eq!(refused, Rejection::StorageFull);
+    assert!(kept > 10, "{kept}");
+    let census = log.census().await.unwrap();
+    assert!(census.bytes < 2 << 20, "{census:?}");
+    // Reads go on, and what takes away makes room.
+    let mut reader = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let Verdict::Reset { state, cursor, .. } = reader.subscribe("notes/a", None).await else {
+        panic!("no state")
+    };
+    assert_eq!(
+        (cursor.seq, state.decode::<Noted>(Encoding::Json).unwrap().count),
+        (kept, kept)
+    );
+    assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
+    let keep = duplex::server::log::Retention { events: 1, age: None };
+    let topic = "notes/a".parse().unwrap();
+    log.snapshot(&topic, kept, b"{\"count\":0,\"texts\":[]}".to_vec(), keep, 0)
+        .await
+        .unwrap();
+    let answer = writer.command("notes/a", &note).await;
+    assert_eq!(answer, Answer::Accepted { seq: kept + 1 });
+    assert_eq!(reader.event::<Notes>().await.0, kept + 1);
+}
+
+/// A message to the own browser's device that says much.
+fn long_report(number: u32) -> serde_json::Value {
+    let reading = |part: u32| json!({ "metric": format!("m{}", part % 12), "value": number + part, "at": null });
+    json!({ "report": { "readings": (0..64).map(reading).collect::<Vec<_>>() } })
+}
+
+/// The signal that the system sends at the limit, SIGXFSZ, ends a process that does not look after it.
+#[tokio::test]
+async fn a_limit_of_file_sizes_refuses_and_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // Blocks of 512 bytes.
+    let before = "export DUPLEX_MARKET_FEED=off; ulimit -S -f 1024";
+    let server = Watched::start(folder.path(), before);
+    let mut socket = crate::kill::open_socket(server.addr).await;
+    let device = crate::kill::own_device(&mut socket).await;
+    let mut told = 0;
+    let refused = loop {
+        told += 1;
+        match crate::kill::say(&mut socket, &device, told.into(), &long_report(told)).await {
+            Answer::Accepted { .. } => assert!(told < 280, "more than fits was taken"),
+            Answer::Rejected(why) => break why,
+        }
+    };
+    assert_eq!(refused, Rejection::StorageFull);
+    let url = format!("http://{}", server.addr);
+    let copy = folder.path().join("copy.db");
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(duplex(folder.path()).get_program())
+        .args(["--data".as_ref(), folder.path().join("data/duplex.db").as_os_str()])
+        .args(["backup".as_ref(), copy.as_os_str(), "--url".as_ref(), url.as_ref()])
+        .output()
+        .unwrap();
+    assert_eq!(limited.status.code(), Some(1), "{limited:?}");
+    // The operator gives more, and all goes on.
+    let process = rustix::process::Pid::from_child(&server.process);
+    let unlimited = rustix::process::Rlimit {
+        current: None,
+        maximum: None,
+    };
+    rustix::process::prlimit(Some(process), rustix::process::Resource::Fsize, unlimited).unwrap();
+    let answer = crate::kill::say(&mut socket, &device, 9_999, &long_report(told)).await;
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn descriptors_that_run_out_are_told_of_once_and_service_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Watched::start(folder.path(), "ulimit -n 64");
+    let told = || server.log().matches("cannot accept connections").count();
+    for _ in 0..3 {
+        let mut held = Vec::new();
+        for _ in 0..80 {
+            held.push(TcpStream::connect(server.addr).await.unwrap());
+        }
+        until(async || told() > 0).await;
+        drop(held);
+        assert!(
+            crate::kill::get(server.addr, "/healthz")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+    }
+    assert_eq!(told(), 1, "{}", server.log());
+}
+
+/// 18 MB of log in a second came from one socket.
+#[tokio::test]
+async fn what_a_stranger_says_is_not_in_the_servers_log() {
+    const SAID: &str = "said-by-a-stranger";
+    let folder = tempfile::tempdir().unwrap();
+    let server = Watched::start(folder.path(), "umask 022");
+    for path in [SOCKET, ECHO] {
+        let stream = TcpStream::connect(server.addr).await.unwrap();
+        let (mut client, _) = open(stream, path, &[]).await.unwrap();
+        for _ in 0..200 {
+            client.ask(SAID).await;
+        }
+        client.close(None).await;
+        within(client.closed()).await;
+    }
+    until(async || server.log().matches("client disconnected").count() == 2).await;
+    let log = server.log();
+    assert!(!log.contains(SAID), "{log}");
+    assert!(log.lines().count() < 50, "{log}");
+}

@@ -1,0 +1,187 @@
+//! The rules of the source tree that no compiler checks: which room may name which, where gates stand, how long a file is.
+
+mod paths;
+mod rooms;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::paths::{code, named};
+use self::rooms::{Room, forbidden};
+
+const MAX_LINES: usize = 400;
+
+/// The gates of `lib.rs` stand before two items; everywhere else a gate stands before a module line.
+const GATED_FILES: [&str; 4] = [
+    "lib.rs",
+    "apps/mod.rs",
+    "server/telemetry/mod.rs",
+    "wire/text/unicode.rs",
+];
+
+#[test]
+fn every_arrow_points_where_it_may() {
+    complain(each_file(|file, source| {
+        let room = Room::of_file(file);
+        named(without_tests(source), &rooms::module(file))
+            .into_iter()
+            .filter_map(|path| forbidden(&room, &path))
+            .collect()
+    }));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    complain(each_file(|_, source| match source.starts_with("//! ") {
+        true => Vec::new(),
+        false => vec!["does not open with //!".to_owned()],
+    }));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    complain(each_file(|_, source| match without_tests(source).lines().count() {
+        0..=MAX_LINES => Vec::new(),
+        lines => vec![format!("has {lines} lines without its tests; {MAX_LINES} may be")],
+    }));
+}
+
+#[test]
+fn gates_stand_at_module_lines_only() {
+    complain(each_file(gates));
+}
+
+/// Handlers of keys go by `ui/keys.rs`, which leaves to an input method what is its own.
+#[test]
+fn no_handler_takes_a_key_from_an_input_method() {
+    const RAW: [&str; 5] = [".key()", ".code()", ".key_code()", ".is_composing()", ".char_code()"];
+    complain(each_file(|file, source| match file {
+        "ui/keys.rs" => Vec::new(),
+        _ if source.contains("KeyboardEvent") => lines_with(&code(without_tests(source)), &RAW),
+        _ if file.contains("/view") && source.contains("on:key") => lines_with(&code(without_tests(source)), &RAW),
+        _ => Vec::new(),
+    }));
+}
+
+#[test]
+fn nothing_outside_tests_gives_up() {
+    complain(each_file(|file, source| match file {
+        "main.rs" => Vec::new(),
+        _ if file.starts_with("tests/") => Vec::new(),
+        _ => lines_with(
+            &code(without_tests(source)),
+            &[".unwrap()", ".expect(", "unwrap_unchecked"],
+        ),
+    }));
+}
+
+#[test]
+fn no_test_sleeps() {
+    complain(each_file(|file, source| {
+        let tests = if file.starts_with("tests/") {
+            source
+        } else {
+            &source[without_tests(source).len()..]
+        };
+        lines_with(&code(tests), &["sleep(", "sleep_until(", "interval("])
+    }));
+}
+
+/// Roots of the sources that the rules hold for. Paths of the app's own files are relative to `src`.
+const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates", "crates/"), ("tests/server", "tests/")];
+
+/// Finds of all files; none is success.
+fn each_file(check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut finds = Vec::new();
+    for (folder, prefix) in ROOTS {
+        let root = home.join(folder);
+        let files = rust_files(&root);
+        assert!(files.len() > 10, "{folder} is not where it was");
+        for path in files {
+            let file = format!("{prefix}{}", path.strip_prefix(&root).unwrap().display());
+            let found = check(&file, &fs::read_to_string(&path).unwrap());
+            finds.extend(found.into_iter().map(|find| format!("{folder}: {file} {find}")));
+        }
+    }
+    finds
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn complain(finds: Vec<String>) {
+    assert!(finds.is_empty(), "\n{}\n", finds.join("\n"));
+}
+
+/// Unit tests stand at a file's end, or are a file of their own.
+fn without_tests(source: &str) -> &str {
+    ["\n#[cfg(test)]", "\n#![cfg(test)]"]
+        .iter()
+        .filter_map(|gate| source.find(gate))
+        .min()
+        .map_or(source, |at| &source[..=at])
+}
+
+fn lines_with(code: &str, patterns: &[&str]) -> Vec<String> {
+    code.lines()
+        .filter(|line| patterns.iter().any(|pattern| line.contains(pattern)))
+        .map(|line| format!("has `{}`", line.trim()))
+        .collect()
+}
+
+fn gates(file: &str, source: &str) -> Vec<String> {
+    let gated = GATED_FILES.contains(&file)
+        || file
+            .strip_prefix("apps/")
+            .is_some_and(|rest| rest.split('/').count() == 2 && rest.ends_with("/mod.rs"));
+    let source = code(source);
+    let lines: Vec<_> = source.lines().map(str::trim).collect();
+    let is_gate = |line: &str| {
+        ["cfg(feature", "cfg!(feature", "cfg_attr(feature"]
+            .iter()
+            .any(|gate| line.contains(gate))
+    };
+    let stands_well = |at: usize| {
+        file == "lib.rs"
+            || lines[at + 1..]
+                .iter()
+                .find(|line| !line.starts_with("#["))
+                .is_some_and(|line| is_module(line))
+    };
+    (0..lines.len())
+        .filter(|at| is_gate(lines[*at]) && !(gated && stands_well(*at)))
+        .map(|at| format!("has a gate where none may be: `{}`", lines[at]))
+        .collect()
+}
+
+fn is_module(line: &str) -> bool {
+    line.starts_with("mod ") || line.starts_with("pub mod ")
+}
+
+#[test]
+fn a_wrong_gate_is_caught() {
+    let gate = concat!("#[", "cfg(feature = \"ssr\")]\n");
+    assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}pub mod server;")).len(), 0);
+    assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}fn gated() {{}}")).len(), 1);
+    assert_eq!(gates("client/link.rs", &format!("{gate}pub mod server;")).len(), 1);
+}
+
+#[test]
+fn giving_up_is_found_in_code_and_not_in_words() {
+    let source = "fn f() { x.unwrap(); }\n// y.unwrap()\n#[cfg(test)]\nmod tests { fn t() { z.unwrap() } }";
+    assert_eq!(
+        lines_with(&code(without_tests(source)), &[".unwrap()"]),
+        ["has `fn f() { x.unwrap(); }`"]
+    );
+}

@@ -1,0 +1,140 @@
+//! Both versions of the session protocol, side by side over every transport.
+
+use axum::http::StatusCode;
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{EVENTS_PATH, POLL_PATH, SESSION_PATH};
+use duplex_protocol::v1;
+use serde_json::Value;
+use tokio::io::DuplexStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::kinds::Note;
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Client, Node, open};
+
+const NOTES: &str = "notes/a";
+
+async fn socket(node: &Node, subprotocol: &str) -> Client<DuplexStream> {
+    let headers = [("sec-websocket-protocol", subprotocol)];
+    let (client, response) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], subprotocol);
+    client
+}
+
+async fn add(node: &Node) {
+    Visitor::new(node, Way::Sse)
+        .await
+        .command(NOTES, &Note::Add("x".to_owned()))
+        .await;
+}
+
+/// The next frame that is no presence.
+async fn next(client: &mut Client<DuplexStream>) -> Value {
+    loop {
+        let frame: Value = serde_json::from_slice(&client.receive().await.into_data()).unwrap();
+        if frame.get("presence").is_none() {
+            return frame;
+        }
+    }
+}
+
+#[tokio::test]
+async fn json_of_each_version_has_what_it_knows() {
+    let node = Node::new();
+    add(&node).await;
+    for (subprotocol, checked) in [("duplex.v1.json", false), ("duplex.v2.json", true)] {
+        let mut client = socket(&node, subprotocol).await;
+        client
+            .send(Message::text(r#"{"hello":{"build":"","name":null}}"#))
+            .await;
+        let welcome = next(&mut client).await;
+        assert_eq!(welcome["welcome"]["now_ms"].is_u64(), checked);
+        let subscribe = format!(r#"{{"subscribe":{{"topic":"{NOTES}","cursor":null}}}}"#);
+        client.send(Message::text(subscribe)).await;
+        let verdict = next(&mut client).await;
+        let cursor = verdict["verdict"]["verdict"]["reset"]["cursor"].clone();
+        assert_eq!(
+            (cursor["check"].is_u64(), cursor["seq"].is_u64()),
+            (checked, true),
+            "{verdict}"
+        );
+        add(&node).await;
+        let event = next(&mut client).await;
+        assert_eq!(event["event"]["check"].is_u64(), checked, "{event}");
+        // It comes back with what it was given.
+        let mut again = socket(&node, subprotocol).await;
+        again.send(Message::text(r#"{"hello":{"build":"","name":null}}"#)).await;
+        next(&mut again).await;
+        let subscribe = serde_json::json!({ "subscribe": { "topic": NOTES, "cursor": cursor } });
+        again.send(Message::text(subscribe.to_string())).await;
+        let verdict = next(&mut again).await;
+        let resumed = &verdict["verdict"]["verdict"]["resumed"];
+        assert_eq!(resumed["replayed"], 1, "{verdict}");
+        assert_eq!(next(&mut again).await, event);
+    }
+}
+
+#[tokio::test]
+async fn postcard_of_version_1_is_served() {
+    let node = Node::new();
+    add(&node).await;
+    let mut client = socket(&node, v1::subprotocol(Encoding::Postcard)).await;
+    client.send(Message::binary(vec![0, 0, 0])).await;
+    let mut subscribe = vec![1, 7];
+    subscribe.extend(NOTES.as_bytes());
+    // A cursor of two numbers: epoch 7, seq 0.
+    subscribe.extend([1, 7, 0]);
+    client.send(Message::binary(subscribe)).await;
+    let mut frame = client.receive().await.into_data();
+    while frame[0] != 1 {
+        frame = client.receive().await.into_data();
+    }
+    let mut resumed = vec![1, 7];
+    resumed.extend(NOTES.as_bytes());
+    resumed.extend([0, 1, 7, 1]);
+    assert_eq!(&frame[..], resumed, "resumed, 1 replayed, head 7:1");
+    while frame[0] != 2 {
+        frame = client.receive().await.into_data();
+    }
+    let mut event = vec![2, 7];
+    event.extend(NOTES.as_bytes());
+    // Its seq, and the content's three bytes.
+    event.extend([1, 3, 0, 1, b'x']);
+    assert_eq!(&frame[..], event);
+}
+
+#[tokio::test]
+async fn over_http_the_address_says_the_version() {
+    let node = Node::new();
+    add(&node).await;
+    for (version, checked) in [("", false), ("&v=1", false), ("&v=2", true)] {
+        let answer = node
+            .get(&format!("{POLL_PATH}?session=s{version}&topics={NOTES}&wait=0"))
+            .await;
+        let frames: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(frames[0]["welcome"]["now_ms"].is_u64(), checked, "{frames}");
+        let cursor = &frames[1]["verdict"]["verdict"]["reset"]["cursor"];
+        assert_eq!(
+            (cursor["check"].is_u64(), cursor["seq"].is_u64()),
+            (checked, true),
+            "{frames}"
+        );
+    }
+    for path in [POLL_PATH, EVENTS_PATH] {
+        let answer = node.get(&format!("{path}?session=s&v=3&topics={NOTES}&wait=0")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_version_is_refused() {
+    let node = Node::new();
+    let mut client = socket(&node, "duplex.v3.json").await;
+    let last = next(&mut client).await;
+    assert_eq!(last["closing"]["reason"], "reload");
+    let (closed, _) = client.closed().await.unwrap();
+    assert_eq!(closed, code::RELOAD);
+    assert!(Protocol::of_subprotocol("duplex.v3.json").is_none());
+}
