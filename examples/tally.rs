@@ -2,7 +2,7 @@
 
 use duplex::client::live::Live;
 use duplex::client::use_topic::use_topic;
-use duplex::server::hub::decider::{Access, Context, Decider};
+use duplex_hub::decider::{Access, Context, Decider};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
@@ -61,8 +61,8 @@ fn main() {
 mod tests {
     use std::sync::Arc;
 
-    use duplex::server::hub::{Hub, kind};
-    use duplex::server::log::memory::Memory;
+    use duplex_hub::log::memory::Memory;
+    use duplex_hub::{Hub, kind};
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::session::{Answer, CommandId};

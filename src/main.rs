@@ -16,11 +16,11 @@ use duplex::apps;
 use duplex::server::access::link;
 use duplex::server::config::Config;
 use duplex::server::https::Tls;
-use duplex::server::hub::Hub;
-use duplex::server::log::sqlite::Sqlite;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::{limits, listen, run, shutdown, telemetry};
+use duplex_hub::Hub;
+use duplex_hub::log::sqlite::Sqlite;
 
 use cli::output::err;
 

@@ -10,10 +10,16 @@ use super::market::wire::{Alerts, Candles, Quotes, Watches};
 use super::notifications::wire::{Inbox, Notices};
 use super::status::wire::NodeStatus;
 use super::{arena, chat, compare, devices, echo, market, notifications};
-use crate::server::hub::decider::Forward;
-use crate::server::hub::stage::Stage;
-use crate::server::hub::{CommandForm, Endpoint, Feed, Form, Inlet, Kind, Summons, kind};
+use crate::server::{
+    endpoint::Endpoint,
+    forms::{CommandForm, Form},
+    ingest::Inlet,
+    unread::Summons,
+};
 use crate::wire::moderation::Moderation;
+use duplex_hub::decider::Forward;
+use duplex_hub::simulation::Stage;
+use duplex_hub::{Feed, Kind, kind};
 use duplex_protocol::topic::TopicName;
 
 /// What the operator may choose for the applications.

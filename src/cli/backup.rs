@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use axum::body::Body;
 use axum::http::{Request, header};
 use duplex::server::config::Config;
-use duplex::server::log::private;
-use duplex::server::log::sqlite::{check, copy_unused, drop_partials, folder, partial, put_new};
 use duplex::server::operator::BACKUP_PATH;
+use duplex_hub::log::private;
+use duplex_hub::log::sqlite::{check, copy_unused, drop_partials, folder, partial, put_new};
 use futures_util::StreamExt as _;
 
 use super::output::out;

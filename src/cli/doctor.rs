@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use duplex::apps;
 use duplex::server::config::Config;
 use duplex::server::https::Tls;
-use duplex::server::hub::now;
-use duplex::server::log::sqlite::{Unfinished, check, unfinished, writable};
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
+use duplex_hub::log::sqlite::{Unfinished, check, unfinished, writable};
+use duplex_hub::now;
 
 use super::Failed;
 use super::output::{self, OutputError, out};

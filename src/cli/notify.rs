@@ -114,11 +114,11 @@ mod tests {
     use axum::http::StatusCode;
     use clap::Parser;
     use duplex::apps;
-    use duplex::server::hub::Hub;
-    use duplex::server::log::memory::Memory;
     use duplex::server::state::{ServerState, Settings};
     use duplex::server::token::Token;
     use duplex::server::{self, site};
+    use duplex_hub::Hub;
+    use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::Epoch;
 
     use super::*;

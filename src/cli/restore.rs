@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use duplex::server::config::Config;
-use duplex::server::log::sqlite::restore;
+use duplex_hub::log::sqlite::restore;
 
 use super::output::out;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use duplex::server::access::{LEGACY, TokenEnd, TokenRecord};
 use duplex::server::config::Config;
-use duplex::server::hub::{Role, now};
 use duplex::server::token;
+use duplex_hub::{Role, now};
 
 use super::output::{err, out};
 

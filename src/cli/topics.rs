@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use duplex::server::config::Config;
-use duplex::server::hub::TopicFigures;
 use duplex::server::operator::TOPICS_PATH;
+use duplex_hub::TopicFigures;
 
 use super::output::out;
 use super::remote::Remote;

@@ -12,9 +12,9 @@ use tokio::fs::{File, remove_file};
 use tokio_util::io::ReaderStream;
 
 use super::error::Problem;
-use super::log::LogError;
-use super::log::sqlite::copy_name;
 use super::state::ServerState;
+use duplex_hub::log::LogError;
+use duplex_hub::log::sqlite::copy_name;
 
 #[derive(Debug, thiserror::Error)]
 enum BackupFailed {

@@ -19,8 +19,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::forwarded::{self, Hop};
 use super::limits;
 use super::origin::Scheme;
-use super::quota::seldom::Seldom;
 use super::state::ServerState;
+use duplex_hub::quota::seldom::Seldom;
 
 /// The client's address, in the extensions of every request that came over the network. An IPv4 address is never written as IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

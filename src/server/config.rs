@@ -13,12 +13,12 @@ use super::client_addr::{NotANetwork, TrustedProxies};
 use super::https::CertificateFiles;
 use super::limits;
 use super::listen_addr::{ListenAddr, Unresolved};
-use super::log::sqlite;
 use super::origin::{Origin, Scheme};
 use super::size::Size;
 use super::state::Settings;
 use super::token::{self, Token};
 use crate::apps;
+use duplex_hub::log::sqlite;
 
 const DEFAULT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3000);
 

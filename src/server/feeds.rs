@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::hub::{Feed, Hub};
 use super::limits::{FEED_PAUSE, FEED_PAUSE_MOST, FEED_WELL};
 use super::state::ServerState;
 use crate::wire::status::FeedFigures;
+use duplex_hub::{Feed, Hub};
 
 pub fn start(state: &ServerState) {
     let stages = state.stages.iter().map(|stage| Arc::clone(stage) as Arc<dyn Feed>);
@@ -91,8 +91,8 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::server::hub::Running;
-    use crate::server::log::memory::Memory;
+    use duplex_hub::Running;
+    use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::Epoch;
 
     /// Ends, panics, and then stays until it is stopped.

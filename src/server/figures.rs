@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use super::hub::counters::Reading;
-use super::hub::{HubStats, TopicFigures};
-use super::log::{Census, Health};
 use super::state::ServerState;
+use crate::server::connection::counters::Reading;
 use crate::wire::status::FeedFigures;
+use duplex_hub::log::{Census, Health};
+use duplex_hub::{HubStats, TopicFigures};
 
 #[derive(Debug, Clone)]
 pub struct Figures {

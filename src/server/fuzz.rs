@@ -9,14 +9,18 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use leptos::prelude::Owner;
 use serde_json::Value;
 
-use super::hub::{self, Answer, BadCall, Call, Payload};
-use super::log::memory::Memory;
 use super::origin::{Host, Origin};
 use super::{cookies, forwarded, limits, preferences, signals};
 use crate::apps;
+use crate::server::{
+    endpoint::{Answer, Payload},
+    ingest::{BadCall, Call},
+};
 use crate::wire::measure::MAX_PIECE;
 use crate::wire::person::tidy_name;
 use duplex_fuzz::{fuzz, fuzz_text};
+use duplex_hub::log::memory::Memory;
+use duplex_hub::{self};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::MAX_NAME;
 use duplex_protocol::session::MAX_COMMAND;
@@ -185,9 +189,9 @@ fn no_message_sets_a_signal() {
 #[test]
 fn no_turn_breaks_a_game() {
     let game = apps::arena::server::stage(&apps::arena::server::Options::default());
-    let hub = hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
+    let hub = duplex_hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {
-        let mut seat = Arc::clone(&game).join(&hub::program(), &hub).unwrap();
+        let mut seat = Arc::clone(&game).join(&duplex_hub::program(), &hub).unwrap();
         for _ in 0..3 {
             let _ = seat.hear(bytes);
             if let Some(frame) = seat.say() {

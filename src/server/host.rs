@@ -15,11 +15,11 @@ use axum::response::{IntoResponse, Response};
 use super::client_addr::ClientName;
 use super::error::Problem;
 use super::health::{ALIVE_PATH, READY_PATH};
-use super::hub::counters::Refused;
 use super::limits;
 use super::origin::{Host, Origin};
-use super::quota::seldom::Seldom;
 use super::state::{ServerState, Settings};
+use crate::server::connection::counters::Refused;
+use duplex_hub::quota::seldom::Seldom;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {

@@ -20,9 +20,9 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::ConnectionContext;
-use super::quota::seldom::Seldom;
 use super::shutdown::Shutdown;
 use super::{awake, limits, listen};
+use duplex_hub::quota::seldom::Seldom;
 
 /// Where the certificate and its key are, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use sha2::{Digest as _, Sha256};
 use super::access::Grant;
 use super::client_addr::ClientScheme;
 use super::cookies::{Cookie, Held, cookie_name, held};
-use super::hub;
-use super::log::Key;
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
 use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
+use duplex_hub;
+use duplex_hub::log::Key;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::SessionId;
 
@@ -64,7 +64,7 @@ impl Otherwise<'_> {
 /// Who sends a request: a program, if it shows a token, or else a visitor.
 pub fn caller(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
     if grant.is_program() {
-        hub::program()
+        duplex_hub::program()
     } else {
         person(state, grant, headers, otherwise)
     }
@@ -109,7 +109,7 @@ impl<'a> Identity<'a> {
 /// cookie, nothing is known.
 pub fn arrival(headers: &HeaderMap, settings: &Settings) -> u64 {
     match Identity::read(headers, settings) {
-        Identity::Nobody | Identity::Unclear => hub::now(),
+        Identity::Nobody | Identity::Unclear => duplex_hub::now(),
         Identity::Known(_) | Identity::Old(_) => cookie_value(headers, ARRIVAL_COOKIE)
             .and_then(|at| at.parse().ok())
             .unwrap_or_default(),
@@ -148,7 +148,7 @@ pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -
         },
         Identity::Nobody => {
             let secret = new_secret();
-            let cookies = [cookie(&secret).header(scheme), arrival_cookie(hub::now())];
+            let cookies = [cookie(&secret).header(scheme), arrival_cookie(duplex_hub::now())];
             let cookies = cookies.into_iter().flatten().collect();
             Welcome { secret, cookies }
         }
@@ -195,7 +195,7 @@ fn new_secret() -> String {
 /// a secret for one of them after about 2^64/n hashes.
 fn id_of(key: &Key, secret: &str) -> PersonId {
     let first = is_first_secret(secret).then(|| first_id_of(secret));
-    let ours = [hub::server().id, hub::program().id];
+    let ours = [duplex_hub::server().id, duplex_hub::program().id];
     first
         .filter(|id| !ours.contains(id))
         .unwrap_or_else(|| PersonId(HEXLOWER.encode(&key.code("visitor", secret))))
@@ -234,11 +234,11 @@ mod tests {
     const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
 
     fn state() -> ServerState {
-        let log = std::sync::Arc::new(crate::server::log::memory::Memory::new(
+        let log = std::sync::Arc::new(duplex_hub::log::memory::Memory::new(
             duplex_protocol::cursor::Epoch::new(1),
         ));
         let site = crate::server::site::options(std::path::Path::new("/nonexistent"), None, None);
-        ServerState::new(Settings::default(), site, hub::Hub::new(log, Vec::new()))
+        ServerState::new(Settings::default(), site, duplex_hub::Hub::new(log, Vec::new()))
     }
 
     fn cookies(value: &str) -> HeaderMap {

@@ -2,7 +2,6 @@
 //! Knows no part that keeps to them.
 
 mod access;
-mod commands;
 mod pause;
 mod side;
 
@@ -10,9 +9,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use self::access::*;
-pub use self::commands::*;
 pub use self::pause::*;
 pub use self::side::*;
+pub use duplex_hub::limits::*;
 
 /// What a message may be configured to: enough for a control frame at least, and not so much that a few peers fill the memory.
 pub const MESSAGE_BOUNDS: RangeInclusive<usize> = 125..=64 << 20;
@@ -60,9 +59,6 @@ pub const REQUEST_HEAD: Duration = Duration::from_secs(60);
 
 /// Bytes of a request's head.
 pub const REQUEST_HEAD_BYTES: usize = 64 << 10;
-
-/// TCP connections for each WebSocket allowed: a page holds its own socket, the vitals' socket and a connection for requests.
-pub const TCP_PER_SOCKET: usize = 3;
 
 /// TCP connections that wait to be accepted; the kernel may allow fewer (`net.core.somaxconn`).
 pub const BACKLOG: u32 = 4096;
@@ -180,12 +176,6 @@ pub const STALL: Duration = Duration::from_secs(20);
 /// What the commands of one session in a second may be configured to: not none, and not more than a clock tells apart.
 pub const COMMAND_RATES: RangeInclusive<u32> = 1..=1_000_000;
 
-/// Commands that a session may send at once, in seconds of its rate: what a client may have kept while it was offline.
-pub const COMMAND_BURST_SECONDS: u32 = 6;
-
-/// Frames of one session for each command that it may send, in a second and at once: above what any page sends.
-pub const FRAMES_PER_COMMAND: u32 = 4;
-
 /// Commands of one session that are being decided and kept at the same time.
 pub const COMMANDS_IN_FLIGHT: usize = 128;
 
@@ -226,136 +216,8 @@ pub const POLL_LEASE: Duration = Duration::from_secs(35);
 /// Bytes of a posted command frame: the command, escaped as JSON, and what stands around it.
 pub const COMMAND_BODY: usize = 2 * duplex_protocol::session::MAX_COMMAND + 4096;
 
-/// Commands decided together and kept in one append: what waits while the disk works. At most this many times the bytes of a
-/// command are held for it.
-pub const BATCH_COMMANDS: usize = 256;
-
-/// Asks that wait for one topic; more callers wait outside, each with its one command.
-pub const TOPIC_QUEUE: usize = 1024;
-
-/// How long a command waits for a place in its topic's queue before it is told to come again.
-pub const QUEUE_WAIT: Duration = Duration::from_secs(5);
-
-/// A page of history, counted as so many topics that are read.
-pub const HISTORY_READS: u32 = 10;
-
-/// Times that a batch is decided anew because another node appended first.
-pub const CONFLICT_ATTEMPTS: u32 = 5;
-
-/// Until a topic whose log could not be read tries again by itself.
-pub const LOG_RETRY: Duration = Duration::from_secs(1);
-
-/// Topics awake on this node at once: each has a state, a ring and a task.
-pub const ACTIVE_TOPICS: usize = 10_000;
-
-/// Of these, places that no client takes: for the feeds, what they write, and what follows from events.
-pub const RESERVED_TOPICS: usize = 1_000;
-
-/// When all places are taken: topics that nobody reads and that are asked for theirs at once, the wait for the first of them,
-/// and how often that is tried.
-pub const ROOM_AT_ONCE: usize = 64;
-pub const ROOM_WAIT: Duration = Duration::from_secs(1);
-pub const ROOM_ATTEMPTS: u32 = 3;
-
-/// How long a topic stays awake that nobody reads: long enough for a page's reload or a client's reconnect.
-pub const TOPIC_IDLE: Duration = Duration::from_secs(60);
-
-/// Events after which a topic's state is kept, so that a start has no more than these to go through.
-pub const SNAPSHOT_EVENTS: u64 = 1000;
-
-/// Events asked of the log at once.
-pub const LOG_PAGE: usize = 500;
-
-/// Bytes of events in one answer, be it a page of history or of the log: fewer events come if they are large.
-pub const PAGE_BYTES: usize = 256 << 10;
-
-/// Events of one page of history.
-pub const HISTORY_PAGE: usize = 200;
-
-/// What a topic's ring holds: readers that fall behind for a moment are served without the log.
-pub const RING_EVENTS: usize = 1024;
-pub const RING_BYTES: usize = 1 << 20;
-
-/// Keys of which a ring remembers the newest event, under `Delivery::Latest`.
-pub const RING_KEYS: usize = 4096;
-
-/// Beside its JSON, what an event in a ring costs, about: the value, its frames, their places.
-pub const EVENT_OVERHEAD: usize = 256;
-
-/// A reader that is no more events behind than this gets them all; beyond, under `Delivery::Latest`, the newest of each key.
-pub const SLIGHTLY_BEHIND: u64 = 64;
-
-/// A reader that is more events behind than this, and not in the ring, gets the state: to replay them would take longer.
-pub const TOO_FAR: u64 = 5000;
-
-/// How long an activity such as `typing` lasts after it was last said.
-pub const ACTIVITY: Duration = Duration::from_secs(5);
-
-/// The longest that a poll makes its session present: the poll itself, and the time until the next.
-pub const LEASE: Duration = Duration::from_secs(40);
-
-/// Sessions present by leases, in one topic: whoever polls makes up the session's name.
-pub const LEASES: usize = 10_000;
-
-/// Of one address, in one topic: people and sessions that are shown as present. An office is below; a stranger with a thousand
-/// names is not a crowd.
-pub const PRESENT_PEOPLE: usize = 250;
-pub const PRESENT_SESSIONS: usize = 1_000;
-
-/// Between two presences of a topic: at least the first, at most the second, and this much for each session in it between
-/// them, so that a topic sends about a thousand presence frames in a second whatever the crowd.
-pub const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
-pub const PRESENCE_PAUSE_MOST: Duration = Duration::from_secs(5);
-pub const PRESENCE_PAUSE_EACH: Duration = Duration::from_millis(1);
-
-/// Forwards of one topic that wait for their targets: past it, the topic refuses commands for now. All topics' together have at most
-/// so many bytes; past those, each topic may have a few still, so that one that is held up holds up no other.
-pub const FORWARDS_OF_TOPIC: usize = 4096;
-pub const FORWARD_BYTES: usize = 64 << 20;
-pub const FORWARDS_OF_TOPIC_AT_LEAST: usize = 32;
-
-/// The wait before a forward that was refused for now is tried again: twice as long after each refusal. Delivered forwards that are
-/// still in the log are removed together after the first.
-pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
-pub const FORWARD_PAUSE_MOST: Duration = Duration::from_secs(30);
-
-/// How long a node that ends waits for its forwards; the others are delivered after the next start.
-pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);
-
-/// Answers to commands that a log keeps of each topic, as many refusals again, and for how long: no less than what a topic that
-/// wakes wants to know. Answers beyond either go with a snapshot, refusals with the next one.
-pub const KEPT_ANSWERS: usize = 10_000;
-pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Appends and snapshots that wait for the log's writer; who comes then waits to be let in. About what one commit takes.
-pub const LOG_QUEUE: usize = 1024;
-
-/// Appends of one commit: a commit's cost is the disk's, so the more the better, until its own size is felt.
-pub const LOG_BATCH: usize = 1024;
-pub const LOG_BATCH_BYTES: usize = 8 << 20;
-
-/// Reads of the log at once: a read is short, and more than the disk and the processors can do gains nothing.
-pub const LOG_READERS: usize = 4;
-
-/// Rows that retention takes away between two commits: a few milliseconds' work, which is what an append may be held up by.
-pub const LOG_BITE: usize = 500;
-
-/// How long the log waits for another program (a shell, a tool that copies) that holds its file.
-pub const LOG_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long the log's writer waits for readers before it empties the journal of what was overwritten, and the pause before it tries
-/// again: an append may be held up by the first, and a backup reads for as long as it takes.
-pub const LOG_SCRUB_PATIENCE: Duration = Duration::from_millis(100);
-pub const LOG_SCRUB_PAUSE: Duration = Duration::from_secs(1);
-
 /// What the log's file and its journal may be configured to. An empty log has some pages; below the least it could hold nothing.
 pub const DATA_BOUNDS: RangeInclusive<u64> = 1 << 20..=1 << 60;
-
-/// Bytes of the disk that appends leave free, so that snapshots, retention, redactions and a journal have room to work in.
-pub const DISK_RESERVE: u64 = 64 << 20;
-
-/// Bytes of the log's journal that are left on the disk after a burst.
-pub const LOG_JOURNAL: u64 = 64 << 20;
 
 /// Until a feed that failed is started again: twice as long after each failure, and from the start once it ran well for so long.
 pub const FEED_PAUSE: Duration = Duration::from_secs(1);
@@ -372,27 +234,9 @@ pub const ECHO_RATE: u32 = 1_000;
 pub const ECHO_KIB_BURST: u32 = 256 << 10;
 pub const ECHO_KIB_RATE: u32 = 4 << 10;
 
-/// Keys of each table of quotas, and the buckets that further keys share: some 5 MiB a table at most.
-pub const QUOTA_KEYS: usize = 1 << 16;
-pub const QUOTA_SHARED: usize = 64;
-
-/// How often the keys whose buckets are full again are forgotten.
-pub const QUOTA_SWEEP: Duration = Duration::from_secs(30);
-
-/// What a client is told to wait that holds as many connections, seats or topics as it may: about a page's stay.
-pub const PLACE_RETRY: Duration = Duration::from_secs(10);
-
 /// Connections of which the log tells one by one, in a second and at once: some 200 MB of lines a day at most.
 pub const CONNECTIONS_LOGGED: u32 = 5;
 pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
-
-/// Between two lines of the log about refusals of one kind.
-pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
-
-/// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
-/// use does not let go.
-pub const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a start waits for the bans, given names and closed topics: from then on nobody slips by them.
 pub const RULES_WAIT: Duration = Duration::from_secs(10);

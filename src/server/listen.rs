@@ -23,12 +23,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::awake::{AwakeSleep, AwakeTimer, paused_at};
 use super::connection::{ConnectionContext, ConnectionProgress, Health, PacedBody, WriteStall};
-use super::hub::counters::Cut;
 use super::limits;
 use super::measure::wire_bytes::Connection;
 use super::observed::Observed;
 use super::quota::Gate;
 use super::reception::{Arrival, Reception};
+use crate::server::connection::counters::Cut;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::figures::{Figures, census};
-use super::hub::counters::{Reading, Way};
-use super::hub::{self, TopicFigures};
-use super::log::Census;
 use super::state::ServerState;
+use crate::server::connection::counters::{Reading, Way};
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
+use duplex_hub::log::Census;
+use duplex_hub::{self, TopicFigures};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId};
 use duplex_protocol::topic::TopicName;
@@ -62,7 +62,7 @@ fn sample(before: &Figures, now: &Figures, kept: &Census) -> Sample {
         events: census.events,
     });
     Sample {
-        at: hub::now(),
+        at: duplex_hub::now(),
         point: point(before, now, kept),
         detail: Detail {
             node: now.node.clone(),

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{self, Grant};
 use super::error::Problem;
-use super::hub::{self, Needed, TopicFigures};
 use super::state::ServerState;
 use super::{backup, limits, metrics};
+use duplex_hub::{self, Needed, TopicFigures};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::Denied;
@@ -83,7 +83,7 @@ async fn events(
 ) -> Response {
     let hub = grant.hub(&state.hub);
     // Operators read every log; the role `read` what is nobody's own.
-    if !grant.is_operator() && hub.admit(&hub::program(), &topic).is_err() {
+    if !grant.is_operator() && hub.admit(&duplex_hub::program(), &topic).is_err() {
         return grant.wrong_role(Needed::Operator.role()).into_response();
     }
     match hub.events(&topic, after, limits::LOG_PAGE).await {

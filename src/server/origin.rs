@@ -16,10 +16,10 @@ use axum::response::{IntoResponse, Response};
 use super::client_addr::{ClientName, ClientScheme};
 use super::error::Problem;
 use super::host;
-use super::hub::counters::Refused;
 use super::limits;
-use super::quota::seldom::Seldom;
 use super::state::{ServerState, Settings};
+use crate::server::connection::counters::Refused;
+use duplex_hub::quota::seldom::Seldom;
 
 /// A web origin (RFC 6454) of a page: scheme, host and port; the scheme's own port is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,11 +24,8 @@ use super::access::Grant;
 use super::client_addr::ClientScheme;
 use super::error::Problem;
 use super::headers::{Reach, content_security_policy};
-use super::hub::writer::enter_to_write;
-use super::hub::{CommandForm, Form, Hub};
 use super::identity::{Otherwise, Welcome};
 use super::page_paths::PagePaths;
-use super::quota::{self, Client};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{identity, limits, preferences};
@@ -39,9 +36,13 @@ use crate::client::permits::Permits;
 use crate::client::run_signals::RunSignals;
 use crate::client::stage::StageSource;
 use crate::client::use_topic::{TopicSource, Visitor};
+use crate::server::forms::{CommandForm, Form};
 use crate::ui::missing::Missing;
 use crate::wire::arrival::Arrival;
 use crate::wire::form::{Fields, Refused};
+use duplex_hub::Hub;
+use duplex_hub::quota::Client;
+use duplex_hub::session::authorize::enter_to_write;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
@@ -90,7 +91,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
                 });
             }
             preferences::provide(&request.headers);
-            let client = quota::guard::client(&request.extensions);
+            let client = crate::server::quota::guard::client(&request.extensions);
             provide_visitor(&state, client, &request);
         }
         set_headers();
@@ -205,7 +206,7 @@ pub async fn missing(State(state): State<ServerState>, request: Request) -> Resp
     if path.starts_with("/api/") || !accepts_html(request.headers()) {
         return Problem::not_found(format!("There is nothing at {path}.")).into_response();
     }
-    if let Err(response) = quota::guard::page(&state, &request) {
+    if let Err(response) = crate::server::quota::guard::page(&state, &request) {
         return *response;
     }
     let (mut parts, _) = request.into_parts();
@@ -276,7 +277,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         &parts.headers,
         Otherwise::Secret(&welcome.secret),
     );
-    let client = quota::guard::client(&parts.extensions).known_as(&person);
+    let client = crate::server::quota::guard::client(&parts.extensions).known_as(&person);
     let hub = state.hub_for(&Grant::of_request(&parts.extensions).hub(&state.hub), client);
     let chosen = fields.get("name").filter(|name| !name.trim().is_empty());
     let chosen = chosen.map(|name| hub.names().choose(&person.id, hub.is_for_operator(), name));
@@ -290,7 +291,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
             person.name = name.unwrap_or(person.name);
             decide(&hub, person, (form.command)(parts.uri.path(), &fields)).await
         }
-        Err(error) => Some(error.rejection()),
+        Err(error) => Some(error.into()),
     };
     match refused {
         None => {

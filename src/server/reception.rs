@@ -18,11 +18,12 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::hub::counters::Counters;
 use super::observed::{Observed, Observer};
-use super::quota::seldom::Seldom;
-use super::quota::{Gate, Held};
+use super::quota::Gate;
 use super::{awake, limits};
+use crate::server::connection::counters::Counters;
+use duplex_hub::quota::Held;
+use duplex_hub::quota::seldom::Seldom;
 
 /// What a health check begins with.
 const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];

@@ -15,15 +15,11 @@ use super::client_addr::TrustedProxies;
 use super::connection::{BufferBudget, ConnectionContext};
 use super::feeds::Feeding;
 use super::https::{CertificateFiles, Tls};
-use super::hub::counters::Counters;
-use super::hub::handshakes::Handshakes;
-use super::hub::stage::Stage;
-use super::hub::{Feed, Hub};
 use super::limits;
 use super::measure::Bench;
 use super::moderation::Enforcement;
+use super::names::Names;
 use super::origin::{Origin, Scheme};
-use super::quota::{Client, Quotas, Scale};
 use super::shutdown::Shutdown;
 use super::signals::Signals;
 use super::site;
@@ -32,7 +28,13 @@ use super::token::Token;
 use super::transport::faults::Faults;
 use super::transport::streams::Streams;
 use super::vitals::LastBeat;
+use crate::server::connection::counters::Counters;
+use crate::server::connection::handshakes::Handshakes;
 use crate::ui::fragment::Fragments;
+use duplex_hub::NamePolicy;
+use duplex_hub::quota::{Client, Quotas, Scale};
+use duplex_hub::simulation::Stage;
+use duplex_hub::{Feed, Hub};
 
 /// What the operator chose, checked.
 #[derive(Debug, Clone)]
@@ -139,6 +141,8 @@ pub struct ServerState {
     pub handshakes: Arc<Handshakes>,
     /// The topics.
     pub hub: Hub,
+    /// Which names visitors may have.
+    pub names: Arc<Names>,
     /// Who is kept out.
     pub moderation: Arc<Enforcement>,
     /// Faults that visitors ask for, if they may.
@@ -172,7 +176,9 @@ pub struct ServerState {
 impl ServerState {
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
         let names = settings.operator_names.iter().chain([&settings.node]);
-        hub.names().reserve(names.map(String::as_str));
+        let reserved = Arc::<Names>::default();
+        reserved.reserve(names.map(String::as_str));
+        hub.set_names(Arc::clone(&reserved) as Arc<dyn NamePolicy>);
         let counters = Arc::<Counters>::default();
         Self {
             faults: Faults::new(settings.faults),
@@ -182,6 +188,7 @@ impl ServerState {
             access: Arc::new(AccessControl::new(&settings, None)),
             settings: Arc::new(settings),
             hub,
+            names: reserved,
             moderation: Arc::default(),
             feeds: Arc::default(),
             feeding: Arc::default(),

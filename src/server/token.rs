@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::log::private;
+use duplex_hub::log::private;
 
 /// Fewer characters could be guessed.
 pub const MIN_CHARS: usize = 16;

@@ -11,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::hub::HubStats;
-use super::hub::counters::{Reading, Way};
 use super::state::ServerState;
+use crate::server::connection::counters::{Reading, Way};
 use crate::wire::vitals::{BEAT_SECONDS, Vitals};
+use duplex_hub::HubStats;
 
 /// The answer for operators: the vitals, and the totals since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
 //! Texts that a visitor writes and others read: which characters stay, whether anything can be seen, where a text may be cut,
-//! and how it stands within another. The same on a page and in each decider; `hub::text` adds the composed form.
+//! and how it stands within another. The same on a page and in each decider; `duplex_hub::text` adds the composed form.
 
 mod unicode;
 

@@ -7,9 +7,9 @@ use duplex::apps::devices::model::{Device, Overview};
 use duplex::apps::devices::wire::{DeviceEvent, Entry as Known, FleetEvent, Health, News, Taken};
 use duplex::apps::market::model::chart::Chart;
 use duplex::apps::market::wire::{CandlesEvent, Interval, Trade};
-use duplex::server::hub::{self, Hub};
-use duplex::server::log::memory::Memory;
-use duplex::server::log::{Entry, Log as _};
+use duplex_hub::log::memory::Memory;
+use duplex_hub::log::{Entry, Log as _};
+use duplex_hub::{self, Hub};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, CommandId};
@@ -23,7 +23,7 @@ const DAY: u64 = 24 * 3_600_000;
 async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
     let entry = Entry {
         command: CommandId::from_random(1),
-        by: hub::server().id,
+        by: duplex_hub::server().id,
         at,
         events: vec![(None, serde_json::to_vec(event).unwrap())],
         refused: None,
@@ -53,7 +53,7 @@ async fn state<S: DeserializeOwned>(hub: &Hub, topic: &str) -> S {
 #[tokio::test]
 async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
-    let now = hub::now();
+    let now = duplex_hub::now();
     let then = now + DAY;
     let taken = Taken {
         metric: "t".to_owned(),
@@ -103,9 +103,12 @@ async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
 
     tell(&hub, "fleet/all", json!("look")).await;
     let overview: Overview = state(&hub, "fleet/all").await;
-    assert!(overview.devices[&id].news.seen <= hub::now(), "silent from now on");
+    assert!(
+        overview.devices[&id].news.seen <= duplex_hub::now(),
+        "silent from now on"
+    );
 
-    let traded = serde_json::to_value(trade(hub::now(), 9)).unwrap();
+    let traded = serde_json::to_value(trade(duplex_hub::now(), 9)).unwrap();
     tell(&hub, "candles/hnb", json!({ "trade": [traded] })).await;
     let chart: Chart = state(&hub, "candles/hnb").await;
     for interval in Interval::ALL {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use duplex::server::hub;
 use duplex::server::limits;
-use duplex::server::log::memory::Memory;
-use duplex::server::log::sqlite::Sqlite;
-use duplex::server::log::{Entry, Log, Retention};
+use duplex_hub;
+use duplex_hub::log::memory::Memory;
+use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::{Entry, Log, Retention};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::PersonId;
@@ -32,11 +32,11 @@ fn note(text: &str) -> Note {
 
 /// Of so many milliseconds before now.
 fn past(millis: u64) -> CommandId {
-    CommandId::at(hub::now() - millis, uuid::Uuid::new_v4().as_u128())
+    CommandId::at(duplex_hub::now() - millis, uuid::Uuid::new_v4().as_u128())
 }
 
 fn ahead(millis: u64) -> CommandId {
-    CommandId::at(hub::now() + millis, uuid::Uuid::new_v4().as_u128())
+    CommandId::at(duplex_hub::now() + millis, uuid::Uuid::new_v4().as_u128())
 }
 
 async fn texts(node: &Node) -> Vec<String> {
@@ -74,7 +74,7 @@ async fn an_id_outside_its_time_is_refused_and_says_what_to_do() {
         else {
             panic!("{told:?}")
         };
-        assert!(now_ms.abs_diff(hub::now()) < MINUTE);
+        assert!(now_ms.abs_diff(duplex_hub::now()) < MINUTE);
         let told = refusal(&mut visitor, ahead(2 * MINUTE)).await;
         assert!(matches!(told, Rejection::IdTooNew { .. }), "{told:?}");
         let told = refusal(&mut visitor, ahead(30 * 365 * 24 * HOUR)).await;
@@ -100,7 +100,7 @@ async fn thirty_hours_later_there_is_no_second_effect() {
     let entry = Entry {
         command: then.clone(),
         by,
-        at: hub::now() - 30 * HOUR,
+        at: duplex_hub::now() - 30 * HOUR,
         events: vec![(None, serde_json::to_vec(&note("then")).unwrap())],
         refused: None,
         forwards: Vec::new(),
@@ -112,7 +112,9 @@ async fn thirty_hours_later_there_is_no_second_effect() {
     within(node.state.hub.close()).await;
     let retention = Retention { events: 100, age: None };
     let state = serde_json::to_vec(&json!({ "count": 1, "texts": [[1, "then"]] })).unwrap();
-    log.snapshot(&topic, 1, state, retention, hub::now()).await.unwrap();
+    log.snapshot(&topic, 1, state, retention, duplex_hub::now())
+        .await
+        .unwrap();
     assert_eq!(log.open(&topic, 10, 0).await.unwrap().commands, []);
     let node = Node::on(log.clone(), kinds::all());
     let mut visitor = visitor.at(&node);
@@ -146,9 +148,9 @@ async fn after_ten_thousand_other_commands_there_is_no_second_effect() {
     assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")));
     let topic = node.state.hub.open(&TOPIC.parse().unwrap()).await.unwrap();
     let others = (0..limits::KEPT_ANSWERS as u64 + 50).map(|number| {
-        let id = CommandId::at(hub::now(), number.into());
+        let id = CommandId::at(duplex_hub::now(), number.into());
         let command = Blob::encode(Encoding::Json, &note("other")).unwrap();
-        topic.command(hub::program(), id, command, Encoding::Json)
+        topic.command(duplex_hub::program(), id, command, Encoding::Json)
     });
     assert!(
         join_all(others)

@@ -86,7 +86,7 @@ async fn whoever_uses_an_id_first_swallows_nobody_elses_command() {
 
 #[tokio::test]
 async fn an_id_that_was_burnt_before_a_restart_swallows_nothing_after_it() {
-    let log = std::sync::Arc::new(duplex::server::log::memory::Memory::new(
+    let log = std::sync::Arc::new(duplex_hub::log::memory::Memory::new(
         duplex_protocol::cursor::Epoch::new(7),
     ));
     let node = || Node::on(log.clone(), kinds::all());

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use duplex::server::hub::{Hub, Kind};
-use duplex::server::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::{Hub, Kind};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{Answer, ClientFrame, ResetReason, SESSION_PATH, ServerFrame, Verdict};

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use duplex::apps;
-use duplex::server::log::Log as _;
-use duplex::server::log::sqlite::Sqlite;
+use duplex_hub::log::Log as _;
+use duplex_hub::log::sqlite::Sqlite;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, HISTORY_PATH, Rejection, Verdict};
 use serde_json::json;
@@ -243,7 +243,7 @@ async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
         (kept, kept)
     );
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
-    let keep = duplex::server::log::Retention { events: 1, age: None };
+    let keep = duplex_hub::log::Retention { events: 1, age: None };
     let topic = "notes/a".parse().unwrap();
     log.snapshot(&topic, kept, b"{\"count\":0,\"texts\":[]}".to_vec(), keep, 0)
         .await

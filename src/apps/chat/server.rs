@@ -7,9 +7,10 @@ use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
     RoomsEvent, check_text, is_room, room_path, why,
 };
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
-use crate::server::hub::text::{tidy_line, tidy_text};
-use crate::server::hub::{self, CommandForm};
+use crate::server::forms::CommandForm;
+use crate::server::names::tidy::{tidy_line, tidy_text};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
+use duplex_hub::{self};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
@@ -78,7 +79,7 @@ impl Decider for Chat {
             return Err(Rejection::refused(why::ROOM_GONE));
         }
         match command {
-            ChatCommand::Close if at.who.id == hub::server().id => Ok(close(at, room)),
+            ChatCommand::Close if at.who.id == duplex_hub::server().id => Ok(close(at, room)),
             ChatCommand::Close => Err(Rejection::refused(why::NOT_FOR_YOU)),
             ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
             ChatCommand::Edit { seq, text } => edit(at, room, seq, &text),
@@ -336,7 +337,7 @@ fn posted(
     count: u64,
     time: Millis,
 ) -> Result<Vec<RoomsEvent>, Rejection> {
-    if at.who.id != hub::server().id {
+    if at.who.id != duplex_hub::server().id {
         return Err(Rejection::refused(why::NOT_FOR_YOU));
     }
     match list.rooms.get(&room) {
@@ -346,7 +347,7 @@ fn posted(
 }
 
 fn remove(at: Context<'_>, list: &RoomList, room: String) -> Result<Vec<RoomsEvent>, Rejection> {
-    if at.who.id != hub::server().id {
+    if at.who.id != duplex_hub::server().id {
         return Err(Rejection::refused(why::NOT_FOR_YOU));
     }
     if room == LOBBY || !is_room(&room) || list.is_gone(&room) {
@@ -368,7 +369,7 @@ mod tests {
     use super::*;
     use crate::apps::chat::model::{fold_history, tell};
     use crate::apps::chat::wire::MAX_ROOM;
-    use crate::server::hub::trial::Place;
+    use duplex_hub::testing::DeciderHarness as Place;
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::person::PersonId;
     use duplex_protocol::topic::Topic;
@@ -434,7 +435,7 @@ mod tests {
         let delete = |seq| ChatCommand::Delete { seq };
         assert_eq!(room.say(&person(60), delete(1)), refused(why::TOO_OLD));
         assert_eq!(room.say(&person(60), delete(90)), refused(why::NOT_YOURS));
-        room.authority = hub::Authority::OPERATOR;
+        room.authority = duplex_hub::Authority::OPERATOR;
         for (seq, events) in [(1, 1), (90, 1), (90, 0)] {
             assert_eq!(room.made(&person(60), delete(seq)), Ok(events), "{seq}");
         }
@@ -450,14 +451,14 @@ mod tests {
         let (mut room, mut rooms) = (Place::new(Chat, "a"), Place::new(Rooms, ALL_ROOMS));
         rooms.say(&person(1), create("a")).unwrap();
         room.say(&person(1), words("secret")).unwrap();
-        room.authority = hub::Authority::OPERATOR;
+        room.authority = duplex_hub::Authority::OPERATOR;
         assert_eq!(room.say(&person(1), ChatCommand::Close), refused(why::NOT_FOR_YOU));
         let told = closing(&room.topic).unwrap();
         let close: ChatCommand = serde_json::from_value(told[0].command.clone()).unwrap();
         let remove: RoomsCommand = serde_json::from_value(told[1].command.clone()).unwrap();
         for _ in 0..2 {
-            room.say(&hub::server(), close.clone()).unwrap();
-            rooms.say(&hub::server(), remove.clone()).unwrap();
+            room.say(&duplex_hub::server(), close.clone()).unwrap();
+            rooms.say(&duplex_hub::server(), remove.clone()).unwrap();
         }
         assert_eq!((room.log.len(), rooms.log.len()), (2, 2), "told again, it does no harm");
         assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
@@ -606,7 +607,7 @@ mod tests {
         let command: RoomsCommand = serde_json::from_value(told[0].command.clone()).unwrap();
         let mut rooms = Place::new(Rooms, ALL_ROOMS);
         assert_eq!(rooms.say(&person(1), command.clone()), refused(why::NOT_FOR_YOU));
-        let server = hub::server();
+        let server = duplex_hub::server();
         rooms.say(&server, command.clone()).unwrap();
         rooms.say(&server, command).unwrap();
         assert_eq!(

@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
-use crate::server::hub::decider::{Access, Context, Decider};
-use crate::server::hub::{Answer, Endpoint, Payload, Retention};
+use crate::server::endpoint::{Answer, Endpoint, Payload};
 use crate::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
+use duplex_hub::Retention;
+use duplex_hub::decider::{Access, Context, Decider};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -61,16 +62,16 @@ impl Decider for Compare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::hub;
+    use duplex_hub;
     use proptest::prelude::*;
 
     fn decide(text: &str) -> Result<Vec<Said>, Rejection> {
         let topic: TopicName = "compare/0f".parse().unwrap();
-        let who = hub::program();
+        let who = duplex_hub::program();
         let at = Context {
             topic: &topic,
             who: &who,
-            authority: hub::Authority::VISITOR,
+            authority: duplex_hub::Authority::VISITOR,
             now: 0,
             next: 1,
         };
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn there_are_as_many_topics_as_slots() {
-        let admits = |name: &str| Compare.admit(&hub::program(), &name.parse().unwrap()).is_ok();
+        let admits = |name: &str| Compare.admit(&duplex_hub::program(), &name.parse().unwrap()).is_ok();
         assert!(admits("compare/00") && admits("compare/ff"));
         assert!(!admits("compare/0") && !admits("compare/0g") && !admits("compare/000"));
     }

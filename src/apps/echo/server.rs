@@ -3,7 +3,10 @@
 use leptos::prelude::provide_context;
 
 use super::wire::{ECHO_PATH, HttpEcho, REPLY_PREFIX, SOCKET_PATH};
-use crate::server::hub::{Answer, Endpoint, Form, Payload};
+use crate::server::{
+    endpoint::{Answer, Endpoint, Payload},
+    forms::Form,
+};
 
 pub fn endpoints() -> [Endpoint; 2] {
     [

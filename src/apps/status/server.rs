@@ -2,9 +2,9 @@
 
 use super::model::Status;
 use super::wire::{NODE, NodeStatus};
-use crate::server::hub;
-use crate::server::hub::decider::{Access, Context, Decider};
 use crate::wire::status::Sample;
+use duplex_hub;
+use duplex_hub::decider::{Access, Context, Decider};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -22,7 +22,7 @@ impl Decider for NodeStatus {
     }
 
     fn decide(&self, at: Context<'_>, _state: &Status, sample: Sample) -> Result<Vec<Sample>, Rejection> {
-        if at.who.id == hub::server().id {
+        if at.who.id == duplex_hub::server().id {
             Ok(vec![sample])
         } else {
             Err(Rejection::refused("not_for_you"))

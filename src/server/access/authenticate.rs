@@ -19,8 +19,8 @@ use super::{AccessControl, LEGACY, TokenEnd, all_roles, token_store};
 use crate::server::client_addr::ClientAddr;
 use crate::server::cookies::{Held, held};
 use crate::server::error::Problem;
-use crate::server::hub::{Rights, Role};
 use crate::server::state::ServerState;
+use duplex_hub::{Rights, Role};
 
 /// Holds the id of an operator's session. No script reads it, and no other site has it sent.
 pub const COOKIE: &str = "operator";

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::server::limits;
-use crate::server::log::private;
+use duplex_hub::log::private;
 
 pub struct Document<T> {
     file: Option<PathBuf>,

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::AccessControl;
 use super::secret::SecretHash;
 use crate::server::error::Problem;
-use crate::server::hub::{Hub, Needed, Rights, Role};
+use duplex_hub::{Hub, Needed, Rights, Role};
 
 #[derive(Clone, Default)]
 pub struct Grant {

@@ -35,7 +35,7 @@ use super::cookies::cookie_name;
 use super::limits;
 use super::state::{ServerState, Settings};
 use super::token::Token;
-use crate::server::hub::Role;
+use duplex_hub::Role;
 
 /// What the server knows of tokens, sessions and links.
 pub struct AccessControl {

@@ -16,11 +16,11 @@ use super::sign_in_links::LINK_PATH;
 use crate::i18n::*;
 use crate::server::client_addr::ClientScheme;
 use crate::server::cookies::Cookie;
-use crate::server::hub::Role;
 use crate::server::preferences;
 use crate::server::state::ServerState;
 use crate::server::{limits, origin};
 use crate::ui::words::fill;
+use duplex_hub::Role;
 
 pub const SIGN_IN_PATH: &str = "/api/operator/sign-in";
 pub const SIGN_OUT_PATH: &str = "/api/operator/sign-out";

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::document::{Document, DocumentError, beside};
 use super::secret::{Secret, SecretHash};
-use crate::server::hub::Role;
 use crate::server::limits;
+use duplex_hub::Role;
 
 /// Milliseconds since 1970.
 pub type Millis = u64;
@@ -183,7 +183,7 @@ impl Tokens {
 }
 
 pub fn now() -> Millis {
-    crate::server::hub::now()
+    duplex_hub::now()
 }
 
 fn millis(duration: Duration) -> Millis {

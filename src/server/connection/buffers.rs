@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::server::hub::counters::{Counters, Cut};
+use crate::server::connection::counters::{Counters, Cut};
 
 #[derive(Debug, Clone)]
 pub struct BufferBudget(Arc<Inner>);

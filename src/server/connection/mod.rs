@@ -2,6 +2,10 @@
 //! the peer. Knows HTTP bodies and streams; no route and no engine.
 
 pub mod buffers;
+pub mod counters;
+pub mod excerpt;
+pub mod handshakes;
+pub mod keepalive;
 mod progress;
 pub mod request_body;
 mod response_body;
@@ -14,8 +18,8 @@ pub use self::progress::{ActiveExchange, ConnectionProgress, Health};
 pub use self::response_body::{PacedBody, shared_body};
 pub use self::write_stall::WriteStall;
 use super::https::Tls;
-use super::hub::counters::Counters;
 use super::shutdown::Shutdown;
+use crate::server::connection::counters::Counters;
 
 /// What all connections of a node share.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::server::awake::AwakeSleep;
-use crate::server::hub::counters::{Counters, Cut};
+use crate::server::connection::counters::{Counters, Cut};
 use crate::server::limits;
 
 #[derive(Debug)]

@@ -2,12 +2,6 @@
 
 use std::time::Duration;
 
-/// A timer that rings so much too late was not late: the process did not run, and nobody's silence is counted from before.
-pub const CLOCK_GAP: Duration = Duration::from_secs(2);
-
-/// What those who poll have after such a pause to ask again, before they are taken for gone.
-pub const RESUME_GRACE: Duration = Duration::from_secs(10);
-
 /// How long a peer's kernel may leave unconfirmed what it was sent, or keep its window shut: the connection to one that vanished,
 /// or stands still, ends with it. Longer than [`STALL`](super::STALL), so that a session's end is told by the session.
 pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);

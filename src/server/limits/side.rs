@@ -2,11 +2,6 @@
 
 use std::time::Duration;
 
-/// Messages of a stage's viewer: two for each of thirty ticks in a second, and after a pause of its network two seconds of
-/// them at once.
-pub const STAGE_EVERY: Duration = Duration::from_millis(16);
-pub const STAGE_BURST: u32 = 120;
-
 /// Who vanished from a stage leaves its seat after this silence.
 pub const STAGE_PING: Duration = Duration::from_secs(4);
 pub const STAGE_SILENCE: Duration = Duration::from_secs(12);

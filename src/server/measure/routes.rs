@@ -1,6 +1,7 @@
 //! The plain addresses to measure by, and the counting of labelled requests. None of the answers is compressed: what is compared is
 //! how messages travel, not how well they pack. Knows HTTP; not what is measured with it.
 
+use crate::server::quota::guard::RequestClient;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
@@ -25,12 +26,12 @@ use crate::server::connection::shared_body;
 use crate::server::error::Problem;
 use crate::server::limits;
 use crate::server::preferences::cookie_value;
-use crate::server::quota::{Client, Place, Rate};
 use crate::server::state::ServerState;
 use crate::wire::measure::{
     Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, LABEL_COOKIE, MAX_DOCUMENT, MAX_PAYLOAD, POLL_PATH, RUNS_PATH,
     SAY_PATH, VALUE_PATH, document,
 };
+use duplex_hub::quota::{Place, Rate};
 
 pub fn routes() -> Router<ServerState> {
     Router::new()
@@ -172,7 +173,7 @@ async fn poll(State(state): State<ServerState>, query: Parameters) -> Response {
     (NOT_KEPT, [PLAIN], lines.join("\n")).into_response()
 }
 
-async fn events(State(state): State<ServerState>, client: Client, query: Parameters) -> Response {
+async fn events(State(state): State<ServerState>, RequestClient(client): RequestClient, query: Parameters) -> Response {
     let mailbox = match asked(query).and_then(|asked| mailbox(&state, &asked)) {
         Ok(mailbox) => mailbox,
         Err(problem) => return problem.into_response(),
@@ -183,7 +184,7 @@ async fn events(State(state): State<ServerState>, client: Client, query: Paramet
         .and_then(|()| state.quotas.hold(&client, Place::Connections))
     {
         Ok(held) => held,
-        Err(exceeded) => return exceeded.problem().into_response(),
+        Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
     let Some(counted) = state.counters.open(state.settings.max_connections as u64) else {
         return Problem::unavailable("The server has as many connections as it may.").into_response();

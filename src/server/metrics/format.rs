@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::figures::Figures;
-use super::super::log::{Census, LATENCY_BOUNDS, Latency};
+use duplex_hub::log::{Census, LATENCY_BOUNDS, Latency};
 
 /// What one metric is made of.
 pub struct Source<'a> {

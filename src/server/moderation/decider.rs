@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::apps;
-use crate::server::hub;
-use crate::server::hub::decider::{Access, Context, Decider, Retention};
-use crate::server::hub::text::{tidy_line, tidy_name};
+use crate::server::names::tidy::{tidy_line, tidy_name};
 use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
     Target, why,
 };
+use duplex_hub;
+use duplex_hub::decider::{Access, Context, Decider, Retention};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -133,7 +133,7 @@ fn person_of(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
     let plain =
         id.0.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let is_own = id == hub::server().id || id == hub::program().id;
+    let is_own = id == duplex_hub::server().id || id == duplex_hub::program().id;
     if (1..=MAX_PERSON).contains(&id.0.len()) && plain && !is_own {
         Ok(id)
     } else {

@@ -17,12 +17,13 @@ use tokio::time::{sleep, timeout};
 pub use self::bans::{Bans, Subject};
 use super::access::Grant;
 use super::client_addr::ClientAddr;
-use super::hub::{self, Hub, Wake};
 pub use super::identity::Otherwise;
+use super::names::Names;
 use super::state::ServerState;
 use super::{identity, limits};
 use crate::apps;
 use crate::wire::moderation::{ALL, Ban, Moderation, Rules};
+use duplex_hub::{self, Hub, Wake};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
@@ -37,14 +38,14 @@ pub struct Enforcement {
 
 impl Enforcement {
     pub fn find(&self, subject: &Subject) -> Option<Ban> {
-        self.bans.borrow().find(subject, hub::now()).cloned()
+        self.bans.borrow().find(subject, duplex_hub::now()).cloned()
     }
 
     /// Ready when this subject is banned: at once, or when it happens. May be dropped and asked for again.
     pub async fn banned(&self, subject: &Subject) -> Ban {
         let mut changes = self.bans.subscribe();
         loop {
-            if let Some(ban) = changes.borrow_and_update().find(subject, hub::now()) {
+            if let Some(ban) = changes.borrow_and_update().find(subject, duplex_hub::now()) {
                 return ban.clone();
             }
             if changes.changed().await.is_err() {
@@ -82,6 +83,7 @@ pub async fn start(state: &ServerState) {
     let (loaded, mut is_loaded) = watch::channel(false);
     let follower = Follower {
         hub: state.hub.clone(),
+        names: Arc::clone(&state.names),
         enforcement: Arc::clone(&state.moderation),
         topic,
         loaded,
@@ -102,6 +104,7 @@ pub async fn start(state: &ServerState) {
 
 struct Follower {
     hub: Hub,
+    names: Arc<Names>,
     enforcement: Arc<Enforcement>,
     topic: TopicName,
     loaded: watch::Sender<bool>,
@@ -123,7 +126,7 @@ impl Follower {
         let handle = self.hub.open(&self.topic).await?;
         let wake = Wake::new();
         let session = SessionId("moderation".to_owned());
-        let _member = handle.join(session, hub::server(), None, Arc::clone(&wake));
+        let _member = handle.join(session, duplex_hub::server(), None, Arc::clone(&wake));
         loop {
             let (cursor, state) = handle.state(Encoding::Json).await?;
             let rules = state.decode(Encoding::Json);
@@ -140,8 +143,7 @@ impl Follower {
 
     async fn enforce(&self, rules: &Rules) {
         let names = rules.names.iter();
-        self.hub
-            .names()
+        self.names
             .fix(names.map(|(id, name)| (id.clone(), name.clone())).collect());
         self.hub.close_topics(&rules.closed);
         self.enforcement.bans.send_replace(Arc::new(Bans::of(rules)));
@@ -175,7 +177,7 @@ pub async fn guard(State(state): State<ServerState>, request: Request, next: Nex
     let subject = Subject::of(&state, request.headers(), request.extensions(), otherwise);
     let told = page::Told::of(request.uri().path(), request.headers());
     if let Some(ban) = state.moderation.find(&subject) {
-        state.counters.cut(hub::counters::Cut::Banned);
+        state.counters.cut(crate::server::connection::counters::Cut::Banned);
         tracing::debug!("turned away: {subject:?} is banned");
         return told.banned(&ban);
     }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Client, Held, Place, Quotas};
 use crate::server::client_addr::TrustedProxies;
 use crate::server::state::ServerState;
+use duplex_hub::quota::{Client, Held, Place, Quotas};
 
 #[derive(Clone)]
 pub struct Gate {

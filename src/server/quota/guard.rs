@@ -8,13 +8,12 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 
-use super::{Address, Client, Exceeded, Rate};
 use crate::server::client_addr::ClientAddr;
 use crate::server::error::Problem;
 use crate::server::health::{ALIVE_PATH, READY_PATH};
-use crate::server::hub;
 use crate::server::state::ServerState;
-use duplex_protocol::person::Person;
+use duplex_hub;
+use duplex_hub::quota::{Address, Client, Exceeded, Rate};
 
 /// Answered whatever else is asked: whoever watches over the node shares its address with those who ask too much.
 const ALWAYS: [&str; 2] = [ALIVE_PATH, READY_PATH];
@@ -27,23 +26,14 @@ pub fn client(extensions: &Extensions) -> Client {
     }
 }
 
-impl Client {
-    /// A program shares its id with all others, so that only its address counts.
-    #[must_use]
-    pub fn known_as(self, person: &Person) -> Self {
-        let is_visitor = ![hub::program().id, hub::server().id].contains(&person.id);
-        Self {
-            person: is_visitor.then(|| person.id.clone()),
-            ..self
-        }
-    }
-}
+/// Who sends a request, as an extractor.
+pub struct RequestClient(pub Client);
 
-impl<S: Sync> FromRequestParts<S> for Client {
+impl<S: Sync> FromRequestParts<S> for RequestClient {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(client(&parts.extensions))
+        Ok(Self(client(&parts.extensions)))
     }
 }
 
@@ -58,7 +48,7 @@ pub async fn requests(State(state): State<ServerState>, request: Request, next: 
     }
     match state.quotas.take(&client(request.extensions()), Rate::Requests) {
         Ok(()) => next.run(request).await,
-        Err(exceeded) => exceeded.problem().into_response(),
+        Err(exceeded) => Problem::from(exceeded).into_response(),
     }
 }
 
@@ -76,9 +66,9 @@ pub fn page(state: &ServerState, request: &Request) -> Result<(), Box<Response>>
     taken.map_err(|exceeded| {
         let reads = request.method() == Method::GET && accepts_html(request.headers());
         Box::new(if reads {
-            exceeded.page()
+            page_of(exceeded)
         } else {
-            exceeded.problem().into_response()
+            Problem::from(exceeded).into_response()
         })
     })
 }
@@ -89,29 +79,32 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-impl Exceeded {
-    /// In both languages, without a script and a style: it costs next to nothing. The browser asks again by itself.
-    fn page(self) -> Response {
-        let seconds = self.retry_after_seconds();
-        let text = format!(
-            "<!doctype html><html lang=\"ko\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"{seconds}\">\
-             <meta name=\"viewport\" content=\"width=device-width\"><title>429</title>\
-             <h1>잠시만 기다려 주세요</h1><p>이 주소에서 너무 많은 페이지를 요청했습니다. {seconds}초 뒤에 다시 불러옵니다.</p>\
-             <div lang=\"en\"><h1>One moment, please</h1><p>Too many pages were asked for from this address. \
-             This one loads again in {seconds} s.</p></div></html>"
-        );
-        let headers = [
-            (header::RETRY_AFTER, HeaderValue::from(seconds)),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ];
-        (StatusCode::TOO_MANY_REQUESTS, headers, Html(text)).into_response()
-    }
+/// In both languages, without a script and a style: it costs next to nothing. The browser asks again by itself.
+fn page_of(exceeded: Exceeded) -> Response {
+    let seconds = exceeded.retry_after_seconds();
+    let text = format!(
+        "<!doctype html><html lang=\"ko\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"{seconds}\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>429</title>\
+         <h1>잠시만 기다려 주세요</h1><p>이 주소에서 너무 많은 페이지를 요청했습니다. {seconds}초 뒤에 다시 불러옵니다.</p>\
+         <div lang=\"en\"><h1>One moment, please</h1><p>Too many pages were asked for from this address. \
+         This one loads again in {seconds} s.</p></div></html>"
+    );
+    let headers = [
+        (header::RETRY_AFTER, HeaderValue::from(seconds)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (StatusCode::TOO_MANY_REQUESTS, headers, Html(text)).into_response()
+}
 
-    pub fn problem(self) -> Problem {
-        Problem::new(
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::new(
             StatusCode::TOO_MANY_REQUESTS,
-            format!("There are {self}; try again in {} s.", self.retry_after_seconds()),
+            format!(
+                "There are {exceeded}; try again in {} s.",
+                exceeded.retry_after_seconds()
+            ),
         )
-        .header(header::RETRY_AFTER, self.retry_after_seconds())
+        .header(header::RETRY_AFTER, exceeded.retry_after_seconds())
     }
 }

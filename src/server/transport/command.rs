@@ -1,5 +1,6 @@
 //! A session's way in over HTTP: one client frame a request, answered by one frame or by nothing. And the pages of history.
 
+use crate::server::quota::guard::RequestClient;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -13,12 +14,12 @@ use super::poll::JSON;
 use super::query::Query;
 use crate::server::access::Grant;
 use crate::server::error::Problem;
-use crate::server::hub::Hub;
-use crate::server::hub::writer::enter_to_write;
 use crate::server::identity::Otherwise;
-use crate::server::quota::Client;
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
+use duplex_hub::Hub;
+use duplex_hub::quota::Client;
+use duplex_hub::session::authorize::enter_to_write;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
@@ -33,7 +34,7 @@ use duplex_protocol::topic::TopicName;
 pub async fn command(
     State(state): State<ServerState>,
     grant: Grant,
-    client: Client,
+    RequestClient(client): RequestClient,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
@@ -77,7 +78,7 @@ async fn act(
         ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
-                let why = error.why().to_owned();
+                let why = error.why.to_owned();
                 return framed(protocol, &ServerFrame::NameRefused { why });
             }
         }),
@@ -163,7 +164,7 @@ pub struct Before {
 /// `GET` [`HISTORY_PATH`](duplex_protocol::session::HISTORY_PATH)
 pub async fn history(
     State(state): State<ServerState>,
-    client: Client,
+    RequestClient(client): RequestClient,
     grant: Grant,
     headers: HeaderMap,
     query: Result<Parameters<Before>, QueryRejection>,

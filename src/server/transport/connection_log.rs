@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::server::limits;
-use crate::server::quota::seldom::Seldom;
+use duplex_hub::quota::seldom::Seldom;
 
 struct ConnectionLog {
     rate: DefaultDirectRateLimiter,

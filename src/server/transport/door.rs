@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use hyper::ext::Protocol as ConnectProtocol;
 
 use super::super::error::Problem;
-use super::super::hub::counters::Way;
 use super::super::limits;
-use super::super::quota::Exceeded;
+use crate::server::connection::counters::Way;
+use duplex_hub::quota::Exceeded;
 use duplex_protocol::handshake::TRACE_PARAMETER;
 use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
@@ -60,7 +60,7 @@ impl Refusal {
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)),
             Self::Key => Problem::new(StatusCode::BAD_REQUEST, self.to_string()),
             Self::Blocked => Problem::new(StatusCode::FORBIDDEN, self.to_string()),
-            Self::Exceeded(exceeded) => exceeded.problem(),
+            Self::Exceeded(exceeded) => Problem::from(exceeded),
             Self::Full | Self::Leaving => Problem::unavailable(self.to_string()),
         }
     }

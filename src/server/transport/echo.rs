@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::talk::{Farewell, Packet, Talk};
-use crate::server::hub::bucket::Bucket;
-use crate::server::hub::excerpt::Excerpt;
-use crate::server::hub::{Answer, Endpoint, Payload};
+use crate::server::connection::excerpt::Excerpt;
+use crate::server::endpoint::{Answer, Endpoint, Payload};
 use crate::server::limits;
-use crate::server::quota::{Client, Quotas, Rate};
 use crate::server::state::ServerState;
+use duplex_hub::quota::{Client, Quotas, Rate};
+use duplex_hub::session::rate_limit::Bucket;
 use duplex_protocol::code;
 
 pub struct Echo {

@@ -1,6 +1,7 @@
 //! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
 //! Knows HTTP and the hub, not what a call means.
 
+use crate::server::quota::guard::RequestClient;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -16,10 +17,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::server::access::Grant;
 use crate::server::error::Problem;
-use crate::server::hub::{self, BadCall, Call, Hub, Inlet, WriteDenied, json};
+use crate::server::ingest::{BadCall, Call, Inlet};
 use crate::server::limits;
-use crate::server::quota::{Client, Exceeded, Rate};
 use crate::server::state::ServerState;
+use duplex_hub::quota::{Client, Rate};
+use duplex_hub::{self, Hub, WriteDenied, json};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
@@ -47,7 +49,7 @@ pub fn route(router: Router<ServerState>, inlet: Inlet) -> Router<ServerState> {
     let accept = async move |State(state): State<ServerState>,
                              Path(params): Path<BTreeMap<String, String>>,
                              grant: Grant,
-                             client: Client,
+                             RequestClient(client): RequestClient,
                              headers: HeaderMap,
                              body: Result<Bytes, BytesRejection>| {
         match accept(&state, &grant, client, inlet, params, &headers, body).await {
@@ -80,8 +82,8 @@ async fn accept(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
-    let client = client.known_as(&hub::program());
-    state.quotas.take(&client, Rate::Calls).map_err(Exceeded::problem)?;
+    let client = client.known_as(&duplex_hub::program());
+    state.quotas.take(&client, Rate::Calls).map_err(Problem::from)?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let body = if inlet.mends_numbers {
         json::mend(&body)
@@ -126,7 +128,7 @@ async fn tell(
     id: CommandId,
     command: &serde_json::Value,
 ) -> Result<(Answer, bool), Problem> {
-    let (program, command) = (hub::program(), Blob(command.to_string().into_bytes()));
+    let (program, command) = (duplex_hub::program(), Blob(command.to_string().into_bytes()));
     let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
     match hub.admit_to_write(&program, topic) {
         Err(WriteDenied::Role(role)) => return Err(grant.wrong_role(role)),
@@ -211,12 +213,12 @@ mod tests {
 
     use super::*;
     use crate::server::access::authenticate;
-    use crate::server::hub::Intent;
-    use crate::server::hub::decider::{Access, Context, Decider};
-    use crate::server::log::memory::Memory;
+    use crate::server::ingest::Intent;
     use crate::server::site;
     use crate::server::state::Settings;
     use crate::server::token::Token;
+    use duplex_hub::decider::{Access, Context, Decider};
+    use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::person::Person;
     use duplex_protocol::topic::Topic;
@@ -243,7 +245,7 @@ mod tests {
         }
 
         fn decide(&self, at: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
-            assert_eq!(at.who, &hub::program());
+            assert_eq!(at.who, &duplex_hub::program());
             if add > 10 {
                 Err(Rejection::refused("too_many"))
             } else {
@@ -257,7 +259,7 @@ mod tests {
             token: Some(Token::new(TOKEN).unwrap()),
             ..Settings::default()
         };
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![hub::kind(Sums)]);
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::kind(Sums)]);
         let options = site::options(FilePath::new("/nonexistent"), None, None);
         let inlet = Inlet {
             path: "/api/sums/{name}",

@@ -45,16 +45,16 @@ use super::access::Grant;
 use super::client_addr::ClientName;
 use super::connection::ActiveExchange;
 use super::error::Problem;
-use super::hub::counters::{Open, Way};
-use super::hub::stage::Stage;
-use super::hub::{Endpoint, Inlet, Summons};
 use super::identity::Otherwise;
 use super::moderation::Subject;
-use super::quota::{Client, Held};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
-use super::{identity, limits, quota};
+use super::{identity, limits};
+use crate::server::connection::counters::{Open, Way};
+use crate::server::{endpoint::Endpoint, ingest::Inlet, unread::Summons};
 use crate::wire::measure::WATCH_PATH;
+use duplex_hub::quota::{Client, Held};
+use duplex_hub::simulation::Stage;
 use duplex_protocol::fault::FAULTS_PATH;
 use duplex_protocol::handshake::Ended;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
@@ -110,7 +110,7 @@ fn enter_endpoint(State(state): State<ServerState>, request: Request, endpoint: 
         purpose,
         way: Way::Echo,
     };
-    let client = quota::guard::client(request.extensions());
+    let client = crate::server::quota::guard::client(request.extensions());
     enter(&state, request, door, client.clone(), |_, _| {
         let echo = Echo::new(endpoint, &state, client);
         (door::subprotocol, echo, Gate::default())
@@ -131,7 +131,7 @@ async fn enter_session(State(state): State<ServerState>, grant: Grant, request: 
     if state.faults.is_blocked(&person.id, Way::WebSocket) {
         return Refusal::Blocked.problem(door).into_response();
     }
-    let client = quota::guard::client(request.extensions()).known_as(&person);
+    let client = crate::server::quota::guard::client(request.extensions()).known_as(&person);
     enter(&state, request, door, client.clone(), |parts, connection| {
         let protocol = door::session_protocol(&parts.headers);
         let session = SessionId(connection.to_owned());
@@ -157,7 +157,7 @@ async fn enter_watch(State(state): State<ServerState>, Query(watched): Query<Wat
         purpose: "what is said into the box that the address names.",
         way: Way::Echo,
     };
-    let client = quota::guard::client(request.extensions());
+    let client = crate::server::quota::guard::client(request.extensions());
     enter(&state, request, door, client, |_, _| {
         (door::subprotocol, Watch::new(mailbox), Gate::default())
     })

@@ -1,6 +1,7 @@
 //! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
 //! after a while without. Nothing is kept from one request to the next but a place among those present.
 
+use crate::server::quota::guard::RequestClient;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -18,15 +19,15 @@ use super::query::Query;
 use super::session::{spread, welcome};
 use super::sse::{Cut, UNBUFFERED, asked};
 use crate::server::access::Grant;
+use crate::server::connection::counters::Way;
 use crate::server::error::Problem;
-use crate::server::hub::Most;
-use crate::server::hub::counters::Way;
-use crate::server::hub::reader::{AnswerKind, Answered, Reader};
 use crate::server::identity::Otherwise;
 use crate::server::moderation::Subject;
-use crate::server::quota::{Client, Place};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
+use duplex_hub::Most;
+use duplex_hub::quota::Place;
+use duplex_hub::session::reader::{AnswerKind, Answered, Reader};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{Closing, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
@@ -35,7 +36,7 @@ use duplex_protocol::topic::TopicName;
 pub async fn poll(
     State(state): State<ServerState>,
     grant: Grant,
-    client: Client,
+    RequestClient(client): RequestClient,
     extensions: Extensions,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
@@ -49,7 +50,7 @@ pub async fn poll(
     let client = client.known_as(&person);
     let _held = match state.quotas.hold(&client, Place::Connections) {
         Ok(held) => held,
-        Err(exceeded) => return exceeded.problem().into_response(),
+        Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
     let counted = state.counters.open(state.settings.max_connections as u64);
     let Some(_counted) = counted.map(|open| open.by(Way::Poll)) else {

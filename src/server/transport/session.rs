@@ -13,16 +13,16 @@ use tokio::time::{Instant, sleep_until};
 use super::talk::{Farewell, Packet, Talk, Text, banned};
 use crate::server::access::{Grant, GrantEnd};
 use crate::server::awake::paused_at;
-use crate::server::hub::bucket::Bucket;
-use crate::server::hub::counters::Cut;
-use crate::server::hub::names::NameError;
-use crate::server::hub::reader::{AnswerKind, Answered, Reader};
-use crate::server::hub::session::{Act, Breach, Session};
-use crate::server::hub::writer::enter_to_write;
-use crate::server::hub::{self, Hub, Most};
+use crate::server::connection::counters::Cut;
 use crate::server::limits;
 use crate::server::moderation::Bans;
 use crate::server::state::ServerState;
+use duplex_hub::names::NameRefused;
+use duplex_hub::session::authorize::enter_to_write;
+use duplex_hub::session::protocol::{Act, Breach, Session};
+use duplex_hub::session::rate_limit::Bucket;
+use duplex_hub::session::reader::{AnswerKind, Answered, Reader};
+use duplex_hub::{self, Hub, Most};
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Cursor;
@@ -137,7 +137,7 @@ impl Topics {
             Act::Rename { name } => match self.choose(&name) {
                 Ok(name) => self.reader.rename(&name),
                 Err(error) => {
-                    let why = error.why().to_owned();
+                    let why = error.why.to_owned();
                     self.answers.push(ServerFrame::NameRefused { why });
                 }
             },
@@ -178,7 +178,7 @@ impl Topics {
         bytes
     }
 
-    fn choose(&self, name: &str) -> Result<String, NameError> {
+    fn choose(&self, name: &str) -> Result<String, NameRefused> {
         let names = self.hub.names();
         names.choose(&self.reader.person().id, self.hub.is_for_operator(), name)
     }
@@ -354,7 +354,7 @@ pub fn welcome(state: &ServerState, session: SessionId, person: Person) -> Welco
         build: state.build.to_string(),
         node: state.settings.node.clone(),
         beat_ms: u32::try_from(limits::SESSION_BEAT.as_millis()).unwrap_or(u32::MAX),
-        now_ms: hub::now(),
+        now_ms: duplex_hub::now(),
     }
 }
 

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::door::{self, Door};
 use super::faults::Gate;
 use super::talk::{Farewell, Packet, Talk};
-use crate::server::hub::bucket::Bucket;
-use crate::server::hub::counters::{Counters, Cut, Way};
+use crate::server::connection::counters::{Counters, Cut, Way};
+use crate::server::limits;
 use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
-use crate::server::{limits, quota};
+use duplex_hub::session::rate_limit::Bucket;
 use duplex_protocol::code;
 
 pub async fn enter(State(state): State<ServerState>, request: Request) -> Response {
@@ -26,7 +26,7 @@ pub async fn enter(State(state): State<ServerState>, request: Request) -> Respon
         purpose: "values that the server owns, to the browser half of leptos_ws.",
         way: Way::Signals,
     };
-    let client = quota::guard::client(request.extensions());
+    let client = crate::server::quota::guard::client(request.extensions());
     super::enter(&state, request, door, client, |_, _| {
         (door::subprotocol, Following::new(&state), Gate::default())
     })

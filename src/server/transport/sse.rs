@@ -2,6 +2,7 @@
 //! the cursors are in the request, so another node may serve the next one.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
+use crate::server::quota::guard::RequestClient;
 use std::collections::VecDeque;
 
 use axum::extract::rejection::QueryRejection;
@@ -18,15 +19,15 @@ use super::query::{NotAQuery, Query};
 use super::session::{spread, welcome};
 use super::streams::OpenStream;
 use crate::server::access::{Grant, GrantEnd};
+use crate::server::connection::counters::{self, Open, Way};
 use crate::server::error::Problem;
-use crate::server::hub::Most;
-use crate::server::hub::counters::{self, Open, Way};
-use crate::server::hub::reader::Reader;
 use crate::server::identity::Otherwise;
 use crate::server::moderation::Subject;
-use crate::server::quota::{Client, Exceeded, Held, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
+use duplex_hub::Most;
+use duplex_hub::quota::{Client, Exceeded, Held, Place, Rate};
+use duplex_hub::session::reader::Reader;
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::{Closing, ServerFrame, SessionId, Welcome};
@@ -36,7 +37,7 @@ use duplex_protocol::topic::TopicName;
 pub async fn events(
     State(state): State<ServerState>,
     grant: Grant,
-    client: Client,
+    RequestClient(client): RequestClient,
     extensions: Extensions,
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
@@ -56,7 +57,7 @@ pub async fn events(
     let client = client.known_as(&person);
     let held = match open_stream(&state, &client) {
         Ok(held) => held,
-        Err(exceeded) => return exceeded.problem().into_response(),
+        Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
     let counted = state.counters.open(state.settings.max_connections as u64);
     let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {

@@ -1,6 +1,7 @@
 //! The ways onto a stage: a WebSocket that says the newest frame at each stir, and the same over plain HTTP, one post a turn,
 //! for where WebSocket is blocked. Knows no engine and no application.
 
+use crate::server::quota::guard::RequestClient;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,15 +21,15 @@ use super::faults::Gate;
 use super::sse::UNBUFFERED;
 use super::talk::{Farewell, Packet, Talk};
 use crate::server::access::Grant;
+use crate::server::connection::counters::{Open, Way};
 use crate::server::connection::shared_body;
 use crate::server::error::Problem;
-use crate::server::hub::counters::{Open, Way};
-use crate::server::hub::stage::{Breach, Held, NoSeat, Seat, Stage};
 use crate::server::identity::Otherwise;
 use crate::server::moderation::Subject;
-use crate::server::quota::{self, Client, Exceeded, Place, Rate};
 use crate::server::state::ServerState;
 use crate::server::{identity, limits};
+use duplex_hub::quota::{self, Client, Place, Rate};
+use duplex_hub::simulation::{Breach, Held, NoSeat, Seat, Stage};
 use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
@@ -43,7 +44,7 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
     let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
     let turn = post(
         async move |State(state): State<ServerState>,
-                    client: Client,
+                    RequestClient(client): RequestClient,
                     extensions: Extensions,
                     headers: HeaderMap,
                     query,
@@ -59,7 +60,7 @@ pub fn route(router: Router<ServerState>, stage: &Arc<dyn Stage>) -> Router<Serv
         .route(
             door.path,
             any(async move |State(state): State<ServerState>, request: Request| {
-                let client = quota::guard::client(request.extensions());
+                let client = crate::server::quota::guard::client(request.extensions());
                 super::enter(&state, request, door, client.clone(), |parts, _| {
                     let grant = Grant::of_request(&parts.extensions);
                     let person = identity::person(&state, &grant, &parts.headers, Otherwise::New);
@@ -197,7 +198,7 @@ impl Turns {
         let grant = Grant::of_request(extensions);
         let person = identity::person(state, &grant, headers, Otherwise::Session(&seat.0));
         let client = client.known_as(&person);
-        state.quotas.take(&client, Rate::Turns).map_err(Exceeded::problem)?;
+        state.quotas.take(&client, Rate::Turns).map_err(Problem::from)?;
         let key = (person.id.clone(), seat);
         let subject = Subject::of_person(extensions, &person);
         let hub = grant.hub(&state.hub);
@@ -233,11 +234,8 @@ impl Turns {
         if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::STAGE_SEATS_EACH {
             return Err(Problem::unavailable("You have as many seats here as one may."));
         }
-        let seat = state.quotas.hold(client, Place::Seats).map_err(Exceeded::problem)?;
-        let held = state
-            .quotas
-            .hold(client, Place::Connections)
-            .map_err(Exceeded::problem)?;
+        let seat = state.quotas.hold(client, Place::Seats).map_err(Problem::from)?;
+        let held = state.quotas.hold(client, Place::Connections).map_err(Problem::from)?;
         let counted = state.counters.open(state.settings.max_connections as u64);
         let counted = counted.map(|open| open.by(Way::Stage));
         let counted = counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))?;

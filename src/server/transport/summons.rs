@@ -1,6 +1,7 @@
 //! Server-sent events that say one thing: that something waits for the visitor. Whoever hears it follows the topics then.
 //! Knows the hub, not what waits.
 
+use crate::server::quota::guard::RequestClient;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -16,25 +17,27 @@ use futures_util::stream::{self, StreamExt as _};
 use super::session::spread;
 use super::sse::{UNBUFFERED, open_stream};
 use crate::server::access::Grant;
+use crate::server::connection::counters::Way;
 use crate::server::error::Problem;
-use crate::server::hub::counters::Way;
-use crate::server::hub::reader::Reader;
-use crate::server::hub::{Most, Summons, now};
 use crate::server::identity::Otherwise;
 use crate::server::moderation::Subject;
-use crate::server::quota::Client;
 use crate::server::state::ServerState;
+use crate::server::unread::Summons;
 use crate::server::{identity, limits};
 use crate::wire::arrival::Arrival;
 use crate::wire::summons::{CAME, WAITS};
+use duplex_hub::quota::Client;
+use duplex_hub::session::reader::Reader;
+use duplex_hub::{Most, now};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::SessionId;
 use duplex_protocol::topic::TopicName;
 
 pub fn route(router: Router<ServerState>, summons: Summons) -> Router<ServerState> {
-    let wait = async move |State(state): State<ServerState>, client: Client, parts: Extensions, headers: HeaderMap| {
-        wait(state, client, (&headers, &parts), summons)
-    };
+    let wait = async move |State(state): State<ServerState>,
+                           RequestClient(client): RequestClient,
+                           parts: Extensions,
+                           headers: HeaderMap| { wait(state, client, (&headers, &parts), summons) };
     router.route(summons.path, get(wait))
 }
 
@@ -54,7 +57,7 @@ fn wait(
     let client = client.known_as(&person);
     let held = match open_stream(&state, &client) {
         Ok(held) => held,
-        Err(exceeded) => return exceeded.problem().into_response(),
+        Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
     let counted = state.counters.open(state.settings.max_connections as u64);
     let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {

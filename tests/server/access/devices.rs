@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::wire::{DeviceCommand, Report};
-use duplex::server::hub::Rights;
+use duplex_hub::Rights;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer as Reply, CommandId, Rejection, ServerFrame};

@@ -13,8 +13,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use duplex::apps;
-use duplex::server::hub::Role;
 use duplex::server::token::Token;
+use duplex_hub::Role;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer as Reply, Denied, Rejection};
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use duplex::server::hub::counters::Cut;
+use duplex::server::connection::counters::Cut;
 use duplex::server::limits;
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;

@@ -25,7 +25,7 @@ pub async fn fill_rooms(node: &Node, count: usize) -> Vec<TopicName> {
         for _ in 0..20 {
             let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
             let command = Blob::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
-            let who = duplex::server::hub::program();
+            let who = duplex_hub::program();
             handle.command(who, id, command, Encoding::Json).await;
         }
         rooms.push(topic);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
-use duplex::server::hub::counters::Cut;
+use duplex::server::connection::counters::Cut;
 use duplex::server::limits;
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use duplex::apps::status::wire::NodeStatus;
-use duplex::server::hub::decider::{Access, Context, Decider};
-use duplex::server::hub::{Kind, kind};
+use duplex_hub::decider::{Access, Context, Decider};
+use duplex_hub::{Kind, kind};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};

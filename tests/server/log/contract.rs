@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duplex::server::limits;
-use duplex::server::log::{Log, LogError, Record};
+use duplex_hub::log::{Log, LogError, Record};
 use futures_util::future::{join_all, try_join_all};
 
 pub use super::contract_check::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duplex::server::log::chain;
+use duplex_hub::log::chain;
 use duplex_protocol::cursor::Check;
 
 use super::*;

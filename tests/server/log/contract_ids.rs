@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duplex::server::limits;
-use duplex::server::log::{Log, Refused};
+use duplex_hub::log::{Log, Refused};
 
 use super::*;
 

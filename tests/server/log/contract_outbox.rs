@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duplex::server::log::Undelivered;
+use duplex_hub::log::Undelivered;
 
 use super::*;
 

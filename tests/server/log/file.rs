@@ -5,15 +5,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use duplex::server::log::sqlite::{OpenError, Sqlite, check, restore};
-use duplex::server::log::{Log, LogError};
+use duplex_hub::log::sqlite::{OpenError, Sqlite, check, restore};
+use duplex_hub::log::{Log, LogError};
 use futures_util::future::join_all;
 use rusqlite::Connection;
 use tempfile::tempdir;
 
 use super::*;
 
-const VERSION_1: &str = include_str!("../../../src/server/log/sqlite/version_1.sql");
+const VERSION_1: &str = include_str!("../../../crates/hub/src/log/sqlite/version_1.sql");
 /// What a server of version 1 wrote into it.
 const WRITTEN: &str = r#"
     PRAGMA application_id = 1148218488;

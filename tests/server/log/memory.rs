@@ -3,8 +3,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use duplex::server::log::memory::{Memory, Weather};
-use duplex::server::log::{Log, LogError};
+use duplex_hub::log::memory::{Memory, Weather};
+use duplex_hub::log::{Log, LogError};
 use duplex_protocol::cursor::Epoch;
 use futures_util::poll;
 

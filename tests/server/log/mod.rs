@@ -15,7 +15,7 @@ mod syscalls;
 
 use std::time::Duration;
 
-use duplex::server::log::{
+use duplex_hub::log::{
     Answered, Entry, Erased, Forward, ForwardKey, Log, LogError, Millis, Record, Redaction, Retention,
 };
 use duplex_protocol::cursor::Seq;

@@ -1,8 +1,8 @@
 //! The log in a file against the log in memory: whatever is done to both, both say the same.
 
-use duplex::server::log::memory::Memory;
-use duplex::server::log::sqlite::Sqlite;
-use duplex::server::log::{Head, Opened};
+use duplex_hub::log::memory::Memory;
+use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::{Head, Opened};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 

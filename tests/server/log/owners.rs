@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use duplex::server::log::Log as _;
-use duplex::server::log::sqlite::Sqlite;
+use duplex_hub::log::Log as _;
+use duplex_hub::log::sqlite::Sqlite;
 use serde_json::json;
 
 use super::{LOBBY, all, topic};

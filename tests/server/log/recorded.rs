@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duplex::apps;
-use duplex::server::hub::Hub;
-use duplex::server::log::Log as _;
-use duplex::server::log::sqlite::{Sqlite, restore};
+use duplex_hub::Hub;
+use duplex_hub::log::Log as _;
+use duplex_hub::log::sqlite::{Sqlite, restore};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::session::Verdict;

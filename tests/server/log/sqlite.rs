@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use duplex::server::log::sqlite::{BackupError, OpenError, Sqlite};
-use duplex::server::log::{Log, LogError};
+use duplex_hub::log::sqlite::{BackupError, OpenError, Sqlite};
+use duplex_hub::log::{Log, LogError};
 use futures_util::future::join_all;
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
-use duplex::server::log::sqlite::Sqlite;
 use duplex::server::token::Token;
+use duplex_hub::log::sqlite::Sqlite;
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 

@@ -2,7 +2,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
-use duplex::server::hub::counters::Way;
+use duplex::server::connection::counters::Way;
 use duplex::server::limits;
 use duplex::wire::measure::signal_name;
 use duplex::wire::vitals::VITALS;

@@ -5,7 +5,7 @@ mod attacks;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex::server::hub::counters::Way;
+use duplex::server::connection::counters::Way;
 use duplex::wire::measure::{MAX_PAYLOAD, signal_name};
 use duplex::wire::vitals::{VITALS, Vitals};
 use leptos::server_fn::codec::JsonEncoding;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use duplex::server::log::memory::{Memory, Weather};
-use duplex::server::log::sqlite::Sqlite;
-use duplex::server::log::{
+use duplex_hub::log::memory::{Memory, Weather};
+use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::{
     Entry, ForwardKey, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention, Undelivered,
 };
 use duplex_protocol::cursor::{Check, Epoch, Seq};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use duplex::server::log::LogError;
-use duplex::server::log::memory;
+use duplex_hub::log::LogError;
+use duplex_hub::log::memory;
 use duplex_protocol::topic::TopicName;
 
 use super::network::Block;

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use duplex::server::hub::Hub;
-use duplex::server::log::Log;
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::{listen, site};
+use duplex_hub::Hub;
+use duplex_hub::log::Log;
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::timeout;
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duplex::server::hub::decider::Decider;
+use duplex_hub::decider::Decider;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::CommandId;
@@ -203,9 +203,7 @@ impl World {
     }
 
     async fn heal(&mut self) {
-        self.server
-            .store
-            .set_weather(duplex::server::log::memory::Weather::Fair);
+        self.server.store.set_weather(duplex_hub::log::memory::Weather::Fair);
         self.server.store.set_blind(false);
         self.start().await;
         for (tab, guest) in self.guests.iter().enumerate() {

@@ -9,9 +9,7 @@ pub enum Room {
     Ui,
     Page(String),
     AppServer(String),
-    Hub,
     Transport,
-    Log,
     /// The parts of the server that are in no room of it.
     Server,
     /// `app.rs`: the document and the table of pages.
@@ -45,9 +43,7 @@ impl Room {
             ["apps", app, "wire" | "model", ..] => Self::Shared(Some((*app).to_owned())),
             ["apps", app, "server", ..] => Self::AppServer((*app).to_owned()),
             ["apps", app, ..] => Self::Page((*app).to_owned()),
-            ["server", "hub", ..] => Self::Hub,
             ["server", "transport", ..] => Self::Transport,
-            ["server", "log", ..] => Self::Log,
             ["server", ..] => Self::Server,
             ["app"] => Self::App,
             _ => Self::Free,
@@ -85,13 +81,18 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
             wire || texts || own || matches!(path, ["client" | "ui", ..])
         }
         Room::AppServer(app) => {
-            wire || is_own_server(app, path) || is_shared_of(app, path) || matches!(path, ["server", "hub" | "tls", ..])
+            wire || is_own_server(app, path)
+                || is_shared_of(app, path)
+                || matches!(
+                    path,
+                    [
+                        "server",
+                        "endpoint" | "forms" | "ingest" | "names" | "notify" | "tls" | "unread",
+                        ..
+                    ]
+                )
         }
-        Room::Hub => wire || matches!(path, ["server", "hub" | "log" | "limits" | "quota", ..]),
-        Room::Transport => {
-            wire || matches!(path, ["server", part, ..] if !matches!(*part, "log" | "pages" | "preferences"))
-        }
-        Room::Log => wire || matches!(path, ["server", "log" | "limits", ..]),
+        Room::Transport => wire || matches!(path, ["server", part, ..] if !matches!(*part, "pages" | "preferences")),
         Room::Server | Room::App => !names_application(path),
     }
 }
@@ -135,11 +136,7 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
         // A connector is a client of somebody else's server.
         Room::AppServer(_) if name == "tokio_tungstenite" => true,
         Room::Client | Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
-        Room::Hub => !SERVER_ONLY.contains(&name) && !name.starts_with("leptos"),
         Room::Transport => !["rusqlite", "async_nats"].contains(&name) && !name.starts_with("leptos"),
-        Room::Log => {
-            !["axum", "hyper", "tokio_tungstenite", "tower_http"].contains(&name) && !name.starts_with("leptos")
-        }
         Room::Server | Room::Free => true,
     }
 }
@@ -186,19 +183,11 @@ mod tests {
             ),
             (
                 "apps/chat/server.rs",
-                "use super::wire::Said; use crate::server::hub::Endpoint;",
-            ),
-            (
-                "server/hub/ring.rs",
-                "use duplex_protocol::frame; use super::super::limits; use tokio::time;",
+                "use super::wire::Said; use crate::server::endpoint::Endpoint; use duplex_hub::Hub;",
             ),
             (
                 "server/transport/sse.rs",
-                "use axum::Router; use crate::server::hub::ring; use super::super::error;",
-            ),
-            (
-                "server/log/sqlite.rs",
-                "use rusqlite::Connection; use duplex_protocol::cursor;",
+                "use axum::Router; use duplex_hub::topic::ring; use super::super::error;",
             ),
             ("server/mod.rs", "use crate::apps; fn f() { apps::server::endpoints() }"),
             ("app.rs", "use crate::apps::{NAVIGATION, Pages};"),
@@ -222,19 +211,11 @@ mod tests {
             ("ui/card.rs", "use crate::server::limits;"),
             ("apps/chat/mod.rs", "use crate::apps::market;"),
             ("apps/chat/view.rs", "use super::server::decide;"),
-            ("apps/chat/view.rs", "use crate::server::hub;"),
+            ("apps/chat/view.rs", "use crate::server::endpoint;"),
             ("apps/chat/server.rs", "use crate::server::transport::door;"),
             ("apps/chat/server.rs", "use axum::Json;"),
             ("apps/chat/server.rs", "use crate::apps::market::wire::Price;"),
-            ("server/hub/topic.rs", "use axum::Json;"),
-            ("server/hub/topic.rs", "use leptos::prelude::*;"),
-            ("server/hub/topic.rs", "use super::super::transport::door;"),
-            ("server/hub/topic.rs", "use crate::apps;"),
-            ("server/hub/topic.rs", "use rusqlite::Connection;"),
-            ("server/transport/sse.rs", "use super::super::log::sqlite;"),
             ("server/transport/sse.rs", "use crate::apps::server;"),
-            ("server/log/sqlite.rs", "use crate::server::hub::ring;"),
-            ("server/log/sqlite.rs", "use axum::Json;"),
             ("server/pages.rs", "use crate::apps::echo::wire::HttpEcho;"),
             ("app.rs", "use crate::apps::echo::EchoPage;"),
         ] {

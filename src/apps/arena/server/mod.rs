@@ -12,7 +12,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::game::Game;
-use crate::server::hub::stage::Stage;
+use duplex_hub::simulation::Stage;
 
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(id = "arena")]

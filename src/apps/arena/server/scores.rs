@@ -2,8 +2,8 @@
 
 use crate::apps::arena::model::best::Best;
 use crate::apps::arena::wire::scores::{ALL, Score, Scores, ScoresCommand};
-use crate::server::hub;
-use crate::server::hub::decider::{Access, Context, Decider};
+use duplex_hub;
+use duplex_hub::decider::{Access, Context, Decider};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -19,7 +19,7 @@ impl Decider for Scores {
 
     /// A score that is not among the best is no event.
     fn decide(&self, at: Context<'_>, best: &Best, command: ScoresCommand) -> Result<Vec<Score>, Rejection> {
-        if at.who.id != hub::server().id {
+        if at.who.id != duplex_hub::server().id {
             return Err(Rejection::Denied(Denied::Forbidden));
         }
         let ScoresCommand::Tell { by, mass } = command;
@@ -50,7 +50,7 @@ mod tests {
             let at = Context {
                 topic: &topic,
                 who,
-                authority: hub::Authority::VISITOR,
+                authority: duplex_hub::Authority::VISITOR,
                 now: 7,
                 next: 1,
             };
@@ -65,13 +65,13 @@ mod tests {
         };
         assert_eq!(tell(&person, &best, 500), Err(Rejection::Denied(Denied::Forbidden)));
         assert_eq!(
-            tell(&hub::program(), &best, 500),
+            tell(&duplex_hub::program(), &best, 500),
             Err(Rejection::Denied(Denied::Forbidden))
         );
-        let events = tell(&hub::server(), &best, 500).unwrap();
+        let events = tell(&duplex_hub::server(), &best, 500).unwrap();
         Scores::apply(&mut best, 1, &events[0]);
-        assert_eq!(tell(&hub::server(), &best, 400), Ok(Vec::new()));
-        assert_eq!(tell(&hub::server(), &best, 501).unwrap().len(), 1);
+        assert_eq!(tell(&duplex_hub::server(), &best, 400), Ok(Vec::new()));
+        assert_eq!(tell(&duplex_hub::server(), &best, 501).unwrap().len(), 1);
         assert_eq!(Scores.admit(&person, &topic), Ok(Access::Read));
     }
 }

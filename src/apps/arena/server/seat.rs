@@ -19,8 +19,8 @@ use crate::apps::arena::model::sight::half_view;
 use crate::apps::arena::model::world::{Body, Mote};
 use crate::apps::arena::wire::frame::{Role, Row, Seen, View};
 use crate::apps::arena::wire::turn::{Turn, Wish};
-use crate::server::hub::Hub;
-use crate::server::hub::stage::{Breach, Seat};
+use duplex_hub::Hub;
+use duplex_hub::simulation::{Breach, Seat};
 use duplex_protocol::person::Person;
 
 /// Frames on their way: one and a half seconds of them. More would only make the line longer.

@@ -12,11 +12,13 @@ use super::super::wire::{
 };
 use super::NOTICE_LIFE;
 use super::readings::{judge, kept, recalled, reported};
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
-use crate::server::hub::{self, CommandForm, Needed, json};
+use crate::server::forms::CommandForm;
+use crate::server::notify;
 use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use crate::wire::number::{self, show};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use duplex_hub::{self, Needed, json};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Denied, Rejection};
@@ -117,7 +119,7 @@ impl Decider for Devices {
                         Some(owner) => Audience::Person(PersonId(owner.to_owned())),
                         None => Audience::Group(GROUP.to_owned()),
                     };
-                    Forward::notice(&audience, &notice)
+                    notify::forward(&audience, &notice)
                 });
                 to_fleet(id, device).into_iter().chain(notice).collect()
             }
@@ -154,7 +156,7 @@ impl Decider for Devices {
 }
 
 fn from_server(at: Context<'_>) -> Result<(), Rejection> {
-    if at.who.id == hub::server().id {
+    if at.who.id == duplex_hub::server().id {
         Ok(())
     } else {
         Err(Rejection::refused(why::NOT_FOR_YOU))
@@ -164,8 +166,8 @@ fn from_server(at: Context<'_>) -> Result<(), Rejection> {
 /// The server for those behind the broker and for its own machine, a program with the token, a visitor for their browser.
 fn from_device(at: Context<'_>) -> Result<(), Rejection> {
     let own = owner(at.topic.rest()) == Some(at.who.id.0.as_str());
-    let program = at.who.id == hub::program().id && owner(at.topic.rest()).is_none();
-    if own || program || at.who.id == hub::server().id {
+    let program = at.who.id == duplex_hub::program().id && owner(at.topic.rest()).is_none();
+    if own || program || at.who.id == duplex_hub::server().id {
         Ok(())
     } else {
         Err(Rejection::refused(why::NOT_YOURS))
@@ -397,7 +399,7 @@ mod tests {
     use super::super::super::model::{KEPT_ALARMS, KEPT_ORDERS, KEPT_REFUSALS};
     use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, Raw, Reading, Report};
     use super::*;
-    use crate::server::hub::Authority;
+    use duplex_hub::Authority;
     use duplex_protocol::codec::Encoding;
 
     const NOW: Millis = 1_800_000_000_000;
@@ -444,7 +446,7 @@ mod tests {
                 readings,
                 ..Report::default()
             };
-            self.say(&hub::program(), DeviceCommand::Report(report)).unwrap()
+            self.say(&duplex_hub::program(), DeviceCommand::Report(report)).unwrap()
         }
 
         fn value(&self, metric: &str) -> f64 {
@@ -497,7 +499,9 @@ mod tests {
             place.report(vec![reading("t", 20.0, None)]);
             place.say(&person(1), threshold(None, Some(30.0), 0.0)).unwrap();
             let turn = |health, at| DeviceCommand::Turn { health, at };
-            place.say(&hub::server(), turn(Health::Late, NOW + ahead)).unwrap();
+            place
+                .say(&duplex_hub::server(), turn(Health::Late, NOW + ahead))
+                .unwrap();
             place.now = NOW;
             let events = place.report(vec![reading("t", 31.0, None)]);
             assert!(
@@ -505,7 +509,7 @@ mod tests {
                 "{ahead}: it is judged"
             );
             assert_eq!((place.value("t"), place.device.seen), (31.0, NOW));
-            place.say(&hub::server(), turn(Health::Online, NOW)).unwrap();
+            place.say(&duplex_hub::server(), turn(Health::Online, NOW)).unwrap();
             assert_eq!((place.device.health, place.device.since), (Health::Online, NOW));
             place.now = NOW + 500;
             let points = |device: &Device| device.metrics["t"].trail.points(NOW - 3_600_000, u64::MAX, NOW);
@@ -589,7 +593,7 @@ mod tests {
             why: why::UNREADABLE.to_owned(),
         };
         assert_eq!(place.say(&person(1), bad.clone()), refused(why::NOT_FOR_YOU));
-        place.say(&hub::server(), bad).unwrap();
+        place.say(&duplex_hub::server(), bad).unwrap();
         assert_eq!(place.device.refused, 8);
         assert_eq!(place.device.metrics["t"].unit, "°C");
     }
@@ -603,9 +607,14 @@ mod tests {
                 ..Report::default()
             })
         };
-        assert_eq!(place.say(&hub::program(), last(Vec::new())), refused(why::NOT_FOR_YOU));
-        assert_eq!(place.say(&hub::server(), last(Vec::new())), Ok(Vec::new()));
-        place.say(&hub::server(), last(vec![reading("t", 9.0, None)])).unwrap();
+        assert_eq!(
+            place.say(&duplex_hub::program(), last(Vec::new())),
+            refused(why::NOT_FOR_YOU)
+        );
+        assert_eq!(place.say(&duplex_hub::server(), last(Vec::new())), Ok(Vec::new()));
+        place
+            .say(&duplex_hub::server(), last(vec![reading("t", 9.0, None)]))
+            .unwrap();
         assert_eq!((place.value("t"), place.device.seen), (9.0, 0));
         let told = Devices.forward(&place.topic, &place.device, 1, &place.log[0]);
         assert_eq!(told[0].topic.as_str(), "fleet/all");
@@ -615,7 +624,7 @@ mod tests {
         place.now += 60_000;
         for (value, events) in [(1.0, 0), (7.0, 2), (7.0, 0), (1.0, 2)] {
             let made = place
-                .say(&hub::server(), last(vec![reading("t", value, None)]))
+                .say(&duplex_hub::server(), last(vec![reading("t", value, None)]))
                 .unwrap();
             assert_eq!((made.len(), place.value("t")), (events, value), "{made:?}");
             assert_eq!((place.device.seen, place.device.metrics["t"].at), (NOW, NOW));
@@ -626,12 +635,12 @@ mod tests {
             reading("t", f64::NAN, None),
             reading("t", 4.0, Some(NOW + 1)),
         ]);
-        assert_eq!(place.say(&hub::server(), mixed.clone()).unwrap().len(), 2);
+        assert_eq!(place.say(&duplex_hub::server(), mixed.clone()).unwrap().len(), 2);
         assert_eq!(
             (place.value("t"), place.device.seen, place.device.refused),
             (4.0, NOW + 1, 1)
         );
-        assert_eq!(place.say(&hub::server(), mixed), Ok(Vec::new()));
+        assert_eq!(place.say(&duplex_hub::server(), mixed), Ok(Vec::new()));
         place.report(vec![reading("t", 2.0, None)]);
         assert_eq!((place.value("t"), place.device.seen), (2.0, place.now));
     }
@@ -775,9 +784,12 @@ mod tests {
         };
         assert_eq!(place.say(&person(1), ack(true)), refused(why::NOT_YOURS));
         let expire = DeviceCommand::Expire { order: 2 };
-        assert_eq!(place.say(&hub::program(), expire.clone()), refused(why::NOT_FOR_YOU));
-        place.say(&hub::program(), ack(true)).unwrap();
-        assert_eq!(place.say(&hub::server(), expire), Ok(Vec::new()));
+        assert_eq!(
+            place.say(&duplex_hub::program(), expire.clone()),
+            refused(why::NOT_FOR_YOU)
+        );
+        place.say(&duplex_hub::program(), ack(true)).unwrap();
+        assert_eq!(place.say(&duplex_hub::server(), expire), Ok(Vec::new()));
         assert_eq!(place.device.orders[0].outcome, Outcome::Acknowledged);
         for _ in 0..MAX_WAITING {
             place.say(&person(1), order("identify", "")).unwrap();
@@ -804,7 +816,7 @@ mod tests {
             ..Authority::VISITOR
         };
         for control in controls {
-            for who in [person(1), hub::program()] {
+            for who in [person(1), duplex_hub::program()] {
                 let said = |authority| {
                     let mut place = Place::new("a");
                     place.report(vec![reading("t", 1.0, None)]);
@@ -828,7 +840,7 @@ mod tests {
             let mut place = Place::new(id);
             place
                 .say(
-                    &hub::server(),
+                    &duplex_hub::server(),
                     DeviceCommand::Report(Report {
                         readings: vec![reading("t", 1.0, None)],
                         ..Report::default()
@@ -862,7 +874,7 @@ mod tests {
         );
         let report = DeviceCommand::Report(Report::default());
         assert!(Place::new(&own).say(&me, report.clone()).is_ok());
-        for who in [person(8), hub::program()] {
+        for who in [person(8), duplex_hub::program()] {
             assert_eq!(Place::new(&own).say(&who, report.clone()), refused(why::NOT_YOURS));
         }
         assert_eq!(Place::new("a").say(&me, report), refused(why::NOT_YOURS));
@@ -972,7 +984,7 @@ mod tests {
         fn a_device_keeps_its_bounds(commands in prop::collection::vec(commands(), 0..60)) {
             let mut place = Place::new("a");
             for (who, command) in commands {
-                let who = [hub::server(), hub::program(), person(1)][usize::from(who)].clone();
+                let who = [duplex_hub::server(), duplex_hub::program(), person(1)][usize::from(who)].clone();
                 place.now += 10_000;
                 let _ = place.say(&who, command);
             }

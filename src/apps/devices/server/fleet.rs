@@ -8,9 +8,10 @@ use super::super::wire::{
     device_path, owner, why,
 };
 use super::NOTICE_LIFE;
-use crate::server::hub;
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
+use duplex_hub;
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
@@ -36,7 +37,7 @@ impl Decider for Fleet {
         overview: &Overview,
         command: FleetCommand,
     ) -> Result<Vec<FleetEvent>, Rejection> {
-        if at.who.id != hub::server().id {
+        if at.who.id != duplex_hub::server().id {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         match command {
@@ -144,7 +145,7 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
         level: Level::Warning,
         expires: since.map(|at| at.saturating_add(NOTICE_LIFE)),
     };
-    Forward::notice(&Audience::Group(GROUP.to_owned()), &notice)
+    notify::forward(&Audience::Group(GROUP.to_owned()), &notice)
 }
 
 /// A full overview lets go whoever is offline for the longest time.
@@ -208,11 +209,11 @@ mod tests {
     }
 
     fn tell(overview: &mut Overview, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
-        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), hub::server());
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), duplex_hub::server());
         let at = Context {
             topic: &topic,
             who: &who,
-            authority: hub::Authority::VISITOR,
+            authority: duplex_hub::Authority::VISITOR,
             now,
             next: 1,
         };
@@ -317,11 +318,11 @@ mod tests {
                 START,
             );
         }
-        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), hub::server());
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), duplex_hub::server());
         let at = |now| Context {
             topic: &topic,
             who: &who,
-            authority: hub::Authority::VISITOR,
+            authority: duplex_hub::Authority::VISITOR,
             now,
             next: 1,
         };
@@ -338,11 +339,11 @@ mod tests {
     #[test]
     fn only_the_server_writes() {
         let topic = TopicName::of::<Fleet>(ALL).unwrap();
-        let who = hub::program();
+        let who = duplex_hub::program();
         let at = Context {
             topic: &topic,
             who: &who,
-            authority: hub::Authority::VISITOR,
+            authority: duplex_hub::Authority::VISITOR,
             now: START,
             next: 1,
         };

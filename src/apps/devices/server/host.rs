@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
 use super::outbox::Outbox;
 use super::{letter, now};
-use crate::server::hub::{Feed, Hub, Running};
+use duplex_hub::{Feed, Hub, Running};
 use duplex_protocol::session::Answer;
 use duplex_protocol::topic::TopicName;
 

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Report, is_device, owner};
 use super::letter;
-use crate::server::hub::{BadCall, Call, Inlet, Intent, now};
+use crate::server::ingest::{BadCall, Call, Inlet, Intent};
+use duplex_hub::now;
 use duplex_protocol::topic::TopicName;
 
 pub fn inlet() -> Inlet {

@@ -5,8 +5,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::wire::{DeviceCommand, MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
-use crate::server::hub::decider::Millis;
-use crate::server::hub::json;
+use duplex_hub::decider::Millis;
+use duplex_hub::json;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::CommandId;
 

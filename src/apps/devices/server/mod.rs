@@ -23,8 +23,8 @@ pub use self::inlet::inlet;
 use self::mqtt::Connector;
 use self::url::{Broker, Pattern};
 use super::wire::Millis;
-use crate::server::hub::Feed;
 use crate::server::tls;
+use duplex_hub::Feed;
 
 /// How long a notice of a device is of use.
 const NOTICE_LIFE: Millis = 24 * 3_600_000;

@@ -20,7 +20,7 @@ use super::mqtt_size::MAX_PACKET;
 use super::mqtt_socket;
 use super::outbox::Outbox;
 use super::url::{Broker, Pattern};
-use crate::server::hub::{self, Feed, Hub, Running};
+use duplex_hub::{self, Feed, Hub, Running};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -193,7 +193,7 @@ impl Connector {
             command => command,
         };
         let command_id = if dated || publish.retain {
-            letter::dated_id(&command, &parts, hub::now())
+            letter::dated_id(&command, &parts, duplex_hub::now())
         } else if publish.qos == QoS::AtMostOnce {
             letter::new_id()
         } else {

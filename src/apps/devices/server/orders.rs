@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::super::model::{MAX_OPEN, Waiting};
 use super::super::wire::{DeviceCommand, Devices, ORDER_WAIT, Open, Orders, OrdersCommand, OrdersEvent, why};
-use crate::server::hub;
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use duplex_hub;
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
@@ -27,7 +27,7 @@ impl Decider for Orders {
         waiting: &Waiting,
         command: OrdersCommand,
     ) -> Result<Vec<OrdersEvent>, Rejection> {
-        if at.who.id != hub::server().id {
+        if at.who.id != duplex_hub::server().id {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         let known = |device: &str, order: Seq| {
@@ -85,13 +85,13 @@ mod tests {
 
     #[test]
     fn an_order_waits_until_it_is_answered_or_too_old() {
-        let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), hub::server());
+        let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), duplex_hub::server());
         let mut waiting = Waiting::default();
         let mut tell = |command, now| {
             let at = Context {
                 topic: &topic,
                 who: &who,
-                authority: hub::Authority::VISITOR,
+                authority: duplex_hub::Authority::VISITOR,
                 now,
                 next: 1,
             };

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::super::model::Waiting;
 use super::super::wire::{ALL, Open, Orders};
-use crate::server::hub::{self, Hub, Membership, TopicHandle, Wake};
+use duplex_hub::{self, Hub, Membership, TopicHandle, Wake};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::SessionId;
@@ -54,7 +54,7 @@ impl Outbox {
     async fn look(&mut self) -> Option<Vec<Open>> {
         if self.joined.is_none() {
             let topic = self.hub.open(&TopicName::of::<Orders>(ALL).ok()?).await.ok()?;
-            let membership = topic.join(self.session.clone(), hub::server(), None, Arc::clone(&self.wake));
+            let membership = topic.join(self.session.clone(), duplex_hub::server(), None, Arc::clone(&self.wake));
             self.joined = Some((topic, membership));
         }
         let (topic, _) = self.joined.as_ref()?;

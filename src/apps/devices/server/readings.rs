@@ -5,7 +5,7 @@ use super::super::wire::{
     DeviceEvent, MAX_AGE, MAX_AHEAD, MAX_EVERY, MAX_LABEL, MAX_METRIC, MAX_METRICS, MAX_READINGS, MAX_UNIT, MAX_VALUE,
     NO_TEXT, NO_WHOLE, Reading, Recalled, Refusal, Report, Taken, Threshold, is_metric, tidy, why,
 };
-use crate::server::hub::decider::{Context, Millis};
+use duplex_hub::decider::{Context, Millis};
 use duplex_protocol::session::Rejection;
 
 /// A number of at most fifteen digits: each of them survives, and what a float adds beyond is left out.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::{Overview, Waiting};
 use super::super::wire::{ALL, Fleet, FleetCommand, Orders, OrdersCommand};
 use super::{fleet, letter, now, orders};
-use crate::server::hub::{Feed, Hub, Running};
+use duplex_hub::{Feed, Hub, Running};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::topic::{Topic, TopicName};
 

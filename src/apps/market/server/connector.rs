@@ -20,8 +20,8 @@ use super::super::wire::{Feed as FeedState, Millis, Source, Standing, Trade};
 use super::desk::Desk;
 use super::exchange::{Bad, Exchange, Heard};
 use super::publisher::{PublishError, Publisher};
-use crate::server::hub::{Feed, Hub, Running};
 use crate::server::tls::{self, Io, TlsError};
+use duplex_hub::{Feed, Hub, Running};
 
 /// From a name to a WebSocket that is open.
 const OPENING: Duration = Duration::from_secs(10);
@@ -400,8 +400,8 @@ mod tests {
     use super::super::super::model::chart::Chart;
     use super::super::super::wire::{ALL, Candles, Quotes};
     use super::*;
-    use crate::server::hub::kind;
-    use crate::server::log::memory::Memory;
+    use duplex_hub::kind;
+    use duplex_hub::log::memory::Memory;
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::topic::{Topic, TopicName};

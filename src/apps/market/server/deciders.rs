@@ -10,8 +10,8 @@ use super::super::wire::{
     MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesCommand, QuotesEvent, Tick, Trade,
     Watches, check_price, is_symbol, why,
 };
-use crate::server::hub;
-use crate::server::hub::decider::{Access, Context, Decider, Forward, Makes, Retention};
+use duplex_hub;
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
@@ -21,7 +21,7 @@ use duplex_protocol::topic::TopicName;
 const EVENTS: u64 = 1_024;
 
 fn is_server(who: &Person) -> bool {
-    who.id == hub::server().id
+    who.id == duplex_hub::server().id
 }
 
 fn only_server(at: Context<'_>) -> Result<(), Rejection> {
@@ -276,7 +276,7 @@ mod tests {
     use super::super::super::model::board::tests::{entry, tick};
     use super::super::super::wire::{MAX_DONE, Side, Source};
     use super::*;
-    use crate::server::hub::trial::Place;
+    use duplex_hub::testing::DeciderHarness as Place;
     use duplex_protocol::person::PersonId;
 
     fn person(id: u8) -> Person {
@@ -298,8 +298,8 @@ mod tests {
             simulated: true,
         });
         assert_eq!(quotes.made(&person(1), open.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(quotes.made(&hub::server(), open.clone()), Ok(1));
-        assert_eq!(quotes.made(&hub::server(), open), Ok(0));
+        assert_eq!(quotes.made(&duplex_hub::server(), open.clone()), Ok(1));
+        assert_eq!(quotes.made(&duplex_hub::server(), open), Ok(0));
         let mut candles = Place::new(Candles, "a");
         let trade = Trade {
             at: 1,
@@ -311,8 +311,11 @@ mod tests {
             candles.made(&person(1), CandlesCommand::Trade(vec![trade])),
             refused(why::NOT_FOR_YOU)
         );
-        assert_eq!(candles.made(&hub::server(), CandlesCommand::Trade(vec![trade])), Ok(1));
-        for who in [person(1), hub::server()] {
+        assert_eq!(
+            candles.made(&duplex_hub::server(), CandlesCommand::Trade(vec![trade])),
+            Ok(1)
+        );
+        for who in [person(1), duplex_hub::server()] {
             assert_eq!(Quotes.admit(&who, &quotes.topic), Ok(Access::Read));
             assert_eq!(Candles.admit(&who, &candles.topic), Ok(Access::Read));
         }
@@ -321,7 +324,7 @@ mod tests {
     #[test]
     fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
         let mut quotes = Place::new(Quotes, ALL);
-        let server = hub::server();
+        let server = duplex_hub::server();
         assert_eq!(
             quotes.made(&server, QuotesCommand::List(vec![entry("a"), entry("b")])),
             Ok(1)
@@ -363,16 +366,20 @@ mod tests {
             let mut candles = Place::new(Candles, "a");
             let now = 400 * DAY + 3_600_000;
             candles.now = now;
-            assert_eq!(candles.made(&hub::server(), trade(now, 5)), Ok(1));
+            assert_eq!(candles.made(&duplex_hub::server(), trade(now, 5)), Ok(1));
             candles.now = now + ahead;
-            assert_eq!(candles.made(&hub::server(), trade(now + ahead, 7)), Ok(1));
+            assert_eq!(candles.made(&duplex_hub::server(), trade(now + ahead, 7)), Ok(1));
             candles.now = now + 1_000;
-            candles.say(&hub::server(), trade(now + 1_000, 9)).unwrap();
+            candles.say(&duplex_hub::server(), trade(now + 1_000, 9)).unwrap();
             for interval in Interval::ALL {
                 let newest = *candles.state.candles(interval).back().unwrap();
                 assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
             }
-            assert_eq!(candles.made(&hub::server(), trade(now + 2_000, 8)), Ok(1), "once");
+            assert_eq!(
+                candles.made(&duplex_hub::server(), trade(now + 2_000, 8)),
+                Ok(1),
+                "once"
+            );
         }
     }
 
@@ -383,9 +390,15 @@ mod tests {
             interval: Interval::Minute,
             candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
         };
-        assert_eq!(candles.made(&hub::server(), seed(60_000, 4)), Ok(1));
-        assert_eq!(candles.made(&hub::server(), seed(60_001, 4)), refused(why::BAD_PRICE));
-        assert_eq!(candles.made(&hub::server(), seed(60_000, 0)), refused(why::BAD_PRICE));
+        assert_eq!(candles.made(&duplex_hub::server(), seed(60_000, 4)), Ok(1));
+        assert_eq!(
+            candles.made(&duplex_hub::server(), seed(60_001, 4)),
+            refused(why::BAD_PRICE)
+        );
+        assert_eq!(
+            candles.made(&duplex_hub::server(), seed(60_000, 0)),
+            refused(why::BAD_PRICE)
+        );
         assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
     }
 
@@ -402,11 +415,11 @@ mod tests {
     fn alerts_are_their_owners_and_the_servers() {
         let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
         assert_eq!(Alerts.admit(&person(1), &topic), Ok(Access::Write));
-        assert_eq!(Alerts.admit(&hub::server(), &topic), Ok(Access::Write));
+        assert_eq!(Alerts.admit(&duplex_hub::server(), &topic), Ok(Access::Write));
         assert_eq!(Alerts.admit(&person(2), &topic), Err(Denied::Forbidden));
         let watches = TopicName::of::<Watches>(ALL).unwrap();
         assert_eq!(Watches.admit(&person(1), &watches), Err(Denied::Forbidden));
-        assert_eq!(Watches.admit(&hub::server(), &watches), Ok(Access::Write));
+        assert_eq!(Watches.admit(&duplex_hub::server(), &watches), Ok(Access::Write));
     }
 
     #[test]
@@ -423,8 +436,8 @@ mod tests {
             scale: 2,
         };
         assert_eq!(alerts.made(&me, reach.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(alerts.made(&hub::server(), reach.clone()), Ok(1));
-        assert_eq!(alerts.made(&hub::server(), reach.clone()), Ok(0));
+        assert_eq!(alerts.made(&duplex_hub::server(), reach.clone()), Ok(1));
+        assert_eq!(alerts.made(&duplex_hub::server(), reach.clone()), Ok(0));
         assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
         assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
         assert_eq!(
@@ -432,7 +445,7 @@ mod tests {
             refused(why::NO_ALERT)
         );
         assert_eq!(
-            alerts.made(&hub::server(), reach),
+            alerts.made(&duplex_hub::server(), reach),
             Ok(0),
             "who removed it is not told of it"
         );
@@ -465,7 +478,10 @@ mod tests {
         assert_eq!(told[0].topic.as_str(), "watches/all");
         let changed: Changed = serde_json::from_value(told[0].command.clone()).unwrap();
         assert_eq!(changed.person, person(1).id.0);
-        assert_eq!(Place::new(Watches, ALL).made(&hub::server(), changed.clone()), Ok(1));
+        assert_eq!(
+            Place::new(Watches, ALL).made(&duplex_hub::server(), changed.clone()),
+            Ok(1)
+        );
         assert_eq!(
             Place::new(Watches, ALL).made(&person(1), changed),
             refused(why::NOT_FOR_YOU)
@@ -488,7 +504,7 @@ mod tests {
             let mut alerts = Place::new(Alerts, &person(1).id.0);
             for (server, command) in commands {
                 let before = alerts.state.clone();
-                let who = if server { hub::server() } else { person(1) };
+                let who = if server { duplex_hub::server() } else { person(1) };
                 let _ = alerts.made(&who, command);
                 prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
                 prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);

@@ -21,7 +21,7 @@ use self::exchange::Exchange;
 use self::simulator::Simulator;
 use self::watcher::Watcher;
 use super::wire::{MAX_SYMBOLS, is_symbol};
-use crate::server::hub::Feed;
+use duplex_hub::Feed;
 
 /// Trades of the simulated market in a second. Above the most, a page has more to do than to show.
 const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;

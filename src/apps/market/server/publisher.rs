@@ -12,7 +12,7 @@ use super::super::wire::{
     QuotesCommand, Source, Tick,
 };
 use super::desk::Desk;
-use crate::server::hub::{Hub, TopicHandle};
+use duplex_hub::{Hub, TopicHandle};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};

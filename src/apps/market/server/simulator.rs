@@ -14,7 +14,7 @@ use super::generator::Generator;
 use super::history::{self, Past};
 use super::publisher::{PublishError, Publisher};
 use super::shares::SHARES;
-use crate::server::hub::{Feed, Hub, Running};
+use duplex_hub::{Feed, Hub, Running};
 
 /// Between two looks at the market: ten a second are as many as an eye can follow, and as few as a log is glad of.
 const SLOT: Duration = Duration::from_millis(100);

@@ -18,10 +18,10 @@ use super::super::model::board::Board;
 use super::super::model::decimal;
 use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
 use super::watch_list::WatchList;
-use crate::server::hub::decider::Forward;
-use crate::server::hub::reader::Reader;
-use crate::server::hub::{self, Feed, Hub, Most, Running};
+use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
+use duplex_hub::session::reader::Reader;
+use duplex_hub::{self, Feed, Hub, Most, Running};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
@@ -69,7 +69,7 @@ impl Watch {
     /// First what changes is listened to, then what there is is asked: nothing falls in between.
     async fn start(hub: Hub) -> Result<Self, Denied> {
         let session = SessionId(format!("market-{}", uuid::Uuid::new_v4()));
-        let mut reader = Reader::new(hub.clone(), Encoding::Json, session, hub::server());
+        let mut reader = Reader::new(hub.clone(), Encoding::Json, session, duplex_hub::server());
         let mut watch_frames = Vec::new();
         for topic in [name::<Watches>(ALL)?, name::<Quotes>(ALL)?] {
             match reader.subscribe(&topic, None).await {
@@ -191,7 +191,7 @@ impl Watch {
 
 /// Whether it was told, and is done.
 async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
-    let Some(notice) = Forward::notice(&Audience::Person(person.clone()), &notice(alert, entry)) else {
+    let Some(notice) = notify::forward(&Audience::Person(person.clone()), &notice(alert, entry)) else {
         return true;
     };
     if is_lost(&once(hub, &notice.topic, id(person, alert, "notice"), &notice.command).await) {
@@ -284,11 +284,11 @@ mod tests {
     use super::super::super::model::board::tests::{entry, tick};
     use super::super::super::wire::{AlertsCommand, QuotesCommand};
     use super::*;
-    use crate::server::hub::decider::{Access, Context, Decider};
-    use crate::server::hub::kind;
-    use crate::server::log::Log;
-    use crate::server::log::memory::Memory;
     use crate::wire::notice::INBOX_KIND;
+    use duplex_hub::decider::{Access, Context, Decider};
+    use duplex_hub::kind;
+    use duplex_hub::log::Log;
+    use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::{Epoch, Seq};
     use duplex_protocol::person::Person;
     use duplex_protocol::session::Rejection;
@@ -324,7 +324,7 @@ mod tests {
             _state: &Vec<Notice>,
             Send::Send(notice): Send,
         ) -> Result<Vec<Notice>, Rejection> {
-            assert_eq!(at.who.id, hub::server().id);
+            assert_eq!(at.who.id, duplex_hub::server().id);
             Ok(vec![notice])
         }
     }
@@ -496,7 +496,7 @@ mod tests {
         let board = place.state::<Quotes>(ALL).await;
         let audience = Audience::Person(person.clone());
         let said = notice(&alert, &board.entries["a"]);
-        place.hub.notify(&audience, &said, id(&person, &alert, "notice")).await;
+        notify::send(&place.hub, &audience, &said, id(&person, &alert, "notice")).await;
         let watch = place.watch();
         assert_eq!(place.done(1).await, [said]);
         end(watch).await;

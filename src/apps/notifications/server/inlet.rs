@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::wire::{GROUPS, INLET, is_group, is_link, is_visitor, moment};
-use crate::server::hub::{BadCall, Call, Inlet, Intent};
+use crate::server::ingest::{BadCall, Call, Inlet, Intent};
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_protocol::person::PersonId;
 

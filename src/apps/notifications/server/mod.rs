@@ -16,9 +16,10 @@ use super::wire::{
     Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesCommand, NoticesEvent, PATH, checked, is_group,
     is_public, is_source, is_visitor, parse_heads, why,
 };
-use crate::server::hub::decider::{Access, Context, Decider, Retention};
-use crate::server::hub::{self, CommandForm, Needed};
+use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
+use duplex_hub::decider::{Access, Context, Decider, Retention};
+use duplex_hub::{self, Needed};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Denied, Rejection};
@@ -43,7 +44,7 @@ pub fn form() -> CommandForm {
 
 /// The server itself, and whoever shows its token.
 fn is_ours(who: &Person) -> bool {
-    who.id == hub::server().id || who.id == hub::program().id
+    who.id == duplex_hub::server().id || who.id == duplex_hub::program().id
 }
 
 const fn retention() -> Retention {
@@ -117,7 +118,7 @@ impl Decider for Inbox {
         // The server's own commands and those of programs were not asked to be admitted.
         self.admit(at.who, at.topic).map_err(Rejection::Denied)?;
         let sends = matches!(command, InboxCommand::Send(_));
-        if at.who.id == hub::program().id && !sends && !at.authority.operator {
+        if at.who.id == duplex_hub::program().id && !sends && !at.authority.operator {
             // The role notify tells people something; what they have read is not its business.
             return Err(Rejection::needs_role(Needed::Operator.role()));
         }

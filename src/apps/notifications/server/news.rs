@@ -2,7 +2,7 @@
 
 use super::super::model::{Board, InboxState, reaches};
 use super::super::wire::{GROUPS, Inbox, ME, Millis, NEWS, Notices};
-use crate::server::hub::Summons;
+use crate::server::unread::Summons;
 use crate::wire::arrival::Arrival;
 use crate::wire::notice::EVERYONE;
 use duplex_protocol::codec::{Blob, Encoding};

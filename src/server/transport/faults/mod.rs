@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub use self::gate::{Ending, Gate};
 pub use self::requests::{order, show};
-use crate::server::hub::counters::Way;
+use crate::server::connection::counters::Way;
 use crate::server::limits;
 use duplex_protocol::fault::{Fault, FaultReport};
 use duplex_protocol::person::PersonId;

@@ -1,0 +1,160 @@
+//! What an application's server half says about its topics: who may enter, and what a command does. Pure.
+//! Knows no topic task, no log and no network.
+
+use super::rights::{Authority, Needed};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
+
+pub use crate::log::{Millis, Retention};
+
+/// What somebody may do in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// What a command makes that stays: it is counted apart from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    /// Something that everybody is shown, such as a room.
+    ForAll,
+    /// Something of the person's own, such as an alert.
+    ForOne,
+}
+
+/// Where and when a command is decided, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub topic: &'a TopicName,
+    pub who: &'a Person,
+    /// What `who` may do beyond being there.
+    pub authority: Authority,
+    pub now: Millis,
+    /// The seq of the first event that this command makes.
+    pub next: Seq,
+}
+
+/// A command for another topic, in the name of the server. It follows from an event: sent again, it must do no harm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forward {
+    pub topic: TopicName,
+    /// JSON of that topic's command. Null commands nothing: the topic is only started, for those who wait for it.
+    pub command: serde_json::Value,
+}
+
+/// What the log keeps of a topic, as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    Event,
+    /// Of a snapshot.
+    State,
+}
+
+/// What an event takes away for good of the events before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Redaction {
+    #[default]
+    Nothing,
+    /// The payloads of these events, and of every event that amends one of them, become what [`Decider::redacted`] makes of
+    /// them. Their seqs, times and amendments stay, so that cursors and pages of history stay sound.
+    Events(Vec<Seq>),
+    /// All events before this one: they are no longer kept. Seqs go on; a reader from before is reset to the state, which is to
+    /// hold nothing of what went.
+    Everything,
+}
+
+/// The server half of a topic's kind.
+pub trait Decider: Topic {
+    /// Its events live in this process's memory and end with it: for what nobody wants to read tomorrow.
+    const FLEETING: bool = false;
+
+    /// The version of the JSON that the log keeps of this kind. A change of [`Topic::Event`] or [`Topic::State`] that does not read
+    /// what is kept by now takes the next number, and a step in [`Self::upcast`].
+    const KEPT_VERSION: u32 = 1;
+
+    /// Brings what version `version` kept to the form of `version + 1`. What the log has stays as it is.
+    fn upcast(_version: u32, _kept: Kept, json: serde_json::Value) -> serde_json::Value {
+        json
+    }
+
+    /// Only operators may enter, and programs with the role `read`; `admit` is asked then.
+    const FOR_OPERATORS: bool = false;
+
+    /// Of the programs only an operator's may read it: such a topic belongs to one person.
+    const PRIVATE: bool = false;
+
+    /// Called at each subscribe and each command; must be quick.
+    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+
+    /// Whether this topic is there before its first event, so that it is started for whoever reads it. Any other is started by
+    /// its first command, or once another topic lists it; until then a reader is shown how it begins.
+    fn stands(&self, _topic: &TopicName) -> bool {
+        true
+    }
+
+    /// The topic whose state lists the topics of this kind, if one does.
+    fn listed_in(&self) -> Option<TopicName> {
+        None
+    }
+
+    /// Of a topic that lists others: does it list this one?
+    fn lists(_state: &Self::State, _topic: &TopicName) -> bool {
+        false
+    }
+
+    /// Whether commands of this kind may make something that stays; then [`Self::makes`] is asked.
+    const MAKES: bool = false;
+
+    fn makes(_command: &Self::Command) -> Option<Makes> {
+        None
+    }
+
+    /// What a program needs to write in such a topic. A visitor needs nothing but to be admitted.
+    fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
+        Needed::Operator
+    }
+
+    /// What the command makes happen: no event, one, or several that are kept together. Pure: the same arguments, the same
+    /// events. Never trusts the command: every bound of the state is held here.
+    fn decide(
+        &self,
+        at: Context<'_>,
+        state: &Self::State,
+        command: Self::Command,
+    ) -> Result<Vec<Self::Event>, Rejection>;
+
+    /// What other topics should hear of an event. It is kept in the commit of the event, and delivered once, if need be after a
+    /// restart; of an event whose text goes, what was not delivered yet goes too.
+    fn forward(&self, _topic: &TopicName, _state: &Self::State, _seq: Seq, _event: &Self::Event) -> Vec<Forward> {
+        Vec::new()
+    }
+
+    /// How many parts of its command this event says did not count, such as readings of a report: for the operator's metrics.
+    fn refused_parts(_event: &Self::Event) -> u64 {
+        0
+    }
+
+    /// What this event, which was just applied, takes away. It is done in the commit that keeps the event, in the log as in
+    /// memory: from then on no answer, no page of history, no resume and no backup holds it. The state after the event becomes the
+    /// snapshot, so [`Topic::apply`] must have let the text go from it too. Not for what visitors do often: it writes the whole
+    /// state, and empties the log's journal.
+    fn redacts(&self, _state: &Self::State, _event: &Self::Event) -> Redaction {
+        Redaction::Nothing
+    }
+
+    /// What is left of an event whose text goes. It amends what it amended, has the key that it had, and applied in the old one's
+    /// place it leads, with the events after it, to the same state.
+    fn redacted(&self, event: Self::Event) -> Self::Event {
+        event
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            events: 100_000,
+            age: None,
+        }
+    }
+}

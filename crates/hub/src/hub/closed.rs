@@ -1,0 +1,65 @@
+//! Topics that are closed for good, and the policy on names.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use super::super::decider::Forward;
+use super::{Hub, Slot};
+use crate::names::{AnyName, NamePolicy};
+use crate::topic::handle::Ask;
+use duplex_protocol::session::{Answer, CommandId, Rejection};
+use duplex_protocol::topic::TopicName;
+
+impl Hub {
+    /// The policy on visitors' names.
+    pub fn names(&self) -> &dyn NamePolicy {
+        self.0.names.get().map_or(&AnyName, |policy| policy.as_ref())
+    }
+
+    /// Sets the policy on visitors' names. Only the first call of a hub has an effect.
+    pub fn set_names(&self, policy: Arc<dyn NamePolicy>) {
+        let _ = self.0.names.set(policy);
+    }
+
+    pub fn is_closed(&self, topic: &TopicName) -> bool {
+        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        closed.contains_key(topic)
+    }
+
+    /// From now on nobody enters these topics.
+    pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
+        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        for topic in topics {
+            closed.entry(topic.clone()).or_insert(false);
+        }
+    }
+
+    pub fn is_erased(&self, topic: &TopicName) -> bool {
+        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        closed.get(topic).copied().unwrap_or_default()
+    }
+
+    /// Tells a closed topic, and others, that it is closed: these commands are to let its events go. Then it ends, and who is in
+    /// it is told.
+    pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, Forward)>) {
+        for (id, Forward { topic, command }) in told {
+            let answer = match self.open_even_closed(&topic).await {
+                Ok(handle) => self.tell_handle(handle, id, &command).await,
+                Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
+            };
+            if let Answer::Rejected(why) = answer {
+                return tracing::warn!(%topic, "a closed topic keeps its events: {why}");
+            }
+        }
+        let board = match self.topics().get(topic) {
+            Some(Slot::Awake(board)) => Some(Arc::clone(board)),
+            _ => None,
+        };
+        if let Some(board) = board {
+            let _ = board.asks.send(Ask::Close).await;
+            board.asks.closed().await;
+        }
+        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        closed.insert(topic.clone(), true);
+    }
+}

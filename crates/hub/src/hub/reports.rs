@@ -1,0 +1,124 @@
+//! What the hub reports: pages of the log, and figures of what is awake.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Hub, Slot};
+use crate::limits;
+use crate::log::{Log, Record};
+use crate::topic::dyn_topic::FoldError;
+use crate::topic::page::{first_that_fit, newest_that_fit};
+use crate::topic::stats::{HubStats, TopicFigures};
+use crate::topic::unwritten::Found;
+use crate::topic::wake::Wake;
+use duplex_protocol::codec::Blob;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::{Denied, Page};
+use duplex_protocol::topic::TopicName;
+
+fn unreadable(topic: &TopicName, error: &FoldError) -> Denied {
+    tracing::error!(%topic, "an event of the log: {error}");
+    Denied::Unavailable
+}
+
+impl Hub {
+    /// Events as JSON, straight from the log.
+    pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
+        let kind = self.kind(topic)?;
+        self.count_read(limits::HISTORY_READS)?;
+        let limit = limit.clamp(1, limits::HISTORY_PAGE);
+        let history = self
+            .log_of(kind.as_ref())
+            .history(topic, before, limit)
+            .await
+            .map_err(|error| {
+                tracing::warn!(%topic, "no history: {error}");
+                Denied::Unavailable
+            })?;
+        let (records, left_out) = newest_that_fit(history.records, limits::PAGE_BYTES);
+        let events = records
+            .into_iter()
+            .map(|record| Ok((record.seq, Blob(kind.current(record.event)?))));
+        Ok(Page {
+            epoch: history.head.epoch,
+            events: events
+                .collect::<Result<_, FoldError>>()
+                .map_err(|error| unreadable(topic, &error))?,
+            first: history.first && !left_out,
+            until: history.head.last,
+        })
+    }
+
+    /// Up to so many events after `after`, as the log has them, and the cursor of the newest.
+    pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
+        let kind = self.kind(topic)?;
+        let head = match self.open_to_read(topic, &Wake::new()).await? {
+            Found::Awake(handle) => handle.head(),
+            Found::Unwritten(unwritten) => return Ok((Vec::new(), unwritten.head())),
+        };
+        let read = self
+            .log_of(kind.as_ref())
+            .read(topic, after, limit.clamp(1, limits::LOG_PAGE));
+        let mut records = read.await.map_err(|error| {
+            tracing::warn!(%topic, "no events: {error}");
+            Denied::Unavailable
+        })?;
+        // What is not yet shown to anyone is not shown here either.
+        records.retain(|record| record.seq <= head.seq);
+        for record in &mut records {
+            let kept = std::mem::take(&mut record.event);
+            record.event = kind.current(kept).map_err(|error| unreadable(topic, &error))?;
+        }
+        Ok((first_that_fit(records, limits::PAGE_BYTES), head))
+    }
+
+    /// The topics of a kind that ever had an event, awake or asleep.
+    pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
+        self.0.log.topics(kind).await.map_err(|error| {
+            tracing::warn!(kind, "no list of topics: {error}");
+            Denied::Unavailable
+        })
+    }
+
+    pub fn stats(&self) -> HubStats {
+        let kinds = self.stats_of_kinds().into_iter().map(|(_, stats)| stats);
+        kinds.fold(self.0.tally.read(0), std::ops::Add::add)
+    }
+
+    /// By name; without the forwards.
+    pub fn stats_of_kinds(&self) -> Vec<(&'static str, HubStats)> {
+        let mut awake: HashMap<&str, u64> = HashMap::new();
+        let topics = self.topics();
+        for topic in topics.keys() {
+            *awake.entry(topic.kind()).or_default() += 1;
+        }
+        let kinds = self.0.tallies.iter();
+        kinds
+            .map(|(name, tally)| (*name, tally.read(awake.get(name).copied().unwrap_or(0))))
+            .collect()
+    }
+
+    /// Parts of accepted commands that did not count, by the kind's name, since the start.
+    pub fn refused_parts(&self) -> Vec<(&'static str, u64)> {
+        let kinds = self.0.kinds.values();
+        kinds.map(|kind| (kind.name(), kind.refused_parts())).collect()
+    }
+
+    /// The topics that are awake, in no order.
+    pub fn awake(&self) -> Vec<TopicFigures> {
+        let boards: Vec<_> = self
+            .topics()
+            .values()
+            .filter_map(|slot| match slot {
+                Slot::Awake(board) => Some(Arc::clone(board)),
+                Slot::Starting(_) => None,
+            })
+            .collect();
+        boards.iter().map(|board| board.figures()).collect()
+    }
+
+    /// The durable one.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.0.log
+    }
+}

@@ -1,0 +1,65 @@
+//! Which log keeps a topic, the node's outbox, and how all of it is closed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+
+use super::{Hub, Slot};
+use crate::log::Log;
+use crate::topic::dyn_topic::Kind;
+use crate::topic::handle::{Ask, Board};
+use crate::topic::outbox::Outbox;
+use duplex_protocol::session::Denied;
+use duplex_protocol::topic::TopicName;
+
+impl Hub {
+    /// Nothing is opened any more; what was asked before is done, the states are kept, and the log is closed.
+    pub async fn close(&self) {
+        self.0.closing.store(true, Ordering::Release);
+        self.close_all().await;
+        // What follows from the last events may open topics again.
+        self.0.outbox.drain().await;
+        self.stop_forwards().await;
+        self.close_all().await;
+        self.0.log.close().await;
+    }
+
+    async fn close_all(&self) {
+        while let Some(topic) = self.next_to_close() {
+            match topic {
+                // A start ends by itself.
+                Err(mut starting) => while starting.changed().await.is_ok() {},
+                Ok(board) => {
+                    let _ = board.asks.send(Ask::Close).await;
+                    board.asks.closed().await;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
+    /// Of a kind that is not known, the durable one.
+    pub(crate) fn log_of_topic(&self, topic: &TopicName) -> &Arc<dyn Log> {
+        let kind = self.0.kinds.get(topic.kind());
+        kind.map_or(&self.0.log, |kind| self.log_of(kind.as_ref()))
+    }
+
+    pub(crate) fn log_of(&self, kind: &dyn Kind) -> &Arc<dyn Log> {
+        if kind.is_fleeting() {
+            &self.0.fleeting
+        } else {
+            &self.0.log
+        }
+    }
+
+    fn next_to_close(&self) -> Option<Result<Arc<Board>, watch::Receiver<Option<Denied>>>> {
+        self.topics().values().next().map(|slot| match slot {
+            Slot::Awake(board) => Ok(Arc::clone(board)),
+            Slot::Starting(starting) => Err(starting.clone()),
+        })
+    }
+}

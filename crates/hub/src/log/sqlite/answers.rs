@@ -1,0 +1,139 @@
+//! The answers to commands that the file keeps, and the newest time of the ids whose answers it does not keep any more.
+//! Knows no thread and no commit.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
+
+use super::keeping::Rows;
+use super::sql;
+use crate::limits;
+use crate::log::{Answered, Entry, LogError, Millis, Refused, millis};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::{CommandId, Rejection};
+
+pub fn accept(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
+    let time = entry.command.time().map(sql);
+    let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
+    log.prepare_cached(
+        "INSERT INTO answers (topic, n, command, person, seq, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((topic, sql(n), command, person, sql(last), at, time))?;
+    Ok(())
+}
+
+/// Lets the oldest go, too: a topic that refuses everything makes no snapshot.
+pub fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejection) -> Result<(), LogError> {
+    let time = entry.command.time().map(sql);
+    let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
+    let why = serde_json::to_string(why).map_err(|error| LogError::Unavailable(error.to_string()))?;
+    log.prepare_cached(
+        "INSERT INTO refusals (topic, n, command, person, why, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((topic, sql(n), command, person, why, at, time))?;
+    let refusals = Rows {
+        before: |_, _, _| Ok(()),
+        oldest: "SELECT n, at, time FROM refusals WHERE topic = ?1 ORDER BY n LIMIT min(?2, 2)",
+        remove: "DELETE FROM refusals WHERE topic = ?1 AND n <= ?2",
+    };
+    let bite = refusals.bite(log, topic, Millis::MAX, goes(n, entry.at))?;
+    forget(log, topic, bite.time)
+}
+
+/// Lets the next few accepted ones go; `n` is the newest. Says whether more may have to go.
+pub fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
+    let answers = Rows {
+        before: |_, _, _| Ok(()),
+        oldest: "SELECT n, at, time FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
+        remove: "DELETE FROM answers WHERE topic = ?1 AND n <= ?2",
+    };
+    let bite = answers.bite(log, topic, Millis::MAX, goes(n, now))?;
+    forget(log, topic, bite.time)?;
+    Ok(bite.more)
+}
+
+fn goes(newest: u64, now: Millis) -> impl Fn(u64, Millis) -> bool {
+    let surplus = newest.saturating_sub(limits::KEPT_ANSWERS as u64);
+    let too_old = now.saturating_sub(millis(limits::KEPT_ANSWERS_AGE));
+    move |n, at| n <= surplus || at < too_old
+}
+
+/// In the transaction that deletes the answer to an id of that time.
+fn forget(log: &Connection, topic: i64, time: Option<Millis>) -> Result<(), LogError> {
+    if let Some(time) = time.map(sql) {
+        log.prepare_cached("UPDATE topics SET forgotten = max(ifnull(forgotten, ?2), ?2) WHERE id = ?1")?
+            .execute((topic, time))?;
+    }
+    Ok(())
+}
+
+pub struct Known {
+    pub commands: Vec<Answered>,
+    pub refusals: Vec<Refused>,
+    pub forgotten: Option<Millis>,
+}
+
+/// Of a topic that has a number.
+pub fn open(log: &Transaction<'_>, topic: Option<i64>, most: usize, since: Millis) -> Result<Known, LogError> {
+    let accepted = newest::<Seq>(
+        log,
+        "SELECT n, person, command, seq FROM answers WHERE topic = ?1 AND (at >= ?2 OR time IS NOT NULL)
+         ORDER BY n DESC LIMIT ?3",
+        "SELECT max(time) FROM answers WHERE topic = ?1 AND n < ?2",
+        (topic, most, since),
+    )?;
+    let refused = newest::<String>(
+        log,
+        "SELECT n, person, command, why FROM refusals WHERE topic = ?1 AND (at >= ?2 OR time IS NOT NULL)
+         ORDER BY n DESC LIMIT ?3",
+        "SELECT max(time) FROM refusals WHERE topic = ?1 AND n < ?2",
+        (topic, most, since),
+    )?;
+    let forgotten: Option<Option<Millis>> = log
+        .prepare_cached("SELECT forgotten FROM topics WHERE id = ?1")?
+        .query_row([topic], |row| row.get(0))
+        .optional()?;
+    let answered = |(by, command, seq)| Answered { by, command, seq };
+    let refusal = |(by, command, why): (_, _, String)| {
+        let why = serde_json::from_str(&why).map_err(|error| LogError::Unavailable(error.to_string()))?;
+        Ok(Refused { by, command, why })
+    };
+    Ok(Known {
+        commands: accepted.rows.into_iter().map(answered).collect(),
+        refusals: refused.rows.into_iter().map(refusal).collect::<Result<_, LogError>>()?,
+        forgotten: forgotten.flatten().max(accepted.untold).max(refused.untold),
+    })
+}
+
+struct Newest<T> {
+    /// Oldest first.
+    rows: Vec<(PersonId, CommandId, T)>,
+    /// The newest time in an id of those before them.
+    untold: Option<Millis>,
+}
+
+fn newest<T: rusqlite::types::FromSql>(
+    log: &Transaction<'_>,
+    newest: &str,
+    before: &str,
+    (topic, most, since): (Option<i64>, usize, Millis),
+) -> Result<Newest<T>, LogError> {
+    let mut select = log.prepare_cached(newest)?;
+    let found = select.query_map((topic, sql(since), sql(most as u64)), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    let (mut rows, mut first) = (Vec::new(), i64::MAX);
+    for row in found {
+        let (n, person, command, value): (i64, String, String, T) = row?;
+        let command = CommandId::try_from(command).map_err(|error| LogError::Unavailable(error.to_string()))?;
+        rows.push((PersonId(person), command, value));
+        first = n;
+    }
+    rows.reverse();
+    let untold = match rows.len() < most {
+        true => None,
+        false => log
+            .prepare_cached(before)?
+            .query_row((topic, first), |row| row.get(0))?,
+    };
+    Ok(Newest { rows, untold })
+}

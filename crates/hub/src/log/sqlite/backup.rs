@@ -1,0 +1,75 @@
+//! A copy of a log: of one that runs, and of one that nobody uses. Knows nothing of the writer: a copy is of what is committed, as any
+//! reader sees it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::files;
+use super::schema::{self, OpenError};
+use crate::log::LogError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("the file exists already")]
+    Exists,
+    #[error("there is no log at {}", .0.display())]
+    NoLog(PathBuf),
+    #[error("the copy cannot be written: {0}")]
+    Io(#[from] io::Error),
+    #[error("the log cannot be copied: {0}")]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Copies the log at `from`, which no server uses, with what its journals hold. It stays of the version that it is of.
+pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let from = files::real(from)?;
+    let missing = || BackupError::NoLog(from.clone());
+    if !files::folder(&from).try_exists()? {
+        return Err(missing());
+    }
+    let _lock = schema::lock(&from)?;
+    schema::tidy(&from)?;
+    if !from.try_exists()? {
+        return Err(missing());
+    }
+    let _file = schema::held(&from, files::lock_file(&from))?;
+    schema::roll_back(&from, &from)?;
+    schema::inspect(&from, &from)?;
+    copy(&from, to)
+}
+
+/// Copies the log at `from` as it is now. `to` is there, whole, when this returns, or not at all.
+pub fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+    if to.symlink_metadata().is_ok() {
+        return Err(BackupError::Exists);
+    }
+    files::drop_partials(files::folder(to), None)?;
+    let partial = files::partial(to);
+    let copied = write(from, &partial).and_then(|_held| Ok(files::put_new(&partial, to)?));
+    if copied.is_err() {
+        files::remove_all(&partial)?;
+    }
+    copied.map_err(|error| match error {
+        BackupError::Io(taken) if taken.kind() == io::ErrorKind::AlreadyExists => BackupError::Exists,
+        error => error,
+    })
+}
+
+/// Held, so that nobody takes it for one that a dead process left.
+fn write(from: &Path, partial: &Path) -> Result<File, BackupError> {
+    // SQLite writes into an empty file, and leaves its mode as it is.
+    let held = files::create(partial)?;
+    held.lock()?;
+    let name = partial
+        .to_str()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let log = schema::connect_reader(from).map_err(LogError::from)?;
+    files::step()?;
+    log.execute("VACUUM INTO ?1", [name]).map_err(LogError::from)?;
+    files::step()?;
+    schema::renew_epoch(partial).map_err(LogError::from)?;
+    Ok(held)
+}

@@ -1,0 +1,339 @@
+//! The log in a SQLite file: one writer thread that commits in groups, and readers beside it that never wait for it.
+//! Knows no hub.
+//!
+//! Write-ahead journal, synchronous: what is answered survives `kill -9` and a power cut, as far as the disk tells the truth.
+
+mod answers;
+mod backup;
+mod check;
+mod files;
+mod keeping;
+mod reader;
+mod restore;
+mod room;
+mod schema;
+mod tables;
+mod tests;
+mod writable;
+mod writer;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+
+use futures_util::future::BoxFuture;
+use rusqlite::ErrorCode;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
+
+pub use self::backup::{BackupError, copy_unused};
+pub use self::check::{Checked, Unfinished, check, unfinished};
+pub use self::files::{copy_name, drop_partials, folder, partial, put_new, real};
+pub use self::restore::{RestoreError, restore};
+pub use self::schema::OpenError;
+pub use self::writable::{Unwritable, writable};
+
+use self::keeping::Snapshot;
+use self::reader::Readers;
+use self::room::Room;
+use self::writer::{Done, Job, Writer};
+use super::{
+    Census, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
+    Retention, Undelivered,
+};
+use crate::limits;
+use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::topic::TopicName;
+
+pub struct Sqlite {
+    path: PathBuf,
+    epoch: Epoch,
+    key: Key,
+    counts: Arc<Counts>,
+    room: Arc<Room>,
+    readers: Arc<Readers>,
+    jobs: mpsc::Sender<Job>,
+    /// Says nothing but that the writer is there.
+    ended: watch::Receiver<()>,
+    /// Behind `jobs`, whose end is what the writer waits for.
+    _writer: Joined,
+}
+
+#[derive(Default)]
+struct Counts {
+    commits: AtomicU64,
+    appends: AtomicU64,
+    latency: Histogram,
+}
+
+/// Since the log was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Commits that kept something; each took one wait for the disk.
+    pub commits: u64,
+    /// Appends that were kept.
+    pub appends: u64,
+}
+
+/// The file can be opened anew as soon as the log was dropped.
+struct Joined(Option<JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some(Err(_)) = self.0.take().map(JoinHandle::join) {
+            tracing::error!("the log's writer ended before its time");
+        }
+    }
+}
+
+impl Sqlite {
+    /// Makes the file, and the folder it is in, if there is none. A file that is not ours, not sound or too new stays as it
+    /// is. Reads the whole file to see that it is sound.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let store = schema::open(path)?;
+        let counts = Arc::new(Counts::default());
+        let room = Arc::new(Room::new(store.path.clone()));
+        let (jobs, waiting) = mpsc::channel(limits::LOG_QUEUE);
+        let (ending, ended) = watch::channel(());
+        let writer = Writer {
+            connection: store.connection,
+            jobs: waiting,
+            trims: VecDeque::new(),
+            counts: counts.clone(),
+            room: room.clone(),
+            again: jobs.downgrade(),
+            trouble: None,
+            locks: store.locks,
+            ended: ending,
+        };
+        let thread = thread::Builder::new().name("log".to_owned());
+        let thread = thread.spawn(|| writer.run()).map_err(OpenError::io(path))?;
+        Ok(Self {
+            readers: Arc::new(Readers::new(store.path.clone())),
+            path: store.path,
+            epoch: store.epoch,
+            key: store.key,
+            counts,
+            room,
+            jobs,
+            ended,
+            _writer: Joined(Some(thread)),
+        })
+    }
+
+    pub fn stats(&self) -> Stats {
+        Stats {
+            commits: self.counts.commits.load(Relaxed),
+            appends: self.counts.appends.load(Relaxed),
+        }
+    }
+
+    /// Beyond so many bytes of the file and its journal, and below so many that the disk has left, appends find the disk full.
+    /// Reads, snapshots, retention and redactions go on, and appends too as soon as there is room again.
+    #[must_use]
+    pub fn with_room(self, most: u64, reserve: u64) -> Self {
+        self.room.allow(most, reserve);
+        self
+    }
+
+    /// How many pages of 4 KiB the file may have, until it is closed; never fewer than it has. Appends that need more
+    /// find the disk full.
+    pub async fn allow(&self, pages: u32) -> Result<(), LogError> {
+        self.ask(|done| Job::Allow { pages, done }).await
+    }
+
+    /// Copies what is committed to a new file, which is a log of another epoch: the two will differ. Writes over nothing.
+    pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        if self.jobs.is_closed() {
+            return Err(closed().into());
+        }
+        let (from, to) = (self.path.clone(), to.to_owned());
+        let copying = spawn_blocking(move || backup::copy(&from, &to));
+        copying
+            .await
+            .unwrap_or_else(|failed| Err(LogError::Unavailable(failed.to_string()).into()))
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Done<T>) -> Job) -> Result<T, LogError> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(job(done)).await.map_err(|_| closed())?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(LogError::Unavailable("its writer failed".to_owned())))
+    }
+}
+
+fn closed() -> LogError {
+    LogError::Unavailable("it is closed".to_owned())
+}
+
+/// SQLite's numbers have a sign. Nothing that is kept comes near their end; a bound that is beyond it means "all".
+fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl From<rusqlite::Error> for LogError {
+    fn from(error: rusqlite::Error) -> Self {
+        // No room for the readers' index, which is a file of its own; SQLite says so in its number only.
+        const NO_ROOM_FOR_INDEX: i32 = 10 | 19 << 8;
+        // As a write fails that would take a file past the limit of the process.
+        const NOT_WRITTEN: i32 = 10 | 3 << 8;
+        let full = match error.sqlite_error() {
+            Some(cause) if cause.extended_code == NOT_WRITTEN => room::file_limit().is_some(),
+            Some(cause) => cause.code == ErrorCode::DiskFull || cause.extended_code == NO_ROOM_FOR_INDEX,
+            None => false,
+        };
+        if full {
+            Self::Full
+        } else {
+            Self::Unavailable(error.to_string())
+        }
+    }
+}
+
+impl Log for Sqlite {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+        let (topic, epoch) = (topic.clone(), self.epoch);
+        Box::pin(
+            self.readers
+                .run(move |log| reader::open(log, &topic, epoch, commands, since)),
+        )
+    }
+
+    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+        let topic = topic.clone();
+        Box::pin(self.ask(move |done| Job::Append {
+            topic,
+            expected,
+            entries,
+            redaction: None,
+            done,
+        }))
+    }
+
+    fn redact(
+        &self,
+        topic: &TopicName,
+        expected: Seq,
+        entries: Vec<Entry>,
+        redaction: Redaction,
+    ) -> BoxFuture<'_, Result<Seq, LogError>> {
+        let topic = topic.clone();
+        Box::pin(self.ask(move |done| Job::Append {
+            topic,
+            expected,
+            entries,
+            redaction: Some(redaction),
+            done,
+        }))
+    }
+
+    fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        let topic = topic.clone();
+        Box::pin(
+            self.readers
+                .run(move |log| reader::with_amendments(log, &topic, &events)),
+        )
+    }
+
+    fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        let topic = topic.clone();
+        Box::pin(self.readers.run(move |log| reader::read(log, &topic, after, limit)))
+    }
+
+    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
+        let (topic, epoch) = (topic.clone(), self.epoch);
+        Box::pin(self.readers.run(move |log| reader::check(log, &topic, epoch, seq)))
+    }
+
+    fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
+        let (topic, epoch) = (topic.clone(), self.epoch);
+        Box::pin(
+            self.readers
+                .run(move |log| reader::history(log, &topic, epoch, before, limit)),
+        )
+    }
+
+    fn snapshot(
+        &self,
+        topic: &TopicName,
+        seq: Seq,
+        state: Vec<u8>,
+        retention: Retention,
+        now: Millis,
+    ) -> BoxFuture<'_, Result<(), LogError>> {
+        let snapshot = Snapshot {
+            topic: topic.clone(),
+            seq,
+            state,
+            retention,
+            now,
+        };
+        Box::pin(self.ask(move |done| Job::Snapshot { snapshot, done }))
+    }
+
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+        let from = from.cloned();
+        Box::pin(self.readers.run(move |log| reader::forwards(log, from.as_ref())))
+    }
+
+    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(self.ask(move |done| Job::Delivered { forwards, done }))
+    }
+
+    fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
+        let kind = kind.to_owned();
+        Box::pin(self.readers.run(move |log| reader::topics(log, &kind)))
+    }
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn health(&self) -> Health {
+        let Stats { commits, appends } = self.stats();
+        Health {
+            commits,
+            appends,
+            waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
+            latency: self.counts.latency.read(),
+        }
+    }
+
+    fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
+        let (path, room) = (self.path.clone(), self.room.clone());
+        Box::pin(self.readers.run(move |log| {
+            Ok(Census {
+                bytes: files::bytes(&path),
+                most: Some(room.most()).filter(|most| *most < u64::MAX),
+                kinds: reader::kinds(log)?,
+            })
+        }))
+    }
+
+    fn place(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
+
+    fn copy(&self, to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
+        let to = to.to_owned();
+        Box::pin(async move {
+            self.backup(&to).await.map_err(|error| match error {
+                BackupError::Log(error) => error,
+                other => LogError::Unavailable(other.to_string()),
+            })
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // Already closed is closed.
+            let _ = self.jobs.send(Job::Close).await;
+            self.readers.close().await;
+            let mut ended = self.ended.clone();
+            while ended.changed().await.is_ok() {}
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! The way back from a copy of a log, for a server that does not run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::files;
+use super::schema::{self, OpenError};
+use crate::log::private;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("there is a log at {} already; with --force it is put aside first", .0.display())]
+    Exists(PathBuf),
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} is not in its place yet: {source}; the next start or restore goes on with it", path.display())]
+    Unfinished { path: PathBuf, source: io::Error },
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> RestoreError {
+    let path = path.to_owned();
+    |source| RestoreError::Io { path, source }
+}
+
+/// Puts a copy of the log at `from`, with what its journals hold, in the place of the log at `to`; nobody may be using either.
+/// Returns where the log went that was there, if there was one: nothing is written over. What is restored is of another epoch
+/// than any log before, so that a reader who saw more than it holds is told.
+pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, RestoreError> {
+    let from = &files::real(from).map_err(failed(from))?;
+    let to = &files::real(to).map_err(failed(to))?;
+    let folder = files::folder(to);
+    private::create_folder(folder).map_err(failed(folder))?;
+    let _lock = schema::lock(to)?;
+    files::tidy(to, Some(from)).map_err(failed(folder))?;
+    let there = files::is_there(to).map_err(failed(to))?;
+    if there && !force {
+        return Err(RestoreError::Exists(to.clone()));
+    }
+    let _file = match to.exists() {
+        true => Some(schema::held(to, files::lock_file(to))?),
+        false => None,
+    };
+    let restored = files::restored(to);
+    if let Err(error) = prepare(from, to, &restored) {
+        files::remove_all(&restored).map_err(failed(&restored))?;
+        return Err(error);
+    }
+    files::replace(to, &restored).map_err(|source| RestoreError::Unfinished {
+        path: to.clone(),
+        source,
+    })
+}
+
+/// A whole copy of `from` at `restored`, without a journal.
+fn prepare(from: &Path, to: &Path, restored: &Path) -> Result<(), RestoreError> {
+    if schema::application(from).map_err(OpenError::io(from))? != Some(schema::APPLICATION) {
+        return Err(OpenError::Foreign(from.to_owned()).into());
+    }
+    // A server that runs writes on while the parts are copied.
+    let _source = match from == to {
+        true => None,
+        false => Some(schema::held(from, files::lock_to_read(from))?),
+    };
+    files::copy_all(from, restored).map_err(failed(restored))?;
+    schema::roll_back(restored, from)?;
+    schema::inspect(restored, from)?;
+    files::step().map_err(failed(restored))?;
+    schema::renew_epoch(restored).map_err(OpenError::sqlite(from))?;
+    Ok(schema::finish(restored, from)?)
+}

@@ -1,0 +1,247 @@
+//! The tables of the log's file, and the steps that bring a file of an older version to this one. Knows no path.
+//!
+//! A step never changes once a release has written its version: what is new becomes a new step, and [`TABLES`] says the
+//! same at once for a file that is made new. A test compares the two.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::log::chain;
+use crate::log::key::Key;
+use duplex_protocol::cursor::Check;
+
+/// The version of the files that this program writes, and the newest that it opens.
+pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
+
+/// The oldest version that this program opens.
+pub const OLDEST: u32 = 1;
+
+/// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them; `refusals` likewise. `time` is
+/// what a command's id carries, null if it carries none or is older than version 3; `topics.forgotten` the newest of those whose
+/// answers are no longer kept. `chain` is the check of the log up to an event, in `topics` of the newest, and `topics.gone` that
+/// of the newest event that is not kept any more; null of events from before version 3. Events are text: JSON that any tool reads.
+/// `forwards` are those that were not delivered: the command `command` with `payload` is for the topic `target`, the `n`-th that
+/// follows from an event.
+pub const TABLES: &str = "
+    CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
+    CREATE TABLE topics (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        last INTEGER NOT NULL,
+        answers INTEGER NOT NULL,
+        refusals INTEGER NOT NULL DEFAULT 0,
+        forgotten INTEGER,
+        chain INTEGER,
+        gone INTEGER
+    ) STRICT;
+    CREATE TABLE events (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        amends INTEGER,
+        event TEXT NOT NULL,
+        chain INTEGER,
+        PRIMARY KEY (topic, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX amendments ON events (topic, amends, seq) WHERE amends IS NOT NULL;
+    CREATE TABLE answers (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusals (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE snapshots (
+        topic INTEGER PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        state BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE forwards (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        command TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (topic, seq, n)
+    ) STRICT, WITHOUT ROWID;
+";
+
+type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+
+/// The first leads from version 1 to 2, the next from 2 to 3, and so on.
+const STEPS: [Step; 2] = [to_2, to_3];
+
+/// Brings a file of version `from` to [`VERSION`]: all of it in one transaction, or nothing.
+pub fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
+    let done = from.saturating_sub(OLDEST) as usize;
+    let upgraded = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(done) {
+        step(&upgraded)?;
+    }
+    upgraded.pragma_update(None, "user_version", VERSION)?;
+    upgraded.commit()
+}
+
+/// The key of public ids.
+fn to_2(log: &Transaction<'_>) -> rusqlite::Result<()> {
+    log.execute_batch(
+        "ALTER TABLE meta RENAME TO keyless;
+         CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;",
+    )?;
+    let key = Key::random();
+    log.execute(
+        "INSERT INTO meta (epoch, key) SELECT epoch, ?1 FROM keyless",
+        [key.bytes()],
+    )?;
+    log.execute_batch("DROP TABLE keyless")
+}
+
+fn to_3(log: &Transaction<'_>) -> rusqlite::Result<()> {
+    log.execute_batch(TABLES_OF_3)?;
+    start_chains(log)
+}
+
+/// Each topic's chain of checks begins with its newest event: no reader has a cursor with a check of an older one, and to make
+/// them all would write the whole file anew.
+fn start_chains(log: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut newest = log.prepare("SELECT topic, seq, event FROM topics JOIN events ON topic = id AND seq = last")?;
+    let mut event = log.prepare("UPDATE events SET chain = ?3 WHERE topic = ?1 AND seq = ?2")?;
+    let mut head = log.prepare("UPDATE topics SET chain = ?2 WHERE id = ?1")?;
+    let mut rows = newest.query(())?;
+    let mut checks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (topic, seq): (i64, u64) = (row.get(0)?, row.get(1)?);
+        let check = chain::next(None, seq, row.get_ref(2)?.as_bytes()?);
+        checks.push((topic, seq, check.map(Check::get)));
+    }
+    for (topic, seq, check) in checks {
+        event.execute((topic, seq, check))?;
+        head.execute((topic, check))?;
+    }
+    Ok(())
+}
+
+/// New columns come last in their tables, with the default and in the order that [`TABLES`] says.
+const TABLES_OF_3: &str = "
+    ALTER TABLE topics ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE topics ADD COLUMN forgotten INTEGER;
+    ALTER TABLE answers ADD COLUMN time INTEGER;
+    CREATE TABLE refusals (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE forwards (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        command TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (topic, seq, n)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE topics ADD COLUMN chain INTEGER;
+    ALTER TABLE topics ADD COLUMN gone INTEGER;
+    ALTER TABLE events ADD COLUMN chain INTEGER;
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What version 1 was made of.
+    const VERSION_1: &str = include_str!("version_1.sql");
+
+    /// Rows as text, in an order that does not depend on when something was made.
+    fn rows(log: &Connection, query: &str) -> Vec<String> {
+        let mut query = log.prepare(query).unwrap();
+        let columns = query.column_count();
+        let rows = query.query_map((), |row| {
+            (0..columns)
+                .map(|column| Ok(format!("{:?}", row.get_ref(column)?)))
+                .collect::<rusqlite::Result<Vec<_>>>()
+        });
+        rows.unwrap().map(|row| row.unwrap().join(" | ")).collect()
+    }
+
+    /// Everything that SQLite says of tables, columns, defaults and indexes; not how their text is set.
+    fn schema(log: &Connection) -> Vec<String> {
+        [
+            "SELECT name, type, ncol, wr, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%' ORDER BY name",
+            "SELECT t.name, c.* FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c
+             WHERE t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid",
+            "SELECT t.name, i.name, i.\"unique\", i.origin, i.partial, c.* FROM pragma_table_list AS t,
+             pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c ORDER BY t.name, i.name, c.seqno",
+            "SELECT type, name, tbl_name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name",
+            // Conditions of indexes, checks of triggers: what only the text says.
+            "SELECT name, sql FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL ORDER BY name",
+        ]
+        .iter()
+        .flat_map(|query| rows(log, query))
+        .collect()
+    }
+
+    #[test]
+    fn the_steps_lead_to_the_tables_of_a_new_file() {
+        let (fresh, mut old) = (
+            Connection::open_in_memory().unwrap(),
+            Connection::open_in_memory().unwrap(),
+        );
+        fresh.execute_batch(TABLES).unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        upgrade(&mut old, 1).unwrap();
+        assert_eq!(schema(&old), schema(&fresh));
+        let version: u32 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!((version, VERSION), (3, 3));
+    }
+
+    #[test]
+    fn a_chain_of_checks_begins_with_the_newest_event() {
+        let mut old = Connection::open_in_memory().unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        old.execute_batch(
+            "INSERT INTO topics VALUES (1, 'chat/a', 3, 0), (2, 'chat/b', 5, 0), (3, 'chat/c', 0, 0);
+             INSERT INTO events VALUES (1, 2, 0, NULL, 'two'), (1, 3, 0, NULL, 'three');",
+        )
+        .unwrap();
+        upgrade(&mut old, 1).unwrap();
+        let check = chain::next(None, 3, b"three").unwrap().get();
+        let of_three = format!("Integer({check})");
+        assert_eq!(rows(&old, "SELECT chain FROM events ORDER BY seq"), ["Null", &of_three]);
+        assert_eq!(
+            rows(&old, "SELECT chain, gone FROM topics ORDER BY id"),
+            [&*format!("{of_three} | Null"), "Null | Null", "Null | Null"]
+        );
+    }
+
+    #[test]
+    fn an_upgrade_that_fails_leaves_the_file_as_it_was() {
+        let mut old = Connection::open_in_memory().unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        // Somebody else's table is in the way.
+        old.execute_batch("CREATE TABLE keyless (x)").unwrap();
+        let before = schema(&old);
+        upgrade(&mut old, 1).unwrap_err();
+        assert_eq!(schema(&old), before);
+    }
+}

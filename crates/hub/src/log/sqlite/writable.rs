@@ -1,0 +1,136 @@
+//! Whether a server could write a log where it is: tried, not guessed from permissions. Leaves nothing behind.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+use uuid::Uuid;
+
+use super::files::{self, beside};
+use crate::log::private;
+
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be written: {source}", path.display())]
+pub struct Unwritable {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// As a start would find it: its folder takes new files, and what is there of the log can be written and kept from others.
+pub fn writable(path: &Path) -> Result<(), Unwritable> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| Unwritable { path, source }
+    };
+    let path = &files::real(path).map_err(failed(path))?;
+    let folder = nearest(files::folder(path)).map_err(failed(path))?;
+    takes_files(&folder).map_err(failed(&folder))?;
+    for part in ["", "-wal", "-shm", "-journal", ".lock"] {
+        let file = beside(path, part);
+        match takes_bytes(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(failed(&file))?,
+        }
+    }
+    Ok(())
+}
+
+/// The folder itself, or the one in which it would be made.
+fn nearest(folder: &Path) -> io::Result<PathBuf> {
+    for folder in folder.ancestors() {
+        match fs::metadata(folder) {
+            Ok(found) if found.is_dir() => return Ok(folder.to_owned()),
+            Ok(_) => return Err(io::Error::from(io::ErrorKind::NotADirectory)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(PathBuf::from("."))
+}
+
+const PROBE: &[u8] = b"duplex";
+
+fn takes_files(folder: &Path) -> io::Result<()> {
+    match unnamed(folder) {
+        Some(file) => file?.write_all(PROBE),
+        None => {
+            let probe = folder.join(format!(".duplex-{}", Uuid::new_v4().simple()));
+            let written = private::create_new(&probe)?.write_all(PROBE);
+            fs::remove_file(&probe)?;
+            written
+        }
+    }
+}
+
+/// A file without a name, which is gone whatever happens here. None where the file system knows no such file.
+#[cfg(target_os = "linux")]
+fn unnamed(folder: &Path) -> Option<io::Result<fs::File>> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    use rustix::io::Errno;
+
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR) {
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => None,
+        file => Some(file.map(fs::File::from).map_err(io::Error::from)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn unnamed(_folder: &Path) -> Option<io::Result<fs::File>> {
+    None
+}
+
+fn takes_bytes(file: &Path) -> io::Result<()> {
+    let found = OpenOptions::new().append(true).open(file)?.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    // A start takes from others what they may do with it, which its owner alone can.
+    let shared = found.permissions().mode() & 0o077 != 0;
+    let user = geteuid();
+    if shared && !user.is_root() && found.uid() != user.as_raw() {
+        return Err(io::Error::other("it is of another user, and open to others"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_where_it_was_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/log");
+        writable(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        fs::create_dir_all(files::folder(&path)).unwrap();
+        fs::write(&path, "log").unwrap();
+        writable(&path).unwrap();
+        assert_eq!(fs::read_dir(files::folder(&path)).unwrap().count(), 1);
+        assert_eq!(fs::read(&path).unwrap(), b"log");
+    }
+
+    #[test]
+    fn where_no_log_can_be_it_says_no() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("log.lock")).unwrap();
+        fs::create_dir_all(at("folder")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        symlink("circle", at("circle")).unwrap();
+        // A folder where a file is to be, a file where a folder is, and file systems that take nothing from anybody.
+        let places = ["log", "folder", "file/log", "circle"].map(at);
+        for path in places
+            .iter()
+            .map(PathBuf::as_path)
+            .chain([Path::new("/proc/log"), Path::new("/proc/a/log")])
+        {
+            assert!(writable(path).is_err(), "{}", path.display());
+        }
+    }
+}

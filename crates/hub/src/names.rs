@@ -1,0 +1,59 @@
+//! The policy on visitors' names: an app that reserves names, or fixes one for a visitor, brings its own.
+
+use duplex_protocol::person::{MAX_NAME, Person, PersonId};
+use duplex_protocol::session::Rejection;
+
+/// Why a visitor does not get a name, in the word that their page translates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct NameRefused {
+    pub why: &'static str,
+}
+
+impl From<NameRefused> for Rejection {
+    fn from(refused: NameRefused) -> Self {
+        Self::refused(refused.why)
+    }
+}
+
+/// Decides which name a visitor gets. Its methods are called for each connection and each change of a name: they must not block.
+pub trait NamePolicy: Send + Sync + 'static {
+    /// The name that `who` gets for what they typed; an empty name is none.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is reserved or fixed.
+    fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused>;
+
+    /// The person as others see them: with the name that they ask for, one that was fixed for them, or none.
+    fn named(&self, person: Person, is_operator: bool) -> Person;
+}
+
+/// Every name of visible characters, cut at [`MAX_NAME`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnyName;
+
+impl NamePolicy for AnyName {
+    fn choose(&self, _: &PersonId, _: bool, typed: &str) -> Result<String, NameRefused> {
+        let visible = typed.trim().chars().filter(|c| !c.is_control());
+        Ok(visible.take(MAX_NAME).collect())
+    }
+
+    fn named(&self, mut person: Person, is_operator: bool) -> Person {
+        person.name = self.choose(&person.id, is_operator, &person.name).unwrap_or_default();
+        person
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_and_not_too_long() {
+        let id = PersonId("a".to_owned());
+        let name = |typed: &str| AnyName.choose(&id, false, typed).unwrap();
+        assert_eq!(name("  Kim\n\u{7} "), "Kim");
+        assert_eq!(name(&"가".repeat(30)).chars().count(), MAX_NAME);
+    }
+}

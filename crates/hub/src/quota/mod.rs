@@ -1,0 +1,175 @@
+//! How much one client may ask of this node, whatever it asks over: rates and places, for each address and for each person.
+//! The time comes from tokio's clock, so that a test that pauses it owns the time. Knows no route, no topic and no transport.
+
+mod address;
+pub mod bill;
+mod limit;
+mod places;
+mod rates;
+pub mod seldom;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+pub use self::address::Address;
+pub use self::limit::{Bound, Place, Rate, Scale};
+pub use self::places::Held;
+use self::places::Places;
+use self::rates::Rates;
+use self::seldom::Seldom;
+use crate::limits;
+use duplex_protocol::person::{Person, PersonId};
+
+/// Who asks. Without an address (a connection in memory) or a person (a program, the server itself) there is no bound by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    pub address: Option<Address>,
+    pub person: Option<PersonId>,
+}
+
+impl Client {
+    /// The client with its person, if that is a visitor. A program shares its id with all others, so that only its address counts.
+    #[must_use]
+    pub fn known_as(self, person: &Person) -> Self {
+        let is_visitor = ![crate::program().id, crate::server().id].contains(&person.id);
+        Self {
+            person: is_visitor.then(|| person.id.clone()),
+            ..self
+        }
+    }
+}
+
+/// More than the client may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {what} for one {whose}")]
+pub struct Exceeded {
+    pub what: &'static str,
+    pub whose: &'static str,
+    pub retry_after: Duration,
+}
+
+impl Exceeded {
+    pub fn retry_after_ms(&self) -> u32 {
+        u32::try_from(self.retry_after.as_millis()).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// For the header `Retry-After`: after so many whole seconds it is not too early.
+    pub fn retry_after_seconds(&self) -> u32 {
+        self.retry_after_ms().div_ceil(1000)
+    }
+}
+
+/// One of something for each [`Rate`] or [`Place`].
+type Each<T, const N: usize> = [T; N];
+
+/// The node's account of who asked how much. One table for each limit and scope; each has a bounded number of keys.
+pub struct Quotas {
+    on: bool,
+    by_address: Each<Rates<Address>, { Rate::COUNT }>,
+    by_person: Each<Option<Rates<PersonId>>, { Rate::COUNT }>,
+    held_by_address: Each<Arc<Places<Address>>, { Place::COUNT }>,
+    held_by_person: Each<Option<Arc<Places<PersonId>>>, { Place::COUNT }>,
+    refused: Each<(AtomicU64, Seldom), { Rate::COUNT + Place::COUNT }>,
+}
+
+impl Quotas {
+    /// `on`: off, everything is let through and nothing is counted.
+    pub fn new(on: bool, scale: Scale) -> Arc<Self> {
+        Arc::new(Self {
+            on,
+            by_address: Rate::ALL.map(|rate| Rates::new(rate.of_address(scale))),
+            by_person: Rate::ALL.map(|rate| rate.of_person(scale).map(Rates::new)),
+            held_by_address: Place::ALL.map(|place| Places::new(place.of_address(scale))),
+            held_by_person: Place::ALL.map(|place| place.of_person(scale).map(Places::new)),
+            refused: std::array::from_fn(|_| (AtomicU64::new(0), Seldom::new(limits::REFUSALS_LOGGED))),
+        })
+    }
+
+    pub const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    pub fn take(&self, client: &Client, rate: Rate) -> Result<(), Exceeded> {
+        self.take_many(client, rate, 1)
+    }
+
+    /// Takes `count` at once, or says how long to wait for as many. The person is asked first: what one person asks too much
+    /// is not taken from the others behind the address.
+    pub fn take_many(&self, client: &Client, rate: Rate, count: u32) -> Result<(), Exceeded> {
+        if !self.on {
+            return Ok(());
+        }
+        let of_person = self.by_person[rate as usize].as_ref().zip(client.person.as_ref());
+        let taken = of_person
+            .map_or(Ok(()), |(rates, person)| rates.take(person, count))
+            .map_err(|wait| (wait, PERSON))
+            .and_then(|()| {
+                let address = client.address.as_ref();
+                let taken = address.map_or(Ok(()), |address| self.by_address[rate as usize].take(address, count));
+                taken.map_err(|wait| (wait, ADDRESS))
+            });
+        taken.map_err(|(retry_after, whose)| {
+            let exceeded = Exceeded {
+                what: rate.name(),
+                whose,
+                retry_after,
+            };
+            self.refuse(rate as usize, client, exceeded)
+        })
+    }
+
+    /// A place is held until what is returned is dropped.
+    pub fn hold(&self, client: &Client, place: Place) -> Result<Held, Exceeded> {
+        if !self.on {
+            return Ok(Held::default());
+        }
+        let exceeded = |whose| {
+            let exceeded = Exceeded {
+                what: place.name(),
+                whose,
+                retry_after: limits::PLACE_RETRY,
+            };
+            self.refuse(Rate::COUNT + place as usize, client, exceeded)
+        };
+        let of_person = self.held_by_person[place as usize].as_ref().zip(client.person.as_ref());
+        let person = of_person.map(|(places, person)| Places::hold(places, person));
+        let person = person.map(|held| held.ok_or_else(|| exceeded(PERSON))).transpose()?;
+        let places = &self.held_by_address[place as usize];
+        let address = client.address.as_ref().map(|address| Places::hold(places, address));
+        let address = address.map(|held| held.ok_or_else(|| exceeded(ADDRESS))).transpose()?;
+        Ok(Held::of(person, address))
+    }
+
+    /// Counts it, and says so in the log at most once a minute for each kind.
+    fn refuse(&self, kind: usize, client: &Client, exceeded: Exceeded) -> Exceeded {
+        let (count, seldom) = &self.refused[kind];
+        count.fetch_add(1, Relaxed);
+        if let Some(unsaid) = seldom.due() {
+            let address = client.address.map(tracing::field::display);
+            tracing::warn!(address, unsaid, "refused: {exceeded}");
+        }
+        exceeded
+    }
+
+    /// By limit, since the start.
+    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+        let names = Rate::ALL.map(Rate::name).into_iter().chain(Place::ALL.map(Place::name));
+        let counts = self.refused.iter().map(|(count, _)| count.load(Relaxed));
+        names.zip(counts).collect()
+    }
+
+    /// Keys that are remembered now, in all tables.
+    pub fn keys(&self) -> usize {
+        let rates = self.by_address.iter().map(Rates::keys);
+        let people = self.by_person.iter().flatten().map(Rates::keys);
+        let held = self.held_by_address.iter().map(|places| places.keys());
+        let held_by_people = self.held_by_person.iter().flatten().map(|places| places.keys());
+        rates.chain(people).chain(held).chain(held_by_people).sum()
+    }
+}
+
+const PERSON: &str = "person";
+const ADDRESS: &str = "address";

@@ -1,0 +1,207 @@
+//! The office that never meets a limit, and the strangers who do.
+
+#![cfg(test)]
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use tokio::time::advance;
+
+use super::*;
+
+const SCALE: Scale = Scale {
+    command_rate: 50,
+    max_connections: 10_000,
+};
+
+fn address(host: u8) -> Address {
+    Address::from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)))
+}
+
+/// A person behind an address.
+fn person(number: usize, host: u8) -> Client {
+    Client {
+        address: Some(address(host)),
+        person: Some(PersonId(format!("{number:016x}"))),
+    }
+}
+
+fn take(quotas: &Quotas, client: &Client, rate: Rate, times: u32) {
+    for time in 0..times {
+        assert_eq!(quotas.take(client, rate), Ok(()), "{} number {time}", rate.name());
+    }
+}
+
+/// 200 people, three tabs each: all come back at once after a restart, and then everyone loads a page every ten seconds and
+/// says something every second, for an hour.
+#[tokio::test(start_paused = true)]
+async fn an_office_behind_one_address_meets_no_limit() {
+    const PEOPLE: usize = 200;
+    const TABS: u32 = 3;
+    const ASSETS: u32 = 30;
+    let quotas = Quotas::new(true, SCALE);
+    let people: Vec<Client> = (0..PEOPLE).map(|number| person(number, 1)).collect();
+    let mut open = Vec::new();
+    let load = |client: &Client, open: &mut Vec<Held>| {
+        take(&quotas, client, Rate::Pages, 1);
+        take(&quotas, client, Rate::Requests, 1 + ASSETS);
+        take(&quotas, client, Rate::Reads, 8);
+        // The session, the vitals, and on one page in three the echo.
+        take(&quotas, client, Rate::Handshakes, 3);
+        for _ in 0..3 {
+            open.push(quotas.hold(client, Place::Connections).unwrap());
+        }
+    };
+    for client in &people {
+        for _ in 0..TABS {
+            load(client, &mut open);
+        }
+        // The inbox, the alerts, the device and some rooms, asleep since the restart.
+        take(&quotas, client, Rate::Topics, 8);
+        open.push(quotas.hold(client, Place::Topics).unwrap());
+    }
+    // What each had written meanwhile, and had not sent.
+    for client in &people {
+        take(&quotas, client, Rate::Commands, 10);
+    }
+    for second in 0..3600_usize {
+        for (number, client) in people.iter().enumerate() {
+            take(&quotas, client, Rate::Commands, 1);
+            quotas.take_many(client, Rate::CommandBytes, 1).unwrap();
+            if number % 10 == second % 10 {
+                let mut page = Vec::new();
+                load(client, &mut page);
+            }
+        }
+        advance(Duration::from_secs(1)).await;
+    }
+    assert!(quotas.refused().iter().all(|(_, count)| *count == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_person_is_stopped_before_the_address() {
+    let quotas = Quotas::new(true, SCALE);
+    let (one, other) = (person(1, 1), person(2, 1));
+    let accepted = (0..10_000)
+        .filter(|_| quotas.take(&one, Rate::Commands).is_ok())
+        .count();
+    assert_eq!(accepted, 300);
+    let exceeded = quotas.take(&one, Rate::Commands).unwrap_err();
+    assert_eq!(
+        (
+            exceeded.whose,
+            exceeded.retry_after_ms(),
+            exceeded.retry_after_seconds()
+        ),
+        ("person", 20, 1)
+    );
+    take(&quotas, &other, Rate::Commands, 300);
+    advance(exceeded.retry_after).await;
+    assert_eq!(quotas.take(&one, Rate::Commands), Ok(()), "it was told the truth");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_names_behind_one_address_are_one_address() {
+    let quotas = Quotas::new(true, SCALE);
+    let accepted = (0..10_000).filter(|number| quotas.take(&person(*number, 1), Rate::Commands).is_ok());
+    assert_eq!(accepted.count(), 3_000);
+    assert_eq!(
+        quotas.take(&person(0, 2), Rate::Commands),
+        Ok(()),
+        "another address is not disturbed"
+    );
+    let refused = quotas.refused().into_iter().filter(|(_, count)| *count > 0);
+    assert_eq!(refused.collect::<Vec<_>>(), [("commands", 7_000)]);
+}
+
+#[tokio::test]
+async fn places_are_given_back() {
+    let quotas = Quotas::new(
+        true,
+        Scale {
+            max_connections: 300,
+            ..SCALE
+        },
+    );
+    let all: Vec<_> = (0..300)
+        .map(|number| quotas.hold(&person(number, 1), Place::Connections))
+        .collect();
+    assert_eq!(
+        all.iter().filter(|held| held.is_ok()).count(),
+        150,
+        "one client cannot take all"
+    );
+    assert!(quotas.hold(&person(1, 2), Place::Connections).is_ok());
+    drop(all);
+    assert!(quotas.hold(&person(1, 1), Place::Connections).is_ok());
+}
+
+#[tokio::test]
+async fn switched_off_nothing_is_refused_and_nothing_is_remembered() {
+    let quotas = Quotas::new(false, SCALE);
+    take(&quotas, &person(1, 1), Rate::Rooms, 10_000);
+    let held: Vec<_> = (0..10_000)
+        .map(|_| quotas.hold(&person(1, 1), Place::Seats).unwrap())
+        .collect();
+    assert_eq!((held.len(), quotas.keys()), (10_000, 0));
+}
+
+#[test]
+fn each_limit_stands_at_its_place_and_a_person_has_no_more_than_the_address() {
+    for (place, rate) in Rate::ALL.into_iter().enumerate() {
+        assert_eq!(rate as usize, place, "{}", rate.name());
+        let address = rate.of_address(SCALE);
+        if let Some(person) = rate.of_person(SCALE) {
+            assert!(
+                person.burst <= address.burst && person.a_minute <= address.a_minute,
+                "{}",
+                rate.name()
+            );
+        }
+    }
+    for (index, place) in Place::ALL.into_iter().enumerate() {
+        assert_eq!(place as usize, index, "{}", place.name());
+        assert!(
+            place
+                .of_person(SCALE)
+                .is_none_or(|most| most <= place.of_address(SCALE))
+        );
+    }
+}
+
+fn bound(bound: Option<Bound>) -> String {
+    let Some(Bound { burst, a_minute }) = bound else {
+        return String::new();
+    };
+    match a_minute % 60 {
+        0 => format!("{burst}, then {} a second", a_minute / 60),
+        _ => format!("{burst}, then {a_minute} a minute"),
+    }
+}
+
+fn tables() -> String {
+    let mut text = String::from("| limit | of | one address | one person |\n| --- | --- | --- | --- |\n");
+    for rate in Rate::ALL {
+        let (name, meaning) = (rate.name(), rate.meaning());
+        let (address, person) = (bound(Some(rate.of_address(SCALE))), bound(rate.of_person(SCALE)));
+        text += &format!("| `{name}` | {meaning} | {address} | {person} |\n");
+    }
+    text += "\n| at the same time | of | one address | one person |\n| --- | --- | --- | --- |\n";
+    for place in Place::ALL {
+        let (name, meaning) = (place.name(), place.meaning());
+        let person = place.of_person(SCALE).map(|most| most.to_string()).unwrap_or_default();
+        text += &format!("| `{name}` | {meaning} | {} | {person} |\n", place.of_address(SCALE));
+    }
+    let (people, sessions) = (limits::PRESENT_PEOPLE, limits::PRESENT_SESSIONS);
+    text += &format!(
+        "| people | Shown as present in one topic; further ones read and write, and are not shown | {people} | |\n"
+    );
+    text += &format!("| sessions | Counted as present in one topic | {sessions} | |\n");
+    text
+}
+
+#[test]
+fn the_documentation_has_these_limits() {
+    let tables = tables();
+    let documented = include_str!("../../../../docs/limits.md");
+    assert!(documented.contains(&tables), "docs/limits.md has not\n\n{tables}");
+}

@@ -1,0 +1,219 @@
+//! Which cursors are resumed over a log that lost its tail and went on: those whose events it still has, and no others.
+
+#![cfg(test)]
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use serde::{Deserialize, Serialize};
+
+use super::handle::TopicHandle;
+use super::recovery::{Recovery, recover};
+use crate::Hub;
+use crate::decider::{Access, Context, Decider};
+use crate::log::memory::Memory;
+use crate::log::{Entry, Log, Retention};
+use crate::topic::dyn_topic::kind;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, Verdict};
+use duplex_protocol::topic::{Topic, TopicName};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Value(u8);
+
+struct Values;
+
+impl Topic for Values {
+    const KIND: &'static str = "values";
+    type Command = Value;
+    type Event = Value;
+    type State = Vec<u8>;
+
+    fn apply(state: &mut Vec<u8>, _: Seq, event: &Value) {
+        state.push(event.0);
+    }
+}
+
+impl Decider for Values {
+    fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+        Ok(Access::Write)
+    }
+
+    fn decide(&self, _: Context<'_>, _: &Vec<u8>, command: Value) -> Result<Vec<Value>, Rejection> {
+        Ok(vec![command])
+    }
+}
+
+fn topic() -> TopicName {
+    "values/a".parse().unwrap()
+}
+
+fn somebody() -> PersonId {
+    PersonId("0123456789abcdef".to_owned())
+}
+
+fn entry(value: u8) -> Entry {
+    Entry {
+        command: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        by: somebody(),
+        at: 0,
+        events: vec![(None, serde_json::to_vec(&Value(value)).unwrap())],
+        refused: None,
+        forwards: Vec::new(),
+        delivers: None,
+    }
+}
+
+async fn log(values: &[u8]) -> Arc<Memory> {
+    let log = Arc::new(Memory::new(Epoch::new(7)));
+    for (seq, value) in (0..).zip(values) {
+        log.append(&topic(), seq, vec![entry(*value)]).await.unwrap();
+    }
+    log
+}
+
+/// Its ring begins after `ring`: what lies before is read from the log.
+async fn open(values: &[u8], ring: Seq) -> TopicHandle {
+    let log = log(values).await;
+    let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, vec![kind(Values)]);
+    let state = serde_json::to_vec(&values[..ring as usize]).unwrap();
+    let all = Retention {
+        events: u64::MAX,
+        age: None,
+    };
+    log.snapshot(&topic(), ring, state, all, 0).await.unwrap();
+    hub.open(&topic()).await.unwrap()
+}
+
+async fn checks(values: &[u8]) -> Vec<Option<Check>> {
+    let log = log(values).await;
+    let mut checks = Vec::new();
+    for seq in 0..=values.len() as Seq {
+        checks.push(log.check(&topic(), seq).await.unwrap());
+    }
+    checks
+}
+
+async fn verdicts(seen: &[u8], now: &[u8], ring: Seq) -> TestCaseResult {
+    let handle = open(now, ring).await;
+    let head = now.len() as Seq;
+    for (seq, check) in (0..).zip(checks(seen).await) {
+        let cursor = Cursor::new(Epoch::new(7), seq).with_check(check);
+        let same = now.get(..seq as usize) == Some(&seen[..seq as usize]);
+        let verdict = handle.verdict(Some(cursor), Encoding::Json).await.unwrap();
+        match verdict {
+            Verdict::Resumed { replayed, head: at } => {
+                prop_assert!(same, "{seq} of {seen:?} in {now:?}");
+                prop_assert_eq!((replayed, at.seq), (head - seq, head));
+                prop_assert_eq!(at.check, checks(now).await[now.len()]);
+            }
+            Verdict::Reset { reason, cursor, .. } => {
+                prop_assert!(!same, "{seq} of {seen:?} in {now:?}");
+                let expected = if seq > head {
+                    ResetReason::Ahead
+                } else {
+                    ResetReason::Diverged
+                };
+                prop_assert_eq!((reason, cursor.seq), (expected, head));
+            }
+            Verdict::Denied { reason } => prop_assert!(false, "{reason}"),
+        }
+        let unchecked = recover(Some(Cursor::new(Epoch::new(7), seq)), handle.head(), 1, |_| None);
+        prop_assert_eq!(
+            matches!(unchecked, Recovery::Reset(_)),
+            seq > head,
+            "without a check the seq is believed"
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_cursor_is_resumed_if_the_log_has_its_events(
+        common in prop::collection::vec(any::<u8>(), 0..6),
+        lost in prop::collection::vec(0u8..3, 0..6),
+        new in prop::collection::vec(0u8..3, 0..8),
+        ring in any::<prop::sample::Index>(),
+    ) {
+        let (seen, now) = ([&*common, &*lost].concat(), [&*common, &*new].concat());
+        let ring = ring.index(now.len() + 1) as Seq;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(verdicts(&seen, &now, ring))?;
+    }
+}
+
+async fn say(handle: &TopicHandle, value: u8) -> Answer {
+    let who = Person {
+        id: somebody(),
+        name: String::new(),
+    };
+    let command = Blob::encode(Encoding::Json, &Value(value)).unwrap();
+    let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+    handle.command(who, id, command, Encoding::Json).await.0
+}
+
+/// What a topic says of its head after each event is what the log has.
+#[tokio::test]
+async fn the_ring_and_the_log_have_the_same_checks() {
+    let handle = open(&[1, 2, 3], 2).await;
+    for value in 4..8 {
+        assert!(matches!(say(&handle, value).await, Answer::Accepted { .. }));
+    }
+    let expected = checks(&[1, 2, 3, 4, 5, 6, 7]).await;
+    for seq in 2..=7 {
+        let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
+        assert_eq!(cursor.check, expected[7]);
+        let ring = handle.board.ring.read().unwrap().check(seq);
+        if seq > 2 {
+            assert_eq!(ring, expected[seq as usize], "{seq}");
+        }
+        assert_eq!(
+            handle.board.log.check(&topic(), seq).await,
+            Ok(expected[seq as usize]),
+            "{seq}"
+        );
+    }
+}
+
+/// A log that lost its tail under a running node: the topic ends, and its readers come back with their cursors.
+#[tokio::test]
+async fn a_topic_whose_log_lost_its_tail_ends() {
+    let kept = log(&[1, 2, 3]).await;
+    let hub = Hub::new(Arc::clone(&kept) as Arc<dyn Log>, vec![kind(Values)]);
+    let handle = hub.open(&topic()).await.unwrap();
+    let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
+    kept.lose_tail(&topic(), 2);
+    for value in [8, 9] {
+        let head = kept.open(&topic(), 0, 0).await.unwrap().head.last;
+        kept.append(&topic(), head, vec![entry(value)]).await.unwrap();
+    }
+    let refused = say(&handle, 4).await;
+    assert_eq!(refused, Answer::Rejected(Rejection::Unavailable));
+    drop(handle);
+    let handle = loop {
+        tokio::task::yield_now().await;
+        if let Ok(handle) = hub.open(&topic()).await
+            && !handle.board.is_over()
+        {
+            break handle;
+        }
+    };
+    let verdict = handle.verdict(Some(cursor), Encoding::Json).await.unwrap();
+    assert!(
+        matches!(
+            verdict,
+            Verdict::Reset {
+                reason: ResetReason::Diverged,
+                ..
+            }
+        ),
+        "{verdict:?}"
+    );
+    assert!(matches!(say(&handle, 4).await, Answer::Accepted { seq: 5 }));
+}

@@ -1,0 +1,352 @@
+//! A topic as sessions see it. Reading goes past the topic's task: to its ring, or to the log.
+//! Knows no session protocol and no transport.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::forward::server;
+use super::ring::{Found, Ring};
+use super::shared_state::SharedState;
+use super::stats::{self, Tally, TopicFigures};
+use super::wake::Wake;
+use crate::limits;
+use crate::log::{ForwardKey, Log, Record};
+use crate::quota::Address;
+use crate::rights::Authority;
+use crate::topic::dyn_topic::{EventFrame, Kind, event_frame};
+use crate::topic::read_batch::{Most, Reading, gather};
+use crate::topic::subscribers::Crowd;
+use crate::topic::subscription::Membership;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
+use duplex_protocol::topic::{Delivery, TopicName};
+
+/// What the task is asked.
+pub enum Ask {
+    Command(Command),
+    State {
+        encoding: Encoding,
+        reply: oneshot::Sender<Result<Arc<SharedState>, Denied>>,
+    },
+    /// Whether the state lists another topic.
+    Lists {
+        topic: TopicName,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Another topic needs the place: falls asleep now, if nobody is here.
+    Rest,
+    /// What was asked before is done, then the task ends.
+    Close,
+}
+
+pub struct Command {
+    pub who: Person,
+    pub authority: Authority,
+    pub id: CommandId,
+    pub command: Blob,
+    pub encoding: Encoding,
+    /// The forward that this command is, if it follows from another topic's event.
+    pub forward: Option<ForwardKey>,
+    /// Nobody may be there any more to hear it.
+    pub reply: oneshot::Sender<(Answer, bool)>,
+}
+
+/// What the task and the handles of one awake topic share.
+pub struct Board {
+    pub name: TopicName,
+    pub kind: Arc<dyn Kind>,
+    pub log: Arc<dyn Log>,
+    pub epoch: Epoch,
+    /// The newest event when the topic woke.
+    pub woke: Seq,
+    /// Its receiver is gone when the task has ended.
+    pub asks: mpsc::Sender<Ask>,
+    pub ring: RwLock<Ring<Arc<EventFrame>>>,
+    /// The newest event in the ring, for a glance without the lock.
+    pub head: AtomicU64,
+    /// The oldest event in the log, or the one after the head.
+    pub kept: AtomicU64,
+    pub crowd: Crowd,
+    /// Rises from 0 only while the list of topics is locked.
+    pub handles: AtomicUsize,
+    pub tally: Arc<Tally>,
+}
+
+impl Board {
+    pub fn head(&self) -> Seq {
+        self.head.load(Ordering::Acquire)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.asks.is_closed()
+    }
+
+    /// Nobody reads it, and nobody asks it anything.
+    pub fn is_idle(&self) -> bool {
+        self.handles.load(Ordering::Acquire) == 0
+            && self.asks.capacity() == self.asks.max_capacity()
+            && self.crowd.set().is_empty()
+    }
+
+    pub fn figures(&self) -> TopicFigures {
+        TopicFigures {
+            topic: self.name.clone(),
+            seq: self.head(),
+            woke: self.woke,
+            subscribers: self.crowd.set().session_count() as u64,
+            waiting: (self.asks.max_capacity() - self.asks.capacity()) as u64,
+        }
+    }
+}
+
+/// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
+/// says [`Denied::Unavailable`], and opening the topic anew may help. Commands carry the authority of the hub that opened it.
+pub struct TopicHandle {
+    pub(crate) board: Arc<Board>,
+    authority: Authority,
+}
+
+impl TopicHandle {
+    /// Call it with the list of topics locked.
+    pub fn new(board: &Arc<Board>, authority: Authority) -> Self {
+        board.handles.fetch_add(1, Ordering::AcqRel);
+        Self {
+            board: Arc::clone(board),
+            authority,
+        }
+    }
+
+    pub fn name(&self) -> &TopicName {
+        &self.board.name
+    }
+
+    pub fn delivery(&self) -> Delivery {
+        self.board.kind.delivery()
+    }
+
+    /// Access was checked by the caller. What is answered is durable. The bool: the command had been answered before, and this
+    /// is that answer. A caller that does not wait leaves the command to run its course.
+    pub async fn command(&self, who: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
+        self.ask(who, id, (command, encoding), None).await
+    }
+
+    /// A forward's command. Its commit removes the forward.
+    pub(crate) async fn deliver(&self, forward: ForwardKey, id: CommandId, command: Blob) -> (Answer, bool) {
+        self.ask(server(), id, (command, Encoding::Json), Some(forward)).await
+    }
+
+    async fn ask(
+        &self,
+        who: Person,
+        id: CommandId,
+        (command, encoding): (Blob, Encoding),
+        forward: Option<ForwardKey>,
+    ) -> (Answer, bool) {
+        let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Command(Command {
+            who,
+            authority: self.authority,
+            id,
+            command,
+            encoding,
+            forward,
+            reply,
+        });
+        match self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await {
+            Ok(()) => answer.await.unwrap_or(unavailable),
+            Err(_) => {
+                stats::add(&self.board.tally.rejected, 1);
+                unavailable
+            }
+        }
+    }
+
+    /// The same topic for the server's own commands.
+    #[must_use]
+    pub(crate) fn for_server(mut self) -> Self {
+        self.authority = Authority::OPERATOR;
+        self
+    }
+
+    /// The committed state and its cursor.
+    pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+        let state = self.shared_state(encoding).await?;
+        Ok((state.cursor(), Blob(state.bytes().to_vec())))
+    }
+
+    /// The same without a copy.
+    pub async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
+        let (reply, state) = oneshot::channel();
+        let ask = Ask::State { encoding, reply };
+        let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
+        sent.map_err(|_| Denied::Unavailable)?;
+        state.await.unwrap_or(Err(Denied::Unavailable))
+    }
+
+    /// Whether the committed state lists another topic.
+    pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
+        let (reply, listed) = oneshot::channel();
+        let topic = topic.clone();
+        let ask = Ask::Lists { topic, reply };
+        let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
+        sent.map_err(|_| Denied::Unavailable)?;
+        listed.await.map_err(|_| Denied::Unavailable)
+    }
+
+    pub fn head(&self) -> Cursor {
+        self.at(self.board.head())
+    }
+
+    pub(crate) fn at(&self, seq: Seq) -> Cursor {
+        Cursor::new(self.board.epoch, seq)
+    }
+
+    /// What came after `after`: complete encoded event frames, in order. A reader with nothing to read takes no lock.
+    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Reading {
+        let protocol = protocol.into();
+        if self.board.is_over() {
+            return Reading::Behind;
+        }
+        if after >= self.board.head() {
+            return Reading::Nothing;
+        }
+        let found = {
+            let ring = self.board.ring.read().unwrap_or_else(PoisonError::into_inner);
+            ring.read(after, most.frames)
+        };
+        match found {
+            Found::Nothing => Reading::Nothing,
+            Found::Behind => Reading::Behind,
+            Found::Events(events) => {
+                let frames = events
+                    .into_iter()
+                    .map_while(|(seq, event)| Some((seq, event.bytes(&self.board.name, protocol)?)));
+                let reading = gather(after, frames, most);
+                self.count(&reading);
+                reading
+            }
+        }
+    }
+
+    fn count(&self, reading: &Reading) {
+        let Reading::Frames { frames, conflated, .. } = reading else {
+            return;
+        };
+        let tally = &self.board.tally;
+        stats::add(&tally.delivered, frames.len() as u64);
+        if *conflated > 0 {
+            stats::add(&tally.conflated, *conflated);
+        }
+    }
+
+    /// Goes on from the log, event by event, for a reader that the ring cannot serve.
+    pub async fn read_log(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Result<Reading, Denied> {
+        let (board, protocol) = (&self.board, protocol.into());
+        if board.is_over() {
+            return Err(Denied::Unavailable);
+        }
+        let head = board.head();
+        if after >= head {
+            return Ok(Reading::Nothing);
+        }
+        stats::add(&board.tally.log_reads, 1);
+        let limit = most.frames.clamp(1, limits::LOG_PAGE);
+        let read = board.log.read(&board.name, after, limit).await;
+        let records = read.map_err(|error| {
+            tracing::warn!(topic = %board.name, "no events from the log: {error}");
+            Denied::Unavailable
+        })?;
+        if records.first().is_none_or(|first| first.seq != after + 1) {
+            return Ok(Reading::Behind);
+        }
+        // What is in the log and not yet in the ring is not yet shown to anyone.
+        let shown = records.into_iter().take_while(|record| record.seq <= head);
+        let frames = shown.map_while(|record| {
+            let frame = self.frame(&record, protocol);
+            Some((record.seq, frame?))
+        });
+        match gather(after, frames, most) {
+            Reading::Behind => Err(Denied::Unavailable),
+            reading => {
+                self.count(&reading);
+                Ok(reading)
+            }
+        }
+    }
+
+    fn frame(&self, record: &Record, protocol: Protocol) -> Option<Bytes> {
+        let (board, seq) = (&self.board, record.seq);
+        let event = board.kind.event(&record.event).map_err(|error| error.to_string());
+        event
+            .and_then(|event| {
+                event_frame(&board.name, (seq, record.check), event.as_ref(), protocol)
+                    .map_err(|error| error.to_string())
+            })
+            .inspect_err(|error| tracing::error!(topic = %board.name, seq, "an event has no frame: {error}"))
+            .ok()
+    }
+
+    /// `wake` is woken at each new event or presence. A session may join again before its older membership is dropped.
+    pub fn join(&self, session: SessionId, person: Person, from: Option<Address>, wake: Arc<Wake>) -> Membership {
+        self.board.crowd.set().join(&session, person, from);
+        let place = self.board.crowd.add_wake(wake);
+        self.board.crowd.stir();
+        stats::add(&self.board.tally.members, 1);
+        Membership::new(self.clone(), session, place)
+    }
+
+    /// For a poll: is present until then, at most [`limits::LEASE`] from now.
+    pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
+        let now = Instant::now();
+        self.board.crowd.set().lease(&session, person, from, until, now);
+        self.board.crowd.stir();
+    }
+
+    /// What a session that polls is doing, while its lease runs.
+    pub fn activity(&self, session: &SessionId, activity: Option<String>) {
+        self.board.crowd.set().act(session, activity, Instant::now());
+        self.board.crowd.stir();
+    }
+
+    pub fn rename(&self, session: &SessionId, name: String) {
+        self.board.crowd.set().rename(session, name);
+        self.board.crowd.stir();
+    }
+
+    /// Sessions that read it, whether readers are told of each other or not.
+    pub fn session_count(&self) -> usize {
+        self.board.crowd.set().session_count()
+    }
+
+    /// The presence's version, and the complete encoded frame. Versions rise while the topic is awake; 0 is nobody.
+    pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
+        self.board.crowd.frame(&self.board.name, encoding)
+    }
+
+    /// One atomic.
+    pub fn presence_version(&self) -> u64 {
+        self.board.crowd.version()
+    }
+}
+
+impl Clone for TopicHandle {
+    fn clone(&self) -> Self {
+        Self::new(&self.board, self.authority)
+    }
+}
+
+impl Drop for TopicHandle {
+    fn drop(&mut self) {
+        if self.board.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.board.crowd.stir();
+        }
+    }
+}

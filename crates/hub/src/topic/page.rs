@@ -1,0 +1,88 @@
+//! How much of the log goes into one answer: whole events, as many as find room. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::log::Record;
+use duplex_protocol::cursor::Seq;
+
+/// The newest events that fit into so many bytes, each with what amends it; at least one. Whether older ones were left out.
+pub fn newest_that_fit(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
+    let mut sizes: BTreeMap<Seq, usize> = BTreeMap::new();
+    for record in &records {
+        *sizes.entry(amended(record)).or_default() += record.event.len();
+    }
+    let mut sum = 0;
+    let kept = sizes.iter().rev().take_while(|(_, size)| {
+        let is_first = sum == 0;
+        sum += **size;
+        is_first || sum <= bytes
+    });
+    let oldest = kept.last().map_or(0, |(seq, _)| *seq);
+    let all = records.len();
+    records.retain(|record| amended(record) >= oldest);
+    let left_out = records.len() < all;
+    (records, left_out)
+}
+
+fn amended(record: &Record) -> Seq {
+    record.amends.unwrap_or(record.seq)
+}
+
+/// The first events that fit into so many bytes; at least one.
+pub fn first_that_fit(mut records: Vec<Record>, bytes: usize) -> Vec<Record> {
+    let mut sum = 0;
+    let fitting = records.iter().take_while(|record| {
+        sum += record.event.len();
+        sum <= bytes
+    });
+    let count = fitting.count().max(1);
+    records.truncate(count);
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seq: Seq, amends: Option<Seq>, bytes: usize) -> Record {
+        Record {
+            seq,
+            at: 0,
+            amends,
+            check: None,
+            event: vec![b'1'; bytes],
+        }
+    }
+
+    fn seqs(records: &[Record]) -> Vec<Seq> {
+        records.iter().map(|record| record.seq).collect()
+    }
+
+    #[test]
+    fn the_newest_stay_with_what_amends_them() {
+        let records = || {
+            vec![
+                record(1, None, 10),
+                record(2, None, 10),
+                record(3, None, 10),
+                record(4, Some(2), 10),
+            ]
+        };
+        assert!(!newest_that_fit(records(), 40).1);
+        let (some, left_out) = newest_that_fit(records(), 39);
+        assert_eq!((seqs(&some), left_out), (vec![2, 3, 4], true));
+        let (some, left_out) = newest_that_fit(records(), 29);
+        assert_eq!((seqs(&some), left_out), (vec![3], true));
+        let (some, _) = newest_that_fit(records(), 1);
+        assert_eq!(seqs(&some), [3], "one comes whatever its size");
+        assert!(!newest_that_fit(Vec::new(), 1).1);
+    }
+
+    #[test]
+    fn the_first_stay_in_order() {
+        let records = || vec![record(1, None, 10), record(2, None, 10), record(3, Some(1), 10)];
+        assert_eq!(seqs(&first_that_fit(records(), 20)), [1, 2]);
+        assert_eq!(seqs(&first_that_fit(records(), 5)), [1]);
+        assert_eq!(seqs(&first_that_fit(Vec::new(), 5)), [] as [Seq; 0]);
+    }
+}

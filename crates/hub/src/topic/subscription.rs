@@ -1,0 +1,37 @@
+//! A session among those who read a topic. Knows no session protocol and no transport.
+
+use super::handle::TopicHandle;
+use super::stats;
+use duplex_protocol::session::SessionId;
+
+/// A session's presence in a topic, and its wake there; both end when this is dropped.
+pub struct Membership {
+    handle: TopicHandle,
+    session: SessionId,
+    place: usize,
+}
+
+impl Membership {
+    pub(crate) const fn new(handle: TopicHandle, session: SessionId, place: usize) -> Self {
+        Self { handle, session, place }
+    }
+
+    pub fn rename(&self, name: String) {
+        self.handle.rename(&self.session, name);
+    }
+
+    /// What the session is doing, for a few seconds; none ends it.
+    pub fn activity(&self, activity: Option<String>) {
+        self.handle.activity(&self.session, activity);
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let crowd = &self.handle.board.crowd;
+        crowd.remove_wake(self.place);
+        crowd.set().leave(&self.session);
+        crowd.stir();
+        stats::subtract(&self.handle.board.tally.members, 1);
+    }
+}

@@ -1,0 +1,151 @@
+//! Hostile commands of every kind, in both encodings, into states that hostile commands made.
+
+#![cfg(test)]
+
+use proptest::prelude::*;
+
+use crate::apps;
+use duplex_fuzz::{fuzz, search, sequences};
+use duplex_hub::decider::Context;
+use duplex_hub::session::protocol::{Act, Session};
+use duplex_hub::topic::dyn_topic::{Kind, Undecided};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{ClientFrame, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, ServerFrame};
+use duplex_protocol::topic::TopicName;
+
+/// No state may be larger: it travels whole.
+const MAX_STATE: usize = 4 << 20;
+
+fn people() -> [Person; 4] {
+    let visitor = |id: &str, name: &str| Person {
+        id: PersonId(id.to_owned()),
+        name: name.to_owned(),
+    };
+    [
+        visitor("00000000000000aa", "Kim"),
+        visitor("00000000000000bb", "\u{202e}\u{2028}"),
+        duplex_hub::program(),
+        duplex_hub::server(),
+    ]
+}
+
+/// A topic of each kind that the kind admits.
+fn topic(kind: &str) -> TopicName {
+    let rest = match kind {
+        "chat" => "lobby",
+        "inbox" | "alerts" => "00000000000000aa",
+        "candles" => "abc",
+        "device" => "oven-1",
+        "compare" => "0f",
+        "status" => "node",
+        _ => "all",
+    };
+    format!("{kind}/{rest}").parse().unwrap()
+}
+
+/// Neither a panic nor an unbounded state; what was decided can be read again, from the log and from a snapshot. Returns how many events
+/// were made.
+fn decide_all(kind: &dyn Kind, commands: &[(Vec<u8>, Encoding, usize, u64)]) -> Seq {
+    let (topic, people) = (topic(kind.name()), people());
+    let mut fold = kind.fold(None).unwrap();
+    let mut next: Seq = 1;
+    for (bytes, encoding, who, now) in commands {
+        let at = Context {
+            topic: &topic,
+            who: &people[who % people.len()],
+            authority: duplex_hub::Authority::VISITOR,
+            now: *now,
+            next,
+        };
+        match fold.decide(at, &Blob(bytes.clone()), *encoding) {
+            Ok(made) => {
+                for made in &made {
+                    let event = kind.event(&made.json).unwrap();
+                    assert!(Encoding::ALL.into_iter().all(|encoding| event.encode(encoding).is_ok()));
+                }
+                next += made.len() as Seq;
+            }
+            Err(Undecided::Rejected(_)) => {}
+            Err(Undecided::Broken(error)) => panic!("{topic}: {error}: {}", bytes.escape_ascii()),
+        }
+    }
+    let Blob(state) = fold.state(Encoding::Json).unwrap();
+    assert!(state.len() <= MAX_STATE, "{topic} has a state of {} bytes", state.len());
+    let again = kind.fold(Some(&state)).unwrap_or_else(|error| {
+        let state = String::from_utf8_lossy(&state);
+        panic!("{topic} has a state that cannot be read again: {error}: {state}")
+    });
+    assert!(again.state(Encoding::Postcard).is_ok());
+    assert_eq!(again.state(Encoding::Json).unwrap().0, state, "{topic}");
+    next - 1
+}
+
+#[test]
+fn no_command_breaks_a_topic() {
+    for kind in apps::server::kinds() {
+        let corpus = format!("commands/{}", kind.name());
+        let times = prop_oneof![4 => Just(1_000_000_u64), 1 => any::<u64>(), 1 => Just(0), 1 => Just(u64::MAX)];
+        let told = (any::<bool>(), 0..4_usize, times);
+        let commands = (sequences(&corpus, 16), prop::collection::vec(told, 16)).prop_map(|(commands, told)| {
+            let with =
+                |(bytes, (json, who, now))| (bytes, if json { Encoding::Json } else { Encoding::Postcard }, who, now);
+            commands.into_iter().zip(told).map(with).collect::<Vec<_>>()
+        });
+        let replayed: Vec<_> = duplex_fuzz::corpus(&corpus)
+            .into_iter()
+            .flat_map(|bytes| (0..4).map(move |who| (bytes.clone(), Encoding::Json, who, 1_000_000)))
+            .collect();
+        let made = decide_all(kind.as_ref(), &replayed);
+        assert!(made > 0, "{}: no command of the corpus is accepted", kind.name());
+        search(commands, |commands| {
+            decide_all(kind.as_ref(), &commands);
+        });
+    }
+}
+
+/// A session hears whatever can be read, and never takes more than it may.
+#[test]
+fn no_frame_breaks_a_session() {
+    fuzz("client-frames", |bytes| {
+        for encoding in Encoding::ALL {
+            let Ok(frame) = encoding.decode::<ClientFrame>(bytes) else {
+                continue;
+            };
+            let written = encoding.encode(&frame).unwrap();
+            assert_eq!(encoding.decode::<ClientFrame>(&written).as_ref(), Ok(&frame));
+            let mut session = Session::new(50);
+            let hello = ClientFrame::Hello {
+                build: String::new(),
+                name: None,
+            };
+            let _ = session.hear(frame.clone(), std::time::Duration::ZERO);
+            let _ = session.hear(hello, std::time::Duration::ZERO);
+            match session.hear(frame, std::time::Duration::from_secs(1)) {
+                Ok(Act::Command { command, .. }) => assert!(command.0.len() <= MAX_COMMAND),
+                Ok(Act::Welcome { name }) => assert!(name.is_none_or(|name| name.chars().count() <= 24)),
+                Ok(Act::Say(frame)) => assert!(
+                    Encoding::ALL
+                        .into_iter()
+                        .all(|encoding| encoding.encode(&frame).is_ok())
+                ),
+                _ => {}
+            }
+        }
+    });
+    const { assert!(MAX_BUILD < MAX_COMMAND && MAX_SUBSCRIPTIONS < 1_000) };
+}
+
+/// What the server sends is decoded in the browser, by the same code.
+#[test]
+fn no_frame_breaks_a_browser() {
+    fuzz("server-frames", |bytes| {
+        for encoding in Encoding::ALL {
+            if let Ok(frame) = encoding.decode::<ServerFrame>(bytes) {
+                let written = encoding.encode(&frame).unwrap();
+                assert_eq!(encoding.decode::<ServerFrame>(&written), Ok(frame));
+            }
+        }
+    });
+}

@@ -1,0 +1,315 @@
+//! Which names a visitor may bear: none that could be taken for the operator's or the server's own, and the one that an
+//! operator gave them, if one did.
+
+pub mod tidy;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::skeleton;
+
+use self::tidy::tidy_name;
+use duplex_hub::names::{NamePolicy, NameRefused};
+use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
+
+/// Nobody but an operator bears these.
+const RESERVED: [&str; 20] = [
+    "admin",
+    "admins",
+    "administrator",
+    "administrators",
+    "sysadmin",
+    "webmaster",
+    "operator",
+    "operators",
+    "moderator",
+    "moderators",
+    "system",
+    "server",
+    "root",
+    "duplex",
+    "운영자",
+    "관리자",
+    "운영팀",
+    "시스템",
+    "서버",
+    "듀플렉스",
+];
+
+/// Nor a name that has one of these as a word, or begins or ends with it.
+const TITLES: [&str; 4] = ["admin", "administrator", "moderator", "operator"];
+
+/// Nor one that has these anywhere: Korean puts words together.
+const KOREAN_TITLES: [&str; 2] = ["운영자", "관리자"];
+
+/// Why a visitor does not get a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("this name could be taken for an operator's or the server's")]
+    Reserved,
+    #[error("an operator chose this visitor's name")]
+    Fixed,
+}
+
+impl NameError {
+    /// In the word that a page translates.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Reserved => NAME_RESERVED,
+            Self::Fixed => NAME_FIXED,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Beside [`RESERVED`]: the node's, and those of its operators.
+    more: RwLock<BTreeSet<String>>,
+    /// What an operator chose for somebody.
+    fixed: RwLock<HashMap<PersonId, String>>,
+}
+
+impl Names {
+    /// Keeps more names from visitors.
+    pub fn reserve<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        let mut more = self.more.write().unwrap_or_else(PoisonError::into_inner);
+        more.extend(names.into_iter().flat_map(folds).filter(|fold| !fold.is_empty()));
+    }
+
+    /// All that operators chose, in the place of what they had.
+    pub fn fix(&self, names: HashMap<PersonId, String>) {
+        *self.fixed.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    pub fn fixed(&self, who: &PersonId) -> Option<String> {
+        let fixed = self.fixed.read().unwrap_or_else(PoisonError::into_inner);
+        fixed.get(who).cloned()
+    }
+
+    /// The name that this person gets who asks for that one; empty is none.
+    pub fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameError> {
+        let name = tidy_name(typed);
+        if is_operator {
+            return Ok(name);
+        }
+        match self.fixed(who) {
+            Some(fixed) if fixed == name => Ok(name),
+            Some(_) => Err(NameError::Fixed),
+            None if self.is_reserved(&name) => Err(NameError::Reserved),
+            None => Ok(name),
+        }
+    }
+
+    pub fn is_reserved(&self, name: &str) -> bool {
+        let whole = folds(name);
+        let more = self.more.read().unwrap_or_else(PoisonError::into_inner);
+        let is_taken = whole.iter().any(|fold| KNOWN.contains(fold) || more.contains(fold));
+        is_taken || has_title(name, &whole)
+    }
+}
+
+impl NamePolicy for Names {
+    fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused> {
+        let chosen = self.choose(who, is_operator, typed);
+        chosen.map_err(|error| NameRefused { why: error.why() })
+    }
+
+    fn named(&self, mut person: Person, is_operator: bool) -> Person {
+        person.name = match self.choose(&person.id, is_operator, &person.name) {
+            Ok(name) => name,
+            Err(NameError::Fixed) => self.fixed(&person.id).unwrap_or_default(),
+            Err(NameError::Reserved) => String::new(),
+        };
+        person
+    }
+}
+
+static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&RESERVED));
+static TITLE_FOLDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&TITLES));
+static KOREAN_FOLDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&KOREAN_TITLES));
+
+fn all_folds(names: &[&str]) -> BTreeSet<String> {
+    names.iter().flat_map(|name| folds(name)).collect()
+}
+
+fn has_title(name: &str, whole: &[String]) -> bool {
+    let is_in = |fold: &String| KOREAN_FOLDS.iter().any(|title| fold.contains(title));
+    let is_at_an_end = |fold: &String| {
+        let mut titles = TITLE_FOLDS.iter();
+        titles.any(|title| fold.starts_with(title) || fold.ends_with(title))
+    };
+    let mut words = name.split(|c: char| !c.is_alphanumeric()).flat_map(folds);
+    whole.iter().any(|fold| is_in(fold) || is_at_an_end(fold)) || words.any(|word| TITLE_FOLDS.contains(&word))
+}
+
+/// What a name looks like, whatever its letters are ([UTS #39](https://www.unicode.org/reports/tr39/#Confusable_Detection)), its case, its
+/// marks and what stands between its letters: with digits read as the letters that they look like, and without digits. Two names
+/// that have one in common look alike.
+fn folds(name: &str) -> Vec<String> {
+    let plain: String = name.nfkd().filter(|c| !is_combining_mark(*c)).map(letter).collect();
+    let cases = [plain.clone(), plain.to_lowercase(), plain.to_uppercase()];
+    let mut folds: Vec<String> = cases
+        .iter()
+        .flat_map(|case| {
+            let without: String = case.chars().filter(|c| !c.is_numeric()).collect();
+            [fold(case), fold(&without)]
+        })
+        .collect();
+    folds.sort();
+    folds.dedup();
+    folds.retain(|fold| !fold.is_empty());
+    folds
+}
+
+fn fold(name: &str) -> String {
+    // The skeleton of a capital letter is not that of a small one: it is asked again.
+    let read: String = name.chars().map(leet).collect();
+    let small = skeleton(&read).collect::<String>().to_lowercase();
+    let alike = skeleton(&small).map(leet);
+    let plain = alike.filter(|c| c.is_alphanumeric() && !is_combining_mark(*c));
+    plain.map(|c| if c == 'l' { 'i' } else { c }).collect()
+}
+
+/// The letter that a digit or a sign is written for.
+const fn leet(c: char) -> char {
+    match c {
+        '0' => 'o',
+        '1' | '!' | '|' | '¡' => 'i',
+        '3' | '€' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        other => other,
+    }
+}
+
+/// Of letters in circles and squares, flags' letters and small capitals, which no table of confusables has.
+fn letter(c: char) -> char {
+    const SMALL_CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡxʏᴢ";
+    let nth = |first: u32| {
+        let index = u32::from(c)
+            .checked_sub(first)
+            .and_then(|index| u8::try_from(index).ok())?;
+        (index < 26).then(|| char::from(b'a' + index))
+    };
+    if c.is_ascii() {
+        return c;
+    }
+    let capital = || {
+        let index = SMALL_CAPITALS.chars().position(|small| small == c)?;
+        u8::try_from(index).ok().map(|index| char::from(b'a' + index))
+    };
+    [0x1f150, 0x1f170, 0x1f1e6]
+        .into_iter()
+        .find_map(nth)
+        .or_else(capital)
+        .unwrap_or(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let names = Names::default();
+        names.reserve(["Seoul-1", "김민지"]);
+        names
+    }
+
+    #[test]
+    fn what_looks_like_a_reserved_name_is_reserved() {
+        for name in [
+            "admin",
+            "ADMIN",
+            "Admin ",
+            "a d m i n",
+            "a.d-m_i·n",
+            "аdmin",
+            "аԁmіn",
+            "ΑDΜΙΝ",
+            "ａｄｍｉｎ",
+            "ⓐⓓⓜⓘⓝ",
+            "🅰🅳🅼🅸🅽",
+            "🇦🇩🇲🇮🇳",
+            "ᴀᴅᴍɪɴ",
+            "𝐚𝐝𝐦𝐢𝐧",
+            "ádmín",
+            "adm1n",
+            "4dm!n",
+            "@dmin",
+            "admln",
+            "admin1",
+            "admin 2",
+            "Admin Kim",
+            "the admin",
+            "SiteAdmin",
+            "Administrator",
+            "0perator",
+            "m0derat0r",
+            "System",
+            "5ystem",
+            "server",
+            "DUPLEX",
+            "dupIex",
+            "운영자",
+            "운 영 자",
+            "운영자님",
+            "총관리자",
+            "서버",
+            "seoul-1",
+            "SEOUL 1",
+            "Seou|1",
+            "김민지",
+            "김 민지",
+        ] {
+            assert!(names().is_reserved(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_free() {
+        for name in [
+            "",
+            "Kim",
+            "김 민지수",
+            "Badminton",
+            "Minji",
+            "서영",
+            "운영",
+            "관리",
+            "Adam",
+            "Modena",
+            "Systema Kim",
+            "Ops",
+            "👩",
+            "123",
+            "Server Kim",
+            "José",
+            "Дмитрий",
+            "さくら",
+            "الإدارة",
+        ] {
+            assert!(!names().is_reserved(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_operators_choice_stands() {
+        let (names, who) = (names(), PersonId("a".to_owned()));
+        assert_eq!(names.choose(&who, false, " Kim\u{202e} "), Ok("Kim".to_owned()));
+        assert_eq!(names.choose(&who, false, "admin"), Err(NameError::Reserved));
+        assert_eq!(names.choose(&who, true, "admin"), Ok("admin".to_owned()));
+        names.fix(HashMap::from([(who.clone(), "Lee".to_owned())]));
+        assert_eq!(names.choose(&who, false, "Kim"), Err(NameError::Fixed));
+        assert_eq!(names.choose(&who, false, "Lee"), Ok("Lee".to_owned()));
+        let named = |name: &str| {
+            let (id, name) = (who.clone(), name.to_owned());
+            names.named(Person { id, name }, false).name
+        };
+        assert_eq!(named("Kim"), "Lee");
+        names.fix(HashMap::new());
+        assert_eq!((named("Kim"), named("admin")), ("Kim".to_owned(), String::new()));
+    }
+}
