@@ -15,10 +15,11 @@ use clap::Parser;
 use duplex::apps;
 use duplex::server::access::link;
 use duplex::server::config::Config;
-use duplex::server::https::Tls;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::{ServerState, Settings};
-use duplex::server::{limits, listen, run, shutdown, telemetry};
+use duplex::server::{limits, run, telemetry};
+use duplex_axum::listen::https::Tls;
+use duplex_axum::{listen, shutdown};
 use duplex_hub::Hub;
 use duplex_hub::log::sqlite::Sqlite;
 

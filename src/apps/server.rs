@@ -11,12 +11,11 @@ use super::notifications::wire::{Inbox, Notices};
 use super::status::wire::NodeStatus;
 use super::{arena, chat, compare, devices, echo, market, notifications};
 use crate::server::{
-    endpoint::Endpoint,
     forms::{CommandForm, Form},
-    ingest::Inlet,
     unread::Summons,
 };
 use crate::wire::moderation::Moderation;
+use duplex_axum::{endpoint::Endpoint, ingest::Inlet};
 use duplex_hub::decider::Forward;
 use duplex_hub::simulation::Stage;
 use duplex_hub::{Feed, Kind, kind};

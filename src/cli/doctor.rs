@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use duplex::apps;
 use duplex::server::config::Config;
-use duplex::server::https::Tls;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
+use duplex_axum::listen::https::Tls;
 use duplex_hub::log::sqlite::{Unfinished, check, unfinished, writable};
 use duplex_hub::now;
 

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use tokio::fs::{File, remove_file};
 use tokio_util::io::ReaderStream;
 
-use super::error::Problem;
 use super::state::ServerState;
+use duplex_axum::error::Problem;
 use duplex_hub::log::LogError;
 use duplex_hub::log::sqlite::copy_name;
 

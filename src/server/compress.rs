@@ -14,8 +14,8 @@ use flate2::write::GzEncoder;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::error::Problem;
 use super::limits;
+use duplex_axum::error::Problem;
 
 /// How many compress at once.
 pub type Slots = Arc<Semaphore>;

@@ -9,15 +9,15 @@ use clap::{Parser, ValueEnum};
 use tokio::sync::watch::Sender;
 
 use super::access::TokenStore;
-use super::client_addr::{NotANetwork, TrustedProxies};
-use super::https::CertificateFiles;
 use super::limits;
-use super::listen_addr::{ListenAddr, Unresolved};
-use super::origin::{Origin, Scheme};
 use super::size::Size;
 use super::state::Settings;
 use super::token::{self, Token};
 use crate::apps;
+use duplex_axum::client_addr::{NotANetwork, TrustedProxies};
+use duplex_axum::listen::addr::{ListenAddr, Unresolved};
+use duplex_axum::listen::https::CertificateFiles;
+use duplex_axum::origin::{Origin, Scheme};
 use duplex_hub::log::sqlite;
 
 const DEFAULT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3000);
@@ -194,9 +194,9 @@ pub enum ConfigError {
     #[error("--max-message {0} is outside {min} to {max} bytes", min = limits::MESSAGE_BOUNDS.start(), max = limits::MESSAGE_BOUNDS.end())]
     MaxMessage(usize),
     #[error("--origin {0:?} is {1}")]
-    Origin(String, super::origin::NotAnOrigin),
+    Origin(String, duplex_axum::origin::NotAnOrigin),
     #[error("--public-url {0:?} is {1}")]
-    PublicUrl(String, super::origin::NotAnOrigin),
+    PublicUrl(String, duplex_axum::origin::NotAnOrigin),
     #[error("--tls-cert and --tls-key go together")]
     HalfTls,
     #[error("--public-url {0} says http, but with --tls-cert the server speaks https alone")]

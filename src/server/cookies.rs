@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use super::client_addr::ClientScheme;
-use super::origin::Scheme;
 use super::state::Settings;
+use duplex_axum::client_addr::ClientScheme;
+use duplex_axum::origin::Scheme;
 
 /// The name of the cookie that is called `base` over http.
 pub fn cookie_name(base: &'static str, settings: &Settings) -> Cow<'static, str> {

@@ -10,7 +10,7 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::error::Problem;
+use duplex_axum::error::Problem;
 
 /// Elements whose content the browser does not parse, or not into the document.
 const RAW: [&str; 7] = ["script", "style", "textarea", "title", "noscript", "template", "iframe"];

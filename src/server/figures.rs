@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::state::ServerState;
-use crate::server::connection::counters::Reading;
 use crate::wire::status::FeedFigures;
+use duplex_axum::connection::counters::Reading;
 use duplex_hub::log::{Census, Health};
 use duplex_hub::{HubStats, TopicFigures};
 

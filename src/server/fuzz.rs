@@ -9,15 +9,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use leptos::prelude::Owner;
 use serde_json::Value;
 
-use super::origin::{Host, Origin};
-use super::{cookies, forwarded, limits, preferences, signals};
+use super::{cookies, limits, preferences, signals};
 use crate::apps;
-use crate::server::{
+use crate::wire::measure::MAX_PIECE;
+use crate::wire::person::tidy_name;
+use duplex_axum::forwarded;
+use duplex_axum::origin::{Host, Origin};
+use duplex_axum::{
     endpoint::{Answer, Payload},
     ingest::{BadCall, Call},
 };
-use crate::wire::measure::MAX_PIECE;
-use crate::wire::person::tidy_name;
 use duplex_fuzz::{fuzz, fuzz_text};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::{self};

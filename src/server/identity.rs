@@ -1,18 +1,27 @@
 //! Who a visitor is: a random secret in a cookie that no script can read, and the public id that follows from it and from the
 //! log's key. Knows no route.
 
+use std::future::ready;
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderValue};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 
 use super::access::Grant;
-use super::client_addr::ClientScheme;
 use super::cookies::{Cookie, Held, cookie_name, held};
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
 use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
+use duplex_axum::client_addr::ClientScheme;
+use duplex_axum::error::Problem;
+use duplex_axum::{Caller, Identify, IdentityRequest, Login, LoginEnd};
 use duplex_hub;
+use duplex_hub::Hub;
 use duplex_hub::log::Key;
+use futures_util::future::BoxFuture;
+
+use super::moderation::{Enforcement, Subject};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::SessionId;
 
@@ -39,16 +48,78 @@ pub enum Otherwise<'a> {
     Secret(&'a str),
 }
 
-/// The visitor of a request, with a name that they may bear.
+/// This app's visitors: known by a cookie or, over the fallbacks, by their session's id; programs by their tokens.
+pub struct Visitors {
+    pub settings: Arc<Settings>,
+    pub hub: Hub,
+    pub moderation: Arc<Enforcement>,
+}
+
+impl Visitors {
+    /// The visitor of a request, with a name that they may have.
+    pub fn person(&self, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
+        let key = self.hub.log().key();
+        let id = match Identity::read(headers, &self.settings) {
+            Identity::Known(secret) | Identity::Old(secret) => id_of(key, secret),
+            Identity::Nobody | Identity::Unclear => otherwise.id(key),
+        };
+        let name = cookie_value(headers, NAME_COOKIE).map(percent_decoded);
+        let name = name.unwrap_or_default();
+        self.hub.names().named(Person { id, name }, grant.is_operator())
+    }
+
+    fn caller(&self, request: IdentityRequest<'_>) -> Caller {
+        let grant = Grant::of_request(request.extensions);
+        let otherwise = request
+            .session
+            .map_or(Otherwise::New, |SessionId(id)| Otherwise::Session(id));
+        let visitor = self.person(&grant, request.headers, otherwise);
+        let subject = Subject::of_person(request.extensions, &visitor);
+        let person = match grant.is_program() && !request.as_visitor {
+            true => duplex_hub::program(),
+            false => visitor,
+        };
+        let login = VisitorLogin {
+            moderation: Arc::clone(&self.moderation),
+            grant: grant.clone(),
+            subject,
+        };
+        Caller::new(person, grant.rights().clone(), Arc::new(login))
+    }
+}
+
+impl Identify for Visitors {
+    fn identify<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
+        Box::pin(ready(Ok(self.caller(request))))
+    }
+}
+
+/// It ends with a ban, and with the token or the operator's session that the request showed.
+struct VisitorLogin {
+    moderation: Arc<Enforcement>,
+    grant: Grant,
+    subject: Subject,
+}
+
+impl Login for VisitorLogin {
+    fn ended(&self) -> Option<LoginEnd> {
+        let banned = self.moderation.find(&self.subject).map(|_| LoginEnd::banned());
+        banned.or_else(|| self.grant.has_ended().map(|end| LoginEnd::signed_out(end.to_string())))
+    }
+
+    fn wait(&self) -> BoxFuture<'_, LoginEnd> {
+        Box::pin(async {
+            tokio::select! {
+                _ = self.moderation.banned(&self.subject) => LoginEnd::banned(),
+                end = self.grant.ended() => LoginEnd::signed_out(end.to_string()),
+            }
+        })
+    }
+}
+
+/// The visitor of a request, with a name that they may have.
 pub fn person(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
-    let key = state.hub.log().key();
-    let id = match Identity::read(headers, &state.settings) {
-        Identity::Known(secret) | Identity::Old(secret) => id_of(key, secret),
-        Identity::Nobody | Identity::Unclear => otherwise.id(key),
-    };
-    let name = cookie_value(headers, NAME_COOKIE).map(percent_decoded);
-    let name = name.unwrap_or_default();
-    state.hub.names().named(Person { id, name }, grant.is_operator())
+    state.visitors.person(grant, headers, otherwise)
 }
 
 impl Otherwise<'_> {
@@ -59,21 +130,6 @@ impl Otherwise<'_> {
             Self::Secret(secret) => id_of(key, secret),
         }
     }
-}
-
-/// Who sends a request: a program, if it shows a token, or else a visitor.
-pub fn caller(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
-    if grant.is_program() {
-        duplex_hub::program()
-    } else {
-        person(state, grant, headers, otherwise)
-    }
-}
-
-/// A session's id as logs show it: enough to find its lines, and nothing that could be asked with.
-pub fn shown(SessionId(session): &SessionId) -> String {
-    let hash = Sha256::new().chain_update("duplex session ").chain_update(session);
-    HEXLOWER.encode(hash.finalize().get(..4).unwrap_or_default())
 }
 
 /// What the cookies of a request say of its visitor.
@@ -225,8 +281,8 @@ fn is_first_secret(text: &str) -> bool {
 mod tests {
     use axum::http::header;
 
-    use super::super::origin::Scheme;
     use super::*;
+    use duplex_axum::origin::Scheme;
 
     const HTTPS: ClientScheme = ClientScheme(Scheme::Https);
     const HTTP: ClientScheme = ClientScheme(Scheme::Http);
@@ -234,11 +290,11 @@ mod tests {
     const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
 
     fn state() -> ServerState {
-        let log = std::sync::Arc::new(duplex_hub::log::memory::Memory::new(
+        let log = Arc::new(duplex_hub::log::memory::Memory::new(
             duplex_protocol::cursor::Epoch::new(1),
         ));
         let site = crate::server::site::options(std::path::Path::new("/nonexistent"), None, None);
-        ServerState::new(Settings::default(), site, duplex_hub::Hub::new(log, Vec::new()))
+        ServerState::new(Settings::default(), site, Hub::new(log, Vec::new()))
     }
 
     fn cookies(value: &str) -> HeaderMap {
@@ -355,14 +411,5 @@ mod tests {
             id(&one, Otherwise::Secret(&secret))
         );
         assert_ne!(id(&one, Otherwise::New), id(&one, Otherwise::New));
-    }
-
-    #[test]
-    fn what_a_log_shows_of_a_session_is_no_sessions_id() {
-        let session = SessionId("0123456789".to_owned());
-        let shown = shown(&session);
-        assert_eq!(shown.len(), 8);
-        assert_eq!(shown, super::shown(&session));
-        assert_ne!(shown, session.0);
     }
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use self::format::{Metric, Out, Source, Value, counter, gauge, write};
 use super::figures::{Figures, census};
 use super::state::ServerState;
-use crate::server::connection::counters;
+use duplex_axum::connection::counters;
 use duplex_hub::HubStats;
 
 fn by_kind(of: &Source<'_>, out: &mut Out, field: fn(&HubStats) -> u64) {

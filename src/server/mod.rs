@@ -2,47 +2,31 @@
 
 pub mod access;
 mod assets;
-mod awake;
 mod backup;
-pub mod client_addr;
 mod compress;
 pub mod config;
-pub mod connection;
 mod cookies;
 mod document_shape;
-pub mod endpoint;
-mod error;
 pub mod feeds;
 pub mod figures;
 pub mod forms;
-mod forwarded;
 mod fuzz;
 mod fuzz_commands;
 mod headers;
-mod health;
-mod host;
-pub mod https;
 mod identity;
-pub mod ingest;
 pub mod limits;
-pub mod listen;
-pub mod listen_addr;
 mod measure;
 pub mod metrics;
 pub mod moderation;
 mod monitor;
 pub mod names;
 pub mod notify;
-mod observed;
 pub mod operator;
-pub mod origin;
 mod page_paths;
 mod pages;
 mod preferences;
-pub mod quota;
+mod quota;
 mod ranges;
-mod reception;
-pub mod shutdown;
 mod signals;
 pub mod site;
 pub mod size;
@@ -50,7 +34,6 @@ pub mod state;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
-mod transport;
 pub mod unread;
 pub mod vitals;
 
@@ -61,15 +44,17 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::error::Problem;
 use self::state::ServerState;
 use crate::apps;
 use crate::ui::preferences::PREFERENCES_PATH;
+use duplex_axum::error::Problem;
+use duplex_axum::quota::{Gate, guard};
+use duplex_axum::{client_addr, connection, health, host, listen, origin};
 
 /// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
 /// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
@@ -78,21 +63,23 @@ pub fn router(state: ServerState) -> Router {
     let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone())
         .layer(from_fn_with_state(paths, page_paths::redirect));
     Router::new()
-        .merge(health::routes())
+        .merge(health::routes(state.gateway.clone()))
         .route("/api/vitals", get(vitals::show))
-        .merge(transport::routes(
+        .merge(duplex_axum::routes(
+            state.gateway.clone(),
             apps::server::endpoints(),
             apps::server::inlets(),
-            apps::server::summonses(),
             &state.stages,
         ))
+        .merge(unread::route::routes(apps::server::summonses()))
+        .route(signals::SIGNALS_PATH, any(signals::socket::enter))
         .route(
             PREFERENCES_PATH,
             post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
         )
         .merge(
             pages
-                .layer(from_fn_with_state(state.clone(), quota::guard::pages))
+                .layer(from_fn_with_state(state.clone(), quota::pages))
                 .layer(from_fn(page_paths::refuse_dots)),
         )
         .merge(operator::routes())
@@ -103,21 +90,21 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn(connection::request_body::limit_time))
         .layer(from_fn_with_state(state.clone(), moderation::guard))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
-        .layer(from_fn_with_state(state.clone(), origin::guard))
+        .layer(from_fn_with_state(state.gateway.clone(), origin::guard))
         .merge(access::sign_in::link_routes().layer(from_fn(connection::request_body::limit_time)))
-        .layer(from_fn_with_state(state.clone(), host::guard))
-        .layer(from_fn_with_state(state.clone(), quota::guard::requests))
+        .layer(from_fn_with_state(state.gateway.clone(), host::guard))
+        .layer(from_fn_with_state(state.gateway.clone(), guard::requests))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
         .layer(from_fn_with_state(state.clone(), measure::count))
-        .layer(from_fn_with_state(state.clone(), client_addr::insert))
+        .layer(from_fn_with_state(state.gateway.clone(), client_addr::insert))
         .with_state(state)
 }
 
 /// What the reception answers: health checks, and whoever finds no place.
 fn health_router(state: ServerState) -> Router {
-    health::routes()
+    health::routes(state.gateway.clone())
         .fallback(async || Problem::unavailable("The server has as many connections as it may.").into_response())
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
@@ -166,7 +153,7 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
         tokio::spawn(tls.renew(shutdown.clone()));
     }
     let connections = most_connections(settings.max_connections);
-    let (context, gate) = (state.connection_context(), quota::Gate::of(&state));
+    let (context, gate) = (state.connection_context(), Gate::of(&state.gateway));
     listen::accept(listener, router, health_router(state), connections, gate, context).await;
     tracing::info!("going away: no new connections, open ones are told");
     match shutdown.drained(settings.drain_deadline).await {

@@ -7,8 +7,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::figures::{Figures, census};
 use super::state::ServerState;
-use crate::server::connection::counters::{Reading, Way};
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
+use duplex_axum::connection::counters::{Reading, Way};
 use duplex_hub::log::Census;
 use duplex_hub::{self, TopicFigures};
 use duplex_protocol::cursor::Seq;

@@ -10,9 +10,9 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::access::{self, Grant};
-use super::error::Problem;
 use super::state::ServerState;
 use super::{backup, limits, metrics};
+use duplex_axum::error::{Problem, wrong_role};
 use duplex_hub::{self, Needed, TopicFigures};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -84,7 +84,7 @@ async fn events(
     let hub = grant.hub(&state.hub);
     // Operators read every log; the role `read` what is nobody's own.
     if !grant.is_operator() && hub.admit(&duplex_hub::program(), &topic).is_err() {
-        return grant.wrong_role(Needed::Operator.role()).into_response();
+        return wrong_role(Needed::Operator.role(), grant.roles()).into_response();
     }
     match hub.events(&topic, after, limits::LOG_PAGE).await {
         Ok((records, head)) => {

@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::error::Problem;
+use duplex_axum::error::Problem;
 
 /// The paths of all pages, with parameters as Axum writes them: `/chat/{room}`.
 #[derive(Debug, Clone)]

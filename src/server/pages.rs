@@ -21,8 +21,6 @@ use leptos_axum::{
 };
 
 use super::access::Grant;
-use super::client_addr::ClientScheme;
-use super::error::Problem;
 use super::headers::{Reach, content_security_policy};
 use super::identity::{Otherwise, Welcome};
 use super::page_paths::PagePaths;
@@ -40,6 +38,8 @@ use crate::server::forms::{CommandForm, Form};
 use crate::ui::missing::Missing;
 use crate::wire::arrival::Arrival;
 use crate::wire::form::{Fields, Refused};
+use duplex_axum::client_addr::ClientScheme;
+use duplex_axum::error::Problem;
 use duplex_hub::Hub;
 use duplex_hub::quota::Client;
 use duplex_hub::session::authorize::enter_to_write;
@@ -91,7 +91,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
                 });
             }
             preferences::provide(&request.headers);
-            let client = crate::server::quota::guard::client(&request.extensions);
+            let client = duplex_axum::quota::guard::client(&request.extensions);
             provide_visitor(&state, client, &request);
         }
         set_headers();
@@ -206,7 +206,7 @@ pub async fn missing(State(state): State<ServerState>, request: Request) -> Resp
     if path.starts_with("/api/") || !accepts_html(request.headers()) {
         return Problem::not_found(format!("There is nothing at {path}.")).into_response();
     }
-    if let Err(response) = crate::server::quota::guard::page(&state, &request) {
+    if let Err(response) = super::quota::page(&state, &request) {
         return *response;
     }
     let (mut parts, _) = request.into_parts();
@@ -277,7 +277,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         &parts.headers,
         Otherwise::Secret(&welcome.secret),
     );
-    let client = crate::server::quota::guard::client(&parts.extensions).known_as(&person);
+    let client = duplex_axum::quota::guard::client(&parts.extensions).known_as(&person);
     let hub = state.hub_for(&Grant::of_request(&parts.extensions).hub(&state.hub), client);
     let chosen = fields.get("name").filter(|name| !name.trim().is_empty());
     let chosen = chosen.map(|name| hub.names().choose(&person.id, hub.is_for_operator(), name));

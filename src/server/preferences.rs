@@ -12,11 +12,11 @@ use axum::{
 use leptos::prelude::provide_context;
 
 use super::cookies::values;
-use super::error::Problem;
 use crate::{
     i18n::*,
     ui::preferences::{COLOUR_COOKIE, Colour, KEPT_SECONDS, LANGUAGE_COOKIE},
 };
+use duplex_axum::error::Problem;
 
 pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>) -> Response {
     match cookies(&form) {

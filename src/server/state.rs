@@ -2,37 +2,36 @@
 //! Knows no route.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::identity::Visitors;
+use super::measure::wire_bytes;
 use axum::extract::FromRef;
+use duplex_axum::Identify;
+use duplex_axum::connection::ConnectionObserver;
+use duplex_axum::gateway::{Gateway, Parts};
 use leptos::config::LeptosOptions;
 use tokio::time::Instant;
 
 use super::access::AccessControl;
-use super::client_addr::TrustedProxies;
-use super::connection::{BufferBudget, ConnectionContext};
 use super::feeds::Feeding;
-use super::https::{CertificateFiles, Tls};
 use super::limits;
 use super::measure::Bench;
 use super::moderation::Enforcement;
 use super::names::Names;
-use super::origin::{Origin, Scheme};
-use super::shutdown::Shutdown;
 use super::signals::Signals;
 use super::site;
 use super::telemetry::Trouble;
 use super::token::Token;
-use super::transport::faults::Faults;
-use super::transport::streams::Streams;
 use super::vitals::LastBeat;
-use crate::server::connection::counters::Counters;
-use crate::server::connection::handshakes::Handshakes;
 use crate::ui::fragment::Fragments;
+use duplex_axum::client_addr::TrustedProxies;
+use duplex_axum::listen::https::{CertificateFiles, Tls};
+use duplex_axum::origin::{Origin, Scheme};
 use duplex_hub::NamePolicy;
-use duplex_hub::quota::{Client, Quotas, Scale};
 use duplex_hub::simulation::Stage;
 use duplex_hub::{Feed, Hub};
 
@@ -103,11 +102,23 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What the quotas go by.
-    fn scale(&self) -> Scale {
-        Scale {
+    /// Those of the connections; `build` is the front end's.
+    fn of_gateway(&self, build: &str) -> duplex_axum::Settings {
+        duplex_axum::Settings {
+            node: self.node.clone(),
+            build: build.to_owned(),
+            max_message: self.max_message,
+            max_buffered: self.max_buffered,
+            max_connections: self.max_connections,
             command_rate: self.command_rate,
-            max_connections: u32::try_from(self.max_connections).unwrap_or(u32::MAX),
+            faults: self.faults,
+            quotas: self.limits,
+            origins: self.origins.clone(),
+            public_url: self.public_url.clone(),
+            tls: self.tls.is_some(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            ping_interval: self.ping_interval,
+            silence_limit: self.silence_limit,
         }
     }
 
@@ -129,26 +140,18 @@ impl Settings {
 /// Cheap to clone: all clones are the same node.
 #[derive(Clone)]
 pub struct ServerState {
+    /// What the transports reach: the hub, the counters, the quotas, the stop signal.
+    pub gateway: Gateway,
     pub settings: Arc<Settings>,
     pub options: LeptosOptions,
     /// Who may do what.
     pub access: Arc<AccessControl>,
-    pub counters: Arc<Counters>,
-    /// What each client may ask of this node.
-    pub quotas: Arc<Quotas>,
-    /// What connections may hold of messages and answers, all together.
-    pub buffers: BufferBudget,
-    pub handshakes: Arc<Handshakes>,
-    /// The topics.
-    pub hub: Hub,
     /// Which names visitors may have.
     pub names: Arc<Names>,
+    /// Who sends a request.
+    pub visitors: Arc<Visitors>,
     /// Who is kept out.
     pub moderation: Arc<Enforcement>,
-    /// Faults that visitors ask for, if they may.
-    pub faults: Arc<Faults>,
-    /// Streams of server-sent events, by session.
-    pub streams: Arc<Streams>,
     /// What runs from start to end beside the answering of requests.
     pub feeds: Arc<[Arc<dyn Feed>]>,
     pub feeding: Arc<Feeding>,
@@ -167,59 +170,47 @@ pub struct ServerState {
     pub fragments: Fragments,
     /// What is kept for those who measure this node.
     pub bench: Arc<Bench>,
-    /// For incoming connections.
-    pub tls: Option<Tls>,
-    pub shutdown: Shutdown,
     pub started: Instant,
 }
 
 impl ServerState {
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
-        let names = settings.operator_names.iter().chain([&settings.node]);
-        let reserved = Arc::<Names>::default();
-        reserved.reserve(names.map(String::as_str));
-        hub.set_names(Arc::clone(&reserved) as Arc<dyn NamePolicy>);
-        let counters = Arc::<Counters>::default();
+        let reserved = settings.operator_names.iter().chain([&settings.node]);
+        let names = Arc::<Names>::default();
+        names.reserve(reserved.map(String::as_str));
+        hub.set_names(Arc::clone(&names) as Arc<dyn NamePolicy>);
+        let build: Arc<str> = site::build(&options).into();
+        let of_gateway = settings.of_gateway(&build);
+        let access = Arc::new(AccessControl::new(&settings, None));
+        let (settings, moderation) = (Arc::new(settings), Arc::<Enforcement>::default());
+        let visitors = Arc::new(Visitors {
+            settings: Arc::clone(&settings),
+            hub: hub.clone(),
+            moderation: Arc::clone(&moderation),
+        });
+        let mut parts = Parts::new(hub, of_gateway, Arc::clone(&visitors) as Arc<dyn Identify>);
+        parts.observer = Some(Arc::new(|| {
+            Arc::new(wire_bytes::Connection::default()) as Arc<dyn ConnectionObserver>
+        }));
         Self {
-            faults: Faults::new(settings.faults),
-            streams: Arc::default(),
-            quotas: Quotas::new(settings.limits, settings.scale()),
-            buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
-            access: Arc::new(AccessControl::new(&settings, None)),
-            settings: Arc::new(settings),
-            hub,
-            names: reserved,
-            moderation: Arc::default(),
+            gateway: parts.into(),
+            access,
+            settings,
+            names,
+            visitors,
+            moderation,
             feeds: Arc::default(),
             feeding: Arc::default(),
             trouble: Arc::default(),
             stages: Arc::default(),
-            build: site::build(&options).into(),
+            build,
             first_style: site::first_style(&options).map(Arc::from),
             options,
-            counters,
-            handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             signals: Arc::default(),
             last_beat: Arc::default(),
             fragments: Fragments::new(limits::PAGE_FRAGMENTS),
             bench: Arc::default(),
-            tls: None,
-            shutdown: Shutdown::default(),
             started: Instant::now(),
-        }
-    }
-
-    /// The hub for this client.
-    pub fn hub_for(&self, hub: &Hub, client: Client) -> Hub {
-        hub.for_client(&self.quotas, client)
-    }
-
-    pub fn connection_context(&self) -> ConnectionContext {
-        ConnectionContext {
-            shutdown: self.shutdown.clone(),
-            counters: Arc::clone(&self.counters),
-            buffers: self.buffers.clone(),
-            tls: self.tls.clone(),
         }
     }
 
@@ -234,7 +225,10 @@ impl ServerState {
 
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
-        Self { tls, ..self }
+        Self {
+            gateway: self.gateway.with(|parts| parts.tls = tls),
+            ..self
+        }
     }
 
     #[must_use]
@@ -251,6 +245,20 @@ impl ServerState {
             stages: stages.into(),
             ..self
         }
+    }
+}
+
+impl Deref for ServerState {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.gateway
+    }
+}
+
+impl FromRef<ServerState> for Gateway {
+    fn from_ref(state: &ServerState) -> Self {
+        state.gateway.clone()
     }
 }
 

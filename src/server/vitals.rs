@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::state::ServerState;
-use crate::server::connection::counters::{Reading, Way};
 use crate::wire::vitals::{BEAT_SECONDS, Vitals};
+use duplex_axum::connection::counters::{Reading, Way};
 use duplex_hub::HubStats;
 
 /// The answer for operators: the vitals, and the totals since the start.
@@ -55,6 +55,18 @@ pub fn start(state: &ServerState) {
     });
 }
 
+/// The vitals of the beat from `before` to `now`.
+fn since(now: &Reading, before: &Reading, beat: u64, node: &str, uptime: Duration) -> Vitals {
+    Vitals {
+        beat,
+        node: node.to_owned(),
+        connections: now.connections,
+        received: now.received.saturating_sub(before.received),
+        sent: now.sent.saturating_sub(before.sent),
+        uptime_seconds: uptime.as_secs(),
+    }
+}
+
 async fn beat(state: &ServerState) {
     let mut ticks = interval(Duration::from_secs(BEAT_SECONDS));
     // A beat that came late is not made up for: each is the messages of one second.
@@ -63,7 +75,7 @@ async fn beat(state: &ServerState) {
     for number in 1.. {
         ticks.tick().await;
         let now = state.counters.read();
-        let vitals = now.since(&before, number, &state.settings.node, state.started.elapsed());
+        let vitals = since(&now, &before, number, &state.settings.node, state.started.elapsed());
         before = now;
         state.signals.set_vitals(&vitals);
         state.last_beat.put(vitals);
@@ -87,4 +99,29 @@ pub async fn show(State(state): State<ServerState>) -> Response {
         hub: state.hub.stats(),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use duplex_axum::connection::counters::Counters;
+
+    use super::*;
+
+    #[test]
+    fn vitals_show_the_last_beat_and_not_the_total() {
+        let counters = Counters::default();
+        counters.add(10, 20);
+        let before = counters.read();
+        counters.add(3, 5);
+        let vitals = since(&counters.read(), &before, 7, "n1", Duration::from_millis(61_900));
+        let expected = Vitals {
+            beat: 7,
+            node: "n1".to_owned(),
+            connections: 0,
+            received: 3,
+            sent: 5,
+            uptime_seconds: 61,
+        };
+        assert_eq!(vitals, expected);
+    }
 }

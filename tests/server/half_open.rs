@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex::server::connection::counters::Cut;
 use duplex::server::limits;
+use duplex_axum::connection::counters::Cut;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{COMMAND_PATH, ClientFrame, EVENTS_PATH, SESSION_PATH, ServerFrame};
 use tokio::io::AsyncReadExt as _;

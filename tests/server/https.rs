@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
-use duplex::server::https::{CertificateFiles, Tls};
 use duplex::server::limits;
+use duplex_axum::listen::https::{CertificateFiles, Tls};
 use h2::ext::Protocol;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::net::TcpStream;
@@ -27,7 +27,7 @@ fn files(authority: &Authority) -> CertificateFiles {
 /// A node that speaks TLS.
 fn node(authority: &Authority) -> Node {
     let mut node = Node::with(|settings| settings.tls = Some(files(authority)));
-    node.state.tls = Some(Tls::load(files(authority)).unwrap());
+    node.state = node.state.with_tls(Some(Tls::load(files(authority)).unwrap()));
     node
 }
 

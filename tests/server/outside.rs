@@ -3,9 +3,9 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
-use duplex::server::client_addr::TrustedProxies;
 use duplex::server::state::Settings;
 use duplex::wire::measure;
+use duplex_axum::client_addr::TrustedProxies;
 use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH};
 use h2::client::SendRequest;

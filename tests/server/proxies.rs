@@ -1,7 +1,7 @@
 //! The server behind the proxies of `docs/proxies`, as their files say, and behind one that says nothing.
 
-use duplex::server::client_addr::TrustedProxies;
 use duplex::server::state::Settings;
+use duplex_axum::client_addr::TrustedProxies;
 use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, POLL_PATH};
 use serde_json::json;

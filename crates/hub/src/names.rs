@@ -2,6 +2,7 @@
 
 use duplex_protocol::person::{MAX_NAME, Person, PersonId};
 use duplex_protocol::session::Rejection;
+use tokio::sync::watch;
 
 /// Why a visitor does not get a name, in the word that their page translates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,12 @@ pub trait NamePolicy: Send + Sync + 'static {
     ///
     /// Where the name is reserved or fixed.
     fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused>;
+
+    /// Told when a name was fixed or freed: sessions then ask [`Self::named`] again. A receiver without a sender, as of the default,
+    /// says that this does not happen.
+    fn changes(&self) -> watch::Receiver<()> {
+        watch::channel(()).1
+    }
 
     /// The person as others see them: with the name that they ask for, one that was fixed for them, or none.
     fn named(&self, person: Person, is_operator: bool) -> Person;

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
-use crate::server::endpoint::{Answer, Endpoint, Payload};
 use crate::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
+use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 use duplex_hub::Retention;
 use duplex_hub::decider::{Access, Context, Decider};
 use duplex_protocol::person::Person;

@@ -3,10 +3,8 @@
 use leptos::prelude::provide_context;
 
 use super::wire::{ECHO_PATH, HttpEcho, REPLY_PREFIX, SOCKET_PATH};
-use crate::server::{
-    endpoint::{Answer, Endpoint, Payload},
-    forms::Form,
-};
+use crate::server::forms::Form;
+use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 
 pub fn endpoints() -> [Endpoint; 2] {
     [

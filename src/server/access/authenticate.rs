@@ -16,10 +16,10 @@ use super::local::is_local;
 use super::secret::{SecretHash, could_be_guessed};
 use super::throttle::{Source, Throttle};
 use super::{AccessControl, LEGACY, TokenEnd, all_roles, token_store};
-use crate::server::client_addr::ClientAddr;
 use crate::server::cookies::{Held, held};
-use crate::server::error::Problem;
 use crate::server::state::ServerState;
+use duplex_axum::client_addr::ClientAddr;
+use duplex_axum::error::Problem;
 use duplex_hub::{Rights, Role};
 
 /// Holds the id of an operator's session. No script reads it, and no other site has it sent.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
+use axum::http::Extensions;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use tokio::time::sleep;
 
 use super::AccessControl;
 use super::secret::SecretHash;
-use crate::server::error::Problem;
+use duplex_axum::error::{Problem, require};
 use duplex_hub::{Hub, Needed, Rights, Role};
 
 #[derive(Clone, Default)]
@@ -104,27 +104,9 @@ impl Grant {
         }
     }
 
-    /// 401 for whoever shows nothing, 403 for whoever shows the wrong role.
+    /// 401 for who shows nothing, 403 for who shows the wrong role.
     pub fn require(&self, needed: Needed<'_>) -> Result<(), Problem> {
-        match (self.allows(needed), self.roles()) {
-            (true, _) => Ok(()),
-            (false, []) => Err(self.unauthorized(needed)),
-            (false, roles) => Err(wrong_role(needed.role(), roles)),
-        }
-    }
-
-    fn unauthorized(&self, needed: Needed<'_>) -> Problem {
-        let detail = format!(
-            "This needs a token with the role {}: Authorization: Bearer …",
-            needed.role()
-        );
-        Problem::new(StatusCode::UNAUTHORIZED, detail)
-            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-    }
-
-    /// Of a program that was refused for want of this role.
-    pub fn wrong_role(&self, needed: &str) -> Problem {
-        wrong_role(needed, self.roles())
+        require(&self.rights, needed)
     }
 
     /// Whether the token or the session that gave these rights is no longer good.
@@ -152,15 +134,6 @@ impl Grant {
             }
         }
     }
-}
-
-fn wrong_role(needed: &str, roles: &[Role]) -> Problem {
-    let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
-    let detail = format!(
-        "This needs the role {needed}; what was shown has: {}.",
-        roles.join(", ")
-    );
-    Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
 impl<S: Sync> FromRequestParts<S> for Grant {

@@ -14,12 +14,13 @@ use super::authenticate::{CameFrom, Taken, TokenRefused};
 use super::plain_page::{self, Page};
 use super::sign_in_links::LINK_PATH;
 use crate::i18n::*;
-use crate::server::client_addr::ClientScheme;
 use crate::server::cookies::Cookie;
+use crate::server::limits;
 use crate::server::preferences;
 use crate::server::state::ServerState;
-use crate::server::{limits, origin};
 use crate::ui::words::fill;
+use duplex_axum::client_addr::ClientScheme;
+use duplex_axum::origin;
 use duplex_hub::Role;
 
 pub const SIGN_IN_PATH: &str = "/api/operator/sign-in";
@@ -105,7 +106,7 @@ async fn with_link(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(foreign) = origin::check_opaque(&parts, &state.settings) {
+    if let Err(foreign) = origin::check_opaque(&parts, &state.gateway.settings) {
         return foreign.problem().into_response();
     }
     let headers = parts.headers.clone();

@@ -2,18 +2,6 @@
 
 use std::time::Duration;
 
-/// Who vanished from a stage leaves its seat after this silence.
-pub const STAGE_PING: Duration = Duration::from_secs(4);
-pub const STAGE_SILENCE: Duration = Duration::from_secs(12);
-
-/// Over HTTP: the wait for a frame, the pause between two, and for how long a seat waits for the next turn.
-pub const STAGE_WAIT: Duration = Duration::from_secs(10);
-pub const STAGE_PAUSE: Duration = Duration::from_millis(50);
-pub const STAGE_LEASE: Duration = Duration::from_secs(6);
-
-/// Seats of one person who posts: some windows, and some that were just left.
-pub const STAGE_SEATS_EACH: usize = 6;
-
 /// Runs of measurements whose bytes are counted, ways of one run, and how long a run is known that nobody asks about: a run takes
 /// a minute, and looking at it some more.
 pub const MEASURED_RUNS: usize = 256;

@@ -4,6 +4,7 @@
 pub mod boxes;
 pub mod ledger;
 mod routes;
+mod watch;
 pub mod wire_bytes;
 
 pub use self::routes::{count, routes};

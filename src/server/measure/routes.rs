@@ -1,7 +1,7 @@
 //! The plain addresses to measure by, and the counting of labelled requests. None of the answers is compressed: what is compared is
 //! how messages travel, not how well they pack. Knows HTTP; not what is measured with it.
 
-use crate::server::quota::guard::RequestClient;
+use duplex_axum::quota::guard::RequestClient;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
@@ -21,16 +21,17 @@ use tokio::time::timeout;
 
 use super::boxes::Mailbox;
 use super::cpu_us;
+use super::watch;
 use super::wire_bytes::Connection;
-use crate::server::connection::shared_body;
-use crate::server::error::Problem;
 use crate::server::limits;
 use crate::server::preferences::cookie_value;
 use crate::server::state::ServerState;
 use crate::wire::measure::{
     Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, LABEL_COOKIE, MAX_DOCUMENT, MAX_PAYLOAD, POLL_PATH, RUNS_PATH,
-    SAY_PATH, VALUE_PATH, document,
+    SAY_PATH, VALUE_PATH, WATCH_PATH, document,
 };
+use duplex_axum::connection::shared_body;
+use duplex_axum::error::Problem;
 use duplex_hub::quota::{Place, Rate};
 
 pub fn routes() -> Router<ServerState> {
@@ -42,6 +43,7 @@ pub fn routes() -> Router<ServerState> {
         .route(VALUE_PATH, get(value))
         .route(EVENTS_PATH, get(events))
         .route(POLL_PATH, get(poll))
+        .route(WATCH_PATH, any(watch::enter))
         .route(&format!("{RUNS_PATH}/{{run}}"), get(counts))
 }
 

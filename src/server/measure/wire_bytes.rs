@@ -5,7 +5,9 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::server::observed::Observer;
+use axum::http::Extensions;
+use duplex_axum::connection::ConnectionObserver;
+use duplex_axum::connection::observed::Observer;
 
 /// What an owner was counted.
 #[derive(Debug, Default)]
@@ -60,6 +62,12 @@ impl Connection {
     /// Held for a few additions; nothing in between can panic.
     fn flow(&self) -> MutexGuard<'_, Flow> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionObserver for Connection {
+    fn insert(&self, extensions: &mut Extensions) {
+        extensions.insert(self.clone());
     }
 }
 

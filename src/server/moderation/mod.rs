@@ -16,13 +16,13 @@ use tokio::time::{sleep, timeout};
 
 pub use self::bans::{Bans, Subject};
 use super::access::Grant;
-use super::client_addr::ClientAddr;
 pub use super::identity::Otherwise;
 use super::names::Names;
 use super::state::ServerState;
 use super::{identity, limits};
 use crate::apps;
 use crate::wire::moderation::{ALL, Ban, Moderation, Rules};
+use duplex_axum::client_addr::ClientAddr;
 use duplex_hub::{self, Hub, Wake};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
@@ -177,7 +177,7 @@ pub async fn guard(State(state): State<ServerState>, request: Request, next: Nex
     let subject = Subject::of(&state, request.headers(), request.extensions(), otherwise);
     let told = page::Told::of(request.uri().path(), request.headers());
     if let Some(ban) = state.moderation.find(&subject) {
-        state.counters.cut(crate::server::connection::counters::Cut::Banned);
+        state.counters.cut(duplex_axum::connection::counters::Cut::Banned);
         tracing::debug!("turned away: {subject:?} is banned");
         return told.banned(&ban);
     }

@@ -4,11 +4,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::i18n::*;
-use crate::server::error::Problem;
 use crate::server::preferences;
 use crate::ui::calendar;
 use crate::ui::words::fill;
 use crate::wire::moderation::Ban;
+use duplex_axum::error::Problem;
 
 /// How a request is to be told.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@ pub mod tidy;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
+use tokio::sync::watch;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::skeleton;
@@ -69,6 +70,7 @@ pub struct Names {
     more: RwLock<BTreeSet<String>>,
     /// What an operator chose for somebody.
     fixed: RwLock<HashMap<PersonId, String>>,
+    changes: watch::Sender<()>,
 }
 
 impl Names {
@@ -81,6 +83,7 @@ impl Names {
     /// All that operators chose, in the place of what they had.
     pub fn fix(&self, names: HashMap<PersonId, String>) {
         *self.fixed.write().unwrap_or_else(PoisonError::into_inner) = names;
+        self.changes.send_replace(());
     }
 
     pub fn fixed(&self, who: &PersonId) -> Option<String> {
@@ -114,6 +117,10 @@ impl NamePolicy for Names {
     fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused> {
         let chosen = self.choose(who, is_operator, typed);
         chosen.map_err(|error| NameRefused { why: error.why() })
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     fn named(&self, mut person: Person, is_operator: bool) -> Person {

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use duplex::server::connection::counters::Cut;
 use duplex::server::limits;
+use duplex_axum::connection::counters::Cut;
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{ClientFrame, SESSION_PATH, ServerFrame, Verdict};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
-use duplex::server::connection::counters::Cut;
 use duplex::server::limits;
+use duplex_axum::connection::counters::Cut;
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;

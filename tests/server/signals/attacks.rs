@@ -2,10 +2,10 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
-use duplex::server::connection::counters::Way;
 use duplex::server::limits;
 use duplex::wire::measure::signal_name;
 use duplex::wire::vitals::VITALS;
+use duplex_axum::connection::counters::Way;
 use leptos_ws::messages::{BiDirectionalMessage, ChannelMessage, Messages, ServerSignalMessage, SignalUpdate};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;

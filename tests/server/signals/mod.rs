@@ -5,9 +5,9 @@ mod attacks;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex::server::connection::counters::Way;
 use duplex::wire::measure::{MAX_PAYLOAD, signal_name};
 use duplex::wire::vitals::{VITALS, Vitals};
+use duplex_axum::connection::counters::Way;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::{Decodes, Encodes};
 use leptos_ws::messages::{Messages, ServerSignalMessage, SignalUpdate};

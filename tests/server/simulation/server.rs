@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use duplex::server::site;
 use duplex::server::state::{ServerState, Settings};
-use duplex::server::{listen, site};
+use duplex_axum::listen;
 use duplex_hub::Hub;
 use duplex_hub::log::Log;
 use tokio::io::{DuplexStream, duplex};

@@ -142,6 +142,7 @@ fn lines_with(code: &str, patterns: &[&str]) -> Vec<String> {
 
 fn gates(file: &str, source: &str) -> Vec<String> {
     let gated = GATED_FILES.contains(&file)
+        || file.starts_with("crates/")
         || file
             .strip_prefix("apps/")
             .is_some_and(|rest| rest.split('/').count() == 2 && rest.ends_with("/mod.rs"));

@@ -9,7 +9,6 @@ pub enum Room {
     Ui,
     Page(String),
     AppServer(String),
-    Transport,
     /// The parts of the server that are in no room of it.
     Server,
     /// `app.rs`: the document and the table of pages.
@@ -43,7 +42,6 @@ impl Room {
             ["apps", app, "wire" | "model", ..] => Self::Shared(Some((*app).to_owned())),
             ["apps", app, "server", ..] => Self::AppServer((*app).to_owned()),
             ["apps", app, ..] => Self::Page((*app).to_owned()),
-            ["server", "transport", ..] => Self::Transport,
             ["server", ..] => Self::Server,
             ["app"] => Self::App,
             _ => Self::Free,
@@ -92,7 +90,6 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
                     ]
                 )
         }
-        Room::Transport => wire || matches!(path, ["server", part, ..] if !matches!(*part, "pages" | "preferences")),
         Room::Server | Room::App => !names_application(path),
     }
 }
@@ -136,7 +133,6 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
         // A connector is a client of somebody else's server.
         Room::AppServer(_) if name == "tokio_tungstenite" => true,
         Room::Client | Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
-        Room::Transport => !["rusqlite", "async_nats"].contains(&name) && !name.starts_with("leptos"),
         Room::Server | Room::Free => true,
     }
 }
@@ -183,11 +179,7 @@ mod tests {
             ),
             (
                 "apps/chat/server.rs",
-                "use super::wire::Said; use crate::server::endpoint::Endpoint; use duplex_hub::Hub;",
-            ),
-            (
-                "server/transport/sse.rs",
-                "use axum::Router; use duplex_hub::topic::ring; use super::super::error;",
+                "use super::wire::Said; use duplex_axum::endpoint::Endpoint; use duplex_hub::Hub;",
             ),
             ("server/mod.rs", "use crate::apps; fn f() { apps::server::endpoints() }"),
             ("app.rs", "use crate::apps::{NAVIGATION, Pages};"),
@@ -211,11 +203,10 @@ mod tests {
             ("ui/card.rs", "use crate::server::limits;"),
             ("apps/chat/mod.rs", "use crate::apps::market;"),
             ("apps/chat/view.rs", "use super::server::decide;"),
-            ("apps/chat/view.rs", "use crate::server::endpoint;"),
-            ("apps/chat/server.rs", "use crate::server::transport::door;"),
+            ("apps/chat/view.rs", "use crate::server::forms;"),
+            ("apps/chat/server.rs", "use crate::server::pages;"),
             ("apps/chat/server.rs", "use axum::Json;"),
             ("apps/chat/server.rs", "use crate::apps::market::wire::Price;"),
-            ("server/transport/sse.rs", "use crate::apps::server;"),
             ("server/pages.rs", "use crate::apps::echo::wire::HttpEcho;"),
             ("app.rs", "use crate::apps::echo::EchoPage;"),
         ] {

@@ -27,7 +27,7 @@ impl Key {
     }
 
     /// For the store that keeps it.
-    pub(super) const fn bytes(&self) -> &[u8; KEY_BYTES] {
+    pub const fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 

@@ -7,6 +7,7 @@ mod forward;
 mod key;
 pub mod memory;
 pub mod private;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Report, is_device, owner};
 use super::letter;
-use crate::server::ingest::{BadCall, Call, Inlet, Intent};
+use duplex_axum::ingest::{BadCall, Call, Inlet, Intent};
 use duplex_hub::now;
 use duplex_protocol::topic::TopicName;
 

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::wire::{GROUPS, INLET, is_group, is_link, is_visitor, moment};
-use crate::server::ingest::{BadCall, Call, Inlet, Intent};
 use crate::wire::notice::{Audience, Level, Notice, Words};
+use duplex_axum::ingest::{BadCall, Call, Inlet, Intent};
 use duplex_protocol::person::PersonId;
 
 /// The longest texts in two languages, each character escaped, and what stands around them.

@@ -1,0 +1,181 @@
+//! The node's budget of buffered bytes: messages that have arrived in part, and answers that their peers do not take. When the
+//! sum exceeds the budget, the connection that holds most is cut off, and the next, until the rest fits.
+//! Knows no connection: each holds a share and watches whether it is revoked.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+use crate::connection::counters::{Counters, Cut};
+
+#[derive(Debug, Clone)]
+pub struct BufferBudget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    counters: Arc<Counters>,
+    held: AtomicUsize,
+    next: AtomicU64,
+    /// Only shares that ever held something.
+    holders: Mutex<HashMap<u64, Arc<Holder>>>,
+}
+
+#[derive(Debug, Default)]
+struct Holder {
+    bytes: AtomicUsize,
+    revoked: CancellationToken,
+    closed: AtomicBool,
+}
+
+impl BufferBudget {
+    pub fn new(limit: usize, counters: Arc<Counters>) -> Self {
+        Self(Arc::new(Inner {
+            limit,
+            counters,
+            held: AtomicUsize::new(0),
+            next: AtomicU64::new(0),
+            holders: Mutex::default(),
+        }))
+    }
+
+    /// One connection's share, empty at first.
+    pub fn share(&self) -> Arc<BufferShare> {
+        Arc::new(BufferShare {
+            budget: Arc::clone(&self.0),
+            id: self.0.next.fetch_add(1, Relaxed),
+            holder: Arc::default(),
+        })
+    }
+
+    /// Bytes that all connections hold now.
+    pub fn held(&self) -> usize {
+        self.0.held.load(Relaxed)
+    }
+
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+}
+
+impl Inner {
+    fn holders(&self) -> MutexGuard<'_, HashMap<u64, Arc<Holder>>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Revokes the largest shares until those that remain fit. What was revoked before is about to be released and not counted.
+    fn relieve(&self) {
+        let holders = self.holders();
+        let mut left: Vec<_> = holders
+            .values()
+            .filter(|holder| !holder.revoked.is_cancelled())
+            .map(|holder| (holder.bytes.load(Relaxed), holder))
+            .collect();
+        let mut sum: usize = left.iter().map(|(bytes, _)| bytes).sum();
+        if sum <= self.limit {
+            return;
+        }
+        left.sort_unstable_by_key(|(bytes, _)| *bytes);
+        while let Some((bytes, holder)) = left.pop().filter(|_| sum > self.limit) {
+            holder.revoked.cancel();
+            self.counters.cut(Cut::Memory);
+            sum -= bytes;
+        }
+    }
+}
+
+/// What one connection holds. Released when it is dropped.
+#[derive(Debug)]
+pub struct BufferShare {
+    budget: Arc<Inner>,
+    id: u64,
+    holder: Arc<Holder>,
+}
+
+impl BufferShare {
+    pub fn grow(&self, bytes: usize) {
+        if bytes == 0 || self.holder.closed.load(Relaxed) {
+            return;
+        }
+        if self.holder.bytes.fetch_add(bytes, Relaxed) == 0 {
+            self.budget.holders().insert(self.id, Arc::clone(&self.holder));
+        }
+        let held = self.budget.held.fetch_add(bytes, Relaxed) + bytes;
+        if held > self.budget.limit {
+            self.budget.relieve();
+        }
+    }
+
+    /// Never below nothing.
+    pub fn shrink(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let Ok(before) = self
+            .holder
+            .bytes
+            .try_update(Relaxed, Relaxed, |held| Some(held.saturating_sub(bytes)))
+        else {
+            return;
+        };
+        self.budget.held.fetch_sub(before.min(bytes), Relaxed);
+    }
+
+    /// Gives everything back, and takes nothing any more.
+    pub fn close(&self) {
+        self.holder.closed.store(true, Relaxed);
+        self.shrink(usize::MAX);
+    }
+
+    pub fn held(&self) -> usize {
+        self.holder.bytes.load(Relaxed)
+    }
+
+    /// Ready when the node has no room for what this connection holds: it is to be closed.
+    pub fn revoked(&self) -> WaitForCancellationFuture<'_> {
+        self.holder.revoked.cancelled()
+    }
+
+    pub fn is_revoked(&self) -> bool {
+        self.holder.revoked.is_cancelled()
+    }
+}
+
+impl Drop for BufferShare {
+    fn drop(&mut self) {
+        self.shrink(usize::MAX);
+        self.budget.holders().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_goes_and_no_other() {
+        let counters = Arc::new(Counters::default());
+        let budget = BufferBudget::new(100, Arc::clone(&counters));
+        let [small, large, last] = [(); 3].map(|()| budget.share());
+        small.grow(10);
+        large.grow(80);
+        last.grow(10);
+        assert!(!large.is_revoked());
+        last.grow(1);
+        assert_eq!(
+            [&small, &large, &last].map(|share| share.is_revoked()),
+            [false, true, false]
+        );
+        last.grow(60);
+        assert!(!last.is_revoked(), "what was revoked is on its way out");
+        last.grow(20);
+        assert!(last.is_revoked() && !small.is_revoked());
+        assert_eq!(counters.read().cuts[Cut::Memory as usize], 2);
+        drop((large, last));
+        assert_eq!(budget.held(), 10);
+        small.shrink(1000);
+        assert_eq!((budget.held(), small.held()), (0, 0));
+    }
+}

@@ -1,0 +1,80 @@
+//! A message as a line of the log: cut to a sane length, control characters made visible, binary as its size.
+//! Knows no log.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use crate::endpoint::Payload;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Excerpt<'a> {
+    payload: Payload<'a>,
+    /// Characters of text shown.
+    limit: usize,
+}
+
+impl<'a> Excerpt<'a> {
+    pub const fn new(payload: Payload<'a>, limit: usize) -> Self {
+        Self { payload, limit }
+    }
+}
+
+impl Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.payload {
+            Payload::Text(text) => write_text(f, text, self.limit),
+            Payload::Binary(bytes) => write!(f, "<{} bytes>", bytes.len()),
+        }
+    }
+}
+
+/// A control character could forge a line of the log or drive the terminal that shows it.
+fn write_text(f: &mut Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
+    let mut rest = text.chars();
+    for c in rest.by_ref().take(limit) {
+        if c.is_control() {
+            write!(f, "{}", c.escape_default())?
+        } else {
+            f.write_char(c)?
+        }
+    }
+    match rest.as_str().len() {
+        0 => Ok(()),
+        more => write!(f, "… (+{more} bytes)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(text: &str, limit: usize) -> String {
+        Excerpt::new(Payload::Text(text), limit).to_string()
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shown("안녕하세요", 5), "안녕하세요");
+        assert_eq!(shown("안녕하세요", 2), "안녕… (+9 bytes)");
+        assert_eq!(shown("", 0), "");
+    }
+
+    #[test]
+    fn a_message_cannot_forge_a_line() {
+        assert_eq!(shown("a\nINFO b\u{1b}[31m", 50), "a\\nINFO b\\u{1b}[31m");
+    }
+
+    #[test]
+    fn binary_is_shown_as_its_size() {
+        assert_eq!(Excerpt::new(Payload::Binary(&[0; 3]), 1).to_string(), "<3 bytes>");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_bounded_and_has_no_control_characters(text in any::<String>(), limit in 0usize..40) {
+            let shown = shown(&text, limit);
+            prop_assert!(!shown.chars().any(char::is_control));
+            prop_assert!(shown.chars().count() <= limit * 10 + 30);
+        }
+    }
+}

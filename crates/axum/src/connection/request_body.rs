@@ -1,0 +1,99 @@
+//! The time that a request's body may take, for every route and protocol: a body that stops, or trickles, is answered with 408
+//! and its connection closed. Outside the routes, so that none of them can forget it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::{Frame, SizeHint};
+
+use super::ActiveExchange;
+use crate::awake::AwakeSleep;
+use crate::error::Problem;
+use crate::limits;
+
+pub async fn limit_time(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let late = Arc::new(AtomicBool::new(false));
+    let exchange = request.extensions().get::<Arc<ActiveExchange>>().cloned();
+    let request = request.map(|body| Body::new(TimedBody::new(body, Arc::clone(&late), exchange)));
+    let response = next.run(request).await;
+    if late.load(Relaxed) { timed_out() } else { response }
+}
+
+fn timed_out() -> Response {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "The request's body did not arrive in time.",
+    )
+    .header(header::CONNECTION, HeaderValue::from_static("close"))
+    .into_response()
+}
+
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error("the request's body did not arrive in time")]
+    Late,
+    #[error(transparent)]
+    Broken(#[from] axum::Error),
+}
+
+/// Ends with an error when nothing comes for a while, or when the whole takes too long.
+struct TimedBody {
+    inner: Body,
+    late: Arc<AtomicBool>,
+    /// Where what arrives is counted; a request that came over no connection has none.
+    exchange: Option<Arc<ActiveExchange>>,
+    idle: AwakeSleep,
+    deadline: AwakeSleep,
+}
+
+impl TimedBody {
+    fn new(inner: Body, late: Arc<AtomicBool>, exchange: Option<Arc<ActiveExchange>>) -> Self {
+        Self {
+            inner,
+            late,
+            exchange,
+            idle: AwakeSleep::new(limits::BODY_IDLE),
+            deadline: AwakeSleep::new(limits::BODY_DEADLINE),
+        }
+    }
+}
+
+impl HttpBody for TimedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let body = &mut *self;
+        let expired = Pin::new(&mut body.deadline).poll(cx).is_ready();
+        if !expired && let Poll::Ready(frame) = Pin::new(&mut body.inner).poll_frame(cx) {
+            body.idle.restart();
+            if let (Some(Ok(frame)), Some(exchange)) = (&frame, &body.exchange) {
+                exchange.received(frame.data_ref().map_or(0, Bytes::len));
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)));
+        }
+        if expired || Pin::new(&mut body.idle).poll(cx).is_ready() {
+            body.late.store(true, Relaxed);
+            return Poll::Ready(Some(Err(BodyError::Late)));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

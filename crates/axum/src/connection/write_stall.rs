@@ -1,0 +1,187 @@
+//! A stream whose peer has to take what is written: one that takes next to nothing for too long ends it with an error.
+//! Knows no protocol. Below HTTP, so it holds for every version and every kind of answer.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::awake::AwakeSleep;
+use crate::connection::counters::{Counters, Cut};
+use crate::limits;
+
+#[derive(Debug)]
+pub struct WriteStall<S> {
+    stream: S,
+    counters: Arc<Counters>,
+    /// The stream was upgraded: its new protocol has limits of its own.
+    upgraded: Arc<AtomicBool>,
+    /// Runs since a write had to wait.
+    deadline: Option<AwakeSleep>,
+    /// Taken since then.
+    taken: usize,
+}
+
+impl<S> WriteStall<S> {
+    pub fn new(stream: S, counters: Arc<Counters>, upgraded: Arc<AtomicBool>) -> Self {
+        Self {
+            stream,
+            counters,
+            upgraded,
+            deadline: None,
+            taken: 0,
+        }
+    }
+
+    /// So many of the bytes offered were taken.
+    fn took(&mut self, count: usize, offered: usize) {
+        self.taken = self.taken.saturating_add(count);
+        if count == offered || self.taken >= limits::WRITE_PROGRESS {
+            self.deadline = None;
+            self.taken = 0;
+        }
+    }
+
+    fn check<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if self.upgraded.load(Relaxed) {
+            self.deadline = None;
+            return Poll::Pending;
+        }
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| AwakeSleep::new(limits::WRITE_STALL));
+        ready!(Pin::new(deadline).poll(cx));
+        self.deadline = None;
+        self.counters.cut(Cut::Slow);
+        let why = "the peer takes nothing of what is written";
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
+    }
+
+    fn judge(
+        &mut self,
+        cx: &mut Context<'_>,
+        offered: usize,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.check(cx),
+            Poll::Ready(Ok(count)) => {
+                self.took(count, offered);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WriteStall<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteStall<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.judge(cx, buf.len(), written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let offered = bufs.iter().map(|buf| buf.len()).sum();
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.judge(cx, offered, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// A stream that encrypts may take all it is given and wait here.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Pending => self.check(cx),
+            flushed => flushed,
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_shutdown(cx) {
+            Poll::Pending => self.check(cx),
+            ended => ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::task::yield_now;
+    use tokio::time::{Instant, advance};
+
+    use super::*;
+
+    fn pair(upgraded: bool) -> (WriteStall<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
+        let (near, far) = duplex(limits::WRITE_PROGRESS);
+        (
+            WriteStall::new(near, Arc::default(), Arc::new(AtomicBool::new(upgraded))),
+            far,
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_ends_the_stream() {
+        let (mut near, _far) = pair(false);
+        let start = Instant::now();
+        let written = near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), limits::WRITE_STALL);
+        assert_eq!(near.counters.read().cuts[Cut::Slow as usize], 1);
+    }
+
+    /// One that reads so many bytes ten times in the time that a stall may take.
+    async fn written_to_a_peer_that_reads(at_once: usize, upgraded: bool) -> (io::Result<()>, Duration) {
+        let (mut near, mut far) = pair(upgraded);
+        let start = Instant::now();
+        let writing = tokio::spawn(async move { near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await });
+        let mut buf = vec![0; at_once];
+        while !writing.is_finished() {
+            advance(limits::WRITE_STALL / 10).await;
+            if at_once > 0 {
+                let _ = far.read(&mut buf).now_or_never();
+            }
+            yield_now().await;
+        }
+        (writing.await.unwrap(), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_a_byte_now_and_then_ends_it_too() {
+        let (written, elapsed) = written_to_a_peer_that_reads(1, false).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(elapsed <= limits::WRITE_STALL + limits::WRITE_STALL / 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_peer_that_goes_on_reading_gets_everything() {
+        let (written, elapsed) = written_to_a_peer_that_reads(limits::WRITE_PROGRESS / 5, false).await;
+        written.unwrap();
+        assert!(elapsed > limits::WRITE_STALL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upgraded_stream_is_left_to_its_protocol() {
+        let (written, elapsed) = written_to_a_peer_that_reads(limits::WRITE_PROGRESS / 50, true).await;
+        written.unwrap();
+        assert!(elapsed > 2 * limits::WRITE_STALL);
+    }
+}

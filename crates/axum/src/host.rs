@@ -1,0 +1,233 @@
+//! Under which names this server answers. A page of the web can give this machine's address to a name of its own, and is then of one
+//! origin with the server (DNS rebinding): only names that its owner cannot choose are served. Knows no route but the supervisors'.
+//!
+//! With `--public-url` these are its host and those of `--origin`; loopback names and IP addresses are left to programs beside the
+//! server, which send none of a browser's marks. Without it, they are loopback names, IP addresses and the hosts of `--origin`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::client_addr::ClientName;
+use super::error::Problem;
+use super::health::{ALIVE_PATH, READY_PATH};
+use super::origin::{Host, Origin};
+use crate::connection::counters::Refused;
+use crate::gateway::{Gateway, Settings};
+use crate::limits;
+use duplex_hub::quota::seldom::Seldom;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    #[error("A request names one host, in its Host header or by :authority.")]
+    Malformed,
+    #[error("This server does not answer under this name. Its operator allows the name by --public-url.")]
+    Unknown,
+    #[error("This server does not answer under this name, but as {0} (--public-url).")]
+    NotPublic(Origin),
+}
+
+impl HostError {
+    fn problem(&self) -> Problem {
+        let status = match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Unknown | Self::NotPublic(_) => StatusCode::MISDIRECTED_REQUEST,
+        };
+        Problem::new(status, self.to_string())
+    }
+}
+
+/// Covers the whole router. Supervisors ask for a node's health under any name.
+pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
+    static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+
+    let (parts, body) = request.into_parts();
+    if let Err(error) = check(&parts, &state.settings) {
+        state.counters.refused(Refused::Host);
+        if let Some(unlogged) = REFUSALS.due() {
+            let client = ClientName::of(&parts.extensions).map(tracing::field::display);
+            tracing::warn!(
+                path = parts.uri.path(),
+                client,
+                unlogged,
+                "refused for its host: {error}"
+            );
+        }
+        return error.problem().into_response();
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+fn check(parts: &Parts, settings: &Settings) -> Result<(), HostError> {
+    let asked = asked(parts)?;
+    if [ALIVE_PATH, READY_PATH].contains(&parts.uri.path()) {
+        return Ok(());
+    }
+    let host = asked.ok_or(HostError::Malformed)?;
+    let named = settings
+        .public_url
+        .iter()
+        .chain(&settings.origins)
+        .any(|origin| origin.is_at(&host));
+    match &settings.public_url {
+        _ if named => Ok(()),
+        None if is_literal(&host) => Ok(()),
+        None => Err(HostError::Unknown),
+        Some(_) if is_literal(&host) && !is_of_browser(&parts.headers) => Ok(()),
+        Some(public) => Err(HostError::NotPublic(public.clone())),
+    }
+}
+
+/// The host that a request asks for. HTTP/1.1 has one Host header, HTTP/2 has `:authority` or one; where a request names its host
+/// twice it names the same. `None` where it names none, as HTTP/1.0 may, or leaves it empty.
+pub fn asked(parts: &Parts) -> Result<Option<Host>, HostError> {
+    let mut headers = parts.headers.get_all(header::HOST).iter();
+    let header = match (headers.next(), headers.next()) {
+        (None, _) if parts.version == Version::HTTP_11 => return Err(HostError::Malformed),
+        (None, _) => None,
+        (Some(value), None) => Some(value),
+        (Some(_), Some(_)) => return Err(HostError::Malformed),
+    };
+    let header = header.filter(|value| !value.is_empty()).map(parse).transpose()?;
+    let authority = parts.uri.authority();
+    let authority = authority.map(|authority| Host::parse(authority.as_str()).ok_or(HostError::Malformed));
+    match (authority.transpose()?, header) {
+        (Some(authority), Some(header)) if authority != header => Err(HostError::Malformed),
+        (authority, header) => Ok(authority.or(header)),
+    }
+}
+
+fn parse(value: &HeaderValue) -> Result<Host, HostError> {
+    value.to_str().ok().and_then(Host::parse).ok_or(HostError::Malformed)
+}
+
+/// `localhost`, or an IP address: no name server is asked for these.
+fn is_literal(host: &Host) -> bool {
+    let bracketed = || host.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    host.name == "localhost"
+        || host.name.parse::<Ipv4Addr>().is_ok()
+        || bracketed().is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Sent with every request, or with all but plain navigations.
+fn is_of_browser(headers: &HeaderMap) -> bool {
+    ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn request(uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let request = Request::get(uri);
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn served(settings: &Settings, host: &str) -> bool {
+        check(&request("/", &[("host", host)]), settings).is_ok()
+    }
+
+    fn settings(public_url: Option<&str>) -> Settings {
+        Settings {
+            public_url: public_url.map(|url| url.parse().unwrap()),
+            origins: vec!["https://app.example".parse().unwrap()],
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn without_a_public_url_only_names_that_cannot_be_rebound_are_served() {
+        let settings = settings(None);
+        for host in [
+            "localhost:3000",
+            "LOCALHOST",
+            "127.0.0.1:3000",
+            "10.1.2.3",
+            "[::1]:3000",
+            "[2001:db8::1]",
+            "app.example",
+        ] {
+            assert!(served(&settings, host), "{host}");
+        }
+        for host in [
+            "attacker.example",
+            "localhost.attacker.example",
+            "127.0.0.1.attacker.example",
+            "duplex.localhost",
+            "::1",
+            "app.example:81",
+            "[app.example]",
+            "127.1",
+            "0x7f000001",
+        ] {
+            assert!(!served(&settings, host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_leaves_addresses_to_programs() {
+        let settings = settings(Some("https://duplex.example"));
+        for host in ["duplex.example", "DUPLEX.example:443", "app.example"] {
+            assert!(served(&settings, host), "{host}");
+        }
+        assert!(!served(&settings, "attacker.example") && !served(&settings, "duplex.example:80"));
+        for host in ["localhost:3000", "10.1.2.3"] {
+            assert!(served(&settings, host), "{host}");
+            for mark in ["origin", "sec-fetch-site", "sec-fetch-mode"] {
+                let parts = request("/", &[("host", host), (mark, "http://localhost:3000")]);
+                let error = check(&parts, &settings).unwrap_err();
+                assert!(error.to_string().contains("https://duplex.example (--public-url)"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let twice = [("host", "localhost"), ("host", "localhost")];
+        for malformed in [
+            request("/", &[]),
+            request("/", &twice),
+            request("/", &[("host", "")]),
+            request("/", &[("host", "user@localhost")]),
+            request("/", &[("host", "localhost:")]),
+            request("http://attacker.example/", &[("host", "localhost")]),
+        ] {
+            assert_eq!(
+                check(&malformed, &Settings::default()),
+                Err(HostError::Malformed),
+                "{malformed:?}"
+            );
+        }
+        let absolute = request("http://localhost/", &[("host", "localhost")]);
+        assert_eq!(check(&absolute, &Settings::default()), Ok(()));
+        let mut http2 = request("https://localhost/", &[]);
+        http2.version = Version::HTTP_2;
+        assert_eq!(check(&http2, &Settings::default()), Ok(()));
+        http2.uri = "https://attacker.example/".parse().unwrap();
+        assert_eq!(check(&http2, &Settings::default()), Err(HostError::Unknown));
+    }
+
+    #[test]
+    fn health_is_told_under_any_name() {
+        let settings = settings(Some("https://duplex.example"));
+        for path in [ALIVE_PATH, READY_PATH] {
+            assert_eq!(
+                check(&request(path, &[("host", "pod-7.internal:3000")]), &settings),
+                Ok(())
+            );
+            assert_eq!(check(&request(path, &[("host", "")]), &settings), Ok(()));
+            assert_eq!(check(&request(path, &[]), &settings), Err(HostError::Malformed));
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
+//! Knows HTTP and the hub, not what a call means.
+
+use crate::quota::guard::RequestClient;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Problem, wrong_role};
+use crate::gateway::Gateway;
+use crate::identity::{Caller, IdentityRequest};
+use crate::ingest::{BadCall, Call, Inlet};
+use crate::limits;
+use duplex_hub::quota::{Client, Rate};
+use duplex_hub::{self, Hub, WriteDenied, json};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::topic::TopicName;
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What a call did.
+#[derive(Serialize)]
+struct Done {
+    topic: TopicName,
+    /// Of the last event that it made; with `again`, then.
+    seq: Seq,
+    /// The call had been made before, with the same key: nothing happened now.
+    again: bool,
+    /// What the application tells of it.
+    #[serde(flatten)]
+    outcome: Option<serde_json::Value>,
+}
+
+/// Events of one command, of which one tells its outcome.
+const EVENTS: usize = 64;
+
+pub fn route(router: Router<Gateway>, inlet: Inlet) -> Router<Gateway> {
+    let accept = async move |State(state): State<Gateway>,
+                             Path(params): Path<BTreeMap<String, String>>,
+                             RequestClient(client): RequestClient,
+                             headers: HeaderMap,
+                             extensions: Extensions,
+                             body: Result<Bytes, BytesRejection>| {
+        match accept(&state, client, inlet, params, (&headers, &extensions), body).await {
+            Ok(done) => Json(done).into_response(),
+            Err(problem) => problem.into_response(),
+        }
+    };
+    let methods: MethodRouter<Gateway> = post(accept).fallback(async move || wrong_method(inlet));
+    router.route(inlet.path, methods.layer(DefaultBodyLimit::max(inlet.body_limit)))
+}
+
+fn wrong_method(inlet: Inlet) -> Response {
+    let detail = format!("Programs post here: {}", inlet.purpose);
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        .header(header::ALLOW, HeaderValue::from_static("POST"))
+        .into_response()
+}
+
+async fn accept(
+    state: &Gateway,
+    client: Client,
+    inlet: Inlet,
+    params: BTreeMap<String, String>,
+    (headers, extensions): (&HeaderMap, &Extensions),
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Done, Problem> {
+    let caller = state
+        .identify
+        .identify(IdentityRequest::new(headers, extensions))
+        .await?;
+    if !caller.rights.is_program() {
+        let detail = "A program shows a token: Authorization: Bearer …";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+    }
+    let client = client.known_as(&duplex_hub::program());
+    state.quotas.take(&client, Rate::Calls).map_err(Problem::from)?;
+    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let body = if inlet.mends_numbers {
+        json::mend(&body)
+    } else {
+        Cow::Borrowed(&body[..])
+    };
+    let body = json::read(&body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;
+    let intent = (inlet.command)(&Call { params, body }).map_err(refused)?;
+    let (topic, command) = (intent.topic, intent.command);
+    let id = match header_key(headers)? {
+        Some(key) => command_id(inlet.path, &topic, Some(key), None)?,
+        None => command_id(inlet.path, &topic, intent.key, intent.time)?,
+    };
+    state.counters.add(1, 1);
+    let hub = caller.hub(&state.hub);
+    let (answer, again) = tell(&hub, &caller, &topic, id, &command).await?;
+    match answer {
+        Answer::Accepted { seq } => Ok(Done {
+            outcome: outcome(&hub, inlet, &topic, seq).await,
+            topic,
+            seq,
+            again,
+        }),
+        Answer::Rejected(rejection) => Err(rejected(rejection)),
+    }
+}
+
+/// From the newest event up to `seq` that tells it; nothing where the log no longer has it.
+async fn outcome(hub: &Hub, inlet: Inlet, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
+    let outcome = inlet.outcome?;
+    let before = seq.saturating_sub(EVENTS as Seq);
+    let (records, _) = hub.events(topic, before, EVENTS).await.ok()?;
+    let own = records.iter().rev().filter(|record| record.seq <= seq);
+    own.filter_map(|record| outcome(&record.event)).next()
+}
+
+async fn tell(
+    hub: &Hub,
+    caller: &Caller,
+    topic: &TopicName,
+    id: CommandId,
+    command: &serde_json::Value,
+) -> Result<(Answer, bool), Problem> {
+    let (program, command) = (duplex_hub::program(), Blob(command.to_string().into_bytes()));
+    let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
+    match hub.admit_to_write(&program, topic) {
+        Err(WriteDenied::Role(role)) => return Err(wrong_role(role, caller.rights.roles())),
+        Err(WriteDenied::Denied(why)) => return denied(why),
+        Ok(()) => {}
+    }
+    match hub.open(topic).await {
+        Ok(handle) => Ok(handle.command(program, id, command, Encoding::Json).await),
+        Err(why) => denied(why),
+    }
+}
+
+/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>; with or without the quotes.
+fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(KEY) else {
+        return Ok(None);
+    };
+    let key = value.to_str().map(|key| key.trim().trim_matches('"').to_owned());
+    key.map(Some)
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The idempotency key is not visible ASCII."))
+}
+
+fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u64>) -> Result<CommandId, Problem> {
+    let Some(key) = key else {
+        return Ok(CommandId::from_random(uuid::Uuid::new_v4().as_u128()));
+    };
+    if key.is_empty() || key.chars().count() > limits::IDEMPOTENCY_KEY {
+        let detail = format!("An idempotency key has 1 to {} characters.", limits::IDEMPOTENCY_KEY);
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    let mut hash = Sha256::new();
+    for part in [path, topic.as_str(), &key] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    let bits = hash
+        .finalize()
+        .iter()
+        .take(16)
+        .fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+    Ok(match time {
+        Some(time) => CommandId::at(time, bits),
+        None => CommandId::without_time(bits),
+    })
+}
+
+fn refused(call: BadCall) -> Problem {
+    match call {
+        BadCall::NotFound(detail) => Problem::not_found(detail),
+        BadCall::Unprocessable(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+    }
+}
+
+fn rejected(rejection: Rejection) -> Problem {
+    let detail = rejection.to_string();
+    match rejection {
+        Rejection::Refused { .. } | Rejection::Malformed { .. } => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
+        Rejection::Denied(Denied::Unknown) => Problem::not_found("There is no such topic."),
+        Rejection::Denied(Denied::Forbidden | Denied::TooMany) => Problem::new(StatusCode::FORBIDDEN, detail),
+        Rejection::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+        // A report whose times are older than what the topic remembers.
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => Problem::new(StatusCode::CONFLICT, detail),
+        Rejection::TooFast { retry_after_ms } => Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .header(header::RETRY_AFTER, retry_after_ms.div_ceil(1000)),
+        Rejection::StorageFull => Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail),
+        Rejection::Denied(Denied::Unavailable | Denied::Full) | Rejection::Unavailable => Problem::unavailable(detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::sync::Arc;
+
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use serde_json::{Value, json};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::gateway::Settings;
+    use crate::identity::Identify;
+    use crate::ingest::Intent;
+    use duplex_hub::decider::{Access, Context, Decider};
+    use duplex_hub::log::memory::Memory;
+    use duplex_hub::{Rights, Role};
+    use duplex_protocol::cursor::Epoch;
+    use duplex_protocol::person::Person;
+    use duplex_protocol::topic::Topic;
+    use futures_util::future::BoxFuture;
+
+    const TOKEN: &str = "Bearer a-token-for-the-tests";
+
+    /// Who shows the token is a program with all roles.
+    struct Bearer;
+
+    impl Identify for Bearer {
+        fn identify<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
+            let shown = request
+                .headers
+                .get(header::AUTHORIZATION)
+                .is_some_and(|shown| shown == TOKEN);
+            let rights = match shown {
+                true => Rights::program(vec![Role::Operator], false),
+                false => Rights::visitor(false),
+            };
+            let mut caller = Caller::visitor(duplex_hub::program());
+            caller.rights = rights;
+            Box::pin(ready(Ok(caller)))
+        }
+    }
+
+    /// Takes numbers up to ten from programs.
+    struct Sums;
+
+    impl Topic for Sums {
+        const KIND: &'static str = "sums";
+        type Command = u32;
+        type Event = u32;
+        type State = u64;
+
+        fn apply(state: &mut u64, _seq: Seq, event: &u32) {
+            *state += u64::from(*event);
+        }
+    }
+
+    impl Decider for Sums {
+        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+            Ok(Access::Write)
+        }
+
+        fn decide(&self, at: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
+            assert_eq!(at.who, &duplex_hub::program());
+            if add > 10 {
+                Err(Rejection::refused("too_many"))
+            } else {
+                Ok(vec![add])
+            }
+        }
+    }
+
+    fn app() -> Router {
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::kind(Sums)]);
+        let inlet = Inlet {
+            path: "/api/sums/{name}",
+            purpose: "numbers.",
+            body_limit: 64,
+            mends_numbers: false,
+            outcome: None,
+            command: |call| {
+                let name = format!("sums/{}", call.params["name"]);
+                Ok(Intent {
+                    topic: name.parse().map_err(|_| BadCall::NotFound("no such sum".to_owned()))?,
+                    command: call
+                        .body
+                        .get("add")
+                        .cloned()
+                        .ok_or(BadCall::Unprocessable("add what?".to_owned()))?,
+                    key: call.body.get("key").and_then(Value::as_str).map(str::to_owned),
+                    time: None,
+                })
+            },
+        };
+        let gateway = Gateway::new(hub, Settings::default(), Arc::new(Bearer));
+        route(Router::new(), inlet).with_state(gateway)
+    }
+
+    async fn post(app: &Router, path: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (StatusCode, Value) {
+        let mut request = Request::post(path);
+        for (name, value) in [("authorization", token), ("idempotency-key", key)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let response = app
+            .clone()
+            .oneshot(request.body(Body::from(body.to_owned())).unwrap())
+            .await
+            .unwrap();
+        let status = response.status();
+        let kind = response.headers()[header::CONTENT_TYPE].clone();
+        assert_eq!(kind == "application/problem+json", !status.is_success());
+        let body = to_bytes(response.into_body(), 4096).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_call_without_the_token_does_nothing() {
+        let app = app();
+        for token in [None, Some("Bearer wrong-wrong-wrong"), Some("Basic YTpi")] {
+            let (status, _) = post(&app, "/api/sums/a", token, None, r#"{"add":1}"#).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED);
+        }
+        let right = Some("Bearer a-token-for-the-tests");
+        let (status, done) = post(&app, "/api/sums/a", right, None, r#"{"add":1}"#).await;
+        assert_eq!(
+            (status, done),
+            (StatusCode::OK, json!({"topic": "sums/a", "seq": 1, "again": false}))
+        );
+    }
+
+    #[tokio::test]
+    async fn the_same_key_has_its_effect_once() {
+        let (app, right) = (app(), Some("Bearer a-token-for-the-tests"));
+        for (again, key, body) in [
+            (false, Some("k"), r#"{"add":1}"#),
+            (true, Some("\"k\""), r#"{"add":1}"#),
+            (true, None, r#"{"add":1,"key":"k"}"#),
+        ] {
+            let (status, done) = post(&app, "/api/sums/a", right, key, body).await;
+            assert_eq!(
+                (status, done),
+                (StatusCode::OK, json!({"topic": "sums/a", "seq": 1, "again": again}))
+            );
+        }
+        let (_, done) = post(&app, "/api/sums/b", right, Some("k"), r#"{"add":1}"#).await;
+        assert_eq!(done["again"], json!(false), "another topic is another call");
+        let (_, done) = post(&app, "/api/sums/a", right, Some("l"), r#"{"add":1}"#).await;
+        assert_eq!(done["seq"], json!(2));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_done_is_said() {
+        let (app, right) = (app(), Some("Bearer a-token-for-the-tests"));
+        for (path, key, body, expected) in [
+            ("/api/sums/a", None, "{", StatusCode::BAD_REQUEST),
+            ("/api/sums/a", None, r#"{"add":1,"add":2}"#, StatusCode::BAD_REQUEST),
+            ("/api/sums/a", None, r#"{"add":NaN}"#, StatusCode::BAD_REQUEST),
+            ("/api/sums/a", None, "{}", StatusCode::UNPROCESSABLE_ENTITY),
+            ("/api/sums/a", None, r#"{"add":11}"#, StatusCode::UNPROCESSABLE_ENTITY),
+            ("/api/sums/a", None, r#"{"add":"x"}"#, StatusCode::UNPROCESSABLE_ENTITY),
+            ("/api/sums/A", None, r#"{"add":1}"#, StatusCode::NOT_FOUND),
+            (
+                "/api/sums/a",
+                Some(""),
+                r#"{"add":1}"#,
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            ("/api/sums/a", None, &"x".repeat(65), StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let (status, problem) = post(&app, path, right, key, body).await;
+            assert_eq!(status, expected, "{body}: {problem}");
+        }
+        let wrong = app
+            .clone()
+            .oneshot(Request::get("/api/sums/a").body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(wrong.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+}

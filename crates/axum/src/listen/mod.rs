@@ -1,0 +1,252 @@
+//! From the listening port to HTTP: takes TCP connections, as many as may be, and serves HTTP/1.1 and HTTP/2 on each.
+//! Used instead of `axum::serve`, which sets no time limits and no bound on connections. Knows no route.
+
+pub mod addr;
+pub mod https;
+pub mod reception;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::awake::{AwakeSleep, AwakeTimer, paused_at};
+use super::connection::{ConnectionContext, ConnectionProgress, Health, PacedBody, WriteStall};
+use super::quota::Gate;
+use crate::connection::counters::Cut;
+use crate::connection::observed::Observed;
+use crate::limits;
+use crate::listen::reception::{Arrival, Reception};
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("port {} is in use at {}; choose another with --addr", .0.port(), .0.ip())]
+    InUse(SocketAddr),
+    #[error("cannot listen at {0}: {1}")]
+    Other(SocketAddr, io::Error),
+    #[error("there is no address to listen at")]
+    Nowhere,
+}
+
+/// As [`bind`], at the first of a name's addresses that this machine has.
+pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
+    let mut missing = None;
+    for addr in addrs {
+        match bind(*addr) {
+            Err(BindError::Other(addr, error)) => missing = missing.or(Some(BindError::Other(addr, error))),
+            bound => return bound,
+        }
+    }
+    Err(missing.unwrap_or(BindError::Nowhere))
+}
+
+/// Takes the port, with room for all the clients of a node that come back at the same moment: one that finds no room waits a
+/// second and more before it knocks again.
+pub fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
+    listen(addr).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse(addr),
+        _ => BindError::Other(addr, error),
+    })
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As `TcpListener::bind` does: a port whose last connections are still ending may be taken again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(limits::BACKLOG)
+}
+
+/// Takes connections until the shutdown begins; those that are open then go on in their own tasks. `health` answers those who
+/// ask for the node's health, and those beyond `max_connections`.
+pub async fn accept(
+    listener: TcpListener,
+    router: Router,
+    health: Router,
+    max_connections: usize,
+    gate: Gate,
+    context: ConnectionContext,
+) {
+    let mut reception = match Reception::start(listener, health, max_connections, gate, Arc::clone(&context.counters)) {
+        Ok(reception) => reception,
+        Err(error) => return tracing::error!("cannot accept connections: {error}"),
+    };
+    let begun = context.shutdown.begun();
+    tokio::pin!(begun);
+    loop {
+        tokio::select! {
+            () = &mut begun => break,
+            arrival = reception.arrivals.recv() => match arrival {
+                Some(arrival) => open(arrival, &router, &context),
+                None => return,
+            },
+        }
+    }
+    reception.stop();
+    while let Some(arrival) = reception.arrivals.recv().await {
+        open(arrival, &router, &context);
+    }
+}
+
+fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &ConnectionContext) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::error!("a connection cannot be served: {error}"),
+    };
+    limit_unconfirmed(&stream);
+    let (stream, router, context) = (Observed::new(stream, place), router.clone(), context.clone());
+    let shutdown = context.shutdown.clone();
+    match context.tls.clone() {
+        None => shutdown.spawn(serve(stream, Some(peer), router, context)),
+        Some(tls) => shutdown.spawn(tls.serve(stream, Some(peer), router, context)),
+    }
+}
+
+/// A peer that vanished, or whose window stays shut, ends its connection. Where the kernel knows no such limit, its own does so in
+/// the end.
+fn limit_unconfirmed(stream: &TcpStream) {
+    let limit = u32::try_from(limits::TCP_UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = sockopt::set_tcp_user_timeout(stream, limit) {
+        tracing::debug!("a vanished peer will be noticed late: {error}");
+    }
+}
+
+/// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for
+/// `ConnectInfo`.
+pub async fn serve<S>(stream: S, peer: Option<SocketAddr>, router: Router, context: ConnectionContext)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let upgraded = Arc::new(AtomicBool::new(false));
+    let stream = WriteStall::new(stream, Arc::clone(&context.counters), Arc::clone(&upgraded));
+    let share = context.buffers.share();
+    let progress = ConnectionProgress::new(Arc::clone(&share));
+    let asked = Arc::new(AtomicBool::new(false));
+    let counted = context.observer.as_ref().map(|new| new());
+    let stream = Observed::new(stream, counted.clone());
+    let router = TowerToHyperService::new(router);
+    let service = {
+        let (asked, progress) = (Arc::clone(&asked), Arc::clone(&progress));
+        service_fn(move |mut request: Request<Incoming>| {
+            asked.store(true, Relaxed);
+            let exchange = progress.begin();
+            // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
+            request.extensions_mut().insert(Arc::clone(&exchange));
+            if let Some(counted) = &counted {
+                counted.insert(request.extensions_mut());
+            }
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(ConnectInfo(peer));
+            }
+            let last_byte_apart = request.version() == Version::HTTP_2;
+            let answer = router.call(request);
+            async move {
+                Ok::<_, Infallible>(
+                    answer
+                        .await?
+                        .map(|body| PacedBody::new(body, exchange, last_byte_apart)),
+                )
+            }
+        })
+    };
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut first_request = pin!(AwakeSleep::new(limits::FIRST_REQUEST));
+    let (mut begun, mut revoked) = (pin!(context.shutdown.begun()), pin!(share.revoked()));
+    let mut look = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut waits, mut runs, mut retires) = (true, true, false);
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut connection => {
+                if let Err(error) = ended { tracing::debug!("connection: {error}"); }
+                upgraded.store(true, Relaxed);
+                return;
+            }
+            () = &mut begun, if runs => {
+                runs = false;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = &mut first_request, if waits => {
+                waits = false;
+                if !asked.load(Relaxed) { return; }
+            }
+            () = &mut revoked => return tracing::debug!("connection: cut off, the node's buffers are full"),
+            due = look.tick() => match progress.look() {
+                // The peer may have taken it while this process did not run: the next look knows.
+                _ if paused_at(due) => {}
+                Health::Fine => {}
+                Health::Stalled => {
+                    context.counters.cut(Cut::Slow);
+                    return tracing::debug!("connection: cut off, the peer takes nothing of an answer");
+                }
+                // One that is still there at the next look has something left that its peer never takes.
+                Health::Idle if retires => return,
+                Health::Idle => {
+                    retires = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            },
+        }
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(AwakeTimer)
+        .header_read_timeout(limits::REQUEST_HEAD)
+        .max_buf_size(limits::REQUEST_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(AwakeTimer)
+        .enable_connect_protocol()
+        .keep_alive_interval(limits::REQUEST_HEAD)
+        .max_header_list_size(limits::REQUEST_HEAD_BYTES as u32)
+        .max_concurrent_streams(limits::HTTP2_STREAMS)
+        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW)
+        .max_send_buf_size(limits::HTTP2_SEND_BUFFER)
+        .max_pending_accept_reset_streams(limits::HTTP2_PENDING_RESETS)
+        .max_local_error_reset_streams(limits::HTTP2_LOCAL_RESETS);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_a_vanished_peer_has_an_end() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        limit_unconfirmed(&stream);
+        let limit = limits::TCP_UNCONFIRMED.as_millis();
+        assert_eq!(sockopt::tcp_user_timeout(&stream).map(u128::from), Ok(limit));
+        assert!(limits::SSE_COMMENT + limits::TCP_UNCONFIRMED < Duration::from_secs(40));
+        drop(peer);
+    }
+}

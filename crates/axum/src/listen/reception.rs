@@ -1,0 +1,212 @@
+//! Takes the connections that arrive, on a thread of its own. A request for the node's health is answered here, so that a
+//! supervisor has its answer however busy the other threads are and however many connections are open; every other connection
+//! is handed over. Knows no route but those of the health.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::awake;
+use crate::connection::counters::Counters;
+use crate::connection::observed::{Observed, Observer};
+use crate::limits;
+use crate::quota::Gate;
+use duplex_hub::quota::Held;
+use duplex_hub::quota::seldom::Seldom;
+
+/// What a health check begins with.
+const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
+
+/// Enough to tell.
+const FIRST_BYTES: usize = 16;
+
+/// A connection whose client has sent its first bytes, none of which were read.
+pub struct Arrival {
+    pub stream: std::net::TcpStream,
+    pub peer: SocketAddr,
+    pub place: Place,
+}
+
+/// A connection's place among those that may be open, if it has one; its stream's bytes are counted. An upgrade takes the stream
+/// elsewhere, and the place with it.
+pub struct Place {
+    counters: Arc<Counters>,
+    _permit: Option<OwnedSemaphorePermit>,
+    /// Among those of its address.
+    _held: Option<Held>,
+}
+
+impl Observer for Place {
+    fn read(&self, bytes: &[u8]) {
+        let count = bytes.len();
+        self.counters.add_bytes(count as u64, 0);
+    }
+
+    fn wrote(&self, count: usize) {
+        self.counters.add_bytes(0, count as u64);
+    }
+}
+
+/// Ends when it is dropped.
+pub struct Reception {
+    pub arrivals: mpsc::Receiver<Arrival>,
+    running: Option<DropGuard>,
+}
+
+impl Reception {
+    /// `health` answers health checks; a connection beyond `max_connections`, or beyond its
+    /// address's share, is answered by it too, whatever it asks for.
+    pub fn start(
+        listener: TcpListener,
+        health: Router,
+        max_connections: usize,
+        gate: Gate,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        let listener = listener.into_std()?;
+        let (arrived, arrivals) = mpsc::channel(limits::ARRIVALS);
+        let stop = CancellationToken::new();
+        let desk = Desk {
+            places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            gate,
+            counters,
+            health,
+            arrived,
+            beyond: VecDeque::new(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let stopped = stop.clone();
+        thread::Builder::new().name("reception".to_owned()).spawn(move || {
+            let serving = stopped.run_until_cancelled(desk.take_all(listener));
+            runtime.block_on(serving);
+        })?;
+        Ok(Self {
+            arrivals,
+            running: Some(stop.drop_guard()),
+        })
+    }
+
+    /// Nobody listens any more once the arrivals have ended.
+    pub fn stop(&mut self) {
+        self.running = None;
+    }
+}
+
+struct Desk {
+    places: Arc<Semaphore>,
+    gate: Gate,
+    counters: Arc<Counters>,
+    health: Router,
+    arrived: mpsc::Sender<Arrival>,
+    /// Connections for which there is no place, the oldest first. One too many ends the oldest: who asks for the health has
+    /// done so at once, and been answered.
+    beyond: VecDeque<AbortHandle>,
+}
+
+impl Desk {
+    async fn take_all(mut self, listener: std::net::TcpListener) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!("cannot accept connections: {error}"),
+        };
+        loop {
+            let (stream, peer) = next_connection(&listener).await;
+            // Counted before it says anything: silence is what takes places at the least cost.
+            let held = self.gate.admit(peer);
+            let permit = held.as_ref().and(Arc::clone(&self.places).try_acquire_owned().ok());
+            let is_beyond = permit.is_none();
+            let place = Place {
+                counters: Arc::clone(&self.counters),
+                _permit: permit,
+                _held: held,
+            };
+            if is_beyond {
+                self.receive_beyond(stream, place);
+            } else {
+                tokio::spawn(receive(stream, peer, place, self.health.clone(), self.arrived.clone()));
+            }
+        }
+    }
+
+    fn receive_beyond(&mut self, stream: TcpStream, place: Place) {
+        if self.beyond.len() >= limits::HEALTH_PLACES
+            && let Some(oldest) = self.beyond.pop_front()
+        {
+            oldest.abort();
+        }
+        let serving = tokio::spawn(answer_health(stream, place, self.health.clone()));
+        self.beyond.push_back(serving.abort_handle());
+    }
+}
+
+async fn receive(stream: TcpStream, peer: SocketAddr, place: Place, health: Router, arrived: mpsc::Sender<Arrival>) {
+    let mut first = [0; FIRST_BYTES];
+    let Some(Ok(count @ 1..)) = awake::timeout(limits::FIRST_REQUEST, stream.peek(&mut first)).await else {
+        return;
+    };
+    if HEALTH.iter().any(|check| first[..count].starts_with(check)) {
+        return answer_health(stream, place, health).await;
+    }
+    match stream.into_std() {
+        Ok(stream) => {
+            // The node may be going away.
+            let _ = arrived.send(Arrival { stream, peer, place }).await;
+        }
+        Err(error) => tracing::debug!("connection: {error}"),
+    }
+}
+
+/// One request, one answer, and not for long.
+async fn answer_health(stream: TcpStream, place: Place, health: Router) {
+    let stream = Observed::new(stream, place);
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEALTH_WAIT)
+        .max_buf_size(limits::HEALTH_HEAD_BYTES)
+        .keep_alive(false);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(health));
+    if let Ok(Err(error)) = timeout(limits::HEALTH_WAIT, connection).await {
+        tracing::debug!("health check: {error}");
+    }
+}
+
+async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    static FAILURES: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Small answers must not wait for the acknowledgement of the one before.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!("TCP_NODELAY: {error}");
+                }
+                return (stream, peer);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if let Some(unlogged) = FAILURES.due() {
+                    tracing::error!(unlogged, "cannot accept connections: {error}");
+                }
+                sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

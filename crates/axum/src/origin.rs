@@ -1,0 +1,441 @@
+//! Which pages may use this server: those of its own origin and of the listed ones. Browsers do not keep pages of other origins from
+//! opening sockets and posting, so the server has to. Knows no route.
+//!
+//! `Sec-Fetch-Site` is read first where it is present: no page can forge it. Then `Origin` is compared whole, scheme included.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::client_addr::{ClientName, ClientScheme};
+use super::error::Problem;
+use super::host;
+use crate::connection::counters::Refused;
+use crate::gateway::{Gateway, Settings};
+use crate::limits;
+use duplex_hub::quota::seldom::Seldom;
+
+/// A web origin (RFC 6454) of a page: scheme, host and port; the scheme's own port is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    scheme: Scheme,
+    /// In lower case; an IPv6 address keeps its brackets.
+    host: String,
+    port: u16,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scheme {
+    #[default]
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub const fn of(https: bool) -> Self {
+        if https { Self::Https } else { Self::Http }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an origin; write scheme://host or scheme://host:port, with http or https and nothing after it")]
+pub struct NotAnOrigin;
+
+impl FromStr for Origin {
+    type Err = NotAnOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        let (scheme, rest) = text.split_once("://").ok_or(NotAnOrigin)?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return Err(NotAnOrigin),
+        };
+        let (host, port) = host_and_port(rest).ok_or(NotAnOrigin)?;
+        Ok(Self {
+            scheme,
+            host,
+            port: port.unwrap_or(scheme.default_port()),
+        })
+    }
+}
+
+impl Display for Origin {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.name(), self.host)?;
+        if self.port == self.scheme.default_port() {
+            Ok(())
+        } else {
+            write!(f, ":{}", self.port)
+        }
+    }
+}
+
+impl Origin {
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Whether a request for `host` can be for this origin. Proxies often leave the port out.
+    pub fn is_at(&self, host: &Host) -> bool {
+        self.host == host.name && host.port.is_none_or(|port| port == self.port)
+    }
+}
+
+/// What a request is addressed to: a name or an IP address, and the port where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// In lower case; an IPv6 address keeps its brackets.
+    pub name: String,
+    pub port: Option<u16>,
+}
+
+impl Host {
+    /// `None` for anything that is not exactly that.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, port) = host_and_port(text)?;
+        Some(Self { name, port })
+    }
+
+    fn origin(&self, scheme: Scheme) -> Origin {
+        Origin {
+            scheme,
+            host: self.name.clone(),
+            port: self.port.unwrap_or(scheme.default_port()),
+        }
+    }
+}
+
+/// Host and, where it is written, port. `None` for anything that is not exactly that.
+fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    if text.contains('@') {
+        return None;
+    }
+    let authority: Authority = text.parse().ok()?;
+    let host = authority.host();
+    if host.is_empty() {
+        return None;
+    }
+    let port = match text.get(host.len()..)? {
+        "" => None,
+        port => Some(port.strip_prefix(':')?.parse().ok()?),
+    };
+    Some((host.to_ascii_lowercase(), port))
+}
+
+/// Why a request is turned away for where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Foreign {
+    #[error("the Origin header is not an origin that could be compared")]
+    Opaque,
+    #[error("the origin {0} is neither this server's own nor on its list (--public-url, --origin)")]
+    Unlisted(Origin),
+    #[error("another site made the browser send this request")]
+    OtherSite,
+}
+
+impl Foreign {
+    pub fn problem(&self) -> Problem {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            format!("{self}; a page may do this only from this server's own origin."),
+        )
+    }
+}
+
+/// The page that a request comes from, as its browser says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Page<'a> {
+    /// Browsers send it with what is checked here; without it and `site`, another program asks, which could write what it likes.
+    origin: Option<&'a str>,
+    /// `Sec-Fetch-Site`. Browsers send it to https sites and to loopback addresses.
+    site: Option<&'a str>,
+    /// The visitor follows a link: `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
+    navigates: bool,
+}
+
+/// What a request may do if it is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Read,
+    /// Open a socket, or change something.
+    Write,
+}
+
+fn check(page: Page<'_>, act: Act, own: Option<&Origin>, listed: &[Origin]) -> Result<(), Foreign> {
+    let origin = || {
+        page.origin
+            .map(|origin| origin.parse().map_err(|_| Foreign::Opaque))
+            .transpose()
+    };
+    let is_listed = |origin: &Origin| listed.contains(origin);
+    let other_site = page.site.is_some_and(|site| !["same-origin", "none"].contains(&site));
+    if act == Act::Read {
+        // Isolation of resources, as https://web.dev/articles/fetch-metadata has it: other sites may link here, no more.
+        let allowed = !other_site || page.navigates || origin()?.as_ref().is_some_and(is_listed);
+        return allowed.then_some(()).ok_or(Foreign::OtherSite);
+    }
+    match origin()? {
+        Some(origin) if is_listed(&origin) => Ok(()),
+        _ if other_site => Err(Foreign::OtherSite),
+        Some(origin) if own != Some(&origin) => Err(Foreign::Unlisted(origin)),
+        _ => Ok(()),
+    }
+}
+
+/// Covers the whole router, so that no route can be forgotten. It runs behind the guard of hosts.
+pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
+    static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+
+    let (parts, body) = request.into_parts();
+    if let Err(foreign) = check_parts(&parts, &state.settings) {
+        state.counters.refused(Refused::Origin);
+        if let Some(unlogged) = REFUSALS.due() {
+            let client = ClientName::of(&parts.extensions).map(tracing::field::display);
+            tracing::warn!(
+                path = parts.uri.path(),
+                client,
+                unlogged,
+                "refused for its origin: {foreign}"
+            );
+        }
+        return foreign.problem().into_response();
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
+    let headers = &parts.headers;
+    let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let act = if reads && !headers.contains_key(header::UPGRADE) {
+        Act::Read
+    } else {
+        Act::Write
+    };
+    let page = Page {
+        origin: single(headers, header::ORIGIN)?,
+        site: single(headers, SEC_FETCH_SITE)?,
+        navigates: reads && is_navigation(headers),
+    };
+    check(page, act, own(parts, settings).as_ref(), &settings.origins)
+}
+
+/// The same for a page whose address goes nowhere: browsers post its form with `Origin: null`, as they do for whoever hides. What
+/// its form says has to prove enough.
+pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
+    match parts.headers.get(header::ORIGIN) {
+        Some(origin) if origin == "null" => {
+            let mut parts = parts.clone();
+            parts.headers.remove(header::ORIGIN);
+            check_parts(&parts, settings)
+        }
+        _ => check_parts(parts, settings),
+    }
+}
+
+/// With `--public-url` that is it; otherwise what the client asked for, by the scheme of its connection.
+fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
+    settings.public_url.clone().or_else(|| {
+        let scheme = parts
+            .extensions
+            .get()
+            .map_or_else(Scheme::default, |ClientScheme(scheme)| *scheme);
+        Some(host::asked(parts).ok()??.origin(scheme))
+    })
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Of a whole tab; what is embedded in another page is none.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let says = |name, value: &str| headers.get(name).is_some_and(|said: &HeaderValue| said == value);
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
+}
+
+/// A header that is there twice, or is not text, is no header to decide by.
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Foreign> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Foreign::Opaque),
+        (Some(_), Some(_)) => Err(Foreign::Opaque),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn own(origin: &str) -> Origin {
+        origin.parse().unwrap()
+    }
+
+    fn writes(origin: Option<&str>, site: Option<&str>, listed: &[Origin]) -> Result<(), Foreign> {
+        let page = Page {
+            origin,
+            site,
+            navigates: false,
+        };
+        check(page, Act::Write, Some(&own("https://example.com")), listed)
+    }
+
+    #[test]
+    fn the_own_origin_is_compared_whole() {
+        for same in ["https://example.com", "https://example.com:443", "https://EXAMPLE.com"] {
+            assert_eq!(writes(Some(same), None, &[]), Ok(()), "{same}");
+        }
+        for other in [
+            "http://example.com",
+            "https://example.com:3000",
+            "https://evil.example",
+            "https://example.com.evil.example",
+            "https://evilexample.com",
+            "https://www.example.com",
+        ] {
+            assert_eq!(
+                writes(Some(other), None, &[]),
+                Err(Foreign::Unlisted(own(other))),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_web_origin_is_refused_and_cannot_be_listed() {
+        for origin in [
+            "null",
+            "",
+            "example.com",
+            "file://",
+            "ftp://example.com",
+            "http://",
+            "http://example.com/",
+            "http://example.com/path",
+            "http://user@example.com",
+            "http://example.com:",
+            "http://example.com:99999",
+            "http://example.com http://other.example",
+        ] {
+            assert_eq!(writes(Some(origin), None, &[]), Err(Foreign::Opaque), "{origin}");
+            assert_eq!(origin.parse::<Origin>(), Err(NotAnOrigin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_listed_origin_is_compared_whole() {
+        let listed = [own("https://app.example")];
+        for site in [None, Some("cross-site"), Some("same-site")] {
+            assert_eq!(writes(Some("https://app.example"), site, &listed), Ok(()));
+            assert_eq!(writes(Some("https://app.example:443"), site, &listed), Ok(()));
+            assert!(writes(Some("http://app.example"), site, &listed).is_err());
+            assert!(writes(Some("https://app.example:8443"), site, &listed).is_err());
+        }
+    }
+
+    #[test]
+    fn the_browsers_word_on_the_site_goes_first() {
+        let origin = Some("https://example.com");
+        for site in ["same-origin", "none"] {
+            assert_eq!(writes(origin, Some(site), &[]), Ok(()));
+            assert_eq!(writes(None, Some(site), &[]), Ok(()));
+            assert!(writes(Some("https://evil.example"), Some(site), &[]).is_err());
+        }
+        for site in ["same-site", "cross-site", "", "SAME-ORIGIN"] {
+            for origin in [origin, None, Some("https://evil.example")] {
+                assert_eq!(
+                    writes(origin, Some(site), &[]),
+                    Err(Foreign::OtherSite),
+                    "{site} {origin:?}"
+                );
+            }
+        }
+        assert_eq!(writes(None, None, &[]), Ok(()), "a program that is no browser");
+    }
+
+    #[test]
+    fn other_sites_may_link_here_and_read_nothing() {
+        let reads = |origin, site, navigates| {
+            let page = Page {
+                origin,
+                site,
+                navigates,
+            };
+            check(
+                page,
+                Act::Read,
+                Some(&own("https://example.com")),
+                &[own("https://app.example")],
+            )
+        };
+        assert_eq!(reads(None, None, false), Ok(()));
+        assert_eq!(reads(None, Some("same-origin"), false), Ok(()));
+        assert_eq!(reads(None, Some("cross-site"), true), Ok(()));
+        assert_eq!(reads(Some("https://app.example"), Some("cross-site"), false), Ok(()));
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(reads(None, Some(site), false), Err(Foreign::OtherSite));
+            assert_eq!(
+                reads(Some("https://evil.example"), Some(site), false),
+                Err(Foreign::OtherSite)
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_port_can_be_for_an_origin_with_one() {
+        let origin = own("https://example.com:8443");
+        for (host, at) in [
+            ("example.com", true),
+            ("EXAMPLE.com:8443", true),
+            ("example.com:443", false),
+            ("www.example.com", false),
+        ] {
+            assert_eq!(origin.is_at(&Host::parse(host).unwrap()), at, "{host}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(https in any::<bool>(), host in "[a-z][a-z0-9.-]{0,20}[a-z0-9]", port in 1u16..) {
+            let scheme = if https { "https" } else { "http" };
+            let origin: Origin = format!("{scheme}://{host}:{port}").parse().unwrap();
+            prop_assert_eq!(origin.to_string().parse::<Origin>(), Ok(origin));
+        }
+
+        #[test]
+        fn two_origins_are_one_only_if_they_are_equal(a in "[a-c.]{1,4}", b in "[a-c.]{1,4}", port in 1u16..4, other in 1u16..4) {
+            let own = Host::parse(&format!("{b}:{other}")).unwrap().origin(Scheme::Http);
+            let origin = format!("http://{a}:{port}");
+            let page = Page { origin: Some(&origin), ..Page::default() };
+            prop_assert_eq!(check(page, Act::Write, Some(&own), &[]).is_ok(), a == b && port == other);
+        }
+
+        #[test]
+        fn no_text_breaks_the_check(origin in any::<String>(), site in any::<Option<String>>(), host in any::<String>()) {
+            let page = Page { origin: Some(&origin), site: site.as_deref(), navigates: false };
+            let own = Host::parse(&host).map(|host| host.origin(Scheme::Http));
+            let _ = check(page, Act::Write, own.as_ref(), &[]);
+        }
+    }
+}

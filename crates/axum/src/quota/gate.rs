@@ -1,0 +1,36 @@
+//! Which TCP connections are taken: of each address no more than its share, before any request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::client_addr::TrustedProxies;
+use crate::gateway::Gateway;
+use duplex_hub::quota::{Client, Held, Place, Quotas};
+
+#[derive(Clone)]
+pub struct Gate {
+    quotas: Arc<Quotas>,
+    /// These carry the connections of others.
+    proxies: TrustedProxies,
+}
+
+impl Gate {
+    pub fn of(state: &Gateway) -> Self {
+        Self {
+            quotas: Arc::clone(&state.quotas),
+            proxies: state.settings.trusted_proxies.clone(),
+        }
+    }
+
+    /// None: the address has as many as it may.
+    pub fn admit(&self, peer: SocketAddr) -> Option<Held> {
+        if self.proxies.contain(peer.ip().to_canonical()) {
+            return Some(Held::default());
+        }
+        let client = Client {
+            address: Some(peer.ip().into()),
+            person: None,
+        };
+        self.quotas.hold(&client, Place::Streams).ok()
+    }
+}

@@ -1,0 +1,6 @@
+//! The quotas of connections and HTTP requests.
+
+mod gate;
+pub mod guard;
+
+pub use self::gate::Gate;

@@ -1,0 +1,207 @@
+//! A session's way in over HTTP: one client frame a request, answered by one frame or by nothing. And the pages of history.
+
+use crate::quota::guard::RequestClient;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query as Parameters, State};
+use axum::http::{Extensions, HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tracing::Instrument as _;
+
+use super::poll::JSON;
+use super::query::Query;
+use crate::error::{Problem, wrong_role};
+use crate::gateway::Gateway;
+use crate::identity::IdentityRequest;
+use crate::{identity, limits};
+use duplex_hub::Hub;
+use duplex_hub::quota::Client;
+use duplex_hub::session::authorize::enter_to_write;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::MAX_ACTIVITY;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{
+    Answer, ClientFrame, CommandId, Denied, MAX_COMMAND, Rejection, ServerFrame, SessionId,
+};
+use duplex_protocol::topic::TopicName;
+
+/// `POST` [`COMMAND_PATH`](duplex_protocol::session::COMMAND_PATH)
+pub async fn command(
+    State(state): State<Gateway>,
+    RequestClient(client): RequestClient,
+    headers: HeaderMap,
+    extensions: Extensions,
+    query: Result<Parameters<Query>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match act(&state, client, (&headers, &extensions), query, body).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn act(
+    state: &Gateway,
+    client: Client,
+    (headers, extensions): (&HeaderMap, &Extensions),
+    query: Result<Parameters<Query>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let session = query.session().map_err(|error| error.problem())?;
+    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let protocol = query.protocol(&[]).map_err(|error| error.problem())?;
+    let frame = protocol
+        .decode(&body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
+    let asked = IdentityRequest::new(headers, extensions).of_session(&session);
+    let caller = state.identify.identify(asked).await?;
+    let person = caller.person.clone();
+    state.counters.add(1, 1);
+    state.streams.heard(&person.id, &session);
+    let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
+    match frame {
+        ClientFrame::Command { topic, id, command } => {
+            let span = tracing::info_span!("command", session = identity::shown(&session), %topic);
+            let decided = decide(&hub, person, topic, id, command).instrument(span).await;
+            match role_needed(&decided) {
+                Some(role) if caller.rights.is_program() => Err(wrong_role(role, caller.rights.roles())),
+                _ => framed(protocol, &decided),
+            }
+        }
+        ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
+        // The name is in the cookie that came along; the next request to a topic shows it.
+        ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
+            Ok(_) => StatusCode::NO_CONTENT.into_response(),
+            Err(error) => {
+                let why = error.why.to_owned();
+                return framed(protocol, &ServerFrame::NameRefused { why });
+            }
+        }),
+        // That it came is all that it says.
+        ClientFrame::Ping { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
+        _ => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Only the frames command, activity, rename and ping are posted.",
+        )),
+    }
+}
+
+fn framed(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> {
+    let body = protocol.encode(frame).map_err(|error| {
+        tracing::error!("a frame cannot be encoded: {error}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The answer cannot be written.")
+    })?;
+    Ok(([JSON], body).into_response())
+}
+
+/// The role that the command's sender would need.
+fn role_needed(decided: &ServerFrame) -> Option<&str> {
+    match decided {
+        ServerFrame::Reply {
+            answer: Answer::Rejected(rejection),
+            ..
+        } => rejection.role_needed(),
+        _ => None,
+    }
+}
+
+async fn decide(hub: &Hub, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
+    if command.0.len() > MAX_COMMAND {
+        let answer = Answer::Rejected(Rejection::TooLarge);
+        return ServerFrame::Reply {
+            id,
+            answer,
+            again: false,
+        };
+    }
+    match enter_to_write(hub, &person, &topic, None, (&command, Encoding::Json)).await {
+        Err(answer) => ServerFrame::Reply {
+            id,
+            answer,
+            again: false,
+        },
+        Ok(topic) => {
+            let (answer, again) = topic.command(person, id.clone(), command, Encoding::Json).await;
+            ServerFrame::Reply { id, answer, again }
+        }
+    }
+}
+
+async fn activity_of(
+    hub: &Hub,
+    person: Person,
+    session: SessionId,
+    topic: &TopicName,
+    activity: Option<String>,
+) -> Result<Response, Problem> {
+    if activity.as_ref().is_some_and(|activity| activity.len() > MAX_ACTIVITY) {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The activity is too long.",
+        ));
+    }
+    hub.admit(&person, topic).map_err(denied)?;
+    // Where nobody is, nobody is shown what somebody does.
+    if let Some(topic) = hub.awake_one(topic) {
+        topic.activity(&session, activity);
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Before {
+    topic: TopicName,
+    /// None: from the newest on.
+    before: Option<Seq>,
+    limit: Option<usize>,
+}
+
+/// `GET` [`HISTORY_PATH`](duplex_protocol::session::HISTORY_PATH)
+pub async fn history(
+    State(state): State<Gateway>,
+    RequestClient(client): RequestClient,
+    headers: HeaderMap,
+    extensions: Extensions,
+    query: Result<Parameters<Before>, QueryRejection>,
+) -> Response {
+    match page(&state, client, (&headers, &extensions), query).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn page(
+    state: &Gateway,
+    client: Client,
+    (headers, extensions): (&HeaderMap, &Extensions),
+    query: Result<Parameters<Before>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Parameters(Before { topic, before, limit }) =
+        query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
+    let caller = state
+        .identify
+        .identify(IdentityRequest::new(headers, extensions))
+        .await?;
+    let person = caller.person.clone();
+    let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
+    hub.admit(&person, &topic).map_err(denied)?;
+    let page = hub
+        .history(&topic, before.unwrap_or(Seq::MAX), limit)
+        .await
+        .map_err(denied)?;
+    Ok((super::sse::UNBUFFERED, Json(page)).into_response())
+}
+
+fn denied(denied: Denied) -> Problem {
+    match denied {
+        Denied::Unknown => Problem::not_found("There is no such topic."),
+        Denied::Unavailable | Denied::Full => Problem::unavailable(denied.to_string()),
+        Denied::Forbidden | Denied::TooMany => Problem::new(StatusCode::FORBIDDEN, denied.to_string()),
+    }
+}

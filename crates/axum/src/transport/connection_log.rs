@@ -1,0 +1,53 @@
+//! Which connections the log tells of one by one. A stranger who opens them by the hundred a second does not fill the disk with
+//! lines: beyond a rate they are counted, and the count is logged once a minute.
+
+use std::num::NonZeroU32;
+use std::sync::LazyLock;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use crate::limits;
+use duplex_hub::quota::seldom::Seldom;
+
+struct ConnectionLog {
+    rate: DefaultDirectRateLimiter,
+    unlogged: Seldom,
+}
+
+impl ConnectionLog {
+    fn new() -> Self {
+        let count = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(count(limits::CONNECTIONS_LOGGED));
+        Self {
+            rate: RateLimiter::direct(quota.allow_burst(count(limits::CONNECTIONS_LOGGED_AT_ONCE))),
+            unlogged: Seldom::new(limits::REFUSALS_LOGGED),
+        }
+    }
+
+    fn takes(&self) -> bool {
+        let taken = self.rate.check().is_ok();
+        if !taken && let Some(unlogged) = self.unlogged.due() {
+            tracing::warn!(unlogged, "more connections are opened than are logged one by one");
+        }
+        taken
+    }
+}
+
+/// Whether this connection's beginning and end are logged at the level info.
+pub fn takes() -> bool {
+    static LOG: LazyLock<ConnectionLog> = LazyLock::new(ConnectionLog::new);
+    LOG.takes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flood_of_connections_is_not_a_flood_of_lines() {
+        let log = ConnectionLog::new();
+        let burst = limits::CONNECTIONS_LOGGED_AT_ONCE as usize;
+        let logged = (0..100 * burst).filter(|_| log.takes()).count();
+        assert!((burst..2 * burst).contains(&logged), "{logged}");
+    }
+}

@@ -1,0 +1,108 @@
+//! An endpoint's conversation: each message is answered by itself. Knows no engine.
+
+use std::future::{pending, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::connection::log_preview::Excerpt;
+use crate::endpoint::{Answer, Endpoint, Payload};
+use crate::gateway::Gateway;
+use crate::limits;
+use crate::transport::handler::{Farewell, Packet, Talk};
+use duplex_hub::quota::{Client, Quotas, Rate};
+use duplex_hub::session::rate_limit::Bucket;
+use duplex_protocol::code;
+
+pub struct Echo {
+    endpoint: Endpoint,
+    quotas: Arc<Quotas>,
+    client: Client,
+    messages: Bucket,
+    kibibytes: Bucket,
+    began: Instant,
+}
+
+impl Echo {
+    pub fn new(endpoint: Endpoint, state: &Gateway, client: Client) -> Self {
+        let largest = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
+        let second = Duration::from_secs(1);
+        Self {
+            endpoint,
+            quotas: Arc::clone(&state.quotas),
+            client,
+            messages: Bucket::new(limits::ECHO_BURST, second / limits::ECHO_RATE),
+            kibibytes: Bucket::new(limits::ECHO_KIB_BURST.max(2 * largest), second / limits::ECHO_KIB_RATE),
+            began: Instant::now(),
+        }
+    }
+
+    /// One message of so many bytes, if this socket and its address may have it answered.
+    fn may_have(&mut self, bytes: usize) -> Result<(), Duration> {
+        if !self.quotas.is_on() {
+            return Ok(());
+        }
+        let (now, kibibytes) = (
+            self.began.elapsed(),
+            u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX),
+        );
+        self.messages.take(now)?;
+        self.kibibytes.take_many(now, kibibytes)?;
+        let taken = self.quotas.take(&self.client, Rate::EchoMessages);
+        let taken = taken.and_then(|()| self.quotas.take_many(&self.client, Rate::EchoBytes, kibibytes));
+        taken.map_err(|exceeded| exceeded.retry_after)
+    }
+
+    fn answer(&self, packet: Packet) -> Packet {
+        let payload = match &packet {
+            Packet::Text(text) => Payload::Text(text),
+            Packet::Binary(bytes) => Payload::Binary(bytes),
+        };
+        // Not at info: whoever connects could fill the operator's disk with what they say.
+        tracing::debug!(
+            bytes = payload.len(),
+            "받은 메시지: {}",
+            Excerpt::new(payload, limits::LOG_CHARS)
+        );
+        match (self.endpoint.answer)(payload) {
+            Answer::Same => packet,
+            Answer::Text(text) => Packet::Text(text.into()),
+        }
+    }
+}
+
+impl Talk for Echo {
+    // As the operator chose.
+    const PING: Duration = Duration::MAX;
+    const SILENCE: Duration = Duration::MAX;
+    const STALL: Duration = Duration::MAX;
+
+    fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
+        ready(match self.may_have(packet.len()) {
+            Ok(()) => {
+                out.push(self.answer(packet));
+                Ok(())
+            }
+            Err(wait) => Err(Farewell {
+                code: code::TOO_FAST,
+                reason: format!("too much at once; again in {} ms", wait.as_millis().max(1)).into(),
+            }),
+        })
+    }
+
+    fn stir(&mut self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
+
+    fn say(&mut self, _out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
+        ready(Ok(()))
+    }
+
+    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
+        Farewell {
+            code: code::GOING_AWAY,
+            reason: "the server is going away".into(),
+        }
+    }
+}

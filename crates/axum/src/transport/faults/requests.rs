@@ -1,0 +1,90 @@
+//! How a visitor asks for faults: a post for each, answered with how the session stands. Knows HTTP, no transport.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query as Parameters, State};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::NotOrdered;
+use crate::error::Problem;
+use crate::gateway::Gateway;
+use crate::identity::{self, Caller, IdentityRequest};
+use duplex_protocol::fault::FaultRequest;
+use duplex_protocol::session::SessionId;
+
+impl NotOrdered {
+    fn problem(self) -> Problem {
+        let status = match self {
+            Self::Off | Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::TooLong => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Full => return Problem::unavailable(self.to_string()),
+        };
+        Problem::new(status, self.to_string())
+    }
+}
+
+/// `POST` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
+pub async fn order(
+    State(state): State<Gateway>,
+    headers: HeaderMap,
+    extensions: Extensions,
+    request: Result<Json<FaultRequest>, JsonRejection>,
+) -> Response {
+    let Json(FaultRequest { session, fault }) = match request {
+        Ok(request) => request,
+        Err(error) => return Problem::new(error.status(), error.body_text()).into_response(),
+    };
+    let caller = match identify(&state, (&headers, &extensions), &session).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    match state.faults.make(&session, &caller.person.id, fault) {
+        Ok(()) => {
+            tracing::info!(
+                session = identity::shown(&session),
+                ?fault,
+                "a fault, as its visitor asked"
+            );
+            report(&state, &caller, &session)
+        }
+        Err(error) => error.problem().into_response(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Shown {
+    session: SessionId,
+}
+
+/// `GET` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
+pub async fn show(
+    State(state): State<Gateway>,
+    headers: HeaderMap,
+    extensions: Extensions,
+    query: Result<Parameters<Shown>, QueryRejection>,
+) -> Response {
+    match query {
+        Ok(Parameters(Shown { session })) => match identify(&state, (&headers, &extensions), &session).await {
+            Ok(caller) => report(&state, &caller, &session),
+            Err(problem) => problem.into_response(),
+        },
+        Err(error) => Problem::new(error.status(), error.body_text()).into_response(),
+    }
+}
+
+async fn identify(
+    state: &Gateway,
+    (headers, extensions): (&HeaderMap, &Extensions),
+    session: &SessionId,
+) -> Result<Caller, Problem> {
+    let asked = IdentityRequest::new(headers, extensions).of_session(session);
+    state.identify.identify(asked).await
+}
+
+fn report(state: &Gateway, caller: &Caller, session: &SessionId) -> Response {
+    let report = state.faults.report(session, &caller.person.id);
+    ([(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
+}

@@ -1,0 +1,305 @@
+//! Who may come in: is this request a WebSocket handshake that can be answered (RFC 6455 section 4.2.1, RFC 8441 section 5)?
+//! Pure: knows the request's head, not the engine and not what lies behind the door.
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use hyper::ext::Protocol as ConnectProtocol;
+
+use super::super::error::Problem;
+use crate::connection::counters::Way;
+use crate::limits;
+use duplex_hub::quota::Exceeded;
+use duplex_protocol::handshake::TRACE_PARAMETER;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
+
+/// The only version of the protocol that was ever final.
+const VERSION: &str = "13";
+
+/// Base64 of 16 bytes.
+const KEY_CHARS: usize = 24;
+
+/// An address that opens WebSockets.
+#[derive(Debug, Clone, Copy)]
+pub struct Door {
+    pub path: &'static str,
+    /// One English sentence for a developer who asks this address over plain HTTP.
+    pub purpose: &'static str,
+    pub way: Way,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("This address answers GET with a WebSocket handshake and nothing else.")]
+    Method,
+    #[error("This address speaks WebSocket, and the request did not ask for it.")]
+    NotAnUpgrade,
+    #[error("Of the WebSocket protocol only version 13 is spoken here.")]
+    Version,
+    #[error("The handshake has no Sec-WebSocket-Key of 16 bytes in base64.")]
+    Key,
+    #[error("The server has as many WebSocket connections as it may.")]
+    Full,
+    #[error("The server is going away.")]
+    Leaving,
+    #[error("There are {0}.")]
+    Exceeded(Exceeded),
+    #[error("This visitor asked to be kept from WebSocket for a while.")]
+    Blocked,
+}
+
+impl Refusal {
+    pub fn problem(self, Door { path, purpose, .. }: Door) -> Problem {
+        match self {
+            Self::Method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, self.to_string())
+                .header(header::ALLOW, HeaderValue::from_static("GET, CONNECT")),
+            Self::NotAnUpgrade => upgrade_required(format!(
+                "{self} {path}: {purpose} From a page: new WebSocket(\"{path}\"). From a shell: websocat ws://HOST{path}."
+            )),
+            Self::Version => upgrade_required(self.to_string())
+                .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)),
+            Self::Key => Problem::new(StatusCode::BAD_REQUEST, self.to_string()),
+            Self::Blocked => Problem::new(StatusCode::FORBIDDEN, self.to_string()),
+            Self::Exceeded(exceeded) => Problem::from(exceeded),
+            Self::Full | Self::Leaving => Problem::unavailable(self.to_string()),
+        }
+    }
+}
+
+fn upgrade_required(detail: String) -> Problem {
+    Problem::new(StatusCode::UPGRADE_REQUIRED, detail)
+        .header(header::UPGRADE, HeaderValue::from_static("websocket"))
+        .header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
+}
+
+pub fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
+    if parts.version == Version::HTTP_2 {
+        check_extended_connect(parts)
+    } else {
+        check_upgrade(parts)
+    }
+}
+
+fn check_upgrade(parts: &Parts) -> Result<(), Refusal> {
+    if parts.method != Method::GET {
+        return Err(Refusal::Method);
+    }
+    let asks =
+        lists(&parts.headers, header::UPGRADE, "websocket") && lists(&parts.headers, header::CONNECTION, "upgrade");
+    if parts.version < Version::HTTP_11 || !asks {
+        return Err(Refusal::NotAnUpgrade);
+    }
+    check_version(&parts.headers)?;
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::Key)?;
+    if is_key(key.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Refusal::Key)
+    }
+}
+
+fn check_extended_connect(parts: &Parts) -> Result<(), Refusal> {
+    if parts.method == Method::GET {
+        return Err(Refusal::NotAnUpgrade);
+    }
+    let protocol = parts.extensions.get::<ConnectProtocol>();
+    if parts.method != Method::CONNECT || protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
+        return Err(Refusal::Method);
+    }
+    check_version(&parts.headers)
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get(header::SEC_WEBSOCKET_VERSION) {
+        Some(version) if version == VERSION => Ok(()),
+        _ => Err(Refusal::Version),
+    }
+}
+
+fn is_key(key: &[u8]) -> bool {
+    key.len() == KEY_CHARS
+        && key.strip_suffix(b"==").is_some_and(|data| {
+            data.iter()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/'))
+        })
+}
+
+/// Does a header that is a list of tokens have this one, in whatever case?
+fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|listed| listed.eq_ignore_ascii_case(token))
+}
+
+fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+}
+
+/// An endpoint that answers each message by itself works under any subprotocol: the first one offered is as good as another,
+/// and a browser that offered some takes only one of them.
+pub fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
+        .find(|offered| is_token(offered))
+        .and_then(|offered| HeaderValue::from_str(offered).ok())
+}
+
+/// The first subprotocol that the client offers and that is spoken here.
+pub fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
+    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::of_subprotocol)
+}
+
+/// Where none is spoken here the client's first is agreed to all the same: a browser could not read a refusal, but it can
+/// read the close code that follows.
+pub fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    session_protocol(headers).map_or_else(
+        || subprotocol(headers),
+        |protocol| Some(HeaderValue::from_static(protocol.subprotocol())),
+    )
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
+}
+
+/// The name under which a page will ask for this connection. One that does not fit is no name.
+pub fn trace(query: Option<&str>) -> Option<&str> {
+    let fits = |name: &&str| {
+        limits::TRACE_CHARS.contains(&name.len())
+            && name
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
+    };
+    parameter(query, TRACE_PARAMETER).filter(fits)
+}
+
+/// What a client without cookies calls itself, so that it is the same person on its next connection. One that does not fit is no
+/// name.
+pub fn session(query: Option<&str>) -> Option<SessionId> {
+    let session = SessionId(parameter(query, SESSION_PARAMETER)?.to_owned());
+    session.is_well_formed().then_some(session)
+}
+
+fn parameter<'a>(query: Option<&'a str>, wanted: &str) -> Option<&'a str> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(name, _)| *name == wanted).map(|(_, value)| value).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn parts(method: &str, headers: &[(&str, &str)]) -> Parts {
+        let request = headers.iter().fold(
+            Request::builder().method(method).uri("/api/echo"),
+            |request, (name, value)| request.header(*name, *value),
+        );
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn handshake<'a>(changed: (&'a str, &'a str)) -> Vec<(&'a str, &'a str)> {
+        let mut headers = vec![
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", KEY),
+        ];
+        headers.retain(|(name, _)| *name != changed.0);
+        headers.extend((!changed.1.is_empty()).then_some(changed));
+        headers
+    }
+
+    #[test]
+    fn a_handshake_is_taken_however_its_lists_are_written() {
+        for changed in [
+            ("connection", "keep-alive, Upgrade"),
+            ("connection", "upgrade"),
+            ("upgrade", "WebSocket"),
+            ("x", "y"),
+        ] {
+            assert_eq!(
+                check_handshake(&parts("GET", &handshake(changed))),
+                Ok(()),
+                "{changed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (changed, expected) in [
+            (("upgrade", ""), Refusal::NotAnUpgrade),
+            (("upgrade", "h2c"), Refusal::NotAnUpgrade),
+            (("connection", ""), Refusal::NotAnUpgrade),
+            (("connection", "keep-alive"), Refusal::NotAnUpgrade),
+            (("sec-websocket-version", ""), Refusal::Version),
+            (("sec-websocket-version", "8"), Refusal::Version),
+            (("sec-websocket-key", ""), Refusal::Key),
+            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"), Refusal::Key),
+            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=!"), Refusal::Key),
+        ] {
+            assert_eq!(
+                check_handshake(&parts("GET", &handshake(changed))),
+                Err(expected),
+                "{changed:?}"
+            );
+        }
+        assert_eq!(
+            check_handshake(&parts("POST", &handshake(("x", "y")))),
+            Err(Refusal::Method)
+        );
+    }
+
+    #[test]
+    fn http2_needs_connect_with_the_protocol_named() {
+        let version = [("sec-websocket-version", VERSION)];
+        let mut connect = parts("CONNECT", &version);
+        connect.version = Version::HTTP_2;
+        assert_eq!(check_handshake(&connect), Err(Refusal::Method));
+        connect.extensions.insert(ConnectProtocol::from_static("connect-udp"));
+        assert_eq!(check_handshake(&connect), Err(Refusal::Method));
+        connect.extensions.insert(ConnectProtocol::from_static("websocket"));
+        assert_eq!(check_handshake(&connect), Ok(()));
+        let mut get = parts("GET", &version);
+        get.version = Version::HTTP_2;
+        assert_eq!(check_handshake(&get), Err(Refusal::NotAnUpgrade));
+    }
+
+    #[test]
+    fn the_first_subprotocol_that_is_a_token_is_chosen() {
+        let chosen = |offers: &[&str]| {
+            let headers: Vec<_> = offers.iter().map(|offer| ("sec-websocket-protocol", *offer)).collect();
+            subprotocol(&parts("GET", &headers).headers).map(|chosen| chosen.to_str().unwrap().to_owned())
+        };
+        assert_eq!(chosen(&["chat, superchat"]).as_deref(), Some("chat"));
+        assert_eq!(chosen(&["two words, b"]).as_deref(), Some("b"));
+        assert_eq!(chosen(&["", "late"]).as_deref(), Some("late"));
+        assert_eq!(chosen(&[]), None);
+    }
+
+    #[test]
+    fn a_trace_is_taken_only_if_it_is_a_safe_name() {
+        assert_eq!(trace(Some("trace=0123456789abcdef")), Some("0123456789abcdef"));
+        assert_eq!(trace(Some("a=b&trace=0123456789-_ABCD&c")), Some("0123456789-_ABCD"));
+        for query in [
+            "",
+            "trace=",
+            "trace=short",
+            "trace=0123456789abcde%20",
+            "xtrace=0123456789abcdef",
+        ] {
+            assert_eq!(trace(Some(query)), None, "{query}");
+        }
+        assert_eq!(trace(Some(&format!("trace={}", "a".repeat(65)))), None);
+        assert_eq!(trace(None), None);
+    }
+}

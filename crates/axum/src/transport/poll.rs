@@ -1,0 +1,184 @@
+//! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
+//! after a while without. Nothing is kept from one request to the next but a place among those present.
+
+use crate::quota::guard::RequestClient;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query as Parameters, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, stream};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument as _;
+
+use super::faults::{Ending, Gate};
+use super::query::Query;
+use super::session::{spread, welcome};
+use super::sse::{Cut, UNBUFFERED, asked};
+use crate::connection::counters::Way;
+use crate::error::Problem;
+use crate::gateway::Gateway;
+use crate::identity::{Caller, IdentityRequest};
+use crate::{identity, limits};
+use duplex_hub::Most;
+use duplex_hub::quota::Place;
+use duplex_hub::session::reader::{AnswerKind, Answered, Reader};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{Closing, ServerFrame, SessionId};
+use duplex_protocol::topic::TopicName;
+
+/// `GET` [`POLL_PATH`](duplex_protocol::session::POLL_PATH)
+pub async fn poll(
+    State(state): State<Gateway>,
+    RequestClient(client): RequestClient,
+    extensions: Extensions,
+    headers: HeaderMap,
+    query: Result<Parameters<Query>, QueryRejection>,
+) -> Response {
+    let at_once = query.as_ref().is_ok_and(|Parameters(query)| query.is_at_once());
+    let (session, topics, protocol) = match asked(query) {
+        Ok(asked) => asked,
+        Err(problem) => return problem.into_response(),
+    };
+    let asked = IdentityRequest::new(&headers, &extensions).of_session(&session);
+    let caller = match state.identify.identify(asked).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let person = caller.person.clone();
+    let client = client.known_as(&person);
+    let _held = match state.quotas.hold(&client, Place::Connections) {
+        Ok(held) => held,
+        Err(exceeded) => return Problem::from(exceeded).into_response(),
+    };
+    let counted = state.counters.open(state.settings.max_connections as u64);
+    let Some(_counted) = counted.map(|open| open.by(Way::Poll)) else {
+        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    };
+    let gate = state.faults.enter(&session, &person.id, Way::Poll);
+    let hub = state.hub_for(&caller.hub(&state.hub), client);
+    let mut reader = Reader::new(hub, protocol, session.clone(), person);
+    // Each poll begins with another topic, so that a busy one does not keep the others waiting.
+    reader.begin_with(usize::try_from(state.counters.read().opened[Way::Poll as usize]).unwrap_or_default());
+    let mut turn = Turn {
+        state,
+        caller,
+        reader,
+        frames: Vec::new(),
+    };
+    let span = tracing::info_span!("poll", session = identity::shown(&session));
+    if turn.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
+        return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
+    }
+    turn.state.counters.add(0, turn.frames.len() as u64);
+    (UNBUFFERED, [JSON], list(&turn.frames)).into_response()
+}
+
+type Topics = Vec<(TopicName, Option<Cursor>)>;
+
+struct Turn {
+    state: Gateway,
+    caller: Caller,
+    reader: Reader,
+    frames: Vec<Bytes>,
+}
+
+impl Turn {
+    /// How it is to end, if a fault says so.
+    async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: Gate) -> Option<Ending> {
+        let lease = Instant::now() + limits::POLL_LEASE;
+        if at_once {
+            let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
+            self.frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
+        }
+        self.subscribe(topics, at_once, lease).await;
+        self.reader.overlook_presence();
+        self.gather().await;
+        let (shutdown, caller) = (self.state.shutdown.clone(), self.caller.clone());
+        let mut ending = gate.ended().now_or_never();
+        if self.frames.is_empty() && ending.is_none() {
+            tokio::select! {
+                () = shutdown.begun() => {}
+                _ = caller.login().wait() => {}
+                ordered = gate.ended() => ending = Some(ordered),
+                _ = timeout(limits::POLL_WAIT, self.wait()) => {}
+            }
+        }
+        tokio::select! {
+            () = gate.pass() => {}
+            () = shutdown.begun() => {}
+        }
+        ending = ending.or(gate.ended().now_or_never());
+        if shutdown.has_begun() || ending == Some(Ending::Drain) {
+            self.close(Closing::Draining, spread(&session));
+        } else if let Some(end) = caller.login().ended() {
+            tracing::info!("the session ends: {}", end.reason);
+            self.close(end.closing, if end.is_ban() { 0 } else { spread(&session) });
+        }
+        // Who came and went between two polls was told to nobody: each answer says who is there.
+        let room = limits::POLL_BYTES.saturating_sub(self.bytes());
+        self.reader.presences(room, &mut self.frames);
+        ending
+    }
+
+    /// Verdicts until the answer has its bytes. A topic that finds no room is as if it had not been asked for: its cursor is in the
+    /// client's next question. Those with a cursor come first, for most of them cost next to nothing.
+    async fn subscribe(&mut self, mut topics: Topics, at_once: bool, lease: Instant) {
+        topics.sort_by_key(|(_, cursor)| cursor.is_none());
+        for (topic, cursor) in topics {
+            if self.bytes() >= limits::POLL_BYTES {
+                return;
+            }
+            let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            self.reader.lease(&topic, lease);
+            // To hear again that nothing was missed is no news.
+            if at_once || kind != AnswerKind::Resumed {
+                self.frames.extend(frame);
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.frames.iter().map(Bytes::len).sum()
+    }
+
+    /// Until there is news; a burst of it is gathered.
+    async fn wait(&mut self) {
+        while self.frames.is_empty() {
+            self.reader.woken().await;
+            sleep(limits::POLL_GATHER).await;
+            self.gather().await;
+        }
+    }
+
+    async fn gather(&mut self) {
+        let most = Most {
+            frames: limits::TURN_MESSAGES,
+            bytes: limits::POLL_BYTES.saturating_sub(self.bytes()),
+        };
+        self.reader.gather(most, &mut self.frames).await;
+    }
+
+    fn close(&mut self, reason: Closing, retry_after_ms: u32) {
+        let closing = ServerFrame::Closing { reason, retry_after_ms };
+        self.frames.extend(self.reader.encoded(&closing));
+    }
+}
+
+pub const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+
+/// The frames are JSON already: they are not read again.
+fn list(frames: &[Bytes]) -> Bytes {
+    let mut list = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
+    list.push(b'[');
+    for (place, frame) in frames.iter().enumerate() {
+        if place > 0 {
+            list.push(b',');
+        }
+        list.extend_from_slice(frame);
+    }
+    list.push(b']');
+    list.into()
+}

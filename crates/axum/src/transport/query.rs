@@ -1,0 +1,137 @@
+//! What a request of the fallbacks asks for: a session without a connection. Pure.
+
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use crate::error::Problem;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::protocol::{Protocol, Version};
+use duplex_protocol::session::{MAX_SUBSCRIPTIONS, SessionId};
+use duplex_protocol::topic::TopicName;
+
+/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Query {
+    session: SessionId,
+    #[serde(default)]
+    topics: String,
+    /// Of a poll: 0 asks for an answer at once, with a welcome and every verdict.
+    wait: Option<u32>,
+    /// The protocol's version; 1 if it is not said and no cursor has a check, which version 1 does not know.
+    v: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAQuery {
+    #[error("A session's id has 1 to 64 letters, digits and hyphens.")]
+    Session,
+    #[error("{0:?} is not a topic with or without a cursor, such as chat/lobby@17:4.")]
+    Topic(String),
+    #[error("A session has at most {MAX_SUBSCRIPTIONS} topics.")]
+    TooMany,
+    #[error("Versions 1 and 2 of the session protocol are spoken here, not {0}.")]
+    Version(u32),
+}
+
+impl NotAQuery {
+    pub fn problem(&self) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, self.to_string())
+    }
+}
+
+impl Query {
+    pub fn session(&self) -> Result<SessionId, NotAQuery> {
+        if self.session.is_well_formed() {
+            Ok(self.session.clone())
+        } else {
+            Err(NotAQuery::Session)
+        }
+    }
+
+    pub fn is_at_once(&self) -> bool {
+        self.wait == Some(0)
+    }
+
+    pub fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Protocol, NotAQuery> {
+        let checked = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.check.is_some());
+        let version = match self.v {
+            Some(2) => Version::V2,
+            None if topics.iter().any(checked) => Version::V2,
+            None | Some(1) => Version::V1,
+            Some(other) => return Err(NotAQuery::Version(other)),
+        };
+        Ok(Protocol::of(version, Encoding::Json))
+    }
+
+    pub fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {
+        let topics: Vec<_> = self.topics.split(',').filter(|topic| !topic.is_empty()).collect();
+        if topics.len() > MAX_SUBSCRIPTIONS {
+            return Err(NotAQuery::TooMany);
+        }
+        topics
+            .into_iter()
+            .map(|topic| read(topic).ok_or_else(|| NotAQuery::Topic(topic.to_owned())))
+            .collect()
+    }
+}
+
+fn read(text: &str) -> Option<(TopicName, Option<Cursor>)> {
+    match text.split_once('@') {
+        None => Some((text.parse().ok()?, None)),
+        Some((name, cursor)) => Some((name.parse().ok()?, Some(cursor.parse().ok()?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(topics: &str) -> Query {
+        Query {
+            session: SessionId("s-1".to_owned()),
+            topics: topics.to_owned(),
+            wait: None,
+            v: None,
+        }
+    }
+
+    #[test]
+    fn topics_come_with_or_without_a_cursor() {
+        let topics = query("chat/lobby@17:4,chat/other").topics().unwrap();
+        assert_eq!(topics[0].1, Some("17:4".parse().unwrap()));
+        assert_eq!((topics[1].0.as_str(), topics[1].1), ("chat/other", None));
+        assert_eq!(query("").topics(), Ok(Vec::new()));
+        for wrong in ["chat", "chat/a@", "chat/a@1", "Chat/a"] {
+            assert_eq!(query(wrong).topics(), Err(NotAQuery::Topic(wrong.to_owned())));
+        }
+        assert_eq!(query(&"chat/a,".repeat(65)).topics(), Err(NotAQuery::TooMany));
+    }
+
+    #[test]
+    fn a_version_is_said_or_told_by_a_check() {
+        let version = |v, topics: &str| {
+            let query = Query { v, ..query(topics) };
+            let protocol = query.protocol(&query.topics().unwrap());
+            protocol.map(|protocol| protocol.version)
+        };
+        for (v, topics, spoken) in [
+            (None, "chat/a,chat/b@1:2", Ok(Version::V1)),
+            (None, "chat/a,chat/b@1:2:3", Ok(Version::V2)),
+            (Some(1), "chat/b@1:2:3", Ok(Version::V1)),
+            (Some(2), "", Ok(Version::V2)),
+            (Some(3), "", Err(NotAQuery::Version(3))),
+        ] {
+            assert_eq!(version(v, topics), spoken, "{v:?} {topics}");
+        }
+    }
+
+    #[test]
+    fn a_session_has_a_plain_name() {
+        assert!(query("").session().is_ok());
+        for wrong in ["", "a b", &"a".repeat(65)] {
+            let session = SessionId((*wrong).to_owned());
+            assert_eq!(Query { session, ..query("") }.session(), Err(NotAQuery::Session));
+        }
+    }
+}

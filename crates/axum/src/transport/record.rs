@@ -1,0 +1,216 @@
+//! A handshake as it is shown to the page that made it. Knows heads of requests and responses, not what follows them.
+
+use std::time::{Duration, SystemTime};
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
+use hyper::ext::Protocol;
+
+use super::super::client_addr::ClientName;
+use crate::limits;
+use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
+
+/// What a record of `request` begins with, before it is answered.
+pub fn begin(connection: String, request: &Parts) -> Handshake {
+    Handshake {
+        connection,
+        opened_at: unix_millis(),
+        peer: ClientName::of(&request.extensions).map(|client| client.to_string()),
+        method: request.method.to_string(),
+        target: shown_target(&request.uri),
+        version: format!("{:?}", request.version),
+        request: pseudo_headers(request)
+            .into_iter()
+            .chain(shown(&request.headers))
+            .collect(),
+        status: 0,
+        response: Vec::new(),
+        subprotocol: None,
+        ended: None,
+    }
+}
+
+pub fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
+    record.status = status.as_u16();
+    record.response = shown(headers);
+    record.subprotocol = headers
+        .get(header::SEC_WEBSOCKET_PROTOCOL)
+        .map(|chosen| cut(chosen.as_bytes()));
+    record
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn unix_millis() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// In HTTP/2 a request's first line is made of headers (RFC 9113 section 8.3.1, RFC 8441 section 4).
+fn pseudo_headers(request: &Parts) -> Vec<(String, String)> {
+    if request.version != Version::HTTP_2 {
+        return Vec::new();
+    }
+    let mut headers = vec![(":method".to_owned(), request.method.to_string())];
+    if let Some(protocol) = request.extensions.get::<Protocol>() {
+        headers.push((":protocol".to_owned(), protocol.as_str().to_owned()));
+    }
+    if let Some(scheme) = request.uri.scheme_str() {
+        headers.push((":scheme".to_owned(), scheme.to_owned()));
+    }
+    if let Some(authority) = request.uri.authority() {
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        headers.push((":authority".to_owned(), host.to_owned()));
+    }
+    headers.push((":path".to_owned(), request.uri.path().to_owned()));
+    headers
+}
+
+fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .take(limits::RECORDED_HEADERS)
+        .map(|(name, value)| (name.to_string(), show(name, value)))
+        .collect()
+}
+
+/// What explains a handshake, of a browser or of a program. Of every other header a record has the name and the size: proxies add
+/// tokens under names of their own.
+const EXPLAINING: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "connection",
+    "content-length",
+    "date",
+    "host",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "priority",
+    "retry-after",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-storage-access",
+    "sec-fetch-user",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+];
+
+fn show(name: &HeaderName, value: &HeaderValue) -> String {
+    if EXPLAINING.contains(&name.as_str()) {
+        cut(value.as_bytes())
+    } else {
+        format!("<{} bytes>", value.len())
+    }
+}
+
+/// The parameters of this server's own sockets.
+const PARAMETERS: [&str; 4] = [TRACE_PARAMETER, "run", "way", "box"];
+
+/// Path and query. A parameter that is none of ours may be a secret, and is shown as its size.
+fn shown_target(uri: &Uri) -> String {
+    let path = cut(uri.path().as_bytes());
+    let Some(query) = uri.query() else { return path };
+    let shown: Vec<_> = query
+        .split('&')
+        .take(limits::RECORDED_HEADERS)
+        .map(shown_pair)
+        .collect();
+    cut(format!("{path}?{}", shown.join("&")).as_bytes())
+}
+
+fn shown_pair(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) if PARAMETERS.contains(&name) => cut(pair.as_bytes()),
+        _ => format!("<{} bytes>", pair.len()),
+    }
+}
+
+fn cut(value: &[u8]) -> String {
+    let kept = value.get(..limits::RECORDED_VALUE).unwrap_or(value);
+    let text = String::from_utf8_lossy(kept);
+    if kept.len() < value.len() {
+        format!("{text}…")
+    } else {
+        text.into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    fn recorded(target: &str, headers: &[(&str, &str)]) -> Handshake {
+        let request = headers.iter().fold(Request::get(target), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        begin("c".to_owned(), &request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn what_explains_a_handshake_is_shown_and_long_values_are_cut() {
+        let long = "x".repeat(limits::RECORDED_VALUE + 1);
+        let record = recorded(
+            "/api/echo?trace=abc",
+            &[("user-agent", &long), ("sec-fetch-site", "same-origin")],
+        );
+        assert_eq!(record.target, "/api/echo?trace=abc");
+        assert_eq!(record.version, "HTTP/1.1");
+        assert_eq!(record.request[0].1, format!("{}…", &long[1..]));
+        assert_eq!(record.request[1].1, "same-origin");
+    }
+
+    #[test]
+    fn of_every_other_header_only_the_size_is_shown() {
+        for name in [
+            "cookie",
+            "authorization",
+            "proxy-authorization",
+            "x-amzn-oidc-accesstoken",
+            "x-amzn-oidc-data",
+            "x-auth-request-access-token",
+            "x-forwarded-access-token",
+            "x-forwarded-for",
+            "forwarded",
+            "via",
+            "cf-access-jwt-assertion",
+            "cf-connecting-ip",
+            "x-ms-token-aad-access-token",
+            "x-goog-iap-jwt-assertion",
+            "x-csrf-token",
+            "x-api-key",
+            "referer",
+            "x-nobody-knows",
+        ] {
+            let record = recorded("/api/echo", &[(name, "geheim")]);
+            assert_eq!(record.request, [(name.to_owned(), "<6 bytes>".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn of_the_query_only_the_own_parameters_are_shown() {
+        for (target, shown) in [
+            ("/api/echo", "/api/echo"),
+            ("/api/echo?trace=a&token=geheim", "/api/echo?trace=a&<12 bytes>"),
+            ("/api/echo?geheim", "/api/echo?<6 bytes>"),
+            ("/api/echo?Trace=geheim&=geheim", "/api/echo?<12 bytes>&<7 bytes>"),
+            ("/w?run=1&way=push&box=b", "/w?run=1&way=push&box=b"),
+        ] {
+            assert_eq!(recorded(target, &[]).target, shown);
+        }
+    }
+}

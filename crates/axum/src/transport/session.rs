@@ -1,0 +1,347 @@
+//! A session over WebSocket: frames of the protocol in both directions. Knows no engine and no application.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::awake::paused_at;
+use crate::connection::counters::Cut;
+use crate::gateway::Gateway;
+use crate::identity::LoginEnd;
+use crate::limits;
+use crate::transport::handler::{Farewell, Packet, Talk, Text};
+use duplex_hub::names::NameRefused;
+use duplex_hub::session::authorize::enter_to_write;
+use duplex_hub::session::protocol::{Act, Breach, Session};
+use duplex_hub::session::rate_limit::Bucket;
+use duplex_hub::session::reader::{AnswerKind, Answered, Reader};
+use duplex_hub::{Hub, Most};
+use duplex_protocol::code;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::person::Person;
+use duplex_protocol::protocol::Protocol;
+use duplex_protocol::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
+use duplex_protocol::topic::TopicName;
+
+pub struct Topics {
+    state: Gateway,
+    hub: Hub,
+    /// None: the client offered no subprotocol that is spoken here.
+    protocol: Option<Protocol>,
+    id: SessionId,
+    session: Session,
+    reader: Reader,
+    /// Commands that are being decided and kept, with their sizes. Begun in the order in which they came.
+    deciding: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
+    deciding_bytes: usize,
+    /// Subscribes without a verdict, one for each topic: a state is made when the socket has taken what came before.
+    subscribes: VecDeque<(TopicName, Option<Cursor>)>,
+    states: Bucket,
+    /// Answers that wait for the next flush.
+    answers: Vec<ServerFrame>,
+    names: watch::Receiver<()>,
+    began: Instant,
+    hello_by: Instant,
+}
+
+impl Topics {
+    /// `hub`: as this client may use it.
+    pub fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
+        let written = protocol.unwrap_or(Protocol::JSON);
+        Self {
+            state: state.clone(),
+            protocol,
+            names: hub.names().changes(),
+            reader: Reader::new(hub.clone(), written, id.clone(), person),
+            hub,
+            id,
+            session: Session::new(state.settings.command_rate),
+            deciding: FuturesUnordered::new(),
+            deciding_bytes: 0,
+            subscribes: VecDeque::new(),
+            states: Bucket::new(limits::STATES_BURST, limits::STATES_EVERY),
+            answers: Vec::new(),
+            began: Instant::now(),
+            hello_by: Instant::now() + limits::HELLO_WAIT,
+        }
+    }
+
+    /// No hello came in time, and the server was there to hear it.
+    fn is_hello_late(&mut self) -> bool {
+        if self.session.is_greeted() || Instant::now() < self.hello_by {
+            return false;
+        }
+        let paused = paused_at(self.hello_by);
+        if paused {
+            self.hello_by = Instant::now() + limits::HELLO_WAIT;
+        }
+        !paused
+    }
+
+    fn written(&self) -> Encoding {
+        self.protocol.unwrap_or(Protocol::JSON).encoding
+    }
+
+    fn read(&self, packet: &Packet) -> Result<ClientFrame, Breach> {
+        let protocol = self.protocol.ok_or(Breach::Protocol)?;
+        let bytes: &[u8] = match (packet, protocol.encoding) {
+            (Packet::Text(text), Encoding::Json) => text.as_bytes(),
+            (Packet::Binary(bytes), Encoding::Postcard) => bytes,
+            (Packet::Text(_), _) => {
+                return Err(Breach::Unreadable("this subprotocol's messages are binary".to_owned()));
+            }
+            (Packet::Binary(_), _) => {
+                return Err(Breach::Unreadable("this subprotocol's messages are text".to_owned()));
+            }
+        };
+        protocol
+            .decode(bytes)
+            .map_err(|error| Breach::Unreadable(error.to_string()))
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Welcome { name } => {
+                // A name that is not to be had is as none: the welcome says who the visitor is.
+                if let Some(Ok(name)) = name.map(|name| self.choose(&name)) {
+                    self.reader.rename(&name);
+                }
+                let welcome = welcome(&self.state, self.id.clone(), self.reader.person().clone());
+                self.answers.push(ServerFrame::Welcome(welcome));
+            }
+            Act::Subscribe { topic, cursor } => self.subscribe(topic, cursor),
+            Act::Unsubscribe { topic } => {
+                self.subscribes.retain(|(known, _)| *known != topic);
+                self.reader.unsubscribe(&topic);
+            }
+            Act::Command { topic, id, command } => self.command(topic, id, command).await,
+            Act::Activity { topic, activity } => self.reader.activity(&topic, activity),
+            Act::Rename { name } => match self.choose(&name) {
+                Ok(name) => self.reader.rename(&name),
+                Err(error) => {
+                    let why = error.why.to_owned();
+                    self.answers.push(ServerFrame::NameRefused { why });
+                }
+            },
+            Act::Say(frame) => self.answers.push(frame),
+        }
+    }
+
+    /// Said again before its verdict, a subscribe takes the place of the one before.
+    fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) {
+        match self.subscribes.iter_mut().find(|(known, _)| *known == topic) {
+            Some((_, known)) => *known = cursor,
+            None => self.subscribes.push_back((topic, cursor)),
+        }
+    }
+
+    /// When the next verdict may be given, if one is asked for.
+    fn verdict_due(&self) -> Option<Instant> {
+        let now = self.began.elapsed();
+        (!self.subscribes.is_empty()).then(|| self.began + now + self.states.wait(now).unwrap_or_default())
+    }
+
+    /// Adds verdicts until the turn has its bytes, or the session has had its states for now. Returns the turn's bytes.
+    async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Packet>) -> usize {
+        while bytes < limits::TURN_BYTES && self.states.wait(self.began.elapsed()).is_none() {
+            let Some((topic, cursor)) = self.subscribes.pop_front() else {
+                break;
+            };
+            let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            if kind == AnswerKind::Denied {
+                self.session.denied(&topic);
+            }
+            let size = frame.as_ref().map_or(0, Bytes::len);
+            self.states
+                .owe(self.began.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
+            bytes += size;
+            out.extend(frame.and_then(|frame| packet(self.written(), frame)));
+        }
+        bytes
+    }
+
+    fn choose(&self, name: &str) -> Result<String, NameRefused> {
+        let names = self.hub.names();
+        names.choose(&self.reader.person().id, self.hub.is_for_operator(), name)
+    }
+
+    /// An operator may have chosen another name for this visitor: the page is told.
+    fn look_at_the_name(&mut self) {
+        let person = self.reader.person().clone();
+        let named = self.hub.names().named(person.clone(), self.hub.is_for_operator());
+        if self.session.is_greeted() && named != person {
+            self.reader.rename(&named.name);
+            let welcome = welcome(&self.state, self.id.clone(), named);
+            self.answers.push(ServerFrame::Welcome(welcome));
+        }
+    }
+
+    /// The topic is opened before the next frame is read: commands to one topic stay in order.
+    async fn command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
+        let (hub, person) = (&self.hub, self.reader.person().clone());
+        let open = self.reader.topic(&topic);
+        let written = (&command, self.written());
+        match enter_to_write(hub, &person, &topic, open, written).await {
+            Err(answer) => self.answers.push(ServerFrame::Reply {
+                id,
+                answer,
+                again: false,
+            }),
+            Ok(topic) => {
+                let (encoding, size) = (self.written(), command.0.len());
+                self.deciding_bytes += size;
+                self.deciding.push(Box::pin(async move {
+                    let (answer, again) = topic.command(person, id.clone(), command, encoding).await;
+                    (ServerFrame::Reply { id, answer, again }, size)
+                }));
+                self.begin_deciding().await;
+            }
+        }
+    }
+
+    /// Polls what was pushed, so that it stands in the topic's line; waits only where too much is on its way.
+    async fn begin_deciding(&mut self) {
+        use futures_util::FutureExt as _;
+        while self.deciding.len() > limits::COMMANDS_IN_FLIGHT
+            || (self.deciding_bytes > limits::COMMAND_BYTES_IN_FLIGHT && self.deciding.len() > 1)
+        {
+            let Some(decided) = self.deciding.next().await else {
+                break;
+            };
+            self.decided(decided);
+        }
+        while let Some(Some(decided)) = self.deciding.next().now_or_never() {
+            self.decided(decided);
+        }
+    }
+
+    fn decided(&mut self, (frame, size): (ServerFrame, usize)) {
+        self.deciding_bytes -= size;
+        self.answers.push(frame);
+    }
+
+    fn breach(&self, breach: &Breach, out: &mut Vec<Packet>) -> Farewell {
+        self.state.counters.cut(Cut::Breach);
+        tracing::debug!("a session broke the protocol: {breach}");
+        let retry_after_ms = u32::try_from(limits::BREACH_PAUSE.as_millis()).unwrap_or(u32::MAX);
+        self.close(breach.closing(), retry_after_ms, out);
+        Farewell {
+            code: breach.code(),
+            reason: breach.to_string().into(),
+        }
+    }
+
+    fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Packet>) {
+        out.extend(self.packet(&ServerFrame::Closing { reason, retry_after_ms }));
+    }
+
+    fn packet(&self, frame: &ServerFrame) -> Option<Packet> {
+        let bytes = self.reader.encoded(frame)?;
+        packet(self.written(), bytes)
+    }
+}
+
+impl Talk for Topics {
+    const PING: Duration = limits::SESSION_PING;
+    const SILENCE: Duration = limits::SESSION_SILENCE;
+    const STALL: Duration = limits::STALL;
+    /// A command, and what stands around it.
+    const MESSAGE: usize = limits::COMMAND_BODY;
+
+    async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+        let heard = self
+            .read(&packet)
+            .and_then(|frame| self.session.hear(frame, self.began.elapsed()));
+        match heard {
+            // Boxed, as below: an idle session should not hold the room that its busy moments need.
+            Ok(act) => Box::pin(self.act(act)).await,
+            Err(breach) => return Err(self.breach(&breach, out)),
+        }
+        Ok(())
+    }
+
+    async fn stir(&mut self) {
+        if !self.answers.is_empty() {
+            return;
+        }
+        let hello_by = self.hello_by;
+        let verdict_due = self.verdict_due();
+        tokio::select! {
+            Some(decided) = self.deciding.next(), if !self.deciding.is_empty() => self.decided(decided),
+            () = self.reader.woken() => {}
+            () = sleep_until(verdict_due.unwrap_or(hello_by)), if verdict_due.is_some() => {}
+            Ok(()) = self.names.changed() => self.look_at_the_name(),
+            () = sleep_until(hello_by), if !self.session.is_greeted() => {}
+        }
+    }
+
+    async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+        if self.protocol.is_none() {
+            return Err(self.breach(&Breach::Protocol, out));
+        }
+        if self.is_hello_late() {
+            return Err(self.breach(&Breach::NoHello, out));
+        }
+        let answers = std::mem::take(&mut self.answers);
+        out.extend(answers.iter().filter_map(|answer| self.packet(answer)));
+        let bytes = out.iter().map(Packet::len).sum();
+        let bytes = Box::pin(self.give_verdicts(bytes, out)).await;
+        let mut frames = Vec::new();
+        let most = Most {
+            frames: limits::TURN_MESSAGES,
+            bytes: limits::TURN_BYTES.saturating_sub(bytes),
+        };
+        Box::pin(self.reader.gather(most, &mut frames)).await;
+        let encoding = self.written();
+        out.extend(frames.into_iter().filter_map(|frame| packet(encoding, frame)));
+        Ok(())
+    }
+
+    fn on_login_end(&mut self, end: LoginEnd, out: &mut Vec<Packet>) -> Farewell {
+        tracing::info!("the session ends: {}", end.reason);
+        self.close(end.closing, 0, out);
+        end.into()
+    }
+
+    /// Everyone comes back at another moment, and finds the successor at work.
+    fn part(&mut self, out: &mut Vec<Packet>) -> Farewell {
+        self.close(Closing::Draining, spread(&self.id), out);
+        Farewell {
+            code: code::RESTART,
+            reason: "the server is going away; come back".into(),
+        }
+    }
+}
+
+pub fn welcome(state: &Gateway, session: SessionId, person: Person) -> Welcome {
+    Welcome {
+        session,
+        person,
+        build: state.settings.build.clone(),
+        node: state.settings.node.clone(),
+        beat_ms: u32::try_from(limits::SESSION_BEAT.as_millis()).unwrap_or(u32::MAX),
+        now_ms: duplex_hub::now(),
+    }
+}
+
+/// Milliseconds within the spread, evenly by the session's id.
+pub fn spread(session: &SessionId) -> u32 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    session.hash(&mut hasher);
+    let range = limits::DRAIN_SPREAD.as_millis() as u64;
+    u32::try_from(limits::DRAIN_PAUSE.as_millis() as u64 + hasher.finish() % range.max(1)).unwrap_or(u32::MAX)
+}
+
+fn packet(encoding: Encoding, bytes: Bytes) -> Option<Packet> {
+    match encoding {
+        Encoding::Json => Text::try_from(bytes).ok().map(Packet::Text),
+        Encoding::Postcard => Some(Packet::Binary(bytes)),
+    }
+}

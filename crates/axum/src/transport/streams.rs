@@ -1,0 +1,117 @@
+//! Whether the clients of server-sent streams are there. A stream goes one way: its client shows that it reads by what it
+//! posts, or by asking anew. Knows no route.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::awake::AwakeSleep;
+use duplex_protocol::person::PersonId;
+use duplex_protocol::session::SessionId;
+
+type Key = (PersonId, SessionId);
+
+/// The open streams of a node; several may be of one session, for a moment.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<HashMap<Key, watch::Sender<()>>>);
+
+/// An open stream's place among them.
+#[derive(Debug)]
+pub struct OpenStream {
+    streams: Arc<Streams>,
+    key: Key,
+    heard: watch::Receiver<()>,
+    /// None: its client is not asked to answer.
+    silence: Option<AwakeSleep>,
+}
+
+impl Streams {
+    /// `limit`: how long its client may say nothing.
+    pub fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Option<Duration>) -> OpenStream {
+        let key = (person.clone(), session.clone());
+        let heard = self.lock().entry(key.clone()).or_default().subscribe();
+        OpenStream {
+            streams: Arc::clone(self),
+            key,
+            heard,
+            silence: limit.map(AwakeSleep::new),
+        }
+    }
+
+    /// The session's client said something.
+    pub fn heard(&self, person: &PersonId, session: &SessionId) {
+        if let Some(streams) = self.lock().get(&(person.clone(), session.clone())) {
+            streams.send_replace(());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenStream {
+    /// Ready when nothing was heard for the limit. May be dropped and asked for again.
+    pub async fn silent(&mut self) {
+        let Some(silence) = &mut self.silence else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::select! {
+                biased;
+                // The sender lives as long as this stream.
+                Ok(()) = self.heard.changed() => silence.restart(),
+                () = &mut *silence => return,
+            }
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let mut streams = self.streams.lock();
+        // This one listens still.
+        if streams
+            .get(&self.key)
+            .is_some_and(|streams| streams.receiver_count() <= 1)
+        {
+            streams.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::time::{Instant, advance};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn who() -> (PersonId, SessionId) {
+        (PersonId("a".to_owned()), SessionId("s".to_owned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_silent_when_its_session_said_nothing_for_the_limit() {
+        let (streams, (person, session)) = (Arc::<Streams>::default(), who());
+        let mut stream = streams.open(&person, &session, Some(LIMIT));
+        let start = Instant::now();
+        let talking = async {
+            for _ in 0..3 {
+                advance(LIMIT / 2).await;
+                streams.heard(&person, &session);
+                streams.heard(&person, &SessionId("other".to_owned()));
+            }
+        };
+        tokio::join!(stream.silent(), talking);
+        assert_eq!(start.elapsed(), 3 * (LIMIT / 2) + LIMIT);
+        let mut unlimited = streams.open(&person, &session, None);
+        assert!(unlimited.silent().now_or_never().is_none());
+        drop((stream, unlimited));
+        assert!(streams.lock().is_empty(), "nothing is left of them");
+    }
+}

@@ -1,0 +1,212 @@
+//! The end of a conversation: the peer gets to know why, and the connection is not cut while it may still be reading.
+
+use std::borrow::Cow;
+use std::io;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
+
+use super::{Packet, Raw, Socket, Text};
+use crate::limits;
+use crate::transport::handler::Farewell;
+use duplex_protocol::code::{self, MAX_REASON, Side};
+
+/// Why a conversation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    #[error("the peer closed")]
+    Closed(Option<CloseFrame>),
+    /// As [`Self::Closed`], with a code that the engine does not know, and answers wrongly.
+    #[error("the peer closed")]
+    ClosedAs(u16, String),
+    /// We close; the peer is expected to answer our close frame.
+    #[error("{1}")]
+    Leave(u16, Cow<'static, str>),
+    /// The peer broke a rule, so that nothing that follows can be understood: it is told why and no longer listened to.
+    #[error("{1}")]
+    Refuse(u16, Cow<'static, str>),
+    /// The peer does not read. It is told why, should it begin to.
+    #[error("{0}")]
+    Stuck(Cow<'static, str>),
+    /// Nothing can be sent any more.
+    #[error("{0}")]
+    Lost(Cow<'static, str>),
+}
+
+impl Stop {
+    /// The engine's error as the close code of RFC 6455 section 7.4.1.
+    pub(super) fn from_engine(error: EngineError, max_message: usize) -> Self {
+        match error {
+            EngineError::Capacity(CapacityError::MessageTooLong { .. }) => {
+                Self::Refuse(code::TOO_BIG, format!("a message may have {max_message} bytes").into())
+            }
+            EngineError::Utf8(_) => Self::Refuse(code::INVALID_PAYLOAD, "text must be valid UTF-8".into()),
+            EngineError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+            | EngineError::ConnectionClosed
+            | EngineError::AlreadyClosed => Self::Lost("the connection ended without a close frame".into()),
+            EngineError::Protocol(error) => Self::Refuse(code::PROTOCOL_ERROR, error.to_string().into()),
+            EngineError::Io(error) => Self::Lost(error.to_string().into()),
+            other => Self::Refuse(code::INTERNAL_ERROR, other.to_string().into()),
+        }
+    }
+}
+
+impl From<Farewell> for Stop {
+    fn from(Farewell { code, reason }: Farewell) -> Self {
+        Self::Leave(code, reason)
+    }
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Who sent the first close frame.
+    pub by: Side,
+    pub code: Option<u16>,
+    pub reason: Cow<'static, str>,
+}
+
+impl End {
+    /// Without a close frame from either side.
+    pub fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            by: Side::Network,
+            code: None,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The reason of a connection that is closed because the node has no room for what it holds.
+pub(super) const FULL: &str = "the node's buffers are full, and this connection held the most of them";
+
+/// As a reason says it.
+pub(super) fn humantime(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+impl From<Packet> for Message {
+    fn from(packet: Packet) -> Self {
+        match packet {
+            Packet::Text(text) => Self::Text(text),
+            Packet::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+pub(super) fn full() -> Stop {
+    Stop::Refuse(code::TRY_AGAIN, FULL.into())
+}
+
+/// Ends the conversation so that the peer gets to know why.
+pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
+    let end = match stop {
+        Stop::Lost(reason) => return (End::lost(reason), Line(None)),
+        Stop::Stuck(reason) => {
+            let told = timeout(limits::CLOSE_WAIT, socket.send(close(code::SLOW, &reason))).await;
+            if !matches!(told, Ok(Ok(()))) {
+                return (End::lost(reason), Line(None));
+            }
+            End {
+                by: Side::Server,
+                code: Some(code::SLOW),
+                reason,
+            }
+        }
+        Stop::Closed(frame) => {
+            let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
+            closed_by_client(frame)
+        }
+        Stop::ClosedAs(code, reason) => {
+            let mut raw = socket.into_inner();
+            let _ = timeout(limits::CLOSE_WAIT, raw.write_all(&close_bytes(code, &reason))).await;
+            let end = End {
+                by: Side::Client,
+                code: Some(code),
+                reason: reason.into(),
+            };
+            return (end, Line(Some(raw)));
+        }
+        Stop::Leave(code, reason) => {
+            let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
+            End {
+                by: Side::Server,
+                code: Some(code),
+                reason,
+            }
+        }
+        Stop::Refuse(code, reason) => {
+            let _ = timeout(limits::CLOSE_WAIT, socket.send(close(code, &reason))).await;
+            End {
+                by: Side::Server,
+                code: Some(code),
+                reason,
+            }
+        }
+    };
+    (end, Line(Some(socket.into_inner())))
+}
+
+fn closed_by_client(frame: Option<CloseFrame>) -> End {
+    let (code, reason) = frame.map_or((None, String::new()), |CloseFrame { code, reason }| {
+        (Some(code.into()), reason.as_str().to_owned())
+    });
+    End {
+        by: Side::Client,
+        code,
+        reason: reason.into(),
+    }
+}
+
+/// A server's close frame: unmasked. The peer's reason fits, as it came in one.
+fn close_bytes(code: u16, reason: &str) -> Vec<u8> {
+    let mut bytes = vec![0x88, 2 + reason.len() as u8];
+    bytes.extend(code.to_be_bytes());
+    bytes.extend(reason.as_bytes());
+    bytes
+}
+
+fn close(code: u16, reason: &str) -> Message {
+    let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
+    Message::Close(Some(CloseFrame {
+        code: code.into(),
+        reason: Text::from(reason),
+    }))
+}
+
+/// What the peer sent before it saw our close frame is dropped.
+async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<(), EngineError> {
+    socket.send(close(code, reason)).await?;
+    while socket.next().await.transpose()?.is_some() {}
+    Ok(())
+}
+
+/// The stream after the conversation, if there still is one.
+pub struct Line(Option<Raw>);
+
+impl Line {
+    /// Ends our half, then waits a while for the peer to end its own.
+    pub async fn hang_up(self) {
+        if let Some(raw) = self.0 {
+            let _ = timeout(limits::LINGER, linger(raw)).await;
+        }
+    }
+}
+
+/// To drop the stream at once, with bytes of the peer unread, would reset it.
+async fn linger(mut raw: Raw) -> io::Result<()> {
+    raw.shutdown().await?;
+    let mut dropped = 0;
+    let mut waste = vec![0; limits::READ_BUFFER];
+    while dropped < limits::LINGER_BYTES {
+        match raw.read(&mut waste).await? {
+            0 => break,
+            read => dropped += read,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,349 @@
+//! The WebSocket engine, and the conversation over it: one flush for all that is to be said, pings, limits, and an end that
+//! the peer gets to know. The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing
+//! of what a message means: that is a [`Talk`].
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, poll};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::sleep_until;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::Error as EngineError;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+
+use self::ending::{FULL, Stop, finish, full, humantime};
+use super::faults::{Ending, Gate};
+use super::meter::Meter;
+use crate::awake::paused_at;
+use crate::connection::counters::Cut;
+use crate::connection::keepalive::{Beat, Keepalive};
+use crate::connection::observed::Observed;
+use crate::gateway::Gateway;
+use crate::identity::{Caller, LoginEnd};
+use crate::limits;
+use crate::transport::handler::{Packet, Talk};
+use duplex_protocol::code;
+use duplex_protocol::frame::wire_len;
+
+pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
+
+mod ending;
+mod peer_close;
+
+pub use self::ending::{End, Line};
+pub use self::peer_close::PeerClose;
+
+type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
+type Socket = WebSocketStream<Raw>;
+
+/// One connection: who talks and what the peer is held to.
+pub struct Conversation<T> {
+    talk: T,
+    gate: Gate,
+    /// Whose connection it is: it ends with their login.
+    caller: Caller,
+    gateway: Gateway,
+    meter: Arc<Meter>,
+    /// Packets that are to be sent with the next flush.
+    out: Vec<Packet>,
+    /// Bytes of packets that are not flushed.
+    unsent: usize,
+    /// Bytes of the messages so far, had each come in one frame. As many as came in: nothing waits half-read in a buffer.
+    accounted: u64,
+    /// The largest message since the buffers were new.
+    largest: usize,
+}
+
+impl<T: Talk> Conversation<T> {
+    pub fn new(talk: T, gateway: &Gateway, gate: Gate, caller: Caller) -> Self {
+        Self {
+            talk,
+            gate,
+            caller,
+            gateway: gateway.clone(),
+            meter: Meter::start(gateway.buffers.share()),
+            out: Vec::new(),
+            unsent: 0,
+            accounted: 0,
+            largest: 0,
+        }
+    }
+
+    /// Talks until one side ends it. What is left to do is to hang up.
+    pub async fn run(mut self, upgraded: Upgraded) -> (End, Line) {
+        let raw = Observed::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
+        let socket = self.socket(raw).await;
+        let (socket, stop) = self.listen(socket).await;
+        self.meter.release();
+        // Boxed: it is needed once, and its state would make every idle connection larger.
+        Box::pin(finish(socket, stop)).await
+    }
+
+    async fn socket(&mut self, raw: Raw) -> Socket {
+        let (may_write, may_read) = (self.gateway.settings.max_message, self.message_limit());
+        let config = WebSocketConfig::default()
+            .read_buffer_size(limits::READ_BUFFER)
+            .write_buffer_size(limits::WRITE_BUFFER)
+            .max_write_buffer_size(limits::WRITE_BUFFER + may_write + limits::WRITE_BUFFER_MARGIN)
+            .max_message_size(Some(may_read))
+            .max_frame_size(Some(may_read))
+            .accept_unmasked_frames(false);
+        WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
+    }
+
+    async fn listen(&mut self, mut socket: Socket) -> (Socket, Stop) {
+        let shutdown = self.gateway.shutdown.clone();
+        let mut shutdown = pin!(shutdown.begun());
+        let caller = self.caller.clone();
+        let mut login_end = caller.login().wait();
+        let ping = self.gateway.settings.ping_interval.min(T::PING);
+        let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::CLOCK_GAP);
+        let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = &mut shutdown => Err(self.part(&mut socket).await),
+                () = self.meter.share().revoked() => Err(full()),
+                end = &mut login_end => Err(Box::pin(self.dismiss(&mut socket, end)).await),
+                ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
+                // Before the clock: what waits to be read is no silence.
+                message = socket.next() => self.turn(&mut socket, message).await,
+                () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
+                    alarm.as_mut().reset(self.meter.at(until));
+                }),
+                () = self.talk.stir() => self.speak(&mut socket).await,
+            };
+            if let Err(stop) = turn {
+                return (socket, stop);
+            }
+            if self.may_shrink() {
+                socket = self.shrink(socket).await;
+            }
+        }
+    }
+
+    fn message_limit(&self) -> usize {
+        self.gateway.settings.max_message.min(T::MESSAGE)
+    }
+
+    fn silence_limit(&self) -> Duration {
+        self.gateway.settings.silence_limit.min(T::SILENCE)
+    }
+
+    async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
+        match keepalive.beat(self.meter.now(), self.meter.heard()) {
+            Beat::Rest { until } => Ok(until),
+            Beat::Ping { until } => {
+                let ping = socket.send(Message::Ping(Bytes::new()));
+                self.moving(ping).await?.map_err(|error| self.stop(error))?;
+                Ok(until)
+            }
+            Beat::Silent => {
+                self.gateway.counters.cut(Cut::Silent);
+                let reason = format!("nothing was heard for {}", humantime(self.silence_limit()));
+                Err(Stop::Leave(code::TIMEOUT, reason.into()))
+            }
+        }
+    }
+
+    /// Hears everything that is there, then writes once.
+    async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
+        let heard = self.hear_all(socket, first).await;
+        let sent = self.feed(socket).await;
+        heard?;
+        sent?;
+        self.speak(socket).await
+    }
+
+    async fn hear_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
+        let mut received = first;
+        let (mut messages, mut bytes) = (0, 0);
+        loop {
+            let message = received
+                .unwrap_or(Err(EngineError::ConnectionClosed))
+                .map_err(|error| self.stop(error))?;
+            self.account(&message);
+            bytes += message.len();
+            let answers = self.out.len();
+            match message {
+                Message::Close(frame) => {
+                    let registered = self.meter.registered_close();
+                    return Err(registered.map_or(Stop::Closed(frame), |(code, reason)| Stop::ClosedAs(code, reason)));
+                }
+                Message::Text(text) => self.hear(Packet::Text(text)).await?,
+                Message::Binary(bytes) => self.hear(Packet::Binary(bytes)).await?,
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+            messages += 1;
+            bytes += self.out[answers..].iter().map(Packet::len).sum::<usize>();
+            if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
+                return Ok(());
+            }
+            match socket.next().now_or_never() {
+                Some(next) => received = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn hear(&mut self, packet: Packet) -> Result<(), Stop> {
+        self.count(1, 0);
+        Ok(self.talk.hear(packet, &mut self.out).await?)
+    }
+
+    /// Says what there is to say, and writes once.
+    async fn speak(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+        if !self.gate.is_free() {
+            Box::pin(self.pass()).await?;
+        }
+        let said = self.talk.say(&mut self.out).await;
+        self.feed(socket).await?;
+        said?;
+        self.moving(socket.flush()).await?.map_err(|error| self.stop(error))?;
+        self.unsent = 0;
+        Ok(())
+    }
+
+    /// Where a fault holds the session back, it waits as for a peer that takes nothing.
+    async fn pass(&mut self) -> Result<(), Stop> {
+        let (mut gate, shutdown) = (std::mem::take(&mut self.gate), self.gateway.shutdown.clone());
+        let passed = self
+            .moving(async {
+                tokio::select! {
+                    () = gate.pass() => {}
+                    () = shutdown.begun() => {}
+                }
+            })
+            .await;
+        self.gate = gate;
+        passed
+    }
+
+    async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> Stop {
+        match ending {
+            Ending::Cut => Stop::Lost("cut, as its visitor asked".into()),
+            Ending::Drain => self.part(socket).await,
+        }
+    }
+
+    async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+        self.count(0, self.out.len() as u64);
+        let mut out = std::mem::take(&mut self.out);
+        self.unsent += out.iter().map(Packet::len).sum::<usize>();
+        for packet in out.drain(..) {
+            self.largest = self.largest.max(packet.len());
+            self.moving(socket.feed(packet.into()))
+                .await?
+                .map_err(|error| self.stop(error))?;
+        }
+        if out.capacity() <= limits::KEPT_PACKETS {
+            self.out = out;
+        }
+        Ok(())
+    }
+
+    /// The last words before the node goes.
+    async fn part(&mut self, socket: &mut Socket) -> Stop {
+        let farewell = self.talk.part(&mut self.out);
+        match self.feed(socket).await {
+            Ok(()) => farewell.into(),
+            Err(stop) => stop,
+        }
+    }
+
+    /// Nothing is read any more of a peer that was banned.
+    async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> Stop {
+        let is_ban = end.is_ban();
+        if is_ban {
+            self.gateway.counters.cut(Cut::Banned);
+        }
+        let farewell = self.talk.on_login_end(end, &mut self.out);
+        match self.feed(socket).await {
+            Ok(()) if is_ban => Stop::Refuse(farewell.code, farewell.reason),
+            Ok(()) => farewell.into(),
+            Err(stop) => stop,
+        }
+    }
+
+    fn stop(&self, error: EngineError) -> Stop {
+        Stop::from_engine(error, self.message_limit())
+    }
+
+    fn count(&self, received: u64, sent: u64) {
+        if T::COUNTED {
+            self.gateway.counters.add(received, sent);
+        }
+    }
+
+    /// Waits for a write, as long as the peer takes some of it within the silence limit.
+    async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, Stop> {
+        let mut write = pin!(write);
+        if let Poll::Ready(done) = poll!(write.as_mut()) {
+            return Ok(done);
+        }
+        let held = std::mem::take(&mut self.unsent);
+        self.meter.share().grow(held);
+        let done = self.wait_for(write).await;
+        self.meter.share().shrink(held);
+        self.unsent = held;
+        self.meter.listens();
+        done
+    }
+
+    async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, Stop> {
+        let limit = T::STALL.min(self.gateway.settings.silence_limit);
+        let mut since = self.meter.now();
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut write => return Ok(done),
+                () = self.meter.share().revoked() => return Err(Stop::Lost(FULL.into())),
+                () = sleep_until(self.meter.at(since + limit)) => {}
+            }
+            let wrote = self.meter.wrote();
+            if paused_at(self.meter.at(since + limit)) {
+                since = self.meter.now();
+                continue;
+            }
+            if wrote <= since {
+                self.gateway.counters.cut(Cut::Slow);
+                let reason = format!("the peer took nothing for {}", humantime(limit)).into();
+                let told = T::STALL < self.gateway.settings.silence_limit;
+                return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });
+            }
+            since = wrote;
+        }
+    }
+
+    fn account(&mut self, message: &Message) {
+        let payload = message.len();
+        let bytes = wire_len(payload as u64, true);
+        match message {
+            Message::Text(_) | Message::Binary(_) => self.meter.message_arrived(),
+            _ => self.meter.control_arrived(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        }
+        self.accounted += bytes;
+        self.largest = self.largest.max(payload);
+    }
+
+    /// The engine keeps buffers as large as the largest message. New ones may be had when nothing is in the old ones: the
+    /// answers are flushed, and as many bytes came in as the messages had. Fragments and odd headers cost more bytes than
+    /// that, so the two are equal only if nothing is half-read.
+    fn may_shrink(&self) -> bool {
+        self.largest > limits::KEPT_BUFFER && self.accounted == self.meter.bytes_in()
+    }
+
+    async fn shrink(&mut self, socket: Socket) -> Socket {
+        self.largest = 0;
+        self.socket(socket.into_inner()).await
+    }
+}
+
+/// What the engine's stream gave: nothing is its end.
+type Received = Option<Result<Message, EngineError>>;

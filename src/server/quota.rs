@@ -1,0 +1,55 @@
+//! The quotas of pages, and what a browser is shown that asked for too many.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse as _, Response};
+use duplex_axum::error::Problem;
+use duplex_axum::quota::guard::client;
+use duplex_hub::quota::{Exceeded, Rate};
+
+use super::state::ServerState;
+
+/// Of what is rendered.
+pub async fn pages(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    match page(&state, &request) {
+        Ok(()) => next.run(request).await,
+        Err(response) => *response,
+    }
+}
+
+/// For what renders a page beside the routes of pages.
+pub fn page(state: &ServerState, request: &Request) -> Result<(), Box<Response>> {
+    let taken = state.quotas.take(&client(request.extensions()), Rate::Pages);
+    taken.map_err(|exceeded| {
+        let reads = request.method() == Method::GET && accepts_html(request.headers());
+        Box::new(if reads {
+            page_of(exceeded)
+        } else {
+            Problem::from(exceeded).into_response()
+        })
+    })
+}
+
+/// A browser that loads a page says so; what a script asks for is read by the script.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// In both languages, without a script and a style: it costs next to nothing. The browser asks again by itself.
+fn page_of(exceeded: Exceeded) -> Response {
+    let seconds = exceeded.retry_after_seconds();
+    let text = format!(
+        "<!doctype html><html lang=\"ko\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"{seconds}\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>429</title>\
+         <h1>잠시만 기다려 주세요</h1><p>이 주소에서 너무 많은 페이지를 요청했습니다. {seconds}초 뒤에 다시 불러옵니다.</p>\
+         <div lang=\"en\"><h1>One moment, please</h1><p>Too many pages were asked for from this address. \
+         This one loads again in {seconds} s.</p></div></html>"
+    );
+    let headers = [
+        (header::RETRY_AFTER, HeaderValue::from(seconds)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (StatusCode::TOO_MANY_REQUESTS, headers, Html(text)).into_response()
+}

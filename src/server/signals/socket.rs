@@ -1,0 +1,154 @@
+//! A socket that carries signals: its client says which it follows, and hears their values. It says nothing else, and
+//! little of that. Knows no engine, and not what the values mean.
+
+use std::future::{pending, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::select_all;
+use tokio::time::Instant;
+
+use crate::server::limits;
+use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
+use crate::server::state::ServerState;
+use duplex_axum::connection::counters::{Counters, Cut, Way};
+use duplex_axum::quota::guard;
+use duplex_axum::transport::faults::Gate;
+use duplex_axum::transport::handler::{Farewell, Packet, Talk};
+use duplex_axum::transport::handshake::{self, Door};
+use duplex_axum::transport::{enter as enter_socket, of_visitor};
+use duplex_hub::session::rate_limit::Bucket;
+use duplex_protocol::code;
+
+pub async fn enter(State(state): State<ServerState>, request: Request) -> Response {
+    let door = Door {
+        path: SIGNALS_PATH,
+        purpose: "values that the server owns, to the browser half of leptos_ws.",
+        way: Way::Signals,
+    };
+    let client = guard::client(request.extensions());
+    let (parts, _) = request.into_parts();
+    let caller = match state.identify.identify(of_visitor(&parts)).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    enter_socket(&state, parts, door, client, caller, |_, _| {
+        (handshake::subprotocol, Following::new(&state), Gate::default())
+    })
+}
+
+/// Why a client is sent away. What it said is not repeated: it may be anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Broken {
+    #[error("this socket takes Establish and Delete of a server signal, and nothing else")]
+    NotAWish,
+    #[error("there is no signal of this name")]
+    Unknown,
+    #[error("this socket follows as many signals as it may")]
+    TooMany,
+    #[error("too many messages at once")]
+    TooFast,
+}
+
+struct Following {
+    signals: Arc<Signals>,
+    counters: Arc<Counters>,
+    followed: Vec<Follower>,
+    bucket: Bucket,
+    began: Instant,
+}
+
+impl Following {
+    fn new(state: &ServerState) -> Self {
+        Self {
+            signals: Arc::clone(&state.signals),
+            counters: Arc::clone(&state.counters),
+            followed: Vec::new(),
+            bucket: Bucket::new(limits::SIGNAL_BURST, limits::SIGNAL_EVERY),
+            began: Instant::now(),
+        }
+    }
+
+    fn obey(&mut self, message: &[u8], out: &mut Vec<Packet>) -> Result<(), Broken> {
+        self.bucket
+            .take(self.began.elapsed())
+            .map_err(|_wait| Broken::TooFast)?;
+        match parse(message).ok_or(Broken::NotAWish)? {
+            Wish::Establish(name) => {
+                let (said, follower) = self.signals.follow(&name).ok_or(Broken::Unknown)?;
+                self.leave(&name);
+                if self.followed.len() == limits::SIGNALS_FOLLOWED {
+                    return Err(Broken::TooMany);
+                }
+                self.followed.push(follower);
+                out.push(Packet::Binary(said));
+            }
+            Wish::Delete(name) => {
+                // One that it does not follow, but could, may be left as well.
+                if !self.leave(&name) && self.signals.follow(&name).is_none() {
+                    return Err(Broken::Unknown);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, name: &str) -> bool {
+        let before = self.followed.len();
+        self.followed.retain(|follower| follower.name() != name);
+        self.followed.len() < before
+    }
+}
+
+impl Talk for Following {
+    // As the operator chose.
+    const PING: Duration = Duration::MAX;
+    const SILENCE: Duration = Duration::MAX;
+    const STALL: Duration = limits::STALL;
+    const MESSAGE: usize = limits::SIGNAL_MESSAGE;
+    const COUNTED: bool = false;
+
+    fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
+        let message = match &packet {
+            Packet::Text(text) => text.as_bytes(),
+            Packet::Binary(bytes) => bytes,
+        };
+        ready(self.obey(message, out).map_err(|broken| {
+            self.counters.cut(Cut::Breach);
+            Farewell {
+                code: code::POLICY_VIOLATION,
+                reason: broken.to_string().into(),
+            }
+        }))
+    }
+
+    async fn stir(&mut self) {
+        if self.followed.is_empty() {
+            pending::<()>().await;
+        }
+        select_all(self.followed.iter_mut().map(|follower| Box::pin(follower.changed()))).await;
+    }
+
+    fn say(&mut self, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
+        self.followed.retain_mut(|follower| match follower.say() {
+            Ok(said) => {
+                out.extend(said.map(Packet::Binary));
+                true
+            }
+            Err(gone) => {
+                out.push(Packet::Binary(gone));
+                false
+            }
+        });
+        ready(Ok(()))
+    }
+
+    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
+        Farewell {
+            code: code::GOING_AWAY,
+            reason: "the server is going away".into(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Server-sent events that say one thing: that something waits for the visitor. Whoever hears it follows the topics then.
+//! Knows the hub, not what waits.
+
+use duplex_axum::quota::guard::RequestClient;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Extensions, HeaderMap};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+
+use crate::server::access::Grant;
+use crate::server::identity::Otherwise;
+use crate::server::moderation::Subject;
+use crate::server::state::ServerState;
+use crate::server::unread::Summons;
+use crate::server::{identity, limits};
+use crate::wire::arrival::Arrival;
+use crate::wire::summons::{CAME, WAITS};
+use duplex_axum::connection::counters::Way;
+use duplex_axum::error::Problem;
+use duplex_axum::transport::session::spread;
+use duplex_axum::transport::sse::{UNBUFFERED, open_stream};
+use duplex_hub::quota::Client;
+use duplex_hub::session::reader::Reader;
+use duplex_hub::{Most, now};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::SessionId;
+use duplex_protocol::topic::TopicName;
+
+/// The address of each.
+pub fn routes(summonses: impl IntoIterator<Item = Summons>) -> Router<ServerState> {
+    summonses.into_iter().fold(Router::new(), route)
+}
+
+fn route(router: Router<ServerState>, summons: Summons) -> Router<ServerState> {
+    let wait = async move |State(state): State<ServerState>,
+                           RequestClient(client): RequestClient,
+                           parts: Extensions,
+                           headers: HeaderMap| { wait(state, client, (&headers, &parts), summons) };
+    router.route(summons.path, get(wait))
+}
+
+fn wait(
+    state: ServerState,
+    client: Client,
+    (headers, extensions): (&HeaderMap, &Extensions),
+    summons: Summons,
+) -> Response {
+    if state.shutdown.has_begun() {
+        return Problem::unavailable("The server is going away.").into_response();
+    }
+    // One that nobody else has: whoever waits is in no crowd.
+    let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
+    let person = identity::person(&state, &Grant::of_request(extensions), headers, Otherwise::New);
+    let arrival = Arrival(identity::arrival(headers, &state.settings));
+    let client = client.known_as(&person);
+    let held = match open_stream(&state, &client) {
+        Ok(held) => held,
+        Err(exceeded) => return Problem::from(exceeded).into_response(),
+    };
+    let counted = state.counters.open(state.settings.max_connections as u64);
+    let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
+        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    };
+    let subject = Subject::of_person(extensions, &person);
+    // Who is cut off comes back by itself: not all at the same moment.
+    let pause = Duration::from_millis(spread(&session).into());
+    let topics = (summons.topics)(&person);
+    let mut reader = Reader::new(state.hub_for(&state.hub, client), Encoding::Json, session, person);
+    let news = async move {
+        let _counted = (counted, held);
+        for topic in &topics {
+            reader.subscribe(topic, None).await;
+        }
+        let heard = tokio::select! {
+            () = state.shutdown.begun() => None,
+            _ = state.moderation.banned(&subject) => None,
+            news = until(&mut reader, &topics, summons, arrival) => Some(news),
+        };
+        heard.map(|news| Ok::<_, Infallible>(Event::default().data(news)))
+    };
+    let first = stream::iter([Ok(Event::default().retry(pause))]);
+    let stream = first.chain(stream::once(news).filter_map(async |event| event));
+    let alive = KeepAlive::new().interval(limits::SSE_COMMENT);
+    (UNBUFFERED, Sse::new(stream).keep_alive(alive)).into_response()
+}
+
+/// Until something waits; whether it did already.
+async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons, arrival: Arrival) -> &'static str {
+    let most = Most {
+        frames: limits::TURN_MESSAGES,
+        bytes: limits::TURN_BYTES,
+    };
+    let mut seen: Vec<Bytes> = Vec::new();
+    let mut news = WAITS;
+    loop {
+        let mut states = Vec::new();
+        for topic in topics {
+            states.push(reader.state(topic).await);
+        }
+        if (summons.waits)(&states, arrival, now()) {
+            return news;
+        }
+        while seen.is_empty() {
+            reader.woken().await;
+            reader.gather(most, &mut seen).await;
+        }
+        seen.clear();
+        news = CAME;
+    }
+}
