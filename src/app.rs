@@ -7,7 +7,7 @@ use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
 use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
-    apps::{NAVIGATION, Pages, SKIPS, Tools},
+    apps::{Pages, navigation, skips, tools},
     client::{
         operator::{self, Operator},
         permits::Permits,
@@ -97,7 +97,7 @@ pub fn App() -> impl IntoView {
         // Of every page: titles may hold what visitors wrote.
         <Title formatter=|title: String| raw_text(format!("{title} · Duplex"))/>
         <Router>
-            <Frame navigation=NAVIGATION skips=SKIPS tools=|| view! { <Tools/> }.into_any()>
+            <Frame navigation=navigation() skips=skips() tools>
                 <FlatRoutes fallback=NotFound>
                     <Pages/>
                 </FlatRoutes>

@@ -1,4 +1,5 @@
-//! The only list of applications: their modules, navigation, pages and socket endpoints.
+//! The list of applications, and what each brings to the pages. Its server half is an
+//! [`AppServer`](server::AppServer) of the list in `server.rs`.
 
 pub mod about;
 pub mod arena;
@@ -13,55 +14,53 @@ pub mod server;
 pub mod status;
 
 use leptos::prelude::*;
-use leptos_router::{Lazy, SsrMode, any_nested_route::IntoAnyNestedRoute, components::Route, path};
+use leptos::tachys::view::iterators::StaticVec;
+use leptos_router::any_nested_route::{AnyNestedRoute, IntoAnyNestedRoute as _};
+use leptos_router::{Lazy, LazyRoute, NestedRoute, PossibleRouteMatch, SsrMode};
 
-use crate::ui::{
-    frame::{Entry, Skip},
-    words::words,
-};
+use crate::ui::frame::{Entry, Skip};
 
-pub const NAVIGATION: &[Entry] = &[
-    Entry {
-        path: "/",
-        name: words!(app.echo),
-    },
-    Entry {
-        path: "/chat",
-        name: words!(app.chat),
-    },
-    Entry {
-        path: "/arena",
-        name: words!(app.arena),
-    },
-    Entry {
-        path: "/market",
-        name: words!(app.market),
-    },
-    Entry {
-        path: "/devices",
-        name: words!(app.devices),
-    },
-    Entry {
-        path: "/compare",
-        name: words!(compare.nav),
-    },
-    Entry {
-        path: "/status",
-        name: words!(app.status),
-    },
-    Entry {
-        path: "/about",
-        name: words!(app.about),
-    },
+/// What an application brings to the pages.
+pub struct App {
+    /// Its pages.
+    pub page: fn() -> AnyNestedRoute,
+    pub navigation: Option<Entry>,
+    pub skip: Option<Skip>,
+    /// What it puts into the head of every page.
+    pub tool: Option<fn() -> AnyView>,
+}
+
+/// In the order of the navigation. The pages of the first and the last are in the module that every page loads; the others come
+/// when they are visited.
+const APPS: [App; 9] = [
+    echo::APP,
+    chat::APP,
+    arena::APP,
+    market::APP,
+    devices::APP,
+    compare::APP,
+    status::APP,
+    notifications::APP,
+    about::APP,
 ];
 
-pub const SKIPS: &[Skip] = &[Skip {
-    under: "chat",
-    to: "#message-field",
-    name: words!(chat.skip),
-}];
+pub fn navigation() -> Vec<Entry> {
+    APPS.iter().filter_map(|app| app.navigation).collect()
+}
 
-/// Where a page that is not all alive yet hears that something waits for its visitor.
+pub fn skips() -> Vec<Skip> {
+    APPS.iter().filter_map(|app| app.skip).collect()
+}
+
+/// What applications put into the head of every page.
+pub fn tools() -> AnyView {
+    APPS.iter()
+        .filter_map(|app| app.tool.map(|tool| tool()))
+        .collect_view()
+        .into_any()
+}
+
+/// Where a page that has not hydrated hears that something unread waits for its visitor.
 pub const NEWS: &str = notifications::wire::NEWS;
 
 /// With which most visits begin: it waits for nothing that other pages need.
@@ -70,35 +69,33 @@ pub const FIRST_PAGE: &str = "/";
 /// Runs in its HTML before anything else.
 pub const FIRST_SCRIPT: &str = echo::BEGIN;
 
-/// The part of it that comes to life first.
+/// The part of it that hydrates first.
 pub fn early() -> AnyView {
     echo::early()
 }
 
-/// What applications put into the head of every page.
-#[component]
-pub fn Tools() -> impl IntoView {
-    view! { <notifications::bell::Bell/> }
-}
-
-/// The first two are in the module that every page loads; the others come when they are visited.
 #[component(transparent)]
 pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
-    view! {
-        <Route path=path!("/") view=echo::EchoPage/>
-        <Route path=path!("/about") view=about::AboutPage/>
-        <Route path=path!("/chat/:room?") view={Lazy::<chat::ChatPage>::new()} ssr=SsrMode::Async/>
-        <Route path=path!("/arena") view={Lazy::<arena::ArenaPage>::new()} ssr=SsrMode::Async/>
-        <Route
-            path=path!("/notifications")
-            view={Lazy::<notifications::NotificationsPage>::new()}
-            ssr=SsrMode::Async
-        />
-        <Route path=path!("/market/:symbol?") view={Lazy::<market::MarketPage>::new()} ssr=SsrMode::Async/>
-        <Route path=path!("/devices/:id?") view={Lazy::<devices::DevicesPage>::new()} ssr=SsrMode::Async/>
-        <Route path=path!("/status") view={Lazy::<status::StatusPage>::new()} ssr=SsrMode::Async/>
-        <Route path=path!("/compare") view={Lazy::<compare::ComparePage>::new()}/>
-    }
-    .into_inner()
-    .into_any_nested_route()
+    let pages: Vec<_> = APPS.iter().map(|app| (app.page)()).collect();
+    StaticVec::from(pages).into_any_nested_route()
+}
+
+/// The page of a path.
+fn page<M, F, V>(path: M, view: F) -> AnyNestedRoute
+where
+    M: PossibleRouteMatch + Clone + Send + Sync + 'static,
+    F: Fn() -> V + Clone + Send + Sync + 'static,
+    V: IntoAny + 'static,
+{
+    NestedRoute::new(path, move || view().into_any()).into_any_nested_route()
+}
+
+/// The page of a path, of a part of the module that comes when it is visited.
+fn lazy_page<P: LazyRoute + Send + Sync>(
+    path: impl PossibleRouteMatch + Clone + Send + Sync + 'static,
+    mode: SsrMode,
+) -> AnyNestedRoute {
+    NestedRoute::new(path, Lazy::<P>::new())
+        .ssr_mode(mode)
+        .into_any_nested_route()
 }

@@ -1,25 +1,22 @@
-//! What the applications bring to the server; the list of their server halves.
+//! The list of applications' server halves, and what each brings to the server.
 
 use std::sync::Arc;
 
-use super::arena::wire::scores::Scores;
-use super::chat::wire::{Chat, Rooms};
-use super::compare::wire::Compare;
-use super::devices::wire::{Devices, Fleet, Orders};
-use super::market::wire::{Alerts, Candles, Quotes, Watches};
-use super::notifications::wire::{Inbox, Notices};
-use super::status::wire::NodeStatus;
-use super::{arena, chat, compare, devices, echo, market, notifications};
-use crate::server::{
-    forms::{CommandForm, Form},
-    unread::Summons,
-};
-use crate::wire::moderation::Moderation;
-use duplex_axum::{endpoint::Endpoint, ingest::Inlet};
+use axum::Router;
+use duplex_axum::endpoint::Endpoint;
+use duplex_axum::ingest::Inlet;
 use duplex_hub::decider::Forward;
 use duplex_hub::simulation::Stage;
 use duplex_hub::{Feed, Kind, kind};
 use duplex_protocol::topic::TopicName;
+
+/// What the comparison counts of a node: in its state, and in front of its router.
+pub use super::compare::server::measure;
+use super::{arena, chat, compare, devices, echo, market, notifications, status};
+use crate::server::forms::{CommandForm, Form};
+use crate::server::state::ServerState;
+use crate::server::unread::Summons;
+use crate::wire::moderation::Moderation;
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -33,70 +30,94 @@ pub struct Options {
     pub devices: devices::server::Options,
 }
 
-pub fn endpoints() -> Vec<Endpoint> {
-    [echo::server::endpoints().as_slice(), &compare::server::endpoints()].concat()
+/// What an application brings to the server.
+#[derive(Default)]
+pub struct AppServer {
+    /// Its kinds of topics.
+    pub kinds: Vec<Box<dyn Kind>>,
+    /// WebSocket addresses that answer each message by itself.
+    pub endpoints: Vec<Endpoint>,
+    /// Where programs post.
+    pub ingest: Vec<Inlet>,
+    /// Plain forms of its pages.
+    pub forms: Vec<Form>,
+    pub command_forms: Vec<CommandForm>,
+    /// Where pages hear that something unread waits for their visitor.
+    pub unread: Vec<Summons>,
+    /// Other routes.
+    pub routes: Option<Router<ServerState>>,
+    /// Its background tasks.
+    pub tasks: Option<fn(&Options) -> Result<Vec<Arc<dyn Feed>>, String>>,
+    /// Its simulations.
+    pub simulations: Option<fn(&Options) -> Vec<Arc<dyn Stage>>>,
+    /// Other servers that the operator's configuration names: what each is for, and its `host:port`.
+    pub peers: Option<fn(&Options) -> Vec<(&'static str, String)>>,
+    /// What is told, and to whom, when an operator closes this topic for good; none if it is not this application's, or stays.
+    pub closing: Option<fn(&TopicName) -> Option<Vec<Forward>>>,
 }
 
-pub fn forms() -> Vec<Form> {
-    vec![echo::server::form()]
-}
-
-pub fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![
-        kind(Chat),
-        kind(Rooms),
-        kind(Scores),
-        kind(Notices),
-        kind(Inbox),
-        kind(Quotes),
-        kind(Candles),
-        kind(Alerts),
-        kind(Watches),
-        kind(Devices),
-        kind(Fleet),
-        kind(Orders),
-        kind(NodeStatus),
-        kind(Compare),
-        kind(Moderation),
+fn all() -> [AppServer; 8] {
+    [
+        echo::server::app(),
+        chat::server::app(),
+        arena::server::app(),
+        market::server::app(),
+        devices::server::app(),
+        compare::server::app(),
+        status::server::app(),
+        notifications::server::app(),
     ]
 }
 
-pub fn command_forms() -> Vec<CommandForm> {
-    let mut forms = Vec::from(chat::server::forms());
-    forms.push(notifications::server::form());
-    forms.extend(devices::server::forms());
-    forms
+/// Those of the applications, and the server's own.
+pub fn kinds() -> Vec<Box<dyn Kind>> {
+    let own = [kind(Moderation)];
+    all().into_iter().flat_map(|app| app.kinds).chain(own).collect()
 }
 
-/// Other servers that the operator's configuration names: what each is for, and its `host:port`.
-pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
-    let broker = options.devices.broker();
-    broker.map(|broker| ("MQTT broker", broker)).into_iter().collect()
+pub fn endpoints() -> Vec<Endpoint> {
+    all().into_iter().flat_map(|app| app.endpoints).collect()
 }
 
-/// Where programs post.
 pub fn inlets() -> Vec<Inlet> {
-    vec![notifications::server::inlet(), devices::server::inlet()]
+    all().into_iter().flat_map(|app| app.ingest).collect()
 }
 
-/// Where pages hear that something waits for their visitor.
+pub fn forms() -> Vec<Form> {
+    all().into_iter().flat_map(|app| app.forms).collect()
+}
+
+pub fn command_forms() -> Vec<CommandForm> {
+    all().into_iter().flat_map(|app| app.command_forms).collect()
+}
+
 pub fn summonses() -> Vec<Summons> {
-    vec![notifications::server::news()]
+    all().into_iter().flat_map(|app| app.unread).collect()
+}
+
+pub fn routes() -> Router<ServerState> {
+    let routes = all().into_iter().filter_map(|app| app.routes);
+    routes.fold(Router::new(), Router::merge)
+}
+
+pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+    let tasks = all().into_iter().filter_map(|app| app.tasks);
+    let tasks: Vec<_> = tasks.map(|tasks| tasks(options)).collect::<Result<_, _>>()?;
+    Ok(tasks.into_iter().flatten().collect())
+}
+
+pub fn stages(options: &Options) -> Vec<Arc<dyn Stage>> {
+    let simulations = all().into_iter().filter_map(|app| app.simulations);
+    simulations.flat_map(|simulations| simulations(options)).collect()
+}
+
+pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
+    let peers = all().into_iter().filter_map(|app| app.peers);
+    peers.flat_map(|peers| peers(options)).collect()
 }
 
 /// What is told, and to whom, when an operator closes this topic for good; none if it stays.
 pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
-    chat::server::closing(topic)
-}
-
-/// What the applications do by themselves.
-pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    let mut feeds = market::server::feeds(&options.market)?;
-    feeds.extend(devices::server::feeds(&options.devices)?);
-    Ok(feeds)
-}
-
-/// What is no topic: each is a feed too.
-pub fn stages(options: &Options) -> Vec<Arc<dyn Stage>> {
-    vec![arena::server::stage(&options.arena)]
+    let mut closings = all().into_iter().filter_map(|app| app.closing);
+    closings.find_map(|closing| closing(topic))
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{cookies, limits, preferences, signals};
 use crate::apps;
-use crate::wire::measure::MAX_PIECE;
+use crate::apps::compare::wire::measure::MAX_PIECE;
 use crate::wire::person::tidy_name;
 use duplex_axum::forwarded;
 use duplex_axum::origin::{Host, Origin};

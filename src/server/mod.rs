@@ -15,7 +15,6 @@ mod fuzz_commands;
 mod headers;
 mod identity;
 pub mod limits;
-mod measure;
 pub mod metrics;
 pub mod moderation;
 mod monitor;
@@ -24,7 +23,7 @@ pub mod notify;
 pub mod operator;
 mod page_paths;
 mod pages;
-mod preferences;
+pub mod preferences;
 mod quota;
 mod ranges;
 mod signals;
@@ -86,7 +85,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(files)
         .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))
-        .merge(measure::routes())
+        .merge(apps::server::routes())
         .layer(from_fn(connection::request_body::limit_time))
         .layer(from_fn_with_state(state.clone(), moderation::guard))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
@@ -97,7 +96,7 @@ pub fn router(state: ServerState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
-        .layer(from_fn_with_state(state.clone(), measure::count))
+        .layer(from_fn_with_state(state.clone(), apps::server::measure::count))
         .layer(from_fn_with_state(state.gateway.clone(), client_addr::insert))
         .with_state(state)
 }

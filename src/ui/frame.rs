@@ -29,12 +29,7 @@ pub struct Skip {
 }
 
 #[component]
-pub fn Frame(
-    navigation: &'static [Entry],
-    skips: &'static [Skip],
-    tools: fn() -> AnyView,
-    children: Children,
-) -> impl IntoView {
+pub fn Frame(navigation: Vec<Entry>, skips: Vec<Skip>, tools: fn() -> AnyView, children: Children) -> impl IntoView {
     first_page::provide();
     let path = use_location().pathname;
     let skip = part(move || {
@@ -43,7 +38,7 @@ pub fn Frame(
         let skip = skips.iter().find(|skip| Some(skip.under) == segment)?;
         Some(view! { <a class="skip" href=skip.to rel="external">{spoken(skip.name)}</a> }.into_any())
     });
-    let entry = |entry: &'static Entry| {
+    let entry = |entry: Entry| {
         let rel = first_page::rel(entry.path);
         // A page marks its sub-pages too; every path lies below the first page's.
         let exact = entry.path == "/";
@@ -59,7 +54,7 @@ pub fn Frame(
                 <span>"Duplex"</span>
             </a>
             <nav aria-label=say!(app.navigation)>
-                <ul>{navigation.iter().map(entry).collect_view()}</ul>
+                <ul>{navigation.into_iter().map(entry).collect_view()}</ul>
             </nav>
             <div class="choices">
                 {tools()}

@@ -3,7 +3,6 @@
 
 pub mod arrival;
 pub mod form;
-pub mod measure;
 pub mod moderation;
 pub mod notice;
 pub mod number;

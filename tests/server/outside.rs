@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
+use duplex::apps::compare::wire::measure;
 use duplex::server::state::Settings;
-use duplex::wire::measure;
 use duplex_axum::client_addr::TrustedProxies;
 use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH};

@@ -1,10 +1,10 @@
 //! What the server counts for a run is, byte for byte, what its client sent and received.
 
-use duplex::server::limits;
-use duplex::wire::measure::{
+use duplex::apps::compare::wire::measure::{
     Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, SAY_PATH, Tally, VALUE_PATH,
     WATCH_PATH, document,
 };
+use duplex::server::limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

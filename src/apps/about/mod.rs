@@ -1,14 +1,26 @@
 //! What Duplex is, and the way of one message, in words.
 
+use crate::ui::frame::Entry;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::components::A;
+use leptos_router::path;
 
 use crate::ui::{
     card::Card,
     first_page,
     lazy::foretell_app,
     words::{say, titled, words},
+};
+
+pub const APP: super::App = super::App {
+    page: || super::page(path!("/about"), AboutPage),
+    navigation: Some(Entry {
+        path: "/about",
+        name: words!(app.about),
+    }),
+    skip: None,
+    tool: None,
 };
 
 #[component]

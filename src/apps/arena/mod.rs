@@ -8,6 +8,19 @@ pub mod server;
 mod view;
 pub mod wire;
 
+use crate::ui::frame::Entry;
 use crate::ui::lazy::lazy_page;
+use crate::ui::words::words;
+use leptos_router::{SsrMode, path};
 
 lazy_page!(ArenaPage, arena, view::page::page);
+
+pub const APP: super::App = super::App {
+    page: || super::lazy_page::<ArenaPage>(path!("/arena"), SsrMode::Async),
+    navigation: Some(Entry {
+        path: "/arena",
+        name: words!(app.arena),
+    }),
+    skip: None,
+    tool: None,
+};

@@ -9,9 +9,12 @@ mod span;
 mod view;
 pub mod wire;
 
+use crate::ui::frame::{Entry, Skip};
+use crate::ui::words::words;
 use leptos::prelude::*;
 use leptos_meta::Meta;
 use leptos_router::hooks::use_params_map;
+use leptos_router::{SsrMode, path};
 
 use self::{
     view::{room::room, rooms::RoomList, visit::Visit},
@@ -21,6 +24,20 @@ use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say};
 
 lazy_page!(ChatPage, talk, page);
+
+pub const APP: super::App = super::App {
+    page: || super::lazy_page::<ChatPage>(path!("/chat/:room?"), SsrMode::Async),
+    navigation: Some(Entry {
+        path: "/chat",
+        name: words!(app.chat),
+    }),
+    skip: Some(Skip {
+        under: "chat",
+        to: "#message-field",
+        name: words!(chat.skip),
+    }),
+    tool: None,
+};
 
 fn page() -> AnyView {
     let visit = Visit::start();

@@ -1,5 +1,7 @@
 //! The rooms' server half: who may enter, and what a command does. Pure.
 
+use crate::apps::server::AppServer;
+use duplex_hub::kind;
 use serde_json::json;
 
 use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
@@ -15,6 +17,15 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic as _, TopicName};
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: vec![kind(Chat), kind(Rooms)],
+        command_forms: forms().to_vec(),
+        closing: Some(closing),
+        ..AppServer::default()
+    }
+}
 
 /// One person posts at most so many messages in a room within [`POSTS_WITHIN`].
 const POSTS: usize = 10;

@@ -12,8 +12,11 @@ mod table;
 mod view;
 pub mod wire;
 
+use crate::ui::frame::Entry;
+use crate::ui::words::words;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
+use leptos_router::{SsrMode, path};
 
 use self::bench::Bench;
 use self::view::{
@@ -24,6 +27,16 @@ use crate::ui::lazy::lazy_page;
 use crate::ui::words::{say, titled};
 
 lazy_page!(ComparePage, lab, page);
+
+pub const APP: super::App = super::App {
+    page: || super::lazy_page::<ComparePage>(path!("/compare"), SsrMode::OutOfOrder),
+    navigation: Some(Entry {
+        path: "/compare",
+        name: words!(compare.nav),
+    }),
+    skip: None,
+    tool: None,
+};
 
 fn page() -> AnyView {
     let bench = Bench::start();

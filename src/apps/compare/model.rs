@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::measure::{MAX_PAYLOAD, MIN_PAYLOAD};
+use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MIN_PAYLOAD};
 
 /// Messages of a way, in both rounds together. Above this a session of the topics would be told to slow down.
 pub const COUNTS: std::ops::RangeInclusive<u32> = 10..=250;

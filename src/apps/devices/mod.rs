@@ -9,15 +9,28 @@ mod view;
 mod waiting;
 pub mod wire;
 
+use crate::ui::frame::Entry;
+use crate::ui::words::words;
 use leptos::prelude::*;
 use leptos_meta::Meta;
 use leptos_router::hooks::use_params_map;
+use leptos_router::{SsrMode, path};
 
 use self::view::{clock::Clock, detail::detail, overview::overview};
 use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say};
 
 lazy_page!(DevicesPage, figures, page);
+
+pub const APP: super::App = super::App {
+    page: || super::lazy_page::<DevicesPage>(path!("/devices/:id?"), SsrMode::Async),
+    navigation: Some(Entry {
+        path: "/devices",
+        name: words!(app.devices),
+    }),
+    skip: None,
+    tool: None,
+};
 
 fn page() -> AnyView {
     let clock = Clock::start();

@@ -10,8 +10,10 @@ mod session;
 mod view;
 pub mod wire;
 
+use crate::ui::frame::Entry;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
+use leptos_router::path;
 
 use self::{
     session::Session,
@@ -32,6 +34,16 @@ use crate::ui::{
 
 /// In the HTML of the page: begins to open its socket, with a trace as `session.rs` makes them, which takes it over.
 pub const BEGIN: &str = include_str!("begin.js");
+
+pub const APP: super::App = super::App {
+    page: || super::page(path!("/"), EchoPage),
+    navigation: Some(Entry {
+        path: "/",
+        name: words!(app.echo),
+    }),
+    skip: None,
+    tool: None,
+};
 
 #[component]
 pub fn EchoPage() -> impl IntoView {

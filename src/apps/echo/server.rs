@@ -1,10 +1,19 @@
 //! The echo page's server half: two endpoints and the plain form. Each message is answered by itself; nothing is remembered.
 
+use crate::apps::server::AppServer;
 use leptos::prelude::provide_context;
 
 use super::wire::{ECHO_PATH, HttpEcho, REPLY_PREFIX, SOCKET_PATH};
 use crate::server::forms::Form;
 use duplex_axum::endpoint::{Answer, Endpoint, Payload};
+
+pub fn app() -> AppServer {
+    AppServer {
+        endpoints: endpoints().to_vec(),
+        forms: vec![form()],
+        ..AppServer::default()
+    }
+}
 
 pub fn endpoints() -> [Endpoint; 2] {
     [

@@ -8,15 +8,28 @@ pub mod server;
 mod view;
 pub mod wire;
 
+use crate::ui::frame::Entry;
+use crate::ui::words::words;
 use leptos::prelude::*;
 use leptos_meta::Meta;
 use leptos_router::hooks::use_params_map;
+use leptos_router::{SsrMode, path};
 
 use self::view::{detail::detail, overview::overview};
 use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say};
 
 lazy_page!(MarketPage, figures, page);
+
+pub const APP: super::App = super::App {
+    page: || super::lazy_page::<MarketPage>(path!("/market/:symbol?"), SsrMode::Async),
+    navigation: Some(Entry {
+        path: "/market",
+        name: words!(app.market),
+    }),
+    skip: None,
+    tool: None,
+};
 
 fn page() -> AnyView {
     let params = use_params_map();

@@ -9,5 +9,14 @@ mod view;
 pub mod wire;
 
 use crate::ui::lazy::lazy_page;
+use leptos::prelude::IntoAny as _;
+use leptos_router::{SsrMode, path};
 
 lazy_page!(NotificationsPage, talk, view::page::page);
+
+pub const APP: super::App = super::App {
+    page: || super::lazy_page::<NotificationsPage>(path!("/notifications"), SsrMode::Async),
+    navigation: None,
+    skip: None,
+    tool: Some(|| bell::Bell().into_any()),
+};

@@ -2,12 +2,15 @@
 
 mod model;
 #[cfg(feature = "ssr")]
-mod server;
+pub mod server;
 mod view;
 pub mod wire;
 
+use crate::ui::frame::Entry;
+use crate::ui::words::words;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
+use leptos_router::{SsrMode, path};
 
 use self::view::{board, head, sign_in};
 use self::wire::{NODE, NodeStatus};
@@ -17,6 +20,16 @@ use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say, titled};
 
 lazy_page!(StatusPage, lab, page);
+
+pub const APP: super::App = super::App {
+    page: || super::lazy_page::<StatusPage>(path!("/status"), SsrMode::Async),
+    navigation: Some(Entry {
+        path: "/status",
+        name: words!(app.status),
+    }),
+    skip: None,
+    tool: None,
+};
 
 fn page() -> AnyView {
     let topic = use_topic::<NodeStatus>(NODE);

@@ -2,12 +2,21 @@
 
 use super::model::Status;
 use super::wire::{NODE, NodeStatus};
+use crate::apps::server::AppServer;
 use crate::wire::status::Sample;
 use duplex_hub;
 use duplex_hub::decider::{Access, Context, Decider};
+use duplex_hub::kind;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: vec![kind(NodeStatus)],
+        ..AppServer::default()
+    }
+}
 
 impl Decider for NodeStatus {
     const FLEETING: bool = true;

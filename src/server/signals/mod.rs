@@ -15,8 +15,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::apps::server::measure::{MAX_PAYLOAD, is_run, signal_name};
 use crate::server::limits;
-use crate::wire::measure::{MAX_PAYLOAD, is_run, signal_name};
 use crate::wire::vitals::{VITALS, Vitals};
 
 /// Where the browser half of `leptos_ws` opens its socket.

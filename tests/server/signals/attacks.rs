@@ -2,8 +2,8 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
+use duplex::apps::compare::wire::measure::signal_name;
 use duplex::server::limits;
-use duplex::wire::measure::signal_name;
 use duplex::wire::vitals::VITALS;
 use duplex_axum::connection::counters::Way;
 use leptos_ws::messages::{BiDirectionalMessage, ChannelMessage, Messages, ServerSignalMessage, SignalUpdate};

@@ -5,7 +5,7 @@ mod attacks;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex::wire::measure::{MAX_PAYLOAD, signal_name};
+use duplex::apps::compare::wire::measure::{MAX_PAYLOAD, signal_name};
 use duplex::wire::vitals::{VITALS, Vitals};
 use duplex_axum::connection::counters::Way;
 use leptos::server_fn::codec::JsonEncoding;

@@ -76,16 +76,19 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
         }
         Room::Page(app) => {
             let own = matches!(path, ["apps", name, rest @ ..] if name == app && !matches!(rest, ["server", ..]));
+            // The list of applications, which it joins.
+            let own = own || matches!(path, ["apps", "App" | "page" | "lazy_page"]);
             wire || texts || own || matches!(path, ["client" | "ui", ..])
         }
         Room::AppServer(app) => {
-            wire || is_own_server(app, path)
+            wire || matches!(path, ["apps", "server", "AppServer"])
+                || is_own_server(app, path)
                 || is_shared_of(app, path)
                 || matches!(
                     path,
                     [
                         "server",
-                        "endpoint" | "forms" | "ingest" | "names" | "notify" | "tls" | "unread",
+                        "forms" | "limits" | "names" | "notify" | "preferences" | "state" | "tls" | "unread",
                         ..
                     ]
                 )
@@ -130,6 +133,8 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
         Room::Shared(None) if ["unicode_normalization", "unicode_segmentation", "js_sys"].contains(&name) => true,
         Room::Shared(None) if name == "wasm_bindgen" => true,
         Room::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),
+        // Routes of an application's own.
+        Room::AppServer(_) if name == "axum" => true,
         // A connector is a client of somebody else's server.
         Room::AppServer(_) if name == "tokio_tungstenite" => true,
         Room::Client | Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
@@ -205,7 +210,6 @@ mod tests {
             ("apps/chat/view.rs", "use super::server::decide;"),
             ("apps/chat/view.rs", "use crate::server::forms;"),
             ("apps/chat/server.rs", "use crate::server::pages;"),
-            ("apps/chat/server.rs", "use axum::Json;"),
             ("apps/chat/server.rs", "use crate::apps::market::wire::Price;"),
             ("server/pages.rs", "use crate::apps::echo::wire::HttpEcho;"),
             ("app.rs", "use crate::apps::echo::EchoPage;"),

@@ -9,10 +9,21 @@ mod shot;
 #[cfg(test)]
 mod tests;
 
+use super::wire::scores::Scores;
+use crate::apps::server::AppServer;
+use duplex_hub::kind;
 use std::sync::Arc;
 
 use self::game::Game;
 use duplex_hub::simulation::Stage;
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: vec![kind(Scores)],
+        simulations: Some(|options| vec![stage(&options.arena)]),
+        ..AppServer::default()
+    }
+}
 
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(id = "arena")]

@@ -4,7 +4,7 @@ use super::request::{get, labelled};
 use super::{Counts, Fault, Stop, counts, now, pause, socket::Asker};
 use crate::apps::compare::model::{Bytes, Documents};
 use crate::apps::compare::wire::DOCUMENTS_PATH;
-use crate::wire::measure::{DOCUMENT_PATH, MAX_DOCUMENT, MAX_PIECE};
+use crate::apps::compare::wire::measure::{DOCUMENT_PATH, MAX_DOCUMENT, MAX_PIECE};
 
 const SIZE: usize = 32 << 10;
 const LOADS: u32 = 10;

@@ -12,7 +12,7 @@ use leptos_ws::messages::{Messages, ServerSignalMessage};
 use super::request::Label;
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::apps::compare::model::Way;
-use crate::wire::measure::{number, signal_name};
+use crate::apps::compare::wire::measure::{number, signal_name};
 
 const FUNCTION_PATH: &str = "/api/compare/function";
 const SIGNAL_PATH: &str = "/api/compare/signal";
@@ -22,7 +22,7 @@ const SIGNALS_PATH: &str = "/api/leptos_ws_websocket";
 /// Answers with the same text.
 #[server(endpoint = "compare/function")]
 async fn compare_function(text: String) -> Result<String, ServerFnError> {
-    if text.len() > crate::wire::measure::MAX_PAYLOAD {
+    if text.len() > crate::apps::compare::wire::measure::MAX_PAYLOAD {
         return Err(ServerFnError::new("the text is too long"));
     }
     Ok(text)

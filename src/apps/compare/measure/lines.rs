@@ -9,7 +9,7 @@ use web_sys::{AbortController, Event, EventSource, MessageEvent};
 use super::request::{get, get_until, labelled, post};
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::apps::compare::model::Way;
-use crate::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SAY_PATH, number};
+use crate::apps::compare::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SAY_PATH, number};
 
 /// Posted, and answered with the same.
 pub(super) struct Requests {

@@ -6,7 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, HtmlDocument, RequestInit, Response};
 
 use super::{Fault, PATIENCE};
-use crate::wire::measure::LABEL_COOKIE;
+use crate::apps::compare::wire::measure::LABEL_COOKIE;
 
 /// `path?run=…&way=…` and `more`.
 pub(super) fn labelled(path: &str, run: &str, way: &str, more: &str) -> String {

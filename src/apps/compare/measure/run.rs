@@ -12,7 +12,7 @@ use super::socket::Echo;
 use super::topic::Commands;
 use super::{Exchange, Fault, Stop, counts, documents, new_run, now, pause, pause_until};
 use crate::apps::compare::model::{Bytes, ROUNDS, Results, Settings, Summary, WARM_UP, Way, WayResult};
-use crate::wire::measure::{Tally, payload};
+use crate::apps::compare::wire::measure::{Tally, payload};
 use duplex_protocol::session::SESSION_PATH;
 
 /// What a run is at.

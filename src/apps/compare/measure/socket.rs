@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
+use crate::apps::compare::wire::measure::number;
 use crate::client::browser_socket::{BrowserSocket, Report};
 use crate::client::resolve;
 use crate::client::use_socket::Payload;
-use crate::wire::measure::number;
 
 /// No message has this number.
 const OPENING: u32 = u32::MAX;

@@ -1,9 +1,9 @@
 //! A topic's command and its answer, over a session of its own. Knows the session protocol, and no hook.
 
 use super::{Answered, Exchange, Fault, socket::Socket, waiting::Waiting};
+use crate::apps::compare::wire::measure::slot;
 use crate::apps::compare::wire::{Compare, Said};
 use crate::client::use_socket::Payload;
-use crate::wire::measure::slot;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;

@@ -14,6 +14,9 @@ mod readings;
 pub mod url;
 mod watch;
 
+use super::wire::{Devices, Fleet, Orders};
+use crate::apps::server::AppServer;
+use duplex_hub::kind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -25,6 +28,17 @@ use self::url::{Broker, Pattern};
 use super::wire::Millis;
 use crate::server::tls;
 use duplex_hub::Feed;
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: vec![kind(Devices), kind(Fleet), kind(Orders)],
+        ingest: vec![inlet()],
+        command_forms: forms().to_vec(),
+        tasks: Some(|options| feeds(&options.devices)),
+        peers: Some(|options| Vec::from_iter(options.devices.broker().map(|broker| ("MQTT broker", broker)))),
+        ..AppServer::default()
+    }
+}
 
 /// How long a notice of a device is of use.
 const NOTICE_LIFE: Millis = 24 * 3_600_000;

@@ -12,6 +12,9 @@ mod simulator;
 mod watch_list;
 mod watcher;
 
+use super::wire::{Alerts, Candles, Quotes, Watches};
+use crate::apps::server::AppServer;
+use duplex_hub::kind;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -22,6 +25,14 @@ use self::simulator::Simulator;
 use self::watcher::Watcher;
 use super::wire::{MAX_SYMBOLS, is_symbol};
 use duplex_hub::Feed;
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: vec![kind(Quotes), kind(Candles), kind(Alerts), kind(Watches)],
+        tasks: Some(|options| feeds(&options.market)),
+        ..AppServer::default()
+    }
+}
 
 /// Trades of the simulated market in a second. Above the most, a page has more to do than to show.
 const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;

@@ -4,6 +4,8 @@ mod inlet;
 mod news;
 mod tests;
 
+use crate::apps::server::AppServer;
+use duplex_hub::kind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +26,16 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: vec![kind(Notices), kind(Inbox)],
+        ingest: vec![inlet()],
+        command_forms: vec![form()],
+        unread: vec![news()],
+        ..AppServer::default()
+    }
+}
 
 /// What a history reaches back to: of the public topics a year's quiet use, of an inbox its reads too.
 const KEPT_EVENTS: u64 = 10_000;

@@ -14,11 +14,11 @@ use duplex_axum::transport::handshake::{self, Door};
 use duplex_axum::transport::{enter as enter_socket, of_visitor};
 use serde::Deserialize;
 
+use crate::apps::compare::wire::measure::WATCH_PATH;
 use crate::server::state::ServerState;
-use crate::wire::measure::WATCH_PATH;
 
+use super::boxes::Mailbox;
 use crate::server::limits;
-use crate::server::measure::boxes::Mailbox;
 use duplex_axum::transport::handler::{Farewell, Packet, Talk};
 use duplex_protocol::code;
 

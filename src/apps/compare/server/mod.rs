@@ -1,16 +1,29 @@
 //! The comparison's server half: a topic that takes messages of a bounded size, and a socket that answers with documents. Pure.
 
+pub mod measure;
+
+use crate::apps::server::AppServer;
+use duplex_hub::kind;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
-use crate::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
+use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
 use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 use duplex_hub::Retention;
 use duplex_hub::decider::{Access, Context, Decider};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: vec![kind(Compare)],
+        endpoints: endpoints().to_vec(),
+        routes: Some(measure::routes()),
+        ..AppServer::default()
+    }
+}
 
 pub fn endpoints() -> [Endpoint; 1] {
     [Endpoint {

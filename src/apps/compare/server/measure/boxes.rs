@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::apps::compare::wire::measure::{is_name, is_run};
 use crate::server::limits;
-use crate::wire::measure::{is_name, is_run};
 
 #[derive(Debug, Default)]
 pub struct Boxes(Mutex<HashMap<(String, String), Arc<Mailbox>>>);
@@ -104,7 +104,7 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::boxes::*;
 
     const RUN: &str = "0123456789abcdef";
 

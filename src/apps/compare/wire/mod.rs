@@ -1,5 +1,7 @@
 //! The topic by which a command and its answer are measured, and the socket that documents are asked of.
 
+pub mod measure;
+
 use serde::{Deserialize, Serialize};
 
 use duplex_protocol::cursor::Seq;

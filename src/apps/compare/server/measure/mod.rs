@@ -8,6 +8,7 @@ mod watch;
 pub mod wire_bytes;
 
 pub use self::routes::{count, routes};
+pub use crate::apps::compare::wire::measure::{MAX_PAYLOAD, is_run, signal_name};
 
 use self::boxes::Boxes;
 use self::ledger::Ledger;

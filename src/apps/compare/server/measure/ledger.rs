@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::wire_bytes::Totals;
+use crate::apps::compare::wire::measure::{Tally, is_name, is_run};
 use crate::server::limits;
-use crate::wire::measure::{Tally, is_name, is_run};
 
 #[derive(Debug, Default)]
 pub struct Ledger(Mutex<HashMap<String, Run>>);
@@ -81,7 +81,7 @@ fn tally(totals: &Totals) -> Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::ledger::*;
 
     fn name(number: usize) -> String {
         format!("{number:016x}")

@@ -23,13 +23,13 @@ use super::boxes::Mailbox;
 use super::cpu_us;
 use super::watch;
 use super::wire_bytes::Connection;
-use crate::server::limits;
-use crate::server::preferences::cookie_value;
-use crate::server::state::ServerState;
-use crate::wire::measure::{
+use crate::apps::compare::wire::measure::{
     Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, LABEL_COOKIE, MAX_DOCUMENT, MAX_PAYLOAD, POLL_PATH, RUNS_PATH,
     SAY_PATH, VALUE_PATH, WATCH_PATH, document,
 };
+use crate::server::limits;
+use crate::server::preferences::cookie_value;
+use crate::server::state::ServerState;
 use duplex_axum::connection::shared_body;
 use duplex_axum::error::Problem;
 use duplex_hub::quota::{Place, Rate};
