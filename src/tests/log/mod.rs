@@ -6,6 +6,7 @@ mod contract_ids;
 mod contract_outbox;
 mod contract_redaction;
 mod file;
+mod first_release;
 mod memory;
 mod model;
 mod owners;
