@@ -69,12 +69,12 @@ fn kind(topic: &TopicName) -> Box<dyn Kind> {
 /// The states of all topics that the release showed to its readers: epoch, seq and JSON.
 fn states() -> impl Iterator<Item = (TopicName, Cursor, Value)> {
     STATES.lines().map(|line| {
-        let [topic, cursor, state] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let [name, cursor, state] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
         let (epoch, seq) = cursor.split_once(':').unwrap();
         let cursor = Cursor::new(Epoch::new(epoch.parse().unwrap()), seq.parse().unwrap());
         let mut state = serde_json::from_str(state).unwrap();
         leave_out_trails(&mut state);
-        (super::topic(topic), cursor, state)
+        (topic(name), cursor, state)
     })
 }
 
@@ -98,9 +98,9 @@ async fn its_log_is_opened_with_all_that_is_in_it() {
         topics.extend(log.topics(kind.name()).await.unwrap());
     }
     topics.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-    assert_eq!(topics, TOPICS.map(|(name, _)| super::topic(name)));
+    assert_eq!(topics, TOPICS.map(|(name, _)| topic(name)));
     for (name, last) in TOPICS {
-        let topic = super::topic(name);
+        let topic = topic(name);
         let head = log.open(&topic, 0, 0).await.unwrap().head;
         assert_eq!(
             (head.epoch, head.first, head.last),
