@@ -30,7 +30,9 @@ async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
         forwards: Vec::new(),
         delivers: None,
     };
-    log.append(&topic.parse().unwrap(), 0, vec![entry]).await.unwrap();
+    log.append(&topic.parse().unwrap(), 0.into(), vec![entry])
+        .await
+        .unwrap();
 }
 
 async fn tell(hub: &Hub, topic: &str, command: Value) {

@@ -387,7 +387,7 @@ mod tests {
     use super::*;
     use crate::server::log::memory::{Memory as Kept, Weather};
     use crate::server::log::{
-        Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
+        End, Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
     };
     use crate::wire::codec::{Blob, Encoding};
     use crate::wire::cursor::{Check, Cursor, Seq};
@@ -735,10 +735,10 @@ mod tests {
         let hub = hub(&log);
         let handle = hub.open(&topic()).await.unwrap();
         say(&handle, 1, &Do::Add(1)).await;
-        log.append(&topic(), 1, vec![entry(50, 10)]).await.unwrap();
+        log.append(&topic(), 1.into(), vec![entry(50, 10)]).await.unwrap();
         assert_eq!(say(&handle, 2, &Do::Add(5)).await, (accepted(3), false));
         assert_eq!(say(&handle, 3, &Do::AddIf(16, 0)).await, (accepted(4), false));
-        log.append(&topic(), 4, vec![entry(51, 10)]).await.unwrap();
+        log.append(&topic(), 4.into(), vec![entry(51, 10)]).await.unwrap();
         assert_eq!(say(&handle, 51, &Do::Add(10)).await, (accepted(5), true));
         let seen = follow(&handle, 0, Encoding::Json).await;
         assert_eq!(
@@ -758,7 +758,7 @@ mod tests {
         fn append(
             &self,
             topic: &TopicName,
-            expected: Seq,
+            expected: End,
             entries: Vec<Entry>,
         ) -> BoxFuture<'_, Result<Seq, LogError>> {
             let kept = self.0.append(topic, expected, entries);
@@ -774,7 +774,7 @@ mod tests {
         fn redact(
             &self,
             topic: &TopicName,
-            expected: Seq,
+            expected: End,
             entries: Vec<Entry>,
             redaction: Redaction,
         ) -> BoxFuture<'_, Result<Seq, LogError>> {
@@ -969,7 +969,7 @@ mod tests {
             let log = log();
             let mut broken = entry(1, 1);
             broken.events[0].1 = b"{\"of\":\"the future\"}".to_vec();
-            log.append(&topic(), 0, vec![entry(0, 1), broken]).await.unwrap();
+            log.append(&topic(), 0.into(), vec![entry(0, 1), broken]).await.unwrap();
             if breaks_snapshot {
                 let keep = Retention { events: 10, age: None };
                 log.snapshot(&topic(), 2, b"[]".to_vec(), keep, 0).await.unwrap();

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::{
-    Answered, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Refused,
-    Retention, Undelivered, chain, going,
+    Answered, End, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
+    Refused, Retention, Undelivered, chain, going,
 };
 use crate::server::limits;
 use crate::wire::cursor::{Check, Epoch, Seq};
@@ -118,9 +118,10 @@ impl Kept {
         }
     }
 
-    fn append(&mut self, name: &TopicName, expected: Seq, entries: Vec<Entry>) -> Result<Seq, LogError> {
+    fn append(&mut self, name: &TopicName, expected: End, entries: Vec<Entry>) -> Result<Seq, LogError> {
         let last = self.last;
-        if expected != last {
+        if !expected.is_at(last, self.check) {
+            let expected = expected.seq;
             return Err(LogError::Conflict { expected, last });
         }
         for Entry {
@@ -268,7 +269,7 @@ type Topics = BTreeMap<TopicName, Kept>;
 fn append(
     topics: &mut Topics,
     name: TopicName,
-    expected: Seq,
+    expected: End,
     entries: Vec<Entry>,
     redaction: Option<Redaction>,
 ) -> Result<Seq, LogError> {
@@ -304,7 +305,7 @@ impl Log for Memory {
         })
     }
 
-    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
         Box::pin(async move {
             self.weathered().await?;
@@ -315,7 +316,7 @@ impl Log for Memory {
     fn redact(
         &self,
         topic: &TopicName,
-        expected: Seq,
+        expected: End,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {

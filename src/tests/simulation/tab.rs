@@ -10,7 +10,7 @@ use duplex::client::outbox::Body;
 use duplex::client::status::{LinkStatus, TopicStatus};
 use duplex::wire::cursor::{Cursor, Seq};
 use duplex::wire::presence::Presence;
-use duplex::wire::session::CommandId;
+use duplex::wire::session::{CommandId, ResetReason};
 use duplex::wire::topic::{Delivery, Topic as _, TopicName};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -63,6 +63,8 @@ pub struct Seen {
     /// Everything that was ever shown, in the order in which it was.
     pub events: Vec<(Seq, Note)>,
     pub states: Vec<(Seq, Noted)>,
+    /// Why each state came, and what was there before it.
+    pub resets: Vec<(ResetReason, Option<Cursor>)>,
     pub status: Option<TopicStatus>,
     pub presence: Presence,
 }
@@ -318,8 +320,9 @@ impl Seen {
                 encoding,
                 state,
                 cursor,
-                ..
+                reason,
             } => {
+                self.resets.push((reason, self.cursor));
                 self.state = state.decode(encoding).map_err(|error| error.to_string())?;
                 self.cursor = Some(cursor);
                 self.states.push((cursor.seq, self.state.clone()));

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, ty
 
 use super::{answers, sql};
 use crate::server::limits;
-use crate::server::log::{Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, chain, going};
+use crate::server::log::{End, Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, chain, going};
 use crate::wire::cursor::{Check, Seq};
 use crate::wire::topic::TopicName;
 
@@ -47,10 +47,10 @@ impl ToSql for Text<'_> {
     }
 }
 
-pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entry]) -> Result<Seq, LogError> {
+pub fn append(log: &Connection, name: &TopicName, expected: End, entries: &[Entry]) -> Result<Seq, LogError> {
     let mut topic = look_up(log, name)?;
-    if expected != topic.last {
-        let last = topic.last;
+    if !expected.is_at(topic.last, topic.check) {
+        let (expected, last) = (expected.seq, topic.last);
         return Err(LogError::Conflict { expected, last });
     }
     let mut event = log

@@ -16,7 +16,7 @@ use super::room::Room;
 use super::schema::Locks;
 use super::{Counts, schema};
 use crate::server::limits;
-use crate::server::log::{Entry, ForwardKey, LogError, Redaction};
+use crate::server::log::{End, Entry, ForwardKey, LogError, Redaction};
 use crate::wire::cursor::Seq;
 use crate::wire::topic::TopicName;
 
@@ -25,7 +25,7 @@ pub type Done<T> = oneshot::Sender<Result<T, LogError>>;
 pub enum Job {
     Append {
         topic: TopicName,
-        expected: Seq,
+        expected: End,
         entries: Vec<Entry>,
         redaction: Option<Redaction>,
         done: Done<Seq>,
