@@ -119,10 +119,8 @@ impl Kept {
     }
 
     fn append(&mut self, name: &TopicName, expected: End, entries: Vec<Entry>) -> Result<Seq, LogError> {
-        let last = self.last;
-        if !expected.is_at(last, self.check) {
-            let expected = expected.seq;
-            return Err(LogError::Conflict { expected, last });
+        if !expected.is_at(self.last, self.check) {
+            return Err(expected.conflict(self.last));
         }
         for Entry {
             command,

@@ -124,6 +124,11 @@ impl End {
     fn is_at(self, seq: Seq, check: Option<Check>) -> bool {
         self.seq == seq && (self.check.is_none() || self.check == check)
     }
+
+    fn conflict(self, last: Seq) -> LogError {
+        let expected = self.seq;
+        LogError::Conflict { expected, last }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,8 +50,7 @@ impl ToSql for Text<'_> {
 pub fn append(log: &Connection, name: &TopicName, expected: End, entries: &[Entry]) -> Result<Seq, LogError> {
     let mut topic = look_up(log, name)?;
     if !expected.is_at(topic.last, topic.check) {
-        let (expected, last) = (expected.seq, topic.last);
-        return Err(LogError::Conflict { expected, last });
+        return Err(expected.conflict(topic.last));
     }
     let mut event = log
         .prepare_cached("INSERT INTO events (topic, seq, at, amends, event, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
