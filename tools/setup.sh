@@ -38,6 +38,7 @@ main() {
   need "cargo-deny $DENY" have_deny install_deny
   need 'Mosquitto, the MQTT broker' have_broker install_broker
   need 'strace, which ends a process before a system call' have_strace install_strace
+  need "faketime, which moves a process's clock" have_faketime install_faketime
   need 'nginx and Caddy, the proxies of docs/proxies' have_proxies install_proxies
   need 'Playwright, axe' have_playwright install_playwright
   need 'Chromium' have_chromium install_chromium
@@ -249,6 +250,9 @@ install_broker() { packages mosquitto; }
 
 have_strace() { ! command -v apt-get || command -v strace; }
 install_strace() { packages strace; }
+
+have_faketime() { ! command -v apt-get || command -v faketime; }
+install_faketime() { packages faketime; }
 
 have_nginx() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx; }
 have_caddy() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v caddy; }

@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod card;
 pub mod chart;
+pub mod clock;
 pub mod closing;
 pub mod content;
 pub mod download;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use leptos::{html, leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_local, wasm_split::wasm_split};
 
 use super::{
-    format,
+    clock, format,
     sight::when_seen,
     words::{Words, fact, say, text, words},
 };
@@ -95,26 +95,20 @@ fn follow(owner: Owner, vitals: RwSignal<Vitals>) {
     });
 }
 
-/// Milliseconds of a clock that cannot be set back.
-fn clock() -> f64 {
-    window()
-        .performance()
-        .map_or_else(js_sys::Date::now, |clock| clock.now())
-}
-
 /// Live while beats come.
 fn use_liveness(vitals: RwSignal<Vitals>) -> RwSignal<Liveness> {
     let liveness = RwSignal::new(Liveness::Waiting);
     let last_beat = StoredValue::new(0.0);
     Effect::new(move |_| {
         if vitals.with(|vitals| vitals.beat > 0) {
-            last_beat.set_value(clock());
+            last_beat.set_value(clock::now());
             liveness.set(Liveness::Live);
         }
     });
     Effect::new(move |_| {
         let check = move || {
-            let silent = clock() - last_beat.get_value() > PATIENCE.as_secs_f64() * 1000.0;
+            let patience = PATIENCE.as_secs_f64() * 1000.0;
+            let silent = clock::is_over(last_beat.get_value(), patience, clock::now());
             if liveness.get_untracked() == Liveness::Live && silent {
                 liveness.set(Liveness::Stale);
             }

@@ -1,5 +1,7 @@
 //! A node whose first run had a clock that was a day ahead: what it stamped then holds up nothing that comes now.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use duplex::apps;
@@ -16,6 +18,11 @@ use duplex_protocol::session::{Answer, CommandId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::process::{Server, duplex, run, stdout};
+use crate::harness::within;
 
 const DAY: u64 = 24 * 3_600_000;
 
@@ -30,7 +37,9 @@ async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
         forwards: Vec::new(),
         delivers: None,
     };
-    log.append(&topic.parse().unwrap(), 0, vec![entry]).await.unwrap();
+    log.append(&topic.parse().unwrap(), 0.into(), vec![entry])
+        .await
+        .unwrap();
 }
 
 async fn tell(hub: &Hub, topic: &str, command: Value) {
@@ -119,4 +128,62 @@ async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
         );
     }
     hub.close().await;
+}
+
+/// The real binary with its clock moved so far. None where nothing moves it.
+fn with_clock(folder: &Path, offset: &str) -> Option<Command> {
+    let faketime = Command::new("faketime")
+        .args(["-f", offset, "printenv", "LD_PRELOAD"])
+        .output();
+    let Ok(said) = faketime else {
+        println!("not tested: no faketime here; run tools/setup.sh test, or apt-get install faketime");
+        return None;
+    };
+    let mut command = duplex(folder);
+    command
+        .env("LD_PRELOAD", stdout(&said).trim())
+        .env("FAKETIME", offset)
+        .env("DONT_FAKE_MONOTONIC", "1");
+    Some(command)
+}
+
+async fn device(server: &Server) -> Device {
+    let mut stream = TcpStream::connect(server.addr).await.unwrap();
+    let ask = "GET /api/session/poll?session=s-1&v=2&topics=device/oven-1&wait=0 HTTP/1.0\r\nhost: localhost\r\n\r\n";
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    let frames: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    serde_json::from_value(frames[1]["verdict"]["verdict"]["reset"]["state"].clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_move_whenever_a_server_is_killed_and_its_clock_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (days, values) in [(1, [21.0, 35.0]), (0, [29.0, 36.0]), (-2, [33.0, 24.0])] {
+        let offset = &format!("{days:+}d");
+        let Some(command) = with_clock(folder, offset) else {
+            return;
+        };
+        let mut server = Server::start_as(command, folder, "127.0.0.1:0");
+        for value in values {
+            let report = json!({ "report": { "readings": [{ "metric": "temperature", "value": value }] } });
+            let sent = run(
+                folder,
+                &["send", "device/oven-1", &report.to_string(), "--url", &server.url()],
+            );
+            assert!(sent.status.success(), "{offset}: {sent:?}");
+            let device = device(&server).await;
+            let metric = &device.metrics["temperature"];
+            assert_eq!((metric.value, device.seen), (value, metric.at), "{offset}");
+            assert_eq!(device.health, Health::Online, "{offset}");
+            let there = hub::now().saturating_add_signed(days * DAY as i64);
+            assert!(
+                device.seen.abs_diff(there) < DAY / 2,
+                "{offset}: the clock is not moved"
+            );
+        }
+        server.kill();
+    }
 }

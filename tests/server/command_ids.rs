@@ -106,7 +106,7 @@ async fn thirty_hours_later_there_is_no_second_effect() {
         forwards: Vec::new(),
         delivers: None,
     };
-    assert_eq!(log.append(&topic, 0, vec![entry]).await, Ok(1));
+    assert_eq!(log.append(&topic, 0.into(), vec![entry]).await, Ok(1));
     let sent = visitor.command_as(TOPIC, then.clone(), &note("then")).await;
     assert_eq!(sent, (Answer::Accepted { seq: 1 }, true));
     within(node.state.hub.close()).await;

@@ -7,13 +7,16 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::server::limits;
 use duplex_axum::connection::counters::Cut;
-use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{COMMAND_PATH, ClientFrame, EVENTS_PATH, SESSION_PATH, ServerFrame};
+use duplex_protocol::{
+    codec::Encoding,
+    session::{Answer, COMMAND_PATH, ClientFrame, EVENTS_PATH, SESSION_PATH, ServerFrame},
+};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, advance, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::harness::kinds::Note;
 use crate::harness::process::Server;
 use crate::harness::raw::{PING, Raw};
 use crate::harness::topics::{Visitor, Way};
@@ -21,7 +24,7 @@ use crate::harness::{Client, ECHO, Node, open};
 
 const NOTES: &str = "notes/a";
 /// Who vanished is no longer among those present after this.
-const GONE: Duration = Duration::from_secs(40);
+pub const GONE: Duration = Duration::from_secs(40);
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -41,9 +44,9 @@ async fn post(node: &Node, session: &str, frame: &str) -> StatusCode {
 }
 
 /// A stream that is asked for and not read.
-async fn unread(node: &Node, version: &str) -> Raw<tokio::io::DuplexStream> {
+async fn unread(node: &Node, asked: &str) -> Raw<tokio::io::DuplexStream> {
     let mut raw = Raw(node.connect());
-    let path = format!("{EVENTS_PATH}?session=s-1{version}&topics={NOTES}");
+    let path = format!("{EVENTS_PATH}?session=s-1&{asked}");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     raw.write(request.as_bytes()).await;
     raw
@@ -52,7 +55,7 @@ async fn unread(node: &Node, version: &str) -> Raw<tokio::io::DuplexStream> {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_reads_ends_as_a_socket_does_and_says_why() {
     let node = Node::new();
-    let mut raw = unread(&node, "&v=2").await;
+    let mut raw = unread(&node, "v=2&topics=notes/a").await;
     let mut observer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
     observer.subscribe(NOTES, None).await;
     observer.until_present(|presence| presence.session_count == 2).await;
@@ -75,7 +78,7 @@ async fn a_stream_that_nobody_reads_ends_as_a_socket_does_and_says_why() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_client_answers_stays() {
     let node = Node::new();
-    let mut raw = unread(&node, "&v=2").await;
+    let mut raw = unread(&node, "v=2&topics=notes/a").await;
     let mut buffer = vec![0; 4096];
     let (start, mut pongs) = (Instant::now(), 0);
     while pongs < 20 {
@@ -93,21 +96,57 @@ async fn a_stream_whose_client_answers_stays() {
     assert!(start.elapsed() > 3 * limits::SESSION_SILENCE);
 }
 
-/// They know of no ping.
+/// They know of no ping, so whoever reads asks anew.
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_version_1_is_not_asked_to_answer() {
+async fn a_stream_of_version_1_ends_after_a_while_and_its_reader_comes_back() {
     let node = Node::new();
-    let raw = unread(&node, "").await;
+    let mut raw = unread(&node, "topics=notes/a").await;
     let mut observer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
     observer.subscribe(NOTES, None).await;
     observer.until_present(|presence| presence.session_count == 2).await;
-    tokio::select! {
-        () = pass(3 * limits::SESSION_SILENCE) => {}
-        _ = observer.until_present(|presence| presence.session_count == 1) => panic!("it was cut off"),
-    }
+    let (start, mut text) = (Instant::now(), String::new());
+    let (read, _) = tokio::join!(
+        raw.0.read_to_string(&mut text),
+        observer.until_present(|presence| presence.session_count == 1)
+    );
+    read.unwrap();
+    let elapsed = start.elapsed();
+    assert!(
+        elapsed >= limits::SSE_UNANSWERED - s(1) && elapsed <= limits::SSE_UNANSWERED + s(8),
+        "{elapsed:?}"
+    );
+    assert!(
+        text.contains(r#"data: {"closing":{"reason":"draining","retry_after_ms":0}}"#),
+        "{text}"
+    );
+    // It was not found guilty of anything.
     assert_eq!(node.state.counters.read().cuts[Cut::Silent as usize], 0);
-    drop(raw);
-    observer.until_present(|presence| presence.session_count == 1).await;
+    let answer = observer.command(NOTES, &Note::Add("meanwhile".to_owned())).await;
+    assert_eq!(answer, Answer::Accepted { seq: 1 });
+    let verdict = text.split_once(r#""cursor":{"epoch":"#).unwrap().1;
+    let epoch = verdict.split_once(',').unwrap().0;
+    let mut back = unread(&node, &format!("topics={NOTES}@{epoch}:0")).await;
+    let mut resumed = Vec::new();
+    while !String::from_utf8_lossy(&resumed).contains("meanwhile") {
+        assert_ne!(back.0.read_buf(&mut resumed).await.unwrap(), 0);
+    }
+    assert!(String::from_utf8_lossy(&resumed).contains(r#"{"resumed":{"replayed":1,"#));
+}
+
+/// A post of its session is a word of it.
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_version_1_whose_client_says_something_goes_on() {
+    let node = Node::new();
+    let mut raw = unread(&node, "topics=notes/a").await;
+    let mut buffer = vec![0; 4096];
+    let start = Instant::now();
+    while start.elapsed() < 3 * limits::SSE_UNANSWERED {
+        let count = raw.0.read(&mut buffer).await.unwrap();
+        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        assert!(count > 0 && !text.contains("closing"), "{text}");
+        let said = r#"{"activity":{"topic":"notes/a","activity":"typing"}}"#;
+        assert_eq!(post(&node, "s-1", said).await, StatusCode::NO_CONTENT);
+    }
 }
 
 fn text(frame: &ClientFrame) -> Message {
@@ -123,7 +162,7 @@ async fn after_a_pause_nobody_was_silent() {
     session.subscribe(NOTES, None).await;
     let mut poller = Visitor::new(&node, Way::Poll).await;
     poller.subscribe(NOTES, None).await;
-    let _stream = unread(&node, "&v=2").await;
+    let _stream = unread(&node, "v=2&topics=notes/a").await;
     session.until_present(|presence| presence.session_count == 3).await;
     // Its hello is on the way.
     let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];

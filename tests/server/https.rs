@@ -25,7 +25,7 @@ fn files(authority: &Authority) -> CertificateFiles {
 }
 
 /// A node that speaks TLS.
-fn node(authority: &Authority) -> Node {
+pub fn node(authority: &Authority) -> Node {
     let mut node = Node::with(|settings| settings.tls = Some(files(authority)));
     node.state = node.state.with_tls(Some(Tls::load(files(authority)).unwrap()));
     node

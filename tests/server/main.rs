@@ -47,5 +47,6 @@ mod simulation;
 mod sockets;
 mod storage;
 mod tidy;
+mod unread_streams;
 mod versions;
 mod wire_bytes;

@@ -41,6 +41,18 @@ const SEEDS: [u64; 16] = [
     18_445_441_235_443_468_587,
     10_112_090_111_661_721_357,
 ];
+/// Their logs lose what came last; the last one over a file.
+const SEEDS_THAT_LOSE: [u64; 8] = [
+    LOSES + 1,
+    LOSES + 2,
+    LOSES + 3,
+    LOSES + 4,
+    LOSES + 5,
+    LOSES + 6,
+    LOSES + 8,
+    LOSES + 7,
+];
+const LOSES: u64 = 2 << 32;
 /// With restarts, over a file.
 const SEED_ON_FILE: u64 = 31;
 
@@ -58,6 +70,15 @@ fn whatever_happens_everybody_sees_the_same_once() {
 fn so_it_is_over_a_file() {
     let tally = run(SEED_ON_FILE, true);
     assert!(tally.crashes + tally.drains > 0, "this seed has no restart");
+}
+
+#[test]
+fn whoever_saw_what_a_log_lost_is_told_and_the_others_go_on() {
+    let mut total = Tally::default();
+    SEEDS_THAT_LOSE
+        .into_iter()
+        .for_each(|seed| total.add(&run(seed, on_file(seed))));
+    assert!(total.lost > 0 && total.diverged > 0 && total.ahead > 0, "{total:?}");
 }
 
 #[test]
@@ -83,6 +104,10 @@ const fn on_file(seed: u64) -> bool {
     seed % 8 == SEED_ON_FILE % 8
 }
 
+const fn loses(seed: u64) -> bool {
+    seed >> 32 & 3 == LOSES >> 32
+}
+
 fn run(seed: u64, on_file: bool) -> Tally {
     let folder = tempfile::tempdir().unwrap();
     let store = if on_file {
@@ -95,6 +120,6 @@ fn run(seed: u64, on_file: bool) -> Tally {
         .start_paused(true)
         .build()
         .unwrap();
-    let result = runtime.block_on(async { World::new(seed, store).run().await });
+    let result = runtime.block_on(async { World::new(seed, store, loses(seed)).run().await });
     result.unwrap_or_else(|fault| panic!("{fault}\nRun it again: SEED={seed}"))
 }

@@ -212,3 +212,7 @@ pub const BUFFERED_BYTES: usize = 128 << 20;
 
 /// Records of ended connections that are kept; the open ones are bounded by the connections themselves.
 pub const ENDED_HANDSHAKES: usize = 1024;
+
+/// How long a stream of version 1 goes on whose session posts nothing: its client is never asked to answer, so one that does not
+/// read shows only by not coming back. Coming back costs a request and no event, and long polling does so six times as often.
+pub const SSE_UNANSWERED: Duration = Duration::from_secs(120);

@@ -37,7 +37,8 @@
 //! frames `command`, `activity`, `rename` or `ping`, answered by one frame, or by status 204 where a frame has no answer. A stream
 //! goes one way, so say that you read it: post a `ping` when a `pong` comes, which is every 12 s. A stream whose session posted
 //! nothing for 32 s ends with `{"closing":{"reason":"slow",…}}`, and whoever reads that asks again at once. Without `v=2` frames
-//! are those of version 1, and no answer to a `pong` is asked for.
+//! are those of version 1, and no answer to a `pong` is asked for: there a stream whose session posted nothing ends after two
+//! minutes, with the reason `draining` and `"retry_after_ms":0`.
 
 use serde::{Deserialize, Serialize};
 

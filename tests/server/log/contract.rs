@@ -29,7 +29,7 @@ pub async fn seqs_run_without_holes(log: AnyLog) {
     talk(&*log, &lobby, 0, 5).await;
     talk(&*log, &other, 0, 2).await;
     let several = entry(9, 77, vec![event("a"), event("b"), amendment(3)]);
-    assert_eq!(log.append(&lobby, 5, vec![several, said(10)]).await, Ok(9));
+    assert_eq!(log.append(&lobby, 5.into(), vec![several, said(10)]).await, Ok(9));
     let records = all(&*log, &lobby).await;
     assert_eq!(seqs(&records), (1..=9).collect::<Vec<_>>());
     let (amends, event) = amendment(3);
@@ -50,11 +50,14 @@ pub async fn seqs_run_without_holes(log: AnyLog) {
 
 pub async fn an_append_to_an_old_state_is_a_conflict_and_keeps_nothing(log: AnyLog) {
     let lobby = topic(LOBBY);
-    assert_eq!(log.append(&lobby, 1, vec![said(1)]).await, conflict(1, 0));
+    assert_eq!(log.append(&lobby, 1.into(), vec![said(1)]).await, conflict(1, 0));
     assert_eq!(log.topics("chat").await, Ok(vec![]));
     talk(&*log, &lobby, 0, 2).await;
     for wrong in [0, 1, 3, u64::MAX] {
-        assert_eq!(log.append(&lobby, wrong, vec![said(7)]).await, conflict(wrong, 2));
+        assert_eq!(
+            log.append(&lobby, wrong.into(), vec![said(7)]).await,
+            conflict(wrong, 2)
+        );
     }
     let opened = log.open(&lobby, 10, 0).await.unwrap();
     assert_eq!(opened.head.last, 2);
@@ -64,21 +67,22 @@ pub async fn an_append_to_an_old_state_is_a_conflict_and_keeps_nothing(log: AnyL
 pub async fn of_an_append_all_is_kept_or_nothing(log: AnyLog) {
     let lobby = topic(LOBBY);
     let entries = |from: u128| (from..from + 3).map(said).collect::<Vec<_>>();
-    let appends = (0..10).map(|n| log.append(&lobby, 0, entries(n * 10)));
+    let appends = (0..10).map(|n| log.append(&lobby, 0.into(), entries(n * 10)));
     let won = join_all(appends).await.into_iter().filter(Result::is_ok).count();
     assert_eq!(won, 1);
     let opened = log.open(&lobby, 100, 0).await.unwrap();
     assert_eq!((opened.head.last, opened.commands.len()), (3, 3));
-    assert_eq!(log.append(&lobby, 3, vec![]).await, Ok(3));
+    assert_eq!(log.append(&lobby, 3.into(), vec![]).await, Ok(3));
 }
 
 pub async fn an_answer_without_events_is_kept(log: AnyLog) {
     let lobby = topic(LOBBY);
     let nothing = |number| entry(number, 5, vec![]);
-    assert_eq!(log.append(&lobby, 0, vec![nothing(1)]).await, Ok(0));
+    assert_eq!(log.append(&lobby, 0.into(), vec![nothing(1)]).await, Ok(0));
     talk(&*log, &lobby, 0, 1).await;
     assert_eq!(
-        log.append(&lobby, 1, vec![nothing(2), said(3), nothing(4)]).await,
+        log.append(&lobby, 1.into(), vec![nothing(2), said(3), nothing(4)])
+            .await,
         Ok(2)
     );
     let commands = log.open(&lobby, 10, 0).await.unwrap().commands;
@@ -99,7 +103,7 @@ pub async fn of_racing_appends_one_wins(log: AnyLog) {
     for seq in 0..10 {
         let racing = (0..8).map(|n| {
             let (log, lobby) = (log.clone(), lobby.clone());
-            tokio::spawn(async move { log.append(&lobby, seq, vec![said(n)]).await })
+            tokio::spawn(async move { log.append(&lobby, seq.into(), vec![said(n)]).await })
         });
         let mut results: Vec<_> = try_join_all(racing).await.unwrap();
         results.sort_by_key(Result::is_err);
@@ -115,7 +119,7 @@ pub async fn a_reader_sees_only_what_is_whole(log: AnyLog) {
         tokio::spawn(async move {
             for seq in (0..90).step_by(3) {
                 let three = vec![said(1), entry(2, 0, vec![event("x"), event("y")])];
-                assert_eq!(log.append(&lobby, seq, three).await, Ok(seq + 3));
+                assert_eq!(log.append(&lobby, seq.into(), three).await, Ok(seq + 3));
                 // What was answered is there.
                 assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.last, seq + 3);
             }
@@ -163,7 +167,10 @@ pub async fn history_brings_amendments(log: AnyLog) {
         None,
     ]
     .map(|of| of.map_or_else(|| event("x"), amendment));
-    assert_eq!(log.append(&lobby, 0, vec![entry(1, 5, events.to_vec())]).await, Ok(10));
+    assert_eq!(
+        log.append(&lobby, 0.into(), vec![entry(1, 5, events.to_vec())]).await,
+        Ok(10)
+    );
     for (before, limit, expected, first) in [
         (11, 1, vec![10], false),
         (10, 1, vec![7], false),
@@ -221,7 +228,7 @@ pub async fn retention_lets_go_what_it_says(log: AnyLog) {
     // More than the store takes away at once.
     let many = limits::LOG_BITE as u64 * 2 + 20;
     let entries = (1..=many).map(|n| said(n.into())).collect();
-    assert_eq!(log.append(&lobby, 0, entries).await, Ok(many));
+    assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(many));
     talk(&*log, &other, 0, 3).await;
     assert_eq!(log.snapshot(&lobby, many, vec![], newest(7), 0).await, Ok(()));
     assert_eq!(seqs(&all(&*log, &lobby).await), (many - 6..=many).collect::<Vec<_>>());
@@ -251,7 +258,7 @@ pub async fn retention_by_age_stops_at_the_first_that_is_young(log: AnyLog) {
     // A clock that was set back.
     let times = [100, 200, 500, 300, 600];
     let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
-    assert_eq!(log.append(&lobby, 0, entries).await, Ok(5));
+    assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(5));
     assert_eq!(log.snapshot(&lobby, 5, vec![], young(100, 600), 1000).await, Ok(()));
     assert_eq!(seqs(&all(&*log, &lobby).await), [3, 4, 5]);
 }
@@ -261,7 +268,7 @@ pub async fn an_event_from_the_future_holds_up_no_older_one(log: AnyLog) {
     // A clock that was ahead for the first two, and for the last.
     let times = [90_000, 90_001, 100, 200, 900, 90_002];
     let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
-    assert_eq!(log.append(&lobby, 0, entries).await, Ok(6));
+    assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(6));
     assert_eq!(log.snapshot(&lobby, 6, vec![], young(100, 500), 1000).await, Ok(()));
     assert_eq!(seqs(&all(&*log, &lobby).await), [5, 6]);
 }
@@ -273,7 +280,7 @@ pub async fn a_topic_goes_on_after_all_its_events_went(log: AnyLog) {
     let opened = log.open(&lobby, 0, 0).await.unwrap();
     assert_eq!((opened.head.first, opened.head.last), (4, 3));
     assert_eq!(log.topics("chat").await, Ok(vec![lobby.clone()]));
-    assert_eq!(log.append(&lobby, 0, vec![said(9)]).await, conflict(0, 3));
+    assert_eq!(log.append(&lobby, 0.into(), vec![said(9)]).await, conflict(0, 3));
     talk(&*log, &lobby, 3, 2).await;
     assert_eq!(seqs(&all(&*log, &lobby).await), [4, 5]);
 }
@@ -285,7 +292,7 @@ pub async fn an_id_is_known_by_its_sender(log: AnyLog) {
         by: other.clone(),
         ..said(1)
     };
-    assert_eq!(log.append(&lobby, 0, vec![said(1), theirs]).await, Ok(2));
+    assert_eq!(log.append(&lobby, 0.into(), vec![said(1), theirs]).await, Ok(2));
     let expected = [
         answered(1, 1),
         Answered {
@@ -300,7 +307,7 @@ pub async fn topics_are_found_by_kind(log: AnyLog) {
     for name in ["chat/b", "chat/a/x", "chats/c", "cha/d", "chat/a"] {
         talk(&*log, &topic(name), 0, 1).await;
     }
-    log.append(&topic("chat/silent"), 0, vec![entry(1, 1, vec![])])
+    log.append(&topic("chat/silent"), 0.into(), vec![entry(1, 1, vec![])])
         .await
         .unwrap();
     assert_eq!(
@@ -328,12 +335,12 @@ pub async fn closing_twice_is_closing(log: AnyLog) {
     let lobby = topic(LOBBY);
     let appends = (0..20).map(|n| {
         let (log, name) = (log.clone(), topic(&format!("chat/{n}")));
-        async move { log.append(&name, 0, vec![said(n)]).await }
+        async move { log.append(&name, 0.into(), vec![said(n)]).await }
     });
     assert!(join_all(appends).await.iter().all(Result::is_ok));
     tokio::join!(log.close(), log.close());
     log.close().await;
-    if let Err(error) = log.append(&lobby, 0, vec![said(1)]).await {
+    if let Err(error) = log.append(&lobby, 0.into(), vec![said(1)]).await {
         assert!(matches!(error, LogError::Unavailable(_)), "{error}");
     }
 }

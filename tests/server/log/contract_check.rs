@@ -36,14 +36,14 @@ pub async fn every_event_keeps_a_check(log: AnyLog) {
     assert_eq!(log.check(&lobby, 0).await, Ok(None));
     assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, None);
     let several = entry(9, 77, vec![event("a"), event("b"), amendment(1)]);
-    assert_eq!(log.append(&lobby, 0, vec![said(1), several]).await, Ok(4));
+    assert_eq!(log.append(&lobby, 0.into(), vec![said(1), several]).await, Ok(4));
     talk(&*log, &lobby, 4, 3).await;
     talk(&*log, &other, 0, 2).await;
     let records = all(&*log, &lobby).await;
     assert_eq!(kept(&records), chained(&records));
     assert_eq!(checks(&*log, &lobby, 1..=7).await, kept(&records));
     assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, records[6].check);
-    assert_eq!(log.append(&lobby, 7, vec![entry(99, 0, vec![])]).await, Ok(7));
+    assert_eq!(log.append(&lobby, 7.into(), vec![entry(99, 0, vec![])]).await, Ok(7));
     assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, records[6].check);
     for unknown in [0, 8, u64::MAX] {
         assert_eq!(log.check(&lobby, unknown).await, Ok(None), "{unknown}");
@@ -57,7 +57,7 @@ pub async fn a_redaction_leaves_the_checks(log: AnyLog) {
     talk(&*log, &lobby, 0, 4).await;
     let before = kept(&all(&*log, &lobby).await);
     let redaction = payloads(&[(1, ""), (3, "")]);
-    assert_eq!(log.redact(&lobby, 4, vec![said(5)], redaction).await, Ok(5));
+    assert_eq!(log.redact(&lobby, 4.into(), vec![said(5)], redaction).await, Ok(5));
     let after = all(&*log, &lobby).await;
     assert_eq!(kept(&after)[..4], before);
     assert_eq!(after[4].check, chain::next(before[3], 5, &after[4].event));
@@ -78,7 +78,7 @@ pub async fn the_check_of_what_is_gone_stays_known(log: AnyLog) {
         erased: Erased::Before(7),
         state: b"nothing".to_vec(),
     };
-    assert_eq!(log.redact(&lobby, 6, vec![said(7)], erased).await, Ok(7));
+    assert_eq!(log.redact(&lobby, 6.into(), vec![said(7)], erased).await, Ok(7));
     let records = all(&*log, &lobby).await;
     assert_eq!(seqs(&records), [7]);
     assert_eq!(records[0].check, chain::next(before[5], 7, &records[0].event));
@@ -87,7 +87,24 @@ pub async fn the_check_of_what_is_gone_stays_known(log: AnyLog) {
     log.snapshot(&lobby, 7, b"seven".to_vec(), newest(0), 0).await.unwrap();
     assert_eq!(all(&*log, &lobby).await, []);
     assert_eq!(checks(&*log, &lobby, 6..=7).await, [None, records[0].check]);
-    assert_eq!(log.append(&lobby, 7, vec![said(8)]).await, Ok(8));
+    assert_eq!(log.append(&lobby, 7.into(), vec![said(8)]).await, Ok(8));
     let records = all(&*log, &lobby).await;
     assert_eq!(records[0].check, chain::next(known[2], 8, &records[0].event));
+}
+
+/// The caller's state is of other events, though of as many.
+pub async fn an_append_to_other_events_is_a_conflict(log: AnyLog) {
+    let lobby = topic(LOBBY);
+    let at = |seq, check| End { seq, check };
+    assert_eq!(log.append(&lobby, at(0, None), vec![said(1)]).await, Ok(1));
+    let one = log.check(&lobby, 1).await.unwrap();
+    let other = chain::next(None, 1, b"{}");
+    assert_eq!(log.append(&lobby, at(1, other), vec![said(2)]).await, conflict(1, 1));
+    let redacted = log
+        .redact(&lobby, at(1, other), vec![said(2)], payloads(&[(1, "")]))
+        .await;
+    assert_eq!(redacted, conflict(1, 1));
+    assert_eq!(all(&*log, &lobby).await.len(), 1, "nothing is kept");
+    assert_eq!(log.append(&lobby, at(1, one), vec![said(2)]).await, Ok(2));
+    assert_eq!(log.append(&lobby, at(2, None), vec![said(3)]).await, Ok(3));
 }

@@ -17,7 +17,8 @@ pub async fn refusals_are_kept_beside_the_answers(log: AnyLog) {
         refusal(CommandId::at(9, 4), 4, "가"),
     ];
     assert_eq!(
-        log.append(&lobby, 0, [vec![said(1)], refused.to_vec()].concat()).await,
+        log.append(&lobby, 0.into(), [vec![said(1)], refused.to_vec()].concat())
+            .await,
         Ok(2)
     );
     let opened = log.open(&lobby, 9, 0).await.unwrap();
@@ -44,7 +45,7 @@ pub async fn refusals_are_kept_beside_the_answers(log: AnyLog) {
     );
     // An append to an old state keeps no refusal either.
     assert_eq!(
-        log.append(&lobby, 0, vec![refusal(command(7), 7, "no")]).await,
+        log.append(&lobby, 0.into(), vec![refusal(command(7), 7, "no")]).await,
         conflict(0, 2)
     );
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().refusals.len(), 2);
@@ -58,7 +59,7 @@ pub async fn what_goes_leaves_its_time(log: AnyLog) {
         ..entry(1, at, vec![event("x")])
     };
     let entries = vec![timed(500, 1_000), timed(300, 1_001), timed(900, 2_000)];
-    assert_eq!(log.append(&lobby, 0, entries).await, Ok(3));
+    assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(3));
     let forgotten = async || log.open(&lobby, 99, 0).await.unwrap().forgotten;
     assert_eq!(log.snapshot(&lobby, 3, vec![], ALL, 1_000 + day).await, Ok(()));
     assert_eq!(forgotten().await, None);
@@ -66,13 +67,13 @@ pub async fn what_goes_leaves_its_time(log: AnyLog) {
     assert_eq!(forgotten().await, Some(500));
     // A clock that was set back takes nothing of that away, nor does what is older.
     assert_eq!(log.snapshot(&lobby, 3, vec![], ALL, 1).await, Ok(()));
-    assert_eq!(log.append(&lobby, 3, vec![timed(400, 1)]).await, Ok(4));
+    assert_eq!(log.append(&lobby, 3.into(), vec![timed(400, 1)]).await, Ok(4));
     assert_eq!(log.snapshot(&lobby, 4, vec![], ALL, 3 * day).await, Ok(()));
     assert_eq!(forgotten().await, Some(900));
     // Refusals go when others come.
     let refused = |time, at| refusal(CommandId::at(time, 1), at, "no");
     let entries = vec![refused(1_500, 4 * day), refused(1_200, 6 * day)];
-    assert_eq!(log.append(&lobby, 4, entries).await, Ok(4));
+    assert_eq!(log.append(&lobby, 4.into(), entries).await, Ok(4));
     assert_eq!(forgotten().await, Some(1_500));
 }
 
@@ -84,7 +85,7 @@ pub async fn what_is_not_told_leaves_its_time(log: AnyLog) {
     };
     let refused = |time| refusal(CommandId::at(time, 1), 1, "no");
     let entries = vec![timed(10), timed(30), timed(20), refused(15), refused(5)];
-    assert_eq!(log.append(&lobby, 0, entries).await, Ok(3));
+    assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(3));
     let forgotten = async |most| log.open(&lobby, most, 0).await.unwrap().forgotten;
     assert_eq!([forgotten(3).await, forgotten(2).await], [None, Some(10)]);
     assert_eq!([forgotten(1).await, forgotten(0).await], [Some(30), Some(30)]);

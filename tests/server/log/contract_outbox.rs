@@ -34,10 +34,13 @@ pub async fn forwards_are_kept_until_they_are_delivered(log: AnyLog) {
     let (a, b) = (topic("chat/a"), topic("chat/b"));
     assert_eq!(log.forwards(None).await, Ok(vec![]));
     let first = telling(1, &[(0, 0, "list/x"), (2, 0, "list/x"), (2, 1, "list/yy")]);
-    assert_eq!(log.append(&b, 0, vec![said(7), first]).await, Ok(4));
-    assert_eq!(log.append(&a, 0, vec![telling(2, &[(1, 0, "list/x")])]).await, Ok(3));
+    assert_eq!(log.append(&b, 0.into(), vec![said(7), first]).await, Ok(4));
     assert_eq!(
-        log.append(&a, 9, vec![telling(3, &[(1, 0, "list/x")])]).await,
+        log.append(&a, 0.into(), vec![telling(2, &[(1, 0, "list/x")])]).await,
+        Ok(3)
+    );
+    assert_eq!(
+        log.append(&a, 9.into(), vec![telling(3, &[(1, 0, "list/x")])]).await,
         conflict(9, 3)
     );
     let of_b = told(&[(2, 0, "list/x"), (4, 0, "list/x"), (4, 1, "list/yy")]);
@@ -66,18 +69,20 @@ pub async fn forwards_are_kept_until_they_are_delivered(log: AnyLog) {
 pub async fn a_forward_goes_with_the_commit_of_its_effect(log: AnyLog) {
     let (a, list) = (topic("chat/a"), topic("list/x"));
     let both = telling(1, &[(0, 0, "list/x"), (1, 0, "list/x")]);
-    assert_eq!(log.append(&a, 0, vec![both]).await, Ok(3));
+    assert_eq!(log.append(&a, 0.into(), vec![both]).await, Ok(3));
     let effect = |number, seq| Entry {
         delivers: Some(key(&a, seq, 0)),
         ..said(number)
     };
-    assert_eq!(log.append(&list, 5, vec![effect(2, 1)]).await, conflict(5, 0));
+    assert_eq!(log.append(&list, 5.into(), vec![effect(2, 1)]).await, conflict(5, 0));
     assert_eq!(kept(&log, None).await.len(), 2, "it had no effect");
-    assert_eq!(log.append(&list, 0, vec![effect(2, 1)]).await, Ok(1));
+    assert_eq!(log.append(&list, 0.into(), vec![effect(2, 1)]).await, Ok(1));
     assert_eq!(kept(&log, None).await, told(&[(2, 0, "list/x")]));
     // As one that had its effect before.
-    assert_eq!(log.append(&list, 1, vec![effect(3, 1)]).await, Ok(2));
-    let redacting = log.redact(&list, 2, vec![effect(4, 2)], payloads(&[(1, "")])).await;
+    assert_eq!(log.append(&list, 1.into(), vec![effect(3, 1)]).await, Ok(2));
+    let redacting = log
+        .redact(&list, 2.into(), vec![effect(4, 2)], payloads(&[(1, "")]))
+        .await;
     assert_eq!((redacting, kept(&log, None).await), (Ok(3), vec![]));
 }
 
@@ -85,16 +90,19 @@ pub async fn forwards_go_with_what_is_erased(log: AnyLog) {
     let (a, b) = (topic("chat/a"), topic("chat/b"));
     for topic in [&a, &b] {
         let entries = vec![telling(1, &[(0, 0, "list/x"), (1, 0, "list/x"), (2, 0, "list/x")])];
-        assert_eq!(log.append(topic, 0, entries).await, Ok(3));
+        assert_eq!(log.append(topic, 0.into(), entries).await, Ok(3));
     }
-    assert_eq!(log.redact(&a, 3, vec![said(4)], payloads(&[(2, "")])).await, Ok(4));
+    assert_eq!(
+        log.redact(&a, 3.into(), vec![said(4)], payloads(&[(2, "")])).await,
+        Ok(4)
+    );
     assert_eq!(kept(&log, Some(&a)).await, told(&[(1, 0, "list/x"), (3, 0, "list/x")]));
     let everything = Redaction {
         erased: Erased::Before(5),
         state: b"after".to_vec(),
     };
     let last = telling(5, &[(0, 0, "list/last")]);
-    assert_eq!(log.redact(&a, 4, vec![last], everything).await, Ok(7));
+    assert_eq!(log.redact(&a, 4.into(), vec![last], everything).await, Ok(7));
     assert_eq!(kept(&log, Some(&a)).await, told(&[(5, 0, "list/last")]));
     assert_eq!(kept(&log, Some(&b)).await.len(), 3, "another topic has the same seqs");
 }

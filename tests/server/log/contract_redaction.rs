@@ -10,13 +10,16 @@ pub async fn a_redaction_overwrites_and_keeps_places(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     let events = vec![event("one"), event("two"), amendment(1), event("four")];
     for topic in [&lobby, &other] {
-        assert_eq!(log.append(topic, 0, vec![entry(1, 50, events.clone())]).await, Ok(4));
+        assert_eq!(
+            log.append(topic, 0.into(), vec![entry(1, 50, events.clone())]).await,
+            Ok(4)
+        );
     }
     let before = all(&*log, &lobby).await;
     // 5 is of this append, and 9 is not there.
     let redaction = payloads(&[(1, ""), (3, "-"), (5, "five"), (9, "nine")]);
     let deleting = entry(2, 60, vec![amendment(1)]);
-    assert_eq!(log.redact(&lobby, 4, vec![deleting], redaction).await, Ok(5));
+    assert_eq!(log.redact(&lobby, 4.into(), vec![deleting], redaction).await, Ok(5));
     let after = all(&*log, &lobby).await;
     let places = |records: &[Record]| {
         records
@@ -41,7 +44,10 @@ pub async fn a_redaction_brings_its_snapshot(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 3).await;
     let kept = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
-    assert_eq!(log.redact(&lobby, 3, vec![said(4)], payloads(&[(1, "")])).await, Ok(4));
+    assert_eq!(
+        log.redact(&lobby, 3.into(), vec![said(4)], payloads(&[(1, "")])).await,
+        Ok(4)
+    );
     assert_eq!(kept().await, Some((4, b"after".to_vec())));
     assert_eq!(log.snapshot(&lobby, 3, b"older".to_vec(), ALL, 0).await, Ok(()));
     assert_eq!(
@@ -57,7 +63,9 @@ pub async fn a_redaction_comes_with_its_append_or_not_at_all(log: AnyLog) {
     log.snapshot(&lobby, 2, b"two".to_vec(), ALL, 0).await.unwrap();
     let (opened, records) = (log.open(&lobby, 9, 0).await, all(&*log, &lobby).await);
     for wrong in [0, 2, 4] {
-        let refused = log.redact(&lobby, wrong, vec![said(9)], payloads(&[(1, "")])).await;
+        let refused = log
+            .redact(&lobby, wrong.into(), vec![said(9)], payloads(&[(1, "")]))
+            .await;
         assert_eq!(refused, conflict(wrong, 3));
     }
     assert_eq!(
@@ -74,7 +82,10 @@ pub async fn an_erased_topic_goes_on(log: AnyLog) {
         erased: Erased::Before(seq),
         state: b"nothing".to_vec(),
     };
-    assert_eq!(log.redact(&lobby, 6, vec![said(7), said(8)], erased(8)).await, Ok(8));
+    assert_eq!(
+        log.redact(&lobby, 6.into(), vec![said(7), said(8)], erased(8)).await,
+        Ok(8)
+    );
     assert_eq!(seqs(&all(&*log, &lobby).await), [8]);
     assert_eq!(seqs(&all(&*log, &other).await), [1, 2, 3, 4, 5, 6]);
     let opened = log.open(&lobby, 99, 0).await.unwrap();
@@ -97,7 +108,10 @@ pub async fn amendments_are_found_with_what_they_amend(log: AnyLog) {
         amendment(9),
     ];
     for topic in [&lobby, &other] {
-        assert_eq!(log.append(topic, 0, vec![entry(1, 50, events.clone())]).await, Ok(6));
+        assert_eq!(
+            log.append(topic, 0.into(), vec![entry(1, 50, events.clone())]).await,
+            Ok(6)
+        );
     }
     let found = async |asked: &[Seq]| seqs(&log.with_amendments(&lobby, asked.to_vec()).await.unwrap());
     assert_eq!(found(&[1]).await, [1, 3, 5]);

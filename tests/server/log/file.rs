@@ -171,14 +171,20 @@ async fn no_byte_of_what_was_overwritten_is_left() {
     // One that fits in a page with others, one that takes several, and an amendment.
     let texts = [SECRET.to_owned(), SECRET.repeat(1000), SECRET.to_owned()];
     let events = vec![event(&texts[0]), event(&texts[1]), (Some(201), event(&texts[2]).1)];
-    assert_eq!(log.append(&lobby, 200, vec![entry(201, 1, events)]).await, Ok(203));
+    assert_eq!(
+        log.append(&lobby, 200.into(), vec![entry(201, 1, events)]).await,
+        Ok(203)
+    );
     talk(&log, &lobby, 203, 200).await;
     log.snapshot(&lobby, 403, SECRET.repeat(500).into_bytes(), ALL, 0)
         .await
         .unwrap();
     assert_ne!(found(folder.path(), SECRET), [""; 0]);
     let redaction = payloads(&[(201, ""), (202, ""), (203, "")]);
-    assert_eq!(log.redact(&lobby, 403, vec![said(404)], redaction).await, Ok(404));
+    assert_eq!(
+        log.redact(&lobby, 403.into(), vec![said(404)], redaction).await,
+        Ok(404)
+    );
     assert_eq!(found(folder.path(), SECRET), [""; 0]);
     log.backup(&folder.path().join("copy")).await.unwrap();
     log.close().await;
@@ -198,18 +204,26 @@ async fn the_journal_is_emptied_as_soon_as_nobody_reads_any_more() {
     let log = Sqlite::open(&path).unwrap();
     let lobby = topic(LOBBY);
     assert_eq!(
-        log.append(&lobby, 0, vec![entry(1, 1, vec![event(SECRET)])]).await,
+        log.append(&lobby, 0.into(), vec![entry(1, 1, vec![event(SECRET)])])
+            .await,
         Ok(1)
     );
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM events").unwrap();
-    assert_eq!(log.redact(&lobby, 1, vec![said(2)], payloads(&[(1, "")])).await, Ok(2));
+    assert_eq!(
+        log.redact(&lobby, 1.into(), vec![said(2)], payloads(&[(1, "")])).await,
+        Ok(2)
+    );
     assert_ne!(
         found(folder.path(), SECRET),
         [""; 0],
         "the reader is owed what it began with"
     );
-    assert_eq!(log.append(&lobby, 2, vec![said(3)]).await, Ok(3), "nobody waits for it");
+    assert_eq!(
+        log.append(&lobby, 2.into(), vec![said(3)]).await,
+        Ok(3),
+        "nobody waits for it"
+    );
     reader.close().unwrap();
     crate::harness::until(async || found(folder.path(), SECRET).is_empty()).await;
 }
@@ -222,12 +236,16 @@ async fn what_a_killed_server_left_in_the_journal_goes_at_the_next_start() {
     let log = Sqlite::open(&path).unwrap();
     let lobby = topic(LOBBY);
     assert_eq!(
-        log.append(&lobby, 0, vec![entry(1, 1, vec![event(SECRET)])]).await,
+        log.append(&lobby, 0.into(), vec![entry(1, 1, vec![event(SECRET)])])
+            .await,
         Ok(1)
     );
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM events").unwrap();
-    assert_eq!(log.redact(&lobby, 1, vec![said(2)], payloads(&[(1, "")])).await, Ok(2));
+    assert_eq!(
+        log.redact(&lobby, 1.into(), vec![said(2)], payloads(&[(1, "")])).await,
+        Ok(2)
+    );
     // As the disk is when the process ends now.
     let killed = tempdir().unwrap();
     for part in ["log", "log-wal"] {
@@ -247,7 +265,7 @@ fn large(number: u128) -> Entry {
 async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
     let last = log.open(lobby, 0, 0).await.unwrap().head.last;
     for seq in last..last + 1000 {
-        match log.append(lobby, seq, vec![large(seq.into())]).await {
+        match log.append(lobby, seq.into(), vec![large(seq.into())]).await {
             Ok(_) => {}
             Err(error) => {
                 assert_eq!(error, LogError::Full);
@@ -271,14 +289,17 @@ async fn a_log_is_no_larger_than_it_may_be_and_goes_on_when_there_is_room() {
     assert_eq!(census.most, Some(MOST));
     assert!(census.bytes <= MOST + limits_margin(), "{census:?}");
     let all_full = join_all([
-        log.append(&other, 1, vec![large(1)]),
-        log.append(&lobby, kept, vec![large(2)]),
+        log.append(&other, 1.into(), vec![large(1)]),
+        log.append(&lobby, kept.into(), vec![large(2)]),
     ])
     .await;
     assert_eq!(all_full, [Err(LogError::Full), Err(LogError::Full)]);
     // What makes room goes on, and so do reads.
     assert_eq!(seqs(&all(&log, &other).await), [1]);
-    assert_eq!(log.redact(&other, 1, vec![said(2)], payloads(&[(1, "")])).await, Ok(2));
+    assert_eq!(
+        log.redact(&other, 1.into(), vec![said(2)], payloads(&[(1, "")])).await,
+        Ok(2)
+    );
     assert_eq!(log.snapshot(&lobby, kept, vec![], newest(1), 0).await, Ok(()));
     assert!(fill(&log, &lobby).await > 20, "there is room again");
     assert!(log.census().await.unwrap().bytes <= MOST + limits_margin());
@@ -298,8 +319,8 @@ async fn a_disk_that_is_almost_full_is_left_alone() {
             .with_room(u64::MAX, u64::MAX),
     );
     let lobby = topic(LOBBY);
-    assert_eq!(log.append(&lobby, 0, vec![said(1)]).await, Err(LogError::Full));
-    assert_eq!(log.redact(&lobby, 0, vec![said(1)], payloads(&[])).await, Ok(1));
+    assert_eq!(log.append(&lobby, 0.into(), vec![said(1)]).await, Err(LogError::Full));
+    assert_eq!(log.redact(&lobby, 0.into(), vec![said(1)], payloads(&[])).await, Ok(1));
     assert_eq!(log.snapshot(&lobby, 1, vec![], newest(1), 0).await, Ok(()));
     assert_eq!(log.census().await.unwrap().most, None);
 }

@@ -21,9 +21,9 @@ async fn appends_fail_or_stall_as_told() {
     let log = Memory::new(Epoch::new(1));
     let lobby = topic(LOBBY);
     log.set_weather(Weather::Failing(LogError::Full));
-    assert_eq!(log.append(&lobby, 0, vec![said(1)]).await, Err(LogError::Full));
+    assert_eq!(log.append(&lobby, 0.into(), vec![said(1)]).await, Err(LogError::Full));
     log.set_weather(Weather::Stalled);
-    let mut append = pin!(log.append(&lobby, 0, vec![said(1)]));
+    let mut append = pin!(log.append(&lobby, 0.into(), vec![said(1)]));
     assert!(poll!(&mut append).is_pending());
     assert_eq!(all(&log, &lobby).await, []);
     log.set_weather(Weather::Fair);

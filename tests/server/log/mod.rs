@@ -6,6 +6,7 @@ mod contract_ids;
 mod contract_outbox;
 mod contract_redaction;
 mod file;
+mod first_release;
 mod memory;
 mod model;
 mod owners;
@@ -16,7 +17,7 @@ mod syscalls;
 use std::time::Duration;
 
 use duplex_hub::log::{
-    Answered, Entry, Erased, Forward, ForwardKey, Log, LogError, Millis, Record, Redaction, Retention,
+    Answered, End, Entry, Erased, Forward, ForwardKey, Log, LogError, Millis, Record, Redaction, Retention,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -39,7 +40,7 @@ macro_rules! keeps_the_contract {
             a_redaction_comes_with_its_append_or_not_at_all, an_erased_topic_goes_on, amendments_are_found_with_what_they_amend,
             forwards_are_kept_until_they_are_delivered, a_forward_goes_with_the_commit_of_its_effect,
             forwards_go_with_what_is_erased, topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing,
-            every_event_keeps_a_check, a_redaction_leaves_the_checks, the_check_of_what_is_gone_stays_known
+            every_event_keeps_a_check, an_append_to_other_events_is_a_conflict, a_redaction_leaves_the_checks, the_check_of_what_is_gone_stays_known
         );
     };
     ($made:expr, $($name:ident),+) => {
@@ -149,7 +150,7 @@ fn said(number: u128) -> Entry {
 /// Appends `count` single events, each in an append of its own.
 async fn talk(log: &dyn Log, topic: &TopicName, from: Seq, count: u64) {
     for seq in from..from + count {
-        let appended = log.append(topic, seq, vec![said(u128::from(seq) + 1)]).await;
+        let appended = log.append(topic, seq.into(), vec![said(u128::from(seq) + 1)]).await;
         assert_eq!(appended, Ok(seq + 1));
     }
 }

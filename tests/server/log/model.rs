@@ -120,8 +120,8 @@ impl Pair {
                     .map(|(at, events)| self.entry(last, *at, events))
                     .collect();
                 let expected = last.saturating_add_signed(off);
-                let kept = self.file().append(&topic, expected, entries.clone()).await;
-                prop_assert_eq!(kept, self.model.append(&topic, expected, entries).await);
+                let kept = self.file().append(&topic, expected.into(), entries.clone()).await;
+                prop_assert_eq!(kept, self.model.append(&topic, expected.into(), entries).await);
             }
             Step::Redact {
                 topic: at,
@@ -150,9 +150,12 @@ impl Pair {
                 let expected = last.saturating_add_signed(off);
                 let kept = self
                     .file()
-                    .redact(&topic, expected, entries.clone(), redaction.clone())
+                    .redact(&topic, expected.into(), entries.clone(), redaction.clone())
                     .await;
-                prop_assert_eq!(kept, self.model.redact(&topic, expected, entries, redaction).await);
+                prop_assert_eq!(
+                    kept,
+                    self.model.redact(&topic, expected.into(), entries, redaction).await
+                );
             }
             Step::Snapshot {
                 topic: at,
@@ -249,8 +252,8 @@ impl Pair {
             delivers: Some(key),
             ..self.entry(last, 5, &[])
         }];
-        let appended = self.file().append(&topic, last, entries.clone()).await;
-        prop_assert_eq!(appended, self.model.append(&topic, last, entries).await);
+        let appended = self.file().append(&topic, last.into(), entries.clone()).await;
+        prop_assert_eq!(appended, self.model.append(&topic, last.into(), entries).await);
         Ok(())
     }
 

@@ -32,7 +32,7 @@ fn recorded() -> PathBuf {
 }
 
 /// Whatever was said then is said still; what came since may stand beside it.
-fn still_says(old: &Value, new: &Value) -> bool {
+pub fn still_says(old: &Value, new: &Value) -> bool {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => old
             .iter()

@@ -63,7 +63,7 @@ async fn a_closed_log_says_so() {
     let again = Sqlite::open(&file(&folder)).unwrap();
     talk(&again, &lobby, 0, 1).await;
     assert!(matches!(
-        log.append(&lobby, 1, vec![said(1)]).await,
+        log.append(&lobby, 1.into(), vec![said(1)]).await,
         Err(LogError::Unavailable(_))
     ));
     assert!(matches!(log.read(&lobby, 0, 1).await, Err(LogError::Unavailable(_))));
@@ -77,7 +77,7 @@ async fn a_closed_log_says_so() {
 async fn appends_at_the_same_time_share_commits() {
     let (log, _folder) = fresh();
     let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
-    let results = join_all(names.iter().map(|name| log.append(name, 0, vec![said(1)]))).await;
+    let results = join_all(names.iter().map(|name| log.append(name, 0.into(), vec![said(1)]))).await;
     assert!(results.iter().all(|result| *result == Ok(1)));
     let stats = log.stats();
     assert_eq!(stats.appends, 400);
@@ -91,7 +91,7 @@ async fn a_conflict_takes_nothing_of_its_commit() {
     let appends = names
         .iter()
         .zip(0..)
-        .map(|(name, n)| log.append(name, n % 2, vec![said(1)]));
+        .map(|(name, n)| log.append(name, (n % 2).into(), vec![said(1)]));
     for (n, result) in join_all(appends).await.into_iter().enumerate() {
         assert_eq!(result, if n % 2 == 0 { Ok(1) } else { conflict(1, 0) });
     }
@@ -112,8 +112,8 @@ async fn a_full_disk_is_named_and_passes() {
         )
     };
     let results = join_all([
-        log.append(&lobby, 3, vec![said(4), large(5)]),
-        log.append(&other, 0, vec![large(6)]),
+        log.append(&lobby, 3.into(), vec![said(4), large(5)]),
+        log.append(&other, 0.into(), vec![large(6)]),
     ])
     .await;
     assert_eq!(results, [Err(LogError::Full), Err(LogError::Full)]);
@@ -124,8 +124,8 @@ async fn a_full_disk_is_named_and_passes() {
     assert_eq!(seqs(&all(&log, &lobby).await), [1, 2, 3]);
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().commands.len(), 3);
     log.allow(u32::MAX >> 1).await.unwrap();
-    assert_eq!(log.append(&lobby, 3, vec![said(4), large(5)]).await, Ok(5));
-    assert_eq!(log.append(&other, 0, vec![large(6)]).await, Ok(1));
+    assert_eq!(log.append(&lobby, 3.into(), vec![said(4), large(5)]).await, Ok(5));
+    assert_eq!(log.append(&other, 0.into(), vec![large(6)]).await, Ok(1));
 }
 
 /// `unshare -m sh -c 'mount -t tmpfs -o size=3m tmpfs /mnt && LOG_ON_A_SMALL_DISK=/mnt cargo test …'`
@@ -141,7 +141,8 @@ async fn a_disk_that_is_really_full_is_named_and_passes() {
     let lobby = topic(LOBBY);
     let append = async |seq: Seq| {
         let event = (None, format!("\"{}\"", "x".repeat(5000)).into_bytes());
-        log.append(&lobby, seq, vec![entry(seq.into(), 1, vec![event])]).await
+        log.append(&lobby, seq.into(), vec![entry(seq.into(), 1, vec![event])])
+            .await
     };
     let mut last = 0;
     let error = loop {
@@ -274,7 +275,9 @@ async fn append_until_killed() {
     };
     let log = Sqlite::open(Path::new(&path)).unwrap();
     for seq in 1.. {
-        let appended = log.append(&topic(LOBBY), seq - 1, vec![said(seq.into())]).await;
+        let appended = log
+            .append(&topic(LOBBY), (seq - 1).into(), vec![said(seq.into())])
+            .await;
         assert_eq!(appended, Ok(seq));
         println!("\nanswered {seq}");
     }

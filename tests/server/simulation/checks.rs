@@ -5,8 +5,11 @@ use std::ops::Deref;
 
 use duplex::client::status::{Phase, TopicStatus};
 use duplex_hub::log::Log as _;
-use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::{Topic as _, TopicName};
+use duplex_protocol::{
+    cursor::{Check, Cursor, Seq},
+    session::ResetReason,
+    topic::{Topic as _, TopicName},
+};
 
 use super::server::Server;
 use super::tab::{Diary, End, Seen};
@@ -36,11 +39,57 @@ impl Logs {
 
     /// What follows from the events up to `seq`.
     fn fold(&self, topic: &TopicName, seq: Seq) -> Noted {
-        let mut state = Noted::default();
-        for (event, seq) in self.0[topic].iter().take(seq as usize).zip(1..) {
-            Notes::apply(&mut state, seq, event);
-        }
-        state
+        fold(&self.0[topic], seq)
+    }
+}
+
+fn fold(events: &[Note], seq: Seq) -> Noted {
+    let mut state = Noted::default();
+    for (event, seq) in events.iter().take(seq as usize).zip(1..) {
+        Notes::apply(&mut state, seq, event);
+    }
+    state
+}
+
+/// What each topic's log had before it lost its newest events.
+#[derive(Debug, Default)]
+pub struct Lost(BTreeMap<TopicName, LostTail>);
+
+#[derive(Debug, Default)]
+struct LostTail {
+    events: Vec<Note>,
+    checks: Vec<Option<Check>>,
+    /// The newest that was left.
+    left: Seq,
+}
+
+impl Lost {
+    pub fn add(&mut self, topic: &TopicName, events: &[(Vec<u8>, Option<Check>)], count: u64) {
+        let read = |(event, _): &(Vec<u8>, _)| serde_json::from_slice(event).unwrap();
+        let tail = LostTail {
+            events: events.iter().map(read).collect(),
+            checks: events.iter().map(|(_, check)| *check).collect(),
+            left: (events.len() as Seq).saturating_sub(count),
+        };
+        self.0.insert(topic.clone(), tail);
+    }
+
+    fn of(&self, topic: &TopicName) -> Option<&LostTail> {
+        self.0.get(topic)
+    }
+
+    fn has(&self, topic: &TopicName, text: &str) -> bool {
+        let lost = self.of(topic).into_iter();
+        let mut lost = lost.flat_map(|tail| tail.events.iter().skip(tail.left as usize));
+        lost.any(|event| matches!(event, Note::Add(said) if said == text))
+    }
+}
+
+impl LostTail {
+    /// Whether who has this cursor saw what was lost.
+    fn has(&self, cursor: Cursor) -> bool {
+        let check = cursor.seq.checked_sub(1).and_then(|at| self.checks.get(at as usize));
+        cursor.seq > self.left && check == Some(&cursor.check)
     }
 }
 
@@ -75,29 +124,36 @@ pub fn unrest(diaries: &[impl Deref<Target = Diary>], logs: &Logs) -> Option<Str
 pub fn all(
     diaries: &[impl Deref<Target = Diary>],
     logs: &Logs,
+    lost: &Lost,
     fed: &[String],
     tally: &mut Tally,
 ) -> Result<(), String> {
     for (tab, diary) in diaries.iter().enumerate() {
         for (topic, seen) in &diary.topics {
-            as_in_the_log(topic, seen, logs).map_err(|what| format!("tab {tab}, {topic}: {what}"))?;
+            let lost = lost.of(topic);
+            as_in_the_log(topic, seen, logs, lost)
+                .and_then(|()| reset_with_reason(seen, lost, tally))
+                .map_err(|what| format!("tab {tab}, {topic}: {what}"))?;
             tally.resets += seen.states.len() as u64;
         }
         tally.trace = tally.trace.rotate_left(7) ^ diary.trace;
     }
-    effects(diaries, logs, fed, tally)
+    effects(diaries, logs, lost, fed, tally)
 }
 
-/// Every event at its place, and every state as it follows from the events before it.
-fn as_in_the_log(topic: &TopicName, seen: &Seen, logs: &Logs) -> Result<(), String> {
+/// Every event at its place, and every state as it follows from the events before it; in the log as it was before its loss, or as
+/// it is.
+fn as_in_the_log(topic: &TopicName, seen: &Seen, logs: &Logs, lost: Option<&LostTail>) -> Result<(), String> {
     for (seq, event) in &seen.events {
         let kept = logs.0[topic].get(*seq as usize - 1);
-        if kept != Some(event) {
+        let was = lost.and_then(|lost| lost.events.get(*seq as usize - 1));
+        if kept != Some(event) && was != Some(event) {
             return Err(format!("{event:?} was shown as {seq}, where the log has {kept:?}"));
         }
     }
     for (seq, state) in &seen.states {
-        if *state != logs.fold(topic, *seq) {
+        let was = lost.is_some_and(|lost| *state == fold(&lost.events, *seq));
+        if *state != logs.fold(topic, *seq) && !was {
             return Err(format!("the state at {seq} does not follow from the log: {state:?}"));
         }
     }
@@ -109,9 +165,26 @@ fn as_in_the_log(topic: &TopicName, seen: &Seen, logs: &Logs) -> Result<(), Stri
     }
 }
 
+/// Who saw what was lost begins anew, and nobody else for that.
+fn reset_with_reason(seen: &Seen, lost: Option<&LostTail>, tally: &mut Tally) -> Result<(), String> {
+    for (reason, before) in &seen.resets {
+        let count = match reason {
+            ResetReason::Diverged => &mut tally.diverged,
+            ResetReason::Ahead => &mut tally.ahead,
+            _ => continue,
+        };
+        *count += 1;
+        if !before.is_some_and(|before| lost.is_some_and(|lost| lost.has(before))) {
+            return Err(format!("was reset for {reason:?} from {before:?}, and lost nothing"));
+        }
+    }
+    Ok(())
+}
+
 fn effects(
     diaries: &[impl Deref<Target = Diary>],
     logs: &Logs,
+    lost: &Lost,
     fed: &[String],
     tally: &mut Tally,
 ) -> Result<(), String> {
@@ -134,7 +207,9 @@ fn effects(
             };
             *count += 1;
             tally.commands += 1;
-            if effects != expected {
+            // What was lost may have been sent again.
+            let lost = lost.has(topic, text) && effects <= 1;
+            if effects != expected && !lost {
                 return Err(format!(
                     "{text} in {topic} was {end:?} and has its effect {effects} times"
                 ));
@@ -143,7 +218,8 @@ fn effects(
     }
     for text in fed {
         let found: u64 = logs.0.keys().filter_map(|topic| times.remove(&(topic, text))).sum();
-        if found != 1 {
+        let lost = logs.0.keys().any(|topic| lost.has(topic, text));
+        if found != 1 && !(lost && found == 0) {
             return Err(format!("{text} was accepted and is there {found} times"));
         }
     }

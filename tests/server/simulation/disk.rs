@@ -6,14 +6,18 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use duplex_hub::log::memory::{Memory, Weather};
-use duplex_hub::log::sqlite::Sqlite;
 use duplex_hub::log::{
-    Entry, ForwardKey, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention, Undelivered,
+    End, Entry, ForwardKey, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention, Undelivered,
+    memory::{Memory, Weather},
+    sqlite::Sqlite,
 };
-use duplex_protocol::cursor::{Check, Epoch, Seq};
-use duplex_protocol::topic::TopicName;
+use duplex_protocol::{
+    cursor::{Check, Epoch, Seq},
+    topic::TopicName,
+};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use rusqlite::Connection;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -60,6 +64,18 @@ impl Store {
         }
     }
 
+    /// No node runs. The topic loses its newest `count` events. Returns all that it had.
+    pub fn lose(&self, topic: &TopicName, count: u64) -> Vec<(Vec<u8>, Option<Check>)> {
+        match &self.kind {
+            Kind::Memory(memory) => {
+                let events = memory.read(topic, 0, usize::MAX >> 1).now_or_never().unwrap().unwrap();
+                memory.lose_tail(topic, (events.len() as Seq).saturating_sub(count));
+                events.into_iter().map(|record| (record.event, record.check)).collect()
+            }
+            Kind::File(path) => lose_rows(&Connection::open(path).unwrap(), topic, count).unwrap(),
+        }
+    }
+
     /// A file has no weather.
     pub fn set_weather(&self, weather: Weather) {
         if let Kind::Memory(memory) = &self.kind {
@@ -70,6 +86,27 @@ impl Store {
     pub fn set_blind(&self, blind: bool) {
         self.blind.store(blind, Relaxed);
     }
+}
+
+fn lose_rows(file: &Connection, topic: &TopicName, count: u64) -> rusqlite::Result<Vec<(Vec<u8>, Option<Check>)>> {
+    let query = "SELECT event, events.chain FROM events JOIN topics ON id = topic WHERE name = ?1 ORDER BY seq";
+    let mut query = file.prepare(query)?;
+    let rows = query.query_map([topic.as_str()], |row| {
+        let check: Option<u32> = row.get(1)?;
+        Ok((row.get::<_, String>(0)?.into_bytes(), check.and_then(Check::new)))
+    })?;
+    let events = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let left = (events.len() as Seq).saturating_sub(count);
+    let check = left.checked_sub(1).and_then(|at| events[at as usize].1).map(Check::get);
+    let of_topic = "topic = (SELECT id FROM topics WHERE name = ?1)";
+    for table in ["events", "answers", "snapshots"] {
+        let lost = format!("DELETE FROM {table} WHERE {of_topic} AND seq > ?2");
+        file.execute(&lost, (topic.as_str(), left))?;
+    }
+    let answers = format!("(SELECT coalesce(max(n), 0) FROM answers WHERE {of_topic})");
+    let end = format!("UPDATE topics SET last = ?2, chain = ?3, answers = {answers} WHERE name = ?1");
+    file.execute(&end, (topic.as_str(), left, check))?;
+    Ok(events)
 }
 
 /// The log as one node has it.
@@ -141,14 +178,14 @@ impl Log for Disk {
         self.looks(self.log.open(topic, commands, since))
     }
 
-    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         self.lives(self.log.append(topic, expected, entries))
     }
 
     fn redact(
         &self,
         topic: &TopicName,
-        expected: Seq,
+        expected: End,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {

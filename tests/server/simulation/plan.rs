@@ -24,6 +24,8 @@ pub enum Step {
     Slow(usize, bool),
     /// The node is gone without a word.
     Crash,
+    /// The node is gone, and the newest events of each topic with it, so many at most.
+    Lose(u64),
     /// The node is told to stop.
     Drain,
     /// The next node, if there is none.
@@ -71,6 +73,14 @@ impl Plan {
         }
         plan.steps.sort_by_key(|(at, _)| *at);
         plan
+    }
+
+    /// The log loses its tail once, and goes on.
+    pub fn lose(&mut self, random: &mut Random) {
+        let lost = Step::Lose(random.between(1, 12));
+        let at = self.put(random, lost);
+        self.then(at, random.millis(0, 8_000), Step::Start);
+        self.steps.sort_by_key(|(at, _)| *at);
     }
 
     fn topic(&self, random: &mut Random) -> TopicName {

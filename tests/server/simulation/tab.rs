@@ -8,10 +8,12 @@ use std::time::Duration;
 use duplex::client::link::{Effect, Fate, Input, Link, News};
 use duplex::client::outbox::Body;
 use duplex::client::status::{LinkStatus, TopicStatus};
-use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::presence::Presence;
-use duplex_protocol::session::CommandId;
-use duplex_protocol::topic::{Delivery, Topic as _, TopicName};
+use duplex_protocol::{
+    cursor::{Cursor, Seq},
+    presence::Presence,
+    session::{CommandId, ResetReason},
+    topic::{Delivery, Topic as _, TopicName},
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -63,6 +65,8 @@ pub struct Seen {
     /// Everything that was ever shown, in the order in which it was.
     pub events: Vec<(Seq, Note)>,
     pub states: Vec<(Seq, Noted)>,
+    /// Why each state came, and what was there before it.
+    pub resets: Vec<(ResetReason, Option<Cursor>)>,
     pub status: Option<TopicStatus>,
     pub presence: Presence,
 }
@@ -318,8 +322,9 @@ impl Seen {
                 encoding,
                 state,
                 cursor,
-                ..
+                reason,
             } => {
+                self.resets.push((reason, self.cursor));
                 self.state = state.decode(encoding).map_err(|error| error.to_string())?;
                 self.cursor = Some(cursor);
                 self.states.push((cursor.seq, self.state.clone()));

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::checks::{self, Logs};
+use super::checks::{self, Logs, Lost};
 use super::disk::Store;
 use super::lines::Means;
 use super::network::{Block, Network};
@@ -42,6 +42,10 @@ pub struct Tally {
     pub crashes: u64,
     pub drains: u64,
     pub resets: u64,
+    /// Events that were lost, and resets for their sake: by a check, and because the log was shorter.
+    pub lost: u64,
+    pub diverged: u64,
+    pub ahead: u64,
     /// Of everything that was told and when.
     pub trace: u64,
 }
@@ -58,6 +62,9 @@ impl Tally {
         self.crashes += other.crashes;
         self.drains += other.drains;
         self.resets += other.resets;
+        self.lost += other.lost;
+        self.diverged += other.diverged;
+        self.ahead += other.ahead;
     }
 }
 
@@ -76,13 +83,17 @@ pub struct World {
     leaving: Option<JoinHandle<()>>,
     /// What a feed wrote.
     bursts: Vec<JoinHandle<Vec<String>>>,
+    lost: Lost,
     tally: Tally,
 }
 
 impl World {
-    pub fn new(seed: u64, store: Store) -> Self {
+    pub fn new(seed: u64, store: Store, loses: bool) -> Self {
         let mut random = Random::new(seed);
-        let plan = Plan::new(&mut random);
+        let mut plan = Plan::new(&mut random);
+        if loses {
+            plan.lose(&mut random.fork());
+        }
         let server = Arc::new(Server::new(store, random.fork()));
         server.start();
         let began = Instant::now();
@@ -94,6 +105,7 @@ impl World {
             server,
             leaving: None,
             bursts: Vec::new(),
+            lost: Lost::default(),
             tally: Tally::default(),
         }
     }
@@ -109,7 +121,7 @@ impl World {
         let fed = self.settle().await?;
         let logs = Logs::read(&self.server, &self.plan.topics).await?;
         let diaries: Vec<_> = self.guests.iter().map(|guest| guest.diary.lock().unwrap()).collect();
-        checks::all(&diaries, &logs, &fed, &mut self.tally)?;
+        checks::all(&diaries, &logs, &self.lost, &fed, &mut self.tally)?;
         drop(diaries);
         self.leave().await?;
         Ok(self.tally)
@@ -162,6 +174,7 @@ impl World {
             Step::Stream(tab, block) => self.guests[tab].network.change(|weather| weather.stream = block),
             Step::Slow(tab, slow) => self.guests[tab].network.change(|weather| weather.slow = slow),
             Step::Crash => self.crash().await,
+            Step::Lose(count) => self.lose(count).await,
             Step::Drain => self.drain(),
             Step::Start => self.start().await,
             Step::Blind(blind) => self.server.store.set_blind(blind),
@@ -179,6 +192,18 @@ impl World {
             self.tally.crashes += 1;
             self.guests.iter().for_each(|guest| guest.network.cut());
             node.disk.crash().await;
+        }
+    }
+
+    async fn lose(&mut self, count: u64) {
+        self.crash().await;
+        if let Some(leaving) = self.leaving.take() {
+            leaving.await.unwrap();
+        }
+        for topic in &self.plan.topics {
+            let events = self.server.store.lose(topic, count);
+            self.tally.lost += count.min(events.len() as u64);
+            self.lost.add(topic, &events, count);
         }
     }
 

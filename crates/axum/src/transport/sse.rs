@@ -4,6 +4,7 @@
 
 use crate::quota::guard::RequestClient;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
@@ -12,24 +13,37 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
+use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
 use super::faults::{Ending, Gate};
 use super::query::{NotAQuery, Query};
 use super::session::{spread, welcome};
 use super::streams::OpenStream;
-use crate::connection::counters::{self, Open, Way};
-use crate::error::Problem;
-use crate::gateway::Gateway;
-use crate::identity::{Caller, IdentityRequest, LoginEnd};
-use crate::{identity, limits};
-use duplex_hub::Most;
-use duplex_hub::quota::{Client, Exceeded, Held, Place, Rate};
-use duplex_hub::session::reader::Reader;
-use duplex_protocol::cursor::Cursor;
-use duplex_protocol::protocol::{Protocol, Version};
-use duplex_protocol::session::{Closing, ServerFrame, SessionId, Welcome};
-use duplex_protocol::topic::TopicName;
+use crate::{
+    connection::counters::{self, Open, Way},
+    error::Problem,
+    gateway::Gateway,
+    identity::{self, Caller, IdentityRequest, LoginEnd},
+    limits,
+};
+use duplex::server::{
+    access::{Grant, GrantEnd},
+    identity::Otherwise,
+    moderation::Subject,
+    state::Gateway,
+};
+use duplex_hub::{
+    Most,
+    quota::{Client, Exceeded, Held, Place, Rate},
+    session::reader::{Reader, encoded},
+};
+use duplex_protocol::{
+    cursor::Cursor,
+    protocol::{Protocol, Version},
+    session::{Closing, ServerFrame, SessionId, Welcome},
+    topic::TopicName,
+};
 
 /// `GET` [`EVENTS_PATH`](duplex_protocol::session::EVENTS_PATH)
 pub async fn events(
@@ -68,25 +82,35 @@ pub async fn events(
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let reader = Reader::new(hub, protocol, session.clone(), person);
-    // A client of version 1 knows of no answer to a pong.
-    let limit = (protocol.version != Version::V1).then(|| limits::SESSION_SILENCE.min(state.settings.silence_limit));
+    let limit = silence_limit(&state, protocol);
     let open = state.streams.open(&reader.person().id, &session, limit);
     let feed = Feed {
-        open,
-        span: tracing::info_span!("events", session = identity::shown(&session)),
         welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
         topics: topics.into(),
-        state,
-        session,
-        caller,
         reader,
-        gate,
-        _counted: (counted, held),
+        ends: Ends {
+            open,
+            state,
+            protocol,
+            session: session.clone(),
+            caller,
+            gate,
+        },
     };
+    let span = tracing::info_span!("events", session = identity::shown(&session));
+    let said = feed.start(span, (counted, held));
     // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
-    (UNBUFFERED, Sse::new(feed.run()).keep_alive(kept)).into_response()
+    (UNBUFFERED, Sse::new(said).keep_alive(kept)).into_response()
+}
+
+/// A client of version 1 knows of no answer to a pong: whether it reads shows when it asks anew.
+fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
+    match protocol.version {
+        Version::V1 => limits::SSE_UNANSWERED,
+        Version::V2 => limits::SESSION_SILENCE.min(state.settings.silence_limit),
+    }
 }
 
 /// A stream is opened as a socket is.
@@ -120,56 +144,75 @@ pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, 
 }
 
 struct Feed {
-    open: OpenStream,
-    /// As long as the answer is open.
-    span: Span,
-    state: Gateway,
-    session: SessionId,
-    caller: Caller,
     /// Until it is said.
     welcome: Option<Welcome>,
     /// Those without a verdict.
     topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
-    gate: Gate,
-    /// Counted among the node's connections as long as the answer is open.
-    _counted: (Open, Held),
+    ends: Ends,
 }
 
+/// What is said at once, or how the answer breaks off.
+type Turn = Result<Vec<Bytes>, Cut>;
+
 impl Feed {
-    fn run(self) -> impl Stream<Item = Result<Event, Cut>> {
-        stream::unfold(Some(self), |feed| async move {
-            let feed = feed?;
-            let span = feed.span.clone();
-            Some(feed.next().instrument(span).await)
+    /// Goes on in a task of its own: HTTP asks for nothing while the client takes nothing, and the session's end must be found
+    /// meanwhile. `counted`: as long as the answer is open.
+    fn start(self, span: Span, counted: (Open, Held)) -> impl Stream<Item = Result<Event, Cut>> {
+        let ((ask, asks), (say, said)) = (mpsc::channel(1), mpsc::channel(1));
+        tokio::spawn(self.run(asks, say).instrument(span));
+        stream::unfold((ask, said, counted), |(ask, mut said, counted)| async {
+            // Who has said the last is gone, and that is still to be taken.
+            let _ = ask.send(()).await;
+            let turn: Turn = said.recv().await?;
+            Some((turn, (ask, said, counted)))
         })
-        .flat_map(|said| stream::iter(said.map_or_else(|cut| vec![Err(cut)], written)))
+        .flat_map(|turn| stream::iter(turn.map_or_else(|cut| vec![Err(cut)], written)))
     }
 
-    /// What comes next: at first the welcome and the verdicts, a turn of them at a time. A turn is made when the client has taken the
-    /// one before.
-    async fn next(mut self) -> (Result<Vec<Bytes>, Cut>, Option<Self>) {
+    /// A turn is made when the client has taken the one before.
+    async fn run(mut self, mut asks: mpsc::Receiver<()>, say: mpsc::Sender<Turn>) {
+        let last = loop {
+            let turn = tokio::select! {
+                ask = asks.recv() => match ask {
+                    Some(()) => self.turn(&mut asks).await,
+                    None => return,
+                },
+                last = self.ends.come() => Err(last),
+            };
+            match turn {
+                Ok(frames) if frames.is_empty() => return,
+                Ok(frames) => {
+                    self.ends.state.counters.add(0, frames.len() as u64);
+                    if say.send(Ok(frames)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(last) => break last,
+            }
+        };
+        // Nobody is present any more who may never take it.
+        drop(self);
+        let _ = say.send(last).await;
+    }
+
+    /// What comes next: at first the welcome and the verdicts, a turn of them at a time; nothing if nobody waits for it any more. As
+    /// an error the last turn.
+    async fn turn(&mut self, asks: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Turn> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
             frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
         }
         self.give_verdicts(&mut frames).await;
         while frames.is_empty() {
-            let shutdown = self.state.shutdown.clone();
             tokio::select! {
-                () = shutdown.begun() => return (Ok(self.closing(Closing::Draining)), None),
-                end = self.caller.login().wait() => return (Ok(self.over(&end)), None),
-                () = self.open.silent() => {
-                    self.state.counters.cut(counters::Cut::Silent);
-                    return (Ok(self.closing(Closing::Slow)), None);
-                }
-                ending = self.gate.ended() => return match ending {
-                    Ending::Cut => (Err(Cut), None),
-                    Ending::Drain => (Ok(self.closing(Closing::Draining)), None),
-                },
+                // It asks for no second turn before it has the first.
+                _ = asks.recv() => break,
+                last = self.ends.come() => return Err(last),
                 () = self.reader.woken() => {
+                    let shutdown = self.ends.state.shutdown.clone();
                     tokio::select! {
-                        () = self.gate.pass() => {}
+                        () = self.ends.gate.pass() => {}
                         () = shutdown.begun() => {}
                     }
                     let most = Most { frames: limits::TURN_MESSAGES, bytes: limits::TURN_BYTES };
@@ -177,8 +220,7 @@ impl Feed {
                 }
             }
         }
-        self.state.counters.add(0, frames.len() as u64);
-        (Ok(frames), Some(self))
+        Ok(frames)
     }
 
     async fn give_verdicts(&mut self, frames: &mut Vec<Bytes>) {
@@ -191,6 +233,31 @@ impl Feed {
             frames.extend(frame);
         }
     }
+}
+
+/// What ends a stream from the server's side.
+struct Ends {
+    open: OpenStream,
+    state: Gateway,
+    protocol: Protocol,
+    session: SessionId,
+    caller: Caller,
+    gate: Gate,
+}
+
+impl Ends {
+    /// The last turn, when one of them has come. May be dropped and asked for again.
+    async fn come(&mut self) -> Turn {
+        tokio::select! {
+            () = self.state.shutdown.begun() => Ok(self.closing(Closing::Draining)),
+            end = self.caller.login().wait() => Ok(self.over(&end)),
+            () = self.open.silent() => Ok(self.unheard()),
+            ending = self.gate.ended() => match ending {
+                Ending::Cut => Err(Cut),
+                Ending::Drain => Ok(self.closing(Closing::Draining)),
+            },
+        }
+    }
 
     /// The login that opened it has ended.
     fn over(&self, end: &LoginEnd) -> Vec<Bytes> {
@@ -201,14 +268,26 @@ impl Feed {
         self.closing(end.closing)
     }
 
-    fn closing(&self, reason: Closing) -> Vec<Bytes> {
-        let retry_after_ms = match reason {
-            // Whoever reads this is there.
-            Closing::Slow => 0,
-            _ => spread(&self.session),
+    /// Whoever reads this is there, and comes back at once.
+    fn unheard(&self) -> Vec<Bytes> {
+        let reason = match self.protocol.version {
+            // Its client was asked nothing: it did nothing wrong.
+            Version::V1 => Closing::Draining,
+            Version::V2 => {
+                self.state.counters.cut(counters::Cut::Silent);
+                Closing::Slow
+            }
         };
+        self.closing_within(reason, 0)
+    }
+
+    fn closing(&self, reason: Closing) -> Vec<Bytes> {
+        self.closing_within(reason, spread(&self.session))
+    }
+
+    fn closing_within(&self, reason: Closing, retry_after_ms: u32) -> Vec<Bytes> {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
-        Vec::from_iter(self.reader.encoded(&closing))
+        Vec::from_iter(encoded(self.protocol, &closing))
     }
 }
 

@@ -23,20 +23,19 @@ pub struct OpenStream {
     streams: Arc<Streams>,
     key: Key,
     heard: watch::Receiver<()>,
-    /// None: its client is not asked to answer.
-    silence: Option<AwakeSleep>,
+    silence: AwakeSleep,
 }
 
 impl Streams {
     /// `limit`: how long its client may say nothing.
-    pub fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Option<Duration>) -> OpenStream {
+    pub fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Duration) -> OpenStream {
         let key = (person.clone(), session.clone());
         let heard = self.lock().entry(key.clone()).or_default().subscribe();
         OpenStream {
             streams: Arc::clone(self),
             key,
             heard,
-            silence: limit.map(AwakeSleep::new),
+            silence: AwakeSleep::new(limit),
         }
     }
 
@@ -55,15 +54,12 @@ impl Streams {
 impl OpenStream {
     /// Ready when nothing was heard for the limit. May be dropped and asked for again.
     pub async fn silent(&mut self) {
-        let Some(silence) = &mut self.silence else {
-            return std::future::pending().await;
-        };
         loop {
             tokio::select! {
                 biased;
                 // The sender lives as long as this stream.
-                Ok(()) = self.heard.changed() => silence.restart(),
-                () = &mut *silence => return,
+                Ok(()) = self.heard.changed() => self.silence.restart(),
+                () = &mut self.silence => return,
             }
         }
     }
@@ -84,7 +80,6 @@ impl Drop for OpenStream {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
     use tokio::time::{Instant, advance};
 
     use super::*;
@@ -98,7 +93,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_is_silent_when_its_session_said_nothing_for_the_limit() {
         let (streams, (person, session)) = (Arc::<Streams>::default(), who());
-        let mut stream = streams.open(&person, &session, Some(LIMIT));
+        let mut stream = streams.open(&person, &session, LIMIT);
         let start = Instant::now();
         let talking = async {
             for _ in 0..3 {
@@ -109,9 +104,7 @@ mod tests {
         };
         tokio::join!(stream.silent(), talking);
         assert_eq!(start.elapsed(), 3 * (LIMIT / 2) + LIMIT);
-        let mut unlimited = streams.open(&person, &session, None);
-        assert!(unlimited.silent().now_or_never().is_none());
-        drop((stream, unlimited));
+        drop(stream);
         assert!(streams.lock().is_empty(), "nothing is left of them");
     }
 }

@@ -382,17 +382,25 @@ mod tests {
 
     use super::super::decider::{Context, Decider, Forward, Millis};
     use super::*;
-    use crate::log::memory::{Memory as Kept, Weather};
-    use crate::log::{Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered};
-    use crate::topic::dyn_topic::kind;
-    use crate::topic::read_batch::{Most, Reading};
-    use crate::topic::wake::Wake;
-    use duplex_protocol::codec::{Blob, Encoding};
-    use duplex_protocol::cursor::{Check, Cursor, Seq};
-    use duplex_protocol::person::PersonId;
-    use duplex_protocol::presence::Presence;
-    use duplex_protocol::session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict};
-    use duplex_protocol::topic::{Delivery, Topic};
+    use crate::{
+        log::{
+            End, Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
+            memory::{Memory as Kept, Weather},
+        },
+        topic::{
+            dyn_topic::kind,
+            read_batch::{Most, Reading},
+            wake::Wake,
+        },
+    };
+    use duplex_protocol::{
+        codec::{Blob, Encoding},
+        cursor::{Check, Cursor, Seq},
+        person::PersonId,
+        presence::Presence,
+        session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict},
+        topic::{Delivery, Topic},
+    };
 
     struct Count {
         keeps: u64,
@@ -733,10 +741,10 @@ mod tests {
         let hub = hub(&log);
         let handle = hub.open(&topic()).await.unwrap();
         say(&handle, 1, &Do::Add(1)).await;
-        log.append(&topic(), 1, vec![entry(50, 10)]).await.unwrap();
+        log.append(&topic(), 1.into(), vec![entry(50, 10)]).await.unwrap();
         assert_eq!(say(&handle, 2, &Do::Add(5)).await, (accepted(3), false));
         assert_eq!(say(&handle, 3, &Do::AddIf(16, 0)).await, (accepted(4), false));
-        log.append(&topic(), 4, vec![entry(51, 10)]).await.unwrap();
+        log.append(&topic(), 4.into(), vec![entry(51, 10)]).await.unwrap();
         assert_eq!(say(&handle, 51, &Do::Add(10)).await, (accepted(5), true));
         let seen = follow(&handle, 0, Encoding::Json).await;
         assert_eq!(
@@ -756,7 +764,7 @@ mod tests {
         fn append(
             &self,
             topic: &TopicName,
-            expected: Seq,
+            expected: End,
             entries: Vec<Entry>,
         ) -> BoxFuture<'_, Result<Seq, LogError>> {
             let kept = self.0.append(topic, expected, entries);
@@ -772,7 +780,7 @@ mod tests {
         fn redact(
             &self,
             topic: &TopicName,
-            expected: Seq,
+            expected: End,
             entries: Vec<Entry>,
             redaction: Redaction,
         ) -> BoxFuture<'_, Result<Seq, LogError>> {
@@ -967,7 +975,7 @@ mod tests {
             let log = log();
             let mut broken = entry(1, 1);
             broken.events[0].1 = b"{\"of\":\"the future\"}".to_vec();
-            log.append(&topic(), 0, vec![entry(0, 1), broken]).await.unwrap();
+            log.append(&topic(), 0.into(), vec![entry(0, 1), broken]).await.unwrap();
             if breaks_snapshot {
                 let keep = Retention { events: 10, age: None };
                 log.snapshot(&topic(), 2, b"[]".to_vec(), keep, 0).await.unwrap();

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::{
-    Answered, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Refused,
-    Retention, Undelivered, chain, going,
+    Answered, End, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
+    Refused, Retention, Undelivered, chain, going,
 };
 use crate::limits;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
@@ -118,10 +118,9 @@ impl Kept {
         }
     }
 
-    fn append(&mut self, name: &TopicName, expected: Seq, entries: Vec<Entry>) -> Result<Seq, LogError> {
-        let last = self.last;
-        if expected != last {
-            return Err(LogError::Conflict { expected, last });
+    fn append(&mut self, name: &TopicName, expected: End, entries: Vec<Entry>) -> Result<Seq, LogError> {
+        if !expected.is_at(self.last, self.check) {
+            return Err(expected.conflict(self.last));
         }
         for Entry {
             command,
@@ -268,7 +267,7 @@ type Topics = BTreeMap<TopicName, Kept>;
 fn append(
     topics: &mut Topics,
     name: TopicName,
-    expected: Seq,
+    expected: End,
     entries: Vec<Entry>,
     redaction: Option<Redaction>,
 ) -> Result<Seq, LogError> {
@@ -304,7 +303,7 @@ impl Log for Memory {
         })
     }
 
-    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
         Box::pin(async move {
             self.weathered().await?;
@@ -315,7 +314,7 @@ impl Log for Memory {
     fn redact(
         &self,
         topic: &TopicName,
-        expected: Seq,
+        expected: End,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {

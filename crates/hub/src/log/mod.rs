@@ -106,6 +106,32 @@ pub struct Head {
     pub check: Option<Check>,
 }
 
+/// Where a topic's log is to end for an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    pub seq: Seq,
+    /// None if it does not matter, or is not known.
+    pub check: Option<Check>,
+}
+
+impl From<Seq> for End {
+    fn from(seq: Seq) -> Self {
+        Self { seq, check: None }
+    }
+}
+
+impl End {
+    /// Whether the log of the topic ends there: events up to `seq`, and `check` of them.
+    fn is_at(self, seq: Seq, check: Option<Check>) -> bool {
+        self.seq == seq && (self.check.is_none() || self.check == check)
+    }
+
+    fn conflict(self, last: Seq) -> LogError {
+        let expected = self.seq;
+        LogError::Conflict { expected, last }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub seq: Seq,
@@ -163,8 +189,9 @@ pub struct History {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// Somebody else appended; the caller's state is old.
-    #[error("the log of the topic ends at {last}, not at {expected}")]
+    /// Somebody else appended, or the log is not what it was: the caller's state is of other events. Of the same `last` the check
+    /// differs.
+    #[error("the log of the topic ends at {last}, not at {expected} as it was known")]
     Conflict { expected: Seq, last: Seq },
     #[error("the disk is full")]
     Full,
@@ -185,13 +212,13 @@ pub trait Log: Send + Sync + 'static {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>>;
 
     /// Appends after the event `expected`, which must be the newest. Returns the newest seq then.
-    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>>;
+    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>>;
 
     /// As [`Log::append`], and in the same commit what `redaction` says; the snapshot is of the newest event then.
     fn redact(
         &self,
         topic: &TopicName,
-        expected: Seq,
+        expected: End,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>>;

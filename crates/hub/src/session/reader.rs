@@ -327,7 +327,7 @@ fn framed(recovered: &Recovered, topic: &TopicName, protocol: Protocol) -> Optio
         .ok()
 }
 
-fn encoded(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
+pub fn encoded(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
     match protocol.encode(frame) {
         Ok(bytes) => Some(bytes.into()),
         Err(error) => {

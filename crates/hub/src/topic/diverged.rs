@@ -70,7 +70,7 @@ fn entry(value: u8) -> Entry {
 async fn log(values: &[u8]) -> Arc<Memory> {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     for (seq, value) in (0..).zip(values) {
-        log.append(&topic(), seq, vec![entry(*value)]).await.unwrap();
+        log.append(&topic(), seq.into(), vec![entry(*value)]).await.unwrap();
     }
     log
 }
@@ -184,14 +184,24 @@ async fn the_ring_and_the_log_have_the_same_checks() {
 /// A log that lost its tail under a running node: the topic ends, and its readers come back with their cursors.
 #[tokio::test]
 async fn a_topic_whose_log_lost_its_tail_ends() {
+    tail_is_replaced_by(&[8, 9]).await;
+}
+
+/// As many events in its place: the append finds the seq that it expects, and not the check.
+#[tokio::test]
+async fn a_topic_whose_tail_was_replaced_by_as_many_events_ends() {
+    tail_is_replaced_by(&[8]).await;
+}
+
+async fn tail_is_replaced_by(values: &[u8]) {
     let kept = log(&[1, 2, 3]).await;
     let hub = Hub::new(Arc::clone(&kept) as Arc<dyn Log>, vec![kind(Values)]);
     let handle = hub.open(&topic()).await.unwrap();
     let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
     kept.lose_tail(&topic(), 2);
-    for value in [8, 9] {
+    for value in values {
         let head = kept.open(&topic(), 0, 0).await.unwrap().head.last;
-        kept.append(&topic(), head, vec![entry(value)]).await.unwrap();
+        kept.append(&topic(), head.into(), vec![entry(*value)]).await.unwrap();
     }
     let refused = say(&handle, 4).await;
     assert_eq!(refused, Answer::Rejected(Rejection::Unavailable));
@@ -215,5 +225,6 @@ async fn a_topic_whose_log_lost_its_tail_ends() {
         ),
         "{verdict:?}"
     );
-    assert!(matches!(say(&handle, 4).await, Answer::Accepted { seq: 5 }));
+    let next = values.len() as Seq + 3;
+    assert!(matches!(say(&handle, 4).await, Answer::Accepted { seq } if seq == next));
 }

@@ -53,14 +53,19 @@ impl Targets {
     }
 }
 
-/// Keeps the batch, which `memory` has applied, after the event `expected`, and does in the log what its events take away.
+/// Keeps the batch, which `memory` has applied, after the event `seq`, and does in the log what its events take away.
 pub async fn append(
     board: &Board,
     memory: &mut Memory,
     batch: &mut Batch,
-    expected: Seq,
+    seq: Seq,
 ) -> Result<(Seq, Option<Plan>), LogError> {
     let planned = plan(board, memory, batch).await?;
+    // Before the events of the batch.
+    let expected = log::End {
+        seq,
+        check: memory.check,
+    };
     batch.chain(memory);
     let (commands, events) = (batch.entries.len(), batch.made.len());
     let span = tracing::debug_span!("append", topic = %board.name, commands, events);

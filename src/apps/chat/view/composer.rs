@@ -20,7 +20,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        format, keys,
+        clock, format, keys,
         raw_text::raw_text,
         words::{fill, note, part, say, text},
     },
@@ -101,7 +101,7 @@ fn not_posted() -> Option<NotPosted> {
 #[component]
 fn Field(talk: Talk, problem: RwSignal<Option<Problem>>, on_key: Callback<KeyboardEvent>) -> impl IntoView {
     let field = NodeRef::<html::Textarea>::new();
-    let said = StoredValue::new(0.0);
+    let said = StoredValue::new(None);
     // The draft may come back from elsewhere; the field's own input is already in it. What was typed before the page came
     // to life is in the field alone.
     Effect::new(move |before: Option<()>| {
@@ -159,16 +159,14 @@ fn typed(talk: Talk, problem: RwSignal<Option<Problem>>, field: &HtmlTextAreaEle
     talk.draft.set(value);
 }
 
-fn tell_typing(talk: Talk, said: StoredValue<f64>) {
-    // A clock that cannot be set back.
-    let now = window()
-        .performance()
-        .map_or_else(js_sys::Date::now, |clock| clock.now());
+/// `said`: when it was, if it is still said.
+fn tell_typing(talk: Talk, said: StoredValue<Option<f64>>) {
+    let now = clock::now();
     if talk.draft.with_untracked(String::is_empty) {
-        said.set_value(0.0);
+        said.set_value(None);
         talk.chat.activity(None);
-    } else if said.get_value() == 0.0 || now - said.get_value() > TYPING_MS {
-        said.set_value(now);
+    } else if said.get_value().is_none_or(|said| clock::is_over(said, TYPING_MS, now)) {
+        said.set_value(Some(now));
         talk.chat.activity(Some(TYPING));
     }
 }

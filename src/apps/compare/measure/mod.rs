@@ -21,6 +21,10 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::apps::compare::wire::measure::{Counts, RUNS_PATH};
 use crate::client::http::get_json;
+use crate::{
+    apps::compare::wire::measure::{Counts, RUNS_PATH},
+    ui::clock::now,
+};
 
 /// Milliseconds after which an exchange counts as failed.
 const PATIENCE: i32 = 10_000;
@@ -56,13 +60,6 @@ impl Stop {
     pub fn is_stopped(&self) -> bool {
         self.0.load(Relaxed)
     }
-}
-
-/// Milliseconds by a clock that only goes forward; browsers round it to 0.1 ms, some to 1 ms.
-fn now() -> f64 {
-    window()
-        .performance()
-        .map_or_else(js_sys::Date::now, |clock| clock.now())
 }
 
 async fn pause(millis: f64) {

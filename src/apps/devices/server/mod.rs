@@ -10,6 +10,7 @@ mod mqtt_size;
 mod mqtt_socket;
 mod orders;
 mod outbox;
+mod queue;
 mod readings;
 pub mod url;
 mod watch;

@@ -11,7 +11,7 @@ use futures_util::stream::FuturesOrdered;
 use rumqttc::{AckMode, AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, PublishOptions, QoS};
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::super::wire::{DeviceCommand, Devices, owner, why};
@@ -19,6 +19,7 @@ use super::letter::{self, Letter};
 use super::mqtt_size::MAX_PACKET;
 use super::mqtt_socket;
 use super::outbox::Outbox;
+use super::queue::{self, Queue};
 use super::url::{Broker, Pattern};
 use duplex_hub::{self, Feed, Hub, Running};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
@@ -52,7 +53,11 @@ pub struct Connector {
 }
 
 enum Heard {
-    Connected,
+    /// `fresh`: the broker knows nothing of an earlier session. `queued`: it may have kept messages for long, and brings them first.
+    Connected {
+        fresh: bool,
+        queued: bool,
+    },
     Message(Publish),
 }
 
@@ -69,32 +74,30 @@ impl Feed for Connector {
             let (begun, sessions) = watch::channel(None);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = listen(&self.broker, events, heard, begun) => {}
-                () = self.work(&hub, &client, messages) => {}
+                () = listen(&self.broker, events, heard) => {}
+                () = self.work(&hub, &client, messages, begun) => {}
                 () = self.carry(&hub, &client, sessions) => {}
             }
         })
     }
 }
 
-/// Reads until nobody wants to hear any more. `sessions`: counts the broker's sessions, as what was sent in one and not
-/// acknowledged is lost with it.
-async fn listen(
-    broker: &Broker,
-    mut events: EventLoop,
-    heard: mpsc::Sender<Heard>,
-    sessions: watch::Sender<Option<u32>>,
-) {
-    let mut pause = PAUSE;
+/// Reads until nobody wants to hear any more.
+async fn listen(broker: &Broker, mut events: EventLoop, heard: mpsc::Sender<Heard>) {
+    let (mut pause, mut last) = (PAUSE, None::<Instant>);
     loop {
-        let sent = match events.poll().await {
+        let event = events.poll().await;
+        let away = last.is_none_or(|last| last.elapsed() >= queue::AWAY);
+        if matches!(event, Ok(Event::Incoming(_))) {
+            last = Some(Instant::now());
+        }
+        let sent = match event {
             Ok(Event::Incoming(Packet::ConnAck(connected))) => {
                 tracing::info!(?broker, "connected to the MQTT broker");
                 pause = PAUSE;
-                if !connected.session_present || sessions.borrow().is_none() {
-                    sessions.send_modify(|count| *count = Some(count.map_or(0, |count| count.wrapping_add(1))));
-                }
-                heard.send(Heard::Connected).await
+                let fresh = !connected.session_present;
+                let queued = !fresh && away;
+                heard.send(Heard::Connected { fresh, queued }).await
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => heard.send(Heard::Message(publish)).await,
             Ok(_) => Ok(()),
@@ -127,7 +130,14 @@ pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) ->
 }
 
 impl Connector {
-    async fn work(&self, hub: &Hub, client: &AsyncClient, mut messages: mpsc::Receiver<Heard>) {
+    /// `sessions`: counts the broker's sessions, as what was sent in one and not acknowledged is lost with it.
+    async fn work(
+        &self,
+        hub: &Hub,
+        client: &AsyncClient,
+        mut messages: mpsc::Receiver<Heard>,
+        sessions: watch::Sender<Option<u32>>,
+    ) {
         // Acknowledged in the order in which they came, as MQTT asks.
         let mut running = FuturesOrdered::<BoxFuture<'_, (u64, Publish)>>::new();
         let (mut connection, mut before) = (0, Before::default());
@@ -141,13 +151,18 @@ impl Connector {
                 }
                 heard = messages.recv(), if running.len() < IN_FLIGHT => match heard {
                     None => return,
-                    Some(Heard::Connected) => {
+                    Some(Heard::Connected { fresh, queued }) => {
                         connection += 1;
                         before.stored.clear();
+                        before.queue = queued.then(Queue::begin);
                         for filter in [self.readings.filter(), self.acks.filter()] {
                             if client.subscribe(filter, QoS::AtLeastOnce).await.is_err() {
                                 return;
                             }
+                        }
+                        // Orders are sent when their answers will be heard.
+                        if fresh || sessions.borrow().is_none() {
+                            sessions.send_modify(|count| *count = Some(count.map_or(0, |count| count.wrapping_add(1))));
                         }
                     }
                     Some(Heard::Message(publish)) => {
@@ -186,7 +201,9 @@ impl Connector {
         }
         let name = TopicName::of::<Devices>(id).ok()?;
         let command = match command {
-            DeviceCommand::Report(report) if before.is_stored(publish) || (will && !dated) => {
+            DeviceCommand::Report(report)
+                if before.is_stored(publish) || (!dated && (will || before.is_queued(publish))) =>
+            {
                 // Compared with what is known of the device, not with what was heard under the same id: that is forgotten.
                 return Some((name, letter::new_id(), DeviceCommand::Last(report)));
             }
@@ -241,6 +258,8 @@ struct Before {
     undated: HashMap<u16, (u128, CommandId)>,
     /// The topics, by their digests, whose stored message this connection has had.
     stored: HashSet<u128>,
+    /// None once what comes is of now.
+    queue: Option<Queue>,
 }
 
 impl Before {
@@ -254,6 +273,16 @@ impl Before {
                 id
             }
         }
+    }
+
+    /// Whether the broker may have kept it while the server was away. What came to it at QoS 0 it did not keep.
+    fn is_queued(&mut self, publish: &Publish) -> bool {
+        let kept = publish.qos != QoS::AtMostOnce && !publish.retain;
+        let queued = kept && self.queue.as_mut().is_some_and(Queue::has_more);
+        if kept && !queued {
+            self.queue = None;
+        }
+        queued
     }
 
     /// Whether the broker had stored it. A subscription brings one such message of a topic (MQTT 3.1.1, 3.3.1.3); where a bridge
@@ -364,6 +393,36 @@ mod tests {
             one,
             "compared with the device, not with ids"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waited_at_the_broker_is_no_sign_of_life() {
+        let (connector, mut before) = (connector(), Before::default());
+        let (undated, dated) = (
+            r#"{"readings":[{"metric":"t","value":1}]}"#,
+            r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#,
+        );
+        let is_last = |before: &mut Before, payload: &str, qos| {
+            let mut publish = message("devices/a/readings", payload, 1, false, false);
+            publish.qos = qos;
+            matches!(connector.command(&publish, before).unwrap().2, DeviceCommand::Last(_))
+        };
+        assert!(
+            !is_last(&mut before, undated, QoS::AtLeastOnce),
+            "a new session has no queue"
+        );
+        before.queue = Some(Queue::begin());
+        assert!(is_last(&mut before, undated, QoS::AtLeastOnce));
+        assert!(!is_last(&mut before, dated, QoS::AtLeastOnce), "it says its time");
+        assert!(!is_last(&mut before, undated, QoS::AtMostOnce), "no broker keeps it");
+        assert!(is_last(&mut before, undated, QoS::AtLeastOnce));
+        tokio::time::advance(queue::QUIET).await;
+        for _ in 0..2 {
+            assert!(
+                !is_last(&mut before, undated, QoS::AtLeastOnce),
+                "after a pause it is live"
+            );
+        }
     }
 
     #[test]

@@ -8,7 +8,10 @@ use super::{super::session::Session, words};
 use crate::{
     client::use_socket::{Closed, SocketState},
     i18n::*,
-    ui::words::{fill, note},
+    ui::{
+        clock,
+        words::{fill, note},
+    },
 };
 use duplex_protocol::code;
 
@@ -61,8 +64,8 @@ fn NextAttempt(session: Session) -> impl IntoView {
         let delay = session.socket.state.with(|state| ended(state)?.retry);
         waits.set(delay.is_some());
         let Some(delay) = delay else { return };
-        let due = js_sys::Date::now() + delay.as_secs_f64() * 1000.0;
-        let count_down = move || tenths.set(((due - js_sys::Date::now()) / 100.0).round().max(0.0) as u32);
+        let due = clock::now() + delay.as_secs_f64() * 1000.0;
+        let count_down = move || tenths.set(((due - clock::now()) / 100.0).round().max(0.0) as u32);
         count_down();
         let timer = set_interval_with_handle(count_down, TICK).ok();
         on_cleanup(move || {

@@ -1,6 +1,4 @@
-//! A log that loses its newest events, for tests.
-
-#![cfg(test)]
+//! A log that loses its newest events, as one does whose journal was deleted: for tests and for trying things out.
 
 use super::Memory;
 use duplex_protocol::cursor::Seq;

@@ -4,10 +4,14 @@
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, types::ValueRef};
 
 use super::{answers, sql};
-use crate::limits;
-use crate::log::{Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, chain, going};
-use duplex_protocol::cursor::{Check, Seq};
-use duplex_protocol::topic::TopicName;
+use crate::{
+    limits,
+    log::{End, Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, chain, going},
+};
+use duplex_protocol::{
+    cursor::{Check, Seq},
+    topic::TopicName,
+};
 
 pub struct Snapshot {
     pub topic: TopicName,
@@ -47,11 +51,10 @@ impl ToSql for Text<'_> {
     }
 }
 
-pub fn append(log: &Connection, name: &TopicName, expected: Seq, entries: &[Entry]) -> Result<Seq, LogError> {
+pub fn append(log: &Connection, name: &TopicName, expected: End, entries: &[Entry]) -> Result<Seq, LogError> {
     let mut topic = look_up(log, name)?;
-    if expected != topic.last {
-        let last = topic.last;
-        return Err(LogError::Conflict { expected, last });
+    if !expected.is_at(topic.last, topic.check) {
+        return Err(expected.conflict(topic.last));
     }
     let mut event = log
         .prepare_cached("INSERT INTO events (topic, seq, at, amends, event, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;

@@ -40,7 +40,7 @@ use self::reader::Readers;
 use self::room::Room;
 use self::writer::{Done, Job, Writer};
 use super::{
-    Census, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
+    Census, End, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
     Retention, Undelivered,
 };
 use crate::limits;
@@ -202,7 +202,7 @@ impl Log for Sqlite {
         )
     }
 
-    fn append(&self, topic: &TopicName, expected: Seq, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
         Box::pin(self.ask(move |done| Job::Append {
             topic,
@@ -216,7 +216,7 @@ impl Log for Sqlite {
     fn redact(
         &self,
         topic: &TopicName,
-        expected: Seq,
+        expected: End,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {

@@ -15,17 +15,18 @@ use super::keeping::{self, Snapshot, Trim};
 use super::room::Room;
 use super::schema::Locks;
 use super::{Counts, schema};
-use crate::limits;
-use crate::log::{Entry, ForwardKey, LogError, Redaction};
-use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::TopicName;
+use crate::{
+    limits,
+    log::{End, Entry, ForwardKey, LogError, Redaction},
+};
+use duplex_protocol::{cursor::Seq, topic::TopicName};
 
 pub type Done<T> = oneshot::Sender<Result<T, LogError>>;
 
 pub enum Job {
     Append {
         topic: TopicName,
-        expected: Seq,
+        expected: End,
         entries: Vec<Entry>,
         redaction: Option<Redaction>,
         done: Done<Seq>,

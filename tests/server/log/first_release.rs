@@ -1,0 +1,190 @@
+//! A log that the first release's own server wrote, and the states that it gave to readers before it ended:
+//! `recorded/first_release.db` and `recorded/first_release.txt`. Visitors and programs had given it commands for every kind of topic
+//! over HTTP and WebSocket, with prices of one symbol. Both files stay as they are.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use duplex::apps;
+use duplex_hub::log::Log as _;
+use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::{Hub, Kind};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Epoch};
+use duplex_protocol::session::Verdict;
+use rusqlite::Connection;
+use serde_json::Value;
+use tempfile::tempdir;
+
+use super::recorded::still_says;
+use super::*;
+use crate::harness::Node;
+use crate::harness::topics::{Visitor, Way};
+
+const EPOCH: u64 = 8_821_742_457_445_442;
+/// The topics, with the newest event of each.
+const TOPICS: [(&str, u64); 18] = [
+    ("alerts/c79647774a412a13", 4),
+    ("alerts/dc3e422c2ace89ab", 1),
+    ("candles/krw-btc", 1),
+    ("chat/cats-1", 1),
+    (LOBBY, 8),
+    ("compare/01", 1),
+    ("device/boiler-2", 3),
+    ("device/oven-1", 20),
+    ("fleet/all", 10),
+    ("inbox/c79647774a412a13", 8),
+    ("notices/all", 1),
+    ("notices/devices", 3),
+    ("notices/news", 1),
+    ("orders/all", 6),
+    ("quotes/all", 14),
+    ("rooms/all", 6),
+    ("scores/all", 1),
+    ("watches/all", 4),
+];
+const STATES: &str = include_str!("../recorded/first_release.txt");
+
+/// A copy of the file, as readable as releases made it then.
+fn copy(folder: &Path) -> PathBuf {
+    let path = folder.join("duplex.db");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/recorded/first_release.db");
+    fs::copy(file, &path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    path
+}
+
+fn version(path: &Path) -> u32 {
+    let file = Connection::open(path).unwrap();
+    file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+fn kind(topic: &TopicName) -> Box<dyn Kind> {
+    let mut kinds = apps::server::kinds().into_iter();
+    kinds.find(|kind| kind.name() == topic.kind()).unwrap()
+}
+
+/// The states of all topics that the release showed to its readers: epoch, seq and JSON.
+fn states() -> impl Iterator<Item = (TopicName, Cursor, Value)> {
+    STATES.lines().map(|line| {
+        let [name, cursor, state] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let (epoch, seq) = cursor.split_once(':').unwrap();
+        let cursor = Cursor::new(Epoch::new(epoch.parse().unwrap()), seq.parse().unwrap());
+        let mut state = serde_json::from_str(state).unwrap();
+        leave_out_trails(&mut state);
+        (topic(name), cursor, state)
+    })
+}
+
+/// They were in thousandths then. What is folded from the events has them, too.
+fn leave_out_trails(state: &mut Value) {
+    let metrics = state.get_mut("metrics").and_then(Value::as_object_mut);
+    for metric in metrics.into_iter().flat_map(|metrics| metrics.values_mut()) {
+        metric.as_object_mut().unwrap().remove("trail").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn its_log_is_opened_with_all_that_is_in_it() {
+    let folder = tempdir().unwrap();
+    let path = copy(folder.path());
+    assert_eq!(version(&path), 1);
+    let log = Sqlite::open(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut topics = Vec::new();
+    for kind in apps::server::kinds() {
+        topics.extend(log.topics(kind.name()).await.unwrap());
+    }
+    topics.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    assert_eq!(topics, TOPICS.map(|(name, _)| topic(name)));
+    for (name, last) in TOPICS {
+        let topic = topic(name);
+        let head = log.open(&topic, 0, 0).await.unwrap().head;
+        assert_eq!(
+            (head.epoch, head.first, head.last),
+            (Epoch::new(EPOCH), 1, last),
+            "{topic}"
+        );
+        let records = all(&log, &topic).await;
+        assert_eq!(records.len() as u64, last, "{topic}");
+        for record in records {
+            let event = kind(&topic).event(&record.event).unwrap();
+            assert!(event.encode(Encoding::Json).is_ok() && event.encode(Encoding::Postcard).is_ok());
+        }
+    }
+    log.close().await;
+    drop(log);
+    assert_eq!(version(&path), 3);
+}
+
+#[test]
+fn its_log_is_upgraded_whole_or_not_at_all() {
+    let folder = tempdir().unwrap();
+    let path = copy(folder.path());
+    // In the way of the last step.
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch("CREATE TABLE refusals (x)").unwrap();
+    let schema = |file: &Connection| {
+        let query = "SELECT group_concat(sql) FROM sqlite_schema";
+        file.query_row(query, (), |row| row.get::<_, String>(0)).unwrap()
+    };
+    let before = schema(&file);
+    file.close().unwrap();
+    assert!(Sqlite::open(&path).is_err());
+    assert_eq!(version(&path), 1);
+    let file = Connection::open(&path).unwrap();
+    assert_eq!(schema(&file), before);
+    file.execute_batch("DROP TABLE refusals").unwrap();
+    file.close().unwrap();
+    Sqlite::open(&path).unwrap();
+    assert_eq!(version(&path), 3);
+}
+
+#[tokio::test]
+async fn its_states_are_what_it_showed_its_readers() {
+    let folder = tempdir().unwrap();
+    let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
+    let hub = Hub::new(log.clone(), apps::server::kinds());
+    assert_eq!(states().count(), 15);
+    for (topic, cursor, said) in states() {
+        let handle = hub.open(&topic).await.unwrap();
+        let (now, state) = handle.state(Encoding::Json).await.unwrap();
+        assert_eq!((now.epoch, now.seq), (cursor.epoch, cursor.seq), "{topic}");
+        let state = serde_json::from_slice(&state.0).unwrap();
+        assert!(still_says(&said, &state), "{topic}: {said}\nbecame\n{state}");
+        // From its events as from its snapshot.
+        let mut fold = kind(&topic).fold(None).unwrap();
+        for record in all(&*log, &topic).await {
+            fold.apply(record.seq, &record.event).unwrap();
+        }
+        let folded: Value = serde_json::from_slice(&fold.state(Encoding::Json).unwrap().0).unwrap();
+        assert_eq!(folded, state, "{topic}");
+    }
+    hub.close().await;
+}
+
+#[tokio::test]
+async fn its_readers_resume_from_their_cursors() {
+    let folder = tempdir().unwrap();
+    let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
+    let node = Node::on(log, apps::server::kinds());
+    for way in [
+        Way::WebSocket(Encoding::Json),
+        Way::WebSocket(Encoding::Postcard),
+        Way::Sse,
+        Way::Poll,
+    ] {
+        let mut reader = Visitor::new(&node, way).await;
+        for (topic, replayed) in [(LOBBY, 3), ("rooms/all", 0), ("device/oven-1", 12), ("fleet/all", 1)] {
+            let last = TOPICS.iter().find(|(name, _)| *name == topic).unwrap().1;
+            let known = Cursor::new(Epoch::new(EPOCH), last - replayed);
+            let verdict = reader.subscribe(topic, Some(known)).await;
+            assert!(
+                matches!(&verdict, Verdict::Resumed { replayed: count, .. } if *count == replayed),
+                "{way:?} {topic}: {verdict:?}"
+            );
+        }
+    }
+}

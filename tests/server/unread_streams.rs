@@ -1,0 +1,146 @@
+//! Event streams that are opened and not read, over HTTP/1.1, over TLS and as a stream of an HTTP/2 connection, in a quiet topic and
+//! with more in it than the way there holds: each is found within the same time.
+
+use std::any::Any;
+
+use axum::http::Request;
+use duplex::server::limits;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer, EVENTS_PATH};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
+use tokio::time::{Duration, Instant, timeout};
+
+use crate::half_open::GONE;
+use crate::harness::kinds::Note;
+use crate::harness::tls::Authority;
+use crate::harness::topics::{Visitor, Way};
+use crate::harness::{Node, PIPE, within};
+use crate::https;
+
+const NOTES: &str = "notes/a";
+/// More than a pipe, a window and the server's buffers.
+const TEXTS: usize = 150;
+
+#[derive(Debug, Clone, Copy)]
+enum Line {
+    Plain,
+    Tls,
+    Http2,
+    Http2OverTls,
+}
+
+const LINES: [Line; 4] = [Line::Plain, Line::Tls, Line::Http2, Line::Http2OverTls];
+
+fn path() -> String {
+    format!("{EVENTS_PATH}?session=s-1&v=2&topics={NOTES}")
+}
+
+async fn http1<S: AsyncWrite + Send + Unpin>(mut stream: S) -> S {
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        path()
+    );
+    within(stream.write_all(request.as_bytes())).await.unwrap();
+    stream
+}
+
+/// The connection is read, and answers its pings; the stream is not.
+async fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) -> Box<dyn Any> {
+    let (mut requests, connection) = within(h2::client::handshake(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(format!("http://localhost{}", path())).body(()).unwrap();
+    let (response, _) = requests.send_request(request, true).unwrap();
+    Box::new((within(response).await.unwrap(), requests))
+}
+
+/// The client, as long as it lives.
+async fn opened(node: &Node, authority: &Authority, line: Line) -> Box<dyn Any> {
+    let over_tls = async |protocol| {
+        let (client, server) = duplex(PIPE);
+        let (tls, context) = (node.state.tls.clone().unwrap(), node.state.connection_context());
+        tokio::spawn(tls.serve(server, None, node.router.clone(), context));
+        authority.connect(client, "localhost", &[protocol]).await
+    };
+    match line {
+        Line::Plain => Box::new(http1(node.connect()).await),
+        Line::Tls => Box::new(http1(over_tls("http/1.1").await).await),
+        Line::Http2 => http2(node.connect()).await,
+        Line::Http2OverTls => http2(over_tls("h2").await).await,
+    }
+}
+
+async fn fill(node: &Node) {
+    let mut writer = Visitor::new(node, Way::Sse).await;
+    for _ in 0..TEXTS {
+        let answer = writer.command(NOTES, &Note::Add("x".repeat(4000))).await;
+        assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+    }
+}
+
+/// Whether so many sessions are in the topic before `limit`.
+async fn present(observer: &mut Visitor<'_>, count: u32, limit: Duration) -> bool {
+    let expected = observer.until_present(|presence| presence.session_count == count);
+    timeout(limit, expected).await.is_ok()
+}
+
+async fn observer(node: &Node) -> Visitor<'_> {
+    let mut observer = Visitor::new(node, Way::WebSocket(Encoding::Json)).await;
+    observer.subscribe(NOTES, None).await;
+    observer
+}
+
+/// How long one that reads nothing is counted as present. `filled`: when more comes into the topic than the way holds.
+async fn found_after(authority: &Authority, line: Line, filled: Option<Duration>) -> Duration {
+    let node = https::node(authority);
+    let mut observer = observer(&node).await;
+    let (start, _client) = (Instant::now(), opened(&node, authority, line).await);
+    assert!(present(&mut observer, 2, GONE).await);
+    if let Some(after) = filled {
+        assert!(!present(&mut observer, 1, after).await);
+        fill(&node).await;
+    }
+    assert!(present(&mut observer, 1, 2 * GONE).await, "{line:?} {filled:?}");
+    start.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_in_a_quiet_topic_is_found_in_the_same_time_over_every_line() {
+    let authority = Authority::new();
+    for line in LINES {
+        let after = found_after(&authority, line, None).await;
+        assert!(
+            after >= limits::SESSION_SILENCE - Duration::from_secs(1) && after <= GONE,
+            "{line:?}: {after:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_with_more_than_the_way_holds_is_found_in_the_same_time_over_every_line() {
+    let authority = Authority::new();
+    for line in LINES {
+        for filled in [1, 15, 30].map(Duration::from_secs) {
+            let after = found_after(&authority, line, Some(filled)).await;
+            assert!(
+                after >= limits::STALL && after <= GONE,
+                "{line:?}, filled after {filled:?}: {after:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_reads_again_soon_after_its_end_hears_why() {
+    let node = Node::new();
+    let mut observer = observer(&node).await;
+    let mut unread = http1(node.connect()).await;
+    assert!(present(&mut observer, 2, GONE).await);
+    assert!(!present(&mut observer, 1, Duration::from_secs(15)).await);
+    fill(&node).await;
+    assert!(present(&mut observer, 1, GONE).await);
+    let mut text = String::new();
+    within(unread.read_to_string(&mut text)).await.unwrap();
+    let told = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
+    assert!(told > text.rfind("xxxx"), "{} bytes", text.len());
+    assert!(text.ends_with("\r\n0\r\n\r\n"), "the answer is whole");
+}
