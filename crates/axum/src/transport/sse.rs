@@ -27,12 +27,6 @@ use crate::{
     identity::{self, Caller, IdentityRequest, LoginEnd},
     limits,
 };
-use duplex::server::{
-    access::{Grant, GrantEnd},
-    identity::Otherwise,
-    moderation::Subject,
-    state::Gateway,
-};
 use duplex_hub::{
     Most,
     quota::{Client, Exceeded, Held, Place, Rate},

@@ -19,7 +19,6 @@ use js_sys::Promise;
 use leptos::prelude::window;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::apps::compare::wire::measure::{Counts, RUNS_PATH};
 use crate::client::http::get_json;
 use crate::{
     apps::compare::wire::measure::{Counts, RUNS_PATH},

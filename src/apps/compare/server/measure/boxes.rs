@@ -104,7 +104,7 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use super::boxes::*;
+    use super::*;
 
     const RUN: &str = "0123456789abcdef";
 

@@ -81,7 +81,7 @@ fn tally(totals: &Totals) -> Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::ledger::*;
+    use super::*;
 
     fn name(number: usize) -> String {
         format!("{number:016x}")

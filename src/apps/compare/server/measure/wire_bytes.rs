@@ -101,7 +101,7 @@ impl Observer for Connection {
 
 #[cfg(test)]
 mod tests {
-    use super::wire_bytes::*;
+    use super::*;
     use proptest::prelude::*;
 
     fn both(totals: &Totals) -> (u64, u64) {
