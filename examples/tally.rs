@@ -2,9 +2,8 @@
 
 use duplex::client::live::Live;
 use duplex::client::use_topic::use_topic;
-use duplex_hub::decider::{Access, Context, Decider};
+use duplex_hub::decider::{Access, Context, Decider, Principal};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 use leptos::prelude::*;
@@ -25,7 +24,7 @@ impl Topic for Tally {
 
 // server.rs: who may enter, and what a command does.
 impl Decider for Tally {
-    fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
 

@@ -192,7 +192,9 @@ fn no_turn_breaks_a_game() {
     let game = apps::arena::server::stage(&apps::arena::server::Options::default());
     let hub = duplex_hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {
-        let mut seat = Arc::clone(&game).join(&duplex_hub::program(), &hub).unwrap();
+        let mut seat = Arc::clone(&game)
+            .join(duplex_hub::Principal::program().person, &hub)
+            .unwrap();
         for _ in 0..3 {
             let _ = seat.hear(bytes);
             if let Some(frame) = seat.say() {

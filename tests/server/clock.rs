@@ -9,7 +9,7 @@ use duplex::apps::market::model::chart::Chart;
 use duplex::apps::market::wire::{CandlesEvent, Interval, Trade};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::{Entry, Log as _};
-use duplex_hub::{self, Hub};
+use duplex_hub::{Hub, Principal};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, CommandId};
@@ -23,7 +23,7 @@ const DAY: u64 = 24 * 3_600_000;
 async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
     let entry = Entry {
         command: CommandId::from_random(1),
-        by: duplex_hub::server().id,
+        by: Principal::server().person.id.clone(),
         at,
         events: vec![(None, serde_json::to_vec(event).unwrap())],
         refused: None,

@@ -9,7 +9,7 @@ use crate::hub::Hub;
 
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs from the node's start to its end. It writes to topics by [`Hub::tell`], as [`server`](super::server).
+/// Runs from the node's start to its end. It writes to topics by [`Hub::tell`].
 pub trait Feed: Send + Sync + 'static {
     /// For the log.
     fn name(&self) -> &'static str;

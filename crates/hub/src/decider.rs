@@ -8,6 +8,7 @@ use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 pub use crate::log::{Millis, Retention};
+pub use crate::origin::{Origin, Principal};
 
 /// What somebody may do in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +31,22 @@ pub enum Makes {
 pub struct Context<'a> {
     pub topic: &'a TopicName,
     pub who: &'a Person,
+    pub origin: Origin,
     /// What `who` may do beyond being there.
     pub authority: Authority,
     pub now: Millis,
     /// The seq of the first event that this command makes.
     pub next: Seq,
+}
+
+impl<'a> Context<'a> {
+    #[must_use]
+    pub const fn principal(&self) -> Principal<'a> {
+        Principal {
+            person: self.who,
+            origin: self.origin,
+        }
+    }
 }
 
 /// A command for another topic, in the name of the server. It follows from an event: sent again, it must do no harm.
@@ -87,7 +99,7 @@ pub trait Decider: Topic {
     const PRIVATE: bool = false;
 
     /// Called at each subscribe and each command; must be quick.
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
 
     /// Whether this topic is there before its first event, so that it is started for whoever reads it. Any other is started by
     /// its first command, or once another topic lists it; until then a reader is shown how it begins.

@@ -9,10 +9,8 @@ use super::wire::{
 };
 use crate::server::forms::CommandForm;
 use crate::server::names::tidy::{tidy_line, tidy_text};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
-use duplex_hub::{self};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Origin, Principal, Redaction};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic as _, TopicName};
 
@@ -66,7 +64,7 @@ pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
 
 impl Decider for Chat {
     /// Any well-formed room: which ones exist is known to the list of rooms, and the page asks there.
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_room(topic.rest()) {
             Ok(Access::Write)
         } else {
@@ -79,7 +77,7 @@ impl Decider for Chat {
             return Err(Rejection::refused(why::ROOM_GONE));
         }
         match command {
-            ChatCommand::Close if at.who.id == duplex_hub::server().id => Ok(close(at, room)),
+            ChatCommand::Close if at.origin == Origin::Server => Ok(close(at, room)),
             ChatCommand::Close => Err(Rejection::refused(why::NOT_FOR_YOU)),
             ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
             ChatCommand::Edit { seq, text } => edit(at, room, seq, &text),
@@ -241,7 +239,7 @@ fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Resu
 }
 
 impl Decider for Rooms {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL_ROOMS {
             Ok(Access::Write)
         } else {
@@ -337,7 +335,7 @@ fn posted(
     count: u64,
     time: Millis,
 ) -> Result<Vec<RoomsEvent>, Rejection> {
-    if at.who.id != duplex_hub::server().id {
+    if at.origin != Origin::Server {
         return Err(Rejection::refused(why::NOT_FOR_YOU));
     }
     match list.rooms.get(&room) {
@@ -347,7 +345,7 @@ fn posted(
 }
 
 fn remove(at: Context<'_>, list: &RoomList, room: String) -> Result<Vec<RoomsEvent>, Rejection> {
-    if at.who.id != duplex_hub::server().id {
+    if at.origin != Origin::Server {
         return Err(Rejection::refused(why::NOT_FOR_YOU));
     }
     if room == LOBBY || !is_room(&room) || list.is_gone(&room) {
@@ -371,7 +369,7 @@ mod tests {
     use crate::apps::chat::wire::MAX_ROOM;
     use duplex_hub::testing::DeciderHarness as Place;
     use duplex_protocol::codec::Encoding;
-    use duplex_protocol::person::PersonId;
+    use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::topic::Topic;
 
     fn person(id: u8) -> Person {
@@ -457,8 +455,8 @@ mod tests {
         let close: ChatCommand = serde_json::from_value(told[0].command.clone()).unwrap();
         let remove: RoomsCommand = serde_json::from_value(told[1].command.clone()).unwrap();
         for _ in 0..2 {
-            room.say(&duplex_hub::server(), close.clone()).unwrap();
-            rooms.say(&duplex_hub::server(), remove.clone()).unwrap();
+            room.say(Principal::server(), close.clone()).unwrap();
+            rooms.say(Principal::server(), remove.clone()).unwrap();
         }
         assert_eq!((room.log.len(), rooms.log.len()), (2, 2), "told again, it does no harm");
         assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
@@ -546,13 +544,13 @@ mod tests {
 
     #[test]
     fn rooms_are_named_well() {
-        let admits = |rest: &str| Chat.admit(&person(1), &TopicName::of::<Chat>(rest).unwrap());
+        let admits = |rest: &str| Chat.admit(Principal::visitor(&person(1)), &TopicName::of::<Chat>(rest).unwrap());
         assert_eq!(admits("room-1"), Ok(Access::Write));
         for wrong in ["a_b", "a.b", "a/b", &"x".repeat(MAX_ROOM + 1)] {
             assert_eq!(admits(wrong), Err(Denied::Unknown), "{wrong}");
         }
         assert_eq!(
-            Rooms.admit(&person(1), &TopicName::of::<Rooms>("some").unwrap()),
+            Rooms.admit(Principal::visitor(&person(1)), &TopicName::of::<Rooms>("some").unwrap()),
             Err(Denied::Unknown)
         );
     }
@@ -607,9 +605,8 @@ mod tests {
         let command: RoomsCommand = serde_json::from_value(told[0].command.clone()).unwrap();
         let mut rooms = Place::new(Rooms, ALL_ROOMS);
         assert_eq!(rooms.say(&person(1), command.clone()), refused(why::NOT_FOR_YOU));
-        let server = duplex_hub::server();
-        rooms.say(&server, command.clone()).unwrap();
-        rooms.say(&server, command).unwrap();
+        rooms.say(Principal::server(), command.clone()).unwrap();
+        rooms.say(Principal::server(), command).unwrap();
         assert_eq!(
             (rooms.state.rooms[LOBBY].count, rooms.log.len()),
             (1, 1),

@@ -126,7 +126,7 @@ impl Follower {
         let handle = self.hub.open(&self.topic).await?;
         let wake = Wake::new();
         let session = SessionId("moderation".to_owned());
-        let _member = handle.join(session, duplex_hub::server(), None, Arc::clone(&wake));
+        let _member = handle.watch(session, Arc::clone(&wake));
         loop {
             let (cursor, state) = handle.state(Encoding::Json).await?;
             let rules = state.decode(Encoding::Json);

@@ -85,7 +85,7 @@ async fn accept(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
-    let client = client.known_as(&duplex_hub::program());
+    let client = client.known_as(&caller.person);
     state.quotas.take(&client, Rate::Calls).map_err(Problem::from)?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let body = if inlet.mends_numbers {
@@ -131,15 +131,15 @@ async fn tell(
     id: CommandId,
     command: &serde_json::Value,
 ) -> Result<(Answer, bool), Problem> {
-    let (program, command) = (duplex_hub::program(), Blob(command.to_string().into_bytes()));
+    let (program, command) = (&caller.person, Blob(command.to_string().into_bytes()));
     let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
-    match hub.admit_to_write(&program, topic) {
+    match hub.admit_to_write(program, topic) {
         Err(WriteDenied::Role(role)) => return Err(wrong_role(role, caller.rights.roles())),
         Err(WriteDenied::Denied(why)) => return denied(why),
         Ok(()) => {}
     }
     match hub.open(topic).await {
-        Ok(handle) => Ok(handle.command(program, id, command, Encoding::Json).await),
+        Ok(handle) => Ok(handle.command(program.clone(), id, command, Encoding::Json).await),
         Err(why) => denied(why),
     }
 }
@@ -217,11 +217,11 @@ mod tests {
     use crate::gateway::Settings;
     use crate::identity::Identify;
     use crate::ingest::Intent;
-    use duplex_hub::decider::{Access, Context, Decider};
+    use duplex_hub::decider::{Access, Context, Decider, Principal};
     use duplex_hub::log::memory::Memory;
     use duplex_hub::{Rights, Role};
     use duplex_protocol::cursor::Epoch;
-    use duplex_protocol::person::Person;
+    use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::topic::Topic;
     use futures_util::future::BoxFuture;
 
@@ -240,7 +240,11 @@ mod tests {
                 true => Rights::program(vec![Role::Operator], false),
                 false => Rights::visitor(false),
             };
-            let mut caller = Caller::visitor(duplex_hub::program());
+            let visitor = Person {
+                id: PersonId("a".to_owned()),
+                name: String::new(),
+            };
+            let mut caller = Caller::visitor(rights.origin().person(visitor));
             caller.rights = rights;
             Box::pin(ready(Ok(caller)))
         }
@@ -261,12 +265,12 @@ mod tests {
     }
 
     impl Decider for Sums {
-        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 
         fn decide(&self, at: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
-            assert_eq!(at.who, &duplex_hub::program());
+            assert_eq!(at.principal(), Principal::program());
             if add > 10 {
                 Err(Rejection::refused("too_many"))
             } else {

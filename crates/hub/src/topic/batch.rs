@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::dedupe::{Dedupe, Sender, Verdict, is_final};
 use super::forward;
 use super::handle::{Board, Command};
-use crate::decider::{Context, Millis};
+use crate::decider::{Context, Millis, Origin};
 use crate::limits;
 use crate::log::{Entry, Forward, ForwardKey, Undelivered, chain};
 use crate::topic::dyn_topic::{FoldError, Made, Undecided};
@@ -75,11 +75,11 @@ impl Batch {
                 continue;
             }
             let by = &command.who.id;
-            let sender = match () {
-                () if command.forward.is_some() => Sender::Outbox,
-                () if *by == forward::server().id => Sender::Server,
-                () if *by == forward::program().id => Sender::Program,
-                () => Sender::Client,
+            let sender = match command.origin {
+                _ if command.forward.is_some() => Sender::Outbox,
+                Origin::Server => Sender::Server,
+                Origin::Program => Sender::Program,
+                Origin::Visitor => Sender::Client,
             };
             let outcome = match memory.dedupe.look(by, &command.id, now, sender) {
                 Verdict::Again(answer) => Outcome::Again(answer),
@@ -114,6 +114,7 @@ impl Batch {
         let at = Context {
             topic: source.topic,
             who: &command.who,
+            origin: command.origin,
             authority: command.authority,
             now,
             next,

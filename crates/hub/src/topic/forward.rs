@@ -1,4 +1,4 @@
-//! Commands of the server itself: their sender, their ids, and how they reach a topic.
+//! Commands of the server itself: their ids, and how they reach a topic.
 
 use sha2::{Digest as _, Sha256};
 
@@ -7,25 +7,8 @@ use crate::decider::Millis;
 use crate::hub::Hub;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
-
-/// Who commands in the name of the server. No visitor has this id.
-pub fn server() -> Person {
-    Person {
-        id: PersonId("0000000000000000".to_owned()),
-        name: String::new(),
-    }
-}
-
-/// Whoever shows the server's token. No visitor has this id.
-pub fn program() -> Person {
-    Person {
-        id: PersonId("ffffffffffffffff".to_owned()),
-        name: String::new(),
-    }
-}
 
 impl Hub {
     /// A command of the server itself: nobody is asked to admit it.
@@ -48,7 +31,7 @@ impl Hub {
         if command.0 == b"null" {
             return Answer::Accepted { seq: handle.head().seq };
         }
-        handle.command(server(), id, command, Encoding::Json).await.0
+        handle.deliver(None, id, command).await.0
     }
 }
 

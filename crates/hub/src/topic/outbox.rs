@@ -334,7 +334,9 @@ impl Hub {
             return (Answer::Accepted { seq }, true);
         }
         let command = Blob(waiting.payload.to_vec());
-        handle.deliver(key.clone(), waiting.command.clone(), command).await
+        handle
+            .deliver(Some(key.clone()), waiting.command.clone(), command)
+            .await
     }
 
     fn count(&self, name: &LaneName, answer: &Answer) {
@@ -403,15 +405,13 @@ mod tests {
     use tokio::task::yield_now;
     use tokio::time::advance;
 
-    use super::super::forward::server;
     use super::*;
-    use crate::decider::{Access, Context, Decider, Forward, Redaction};
+    use crate::decider::{Access, Context, Decider, Forward, Origin, Principal, Redaction};
     use crate::log::Log;
     use crate::log::memory::Memory;
     use crate::topic::dyn_topic::kind;
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
-    use duplex_protocol::person::Person;
     use duplex_protocol::session::Denied;
     use duplex_protocol::topic::Topic;
 
@@ -436,7 +436,7 @@ mod tests {
     }
 
     impl Decider for Teller {
-        fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 
@@ -482,13 +482,13 @@ mod tests {
     }
 
     impl Decider for Hearer {
-        fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 
         fn decide(&self, at: Context<'_>, _: &Vec<String>, text: String) -> Result<Vec<String>, Rejection> {
             match &*text {
-                _ if at.who.id != server().id => Err(Rejection::refused("not_for_you")),
+                _ if at.origin != Origin::Server => Err(Rejection::refused("not_for_you")),
                 _ if at.topic.rest() == "shut" && self.0.load(SeqCst) => Err(Rejection::Unavailable),
                 "no" => Err(Rejection::refused("no")),
                 _ => Ok(vec![text]),

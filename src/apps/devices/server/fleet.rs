@@ -10,10 +10,8 @@ use super::super::wire::{
 use super::NOTICE_LIFE;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use duplex_hub;
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -23,7 +21,7 @@ const KEPT_EVENTS: u64 = 5_000;
 const NAMED: usize = 3;
 
 impl Decider for Fleet {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
         } else {
@@ -37,7 +35,7 @@ impl Decider for Fleet {
         overview: &Overview,
         command: FleetCommand,
     ) -> Result<Vec<FleetEvent>, Rejection> {
-        if at.who.id != duplex_hub::server().id {
+        if at.origin != Origin::Server {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         match command {
@@ -209,10 +207,11 @@ mod tests {
     }
 
     fn tell(overview: &mut Overview, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
-        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), duplex_hub::server());
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = Context {
             topic: &topic,
-            who: &who,
+            who: who.person,
+            origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now,
             next: 1,
@@ -318,10 +317,11 @@ mod tests {
                 START,
             );
         }
-        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), duplex_hub::server());
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = |now| Context {
             topic: &topic,
-            who: &who,
+            who: who.person,
+            origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now,
             next: 1,
@@ -339,15 +339,16 @@ mod tests {
     #[test]
     fn only_the_server_writes() {
         let topic = TopicName::of::<Fleet>(ALL).unwrap();
-        let who = duplex_hub::program();
+        let who = Principal::program();
         let at = Context {
             topic: &topic,
-            who: &who,
+            who: who.person,
+            origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now: START,
             next: 1,
         };
-        assert_eq!(Fleet.admit(&who, &topic), Ok(Access::Read));
+        assert_eq!(Fleet.admit(who, &topic), Ok(Access::Read));
         assert!(Fleet.decide(at, &Overview::default(), FleetCommand::Look).is_err());
     }
 }

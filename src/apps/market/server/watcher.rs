@@ -69,7 +69,7 @@ impl Watch {
     /// First what changes is listened to, then what there is is asked: nothing falls in between.
     async fn start(hub: Hub) -> Result<Self, Denied> {
         let session = SessionId(format!("market-{}", uuid::Uuid::new_v4()));
-        let mut reader = Reader::new(hub.clone(), Encoding::Json, session, duplex_hub::server());
+        let mut reader = Reader::for_server(&hub, Encoding::Json, session);
         let mut watch_frames = Vec::new();
         for topic in [name::<Watches>(ALL)?, name::<Quotes>(ALL)?] {
             match reader.subscribe(&topic, None).await {
@@ -285,12 +285,11 @@ mod tests {
     use super::super::super::wire::{AlertsCommand, QuotesCommand};
     use super::*;
     use crate::wire::notice::INBOX_KIND;
-    use duplex_hub::decider::{Access, Context, Decider};
+    use duplex_hub::decider::{Access, Context, Decider, Origin, Principal};
     use duplex_hub::kind;
     use duplex_hub::log::Log;
     use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::{Epoch, Seq};
-    use duplex_protocol::person::Person;
     use duplex_protocol::session::Rejection;
 
     /// Whoever shows notices: here they are only counted.
@@ -314,7 +313,7 @@ mod tests {
     }
 
     impl Decider for Inbox {
-        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Read)
         }
 
@@ -324,7 +323,7 @@ mod tests {
             _state: &Vec<Notice>,
             Send::Send(notice): Send,
         ) -> Result<Vec<Notice>, Rejection> {
-            assert_eq!(at.who.id, duplex_hub::server().id);
+            assert_eq!(at.origin, Origin::Server);
             Ok(vec![notice])
         }
     }

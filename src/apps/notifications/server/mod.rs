@@ -18,10 +18,10 @@ use super::wire::{
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
-use duplex_hub::decider::{Access, Context, Decider, Retention};
-use duplex_hub::{self, Needed};
+use duplex_hub::Needed;
+use duplex_hub::decider::{Access, Context, Decider, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -42,11 +42,6 @@ pub fn form() -> CommandForm {
     }
 }
 
-/// The server itself, and whoever shows its token.
-fn is_ours(who: &Person) -> bool {
-    who.id == duplex_hub::server().id || who.id == duplex_hub::program().id
-}
-
 const fn retention() -> Retention {
     Retention {
         events: KEPT_EVENTS,
@@ -63,11 +58,11 @@ impl Decider for Notices {
         Needed::Notify
     }
 
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        match (is_public(topic.rest()), is_ours(who)) {
-            (false, _) => Err(Denied::Unknown),
-            (true, true) => Ok(Access::Write),
-            (true, false) => Ok(Access::Read),
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+        match who.origin {
+            _ if !is_public(topic.rest()) => Err(Denied::Unknown),
+            Origin::Program | Origin::Server => Ok(Access::Write),
+            Origin::Visitor => Ok(Access::Read),
         }
     }
 
@@ -77,7 +72,7 @@ impl Decider for Notices {
         if !is_public(at.topic.rest()) {
             return Err(Rejection::Denied(Denied::Unknown));
         }
-        if !is_ours(at.who) {
+        if at.origin == Origin::Visitor {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         Ok(vec![NoticesEvent::Sent {
@@ -98,12 +93,12 @@ impl Decider for Inbox {
         Needed::Notify
     }
 
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         let owner = PersonId(topic.rest().to_owned());
         if !is_visitor(&owner) {
             return Err(Denied::Unknown);
         }
-        if who.id == owner || is_ours(who) {
+        if who.person.id == owner || who.origin != Origin::Visitor {
             Ok(Access::Write)
         } else {
             Err(Denied::Forbidden)
@@ -116,9 +111,9 @@ impl Decider for Inbox {
 
     fn decide(&self, at: Context<'_>, inbox: &InboxState, command: InboxCommand) -> Result<Vec<InboxEvent>, Rejection> {
         // The server's own commands and those of programs were not asked to be admitted.
-        self.admit(at.who, at.topic).map_err(Rejection::Denied)?;
+        self.admit(at.principal(), at.topic).map_err(Rejection::Denied)?;
         let sends = matches!(command, InboxCommand::Send(_));
-        if at.who.id == duplex_hub::program().id && !sends && !at.authority.operator {
+        if at.origin == Origin::Program && !sends && !at.authority.operator {
             // The role notify tells people something; what they have read is not its business.
             return Err(Rejection::needs_role(Needed::Operator.role()));
         }
