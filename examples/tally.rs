@@ -65,7 +65,6 @@ mod tests {
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::session::{Answer, CommandId};
-    use serde_json::json;
 
     use super::*;
 
@@ -73,7 +72,7 @@ mod tests {
     async fn it_counts() {
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), vec![kind(Tally)]);
         let topic = TopicName::of::<Tally>("one").unwrap();
-        let add = async |id, much| hub.tell(&topic, CommandId::from_random(id), &json!(much)).await;
+        let add = async |id, much| hub.tell::<Tally>("one", CommandId::from_random(id), &much).await;
         assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });
         assert_eq!(
             add(1, 3).await,

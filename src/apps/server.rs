@@ -16,9 +16,8 @@ use crate::server::{
 };
 use crate::wire::moderation::Moderation;
 use duplex_axum::{endpoint::Endpoint, ingest::Inlet};
-use duplex_hub::decider::Forward;
 use duplex_hub::simulation::Stage;
-use duplex_hub::{Feed, Kind, kind};
+use duplex_hub::{Feed, Kind, TopicCommand, kind};
 use duplex_protocol::topic::TopicName;
 
 /// What the operator may choose for the applications.
@@ -85,7 +84,7 @@ pub fn summonses() -> Vec<Summons> {
 }
 
 /// What is told, and to whom, when an operator closes this topic for good; none if it stays.
-pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
+pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
     chat::server::closing(topic)
 }
 

@@ -3,6 +3,7 @@
 
 pub mod background;
 pub mod clock;
+mod command;
 pub mod decider;
 mod hub;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod topic;
 
 pub use self::background::{Feed, Running};
 pub use self::clock::now;
+pub use self::command::{CommandError, TopicCommand};
 pub use self::hub::{Hub, WriteDenied};
 pub use self::log::Retention;
 pub use self::names::NamePolicy;

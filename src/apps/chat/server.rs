@@ -9,6 +9,7 @@ use super::wire::{
 };
 use crate::server::forms::CommandForm;
 use crate::server::names::tidy::{tidy_line, tidy_text};
+use duplex_hub::TopicCommand;
 use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Origin, Principal, Redaction};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
@@ -45,20 +46,14 @@ pub fn forms() -> [CommandForm; 2] {
 }
 
 /// A room is told that it is deleted, and so is the list. The lobby stays.
-pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
+pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
     let room = topic.rest();
     if topic.kind() != Chat::KIND || !is_room(room) || room == LOBBY {
         return None;
     }
-    let rooms = TopicName::of::<Rooms>(ALL_ROOMS).ok()?;
-    let to_room = Forward {
-        topic: topic.clone(),
-        command: json!("close"),
-    };
-    let to_list = Forward {
-        topic: rooms,
-        command: json!({ "delete": { "room": room } }),
-    };
+    let to_room = TopicCommand::to::<Chat>(room, &ChatCommand::Close).ok()?;
+    let room = room.to_owned();
+    let to_list = TopicCommand::to::<Rooms>(ALL_ROOMS, &RoomsCommand::Delete { room }).ok()?;
     Some(vec![to_room, to_list])
 }
 
@@ -115,13 +110,12 @@ impl Decider for Chat {
         let ChatEvent::Posted { number, at, .. } = event else {
             return Vec::new();
         };
-        let Ok(rooms) = TopicName::of::<Rooms>(ALL_ROOMS) else {
-            return Vec::new();
+        let posted = RoomsCommand::Posted {
+            room: topic.rest().to_owned(),
+            count: *number,
+            at: *at,
         };
-        vec![Forward {
-            topic: rooms,
-            command: json!({ "posted": { "room": topic.rest(), "count": number, "at": at } }),
-        }]
+        Forward::to::<Rooms>(ALL_ROOMS, &posted).into_iter().collect()
     }
 }
 
@@ -279,11 +273,7 @@ impl Decider for Rooms {
         let RoomsEvent::Created { room, .. } = event else {
             return Vec::new();
         };
-        let made = TopicName::of::<Chat>(room).map(|topic| Forward {
-            topic,
-            command: serde_json::Value::Null,
-        });
-        made.into_iter().collect()
+        Forward::start::<Chat>(room).into_iter().collect()
     }
 }
 
@@ -452,8 +442,8 @@ mod tests {
         room.authority = duplex_hub::Authority::OPERATOR;
         assert_eq!(room.say(&person(1), ChatCommand::Close), refused(why::NOT_FOR_YOU));
         let told = closing(&room.topic).unwrap();
-        let close: ChatCommand = serde_json::from_value(told[0].command.clone()).unwrap();
-        let remove: RoomsCommand = serde_json::from_value(told[1].command.clone()).unwrap();
+        let close = told[0].decode::<Chat>().unwrap();
+        let remove = told[1].decode::<Rooms>().unwrap();
         for _ in 0..2 {
             room.say(Principal::server(), close.clone()).unwrap();
             rooms.say(Principal::server(), remove.clone()).unwrap();
@@ -601,8 +591,13 @@ mod tests {
         room.say(&person(1), words("x")).unwrap();
         let (seq, event) = &room.log[0];
         let told = Chat.forward(&room.topic, &room.state, *seq, event);
-        assert_eq!(told[0].topic.as_str(), "rooms/all");
-        let command: RoomsCommand = serde_json::from_value(told[0].command.clone()).unwrap();
+        let told = told[0].command();
+        assert_eq!(told.topic().as_str(), "rooms/all");
+        assert_eq!(
+            told.json(),
+            format!(r#"{{"posted":{{"at":{},"count":1,"room":"lobby"}}}}"#, room.now)
+        );
+        let command = told.decode::<Rooms>().unwrap();
         let mut rooms = Place::new(Rooms, ALL_ROOMS);
         assert_eq!(rooms.say(&person(1), command.clone()), refused(why::NOT_FOR_YOU));
         rooms.say(Principal::server(), command.clone()).unwrap();

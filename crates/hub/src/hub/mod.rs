@@ -387,6 +387,7 @@ mod tests {
 
     use super::super::decider::{Context, Decider, Forward, Millis};
     use super::*;
+    use crate::command::TopicCommand;
     use crate::log::memory::{Memory as Kept, Weather};
     use crate::log::{Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered};
     use crate::topic::dyn_topic::kind;
@@ -464,9 +465,9 @@ mod tests {
         }
 
         fn forward(&self, _: &TopicName, _: &Sum, _: Seq, event: &Added) -> Vec<Forward> {
-            let forward = |there: &String| Forward {
-                topic: there.parse().unwrap(),
-                command: serde_json::to_value(Do::Add(event.by)).unwrap(),
+            let forward = |there: &String| {
+                let topic = there.parse().unwrap();
+                TopicCommand::new(topic, &Do::Add(event.by)).unwrap().into()
             };
             event.tell.iter().map(forward).collect()
         }

@@ -11,6 +11,7 @@ use crate::limits;
 use crate::log::{Entry, Forward, ForwardKey, Undelivered, chain};
 use crate::topic::dyn_topic::{FoldError, Made, Undecided};
 use crate::topic::projection::Memory;
+use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
 use duplex_protocol::session::{Answer, MAX_COMMAND, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -180,7 +181,7 @@ impl Batch {
             let (epoch, seq) = (source.epoch, first + event as Seq);
             for (index, forward) in (0..).zip(std::mem::take(&mut made.forwards)) {
                 let command = forward::id(source.topic, Cursor::new(epoch, seq), index, at);
-                let payload = forward.command.to_string().into_bytes();
+                let (to, Blob(payload)) = forward.into_parts();
                 let key = ForwardKey {
                     from: source.topic.clone(),
                     seq,
@@ -189,13 +190,13 @@ impl Batch {
                 kept.push(Forward {
                     event,
                     index,
-                    to: forward.topic.clone(),
+                    to: to.clone(),
                     command: command.clone(),
                     payload: payload.clone(),
                 });
                 self.forwards.push(Undelivered {
                     key,
-                    to: forward.topic,
+                    to,
                     command,
                     at,
                     payload,

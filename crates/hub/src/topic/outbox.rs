@@ -406,6 +406,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::command::TopicCommand;
     use crate::decider::{Access, Context, Decider, Forward, Origin, Principal, Redaction};
     use crate::log::Log;
     use crate::log::memory::Memory;
@@ -445,13 +446,12 @@ mod tests {
         }
 
         fn forward(&self, _: &TopicName, _: &u64, _: Seq, told: &Told) -> Vec<Forward> {
-            let command = match &*told.text {
-                "start" => serde_json::Value::Null,
-                text => text.into(),
-            };
-            let forward = |to: &String| Forward {
-                topic: to.parse().unwrap(),
-                command: command.clone(),
+            let forward = |to: &String| {
+                let topic: TopicName = to.parse().unwrap();
+                match &*told.text {
+                    "start" => Forward::start::<Hearer>(topic.rest()).unwrap(),
+                    text => TopicCommand::new(topic, &text).unwrap().into(),
+                }
             };
             told.to.iter().map(forward).collect()
         }
@@ -516,8 +516,7 @@ mod tests {
 
         async fn say(&self, told: Told) -> Answer {
             let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-            let told = serde_json::to_value(told).unwrap();
-            self.hub.tell(&"teller/one".parse().unwrap(), id, &told).await
+            self.hub.tell::<Teller>("one", id, &told).await
         }
 
         async fn tell(&self, text: &str, to: &[&str]) -> Answer {

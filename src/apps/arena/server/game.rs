@@ -27,7 +27,6 @@ use duplex_hub::simulation::{NoSeat, Seat, Stage};
 use duplex_hub::{Feed, Hub, Running};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId};
-use duplex_protocol::topic::TopicName;
 
 /// Viewers at once, players among them: each looks at every picture.
 const MAX_VIEWERS: usize = 500;
@@ -325,15 +324,10 @@ impl Feed for Game {
 
 /// To keep a score may take a disk's time: the ticks do not wait for it.
 async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
-    let Ok(topic) = TopicName::of::<Scores>(ALL) else {
-        return;
-    };
     while let Some((by, mass)) = ended.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
-        let Ok(command) = serde_json::to_value(ScoresCommand::Tell { by, mass }) else {
-            continue;
-        };
-        if let Answer::Rejected(why) = hub.tell(&topic, id, &command).await {
+        let command = ScoresCommand::Tell { by, mass };
+        if let Answer::Rejected(why) = hub.tell::<Scores>(ALL, id, &command).await {
             tracing::warn!("a score is lost: {why}");
         }
     }

@@ -329,11 +329,7 @@ fn to_orders(command: &OrdersCommand) -> Vec<Forward> {
 }
 
 fn forward<T: Topic>(command: &T::Command) -> Vec<Forward> {
-    let forward = TopicName::of::<T>(ALL).ok().zip(serde_json::to_value(command).ok());
-    forward
-        .map(|(topic, command)| Forward { topic, command })
-        .into_iter()
-        .collect()
+    Forward::to::<T>(ALL, command).into_iter().collect()
 }
 
 fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
@@ -622,7 +618,7 @@ mod tests {
             .unwrap();
         assert_eq!((place.value("t"), place.device.seen), (9.0, 0));
         let told = Devices.forward(&place.topic, &place.device, 1, &place.log[0]);
-        assert_eq!(told[0].topic.as_str(), "fleet/all");
+        assert_eq!(told[0].command().topic().as_str(), "fleet/all");
 
         place.report(vec![reading("t", 1.0, None)]);
         place.say(&person(1), threshold(None, Some(5.0), 0.0)).unwrap();
@@ -702,9 +698,10 @@ mod tests {
             .position(|event| matches!(event, DeviceEvent::Raised { .. }))
             .unwrap();
         let told = Devices.forward(&place.topic, &place.device, raised as Seq + 1, &place.log[raised]);
-        let topics: Vec<_> = told.iter().map(|forward| forward.topic.as_str()).collect();
+        let topics: Vec<_> = told.iter().map(|forward| forward.command().topic().as_str()).collect();
         assert_eq!(topics, ["fleet/all", "notices/devices"]);
-        let notice: Notice = serde_json::from_value(told[1].command["send"].clone()).unwrap();
+        let sent: serde_json::Value = serde_json::from_str(told[1].command().json()).unwrap();
+        let notice: Notice = serde_json::from_value(sent["send"].clone()).unwrap();
         assert_eq!(
             (notice.level, notice.link.as_deref()),
             (Level::Danger, Some("/devices/a"))
@@ -768,8 +765,8 @@ mod tests {
         }
         let events = place.say(&person(1), order("reboot", "{\"in\":5}")).unwrap();
         let told = Devices.forward(&place.topic, &place.device, 2, &events[0]);
-        assert_eq!(told[0].topic.as_str(), "orders/all");
-        let OrdersCommand::Add(open) = serde_json::from_value(told[0].command.clone()).unwrap() else {
+        assert_eq!(told[0].command().topic().as_str(), "orders/all");
+        let OrdersCommand::Add(open) = told[0].command().decode::<Orders>().unwrap() else {
             panic!("not added")
         };
         let expires = NOW + ORDER_WAIT;
@@ -858,7 +855,9 @@ mod tests {
                 .pop()
                 .unwrap();
             let forwards = Devices.forward(&place.topic, &place.device, 3, &raised);
-            let topics = forwards.iter().map(|forward| forward.topic.as_str().to_owned());
+            let topics = forwards
+                .iter()
+                .map(|forward| forward.command().topic().as_str().to_owned());
             topics.filter(|topic| topic != "fleet/all").collect::<Vec<_>>()
         };
         assert_eq!(audience("oven-1"), ["notices/devices"]);

@@ -268,9 +268,8 @@ impl Before {
 
 /// Ready when it is kept, or refused for good.
 async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceCommand) {
-    let json = letter::json(&command);
     loop {
-        match hub.tell(topic, id.clone(), &json).await {
+        match hub.tell::<Devices>(topic.rest(), id.clone(), &command).await {
             Answer::Accepted { .. } => return,
             Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
             Answer::Rejected(rejection) => {
@@ -283,7 +282,7 @@ async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceComman
                     let bad = DeviceCommand::Bad {
                         why: why::UNREADABLE.to_owned(),
                     };
-                    let _ = hub.tell(topic, letter::new_id(), &letter::json(&bad)).await;
+                    let _ = hub.tell::<Devices>(topic.rest(), letter::new_id(), &bad).await;
                 }
                 return;
             }

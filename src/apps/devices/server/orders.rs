@@ -1,8 +1,6 @@
 //! What devices were asked and have not answered: the connector looks here for what to send, and the clock for who is too
 //! slow. Pure.
 
-use serde_json::json;
-
 use super::super::model::{MAX_OPEN, Waiting};
 use super::super::wire::{DeviceCommand, Devices, ORDER_WAIT, Open, Orders, OrdersCommand, OrdersEvent, why};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
@@ -53,9 +51,8 @@ impl Decider for Orders {
         let OrdersEvent::Expired { device, order } = event else {
             return Vec::new();
         };
-        let command = json!(DeviceCommand::Expire { order: *order });
-        let topic = TopicName::of::<Devices>(device).ok();
-        topic.map(|topic| Forward { topic, command }).into_iter().collect()
+        let expire = DeviceCommand::Expire { order: *order };
+        Forward::to::<Devices>(device, &expire).into_iter().collect()
     }
 
     fn retention(&self) -> Retention {

@@ -57,7 +57,6 @@ async fn look<T: Topic>(hub: &Hub, wanted: impl Fn(&T::State) -> bool, command: 
     };
     if state.decode(Encoding::Json).is_ok_and(|state| wanted(&state)) {
         // Refused now, it is asked again at the next tick.
-        let command = serde_json::to_value(command).unwrap_or_default();
-        let _ = hub.tell(&name, letter::new_id(), &command).await;
+        let _ = hub.tell::<T>(ALL, letter::new_id(), command).await;
     }
 }

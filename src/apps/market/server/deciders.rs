@@ -1,7 +1,5 @@
 //! Who may speak of prices and alerts, and what a command does. Pure.
 
-use serde_json::json;
-
 use super::super::model::alerts::AlertList;
 use super::super::model::board::{Board, SPARK, SPARK_STEP};
 use super::super::model::chart::{Chart, KEPT};
@@ -231,12 +229,9 @@ impl Decider for Alerts {
     /// The watcher asks for this person's alerts; at its start, for all.
     fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
         let changed = !matches!(event, AlertsEvent::Reached { .. });
-        let watches = TopicName::of::<Watches>(ALL).ok().filter(|_| changed);
-        let forward = watches.map(|watches| Forward {
-            topic: watches,
-            command: json!({ "person": topic.rest() }),
-        });
-        forward.into_iter().collect()
+        let person = topic.rest().to_owned();
+        let forward = Forward::to::<Watches>(ALL, &Changed { person });
+        forward.filter(|_| changed).into_iter().collect()
     }
 
     fn retention(&self) -> Retention {
@@ -471,8 +466,8 @@ mod tests {
     fn the_watcher_hears_of_what_was_set_and_removed() {
         let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
         let told = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
-        assert_eq!(told[0].topic.as_str(), "watches/all");
-        let changed: Changed = serde_json::from_value(told[0].command.clone()).unwrap();
+        assert_eq!(told[0].command().topic().as_str(), "watches/all");
+        let changed = told[0].command().decode::<Watches>().unwrap();
         assert_eq!(changed.person, person(1).id.0);
         assert_eq!(
             Place::new(Watches, ALL).made(Principal::server(), changed.clone()),

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::alerts::{Alert, AlertList};
 use super::super::model::board::Board;
 use super::super::model::decimal;
-use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
+use super::super::wire::{
+    ALL, Alerts, AlertsCommand, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path,
+};
 use super::watch_list::WatchList;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_hub::session::reader::Reader;
-use duplex_hub::{self, Feed, Hub, Most, Running};
+use duplex_hub::{self, Feed, Hub, Most, Running, TopicCommand};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
@@ -191,25 +192,29 @@ impl Watch {
 
 /// Whether it was told, and is done.
 async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
-    let Some(notice) = notify::forward(&Audience::Person(person.clone()), &notice(alert, entry)) else {
+    let Ok(notice) = notify::command(&Audience::Person(person.clone()), &notice(alert, entry)) else {
         return true;
     };
-    if is_lost(&once(hub, &notice.topic, id(person, alert, "notice"), &notice.command).await) {
+    if is_lost(&once(hub, id(person, alert, "notice"), notice).await) {
         return false;
     }
-    let Ok(topic) = name::<Alerts>(&person.0) else {
+    let reach = AlertsCommand::Reach {
+        id: alert.id,
+        price: entry.tick.last,
+        scale: entry.listing.scale,
+    };
+    let Ok(reach) = TopicCommand::to::<Alerts>(&person.0, &reach) else {
         return true;
     };
-    let reach = json!({ "reach": { "id": alert.id, "price": entry.tick.last, "scale": entry.listing.scale } });
-    !is_lost(&once(hub, &topic, id(person, alert, "reach"), &reach).await)
+    !is_lost(&once(hub, id(person, alert, "reach"), reach).await)
 }
 
 /// An alert may stand for longer than its topics remember ids of its time. It was not reached in all that time: it is told under
 /// an id without a time, which is the same for the same alert.
-async fn once(hub: &Hub, topic: &TopicName, id: CommandId, command: &Value) -> Answer {
-    match hub.tell(topic, id.clone(), command).await {
+async fn once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
+    match hub.tell_command(id.clone(), command.clone()).await {
         Answer::Rejected(Rejection::IdTooOld { .. }) => {
-            hub.tell(topic, CommandId::without_time(id.bits()), command).await
+            hub.tell_command(CommandId::without_time(id.bits()), command).await
         }
         answer => answer,
     }
@@ -354,8 +359,7 @@ mod tests {
         async fn tell<T: Topic>(&mut self, rest: &str, command: &T::Command) {
             self.commands += 1;
             let id = CommandId::from_random(self.commands);
-            let command = serde_json::to_value(command).unwrap();
-            let answer = self.hub.tell(&name::<T>(rest).unwrap(), id, &command).await;
+            let answer = self.hub.tell::<T>(rest, id, command).await;
             assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
         }
 
