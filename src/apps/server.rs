@@ -15,9 +15,9 @@ use crate::server::{
     unread::Summons,
 };
 use crate::wire::moderation::Moderation;
-use duplex_axum::{endpoint::Endpoint, ingest::Inlet};
+use duplex_axum::{endpoint::Endpoint, ingest::IngestEndpoint};
 use duplex_hub::simulation::Stage;
-use duplex_hub::{Feed, Kind, TopicCommand, kind};
+use duplex_hub::{BackgroundTask, Kind, TopicCommand, kind};
 use duplex_protocol::topic::TopicName;
 
 /// What the operator may choose for the applications.
@@ -74,8 +74,11 @@ pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
 }
 
 /// Where programs post.
-pub fn inlets() -> Vec<Inlet> {
-    vec![notifications::server::inlet(), devices::server::inlet()]
+pub fn ingest_endpoints() -> Vec<IngestEndpoint> {
+    vec![
+        notifications::server::ingest_endpoint(),
+        devices::server::ingest_endpoint(),
+    ]
 }
 
 /// Where pages hear that something waits for their visitor.
@@ -89,13 +92,13 @@ pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
 }
 
 /// What the applications do by themselves.
-pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    let mut feeds = market::server::feeds(&options.market)?;
-    feeds.extend(devices::server::feeds(&options.devices)?);
-    Ok(feeds)
+pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String> {
+    let mut tasks = market::server::background_tasks(&options.market)?;
+    tasks.extend(devices::server::background_tasks(&options.devices)?);
+    Ok(tasks)
 }
 
-/// What is no topic: each is a feed too.
+/// What is no topic: each is a background task too.
 pub fn stages(options: &Options) -> Vec<Arc<dyn Stage>> {
     vec![arena::server::stage(&options.arena)]
 }

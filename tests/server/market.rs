@@ -54,7 +54,7 @@ impl Feeds {
         let mut options = apps::server::Options::default();
         change(&mut options);
         let stop = CancellationToken::new();
-        let feeds = apps::server::feeds(&options).unwrap();
+        let feeds = apps::server::background_tasks(&options).unwrap();
         let market = feeds.into_iter().filter(|feed| feed.name().starts_with("market"));
         let running = market.map(|feed| tokio::spawn(feed.run(node.state.hub.clone(), stop.clone())));
         Self {

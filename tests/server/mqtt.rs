@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use duplex::apps;
 use duplex::apps::devices::model::Device;
-use duplex::apps::devices::server::{Options, feeds};
+use duplex::apps::devices::server::{Options, background_tasks};
 use duplex::apps::devices::wire::{DeviceCommand, Devices, why};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::{Hub, Rights, Wake};
@@ -113,8 +113,8 @@ fn start(broker: &Hostile) -> (Hub, CancellationToken) {
         ..Options::default()
     };
     let stop = CancellationToken::new();
-    for feed in feeds(&options).unwrap() {
-        tokio::spawn(feed.run(hub.clone(), stop.clone()));
+    for task in background_tasks(&options).unwrap() {
+        tokio::spawn(task.run(hub.clone(), stop.clone()));
     }
     (hub, stop)
 }

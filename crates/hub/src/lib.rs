@@ -18,7 +18,7 @@ pub mod simulation;
 pub mod testing;
 pub mod topic;
 
-pub use self::background::{Feed, Running};
+pub use self::background::{BackgroundTask, TaskFuture};
 pub use self::clock::now;
 pub use self::command::{CommandError, TopicCommand};
 pub use self::hub::{Hub, WriteDenied};

@@ -1,7 +1,5 @@
 //! The rooms' server half: who may enter, and what a command does. Pure.
 
-use serde_json::json;
-
 use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
 use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
@@ -28,15 +26,18 @@ pub fn forms() -> [CommandForm; 2] {
         path,
         command: |path, fields| {
             if let Some(room) = fields.get("room") {
-                let create = json!({ "create": { "room": room.trim(), "title": fields.get("title")? } });
-                return Some((TopicName::of::<Rooms>(ALL_ROOMS).ok()?, create));
+                let create = RoomsCommand::Create {
+                    room: room.trim().to_owned(),
+                    title: fields.get("title")?.clone(),
+                };
+                return TopicCommand::to::<Rooms>(ALL_ROOMS, &create).ok();
             }
             let room = path.strip_prefix("/chat/").unwrap_or(LOBBY);
-            let topic = TopicName::of::<Chat>(room).ok()?;
-            Some((
-                topic,
-                json!({ "post": { "text": fields.get("message")?, "reply_to": null } }),
-            ))
+            let post = ChatCommand::Post {
+                text: fields.get("message")?.clone(),
+                reply_to: None,
+            };
+            TopicCommand::to::<Chat>(room, &post).ok()
         },
         then: |path, fields| {
             let made = fields.get("room").map(|room| room_path(room.trim()));
@@ -525,9 +526,9 @@ mod tests {
     fn a_plain_form_posts_to_the_room_of_its_page() {
         let fields = [("message".to_owned(), "hi".to_owned())].into();
         for (path, topic) in [("/chat", "chat/lobby"), ("/chat/room-1", "chat/room-1")] {
-            let (to, command) = (forms()[0].command)(path, &fields).unwrap();
-            assert_eq!(to.as_str(), topic);
-            assert_eq!(serde_json::from_value::<ChatCommand>(command).unwrap(), words("hi"));
+            let command = (forms()[0].command)(path, &fields).unwrap();
+            assert_eq!(command.topic().as_str(), topic);
+            assert_eq!(command.decode::<Chat>(), Ok(words("hi")));
         }
         assert_eq!((forms()[1].command)("/chat/A", &fields), None);
     }

@@ -24,7 +24,7 @@ use crate::apps::arena::wire::scores::{ALL, Scores, ScoresCommand};
 use crate::apps::arena::wire::turn::MAX_TURN;
 use crate::apps::arena::wire::{ARENA_PATH, Glance, ROUND_SECONDS};
 use duplex_hub::simulation::{NoSeat, Seat, Stage};
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId};
 
@@ -297,12 +297,12 @@ impl Inner {
     }
 }
 
-impl Feed for Game {
+impl BackgroundTask for Game {
     fn name(&self) -> &'static str {
         "arena"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             let (scores, ended) = mpsc::channel(MAX_SCORES);
             let play = async {

@@ -18,7 +18,7 @@ use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use crate::wire::number::{self, show};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
-use duplex_hub::{Needed, json};
+use duplex_hub::{Needed, TopicCommand, json};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
@@ -32,9 +32,8 @@ pub fn forms() -> [CommandForm; 1] {
     [CommandForm {
         path: "/devices/{id}",
         command: |path, fields| {
-            let topic = TopicName::of::<Devices>(path.strip_prefix("/devices/")?).ok()?;
-            let command = posted(fields)?;
-            Some((topic, serde_json::to_value(command).ok()?))
+            let id = path.strip_prefix("/devices/")?;
+            TopicCommand::to::<Devices>(id, &posted(fields)?).ok()
         },
         then: CommandForm::same_page,
     }]
@@ -893,7 +892,7 @@ mod tests {
                 .collect();
             (forms()[0].command)("/devices/oven-1", &fields)
         };
-        let (topic, command) = form(&[
+        let command = form(&[
             ("act", "threshold"),
             ("metric", "t"),
             ("low", ""),
@@ -901,11 +900,8 @@ mod tests {
             ("hysteresis", ""),
         ])
         .unwrap();
-        assert_eq!(topic.as_str(), "device/oven-1");
-        assert_eq!(
-            serde_json::from_value::<DeviceCommand>(command).unwrap(),
-            threshold(None, Some(30.5), 0.0)
-        );
+        assert_eq!(command.topic().as_str(), "device/oven-1");
+        assert_eq!(command.decode::<Devices>(), Ok(threshold(None, Some(30.5), 0.0)));
         assert!(form(&[("act", "order"), ("order", "identify")]).is_some());
         assert!(form(&[("act", "acknowledge"), ("alarm", "3")]).is_some());
         for wrong in [

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
 use super::outbox::Outbox;
 use super::{letter, now};
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::Answer;
 
 const PREFIX: &str = "host-";
@@ -58,12 +58,12 @@ impl Host {
     }
 }
 
-impl Feed for Host {
+impl BackgroundTask for Host {
     fn name(&self) -> &'static str {
         "devices-host"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             tokio::select! {
                 () = stop.cancelled() => {}

@@ -20,7 +20,7 @@ use super::mqtt_size::MAX_PACKET;
 use super::mqtt_socket;
 use super::outbox::Outbox;
 use super::url::{Broker, Pattern};
-use duplex_hub::{self, Feed, Hub, Running};
+use duplex_hub::{self, BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -56,12 +56,12 @@ enum Heard {
     Message(Publish),
 }
 
-impl Feed for Connector {
+impl BackgroundTask for Connector {
     fn name(&self) -> &'static str {
         "devices-mqtt"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             let options = options(&self.broker, self.tls.clone(), &self.client);
             let (client, events) = AsyncClient::builder(options).capacity(REQUESTS).build();

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::{Overview, Waiting};
 use super::super::wire::{ALL, Fleet, FleetCommand, Orders, OrdersCommand};
 use super::{fleet, letter, now, orders};
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::topic::{Topic, TopicName};
 
@@ -19,12 +19,12 @@ const GRACE: Duration = Duration::from_secs(15);
 
 pub struct Watch;
 
-impl Feed for Watch {
+impl BackgroundTask for Watch {
     fn name(&self) -> &'static str {
         "devices-watch"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             tokio::select! {
                 () = stop.cancelled() => {}

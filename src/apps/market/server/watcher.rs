@@ -22,7 +22,7 @@ use super::watch_list::WatchList;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_hub::session::reader::Reader;
-use duplex_hub::{self, Feed, Hub, Most, Running, TopicCommand};
+use duplex_hub::{self, BackgroundTask, Hub, Most, TaskFuture, TopicCommand};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
@@ -38,12 +38,12 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 pub struct Watcher;
 
-impl Feed for Watcher {
+impl BackgroundTask for Watcher {
     fn name(&self) -> &'static str {
         "market-alerts"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             let watched = async {
                 let mut watch = Watch::start(hub).await?;

@@ -1,15 +1,13 @@
 //! The server half of notifications: who may enter which topic, and what a command does. Pure.
 
-mod inlet;
+mod ingest;
 mod news;
 mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
-
-pub use self::inlet::inlet;
+pub use self::ingest::ingest_endpoint;
 pub use self::news::news;
 use super::model::{Board, InboxState};
 use super::wire::{
@@ -18,8 +16,8 @@ use super::wire::{
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
-use duplex_hub::Needed;
 use duplex_hub::decider::{Access, Context, Decider, Origin, Principal, Retention};
+use duplex_hub::{Needed, TopicCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
@@ -34,9 +32,8 @@ pub fn form() -> CommandForm {
     CommandForm {
         path: PATH,
         command: |_, fields| {
-            let topic = TopicName::of::<Inbox>(fields.get("inbox")?).ok()?;
             let heads = parse_heads(fields.get("heads")?);
-            Some((topic, json!({ "read_all": { "heads": heads } })))
+            TopicCommand::to::<Inbox>(fields.get("inbox")?, &InboxCommand::ReadAll { heads }).ok()
         },
         then: CommandForm::same_page,
     }

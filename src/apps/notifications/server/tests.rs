@@ -186,12 +186,12 @@ fn what_expired_counts_no_more_and_goes_with_the_next() {
 #[test]
 fn a_plain_form_marks_what_its_page_showed() {
     let fields = [("inbox", MINE), ("heads", "all=4 me=2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let (topic, command) = (form().command)(PATH, &fields.into()).unwrap();
-    assert_eq!(topic.as_str(), format!("inbox/{MINE}"));
+    let command = (form().command)(PATH, &fields.into()).unwrap();
+    assert_eq!(command.topic().as_str(), format!("inbox/{MINE}"));
     let expected = InboxCommand::ReadAll {
         heads: [(EVERYONE.to_owned(), 4), (ME.to_owned(), 2)].into(),
     };
-    assert_eq!(serde_json::from_value::<InboxCommand>(command).unwrap(), expected);
+    assert_eq!(command.decode::<Inbox>(), Ok(expected));
     assert_eq!(
         (form().command)(PATH, &[("inbox".to_owned(), "A".to_owned())].into()),
         None
