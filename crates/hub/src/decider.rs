@@ -56,7 +56,8 @@ impl<'a> Context<'a> {
 pub struct Forward(TopicCommand);
 
 impl Forward {
-    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` makes no topic's name, or the command has no JSON.
+    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` makes no topic's name, or the command has no JSON. A command
+    /// whose JSON is null only starts the topic.
     #[must_use]
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Option<Self> {
         TopicCommand::to::<T>(rest, command).ok().map(Self)
