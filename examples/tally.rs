@@ -2,9 +2,8 @@
 
 use duplex::client::live::Live;
 use duplex::client::use_topic::use_topic;
-use duplex_hub::decider::{Access, Context, Decider};
+use duplex_hub::decider::{Access, Context, Decider, Principal};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 use leptos::prelude::*;
@@ -25,7 +24,7 @@ impl Topic for Tally {
 
 // server.rs: who may enter, and what a command does.
 impl Decider for Tally {
-    fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
 
@@ -66,7 +65,6 @@ mod tests {
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::session::{Answer, CommandId};
-    use serde_json::json;
 
     use super::*;
 
@@ -74,7 +72,7 @@ mod tests {
     async fn it_counts() {
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), vec![kind(Tally)]);
         let topic = TopicName::of::<Tally>("one").unwrap();
-        let add = async |id, much| hub.tell(&topic, CommandId::from_random(id), &json!(much)).await;
+        let add = async |id, much| hub.tell::<Tally>("one", CommandId::from_random(id), &much).await;
         assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });
         assert_eq!(
             add(1, 3).await,

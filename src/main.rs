@@ -71,7 +71,10 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         ..config.settings()?
     };
     let tls = settings.tls.clone().map(Tls::load).transpose()?;
-    let (feeds, stages) = (apps::server::feeds(&config.apps)?, apps::server::stages(&config.apps));
+    let (tasks, stages) = (
+        apps::server::background_tasks(&config.apps)?,
+        apps::server::stages(&config.apps),
+    );
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
@@ -83,7 +86,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         let hub = Hub::new(Arc::new(log), apps::server::kinds());
         let state = ServerState::new(settings, options, hub);
         let mut state = state
-            .with_feeds(feeds)
+            .with_tasks(tasks)
             .with_stages(stages)
             .with_access_beside(&config.keys())
             .with_tls(tls);

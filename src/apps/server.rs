@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use duplex_axum::endpoint::Endpoint;
-use duplex_axum::ingest::Inlet;
-use duplex_hub::decider::Forward;
+use duplex_axum::ingest::IngestEndpoint;
 use duplex_hub::simulation::Stage;
-use duplex_hub::{Feed, Kind, kind};
+use duplex_hub::{BackgroundTask, Kind, TopicCommand, kind};
 use duplex_protocol::topic::TopicName;
 
 /// What the comparison counts of a node: in its state, and in front of its router.
@@ -38,7 +37,7 @@ pub struct AppServer {
     /// WebSocket addresses that answer each message by itself.
     pub endpoints: Vec<Endpoint>,
     /// Where programs post.
-    pub ingest: Vec<Inlet>,
+    pub ingest: Vec<IngestEndpoint>,
     /// Plain forms of its pages.
     pub forms: Vec<Form>,
     pub command_forms: Vec<CommandForm>,
@@ -47,13 +46,13 @@ pub struct AppServer {
     /// Other routes.
     pub routes: Option<Router<ServerState>>,
     /// Its background tasks.
-    pub tasks: Option<fn(&Options) -> Result<Vec<Arc<dyn Feed>>, String>>,
+    pub tasks: Option<fn(&Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String>>,
     /// Its simulations.
     pub simulations: Option<fn(&Options) -> Vec<Arc<dyn Stage>>>,
     /// Other servers that the operator's configuration names: what each is for, and its `host:port`.
     pub peers: Option<fn(&Options) -> Vec<(&'static str, String)>>,
     /// What is told, and to whom, when an operator closes this topic for good; none if it is not this application's, or stays.
-    pub closing: Option<fn(&TopicName) -> Option<Vec<Forward>>>,
+    pub closing: Option<fn(&TopicName) -> Option<Vec<TopicCommand>>>,
 }
 
 fn all() -> [AppServer; 8] {
@@ -79,7 +78,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     all().into_iter().flat_map(|app| app.endpoints).collect()
 }
 
-pub fn inlets() -> Vec<Inlet> {
+pub fn ingest_endpoints() -> Vec<IngestEndpoint> {
     all().into_iter().flat_map(|app| app.ingest).collect()
 }
 
@@ -100,7 +99,7 @@ pub fn routes() -> Router<ServerState> {
     routes.fold(Router::new(), Router::merge)
 }
 
-pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String> {
     let tasks = all().into_iter().filter_map(|app| app.tasks);
     let tasks: Vec<_> = tasks.map(|tasks| tasks(options)).collect::<Result<_, _>>()?;
     Ok(tasks.into_iter().flatten().collect())
@@ -117,7 +116,7 @@ pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
 }
 
 /// What is told, and to whom, when an operator closes this topic for good; none if it stays.
-pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
+pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
     let mut closings = all().into_iter().filter_map(|app| app.closing);
     closings.find_map(|closing| closing(topic))
 }

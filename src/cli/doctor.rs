@@ -86,7 +86,7 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 }
 
 fn configuration(config: &Config) -> Found {
-    let applications = apps::server::feeds(&config.apps).map(drop);
+    let applications = apps::server::background_tasks(&config.apps).map(drop);
     let tls = config
         .settings()
         .map(|settings| settings.tls.map(Tls::load).transpose());

@@ -45,7 +45,7 @@ impl Figures {
             refused: state.quotas.refused(),
             errors: state.trouble.errors(),
             warnings: state.trouble.warnings(),
-            feeds: state.feeding.read(),
+            feeds: state.supervisor.read(),
             process: Process::read(),
         }
     }

@@ -1,6 +1,6 @@
 //! Plain forms of pages, for browsers that run no scripts.
 
-use duplex_protocol::topic::TopicName;
+use duplex_hub::TopicCommand;
 
 use crate::wire::form::Fields;
 
@@ -20,8 +20,8 @@ pub struct Form {
 pub struct CommandForm {
     /// The page's own, with parameters as Axum writes them: `/chat/{room}`.
     pub path: &'static str,
-    /// From the request's path and the fields: the topic, and its command as JSON.
-    pub command: fn(&str, &Fields) -> Option<(TopicName, serde_json::Value)>,
+    /// The command that the request's path and the fields make.
+    pub command: fn(&str, &Fields) -> Option<TopicCommand>,
     /// Where the browser goes once the command had its effect.
     pub then: fn(&str, &Fields) -> String,
 }

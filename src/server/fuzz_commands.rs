@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::apps;
 use duplex_fuzz::{fuzz, search, sequences};
-use duplex_hub::decider::Context;
+use duplex_hub::decider::{Context, Principal};
 use duplex_hub::session::protocol::{Act, Session};
 use duplex_hub::topic::dyn_topic::{Kind, Undecided};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -18,7 +18,7 @@ use duplex_protocol::topic::TopicName;
 /// No state may be larger: it travels whole.
 const MAX_STATE: usize = 4 << 20;
 
-fn people() -> [Person; 4] {
+fn visitors() -> [Person; 2] {
     let visitor = |id: &str, name: &str| Person {
         id: PersonId(id.to_owned()),
         name: name.to_owned(),
@@ -26,8 +26,6 @@ fn people() -> [Person; 4] {
     [
         visitor("00000000000000aa", "Kim"),
         visitor("00000000000000bb", "\u{202e}\u{2028}"),
-        duplex_hub::program(),
-        duplex_hub::server(),
     ]
 }
 
@@ -48,13 +46,21 @@ fn topic(kind: &str) -> TopicName {
 /// Neither a panic nor an unbounded state; what was decided can be read again, from the log and from a snapshot. Returns how many events
 /// were made.
 fn decide_all(kind: &dyn Kind, commands: &[(Vec<u8>, Encoding, usize, u64)]) -> Seq {
-    let (topic, people) = (topic(kind.name()), people());
+    let (topic, [first, second]) = (topic(kind.name()), visitors());
+    let senders = [
+        Principal::visitor(&first),
+        Principal::visitor(&second),
+        Principal::program(),
+        Principal::server(),
+    ];
     let mut fold = kind.fold(None).unwrap();
     let mut next: Seq = 1;
     for (bytes, encoding, who, now) in commands {
+        let sender = senders[who % senders.len()];
         let at = Context {
             topic: &topic,
-            who: &people[who % people.len()],
+            who: sender.person,
+            origin: sender.origin,
             authority: duplex_hub::Authority::VISITOR,
             now: *now,
             next,

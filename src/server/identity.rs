@@ -75,9 +75,9 @@ impl Visitors {
             .map_or(Otherwise::New, |SessionId(id)| Otherwise::Session(id));
         let visitor = self.person(&grant, request.headers, otherwise);
         let subject = Subject::of_person(request.extensions, &visitor);
-        let person = match grant.is_program() && !request.as_visitor {
-            true => duplex_hub::program(),
-            false => visitor,
+        let person = match request.as_visitor {
+            true => visitor,
+            false => grant.rights().origin().person(visitor),
         };
         let login = VisitorLogin {
             moderation: Arc::clone(&self.moderation),
@@ -251,9 +251,8 @@ fn new_secret() -> String {
 /// a secret for one of them after about 2^64/n hashes.
 fn id_of(key: &Key, secret: &str) -> PersonId {
     let first = is_first_secret(secret).then(|| first_id_of(secret));
-    let ours = [duplex_hub::server().id, duplex_hub::program().id];
     first
-        .filter(|id| !ours.contains(id))
+        .filter(|id| !duplex_hub::is_reserved(id))
         .unwrap_or_else(|| PersonId(HEXLOWER.encode(&key.code("visitor", secret))))
 }
 

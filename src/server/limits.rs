@@ -39,10 +39,10 @@ pub const COMMAND_RATES: RangeInclusive<u32> = 1..=1_000_000;
 /// What the log's file and its journal may be configured to. An empty log has some pages; below the least it could hold nothing.
 pub const DATA_BOUNDS: RangeInclusive<u64> = 1 << 20..=1 << 60;
 
-/// Until a feed that failed is started again: twice as long after each failure, and from the start once it ran well for so long.
-pub const FEED_PAUSE: Duration = Duration::from_secs(1);
-pub const FEED_PAUSE_MOST: Duration = Duration::from_secs(60);
-pub const FEED_WELL: Duration = Duration::from_secs(60);
+/// Until a background task that failed is started again: twice as long after each failure, and from the start once it ran well for so long.
+pub const TASK_PAUSE: Duration = Duration::from_secs(1);
+pub const TASK_PAUSE_MOST: Duration = Duration::from_secs(60);
+pub const TASK_WELL: Duration = Duration::from_secs(60);
 
 /// How long a start waits for the bans, given names and closed topics: from then on nobody slips by them.
 pub const RULES_WAIT: Duration = Duration::from_secs(10);

@@ -2,12 +2,12 @@
 
 pub mod access;
 mod assets;
+pub mod background;
 mod backup;
 mod compress;
 pub mod config;
 mod cookies;
 mod document_shape;
-pub mod feeds;
 pub mod figures;
 pub mod forms;
 mod fuzz;
@@ -67,7 +67,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(duplex_axum::routes(
             state.gateway.clone(),
             apps::server::endpoints(),
-            apps::server::inlets(),
+            apps::server::ingest_endpoints(),
             &state.stages,
         ))
         .merge(unread::route::routes(apps::server::summonses()))
@@ -144,7 +144,7 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     vitals::start(&state);
     moderation::start(&state).await;
     state.hub.deliver_forwards();
-    feeds::start(&state);
+    background::start(&state);
     monitor::start(&state);
     access::watch(&state);
     let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());

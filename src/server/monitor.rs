@@ -10,7 +10,7 @@ use super::state::ServerState;
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
 use duplex_axum::connection::counters::{Reading, Way};
 use duplex_hub::log::Census;
-use duplex_hub::{self, TopicFigures};
+use duplex_hub::{self, TopicCommand, TopicFigures};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId};
 use duplex_protocol::topic::TopicName;
@@ -44,10 +44,10 @@ async fn watch(state: &ServerState, topic: &TopicName) {
         }
         let now = Figures::read(state);
         if let Some(before) = before.replace(now.clone()) {
-            let sample = serde_json::to_value(sample(&before, &now, &kept));
+            let sample = TopicCommand::new(topic.clone(), &sample(&before, &now, &kept));
             let id = CommandId::from_random(uuid::Uuid::now_v7().as_u128());
             if let Ok(sample) = sample
-                && let Answer::Rejected(why) = state.hub.tell(topic, id, &sample).await
+                && let Answer::Rejected(why) = state.hub.tell_command(id, sample).await
             {
                 tracing::debug!("a sample is lost: {why}");
             }

@@ -1,23 +1,29 @@
 //! Notices that the server and its applications send.
 
-use duplex_hub::Hub;
 use duplex_hub::decider::Forward;
+use duplex_hub::{CommandError, Hub, TopicCommand};
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 
-use crate::wire::notice::{Audience, Notice};
+use crate::wire::notice::{Audience, Notice, NoticeCommand};
+
+/// The command that sends a notice to `audience`.
+///
+/// # Errors
+///
+/// Where the audience has no topic.
+pub fn command(audience: &Audience, notice: &Notice) -> Result<TopicCommand, CommandError> {
+    TopicCommand::new(audience.topic()?, &NoticeCommand::Send(notice))
+}
 
 /// The forward that sends a notice to `audience`; none if the audience has no topic.
 pub fn forward(audience: &Audience, notice: &Notice) -> Option<Forward> {
-    Some(Forward {
-        topic: audience.topic().ok()?,
-        command: serde_json::json!({ "send": notice }),
-    })
+    command(audience, notice).ok().map(Forward::from)
 }
 
 /// Sends a notice. A second call with the same id has no effect.
 pub async fn send(hub: &Hub, audience: &Audience, notice: &Notice, id: CommandId) -> Answer {
-    match forward(audience, notice) {
-        Some(Forward { topic, command }) => hub.tell(&topic, id, &command).await,
-        None => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
+    match command(audience, notice) {
+        Ok(command) => hub.tell_command(id, command).await,
+        Err(_) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
     }
 }

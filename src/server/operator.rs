@@ -83,7 +83,7 @@ async fn events(
 ) -> Response {
     let hub = grant.hub(&state.hub);
     // Operators read every log; the role `read` what is nobody's own.
-    if !grant.is_operator() && hub.admit(&duplex_hub::program(), &topic).is_err() {
+    if !grant.is_operator() && hub.admit(duplex_hub::Principal::program().person, &topic).is_err() {
         return wrong_role(Needed::Operator.role(), grant.roles()).into_response();
     }
     match hub.events(&topic, after, limits::LOG_PAGE).await {

@@ -40,13 +40,12 @@ use crate::wire::arrival::Arrival;
 use crate::wire::form::{Fields, Refused};
 use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::error::Problem;
-use duplex_hub::Hub;
 use duplex_hub::quota::Client;
 use duplex_hub::session::authorize::enter_to_write;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_hub::{Hub, TopicCommand};
+use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
-use duplex_protocol::topic::TopicName;
 
 /// The pages' routes, those of the server functions, and the forms'; and the pages' paths.
 pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> (Router<ServerState>, PagePaths) {
@@ -314,12 +313,12 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
     }
 }
 
-async fn decide(hub: &Hub, person: Person, command: Option<(TopicName, serde_json::Value)>) -> Option<Rejection> {
-    let Some((topic, command)) = command else {
+async fn decide(hub: &Hub, person: Person, command: Option<TopicCommand>) -> Option<Rejection> {
+    let Some(command) = command else {
         let what = "the form's fields make no command".to_owned();
         return Some(Rejection::Malformed { what });
     };
-    let command = Blob(command.to_string().into_bytes());
+    let (topic, command) = command.into_parts();
     let entered = enter_to_write(hub, &person, &topic, None, (&command, Encoding::Json)).await;
     let answer = match entered {
         Err(answer) => answer,

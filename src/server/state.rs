@@ -17,7 +17,7 @@ use leptos::config::LeptosOptions;
 use tokio::time::Instant;
 
 use super::access::AccessControl;
-use super::feeds::Feeding;
+use super::background::Supervisor;
 use super::limits;
 use super::moderation::Enforcement;
 use super::names::Names;
@@ -33,7 +33,7 @@ use duplex_axum::listen::https::{CertificateFiles, Tls};
 use duplex_axum::origin::{Origin, Scheme};
 use duplex_hub::NamePolicy;
 use duplex_hub::simulation::Stage;
-use duplex_hub::{Feed, Hub};
+use duplex_hub::{BackgroundTask, Hub};
 
 /// What the operator chose, checked.
 #[derive(Debug, Clone)]
@@ -153,8 +153,8 @@ pub struct ServerState {
     /// Who is kept out.
     pub moderation: Arc<Enforcement>,
     /// What runs from start to end beside the answering of requests.
-    pub feeds: Arc<[Arc<dyn Feed>]>,
-    pub feeding: Arc<Feeding>,
+    pub tasks: Arc<[Arc<dyn BackgroundTask>]>,
+    pub supervisor: Arc<Supervisor>,
     /// Lines of the log that tell of trouble.
     pub trouble: Arc<Trouble>,
     /// What is no topic, and goes on by itself.
@@ -199,8 +199,8 @@ impl ServerState {
             names,
             visitors,
             moderation,
-            feeds: Arc::default(),
-            feeding: Arc::default(),
+            tasks: Arc::default(),
+            supervisor: Arc::default(),
             trouble: Arc::default(),
             stages: Arc::default(),
             build,
@@ -232,9 +232,9 @@ impl ServerState {
     }
 
     #[must_use]
-    pub fn with_feeds(self, feeds: Vec<Arc<dyn Feed>>) -> Self {
+    pub fn with_tasks(self, tasks: Vec<Arc<dyn BackgroundTask>>) -> Self {
         Self {
-            feeds: feeds.into(),
+            tasks: tasks.into(),
             ..self
         }
     }

@@ -55,6 +55,13 @@ pub struct Notice {
     pub expires: Option<u64>,
 }
 
+/// What the topics of every audience take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeCommand<'a> {
+    Send(&'a Notice),
+}
+
 /// For whom a notice is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

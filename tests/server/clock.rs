@@ -4,25 +4,31 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::harness::{
+    process::{Server, duplex, run, stdout},
+    within,
+};
 use duplex::apps;
 use duplex::apps::devices::model::{Device, Overview};
-use duplex::apps::devices::wire::{DeviceEvent, Entry as Known, FleetEvent, Health, News, Taken};
+use duplex::apps::devices::wire::{
+    DeviceCommand, DeviceEvent, Devices, Entry as Known, Fleet, FleetCommand, FleetEvent, Health, News, Taken,
+};
 use duplex::apps::market::model::chart::Chart;
-use duplex::apps::market::wire::{CandlesEvent, Interval, Trade};
+use duplex::apps::market::wire::{Candles, CandlesCommand, CandlesEvent, Interval, Trade};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::{Entry, Log as _};
-use duplex_hub::{self, Hub};
+use duplex_hub::{Hub, Principal};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, CommandId};
+use duplex_protocol::topic::Topic;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
-use crate::harness::process::{Server, duplex, run, stdout};
-use crate::harness::within;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 const DAY: u64 = 24 * 3_600_000;
 
@@ -30,7 +36,7 @@ const DAY: u64 = 24 * 3_600_000;
 async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
     let entry = Entry {
         command: CommandId::from_random(1),
-        by: duplex_hub::server().id,
+        by: Principal::server().person.id.clone(),
         at,
         events: vec![(None, serde_json::to_vec(event).unwrap())],
         refused: None,
@@ -42,9 +48,9 @@ async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
         .unwrap();
 }
 
-async fn tell(hub: &Hub, topic: &str, command: Value) {
+async fn tell<T: Topic>(hub: &Hub, rest: &str, command: &T::Command) {
     let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-    let answer = hub.tell(&topic.parse().unwrap(), id, &command).await;
+    let answer = hub.tell::<T>(rest, id, command).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
@@ -104,21 +110,22 @@ async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
     kept(&log, "candles/hnb", then, &CandlesEvent::Traded(vec![trade(then, 5)])).await;
 
     let hub = Hub::new(log, apps::server::kinds());
-    let report = json!({ "report": { "readings": [{ "metric": "t", "value": 31 }] } });
-    tell(&hub, "device/oven", report).await;
+    let report = json!({ "readings": [{ "metric": "t", "value": 31 }] });
+    let report = DeviceCommand::Report(serde_json::from_value(report).unwrap());
+    tell::<Devices>(&hub, "oven", &report).await;
     let device: Device = state(&hub, "device/oven").await;
     assert_eq!(device.metrics["t"].value, 31.0);
     assert!(device.seen < then);
 
-    tell(&hub, "fleet/all", json!("look")).await;
+    tell::<Fleet>(&hub, "all", &FleetCommand::Look).await;
     let overview: Overview = state(&hub, "fleet/all").await;
     assert!(
         overview.devices[&id].news.seen <= duplex_hub::now(),
         "silent from now on"
     );
 
-    let traded = serde_json::to_value(trade(duplex_hub::now(), 9)).unwrap();
-    tell(&hub, "candles/hnb", json!({ "trade": [traded] })).await;
+    let traded = CandlesCommand::Trade(vec![trade(duplex_hub::now(), 9)]);
+    tell::<Candles>(&hub, "hnb", &traded).await;
     let chart: Chart = state(&hub, "candles/hnb").await;
     for interval in Interval::ALL {
         assert_eq!(

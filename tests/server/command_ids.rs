@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use duplex::server::limits;
-use duplex_hub;
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;
 use duplex_hub::log::{Entry, Log, Retention};
+use duplex_hub::{self, Rights, Role};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
-use duplex_protocol::person::PersonId;
+use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, SESSION_PATH, ServerFrame};
 use duplex_protocol::topic::TopicName;
 use futures_util::future::join_all;
@@ -146,11 +146,18 @@ async fn after_ten_thousand_other_commands_there_is_no_second_effect() {
     assert_eq!(sent, (Answer::Accepted { seq: 1 }, false));
     let (answer, _) = visitor.command_as(TOPIC, refused.clone(), &note("")).await;
     assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")));
-    let topic = node.state.hub.open(&TOPIC.parse().unwrap()).await.unwrap();
+    let who = PersonId("a".to_owned());
+    let who = Person {
+        id: who,
+        name: String::new(),
+    };
+    let program = Rights::program(vec![Role::Operator], false);
+    let hub = node.state.hub.with_rights(program);
+    let topic = hub.open(&TOPIC.parse().unwrap()).await.unwrap();
     let others = (0..limits::KEPT_ANSWERS as u64 + 50).map(|number| {
         let id = CommandId::at(duplex_hub::now(), number.into());
         let command = Blob::encode(Encoding::Json, &note("other")).unwrap();
-        topic.command(duplex_hub::program(), id, command, Encoding::Json)
+        topic.command(who.clone(), id, command, Encoding::Json)
     });
     assert!(
         join_all(others)

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use duplex::apps;
 use duplex::apps::devices::model::{Device, Metric, Overview};
-use duplex::apps::devices::server::{Options, feeds};
+use duplex::apps::devices::server::{Options, background_tasks};
 use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, Outcome, why};
 use duplex_hub::log::memory::Memory;
-use duplex_hub::{Feed, Hub, Rights, Wake};
+use duplex_hub::{BackgroundTask, Hub, Rights, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::harness::broker::Broker;
 use super::harness::within;
 
-/// The feeds of the devices on a hub in memory.
+/// The background tasks of the devices on a hub in memory.
 struct Plant {
     hub: Hub,
     stop: CancellationToken,
@@ -56,8 +56,8 @@ impl Plant {
             ..Options::default()
         };
         self.stop = CancellationToken::new();
-        let start = |feed: Arc<dyn Feed>| tokio::spawn(feed.run(self.hub.clone(), self.stop.clone()));
-        self.running = feeds(&options).unwrap().into_iter().map(start).collect();
+        let start = |task: Arc<dyn BackgroundTask>| tokio::spawn(task.run(self.hub.clone(), self.stop.clone()));
+        self.running = background_tasks(&options).unwrap().into_iter().map(start).collect();
     }
 
     async fn stop(&mut self) {

@@ -139,8 +139,9 @@ async fn a_rooms_count_cannot_be_swallowed() {
     let count = async || state::<Rooms>(&node, ALL_ROOMS).await.1.rooms["tea"].count;
     until(async || count().await == 1).await;
     // That it was the id is seen by what the server itself is answered with it.
-    let told = json!({ "posted": { "room": "tea", "count": 1, "at": 1 } });
-    let again = node.state.hub.tell(&rooms.parse().unwrap(), foreseen, &told).await;
+    let (room, count, at) = ("tea".to_owned(), 1, 1);
+    let told = RoomsCommand::Posted { room, count, at };
+    let again = node.state.hub.tell::<Rooms>(ALL_ROOMS, foreseen, &told).await;
     assert_eq!(again, Answer::Accepted { seq: 3 });
 }
 

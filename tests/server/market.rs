@@ -14,7 +14,7 @@ use duplex_hub::log::Log;
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;
 use duplex_hub::session::reader::Reader;
-use duplex_hub::{Hub, Most, server};
+use duplex_hub::{Hub, Most};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, SessionId};
@@ -54,7 +54,7 @@ impl Feeds {
         let mut options = apps::server::Options::default();
         change(&mut options);
         let stop = CancellationToken::new();
-        let feeds = apps::server::feeds(&options).unwrap();
+        let feeds = apps::server::background_tasks(&options).unwrap();
         let market = feeds.into_iter().filter(|feed| feed.name().starts_with("market"));
         let running = market.map(|feed| tokio::spawn(feed.run(node.state.hub.clone(), stop.clone())));
         Self {
@@ -104,7 +104,7 @@ async fn heard(node: &Node, count: u64) -> u64 {
     let hub = &node.state.hub;
     let handle = hub.open(&quotes).await.unwrap();
     let session = SessionId("test".to_owned());
-    let mut reader = Reader::new(hub.clone(), Encoding::Postcard, session, server());
+    let mut reader = Reader::for_server(hub, Encoding::Postcard, session);
     reader.subscribe(&quotes, None).await;
     let first = handle.head().seq;
     let most = Most {

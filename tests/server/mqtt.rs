@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use duplex::apps;
 use duplex::apps::devices::model::Device;
-use duplex::apps::devices::server::{Options, feeds};
-use duplex::apps::devices::wire::{DeviceCommand, Devices, Health, why};
+use duplex::apps::devices::{
+    server::{Options, background_tasks},
+    wire::{DeviceCommand, Devices, Health, why},
+};
 use duplex_hub::{Hub, Rights, Wake, log::memory::Memory};
 use duplex_protocol::{
     codec::{Blob, Encoding},
@@ -126,8 +128,8 @@ fn start(broker: &Hostile) -> (Hub, CancellationToken) {
         ..Options::default()
     };
     let stop = CancellationToken::new();
-    for feed in feeds(&options).unwrap() {
-        tokio::spawn(feed.run(hub.clone(), stop.clone()));
+    for task in background_tasks(&options).unwrap() {
+        tokio::spawn(task.run(hub.clone(), stop.clone()));
     }
     (hub, stop)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex::apps::status::wire::NodeStatus;
+use duplex::apps::status::wire::{NODE, NodeStatus};
 use duplex::server::token::Token;
 use duplex::wire::status::{STATUS, Sample, Series};
 use duplex_protocol::codec::Encoding;
@@ -249,13 +249,12 @@ async fn sign_in(node: &Node, token: &str, origin: &str) -> Answer {
 #[tokio::test]
 async fn the_token_becomes_a_cookie_that_opens_the_page() {
     let node = node();
-    let sample = serde_json::to_value(Sample {
+    let sample = Sample {
         at: 1,
         ..Sample::default()
-    })
-    .unwrap();
-    let topic = STATUS.parse().unwrap();
-    let told = node.state.hub.tell(&topic, CommandId::from_random(1), &sample).await;
+    };
+    let id = CommandId::from_random(1);
+    let told = node.state.hub.tell::<NodeStatus>(NODE, id, &sample).await;
     assert_eq!(told, Reply::Accepted { seq: 1 });
 
     let stranger = node.get("/status").await.body;

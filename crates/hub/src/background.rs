@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 
-pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs from the node's start to its end. It writes to topics by [`Hub::tell`], as [`server`](super::server).
-pub trait Feed: Send + Sync + 'static {
+/// Runs from the node's start to its end. It writes to topics by [`Hub::tell`].
+pub trait BackgroundTask: Send + Sync + 'static {
     /// For the log.
     fn name(&self) -> &'static str;
 
     /// Ends soon after `stop`. If it ends before, or panics, it is started again after a pause.
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running;
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture;
 }

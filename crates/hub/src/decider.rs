@@ -1,13 +1,16 @@
 //! What an application's server half says about its topics: who may enter, and what a command does. Pure.
 //! Knows no topic task, no log and no network.
 
+use super::command::TopicCommand;
 use super::rights::{Authority, Needed};
+use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 pub use crate::log::{Millis, Retention};
+pub use crate::origin::{Origin, Principal};
 
 /// What somebody may do in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,7 @@ pub enum Makes {
 pub struct Context<'a> {
     pub topic: &'a TopicName,
     pub who: &'a Person,
+    pub origin: Origin,
     /// What `who` may do beyond being there.
     pub authority: Authority,
     pub now: Millis,
@@ -37,12 +41,49 @@ pub struct Context<'a> {
     pub next: Seq,
 }
 
+impl<'a> Context<'a> {
+    #[must_use]
+    pub const fn principal(&self) -> Principal<'a> {
+        Principal {
+            person: self.who,
+            origin: self.origin,
+        }
+    }
+}
+
 /// A command for another topic, in the name of the server. It follows from an event: sent again, it must do no harm.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Forward {
-    pub topic: TopicName,
-    /// JSON of that topic's command. Null commands nothing: the topic is only started, for those who wait for it.
-    pub command: serde_json::Value,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward(TopicCommand);
+
+impl Forward {
+    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` makes no topic's name, or the command has no JSON. A command
+    /// whose JSON is null only starts the topic.
+    #[must_use]
+    pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Option<Self> {
+        TopicCommand::to::<T>(rest, command).ok().map(Self)
+    }
+
+    /// Only starts the topic, for those who wait for it. None if `rest` makes no topic's name.
+    #[must_use]
+    pub fn start<T: Topic>(rest: &str) -> Option<Self> {
+        TopicName::of::<T>(rest).ok().map(TopicCommand::start).map(Self)
+    }
+
+    /// What is sent, and where to.
+    #[must_use]
+    pub const fn command(&self) -> &TopicCommand {
+        &self.0
+    }
+
+    pub(crate) fn into_parts(self) -> (TopicName, Blob) {
+        self.0.into_parts()
+    }
+}
+
+impl From<TopicCommand> for Forward {
+    fn from(command: TopicCommand) -> Self {
+        Self(command)
+    }
 }
 
 /// What the log keeps of a topic, as JSON.
@@ -87,7 +128,7 @@ pub trait Decider: Topic {
     const PRIVATE: bool = false;
 
     /// Called at each subscribe and each command; must be quick.
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
 
     /// Whether this topic is there before its first event, so that it is started for whoever reads it. Any other is started by
     /// its first command, or once another topic lists it; until then a reader is shown how it begins.

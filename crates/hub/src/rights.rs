@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::origin::Origin;
+
 /// What the holder of a token or of an operator's session may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -150,8 +152,7 @@ pub struct Rights(Option<Arc<Held>>);
 #[derive(Debug, Default)]
 struct Held {
     roles: Vec<Role>,
-    /// Showed a token: commands as a program, not as a visitor.
-    program: bool,
+    origin: Origin,
     demo: bool,
 }
 
@@ -174,10 +175,19 @@ impl Rights {
         })))
     }
 
+    /// The server itself, which may do everything.
+    pub(crate) fn server() -> Self {
+        Self(Some(Arc::new(Held {
+            roles: vec![Role::Operator],
+            origin: Origin::Server,
+            ..Held::default()
+        })))
+    }
+
     pub fn program(roles: Vec<Role>, demo: bool) -> Self {
         Self(Some(Arc::new(Held {
             roles,
-            program: true,
+            origin: Origin::Program,
             demo,
         })))
     }
@@ -190,8 +200,12 @@ impl Rights {
         self.0.as_ref().map_or(&[], |held| &held.roles)
     }
 
+    pub fn origin(&self) -> Origin {
+        self.0.as_ref().map_or(Origin::Visitor, |held| held.origin)
+    }
+
     pub fn is_program(&self) -> bool {
-        self.0.as_ref().is_some_and(|held| held.program)
+        self.origin() == Origin::Program
     }
 
     pub fn authority(&self) -> Authority {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{Feed, Hub};
+use super::{BackgroundTask, Hub};
 use crate::limits;
 use crate::session::rate_limit::Bucket;
 use duplex_protocol::code;
 use duplex_protocol::person::Person;
 
-/// Its [`Feed`] is what goes on by itself.
-pub trait Stage: Feed {
+/// Its [`BackgroundTask`] is what goes on by itself.
+pub trait Stage: BackgroundTask {
     /// Starts with a slash; no parameters. WebSockets open here; `/turn` under it is the same over HTTP, `/record` a file.
     fn path(&self) -> &'static str;
 

@@ -1,9 +1,8 @@
 //! A topic for the tests of its decider: with its log, without a hub. Knows no task and no clock.
 
 use super::Authority;
-use super::decider::{Context, Decider, Millis};
+use super::decider::{Context, Decider, Millis, Principal};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::Rejection;
 use duplex_protocol::topic::TopicName;
 
@@ -31,10 +30,12 @@ impl<D: Decider> DeciderHarness<D> {
     }
 
     /// How many events the command made.
-    pub fn made(&mut self, who: &Person, command: D::Command) -> Result<usize, Rejection> {
+    pub fn made<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<usize, Rejection> {
+        let who = who.into();
         let at = Context {
             topic: &self.topic,
-            who,
+            who: who.person,
+            origin: who.origin,
             authority: self.authority,
             now: self.now,
             next: self.log.len() as Seq + 1,
@@ -49,7 +50,7 @@ impl<D: Decider> DeciderHarness<D> {
         Ok(count)
     }
 
-    pub fn say(&mut self, who: &Person, command: D::Command) -> Result<(), Rejection> {
+    pub fn say<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<(), Rejection> {
         self.made(who, command).map(drop)
     }
 }

@@ -1,20 +1,17 @@
 //! The rooms' server half: who may enter, and what a command does. Pure.
 
-use crate::apps::server::AppServer;
-use duplex_hub::kind;
-use serde_json::json;
-
 use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
 use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
     RoomsEvent, check_text, is_room, room_path, why,
 };
+use crate::apps::server::AppServer;
 use crate::server::forms::CommandForm;
 use crate::server::names::tidy::{tidy_line, tidy_text};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Redaction};
-use duplex_hub::{self};
+use duplex_hub::TopicCommand;
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Origin, Principal, Redaction};
+use duplex_hub::kind;
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic as _, TopicName};
 
@@ -40,15 +37,18 @@ pub fn forms() -> [CommandForm; 2] {
         path,
         command: |path, fields| {
             if let Some(room) = fields.get("room") {
-                let create = json!({ "create": { "room": room.trim(), "title": fields.get("title")? } });
-                return Some((TopicName::of::<Rooms>(ALL_ROOMS).ok()?, create));
+                let create = RoomsCommand::Create {
+                    room: room.trim().to_owned(),
+                    title: fields.get("title")?.clone(),
+                };
+                return TopicCommand::to::<Rooms>(ALL_ROOMS, &create).ok();
             }
             let room = path.strip_prefix("/chat/").unwrap_or(LOBBY);
-            let topic = TopicName::of::<Chat>(room).ok()?;
-            Some((
-                topic,
-                json!({ "post": { "text": fields.get("message")?, "reply_to": null } }),
-            ))
+            let post = ChatCommand::Post {
+                text: fields.get("message")?.clone(),
+                reply_to: None,
+            };
+            TopicCommand::to::<Chat>(room, &post).ok()
         },
         then: |path, fields| {
             let made = fields.get("room").map(|room| room_path(room.trim()));
@@ -58,26 +58,20 @@ pub fn forms() -> [CommandForm; 2] {
 }
 
 /// A room is told that it is deleted, and so is the list. The lobby stays.
-pub fn closing(topic: &TopicName) -> Option<Vec<Forward>> {
+pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
     let room = topic.rest();
     if topic.kind() != Chat::KIND || !is_room(room) || room == LOBBY {
         return None;
     }
-    let rooms = TopicName::of::<Rooms>(ALL_ROOMS).ok()?;
-    let to_room = Forward {
-        topic: topic.clone(),
-        command: json!("close"),
-    };
-    let to_list = Forward {
-        topic: rooms,
-        command: json!({ "delete": { "room": room } }),
-    };
+    let to_room = TopicCommand::to::<Chat>(room, &ChatCommand::Close).ok()?;
+    let room = room.to_owned();
+    let to_list = TopicCommand::to::<Rooms>(ALL_ROOMS, &RoomsCommand::Delete { room }).ok()?;
     Some(vec![to_room, to_list])
 }
 
 impl Decider for Chat {
     /// Any well-formed room: which ones exist is known to the list of rooms, and the page asks there.
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_room(topic.rest()) {
             Ok(Access::Write)
         } else {
@@ -90,7 +84,7 @@ impl Decider for Chat {
             return Err(Rejection::refused(why::ROOM_GONE));
         }
         match command {
-            ChatCommand::Close if at.who.id == duplex_hub::server().id => Ok(close(at, room)),
+            ChatCommand::Close if at.origin == Origin::Server => Ok(close(at, room)),
             ChatCommand::Close => Err(Rejection::refused(why::NOT_FOR_YOU)),
             ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
             ChatCommand::Edit { seq, text } => edit(at, room, seq, &text),
@@ -128,13 +122,12 @@ impl Decider for Chat {
         let ChatEvent::Posted { number, at, .. } = event else {
             return Vec::new();
         };
-        let Ok(rooms) = TopicName::of::<Rooms>(ALL_ROOMS) else {
-            return Vec::new();
+        let posted = RoomsCommand::Posted {
+            room: topic.rest().to_owned(),
+            count: *number,
+            at: *at,
         };
-        vec![Forward {
-            topic: rooms,
-            command: json!({ "posted": { "room": topic.rest(), "count": number, "at": at } }),
-        }]
+        Forward::to::<Rooms>(ALL_ROOMS, &posted).into_iter().collect()
     }
 }
 
@@ -252,7 +245,7 @@ fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Resu
 }
 
 impl Decider for Rooms {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL_ROOMS {
             Ok(Access::Write)
         } else {
@@ -292,11 +285,7 @@ impl Decider for Rooms {
         let RoomsEvent::Created { room, .. } = event else {
             return Vec::new();
         };
-        let made = TopicName::of::<Chat>(room).map(|topic| Forward {
-            topic,
-            command: serde_json::Value::Null,
-        });
-        made.into_iter().collect()
+        Forward::start::<Chat>(room).into_iter().collect()
     }
 }
 
@@ -348,7 +337,7 @@ fn posted(
     count: u64,
     time: Millis,
 ) -> Result<Vec<RoomsEvent>, Rejection> {
-    if at.who.id != duplex_hub::server().id {
+    if at.origin != Origin::Server {
         return Err(Rejection::refused(why::NOT_FOR_YOU));
     }
     match list.rooms.get(&room) {
@@ -358,7 +347,7 @@ fn posted(
 }
 
 fn remove(at: Context<'_>, list: &RoomList, room: String) -> Result<Vec<RoomsEvent>, Rejection> {
-    if at.who.id != duplex_hub::server().id {
+    if at.origin != Origin::Server {
         return Err(Rejection::refused(why::NOT_FOR_YOU));
     }
     if room == LOBBY || !is_room(&room) || list.is_gone(&room) {
@@ -382,7 +371,7 @@ mod tests {
     use crate::apps::chat::wire::MAX_ROOM;
     use duplex_hub::testing::DeciderHarness as Place;
     use duplex_protocol::codec::Encoding;
-    use duplex_protocol::person::PersonId;
+    use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::topic::Topic;
 
     fn person(id: u8) -> Person {
@@ -465,11 +454,11 @@ mod tests {
         room.authority = duplex_hub::Authority::OPERATOR;
         assert_eq!(room.say(&person(1), ChatCommand::Close), refused(why::NOT_FOR_YOU));
         let told = closing(&room.topic).unwrap();
-        let close: ChatCommand = serde_json::from_value(told[0].command.clone()).unwrap();
-        let remove: RoomsCommand = serde_json::from_value(told[1].command.clone()).unwrap();
+        let close = told[0].decode::<Chat>().unwrap();
+        let remove = told[1].decode::<Rooms>().unwrap();
         for _ in 0..2 {
-            room.say(&duplex_hub::server(), close.clone()).unwrap();
-            rooms.say(&duplex_hub::server(), remove.clone()).unwrap();
+            room.say(Principal::server(), close.clone()).unwrap();
+            rooms.say(Principal::server(), remove.clone()).unwrap();
         }
         assert_eq!((room.log.len(), rooms.log.len()), (2, 2), "told again, it does no harm");
         assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
@@ -548,22 +537,22 @@ mod tests {
     fn a_plain_form_posts_to_the_room_of_its_page() {
         let fields = [("message".to_owned(), "hi".to_owned())].into();
         for (path, topic) in [("/chat", "chat/lobby"), ("/chat/room-1", "chat/room-1")] {
-            let (to, command) = (forms()[0].command)(path, &fields).unwrap();
-            assert_eq!(to.as_str(), topic);
-            assert_eq!(serde_json::from_value::<ChatCommand>(command).unwrap(), words("hi"));
+            let command = (forms()[0].command)(path, &fields).unwrap();
+            assert_eq!(command.topic().as_str(), topic);
+            assert_eq!(command.decode::<Chat>(), Ok(words("hi")));
         }
         assert_eq!((forms()[1].command)("/chat/A", &fields), None);
     }
 
     #[test]
     fn rooms_are_named_well() {
-        let admits = |rest: &str| Chat.admit(&person(1), &TopicName::of::<Chat>(rest).unwrap());
+        let admits = |rest: &str| Chat.admit(Principal::visitor(&person(1)), &TopicName::of::<Chat>(rest).unwrap());
         assert_eq!(admits("room-1"), Ok(Access::Write));
         for wrong in ["a_b", "a.b", "a/b", &"x".repeat(MAX_ROOM + 1)] {
             assert_eq!(admits(wrong), Err(Denied::Unknown), "{wrong}");
         }
         assert_eq!(
-            Rooms.admit(&person(1), &TopicName::of::<Rooms>("some").unwrap()),
+            Rooms.admit(Principal::visitor(&person(1)), &TopicName::of::<Rooms>("some").unwrap()),
             Err(Denied::Unknown)
         );
     }
@@ -614,13 +603,17 @@ mod tests {
         room.say(&person(1), words("x")).unwrap();
         let (seq, event) = &room.log[0];
         let told = Chat.forward(&room.topic, &room.state, *seq, event);
-        assert_eq!(told[0].topic.as_str(), "rooms/all");
-        let command: RoomsCommand = serde_json::from_value(told[0].command.clone()).unwrap();
+        let told = told[0].command();
+        assert_eq!(told.topic().as_str(), "rooms/all");
+        assert_eq!(
+            told.json(),
+            format!(r#"{{"posted":{{"at":{},"count":1,"room":"lobby"}}}}"#, room.now)
+        );
+        let command = told.decode::<Rooms>().unwrap();
         let mut rooms = Place::new(Rooms, ALL_ROOMS);
         assert_eq!(rooms.say(&person(1), command.clone()), refused(why::NOT_FOR_YOU));
-        let server = duplex_hub::server();
-        rooms.say(&server, command.clone()).unwrap();
-        rooms.say(&server, command).unwrap();
+        rooms.say(Principal::server(), command.clone()).unwrap();
+        rooms.say(Principal::server(), command).unwrap();
         assert_eq!(
             (rooms.state.rooms[LOBBY].count, rooms.log.len()),
             (1, 1),

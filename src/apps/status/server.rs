@@ -4,10 +4,11 @@ use super::model::Status;
 use super::wire::{NODE, NodeStatus};
 use crate::apps::server::AppServer;
 use crate::wire::status::Sample;
-use duplex_hub;
-use duplex_hub::decider::{Access, Context, Decider};
-use duplex_hub::kind;
-use duplex_protocol::person::Person;
+use duplex_hub::{
+    self,
+    decider::{Access, Context, Decider, Origin, Principal},
+    kind,
+};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -22,7 +23,7 @@ impl Decider for NodeStatus {
     const FLEETING: bool = true;
     const FOR_OPERATORS: bool = true;
 
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == NODE {
             Ok(Access::Read)
         } else {
@@ -31,7 +32,7 @@ impl Decider for NodeStatus {
     }
 
     fn decide(&self, at: Context<'_>, _state: &Status, sample: Sample) -> Result<Vec<Sample>, Rejection> {
-        if at.who.id == duplex_hub::server().id {
+        if at.origin == Origin::Server {
             Ok(vec![sample])
         } else {
             Err(Rejection::refused("not_for_you"))

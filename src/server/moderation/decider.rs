@@ -10,9 +10,8 @@ use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
     Target, why,
 };
-use duplex_hub;
-use duplex_hub::decider::{Access, Context, Decider, Retention};
-use duplex_protocol::person::{Person, PersonId};
+use duplex_hub::decider::{Access, Context, Decider, Principal, Retention};
+use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -27,7 +26,7 @@ const MAX_PERSON: usize = 64;
 impl Decider for Moderation {
     const FOR_OPERATORS: bool = true;
 
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Write)
         } else {
@@ -133,8 +132,7 @@ fn person_of(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
     let plain =
         id.0.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let is_own = id == duplex_hub::server().id || id == duplex_hub::program().id;
-    if (1..=MAX_PERSON).contains(&id.0.len()) && plain && !is_own {
+    if (1..=MAX_PERSON).contains(&id.0.len()) && plain && !duplex_hub::is_reserved(&id) {
         Ok(id)
     } else {
         Err(Rejection::refused(why::BAD_PERSON))

@@ -126,7 +126,7 @@ impl Follower {
         let handle = self.hub.open(&self.topic).await?;
         let wake = Wake::new();
         let session = SessionId("moderation".to_owned());
-        let _member = handle.join(session, duplex_hub::server(), None, Arc::clone(&wake));
+        let _member = handle.watch(session, Arc::clone(&wake));
         loop {
             let (cursor, state) = handle.state(Encoding::Json).await?;
             let rules = state.decode(Encoding::Json);
@@ -153,11 +153,11 @@ impl Follower {
     async fn close(&self, rules: &Rules, seq: Seq) {
         for topic in &rules.closed {
             if !self.hub.is_erased(topic) {
-                let forwards = apps::server::closing(topic).unwrap_or_default();
+                let commands = apps::server::closing(topic).unwrap_or_default();
                 let id = |index: u128| CommandId::without_time(u128::from(seq) << 8 | index);
                 let told = (0..)
-                    .zip(forwards)
-                    .map(|(index, forward)| (id(index), forward))
+                    .zip(commands)
+                    .map(|(index, command)| (id(index), command))
                     .collect();
                 self.hub.erase(topic, told).await;
             }

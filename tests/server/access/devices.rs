@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use duplex::apps::devices::model::Device;
-use duplex::apps::devices::wire::{DeviceCommand, Report};
+use duplex::apps::devices::wire::{DeviceCommand, Devices, Report};
 use duplex_hub::Rights;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::PersonId;
@@ -25,9 +25,11 @@ async fn with_device(node: &Node, id: &str) {
         }))
         .unwrap(),
     );
-    let topic = format!("device/{id}").parse().unwrap();
-    let command = serde_json::to_value(report).unwrap();
-    let told = node.state.hub.tell(&topic, CommandId::from_random(7), &command).await;
+    let told = node
+        .state
+        .hub
+        .tell::<Devices>(id, CommandId::from_random(7), &report)
+        .await;
     assert!(matches!(told, Reply::Accepted { .. }), "{told:?}");
 }
 

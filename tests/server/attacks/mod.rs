@@ -8,6 +8,7 @@ mod time;
 
 use std::collections::BTreeMap;
 
+use duplex_hub::Principal;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
@@ -25,7 +26,7 @@ pub async fn fill_rooms(node: &Node, count: usize) -> Vec<TopicName> {
         for _ in 0..20 {
             let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
             let command = Blob::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
-            let who = duplex_hub::program();
+            let who = Principal::program().person.clone();
             handle.command(who, id, command, Encoding::Json).await;
         }
         rooms.push(topic);

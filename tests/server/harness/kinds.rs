@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use duplex::apps::status::wire::NodeStatus;
-use duplex_hub::decider::{Access, Context, Decider};
+use duplex_hub::decider::{Access, Context, Decider, Principal};
 use duplex_hub::{Kind, kind};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Delivery, Topic, TopicName};
 use serde::{Deserialize, Serialize};
@@ -59,7 +58,7 @@ impl Topic for Notes {
 }
 
 impl Decider for Notes {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             "secret" => Err(Denied::Forbidden),
             "read-only" => Ok(Access::Read),
@@ -98,7 +97,7 @@ impl Topic for Prices {
 }
 
 impl Decider for Prices {
-    fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
 

@@ -15,7 +15,7 @@ use duplex::wire::notice::EVERYONE;
 use duplex::wire::person::tidy_name;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer as Told, CommandId};
-use duplex_protocol::topic::{Topic, TopicName};
+use duplex_protocol::topic::Topic;
 use serde_json::{Value, json};
 
 use self::page::Page;
@@ -48,12 +48,12 @@ fn encoded(text: &str) -> String {
 
 /// Commands in the name of the server; the seq of the command's last event.
 async fn tell<T: Topic>(node: &Node, name: &str, command: Value) -> Seq {
-    let topic = TopicName::of::<T>(name).unwrap();
     let id = CommandId::without_time(rand());
-    let told = node.state.hub.tell(&topic, id, &command).await;
+    let command: T::Command = serde_json::from_value(command.clone()).unwrap();
+    let told = node.state.hub.tell::<T>(name, id, &command).await;
     match told {
         Told::Accepted { seq } => seq,
-        refused => panic!("{topic} {command}: {refused:?}"),
+        refused => panic!("{}/{name} {command:?}: {refused:?}", T::KIND),
     }
 }
 

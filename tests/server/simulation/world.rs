@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duplex_hub::decider::Decider;
+use duplex_hub::decider::{Decider, Principal};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::CommandId;
@@ -329,7 +329,7 @@ async fn burst(node: super::server::Node, topic: duplex_protocol::topic::TopicNa
         id: PersonId("feed".to_owned()),
         name: String::new(),
     };
-    if Notes.admit(&who, &topic).is_err() {
+    if Notes.admit(Principal::visitor(&who), &topic).is_err() {
         return Vec::new();
     }
     let Ok(handle) = node.state.hub.open(&topic).await else {

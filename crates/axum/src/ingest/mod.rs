@@ -5,11 +5,12 @@ pub(crate) mod route;
 use std::collections::BTreeMap;
 
 use duplex_hub::decider::Millis;
-use duplex_protocol::topic::TopicName;
+use duplex_hub::{CommandError, TopicCommand};
+use duplex_protocol::topic::Topic;
 
 /// An address where a program posts JSON, and shows the token.
 #[derive(Debug, Clone, Copy)]
-pub struct Inlet {
+pub struct IngestEndpoint {
     /// As Axum writes it: `/api/devices/{id}/readings`.
     pub path: &'static str,
     /// One English sentence for a developer who asks this address with another method.
@@ -18,8 +19,9 @@ pub struct Inlet {
     pub body_limit: usize,
     /// A token that is no JSON number costs its own member, not the body: see [`mend`](duplex_hub::json::mend).
     pub mends_numbers: bool,
-    pub command: fn(&Call) -> Result<Intent, BadCall>,
-    /// What an accepted call is told beside its seq.
+    /// Reads a request.
+    pub command: fn(&IngestRequest) -> Result<IngestCommand, IngestError>,
+    /// What an accepted request is told beside its seq.
     pub outcome: Option<Outcome>,
 }
 
@@ -27,30 +29,68 @@ pub struct Inlet {
 pub type Outcome = fn(&[u8]) -> Option<serde_json::Value>;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Call {
+pub struct IngestRequest {
     /// Of the path, by name.
     pub params: BTreeMap<String, String>,
     pub body: serde_json::Value,
 }
 
-/// What a call wants.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Intent {
-    pub topic: TopicName,
-    /// JSON of that topic's command.
-    pub command: serde_json::Value,
-    /// Calls of the same path with the same key have one effect. The header `Idempotency-Key` goes first.
+/// What a request wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestCommand {
+    pub command: TopicCommand,
+    /// Requests of the same path with the same key have one effect. The header `Idempotency-Key` goes first.
     pub key: Option<String>,
-    /// When it happened, as the call itself says: with it, calls of the same key have one effect for ever. Without it, and where the
-    /// header says the key, within the window of ids that carry no time.
+    /// When it happened, as the request itself says: with it, requests of the same key have one effect for ever. Without it, and
+    /// where the header says the key, within the window of ids that carry no time.
     pub time: Option<Millis>,
+}
+
+impl IngestCommand {
+    /// A command for the topic `rest` of `T`'s kind.
+    ///
+    /// # Errors
+    ///
+    /// Where `rest` makes no topic's name, or the command has no JSON.
+    pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, IngestError> {
+        Ok(TopicCommand::to::<T>(rest, command)?.into())
+    }
+
+    #[must_use]
+    pub fn with_key(self, key: Option<String>) -> Self {
+        Self { key, ..self }
+    }
+
+    #[must_use]
+    pub fn with_time(self, time: Option<Millis>) -> Self {
+        Self { time, ..self }
+    }
+}
+
+impl From<TopicCommand> for IngestCommand {
+    fn from(command: TopicCommand) -> Self {
+        Self {
+            command,
+            key: None,
+            time: None,
+        }
+    }
 }
 
 /// English text for the program's developer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadCall {
+pub enum IngestError {
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
     Unprocessable(String),
+}
+
+impl From<CommandError> for IngestError {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Topic(error) => Self::NotFound(format!("{error}.")),
+            CommandError::Unwritable(_) => Self::Unprocessable(format!("{error}.")),
+        }
+    }
 }

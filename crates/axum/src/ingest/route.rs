@@ -1,5 +1,5 @@
 //! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
-//! Knows HTTP and the hub, not what a call means.
+//! Knows HTTP and the hub, not what a request means.
 
 use crate::quota::guard::RequestClient;
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Problem, wrong_role};
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
-use crate::ingest::{BadCall, Call, Inlet};
+use crate::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use crate::limits;
 use duplex_hub::quota::{Client, Rate};
 use duplex_hub::{self, Hub, WriteDenied, json};
@@ -29,13 +29,13 @@ use duplex_protocol::topic::TopicName;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What a call did.
+/// What a request did.
 #[derive(Serialize)]
 struct Done {
     topic: TopicName,
     /// Of the last event that it made; with `again`, then.
     seq: Seq,
-    /// The call had been made before, with the same key: nothing happened now.
+    /// The request had been made before, with the same key: nothing happened now.
     again: bool,
     /// What the application tells of it.
     #[serde(flatten)]
@@ -45,24 +45,24 @@ struct Done {
 /// Events of one command, of which one tells its outcome.
 const EVENTS: usize = 64;
 
-pub fn route(router: Router<Gateway>, inlet: Inlet) -> Router<Gateway> {
+pub fn route(router: Router<Gateway>, endpoint: IngestEndpoint) -> Router<Gateway> {
     let accept = async move |State(state): State<Gateway>,
                              Path(params): Path<BTreeMap<String, String>>,
                              RequestClient(client): RequestClient,
                              headers: HeaderMap,
                              extensions: Extensions,
                              body: Result<Bytes, BytesRejection>| {
-        match accept(&state, client, inlet, params, (&headers, &extensions), body).await {
+        match accept(&state, client, endpoint, params, (&headers, &extensions), body).await {
             Ok(done) => Json(done).into_response(),
             Err(problem) => problem.into_response(),
         }
     };
-    let methods: MethodRouter<Gateway> = post(accept).fallback(async move || wrong_method(inlet));
-    router.route(inlet.path, methods.layer(DefaultBodyLimit::max(inlet.body_limit)))
+    let methods: MethodRouter<Gateway> = post(accept).fallback(async move || wrong_method(endpoint));
+    router.route(endpoint.path, methods.layer(DefaultBodyLimit::max(endpoint.body_limit)))
 }
 
-fn wrong_method(inlet: Inlet) -> Response {
-    let detail = format!("Programs post here: {}", inlet.purpose);
+fn wrong_method(endpoint: IngestEndpoint) -> Response {
+    let detail = format!("Programs post here: {}", endpoint.purpose);
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
         .header(header::ALLOW, HeaderValue::from_static("POST"))
         .into_response()
@@ -71,7 +71,7 @@ fn wrong_method(inlet: Inlet) -> Response {
 async fn accept(
     state: &Gateway,
     client: Client,
-    inlet: Inlet,
+    endpoint: IngestEndpoint,
     params: BTreeMap<String, String>,
     (headers, extensions): (&HeaderMap, &Extensions),
     body: Result<Bytes, BytesRejection>,
@@ -85,28 +85,28 @@ async fn accept(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
-    let client = client.known_as(&duplex_hub::program());
+    let client = client.known_as(&caller.person);
     state.quotas.take(&client, Rate::Calls).map_err(Problem::from)?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let body = if inlet.mends_numbers {
+    let body = if endpoint.mends_numbers {
         json::mend(&body)
     } else {
         Cow::Borrowed(&body[..])
     };
     let body = json::read(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;
-    let intent = (inlet.command)(&Call { params, body }).map_err(refused)?;
-    let (topic, command) = (intent.topic, intent.command);
+    let IngestCommand { command, key, time } = (endpoint.command)(&IngestRequest { params, body }).map_err(refused)?;
+    let (topic, command) = command.into_parts();
     let id = match header_key(headers)? {
-        Some(key) => command_id(inlet.path, &topic, Some(key), None)?,
-        None => command_id(inlet.path, &topic, intent.key, intent.time)?,
+        Some(key) => command_id(endpoint.path, &topic, Some(key), None)?,
+        None => command_id(endpoint.path, &topic, key, time)?,
     };
     state.counters.add(1, 1);
     let hub = caller.hub(&state.hub);
-    let (answer, again) = tell(&hub, &caller, &topic, id, &command).await?;
+    let (answer, again) = tell(&hub, &caller, &topic, id, command).await?;
     match answer {
         Answer::Accepted { seq } => Ok(Done {
-            outcome: outcome(&hub, inlet, &topic, seq).await,
+            outcome: outcome(&hub, endpoint, &topic, seq).await,
             topic,
             seq,
             again,
@@ -116,8 +116,8 @@ async fn accept(
 }
 
 /// From the newest event up to `seq` that tells it; nothing where the log no longer has it.
-async fn outcome(hub: &Hub, inlet: Inlet, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
-    let outcome = inlet.outcome?;
+async fn outcome(hub: &Hub, endpoint: IngestEndpoint, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
+    let outcome = endpoint.outcome?;
     let before = seq.saturating_sub(EVENTS as Seq);
     let (records, _) = hub.events(topic, before, EVENTS).await.ok()?;
     let own = records.iter().rev().filter(|record| record.seq <= seq);
@@ -129,17 +129,16 @@ async fn tell(
     caller: &Caller,
     topic: &TopicName,
     id: CommandId,
-    command: &serde_json::Value,
+    command: Blob,
 ) -> Result<(Answer, bool), Problem> {
-    let (program, command) = (duplex_hub::program(), Blob(command.to_string().into_bytes()));
     let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
-    match hub.admit_to_write(&program, topic) {
+    match hub.admit_to_write(&caller.person, topic) {
         Err(WriteDenied::Role(role)) => return Err(wrong_role(role, caller.rights.roles())),
         Err(WriteDenied::Denied(why)) => return denied(why),
         Ok(()) => {}
     }
     match hub.open(topic).await {
-        Ok(handle) => Ok(handle.command(program, id, command, Encoding::Json).await),
+        Ok(handle) => Ok(handle.command(caller.person.clone(), id, command, Encoding::Json).await),
         Err(why) => denied(why),
     }
 }
@@ -178,10 +177,10 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u
     })
 }
 
-fn refused(call: BadCall) -> Problem {
-    match call {
-        BadCall::NotFound(detail) => Problem::not_found(detail),
-        BadCall::Unprocessable(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+fn refused(error: IngestError) -> Problem {
+    match error {
+        IngestError::NotFound(detail) => Problem::not_found(detail),
+        IngestError::Unprocessable(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
     }
 }
 
@@ -216,12 +215,11 @@ mod tests {
     use super::*;
     use crate::gateway::Settings;
     use crate::identity::Identify;
-    use crate::ingest::Intent;
-    use duplex_hub::decider::{Access, Context, Decider};
+    use duplex_hub::decider::{Access, Context, Decider, Principal};
     use duplex_hub::log::memory::Memory;
     use duplex_hub::{Rights, Role};
     use duplex_protocol::cursor::Epoch;
-    use duplex_protocol::person::Person;
+    use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::topic::Topic;
     use futures_util::future::BoxFuture;
 
@@ -240,7 +238,11 @@ mod tests {
                 true => Rights::program(vec![Role::Operator], false),
                 false => Rights::visitor(false),
             };
-            let mut caller = Caller::visitor(duplex_hub::program());
+            let visitor = Person {
+                id: PersonId("a".to_owned()),
+                name: String::new(),
+            };
+            let mut caller = Caller::visitor(rights.origin().person(visitor));
             caller.rights = rights;
             Box::pin(ready(Ok(caller)))
         }
@@ -261,12 +263,12 @@ mod tests {
     }
 
     impl Decider for Sums {
-        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 
         fn decide(&self, at: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
-            assert_eq!(at.who, &duplex_hub::program());
+            assert_eq!(at.principal(), Principal::program());
             if add > 10 {
                 Err(Rejection::refused("too_many"))
             } else {
@@ -275,30 +277,28 @@ mod tests {
         }
     }
 
+    #[derive(serde::Deserialize)]
+    struct Add {
+        add: u32,
+        key: Option<String>,
+    }
+
     fn app() -> Router {
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::kind(Sums)]);
-        let inlet = Inlet {
+        let endpoint = IngestEndpoint {
             path: "/api/sums/{name}",
             purpose: "numbers.",
             body_limit: 64,
             mends_numbers: false,
             outcome: None,
-            command: |call| {
-                let name = format!("sums/{}", call.params["name"]);
-                Ok(Intent {
-                    topic: name.parse().map_err(|_| BadCall::NotFound("no such sum".to_owned()))?,
-                    command: call
-                        .body
-                        .get("add")
-                        .cloned()
-                        .ok_or(BadCall::Unprocessable("add what?".to_owned()))?,
-                    key: call.body.get("key").and_then(Value::as_str).map(str::to_owned),
-                    time: None,
-                })
+            command: |request| {
+                let unreadable = |error: serde_json::Error| IngestError::Unprocessable(error.to_string());
+                let Add { add, key } = serde_json::from_value(request.body.clone()).map_err(unreadable)?;
+                Ok(IngestCommand::to::<Sums>(&request.params["name"], &add)?.with_key(key))
             },
         };
         let gateway = Gateway::new(hub, Settings::default(), Arc::new(Bearer));
-        route(Router::new(), inlet).with_state(gateway)
+        route(Router::new(), endpoint).with_state(gateway)
     }
 
     async fn post(app: &Router, path: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (StatusCode, Value) {
@@ -350,7 +350,7 @@ mod tests {
             );
         }
         let (_, done) = post(&app, "/api/sums/b", right, Some("k"), r#"{"add":1}"#).await;
-        assert_eq!(done["again"], json!(false), "another topic is another call");
+        assert_eq!(done["again"], json!(false), "another topic is another request");
         let (_, done) = post(&app, "/api/sums/a", right, Some("l"), r#"{"add":1}"#).await;
         assert_eq!(done["seq"], json!(2));
     }

@@ -24,6 +24,10 @@ impl Packet {
             Self::Binary(bytes) => bytes.len(),
         }
     }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Why the server ends a conversation: a close frame's code and reason.

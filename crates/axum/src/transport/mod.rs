@@ -49,7 +49,8 @@ use crate::endpoint::Endpoint;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
-use crate::ingest::{self, Inlet};
+use crate::ingest::IngestEndpoint;
+use crate::ingest::route::route;
 use crate::limits;
 use crate::quota::guard;
 
@@ -58,7 +59,7 @@ use crate::quota::guard;
 pub fn routes<S: Clone + Send + Sync + 'static>(
     gateway: Gateway,
     endpoints: impl IntoIterator<Item = Endpoint>,
-    inlets: impl IntoIterator<Item = Inlet>,
+    ingest: impl IntoIterator<Item = IngestEndpoint>,
     stages: &[Arc<dyn Stage>],
 ) -> Router<S> {
     let router = Router::new()
@@ -77,7 +78,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
                 .post(faults::order)
                 .layer(DefaultBodyLimit::max(limits::FAULT_BODY)),
         );
-    let router = inlets.into_iter().fold(router, ingest::route::route);
+    let router = ingest.into_iter().fold(router, route);
     let router = stages.iter().fold(router, simulation::route);
     let router = endpoints.into_iter().fold(router, |router, endpoint| {
         router.route(

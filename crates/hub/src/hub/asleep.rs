@@ -82,7 +82,7 @@ impl Hub {
     /// Without starting it.
     pub fn awake_one(&self, topic: &TopicName) -> Option<TopicHandle> {
         match self.topics().get(topic) {
-            Some(Slot::Awake(board)) => Some(TopicHandle::new(board, self.1.authority())),
+            Some(Slot::Awake(board)) => Some(TopicHandle::new(board, &self.1)),
             _ => None,
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use super::super::decider::Forward;
 use super::{Hub, Slot};
+use crate::command::TopicCommand;
 use crate::names::{AnyName, NamePolicy};
 use crate::topic::handle::Ask;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
@@ -41,10 +41,11 @@ impl Hub {
 
     /// Tells a closed topic, and others, that it is closed: these commands are to let its events go. Then it ends, and who is in
     /// it is told.
-    pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, Forward)>) {
-        for (id, Forward { topic, command }) in told {
+    pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, TopicCommand)>) {
+        for (id, command) in told {
+            let (topic, command) = command.into_parts();
             let answer = match self.open_even_closed(&topic).await {
-                Ok(handle) => self.tell_handle(handle, id, &command).await,
+                Ok(handle) => handle.for_server().deliver(None, id, command).await.0,
                 Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
             };
             if let Answer::Rejected(why) = answer {

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::decider::Access;
+use super::decider::{Access, Principal};
 use super::rights::{Needed, Rights};
 use crate::limits;
 use crate::log::Log;
@@ -151,7 +151,12 @@ impl Hub {
         if closed || private {
             return Err(Denied::Forbidden);
         }
-        kind.admit(who, topic)
+        kind.admit(self.principal(who), topic)
+    }
+
+    fn principal<'a>(&self, person: &'a Person) -> Principal<'a> {
+        let origin = self.1.origin();
+        Principal { person, origin }
     }
 
     /// To write. A program needs the role that the topic's kind asks for.
@@ -167,7 +172,7 @@ impl Hub {
         if self.is_closed(topic) {
             return Err(Denied::Unknown.into());
         }
-        match kind.admit(who, topic)? {
+        match kind.admit(self.principal(who), topic)? {
             Access::Write => Ok(()),
             Access::Read => Err(Denied::Forbidden.into()),
         }
@@ -226,7 +231,7 @@ impl Hub {
     fn look_up(&self, topic: &TopicName, kind: &Arc<dyn Kind>) -> Result<Entry, Denied> {
         let mut topics = self.topics();
         match topics.get(topic) {
-            Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board, self.1.authority()))),
+            Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board, &self.1))),
             Some(Slot::Starting(starting)) => Ok(Entry::Starting(starting.clone())),
             None if topics.len() >= self.room() => {
                 let idle = topics.values().filter_map(|slot| match slot {
@@ -382,6 +387,7 @@ mod tests {
 
     use super::super::decider::{Context, Decider, Forward, Millis};
     use super::*;
+    use crate::command::TopicCommand;
     use crate::{
         log::{
             End, Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
@@ -445,7 +451,7 @@ mod tests {
     }
 
     impl Decider for Count {
-        fn admit(&self, _: &Person, topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
             match topic.rest() {
                 "closed" => Err(Denied::Forbidden),
                 _ => Ok(Access::Write),
@@ -467,9 +473,9 @@ mod tests {
         }
 
         fn forward(&self, _: &TopicName, _: &Sum, _: Seq, event: &Added) -> Vec<Forward> {
-            let forward = |there: &String| Forward {
-                topic: there.parse().unwrap(),
-                command: serde_json::to_value(Do::Add(event.by)).unwrap(),
+            let forward = |there: &String| {
+                let topic = there.parse().unwrap();
+                TopicCommand::new(topic, &Do::Add(event.by)).unwrap().into()
             };
             event.tell.iter().map(forward).collect()
         }
@@ -501,7 +507,7 @@ mod tests {
     }
 
     impl Decider for Gauge {
-        fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 

@@ -21,6 +21,7 @@ use self::places::Places;
 use self::rates::Rates;
 use self::seldom::Seldom;
 use crate::limits;
+use crate::origin::is_reserved;
 use duplex_protocol::person::{Person, PersonId};
 
 /// Who asks. Without an address (a connection in memory) or a person (a program, the server itself) there is no bound by it.
@@ -34,9 +35,8 @@ impl Client {
     /// The client with its person, if that is a visitor. A program shares its id with all others, so that only its address counts.
     #[must_use]
     pub fn known_as(self, person: &Person) -> Self {
-        let is_visitor = ![crate::program().id, crate::server().id].contains(&person.id);
         Self {
-            person: is_visitor.then(|| person.id.clone()),
+            person: (!is_reserved(&person.id)).then(|| person.id.clone()),
             ..self
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::quota::Address;
 use crate::topic::shared_state::Recovered;
 use crate::topic::unwritten::{Found, Unwritten};
-use crate::{Hub, Membership, Most, Reading, TopicHandle, Wake};
+use crate::{Hub, Membership, Most, Principal, Reading, Rights, TopicHandle, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::Person;
@@ -78,6 +78,12 @@ impl Reader {
             unwritten: BTreeMap::new(),
             turn: 0,
         }
+    }
+
+    /// A reader of the server's own.
+    pub fn for_server(hub: &Hub, protocol: impl Into<Protocol>, session: SessionId) -> Self {
+        let person = Principal::server().person.clone();
+        Self::new(hub.with_rights(Rights::server()), protocol, session, person)
     }
 
     /// The answer to a subscribe. After a verdict that is not a denial, `gather` gives what follows.

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use super::dedupe::{Dedupe, Sender, Verdict, is_final};
 use super::forward;
 use super::handle::{Board, Command};
-use crate::decider::{Context, Millis};
+use crate::decider::{Context, Millis, Origin};
 use crate::limits;
 use crate::log::{Entry, Forward, ForwardKey, Undelivered, chain};
 use crate::topic::dyn_topic::{FoldError, Made, Undecided};
 use crate::topic::projection::Memory;
+use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
 use duplex_protocol::session::{Answer, MAX_COMMAND, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -75,11 +76,11 @@ impl Batch {
                 continue;
             }
             let by = &command.who.id;
-            let sender = match () {
-                () if command.forward.is_some() => Sender::Outbox,
-                () if *by == forward::server().id => Sender::Server,
-                () if *by == forward::program().id => Sender::Program,
-                () => Sender::Client,
+            let sender = match command.origin {
+                _ if command.forward.is_some() => Sender::Outbox,
+                Origin::Server => Sender::Server,
+                Origin::Program => Sender::Program,
+                Origin::Visitor => Sender::Client,
             };
             let outcome = match memory.dedupe.look(by, &command.id, now, sender) {
                 Verdict::Again(answer) => Outcome::Again(answer),
@@ -114,6 +115,7 @@ impl Batch {
         let at = Context {
             topic: source.topic,
             who: &command.who,
+            origin: command.origin,
             authority: command.authority,
             now,
             next,
@@ -179,7 +181,7 @@ impl Batch {
             let (epoch, seq) = (source.epoch, first + event as Seq);
             for (index, forward) in (0..).zip(std::mem::take(&mut made.forwards)) {
                 let command = forward::id(source.topic, Cursor::new(epoch, seq), index, at);
-                let payload = forward.command.to_string().into_bytes();
+                let (to, Blob(payload)) = forward.into_parts();
                 let key = ForwardKey {
                     from: source.topic.clone(),
                     seq,
@@ -188,13 +190,13 @@ impl Batch {
                 kept.push(Forward {
                     event,
                     index,
-                    to: forward.topic.clone(),
+                    to: to.clone(),
                     command: command.clone(),
                     payload: payload.clone(),
                 });
                 self.forwards.push(Undelivered {
                     key,
-                    to: forward.topic,
+                    to,
                     command,
                     at,
                     payload,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::handle::TopicHandle;
 use super::recovery::{Recovery, recover};
 use crate::Hub;
-use crate::decider::{Access, Context, Decider};
+use crate::decider::{Access, Context, Decider, Principal};
 use crate::log::memory::Memory;
 use crate::log::{Entry, Log, Retention};
 use crate::topic::dyn_topic::kind;
@@ -38,7 +38,7 @@ impl Topic for Values {
 }
 
 impl Decider for Values {
-    fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
 

@@ -8,13 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::decider::{Access, Context, Decider, Forward, Kept, Makes, Redaction};
+use crate::decider::{Access, Context, Decider, Forward, Kept, Makes, Principal, Redaction};
 use crate::log::Retention;
 use crate::rights::Needed;
 use crate::{json, topic::stored};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::{Check, Seq};
-use duplex_protocol::person::Person;
 use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::{Denied, Rejection, ServerFrame};
 use duplex_protocol::topic::{Delivery, TopicName};
@@ -30,7 +29,7 @@ pub trait Kind: Send + Sync + 'static {
     fn is_for_operators(&self) -> bool;
     fn is_private(&self) -> bool;
     fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a>;
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied>;
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
     /// The topic is there before its first event.
     fn stands(&self, topic: &TopicName) -> bool;
     /// Where the topics of this kind are listed.
@@ -139,7 +138,7 @@ impl<D: Decider> Kind for Of<D> {
         self.0.program_role(topic)
     }
 
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         self.0.admit(who, topic)
     }
 

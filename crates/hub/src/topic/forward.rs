@@ -1,54 +1,31 @@
-//! Commands of the server itself: their sender, their ids, and how they reach a topic.
+//! Commands of the server itself: their ids, and how they reach a topic.
 
 use sha2::{Digest as _, Sha256};
 
-use super::handle::TopicHandle;
+use crate::command::{CommandError, TopicCommand};
 use crate::decider::Millis;
 use crate::hub::Hub;
-use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::session::{Answer, CommandId, Rejection};
-use duplex_protocol::topic::TopicName;
-
-/// Who commands in the name of the server. No visitor has this id.
-pub fn server() -> Person {
-    Person {
-        id: PersonId("0000000000000000".to_owned()),
-        name: String::new(),
-    }
-}
-
-/// Whoever shows the server's token. No visitor has this id.
-pub fn program() -> Person {
-    Person {
-        id: PersonId("ffffffffffffffff".to_owned()),
-        name: String::new(),
-    }
-}
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
 
 impl Hub {
     /// A command of the server itself: nobody is asked to admit it.
-    pub async fn tell(&self, topic: &TopicName, id: CommandId, command: &serde_json::Value) -> Answer {
-        match self.open_even_closing(topic).await {
-            Ok(handle) => self.tell_handle(handle, id, command).await,
-            Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
+    pub async fn tell<T: Topic>(&self, rest: &str, id: CommandId, command: &T::Command) -> Answer {
+        match TopicCommand::to::<T>(rest, command) {
+            Ok(command) => self.tell_command(id, command).await,
+            Err(CommandError::Topic(_)) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
+            Err(CommandError::Unwritable(what)) => Answer::Rejected(Rejection::Malformed { what }),
         }
     }
 
-    pub(crate) async fn tell_handle(&self, handle: TopicHandle, id: CommandId, command: &serde_json::Value) -> Answer {
-        let command = match Blob::encode(Encoding::Json, command) {
-            Ok(command) => command,
-            Err(error) => {
-                let what = error.to_string();
-                return Answer::Rejected(Rejection::Malformed { what });
-            }
-        };
-        let handle = handle.for_server();
-        if command.0 == b"null" {
-            return Answer::Accepted { seq: handle.head().seq };
+    /// As [`tell`](Self::tell).
+    pub async fn tell_command(&self, id: CommandId, command: TopicCommand) -> Answer {
+        let (topic, command) = command.into_parts();
+        match self.open_even_closing(&topic).await {
+            Ok(handle) => handle.for_server().deliver(None, id, command).await.0,
+            Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
         }
-        handle.command(server(), id, command, Encoding::Json).await.0
     }
 }
 

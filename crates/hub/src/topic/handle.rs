@@ -8,15 +8,15 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::forward::server;
 use super::ring::{Found, Ring};
 use super::shared_state::SharedState;
 use super::stats::{self, Tally, TopicFigures};
 use super::wake::Wake;
 use crate::limits;
 use crate::log::{ForwardKey, Log, Record};
+use crate::origin::{Origin, Principal};
 use crate::quota::Address;
-use crate::rights::Authority;
+use crate::rights::{Authority, Rights};
 use crate::topic::dyn_topic::{EventFrame, Kind, event_frame};
 use crate::topic::read_batch::{Most, Reading, gather};
 use crate::topic::subscribers::Crowd;
@@ -48,6 +48,7 @@ pub enum Ask {
 
 pub struct Command {
     pub who: Person,
+    pub origin: Origin,
     pub authority: Authority,
     pub id: CommandId,
     pub command: Blob,
@@ -107,19 +108,25 @@ impl Board {
 }
 
 /// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
-/// says [`Denied::Unavailable`], and opening the topic anew may help. Commands carry the authority of the hub that opened it.
+/// says [`Denied::Unavailable`], and opening the topic anew may help. Commands carry the rights of the hub that opened it.
 pub struct TopicHandle {
     pub(crate) board: Arc<Board>,
     authority: Authority,
+    origin: Origin,
 }
 
 impl TopicHandle {
     /// Call it with the list of topics locked.
-    pub fn new(board: &Arc<Board>, authority: Authority) -> Self {
+    pub fn new(board: &Arc<Board>, rights: &Rights) -> Self {
+        Self::with(board, rights.authority(), rights.origin())
+    }
+
+    fn with(board: &Arc<Board>, authority: Authority, origin: Origin) -> Self {
         board.handles.fetch_add(1, Ordering::AcqRel);
         Self {
             board: Arc::clone(board),
             authority,
+            origin,
         }
     }
 
@@ -133,13 +140,16 @@ impl TopicHandle {
 
     /// Access was checked by the caller. What is answered is durable. The bool: the command had been answered before, and this
     /// is that answer. A caller that does not wait leaves the command to run its course.
-    pub async fn command(&self, who: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
+    /// `visitor` is who commands, unless the handle is a program's or the server's own: these have one id each.
+    pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
+        let who = self.origin.person(visitor);
         self.ask(who, id, (command, encoding), None).await
     }
 
-    /// A forward's command. Its commit removes the forward.
-    pub(crate) async fn deliver(&self, forward: ForwardKey, id: CommandId, command: Blob) -> (Answer, bool) {
-        self.ask(server(), id, (command, Encoding::Json), Some(forward)).await
+    /// A command of the server's own, as JSON. The commit of a forward's command removes the forward.
+    pub(crate) async fn deliver(&self, forward: Option<ForwardKey>, id: CommandId, command: Blob) -> (Answer, bool) {
+        let server = Principal::server().person.clone();
+        self.ask(server, id, (command, Encoding::Json), forward).await
     }
 
     async fn ask(
@@ -153,6 +163,7 @@ impl TopicHandle {
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Command(Command {
             who,
+            origin: self.origin,
             authority: self.authority,
             id,
             command,
@@ -173,6 +184,7 @@ impl TopicHandle {
     #[must_use]
     pub(crate) fn for_server(mut self) -> Self {
         self.authority = Authority::OPERATOR;
+        self.origin = Origin::Server;
         self
     }
 
@@ -303,6 +315,11 @@ impl TopicHandle {
         Membership::new(self.clone(), session, place)
     }
 
+    /// A membership of the server itself.
+    pub fn watch(&self, session: SessionId, wake: Arc<Wake>) -> Membership {
+        self.join(session, Principal::server().person.clone(), None, wake)
+    }
+
     /// For a poll: is present until then, at most [`limits::LEASE`] from now.
     pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
         let now = Instant::now();
@@ -339,7 +356,7 @@ impl TopicHandle {
 
 impl Clone for TopicHandle {
     fn clone(&self) -> Self {
-        Self::new(&self.board, self.authority)
+        Self::with(&self.board, self.authority, self.origin)
     }
 }
 

@@ -334,7 +334,9 @@ impl Hub {
             return (Answer::Accepted { seq }, true);
         }
         let command = Blob(waiting.payload.to_vec());
-        handle.deliver(key.clone(), waiting.command.clone(), command).await
+        handle
+            .deliver(Some(key.clone()), waiting.command.clone(), command)
+            .await
     }
 
     fn count(&self, name: &LaneName, answer: &Answer) {
@@ -403,15 +405,14 @@ mod tests {
     use tokio::task::yield_now;
     use tokio::time::advance;
 
-    use super::super::forward::server;
     use super::*;
-    use crate::decider::{Access, Context, Decider, Forward, Redaction};
+    use crate::command::TopicCommand;
+    use crate::decider::{Access, Context, Decider, Forward, Origin, Principal, Redaction};
     use crate::log::Log;
     use crate::log::memory::Memory;
     use crate::topic::dyn_topic::kind;
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
-    use duplex_protocol::person::Person;
     use duplex_protocol::session::Denied;
     use duplex_protocol::topic::Topic;
 
@@ -436,7 +437,7 @@ mod tests {
     }
 
     impl Decider for Teller {
-        fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 
@@ -445,13 +446,12 @@ mod tests {
         }
 
         fn forward(&self, _: &TopicName, _: &u64, _: Seq, told: &Told) -> Vec<Forward> {
-            let command = match &*told.text {
-                "start" => serde_json::Value::Null,
-                text => text.into(),
-            };
-            let forward = |to: &String| Forward {
-                topic: to.parse().unwrap(),
-                command: command.clone(),
+            let forward = |to: &String| {
+                let topic: TopicName = to.parse().unwrap();
+                match &*told.text {
+                    "start" => Forward::start::<Hearer>(topic.rest()).unwrap(),
+                    text => TopicCommand::new(topic, &text).unwrap().into(),
+                }
             };
             told.to.iter().map(forward).collect()
         }
@@ -482,13 +482,13 @@ mod tests {
     }
 
     impl Decider for Hearer {
-        fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 
         fn decide(&self, at: Context<'_>, _: &Vec<String>, text: String) -> Result<Vec<String>, Rejection> {
             match &*text {
-                _ if at.who.id != server().id => Err(Rejection::refused("not_for_you")),
+                _ if at.origin != Origin::Server => Err(Rejection::refused("not_for_you")),
                 _ if at.topic.rest() == "shut" && self.0.load(SeqCst) => Err(Rejection::Unavailable),
                 "no" => Err(Rejection::refused("no")),
                 _ => Ok(vec![text]),
@@ -516,8 +516,7 @@ mod tests {
 
         async fn say(&self, told: Told) -> Answer {
             let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-            let told = serde_json::to_value(told).unwrap();
-            self.hub.tell(&"teller/one".parse().unwrap(), id, &told).await
+            self.hub.tell::<Teller>("one", id, &told).await
         }
 
         async fn tell(&self, text: &str, to: &[&str]) -> Answer {

@@ -178,7 +178,7 @@ mod tests {
 
     use super::super::handle::TopicHandle;
     use super::*;
-    use crate::decider::{Access, Context, Decider, Redaction};
+    use crate::decider::{Access, Context, Decider, Principal, Redaction};
     use crate::hub::Hub;
     use crate::log::memory::{Memory as Kept, Weather};
     use crate::log::sqlite::Sqlite;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     impl Decider for Wall {
-        fn admit(&self, _: &Person, _: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 

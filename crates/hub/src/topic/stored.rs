@@ -54,10 +54,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::decider::{Access, Context};
+    use crate::decider::{Access, Context, Principal};
     use crate::topic::dyn_topic::kind;
     use duplex_protocol::cursor::Seq;
-    use duplex_protocol::person::Person;
     use duplex_protocol::session::{Denied, Rejection};
     use duplex_protocol::topic::{Topic, TopicName};
 
@@ -90,7 +89,7 @@ mod tests {
             }
         }
 
-        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }
 

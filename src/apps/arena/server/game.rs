@@ -24,10 +24,9 @@ use crate::apps::arena::wire::scores::{ALL, Scores, ScoresCommand};
 use crate::apps::arena::wire::turn::MAX_TURN;
 use crate::apps::arena::wire::{ARENA_PATH, Glance, ROUND_SECONDS};
 use duplex_hub::simulation::{NoSeat, Seat, Stage};
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId};
-use duplex_protocol::topic::TopicName;
 
 /// Viewers at once, players among them: each looks at every picture.
 const MAX_VIEWERS: usize = 500;
@@ -298,12 +297,12 @@ impl Inner {
     }
 }
 
-impl Feed for Game {
+impl BackgroundTask for Game {
     fn name(&self) -> &'static str {
         "arena"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             let (scores, ended) = mpsc::channel(MAX_SCORES);
             let play = async {
@@ -325,15 +324,10 @@ impl Feed for Game {
 
 /// To keep a score may take a disk's time: the ticks do not wait for it.
 async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
-    let Ok(topic) = TopicName::of::<Scores>(ALL) else {
-        return;
-    };
     while let Some((by, mass)) = ended.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
-        let Ok(command) = serde_json::to_value(ScoresCommand::Tell { by, mass }) else {
-            continue;
-        };
-        if let Answer::Rejected(why) = hub.tell(&topic, id, &command).await {
+        let command = ScoresCommand::Tell { by, mass };
+        if let Answer::Rejected(why) = hub.tell::<Scores>(ALL, id, &command).await {
             tracing::warn!("a score is lost: {why}");
         }
     }

@@ -2,14 +2,12 @@
 
 use crate::apps::arena::model::best::Best;
 use crate::apps::arena::wire::scores::{ALL, Score, Scores, ScoresCommand};
-use duplex_hub;
-use duplex_hub::decider::{Access, Context, Decider};
-use duplex_protocol::person::Person;
+use duplex_hub::decider::{Access, Context, Decider, Origin, Principal};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 impl Decider for Scores {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
         } else {
@@ -19,7 +17,7 @@ impl Decider for Scores {
 
     /// A score that is not among the best is no event.
     fn decide(&self, at: Context<'_>, best: &Best, command: ScoresCommand) -> Result<Vec<Score>, Rejection> {
-        if at.who.id != duplex_hub::server().id {
+        if at.origin != Origin::Server {
             return Err(Rejection::Denied(Denied::Forbidden));
         }
         let ScoresCommand::Tell { by, mass } = command;
@@ -35,7 +33,7 @@ impl Decider for Scores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_protocol::person::PersonId;
+    use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::topic::Topic as _;
 
     #[test]
@@ -46,10 +44,11 @@ mod tests {
             name: "Kim".to_owned(),
         };
         let mut best = Best::default();
-        let tell = |who: &Person, best: &Best, mass| {
+        let tell = |who: Principal<'_>, best: &Best, mass| {
             let at = Context {
                 topic: &topic,
-                who,
+                who: who.person,
+                origin: who.origin,
                 authority: duplex_hub::Authority::VISITOR,
                 now: 7,
                 next: 1,
@@ -63,15 +62,18 @@ mod tests {
                 },
             )
         };
-        assert_eq!(tell(&person, &best, 500), Err(Rejection::Denied(Denied::Forbidden)));
         assert_eq!(
-            tell(&duplex_hub::program(), &best, 500),
+            tell(Principal::visitor(&person), &best, 500),
             Err(Rejection::Denied(Denied::Forbidden))
         );
-        let events = tell(&duplex_hub::server(), &best, 500).unwrap();
+        assert_eq!(
+            tell(Principal::program(), &best, 500),
+            Err(Rejection::Denied(Denied::Forbidden))
+        );
+        let events = tell(Principal::server(), &best, 500).unwrap();
         Scores::apply(&mut best, 1, &events[0]);
-        assert_eq!(tell(&duplex_hub::server(), &best, 400), Ok(Vec::new()));
-        assert_eq!(tell(&duplex_hub::server(), &best, 501).unwrap().len(), 1);
-        assert_eq!(Scores.admit(&person, &topic), Ok(Access::Read));
+        assert_eq!(tell(Principal::server(), &best, 400), Ok(Vec::new()));
+        assert_eq!(tell(Principal::server(), &best, 501).unwrap().len(), 1);
+        assert_eq!(Scores.admit(Principal::visitor(&person), &topic), Ok(Access::Read));
     }
 }

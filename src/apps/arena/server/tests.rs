@@ -17,7 +17,7 @@ use crate::apps::arena::wire::scores::{ALL, Scores};
 use crate::apps::arena::wire::turn::{Turn, Wish};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::simulation::{Breach, Seat, Stage as _};
-use duplex_hub::{Feed as _, Hub, kind};
+use duplex_hub::{BackgroundTask as _, Hub, kind};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};

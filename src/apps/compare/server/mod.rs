@@ -11,8 +11,7 @@ use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
 use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
 use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 use duplex_hub::Retention;
-use duplex_hub::decider::{Access, Context, Decider};
-use duplex_protocol::person::Person;
+use duplex_hub::decider::{Access, Context, Decider, Principal};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -43,7 +42,7 @@ fn answer(message: Payload<'_>) -> Answer {
 }
 
 impl Decider for Compare {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_slot(topic.rest()) {
             Ok(Access::Write)
         } else {
@@ -80,10 +79,11 @@ mod tests {
 
     fn decide(text: &str) -> Result<Vec<Said>, Rejection> {
         let topic: TopicName = "compare/0f".parse().unwrap();
-        let who = duplex_hub::program();
+        let who = Principal::program();
         let at = Context {
             topic: &topic,
-            who: &who,
+            who: who.person,
+            origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now: 0,
             next: 1,
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn there_are_as_many_topics_as_slots() {
-        let admits = |name: &str| Compare.admit(&duplex_hub::program(), &name.parse().unwrap()).is_ok();
+        let admits = |name: &str| Compare.admit(Principal::program(), &name.parse().unwrap()).is_ok();
         assert!(admits("compare/00") && admits("compare/ff"));
         assert!(!admits("compare/0") && !admits("compare/0g") && !admits("compare/000"));
     }

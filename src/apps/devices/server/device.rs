@@ -17,10 +17,10 @@ use crate::server::notify;
 use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use crate::wire::number::{self, show};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
-use duplex_hub::{self, Needed, json};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
+use duplex_hub::{Needed, TopicCommand, json};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
@@ -32,9 +32,8 @@ pub fn forms() -> [CommandForm; 1] {
     [CommandForm {
         path: "/devices/{id}",
         command: |path, fields| {
-            let topic = TopicName::of::<Devices>(path.strip_prefix("/devices/")?).ok()?;
-            let command = posted(fields)?;
-            Some((topic, serde_json::to_value(command).ok()?))
+            let id = path.strip_prefix("/devices/")?;
+            TopicCommand::to::<Devices>(id, &posted(fields)?).ok()
         },
         then: CommandForm::same_page,
     }]
@@ -66,10 +65,10 @@ fn posted(fields: &Fields) -> Option<DeviceCommand> {
 
 impl Decider for Devices {
     /// Everybody may look. Who may set what a device does, its commands say; a browser is its visitor's alone.
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             id if !is_device(id) => Err(Denied::Unknown),
-            id if owner(id).is_some_and(|owner| owner != who.id.0) => Ok(Access::Read),
+            id if owner(id).is_some_and(|owner| owner != who.person.id.0) => Ok(Access::Read),
             _ => Ok(Access::Write),
         }
     }
@@ -156,7 +155,7 @@ impl Decider for Devices {
 }
 
 fn from_server(at: Context<'_>) -> Result<(), Rejection> {
-    if at.who.id == duplex_hub::server().id {
+    if at.origin == Origin::Server {
         Ok(())
     } else {
         Err(Rejection::refused(why::NOT_FOR_YOU))
@@ -166,8 +165,8 @@ fn from_server(at: Context<'_>) -> Result<(), Rejection> {
 /// The server for those behind the broker and for its own machine, a program with the token, a visitor for their browser.
 fn from_device(at: Context<'_>) -> Result<(), Rejection> {
     let own = owner(at.topic.rest()) == Some(at.who.id.0.as_str());
-    let program = at.who.id == duplex_hub::program().id && owner(at.topic.rest()).is_none();
-    if own || program || at.who.id == duplex_hub::server().id {
+    let program = at.origin == Origin::Program && owner(at.topic.rest()).is_none();
+    if own || program || at.origin == Origin::Server {
         Ok(())
     } else {
         Err(Rejection::refused(why::NOT_YOURS))
@@ -329,11 +328,7 @@ fn to_orders(command: &OrdersCommand) -> Vec<Forward> {
 }
 
 fn forward<T: Topic>(command: &T::Command) -> Vec<Forward> {
-    let forward = TopicName::of::<T>(ALL).ok().zip(serde_json::to_value(command).ok());
-    forward
-        .map(|(topic, command)| Forward { topic, command })
-        .into_iter()
-        .collect()
+    Forward::to::<T>(ALL, command).into_iter().collect()
 }
 
 fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
@@ -401,6 +396,7 @@ mod tests {
     use super::*;
     use duplex_hub::Authority;
     use duplex_protocol::codec::Encoding;
+    use duplex_protocol::person::Person;
 
     const NOW: Millis = 1_800_000_000_000;
 
@@ -425,10 +421,16 @@ mod tests {
             }
         }
 
-        fn say(&mut self, who: &Person, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
+        fn say<'a>(
+            &mut self,
+            who: impl Into<Principal<'a>>,
+            command: DeviceCommand,
+        ) -> Result<Vec<DeviceEvent>, Rejection> {
+            let who = who.into();
             let at = Context {
                 topic: &self.topic,
-                who,
+                who: who.person,
+                origin: who.origin,
                 authority: self.authority,
                 now: self.now,
                 next: self.log.len() as Seq + 1,
@@ -446,7 +448,7 @@ mod tests {
                 readings,
                 ..Report::default()
             };
-            self.say(&duplex_hub::program(), DeviceCommand::Report(report)).unwrap()
+            self.say(Principal::program(), DeviceCommand::Report(report)).unwrap()
         }
 
         fn value(&self, metric: &str) -> f64 {
@@ -499,9 +501,7 @@ mod tests {
             place.report(vec![reading("t", 20.0, None)]);
             place.say(&person(1), threshold(None, Some(30.0), 0.0)).unwrap();
             let turn = |health, at| DeviceCommand::Turn { health, at };
-            place
-                .say(&duplex_hub::server(), turn(Health::Late, NOW + ahead))
-                .unwrap();
+            place.say(Principal::server(), turn(Health::Late, NOW + ahead)).unwrap();
             place.now = NOW;
             let events = place.report(vec![reading("t", 31.0, None)]);
             assert!(
@@ -509,7 +509,7 @@ mod tests {
                 "{ahead}: it is judged"
             );
             assert_eq!((place.value("t"), place.device.seen), (31.0, NOW));
-            place.say(&duplex_hub::server(), turn(Health::Online, NOW)).unwrap();
+            place.say(Principal::server(), turn(Health::Online, NOW)).unwrap();
             assert_eq!((place.device.health, place.device.since), (Health::Online, NOW));
             place.now = NOW + 500;
             let points = |device: &Device| device.metrics["t"].trail.points(NOW - 3_600_000, u64::MAX, NOW);
@@ -593,7 +593,7 @@ mod tests {
             why: why::UNREADABLE.to_owned(),
         };
         assert_eq!(place.say(&person(1), bad.clone()), refused(why::NOT_FOR_YOU));
-        place.say(&duplex_hub::server(), bad).unwrap();
+        place.say(Principal::server(), bad).unwrap();
         assert_eq!(place.device.refused, 8);
         assert_eq!(place.device.metrics["t"].unit, "°C");
     }
@@ -608,23 +608,23 @@ mod tests {
             })
         };
         assert_eq!(
-            place.say(&duplex_hub::program(), last(Vec::new())),
+            place.say(Principal::program(), last(Vec::new())),
             refused(why::NOT_FOR_YOU)
         );
-        assert_eq!(place.say(&duplex_hub::server(), last(Vec::new())), Ok(Vec::new()));
+        assert_eq!(place.say(Principal::server(), last(Vec::new())), Ok(Vec::new()));
         place
-            .say(&duplex_hub::server(), last(vec![reading("t", 9.0, None)]))
+            .say(Principal::server(), last(vec![reading("t", 9.0, None)]))
             .unwrap();
         assert_eq!((place.value("t"), place.device.seen), (9.0, 0));
         let told = Devices.forward(&place.topic, &place.device, 1, &place.log[0]);
-        assert_eq!(told[0].topic.as_str(), "fleet/all");
+        assert_eq!(told[0].command().topic().as_str(), "fleet/all");
 
         place.report(vec![reading("t", 1.0, None)]);
         place.say(&person(1), threshold(None, Some(5.0), 0.0)).unwrap();
         place.now += 60_000;
         for (value, events) in [(1.0, 0), (7.0, 2), (7.0, 0), (1.0, 2)] {
             let made = place
-                .say(&duplex_hub::server(), last(vec![reading("t", value, None)]))
+                .say(Principal::server(), last(vec![reading("t", value, None)]))
                 .unwrap();
             assert_eq!((made.len(), place.value("t")), (events, value), "{made:?}");
             assert_eq!((place.device.seen, place.device.metrics["t"].at), (NOW, NOW));
@@ -635,12 +635,12 @@ mod tests {
             reading("t", f64::NAN, None),
             reading("t", 4.0, Some(NOW + 1)),
         ]);
-        assert_eq!(place.say(&duplex_hub::server(), mixed.clone()).unwrap().len(), 2);
+        assert_eq!(place.say(Principal::server(), mixed.clone()).unwrap().len(), 2);
         assert_eq!(
             (place.value("t"), place.device.seen, place.device.refused),
             (4.0, NOW + 1, 1)
         );
-        assert_eq!(place.say(&duplex_hub::server(), mixed), Ok(Vec::new()));
+        assert_eq!(place.say(Principal::server(), mixed), Ok(Vec::new()));
         place.report(vec![reading("t", 2.0, None)]);
         assert_eq!((place.value("t"), place.device.seen), (2.0, place.now));
     }
@@ -697,9 +697,10 @@ mod tests {
             .position(|event| matches!(event, DeviceEvent::Raised { .. }))
             .unwrap();
         let told = Devices.forward(&place.topic, &place.device, raised as Seq + 1, &place.log[raised]);
-        let topics: Vec<_> = told.iter().map(|forward| forward.topic.as_str()).collect();
+        let topics: Vec<_> = told.iter().map(|forward| forward.command().topic().as_str()).collect();
         assert_eq!(topics, ["fleet/all", "notices/devices"]);
-        let notice: Notice = serde_json::from_value(told[1].command["send"].clone()).unwrap();
+        let sent: serde_json::Value = serde_json::from_str(told[1].command().json()).unwrap();
+        let notice: Notice = serde_json::from_value(sent["send"].clone()).unwrap();
         assert_eq!(
             (notice.level, notice.link.as_deref()),
             (Level::Danger, Some("/devices/a"))
@@ -763,8 +764,8 @@ mod tests {
         }
         let events = place.say(&person(1), order("reboot", "{\"in\":5}")).unwrap();
         let told = Devices.forward(&place.topic, &place.device, 2, &events[0]);
-        assert_eq!(told[0].topic.as_str(), "orders/all");
-        let OrdersCommand::Add(open) = serde_json::from_value(told[0].command.clone()).unwrap() else {
+        assert_eq!(told[0].command().topic().as_str(), "orders/all");
+        let OrdersCommand::Add(open) = told[0].command().decode::<Orders>().unwrap() else {
             panic!("not added")
         };
         let expires = NOW + ORDER_WAIT;
@@ -785,11 +786,11 @@ mod tests {
         assert_eq!(place.say(&person(1), ack(true)), refused(why::NOT_YOURS));
         let expire = DeviceCommand::Expire { order: 2 };
         assert_eq!(
-            place.say(&duplex_hub::program(), expire.clone()),
+            place.say(Principal::program(), expire.clone()),
             refused(why::NOT_FOR_YOU)
         );
-        place.say(&duplex_hub::program(), ack(true)).unwrap();
-        assert_eq!(place.say(&duplex_hub::server(), expire), Ok(Vec::new()));
+        place.say(Principal::program(), ack(true)).unwrap();
+        assert_eq!(place.say(Principal::server(), expire), Ok(Vec::new()));
         assert_eq!(place.device.orders[0].outcome, Outcome::Acknowledged);
         for _ in 0..MAX_WAITING {
             place.say(&person(1), order("identify", "")).unwrap();
@@ -816,12 +817,12 @@ mod tests {
             ..Authority::VISITOR
         };
         for control in controls {
-            for who in [person(1), duplex_hub::program()] {
+            for who in [Principal::visitor(&person(1)), Principal::program()] {
                 let said = |authority| {
                     let mut place = Place::new("a");
                     place.report(vec![reading("t", 1.0, None)]);
                     place.authority = authority;
-                    place.say(&who, control.clone())
+                    place.say(who, control.clone())
                 };
                 assert_eq!(said(Authority::VISITOR), needs_operator, "{control:?}");
                 assert_ne!(said(Authority::OPERATOR), needs_operator);
@@ -840,7 +841,7 @@ mod tests {
             let mut place = Place::new(id);
             place
                 .say(
-                    &duplex_hub::server(),
+                    Principal::server(),
                     DeviceCommand::Report(Report {
                         readings: vec![reading("t", 1.0, None)],
                         ..Report::default()
@@ -853,7 +854,9 @@ mod tests {
                 .pop()
                 .unwrap();
             let forwards = Devices.forward(&place.topic, &place.device, 3, &raised);
-            let topics = forwards.iter().map(|forward| forward.topic.as_str().to_owned());
+            let topics = forwards
+                .iter()
+                .map(|forward| forward.command().topic().as_str().to_owned());
             topics.filter(|topic| topic != "fleet/all").collect::<Vec<_>>()
         };
         assert_eq!(audience("oven-1"), ["notices/devices"]);
@@ -866,16 +869,16 @@ mod tests {
         let me = person(7);
         let own = format!("browser-{}", me.id.0);
         let topic = TopicName::of::<Devices>(&own).unwrap();
-        assert_eq!(Devices.admit(&me, &topic), Ok(Access::Write));
-        assert_eq!(Devices.admit(&person(8), &topic), Ok(Access::Read));
+        assert_eq!(Devices.admit(Principal::visitor(&me), &topic), Ok(Access::Write));
+        assert_eq!(Devices.admit(Principal::visitor(&person(8)), &topic), Ok(Access::Read));
         assert_eq!(
-            Devices.admit(&me, &TopicName::of::<Devices>("a/b").unwrap()),
+            Devices.admit(Principal::visitor(&me), &TopicName::of::<Devices>("a/b").unwrap()),
             Err(Denied::Unknown)
         );
         let report = DeviceCommand::Report(Report::default());
         assert!(Place::new(&own).say(&me, report.clone()).is_ok());
-        for who in [person(8), duplex_hub::program()] {
-            assert_eq!(Place::new(&own).say(&who, report.clone()), refused(why::NOT_YOURS));
+        for who in [Principal::visitor(&person(8)), Principal::program()] {
+            assert_eq!(Place::new(&own).say(who, report.clone()), refused(why::NOT_YOURS));
         }
         assert_eq!(Place::new("a").say(&me, report), refused(why::NOT_YOURS));
     }
@@ -889,7 +892,7 @@ mod tests {
                 .collect();
             (forms()[0].command)("/devices/oven-1", &fields)
         };
-        let (topic, command) = form(&[
+        let command = form(&[
             ("act", "threshold"),
             ("metric", "t"),
             ("low", ""),
@@ -897,11 +900,8 @@ mod tests {
             ("hysteresis", ""),
         ])
         .unwrap();
-        assert_eq!(topic.as_str(), "device/oven-1");
-        assert_eq!(
-            serde_json::from_value::<DeviceCommand>(command).unwrap(),
-            threshold(None, Some(30.5), 0.0)
-        );
+        assert_eq!(command.topic().as_str(), "device/oven-1");
+        assert_eq!(command.decode::<Devices>(), Ok(threshold(None, Some(30.5), 0.0)));
         assert!(form(&[("act", "order"), ("order", "identify")]).is_some());
         assert!(form(&[("act", "acknowledge"), ("alarm", "3")]).is_some());
         for wrong in [
@@ -984,9 +984,10 @@ mod tests {
         fn a_device_keeps_its_bounds(commands in prop::collection::vec(commands(), 0..60)) {
             let mut place = Place::new("a");
             for (who, command) in commands {
-                let who = [duplex_hub::server(), duplex_hub::program(), person(1)][usize::from(who)].clone();
+                let visitor = person(1);
+                let who = [Principal::server(), Principal::program(), Principal::visitor(&visitor)][usize::from(who)];
                 place.now += 10_000;
-                let _ = place.say(&who, command);
+                let _ = place.say(who, command);
             }
             let device = &place.device;
             prop_assert!(device.metrics.len() <= MAX_METRICS && device.alarms.len() <= KEPT_ALARMS);

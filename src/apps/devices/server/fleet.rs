@@ -1,7 +1,5 @@
 //! The overview: what each device's topic tells it, and who has not been heard. Pure.
 
-use serde_json::json;
-
 use super::super::model::{Overview, judge};
 use super::super::wire::{
     ALL, DeviceCommand, Devices, Entry, Fleet, FleetCommand, FleetEvent, GROUP, Health, MAX_AGE, MAX_DEVICES, News,
@@ -10,10 +8,8 @@ use super::super::wire::{
 use super::NOTICE_LIFE;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use duplex_hub;
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -23,7 +19,7 @@ const KEPT_EVENTS: u64 = 5_000;
 const NAMED: usize = 3;
 
 impl Decider for Fleet {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
         } else {
@@ -37,7 +33,7 @@ impl Decider for Fleet {
         overview: &Overview,
         command: FleetCommand,
     ) -> Result<Vec<FleetEvent>, Rejection> {
-        if at.who.id != duplex_hub::server().id {
+        if at.origin != Origin::Server {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         match command {
@@ -109,10 +105,7 @@ fn turn(id: &str, entry: &Entry) -> Option<Forward> {
         health: entry.health,
         at: entry.since,
     };
-    Some(Forward {
-        topic: TopicName::of::<Devices>(id).ok()?,
-        command: json!(turn),
-    })
+    Forward::to::<Devices>(id, &turn)
 }
 
 /// One for all that fell silent together, as behind a broker that went away.
@@ -209,10 +202,11 @@ mod tests {
     }
 
     fn tell(overview: &mut Overview, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
-        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), duplex_hub::server());
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = Context {
             topic: &topic,
-            who: &who,
+            who: who.person,
+            origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now,
             next: 1,
@@ -246,10 +240,11 @@ mod tests {
         assert_eq!(healths, [(Health::Late, 23_000, true), (Health::Offline, 43_000, true)]);
         let back = tell(&mut overview, update("a", START + 70_000), START + 70_000);
         let told = Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &back[0]);
-        assert_eq!(told[0].topic.as_str(), "device/a");
+        let turn = told[0].command();
+        assert_eq!(turn.topic().as_str(), "device/a");
         assert_eq!(
-            told[0].command,
-            json!({"turn": {"health": "online", "at": START + 70_000}})
+            turn.json(),
+            format!(r#"{{"turn":{{"at":{},"health":"online"}}}}"#, START + 70_000)
         );
         let again = tell(&mut overview, update("a", START + 71_000), START + 71_000);
         assert_eq!(
@@ -279,13 +274,14 @@ mod tests {
         assert_eq!(events.last(), Some(&FleetEvent::Silent { ids }));
         let topic = TopicName::of::<Fleet>(ALL).unwrap();
         let told = Fleet.forward(&topic, &overview, 4, &events[3]);
-        assert_eq!(told[0].topic.as_str(), "notices/devices");
-        let said = told[0].command.to_string();
+        assert_eq!(told[0].command().topic().as_str(), "notices/devices");
+        let said = told[0].command().json();
         assert!(said.contains("2 devices") && said.contains("a, b"), "{said}");
 
         tell(&mut overview, update("a", START + 50_000), START + 50_000);
         let alone = tell(&mut overview, FleetCommand::Look, START + 95_000);
-        let said = Fleet.forward(&topic, &overview, 6, &alone[1])[0].command.to_string();
+        let alone = Fleet.forward(&topic, &overview, 6, &alone[1]);
+        let said = alone[0].command().json();
         assert!(said.contains("/devices/a"), "{said}");
         let mut browser = Overview::default();
         tell(&mut browser, update("browser-00ff", START), START);
@@ -318,10 +314,11 @@ mod tests {
                 START,
             );
         }
-        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), duplex_hub::server());
+        let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = |now| Context {
             topic: &topic,
-            who: &who,
+            who: who.person,
+            origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now,
             next: 1,
@@ -339,15 +336,16 @@ mod tests {
     #[test]
     fn only_the_server_writes() {
         let topic = TopicName::of::<Fleet>(ALL).unwrap();
-        let who = duplex_hub::program();
+        let who = Principal::program();
         let at = Context {
             topic: &topic,
-            who: &who,
+            who: who.person,
+            origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now: START,
             next: 1,
         };
-        assert_eq!(Fleet.admit(&who, &topic), Ok(Access::Read));
+        assert_eq!(Fleet.admit(who, &topic), Ok(Access::Read));
         assert!(Fleet.decide(at, &Overview::default(), FleetCommand::Look).is_err());
     }
 }

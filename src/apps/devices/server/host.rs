@@ -11,9 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
 use super::outbox::Outbox;
 use super::{letter, now};
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::Answer;
-use duplex_protocol::topic::TopicName;
 
 const PREFIX: &str = "host-";
 /// Seconds between reports that a command may ask for.
@@ -59,12 +58,12 @@ impl Host {
     }
 }
 
-impl Feed for Host {
+impl BackgroundTask for Host {
     fn name(&self) -> &'static str {
         "devices-host"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -92,9 +91,6 @@ fn plain(name: &str) -> String {
 
 async fn live(hub: Hub, mut every: u32, identity: Identity) -> Result<(), sysinfo::Error> {
     let Identity { id, name, place } = identity;
-    let Ok(topic) = TopicName::of::<Devices>(&id) else {
-        return Ok(());
-    };
     let mut gauge = Gauge::new()?;
     let mut outbox = Outbox::new(hub.clone(), "host");
     // A processor's use is the difference between two looks.
@@ -108,23 +104,23 @@ async fn live(hub: Hub, mut every: u32, identity: Identity) -> Result<(), sysinf
                     place: Some(place.clone()),
                     every: Some(every),
                 };
-                tell(&hub, &topic, &DeviceCommand::Report(report)).await;
+                tell(&hub, &id, &DeviceCommand::Report(report)).await;
                 due = Instant::now() + Duration::from_secs(every.into());
             }
             orders = outbox.next() => for open in orders {
                 if open.device == id {
                     let ack = obey(&open, &mut every);
                     due = due.min(Instant::now() + Duration::from_secs(every.into()));
-                    tell(&hub, &topic, &ack).await;
+                    tell(&hub, &id, &ack).await;
                 }
             }
         }
     }
 }
 
-async fn tell(hub: &Hub, topic: &TopicName, command: &DeviceCommand) {
-    if let Answer::Rejected(why) = hub.tell(topic, letter::new_id(), &letter::json(command)).await {
-        tracing::warn!(%topic, "this machine's report was refused: {why}");
+async fn tell(hub: &Hub, id: &str, command: &DeviceCommand) {
+    if let Answer::Rejected(why) = hub.tell::<Devices>(id, letter::new_id(), command).await {
+        tracing::warn!(id, "this machine's report was refused: {why}");
     }
 }
 

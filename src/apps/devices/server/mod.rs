@@ -3,7 +3,7 @@
 mod device;
 mod fleet;
 mod host;
-mod inlet;
+mod ingest;
 mod letter;
 pub mod mqtt;
 mod mqtt_size;
@@ -23,19 +23,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use self::device::forms;
-pub use self::inlet::inlet;
+pub use self::ingest::ingest_endpoint;
 use self::mqtt::Connector;
 use self::url::{Broker, Pattern};
 use super::wire::Millis;
 use crate::server::tls;
-use duplex_hub::Feed;
+use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
         kinds: vec![kind(Devices), kind(Fleet), kind(Orders)],
-        ingest: vec![inlet()],
+        ingest: vec![ingest_endpoint()],
         command_forms: forms().to_vec(),
-        tasks: Some(|options| feeds(&options.devices)),
+        tasks: Some(|options| background_tasks(&options.devices)),
         peers: Some(|options| Vec::from_iter(options.devices.broker().map(|broker| ("MQTT broker", broker)))),
         ..AppServer::default()
     }
@@ -126,16 +126,16 @@ impl Options {
 }
 
 /// What the devices' part of the server does by itself.
-pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
-    let mut feeds: Vec<Arc<dyn Feed>> = vec![Arc::new(watch::Watch)];
+pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String> {
+    let mut tasks: Vec<Arc<dyn BackgroundTask>> = vec![Arc::new(watch::Watch)];
     if options.devices_self > 0 {
         let name = options.devices_self_name.as_deref();
-        feeds.push(Arc::new(host::Host::new(options.devices_self, name)));
+        tasks.push(Arc::new(host::Host::new(options.devices_self, name)));
     }
     if let Some(connector) = connector(options)? {
-        feeds.push(Arc::new(connector));
+        tasks.push(Arc::new(connector));
     }
-    Ok(feeds)
+    Ok(tasks)
 }
 
 fn connector(options: &Options) -> Result<Option<Connector>, String> {
@@ -192,6 +192,6 @@ mod tests {
         assert!(connector(&Options::default()).unwrap().is_none());
         let named = options("mqtt://me:secret@a.example", fine);
         assert_eq!(named.broker().as_deref(), Some("a.example:1883"));
-        assert_eq!(feeds(&Options::default()).unwrap().len(), 2);
+        assert_eq!(background_tasks(&Options::default()).unwrap().len(), 2);
     }
 }

@@ -21,7 +21,7 @@ use super::mqtt_socket;
 use super::outbox::Outbox;
 use super::queue::{self, Queue};
 use super::url::{Broker, Pattern};
-use duplex_hub::{self, Feed, Hub, Running};
+use duplex_hub::{self, BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -61,12 +61,12 @@ enum Heard {
     Message(Publish),
 }
 
-impl Feed for Connector {
+impl BackgroundTask for Connector {
     fn name(&self) -> &'static str {
         "devices-mqtt"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             let options = options(&self.broker, self.tls.clone(), &self.client);
             let (client, events) = AsyncClient::builder(options).capacity(REQUESTS).build();
@@ -297,9 +297,8 @@ impl Before {
 
 /// Ready when it is kept, or refused for good.
 async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceCommand) {
-    let json = letter::json(&command);
     loop {
-        match hub.tell(topic, id.clone(), &json).await {
+        match hub.tell::<Devices>(topic.rest(), id.clone(), &command).await {
             Answer::Accepted { .. } => return,
             Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
             Answer::Rejected(rejection) => {
@@ -312,7 +311,7 @@ async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceComman
                     let bad = DeviceCommand::Bad {
                         why: why::UNREADABLE.to_owned(),
                     };
-                    let _ = hub.tell(topic, letter::new_id(), &letter::json(&bad)).await;
+                    let _ = hub.tell::<Devices>(topic.rest(), letter::new_id(), &bad).await;
                 }
                 return;
             }

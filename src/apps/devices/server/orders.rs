@@ -1,14 +1,10 @@
 //! What devices were asked and have not answered: the connector looks here for what to send, and the clock for who is too
 //! slow. Pure.
 
-use serde_json::json;
-
 use super::super::model::{MAX_OPEN, Waiting};
 use super::super::wire::{DeviceCommand, Devices, ORDER_WAIT, Open, Orders, OrdersCommand, OrdersEvent, why};
-use duplex_hub;
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -17,7 +13,7 @@ const KEPT_EVENTS: u64 = 2_000;
 
 impl Decider for Orders {
     /// The server's own: the devices' pages show what there is to see.
-    fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Err(Denied::Forbidden)
     }
 
@@ -27,7 +23,7 @@ impl Decider for Orders {
         waiting: &Waiting,
         command: OrdersCommand,
     ) -> Result<Vec<OrdersEvent>, Rejection> {
-        if at.who.id != duplex_hub::server().id {
+        if at.origin != Origin::Server {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         let known = |device: &str, order: Seq| {
@@ -55,9 +51,8 @@ impl Decider for Orders {
         let OrdersEvent::Expired { device, order } = event else {
             return Vec::new();
         };
-        let command = json!(DeviceCommand::Expire { order: *order });
-        let topic = TopicName::of::<Devices>(device).ok();
-        topic.map(|topic| Forward { topic, command }).into_iter().collect()
+        let expire = DeviceCommand::Expire { order: *order };
+        Forward::to::<Devices>(device, &expire).into_iter().collect()
     }
 
     fn retention(&self) -> Retention {
@@ -85,12 +80,13 @@ mod tests {
 
     #[test]
     fn an_order_waits_until_it_is_answered_or_too_old() {
-        let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), duplex_hub::server());
+        let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), Principal::server());
         let mut waiting = Waiting::default();
         let mut tell = |command, now| {
             let at = Context {
                 topic: &topic,
-                who: &who,
+                who: who.person,
+                origin: who.origin,
                 authority: duplex_hub::Authority::VISITOR,
                 now,
                 next: 1,

@@ -54,7 +54,7 @@ impl Outbox {
     async fn look(&mut self) -> Option<Vec<Open>> {
         if self.joined.is_none() {
             let topic = self.hub.open(&TopicName::of::<Orders>(ALL).ok()?).await.ok()?;
-            let membership = topic.join(self.session.clone(), duplex_hub::server(), None, Arc::clone(&self.wake));
+            let membership = topic.watch(self.session.clone(), Arc::clone(&self.wake));
             self.joined = Some((topic, membership));
         }
         let (topic, _) = self.joined.as_ref()?;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::{Overview, Waiting};
 use super::super::wire::{ALL, Fleet, FleetCommand, Orders, OrdersCommand};
 use super::{fleet, letter, now, orders};
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::topic::{Topic, TopicName};
 
@@ -19,12 +19,12 @@ const GRACE: Duration = Duration::from_secs(15);
 
 pub struct Watch;
 
-impl Feed for Watch {
+impl BackgroundTask for Watch {
     fn name(&self) -> &'static str {
         "devices-watch"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -57,7 +57,6 @@ async fn look<T: Topic>(hub: &Hub, wanted: impl Fn(&T::State) -> bool, command: 
     };
     if state.decode(Encoding::Json).is_ok_and(|state| wanted(&state)) {
         // Refused now, it is asked again at the next tick.
-        let command = serde_json::to_value(command).unwrap_or_default();
-        let _ = hub.tell(&name, letter::new_id(), &command).await;
+        let _ = hub.tell::<T>(ALL, letter::new_id(), command).await;
     }
 }

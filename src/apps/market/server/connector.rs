@@ -21,7 +21,7 @@ use super::desk::Desk;
 use super::exchange::{Bad, Exchange, Heard};
 use super::publisher::{PublishError, Publisher};
 use crate::server::tls::{self, Io, TlsError};
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 
 /// From a name to a WebSocket that is open.
 const OPENING: Duration = Duration::from_secs(10);
@@ -97,7 +97,7 @@ fn dial(host: String, port: u16) -> Dialling {
     })
 }
 
-impl<D> Feed for Connector<D>
+impl<D> BackgroundTask for Connector<D>
 where
     D: Fn(String, u16) -> Dialling + Send + Sync + 'static,
 {
@@ -105,7 +105,7 @@ where
         self.exchange.feed_name()
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             match Floor::open(&self, hub).await {
                 Ok(floor) => self.keep(floor, &stop).await,

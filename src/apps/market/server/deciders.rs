@@ -1,7 +1,5 @@
 //! Who may speak of prices and alerts, and what a command does. Pure.
 
-use serde_json::json;
-
 use super::super::model::alerts::AlertList;
 use super::super::model::board::{Board, SPARK, SPARK_STEP};
 use super::super::model::chart::{Chart, KEPT};
@@ -10,22 +8,16 @@ use super::super::wire::{
     MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesCommand, QuotesEvent, Tick, Trade,
     Watches, check_price, is_symbol, why,
 };
-use duplex_hub;
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// What a ring holds: prices of a minute ago are in the candles.
 const EVENTS: u64 = 1_024;
 
-fn is_server(who: &Person) -> bool {
-    who.id == duplex_hub::server().id
-}
-
 fn only_server(at: Context<'_>) -> Result<(), Rejection> {
-    if is_server(at.who) {
+    if at.origin == Origin::Server {
         Ok(())
     } else {
         Err(Rejection::refused(why::NOT_FOR_YOU))
@@ -44,7 +36,7 @@ const fn short() -> Retention {
 }
 
 impl Decider for Quotes {
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
         } else {
@@ -115,7 +107,7 @@ fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<Quotes
 
 impl Decider for Candles {
     /// Any well-formed symbol: which ones exist is known to the quotes, and the page asks there.
-    fn admit(&self, _who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_symbol(topic.rest()) {
             Ok(Access::Read)
         } else {
@@ -169,8 +161,8 @@ impl Decider for Alerts {
     const PRIVATE: bool = true;
 
     /// One's own, and the server's, who must know when to speak.
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        if topic.rest() == who.id.0 || is_server(who) {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == who.person.id.0 || who.origin == Origin::Server {
             Ok(Access::Write)
         } else {
             Err(Denied::Forbidden)
@@ -237,12 +229,9 @@ impl Decider for Alerts {
     /// The watcher asks for this person's alerts; at its start, for all.
     fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
         let changed = !matches!(event, AlertsEvent::Reached { .. });
-        let watches = TopicName::of::<Watches>(ALL).ok().filter(|_| changed);
-        let forward = watches.map(|watches| Forward {
-            topic: watches,
-            command: json!({ "person": topic.rest() }),
-        });
-        forward.into_iter().collect()
+        let person = topic.rest().to_owned();
+        let forward = Forward::to::<Watches>(ALL, &Changed { person });
+        forward.filter(|_| changed).into_iter().collect()
     }
 
     fn retention(&self) -> Retention {
@@ -251,9 +240,9 @@ impl Decider for Alerts {
 }
 
 impl Decider for Watches {
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
-            ALL if is_server(who) => Ok(Access::Write),
+            ALL if who.origin == Origin::Server => Ok(Access::Write),
             ALL => Err(Denied::Forbidden),
             _ => Err(Denied::Unknown),
         }
@@ -277,7 +266,7 @@ mod tests {
     use super::super::super::wire::{MAX_DONE, Side, Source};
     use super::*;
     use duplex_hub::testing::DeciderHarness as Place;
-    use duplex_protocol::person::PersonId;
+    use duplex_protocol::person::{Person, PersonId};
 
     fn person(id: u8) -> Person {
         Person {
@@ -298,8 +287,8 @@ mod tests {
             simulated: true,
         });
         assert_eq!(quotes.made(&person(1), open.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(quotes.made(&duplex_hub::server(), open.clone()), Ok(1));
-        assert_eq!(quotes.made(&duplex_hub::server(), open), Ok(0));
+        assert_eq!(quotes.made(Principal::server(), open.clone()), Ok(1));
+        assert_eq!(quotes.made(Principal::server(), open), Ok(0));
         let mut candles = Place::new(Candles, "a");
         let trade = Trade {
             at: 1,
@@ -312,41 +301,41 @@ mod tests {
             refused(why::NOT_FOR_YOU)
         );
         assert_eq!(
-            candles.made(&duplex_hub::server(), CandlesCommand::Trade(vec![trade])),
+            candles.made(Principal::server(), CandlesCommand::Trade(vec![trade])),
             Ok(1)
         );
-        for who in [person(1), duplex_hub::server()] {
-            assert_eq!(Quotes.admit(&who, &quotes.topic), Ok(Access::Read));
-            assert_eq!(Candles.admit(&who, &candles.topic), Ok(Access::Read));
+        for who in [Principal::visitor(&person(1)), Principal::server()] {
+            assert_eq!(Quotes.admit(who, &quotes.topic), Ok(Access::Read));
+            assert_eq!(Candles.admit(who, &candles.topic), Ok(Access::Read));
         }
     }
 
     #[test]
     fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
         let mut quotes = Place::new(Quotes, ALL);
-        let server = duplex_hub::server();
+        let server = Principal::server();
         assert_eq!(
-            quotes.made(&server, QuotesCommand::List(vec![entry("a"), entry("b")])),
+            quotes.made(server, QuotesCommand::List(vec![entry("a"), entry("b")])),
             Ok(1)
         );
         let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
-        assert_eq!(quotes.made(&server, ticks(7)), Ok(3));
+        assert_eq!(quotes.made(server, ticks(7)), Ok(3));
         assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
         assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
         quotes.now += SPARK_STEP - 1;
-        assert_eq!(quotes.made(&server, ticks(9)), Ok(2));
+        assert_eq!(quotes.made(server, ticks(9)), Ok(2));
         quotes.now += 1;
-        assert_eq!(quotes.made(&server, ticks(9)), Ok(3));
+        assert_eq!(quotes.made(server, ticks(9)), Ok(3));
         assert_eq!(
-            quotes.made(&server, QuotesCommand::Tick(vec![tick("z", 1)])),
+            quotes.made(server, QuotesCommand::Tick(vec![tick("z", 1)])),
             refused(why::BAD_SYMBOL)
         );
         assert_eq!(
-            quotes.made(&server, QuotesCommand::Tick(vec![tick("a", 0)])),
+            quotes.made(server, QuotesCommand::Tick(vec![tick("a", 0)])),
             refused(why::BAD_PRICE)
         );
         assert_eq!(
-            quotes.made(&server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
+            quotes.made(server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
             refused(why::TOO_MUCH)
         );
     }
@@ -366,20 +355,16 @@ mod tests {
             let mut candles = Place::new(Candles, "a");
             let now = 400 * DAY + 3_600_000;
             candles.now = now;
-            assert_eq!(candles.made(&duplex_hub::server(), trade(now, 5)), Ok(1));
+            assert_eq!(candles.made(Principal::server(), trade(now, 5)), Ok(1));
             candles.now = now + ahead;
-            assert_eq!(candles.made(&duplex_hub::server(), trade(now + ahead, 7)), Ok(1));
+            assert_eq!(candles.made(Principal::server(), trade(now + ahead, 7)), Ok(1));
             candles.now = now + 1_000;
-            candles.say(&duplex_hub::server(), trade(now + 1_000, 9)).unwrap();
+            candles.say(Principal::server(), trade(now + 1_000, 9)).unwrap();
             for interval in Interval::ALL {
                 let newest = *candles.state.candles(interval).back().unwrap();
                 assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
             }
-            assert_eq!(
-                candles.made(&duplex_hub::server(), trade(now + 2_000, 8)),
-                Ok(1),
-                "once"
-            );
+            assert_eq!(candles.made(Principal::server(), trade(now + 2_000, 8)), Ok(1), "once");
         }
     }
 
@@ -390,13 +375,13 @@ mod tests {
             interval: Interval::Minute,
             candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
         };
-        assert_eq!(candles.made(&duplex_hub::server(), seed(60_000, 4)), Ok(1));
+        assert_eq!(candles.made(Principal::server(), seed(60_000, 4)), Ok(1));
         assert_eq!(
-            candles.made(&duplex_hub::server(), seed(60_001, 4)),
+            candles.made(Principal::server(), seed(60_001, 4)),
             refused(why::BAD_PRICE)
         );
         assert_eq!(
-            candles.made(&duplex_hub::server(), seed(60_000, 0)),
+            candles.made(Principal::server(), seed(60_000, 0)),
             refused(why::BAD_PRICE)
         );
         assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
@@ -414,12 +399,18 @@ mod tests {
     #[test]
     fn alerts_are_their_owners_and_the_servers() {
         let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
-        assert_eq!(Alerts.admit(&person(1), &topic), Ok(Access::Write));
-        assert_eq!(Alerts.admit(&duplex_hub::server(), &topic), Ok(Access::Write));
-        assert_eq!(Alerts.admit(&person(2), &topic), Err(Denied::Forbidden));
+        assert_eq!(Alerts.admit(Principal::visitor(&person(1)), &topic), Ok(Access::Write));
+        assert_eq!(Alerts.admit(Principal::server(), &topic), Ok(Access::Write));
+        assert_eq!(
+            Alerts.admit(Principal::visitor(&person(2)), &topic),
+            Err(Denied::Forbidden)
+        );
         let watches = TopicName::of::<Watches>(ALL).unwrap();
-        assert_eq!(Watches.admit(&person(1), &watches), Err(Denied::Forbidden));
-        assert_eq!(Watches.admit(&duplex_hub::server(), &watches), Ok(Access::Write));
+        assert_eq!(
+            Watches.admit(Principal::visitor(&person(1)), &watches),
+            Err(Denied::Forbidden)
+        );
+        assert_eq!(Watches.admit(Principal::server(), &watches), Ok(Access::Write));
     }
 
     #[test]
@@ -436,8 +427,8 @@ mod tests {
             scale: 2,
         };
         assert_eq!(alerts.made(&me, reach.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(alerts.made(&duplex_hub::server(), reach.clone()), Ok(1));
-        assert_eq!(alerts.made(&duplex_hub::server(), reach.clone()), Ok(0));
+        assert_eq!(alerts.made(Principal::server(), reach.clone()), Ok(1));
+        assert_eq!(alerts.made(Principal::server(), reach.clone()), Ok(0));
         assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
         assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
         assert_eq!(
@@ -445,7 +436,7 @@ mod tests {
             refused(why::NO_ALERT)
         );
         assert_eq!(
-            alerts.made(&duplex_hub::server(), reach),
+            alerts.made(Principal::server(), reach),
             Ok(0),
             "who removed it is not told of it"
         );
@@ -475,11 +466,11 @@ mod tests {
     fn the_watcher_hears_of_what_was_set_and_removed() {
         let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
         let told = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
-        assert_eq!(told[0].topic.as_str(), "watches/all");
-        let changed: Changed = serde_json::from_value(told[0].command.clone()).unwrap();
+        assert_eq!(told[0].command().topic().as_str(), "watches/all");
+        let changed = told[0].command().decode::<Watches>().unwrap();
         assert_eq!(changed.person, person(1).id.0);
         assert_eq!(
-            Place::new(Watches, ALL).made(&duplex_hub::server(), changed.clone()),
+            Place::new(Watches, ALL).made(Principal::server(), changed.clone()),
             Ok(1)
         );
         assert_eq!(
@@ -504,8 +495,9 @@ mod tests {
             let mut alerts = Place::new(Alerts, &person(1).id.0);
             for (server, command) in commands {
                 let before = alerts.state.clone();
-                let who = if server { duplex_hub::server() } else { person(1) };
-                let _ = alerts.made(&who, command);
+                let visitor = person(1);
+                let who = if server { Principal::server() } else { Principal::visitor(&visitor) };
+                let _ = alerts.made(who, command);
                 prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
                 prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);
                 for alert in before.alerts.iter().filter(|alert| alert.done.is_some()) {

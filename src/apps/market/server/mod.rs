@@ -24,12 +24,12 @@ use self::exchange::Exchange;
 use self::simulator::Simulator;
 use self::watcher::Watcher;
 use super::wire::{MAX_SYMBOLS, is_symbol};
-use duplex_hub::Feed;
+use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
         kinds: vec![kind(Quotes), kind(Candles), kind(Alerts), kind(Watches)],
-        tasks: Some(|options| feeds(&options.market)),
+        tasks: Some(|options| background_tasks(&options.market)),
         ..AppServer::default()
     }
 }
@@ -94,13 +94,13 @@ enum OptionsError {
     TooMany,
 }
 
-pub fn feeds(options: &Options) -> Result<Vec<Arc<dyn Feed>>, String> {
+pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String> {
     let prices = prices(options).map_err(|error| error.to_string())?;
-    let watcher: Arc<dyn Feed> = Arc::new(Watcher);
+    let watcher: Arc<dyn BackgroundTask> = Arc::new(Watcher);
     Ok(prices.into_iter().chain([watcher]).collect())
 }
 
-fn prices(options: &Options) -> Result<Option<Arc<dyn Feed>>, OptionsError> {
+fn prices(options: &Options) -> Result<Option<Arc<dyn BackgroundTask>>, OptionsError> {
     if !RATES.contains(&options.market_rate) {
         return Err(OptionsError::Rate(options.market_rate));
     }
@@ -151,7 +151,7 @@ mod tests {
     fn refused(change: impl FnOnce(&mut Options)) -> String {
         let mut options = Options::default();
         change(&mut options);
-        feeds(&options).err().unwrap()
+        background_tasks(&options).err().unwrap()
     }
 
     #[test]
@@ -193,8 +193,8 @@ mod tests {
                 market_feed: name,
                 ..Options::default()
             };
-            let feeds = feeds(&options).unwrap();
-            assert_eq!(feeds.iter().map(|feed| feed.name()).collect::<Vec<_>>(), names);
+            let tasks = background_tasks(&options).unwrap();
+            assert_eq!(tasks.iter().map(|task| task.name()).collect::<Vec<_>>(), names);
         }
     }
 }

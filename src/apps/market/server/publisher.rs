@@ -87,12 +87,9 @@ impl Publisher {
     }
 
     pub async fn seed(&self, symbol: &str, candles: Vec<(Interval, Vec<Candle>)>) -> Result<(), PublishError> {
-        let Some(topic) = candle_topic(symbol) else {
-            return Ok(());
-        };
         for (interval, candles) in candles {
             let command = CandlesCommand::Seed { interval, candles };
-            tell::<Candles>(&self.hub, &topic, &command).await?;
+            tell::<Candles>(&self.hub, symbol, &command).await?;
         }
         Ok(())
     }
@@ -113,12 +110,10 @@ impl Publisher {
             self.told.insert(symbol.clone(), now);
         }
         let hub = &self.hub;
-        let told = join_all(due.into_iter().map(async |(symbol, trades)| {
-            let Some(topic) = candle_topic(&symbol) else {
-                return Ok(());
-            };
-            tell::<Candles>(hub, &topic, &CandlesCommand::Trade(trades)).await
-        }))
+        let told = join_all(
+            due.into_iter()
+                .map(async |(symbol, trades)| tell::<Candles>(hub, &symbol, &CandlesCommand::Trade(trades)).await),
+        )
         .await;
         let failed = told.into_iter().find(Result::is_err);
         self.note(failed.unwrap_or(Ok(())));
@@ -147,7 +142,7 @@ impl Publisher {
     }
 
     async fn quote(&self, command: QuotesCommand) -> Result<(), PublishError> {
-        tell::<Quotes>(&self.hub, &self.quotes, &command).await
+        tell::<Quotes>(&self.hub, ALL, &command).await
     }
 
     fn note(&mut self, told: Result<(), PublishError>) {
@@ -168,10 +163,9 @@ fn candle_topic(symbol: &str) -> Option<TopicName> {
     TopicName::of::<Candles>(symbol).ok()
 }
 
-async fn tell<T: Topic>(hub: &Hub, topic: &TopicName, command: &T::Command) -> Result<(), PublishError> {
-    let command = serde_json::to_value(command).map_err(|error| PublishError::Unreadable(error.to_string()))?;
+async fn tell<T: Topic>(hub: &Hub, rest: &str, command: &T::Command) -> Result<(), PublishError> {
     let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-    match hub.tell(topic, id, &command).await {
+    match hub.tell::<T>(rest, id, command).await {
         Answer::Accepted { .. } => Ok(()),
         Answer::Rejected(why) => Err(PublishError::Rejected(why)),
     }

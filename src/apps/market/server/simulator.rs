@@ -14,7 +14,7 @@ use super::generator::Generator;
 use super::history::{self, Past};
 use super::publisher::{PublishError, Publisher};
 use super::shares::SHARES;
-use duplex_hub::{Feed, Hub, Running};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 
 /// Between two looks at the market: ten a second are as many as an eye can follow, and as few as a log is glad of.
 const SLOT: Duration = Duration::from_millis(100);
@@ -30,12 +30,12 @@ pub struct Simulator {
     pub rate: u32,
 }
 
-impl Feed for Simulator {
+impl BackgroundTask for Simulator {
     fn name(&self) -> &'static str {
         "market-simulator"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             if let Err(error) = self.simulate(hub, &stop).await {
                 tracing::warn!("the market stands still: {error}");

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::alerts::{Alert, AlertList};
 use super::super::model::board::Board;
 use super::super::model::decimal;
-use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
+use super::super::wire::{
+    ALL, Alerts, AlertsCommand, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path,
+};
 use super::watch_list::WatchList;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_hub::session::reader::Reader;
-use duplex_hub::{self, Feed, Hub, Most, Running};
+use duplex_hub::{self, BackgroundTask, Hub, Most, TaskFuture, TopicCommand};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
@@ -37,12 +38,12 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 pub struct Watcher;
 
-impl Feed for Watcher {
+impl BackgroundTask for Watcher {
     fn name(&self) -> &'static str {
         "market-alerts"
     }
 
-    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> Running {
+    fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             let watched = async {
                 let mut watch = Watch::start(hub).await?;
@@ -69,7 +70,7 @@ impl Watch {
     /// First what changes is listened to, then what there is is asked: nothing falls in between.
     async fn start(hub: Hub) -> Result<Self, Denied> {
         let session = SessionId(format!("market-{}", uuid::Uuid::new_v4()));
-        let mut reader = Reader::new(hub.clone(), Encoding::Json, session, duplex_hub::server());
+        let mut reader = Reader::for_server(&hub, Encoding::Json, session);
         let mut watch_frames = Vec::new();
         for topic in [name::<Watches>(ALL)?, name::<Quotes>(ALL)?] {
             match reader.subscribe(&topic, None).await {
@@ -191,25 +192,29 @@ impl Watch {
 
 /// Whether it was told, and is done.
 async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
-    let Some(notice) = notify::forward(&Audience::Person(person.clone()), &notice(alert, entry)) else {
+    let Ok(notice) = notify::command(&Audience::Person(person.clone()), &notice(alert, entry)) else {
         return true;
     };
-    if is_lost(&once(hub, &notice.topic, id(person, alert, "notice"), &notice.command).await) {
+    if is_lost(&once(hub, id(person, alert, "notice"), notice).await) {
         return false;
     }
-    let Ok(topic) = name::<Alerts>(&person.0) else {
+    let reach = AlertsCommand::Reach {
+        id: alert.id,
+        price: entry.tick.last,
+        scale: entry.listing.scale,
+    };
+    let Ok(reach) = TopicCommand::to::<Alerts>(&person.0, &reach) else {
         return true;
     };
-    let reach = json!({ "reach": { "id": alert.id, "price": entry.tick.last, "scale": entry.listing.scale } });
-    !is_lost(&once(hub, &topic, id(person, alert, "reach"), &reach).await)
+    !is_lost(&once(hub, id(person, alert, "reach"), reach).await)
 }
 
 /// An alert may stand for longer than its topics remember ids of its time. It was not reached in all that time: it is told under
 /// an id without a time, which is the same for the same alert.
-async fn once(hub: &Hub, topic: &TopicName, id: CommandId, command: &Value) -> Answer {
-    match hub.tell(topic, id.clone(), command).await {
+async fn once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
+    match hub.tell_command(id.clone(), command.clone()).await {
         Answer::Rejected(Rejection::IdTooOld { .. }) => {
-            hub.tell(topic, CommandId::without_time(id.bits()), command).await
+            hub.tell_command(CommandId::without_time(id.bits()), command).await
         }
         answer => answer,
     }
@@ -285,12 +290,11 @@ mod tests {
     use super::super::super::wire::{AlertsCommand, QuotesCommand};
     use super::*;
     use crate::wire::notice::INBOX_KIND;
-    use duplex_hub::decider::{Access, Context, Decider};
+    use duplex_hub::decider::{Access, Context, Decider, Origin, Principal};
     use duplex_hub::kind;
     use duplex_hub::log::Log;
     use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::{Epoch, Seq};
-    use duplex_protocol::person::Person;
     use duplex_protocol::session::Rejection;
 
     /// Whoever shows notices: here they are only counted.
@@ -314,7 +318,7 @@ mod tests {
     }
 
     impl Decider for Inbox {
-        fn admit(&self, _who: &Person, _topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Read)
         }
 
@@ -324,7 +328,7 @@ mod tests {
             _state: &Vec<Notice>,
             Send::Send(notice): Send,
         ) -> Result<Vec<Notice>, Rejection> {
-            assert_eq!(at.who.id, duplex_hub::server().id);
+            assert_eq!(at.origin, Origin::Server);
             Ok(vec![notice])
         }
     }
@@ -355,8 +359,7 @@ mod tests {
         async fn tell<T: Topic>(&mut self, rest: &str, command: &T::Command) {
             self.commands += 1;
             let id = CommandId::from_random(self.commands);
-            let command = serde_json::to_value(command).unwrap();
-            let answer = self.hub.tell(&name::<T>(rest).unwrap(), id, &command).await;
+            let answer = self.hub.tell::<T>(rest, id, command).await;
             assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
         }
 

@@ -1,6 +1,6 @@
 //! The server half of notifications: who may enter which topic, and what a command does. Pure.
 
-mod inlet;
+mod ingest;
 mod news;
 mod tests;
 
@@ -9,9 +9,7 @@ use duplex_hub::kind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
-
-pub use self::inlet::inlet;
+pub use self::ingest::ingest_endpoint;
 pub use self::news::news;
 use super::model::{Board, InboxState};
 use super::wire::{
@@ -20,17 +18,17 @@ use super::wire::{
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
-use duplex_hub::decider::{Access, Context, Decider, Retention};
-use duplex_hub::{self, Needed};
+use duplex_hub::decider::{Access, Context, Decider, Origin, Principal, Retention};
+use duplex_hub::{Needed, TopicCommand};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
         kinds: vec![kind(Notices), kind(Inbox)],
-        ingest: vec![inlet()],
+        ingest: vec![ingest_endpoint()],
         command_forms: vec![form()],
         unread: vec![news()],
         ..AppServer::default()
@@ -46,17 +44,11 @@ pub fn form() -> CommandForm {
     CommandForm {
         path: PATH,
         command: |_, fields| {
-            let topic = TopicName::of::<Inbox>(fields.get("inbox")?).ok()?;
             let heads = parse_heads(fields.get("heads")?);
-            Some((topic, json!({ "read_all": { "heads": heads } })))
+            TopicCommand::to::<Inbox>(fields.get("inbox")?, &InboxCommand::ReadAll { heads }).ok()
         },
         then: CommandForm::same_page,
     }
-}
-
-/// The server itself, and whoever shows its token.
-fn is_ours(who: &Person) -> bool {
-    who.id == duplex_hub::server().id || who.id == duplex_hub::program().id
 }
 
 const fn retention() -> Retention {
@@ -75,11 +67,11 @@ impl Decider for Notices {
         Needed::Notify
     }
 
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        match (is_public(topic.rest()), is_ours(who)) {
-            (false, _) => Err(Denied::Unknown),
-            (true, true) => Ok(Access::Write),
-            (true, false) => Ok(Access::Read),
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+        match who.origin {
+            _ if !is_public(topic.rest()) => Err(Denied::Unknown),
+            Origin::Program | Origin::Server => Ok(Access::Write),
+            Origin::Visitor => Ok(Access::Read),
         }
     }
 
@@ -89,7 +81,7 @@ impl Decider for Notices {
         if !is_public(at.topic.rest()) {
             return Err(Rejection::Denied(Denied::Unknown));
         }
-        if !is_ours(at.who) {
+        if at.origin == Origin::Visitor {
             return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         Ok(vec![NoticesEvent::Sent {
@@ -110,12 +102,12 @@ impl Decider for Inbox {
         Needed::Notify
     }
 
-    fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         let owner = PersonId(topic.rest().to_owned());
         if !is_visitor(&owner) {
             return Err(Denied::Unknown);
         }
-        if who.id == owner || is_ours(who) {
+        if who.person.id == owner || who.origin != Origin::Visitor {
             Ok(Access::Write)
         } else {
             Err(Denied::Forbidden)
@@ -128,9 +120,9 @@ impl Decider for Inbox {
 
     fn decide(&self, at: Context<'_>, inbox: &InboxState, command: InboxCommand) -> Result<Vec<InboxEvent>, Rejection> {
         // The server's own commands and those of programs were not asked to be admitted.
-        self.admit(at.who, at.topic).map_err(Rejection::Denied)?;
+        self.admit(at.principal(), at.topic).map_err(Rejection::Denied)?;
         let sends = matches!(command, InboxCommand::Send(_));
-        if at.who.id == duplex_hub::program().id && !sends && !at.authority.operator {
+        if at.origin == Origin::Program && !sends && !at.authority.operator {
             // The role notify tells people something; what they have read is not its business.
             return Err(Rejection::needs_role(Needed::Operator.role()));
         }

@@ -13,6 +13,7 @@ use crate::wire::arrival::Arrival;
 use crate::wire::notice::{EVERYONE, Level, Words};
 use duplex_hub::testing::DeciderHarness as Place;
 use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::Person;
 use duplex_protocol::topic::Topic;
 
 const MINE: &str = "0000000000000001";
@@ -48,13 +49,13 @@ fn unread(inbox: &Place<Inbox>) -> usize {
 
 #[test]
 fn everybody_reads_what_only_programs_and_the_server_write() {
-    let admits = |who: &Person, rest: &str| Notices.admit(who, &TopicName::of::<Notices>(rest).unwrap());
+    let admits = |who: Principal<'_>, rest: &str| Notices.admit(who, &TopicName::of::<Notices>(rest).unwrap());
     for rest in [EVERYONE, "market", "devices", "news"] {
-        assert_eq!(admits(&me(), rest), Ok(Access::Read));
-        for ours in [duplex_hub::server(), duplex_hub::program()] {
-            assert_eq!(admits(&ours, rest), Ok(Access::Write));
+        assert_eq!(admits(Principal::visitor(&me()), rest), Ok(Access::Read));
+        for ours in [Principal::server(), Principal::program()] {
+            assert_eq!(admits(ours, rest), Ok(Access::Write));
             let mut place = Place::new(Notices, rest);
-            assert_eq!(place.made(&ours, NoticesCommand::Send(notice("x"))), Ok(1));
+            assert_eq!(place.made(ours, NoticesCommand::Send(notice("x"))), Ok(1));
         }
         let mut place = Place::new(Notices, rest);
         assert_eq!(
@@ -63,22 +64,26 @@ fn everybody_reads_what_only_programs_and_the_server_write() {
         );
     }
     for wrong in ["me", "other", "market/x"] {
-        assert_eq!(admits(&duplex_hub::server(), wrong), Err(Denied::Unknown), "{wrong}");
-        let said = Place::new(Notices, wrong).made(&duplex_hub::server(), NoticesCommand::Send(notice("x")));
+        assert_eq!(admits(Principal::server(), wrong), Err(Denied::Unknown), "{wrong}");
+        let said = Place::new(Notices, wrong).made(Principal::server(), NoticesCommand::Send(notice("x")));
         assert_eq!(said, Err(Rejection::Denied(Denied::Unknown)), "{wrong}");
     }
 }
 
 #[test]
 fn an_inbox_is_its_owners_and_nobody_elses() {
-    let admits = |who: &Person, rest: &str| Inbox.admit(who, &TopicName::of::<Inbox>(rest).unwrap());
+    let admits = |who: Principal<'_>, rest: &str| Inbox.admit(who, &TopicName::of::<Inbox>(rest).unwrap());
     let other = person("0000000000000002");
-    assert_eq!(admits(&me(), MINE), Ok(Access::Write));
-    assert_eq!(admits(&duplex_hub::server(), MINE), Ok(Access::Write));
-    assert_eq!(admits(&duplex_hub::program(), MINE), Ok(Access::Write));
-    assert_eq!(admits(&other, MINE), Err(Denied::Forbidden));
+    assert_eq!(admits(Principal::visitor(&me()), MINE), Ok(Access::Write));
+    assert_eq!(admits(Principal::server(), MINE), Ok(Access::Write));
+    assert_eq!(admits(Principal::program(), MINE), Ok(Access::Write));
+    assert_eq!(admits(Principal::visitor(&other), MINE), Err(Denied::Forbidden));
     for nobody in ["0000000000000000", "ffffffffffffffff", "x", "0000000000000001/a"] {
-        assert_eq!(admits(&person(nobody), nobody), Err(Denied::Unknown), "{nobody}");
+        assert_eq!(
+            admits(Principal::visitor(&person(nobody)), nobody),
+            Err(Denied::Unknown),
+            "{nobody}"
+        );
     }
     let said = Place::new(Inbox, MINE).made(&other, InboxCommand::Send(notice("x")));
     assert_eq!(said, Err(Rejection::Denied(Denied::Forbidden)));
@@ -92,10 +97,10 @@ fn what_is_wrong_with_a_notice_is_told_with_its_field() {
         ..notice("x")
     };
     assert_eq!(
-        all.made(&duplex_hub::program(), NoticesCommand::Send(late)),
+        all.made(Principal::program(), NoticesCommand::Send(late)),
         refused("`expires` is in the past")
     );
-    let said = all.made(&duplex_hub::program(), NoticesCommand::Send(notice(" \n")));
+    let said = all.made(Principal::program(), NoticesCommand::Send(notice(" \n")));
     assert_eq!(said, refused("`title` is empty"));
 }
 
@@ -104,7 +109,7 @@ fn one_or_all_are_marked_as_read_once() {
     let mut inbox = Place::new(Inbox, MINE);
     for title in ["a", "b", "c"] {
         inbox
-            .made(&duplex_hub::server(), InboxCommand::Send(notice(title)))
+            .made(Principal::server(), InboxCommand::Send(notice(title)))
             .unwrap();
     }
     assert_eq!(unread(&inbox), 3);
@@ -139,7 +144,7 @@ fn who_begins_to_follow_has_nothing_unread() {
     let mut market = Place::new(Notices, "market");
     for title in ["a", "b"] {
         market
-            .made(&duplex_hub::server(), NoticesCommand::Send(notice(title)))
+            .made(Principal::server(), NoticesCommand::Send(notice(title)))
             .unwrap();
     }
     let mut inbox = Place::new(Inbox, MINE);
@@ -152,7 +157,7 @@ fn who_begins_to_follow_has_nothing_unread() {
     assert_eq!(inbox.made(&me(), follow("market", true, 0)), Ok(0));
     assert_eq!(inbox.state.unread("market", &market.state, Arrival(0), market.now), 0);
     market
-        .made(&duplex_hub::server(), NoticesCommand::Send(notice("c")))
+        .made(Principal::server(), NoticesCommand::Send(notice("c")))
         .unwrap();
     assert_eq!(inbox.state.unread("market", &market.state, Arrival(0), market.now), 1);
     assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(1));
@@ -168,12 +173,12 @@ fn what_expired_counts_no_more_and_goes_with_the_next() {
         expires: Some(all.now + 10),
         ..notice("brief")
     };
-    all.made(&duplex_hub::server(), NoticesCommand::Send(brief)).unwrap();
+    all.made(Principal::server(), NoticesCommand::Send(brief)).unwrap();
     let inbox = InboxState::default();
     assert_eq!(inbox.unread(EVERYONE, &all.state, Arrival(0), all.now + 9), 1);
     assert_eq!(inbox.unread(EVERYONE, &all.state, Arrival(0), all.now + 10), 0);
     all.now += 10;
-    all.made(&duplex_hub::server(), NoticesCommand::Send(notice("next")))
+    all.made(Principal::server(), NoticesCommand::Send(notice("next")))
         .unwrap();
     assert_eq!((all.state.notices.len(), all.state.count), (1, 2));
 }
@@ -181,12 +186,12 @@ fn what_expired_counts_no_more_and_goes_with_the_next() {
 #[test]
 fn a_plain_form_marks_what_its_page_showed() {
     let fields = [("inbox", MINE), ("heads", "all=4 me=2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let (topic, command) = (form().command)(PATH, &fields.into()).unwrap();
-    assert_eq!(topic.as_str(), format!("inbox/{MINE}"));
+    let command = (form().command)(PATH, &fields.into()).unwrap();
+    assert_eq!(command.topic().as_str(), format!("inbox/{MINE}"));
     let expected = InboxCommand::ReadAll {
         heads: [(EVERYONE.to_owned(), 4), (ME.to_owned(), 2)].into(),
     };
-    assert_eq!(serde_json::from_value::<InboxCommand>(command).unwrap(), expected);
+    assert_eq!(command.decode::<Inbox>(), Ok(expected));
     assert_eq!(
         (form().command)(PATH, &[("inbox".to_owned(), "A".to_owned())].into()),
         None
@@ -276,7 +281,7 @@ proptest! {
         let mut all = Place::new(Notices, EVERYONE);
         for (notice, later) in sends {
             all.now += later;
-            let _ = all.made(&duplex_hub::program(), NoticesCommand::Send(notice));
+            let _ = all.made(Principal::program(), NoticesCommand::Send(notice));
             prop_assert!(holds(&all.state));
         }
         prop_assert_eq!(all.state.count, all.log.len() as u64);
@@ -324,7 +329,7 @@ fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
     let waits = |inbox: &Place<Inbox>, market: &Place<Notices>| waits_since(0, inbox, market);
     assert!(!waits(&inbox, &market));
     market
-        .made(&duplex_hub::server(), NoticesCommand::Send(notice("x")))
+        .made(Principal::server(), NoticesCommand::Send(notice("x")))
         .unwrap();
     assert!(!waits(&inbox, &market), "this group is not followed");
     let follow = InboxCommand::Follow {
@@ -347,7 +352,7 @@ fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
     inbox.made(&me(), read).unwrap();
     assert!(!waits(&inbox, &market));
     inbox
-        .made(&duplex_hub::server(), InboxCommand::Send(notice("y")))
+        .made(Principal::server(), InboxCommand::Send(notice("y")))
         .unwrap();
     assert!(waits(&inbox, &market));
     assert!(

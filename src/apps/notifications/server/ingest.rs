@@ -1,19 +1,20 @@
 //! `POST /api/notifications`: any program that shows the token sends a notification. Pure; what is wrong with a call is
 //! said with the name of the field.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::wire::{GROUPS, INLET, is_group, is_link, is_visitor, moment};
+use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use duplex_axum::ingest::{BadCall, Call, Inlet, Intent};
+use duplex_axum::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use duplex_protocol::person::PersonId;
 
 /// The longest texts in two languages, each character escaped, and what stands around them.
 const BODY_BYTES: usize = 32 << 10;
 const FIELDS: [&str; 7] = ["to", "title", "body", "link", "level", "key", "expires"];
 
-pub fn inlet() -> Inlet {
-    Inlet {
+pub fn ingest_endpoint() -> IngestEndpoint {
+    IngestEndpoint {
         path: INLET,
         purpose: "a notification as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
         body_limit: BODY_BYTES,
@@ -23,8 +24,11 @@ pub fn inlet() -> Inlet {
     }
 }
 
-fn command(call: &Call) -> Result<Intent, BadCall> {
-    let fields = call.body.as_object().ok_or_else(|| bad("The body is no JSON object"))?;
+fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
+    let fields = request
+        .body
+        .as_object()
+        .ok_or_else(|| bad("The body is no JSON object"))?;
     if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         return Err(bad(&format!("`{unknown}` is no field here: {}", FIELDS.join(", "))));
     }
@@ -35,19 +39,13 @@ fn command(call: &Call) -> Result<Intent, BadCall> {
         level: level(fields)?,
         expires: expires(fields)?,
     };
-    let topic = audience(fields)?
-        .topic()
-        .map_err(|error| bad(&format!("`to`: {error}")))?;
-    Ok(Intent {
-        topic,
-        command: json!({ "send": notice }),
-        key: text(fields, "key")?.map(str::to_owned),
-        time: None,
-    })
+    let send = notify::command(&audience(fields)?, &notice).map_err(|error| bad(&format!("`to`: {error}")))?;
+    let key = text(fields, "key")?.map(str::to_owned);
+    Ok(IngestCommand::from(send).with_key(key))
 }
 
-fn bad(what: &str) -> BadCall {
-    BadCall::Unprocessable(format!("{what}."))
+fn bad(what: &str) -> IngestError {
+    IngestError::Unprocessable(format!("{what}."))
 }
 
 /// A field that is null is as good as none.
@@ -55,13 +53,13 @@ fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     fields.get(name).filter(|value| !value.is_null())
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, BadCall> {
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, IngestError> {
     let read = |value: &'a Value| value.as_str().ok_or_else(|| bad(&format!("`{name}` is no text")));
     field(fields, name).map(read).transpose()
 }
 
 /// A text for all languages, or one for each; what is missing is said in the other.
-fn words(fields: &Map<String, Value>, name: &str) -> Result<Option<Words>, BadCall> {
+fn words(fields: &Map<String, Value>, name: &str) -> Result<Option<Words>, IngestError> {
     let wrong = || {
         bad(&format!(
             "`{name}` is neither a text nor {{\"ko\": text, \"en\": text}}"
@@ -85,7 +83,7 @@ fn words(fields: &Map<String, Value>, name: &str) -> Result<Option<Words>, BadCa
     }
 }
 
-fn audience(fields: &Map<String, Value>) -> Result<Audience, BadCall> {
+fn audience(fields: &Map<String, Value>) -> Result<Audience, IngestError> {
     let wrong = || bad("`to` is neither \"everyone\" nor {\"group\": name} nor {\"visitor\": id}");
     let to = field(fields, "to").ok_or_else(|| bad("`to` is missing"))?;
     if to == "everyone" {
@@ -106,7 +104,7 @@ fn audience(fields: &Map<String, Value>) -> Result<Audience, BadCall> {
     Ok(Audience::Person(id))
 }
 
-fn link(fields: &Map<String, Value>) -> Result<Option<String>, BadCall> {
+fn link(fields: &Map<String, Value>) -> Result<Option<String>, IngestError> {
     match text(fields, "link")? {
         Some(link) if !is_link(link) => Err(bad(
             "`link` is neither a path of this site, such as /chat, nor an http or https address",
@@ -115,7 +113,7 @@ fn link(fields: &Map<String, Value>) -> Result<Option<String>, BadCall> {
     }
 }
 
-fn level(fields: &Map<String, Value>) -> Result<Level, BadCall> {
+fn level(fields: &Map<String, Value>) -> Result<Level, IngestError> {
     let Some(level) = field(fields, "level") else {
         return Ok(Level::Info);
     };
@@ -124,7 +122,7 @@ fn level(fields: &Map<String, Value>) -> Result<Level, BadCall> {
 }
 
 /// RFC 3339, or milliseconds since 1970.
-fn expires(fields: &Map<String, Value>) -> Result<Option<u64>, BadCall> {
+fn expires(fields: &Map<String, Value>) -> Result<Option<u64>, IngestError> {
     let Some(expires) = field(fields, "expires") else {
         return Ok(None);
     };
@@ -141,29 +139,30 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
-    use crate::apps::notifications::wire::{InboxCommand, NoticesCommand};
+    use crate::apps::notifications::wire::{Inbox, InboxCommand, Notices, NoticesCommand};
 
-    fn call(body: Value) -> Result<Intent, BadCall> {
-        command(&Call {
+    fn call(body: Value) -> Result<IngestCommand, IngestError> {
+        command(&IngestRequest {
             params: BTreeMap::new(),
             body,
         })
     }
 
-    fn sent(intent: &Intent) -> Notice {
-        let NoticesCommand::Send(notice) = serde_json::from_value(intent.command.clone()).unwrap();
-        let same: InboxCommand = serde_json::from_value(intent.command.clone()).unwrap();
-        assert_eq!(same, InboxCommand::Send(notice.clone()), "both kinds take it");
+    fn sent(ingest: &IngestCommand) -> Notice {
+        let NoticesCommand::Send(notice) = ingest.command.decode::<Notices>().unwrap();
+        let same = ingest.command.decode::<Inbox>();
+        assert_eq!(same, Ok(InboxCommand::Send(notice.clone())), "both kinds take it");
         notice
     }
 
     #[test]
     fn little_is_enough() {
-        let intent = call(json!({ "to": "everyone", "title": "Hello" })).unwrap();
-        assert_eq!((intent.topic.as_str(), &intent.key), ("notices/all", &None));
-        let notice = sent(&intent);
+        let ingest = call(json!({ "to": "everyone", "title": "Hello" })).unwrap();
+        assert_eq!((ingest.command.topic().as_str(), &ingest.key), ("notices/all", &None));
+        let notice = sent(&ingest);
         assert_eq!((notice.title, notice.body), (Words::same("Hello"), Words::same("")));
         assert_eq!((notice.level, notice.link, notice.expires), (Level::Info, None, None));
     }
@@ -174,19 +173,19 @@ mod tests {
             "to": { "visitor": "0123456789abcdef" }, "title": { "ko": "불", "en": "Fire" }, "body": { "en": "Out!" },
             "link": "/devices", "level": "danger", "key": "fire-1", "expires": "2030-01-31T09:00:00Z",
         });
-        let intent = call(body).unwrap();
-        assert_eq!(intent.topic.as_str(), "inbox/0123456789abcdef");
-        assert_eq!(intent.key.as_deref(), Some("fire-1"));
-        let notice = sent(&intent);
+        let ingest = call(body).unwrap();
+        assert_eq!(ingest.command.topic().as_str(), "inbox/0123456789abcdef");
+        assert_eq!(ingest.key.as_deref(), Some("fire-1"));
+        let notice = sent(&ingest);
         assert_eq!(
             (notice.title, notice.body),
             (Words::new("불", "Fire"), Words::same("Out!"))
         );
         assert_eq!(notice.expires, Some(1_896_080_400_000));
         let group = json!({ "to": { "group": "market" }, "title": "x", "expires": 5, "link": null });
-        let intent = call(group).unwrap();
+        let ingest = call(group).unwrap();
         assert_eq!(
-            (intent.topic.as_str(), sent(&intent).expires),
+            (ingest.command.topic().as_str(), sent(&ingest).expires),
             ("notices/market", Some(5))
         );
     }
@@ -220,7 +219,7 @@ mod tests {
             body.as_object_mut()
                 .unwrap()
                 .extend(change.as_object().unwrap().clone());
-            let Err(BadCall::Unprocessable(told)) = call(body) else {
+            let Err(IngestError::Unprocessable(told)) = call(body) else {
                 panic!("{change} was taken")
             };
             assert!(told.contains(named), "{change}: {told}");
@@ -246,8 +245,8 @@ mod tests {
         #[test]
         fn nothing_that_is_posted_breaks(fields in prop::collection::btree_map("to|title|body|link|level|key|expires", values(), 0..7)) {
             match call(Value::Object(fields.into_iter().collect())) {
-                Ok(intent) => { sent(&intent); }
-                Err(BadCall::Unprocessable(told)) => prop_assert!(told.ends_with('.')),
+                Ok(ingest) => { sent(&ingest); }
+                Err(IngestError::Unprocessable(told)) => prop_assert!(told.ends_with('.')),
                 Err(other) => prop_assert!(false, "{other:?}"),
             }
         }

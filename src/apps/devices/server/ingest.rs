@@ -4,12 +4,11 @@ use serde_json::{Value, json};
 
 use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Report, is_device, owner};
 use super::letter;
-use duplex_axum::ingest::{BadCall, Call, Inlet, Intent};
+use duplex_axum::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use duplex_hub::now;
-use duplex_protocol::topic::TopicName;
 
-pub fn inlet() -> Inlet {
-    Inlet {
+pub fn ingest_endpoint() -> IngestEndpoint {
+    IngestEndpoint {
         path: "/api/devices/{id}/readings",
         purpose: "a device's readings.",
         body_limit: letter::MAX_BODY,
@@ -27,29 +26,25 @@ fn refused(event: &[u8]) -> Option<Value> {
     }
 }
 
-fn command(call: &Call) -> Result<Intent, BadCall> {
-    let id = call.params.get("id").map_or("", String::as_str);
+fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
+    let id = request.params.get("id").map_or("", String::as_str);
     if !is_device(id) || owner(id).is_some() {
-        return Err(BadCall::NotFound(
+        return Err(IngestError::NotFound(
             "A device is named in 1 to 40 of a-z 0-9 - _ .".to_owned(),
         ));
     }
-    if !call.body.is_object() {
-        return Err(BadCall::Unprocessable("The body is no JSON object.".to_owned()));
+    if !request.body.is_object() {
+        return Err(IngestError::Unprocessable("The body is no JSON object.".to_owned()));
     }
-    let report: Report = serde_json::from_value(call.body.clone())
-        .map_err(|error| BadCall::Unprocessable(format!("The body is no report: {error}.")))?;
+    let report: Report = serde_json::from_value(request.body.clone())
+        .map_err(|error| IngestError::Unprocessable(format!("The body is no report: {error}.")))?;
     if report.readings.len() > MAX_READINGS {
         let detail = format!("A report has at most {MAX_READINGS} readings.");
-        return Err(BadCall::Unprocessable(detail));
+        return Err(IngestError::Unprocessable(detail));
     }
-    let topic = TopicName::of::<Devices>(id).map_err(|error| BadCall::NotFound(error.to_string()))?;
-    Ok(Intent {
-        topic,
-        key: key(&report, &call.body),
-        time: letter::newest(&report, now()),
-        command: letter::json(&DeviceCommand::Report(report)),
-    })
+    let (key, time) = (key(&report, &request.body), letter::newest(&report, now()));
+    let command = IngestCommand::to::<Devices>(id, &DeviceCommand::Report(report))?;
+    Ok(command.with_key(key).with_time(time))
 }
 
 /// A report that says its times is the same whenever it is posted.
@@ -66,22 +61,23 @@ mod tests {
     #[test]
     fn a_posted_report_is_a_command_to_its_device() {
         let call = |id: &str, body: Value| {
-            command(&Call {
+            command(&IngestRequest {
                 params: [("id".to_owned(), id.to_owned())].into(),
                 body,
             })
         };
         let body = json!({"readings": [{"metric": "t", "value": "NaN", "at": 5}]});
-        let intent = call("oven-1", body.clone()).unwrap();
-        assert_eq!(intent.topic.as_str(), "device/oven-1");
-        assert_eq!(intent.command["report"]["readings"][0]["value"], Value::Null);
-        assert_eq!(intent.key, call("oven-1", body.clone()).unwrap().key);
-        assert!(intent.key.is_some());
-        assert_eq!(intent.time, Some(5));
+        let ingest = call("oven-1", body.clone()).unwrap();
+        assert_eq!(ingest.command.topic().as_str(), "device/oven-1");
+        let command: Value = serde_json::from_str(ingest.command.json()).unwrap();
+        assert_eq!(command["report"]["readings"][0]["value"], Value::Null);
+        assert_eq!(ingest.key, call("oven-1", body.clone()).unwrap().key);
+        assert!(ingest.key.is_some());
+        assert_eq!(ingest.time, Some(5));
         let undated = json!({"readings": [{"metric": "t", "value": 1}]});
         assert_eq!(call("oven-1", undated).unwrap().key, None);
-        assert!(matches!(call("Oven", body.clone()), Err(BadCall::NotFound(_))));
-        assert!(matches!(call("browser-0", body), Err(BadCall::NotFound(_))));
-        assert!(matches!(call("oven-1", json!([])), Err(BadCall::Unprocessable(_))));
+        assert!(matches!(call("Oven", body.clone()), Err(IngestError::NotFound(_))));
+        assert!(matches!(call("browser-0", body), Err(IngestError::NotFound(_))));
+        assert!(matches!(call("oven-1", json!([])), Err(IngestError::Unprocessable(_))));
     }
 }

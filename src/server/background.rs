@@ -10,41 +10,44 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::limits::{FEED_PAUSE, FEED_PAUSE_MOST, FEED_WELL};
+use super::limits::{TASK_PAUSE, TASK_PAUSE_MOST, TASK_WELL};
 use super::state::ServerState;
 use crate::wire::status::FeedFigures;
-use duplex_hub::{Feed, Hub};
+use duplex_hub::{BackgroundTask, Hub};
 
 pub fn start(state: &ServerState) {
-    let stages = state.stages.iter().map(|stage| Arc::clone(stage) as Arc<dyn Feed>);
-    for feed in state.feeds.iter().cloned().chain(stages) {
+    let stages = state
+        .stages
+        .iter()
+        .map(|stage| Arc::clone(stage) as Arc<dyn BackgroundTask>);
+    for task in state.tasks.iter().cloned().chain(stages) {
         let stop = state.shutdown.token();
-        let span = tracing::info_span!("feed", name = feed.name());
+        let span = tracing::info_span!("feed", name = task.name());
         state
             .shutdown
-            .spawn(keep(feed, state.hub.clone(), stop, state.feeding.clone()).instrument(span));
+            .spawn(supervise(task, state.hub.clone(), stop, state.supervisor.clone()).instrument(span));
     }
 }
 
-/// How the feeds are, for the operator.
+/// How the background tasks are, for the operator.
 #[derive(Debug, Default)]
-pub struct Feeding(Mutex<BTreeMap<&'static str, FeedFigures>>);
+pub struct Supervisor(Mutex<BTreeMap<&'static str, FeedFigures>>);
 
-impl Feeding {
+impl Supervisor {
     /// By name.
     pub fn read(&self) -> Vec<FeedFigures> {
         self.lock().values().cloned().collect()
     }
 
     fn note(&self, name: &'static str, running: bool) {
-        let mut feeds = self.lock();
-        let feed = feeds.entry(name).or_insert_with(|| FeedFigures {
+        let mut tasks = self.lock();
+        let task = tasks.entry(name).or_insert_with(|| FeedFigures {
             name: name.to_owned(),
             running,
             failures: 0,
         });
-        feed.running = running;
-        feed.failures += u64::from(!running);
+        task.running = running;
+        task.failures += u64::from(!running);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, FeedFigures>> {
@@ -52,20 +55,20 @@ impl Feeding {
     }
 }
 
-/// A feed that fails never takes the node down, and does not keep it busy with failing.
-async fn keep(feed: Arc<dyn Feed>, hub: Hub, stop: CancellationToken, feeding: Arc<Feeding>) {
-    let mut pause = FEED_PAUSE;
+/// A task that fails never takes the node down, and does not keep it busy with failing.
+async fn supervise(task: Arc<dyn BackgroundTask>, hub: Hub, stop: CancellationToken, supervisor: Arc<Supervisor>) {
+    let mut pause = TASK_PAUSE;
     loop {
         let began = Instant::now();
-        feeding.note(feed.name(), true);
-        let run = async { Arc::clone(&feed).run(hub.clone(), stop.clone()).await };
+        supervisor.note(task.name(), true);
+        let run = async { Arc::clone(&task).run(hub.clone(), stop.clone()).await };
         let ended = AssertUnwindSafe(run).catch_unwind().await;
         if stop.is_cancelled() {
             return;
         }
-        feeding.note(feed.name(), false);
-        if began.elapsed() >= FEED_WELL {
-            pause = FEED_PAUSE;
+        supervisor.note(task.name(), false);
+        if began.elapsed() >= TASK_WELL {
+            pause = TASK_PAUSE;
         }
         let how = if ended.is_ok() { "ended" } else { "panicked" };
         tracing::error!(
@@ -81,7 +84,7 @@ async fn keep(feed: Arc<dyn Feed>, hub: Hub, stop: CancellationToken, feeding: A
 }
 
 fn next(pause: Duration) -> Duration {
-    pause.saturating_mul(2).min(FEED_PAUSE_MOST)
+    pause.saturating_mul(2).min(TASK_PAUSE_MOST)
 }
 
 #[cfg(test)]
@@ -91,7 +94,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use duplex_hub::Running;
+    use duplex_hub::TaskFuture;
     use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::Epoch;
 
@@ -102,12 +105,12 @@ mod tests {
         settled: Notify,
     }
 
-    impl Feed for Frail {
+    impl BackgroundTask for Frail {
         fn name(&self) -> &'static str {
             "frail"
         }
 
-        fn run(self: Arc<Self>, _: Hub, stop: CancellationToken) -> Running {
+        fn run(self: Arc<Self>, _: Hub, stop: CancellationToken) -> TaskFuture {
             Box::pin(async move {
                 match self.starts.fetch_add(1, Ordering::Relaxed) {
                     0 => {}
@@ -122,19 +125,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_feed_that_fails_is_started_again_until_the_node_stops() {
-        let feed = Arc::new(Frail::default());
+    async fn a_task_that_fails_is_started_again_until_the_node_stops() {
+        let task = Arc::new(Frail::default());
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
         let stop = CancellationToken::new();
-        let feeding = Arc::new(Feeding::default());
-        let kept = tokio::spawn(keep(feed.clone(), hub, stop.clone(), feeding.clone()));
+        let supervisor = Arc::new(Supervisor::default());
+        let kept = tokio::spawn(supervise(task.clone(), hub, stop.clone(), supervisor.clone()));
         let began = Instant::now();
-        feed.settled.notified().await;
-        assert_eq!(began.elapsed().as_secs(), (FEED_PAUSE + next(FEED_PAUSE)).as_secs());
+        task.settled.notified().await;
+        assert_eq!(began.elapsed().as_secs(), (TASK_PAUSE + next(TASK_PAUSE)).as_secs());
         stop.cancel();
         kept.await.unwrap();
-        assert_eq!(feed.starts.load(Ordering::Relaxed), 3);
-        let figures = feeding.read();
+        assert_eq!(task.starts.load(Ordering::Relaxed), 3);
+        let figures = supervisor.read();
         assert_eq!((figures.len(), figures[0].failures), (1, 2));
     }
 }

@@ -1,0 +1,127 @@
+//! Commands that the server's own code sends to topics: made from values, kept as JSON.
+
+use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::topic::{NotATopic, Topic, TopicName};
+use serde::Serialize;
+
+/// A command with its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicCommand {
+    topic: TopicName,
+    json: String,
+}
+
+/// Why there is no command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Topic(#[from] NotATopic),
+    #[error("the command cannot be written: {0}")]
+    Unwritable(String),
+}
+
+impl TopicCommand {
+    /// A command for the topic `rest` of `T`'s kind.
+    ///
+    /// # Errors
+    ///
+    /// Where `rest` makes no topic's name, or the command has no JSON.
+    pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, CommandError> {
+        Self::new(TopicName::of::<T>(rest)?, command)
+    }
+
+    /// A command that topics of several kinds take.
+    ///
+    /// # Errors
+    ///
+    /// Where the command has no JSON.
+    pub fn new(topic: TopicName, command: &impl Serialize) -> Result<Self, CommandError> {
+        // The members of a `Value` are sorted, so that the log's bytes do not depend on the order of a type's fields.
+        let json = serde_json::to_value(command).map_err(|error| CommandError::Unwritable(error.to_string()))?;
+        let json = json.to_string();
+        Ok(Self { topic, json })
+    }
+
+    /// Starts the topic and commands nothing.
+    pub(crate) fn start(topic: TopicName) -> Self {
+        let json = "null".to_owned();
+        Self { topic, json }
+    }
+
+    #[must_use]
+    pub const fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The command as its topic reads it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no command of `T`.
+    pub fn decode<T: Topic>(&self) -> Result<T::Command, CodecError> {
+        Encoding::Json.decode(self.json.as_bytes())
+    }
+
+    /// The topic, and the command as JSON.
+    #[must_use]
+    pub fn into_parts(self) -> (TopicName, Blob) {
+        (self.topic, Blob(self.json.into_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duplex_protocol::cursor::Seq;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::decider::Forward;
+
+    struct Lights;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Turn {
+        On { since: u64, by: String },
+        Off,
+    }
+
+    impl Topic for Lights {
+        const KIND: &'static str = "lights";
+        type Command = Turn;
+        type Event = Turn;
+        type State = u64;
+
+        fn apply(_: &mut u64, _: Seq, _: &Turn) {}
+    }
+
+    #[test]
+    fn a_command_is_json_with_sorted_members_and_is_read_again() {
+        let by = "Kim".to_owned();
+        let on = Turn::On { since: 7, by };
+        let command = TopicCommand::to::<Lights>("hall", &on).unwrap();
+        assert_eq!(command.topic().as_str(), "lights/hall");
+        assert_eq!(command.json(), r#"{"on":{"by":"Kim","since":7}}"#);
+        assert_eq!(command.decode::<Lights>(), Ok(on));
+        let (_, Blob(json)) = TopicCommand::to::<Lights>("hall", &Turn::Off).unwrap().into_parts();
+        assert_eq!(json, br#""off""#);
+    }
+
+    #[test]
+    fn what_is_no_topic_gets_no_command() {
+        let wrong = TopicCommand::to::<Lights>("The Hall", &Turn::Off);
+        assert_eq!(wrong, Err(CommandError::Topic(NotATopic::Malformed)));
+        assert_eq!(Forward::to::<Lights>("The Hall", &Turn::Off), None);
+        assert_eq!(Forward::start::<Lights>("The Hall"), None);
+        let start = Forward::start::<Lights>("hall").unwrap();
+        assert_eq!(
+            (start.command().topic().as_str(), start.command().json()),
+            ("lights/hall", "null")
+        );
+    }
+}

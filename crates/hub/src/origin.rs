@@ -1,0 +1,161 @@
+//! Where a command comes from: a visitor, a program with a token, or the server itself.
+
+use std::sync::LazyLock;
+
+use duplex_protocol::person::{Person, PersonId};
+
+/// Who sends commands, told apart by how they were authenticated and not by their ids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A person with a browser.
+    #[default]
+    Visitor,
+    /// A program that shows a token.
+    Program,
+    /// This server: a forward, or [`Hub::tell`](crate::Hub::tell).
+    Server,
+}
+
+/// Who asks for access to a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Principal<'a> {
+    pub person: &'a Person,
+    pub origin: Origin,
+}
+
+/// The log and the memory of answered commands name programs and the server by these ids. No visitor has them.
+static PROGRAM: LazyLock<Person> = LazyLock::new(|| nameless("ffffffffffffffff"));
+static SERVER: LazyLock<Person> = LazyLock::new(|| nameless("0000000000000000"));
+
+fn nameless(id: &str) -> Person {
+    Person {
+        id: PersonId(id.to_owned()),
+        name: String::new(),
+    }
+}
+
+/// Whether the id stands for programs or for the server, so that no visitor may have it.
+pub fn is_reserved(id: &PersonId) -> bool {
+    [&PROGRAM.id, &SERVER.id].contains(&id)
+}
+
+impl Origin {
+    /// The person that others see: the visitor, or the one that stands for all programs or for the server.
+    #[must_use]
+    pub fn person(self, visitor: Person) -> Person {
+        match self {
+            Self::Visitor => visitor,
+            Self::Program => PROGRAM.clone(),
+            Self::Server => SERVER.clone(),
+        }
+    }
+}
+
+impl<'a> Principal<'a> {
+    #[must_use]
+    pub const fn visitor(person: &'a Person) -> Self {
+        Self {
+            person,
+            origin: Origin::Visitor,
+        }
+    }
+}
+
+impl Principal<'static> {
+    #[must_use]
+    pub fn program() -> Self {
+        Self {
+            person: &PROGRAM,
+            origin: Origin::Program,
+        }
+    }
+
+    #[must_use]
+    pub fn server() -> Self {
+        Self {
+            person: &SERVER,
+            origin: Origin::Server,
+        }
+    }
+}
+
+impl<'a> From<&'a Person> for Principal<'a> {
+    fn from(person: &'a Person) -> Self {
+        Self::visitor(person)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::decider::{Access, Context, Decider};
+    use crate::log::memory::Memory;
+    use crate::{Hub, Rights, Role, kind};
+    use duplex_protocol::codec::{Blob, Encoding};
+    use duplex_protocol::cursor::{Epoch, Seq};
+    use duplex_protocol::session::{CommandId, Denied, Rejection};
+    use duplex_protocol::topic::{Topic, TopicName};
+
+    /// Notes who commanded.
+    struct Senders;
+
+    impl Topic for Senders {
+        const KIND: &'static str = "senders";
+        type Command = ();
+        type Event = (String, String);
+        type State = Vec<(String, String)>;
+
+        fn apply(senders: &mut Self::State, _: Seq, sender: &Self::Event) {
+            senders.push(sender.clone());
+        }
+    }
+
+    impl Decider for Senders {
+        fn admit(&self, who: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+            match who.origin {
+                Origin::Visitor => Ok(Access::Read),
+                Origin::Program | Origin::Server => Ok(Access::Write),
+            }
+        }
+
+        fn decide(&self, at: Context<'_>, _: &Self::State, (): ()) -> Result<Vec<Self::Event>, Rejection> {
+            Ok(vec![(format!("{:?}", at.origin), at.who.id.0.clone())])
+        }
+    }
+
+    /// What a request's rights say decides, not the id that it comes with.
+    #[tokio::test]
+    async fn the_origin_of_a_command_follows_from_the_rights_of_its_sender() {
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![kind(Senders)]);
+        let topic: TopicName = "senders/all".parse().unwrap();
+        let program = hub.with_rights(Rights::program(vec![Role::Operator], false));
+        let claimed = SERVER.clone();
+        assert_eq!(hub.admit(&claimed, &topic), Ok(Access::Read));
+        assert_eq!(program.admit(&claimed, &topic), Ok(Access::Write));
+        for (number, hub) in [(1, &hub), (2, &program)] {
+            let command = Blob::encode(Encoding::Json, &()).unwrap();
+            let handle = hub.open(&topic).await.unwrap();
+            let id = CommandId::from_random(number);
+            handle.command(claimed.clone(), id, command, Encoding::Json).await;
+        }
+        hub.tell::<Senders>("all", CommandId::from_random(3), &()).await;
+        let (_, state) = hub.open(&topic).await.unwrap().state(Encoding::Json).await.unwrap();
+        let senders: Vec<(String, String)> = state.decode(Encoding::Json).unwrap();
+        let sender = |origin: &str, id: &str| (origin.to_owned(), id.repeat(16));
+        let expected = [sender("Visitor", "0"), sender("Program", "f"), sender("Server", "0")];
+        assert_eq!(senders, expected);
+    }
+
+    #[test]
+    fn no_visitor_may_have_the_id_of_a_program_or_of_the_server() {
+        let visitor = nameless("00000000000000aa");
+        assert!(!is_reserved(&visitor.id));
+        for principal in [Principal::program(), Principal::server()] {
+            assert!(is_reserved(&principal.person.id));
+            assert_eq!(&principal.origin.person(visitor.clone()), principal.person);
+        }
+        assert_eq!(Origin::Visitor.person(visitor.clone()), visitor);
+    }
+}
