@@ -8,20 +8,18 @@ use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
     apps::{NAVIGATION, Pages, SKIPS, Tools},
-    client::{
-        operator::{self, Operator},
-        permits::Permits,
-        tab::provide_link,
-    },
     i18n::*,
     ui::{
         early::Alive,
         first_page,
         frame::Frame,
+        operator::{self, Operator},
+        permits::Permits,
         raw_text::raw_text,
         words::{say, titled},
     },
 };
+use duplex_leptos::runtime::tab::provide_link;
 
 /// Which build of the front end the server has, in the context of each rendering.
 #[derive(Clone)]

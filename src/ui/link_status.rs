@@ -8,8 +8,8 @@ use leptos::prelude::*;
 
 use super::format;
 use super::words::{Words, fill, note, part, say, text, words};
-use crate::client::status::{LinkStatus, Phase, Stop, Transport, retry_now, use_link_status};
 use crate::i18n::*;
+use duplex_leptos::status::{LinkStatus, Phase, Stop, Transport, retry_now, use_link_status};
 use duplex_protocol::code;
 
 /// Empty while no topic is open, and so in the server's HTML.

@@ -8,12 +8,10 @@ use super::{
     round_trips::{Figures, RoundTrips},
     wire::{ECHO_PATH, GREETING, REPLY_PREFIX, SOCKET_PATH},
 };
-use crate::{
-    client::{
-        backoff::Backoff,
-        use_socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
-    },
-    wire::text,
+use crate::wire::text;
+use duplex_leptos::{
+    reconnect::Backoff,
+    socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
 };
 use duplex_protocol::{
     frame,

@@ -6,13 +6,11 @@ use std::time::Duration;
 use leptos::{ev::KeyboardEvent, html, leptos_dom::helpers::IntervalHandle, prelude::*};
 
 use super::{faults::Faults, frames::Frames, how::How, live::Live};
-use crate::{
-    client::inspect::Inspection,
-    ui::{
-        keys,
-        words::{Words, part, say, spoken, text, words},
-    },
+use crate::ui::{
+    keys,
+    words::{Words, part, say, spoken, text, words},
 };
+use duplex_leptos::trace::inspection::Inspection;
 
 /// The drawer looks so often for something new: below what a person calls late, and no work while nothing happens.
 const LOOK: Duration = Duration::from_millis(200);

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::client::status::Transport;
-use crate::client::tap::{Carrier, Diary, Disturbance, Frame, Moment, Payload, What};
+use duplex_leptos::status::Transport;
+use duplex_leptos::trace::{Carrier, Diary, Disturbance, Frame, Moment, Payload, What};
 use duplex_protocol::handshake::{Handshake, without_trace};
 use duplex_protocol::session::{COMMAND_PATH, SESSION_PATH};
 

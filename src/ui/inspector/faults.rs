@@ -10,7 +10,6 @@ use super::{
     words::{fault_name, refusal, step_words},
 };
 use crate::{
-    client::{inspect::Inspection, tap::Disturbance},
     i18n::*,
     ui::{
         format,
@@ -18,6 +17,7 @@ use crate::{
     },
     wire::number,
 };
+use duplex_leptos::trace::{Disturbance, inspection::Inspection};
 use duplex_protocol::fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT};
 
 /// What the fields begin with.

@@ -8,10 +8,6 @@ use super::{
     words::part_words,
 };
 use crate::{
-    client::{
-        inspect::Inspection,
-        tap::{Frame, Payload},
-    },
     i18n::*,
     ui::{
         content::hex_dump,
@@ -19,6 +15,7 @@ use crate::{
         words::{part, say, spoken, text},
     },
 };
+use duplex_leptos::trace::{Frame, Payload, inspection::Inspection};
 
 /// Rows in the document.
 const ROWS: usize = 80;

@@ -6,10 +6,6 @@ use leptos::{prelude::*, task::spawn_local};
 
 use super::{drawer::Fresh, words::header_words};
 use crate::{
-    client::{
-        inspect::Inspection,
-        tap::{Diary, What},
-    },
     i18n::*,
     ui::{
         closing::meaning,
@@ -17,6 +13,7 @@ use crate::{
         words::{note, part, say, spoken},
     },
 };
+use duplex_leptos::trace::{Diary, What, inspection::Inspection};
 use duplex_protocol::{code, handshake::Handshake};
 
 /// By which the server knows the newest WebSocket of the session.

@@ -8,17 +8,19 @@ use super::{
     words::{phase, status, transport},
 };
 use crate::{
-    client::{
-        inspect::{Inspection, Subscribed},
-        status::use_link_status,
-        tap::{Diary, What},
-    },
     i18n::*,
     ui::{
         chart::LineChart,
         download::download,
         format,
         words::{Words, fact, part, say, text, words},
+    },
+};
+use duplex_leptos::{
+    status::use_link_status,
+    trace::{
+        Diary, What,
+        inspection::{Inspection, Subscribed},
     },
 };
 use duplex_protocol::handshake::Handshake;
@@ -225,7 +227,7 @@ fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
         if waiting.is_empty() {
             return Some(view! { <p class="hint">{say!(inspector.queue_empty)}</p> }.into_any());
         }
-        let row = |command: crate::client::inspect::Unsent| {
+        let row = |command: duplex_leptos::trace::inspection::Unsent| {
             let tries = ["×", &command.attempts.to_string()].concat();
             view! { <li><span>{command.topic.to_string()}</span> <span class="mono">{command.id.as_str().to_owned()}</span> <span>{tries}</span></li> }
         };
@@ -270,7 +272,7 @@ fn Files(inspection: Inspection) -> impl IntoView {
 
 fn place() -> export::Place {
     let origin = window().location().origin().unwrap_or_default();
-    let epoch = js_sys::Date::now() - crate::client::inspect::now();
+    let epoch = js_sys::Date::now() - duplex_leptos::trace::inspection::now();
     export::Place { origin, epoch }
 }
 

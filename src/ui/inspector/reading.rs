@@ -1,8 +1,8 @@
 //! Frames as a person reads them: a name, the content as JSON, what it cost on the wire, and its header byte by byte.
 
-use crate::client::inspect::Inspection;
-use crate::client::tap::{Carrier, Frame, Payload};
 use crate::ui::content::indent_json;
+use duplex_leptos::trace::inspection::Inspection;
+use duplex_leptos::trace::{Carrier, Frame, Payload};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::frame::{self, wire_len};
 use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::client::checker::Tally;
-use crate::client::tap::{Disturbance, Moment, What};
+use duplex_leptos::trace::delivery_audit::Tally;
+use duplex_leptos::trace::{Disturbance, Moment, What};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chapter {

@@ -2,16 +2,16 @@
 
 use super::reading::Part;
 use crate::{
-    client::{
-        status::{Phase, TopicStatus, Transport},
-        tap::{Disturbance, What},
-    },
     i18n::*,
     ui::{
         closing::meaning,
         format,
         words::{Words, fill, words},
     },
+};
+use duplex_leptos::{
+    status::{Phase, TopicStatus, Transport},
+    trace::{Disturbance, What},
 };
 use duplex_protocol::{code, fault::Fault};
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duplex::client::link::{Input, Topics};
-use duplex::client::status::Transport;
+use duplex_leptos::session::{Input, Topics};
+use duplex_leptos::status::Transport;
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{COMMAND_PATH, ClientFrame, EVENTS_PATH, POLL_PATH, SESSION_PATH, ServerFrame};

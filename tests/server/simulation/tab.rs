@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duplex::client::link::{Effect, Fate, Input, Link, News};
-use duplex::client::outbox::Body;
-use duplex::client::status::{LinkStatus, TopicStatus};
+use duplex_leptos::session::outbox::Body;
+use duplex_leptos::session::{Effect, Fate, Input, Link, News};
+use duplex_leptos::status::{LinkStatus, TopicStatus};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::presence::Presence;
 use duplex_protocol::session::CommandId;

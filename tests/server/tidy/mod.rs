@@ -174,7 +174,7 @@ fn a_wrong_gate_is_caught() {
     let gate = concat!("#[", "cfg(feature = \"ssr\")]\n");
     assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}pub mod server;")).len(), 0);
     assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}fn gated() {{}}")).len(), 1);
-    assert_eq!(gates("client/link.rs", &format!("{gate}pub mod server;")).len(), 1);
+    assert_eq!(gates("ui/card.rs", &format!("{gate}pub mod server;")).len(), 1);
 }
 
 #[test]

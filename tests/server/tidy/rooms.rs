@@ -5,7 +5,6 @@
 pub enum Room {
     /// What crosses the network, and the part of an application that is the same on both sides.
     Shared(Option<String>),
-    Client,
     Ui,
     Page(String),
     AppServer(String),
@@ -39,7 +38,6 @@ impl Room {
     fn of(module: &[&str]) -> Self {
         match module {
             ["wire", ..] => Self::Shared(None),
-            ["client", ..] => Self::Client,
             ["ui", ..] => Self::Ui,
             ["apps"] | ["apps", "server", ..] => Self::Free,
             ["apps", app, "wire" | "model", ..] => Self::Shared(Some((*app).to_owned())),
@@ -72,17 +70,10 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
         Room::Free => true,
         Room::Shared(None) => wire,
         Room::Shared(Some(app)) => wire || is_sibling_of(app, path),
-        Room::Client => wire || texts || matches!(path, ["client", ..]),
-        Room::Ui => {
-            wire || texts
-                || matches!(
-                    path,
-                    ["ui", ..] | ["client", "status" | "inspect" | "tap" | "checker", ..]
-                )
-        }
+        Room::Ui => wire || texts || matches!(path, ["ui", ..]),
         Room::Page(app) => {
             let own = matches!(path, ["apps", name, rest @ ..] if name == app && !matches!(rest, ["server", ..]));
-            wire || texts || own || matches!(path, ["client" | "ui", ..])
+            wire || texts || own || matches!(path, ["ui", ..])
         }
         Room::AppServer(app) => {
             wire || is_own_server(app, path) || is_shared_of(app, path) || matches!(path, ["server", "hub" | "tls", ..])
@@ -134,14 +125,16 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
         Room::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),
         // A connector is a client of somebody else's server.
         Room::AppServer(_) if name == "tokio_tungstenite" => true,
-        Room::Client | Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
-        Room::Hub => !SERVER_ONLY.contains(&name) && !name.starts_with("leptos"),
-        Room::Transport => !["rusqlite", "async_nats"].contains(&name) && !name.starts_with("leptos"),
-        Room::Log => {
-            !["axum", "hyper", "tokio_tungstenite", "tower_http"].contains(&name) && !name.starts_with("leptos")
-        }
+        Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
+        Room::Hub => !SERVER_ONLY.contains(&name) && !is_leptos(name),
+        Room::Transport => !["rusqlite", "async_nats"].contains(&name) && !is_leptos(name),
+        Room::Log => !["axum", "hyper", "tokio_tungstenite", "tower_http"].contains(&name) && !is_leptos(name),
         Room::Server | Room::Free => true,
     }
+}
+
+fn is_leptos(name: &str) -> bool {
+    name.starts_with("leptos") || name == "duplex_leptos"
 }
 
 /// A path may also begin with a module or a type of the file itself; only what the manifest lists is another crate.
@@ -173,16 +166,12 @@ mod tests {
                 "use super::wire::Said; use duplex_protocol::cursor;",
             ),
             (
-                "client/link.rs",
-                "use leptos::prelude::*; use duplex_protocol::frame; use super::backoff;",
-            ),
-            (
                 "ui/vitals.rs",
-                "use crate::{i18n::*, wire::vitals::Vitals, client::status::Status};",
+                "use crate::{i18n::*, wire::vitals::Vitals}; use duplex_leptos::status::Phase;",
             ),
             (
                 "apps/chat/view/list.rs",
-                "use super::super::{model::Chat, wire}; use crate::{client::use_topic, ui::card};",
+                "use super::super::{model::Chat, wire}; use crate::ui::card; use duplex_leptos::topic;",
             ),
             (
                 "apps/chat/server.rs",
@@ -211,14 +200,10 @@ mod tests {
     fn a_wrong_arrow_is_caught() {
         for (file, source) in [
             ("wire/frame.rs", "use leptos::prelude::*;"),
-            ("wire/frame.rs", "use crate::client::link;"),
+            ("wire/frame.rs", "use duplex_leptos::topic;"),
             ("wire/frame.rs", "fn f() -> tokio::time::Instant {}"),
             ("apps/chat/model.rs", "use crate::apps::market::model::Price;"),
             ("apps/chat/wire.rs", "use super::view::List;"),
-            ("client/link.rs", "use crate::apps::chat;"),
-            ("client/link.rs", "use crate::{wire::code, ui::card};"),
-            ("client/link.rs", "use axum::Router;"),
-            ("ui/card.rs", "use crate::client::use_socket;"),
             ("ui/card.rs", "use crate::server::limits;"),
             ("apps/chat/mod.rs", "use crate::apps::market;"),
             ("apps/chat/view.rs", "use super::server::decide;"),
@@ -228,6 +213,7 @@ mod tests {
             ("apps/chat/server.rs", "use crate::apps::market::wire::Price;"),
             ("server/hub/topic.rs", "use axum::Json;"),
             ("server/hub/topic.rs", "use leptos::prelude::*;"),
+            ("server/hub/topic.rs", "use duplex_leptos::topic;"),
             ("server/hub/topic.rs", "use super::super::transport::door;"),
             ("server/hub/topic.rs", "use crate::apps;"),
             ("server/hub/topic.rs", "use rusqlite::Connection;"),

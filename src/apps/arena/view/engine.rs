@@ -20,8 +20,8 @@ use super::hud::Hud;
 use super::paint::{Painter, Scene};
 use super::steering::Steering;
 use super::words;
-use crate::client::stage::{Carrier, LineStatus, StageLine, Viewer};
 use crate::i18n::Locale;
+use duplex_leptos::simulation::{Carrier, LineStatus, StageLine, Viewer};
 
 const TICK: f64 = 1000.0 / RATE as f64;
 /// A tab that slept does not make up for more than this, in milliseconds.

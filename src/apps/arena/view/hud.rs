@@ -9,7 +9,7 @@ use super::super::wire::Glance;
 use super::super::wire::frame::{Role, Row};
 use super::super::wire::turn::Wish;
 use super::engine::Engine;
-use crate::client::stage::LineStatus;
+use duplex_leptos::simulation::LineStatus;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hud {

@@ -17,13 +17,16 @@ use super::replay::Records;
 use super::steering::Key;
 use super::words;
 use crate::{
-    client::{live::Live, stage::glance, use_topic::use_topic},
     i18n::*,
     ui::{
         card::Card,
         format, keys,
         words::{fact, fill, say, text, titled, words},
     },
+};
+use duplex_leptos::{
+    simulation::glance,
+    topic::{Live, use_topic},
 };
 
 pub fn page() -> AnyView {
@@ -55,7 +58,7 @@ fn loading() -> AnyView {
 }
 
 #[component]
-fn Field(arena: Arena, scores: crate::client::use_topic::UseTopic<Scores>) -> impl IntoView {
+fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let canvas = NodeRef::<html::Canvas>::new();
     Effect::new(move |started: Option<bool>| {

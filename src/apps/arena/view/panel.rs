@@ -10,7 +10,6 @@ use super::super::wire::turn::Wish;
 use super::hud::{Arena, Hud};
 use super::words;
 use crate::{
-    client::{stage::LineStatus, use_topic::UseTopic},
     i18n::*,
     ui::{
         names,
@@ -18,6 +17,7 @@ use crate::{
     },
     wire::person::tidy_name,
 };
+use duplex_leptos::{simulation::LineStatus, topic::UseTopic};
 use duplex_protocol::person::MAX_NAME;
 
 /// The cookie with the visitor's name, which the server reads too, and how long it stays.

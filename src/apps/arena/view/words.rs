@@ -3,11 +3,11 @@
 use super::super::model::world::FIRST_BOT;
 use super::super::wire::frame::Role;
 use crate::{
-    client::stage::{Carrier, LineStatus},
     i18n::*,
     ui::words::{Words, fill, words},
     wire::text::isolated,
 };
+use duplex_leptos::simulation::{Carrier, LineStatus};
 use duplex_protocol::person::Person;
 
 /// The chosen name, else what the body is.

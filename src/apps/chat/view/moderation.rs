@@ -10,7 +10,6 @@ use super::{
     words,
 };
 use crate::{
-    client::use_topic::{Standing, UseTopic},
     i18n::*,
     ui::{
         moderation::{DURATIONS, refusal, until},
@@ -19,6 +18,7 @@ use crate::{
     },
     wire::moderation::{MAX_BAN_REASON, Moderation, ModerationCommand, Target},
 };
+use duplex_leptos::topic::{Standing, UseTopic};
 use duplex_protocol::{
     person::{MAX_NAME, Person},
     session::Rejection,

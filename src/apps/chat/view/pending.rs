@@ -4,13 +4,13 @@ use leptos::prelude::*;
 
 use super::{super::wire::ChatCommand, list::focus, talk::Talk, words};
 use crate::{
-    client::use_topic::{Pending, Standing},
     i18n::*,
     ui::{
         standing,
         words::{Words, fill, part, say, spoken, text, words},
     },
 };
+use duplex_leptos::topic::{Pending, Standing};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]

@@ -12,10 +12,6 @@ use super::{
     words,
 };
 use crate::{
-    client::{
-        live::Live,
-        use_topic::{Standing, UseTopic, use_topic},
-    },
     i18n::*,
     ui::{
         standing,
@@ -23,6 +19,7 @@ use crate::{
     },
     wire::form::Refused,
 };
+use duplex_leptos::topic::{Live, Standing, UseTopic, use_topic};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
-use crate::client::browser_socket::{BrowserSocket, Report};
-use crate::client::resolve;
-use crate::client::use_socket::Payload;
 use crate::wire::measure::number;
+use duplex_leptos::socket::Payload;
+use duplex_leptos::socket::browser_socket::{BrowserSocket, Report};
+use duplex_leptos::socket::resolve;
 
 /// No message has this number.
 const OPENING: u32 = u32::MAX;

@@ -10,8 +10,8 @@ use super::request::{get, labelled, post};
 use super::socket::Socket;
 use super::{Fault, Stop, counts, new_run, now, pause, pause_until};
 use crate::apps::compare::model::{Bytes, Staleness, Summary, Watched, Watcher, lateness};
-use crate::client::use_socket::Payload;
 use crate::wire::measure::{MIN_PAYLOAD, SAY_PATH, VALUE_PATH, WATCH_PATH, number, payload};
+use duplex_leptos::socket::Payload;
 
 const BOX: &str = "&box=value";
 

@@ -2,8 +2,8 @@
 
 use super::{Answered, Exchange, Fault, socket::Socket, waiting::Waiting};
 use crate::apps::compare::wire::{Compare, Said};
-use crate::client::use_socket::Payload;
 use crate::wire::measure::slot;
+use duplex_leptos::socket::Payload;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;

@@ -8,12 +8,12 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::super::wire::{DeviceCommand, Devices, Fleet, Raw, Reading, Report, browser_id, device_path};
 use crate::{
-    client::{
-        status::{LinkStatus, Phase, use_link_status},
-        use_topic::{UseTopic, use_topic},
-    },
     i18n::*,
     ui::words::{part, say, text},
+};
+use duplex_leptos::{
+    status::{LinkStatus, Phase, use_link_status},
+    topic::{UseTopic, use_topic},
 };
 
 /// Seconds between two reports.

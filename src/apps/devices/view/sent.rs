@@ -7,10 +7,10 @@ use super::{
     words,
 };
 use crate::{
-    client::use_topic::UseTopic,
     i18n::*,
     ui::{standing, words::note},
 };
+use duplex_leptos::topic::UseTopic;
 use duplex_protocol::session::CommandId;
 
 /// The last command of one form.

@@ -8,14 +8,14 @@ use leptos::task::spawn_local;
 use super::super::session::Session;
 use crate::{
     apps::echo::wire::{ECHO_PATH, SOCKET_PATH},
-    client::{
-        http::{HttpError, get_json},
-        use_socket::SocketState,
-    },
     ui::{
         handshake::HandshakeRecord,
         words::{part, say},
     },
+};
+use duplex_leptos::{
+    http::{HttpError, get_json},
+    socket::SocketState,
 };
 use duplex_protocol::handshake::Handshake;
 

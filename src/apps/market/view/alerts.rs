@@ -9,10 +9,6 @@ use super::super::{
 };
 use super::{floor::Floor, words};
 use crate::{
-    client::{
-        live::Live,
-        use_topic::{UseTopic, use_topic},
-    },
     i18n::*,
     ui::{
         card::Card,
@@ -22,6 +18,7 @@ use crate::{
     },
     wire::number,
 };
+use duplex_leptos::topic::{Live, UseTopic, use_topic};
 use duplex_protocol::{
     cursor::Seq,
     session::{CommandId, Rejection},

@@ -10,10 +10,8 @@ use super::super::{
     model::{Board, InboxState, Sent, reaches},
     wire::{GROUPS, Inbox, InboxCommand, InboxEvent, ME, Millis, Notices},
 };
-use crate::{
-    client::use_topic::{Standing, TopicStatus, UseTopic, use_topic},
-    wire::{arrival::Arrival, notice::EVERYONE},
-};
+use crate::wire::{arrival::Arrival, notice::EVERYONE};
+use duplex_leptos::topic::{Standing, TopicStatus, UseTopic, use_topic};
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
 /// The longest wait for something to expire: browsers hold no timer for weeks.

@@ -2,8 +2,6 @@
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
-use crate::client::live::Live;
-use crate::client::use_topic::{Standing, UseTopic, use_topic};
 use crate::i18n::*;
 use crate::ui::calendar;
 use crate::ui::card::Card;
@@ -11,6 +9,8 @@ use crate::ui::moderation::{DURATIONS, refusal, until};
 use crate::ui::standing;
 use crate::ui::words::{Words, note, part, say, spoken, text, words};
 use crate::wire::moderation::{ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, Moderation, ModerationCommand, Target};
+use duplex_leptos::topic::Live;
+use duplex_leptos::topic::{Standing, UseTopic, use_topic};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::Rejection;
 
