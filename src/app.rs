@@ -19,7 +19,7 @@ use crate::{
         words::{say, titled},
     },
 };
-use duplex_leptos::runtime::tab::provide_link;
+use duplex_leptos::provide_session;
 
 /// Which build of the front end the server has, in the context of each rendering.
 #[derive(Clone)]
@@ -89,7 +89,7 @@ fn page_script() -> &'static str {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    provide_link();
+    provide_session();
     provide_language();
     view! {
         // Of every page: titles may hold what visitors wrote.

@@ -40,7 +40,7 @@ use crate::ui::permits::Permits;
 use crate::wire::arrival::Arrival;
 use crate::wire::form::{Fields, Refused};
 use crate::wire::run_signals::RunSignals;
-use duplex_leptos::simulation::StageSource;
+use duplex_leptos::simulation::SimulationSource;
 use duplex_leptos::topic::{TopicSource, Visitor};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
@@ -142,9 +142,9 @@ fn permits(grant: &Grant) -> Permits {
 }
 
 /// What the stages show of themselves.
-fn glances(state: &ServerState) -> StageSource {
+fn glances(state: &ServerState) -> SimulationSource {
     let stages = Arc::clone(&state.stages);
-    StageSource(Arc::new(move |path| {
+    SimulationSource(Arc::new(move |path| {
         stages.iter().find(|stage| stage.path() == path)?.glance()
     }))
 }

@@ -1,87 +1,104 @@
-//! What a visitor may be told of the link and of a topic. Plain values and one signal; knows no machine and no page.
+//! The status of the tab's session and of its topics, as plain values and one signal.
 
 use leptos::prelude::*;
 
+use crate::runtime::page_events::RETRY;
 use duplex_protocol::session::Denied;
 
 /// What carries a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
+    /// A WebSocket.
     WebSocket,
+    /// Server-sent events, and a `POST` for each command.
     Sse,
+    /// Long polling, and a `POST` for each command.
     Poll,
 }
 
-/// Why a link does not come back by itself.
+/// Why a session does not come back by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// The page is of another protocol than the server: loaded again, it works.
+pub enum StopReason {
+    /// The page and the server use different protocols: loaded again, the page works.
     Reload,
-    /// The server takes no session from this page, or closed it for good with this code.
+    /// The server refused the session, or closed it for good with this code.
     Closed(u16),
 }
 
+/// The phase of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Phase {
-    /// No topic is wanted.
+    /// No topic is subscribed, and no command is queued.
     #[default]
     Idle,
+    /// A connection is being opened.
     Connecting,
+    /// The server answers.
     Live,
-    /// The next attempt is made then, in milliseconds of the page's clock (`performance.now()`).
+    /// The connection was lost.
     Waiting {
+        /// When the next attempt is made, in milliseconds of the page's clock (`performance.now()`).
         until: f64,
     },
-    /// The browser says that there is no network; it goes on as soon as there is.
+    /// The browser reports no network. The session goes on as soon as there is one.
     Offline,
-    Stopped(Stop),
+    /// The session does not come back by itself.
+    Stopped(StopReason),
 }
 
-/// The tab's link now.
+/// The status of the tab's session.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct LinkStatus {
+pub struct SessionStatus {
+    /// The phase.
     pub phase: Phase,
-    /// What carries the session, or was last tried.
+    /// What carries the session, or was tried last.
     pub transport: Option<Transport>,
-    /// Commands that have no answer yet.
+    /// How many commands have no answer yet.
     pub queued: usize,
-    /// Milliseconds of the last ping.
+    /// Milliseconds of the last measured round trip.
     pub round_trip: Option<f64>,
-    /// The server's build is not this page's: it should be loaded again when that suits the visitor.
+    /// The server runs another build than this page: the page should be loaded again when that suits the visitor.
     pub newer_build: bool,
 }
 
-/// A topic as this tab has it.
+/// The status of a topic in this tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicStatus {
     /// There is no state yet.
     Loading,
-    /// What is shown is current.
+    /// The state is current.
     Live,
-    /// What is shown was true; what came since is being asked for. Also what the server's HTML says.
+    /// The state was true, and later events are being requested. Also the status in the server's HTML.
     Resuming,
-    /// What is shown was true; the link is down and comes back by itself.
+    /// The state was true. The session is down, and comes back by itself.
     Waiting,
+    /// The visitor may not read the topic.
     Denied(Denied),
-    /// The server speaks of things that this page does not know: load it again.
+    /// The page cannot decode what the server sends: it has to be loaded again.
     Outdated,
 }
 
-/// The event of the window by which a visitor asks for an attempt now: whatever waits for its next one hears it.
-pub(crate) const RETRY: &str = "duplex-retry";
-
-/// Ends every wait for a next attempt, also one that the server asked for. Only from event handlers.
+/// Ends every wait for a next attempt, also one that the server ordered. Call it from an event handler.
+///
+/// # On the server
+///
+/// It must not be called there: it dispatches an event of the window.
 pub fn retry_now() {
     if let Ok(event) = web_sys::Event::new(RETRY) {
         let _ = window().dispatch_event(&event);
     }
 }
 
-/// The link's status; idle where no link was provided.
-pub fn use_link_status() -> Signal<LinkStatus> {
-    use_context::<Provided>().map_or_else(|| Signal::stored(LinkStatus::default()), |provided| provided.0)
+/// The session's status. Without [`provide_session`](crate::provide_session), [`Phase::Idle`] for ever.
+///
+/// # On the server
+///
+/// It is [`Phase::Idle`].
+#[must_use]
+pub fn use_session_status() -> Signal<SessionStatus> {
+    use_context::<ProvidedStatus>().map_or_else(|| Signal::stored(SessionStatus::default()), |provided| provided.0)
 }
 
 /// In the context of the whole page.
 #[derive(Clone, Copy)]
-pub(crate) struct Provided(pub Signal<LinkStatus>);
+pub(crate) struct ProvidedStatus(pub Signal<SessionStatus>);

@@ -11,7 +11,7 @@ use super::{
 use crate::wire::text;
 use duplex_leptos::{
     reconnect::Backoff,
-    socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
+    socket::{Closed, Payload, PreconnectedSocket, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
 };
 use duplex_protocol::{
     frame,
@@ -43,7 +43,7 @@ impl Session {
         let reconnect = RwSignal::new(false);
         let trace = StoredValue::new(None);
         let options = SocketOptions {
-            begun: Begun::take(|url| {
+            preconnected: PreconnectedSocket::take(|url| {
                 let (_, id) = url.split_once(TRACE_PARAMETER)?;
                 let id = id.strip_prefix('=')?;
                 trace.set_value(Some(id.to_owned()));

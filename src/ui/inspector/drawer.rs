@@ -10,7 +10,7 @@ use crate::ui::{
     keys,
     words::{Words, part, say, spoken, text, words},
 };
-use duplex_leptos::trace::inspection::Inspection;
+use duplex_leptos::trace::Inspection;
 
 /// The drawer looks so often for something new: below what a person calls late, and no work while nothing happens.
 const LOOK: Duration = Duration::from_millis(200);
@@ -81,15 +81,15 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
 }
 
 fn use_fresh(inspection: &Inspection, open: RwSignal<bool>) -> Fresh {
-    let tap = inspection.tap();
+    let shared = inspection.trace();
     let fresh = RwSignal::new(0);
     Effect::new(move |_| {
         if !open.get() {
             return;
         }
-        let tap = tap.clone();
+        let shared = shared.clone();
         let look = move || {
-            let version = tap.with(|diary| diary.version());
+            let version = shared.with(|trace| trace.version());
             if fresh.get_untracked() != version {
                 fresh.set(version);
             }

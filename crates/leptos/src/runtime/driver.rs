@@ -1,5 +1,5 @@
-//! Runs the pure link in a browser: gives it time, randomness and events, and does what it asks for with real lines, one
-//! timer and the topics' stores. Knows no component.
+//! Runs the pure session in a browser: feeds it time, randomness and events, and carries out its effects with connections, one
+//! timer and the topics' observers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -11,119 +11,110 @@ use leptos::ev;
 use leptos::leptos_dom::helpers::{TimeoutHandle, WindowListenerHandle};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use send_wrapper::SendWrapper;
 use wasm_bindgen::JsCast;
-use web_sys::{HtmlMetaElement, PageTransitionEvent, VisibilityState};
+use web_sys::HtmlMetaElement;
 
 use super::tab::Signals;
-use super::transport::{self, Line, LineTap, Report};
-use crate::session::transport_policy::Millis;
-use crate::session::{Effect, Input, Link, News};
-use crate::socket::machine::now;
-use crate::status::{RETRY, Transport};
-use crate::trace::{Disturbance, Tap, What};
+use super::transport::{self, Connection, ConnectionTrace, Report};
+use crate::runtime::clock::{Millis, now, now_millis};
+use crate::runtime::ids::random_id;
+use crate::runtime::page_events::{PageEvent, PageEvents, is_online, is_visible};
+use crate::session::{Effect, Input, Session, TopicUpdate};
+use crate::status::Transport;
+use crate::trace::{EventKind, RequestedFault, SharedTrace};
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Cursor;
-use duplex_protocol::session::{CommandId, SessionId};
+use duplex_protocol::session::SessionId;
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// Where a topic's news go.
-pub(crate) trait Hear {
-    /// False: it cannot be read.
-    fn hear(&self, news: &News) -> bool;
+/// Receives the updates of a topic.
+pub(crate) trait TopicObserver {
+    /// Returns false if the update cannot be decoded.
+    fn on_update(&self, update: &TopicUpdate) -> bool;
 
-    /// A content of the topic, of whatever encoding, as JSON.
-    fn show(&self, content: Content, encoding: Encoding, blob: &Blob) -> Option<String>;
+    /// An event or a command of the topic as JSON.
+    fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String>;
 
-    /// Commands that it shows are still on their way.
-    fn is_waiting(&self) -> bool;
+    /// Whether it shows commands that have no answer yet.
+    fn has_pending(&self) -> bool;
 }
 
-/// What an application put into a frame.
+/// What an application's blob in a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum ContentKind {
     Event,
     Command,
 }
 
-struct Ear {
+struct Listener {
+    /// How many components use the topic.
     users: usize,
-    hear: Arc<dyn Hear>,
+    observer: Arc<dyn TopicObserver>,
 }
 
 pub(crate) struct Driver {
-    link: RefCell<Link>,
-    lines: RefCell<HashMap<u32, Box<dyn Line>>>,
-    ears: RefCell<HashMap<TopicName, Ear>>,
-    /// What happens while something else is being dealt with waits here.
+    session: RefCell<Session>,
+    connections: RefCell<HashMap<u32, Box<dyn Connection>>>,
+    listeners: RefCell<HashMap<TopicName, Listener>>,
+    /// Inputs that arrive while effects are carried out.
     inputs: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
     timer: RefCell<Option<(Millis, TimeoutHandle)>>,
-    /// Of the fallbacks; over WebSocket the server names the session.
-    session: SessionId,
+    /// Names the session over the fallbacks; over a WebSocket the server names it.
+    session_id: SessionId,
     signals: Signals,
-    tap: Tap,
-    /// The visitor asked for an interruption, this one: no line is opened. 0 is none.
-    severed: Cell<u32>,
+    trace: SharedTrace,
+    /// The number of the running interruption, in which no connection is opened; 0 is none.
+    interruption: Cell<u32>,
     interruptions: Cell<u32>,
-    listeners: RefCell<Vec<WindowListenerHandle>>,
-    /// While commands wait for their answers, the browser asks before the page goes: they would go with it. Not there at other
-    /// times, since it keeps pages out of some browsers' back/forward cache.
+    page_events: RefCell<Option<PageEvents>>,
+    /// While commands have no answer, the browser asks before the page is left. At other times there is no such listener, because
+    /// it keeps pages out of some browsers' back/forward cache.
     unload: RefCell<Option<WindowListenerHandle>>,
     this: Weak<Driver>,
 }
 
 impl Driver {
-    pub fn start(signals: Signals, tap: Tap) -> Rc<Self> {
+    pub(crate) fn start(signals: Signals, trace: SharedTrace) -> Rc<Self> {
         let driver = Rc::new_cyclic(|this| Self {
-            link: RefCell::new(Link::new(build())),
-            lines: RefCell::default(),
-            ears: RefCell::default(),
+            session: RefCell::new(Session::new(build())),
+            connections: RefCell::default(),
+            listeners: RefCell::default(),
             inputs: RefCell::default(),
             busy: Cell::new(false),
             timer: RefCell::default(),
-            session: SessionId(random_id().as_str().to_owned()),
+            session_id: SessionId(random_id()),
             signals,
-            tap,
-            severed: Cell::default(),
+            trace,
+            interruption: Cell::default(),
             interruptions: Cell::default(),
-            listeners: RefCell::default(),
+            page_events: RefCell::default(),
             unload: RefCell::default(),
             this: this.clone(),
         });
-        *driver.listeners.borrow_mut() = driver.listen_to_the_page();
-        driver.input(Input::Online(window().navigator().on_line()));
+        let this = Rc::downgrade(&driver);
+        *driver.page_events.borrow_mut() = Some(PageEvents::listen(move |event| {
+            if let (Some(driver), Some(input)) = (this.upgrade(), page_input(event)) {
+                driver.input(input);
+            }
+        }));
+        driver.input(Input::Online(is_online()));
         driver.input(Input::Visible(is_visible()));
         driver
     }
 
-    fn listen_to_the_page(&self) -> Vec<WindowListenerHandle> {
-        let on = |name: &str, input: fn() -> Input| {
-            let this = self.this.clone();
-            window_event_listener_untyped(name, move |_| tell(&this, input()))
-        };
-        let this = SendWrapper::new(self.this.clone());
-        let shown = window_event_listener(ev::Custom::<PageTransitionEvent>::new("pageshow"), move |event| {
-            if event.persisted() {
-                tell(&this, Input::Thaw);
-            }
-        });
-        vec![
-            on("online", || Input::Online(true)),
-            on("offline", || Input::Online(false)),
-            on(RETRY, || Input::Retry),
-            on("visibilitychange", || Input::Visible(is_visible())),
-            on("pagehide", || Input::Freeze),
-            shown,
-        ]
-    }
-
-    pub fn subscribe(&self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>, hear: Arc<dyn Hear>) {
-        self.ears
+    pub(crate) fn subscribe(
+        &self,
+        topic: TopicName,
+        delivery: Delivery,
+        cursor: Option<Cursor>,
+        observer: Arc<dyn TopicObserver>,
+    ) {
+        self.listeners
             .borrow_mut()
             .entry(topic.clone())
-            .or_insert(Ear { users: 0, hear })
+            .or_insert(Listener { users: 0, observer })
             .users += 1;
         self.input(Input::Subscribe {
             topic,
@@ -132,18 +123,18 @@ impl Driver {
         });
     }
 
-    pub fn unsubscribe(&self, topic: TopicName) {
-        if let Some(ear) = self.ears.borrow_mut().get_mut(&topic) {
-            ear.users = ear.users.saturating_sub(1);
+    pub(crate) fn unsubscribe(&self, topic: TopicName) {
+        if let Some(listener) = self.listeners.borrow_mut().get_mut(&topic) {
+            listener.users = listener.users.saturating_sub(1);
         }
         self.input(Input::Unsubscribe { topic });
-        self.ears
+        self.listeners
             .borrow_mut()
-            .retain(|_, ear| ear.users > 0 || ear.hear.is_waiting());
+            .retain(|_, listener| listener.users > 0 || listener.observer.has_pending());
     }
 
-    /// Deals with what happened, and then with what happened meanwhile.
-    pub fn input(&self, input: Input) {
+    /// Handles the input, and then the inputs that arrived meanwhile.
+    pub(crate) fn input(&self, input: Input) {
         self.inputs.borrow_mut().push_back(input);
         if self.busy.replace(true) {
             return;
@@ -152,43 +143,50 @@ impl Driver {
             let Some(input) = self.inputs.borrow_mut().pop_front() else {
                 break;
             };
-            self.tap.edit(|diary| diary.heard(now(), &input));
-            let effects = self.link.borrow_mut().handle(clock(), js_sys::Math::random(), input);
-            effects.into_iter().for_each(|effect| self.act(effect));
+            self.trace.edit(|trace| trace.record_input(now(), &input));
+            let effects = self
+                .session
+                .borrow_mut()
+                .handle(now_millis(), js_sys::Math::random(), input);
+            effects.into_iter().for_each(|effect| self.perform(effect));
         }
         self.busy.set(false);
-        self.show_status();
+        self.publish_status();
         self.set_timer();
     }
 
-    fn act(&self, effect: Effect) {
-        self.tap.edit(|diary| diary.acted(now(), &effect));
+    fn perform(&self, effect: Effect) {
+        self.trace.edit(|trace| trace.record_effect(now(), &effect));
         match effect {
             Effect::Open {
-                line,
+                connection,
                 transport,
                 topics,
             } => {
                 let this = self.this.clone();
-                let report = Rc::new(move |report| {
+                let report: transport::Reporter = Rc::new(move |report| {
                     if let Some(driver) = this.upgrade() {
-                        driver.report(line, report);
+                        driver.report(connection, report);
                     }
                 });
-                let tap = LineTap::new(&self.tap, line);
-                if self.severed.get() > 0 {
-                    tap.opening(transport, None);
+                let trace = ConnectionTrace::new(&self.trace, connection);
+                if self.interruption.get() > 0 {
+                    trace.opening(transport, None);
                     return spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
                 }
-                let opened = transport::open(transport, &self.session, &topics, tap, report);
-                self.lines.borrow_mut().insert(line, opened);
+                let opened = transport::open(transport, &self.session_id, &topics, trace, report);
+                self.connections.borrow_mut().insert(connection, opened);
             }
-            Effect::Ask { line, topics, at_once } => self.with(line, |line| line.ask(&topics, at_once)),
-            Effect::Send { line, frame } => self.with(line, |line| line.send(&frame)),
-            Effect::Close { line } => drop(self.lines.borrow_mut().remove(&line)),
-            Effect::Tell { topic, news } => self.tell(topic, &news),
+            Effect::Request {
+                connection,
+                topics,
+                immediate,
+            } => self.with(connection, |connection| connection.request(&topics, immediate)),
+            Effect::Send { connection, frame } => self.with(connection, |connection| connection.send(&frame)),
+            Effect::Close { connection } => drop(self.connections.borrow_mut().remove(&connection)),
+            Effect::Notify { topic, update } => self.notify(topic, &update),
             Effect::NameRefused(why) => self.signals.refuse_name(why),
-            Effect::Me(person) => {
+            Effect::Identified(person) => {
                 if self.signals.me.with_untracked(|me| me.as_ref() != Some(&person)) {
                     self.signals.me.set(Some(person));
                 }
@@ -196,37 +194,41 @@ impl Driver {
         }
     }
 
-    fn report(&self, line: u32, report: Report) {
+    fn report(&self, connection: u32, report: Report) {
         if matches!(report, Report::Closed(_)) {
-            drop(self.lines.borrow_mut().remove(&line));
+            drop(self.connections.borrow_mut().remove(&connection));
         }
-        self.input(heard(line, report));
+        self.input(connection_input(connection, report));
     }
 
-    fn with(&self, line: u32, act: impl FnOnce(&dyn Line)) {
-        if let Some(line) = self.lines.borrow().get(&line) {
-            act(&**line);
+    fn with(&self, connection: u32, act: impl FnOnce(&dyn Connection)) {
+        if let Some(connection) = self.connections.borrow().get(&connection) {
+            act(&**connection);
         }
     }
 
-    fn tell(&self, topic: TopicName, news: &News) {
-        let hear = self.ears.borrow().get(&topic).map(|ear| Arc::clone(&ear.hear));
-        if hear.is_some_and(|hear| !hear.hear(news)) {
+    fn notify(&self, topic: TopicName, update: &TopicUpdate) {
+        let observer = self
+            .listeners
+            .borrow()
+            .get(&topic)
+            .map(|listener| Arc::clone(&listener.observer));
+        if observer.is_some_and(|observer| !observer.on_update(update)) {
             self.input(Input::Outdated { topic });
         }
     }
 
-    fn show_status(&self) {
-        let status = self.link.borrow().status();
+    fn publish_status(&self) {
+        let status = self.session.borrow().status();
         self.guard_unload(status.queued > 0);
-        self.tap.edit(|diary| {
+        self.trace.edit(|trace| {
             if status
                 .transport
                 .is_some_and(|transport| transport != Transport::WebSocket)
             {
-                diary.session = Some(self.session.clone());
+                trace.session = Some(self.session_id.clone());
             }
-            diary.phase(now(), status.phase, status.transport);
+            trace.phase(now(), status.phase, status.transport);
         });
         if self.signals.status.get_untracked() != status {
             self.signals.status.set(status);
@@ -243,43 +245,60 @@ impl Driver {
         }
     }
 
-    /// Closes every line and opens none for so long, as if the network were gone; the server sees closes with 1000.
-    pub fn go_offline(&self, for_ms: u32) {
+    /// Closes every connection and opens none for this long, as if the network were gone. The server sees closes with 1000.
+    pub(crate) fn go_offline(&self, for_ms: u32) {
         let number = self.interruptions.get().wrapping_add(1).max(1);
         self.interruptions.set(number);
-        self.severed.set(number);
-        let fault = Disturbance::Offline(for_ms);
-        let what = What::Fault { fault, refused: None };
-        self.tap.edit(|diary| diary.moment(now(), what));
+        self.interruption.set(number);
+        let fault = RequestedFault::Offline(for_ms);
+        let kind = EventKind::Fault { fault, refused: None };
+        self.trace.edit(|trace| trace.event(now(), kind));
         self.input(Input::Online(false));
-        let lines: Vec<u32> = self.lines.borrow_mut().drain().map(|(line, _)| line).collect();
-        for line in lines {
-            self.report(line, Report::Closed(code::ABNORMAL));
+        let connections: Vec<u32> = self
+            .connections
+            .borrow_mut()
+            .drain()
+            .map(|(connection, _)| connection)
+            .collect();
+        for connection in connections {
+            self.report(connection, Report::Closed(code::ABNORMAL));
         }
         let this = self.this.clone();
         let restore = move || {
-            if let Some(driver) = this.upgrade().filter(|driver| driver.severed.get() == number) {
-                driver.severed.set(0);
-                driver.tap.edit(|diary| diary.moment(now(), What::Restored));
-                driver.input(Input::Online(window().navigator().on_line()));
+            if let Some(driver) = this.upgrade().filter(|driver| driver.interruption.get() == number) {
+                driver.interruption.set(0);
+                driver.trace.edit(|trace| trace.event(now(), EventKind::Restored));
+                driver.input(Input::Online(is_online()));
             }
         };
         set_timeout(restore, Duration::from_millis(for_ms.into()));
     }
 
-    /// What the link may be asked by the inspector.
-    pub fn look<T>(&self, at: impl FnOnce(&Link) -> T) -> T {
-        at(&self.link.borrow())
+    /// Reads the session, for the inspector.
+    pub(crate) fn inspect<T>(&self, read: impl FnOnce(&Session) -> T) -> T {
+        read(&self.session.borrow())
     }
 
-    pub fn show(&self, topic: &TopicName, content: Content, encoding: Encoding, blob: &Blob) -> Option<String> {
-        let hear = self.ears.borrow().get(topic).map(|ear| Arc::clone(&ear.hear))?;
-        hear.show(content, encoding, blob)
+    pub(crate) fn to_json(
+        &self,
+        topic: &TopicName,
+        kind: ContentKind,
+        encoding: Encoding,
+        blob: &Blob,
+    ) -> Option<String> {
+        let observer = self
+            .listeners
+            .borrow()
+            .get(topic)
+            .map(|listener| Arc::clone(&listener.observer))?;
+        observer.to_json(kind, encoding, blob)
     }
 
-    /// One timer for everything. One that rings too early is not moved: it would be, with every frame.
+    /// One timer for all deadlines. A timer that fires too early is kept: otherwise every frame would move it.
     fn set_timer(&self) {
-        let Some(at) = self.link.borrow().wake_at() else { return };
+        let Some(at) = self.session.borrow().wake_at() else {
+            return;
+        };
         let mut timer = self.timer.borrow_mut();
         if let Some((set, handle)) = &*timer {
             if *set <= at {
@@ -288,15 +307,15 @@ impl Driver {
             handle.clear();
         }
         let this = self.this.clone();
-        let ring = move || {
+        let fire = move || {
             if let Some(driver) = this.upgrade() {
                 *driver.timer.borrow_mut() = None;
                 driver.input(Input::Timer);
             }
         };
-        // A timer may ring a fraction early; a millisecond later is never too early.
-        let delay = Duration::from_millis(at.saturating_sub(clock()) + 1);
-        *timer = set_timeout_with_handle(ring, delay).ok().map(|handle| (at, handle));
+        // A timer may fire a fraction of a millisecond early.
+        let delay = Duration::from_millis(at.saturating_sub(now_millis()) + 1);
+        *timer = set_timeout_with_handle(fire, delay).ok().map(|handle| (at, handle));
     }
 }
 
@@ -305,39 +324,37 @@ impl Drop for Driver {
         if let Some((_, timer)) = self.timer.borrow_mut().take() {
             timer.clear();
         }
-        for listener in self.listeners.take().into_iter().chain(self.unload.take()) {
+        if let Some(listener) = self.unload.take() {
             listener.remove();
         }
     }
 }
 
-fn tell(driver: &Weak<Driver>, input: Input) {
-    if let Some(driver) = driver.upgrade() {
-        driver.input(input);
+/// What a page event means for the session.
+fn page_input(event: PageEvent) -> Option<Input> {
+    match event {
+        PageEvent::Online => Some(Input::Online(true)),
+        PageEvent::Offline => Some(Input::Online(false)),
+        PageEvent::Visible(visible) => Some(Input::Visible(visible)),
+        PageEvent::Hide | PageEvent::Freeze => Some(Input::Freeze),
+        PageEvent::Show { restored: true } | PageEvent::Resume => Some(Input::Resume),
+        PageEvent::Show { restored: false } => None,
+        PageEvent::Retry => Some(Input::Retry),
     }
 }
 
-fn heard(line: u32, report: Report) -> Input {
+fn connection_input(connection: u32, report: Report) -> Input {
     match report {
-        Report::Opened(encoding) => Input::Opened { line, encoding },
-        Report::Frame(frame) => Input::Frame { line, frame },
-        Report::Unreadable => Input::Unreadable { line },
-        Report::Answered(frames) => Input::Answered { line, frames },
-        Report::Unsent { id, status } => Input::Unsent { line, id, status },
-        Report::Closed(code) => Input::Closed { line, code },
+        Report::Opened(encoding) => Input::Opened { connection, encoding },
+        Report::Frame(frame) => Input::Frame { connection, frame },
+        Report::Unreadable => Input::Unreadable { connection },
+        Report::PollAnswered(frames) => Input::PollAnswered { connection, frames },
+        Report::SendFailed { id, status } => Input::SendFailed { connection, id, status },
+        Report::Closed(code) => Input::Closed { connection, code },
     }
 }
 
-/// Whole milliseconds of the page's clock.
-fn clock() -> Millis {
-    now() as Millis
-}
-
-fn is_visible() -> bool {
-    document().visibility_state() != VisibilityState::Hidden
-}
-
-/// The build of the front end that this page came with.
+/// The front end's build, which the server wrote into the page.
 fn build() -> String {
     let found = document().query_selector(r#"meta[name="duplex-build"]"#);
     let meta = found
@@ -345,22 +362,4 @@ fn build() -> String {
         .flatten()
         .and_then(|meta| meta.dyn_into::<HtmlMetaElement>().ok());
     meta.map(|meta| meta.content()).unwrap_or_default()
-}
-
-/// 128 random bits.
-pub(crate) fn random_id() -> CommandId {
-    CommandId::from_random(random())
-}
-
-fn random() -> u128 {
-    let mut bytes = [0; 16];
-    if let Ok(crypto) = window().crypto() {
-        let _ = crypto.get_random_values_with_u8_array(&mut bytes);
-    }
-    u128::from_le_bytes(bytes)
-}
-
-/// Of this browser's time; a command is sent under an id of the server's ([`crate::session::outbox`]).
-pub(crate) fn new_id() -> CommandId {
-    CommandId::at(js_sys::Date::now() as u64, random())
 }

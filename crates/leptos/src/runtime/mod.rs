@@ -1,5 +1,8 @@
-//! Runs the tab's session in a browser: timers, transports and the page's events.
+//! Runs the session in a browser: clock, random ids, page events, transports.
 
-pub mod driver;
-pub mod tab;
-pub mod transport;
+pub(crate) mod clock;
+pub(crate) mod driver;
+pub(crate) mod ids;
+pub(crate) mod page_events;
+pub(crate) mod tab;
+pub(crate) mod transport;

@@ -1,4 +1,4 @@
-//! The one link of a browser tab, shared by all topics of the page: found through the context. Knows no page.
+//! The one session of a browser tab, which all topics of the page share through the context.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -9,16 +9,21 @@ use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 
 use super::driver::Driver;
-use crate::status::{LinkStatus, Provided};
+use crate::status::{ProvidedStatus, SessionStatus};
 use crate::topic::store::Store;
-use crate::trace::Tap;
+use crate::trace::SharedTrace;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// Call once, at the root of the page: all topics of the tab share what it provides. On the server it stays quiet.
-pub fn provide_link() {
+/// Provides the tab's session. Call it once, in the root component: all topics of the tab share the session. It is opened with
+/// the first topic, and closed when the calling component is cleaned up.
+///
+/// # On the server
+///
+/// It provides the same context and opens nothing.
+pub fn provide_session() {
     let tab = Tab::default();
-    provide_context(Provided(Signal::from(tab.0.signals.status.clone())));
+    provide_context(ProvidedStatus(Signal::from(tab.0.signals.status.clone())));
     provide_context(tab.clone());
     on_cleanup(move || drop(lock(&tab.0.driver).take()));
 }
@@ -30,26 +35,26 @@ pub(crate) struct Tab(Arc<Shared>);
 struct Shared {
     stores: Mutex<HashMap<TopicName, Weak<dyn Any + Send + Sync>>>,
     signals: Signals,
-    /// From the page's start on: the inspector may come later.
-    tap: Tap,
-    /// Made by the first subscription, in the browser's one thread; never on the server.
+    /// Recorded from the page's start on: the inspector may be opened later.
+    trace: SharedTrace,
+    /// Started by the first subscription, in the browser's one thread; never on the server.
     driver: Mutex<Option<SendWrapper<Rc<Driver>>>>,
 }
 
-/// What the whole page may see.
+/// Signals of the whole page.
 #[derive(Clone, Default)]
 pub(crate) struct Signals {
-    pub status: ArcRwSignal<LinkStatus>,
+    pub status: ArcRwSignal<SessionStatus>,
     pub me: ArcRwSignal<Option<Person>>,
-    /// Why the visitor did not get the name that they asked for last.
+    /// Why the server refused the last new name.
     pub name_refused: ArcRwSignal<Option<String>>,
-    /// What they were called when they asked.
+    /// The name before it.
     former: Arc<Mutex<Option<String>>>,
 }
 
 impl Signals {
-    /// Shows the name as had, until the server says no.
-    pub fn rename(&self, name: &str) {
+    /// Shows the new name at once; `refuse_name` takes it back.
+    pub(crate) fn rename(&self, name: &str) {
         self.name_refused.set(None);
         self.me.update(|me| {
             if let Some(me) = me {
@@ -58,7 +63,7 @@ impl Signals {
         });
     }
 
-    pub fn refuse_name(&self, why: String) {
+    pub(crate) fn refuse_name(&self, why: String) {
         if let Some(former) = lock(&self.former).take() {
             self.me.update(|me| {
                 if let Some(me) = me {
@@ -71,25 +76,25 @@ impl Signals {
 }
 
 impl Tab {
-    /// What is provided; a component that is tested alone gets a tab of its own.
-    pub fn current() -> Self {
+    /// The provided tab; a component that is rendered alone gets one of its own.
+    pub(crate) fn current() -> Self {
         use_context().unwrap_or_default()
     }
 
-    pub fn me(&self) -> ArcRwSignal<Option<Person>> {
+    pub(crate) fn me(&self) -> ArcRwSignal<Option<Person>> {
         self.0.signals.me.clone()
     }
 
-    pub fn signals(&self) -> &Signals {
+    pub(crate) fn signals(&self) -> &Signals {
         &self.0.signals
     }
 
-    pub fn tap(&self) -> Tap {
-        self.0.tap.clone()
+    pub(crate) fn trace(&self) -> SharedTrace {
+        self.0.trace.clone()
     }
 
-    /// The store of this topic, if a component has it; otherwise a new one.
-    pub fn store<T: Topic>(&self, name: &TopicName) -> Arc<Store<T>> {
+    /// The store of this topic: the one that other components use, or a new one.
+    pub(crate) fn store<T: Topic>(&self, name: &TopicName) -> Arc<Store<T>> {
         let mut stores = lock(&self.0.stores);
         stores.retain(|_, store| store.strong_count() > 0);
         let held = stores.get(name).and_then(Weak::upgrade);
@@ -102,15 +107,16 @@ impl Tab {
         store
     }
 
-    /// Starts the link if there is none. Only from an effect or an event handler: those run in browsers alone.
-    pub fn start(&self) -> Rc<Driver> {
+    /// The driver, started if it is not running. Called only from effects and event handlers, which run only in browsers.
+    pub(crate) fn start(&self) -> Rc<Driver> {
         let mut driver = lock(&self.0.driver);
-        let started = driver.get_or_insert_with(|| SendWrapper::new(Driver::start(self.0.signals.clone(), self.tap())));
+        let started =
+            driver.get_or_insert_with(|| SendWrapper::new(Driver::start(self.0.signals.clone(), self.trace())));
         Rc::clone(started)
     }
 
-    /// The link, if it was started.
-    pub fn running(&self) -> Option<Rc<Driver>> {
+    /// The driver, if it was started.
+    pub(crate) fn running(&self) -> Option<Rc<Driver>> {
         lock(&self.0.driver).as_ref().map(|driver| Rc::clone(driver))
     }
 }

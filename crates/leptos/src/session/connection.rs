@@ -1,33 +1,34 @@
-//! One line to the server, as its clock: when it should have spoken, when to ask whether it lives, when it is dead. Pure.
+//! The liveness of one connection: when the server should have spoken, when to probe it, when to give it up.
 
-use super::super::status::Transport;
 use crate::session::transport_policy::Millis;
+use crate::status::Transport;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::Closing;
 
-/// Until the server says how often it speaks.
-const BEAT: Millis = 25_000;
-/// What a server may ask for: less would be a storm, more would find a dead line too late.
-const BEATS: std::ops::RangeInclusive<Millis> = 1_000..=300_000;
-/// A stream or a poll that is silent for so long is asked anew; a server says something after half of it.
-const SILENCE: Millis = 45_000;
-/// For an answer to a question that was asked because something seems to have changed.
-const HURRY: Millis = 3_000;
-/// An address or a cursor that the server contradicts so often is not worth the line.
-const FAULTS: u32 = 8;
+/// The keepalive interval until the server announces its own.
+const KEEPALIVE: Millis = 25_000;
+/// Bounds of the announced interval: less would flood the server, more would find a dead connection too late.
+const KEEPALIVE_RANGE: std::ops::RangeInclusive<Millis> = 1_000..=300_000;
+/// A stream or a poll that is silent for this long is requested again; a server sends something after half of it.
+const FALLBACK_KEEPALIVE: Millis = 45_000;
+/// Time for the answer to a probe after the network or the page changed.
+const PROBE_TIMEOUT: Millis = 3_000;
+/// After this many contradictory answers the connection is given up.
+const MAX_FAULTS: u32 = 8;
 
-/// What a look at the clock says.
+/// What to do now about the connection's liveness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
-    Rest,
-    /// Ask whether it is alive, with this nonce.
-    Ask(u32),
-    /// Nothing came in time.
+pub(crate) enum Liveness {
+    /// Nothing.
+    Wait,
+    /// Send a ping with this nonce; over a fallback, request again.
+    Probe(u32),
+    /// Give it up: nothing came in time.
     Dead,
 }
 
 #[derive(Debug)]
-pub struct Line {
+pub(crate) struct Connection {
     pub id: u32,
     pub transport: Transport,
     /// Known when it is open.
@@ -36,22 +37,22 @@ pub struct Line {
     pub open: bool,
     /// When the first frame came.
     live_since: Option<Millis>,
-    heard_at: Millis,
-    /// A question without an answer: when it was asked, and for how long an answer is waited for.
-    asked: Option<(Millis, Millis)>,
-    /// The question was asked once more, because the page did not run while its answer was waited for.
-    excused: bool,
+    last_frame_at: Millis,
+    /// An unanswered probe, or the opening: when it was sent, and for how long an answer is awaited.
+    probed: Option<(Millis, Millis)>,
+    /// The probe was repeated because the page did not run while its answer was awaited.
+    extended: bool,
     /// The newest ping: its number and when it was sent.
     nonce: u32,
     pinged_at: Millis,
-    beat: Millis,
+    keepalive: Millis,
     /// The server said that it closes, and when to come back.
     pub closing: Option<(Closing, Millis)>,
     faults: u32,
 }
 
-impl Line {
-    pub fn new(id: u32, transport: Transport, now: Millis) -> Self {
+impl Connection {
+    pub(crate) fn new(id: u32, transport: Transport, now: Millis) -> Self {
         let fallback = transport != Transport::WebSocket;
         Self {
             id,
@@ -59,116 +60,116 @@ impl Line {
             encoding: fallback.then_some(Encoding::Json),
             open: fallback,
             live_since: None,
-            heard_at: now,
-            asked: Some((now, transport.patience())),
-            excused: false,
+            last_frame_at: now,
+            probed: Some((now, transport.timeout())),
+            extended: false,
             nonce: 0,
             pinged_at: now,
-            beat: BEAT,
+            keepalive: KEEPALIVE,
             closing: None,
             faults: 0,
         }
     }
 
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.live_since.is_some()
     }
 
-    pub fn is_fallback(&self) -> bool {
+    pub(crate) fn is_fallback(&self) -> bool {
         self.transport != Transport::WebSocket
     }
 
-    /// How long it has been of use.
-    pub fn lived(&self, now: Millis) -> Millis {
+    /// Milliseconds since the first frame.
+    pub(crate) fn uptime(&self, now: Millis) -> Millis {
         self.live_since.map_or(0, |since| now.saturating_sub(since))
     }
 
-    /// Anything came. Whether it was the first.
-    pub fn heard(&mut self, now: Millis) -> bool {
-        self.heard_at = now;
-        self.asked = None;
-        self.excused = false;
+    /// Anything arrived. Returns whether it was the first.
+    pub(crate) fn on_frame(&mut self, now: Millis) -> bool {
+        self.last_frame_at = now;
+        self.probed = None;
+        self.extended = false;
         self.live_since.replace(self.live_since.unwrap_or(now)).is_none()
     }
 
-    pub fn set_beat(&mut self, beat: Millis) {
-        self.beat = beat.clamp(*BEATS.start(), *BEATS.end());
+    pub(crate) fn set_keepalive(&mut self, keepalive: Millis) {
+        self.keepalive = keepalive.clamp(*KEEPALIVE_RANGE.start(), *KEEPALIVE_RANGE.end());
     }
 
     /// The round trip of the ping with this nonce, if it is the newest.
-    pub fn round_trip(&self, nonce: u32, now: Millis) -> Option<Millis> {
+    pub(crate) fn round_trip(&self, nonce: u32, now: Millis) -> Option<Millis> {
         (nonce == self.nonce && nonce > 0).then(|| now.saturating_sub(self.pinged_at))
     }
 
-    /// The line is new: how long is its way?
-    pub fn measure(&mut self, now: Millis) -> Check {
+    /// Measures the round trip of a new connection.
+    pub(crate) fn measure(&mut self, now: Millis) -> Liveness {
         if self.is_fallback() {
-            return Check::Rest;
+            return Liveness::Wait;
         }
-        self.ask(now, self.beat)
+        self.start_probe(now, self.keepalive)
     }
 
-    /// Another contradiction; whether it was one too many.
-    pub fn fault(&mut self) -> bool {
+    /// Counts a contradictory answer. Returns whether it was one too many.
+    pub(crate) fn fault(&mut self) -> bool {
         self.faults += 1;
-        self.faults >= FAULTS
+        self.faults >= MAX_FAULTS
     }
 
-    /// When to look again.
-    pub fn due(&self) -> Millis {
-        match (self.asked, self.is_fallback()) {
-            (Some((asked, patience)), _) => asked + patience,
-            (None, false) => self.heard_at + self.beat,
-            (None, true) => self.heard_at + SILENCE,
+    /// When [`check`](Self::check) is due.
+    pub(crate) fn deadline(&self) -> Millis {
+        match (self.probed, self.is_fallback()) {
+            (Some((at, timeout)), _) => at + timeout,
+            (None, false) => self.last_frame_at + self.keepalive,
+            (None, true) => self.last_frame_at + FALLBACK_KEEPALIVE,
         }
     }
 
-    pub fn check(&mut self, now: Millis) -> Check {
-        if now < self.due() {
-            return Check::Rest;
+    pub(crate) fn check(&mut self, now: Millis) -> Liveness {
+        if now < self.deadline() {
+            return Liveness::Wait;
         }
-        if self.asked.is_some() {
-            return Check::Dead;
+        if self.probed.is_some() {
+            return Liveness::Dead;
         }
-        let patience = if self.is_fallback() {
-            self.transport.patience()
+        let timeout = if self.is_fallback() {
+            self.transport.timeout()
         } else {
-            self.beat
+            self.keepalive
         };
-        self.ask(now, patience)
+        self.start_probe(now, timeout)
     }
 
-    /// The network or the page changed: better to know now. `sure`: even if something was heard a moment ago.
-    pub fn hurry(&mut self, now: Millis, sure: bool) -> Check {
-        if !self.is_live() || (!sure && now < self.heard_at + HURRY) {
-            return Check::Rest;
+    /// Probes at once, because the network or the page changed. `force`: even if a frame arrived a moment ago.
+    pub(crate) fn probe(&mut self, now: Millis, force: bool) -> Liveness {
+        if !self.is_live() || (!force && now < self.last_frame_at + PROBE_TIMEOUT) {
+            return Liveness::Wait;
         }
-        let patience = if self.is_fallback() {
-            self.transport.patience()
+        let timeout = if self.is_fallback() {
+            self.transport.timeout()
         } else {
-            HURRY
+            PROBE_TIMEOUT
         };
-        self.ask(now, patience)
+        self.start_probe(now, timeout)
     }
 
-    /// The page did not run for a while: what the server said meanwhile is still to be read. Once for each question, so that
-    /// a page that hardly ever runs finds out all the same.
-    pub fn excuse(&mut self, now: Millis) -> Check {
-        if self.asked.is_none() || std::mem::replace(&mut self.excused, true) {
-            return Check::Rest;
+    /// The page did not run for a while, so frames may still be unread: the probe is repeated. Once for each probe, so that a
+    /// page that hardly ever runs finds a dead connection all the same.
+    pub(crate) fn extend_deadline(&mut self, now: Millis) -> Liveness {
+        if self.probed.is_none() || std::mem::replace(&mut self.extended, true) {
+            return Liveness::Wait;
         }
         if self.is_live() {
-            return self.hurry(now, true);
+            return self.probe(now, true);
         }
-        self.asked = Some((now, self.transport.patience()));
-        Check::Rest
+        self.probed = Some((now, self.transport.timeout()));
+        Liveness::Wait
     }
 
-    fn ask(&mut self, now: Millis, patience: Millis) -> Check {
-        self.asked = Some((now, patience));
+    fn start_probe(&mut self, now: Millis, timeout: Millis) -> Liveness {
+        self.probed = Some((now, timeout));
         self.pinged_at = now;
         self.nonce = self.nonce.wrapping_add(1);
-        Check::Ask(self.nonce)
+        Liveness::Probe(self.nonce)
     }
 }
 
@@ -178,49 +179,61 @@ mod tests {
 
     #[test]
     fn a_line_that_never_speaks_is_dead_when_patience_ends() {
-        let mut line = Line::new(1, Transport::WebSocket, 100);
-        assert_eq!((line.due(), line.check(4_099)), (4_100, Check::Rest));
-        assert_eq!(line.check(4_100), Check::Dead);
+        let mut connection = Connection::new(1, Transport::WebSocket, 100);
+        assert_eq!(
+            (connection.deadline(), connection.check(4_099)),
+            (4_100, Liveness::Wait)
+        );
+        assert_eq!(connection.check(4_100), Liveness::Dead);
     }
 
     #[test]
     fn a_silent_line_is_asked_once_and_then_given_up() {
-        let mut line = Line::new(1, Transport::WebSocket, 0);
-        assert!(line.heard(10));
-        line.set_beat(2_000);
-        assert_eq!(line.check(2_010), Check::Ask(1));
-        assert_eq!(line.check(3_000), Check::Rest);
+        let mut connection = Connection::new(1, Transport::WebSocket, 0);
+        assert!(connection.on_frame(10));
+        connection.set_keepalive(2_000);
+        assert_eq!(connection.check(2_010), Liveness::Probe(1));
+        assert_eq!(connection.check(3_000), Liveness::Wait);
         assert_eq!(
-            (line.round_trip(1, 3_000), line.round_trip(2, 3_000)),
+            (connection.round_trip(1, 3_000), connection.round_trip(2, 3_000)),
             (Some(990), None)
         );
-        assert!(!line.heard(3_000));
-        assert_eq!(line.check(5_000), Check::Ask(2));
-        assert_eq!((line.check(7_000), line.lived(7_000)), (Check::Dead, 6_990));
+        assert!(!connection.on_frame(3_000));
+        assert_eq!(connection.check(5_000), Liveness::Probe(2));
+        assert_eq!(
+            (connection.check(7_000), connection.uptime(7_000)),
+            (Liveness::Dead, 6_990)
+        );
     }
 
     #[test]
     fn a_question_that_was_slept_through_is_asked_once_more() {
-        let mut line = Line::new(1, Transport::WebSocket, 0);
-        line.heard(0);
-        line.set_beat(2_000);
-        assert_eq!(line.excuse(100), Check::Rest, "nothing was asked");
-        assert_eq!(line.check(2_000), Check::Ask(1));
-        assert_eq!((line.excuse(60_000), line.check(60_000)), (Check::Ask(2), Check::Rest));
-        assert_eq!((line.excuse(120_000), line.check(120_000)), (Check::Rest, Check::Dead));
-        let mut opening = Line::new(2, Transport::WebSocket, 0);
+        let mut connection = Connection::new(1, Transport::WebSocket, 0);
+        connection.on_frame(0);
+        connection.set_keepalive(2_000);
+        assert_eq!(connection.extend_deadline(100), Liveness::Wait, "nothing was asked");
+        assert_eq!(connection.check(2_000), Liveness::Probe(1));
         assert_eq!(
-            (opening.excuse(60_000), opening.check(63_999)),
-            (Check::Rest, Check::Rest)
+            (connection.extend_deadline(60_000), connection.check(60_000)),
+            (Liveness::Probe(2), Liveness::Wait)
         );
-        assert_eq!(opening.check(64_000), Check::Dead);
+        assert_eq!(
+            (connection.extend_deadline(120_000), connection.check(120_000)),
+            (Liveness::Wait, Liveness::Dead)
+        );
+        let mut opening = Connection::new(2, Transport::WebSocket, 0);
+        assert_eq!(
+            (opening.extend_deadline(60_000), opening.check(63_999)),
+            (Liveness::Wait, Liveness::Wait)
+        );
+        assert_eq!(opening.check(64_000), Liveness::Dead);
     }
 
     #[test]
     fn a_server_cannot_ask_for_a_storm() {
-        let mut line = Line::new(1, Transport::WebSocket, 0);
-        line.heard(0);
-        line.set_beat(0);
-        assert_eq!(line.due(), 1_000);
+        let mut connection = Connection::new(1, Transport::WebSocket, 0);
+        connection.on_frame(0);
+        connection.set_keepalive(0);
+        assert_eq!(connection.deadline(), 1_000);
     }
 }

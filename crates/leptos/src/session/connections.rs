@@ -1,59 +1,52 @@
-//! How lines come and go: opening, losing, trying again, trying the better transport, giving up. Part of the pure machine.
+//! Opening, losing and reopening connections, trying a better transport, and giving up. Part of the pure machine.
 
-use std::time::Duration;
-
-use super::{Ask, Effect, Link};
-use crate::session::connection::{Check, Line};
+use super::{Effect, Request, Session};
+use crate::reconnect::{self, Conditions, millis};
+use crate::session::connection::{Connection, Liveness};
 use crate::session::subscription::Subscription;
-use crate::session::transport_policy::{Millis, Next, STABLE_AFTER};
-use crate::status::{Stop, Transport};
+use crate::session::transport_policy::{AfterFailure, Millis};
+use crate::status::{StopReason, Transport};
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{ClientFrame, Closing, Welcome};
 
-/// A hidden tab does not come back sooner: its visitor does not look.
-const HIDDEN_DELAY: Millis = 5_000;
-/// Nor does a tab without a network; a browser may be wrong about that, so it tries all the same.
-const OFFLINE_DELAY: Millis = 30_000;
-/// No server may send a tab away for longer by itself.
-const LONGEST_RETRY: Millis = 300_000;
-/// Several changes of the subscriptions make one new question of a fallback.
-pub(super) const GATHER: Millis = 20;
-/// Between two polls; an empty answer that comes sooner than it should is not a reason to ask at once.
+/// Changes of the subscriptions within this time make one request of a fallback.
+pub(super) const REQUEST_DELAY: Millis = 20;
+/// Between two polls. An empty answer that comes sooner than it should does not cause the next one at once.
 const POLL_PAUSE: Millis = 50;
 const EMPTY_POLL_PAUSE: Millis = 1_000;
 const HIDDEN_POLL_PAUSE: Millis = 5_000;
 
-impl Link {
+impl Session {
     pub(super) fn open_main(&mut self) {
-        let transport = self.ladder.rung();
-        let line = self.new_line(transport);
-        self.ask = None;
-        (self.polled, self.polled_state) = (self.ask_now(), false);
-        self.main = Some(line);
-        self.topics.values_mut().for_each(Subscription::ask_anew);
+        let transport = self.policy.transport();
+        let connection = self.new_connection(transport);
+        self.next_request = None;
+        (self.last_request, self.last_had_state) = (self.request_now(), false);
+        self.main = Some(connection);
+        self.topics.values_mut().for_each(Subscription::restart);
         let topics = if transport == Transport::WebSocket {
             Vec::new()
         } else {
-            self.asked_topics()
+            self.topics_to_request()
         };
         self.out.push(Effect::Open {
-            line: self.last_line,
+            connection: self.last_connection,
             transport,
             topics,
         });
     }
 
-    fn new_line(&mut self, transport: Transport) -> Line {
-        self.last_line = self.last_line.wrapping_add(1);
-        Line::new(self.last_line, transport, self.now)
+    fn new_connection(&mut self, transport: Transport) -> Connection {
+        self.last_connection = self.last_connection.wrapping_add(1);
+        Connection::new(self.last_connection, transport, self.now)
     }
 
-    pub(super) fn opened(&mut self, line: u32, encoding: Encoding) {
-        let found = [&mut self.main, &mut self.trial]
+    pub(super) fn on_opened(&mut self, connection: u32, encoding: Encoding) {
+        let found = [&mut self.main, &mut self.candidate]
             .into_iter()
             .flatten()
-            .find(|known| known.id == line);
+            .find(|known| known.id == connection);
         let Some(found) = found else { return };
         found.encoding = Some(encoding);
         found.open = true;
@@ -63,291 +56,296 @@ impl Link {
                 name: self.name.clone(),
             };
             self.name_due = false;
-            self.out.push(Effect::Send { line, frame });
+            self.out.push(Effect::Send { connection, frame });
         }
     }
 
-    /// The server speaks over the main line for the first time.
-    pub(super) fn first_heard(&mut self) {
+    /// The main connection carried its first frame.
+    pub(super) fn on_first_frame(&mut self) {
         let Some(transport) = self.main.as_ref().map(|main| main.transport) else {
             return;
         };
-        self.ladder.worked(self.now, transport);
+        self.policy.worked(self.now, transport);
         if self.name_due {
-            self.tell_name();
+            self.send_name();
         }
     }
 
-    pub(super) fn tell_name(&mut self) {
+    pub(super) fn send_name(&mut self) {
         if let Some(name) = self.name.clone() {
             self.name_due = false;
-            self.say(ClientFrame::Rename { name });
+            self.send(ClientFrame::Rename { name });
         }
     }
 
     pub(super) fn welcome(&mut self, welcome: Welcome) {
         self.newer_build = !self.build.is_empty() && !welcome.build.is_empty() && self.build != welcome.build;
-        // A server of the version before does not say it.
+        // A server of the previous version does not send it.
         if welcome.now_ms > 0 {
             self.set_server_time(welcome.now_ms);
         }
         let now = self.now;
-        let measure = self.main.as_mut().map_or(Check::Rest, |main| {
-            main.set_beat(welcome.beat_ms.into());
+        let measure = self.main.as_mut().map_or(Liveness::Wait, |main| {
+            main.set_keepalive(welcome.beat_ms.into());
             main.measure(now)
         });
-        self.follow(measure);
-        self.out.push(Effect::Me(welcome.person));
+        self.apply_liveness(measure);
+        self.out.push(Effect::Identified(welcome.person));
     }
 
-    /// The WebSocket on trial was welcomed: it takes over, and everything resumes on it.
+    /// The candidate was welcomed: it becomes the main connection, and every topic resumes on it.
     pub(super) fn promote(&mut self, welcome: Welcome) {
-        let Some(mut line) = self.trial.take() else { return };
-        line.heard(self.now);
+        let Some(mut connection) = self.candidate.take() else {
+            return;
+        };
+        connection.on_frame(self.now);
         self.close_main();
-        self.main = Some(line);
-        self.topics.values_mut().for_each(Subscription::ask_anew);
-        self.first_heard();
+        self.main = Some(connection);
+        self.topics.values_mut().for_each(Subscription::restart);
+        self.on_first_frame();
         self.welcome(welcome);
     }
 
-    pub(super) fn closed(&mut self, line: u32, code: u16) {
-        if self.is_trial(line) {
-            self.trial = None;
-            self.ladder.probe_failed(self.now);
-        } else if self.is_main(line) {
-            self.lose(code, false);
+    pub(super) fn on_closed(&mut self, connection: u32, code: u16) {
+        if self.is_candidate(connection) {
+            self.candidate = None;
+            self.policy.probe_failed(self.now);
+        } else if self.is_main(connection) {
+            self.on_lost(code, false);
         }
     }
 
-    /// The main line is gone. `silent`: it never said anything, until patience ran out.
-    pub(super) fn lose(&mut self, code: u16, silent: bool) {
-        let Some(line) = self.main.take() else { return };
-        self.end_trial();
-        (self.ask, self.round_trip) = (None, None);
-        self.topics.values_mut().for_each(Subscription::ask_anew);
-        if matches!(line.closing, Some((Closing::Reload, _))) || matches!(code, code::RELOAD | code::MALFORMED) {
-            return self.stop(Stop::Reload);
+    /// The main connection is gone. `silent`: it timed out without a single frame.
+    pub(super) fn on_lost(&mut self, code: u16, silent: bool) {
+        let Some(connection) = self.main.take() else { return };
+        self.close_candidate();
+        (self.next_request, self.round_trip) = (None, None);
+        self.topics.values_mut().for_each(Subscription::restart);
+        if matches!(connection.closing, Some((Closing::Reload, _))) || matches!(code, code::RELOAD | code::MALFORMED) {
+            return self.stop(StopReason::Reload);
         }
-        if matches!(line.closing, Some((Closing::Banned, _))) {
-            return self.stop(Stop::Closed(code::BANNED));
+        if matches!(connection.closing, Some((Closing::Banned, _))) {
+            return self.stop(StopReason::Closed(code::BANNED));
         }
-        if !code::may_return(code) {
-            return self.stop(Stop::Closed(code));
+        if !reconnect::session_may_return(code) {
+            return self.stop(StopReason::Closed(code));
         }
-        let told = line.closing.map(|(_, retry_after)| retry_after.min(LONGEST_RETRY));
-        if !line.is_live() {
-            // Who is told to wait is told so whatever the transport.
-            if let Some(told) = told {
-                self.wait_for(told.max(self.delay()));
-            } else if self.ladder.failed(self.now, silent) == Next::Later {
+        let ordered = connection
+            .closing
+            .map(|(_, retry_after)| reconnect::retry_after(retry_after));
+        if !connection.is_live() {
+            // An ordered wait holds for every transport.
+            if let Some(ordered) = ordered {
+                self.wait_for(ordered.max(self.delay()));
+            } else if self.policy.failed(self.now, silent) == AfterFailure::Wait {
                 self.wait_for(self.delay());
             }
             return;
         }
-        let lived = line.lived(self.now);
-        self.ladder.dropped(self.now, lived);
-        if lived >= STABLE_AFTER {
-            self.attempt = 0;
-        }
-        self.wait_for(told.unwrap_or_else(|| self.delay()));
-        self.told_to_wait = told.is_some();
+        let uptime = connection.uptime(self.now);
+        self.policy.dropped(self.now, uptime);
+        self.reconnect.lost_after(uptime);
+        self.wait_for(ordered.unwrap_or_else(|| self.delay()));
+        self.wait_is_ordered = ordered.is_some();
     }
 
     fn wait_for(&mut self, delay: Millis) {
-        self.attempt = self.attempt.saturating_add(1);
-        self.wait = Some(self.now + delay);
-        self.told_to_wait = false;
+        self.reconnect.count_failure();
+        self.retry_at = Some(self.now + delay);
+        self.wait_is_ordered = false;
     }
 
     fn delay(&self) -> Millis {
-        let backoff = millis(self.backoff.delay(self.attempt, self.random));
-        let least = match (self.offline, self.hidden) {
-            (true, _) => OFFLINE_DELAY,
-            (false, true) => HIDDEN_DELAY,
-            (false, false) => 0,
+        let conditions = Conditions {
+            offline: self.offline,
+            hidden: self.hidden,
         };
-        backoff.max((least as f64 * (0.5 + self.random / 2.0)) as Millis)
+        millis(self.reconnect.delay(self.random, conditions))
     }
 
-    /// For good, until the page is loaded again.
-    pub(super) fn stop(&mut self, why: Stop) {
-        self.hang_up();
+    /// Until the page is loaded again.
+    pub(super) fn stop(&mut self, why: StopReason) {
+        self.close_all();
         self.stopped = Some(why);
     }
 
     pub(super) fn freeze(&mut self) {
         self.frozen = true;
-        self.hang_up();
+        self.close_all();
     }
 
     /// Closes everything, and waits for nothing.
-    fn hang_up(&mut self) {
+    fn close_all(&mut self) {
         self.close_main();
-        self.end_trial();
-        (self.wait, self.ask, self.linger, self.round_trip) = (None, None, None, None);
-        self.attempt = 0;
-        self.topics.values_mut().for_each(Subscription::ask_anew);
+        self.close_candidate();
+        (self.retry_at, self.next_request, self.close_at, self.round_trip) = (None, None, None, None);
+        self.reconnect.reset();
+        self.topics.values_mut().for_each(Subscription::restart);
     }
 
     fn close_main(&mut self) {
-        if let Some(line) = self.main.take() {
-            self.out.push(Effect::Close { line: line.id });
+        if let Some(connection) = self.main.take() {
+            self.out.push(Effect::Close {
+                connection: connection.id,
+            });
         }
-        self.ask = None;
+        self.next_request = None;
     }
 
-    fn end_trial(&mut self) {
-        if let Some(line) = self.trial.take() {
-            self.out.push(Effect::Close { line: line.id });
+    fn close_candidate(&mut self) {
+        if let Some(connection) = self.candidate.take() {
+            self.out.push(Effect::Close {
+                connection: connection.id,
+            });
         }
     }
 
     pub(super) fn set_online(&mut self, online: bool) {
         self.offline = !online;
         if online {
-            self.attempt = 0;
-            self.come_back();
+            self.reconnect.reset();
+            self.end_wait();
         }
-        // A stream cannot be asked without a network, and its browser will tell.
-        let fallback = self.main.as_ref().is_some_and(Line::is_fallback);
+        // Without a network a fallback cannot request; the browser reports the end of its stream.
+        let fallback = self.main.as_ref().is_some_and(Connection::is_fallback);
         if online || !fallback {
-            self.hurry(true);
+            self.probe(true);
         }
     }
 
-    /// Also where the server or the browser said otherwise: the visitor may know better.
+    /// Ends an ordered wait too: the visitor may know better.
     pub(super) fn retry(&mut self) {
-        (self.attempt, self.told_to_wait) = (0, false);
-        self.come_back();
-        self.hurry(false);
+        self.reconnect.reset();
+        self.wait_is_ordered = false;
+        self.end_wait();
+        self.probe(false);
     }
 
     pub(super) fn set_visible(&mut self, visible: bool) {
         self.hidden = !visible;
         if visible {
-            self.come_back();
-            self.hurry(false);
+            self.end_wait();
+            self.probe(false);
         }
     }
 
-    /// A wait ends, unless the server asked for it.
-    fn come_back(&mut self) {
-        if !self.told_to_wait && self.wait.take().is_some() {
-            self.ladder.begin_anew();
+    /// Ends the wait for the next attempt, unless the server ordered it.
+    fn end_wait(&mut self) {
+        if !self.wait_is_ordered && self.retry_at.take().is_some() {
+            self.policy.restart();
         }
     }
 
-    /// A line that may have died unnoticed is asked.
-    fn hurry(&mut self, sure: bool) {
+    /// Finds out whether the connection died unnoticed.
+    fn probe(&mut self, force: bool) {
         let now = self.now;
-        let check = self.main.as_mut().map_or(Check::Rest, |main| main.hurry(now, sure));
-        self.follow(check);
+        let check = self.main.as_mut().map_or(Liveness::Wait, |main| main.probe(now, force));
+        self.apply_liveness(check);
     }
 
-    fn follow(&mut self, check: Check) {
+    fn apply_liveness(&mut self, check: Liveness) {
         let Some(main) = &self.main else { return };
-        let (line, silent) = (main.id, !main.is_live());
+        let (connection, silent) = (main.id, !main.is_live());
         match check {
-            Check::Rest => (),
-            Check::Ask(_) if main.is_fallback() => self.ask = Some(self.ask_now()),
-            Check::Ask(nonce) => self.say(ClientFrame::Ping { nonce }),
-            Check::Dead => {
-                self.out.push(Effect::Close { line });
-                self.lose(code::ABNORMAL, silent);
+            Liveness::Wait => (),
+            Liveness::Probe(_) if main.is_fallback() => self.next_request = Some(self.request_now()),
+            Liveness::Probe(nonce) => self.send(ClientFrame::Ping { nonce }),
+            Liveness::Dead => {
+                self.out.push(Effect::Close { connection });
+                self.on_lost(code::ABNORMAL, silent);
             }
         }
     }
 
-    /// Whether WebSocket may be tried beside what works.
-    pub(super) fn may_try(&self) -> bool {
+    /// Whether a WebSocket may be tried beside the working fallback.
+    pub(super) fn may_probe(&self) -> bool {
         let works = self
             .main
             .as_ref()
             .is_some_and(|main| main.is_live() && main.is_fallback());
-        works && self.trial.is_none() && !self.hidden && !self.offline
+        works && self.candidate.is_none() && !self.hidden && !self.offline
     }
 
-    pub(super) fn look_at_the_clock(&mut self) {
+    pub(super) fn check_deadlines(&mut self) {
         if self.stopped.is_some() || self.frozen {
             return;
         }
         let now = self.now;
-        let check = self.main.as_mut().map_or(Check::Rest, |main| main.check(now));
-        self.follow(check);
-        self.check_trial();
+        let check = self.main.as_mut().map_or(Liveness::Wait, |main| main.check(now));
+        self.apply_liveness(check);
+        self.check_candidate();
         let due = |at: Option<Millis>| at.is_some_and(|at| at <= now);
-        if due(self.wait) {
-            self.wait = None;
+        if due(self.retry_at) {
+            self.retry_at = None;
         }
-        if due(self.linger) {
-            self.hang_up();
+        if due(self.close_at) {
+            self.close_all();
         }
-        if due(self.ladder.probe_at()) && self.may_try() {
-            self.trial = Some(self.new_line(Transport::WebSocket));
+        if due(self.policy.probe_at()) && self.may_probe() {
+            self.candidate = Some(self.new_connection(Transport::WebSocket));
             self.out.push(Effect::Open {
-                line: self.last_line,
+                connection: self.last_connection,
                 transport: Transport::WebSocket,
                 topics: Vec::new(),
             });
         }
         for topic in self.topics.values_mut().filter(|topic| due(topic.retry_at)) {
-            topic.ask_anew();
+            topic.restart();
         }
     }
 
-    /// Nobody was silent while this page did not run.
-    pub(super) fn excuse_lines(&mut self) {
+    /// The page did not run: the server's silence meanwhile does not count.
+    pub(super) fn extend_deadlines(&mut self) {
         let now = self.now;
-        let check = self.main.as_mut().map_or(Check::Rest, |main| main.excuse(now));
-        self.follow(check);
-        if let Some(trial) = &mut self.trial {
-            trial.excuse(now);
-        }
-    }
-
-    fn check_trial(&mut self) {
-        let dead = self
-            .trial
+        let check = self
+            .main
             .as_mut()
-            .is_some_and(|trial| trial.check(self.now) == Check::Dead);
+            .map_or(Liveness::Wait, |main| main.extend_deadline(now));
+        self.apply_liveness(check);
+        if let Some(candidate) = &mut self.candidate {
+            candidate.extend_deadline(now);
+        }
+    }
+
+    fn check_candidate(&mut self) {
+        let dead = self
+            .candidate
+            .as_mut()
+            .is_some_and(|candidate| candidate.check(self.now) == Liveness::Dead);
         if dead {
-            self.end_trial();
-            self.ladder.probe_failed(self.now);
+            self.close_candidate();
+            self.policy.probe_failed(self.now);
         }
     }
 
-    fn ask_now(&self) -> Ask {
-        Ask {
+    fn request_now(&self) -> Request {
+        Request {
             at: self.now,
-            at_once: true,
+            immediate: true,
         }
     }
 
-    /// A poll was answered: the next one follows, after a pause that grows when there is nothing to hear.
-    pub(super) fn answered(&mut self, line: u32, frames: usize) {
-        if !self.is_main(line) {
+    /// The next poll follows after a pause, a longer one if the answer was empty.
+    pub(super) fn on_poll_answered(&mut self, connection: u32, frames: usize) {
+        if !self.is_main(connection) {
             return;
         }
-        if self.main.as_mut().is_some_and(|main| main.heard(self.now)) {
-            self.first_heard();
+        if self.main.as_mut().is_some_and(|main| main.on_frame(self.now)) {
+            self.on_first_frame();
         }
-        // No verdict means no news, unless all were asked for, or states took the answer's room: then it is in the next.
-        if !self.polled.at_once && !self.polled_state {
+        // A topic without a verdict has nothing new. An immediate answer says nothing of it, and after one with states its
+        // verdict may be in the next answer.
+        if !self.last_request.immediate && !self.last_had_state {
             let asked = self.topics.values_mut().filter(|topic| topic.asked);
             asked.for_each(Subscription::nothing_new);
         }
-        let too_soon = !self.polled.at_once && self.now < self.polled.at + EMPTY_POLL_PAUSE;
+        let too_soon = !self.last_request.immediate && self.now < self.last_request.at + EMPTY_POLL_PAUSE;
         let pause = match (self.hidden, frames) {
             (true, _) => HIDDEN_POLL_PAUSE,
             (false, 0) if too_soon => EMPTY_POLL_PAUSE,
             _ => POLL_PAUSE,
         };
         let at = self.now + pause;
-        let _ = self.ask.get_or_insert(Ask { at, at_once: false });
+        let _ = self.next_request.get_or_insert(Request { at, immediate: false });
     }
-}
-
-fn millis(duration: Duration) -> Millis {
-    u64::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }

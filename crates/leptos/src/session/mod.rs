@@ -1,25 +1,25 @@
-//! The session of one browser tab: at most one line in use and one on trial, the tab's subscriptions and its commands.
-//! Pure: time, randomness and what happened come in, effects go out. Knows no browser and no event's meaning.
+//! The session of one browser tab as a pure state machine: at most one connection in use and one WebSocket being tried beside
+//! a fallback, the tab's subscriptions and its outbox. Time, randomness and inputs come in, effects go out; the machine knows
+//! neither the browser nor the meaning of an event.
 
 mod connection;
 mod connections;
-mod network_tests;
-pub mod outbox;
+pub(crate) mod outbox;
 mod snapshot;
-pub mod subscription;
-mod tests;
+pub(crate) mod subscription;
 mod topics;
-pub mod transport_policy;
+pub(crate) mod transport_policy;
 
 use std::collections::BTreeMap;
 
-use super::status::{LinkStatus, Phase, Stop, TopicStatus, Transport};
-use crate::reconnect::Backoff;
-use crate::session::connection::Line;
-use crate::session::outbox::{Body, Outbox};
-pub use crate::session::snapshot::{Subscribed, Unsent};
+use crate::reconnect::ReconnectPolicy;
+use crate::session::connection::Connection;
+use crate::session::outbox::Outbox;
+pub use crate::session::outbox::{Body, QueuedCommand};
+pub use crate::session::snapshot::SubscriptionInfo;
 use crate::session::subscription::Subscription;
-use crate::session::transport_policy::{Ladder, Millis};
+use crate::session::transport_policy::{Millis, TransportPolicy};
+use crate::status::{Phase, SessionStatus, StopReason, TopicStatus, Transport};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Seq};
 use duplex_protocol::person::Person;
@@ -27,184 +27,250 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{ClientFrame, CommandId, Rejection, ResetReason, ServerFrame};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// A link that nobody needs stays open for so long: the next page may need it.
-const LINGER: Millis = 2_000;
+/// An unused session stays open this long: the next page may subscribe again.
+const IDLE_TIMEOUT: Millis = 2_000;
 
-/// A timer that comes so much too late came after a pause: the machine slept, or the browser stopped the page.
+/// A timer this late means that the page did not run: the machine slept, or the browser suspended the page.
 const PAUSE: Millis = 5_000;
 
+/// Topics with the cursor from which each is to be resumed; without one, its state is sent.
 pub type Topics = Vec<(TopicName, Option<Cursor>)>;
 
-/// What happened. Of a line that is no longer in use nothing is heard.
+/// An input of the machine. Inputs of a connection that is no longer in use are ignored.
 #[derive(Debug, Clone)]
 pub enum Input {
+    /// The connection is open and uses this encoding.
     Opened {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
+        /// The encoding of its frames.
         encoding: Encoding,
     },
+    /// A frame arrived.
     Frame {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
+        /// The decoded frame.
         frame: ServerFrame,
     },
-    /// A frame could not be read.
+    /// A frame could not be decoded.
     Unreadable {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
     },
-    /// A poll was answered; its frames, so many, were given before.
-    Answered {
-        line: u32,
+    /// A poll was answered. Its frames were given before, as [`Input::Frame`].
+    PollAnswered {
+        /// The connection's number.
+        connection: u32,
+        /// How many frames the answer had.
         frames: usize,
     },
-    /// A posted command got no frame for an answer; `status`: what came instead, if anything.
-    Unsent {
-        line: u32,
+    /// A posted command was not answered by a frame.
+    SendFailed {
+        /// The connection's number.
+        connection: u32,
+        /// The id under which the command was sent.
         id: CommandId,
+        /// The HTTP status that came instead, if any.
         status: Option<u16>,
     },
+    /// The connection ended.
     Closed {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
+        /// The close code, or what comes nearest to it.
         code: u16,
     },
-    /// Time passed.
+    /// The time of [`Session::wake_at`] has come.
     Timer,
+    /// The browser gained or lost the network.
     Online(bool),
-    /// The visitor wants an attempt now.
+    /// The visitor asks for an attempt now.
     Retry,
+    /// The page became visible or hidden.
     Visible(bool),
-    /// The page goes, perhaps into the back/forward cache.
+    /// The page is hidden for good, enters the back/forward cache, or is frozen.
     Freeze,
-    Thaw,
-    /// `cursor`: of the state that is already there.
+    /// The page runs again.
+    Resume,
+    /// A component uses the topic.
     Subscribe {
+        /// The topic's name.
         topic: TopicName,
+        /// Which of its events are wanted.
         delivery: Delivery,
+        /// The cursor of the state that the component has already.
         cursor: Option<Cursor>,
     },
+    /// A component no longer uses the topic.
     Unsubscribe {
+        /// The topic's name.
         topic: TopicName,
     },
-    /// A state or an event of the topic could not be read.
+    /// The application could not decode a state or an event of the topic.
     Outdated {
+        /// The topic's name.
         topic: TopicName,
     },
+    /// A command is to be sent.
     Send {
+        /// The topic's name.
         topic: TopicName,
+        /// The command's id.
         id: CommandId,
+        /// The command in every encoding.
         body: Body,
     },
+    /// A command that was not sent yet is withdrawn.
     Cancel {
+        /// The command's id.
         id: CommandId,
     },
+    /// What the visitor is doing, for the others' presence.
     Activity {
+        /// The topic's name.
         topic: TopicName,
+        /// `None` ends the activity.
         activity: Option<String>,
     },
+    /// The visitor takes another name.
     Rename {
+        /// The name as typed.
         name: String,
     },
 }
 
-/// What is to be done.
+/// What the caller of [`Session::handle`] has to do, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// `topics`: what a fallback asks for; a WebSocket asks by frames.
+    /// Open a connection.
     Open {
-        line: u32,
+        /// The number by which inputs name it.
+        connection: u32,
+        /// What carries it.
         transport: Transport,
+        /// What a fallback asks for in its address; a WebSocket subscribes by frames.
         topics: Topics,
     },
-    /// A fallback asks again, for these; `at_once`: a poll should not wait for news.
-    Ask {
-        line: u32,
+    /// Let a fallback ask again, for these topics.
+    Request {
+        /// The connection's number.
+        connection: u32,
+        /// What to ask for.
         topics: Topics,
-        at_once: bool,
+        /// A poll is to be answered at once, even with nothing.
+        immediate: bool,
     },
+    /// Send a frame.
     Send {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
+        /// The frame to send.
         frame: ClientFrame,
     },
-    /// With 1000; nothing more is heard of it.
+    /// Close the connection with code 1000. Its inputs are ignored from now on.
     Close {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
     },
-    Tell {
+    /// Pass an update on to the topic's components.
+    Notify {
+        /// The topic's name.
         topic: TopicName,
-        news: News,
+        /// What changed.
+        update: TopicUpdate,
     },
     /// Who the server takes this visitor for.
-    Me(Person),
-    /// The visitor keeps the name that they had.
+    Identified(Person),
+    /// The server refused a new name, for this reason.
     NameRefused(String),
 }
 
-/// What a topic's components are told.
+/// What changed in a topic.
 #[derive(Debug, Clone, PartialEq)]
-pub enum News {
+pub enum TopicUpdate {
+    /// A state replaces what was there.
     State {
+        /// The encoding of `state`.
         encoding: Encoding,
+        /// The encoded state.
         state: Blob,
+        /// The place in the log at which it is true.
         cursor: Cursor,
+        /// Why the subscription did not go on from its cursor.
         reason: ResetReason,
     },
+    /// The next event.
     Event {
+        /// The encoding of `event`.
         encoding: Encoding,
+        /// Its number in the log.
         seq: Seq,
+        /// The log's check value after it.
         check: Option<Check>,
+        /// The encoded event.
         event: Blob,
     },
+    /// Who is here.
     Presence(Presence),
+    /// The subscription's status.
     Status(TopicStatus),
-    Command(CommandId, Fate),
+    /// What became of a command of this tab.
+    Command(CommandId, CommandOutcome),
 }
 
+/// What became of a command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fate {
+pub enum CommandOutcome {
+    /// It was sent.
     Sent,
-    /// It came too fast and had no effect yet: it is sent again by itself, after that time at the soonest.
+    /// It came too fast and had no effect yet. It is sent again automatically.
     Held {
+        /// Milliseconds until then, at least.
         retry_after_ms: u32,
     },
+    /// It had no effect.
     Rejected(Rejection),
-    /// It is part of the state, or was taken back.
-    Gone,
+    /// Its events are part of the state, or it was withdrawn.
+    Settled,
 }
 
-pub struct Link {
-    /// The page's.
+/// The session of one tab.
+#[derive(Debug)]
+pub struct Session {
+    /// The build of the page.
     build: String,
-    /// Chosen in this tab.
+    /// The name that was chosen in this tab.
     name: Option<String>,
-    /// The server was not told the name.
+    /// The name is still to be sent.
     name_due: bool,
     topics: BTreeMap<TopicName, Subscription>,
     outbox: Outbox,
-    ladder: Ladder,
-    backoff: Backoff,
-    /// Failures since the last stable line.
-    attempt: u32,
-    main: Option<Line>,
-    /// A WebSocket on trial, beside a fallback that works.
-    trial: Option<Line>,
-    last_line: u32,
+    policy: TransportPolicy,
+    reconnect: ReconnectPolicy,
+    main: Option<Connection>,
+    /// A WebSocket that is tried beside a working fallback.
+    candidate: Option<Connection>,
+    last_connection: u32,
     /// When the next attempt is made.
-    wait: Option<Millis>,
-    /// The server said when: it is not asked before.
-    told_to_wait: bool,
+    retry_at: Option<Millis>,
+    /// The server set `retry_at`: nothing but the visitor ends the wait early.
+    wait_is_ordered: bool,
     /// When a fallback asks again.
-    ask: Option<Ask>,
-    /// The last question of a fallback.
-    polled: Ask,
-    /// A state came with its answer, which may have left no room for other topics.
-    polled_state: bool,
-    /// When a link without use is closed.
-    linger: Option<Millis>,
+    next_request: Option<Request>,
+    /// The last request of a fallback.
+    last_request: Request,
+    /// Its answer had a state, which may have left no room for other topics.
+    last_had_state: bool,
+    /// When the unused session is closed.
+    close_at: Option<Millis>,
     offline: bool,
     hidden: bool,
     frozen: bool,
-    stopped: Option<Stop>,
+    stopped: Option<StopReason>,
     newer_build: bool,
     round_trip: Option<Millis>,
-    /// What the server's clock showed at a time of ours.
+    /// Our clock, and what the server's clock showed then.
     server_clock: Option<(Millis, u64)>,
     now: Millis,
     random: f64,
@@ -212,12 +278,14 @@ pub struct Link {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Ask {
+struct Request {
     at: Millis,
-    at_once: bool,
+    immediate: bool,
 }
 
-impl Link {
+impl Session {
+    /// A session that has nothing to do yet. `build`: the front end's build, empty if it is unknown.
+    #[must_use]
     pub fn new(build: String) -> Self {
         Self {
             build,
@@ -225,18 +293,17 @@ impl Link {
             name_due: false,
             topics: BTreeMap::new(),
             outbox: Outbox::default(),
-            ladder: Ladder::default(),
-            backoff: Backoff::default(),
-            attempt: 0,
+            policy: TransportPolicy::default(),
+            reconnect: ReconnectPolicy::default(),
             main: None,
-            trial: None,
-            last_line: 0,
-            wait: None,
-            told_to_wait: false,
-            ask: None,
-            polled: Ask { at: 0, at_once: true },
-            polled_state: false,
-            linger: None,
+            candidate: None,
+            last_connection: 0,
+            retry_at: None,
+            wait_is_ordered: false,
+            next_request: None,
+            last_request: Request { at: 0, immediate: true },
+            last_had_state: false,
+            close_at: None,
             offline: false,
             hidden: false,
             frozen: false,
@@ -250,44 +317,48 @@ impl Link {
         }
     }
 
-    /// `now` never goes back; `random` lies in 0..1.
+    /// Applies an input. `now`: milliseconds of a monotonic clock; `random` lies in 0..1.
+    #[must_use = "effects are to be carried out in order"]
     pub fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
         let paused = self.wake_at().is_some_and(|due| now >= due.saturating_add(PAUSE));
         self.now = now.max(self.now);
         self.random = random;
-        self.hear(input);
+        self.dispatch(input);
         if paused {
-            self.excuse_lines();
+            self.extend_deadlines();
         }
-        self.look_at_the_clock();
-        self.settle();
+        self.check_deadlines();
+        self.reconcile();
         std::mem::take(&mut self.out)
     }
 
-    /// When the next [`Input::Timer`] is wanted; one is enough for everything.
+    /// When the next [`Input::Timer`] is due, by the clock of [`handle`](Self::handle). One timer serves all deadlines.
+    #[must_use]
     pub fn wake_at(&self) -> Option<Millis> {
         if self.stopped.is_some() || self.frozen {
             return None;
         }
-        let probe = self.ladder.probe_at().filter(|_| self.may_try());
+        let probe = self.policy.probe_at().filter(|_| self.may_probe());
         let flush = (self.outbox.not_before > self.now && !self.outbox.is_empty()).then_some(self.outbox.not_before);
         let held = self.outbox.held_until(self.now);
-        let lines = [&self.main, &self.trial].map(|line| line.as_ref().map(Line::due));
+        let connections = [&self.main, &self.candidate].map(|connection| connection.as_ref().map(Connection::deadline));
         let retry = self.topics.values().filter_map(|topic| topic.retry_at).min();
-        let ask = self.ask.map(|ask| ask.at);
-        [self.wait, self.linger, ask, probe, flush, held, retry]
+        let request = self.next_request.map(|request| request.at);
+        [self.retry_at, self.close_at, request, probe, flush, held, retry]
             .into_iter()
-            .chain(lines)
+            .chain(connections)
             .flatten()
             .min()
     }
 
-    pub fn status(&self) -> LinkStatus {
-        LinkStatus {
+    /// The status that a page shows.
+    #[must_use]
+    pub fn status(&self) -> SessionStatus {
+        SessionStatus {
             phase: self.phase(),
-            transport: self.main.as_ref().map(|line| line.transport).or_else(|| {
-                let tried = self.wait.is_some();
-                tried.then(|| self.ladder.rung())
+            transport: self.main.as_ref().map(|connection| connection.transport).or_else(|| {
+                let tried = self.retry_at.is_some();
+                tried.then(|| self.policy.transport())
             }),
             queued: self.outbox.unanswered(),
             round_trip: self.round_trip.map(|millis| millis as f64),
@@ -296,9 +367,9 @@ impl Link {
     }
 
     fn phase(&self) -> Phase {
-        match (self.stopped, &self.main, self.wait) {
+        match (self.stopped, &self.main, self.retry_at) {
             (Some(stop), ..) => Phase::Stopped(stop),
-            (None, Some(line), _) if line.is_live() => Phase::Live,
+            (None, Some(connection), _) if connection.is_live() => Phase::Live,
             (None, Some(_), _) | (None, None, Some(_)) if self.offline => Phase::Offline,
             (None, Some(_), _) => Phase::Connecting,
             (None, None, Some(until)) => Phase::Waiting { until: until as f64 },
@@ -306,26 +377,26 @@ impl Link {
         }
     }
 
-    fn hear(&mut self, input: Input) {
+    fn dispatch(&mut self, input: Input) {
         match input {
-            Input::Opened { line, encoding } => self.opened(line, encoding),
-            Input::Frame { line, frame } => self.frame(line, frame),
-            Input::Unreadable { line } => {
-                if self.is_main(line) {
-                    self.stop(Stop::Reload);
+            Input::Opened { connection, encoding } => self.on_opened(connection, encoding),
+            Input::Frame { connection, frame } => self.on_frame(connection, frame),
+            Input::Unreadable { connection } => {
+                if self.is_main(connection) {
+                    self.stop(StopReason::Reload);
                 } else {
-                    self.closed(line, duplex_protocol::code::ABNORMAL);
+                    self.on_closed(connection, duplex_protocol::code::ABNORMAL);
                 }
             }
-            Input::Answered { line, frames } => self.answered(line, frames),
-            Input::Unsent { line, id, status } => self.unsent(line, &id, status),
-            Input::Closed { line, code } => self.closed(line, code),
+            Input::PollAnswered { connection, frames } => self.on_poll_answered(connection, frames),
+            Input::SendFailed { connection, id, status } => self.on_send_failed(connection, &id, status),
+            Input::Closed { connection, code } => self.on_closed(connection, code),
             Input::Timer => (),
             Input::Online(online) => self.set_online(online),
             Input::Retry => self.retry(),
             Input::Visible(visible) => self.set_visible(visible),
             Input::Freeze => self.freeze(),
-            Input::Thaw => self.frozen = false,
+            Input::Resume => self.frozen = false,
             Input::Subscribe {
                 topic,
                 delivery,
@@ -333,59 +404,66 @@ impl Link {
             } => self.subscribe(topic, delivery, cursor),
             Input::Unsubscribe { topic } => self.unsubscribe(&topic),
             Input::Outdated { topic } => self.outdated(&topic),
-            Input::Send { topic, id, body } => self.command(topic, id, body),
+            Input::Send { topic, id, body } => self.enqueue(topic, id, body),
             Input::Cancel { id } => self.cancel(&id),
-            Input::Activity { topic, activity } => self.say(ClientFrame::Activity { topic, activity }),
+            Input::Activity { topic, activity } => self.send(ClientFrame::Activity { topic, activity }),
             Input::Rename { name } => self.rename(name),
         }
     }
 
-    /// Brings everything into agreement, whatever it was that happened.
-    fn settle(&mut self) {
+    /// After any input: opens, requests and sends what is due, and reports changed statuses.
+    fn reconcile(&mut self) {
         let needed = !self.topics.is_empty() || !self.outbox.is_empty();
         if self.stopped.is_none() && !self.frozen {
             if needed {
-                self.linger = None;
-                if self.main.is_none() && self.wait.is_none() {
+                self.close_at = None;
+                if self.main.is_none() && self.retry_at.is_none() {
                     self.open_main();
                 }
-            } else if self.linger.is_none() && (self.main.is_some() || self.wait.is_some()) {
-                self.linger = Some(self.now + LINGER);
+            } else if self.close_at.is_none() && (self.main.is_some() || self.retry_at.is_some()) {
+                self.close_at = Some(self.now + IDLE_TIMEOUT);
             }
-            self.ask_for_topics();
+            self.request_topics();
             self.flush();
         }
-        self.tell_statuses();
+        self.notify_statuses();
     }
 
     fn set_server_time(&mut self, now_ms: u64) {
         self.server_clock = Some((self.now, now_ms));
     }
 
-    /// The server's clock, in milliseconds since 1970. None until it was told.
+    /// The server's clock, in milliseconds since 1970, once it is known.
     fn server_time(&self) -> Option<u64> {
         let (then, told) = self.server_clock?;
         Some(told.saturating_add(self.now.saturating_sub(then)))
     }
 
-    fn is_main(&self, line: u32) -> bool {
-        self.main.as_ref().is_some_and(|main| main.id == line)
+    fn is_main(&self, connection: u32) -> bool {
+        self.main.as_ref().is_some_and(|main| main.id == connection)
     }
 
-    fn is_trial(&self, line: u32) -> bool {
-        self.trial.as_ref().is_some_and(|trial| trial.id == line)
+    fn is_candidate(&self, connection: u32) -> bool {
+        self.candidate
+            .as_ref()
+            .is_some_and(|candidate| candidate.id == connection)
     }
 
-    /// Lost if nobody listens.
-    fn say(&mut self, frame: ClientFrame) {
+    /// Dropped while there is no live connection.
+    fn send(&mut self, frame: ClientFrame) {
         if let Some(main) = self.main.as_ref().filter(|main| main.is_live()) {
-            let line = main.id;
-            self.out.push(Effect::Send { line, frame });
+            let connection = main.id;
+            self.out.push(Effect::Send { connection, frame });
         }
     }
 
-    fn tell(&mut self, topic: &TopicName, news: News) {
+    fn notify(&mut self, topic: &TopicName, update: TopicUpdate) {
         let topic = topic.clone();
-        self.out.push(Effect::Tell { topic, news });
+        self.out.push(Effect::Notify { topic, update });
     }
 }
+
+#[cfg(test)]
+mod network_tests;
+#[cfg(test)]
+mod tests;

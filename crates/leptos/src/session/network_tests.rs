@@ -1,4 +1,4 @@
-//! The link against a simulated server on a simulated network that blocks, breaks, goes silent and lies: whatever happens,
+//! The session against a simulated server on a simulated network that blocks, breaks, goes silent and lies: whatever happens,
 //! every command has its effect once, and a subscriber's seqs run on without a hole or a repetition.
 
 #![cfg(test)]
@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use proptest::prelude::*;
 
-use super::{Body, Effect, Fate, Input, Link, News, Topics};
+use super::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate, Topics};
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::transport_policy::Millis;
 use crate::status::{Phase, TopicStatus, Transport};
@@ -39,9 +39,9 @@ enum Step {
     Unblock,
     /// A proxy holds streams back.
     Buffer(bool),
-    /// All lines end, and the client is told.
+    /// All connections end, and the client is notified.
     Cut,
-    /// All lines go silent, and nobody is told.
+    /// All connections go silent, and nobody is notified.
     Sever,
     Drain,
     /// The server repeats an event, or leaves one out.
@@ -94,30 +94,30 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug)]
 enum Parcel {
     ToServer {
-        line: u32,
+        connection: u32,
         frame: ClientFrame,
     },
     Posted {
-        line: u32,
+        connection: u32,
         frame: ClientFrame,
     },
     Asked {
-        line: u32,
+        connection: u32,
         question: u32,
         topics: Topics,
-        at_once: bool,
+        immediate: bool,
     },
     PollEnds {
-        line: u32,
+        connection: u32,
         question: u32,
     },
     Beat {
-        line: u32,
+        connection: u32,
         question: u32,
     },
     /// Dropped if the question is no longer the newest.
     ToClient {
-        line: u32,
+        connection: u32,
         question: u32,
         input: Input,
     },
@@ -137,13 +137,13 @@ struct Remote {
 }
 
 struct World {
-    link: Link,
+    session: Session,
     now: Millis,
     seed: u64,
     order: u64,
     parcels: BinaryHeap<Reverse<(Millis, u64)>>,
     contents: HashMap<u64, Parcel>,
-    lines: HashMap<u32, Remote>,
+    connections: HashMap<u32, Remote>,
     // The server.
     up: bool,
     blocked: Option<bool>,
@@ -157,7 +157,7 @@ struct World {
     omit: bool,
     // The visitor.
     sent: Vec<CommandId>,
-    fates: HashMap<CommandId, Fate>,
+    outcomes: HashMap<CommandId, CommandOutcome>,
     joined: bool,
     seen: Option<Cursor>,
     status: Option<TopicStatus>,
@@ -171,13 +171,13 @@ fn topic() -> TopicName {
 impl World {
     fn new(seed: u64) -> Self {
         let mut world = Self {
-            link: Link::new("page".to_owned()),
+            session: Session::new("page".to_owned()),
             now: 0,
             seed: seed | 1,
             order: 0,
             parcels: BinaryHeap::new(),
             contents: HashMap::new(),
-            lines: HashMap::new(),
+            connections: HashMap::new(),
             up: true,
             blocked: None,
             buffered: false,
@@ -189,7 +189,7 @@ impl World {
             busy_until: 0,
             omit: false,
             sent: Vec::new(),
-            fates: HashMap::new(),
+            outcomes: HashMap::new(),
             joined: false,
             seen: None,
             status: None,
@@ -220,9 +220,9 @@ impl World {
 
     fn input(&mut self, input: Input) {
         let random = (self.random() % 1000) as f64 / 1000.0;
-        let effects = self.link.handle(self.now, random, input);
+        let effects = self.session.handle(self.now, random, input);
         assert!(
-            self.link.wake_at().is_none_or(|at| at > self.now),
+            self.session.wake_at().is_none_or(|at| at > self.now),
             "a timer that never lets go"
         );
         for effect in effects {
@@ -233,37 +233,43 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Open {
-                line,
+                connection,
                 transport,
                 topics,
-            } => self.open(line, transport, topics),
-            Effect::Ask { line, topics, at_once } => self.ask(line, topics, at_once),
-            Effect::Send { line, frame } => self.up(line, frame),
-            Effect::Close { line } => drop(self.lines.remove(&line)),
-            Effect::Tell { news, .. } => self.told(news),
-            Effect::Me(_) | Effect::NameRefused(_) => (),
+            } => self.open(connection, transport, topics),
+            Effect::Request {
+                connection,
+                topics,
+                immediate,
+            } => self.ask(connection, topics, immediate),
+            Effect::Send { connection, frame } => self.up(connection, frame),
+            Effect::Close { connection } => drop(self.connections.remove(&connection)),
+            Effect::Notify { update, .. } => self.notified(update),
+            Effect::Identified(_) | Effect::NameRefused(_) => (),
         }
     }
 
-    fn told(&mut self, news: News) {
-        match news {
-            News::State { cursor, .. } => self.seen = Some(cursor),
-            News::Event { seq, .. } => {
+    fn notified(&mut self, update: TopicUpdate) {
+        match update {
+            TopicUpdate::State { cursor, .. } => self.seen = Some(cursor),
+            TopicUpdate::Event { seq, .. } => {
                 let seen = self.seen.as_mut().expect("an event before a state");
                 assert_eq!(seq, seen.seq + 1, "a hole or a repetition");
                 seen.seq = seq;
             }
-            News::Status(status) => self.status = Some(status),
-            News::Command(_, Fate::Sent | Fate::Held { .. }) | News::Presence(_) => (),
-            News::Command(id, fate) => {
-                assert!(self.fates.insert(id, fate).is_none(), "two fates");
+            TopicUpdate::Status(status) => self.status = Some(status),
+            TopicUpdate::Command(_, CommandOutcome::Sent | CommandOutcome::Held { .. }) | TopicUpdate::Presence(_) => {
+                ()
+            }
+            TopicUpdate::Command(id, outcome) => {
+                assert!(self.outcomes.insert(id, outcome).is_none(), "two outcomes");
             }
         }
     }
 
     // The network.
 
-    fn open(&mut self, line: u32, transport: Transport, topics: Topics) {
+    fn open(&mut self, connection: u32, transport: Transport, topics: Topics) {
         self.opens.push(self.now);
         let remote = Remote {
             transport,
@@ -275,54 +281,54 @@ impl World {
             up_free: self.now,
             down_free: self.now,
         };
-        self.lines.insert(line, remote);
+        self.connections.insert(connection, remote);
         if transport != Transport::WebSocket {
-            return self.ask(line, topics, true);
+            return self.ask(connection, topics, true);
         }
         match self.blocked {
-            _ if !self.up => self.end(line, code::ABNORMAL),
-            Some(true) => self.lines.get_mut(&line).unwrap().severed = true,
-            Some(false) => self.end(line, code::ABNORMAL),
+            _ if !self.up => self.end(connection, code::ABNORMAL),
+            Some(true) => self.connections.get_mut(&connection).unwrap().severed = true,
+            Some(false) => self.end(connection, code::ABNORMAL),
             None => {
                 let encoding = Encoding::Postcard;
-                self.down(line, Input::Opened { line, encoding });
+                self.down(connection, Input::Opened { connection, encoding });
             }
         }
     }
 
-    fn ask(&mut self, line: u32, topics: Topics, at_once: bool) {
-        let Some(remote) = self.lines.get_mut(&line) else {
+    fn ask(&mut self, connection: u32, topics: Topics, immediate: bool) {
+        let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
         remote.question += 1;
         (remote.polling, remote.topics) = (false, HashMap::new());
         let (question, at) = (remote.question, self.now + 20);
         let parcel = Parcel::Asked {
-            line,
+            connection,
             question,
             topics,
-            at_once,
+            immediate,
         };
         self.post(at, parcel);
     }
 
-    fn up(&mut self, line: u32, frame: ClientFrame) {
+    fn up(&mut self, connection: u32, frame: ClientFrame) {
         let delay = 5 + self.random() % 100;
-        let Some(remote) = self.lines.get_mut(&line) else {
+        let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
         if remote.transport == Transport::WebSocket {
             remote.up_free = remote.up_free.max(self.now + delay);
             let at = remote.up_free;
-            self.post(at, Parcel::ToServer { line, frame });
+            self.post(at, Parcel::ToServer { connection, frame });
         } else {
-            self.post(self.now + delay, Parcel::Posted { line, frame });
+            self.post(self.now + delay, Parcel::Posted { connection, frame });
         }
     }
 
-    fn down(&mut self, line: u32, input: Input) {
+    fn down(&mut self, connection: u32, input: Input) {
         let delay = 5 + self.random() % 100;
-        let Some(remote) = self.lines.get_mut(&line) else {
+        let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
         if remote.severed || remote.ended || (self.buffered && remote.transport == Transport::Sse) {
@@ -330,47 +336,54 @@ impl World {
         }
         remote.down_free = remote.down_free.max(self.now + delay);
         let (at, question) = (remote.down_free, remote.question);
-        self.post(at, Parcel::ToClient { line, question, input });
+        self.post(
+            at,
+            Parcel::ToClient {
+                connection,
+                question,
+                input,
+            },
+        );
     }
 
-    fn say(&mut self, line: u32, frame: ServerFrame) {
-        self.down(line, Input::Frame { line, frame });
+    fn server_sends(&mut self, connection: u32, frame: ServerFrame) {
+        self.down(connection, Input::Frame { connection, frame });
     }
 
-    fn end(&mut self, line: u32, code: u16) {
-        self.down(line, Input::Closed { line, code });
-        if let Some(remote) = self.lines.get_mut(&line) {
+    fn end(&mut self, connection: u32, code: u16) {
+        self.down(connection, Input::Closed { connection, code });
+        if let Some(remote) = self.connections.get_mut(&connection) {
             remote.ended = true;
         }
     }
 
     // The server.
 
-    fn hear(&mut self, line: u32, frame: ClientFrame) {
+    fn dispatch(&mut self, connection: u32, frame: ClientFrame) {
         if !self.up
             || self
-                .lines
-                .get(&line)
+                .connections
+                .get(&connection)
                 .is_none_or(|remote| remote.severed || remote.ended)
         {
             return;
         }
         match frame {
-            ClientFrame::Hello { .. } => self.welcome(line),
-            ClientFrame::Subscribe { topic, cursor } => self.subscribe(line, topic, cursor),
+            ClientFrame::Hello { .. } => self.welcome(connection),
+            ClientFrame::Subscribe { topic, cursor } => self.subscribe(connection, topic, cursor),
             ClientFrame::Unsubscribe { topic } => {
-                self.lines.get_mut(&line).unwrap().topics.remove(&topic);
+                self.connections.get_mut(&connection).unwrap().topics.remove(&topic);
             }
             ClientFrame::Command { id, .. } => {
                 let reply = self.decide(id);
-                self.say(line, reply);
+                self.server_sends(connection, reply);
             }
-            ClientFrame::Ping { nonce } => self.say(line, ServerFrame::Pong { nonce }),
+            ClientFrame::Ping { nonce } => self.server_sends(connection, ServerFrame::Pong { nonce }),
             ClientFrame::Activity { .. } | ClientFrame::Rename { .. } => (),
         }
     }
 
-    fn welcome(&mut self, line: u32) {
+    fn welcome(&mut self, connection: u32) {
         let person = Person {
             id: PersonId("p".to_owned()),
             name: String::new(),
@@ -383,7 +396,7 @@ impl World {
             beat_ms: 10_000,
             now_ms: self.server_time(),
         };
-        self.say(line, ServerFrame::Welcome(welcome));
+        self.server_sends(connection, ServerFrame::Welcome(welcome));
     }
 
     fn verdict(&self, cursor: Option<Cursor>) -> (Verdict, Seq) {
@@ -407,16 +420,20 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, line: u32, topic: TopicName, cursor: Option<Cursor>) {
+    fn subscribe(&mut self, connection: u32, topic: TopicName, cursor: Option<Cursor>) {
         let (verdict, from) = self.verdict(cursor);
-        self.lines.get_mut(&line).unwrap().topics.insert(topic.clone(), from);
-        self.say(line, ServerFrame::Verdict { topic, verdict });
-        self.push(line);
+        self.connections
+            .get_mut(&connection)
+            .unwrap()
+            .topics
+            .insert(topic.clone(), from);
+        self.server_sends(connection, ServerFrame::Verdict { topic, verdict });
+        self.push(connection);
     }
 
-    /// Everything that the line has not been given.
-    fn push(&mut self, line: u32) {
-        let Some(remote) = self.lines.get_mut(&line) else {
+    /// Everything that the connection has not been given.
+    fn push(&mut self, connection: u32) {
+        let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
         let Some(from) = remote.topics.get_mut(&topic()) else {
@@ -424,54 +441,58 @@ impl World {
         };
         let from = std::mem::replace(from, self.log.len() as Seq);
         for seq in from + 1..=self.log.len() as Seq {
-            self.say(line, event(seq));
+            self.server_sends(connection, event(seq));
         }
     }
 
-    fn asked(&mut self, line: u32, question: u32, topics: Topics, at_once: bool) {
-        let Some(remote) = self.lines.get_mut(&line).filter(|remote| remote.question == question) else {
+    fn asked(&mut self, connection: u32, question: u32, topics: Topics, immediate: bool) {
+        let Some(remote) = self
+            .connections
+            .get_mut(&connection)
+            .filter(|remote| remote.question == question)
+        else {
             return;
         };
         if remote.severed {
             return;
         }
         if !self.up {
-            return self.end(line, code::ABNORMAL);
+            return self.end(connection, code::ABNORMAL);
         }
         if remote.transport == Transport::Sse {
-            self.welcome(line);
+            self.welcome(connection);
             for (topic, cursor) in topics {
-                self.subscribe(line, topic, cursor);
+                self.subscribe(connection, topic, cursor);
             }
-            return self.post(self.now + 15_000, Parcel::Beat { line, question });
+            return self.post(self.now + 15_000, Parcel::Beat { connection, question });
         }
-        let news = topics.iter().any(|(_, cursor)| *cursor != Some(self.cursor()));
-        if news || at_once {
+        let update = topics.iter().any(|(_, cursor)| *cursor != Some(self.cursor()));
+        if update || immediate {
             let mut frames = 0;
             for (topic, cursor) in topics {
                 if cursor != Some(self.cursor()) {
-                    self.subscribe(line, topic, cursor);
+                    self.subscribe(connection, topic, cursor);
                     frames += 1;
                 }
             }
-            self.lines.get_mut(&line).unwrap().topics.clear();
-            self.down(line, Input::Answered { line, frames });
+            self.connections.get_mut(&connection).unwrap().topics.clear();
+            self.down(connection, Input::PollAnswered { connection, frames });
         } else {
-            let remote = self.lines.get_mut(&line).unwrap();
+            let remote = self.connections.get_mut(&connection).unwrap();
             remote.polling = true;
             for (topic, cursor) in topics {
                 remote.topics.insert(topic, cursor.unwrap().seq);
             }
-            self.post(self.now + 20_000, Parcel::PollEnds { line, question });
+            self.post(self.now + 20_000, Parcel::PollEnds { connection, question });
         }
     }
 
-    fn end_poll(&mut self, line: u32, question: u32) {
-        let Some(remote) = self.lines.get_mut(&line) else {
+    fn end_poll(&mut self, connection: u32, question: u32) {
+        let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
         if remote.question == question && std::mem::take(&mut remote.polling) {
-            self.down(line, Input::Answered { line, frames: 0 });
+            self.down(connection, Input::PollAnswered { connection, frames: 0 });
         }
     }
 
@@ -512,36 +533,36 @@ impl World {
     fn append(&mut self, by: Option<CommandId>) {
         self.log.push(by);
         let seq = self.log.len() as Seq;
-        let lines: Vec<u32> = self.lines.keys().copied().collect();
+        let connections: Vec<u32> = self.connections.keys().copied().collect();
         let omit = std::mem::take(&mut self.omit);
-        for line in lines {
-            let remote = self.lines.get_mut(&line).unwrap();
+        for connection in connections {
+            let remote = self.connections.get_mut(&connection).unwrap();
             let poll = std::mem::take(&mut remote.polling);
             if omit && let Some(from) = remote.topics.get_mut(&topic()) {
                 *from = seq;
             }
-            self.push(line);
+            self.push(connection);
             if poll {
-                self.lines.get_mut(&line).unwrap().topics.clear();
-                self.down(line, Input::Answered { line, frames: 1 });
+                self.connections.get_mut(&connection).unwrap().topics.clear();
+                self.down(connection, Input::PollAnswered { connection, frames: 1 });
             }
         }
     }
 
     fn arrive(&mut self, parcel: Parcel) {
         match parcel {
-            Parcel::ToServer { line, frame } => self.hear(line, frame),
-            Parcel::Posted { line, frame } => {
+            Parcel::ToServer { connection, frame } => self.dispatch(connection, frame),
+            Parcel::Posted { connection, frame } => {
                 let ClientFrame::Command { id, .. } = frame else { return };
                 let lucky = !self.random().is_multiple_of(10);
                 if self.up && lucky {
                     let frame = self.decide(id);
                     let at = self.now + 30;
-                    let input = Input::Frame { line, frame };
+                    let input = Input::Frame { connection, frame };
                     self.post(
                         at,
                         Parcel::ToClient {
-                            line,
+                            connection,
                             question: u32::MAX,
                             input,
                         },
@@ -550,26 +571,38 @@ impl World {
                     if lucky {
                         self.decide(id.clone());
                     }
-                    self.input(Input::Unsent { line, id, status: None });
+                    self.input(Input::SendFailed {
+                        connection,
+                        id,
+                        status: None,
+                    });
                 }
             }
             Parcel::Asked {
-                line,
+                connection,
                 question,
                 topics,
-                at_once,
-            } => self.asked(line, question, topics, at_once),
-            Parcel::PollEnds { line, question } => self.end_poll(line, question),
-            Parcel::Beat { line, question } => {
-                if self.lines.get(&line).is_some_and(|remote| remote.question == question) {
-                    self.say(line, ServerFrame::Pong { nonce: 0 });
-                    self.post(self.now + 15_000, Parcel::Beat { line, question });
+                immediate,
+            } => self.asked(connection, question, topics, immediate),
+            Parcel::PollEnds { connection, question } => self.end_poll(connection, question),
+            Parcel::Beat { connection, question } => {
+                if self
+                    .connections
+                    .get(&connection)
+                    .is_some_and(|remote| remote.question == question)
+                {
+                    self.server_sends(connection, ServerFrame::Pong { nonce: 0 });
+                    self.post(self.now + 15_000, Parcel::Beat { connection, question });
                 }
             }
-            Parcel::ToClient { line, question, input } => {
+            Parcel::ToClient {
+                connection,
+                question,
+                input,
+            } => {
                 let current = self
-                    .lines
-                    .get(&line)
+                    .connections
+                    .get(&connection)
                     .is_some_and(|remote| !remote.severed && (question == u32::MAX || remote.question == question));
                 if current {
                     self.input(input);
@@ -582,9 +615,9 @@ impl World {
     // What befalls them.
 
     fn act(&mut self, step: Step) {
-        let lines: Vec<u32> = self.lines.keys().copied().collect();
+        let connections: Vec<u32> = self.connections.keys().copied().collect();
         match step {
-            Step::Send(count) => (0..count).for_each(|_| self.send()),
+            Step::Send(count) => (0..count).for_each(|_| self.send_command()),
             Step::Cancel => {
                 if let Some(id) = self.sent.last().cloned() {
                     self.input(Input::Cancel { id });
@@ -594,27 +627,35 @@ impl World {
             Step::Online(online) => self.input(Input::Online(online)),
             Step::Visible(visible) => self.input(Input::Visible(visible)),
             Step::Frozen(true) => self.input(Input::Freeze),
-            Step::Frozen(false) => self.input(Input::Thaw),
+            Step::Frozen(false) => self.input(Input::Resume),
             Step::Server(up) => {
                 self.up = up;
                 if !up {
-                    lines.into_iter().for_each(|line| self.end(line, code::ABNORMAL));
+                    connections
+                        .into_iter()
+                        .for_each(|connection| self.end(connection, code::ABNORMAL));
                 }
             }
             Step::Block { silent } => {
                 self.blocked = Some(silent);
-                lines.into_iter().for_each(|line| self.end(line, code::ABNORMAL));
+                connections
+                    .into_iter()
+                    .for_each(|connection| self.end(connection, code::ABNORMAL));
             }
             Step::Unblock => self.blocked = None,
             Step::Buffer(buffered) => self.buffered = buffered,
-            Step::Cut => lines.into_iter().for_each(|line| self.end(line, code::ABNORMAL)),
-            Step::Sever => self.lines.values_mut().for_each(|remote| remote.severed = true),
-            Step::Drain => lines.into_iter().for_each(|line| {
+            Step::Cut => connections
+                .into_iter()
+                .for_each(|connection| self.end(connection, code::ABNORMAL)),
+            Step::Sever => self.connections.values_mut().for_each(|remote| remote.severed = true),
+            Step::Drain => connections.into_iter().for_each(|connection| {
                 let (reason, retry_after_ms) = (Closing::Draining, 3_000);
-                self.say(line, ServerFrame::Closing { reason, retry_after_ms });
-                self.end(line, code::RESTART);
+                self.server_sends(connection, ServerFrame::Closing { reason, retry_after_ms });
+                self.end(connection, code::RESTART);
             }),
-            Step::Repeat => lines.into_iter().for_each(|line| self.say(line, event(1))),
+            Step::Repeat => connections
+                .into_iter()
+                .for_each(|connection| self.server_sends(connection, event(1))),
             Step::Omit => self.omit = true,
             Step::NewEpoch => self.lose_the_log(),
             Step::Clock(clock) => self.clock = BEGIN + clock,
@@ -640,16 +681,16 @@ impl World {
         }
     }
 
-    fn send(&mut self) {
+    fn send_command(&mut self) {
         // As a browser whose clock stands at the beginning of time.
         let id = CommandId::at(0, self.sent.len() as u128);
         self.sent.push(id.clone());
         let (topic, body) = (topic(), Body::of(&1).unwrap());
         self.input(Input::Send { topic, id, body });
-        assert!(self.link.status().queued <= MAX_QUEUED);
+        assert!(self.session.status().queued <= MAX_QUEUED);
     }
 
-    /// A server with another log starts: its lines are new, and what it knew is gone.
+    /// A server with another log starts: its connections are new, and what it knew is gone.
     fn lose_the_log(&mut self) {
         self.act(Step::Cut);
         self.log.clear();
@@ -664,7 +705,7 @@ impl World {
             steps += 1;
             assert!(steps < 200_000, "a storm");
             let parcel = self.parcels.peek().map_or(until, |Reverse((at, _))| *at);
-            let timer = self.link.wake_at().unwrap_or(until);
+            let timer = self.session.wake_at().unwrap_or(until);
             // Timers ring late, and not in a fixed order with what arrives at the same time.
             let timer = timer + self.random() % 20;
             self.now = parcel.min(timer).min(until).max(self.now);
@@ -731,16 +772,16 @@ proptest! {
         world.run(at + 1);
         world.heal();
 
-        prop_assert_eq!(world.link.status().phase, Phase::Live);
+        prop_assert_eq!(world.session.status().phase, Phase::Live);
         prop_assert_eq!(world.status, Some(TopicStatus::Live));
         prop_assert_eq!(world.seen, Some(world.cursor()), "all of it is shown");
         for id in &world.sent {
             let effects = world.log.iter().flatten().filter(|by| *by == id).count();
-            match world.fates.get(id) {
-                Some(Fate::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
-                Some(Fate::Rejected(_)) => prop_assert_eq!(effects, 0),
+            match world.outcomes.get(id) {
+                Some(CommandOutcome::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
+                Some(CommandOutcome::Rejected(_)) => prop_assert_eq!(effects, 0),
                 Some(_) => prop_assert!(effects <= 1),
-                None => prop_assert!(false, "a command without a fate"),
+                None => prop_assert!(false, "a command without a outcome"),
             }
         }
         prop_assert!(storm_free(&world.opens), "too many attempts");
@@ -764,10 +805,10 @@ proptest! {
         world.heal();
         for id in &world.sent {
             let effects = world.log.iter().flatten().filter(|by| *by == id).count();
-            match world.fates.get(id) {
+            match world.outcomes.get(id) {
                 // Sent twice without an answer, and then forgotten: the visitor looks.
-                Some(Fate::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
-                fate => prop_assert_eq!(effects, usize::from(fate == Some(&Fate::Gone))),
+                Some(CommandOutcome::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
+                outcome => prop_assert_eq!(effects, usize::from(outcome == Some(&CommandOutcome::Settled))),
             }
         }
     }
@@ -779,16 +820,16 @@ fn blocked_websockets_and_held_streams_lead_to_polling_and_back() {
     world.act(Step::Block { silent: true });
     world.act(Step::Buffer(true));
     world.run(20_000);
-    assert_eq!(world.link.status().transport, Some(Transport::Poll));
+    assert_eq!(world.session.status().transport, Some(Transport::Poll));
     assert_eq!(world.status, Some(TopicStatus::Live));
     world.act(Step::Send(3));
     world.act(Step::Other(2));
     world.run(30_000);
-    assert_eq!(world.fates.len(), 3);
+    assert_eq!(world.outcomes.len(), 3);
     assert_eq!(world.seen, Some(world.cursor()));
     world.act(Step::Unblock);
     world.run(200_000);
-    assert_eq!(world.link.status().transport, Some(Transport::WebSocket));
+    assert_eq!(world.session.status().transport, Some(Transport::WebSocket));
     assert_eq!(world.status, Some(TopicStatus::Live));
 }
 
@@ -797,7 +838,7 @@ fn a_quiet_stream_is_kept() {
     let mut world = World::new(3);
     world.act(Step::Block { silent: false });
     world.run(10_000);
-    assert_eq!(world.link.status().transport, Some(Transport::Sse));
+    assert_eq!(world.session.status().transport, Some(Transport::Sse));
     let opens = world.opens.iter().filter(|at| **at > 10_000).count();
     world.run(50_000);
     assert_eq!(world.opens.iter().filter(|at| **at > 10_000).count(), opens);

@@ -1,102 +1,118 @@
-//! Commands on their way: kept in order until they are answered, and sent again with the same id until then.
-//! Pure; knows no line and no command's meaning.
+//! The outbox: commands in order, sent again with the same id until they are answered.
 //!
-//! A command has two ids. The page knows it by the one that it was given; it is sent under another one that carries the time of
-//! its first attempt by the server's clock, so that no time in the queue makes it too old. A command that certainly had no
-//! effect may be sent anew, under an id of a later time; the page sees nothing of that.
+//! A command has two ids. The page knows it by the id that it was given. It is sent under another one, which carries the time of
+//! its first attempt by the server's clock, so that waiting in the queue does not make it too old. A command that certainly had
+//! no effect may be sent under an id of a later time; the page does not see that.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
-use crate::session::Unsent;
 use crate::session::transport_policy::Millis;
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{CommandId, MAX_COMMAND};
 use duplex_protocol::topic::TopicName;
 
-/// Commands of a tab without an answer: what somebody types while the network is away, and a stop to what a program does.
-pub const MAX_QUEUED: usize = 256;
+/// Unanswered commands of a tab: enough for what is typed while the network is away, and a bound for programs.
+pub(crate) const MAX_QUEUED: usize = 256;
 
-/// How often a command gets another id because of the time in it. A server whose clock jumps would get it for ever.
-const MOST_RENEWALS: u32 = 5;
+/// How often a command gets a new id because of the time in it. Without a bound, a server whose clock jumps would cause an
+/// endless loop.
+const MAX_RENEWALS: u32 = 5;
 
-/// A command in every encoding: which one will carry it is not known when it is given.
+/// A command in every encoding: which one the connection will use is not known when the command is queued.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body([Blob; 2]);
 
 impl Body {
+    /// Encodes the command.
+    ///
+    /// # Errors
+    ///
+    /// If the command cannot be encoded.
     pub fn of<C: Serialize>(command: &C) -> Result<Self, CodecError> {
         let [first, second] = Encoding::ALL;
         Ok(Self([Blob::encode(first, command)?, Blob::encode(second, command)?]))
     }
 
-    pub fn is_too_large(&self) -> bool {
+    pub(crate) fn is_too_large(&self) -> bool {
         self.0.iter().any(|blob| blob.0.len() > MAX_COMMAND)
     }
 
-    pub fn in_encoding(&self, encoding: Encoding) -> Blob {
+    pub(crate) fn in_encoding(&self, encoding: Encoding) -> Blob {
         let [first, second] = &self.0;
         let blob = if Encoding::ALL[0] == encoding { first } else { second };
         blob.clone()
     }
 }
 
-#[derive(Debug)]
-pub struct Outgoing {
+/// A command without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueuedCommand {
+    /// The topic's name.
     pub topic: TopicName,
-    /// By which the page knows it.
+    /// The id under which it is sent.
     pub id: CommandId,
-    /// Under which it is sent.
+    /// How often it was sent.
+    pub attempts: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub topic: TopicName,
+    /// The id that the page knows.
+    pub id: CommandId,
+    /// The id under which it is sent.
     pub sent_as: CommandId,
     pub body: Body,
-    /// The line that carries it now.
+    /// The connection on which it was sent.
     on: Option<u32>,
-    /// How often it was sent. Once sent, it may have had its effect.
+    /// How often it was sent. A command that was sent may have had its effect.
     attempts: u32,
     renewals: u32,
-    /// Came too fast.
+    /// It came too fast.
     held: bool,
-    /// Done; its newest event is still to come.
+    /// Accepted; its newest event, this one, is still to come.
     accepted: Option<Seq>,
 }
 
 impl Outgoing {
-    const fn waits(&self) -> bool {
+    const fn is_unanswered(&self) -> bool {
         self.accepted.is_none()
     }
 
-    /// As if it had never been sent: it had no effect, and will have none under its present id.
-    fn begin_anew(&mut self) {
+    /// Treats it as never sent: it had no effect, and will have none under its present id.
+    fn restart(&mut self) {
         self.on = None;
         self.attempts = 0;
     }
 }
 
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     queue: VecDeque<Outgoing>,
-    /// Topics that took no more commands, and when they do again. From then on their commands go one at a time, so that none
-    /// overtakes another, until all have been answered.
+    /// Topics that refuse commands, until this time. After it their commands are sent one at a time, so that none overtakes
+    /// another, until all are answered.
     holds: BTreeMap<TopicName, Millis>,
-    /// A carrier that failed is not asked again before.
+    /// Nothing is sent before this time, after a post failed.
     pub not_before: Millis,
 }
 
 impl Outbox {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    pub fn unanswered(&self) -> usize {
+    pub(crate) fn unanswered(&self) -> usize {
         self.queue.iter().filter(|command| command.accepted.is_none()).count()
     }
 
-    /// What has no answer yet, in order.
-    pub fn unsent(&self) -> Vec<Unsent> {
+    /// Unanswered commands, in order.
+    pub(crate) fn queued(&self) -> Vec<QueuedCommand> {
         let waiting = self.queue.iter().filter(|command| command.accepted.is_none());
-        let shown = waiting.map(|command| Unsent {
+        let shown = waiting.map(|command| QueuedCommand {
             topic: command.topic.clone(),
             id: command.sent_as.clone(),
             attempts: command.attempts,
@@ -104,8 +120,8 @@ impl Outbox {
         shown.collect()
     }
 
-    /// False: it is full.
-    pub fn push(&mut self, topic: TopicName, id: CommandId, body: Body) -> bool {
+    /// Returns false if the outbox is full.
+    pub(crate) fn push(&mut self, topic: TopicName, id: CommandId, body: Body) -> bool {
         let room = self.queue.len() < MAX_QUEUED;
         if room {
             self.queue.push_back(Outgoing {
@@ -123,49 +139,55 @@ impl Outbox {
         room
     }
 
-    /// The next one to send on this line, with at most `at_once` unanswered on it; whether the page is to be told. `time`: by the
-    /// server's clock, if that is known.
-    pub fn next(&mut self, line: u32, at_once: usize, now: Millis, time: Option<u64>) -> Option<(&Outgoing, bool)> {
-        let under_way = |c: &&Outgoing| c.waits() && c.on == Some(line);
-        if self.queue.iter().filter(under_way).count() >= at_once {
+    /// The next command to send on this connection, with at most `limit` unanswered ones on it, and whether its outcome is to be
+    /// reported as sent. `time`: the server's clock, if it is known.
+    pub(crate) fn next(
+        &mut self,
+        connection: u32,
+        limit: usize,
+        now: Millis,
+        time: Option<u64>,
+    ) -> Option<(&Outgoing, bool)> {
+        let in_flight = |c: &&Outgoing| c.is_unanswered() && c.on == Some(connection);
+        if self.queue.iter().filter(in_flight).count() >= limit {
             return None;
         }
-        let busy = |topic: &TopicName| self.queue.iter().filter(under_way).any(|c| c.topic == *topic);
+        let busy = |topic: &TopicName| self.queue.iter().filter(in_flight).any(|c| c.topic == *topic);
         let held = |topic: &TopicName| {
             let until = self.holds.get(topic);
             until.is_some_and(|until| *until > now || busy(topic))
         };
-        let next = |c: &Outgoing| c.waits() && c.on != Some(line) && !held(&c.topic);
+        let next = |c: &Outgoing| c.is_unanswered() && c.on != Some(connection) && !held(&c.topic);
         let place = self.queue.iter().position(next)?;
         let next = self.queue.get_mut(place)?;
         if next.attempts == 0 && next.sent_as.time().is_some() {
             next.sent_as = time.map_or_else(|| next.sent_as.clone(), |time| next.id.anew(time));
         }
-        next.on = Some(line);
+        next.on = Some(connection);
         next.attempts = next.attempts.saturating_add(1);
-        let news = next.attempts == 1 || std::mem::take(&mut next.held);
-        Some((next, news))
+        let report = next.attempts == 1 || std::mem::take(&mut next.held);
+        Some((next, report))
     }
 
     fn sent(&mut self, sent_as: &CommandId) -> Option<&mut Outgoing> {
         self.queue.iter_mut().find(|command| command.sent_as == *sent_as)
     }
 
-    /// It did not go out, or nobody knows: it will be sent again.
-    pub fn put_back(&mut self, sent_as: &CommandId) {
+    /// It was not sent, or its fate is unknown: it will be sent again.
+    pub(crate) fn put_back(&mut self, sent_as: &CommandId) {
         if let Some(command) = self.sent(sent_as) {
             command.on = None;
         }
     }
 
-    /// It came too fast: its topic takes nothing before `until`. Returns which command it is.
-    pub fn hold(&mut self, sent_as: &CommandId, until: Millis) -> Option<(TopicName, CommandId)> {
+    /// It came too fast: nothing is sent to its topic before `until`. Returns the command's topic and its id in the page.
+    pub(crate) fn hold(&mut self, sent_as: &CommandId, until: Millis) -> Option<(TopicName, CommandId)> {
         let command = self.sent(sent_as)?;
         command.held = true;
         if command.attempts > 1 {
             command.on = None;
         } else {
-            command.begin_anew();
+            command.restart();
         }
         let found = (command.topic.clone(), command.id.clone());
         let hold = self.holds.entry(found.0.clone()).or_default();
@@ -173,47 +195,50 @@ impl Outbox {
         Some(found)
     }
 
-    /// When the next topic takes commands again.
-    pub fn held_until(&self, now: Millis) -> Option<Millis> {
-        let waiting = self.queue.iter().filter(|command| command.waits());
+    /// When the first held topic may be sent to again.
+    pub(crate) fn held_until(&self, now: Millis) -> Option<Millis> {
+        let waiting = self.queue.iter().filter(|command| command.is_unanswered());
         let holds = waiting.filter_map(|command| self.holds.get(&command.topic));
         holds.filter(|until| **until > now).min().copied()
     }
 
-    /// It will be sent under an id of a later time. False: that was tried often enough.
-    pub fn renew(&mut self, sent_as: &CommandId) -> bool {
-        let command = self.sent(sent_as).filter(|command| command.renewals < MOST_RENEWALS);
+    /// It will be sent under an id of a later time. Returns false after too many renewals.
+    pub(crate) fn renew(&mut self, sent_as: &CommandId) -> bool {
+        let command = self.sent(sent_as).filter(|command| command.renewals < MAX_RENEWALS);
         if let Some(command) = command {
             command.renewals += 1;
-            command.begin_anew();
+            command.restart();
             return true;
         }
         false
     }
 
-    /// An attempt before the present one had no answer, so that one may have had its effect whatever becomes of this one.
-    pub fn is_uncertain(&self, sent_as: &CommandId) -> bool {
+    /// An earlier attempt had no answer, so it may have had its effect whatever becomes of the present one.
+    pub(crate) fn is_uncertain(&self, sent_as: &CommandId) -> bool {
         let uncertain = |command: &Outgoing| command.sent_as == *sent_as && command.attempts > 1;
         self.queue.iter().any(uncertain)
     }
 
-    /// Answered for good.
-    pub fn take(&mut self, sent_as: &CommandId) -> Option<Outgoing> {
+    /// Removes a command that has its final answer.
+    pub(crate) fn take(&mut self, sent_as: &CommandId) -> Option<Outgoing> {
         let place = self.queue.iter().position(|command| command.sent_as == *sent_as)?;
         let taken = self.queue.remove(place);
         self.release();
         taken
     }
 
-    /// A topic of which nothing waits is not held any more.
+    /// Ends the hold of topics without unanswered commands.
     fn release(&mut self) {
         let queue = &self.queue;
-        self.holds
-            .retain(|topic, _| queue.iter().any(|command| command.waits() && command.topic == *topic));
+        self.holds.retain(|topic, _| {
+            queue
+                .iter()
+                .any(|command| command.is_unanswered() && command.topic == *topic)
+        });
     }
 
-    /// Takes back what was never sent, or what had no effect and waits to be sent again.
-    pub fn cancel(&mut self, id: &CommandId) -> Option<Outgoing> {
+    /// Withdraws a command that was never sent, or that had no effect and waits to be sent again.
+    pub(crate) fn cancel(&mut self, id: &CommandId) -> Option<Outgoing> {
         let place = self
             .queue
             .iter()
@@ -221,8 +246,8 @@ impl Outbox {
         self.queue.remove(place)
     }
 
-    /// Accepted; stays until its events are seen.
-    pub fn accept(&mut self, sent_as: &CommandId, seq: Seq) -> Option<TopicName> {
+    /// Marks it as accepted; it stays until its events are seen. Returns its topic.
+    pub(crate) fn accept(&mut self, sent_as: &CommandId, seq: Seq) -> Option<TopicName> {
         let command = self.sent(sent_as)?;
         command.accepted = Some(seq);
         let topic = command.topic.clone();
@@ -230,8 +255,8 @@ impl Outbox {
         Some(topic)
     }
 
-    /// The accepted commands of a topic whose events have all been seen, or will not be.
-    pub fn seen(&mut self, topic: &TopicName, up_to: Seq) -> Vec<CommandId> {
+    /// Removes and returns the accepted commands of a topic up to this seq.
+    pub(crate) fn seen(&mut self, topic: &TopicName, up_to: Seq) -> Vec<CommandId> {
         let (mut seen, mut rest) = (Vec::new(), VecDeque::with_capacity(self.queue.len()));
         for command in self.queue.drain(..) {
             if command.topic == *topic && command.accepted.is_some_and(|seq| seq <= up_to) {
@@ -278,9 +303,9 @@ mod tests {
     #[test]
     fn commands_go_in_order_and_again_on_another_line() {
         let mut outbox = filled(3);
-        let sent = |outbox: &mut Outbox, line| {
+        let sent = |outbox: &mut Outbox, connection| {
             outbox
-                .next(line, 2, 0, None)
+                .next(connection, 2, 0, None)
                 .map(|(command, first)| (command.id.clone(), first))
         };
         assert_eq!(sent(&mut outbox, 1), Some((id(0), true)));
@@ -315,9 +340,9 @@ mod tests {
         let mut outbox = Outbox::default();
         let known = CommandId::at(5, 77);
         assert!(outbox.push(topic(), known.clone(), Body::of(&0).unwrap()));
-        let sent = |outbox: &mut Outbox, line, time| {
+        let sent = |outbox: &mut Outbox, connection, time| {
             outbox
-                .next(line, 1, 0, time)
+                .next(connection, 1, 0, time)
                 .map(|(command, _)| command.sent_as.clone())
         };
         let first = sent(&mut outbox, 1, Some(9_000)).unwrap();
@@ -334,7 +359,7 @@ mod tests {
         assert_eq!(outbox.take(&renewed).map(|command| command.id), Some(known));
         // Not for ever.
         assert!(outbox.push(topic(), id(1), Body::of(&0).unwrap()));
-        assert!((0..MOST_RENEWALS).all(|_| outbox.renew(&id(1))));
+        assert!((0..MAX_RENEWALS).all(|_| outbox.renew(&id(1))));
         assert!(!outbox.renew(&id(1)));
     }
 

@@ -1,66 +1,66 @@
-//! One topic of the tab's session: where its reader stands, and whether what comes next may be shown. Pure; knows no event's
-//! meaning and no transport.
+//! One topic of the tab's session: the cursor of its state, and whether the next event may be applied. Knows neither the
+//! meaning of an event nor a transport.
 
 use crate::status::TopicStatus;
 use duplex_protocol::cursor::{Check, Cursor, Seq};
 use duplex_protocol::session::{Denied, Verdict};
 use duplex_protocol::topic::Delivery;
 
-/// What is to be done with an event.
+/// What to do with an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     Apply,
-    /// Seen before, or of a subscription that was asked for anew: not shown.
+    /// It is in the state already, or its subscription was requested again.
     Skip,
-    /// Something is missing before it: not shown, and asked for again from the cursor.
+    /// Events before it are missing: the topic is requested again from its cursor.
     Gap,
 }
 
-/// What is to be done after a verdict.
+/// What a verdict means for the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The reader goes on from where it was.
+pub(crate) enum Outcome {
+    /// The state stays, and events follow it.
     Resumed,
-    /// The verdict's state replaces what was there.
+    /// The verdict's state replaces it.
     Reset,
     Denied,
-    /// The verdict contradicts what was asked: ask again, without a cursor.
+    /// The verdict contradicts the request: request again, without a cursor.
     Fault,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Not asked on the present line, or not answered yet.
+    /// Not requested on the present connection, or not answered yet.
     Asked,
     /// Answered; events up to this seq are still to come.
     CatchingUp(Seq),
     Live,
     Denied(Denied),
-    /// The page cannot read it; nothing is asked any more.
+    /// The page cannot decode it; it is not requested again.
     Outdated,
 }
 
 #[derive(Debug)]
-pub struct Subscription {
+pub(crate) struct Subscription {
     delivery: Delivery,
-    /// Components that want it.
+    /// How many components use it.
     users: usize,
-    /// Everything up to here is in the state; none while there is no state.
+    /// The place in the log up to which the state is current; `None` without a state.
     cursor: Option<Cursor>,
     phase: Phase,
-    /// Asked for over the present line.
+    /// Requested over the present connection.
     pub asked: bool,
-    /// Protocol faults: events that came twice, and holes.
+    /// Protocol faults: repeated events, and holes.
     pub duplicates: u64,
     pub gaps: u64,
-    /// A denial that may pass is asked again then.
+    /// When a temporary denial is retried.
     pub retry_at: Option<u64>,
-    /// What its components were told last.
-    pub told: Option<TopicStatus>,
+    /// The status that was reported last.
+    pub reported: Option<TopicStatus>,
 }
 
 impl Subscription {
-    pub fn new(delivery: Delivery, cursor: Option<Cursor>) -> Self {
+    pub(crate) fn new(delivery: Delivery, cursor: Option<Cursor>) -> Self {
         Self {
             delivery,
             users: 0,
@@ -70,30 +70,30 @@ impl Subscription {
             duplicates: 0,
             gaps: 0,
             retry_at: None,
-            told: None,
+            reported: None,
         }
     }
 
-    pub fn join(&mut self) {
+    pub(crate) fn join(&mut self) {
         self.users += 1;
     }
 
     /// Whether that was the last.
-    pub fn leave(&mut self) -> bool {
+    pub(crate) fn leave(&mut self) -> bool {
         self.users = self.users.saturating_sub(1);
         self.users == 0
     }
 
-    pub const fn delivery(&self) -> Delivery {
+    pub(crate) const fn delivery(&self) -> Delivery {
         self.delivery
     }
 
-    pub fn cursor(&self) -> Option<Cursor> {
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
         self.cursor
     }
 
-    /// The line is gone or asks anew: what comes next begins with a verdict.
-    pub fn ask_anew(&mut self) {
+    /// The connection is gone or asks anew: what comes next begins with a verdict.
+    pub(crate) fn restart(&mut self) {
         self.retry_at = None;
         if !matches!(self.phase, Phase::Outdated) {
             self.phase = Phase::Asked;
@@ -101,34 +101,34 @@ impl Subscription {
         }
     }
 
-    /// Whether a line should carry it.
-    pub fn is_wanted(&self) -> bool {
+    /// Whether a connection should carry it.
+    pub(crate) fn is_wanted(&self) -> bool {
         matches!(self.phase, Phase::Asked | Phase::CatchingUp(_) | Phase::Live)
     }
 
-    /// Wanted, and not yet asked for over the present line.
-    pub fn is_due(&self) -> bool {
+    /// Wanted, and not yet asked for over the present connection.
+    pub(crate) fn is_due(&self) -> bool {
         self.is_wanted() && !self.asked
     }
 
     /// Each event of it comes here sooner or later, or a state that contains it.
-    pub fn shows_every(&self) -> bool {
+    pub(crate) fn shows_every(&self) -> bool {
         self.is_wanted() && self.delivery == Delivery::Every
     }
 
-    /// The server had no news for the cursor that it was asked with.
-    pub fn nothing_new(&mut self) {
+    /// The server had no update for the cursor that it was asked with.
+    pub(crate) fn nothing_new(&mut self) {
         if self.phase == Phase::Asked && self.cursor.is_some() {
             self.phase = Phase::Live;
         }
     }
 
-    pub fn outdate(&mut self) {
+    pub(crate) fn outdate(&mut self) {
         self.phase = Phase::Outdated;
         self.retry_at = None;
     }
 
-    pub fn verdict(&mut self, verdict: &Verdict) -> Outcome {
+    pub(crate) fn verdict(&mut self, verdict: &Verdict) -> Outcome {
         if self.phase == Phase::Outdated {
             return Outcome::Denied;
         }
@@ -170,7 +170,7 @@ impl Subscription {
     }
 
     /// Moves the cursor only over what is applied.
-    pub fn event(&mut self, seq: Seq, check: Option<Check>) -> Step {
+    pub(crate) fn event(&mut self, seq: Seq, check: Option<Check>) -> Step {
         let (true, Some(cursor)) = (self.is_wanted() && self.phase != Phase::Asked, &mut self.cursor) else {
             return Step::Skip;
         };
@@ -191,14 +191,14 @@ impl Subscription {
         Step::Apply
     }
 
-    /// `coming`: the link is up or being opened.
-    pub fn status(&self, coming: bool) -> TopicStatus {
+    /// `connected`: there is a connection, open or being opened.
+    pub(crate) fn status(&self, connected: bool) -> TopicStatus {
         match (self.phase, self.cursor) {
             (Phase::Denied(reason), _) => TopicStatus::Denied(reason),
             (Phase::Outdated, _) => TopicStatus::Outdated,
             (_, None) => TopicStatus::Loading,
             (Phase::Live, Some(_)) => TopicStatus::Live,
-            (_, Some(_)) if coming => TopicStatus::Resuming,
+            (_, Some(_)) if connected => TopicStatus::Resuming,
             (_, Some(_)) => TopicStatus::Waiting,
         }
     }
@@ -294,10 +294,10 @@ mod tests {
             (topic.status(true), topic.is_wanted()),
             (TopicStatus::Denied(reason), false)
         );
-        topic.ask_anew();
+        topic.restart();
         assert!(topic.is_wanted());
         topic.outdate();
-        topic.ask_anew();
+        topic.restart();
         assert!(!topic.is_wanted(), "what cannot be read is not asked for again");
     }
 }

@@ -1,11 +1,11 @@
-//! The link's transitions, one by one.
+//! The session's transitions, one by one.
 
 #![cfg(test)]
 
-use super::{Body, Effect, Fate, Input, Link, News};
+use super::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate};
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::transport_policy::Millis;
-use crate::status::{Phase, Stop, TopicStatus, Transport};
+use crate::status::{Phase, StopReason, TopicStatus, Transport};
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
@@ -16,7 +16,7 @@ use duplex_protocol::session::{
 use duplex_protocol::topic::{Delivery, TopicName};
 
 struct Bench {
-    link: Link,
+    session: Session,
     now: Millis,
 }
 
@@ -75,12 +75,12 @@ fn event(seq: Seq) -> ServerFrame {
 
 impl Bench {
     fn new() -> Self {
-        let link = Link::new("page".to_owned());
-        Self { link, now: 0 }
+        let session = Session::new("page".to_owned());
+        Self { session, now: 0 }
     }
 
     fn input(&mut self, input: Input) -> Vec<Effect> {
-        self.link.handle(self.now, 0.5, input)
+        self.session.handle(self.now, 0.5, input)
     }
 
     fn later(&mut self, millis: Millis) -> Vec<Effect> {
@@ -88,8 +88,8 @@ impl Bench {
         self.input(Input::Timer)
     }
 
-    fn frame(&mut self, line: u32, frame: ServerFrame) -> Vec<Effect> {
-        self.input(Input::Frame { line, frame })
+    fn frame(&mut self, connection: u32, frame: ServerFrame) -> Vec<Effect> {
+        self.input(Input::Frame { connection, frame })
     }
 
     fn join(&mut self, cursor: Option<Cursor>) -> Vec<Effect> {
@@ -106,16 +106,16 @@ impl Bench {
         self.input(Input::Send { topic, id, body })
     }
 
-    fn open(&mut self, line: u32) -> Vec<Effect> {
+    fn open(&mut self, connection: u32) -> Vec<Effect> {
         let encoding = Encoding::Postcard;
-        self.input(Input::Opened { line, encoding })
+        self.input(Input::Opened { connection, encoding })
     }
 
-    fn close(&mut self, line: u32, code: u16) -> Vec<Effect> {
-        self.input(Input::Closed { line, code })
+    fn close(&mut self, connection: u32, code: u16) -> Vec<Effect> {
+        self.input(Input::Closed { connection, code })
     }
 
-    /// Joined, welcomed, with a state at seq 4; line 1 is a WebSocket.
+    /// Joined, welcomed, with a state at seq 4; connection 1 is a WebSocket.
     fn live() -> Self {
         let mut bench = Self::new();
         bench.join(None);
@@ -125,7 +125,7 @@ impl Bench {
         bench
     }
 
-    /// Line 1 was no WebSocket; line 2 is a stream, and live.
+    /// Connection 1 was no WebSocket; connection 2 is a stream, and live.
     fn fallen_back() -> Self {
         let mut bench = Self::new();
         bench.join(None);
@@ -136,11 +136,11 @@ impl Bench {
     }
 
     fn phase(&self) -> Phase {
-        self.link.status().phase
+        self.session.status().phase
     }
 }
 
-fn said(effects: &[Effect]) -> Vec<&ClientFrame> {
+fn sent_frames(effects: &[Effect]) -> Vec<&ClientFrame> {
     fn frame(effect: &Effect) -> Option<&ClientFrame> {
         match effect {
             Effect::Send { frame, .. } => Some(frame),
@@ -160,8 +160,8 @@ fn opened(effects: &[Effect]) -> Vec<Transport> {
 
 fn statuses(effects: &[Effect]) -> Vec<TopicStatus> {
     let status = |effect: &Effect| match effect {
-        Effect::Tell {
-            news: News::Status(status),
+        Effect::Notify {
+            update: TopicUpdate::Status(status),
             ..
         } => Some(*status),
         _ => None,
@@ -169,13 +169,13 @@ fn statuses(effects: &[Effect]) -> Vec<TopicStatus> {
     effects.iter().filter_map(status).collect()
 }
 
-fn fate(n: u128, fate: Fate) -> Effect {
-    let (topic, news) = (topic(), News::Command(id(n), fate));
-    Effect::Tell { topic, news }
+fn outcome(n: u128, outcome: CommandOutcome) -> Effect {
+    let (topic, update) = (topic(), TopicUpdate::Command(id(n), outcome));
+    Effect::Notify { topic, update }
 }
 
 fn subscribed(effects: &[Effect], cursor: Option<Cursor>) -> bool {
-    said(effects).contains(&&ClientFrame::Subscribe { topic: topic(), cursor })
+    sent_frames(effects).contains(&&ClientFrame::Subscribe { topic: topic(), cursor })
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn it_greets_first_and_asks_with_the_cursor_that_the_page_came_with() {
         (vec![TopicStatus::Resuming], Phase::Connecting)
     );
     let effects = bench.open(1);
-    let frames = said(&effects);
+    let frames = sent_frames(&effects);
     assert!(matches!(frames[0], ClientFrame::Hello { build, .. } if build == "page"));
     assert!(matches!(frames[1], ClientFrame::Subscribe { cursor: Some(at), .. } if *at == cursor(9)));
     assert_eq!(frames.len(), 2);
@@ -205,7 +205,7 @@ fn a_lost_line_is_followed_by_one_that_resumes_from_the_last_event() {
     assert_eq!(opened(&bench.later(374)), []);
     assert_eq!(opened(&bench.later(1)), [Transport::WebSocket]);
     assert!(subscribed(&bench.open(2), Some(cursor(5))));
-    assert_eq!(bench.frame(1, event(6)), [], "of an old line nothing is heard");
+    assert_eq!(bench.frame(1, event(6)), [], "of an old connection nothing is heard");
 }
 
 #[test]
@@ -214,24 +214,27 @@ fn a_silent_line_is_pinged_and_then_left() {
     bench.now += 20;
     let nonce = 1;
     bench.frame(1, ServerFrame::Pong { nonce });
-    assert_eq!(bench.link.status().round_trip, Some(20.0));
-    assert!(matches!(*said(&bench.later(10_000)), [ClientFrame::Ping { nonce: 2 }]));
+    assert_eq!(bench.session.status().round_trip, Some(20.0));
+    assert!(matches!(
+        *sent_frames(&bench.later(10_000)),
+        [ClientFrame::Ping { nonce: 2 }]
+    ));
     let effects = bench.later(10_000);
-    assert!(effects.contains(&Effect::Close { line: 1 }));
+    assert!(effects.contains(&Effect::Close { connection: 1 }));
     assert!(matches!(bench.phase(), Phase::Waiting { .. }));
 }
 
 #[test]
 fn what_must_not_return_does_not() {
     for (code, stop) in [
-        (code::RELOAD, Stop::Reload),
-        (code::MALFORMED, Stop::Reload),
-        (1008, Stop::Closed(1008)),
-        (code::NORMAL, Stop::Closed(code::NORMAL)),
+        (code::RELOAD, StopReason::Reload),
+        (code::MALFORMED, StopReason::Reload),
+        (1008, StopReason::Closed(1008)),
+        (code::NORMAL, StopReason::Closed(code::NORMAL)),
     ] {
         let mut bench = Bench::live();
         bench.close(1, code);
-        assert_eq!((bench.phase(), bench.link.wake_at()), (Phase::Stopped(stop), None));
+        assert_eq!((bench.phase(), bench.session.wake_at()), (Phase::Stopped(stop), None));
         assert_eq!(opened(&bench.later(1_000_000)), []);
     }
 }
@@ -253,7 +256,7 @@ fn without_a_network_it_waits_and_with_one_it_comes_at_once() {
     let mut bench = Bench::live();
     let effects = bench.input(Input::Online(false));
     assert!(
-        matches!(*said(&effects), [ClientFrame::Ping { .. }]),
+        matches!(*sent_frames(&effects), [ClientFrame::Ping { .. }]),
         "perhaps it is only said"
     );
     bench.later(3_000);
@@ -272,7 +275,7 @@ fn a_visitor_who_does_not_want_to_wait_gets_an_attempt_at_once() {
     // Each attempt fails, by whatever transport, until the wait for the next one has grown.
     let fail = |bench: &mut Bench| {
         while wait(bench) == 0 {
-            bench.close(bench.link.last_line, code::ABNORMAL);
+            bench.close(bench.session.last_connection, code::ABNORMAL);
         }
     };
     fail(&mut bench);
@@ -292,38 +295,38 @@ fn a_visitor_who_does_not_want_to_wait_gets_an_attempt_at_once() {
 #[test]
 fn a_page_that_is_put_away_closes_and_comes_back() {
     let mut bench = Bench::live();
-    assert!(bench.input(Input::Freeze).contains(&Effect::Close { line: 1 }));
-    assert_eq!((bench.phase(), bench.link.wake_at()), (Phase::Idle, None));
-    assert_eq!(opened(&bench.input(Input::Thaw)), [Transport::WebSocket]);
+    assert!(bench.input(Input::Freeze).contains(&Effect::Close { connection: 1 }));
+    assert_eq!((bench.phase(), bench.session.wake_at()), (Phase::Idle, None));
+    assert_eq!(opened(&bench.input(Input::Resume)), [Transport::WebSocket]);
     assert!(subscribed(&bench.open(2), Some(cursor(4))));
 }
 
 #[test]
 fn the_last_component_to_leave_closes_the_link_a_moment_later() {
     let mut bench = Bench::live();
-    assert_eq!(said(&bench.join(None)).len(), 0, "the topic is there already");
+    assert_eq!(sent_frames(&bench.join(None)).len(), 0, "the topic is there already");
     let leave = || Input::Unsubscribe { topic: topic() };
     assert_eq!(bench.input(leave()), []);
     assert!(matches!(
-        *said(&bench.input(leave())),
+        *sent_frames(&bench.input(leave())),
         [ClientFrame::Unsubscribe { .. }]
     ));
     assert_eq!(bench.phase(), Phase::Live);
-    assert!(bench.later(2_000).contains(&Effect::Close { line: 1 }));
-    assert_eq!((bench.phase(), bench.link.wake_at()), (Phase::Idle, None));
+    assert!(bench.later(2_000).contains(&Effect::Close { connection: 1 }));
+    assert_eq!((bench.phase(), bench.session.wake_at()), (Phase::Idle, None));
 }
 
 #[test]
 fn an_unanswered_command_goes_again_with_its_id() {
     let mut bench = Bench::live();
     let effects = bench.send(7);
-    assert!(effects.contains(&fate(7, Fate::Sent)));
+    assert!(effects.contains(&outcome(7, CommandOutcome::Sent)));
     bench.close(1, code::ABNORMAL);
     bench.later(1_000);
     bench.open(2);
     let effects = bench.frame(2, welcome("page"));
     let again = |frame: &&&ClientFrame| matches!(frame, ClientFrame::Command { id: sent, .. } if *sent == id(7));
-    assert_eq!(said(&effects).iter().filter(again).count(), 1);
+    assert_eq!(sent_frames(&effects).iter().filter(again).count(), 1);
     let (answer, again) = (Answer::Accepted { seq: 5 }, true);
     let id = id(7);
     assert_eq!(
@@ -342,8 +345,8 @@ fn an_unanswered_command_goes_again_with_its_id() {
             verdict: resumed,
         },
     );
-    assert!(bench.frame(2, event(5)).contains(&fate(7, Fate::Gone)));
-    assert_eq!(bench.link.status().queued, 0);
+    assert!(bench.frame(2, event(5)).contains(&outcome(7, CommandOutcome::Settled)));
+    assert_eq!(bench.session.status().queued, 0);
 }
 
 #[test]
@@ -355,9 +358,17 @@ fn a_full_queue_says_so_and_what_was_not_sent_can_be_taken_back() {
     }
     let retry_after_ms = 1_000;
     let full = Rejection::TooFast { retry_after_ms };
-    assert!(bench.send(1000).contains(&fate(1000, Fate::Rejected(full))));
-    assert!(bench.input(Input::Cancel { id: id(3) }).contains(&fate(3, Fate::Gone)));
-    assert_eq!(bench.link.status().queued, MAX_QUEUED - 1);
+    assert!(
+        bench
+            .send(1000)
+            .contains(&outcome(1000, CommandOutcome::Rejected(full)))
+    );
+    assert!(
+        bench
+            .input(Input::Cancel { id: id(3) })
+            .contains(&outcome(3, CommandOutcome::Settled))
+    );
+    assert_eq!(bench.session.status().queued, MAX_QUEUED - 1);
 }
 
 #[test]
@@ -379,12 +390,15 @@ fn a_refused_websocket_gives_way_to_a_stream_which_asks_by_its_address() {
     bench.join(Some(cursor(2)));
     let effects = bench.close(1, code::ABNORMAL);
     assert!(effects.contains(&Effect::Open {
-        line: 2,
+        connection: 2,
         transport: Transport::Sse,
         topics: vec![(topic(), Some(cursor(2)))],
     }));
     assert_eq!(opened(&bench.later(5_000)), [Transport::Poll], "held back by a proxy");
-    bench.input(Input::Answered { line: 3, frames: 0 });
+    bench.input(Input::PollAnswered {
+        connection: 3,
+        frames: 0,
+    });
     assert_eq!(bench.phase(), Phase::Live, "nothing new is an answer too");
 }
 
@@ -406,7 +420,12 @@ fn a_change_of_topics_makes_one_new_question() {
         );
     }
     let effects = bench.later(20);
-    let [Effect::Ask { line: 2, topics, .. }] = &*effects else {
+    let [
+        Effect::Request {
+            connection: 2, topics, ..
+        },
+    ] = &*effects
+    else {
         panic!("{effects:?}")
     };
     assert_eq!(topics.len(), 3);
@@ -422,15 +441,15 @@ fn a_stream_gives_way_to_a_websocket_that_works_again() {
     let effects = bench.later(10_000);
     assert_eq!(opened(&effects), [Transport::WebSocket]);
     assert_eq!(
-        bench.link.status().transport,
+        bench.session.status().transport,
         Some(Transport::Sse),
         "what works is not disturbed"
     );
     bench.open(3);
     let effects = bench.frame(3, welcome("page"));
-    assert!(effects.contains(&Effect::Close { line: 2 }));
+    assert!(effects.contains(&Effect::Close { connection: 2 }));
     assert!(subscribed(&effects, Some(cursor(4))));
-    assert_eq!(bench.link.status().transport, Some(Transport::WebSocket));
+    assert_eq!(bench.session.status().transport, Some(Transport::WebSocket));
 }
 
 #[test]
@@ -440,9 +459,9 @@ fn a_failed_trial_leaves_everything_as_it_is() {
         bench.later(10_000);
         bench.frame(2, ServerFrame::Pong { nonce: 0 });
     }
-    assert!(bench.later(4_000).contains(&Effect::Close { line: 3 }));
+    assert!(bench.later(4_000).contains(&Effect::Close { connection: 3 }));
     assert_eq!(
-        (bench.phase(), bench.link.status().transport),
+        (bench.phase(), bench.session.status().transport),
         (Phase::Live, Some(Transport::Sse))
     );
 }
@@ -450,14 +469,18 @@ fn a_failed_trial_leaves_everything_as_it_is() {
 #[test]
 fn posts_go_one_by_one_and_again_if_nobody_answered() {
     let mut bench = Bench::fallen_back();
-    assert_eq!(said(&bench.send(1)).len(), 1);
-    assert_eq!(said(&bench.send(2)).len(), 0);
-    let unsent = |id, status| Input::Unsent { line: 2, id, status };
-    assert_eq!(said(&bench.input(unsent(id(1), None))).len(), 0);
-    assert_eq!(said(&bench.later(1_000)).len(), 1);
-    let effects = bench.input(unsent(id(1), Some(413)));
-    assert!(effects.contains(&fate(1, Fate::Rejected(Rejection::TooLarge))));
-    assert_eq!(said(&effects).len(), 1, "the next one goes");
+    assert_eq!(sent_frames(&bench.send(1)).len(), 1);
+    assert_eq!(sent_frames(&bench.send(2)).len(), 0);
+    let on_send_failed = |id, status| Input::SendFailed {
+        connection: 2,
+        id,
+        status,
+    };
+    assert_eq!(sent_frames(&bench.input(on_send_failed(id(1), None))).len(), 0);
+    assert_eq!(sent_frames(&bench.later(1_000)).len(), 1);
+    let effects = bench.input(on_send_failed(id(1), Some(413)));
+    assert!(effects.contains(&outcome(1, CommandOutcome::Rejected(Rejection::TooLarge))));
+    assert_eq!(sent_frames(&effects).len(), 1, "the next one goes");
 }
 
 #[test]
@@ -467,7 +490,7 @@ fn a_refusal_that_may_pass_says_nothing_of_an_attempt_before() {
         answer: Answer::Rejected(Rejection::Unavailable),
         again: false,
     };
-    let gone = |n| fate(n, Fate::Rejected(Rejection::Unavailable));
+    let gone = |n| outcome(n, CommandOutcome::Rejected(Rejection::Unavailable));
     let mut bench = Bench::live();
     bench.send(1);
     assert!(
@@ -481,22 +504,25 @@ fn a_refusal_that_may_pass_says_nothing_of_an_attempt_before() {
     bench.frame(2, welcome("page"));
     let effects = bench.frame(2, refused(2));
     assert!(!effects.contains(&gone(2)), "the first attempt may have been taken");
-    assert!(matches!(*said(&bench.later(1_000)), [ClientFrame::Command { .. }]));
+    assert!(matches!(
+        *sent_frames(&bench.later(1_000)),
+        [ClientFrame::Command { .. }]
+    ));
     let (id, answer, again) = (id(2), Answer::Accepted { seq: 4 }, true);
     let effects = bench.frame(2, ServerFrame::Reply { id, answer, again });
-    assert!(effects.contains(&fate(2, Fate::Gone)));
+    assert!(effects.contains(&outcome(2, CommandOutcome::Settled)));
 }
 
 #[test]
 fn another_build_is_noticed_and_what_cannot_be_read_is_outdated() {
     let mut bench = Bench::live();
-    assert!(!bench.link.status().newer_build);
+    assert!(!bench.session.status().newer_build);
     bench.frame(1, welcome("newer"));
-    assert!(bench.link.status().newer_build);
+    assert!(bench.session.status().newer_build);
     let effects = bench.input(Input::Outdated { topic: topic() });
     assert_eq!(statuses(&effects), [TopicStatus::Outdated]);
-    bench.input(Input::Unreadable { line: 1 });
-    assert_eq!(bench.phase(), Phase::Stopped(Stop::Reload));
+    bench.input(Input::Unreadable { connection: 1 });
+    assert_eq!(bench.phase(), Phase::Stopped(StopReason::Reload));
 }
 
 #[test]
@@ -509,7 +535,7 @@ fn what_is_outdated_is_not_asked_again_when_it_is_denied() {
     bench.frame(1, ServerFrame::Pong { nonce: 1 });
     bench.later(9_999);
     assert!(
-        bench.link.wake_at().is_some_and(|at| at > bench.now),
+        bench.session.wake_at().is_some_and(|at| at > bench.now),
         "a timer that never lets go"
     );
 }
@@ -537,14 +563,14 @@ fn what_comes_too_fast_is_held_back_as_long_as_the_server_says_and_nothing_is_lo
     let mut bench = Bench::fallen_back();
     bench.send(1);
     for n in 2..=9 {
-        assert_eq!(said(&bench.send(n)).len(), 0);
+        assert_eq!(sent_frames(&bench.send(n)).len(), 0);
     }
     for n in 1..=9 {
-        let held = fate(n, Fate::Held { retry_after_ms: 4_000 });
+        let held = outcome(n, CommandOutcome::Held { retry_after_ms: 4_000 });
         assert_eq!(bench.frame(2, too_fast(n, 4_000)), [held], "no other post");
-        assert_eq!(said(&bench.later(3_999)).len(), 0, "not before");
+        assert_eq!(sent_frames(&bench.later(3_999)).len(), 0, "not before");
         let effects = bench.later(1);
-        let [ClientFrame::Command { id: again, .. }] = said(&effects)[..] else {
+        let [ClientFrame::Command { id: again, .. }] = sent_frames(&effects)[..] else {
             panic!("{effects:?}")
         };
         assert_eq!(*again, id(n));
@@ -558,7 +584,7 @@ fn what_comes_too_fast_is_held_back_as_long_as_the_server_says_and_nothing_is_lo
             },
         );
     }
-    assert_eq!(bench.link.status().queued, 0);
+    assert_eq!(bench.session.status().queued, 0);
 }
 
 /// However long the wait is, nobody has to press anything; and what had no effect can be taken back meanwhile.
@@ -570,15 +596,19 @@ fn what_is_held_for_long_goes_by_itself_or_is_taken_back() {
     let retry_after_ms = 300_000;
     for n in [1, 2] {
         let effects = bench.frame(1, too_fast(n, retry_after_ms));
-        assert_eq!(effects, [fate(n, Fate::Held { retry_after_ms })]);
+        assert_eq!(effects, [outcome(n, CommandOutcome::Held { retry_after_ms })]);
     }
-    assert!(bench.input(Input::Cancel { id: id(1) }).contains(&fate(1, Fate::Gone)));
+    assert!(
+        bench
+            .input(Input::Cancel { id: id(1) })
+            .contains(&outcome(1, CommandOutcome::Settled))
+    );
     for _ in 0..6 {
         bench.later(9_000);
         bench.frame(1, ServerFrame::Pong { nonce: 0 });
     }
     let effects = bench.later(6_000);
-    let again: Vec<_> = said(&effects)
+    let again: Vec<_> = sent_frames(&effects)
         .into_iter()
         .filter(|frame| matches!(frame, ClientFrame::Command { .. }))
         .collect();
@@ -586,7 +616,7 @@ fn what_is_held_for_long_goes_by_itself_or_is_taken_back() {
         matches!(again[..], [ClientFrame::Command { id: again, .. }] if *again == id(2)),
         "{effects:?}"
     );
-    assert!(effects.contains(&fate(2, Fate::Sent)));
+    assert!(effects.contains(&outcome(2, CommandOutcome::Sent)));
 }
 
 /// A room takes ten messages in ten seconds; 135 were written while the network was away.
@@ -602,19 +632,19 @@ fn a_long_queue_meets_the_rooms_rate_and_arrives_in_order_by_itself() {
     bench.open(2);
     let mut effects = bench.frame(2, welcome("page"));
     let (mut taken, mut times) = (Vec::new(), Vec::<Millis>::new());
-    while bench.link.status().queued > 0 {
+    while bench.session.status().queued > 0 {
         let rejected = |effect: &Effect| {
             matches!(
                 effect,
-                Effect::Tell {
-                    news: News::Command(_, Fate::Rejected(_)),
+                Effect::Notify {
+                    update: TopicUpdate::Command(_, CommandOutcome::Rejected(_)),
                     ..
                 }
             )
         };
         assert!(!effects.iter().any(rejected), "nobody has to press anything");
         let frames = std::mem::take(&mut effects);
-        for frame in said(&frames) {
+        for frame in sent_frames(&frames) {
             effects.extend(match frame {
                 ClientFrame::Command { id, .. } => {
                     let earliest = times.iter().rev().nth(9).map_or(0, |at| at + 10_000);
@@ -645,14 +675,14 @@ fn a_topic_that_is_held_holds_no_other() {
     let mut bench = Bench::live();
     bench.send(1);
     bench.frame(1, too_fast(1, 4_000));
-    assert_eq!(said(&bench.send(2)), Vec::<&ClientFrame>::new());
+    assert_eq!(sent_frames(&bench.send(2)), Vec::<&ClientFrame>::new());
     let (topic, body) = ("chat/other".parse().unwrap(), Body::of(&3).unwrap());
     let effects = bench.input(Input::Send { topic, id: id(3), body });
-    assert!(matches!(said(&effects)[..], [ClientFrame::Command { id: sent, .. }] if *sent == id(3)));
+    assert!(matches!(sent_frames(&effects)[..], [ClientFrame::Command { id: sent, .. }] if *sent == id(3)));
 }
 
 fn sent_as(effects: &[Effect]) -> CommandId {
-    match said(effects)[..] {
+    match sent_frames(effects)[..] {
         [ClientFrame::Command { id, .. }] => id.clone(),
         ref other => panic!("{other:?}"),
     }
@@ -677,7 +707,7 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
     send_as(&mut bench, &friday);
     bench.open(1);
     let effects = bench.frame(1, welcome_at(1_800_000_000_000));
-    let commands = said(&effects).into_iter().filter_map(|frame| match frame {
+    let commands = sent_frames(&effects).into_iter().filter_map(|frame| match frame {
         ClientFrame::Command { id, .. } => Some(id.clone()),
         _ => None,
     });
@@ -685,9 +715,9 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
     let (answer, again) = (Answer::Rejected(Rejection::refused("no")), false);
     let id = CommandId::at(1_800_000_000_000, 7);
     let effects = bench.frame(1, ServerFrame::Reply { id, answer, again });
-    let news = News::Command(friday, Fate::Rejected(Rejection::refused("no")));
+    let update = TopicUpdate::Command(friday, CommandOutcome::Rejected(Rejection::refused("no")));
     assert!(
-        effects.contains(&Effect::Tell { topic: topic(), news }),
+        effects.contains(&Effect::Notify { topic: topic(), update }),
         "the page knows it by its own id"
     );
 }
@@ -722,12 +752,12 @@ fn a_time_that_was_not_taken_is_mended_where_there_was_no_effect_for_certain() {
     bench.frame(3, welcome("page"));
     let unknown = Rejection::IdTooOld { no_effect, now_ms };
     let effects = bench.frame(3, refused(&fourth, unknown.clone()));
-    let news = News::Command(mine, Fate::Rejected(unknown));
+    let update = TopicUpdate::Command(mine, CommandOutcome::Rejected(unknown));
     assert!(
-        effects.contains(&Effect::Tell { topic: topic(), news }),
+        effects.contains(&Effect::Notify { topic: topic(), update }),
         "the visitor looks"
     );
-    assert_eq!((said(&effects).len(), bench.link.status().queued), (0, 0));
+    assert_eq!((sent_frames(&effects).len(), bench.session.status().queued), (0, 0));
 }
 
 /// A poll that was refused with a wait tries no other transport, which would be refused as well.

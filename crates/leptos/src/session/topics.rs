@@ -1,27 +1,27 @@
-//! What is said over the lines: subscriptions, verdicts, events, commands and their answers. Part of the pure machine.
+//! Subscriptions, verdicts, events, commands and their answers. Part of the pure machine.
 
-use super::{Ask, Effect, Fate, Link, News, Topics};
-use crate::session::connections::GATHER;
+use super::{CommandOutcome, Effect, Request, Session, TopicUpdate, Topics};
+use crate::session::connections::REQUEST_DELAY;
 use crate::session::outbox::Body;
 use crate::session::subscription::{Outcome, Step, Subscription};
 use crate::session::transport_policy::Millis;
-use crate::status::{Stop, TopicStatus, Transport};
+use crate::status::{StopReason, TopicStatus, Transport};
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame, Verdict};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// Commands that a WebSocket carries at once; the rest waits here.
-const AT_ONCE: usize = 16;
-/// A denial that may pass is asked again after this, and up to as much again.
+/// Unanswered commands on a WebSocket; the rest waits in the outbox.
+const MAX_IN_FLIGHT: usize = 16;
+/// A temporary denial is retried after this, and up to twice as long.
 const DENIED_RETRY: Millis = 5_000;
-/// The longest that a command which came too fast is held back before it is tried again.
+/// The longest that a command which came too fast is held back.
 const LONGEST_HELD: Millis = 60_000;
-/// A post that failed is made again after this.
-const UNSENT_RETRY: Millis = 1_000;
+/// A failed post is repeated after this.
+const RESEND_DELAY: Millis = 1_000;
 
-impl Link {
+impl Session {
     pub(super) fn subscribe(&mut self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>) {
         let new = || Subscription::new(delivery, cursor);
         self.topics.entry(topic).or_insert_with(new).join();
@@ -32,13 +32,13 @@ impl Link {
             return;
         }
         self.topics.remove(topic);
-        self.seen(topic, Seq::MAX);
+        self.settle_seen(topic, Seq::MAX);
         match &self.main {
-            Some(main) if main.is_fallback() => self.ask_soon(),
+            Some(main) if main.is_fallback() => self.schedule_request(),
             Some(main) if main.open => {
-                let (line, topic) = (main.id, topic.clone());
+                let (connection, topic) = (main.id, topic.clone());
                 let frame = ClientFrame::Unsubscribe { topic };
-                self.out.push(Effect::Send { line, frame });
+                self.out.push(Effect::Send { connection, frame });
             }
             _ => (),
         }
@@ -48,12 +48,12 @@ impl Link {
         if let Some(known) = self.topics.get_mut(topic) {
             known.outdate();
             self.newer_build = true;
-            self.seen(topic, Seq::MAX);
+            self.settle_seen(topic, Seq::MAX);
         }
     }
 
-    /// Where each topic that a line should carry is to go on from.
-    pub(super) fn asked_topics(&mut self) -> Topics {
+    /// Every wanted topic, with the cursor to resume from.
+    pub(super) fn topics_to_request(&mut self) -> Topics {
         let wanted = self.topics.iter_mut().filter(|(_, topic)| topic.is_wanted());
         wanted
             .map(|(name, topic)| {
@@ -63,9 +63,9 @@ impl Link {
             .collect()
     }
 
-    /// Over a WebSocket each at once, over a fallback all together.
-    pub(super) fn ask_for_topics(&mut self) {
-        let Some((line, fallback)) = self
+    /// Over a WebSocket one frame each, over a fallback one request for all.
+    pub(super) fn request_topics(&mut self) {
+        let Some((connection, fallback)) = self
             .main
             .as_ref()
             .filter(|main| main.open)
@@ -75,61 +75,68 @@ impl Link {
         };
         if fallback {
             if self.topics.values().any(Subscription::is_due) {
-                self.ask_soon();
+                self.schedule_request();
             }
-            return self.ask_if_due(line);
+            return self.request_if_due(connection);
         }
         for (name, topic) in &mut self.topics {
             if topic.is_due() {
                 topic.asked = true;
                 let (topic, cursor) = (name.clone(), topic.cursor());
                 let frame = ClientFrame::Subscribe { topic, cursor };
-                self.out.push(Effect::Send { line, frame });
+                self.out.push(Effect::Send { connection, frame });
             }
         }
     }
 
-    fn ask_soon(&mut self) {
-        let at = self.ask.map_or(Millis::MAX, |ask| ask.at).min(self.now + GATHER);
-        self.ask = Some(Ask { at, at_once: true });
+    fn schedule_request(&mut self) {
+        let at = self
+            .next_request
+            .map_or(Millis::MAX, |request| request.at)
+            .min(self.now + REQUEST_DELAY);
+        self.next_request = Some(Request { at, immediate: true });
     }
 
-    fn ask_if_due(&mut self, line: u32) {
-        let Some(ask) = self.ask.filter(|ask| ask.at <= self.now) else {
+    fn request_if_due(&mut self, connection: u32) {
+        let Some(request) = self.next_request.filter(|request| request.at <= self.now) else {
             return;
         };
-        (self.ask, self.polled, self.polled_state) = (None, ask, false);
-        let (topics, at_once) = (self.asked_topics(), ask.at_once);
-        self.out.push(Effect::Ask { line, topics, at_once });
+        (self.next_request, self.last_request, self.last_had_state) = (None, request, false);
+        let (topics, immediate) = (self.topics_to_request(), request.immediate);
+        self.out.push(Effect::Request {
+            connection,
+            topics,
+            immediate,
+        });
     }
 
-    pub(super) fn frame(&mut self, line: u32, frame: ServerFrame) {
-        if self.is_trial(line) {
+    pub(super) fn on_frame(&mut self, connection: u32, frame: ServerFrame) {
+        if self.is_candidate(connection) {
             if let ServerFrame::Welcome(welcome) = frame {
                 self.promote(welcome);
             }
             return;
         }
         let now = self.now;
-        let Some(main) = self.main.as_mut().filter(|main| main.id == line) else {
+        let Some(main) = self.main.as_mut().filter(|main| main.id == connection) else {
             return;
         };
         if let ServerFrame::Pong { nonce } = frame {
             self.round_trip = main.round_trip(nonce, now).or(self.round_trip);
-            // A stream goes one way: its server asks whether it is read.
+            // A stream goes one way: the server asks by a pong whether it is read.
             if main.transport == Transport::Sse {
                 let frame = ClientFrame::Ping { nonce };
-                self.out.push(Effect::Send { line, frame });
+                self.out.push(Effect::Send { connection, frame });
             }
         }
         let encoding = main.encoding.unwrap_or(Encoding::Json);
-        if main.heard(now) {
-            self.first_heard();
+        if main.on_frame(now) {
+            self.on_first_frame();
         }
-        self.said(frame, encoding);
+        self.on_server_frame(frame, encoding);
     }
 
-    fn said(&mut self, frame: ServerFrame, encoding: Encoding) {
+    fn on_server_frame(&mut self, frame: ServerFrame, encoding: Encoding) {
         match frame {
             ServerFrame::Welcome(welcome) => self.welcome(welcome),
             ServerFrame::Verdict { topic, verdict } => self.verdict(&topic, verdict, encoding),
@@ -143,14 +150,14 @@ impl Link {
                 let step = known.map_or(Step::Skip, |known| known.event(seq, check));
                 match step {
                     Step::Apply => {
-                        let news = News::Event {
+                        let update = TopicUpdate::Event {
                             encoding,
                             seq,
                             check,
                             event,
                         };
-                        self.tell(&topic, news);
-                        self.seen(&topic, seq);
+                        self.notify(&topic, update);
+                        self.settle_seen(&topic, seq);
                     }
                     Step::Gap => self.fault(),
                     Step::Skip => (),
@@ -159,7 +166,7 @@ impl Link {
             ServerFrame::Reply { id, answer, .. } => self.reply(&id, answer),
             ServerFrame::Presence { topic, presence } => {
                 if self.topics.contains_key(&topic) {
-                    self.tell(&topic, News::Presence(presence));
+                    self.notify(&topic, TopicUpdate::Presence(presence));
                 }
             }
             ServerFrame::Pong { .. } => (),
@@ -183,37 +190,37 @@ impl Link {
         let outcome = known.verdict(&verdict);
         match (outcome, verdict) {
             (Outcome::Reset, Verdict::Reset { reason, cursor, state }) => {
-                self.polled_state = true;
-                let news = News::State {
+                self.last_had_state = true;
+                let update = TopicUpdate::State {
                     encoding,
                     state,
                     cursor,
                     reason,
                 };
-                self.tell(topic, news);
-                // The state has all of them, or the log that had them is gone.
-                self.seen(topic, Seq::MAX);
+                self.notify(topic, update);
+                // The state contains the accepted commands, or their log is gone.
+                self.settle_seen(topic, Seq::MAX);
             }
             (Outcome::Denied, Verdict::Denied { reason }) => {
                 known.retry_at = reason.may_retry().then_some(retry_at);
-                self.seen(topic, Seq::MAX);
+                self.settle_seen(topic, Seq::MAX);
             }
             (Outcome::Fault, _) => self.fault(),
             _ => (),
         }
     }
 
-    /// The server contradicts itself: the topic is asked for again, and if that does not help, the line is left.
+    /// A contradictory answer: the topic is requested again, and after too many of them the connection is closed.
     fn fault(&mut self) {
         let Some(main) = &mut self.main else { return };
-        let line = main.id;
+        let connection = main.id;
         if main.fault() {
-            self.out.push(Effect::Close { line });
-            self.lose(code::ABNORMAL, false);
+            self.out.push(Effect::Close { connection });
+            self.on_lost(code::ABNORMAL, false);
         }
     }
 
-    pub(super) fn command(&mut self, topic: TopicName, id: CommandId, body: Body) {
+    pub(super) fn enqueue(&mut self, topic: TopicName, id: CommandId, body: Body) {
         let refused = if body.is_too_large() {
             Some(Rejection::TooLarge)
         } else if !self.outbox.push(topic.clone(), id.clone(), body) {
@@ -223,36 +230,42 @@ impl Link {
             None
         };
         if let Some(rejection) = refused {
-            self.tell(&topic, News::Command(id, Fate::Rejected(rejection)));
+            self.notify(&topic, TopicUpdate::Command(id, CommandOutcome::Rejected(rejection)));
         }
     }
 
     pub(super) fn cancel(&mut self, id: &CommandId) {
         if let Some(command) = self.outbox.cancel(id) {
-            self.tell(&command.topic, News::Command(command.id, Fate::Gone));
+            self.notify(
+                &command.topic,
+                TopicUpdate::Command(command.id, CommandOutcome::Settled),
+            );
         }
     }
 
-    /// Sends what waits, as much at once as the line bears: posts could overtake each other.
+    /// Sends queued commands: several at once over a WebSocket, one over a fallback, whose posts could overtake each other.
     pub(super) fn flush(&mut self) {
         let Some(main) = self.main.as_ref().filter(|main| main.is_live()) else {
             return;
         };
-        let (line, encoding) = (main.id, main.encoding.unwrap_or(Encoding::Json));
-        let at_once = if main.is_fallback() { 1 } else { AT_ONCE };
+        let (connection, encoding) = (main.id, main.encoding.unwrap_or(Encoding::Json));
+        let limit = if main.is_fallback() { 1 } else { MAX_IN_FLIGHT };
         if self.now < self.outbox.not_before {
             return;
         }
         let (now, time) = (self.now, self.server_time());
-        while let Some((next, first)) = self.outbox.next(line, at_once, now, time) {
+        while let Some((next, first)) = self.outbox.next(connection, limit, now, time) {
             let (topic, id) = (next.topic.clone(), next.sent_as.clone());
             let command = next.body.in_encoding(encoding);
             if first {
-                let (topic, news) = (topic.clone(), News::Command(next.id.clone(), Fate::Sent));
-                self.out.push(Effect::Tell { topic, news });
+                let (topic, update) = (
+                    topic.clone(),
+                    TopicUpdate::Command(next.id.clone(), CommandOutcome::Sent),
+                );
+                self.out.push(Effect::Notify { topic, update });
             }
             let frame = ClientFrame::Command { topic, id, command };
-            self.out.push(Effect::Send { line, frame });
+            self.out.push(Effect::Send { connection, frame });
         }
     }
 
@@ -260,15 +273,18 @@ impl Link {
     fn reply(&mut self, id: &CommandId, answer: Answer) {
         match answer {
             Answer::Rejected(Rejection::TooFast { retry_after_ms }) => self.hold(id, retry_after_ms),
-            // It was not taken now; whether it was taken before, only an answer that is final can say.
+            // Rejected now, but an earlier attempt may have been accepted: only a final answer decides.
             Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
                 self.outbox.put_back(id);
-                self.outbox.not_before = self.now + UNSENT_RETRY;
+                self.outbox.not_before = self.now + RESEND_DELAY;
             }
             Answer::Rejected(rejection) if self.renews(id, &rejection) => {}
             Answer::Rejected(rejection) => {
                 if let Some(command) = self.outbox.take(id) {
-                    self.tell(&command.topic, News::Command(command.id, Fate::Rejected(rejection)));
+                    self.notify(
+                        &command.topic,
+                        TopicUpdate::Command(command.id, CommandOutcome::Rejected(rejection)),
+                    );
                 }
             }
             Answer::Accepted { seq } => {
@@ -277,20 +293,23 @@ impl Link {
                 };
                 let known = self.topics.get(&topic).filter(|known| known.shows_every());
                 let up_to = known.map_or(Seq::MAX, |known| known.cursor().map_or(0, |cursor| cursor.seq));
-                self.seen(&topic, up_to);
+                self.settle_seen(&topic, up_to);
             }
         }
     }
 
-    /// It waits, and goes by itself.
+    /// The command came too fast: it waits, and is sent again.
     fn hold(&mut self, id: &CommandId, retry_after_ms: u32) {
-        let wait = Millis::from(retry_after_ms).clamp(UNSENT_RETRY, LONGEST_HELD);
+        let wait = Millis::from(retry_after_ms).clamp(RESEND_DELAY, LONGEST_HELD);
         if let Some((topic, id)) = self.outbox.hold(id, self.now + wait) {
-            self.tell(&topic, News::Command(id, Fate::Held { retry_after_ms }));
+            self.notify(
+                &topic,
+                TopicUpdate::Command(id, CommandOutcome::Held { retry_after_ms }),
+            );
         }
     }
 
-    /// Whether the command is sent anew with another id: the time in this one was not taken, and it certainly had no effect.
+    /// Whether the command is sent under a new id: the time in the old one was refused, and it certainly had no effect.
     fn renews(&mut self, id: &CommandId, rejection: &Rejection) -> bool {
         let (no_effect, now_ms) = match rejection {
             Rejection::IdTooNew { now_ms } => (true, *now_ms),
@@ -301,9 +320,9 @@ impl Link {
         (no_effect || !self.outbox.is_uncertain(id)) && self.outbox.renew(id)
     }
 
-    /// What came instead of an answer decides whether the command is asked again.
-    pub(super) fn unsent(&mut self, line: u32, id: &CommandId, status: Option<u16>) {
-        if !self.is_main(line) {
+    /// The HTTP status decides whether the command is sent again.
+    pub(super) fn on_send_failed(&mut self, connection: u32, id: &CommandId, status: Option<u16>) {
+        if !self.is_main(connection) {
             return;
         }
         let rejection = match status {
@@ -314,17 +333,17 @@ impl Link {
             }
             _ => {
                 self.outbox.put_back(id);
-                self.outbox.not_before = self.now + UNSENT_RETRY;
+                self.outbox.not_before = self.now + RESEND_DELAY;
                 return;
             }
         };
         self.reply(id, Answer::Rejected(rejection));
     }
 
-    /// Accepted commands whose events have been seen are done.
-    fn seen(&mut self, topic: &TopicName, up_to: Seq) {
+    /// Settles accepted commands whose events are in the state.
+    fn settle_seen(&mut self, topic: &TopicName, up_to: Seq) {
         for id in self.outbox.seen(topic, up_to) {
-            self.tell(topic, News::Command(id, Fate::Gone));
+            self.notify(topic, TopicUpdate::Command(id, CommandOutcome::Settled));
         }
     }
 
@@ -332,23 +351,23 @@ impl Link {
         self.name = Some(name);
         self.name_due = true;
         if self.main.as_ref().is_some_and(|main| main.is_live()) {
-            self.tell_name();
+            self.send_name();
         }
     }
 
-    /// Each topic's components hear of a change, once.
-    pub(super) fn tell_statuses(&mut self) {
-        let coming = self.main.is_some();
-        let stopped = matches!(self.stopped, Some(Stop::Reload));
+    /// Reports each change of a topic's status once.
+    pub(super) fn notify_statuses(&mut self) {
+        let connected = self.main.is_some();
+        let stopped = matches!(self.stopped, Some(StopReason::Reload));
         for (name, topic) in &mut self.topics {
-            let status = match topic.status(coming) {
+            let status = match topic.status(connected) {
                 TopicStatus::Denied(reason) => TopicStatus::Denied(reason),
                 _ if stopped => TopicStatus::Outdated,
                 status => status,
             };
-            if topic.told.replace(status) != Some(status) {
-                let (topic, news) = (name.clone(), News::Status(status));
-                self.out.push(Effect::Tell { topic, news });
+            if topic.reported.replace(status) != Some(status) {
+                let (topic, update) = (name.clone(), TopicUpdate::Status(status));
+                self.out.push(Effect::Notify { topic, update });
             }
         }
     }

@@ -1,64 +1,62 @@
-//! Which transport carries the session: WebSocket, else server-sent events, else long polling, and up again when
-//! WebSocket works. Pure; knows no line and no timer.
+//! Which transport carries the session: a WebSocket, else server-sent events, else long polling, and a WebSocket again as soon
+//! as it works.
 
+use crate::reconnect::STABLE_AFTER;
+pub(crate) use crate::runtime::clock::Millis;
 use crate::status::Transport;
 
-/// Milliseconds of the page's clock.
-pub type Millis = u64;
-
-/// A WebSocket that has not carried its first frame by then is taken for blocked.
-const WEBSOCKET_PATIENCE: Millis = 4_000;
-/// A proxy that holds a stream's first event back for so long holds back the others too.
-const SSE_PATIENCE: Millis = 5_000;
-/// The first answer comes at once; this is time for a slow network.
-const POLL_PATIENCE: Millis = 15_000;
-/// So many short-lived lines within [`DROP_WINDOW`] mean that something on the way cuts them.
-const DROPS: usize = 3;
+/// A WebSocket without a first frame by then is taken for blocked.
+const WEBSOCKET_TIMEOUT: Millis = 4_000;
+/// A proxy that holds back a stream's first event for this long buffers the others too.
+const SSE_TIMEOUT: Millis = 5_000;
+/// The first poll is answered at once; this allows for a slow network.
+const POLL_TIMEOUT: Millis = 15_000;
+/// This many short connections within [`DROP_WINDOW`] mean that something on the way cuts them.
+const MAX_DROPS: usize = 3;
 const DROP_WINDOW: Millis = 30_000;
-/// A line that lived so long was worth having.
-pub const STABLE_AFTER: Millis = 5_000;
-/// While fallen back, WebSocket is tried again after this, then after twice that, …
+/// On a fallback, a WebSocket is tried after this, then after twice that, …
 const PROBE_FIRST: Millis = 60_000;
 /// … up to this.
 const PROBE_LAST: Millis = 600_000;
 
 impl Transport {
-    pub const fn patience(self) -> Millis {
+    /// Time for the first frame.
+    pub(crate) const fn timeout(self) -> Millis {
         match self {
-            Self::WebSocket => WEBSOCKET_PATIENCE,
-            Self::Sse => SSE_PATIENCE,
-            Self::Poll => POLL_PATIENCE,
+            Self::WebSocket => WEBSOCKET_TIMEOUT,
+            Self::Sse => SSE_TIMEOUT,
+            Self::Poll => POLL_TIMEOUT,
         }
     }
 }
 
 /// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// The next transport down, at once.
-    Step,
-    /// An attempt later; the network or the server is away.
-    Later,
+pub(crate) enum AfterFailure {
+    /// Try the next transport at once.
+    Fallback,
+    /// Try later: the network or the server is unreachable.
+    Wait,
 }
 
 #[derive(Debug)]
-pub struct Ladder {
-    /// What the next attempt takes.
-    rung: Transport,
-    /// Where an attempt begins: what worked last, or what is hoped for.
-    top: Transport,
-    /// WebSocket worked in this tab: a failure is then more likely the network's than a proxy's.
+pub(crate) struct TransportPolicy {
+    /// What the next attempt uses.
+    transport: Transport,
+    /// Where a series of attempts begins: what worked last, or a WebSocket.
+    preferred: Transport,
+    /// A WebSocket worked in this tab, so a failure is more likely the network's than a proxy's.
     proven: bool,
     drops: Vec<Millis>,
     probe_at: Option<Millis>,
     probe_delay: Millis,
 }
 
-impl Default for Ladder {
+impl Default for TransportPolicy {
     fn default() -> Self {
         Self {
-            rung: Transport::WebSocket,
-            top: Transport::WebSocket,
+            transport: Transport::WebSocket,
+            preferred: Transport::WebSocket,
             proven: false,
             drops: Vec::new(),
             probe_at: None,
@@ -67,24 +65,24 @@ impl Default for Ladder {
     }
 }
 
-impl Ladder {
-    pub fn rung(&self) -> Transport {
-        self.rung
+impl TransportPolicy {
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
-    /// When WebSocket should be tried beside what works.
-    pub fn probe_at(&self) -> Option<Millis> {
+    /// When a WebSocket is to be tried beside the working fallback.
+    pub(crate) fn probe_at(&self) -> Option<Millis> {
         self.probe_at
     }
 
-    /// The next attempt begins where the last good one was.
-    pub fn begin_anew(&mut self) {
-        self.rung = self.top;
+    /// The next attempt uses what worked last.
+    pub(crate) fn restart(&mut self) {
+        self.transport = self.preferred;
     }
 
-    /// A line carried its first frame.
-    pub fn worked(&mut self, now: Millis, transport: Transport) {
-        (self.rung, self.top) = (transport, transport);
+    /// A connection carried its first frame.
+    pub(crate) fn worked(&mut self, now: Millis, transport: Transport) {
+        (self.transport, self.preferred) = (transport, transport);
         if transport == Transport::WebSocket {
             self.proven = true;
             self.probe_at = None;
@@ -93,47 +91,47 @@ impl Ladder {
         }
     }
 
-    /// A line ended before its first frame. `silent`: nothing came at all, until patience ran out.
-    pub fn failed(&mut self, now: Millis, silent: bool) -> Next {
-        let held = self.rung == Transport::WebSocket && self.proven && !silent && !self.drop_counts(now);
-        match lower(self.rung) {
-            Some(lower) if !held => {
-                self.rung = lower;
-                Next::Step
+    /// A connection ended before its first frame. `silent`: it timed out.
+    pub(crate) fn failed(&mut self, now: Millis, silent: bool) -> AfterFailure {
+        let stay = self.transport == Transport::WebSocket && self.proven && !silent && !self.is_cut_repeatedly(now);
+        match lower(self.transport) {
+            Some(lower) if !stay => {
+                self.transport = lower;
+                AfterFailure::Fallback
             }
             _ => {
-                self.rung = self.top;
-                Next::Later
+                self.transport = self.preferred;
+                AfterFailure::Wait
             }
         }
     }
 
-    /// A line ended after it had worked.
-    pub fn dropped(&mut self, now: Millis, lived: Millis) {
-        if lived >= PROBE_FIRST && self.rung == Transport::WebSocket {
+    /// A connection ended after it had worked.
+    pub(crate) fn dropped(&mut self, now: Millis, uptime: Millis) {
+        if uptime >= PROBE_FIRST && self.transport == Transport::WebSocket {
             self.probe_delay = PROBE_FIRST;
         }
-        if lived < STABLE_AFTER
-            && self.drop_counts(now)
-            && let Some(lower) = lower(self.rung)
+        if uptime < STABLE_AFTER
+            && self.is_cut_repeatedly(now)
+            && let Some(lower) = lower(self.transport)
         {
-            (self.rung, self.top) = (lower, lower);
+            (self.transport, self.preferred) = (lower, lower);
         }
     }
 
-    /// WebSocket was tried beside what works, and did not.
-    pub fn probe_failed(&mut self, now: Millis) {
+    /// A WebSocket was tried beside the working fallback, and failed.
+    pub(crate) fn probe_failed(&mut self, now: Millis) {
         self.probe_delay = (self.probe_delay * 2).min(PROBE_LAST);
         self.probe_at = Some(now + self.probe_delay);
     }
 
-    fn drop_counts(&mut self, now: Millis) -> bool {
+    fn is_cut_repeatedly(&mut self, now: Millis) -> bool {
         self.drops.retain(|at| now - at < DROP_WINDOW);
         self.drops.push(now);
-        let enough = self.drops.len() >= DROPS;
+        let enough = self.drops.len() >= MAX_DROPS;
         if enough {
             self.drops.clear();
-            // It worked, and was cut each time: the next try should be later.
+            // It worked and was cut each time: the next try comes later.
             self.probe_delay = (self.probe_delay * 2).min(PROBE_LAST);
         }
         enough
@@ -154,65 +152,71 @@ mod tests {
 
     #[test]
     fn a_blocked_websocket_leads_down_step_by_step_and_an_away_server_back_up() {
-        let mut ladder = Ladder::default();
-        assert_eq!((ladder.failed(0, true), ladder.rung()), (Next::Step, Transport::Sse));
-        assert_eq!((ladder.failed(1, true), ladder.rung()), (Next::Step, Transport::Poll));
+        let mut policy = TransportPolicy::default();
         assert_eq!(
-            (ladder.failed(2, false), ladder.rung()),
-            (Next::Later, Transport::WebSocket)
+            (policy.failed(0, true), policy.transport()),
+            (AfterFailure::Fallback, Transport::Sse)
+        );
+        assert_eq!(
+            (policy.failed(1, true), policy.transport()),
+            (AfterFailure::Fallback, Transport::Poll)
+        );
+        assert_eq!(
+            (policy.failed(2, false), policy.transport()),
+            (AfterFailure::Wait, Transport::WebSocket)
         );
     }
 
     #[test]
     fn a_websocket_that_worked_is_given_three_chances() {
-        let mut ladder = Ladder::default();
-        ladder.worked(0, Transport::WebSocket);
-        assert_eq!(ladder.failed(1_000, false), Next::Later);
-        assert_eq!(ladder.failed(2_000, false), Next::Later);
+        let mut policy = TransportPolicy::default();
+        policy.worked(0, Transport::WebSocket);
+        assert_eq!(policy.failed(1_000, false), AfterFailure::Wait);
+        assert_eq!(policy.failed(2_000, false), AfterFailure::Wait);
         assert_eq!(
-            (ladder.failed(3_000, false), ladder.rung()),
-            (Next::Step, Transport::Sse)
+            (policy.failed(3_000, false), policy.transport()),
+            (AfterFailure::Fallback, Transport::Sse)
         );
-        ladder.worked(3_100, Transport::WebSocket);
-        assert_eq!(ladder.failed(100_000, false), Next::Later);
-        assert_eq!(ladder.failed(140_000, false), Next::Later);
+        policy.worked(3_100, Transport::WebSocket);
+        assert_eq!(policy.failed(100_000, false), AfterFailure::Wait);
+        assert_eq!(policy.failed(140_000, false), AfterFailure::Wait);
         assert_eq!(
-            ladder.failed(180_000, false),
-            Next::Later,
+            policy.failed(180_000, false),
+            AfterFailure::Wait,
             "far apart they count for nothing"
         );
     }
 
     #[test]
     fn short_lives_lead_down_and_long_ones_do_not() {
-        let mut ladder = Ladder::default();
+        let mut policy = TransportPolicy::default();
         for now in [1_000, 2_000, 3_000] {
-            assert_eq!(ladder.rung(), Transport::WebSocket);
-            ladder.worked(now, Transport::WebSocket);
-            ladder.dropped(now + 500, 500);
+            assert_eq!(policy.transport(), Transport::WebSocket);
+            policy.worked(now, Transport::WebSocket);
+            policy.dropped(now + 500, 500);
         }
-        assert_eq!(ladder.rung(), Transport::Sse);
-        let mut ladder = Ladder::default();
+        assert_eq!(policy.transport(), Transport::Sse);
+        let mut policy = TransportPolicy::default();
         for now in [1_000, 2_000, 3_000, 4_000] {
-            ladder.worked(now, Transport::WebSocket);
-            ladder.dropped(now + 500, STABLE_AFTER);
+            policy.worked(now, Transport::WebSocket);
+            policy.dropped(now + 500, STABLE_AFTER);
         }
-        assert_eq!(ladder.rung(), Transport::WebSocket);
+        assert_eq!(policy.transport(), Transport::WebSocket);
     }
 
     #[test]
     fn probes_come_later_and_later_and_end_when_websocket_works() {
-        let mut ladder = Ladder::default();
-        ladder.failed(0, true);
-        ladder.worked(0, Transport::Sse);
+        let mut policy = TransportPolicy::default();
+        policy.failed(0, true);
+        policy.worked(0, Transport::Sse);
         let mut delays = Vec::new();
         for _ in 0..6 {
-            let at = ladder.probe_at().unwrap();
-            ladder.probe_failed(at);
-            delays.push((ladder.probe_at().unwrap() - at) / 1000);
+            let at = policy.probe_at().unwrap();
+            policy.probe_failed(at);
+            delays.push((policy.probe_at().unwrap() - at) / 1000);
         }
         assert_eq!(delays, [120, 240, 480, 600, 600, 600]);
-        ladder.worked(0, Transport::WebSocket);
-        assert_eq!(ladder.probe_at(), None);
+        policy.worked(0, Transport::WebSocket);
+        assert_eq!(policy.probe_at(), None);
     }
 }

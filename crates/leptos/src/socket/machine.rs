@@ -1,349 +1,399 @@
-//! The browser's side of [`use_socket`](crate::socket::use_socket): at most one socket and one timer, and the rules of
-//! opening, closing and coming back. Knows no component.
+//! The socket of [`use_socket`](super::use_socket()) as a pure state machine: when to open, close and reopen it. Time, randomness
+//! and inputs come in, effects go out; the machine knows no browser.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use leptos::{
-    ev,
-    leptos_dom::helpers::{TimeoutHandle, WindowListenerHandle},
-    prelude::*,
-};
-use send_wrapper::SendWrapper;
-use web_sys::PageTransitionEvent;
-
-use super::browser_socket::{BrowserSocket, Report};
-use crate::socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, SocketState};
+use super::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
+use crate::reconnect::{Backoff, Conditions, ReconnectPolicy, millis, socket_may_return};
+use crate::runtime::clock::Millis;
+use crate::runtime::page_events::PageEvent;
 use duplex_protocol::code::{self, Side};
 
-/// Where the machine lives once the component is mounted in a browser; empty on the server.
-#[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<Mutex<Option<Mounted>>>);
-
-struct Mounted {
-    machine: SendWrapper<Machine>,
-    listeners: [WindowListenerHandle; 3],
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Input {
+    /// Open a socket; one that is there is closed with 1000 and forgotten.
+    Open,
+    /// Use a socket that the page opened before, in place of a new one.
+    Adopt { address: String },
+    /// The answer to [`Effect::Open`]. `refused`: the browser opened nothing.
+    Dialed {
+        address: String,
+        refused: Option<SocketError>,
+    },
+    /// The component is mounted. Events before it wait for it.
+    Mount,
+    /// What the browser reports of the present socket.
+    Report(SocketReport),
+    /// The browser is closing the socket, and has not reported it yet.
+    ClosePending,
+    /// Send a message.
+    Send(Payload),
+    /// Start the closing handshake, and stop reconnecting.
+    Close { code: u16, reason: String },
+    /// Reconnecting was switched on, off, or changed.
+    Reconnect(Option<Backoff>),
+    /// The time of [`Machine::wake_at`] has come.
+    Timer,
+    /// An event of the page.
+    Page(PageEvent),
+    /// The component is cleaned up.
+    Unmount,
 }
 
-impl Slot {
-    pub fn put(&self, machine: Machine) {
-        let listeners = machine.listen_to_the_page();
-        *self.lock() = Some(Mounted {
-            machine: SendWrapper::new(machine),
-            listeners,
-        });
-    }
-
-    pub fn with<T>(&self, act: impl FnOnce(&Machine) -> T) -> Option<T> {
-        let machine = self.lock().as_ref().map(|mounted| (*mounted.machine).clone());
-        machine.as_ref().map(act)
-    }
-
-    pub fn end(&self) {
-        let mounted = self.lock().take();
-        if let Some(Mounted { machine, listeners }) = mounted {
-            listeners.into_iter().for_each(WindowListenerHandle::remove);
-            machine.leave();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Mounted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a browser reports of one socket.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SocketReport {
+    /// The opening handshake is complete.
+    Open {
+        /// The subprotocol that the server chose, or an empty text.
+        protocol: String,
+        /// The extensions that were agreed on.
+        extensions: String,
+    },
+    /// A message arrived.
+    Message(Payload),
+    /// The connection failed. A browser does not tell more, and a `Close` follows:
+    /// <https://websockets.spec.whatwg.org/#feedback-from-the-protocol>
+    Error,
+    /// The end.
+    Close {
+        /// The close code.
+        code: u16,
+        /// The reason of the close frame.
+        reason: String,
+        /// A close frame was received and sent.
+        was_clean: bool,
+    },
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct Signals {
-    pub state: RwSignal<SocketState>,
-    pub message: RwSignal<Option<Payload>>,
-    pub error: RwSignal<Option<SocketError>>,
+/// What the caller of [`Machine::handle`] has to do, in order. After a failure it drops the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    /// Ask the browser for a socket with this number, and answer with [`Input::Dialed`].
+    Open(u32),
+    /// Close the socket with this number with 1000, and report nothing of it any more but its end, to the observer.
+    Abandon(u32),
+    /// Send over the present socket.
+    Send(Payload),
+    /// Close the present socket.
+    Close { code: u16, reason: String },
+    /// Fail the call that gave the input.
+    Fail(SocketError),
+    /// Clear the error that is shown.
+    ClearError,
+    /// Show a state.
+    State(SocketState),
+    /// Report an event, and show what follows from it.
+    Emit(SocketEvent),
 }
 
-type Address = Arc<dyn Fn() -> String + Send + Sync>;
-
-/// What became of asking for a socket.
-pub(crate) struct Dialled {
-    address: String,
-    /// By the browser, which then opens nothing.
-    refused: Option<SocketError>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// There is no socket.
+    Idle,
+    Connecting,
+    Open,
+    Closing,
 }
 
-/// The browser's side: at most one socket, at most one timer.
-#[derive(Clone)]
-pub(crate) struct Machine(Rc<Inner>);
-
-struct Inner {
-    address: Address,
-    options: SocketOptions,
-    signals: Signals,
-    /// False after cleanup: from then on no signal may be touched.
-    alive: Cell<bool>,
-    socket: RefCell<Option<BrowserSocket>>,
+#[derive(Debug)]
+pub(crate) struct Machine {
+    phase: Phase,
+    /// The number of the newest socket.
+    socket: u32,
     /// This side asked for the end.
-    asked: Cell<bool>,
-    /// Failures since the last stable connection.
-    attempt: Cell<u32>,
-    /// `performance.now()` at the last opening, in milliseconds.
-    opened_at: Cell<Option<f64>>,
-    retry: RefCell<Option<TimeoutHandle>>,
+    close_requested: bool,
+    opened_at: Option<Millis>,
+    /// How the last socket ended, until another is opened.
+    ended: Option<Closed>,
+    /// Whether ends are followed by attempts.
+    reconnects: bool,
+    policy: ReconnectPolicy,
+    retry_at: Option<Millis>,
+    /// The page was frozen while there was a socket.
+    frozen: bool,
+    mounted: bool,
+    unmounted: bool,
+    /// Inputs before the mount that are to be reported after it.
+    early: Vec<Input>,
+    now: Millis,
+    random: f64,
+    effects: Vec<Effect>,
 }
 
 impl Machine {
-    pub fn new(address: Address, options: SocketOptions, signals: Signals) -> Self {
-        Self(Rc::new(Inner {
-            address,
-            options,
-            signals,
-            alive: Cell::new(true),
-            socket: RefCell::new(None),
-            asked: Cell::new(false),
-            attempt: Cell::new(0),
-            opened_at: Cell::new(None),
-            retry: RefCell::new(None),
-        }))
+    pub(crate) fn new(reconnect: Option<Backoff>) -> Self {
+        Self {
+            phase: Phase::Idle,
+            socket: 0,
+            close_requested: false,
+            opened_at: None,
+            ended: None,
+            reconnects: reconnect.is_some(),
+            policy: ReconnectPolicy::new(reconnect.unwrap_or_default()),
+            retry_at: None,
+            frozen: false,
+            mounted: false,
+            unmounted: false,
+            early: Vec::new(),
+            now: 0,
+            random: 0.0,
+            effects: Vec::new(),
+        }
     }
 
-    /// `pagehide` closes, `pageshow` from the back/forward cache opens again, `online` ends a wait.
-    fn listen_to_the_page(&self) -> [WindowListenerHandle; 3] {
-        let on = |name: &str, act: fn(&Machine)| {
-            let machine = self.clone();
-            window_event_listener_untyped(name, move |_| act(&machine))
-        };
-        let shown = {
-            let machine = SendWrapper::new(self.clone());
-            window_event_listener(ev::Custom::<PageTransitionEvent>::new("pageshow"), move |event| {
-                if event.persisted() {
-                    machine.open();
+    /// Applies an input. `now`: milliseconds of a monotonic clock; `random` lies in 0..1.
+    #[must_use = "effects are to be carried out in order"]
+    pub(crate) fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
+        (self.now, self.random) = (now.max(self.now), random);
+        if !self.unmounted {
+            self.dispatch(input);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When the next [`Input::Timer`] is due.
+    pub(crate) fn wake_at(&self) -> Option<Millis> {
+        self.retry_at
+    }
+
+    /// Whether this is the number of the present socket.
+    pub(crate) fn is_current(&self, socket: u32) -> bool {
+        !self.unmounted && self.socket == socket
+    }
+
+    fn dispatch(&mut self, input: Input) {
+        match input {
+            Input::Open => self.open(),
+            Input::Adopt { address } => {
+                self.begin();
+                self.dialed(address, None);
+            }
+            Input::Dialed { address, refused } => self.dialed(address, refused),
+            Input::Mount => self.mount(),
+            Input::Report(report) => self.report(report),
+            Input::ClosePending => {
+                if self.is_live() {
+                    self.phase = Phase::Closing;
                 }
-            })
-        };
-        [on("pagehide", Machine::hide), shown, on("online", Machine::retry_now)]
+            }
+            Input::Send(payload) => self.send(payload),
+            Input::Close { code, reason } => self.close(code, reason),
+            Input::Reconnect(reconnect) => self.set_reconnect(reconnect),
+            Input::Timer => {
+                if self.retry_at.is_some_and(|at| at <= self.now) {
+                    self.open();
+                }
+            }
+            Input::Page(event) => self.on_page(event),
+            Input::Unmount => self.unmount(),
+        }
     }
 
-    pub fn open(&self) {
+    /// Connecting or open: still to be closed.
+    fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Connecting | Phase::Open)
+    }
+
+    fn emit(&mut self, event: SocketEvent) {
+        self.effects.push(Effect::Emit(event));
+    }
+
+    fn open(&mut self) {
         self.cancel_retry();
-        if self.0.socket.borrow().as_ref().is_some_and(BrowserSocket::is_live) {
-            self.tell(SocketEvent::Closing {
+        if self.is_live() {
+            let reason = String::new();
+            self.emit(SocketEvent::Closing {
                 code: code::NORMAL,
-                reason: String::new(),
+                reason,
             });
         }
-        self.forget_socket();
-        self.announce(self.dial());
+        if self.phase != Phase::Idle {
+            self.effects.push(Effect::Abandon(self.socket));
+        }
+        self.begin();
+        self.effects.push(Effect::Open(self.socket));
     }
 
-    /// Asks the browser for a socket, and tells nobody yet. The browser reports nothing of it before the running task is over.
-    pub fn dial(&self) -> Dialled {
-        let inner = &self.0;
-        inner.asked.set(false);
-        inner.opened_at.set(None);
-        let address = (inner.address)();
-        let protocols = inner.options.protocols.get_untracked();
-        let machine = self.clone();
-        let socket = BrowserSocket::open(&resolve(&address), &protocols, move |report| machine.hear(report));
-        let refused = socket.map(|socket| *inner.socket.borrow_mut() = Some(socket)).err();
-        Dialled { address, refused }
+    fn begin(&mut self) {
+        self.socket = self.socket.wrapping_add(1);
+        self.phase = Phase::Connecting;
+        self.close_requested = false;
+        self.frozen = false;
+        (self.opened_at, self.ended) = (None, None);
     }
 
-    /// Takes the page's own socket in place of one that would be asked for now.
-    pub fn take_over(&self, Begun { address, socket }: Begun) -> Dialled {
-        let machine = self.clone();
-        let socket = BrowserSocket::own(socket.take(), move |report| machine.hear(report));
-        *self.0.socket.borrow_mut() = Some(socket);
-        Dialled { address, refused: None }
-    }
-
-    pub fn announce(&self, Dialled { address, refused }: Dialled) {
-        let signals = self.0.signals;
-        signals.error.set(None);
-        signals.state.set(SocketState::Connecting);
-        self.tell(SocketEvent::Connecting { address });
+    fn dialed(&mut self, address: String, refused: Option<SocketError>) {
+        if refused.is_some() {
+            self.phase = Phase::Idle;
+        }
+        if !self.mounted {
+            return self.early.push(Input::Dialed { address, refused });
+        }
+        self.effects.push(Effect::ClearError);
+        self.effects.push(Effect::State(SocketState::Connecting));
+        self.emit(SocketEvent::Connecting { address });
         if let Some(error) = refused {
-            signals.state.set(SocketState::Refused);
-            self.tell(SocketEvent::Error(error));
-        }
-        // Only one that the page opened can be open by now; nobody heard of it.
-        let opening = self.0.socket.borrow().as_ref().and_then(BrowserSocket::opening);
-        if let Some(opening) = opening {
-            self.hear(opening);
+            self.effects.push(Effect::State(SocketState::Refused));
+            self.emit(SocketEvent::Error(error));
         }
     }
 
-    pub fn send(&self, payload: Payload) -> Result<(), SocketError> {
-        match self.0.socket.borrow().as_ref() {
-            Some(socket) if socket.is_open() => socket.send(&payload)?,
-            _ => return Err(SocketError::NotOpen),
+    fn mount(&mut self) {
+        self.mounted = true;
+        for input in std::mem::take(&mut self.early) {
+            self.dispatch(input);
         }
-        self.tell(SocketEvent::Sent(payload));
-        Ok(())
     }
 
-    pub fn close(&self, code: u16, reason: &str) -> Result<(), SocketError> {
-        code::check_close(code, reason)?;
-        self.cancel_retry();
-        match self.0.socket.borrow().as_ref() {
-            Some(socket) if socket.is_live() => socket.close(code, reason),
-            _ => return Err(SocketError::NotOpen),
+    fn report(&mut self, report: SocketReport) {
+        if !self.mounted {
+            return self.early.push(Input::Report(report));
         }
-        self.0.asked.set(true);
-        self.tell(SocketEvent::Closing {
-            code,
-            reason: reason.to_owned(),
-        });
-        Ok(())
-    }
-
-    fn hear(&self, report: Report) {
         match report {
-            Report::Open { protocol, extensions } => {
-                self.0.opened_at.set(Some(now()));
-                self.tell(SocketEvent::Open { protocol, extensions });
+            SocketReport::Open { protocol, extensions } => {
+                self.phase = Phase::Open;
+                self.opened_at = Some(self.now);
+                self.emit(SocketEvent::Open { protocol, extensions });
             }
-            Report::Message(payload) => self.tell(SocketEvent::Received(payload)),
-            Report::Error => self.tell(SocketEvent::Error(SocketError::Connection)),
-            Report::Close {
+            SocketReport::Message(payload) => self.emit(SocketEvent::Received(payload)),
+            SocketReport::Error => self.emit(SocketEvent::Error(SocketError::Connection)),
+            SocketReport::Close {
                 code,
                 reason,
                 was_clean,
-            } => self.ended(code, reason, was_clean),
+            } => self.on_closed(code, reason, was_clean),
         }
     }
 
-    fn ended(&self, code: u16, reason: String, was_clean: bool) {
-        let by = match (self.0.asked.get(), was_clean) {
+    fn on_closed(&mut self, code: u16, reason: String, was_clean: bool) {
+        let by = match (self.close_requested, was_clean) {
             (true, _) => Side::Client,
             (false, true) => Side::Server,
             (false, false) => Side::Network,
         };
-        *self.0.socket.borrow_mut() = None;
-        let retry = (by != Side::Client && code != code::NORMAL)
-            .then(|| self.plan_retry())
-            .flatten();
-        self.tell(SocketEvent::Closed(Closed {
+        self.phase = Phase::Idle;
+        let retry = if socket_may_return(by, code) {
+            self.plan_retry()
+        } else {
+            None
+        };
+        let closed = Closed {
             code,
             reason,
             was_clean,
             by,
             retry,
-        }));
+        };
+        self.ended = Some(closed.clone());
+        self.emit(SocketEvent::Closed(closed));
     }
 
-    fn plan_retry(&self) -> Option<Duration> {
-        let inner = &self.0;
-        let backoff = inner.options.reconnect.get_untracked()?;
-        let stable = backoff.stable_after.as_secs_f64() * 1000.0;
-        if inner.opened_at.get().is_some_and(|opened| now() - opened >= stable) {
-            inner.attempt.set(0);
+    fn plan_retry(&mut self) -> Option<Duration> {
+        if !self.reconnects {
+            return None;
         }
-        let delay = backoff.delay(inner.attempt.get(), js_sys::Math::random());
-        inner.attempt.set(inner.attempt.get().saturating_add(1));
-        let machine = self.clone();
-        *inner.retry.borrow_mut() = set_timeout_with_handle(move || machine.open(), delay).ok();
+        if let Some(opened_at) = self.opened_at {
+            self.policy.lost_after(self.now - opened_at);
+        }
+        let delay = self.policy.next_delay(self.random, Conditions::default());
+        self.retry_at = Some(self.now + millis(delay));
         Some(delay)
     }
 
-    /// Reconnecting was switched on while the connection was already lost.
-    pub fn retry_if_lost(&self) {
-        let state = self.0.signals.state.get_untracked();
-        if let SocketState::Closed(closed) = state
-            && closed.retry.is_none()
-            && closed.by != Side::Client
-            && closed.code != code::NORMAL
+    fn cancel_retry(&mut self) {
+        if self.retry_at.take().is_some()
+            && let Some(closed) = &mut self.ended
         {
+            closed.retry = None;
+            let closed = closed.clone();
+            self.effects.push(Effect::State(SocketState::Closed(closed)));
+        }
+    }
+
+    fn send(&mut self, payload: Payload) {
+        if self.phase != Phase::Open {
+            return self.effects.push(Effect::Fail(SocketError::NotOpen));
+        }
+        self.effects.push(Effect::Send(payload.clone()));
+        self.emit(SocketEvent::Sent(payload));
+    }
+
+    fn close(&mut self, code: u16, reason: String) {
+        if let Err(error) = code::check_close(code, &reason) {
+            return self.effects.push(Effect::Fail(error.into()));
+        }
+        self.cancel_retry();
+        if !self.is_live() {
+            return self.effects.push(Effect::Fail(SocketError::NotOpen));
+        }
+        self.phase = Phase::Closing;
+        self.close_requested = true;
+        let closing = SocketEvent::Closing {
+            code,
+            reason: reason.clone(),
+        };
+        self.effects.push(Effect::Close { code, reason });
+        self.emit(closing);
+    }
+
+    fn set_reconnect(&mut self, reconnect: Option<Backoff>) {
+        self.reconnects = reconnect.is_some();
+        match reconnect {
+            None => self.cancel_retry(),
+            Some(backoff) => {
+                self.policy.backoff = backoff;
+                self.retry_if_lost();
+            }
+        }
+    }
+
+    /// Reconnecting was switched on after the socket was lost.
+    fn retry_if_lost(&mut self) {
+        let lost = self.ended.as_ref();
+        if lost.is_some_and(|closed| closed.retry.is_none() && socket_may_return(closed.by, closed.code)) {
             let retry = self.plan_retry();
-            self.0
-                .signals
-                .state
-                .set(SocketState::Closed(Closed { retry, ..closed }));
+            if let Some(closed) = &mut self.ended {
+                closed.retry = retry;
+                let closed = closed.clone();
+                self.effects.push(Effect::State(SocketState::Closed(closed)));
+            }
         }
     }
 
-    fn retry_now(&self) {
-        if self.0.retry.borrow().is_some() {
-            self.open();
+    fn on_page(&mut self, event: PageEvent) {
+        match event {
+            PageEvent::Online => {
+                if self.retry_at.is_some() {
+                    self.open();
+                }
+            }
+            PageEvent::Hide => self.close_quietly(),
+            PageEvent::Freeze => {
+                self.frozen |= self.is_live();
+                self.close_quietly();
+            }
+            PageEvent::Show { restored: true } => self.open(),
+            PageEvent::Resume => {
+                if self.frozen {
+                    self.open();
+                }
+            }
+            PageEvent::Show { restored: false } | PageEvent::Offline | PageEvent::Visible(_) | PageEvent::Retry => (),
         }
     }
 
-    pub fn cancel_retry(&self) {
-        let Some(timer) = self.0.retry.borrow_mut().take() else {
-            return;
-        };
-        timer.clear();
-        if let SocketState::Closed(closed) = self.0.signals.state.get_untracked() {
-            self.0
-                .signals
-                .state
-                .set(SocketState::Closed(Closed { retry: None, ..closed }));
+    /// As [`close`](Self::close) with 1000; nobody waits for a failure.
+    fn close_quietly(&mut self) {
+        self.close(code::NORMAL, String::new());
+        self.effects.retain(|effect| !matches!(effect, Effect::Fail(_)));
+    }
+
+    fn unmount(&mut self) {
+        self.unmounted = true;
+        self.retry_at = None;
+        if self.phase != Phase::Idle {
+            self.effects.push(Effect::Abandon(self.socket));
         }
     }
-
-    /// The page goes, perhaps for good.
-    fn hide(&self) {
-        let _ = self.close(code::NORMAL, "");
-    }
-
-    /// The component goes: from here on only the observer hears.
-    fn leave(&self) {
-        self.0.alive.set(false);
-        if let Some(timer) = self.0.retry.borrow_mut().take() {
-            timer.clear();
-        }
-        self.forget_socket();
-    }
-
-    fn forget_socket(&self) {
-        let Some(socket) = self.0.socket.borrow_mut().take() else {
-            return;
-        };
-        let observer = self.0.options.observer;
-        socket.leave(move |event| {
-            observer(&SocketEvent::Closed(Closed {
-                code: event.code(),
-                reason: event.reason(),
-                was_clean: event.was_clean(),
-                by: Side::Client,
-                retry: None,
-            }));
-        });
-    }
-
-    fn tell(&self, event: SocketEvent) {
-        let inner = &self.0;
-        (inner.options.observer)(&event);
-        if !inner.alive.get() {
-            return;
-        }
-        match &event {
-            SocketEvent::Open { protocol, extensions } => inner.signals.state.set(SocketState::Open {
-                protocol: protocol.clone(),
-                extensions: extensions.clone(),
-            }),
-            SocketEvent::Received(payload) => inner.signals.message.set(Some(payload.clone())),
-            SocketEvent::Closing { .. } => inner.signals.state.set(SocketState::Closing),
-            SocketEvent::Closed(closed) => inner.signals.state.set(SocketState::Closed(closed.clone())),
-            SocketEvent::Error(error) => inner.signals.error.set(Some(error.clone())),
-            SocketEvent::Connecting { .. } | SocketEvent::Sent(_) => (),
-        }
-        inner.options.on_event.run(event);
-    }
-}
-
-/// Milliseconds since the page's time origin.
-pub(crate) fn now() -> f64 {
-    window().performance().map_or(0.0, |performance| performance.now())
-}
-
-/// A path becomes an address on the page's own host: `wss` where the page came by https.
-pub fn resolve(address: &str) -> String {
-    if !address.starts_with('/') {
-        return address.to_owned();
-    }
-    let location = window().location();
-    let secure = location.protocol().is_ok_and(|protocol| protocol == "https:");
-    let scheme = if secure { "wss" } else { "ws" };
-    format!("{scheme}://{}{address}", location.host().unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! [`Live`]: a part of the page that is there when its topic's state is.
+//! [`Live`]: a part of a page that is rendered when its topic's state is loaded.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,19 +8,30 @@ use leptos::prelude::*;
 use crate::topic::UseTopic;
 use duplex_protocol::topic::Topic;
 
-/// Shows its children when the state of `topic` is there. On the server it waits for the state, so the HTML holds it (the
-/// route wants [`SsrMode::Async`](leptos_router::SsrMode::Async), so that it does without JavaScript too); while hydrating,
-/// the state is there at once; after a navigation within the page, `fallback` stands until the state has come.
+/// Shows its children when the state of `topic` is loaded, and `fallback` until then.
+///
+/// While hydrating, the state is there at once. After a navigation within the page, `fallback` is shown until the session has
+/// brought the state.
+///
+/// # On the server
+///
+/// It waits for the state, so the HTML contains it. With
+/// [`SsrMode::Async`](https://docs.rs/leptos_router/latest/leptos_router/enum.SsrMode.html#variant.Async) for the route, a page
+/// without JavaScript shows it too.
 #[component]
 pub fn Live<T: Topic>(
+    /// The topic whose state is waited for.
     topic: UseTopic<T>,
-    #[prop(optional, into)] fallback: ViewFnOnce,
+    /// Shown until then; nothing by default.
+    #[prop(optional, into)]
+    fallback: ViewFnOnce,
+    /// Shown from then on.
     children: Children,
 ) -> impl IntoView {
     when(Box::pin(async move { topic.loaded().await }), fallback, children)
 }
 
-/// One for all topics: a `Suspense` of its own for each would cost wasm.
+/// Not generic: one `Suspense` for all topics makes the wasm module smaller.
 fn when(loaded: Pin<Box<dyn Future<Output = ()> + Send>>, fallback: ViewFnOnce, children: Children) -> impl IntoView {
     view! {
         <Suspense fallback>

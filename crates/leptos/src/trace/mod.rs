@@ -1,9 +1,8 @@
-//! What a tab's session did, as it did it: the frames in and out and the moments of its lines, in two bounded rings, and
-//! counts that begin with the page. Takes what it is given as it is: to read a frame is the inspector's work, and nobody's
-//! while it was never opened. Pure; knows no line and no page.
+//! What the tab's session did: its frames in both directions and its events in two bounded rings, and counters since the page was
+//! loaded. Frames are stored raw; decoding is deferred to the inspector, so it costs nothing until the inspector is opened.
 
-pub mod delivery_audit;
-pub mod inspection;
+mod delivery_audit;
+mod inspection;
 mod recorder;
 
 use std::collections::VecDeque;
@@ -11,280 +10,330 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use super::status::{Phase, Transport};
 use crate::runtime::tab::lock;
+pub use crate::session::{QueuedCommand, SubscriptionInfo};
 pub use crate::socket::Payload;
-use crate::trace::delivery_audit::{Checker, Tally};
+use crate::status::{Phase, Transport};
+pub use crate::trace::delivery_audit::{Anomaly, DeliveryAudit, DeliveryCounts, Finding};
+pub use crate::trace::inspection::{Inspection, now, use_inspection};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::fault::Fault;
 use duplex_protocol::session::{SessionId, Verdict};
 use duplex_protocol::topic::TopicName;
 
-/// What is kept: minutes of a busy chat, and less memory than one picture.
-const FRAMES: usize = 600;
-const FRAME_BYTES: usize = 1 << 20;
-const MOMENTS: usize = 400;
-/// A larger frame is kept without its content: it would push out everything else.
-const LARGEST: usize = FRAME_BYTES / 4;
-const TRIPS: usize = 60;
+/// Bounds of the rings: minutes of a busy chat, and less memory than one picture.
+const MAX_FRAMES: usize = 600;
+const MAX_FRAME_BYTES: usize = 1 << 20;
+const MAX_EVENTS: usize = 400;
+/// A larger frame is kept without its content, which would push out everything else.
+const MAX_CONTENT: usize = MAX_FRAME_BYTES / 4;
+const MAX_ROUND_TRIPS: usize = 60;
 
-/// What a frame travelled in: by that one knows what it cost on the wire.
+/// What carried a frame. It decides what the frame cost on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Carrier {
     /// A WebSocket message.
     Socket,
-    /// A server-sent event; or, sent, the address at which the stream was asked for.
+    /// A server-sent event; sent, the address of the request for the stream.
     Event,
-    /// The answer to a poll, an array of frames; or, sent, the address of the question.
+    /// The answer to a poll, an array of frames; sent, the address of the request.
     Poll,
     /// A posted frame, or the answer to it.
     Post,
 }
 
+/// A recorded frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
+    /// Its number among frames and events, rising.
     pub number: u64,
     /// Milliseconds of the page's clock.
     pub at: f64,
-    pub line: u32,
+    /// The number of its connection.
+    pub connection: u32,
+    /// Sent by the page; otherwise received.
     pub sent: bool,
+    /// What carried it.
     pub carrier: Carrier,
     /// Bytes of the content.
     pub size: usize,
-    /// None: too large to be kept.
+    /// The content; `None` if it was too large to be kept.
     pub content: Option<Payload>,
 }
 
+/// A recorded event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moment {
+pub struct TraceEvent {
+    /// Its number among frames and events, rising.
     pub number: u64,
+    /// Milliseconds of the page's clock.
     pub at: f64,
-    /// What had been told to the page by then.
-    pub tally: Tally,
-    pub what: What,
+    /// What had been delivered to the page by then.
+    pub delivery: DeliveryCounts,
+    /// What happened.
+    pub kind: EventKind,
 }
 
+/// What happened in the session.
 #[derive(Debug, Clone, PartialEq)]
-pub enum What {
+pub enum EventKind {
+    /// The session's phase changed.
     Phase {
+        /// The new phase.
         phase: Phase,
+        /// The transport in use, or tried.
         transport: Option<Transport>,
     },
-    /// A line is opened. `trace`: by which the server knows a WebSocket.
+    /// A connection is being opened.
     Opening {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
+        /// What carries it.
         transport: Transport,
+        /// The id by which the server knows a WebSocket's handshake.
         trace: Option<String>,
     },
+    /// The connection is open.
     Opened {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
     },
-    /// The line ended by itself or by the server.
+    /// The connection was ended by the server or by the network.
     Closed {
-        line: u32,
+        /// The connection's number.
+        connection: u32,
+        /// The close code.
         code: u16,
     },
-    /// The page closed it.
-    Left {
-        line: u32,
+    /// The page closed the connection.
+    ClosedLocally {
+        /// The connection's number.
+        connection: u32,
     },
-    /// The server said that it closes.
+    /// The server announced that it closes the connection.
     Closing {
+        /// Milliseconds after which the client may return.
         retry_after_ms: u32,
     },
+    /// A topic went on from its cursor.
     Resumed {
+        /// The topic's name.
         topic: TopicName,
+        /// How many events followed.
         replayed: u64,
     },
+    /// A topic got a new state.
     Reset {
+        /// The topic's name.
         topic: TopicName,
     },
+    /// A topic was denied.
     Denied {
+        /// The topic's name.
         topic: TopicName,
     },
-    /// The visitor asked for a fault. `refused`: the status of the answer, 0 for none.
+    /// The visitor asked for a fault.
     Fault {
-        fault: Disturbance,
+        /// Which one.
+        fault: RequestedFault,
+        /// The status of the refusal, 0 if there was no answer; `None` if the server agreed.
         refused: Option<u16>,
     },
-    /// An interruption that was made here is over.
+    /// An interruption that the page simulated is over.
     Restored,
 }
 
-/// What a visitor can ask for.
+/// A fault that a visitor asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disturbance {
-    /// By the server.
+pub enum RequestedFault {
+    /// The server disturbs the session.
     Server(Fault),
-    /// The lines are closed here, and none is opened for so many milliseconds.
+    /// The page closes its connections, and opens none for this many milliseconds.
     Offline(u32),
 }
 
-/// Since the page was loaded.
+/// Counters since the page was loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+#[non_exhaustive]
+pub struct SessionCounters {
+    /// Frames received.
     pub frames_in: u64,
+    /// Frames sent.
     pub frames_out: u64,
-    /// Contents, without what carries them.
+    /// Bytes of received contents, without what carried them.
     pub bytes_in: u64,
+    /// Bytes of sent contents.
     pub bytes_out: u64,
-    pub lines: u64,
-    /// Lines that ended without the page's doing.
+    /// Connections opened. Serialized as `lines`, as exports of older builds have it.
+    #[serde(rename = "lines")]
+    pub connections: u64,
+    /// Connections that the server or the network ended.
     pub lost: u64,
-    /// Times that a topic went on where it was.
+    /// How often a topic went on from its cursor.
     pub resumed: u64,
+    /// Events that followed then.
     pub replayed: u64,
     /// Entries that were pushed out of the rings.
     pub dropped: u64,
 }
 
+/// The record of a session.
 #[derive(Debug, Default)]
-pub struct Diary {
+#[non_exhaustive]
+pub struct SessionTrace {
+    /// The newest frames, oldest first.
     pub frames: VecDeque<Frame>,
-    pub moments: VecDeque<Moment>,
-    pub checker: Checker,
-    pub counts: Counts,
+    /// The newest events, oldest first.
+    pub events: VecDeque<TraceEvent>,
+    /// Whether the page got every event once.
+    pub audit: DeliveryAudit,
+    /// Counters since the page was loaded.
+    pub counters: SessionCounters,
     /// The newest round trips, in milliseconds.
-    pub trips: VecDeque<f64>,
-    /// As the server names it; over the fallbacks as the page does.
+    pub round_trips: VecDeque<f64>,
+    /// The session's id: over a WebSocket the server's, over a fallback the page's.
     pub session: Option<SessionId>,
-    /// The newest seq that each topic is known to have.
+    /// The newest known seq of each topic.
     pub heads: Vec<(TopicName, Seq)>,
     bytes: usize,
     ping: Option<(u32, f64)>,
     last: Option<(Phase, Option<Transport>)>,
-    /// Also the version: it grows with everything that is noted.
+    /// The newest number. It is the version too.
     number: u64,
 }
 
-/// Shared by the link's driver, the lines and the inspector.
+/// A handle on the record, which the session's driver, its connections and the inspector share.
 #[derive(Debug, Clone, Default)]
-pub struct Tap(Arc<Mutex<Diary>>);
+pub struct SharedTrace(Arc<Mutex<SessionTrace>>);
 
-impl Tap {
-    pub fn with<T>(&self, read: impl FnOnce(&Diary) -> T) -> T {
+impl SharedTrace {
+    /// Reads the record. The closure must not read it again.
+    pub fn with<T>(&self, read: impl FnOnce(&SessionTrace) -> T) -> T {
         read(&lock(&self.0))
     }
 
-    pub(crate) fn edit(&self, edit: impl FnOnce(&mut Diary)) {
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut SessionTrace)) {
         edit(&mut lock(&self.0));
     }
 }
 
-impl Diary {
+impl SessionTrace {
+    /// Rises with everything that is recorded.
+    #[must_use]
     pub const fn version(&self) -> u64 {
         self.number
     }
 
-    /// `now` is the page's clock, as in all that follows.
-    pub fn frame(&mut self, now: f64, line: u32, sent: bool, carrier: Carrier, content: Payload) {
+    /// Records a frame. `now`: milliseconds of the page's clock.
+    pub fn frame(&mut self, now: f64, connection: u32, sent: bool, carrier: Carrier, content: Payload) {
         let size = content.len();
         if sent {
-            self.counts.frames_out += 1;
-            self.counts.bytes_out += size as u64;
+            self.counters.frames_out += 1;
+            self.counters.bytes_out += size as u64;
         } else {
-            self.counts.frames_in += 1;
-            self.counts.bytes_in += size as u64;
+            self.counters.frames_in += 1;
+            self.counters.bytes_in += size as u64;
         }
-        let content = (size <= LARGEST).then_some(content);
+        let content = (size <= MAX_CONTENT).then_some(content);
         self.bytes += kept(&content);
         let number = self.next();
         self.frames.push_back(Frame {
             number,
             at: now,
-            line,
+            connection,
             sent,
             carrier,
             size,
             content,
         });
-        while self.frames.len() > FRAMES || self.bytes > FRAME_BYTES {
+        while self.frames.len() > MAX_FRAMES || self.bytes > MAX_FRAME_BYTES {
             let Some(old) = self.frames.pop_front() else { break };
             self.bytes -= kept(&old.content);
-            self.counts.dropped += 1;
+            self.counters.dropped += 1;
         }
     }
 
-    pub fn moment(&mut self, now: f64, what: What) {
-        match &what {
-            What::Opening { .. } => self.counts.lines += 1,
-            What::Closed { .. } => self.counts.lost += 1,
-            What::Resumed { replayed, .. } => {
-                self.counts.resumed += 1;
-                self.counts.replayed += replayed;
+    /// Records an event. `now`: milliseconds of the page's clock.
+    pub fn event(&mut self, now: f64, kind: EventKind) {
+        match &kind {
+            EventKind::Opening { .. } => self.counters.connections += 1,
+            EventKind::Closed { .. } => self.counters.lost += 1,
+            EventKind::Resumed { replayed, .. } => {
+                self.counters.resumed += 1;
+                self.counters.replayed += replayed;
             }
             _ => (),
         }
         let number = self.next();
-        // What is noted late, because it waited for an answer, stands where it happened.
-        let place = self.moments.partition_point(|moment| moment.at <= now);
-        let later = self.moments.get(place).map(|moment| moment.tally);
-        let tally = later.unwrap_or_else(|| self.checker.tally());
-        let moment = Moment {
+        // An event that waited for an answer is recorded late, at the place where it happened.
+        let place = self.events.partition_point(|event| event.at <= now);
+        let later = self.events.get(place).map(|event| event.delivery);
+        let delivery = later.unwrap_or_else(|| self.audit.counts());
+        let event = TraceEvent {
             number,
             at: now,
-            tally,
-            what,
+            delivery,
+            kind,
         };
-        self.moments.insert(place, moment);
-        if self.moments.len() > MOMENTS {
-            self.moments.pop_front();
-            self.counts.dropped += 1;
+        self.events.insert(place, event);
+        if self.events.len() > MAX_EVENTS {
+            self.events.pop_front();
+            self.counters.dropped += 1;
         }
     }
 
-    /// Noted when it is another.
-    pub fn phase(&mut self, now: f64, phase: Phase, transport: Option<Transport>) {
+    /// Records a phase that differs from the last one.
+    pub(crate) fn phase(&mut self, now: f64, phase: Phase, transport: Option<Transport>) {
         if self.last.replace((phase, transport)) != Some((phase, transport)) {
-            self.moment(now, What::Phase { phase, transport });
+            self.event(now, EventKind::Phase { phase, transport });
         }
     }
 
-    pub fn verdict(&mut self, now: f64, topic: &TopicName, verdict: &Verdict) {
+    pub(crate) fn verdict(&mut self, now: f64, topic: &TopicName, verdict: &Verdict) {
         let topic = topic.clone();
-        let what = match verdict {
+        let kind = match verdict {
             Verdict::Resumed { replayed, head } => {
                 self.head(&topic, head.seq);
                 let replayed = *replayed;
-                What::Resumed { topic, replayed }
+                EventKind::Resumed { topic, replayed }
             }
             Verdict::Reset { cursor, .. } => {
                 self.head_is(&topic, *cursor);
-                What::Reset { topic }
+                EventKind::Reset { topic }
             }
-            Verdict::Denied { .. } => What::Denied { topic },
+            Verdict::Denied { .. } => EventKind::Denied { topic },
         };
-        self.moment(now, what);
+        self.event(now, kind);
     }
 
     /// The topic has at least this many events.
-    pub fn head(&mut self, topic: &TopicName, seq: Seq) {
+    pub(crate) fn head(&mut self, topic: &TopicName, seq: Seq) {
         match self.heads.iter_mut().find(|(known, _)| known == topic) {
             Some((_, head)) => *head = seq.max(*head),
             None => self.heads.push((topic.clone(), seq)),
         }
     }
 
-    /// Its log may be another one.
+    /// The topic has this many events: its log may be another one.
     fn head_is(&mut self, topic: &TopicName, cursor: Cursor) {
         self.heads.retain(|(known, _)| known != topic);
         self.heads.push((topic.clone(), cursor.seq));
     }
 
-    pub fn pinged(&mut self, now: f64, nonce: u32) {
+    pub(crate) fn pinged(&mut self, now: f64, nonce: u32) {
         self.ping = Some((nonce, now));
     }
 
-    pub fn ponged(&mut self, now: f64, nonce: u32) {
+    pub(crate) fn ponged(&mut self, now: f64, nonce: u32) {
         let Some((_, sent)) = self.ping.filter(|(pinged, _)| *pinged == nonce) else {
             return;
         };
         self.ping = None;
         self.number += 1;
-        self.trips.push_back(now - sent);
-        if self.trips.len() > TRIPS {
-            self.trips.pop_front();
+        self.round_trips.push_back(now - sent);
+        if self.round_trips.len() > MAX_ROUND_TRIPS {
+            self.round_trips.pop_front();
         }
     }
 
@@ -310,68 +359,71 @@ mod tests {
 
     #[test]
     fn a_phase_is_noted_once_and_a_round_trip_by_its_own_pong() {
-        let mut diary = Diary::default();
-        diary.phase(1.0, Phase::Connecting, None);
-        diary.phase(2.0, Phase::Connecting, None);
-        diary.phase(3.0, Phase::Live, Some(Transport::Sse));
+        let mut trace = SessionTrace::default();
+        trace.phase(1.0, Phase::Connecting, None);
+        trace.phase(2.0, Phase::Connecting, None);
+        trace.phase(3.0, Phase::Live, Some(Transport::Sse));
         assert_eq!(
-            diary.moments.iter().map(|moment| moment.at).collect::<Vec<_>>(),
+            trace.events.iter().map(|event| event.at).collect::<Vec<_>>(),
             [1.0, 3.0]
         );
-        diary.pinged(10.0, 1);
-        diary.ponged(12.0, 7);
-        diary.ponged(15.0, 1);
-        diary.ponged(20.0, 1);
-        assert_eq!(diary.trips, [5.0]);
+        trace.pinged(10.0, 1);
+        trace.ponged(12.0, 7);
+        trace.ponged(15.0, 1);
+        trace.ponged(20.0, 1);
+        assert_eq!(trace.round_trips, [5.0]);
     }
 
     #[test]
     fn what_is_noted_late_stands_where_it_happened() {
-        let mut diary = Diary::default();
-        diary.phase(1.0, Phase::Live, None);
-        diary.phase(5.0, Phase::Connecting, None);
-        diary.moment(3.0, What::Restored);
-        let order: Vec<_> = diary.moments.iter().map(|moment| moment.at).collect();
+        let mut trace = SessionTrace::default();
+        trace.phase(1.0, Phase::Live, None);
+        trace.phase(5.0, Phase::Connecting, None);
+        trace.event(3.0, EventKind::Restored);
+        let order: Vec<_> = trace.events.iter().map(|event| event.at).collect();
         assert_eq!(order, [1.0, 3.0, 5.0]);
     }
 
     #[test]
     fn a_head_grows_and_a_new_state_may_set_it_back() {
-        let mut diary = Diary::default();
+        let mut trace = SessionTrace::default();
         let topic: TopicName = "chat/a".parse().unwrap();
-        diary.head(&topic, 7);
-        diary.head(&topic, 5);
-        assert_eq!(diary.heads, [(topic.clone(), 7)]);
-        diary.head_is(&topic, "9:2".parse().unwrap());
-        assert_eq!(diary.heads, [(topic, 2)]);
+        trace.head(&topic, 7);
+        trace.head(&topic, 5);
+        assert_eq!(trace.heads, [(topic.clone(), 7)]);
+        trace.head_is(&topic, "9:2".parse().unwrap());
+        assert_eq!(trace.heads, [(topic, 2)]);
     }
 
     #[test]
     fn a_large_frame_is_counted_and_not_kept() {
-        let mut diary = Diary::default();
-        diary.frame(0.0, 1, false, Carrier::Socket, text(LARGEST + 1));
-        assert_eq!((diary.frames[0].size, &diary.frames[0].content), (LARGEST + 1, &None));
-        assert_eq!(diary.counts.bytes_in, LARGEST as u64 + 1);
+        let mut trace = SessionTrace::default();
+        trace.frame(0.0, 1, false, Carrier::Socket, text(MAX_CONTENT + 1));
+        assert_eq!(
+            (trace.frames[0].size, &trace.frames[0].content),
+            (MAX_CONTENT + 1, &None)
+        );
+        assert_eq!(trace.counters.bytes_in, MAX_CONTENT as u64 + 1);
     }
 
     proptest! {
         #[test]
-        fn the_rings_are_bounded_keep_the_newest_and_count_everything(sizes in prop::collection::vec(0usize..LARGEST + 2_000, 0..40), many in 0usize..2 * MOMENTS) {
-            let mut diary = Diary::default();
+        fn the_rings_are_bounded_keep_the_newest_and_count_everything(sizes in prop::collection::vec(0usize..MAX_CONTENT + 2_000, 0..40), many in 0usize..2 * MAX_EVENTS) {
+            let mut trace = SessionTrace::default();
             for size in &sizes {
-                diary.frame(0.0, 1, true, Carrier::Socket, text(*size));
+                trace.frame(0.0, 1, true, Carrier::Socket, text(*size));
             }
-            for line in 0..many {
-                diary.moment(0.0, What::Left { line: line as u32 });
+            for connection in 0..many {
+                trace.event(0.0, EventKind::ClosedLocally { connection: connection as u32 });
             }
-            let bytes: usize = diary.frames.iter().map(|frame| kept(&frame.content)).sum();
-            prop_assert_eq!(bytes, diary.bytes);
-            prop_assert!(bytes <= FRAME_BYTES && diary.frames.len() <= FRAMES && diary.moments.len() <= MOMENTS);
-            prop_assert_eq!(diary.counts.frames_out, sizes.len() as u64);
-            prop_assert_eq!(diary.counts.bytes_out, sizes.iter().sum::<usize>() as u64);
-            let held = diary.frames.len() + diary.moments.len();
-            prop_assert_eq!(diary.counts.dropped as usize, sizes.len() + many - held);
-            prop_assert_eq!(diary.frames.back().map(|frame| frame.size), sizes.last().copied());
+            let bytes: usize = trace.frames.iter().map(|frame| kept(&frame.content)).sum();
+            prop_assert_eq!(bytes, trace.bytes);
+            prop_assert!(bytes <= MAX_FRAME_BYTES && trace.frames.len() <= MAX_FRAMES && trace.events.len() <= MAX_EVENTS);
+            prop_assert_eq!(trace.counters.frames_out, sizes.len() as u64);
+            prop_assert_eq!(trace.counters.bytes_out, sizes.iter().sum::<usize>() as u64);
+            let held = trace.frames.len() + trace.events.len();
+            prop_assert_eq!(trace.counters.dropped as usize, sizes.len() + many - held);
+            prop_assert_eq!(trace.frames.back().map(|frame| frame.size), sizes.last().copied());
         }
     }
 }

@@ -1,45 +1,50 @@
-//! What of the link's inputs and effects is worth noting. Pure; decides nothing.
+//! Records the session's inputs and effects, and decides nothing.
 
-use crate::session::{Effect, Input, News};
-use crate::trace::{Diary, What};
+use crate::session::{Effect, Input, TopicUpdate};
+use crate::trace::{EventKind, SessionTrace};
 use duplex_protocol::session::{ClientFrame, ServerFrame};
 
-impl Diary {
-    /// Before the link deals with it.
-    pub fn heard(&mut self, now: f64, input: &Input) {
+impl SessionTrace {
+    /// Records an input before the session handles it.
+    pub(crate) fn record_input(&mut self, now: f64, input: &Input) {
         match input {
-            Input::Opened { line, .. } => self.moment(now, What::Opened { line: *line }),
-            Input::Closed { line, code } => self.moment(
+            Input::Opened { connection, .. } => self.event(
                 now,
-                What::Closed {
-                    line: *line,
+                EventKind::Opened {
+                    connection: *connection,
+                },
+            ),
+            Input::Closed { connection, code } => self.event(
+                now,
+                EventKind::Closed {
+                    connection: *connection,
                     code: *code,
                 },
             ),
-            Input::Frame { frame, .. } => self.said(now, frame),
+            Input::Frame { frame, .. } => self.record_frame(now, frame),
             Input::Subscribe {
                 topic,
                 delivery,
                 cursor,
-            } => self.checker.begin(topic.clone(), *delivery, *cursor),
+            } => self.audit.begin(topic.clone(), *delivery, *cursor),
             Input::Unsubscribe { topic } => {
-                self.checker.end(topic);
-                let checker = &self.checker;
-                self.heads.retain(|(known, _)| checker.shows(known));
+                self.audit.end(topic);
+                let audit = &self.audit;
+                self.heads.retain(|(known, _)| audit.shows(known));
             }
             _ => (),
         }
     }
 
-    fn said(&mut self, now: f64, frame: &ServerFrame) {
+    fn record_frame(&mut self, now: f64, frame: &ServerFrame) {
         match frame {
             ServerFrame::Welcome(welcome) => self.session = Some(welcome.session.clone()),
             ServerFrame::Verdict { topic, verdict } => self.verdict(now, topic, verdict),
             ServerFrame::Event { topic, seq, .. } => self.head(topic, *seq),
             ServerFrame::Pong { nonce } => self.ponged(now, *nonce),
-            ServerFrame::Closing { retry_after_ms, .. } => self.moment(
+            ServerFrame::Closing { retry_after_ms, .. } => self.event(
                 now,
-                What::Closing {
+                EventKind::Closing {
                     retry_after_ms: *retry_after_ms,
                 },
             ),
@@ -47,19 +52,24 @@ impl Diary {
         }
     }
 
-    /// Before it is done.
-    pub fn acted(&mut self, now: f64, effect: &Effect) {
+    /// Records an effect before it is carried out.
+    pub(crate) fn record_effect(&mut self, now: f64, effect: &Effect) {
         match effect {
-            Effect::Close { line } => self.moment(now, What::Left { line: *line }),
+            Effect::Close { connection } => self.event(
+                now,
+                EventKind::ClosedLocally {
+                    connection: *connection,
+                },
+            ),
             Effect::Send {
-                // 0 answers a stream's pong, and measures nothing.
+                // A ping with 0 answers a stream's pong, and measures nothing.
                 frame: ClientFrame::Ping { nonce: nonce @ 1.. },
                 ..
             } => self.pinged(now, *nonce),
-            Effect::Tell { topic, news } => match news {
-                News::State { cursor, reason, .. } => self.checker.state(topic, *cursor, *reason),
-                News::Event { seq, .. } => self.checker.event(topic, *seq),
-                News::Presence(_) | News::Status(_) | News::Command(..) => (),
+            Effect::Notify { topic, update } => match update {
+                TopicUpdate::State { cursor, reason, .. } => self.audit.state(topic, *cursor, *reason),
+                TopicUpdate::Event { seq, .. } => self.audit.event(topic, *seq),
+                TopicUpdate::Presence(_) | TopicUpdate::Status(_) | TopicUpdate::Command(..) => (),
             },
             _ => (),
         }
@@ -75,11 +85,11 @@ mod tests {
 
     #[test]
     fn what_is_told_is_checked_and_what_comes_is_known() {
-        let mut diary = Diary::default();
+        let mut trace = SessionTrace::default();
         let topic: TopicName = "chat/a".parse().unwrap();
         let cursor = Some("1:4".parse().unwrap());
         let delivery = Delivery::Every;
-        diary.heard(
+        trace.record_input(
             0.0,
             &Input::Subscribe {
                 topic: topic.clone(),
@@ -95,23 +105,23 @@ mod tests {
             topic: topic.clone(),
             verdict,
         };
-        diary.heard(1.0, &Input::Frame { line: 1, frame });
-        assert_eq!(diary.heads, [(topic.clone(), 6)]);
+        trace.record_input(1.0, &Input::Frame { connection: 1, frame });
+        assert_eq!(trace.heads, [(topic.clone(), 6)]);
         for seq in [5, 7] {
             let (encoding, event) = (Encoding::Json, Blob(Vec::new()));
             let check = None;
-            let news = News::Event {
+            let update = TopicUpdate::Event {
                 encoding,
                 seq,
                 check,
                 event,
             };
             let topic = topic.clone();
-            diary.acted(2.0, &Effect::Tell { topic, news });
+            trace.record_effect(2.0, &Effect::Notify { topic, update });
         }
-        let tally = diary.checker.tally();
-        assert_eq!((tally.events, tally.gaps, diary.counts.replayed), (2, 1, 2));
-        diary.heard(3.0, &Input::Unsubscribe { topic });
-        assert!(diary.heads.is_empty());
+        let counts = trace.audit.counts();
+        assert_eq!((counts.events, counts.gaps, trace.counters.replayed), (2, 1, 2));
+        trace.record_input(3.0, &Input::Unsubscribe { topic });
+        assert!(trace.heads.is_empty());
     }
 }

@@ -25,12 +25,12 @@ use crate::{
     },
 };
 use duplex_leptos::{
-    simulation::glance,
+    simulation::preview,
     topic::{Live, use_topic},
 };
 
 pub fn page() -> AnyView {
-    let arena = Arena::new(glance(ARENA_PATH));
+    let arena = Arena::new(preview(ARENA_PATH));
     let scores = use_topic::<Scores>(ALL);
     view! {
         <Title text=titled(say!(arena.title))/>

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::wire::measure::number;
 use duplex_leptos::socket::Payload;
-use duplex_leptos::socket::browser_socket::{BrowserSocket, Report};
 use duplex_leptos::socket::resolve;
+use duplex_leptos::socket::{BrowserSocket, SocketReport};
 
 /// No message has this number.
 const OPENING: u32 = u32::MAX;
@@ -21,10 +21,10 @@ impl Socket {
         let opened = waiting.wait(OPENING);
         let hear = Rc::new(hear);
         let report = move |report| match report {
-            Report::Open { .. } => waiting.came(OPENING),
-            Report::Message(payload) => hear(&payload),
-            Report::Error => {}
-            Report::Close { .. } => waiting.refused(OPENING),
+            SocketReport::Open { .. } => waiting.came(OPENING),
+            SocketReport::Message(payload) => hear(&payload),
+            SocketReport::Error => {}
+            SocketReport::Close { .. } => waiting.refused(OPENING),
         };
         let socket = BrowserSocket::open(&resolve(address), protocols, report).map_err(|_| Fault::Away)?;
         let this = Self { socket: Some(socket) };

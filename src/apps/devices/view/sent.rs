@@ -54,7 +54,7 @@ impl Sent {
             let id = self.id.get()?;
             self.device.pending.with(|pending| {
                 let (locale, one) = (i18n.get_locale(), pending.iter().find(|one| one.id == id)?);
-                one.standing
+                one.status
                     .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
             })
         });

@@ -141,7 +141,7 @@ fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<S
     alerts.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
         found
-            .standing
+            .status
             .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
     })
 }

@@ -1,5 +1,5 @@
-//! The lines, for real: one trait, three adapters over what the browser offers. Each reports what happens on it, never while
-//! it is being called, and nothing after it was dropped. Knows no machine and no topic.
+//! Connections in a browser: one trait, and an adapter for each transport. An adapter reports what happens on its connection,
+//! never during a call, and nothing after it was dropped.
 
 mod poll;
 mod post;
@@ -8,25 +8,25 @@ mod websocket;
 
 use std::rc::Rc;
 
-use crate::socket::machine::now;
+use crate::runtime::clock::now;
 use crate::status::Transport;
-use crate::trace::{Carrier, Payload, Tap, What};
+use crate::trace::{Carrier, EventKind, Payload, SharedTrace};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{ClientFrame, CommandId, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
-/// What happened on a line.
+/// An event of a connection.
 #[derive(Debug)]
 pub(crate) enum Report {
     Opened(Encoding),
     Frame(ServerFrame),
-    /// A frame could not be read.
+    /// A frame could not be decoded.
     Unreadable,
-    /// A poll was answered with so many frames.
-    Answered(usize),
-    /// A posted command got no frame for an answer.
-    Unsent {
+    /// A poll was answered with this many frames.
+    PollAnswered(usize),
+    /// A posted command was not answered by a frame.
+    SendFailed {
         id: CommandId,
         status: Option<u16>,
     },
@@ -34,69 +34,74 @@ pub(crate) enum Report {
     Closed(u16),
 }
 
-pub(crate) use self::post::post;
-
 pub(crate) type Reporter = Rc<dyn Fn(Report)>;
 
-/// What passes over one line, as it is on the wire.
+/// Records what passes over one connection.
 #[derive(Clone)]
-pub(crate) struct LineTap {
-    tap: Tap,
-    line: u32,
+pub(crate) struct ConnectionTrace {
+    trace: SharedTrace,
+    connection: u32,
 }
 
-impl LineTap {
-    pub fn new(tap: &Tap, line: u32) -> Self {
-        Self { tap: tap.clone(), line }
+impl ConnectionTrace {
+    pub(crate) fn new(trace: &SharedTrace, connection: u32) -> Self {
+        Self {
+            trace: trace.clone(),
+            connection,
+        }
     }
 
-    pub fn opening(&self, transport: Transport, trace: Option<String>) {
-        let line = self.line;
-        let what = What::Opening { line, transport, trace };
-        self.tap.edit(|diary| diary.moment(now(), what));
+    pub(crate) fn opening(&self, transport: Transport, trace: Option<String>) {
+        let connection = self.connection;
+        let kind = EventKind::Opening {
+            connection,
+            transport,
+            trace,
+        };
+        self.trace.edit(|trace| trace.event(now(), kind));
     }
 
-    pub fn asked(&self, carrier: Carrier, address: &str) {
+    pub(crate) fn requested(&self, carrier: Carrier, address: &str) {
         self.sent(carrier, Payload::Text(address.to_owned()));
     }
 
-    pub fn sent(&self, carrier: Carrier, content: Payload) {
-        self.tap
-            .edit(|diary| diary.frame(now(), self.line, true, carrier, content));
+    pub(crate) fn sent(&self, carrier: Carrier, content: Payload) {
+        self.trace
+            .edit(|trace| trace.frame(now(), self.connection, true, carrier, content));
     }
 
-    pub fn received(&self, carrier: Carrier, content: Payload) {
-        self.tap
-            .edit(|diary| diary.frame(now(), self.line, false, carrier, content));
+    pub(crate) fn received(&self, carrier: Carrier, content: Payload) {
+        self.trace
+            .edit(|trace| trace.frame(now(), self.connection, false, carrier, content));
     }
 }
 
-/// Dropping a line ends it, a WebSocket with code 1000, and detaches every handler.
-pub(crate) trait Line {
+/// A connection. Dropped, it is closed, a WebSocket with code 1000, and its handlers are detached.
+pub(crate) trait Connection {
     fn send(&self, frame: &ClientFrame);
 
-    /// Only of a fallback: asks for these topics instead.
-    fn ask(&self, topics: &[(TopicName, Option<Cursor>)], at_once: bool);
+    /// Of a fallback: requests these topics from now on.
+    fn request(&self, topics: &[(TopicName, Option<Cursor>)], immediate: bool);
 }
 
 pub(crate) fn open(
     transport: Transport,
     session: &SessionId,
     topics: &[(TopicName, Option<Cursor>)],
-    tap: LineTap,
+    trace: ConnectionTrace,
     report: Reporter,
-) -> Box<dyn Line> {
+) -> Box<dyn Connection> {
     if transport != Transport::WebSocket {
-        tap.opening(transport, None);
+        trace.opening(transport, None);
     }
     match transport {
-        Transport::WebSocket => Box::new(websocket::Socket::open(tap, report)),
-        Transport::Sse => Box::new(sse::Stream::open(session, topics, tap, report)),
-        Transport::Poll => Box::new(poll::Poll::open(session, topics, tap, report)),
+        Transport::WebSocket => Box::new(websocket::Socket::open(trace, report)),
+        Transport::Sse => Box::new(sse::Stream::open(session, topics, trace, report)),
+        Transport::Poll => Box::new(poll::Poll::open(session, topics, trace, report)),
     }
 }
 
-/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`: every character of it may stand in an address.
+/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`: all its characters may stand in an address as they are.
 fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String {
     let mut query = format!("?session={}&v=2&topics=", session.0);
     for (place, (topic, cursor)) in topics.iter().enumerate() {

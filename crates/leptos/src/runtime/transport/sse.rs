@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, EventSource, MessageEvent};
 
 use super::post::Post;
-use super::{Line, LineTap, Report, Reporter, query};
+use super::{Connection, ConnectionTrace, Report, Reporter, query};
 use crate::trace::{Carrier, Payload};
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
@@ -19,39 +19,44 @@ pub(super) struct Stream {
     session: SessionId,
     source: RefCell<Option<Source>>,
     post: Post,
-    tap: LineTap,
+    trace: ConnectionTrace,
     report: Reporter,
 }
 
 impl Stream {
-    pub fn open(session: &SessionId, topics: &[(TopicName, Option<Cursor>)], tap: LineTap, report: Reporter) -> Self {
+    pub(crate) fn open(
+        session: &SessionId,
+        topics: &[(TopicName, Option<Cursor>)],
+        trace: ConnectionTrace,
+        report: Reporter,
+    ) -> Self {
         let stream = Self {
             session: session.clone(),
             source: RefCell::default(),
-            post: Post::new(session, tap.clone(), report.clone()),
-            tap,
+            post: Post::new(session, trace.clone(), report.clone()),
+            trace,
             report,
         };
-        stream.ask(topics, true);
+        stream.request(topics, true);
         stream
     }
 }
 
-impl Line for Stream {
+impl Connection for Stream {
     fn send(&self, frame: &ClientFrame) {
         self.post.send(frame);
     }
 
-    fn ask(&self, topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {
+    fn request(&self, topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {
         let address = format!("{EVENTS_PATH}{}", query(&self.session, topics));
-        self.tap.asked(Carrier::Event, &address);
-        // The old stream is gone before the new one speaks.
+        self.trace.requested(Carrier::Event, &address);
+        // The old stream is closed before the new one reports anything.
         *self.source.borrow_mut() = None;
-        *self.source.borrow_mut() = Source::open(&address, self.tap.clone(), self.report.clone());
+        *self.source.borrow_mut() = Source::open(&address, self.trace.clone(), self.report.clone());
     }
 }
 
-/// One `EventSource`. It would come back by itself, but with the cursors of its beginning: the first error ends it.
+/// One `EventSource`. The first error closes it: by itself it would reconnect with the cursors of its beginning.
 struct Source {
     source: EventSource,
     on_message: Closure<dyn FnMut(MessageEvent)>,
@@ -59,15 +64,15 @@ struct Source {
 }
 
 impl Source {
-    /// None: the browser has no such thing, and patience will run out.
-    fn open(address: &str, tap: LineTap, report: Reporter) -> Option<Self> {
+    /// `None` if the browser has no `EventSource`: the connection will time out.
+    fn open(address: &str, trace: ConnectionTrace, report: Reporter) -> Option<Self> {
         let source = EventSource::new(address).ok()?;
         let on_message = Closure::new({
             let report = report.clone();
             move |event: MessageEvent| {
                 let text = event.data().as_string().unwrap_or_default();
                 let frame = Encoding::Json.decode(text.as_bytes());
-                tap.received(Carrier::Event, Payload::Text(text));
+                trace.received(Carrier::Event, Payload::Text(text));
                 report(frame.map_or(Report::Unreadable, Report::Frame));
             }
         });

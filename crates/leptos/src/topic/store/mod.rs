@@ -1,5 +1,5 @@
-//! What a tab holds of one topic: its state and what stands around it, as signals that all its components share.
-//! Knows no link: it is told.
+//! The store of one topic in a tab: its state, its status and its pending commands, as signals that all its components share. It
+//! receives updates, and knows no session.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -11,12 +11,12 @@ use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::driver::{Content, Hear};
+use crate::runtime::driver::{ContentKind, TopicObserver};
 use crate::runtime::tab::lock;
 use crate::session::outbox::MAX_QUEUED;
-use crate::session::{Fate, News};
+use crate::session::{CommandOutcome, TopicUpdate};
 use crate::status::TopicStatus;
-use crate::topic::{Pending, Standing, TopicSource, Visitor};
+use crate::topic::{CommandStatus, Pending, TopicSource, Visitor};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Seq};
 use duplex_protocol::person::Person;
@@ -24,22 +24,22 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{CommandId, Denied};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// What the server's rendering leaves in the page.
+/// What the server's rendering writes into the page.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Seed {
     Rendered {
         me: Option<Person>,
-        /// Denied: the page was rendered without.
+        /// Denied: the page was rendered without a state.
         state: Result<(Cursor, Blob), Denied>,
     },
-    /// The page was not rendered by the server: the state comes over the link.
+    /// The page was not rendered by the server: the session brings the state.
     Later,
 }
 
 pub(crate) struct Store<T: Topic> {
     pub name: Option<TopicName>,
     pub state: ArcRwSignal<T::State>,
-    /// Rises when the server's log is another one: before `state` says so.
+    /// Rises when events that were applied are not in the server's log any more, before `state` changes.
     pub log: ArcRwSignal<u32>,
     pub status: ArcRwSignal<TopicStatus>,
     pub presence: ArcRwSignal<Presence>,
@@ -47,27 +47,27 @@ pub(crate) struct Store<T: Topic> {
     pub me: ArcRwSignal<Option<Person>>,
     seed: ArcResource<Seed>,
     inner: Mutex<Inner>,
-    heard: Mutex<Vec<(usize, Listener<T>)>>,
+    handlers: Mutex<Vec<(usize, EventHandler<T>)>>,
 }
 
-/// Registered in the browser's one thread only.
-type Listener<T> = SendWrapper<Heard<T>>;
+/// Registered and called in the browser's one thread.
+type EventHandler<T> = SendWrapper<Handler<T>>;
 
-pub(crate) type Heard<T> = Rc<dyn Fn(Seq, &<T as Topic>::Event)>;
+pub(crate) type Handler<T> = Rc<dyn Fn(Seq, &<T as Topic>::Event)>;
 
-/// Commands that are shown; the oldest rejected ones go first.
+/// Commands in the list; beyond it the oldest rejected ones are removed.
 const MAX_SHOWN: usize = 2 * MAX_QUEUED;
 
 #[derive(Default)]
 struct Inner {
-    /// The seed was taken, or something newer came.
-    planted: bool,
+    /// The seed was applied, or a newer state arrived.
+    seeded: bool,
     cursor: Option<Cursor>,
-    waiting: Vec<Waker>,
+    wakers: Vec<Waker>,
 }
 
 impl<T: Topic> Store<T> {
-    pub fn new(name: Option<TopicName>, me: ArcRwSignal<Option<Person>>) -> Self {
+    pub(crate) fn new(name: Option<TopicName>, me: ArcRwSignal<Option<Person>>) -> Self {
         let status = match name {
             Some(_) => TopicStatus::Loading,
             None => TopicStatus::Denied(Denied::Unknown),
@@ -82,59 +82,58 @@ impl<T: Topic> Store<T> {
             pending: ArcRwSignal::default(),
             me,
             inner: Mutex::default(),
-            heard: Mutex::default(),
+            handlers: Mutex::default(),
         }
     }
 
-    /// Ready when there is a state, or when it is certain that there will be none.
-    pub async fn loaded(&self) {
+    /// Ready when there is a state, or when there will be none.
+    pub(crate) async fn loaded(&self) {
         match self.seed.clone().await {
-            Seed::Rendered { me, state } => self.plant(me, state),
-            Seed::Later => self.settled().await,
+            Seed::Rendered { me, state } => self.apply_seed(me, state),
+            Seed::Later => self.loading_ends().await,
         }
     }
 
-    /// Where a subscription begins: after what the server rendered, if it did. From effects.
-    pub fn begin(&self) -> Option<Cursor> {
+    /// The cursor of the rendered state, if there is one. Called from effects.
+    pub(crate) fn starting_cursor(&self) -> Option<Cursor> {
         if let Some(Seed::Rendered { me, state }) = self.seed.try_get_untracked().flatten() {
-            self.plant(me, state);
+            self.apply_seed(me, state);
         }
         lock(&self.inner).cursor
     }
 
-    /// Shows a command as queued.
-    pub fn add(&self, id: CommandId, command: T::Command) {
+    /// Adds a command as queued.
+    pub(crate) fn push_pending(&self, id: CommandId, command: T::Command) {
         self.pending.update(|pending| {
-            let rejected = |shown: &Pending<_>| matches!(shown.standing, Standing::Rejected(_));
+            let rejected = |shown: &Pending<_>| matches!(shown.status, CommandStatus::Rejected(_));
             if pending.len() >= MAX_SHOWN
                 && let Some(oldest) = pending.iter().position(rejected)
             {
                 pending.remove(oldest);
             }
-            let standing = Standing::Queued;
-            pending.push(Pending { id, command, standing });
+            pending.push(Pending::queued(id, command));
         });
     }
 
-    /// Takes a rejected command off the list.
-    pub fn strike(&self, id: &CommandId) -> Option<T::Command> {
-        let rejected = |shown: &Pending<_>| shown.id == *id && matches!(shown.standing, Standing::Rejected(_));
+    /// Removes a rejected command from the list.
+    pub(crate) fn remove_rejected(&self, id: &CommandId) -> Option<T::Command> {
+        let rejected = |shown: &Pending<_>| shown.id == *id && matches!(shown.status, CommandStatus::Rejected(_));
         let place = self
             .pending
             .with_untracked(|pending| pending.iter().position(rejected))?;
         self.pending.try_update(|pending| pending.remove(place).command)
     }
 
-    /// The number under which the listener can be taken away.
-    pub fn listen(&self, heard: Heard<T>) -> usize {
-        let mut listeners = lock(&self.heard);
-        let number = listeners.last().map_or(0, |(number, _)| number + 1);
-        listeners.push((number, SendWrapper::new(heard)));
+    /// Returns the number by which the handler can be removed.
+    pub(crate) fn add_handler(&self, handler: Handler<T>) -> usize {
+        let mut handlers = lock(&self.handlers);
+        let number = handlers.last().map_or(0, |(number, _)| number + 1);
+        handlers.push((number, SendWrapper::new(handler)));
         number
     }
 
-    pub fn unlisten(&self, number: usize) {
-        lock(&self.heard).retain(|(other, _)| *other != number);
+    pub(crate) fn remove_handler(&self, number: usize) {
+        lock(&self.handlers).retain(|(other, _)| *other != number);
     }
 
     fn apply(&self, seq: Seq, check: Option<Check>, event: &T::Event) {
@@ -142,30 +141,33 @@ impl<T: Topic> Store<T> {
         if let Some(cursor) = &mut lock(&self.inner).cursor {
             (cursor.seq, cursor.check) = (seq, check);
         }
-        let listeners: Vec<_> = lock(&self.heard).iter().map(|(_, heard)| Rc::clone(heard)).collect();
-        listeners.iter().for_each(|heard| heard(seq, event));
+        let handlers: Vec<_> = lock(&self.handlers)
+            .iter()
+            .map(|(_, handler)| Rc::clone(handler))
+            .collect();
+        handlers.iter().for_each(|handler| handler(seq, event));
     }
 
-    pub fn stand(&self, id: &CommandId, fate: &Fate) {
-        self.pending.update(|pending| match fate {
-            Fate::Gone => pending.retain(|shown| shown.id != *id),
-            Fate::Sent | Fate::Held { .. } | Fate::Rejected(_) => {
+    pub(crate) fn set_outcome(&self, id: &CommandId, outcome: &CommandOutcome) {
+        self.pending.update(|pending| match outcome {
+            CommandOutcome::Settled => pending.retain(|shown| shown.id != *id),
+            CommandOutcome::Sent | CommandOutcome::Held { .. } | CommandOutcome::Rejected(_) => {
                 if let Some(shown) = pending.iter_mut().find(|shown| shown.id == *id) {
-                    shown.standing = match fate {
-                        Fate::Rejected(rejection) => Standing::Rejected(rejection.clone()),
-                        Fate::Held { retry_after_ms } => Standing::Held {
+                    shown.status = match outcome {
+                        CommandOutcome::Rejected(rejection) => CommandStatus::Rejected(rejection.clone()),
+                        CommandOutcome::Held { retry_after_ms } => CommandStatus::Held {
                             retry_after_ms: *retry_after_ms,
                         },
-                        _ => Standing::Sent,
+                        _ => CommandStatus::Sent,
                     };
                 }
             }
         });
     }
 
-    /// Takes over what the server rendered.
-    fn plant(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
-        if std::mem::replace(&mut lock(&self.inner).planted, true) {
+    /// Applies what the server rendered, unless something newer arrived.
+    fn apply_seed(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
+        if std::mem::replace(&mut lock(&self.inner).seeded, true) {
             return;
         }
         if me.is_some() {
@@ -179,38 +181,38 @@ impl<T: Topic> Store<T> {
                     self.set_status(TopicStatus::Resuming);
                 }
             }
-            // What may pass is asked for over the link.
+            // A temporary denial is requested again over the session.
             Err(denied) if denied.may_retry() => {}
             Err(denied) => self.set_status(TopicStatus::Denied(denied)),
         }
     }
 
-    pub fn set_status(&self, status: TopicStatus) {
+    pub(crate) fn set_status(&self, status: TopicStatus) {
         if self.status.get_untracked() != status {
             self.status.set(status);
         }
         if status != TopicStatus::Loading {
-            let waiting = std::mem::take(&mut lock(&self.inner).waiting);
-            waiting.into_iter().for_each(Waker::wake);
+            let wakers = std::mem::take(&mut lock(&self.inner).wakers);
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 
-    async fn settled(&self) {
+    async fn loading_ends(&self) {
         poll_fn(|context| {
             if self.status.get_untracked() != TopicStatus::Loading {
                 return Poll::Ready(());
             }
-            lock(&self.inner).waiting.push(context.waker().clone());
+            lock(&self.inner).wakers.push(context.waker().clone());
             Poll::Pending
         })
         .await;
     }
 }
 
-impl<T: Topic> Hear for Store<T> {
-    fn hear(&self, news: &News) -> bool {
-        match news {
-            News::State {
+impl<T: Topic> TopicObserver for Store<T> {
+    fn on_update(&self, update: &TopicUpdate) -> bool {
+        match update {
+            TopicUpdate::State {
                 encoding,
                 state,
                 cursor,
@@ -221,7 +223,7 @@ impl<T: Topic> Hear for Store<T> {
                 };
                 {
                     let mut inner = lock(&self.inner);
-                    inner.planted = true;
+                    inner.seeded = true;
                     inner.cursor = Some(*cursor);
                 }
                 if reason.lost_events() {
@@ -229,7 +231,7 @@ impl<T: Topic> Hear for Store<T> {
                 }
                 self.state.set(state);
             }
-            News::Event {
+            TopicUpdate::Event {
                 encoding,
                 seq,
                 check,
@@ -240,47 +242,47 @@ impl<T: Topic> Hear for Store<T> {
                 };
                 self.apply(*seq, *check, &event);
             }
-            News::Presence(presence) => self.presence.set(presence.clone()),
-            News::Status(status) => self.set_status(*status),
-            News::Command(id, fate) => self.stand(id, fate),
+            TopicUpdate::Presence(presence) => self.presence.set(presence.clone()),
+            TopicUpdate::Status(status) => self.set_status(*status),
+            TopicUpdate::Command(id, outcome) => self.set_outcome(id, outcome),
         }
         true
     }
 
-    fn show(&self, content: Content, encoding: Encoding, blob: &Blob) -> Option<String> {
-        let json = match (encoding, content) {
+    fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String> {
+        let json = match (encoding, kind) {
             (Encoding::Json, _) => Ok(blob.0.clone()),
-            (Encoding::Postcard, Content::Event) => again::<T::Event>(blob),
-            (Encoding::Postcard, Content::Command) => again::<T::Command>(blob),
+            (Encoding::Postcard, ContentKind::Event) => recode::<T::Event>(blob),
+            (Encoding::Postcard, ContentKind::Command) => recode::<T::Command>(blob),
         };
         String::from_utf8(json.ok()?).ok()
     }
 
-    fn is_waiting(&self) -> bool {
-        let waits = |shown: &Pending<_>| !matches!(shown.standing, Standing::Rejected(_));
+    fn has_pending(&self) -> bool {
+        let waits = |shown: &Pending<_>| !matches!(shown.status, CommandStatus::Rejected(_));
         self.pending.with_untracked(|pending| pending.iter().any(waits))
     }
 }
 
-/// The same value as JSON.
-fn again<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, CodecError> {
+/// The value as JSON.
+fn recode<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(&blob.decode::<V>(Encoding::Postcard)?)
 }
 
-/// On the server: what the page's source says. In the browser: what the server left in the page, else nothing yet.
+/// On the server: what the [`TopicSource`] returns. In the browser: what the server wrote into the page, else [`Seed::Later`].
 fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
     let source = use_context::<TopicSource>();
     let me = use_context::<Visitor>().map(|Visitor(person)| person);
     let later = source.is_none() && is_browser();
     let fetch = move |()| {
-        let asked = source.clone().zip(name.clone()).map(|(source, name)| (source.0)(name));
+        let loading = source.clone().zip(name.clone()).map(|(source, name)| (source.0)(name));
         let me = me.clone();
         async move {
             if later {
                 return Seed::Later;
             }
-            let state = match asked {
-                Some(asked) => asked.await,
+            let state = match loading {
+                Some(loading) => loading.await,
                 None => Err(Denied::Unavailable),
             };
             Seed::Rendered {
