@@ -293,3 +293,6 @@ fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
     };
     ArcResource::new_with_options(|| (), fetch, true)
 }
+
+#[cfg(test)]
+mod tests;
