@@ -112,7 +112,7 @@ impl ReconnectPolicy {
     }
 }
 
-/// How long a client waits that was told to wait for so many milliseconds.
+/// The wait that a server ordered, within bounds.
 pub(crate) fn retry_after(ordered: Millis) -> Millis {
     ordered.min(MAX_RETRY_AFTER)
 }

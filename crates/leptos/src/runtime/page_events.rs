@@ -32,11 +32,14 @@ pub(crate) enum PageEvent {
     Retry,
 }
 
+/// A listener at the document, with the name of its event.
+type DocumentListener = (&'static str, Closure<dyn Fn(Event)>);
+
 /// The listeners; dropped, they are removed.
 pub(crate) struct PageEvents {
     window: Vec<WindowListenerHandle>,
     /// `freeze` and `resume` are fired at the document, and do not bubble.
-    document: Vec<(&'static str, Closure<dyn Fn(Event)>)>,
+    document: Vec<DocumentListener>,
 }
 
 impl PageEvents {

@@ -46,7 +46,7 @@ pub(crate) struct Connection {
     nonce: u32,
     pinged_at: Millis,
     keepalive: Millis,
-    /// The server said that it closes, and when to come back.
+    /// The server announced that it closes, and after how long to return.
     pub closing: Option<(Closing, Millis)>,
     faults: u32,
 }
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_never_speaks_is_dead_when_patience_ends() {
+    fn a_connection_without_a_frame_is_dead_at_its_timeout() {
         let mut connection = Connection::new(1, Transport::WebSocket, 100);
         assert_eq!(
             (connection.deadline(), connection.check(4_099)),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_line_is_asked_once_and_then_given_up() {
+    fn a_silent_connection_is_probed_once_and_then_given_up() {
         let mut connection = Connection::new(1, Transport::WebSocket, 0);
         assert!(connection.on_frame(10));
         connection.set_keepalive(2_000);

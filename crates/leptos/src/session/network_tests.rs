@@ -1,8 +1,6 @@
 //! The session against a simulated server on a simulated network that blocks, breaks, goes silent and lies: whatever happens,
 //! every command has its effect once, and a subscriber's seqs run on without a hole or a repetition.
 
-#![cfg(test)]
-
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
@@ -258,9 +256,7 @@ impl World {
                 seen.seq = seq;
             }
             TopicUpdate::Status(status) => self.status = Some(status),
-            TopicUpdate::Command(_, CommandOutcome::Sent | CommandOutcome::Held { .. }) | TopicUpdate::Presence(_) => {
-                ()
-            }
+            TopicUpdate::Command(_, CommandOutcome::Sent | CommandOutcome::Held { .. }) | TopicUpdate::Presence(_) => {}
             TopicUpdate::Command(id, outcome) => {
                 assert!(self.outcomes.insert(id, outcome).is_none(), "two outcomes");
             }
@@ -631,22 +627,16 @@ impl World {
             Step::Server(up) => {
                 self.up = up;
                 if !up {
-                    connections
-                        .into_iter()
-                        .for_each(|connection| self.end(connection, code::ABNORMAL));
+                    self.end_all();
                 }
             }
             Step::Block { silent } => {
                 self.blocked = Some(silent);
-                connections
-                    .into_iter()
-                    .for_each(|connection| self.end(connection, code::ABNORMAL));
+                self.end_all();
             }
             Step::Unblock => self.blocked = None,
             Step::Buffer(buffered) => self.buffered = buffered,
-            Step::Cut => connections
-                .into_iter()
-                .for_each(|connection| self.end(connection, code::ABNORMAL)),
+            Step::Cut => self.end_all(),
             Step::Sever => self.connections.values_mut().for_each(|remote| remote.severed = true),
             Step::Drain => connections.into_iter().for_each(|connection| {
                 let (reason, retry_after_ms) = (Closing::Draining, 3_000);
@@ -679,6 +669,13 @@ impl World {
             }
             Step::Leave | Step::Join => (),
         }
+    }
+
+    fn end_all(&mut self) {
+        let connections: Vec<u32> = self.connections.keys().copied().collect();
+        connections
+            .into_iter()
+            .for_each(|connection| self.end(connection, code::ABNORMAL));
     }
 
     fn send_command(&mut self) {

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_go_in_order_and_again_on_another_line() {
+    fn commands_go_in_order_and_again_on_another_connection() {
         let mut outbox = filled(3);
         let sent = |outbox: &mut Outbox, connection| {
             outbox

@@ -1,7 +1,5 @@
 //! The session's transitions, one by one.
 
-#![cfg(test)]
-
 use super::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate};
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::transport_policy::Millis;
@@ -195,7 +193,7 @@ fn it_greets_first_and_asks_with_the_cursor_that_the_page_came_with() {
 }
 
 #[test]
-fn a_lost_line_is_followed_by_one_that_resumes_from_the_last_event() {
+fn a_lost_connection_is_followed_by_one_that_resumes_from_the_last_event() {
     let mut bench = Bench::live();
     bench.frame(1, event(5));
     bench.now += 10_000;
@@ -209,7 +207,7 @@ fn a_lost_line_is_followed_by_one_that_resumes_from_the_last_event() {
 }
 
 #[test]
-fn a_silent_line_is_pinged_and_then_left() {
+fn a_silent_connection_is_pinged_and_then_left() {
     let mut bench = Bench::live();
     bench.now += 20;
     let nonce = 1;
@@ -302,7 +300,7 @@ fn a_page_that_is_put_away_closes_and_comes_back() {
 }
 
 #[test]
-fn the_last_component_to_leave_closes_the_link_a_moment_later() {
+fn the_last_component_to_leave_closes_the_session_a_moment_later() {
     let mut bench = Bench::live();
     assert_eq!(sent_frames(&bench.join(None)).len(), 0, "the topic is there already");
     let leave = || Input::Unsubscribe { topic: topic() };
@@ -762,7 +760,7 @@ fn a_time_that_was_not_taken_is_mended_where_there_was_no_effect_for_certain() {
 
 /// A poll that was refused with a wait tries no other transport, which would be refused as well.
 #[test]
-fn who_is_told_to_wait_before_the_line_was_live_waits() {
+fn an_ordered_wait_holds_before_the_connection_was_live() {
     let mut bench = Bench::new();
     bench.join(None);
     bench.close(1, code::ABNORMAL);

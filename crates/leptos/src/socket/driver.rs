@@ -94,7 +94,7 @@ impl Driver {
         }
     }
 
-    /// Applies an input whose failure nobody waits for.
+    /// Applies an input, and ignores its failure.
     pub(crate) fn input(&self, input: Input) {
         let _ = self.request(input);
     }

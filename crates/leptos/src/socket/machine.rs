@@ -383,7 +383,7 @@ impl Machine {
         }
     }
 
-    /// As [`close`](Self::close) with 1000; nobody waits for a failure.
+    /// As [`close`](Self::close) with 1000, and without a failure.
     fn close_quietly(&mut self) {
         self.close(code::NORMAL, String::new());
         self.effects.retain(|effect| !matches!(effect, Effect::Fail(_)));

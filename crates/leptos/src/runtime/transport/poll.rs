@@ -90,7 +90,7 @@ fn answered(answer: Result<String, HttpError>, trace: &ConnectionTrace, report: 
             report(Report::PollAnswered(count));
         }
         Ok(Err(_)) => report(Report::Unreadable),
-        // As over a WebSocket, whose last frame says it.
+        // Over a WebSocket the last frame does the same.
         Err(HttpError::Busy(_, retry_after_ms)) => {
             let reason = Closing::TooFast;
             report(Report::Frame(ServerFrame::Closing { reason, retry_after_ms }));
