@@ -47,7 +47,7 @@ impl Connection for Stream {
         self.post.send(frame);
     }
 
-    fn request(&self, topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {
+    fn request(&self, topics: &[(TopicName, Option<Cursor>)], _immediate: bool) {
         let address = format!("{EVENTS_PATH}{}", query(&self.session, topics));
         self.trace.requested(Carrier::Event, &address);
         // The old stream is closed before the new one reports anything.

@@ -84,7 +84,7 @@ impl Connection for Socket {
         }
     }
 
-    fn request(&self, _topics: &[(TopicName, Option<Cursor>)], _at_once: bool) {}
+    fn request(&self, _topics: &[(TopicName, Option<Cursor>)], _immediate: bool) {}
 }
 
 impl Drop for Socket {
