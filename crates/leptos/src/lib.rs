@@ -1,6 +1,6 @@
 //! The browser half of a Duplex app: topics and WebSockets as Leptos hooks.
 //!
-//! A **topic** is a log on the server and its fold, the state. [`use_topic`](topic::use_topic) brings the state into a component:
+//! A **topic** is a log on the server and its fold, the state. [`use_topic`](topic::use_topic()) brings the state into a component:
 //! rendered on the server, kept current in the browser over a WebSocket, server-sent events or long polling, with no event lost
 //! and none applied twice.
 //!
@@ -46,8 +46,8 @@
 //!
 //! | module | content |
 //! | --- | --- |
-//! | [`topic`] | [`use_topic`](topic::use_topic), [`Live`](topic::Live), commands and history |
-//! | [`socket`] | [`use_socket`](socket::use_socket): a WebSocket of its own for one component |
+//! | [`topic`] | [`use_topic`](topic::use_topic()), [`Live`](topic::Live), commands and history |
+//! | [`socket`] | [`use_socket`](socket::use_socket()): a WebSocket of its own for one component |
 //! | [`status`] | the status of the session and of topics |
 //! | [`simulation`] | connections to simulations of the server, which have no log |
 //! | [`trace`] | the record of the session, for an inspector |

@@ -57,7 +57,7 @@ pub enum Input {
         /// The close code, or what comes nearest to it.
         code: u16,
     },
-    /// The time of [`Session::wake_at`] has come.
+    /// The time of [`Session::wake_at`](super::Session::wake_at) has come.
     Timer,
     /// The browser gained or lost the network.
     Online(bool),
@@ -116,7 +116,7 @@ pub enum Input {
     },
 }
 
-/// What the caller of [`Session::handle`] has to do, in order.
+/// What the caller of [`Session::handle`](super::Session::handle) has to do, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Open a connection.
