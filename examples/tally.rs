@@ -1,8 +1,7 @@
 //! The smallest application: a number that everybody may raise, the same for all, and never lost.
 
-use duplex::client::live::Live;
-use duplex::client::use_topic::use_topic;
 use duplex_hub::decider::{Access, Context, Decider, Principal};
+use duplex_leptos::topic::{Live, use_topic};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};

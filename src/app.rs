@@ -8,20 +8,18 @@ use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
     apps::{Pages, navigation, skips, tools},
-    client::{
-        operator::{self, Operator},
-        permits::Permits,
-        tab::provide_link,
-    },
     i18n::*,
     ui::{
         early::Alive,
         first_page,
         frame::Frame,
+        operator::{self, Operator},
+        permits::Permits,
         raw_text::raw_text,
         words::{say, titled},
     },
 };
+use duplex_leptos::provide_session;
 
 /// Which build of the front end the server has, in the context of each rendering.
 #[derive(Clone)]
@@ -91,7 +89,7 @@ fn page_script() -> &'static str {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    provide_link();
+    provide_session();
     provide_language();
     view! {
         // Of every page: titles may hold what visitors wrote.

@@ -2,7 +2,6 @@
 
 pub mod app;
 pub mod apps;
-pub mod client;
 pub mod i18n;
 #[cfg(feature = "ssr")]
 pub mod server;

@@ -17,12 +17,14 @@ main() {
   check 'format, tools' cargo fmt --all --check --manifest-path tools/cargo/Cargo.toml
   check 'lints, server' cargo clippy --locked --workspace --exclude duplex-browser --all-targets -- -D warnings
   check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
+  check 'lints, browser half' cargo clippy --locked --package duplex-leptos --features hydrate --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser entry' cargo clippy --locked --package duplex-browser --target wasm32-unknown-unknown -- -D warnings
   check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --exclude duplex-browser --no-deps --document-private-items
   check 'supply' tools/supply.sh
   check 'tests, server' cargo test --locked --workspace --exclude duplex-browser
   check 'tests, traces' cargo test --locked --features otel --lib telemetry
-  check 'tests, browser half' cargo test --locked "${hydrate[@]}" --lib
+  check 'tests, browser half' cargo test --locked --package duplex-leptos
+  check 'tests, browser' cargo test --locked "${hydrate[@]}" --lib
   check 'tests in Chromium' browser_tests
 
   if [ -s "$results/failures" ]; then

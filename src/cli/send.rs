@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use duplex::client::backoff::Backoff;
 use duplex::server::config::Config;
+use duplex_leptos::reconnect::Backoff;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;

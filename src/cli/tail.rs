@@ -4,10 +4,10 @@
 use std::error::Error;
 use std::time::Duration;
 
-use duplex::client::backoff::Backoff;
 use duplex::server::config::Config;
 use duplex::server::operator::{EVENTS_PATH, LogPage};
 use duplex::server::tls::Io;
+use duplex_leptos::reconnect::Backoff;
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};

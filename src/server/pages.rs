@@ -29,20 +29,19 @@ use super::state::ServerState;
 use super::{identity, limits, preferences};
 use crate::app::{App, Build, Own, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
-use crate::client::operator::Operator;
-use crate::client::permits::Permits;
-use crate::client::run_signals::RunSignals;
-use crate::client::stage::StageSource;
-use crate::client::use_topic::{TopicSource, Visitor};
 use crate::server::forms::{CommandForm, Form};
 use crate::ui::missing::Missing;
+use crate::ui::operator::Operator;
+use crate::ui::permits::Permits;
 use crate::wire::arrival::Arrival;
 use crate::wire::form::{Fields, Refused};
-use duplex_axum::client_addr::ClientScheme;
-use duplex_axum::error::Problem;
-use duplex_hub::quota::Client;
-use duplex_hub::session::authorize::enter_to_write;
-use duplex_hub::{Hub, TopicCommand};
+use crate::wire::run_signals::RunSignals;
+use duplex_axum::{client_addr::ClientScheme, error::Problem};
+use duplex_hub::{Hub, TopicCommand, quota::Client, session::authorize::enter_to_write};
+use duplex_leptos::{
+    simulation::SimulationSource,
+    topic::{TopicSource, Visitor},
+};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
@@ -142,9 +141,9 @@ fn permits(grant: &Grant) -> Permits {
 }
 
 /// What the stages show of themselves.
-fn glances(state: &ServerState) -> StageSource {
+fn glances(state: &ServerState) -> SimulationSource {
     let stages = Arc::clone(&state.stages);
-    StageSource(Arc::new(move |path| {
+    SimulationSource(Arc::new(move |path| {
         stages.iter().find(|stage| stage.path() == path)?.glance()
     }))
 }

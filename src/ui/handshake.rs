@@ -7,7 +7,13 @@ use super::{
     words::{Words, fact, spoken, text, words},
 };
 use crate::i18n::*;
+use duplex_leptos::http::{HttpError, get_json};
 use duplex_protocol::handshake::{Ended, Handshake, without_trace};
+
+/// The server's record of a WebSocket, by the trace that the page gave it.
+pub async fn fetch(trace: &str) -> Result<Handshake, HttpError> {
+    get_json(&format!("/api/handshake/{trace}")).await
+}
 
 #[component]
 pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {

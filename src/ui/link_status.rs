@@ -8,27 +8,27 @@ use leptos::prelude::*;
 
 use super::format;
 use super::words::{Words, fill, note, part, say, text, words};
-use crate::client::status::{LinkStatus, Phase, Stop, Transport, retry_now, use_link_status};
 use crate::i18n::*;
+use duplex_leptos::status::{Phase, SessionStatus, StopReason, Transport, retry_now, use_session_status};
 use duplex_protocol::code;
 
 /// Empty while no topic is open, and so in the server's HTML.
 #[component]
 pub fn LinkStatusStrip() -> impl IntoView {
     let i18n = use_i18n();
-    let link = use_link_status();
+    let link = use_session_status();
     let seconds = use_countdown(link);
     let state = note(move || {
         let link = link.get();
         let code = match link.phase {
-            Phase::Stopped(Stop::Closed(code)) => code.to_string(),
+            Phase::Stopped(StopReason::Closed(code)) => code.to_string(),
             _ => String::new(),
         };
         sentence(&link).map(|words| fill(words(i18n.get_locale()), &[("code", &code)]))
     });
     let detail = note(move || detail(&link.get(), seconds.get(), i18n.get_locale()));
     let queued = note(move || {
-        let LinkStatus { queued, phase, .. } = link.get();
+        let SessionStatus { queued, phase, .. } = link.get();
         let words: Words = words!(link.queued);
         let count = queued.to_string();
         (queued > 0 && phase != Phase::Live).then(|| fill(words(i18n.get_locale()), &[("count", &count)]))
@@ -68,7 +68,7 @@ pub fn LinkStatusStrip() -> impl IntoView {
     }
 }
 
-fn phase(link: &LinkStatus) -> &'static str {
+fn phase(link: &SessionStatus) -> &'static str {
     match link.phase {
         Phase::Idle => "idle",
         Phase::Connecting => "connecting",
@@ -79,7 +79,7 @@ fn phase(link: &LinkStatus) -> &'static str {
     }
 }
 
-fn sentence(link: &LinkStatus) -> Option<Words> {
+fn sentence(link: &SessionStatus) -> Option<Words> {
     let words: Words = match (link.phase, link.transport) {
         (Phase::Idle, _) | (Phase::Live, None) => return None,
         (Phase::Connecting, _) => words!(link.connecting),
@@ -88,14 +88,14 @@ fn sentence(link: &LinkStatus) -> Option<Words> {
         (Phase::Live, Some(Transport::Poll)) => words!(link.poll),
         (Phase::Waiting { .. }, _) => words!(link.waiting),
         (Phase::Offline, _) => words!(link.offline),
-        (Phase::Stopped(Stop::Reload), _) => words!(link.outdated),
-        (Phase::Stopped(Stop::Closed(code::BANNED)), _) => words!(link.banned),
-        (Phase::Stopped(Stop::Closed(_)), _) => words!(link.closed),
+        (Phase::Stopped(StopReason::Reload), _) => words!(link.outdated),
+        (Phase::Stopped(StopReason::Closed(code::BANNED)), _) => words!(link.banned),
+        (Phase::Stopped(StopReason::Closed(_)), _) => words!(link.closed),
     };
     Some(words)
 }
 
-fn detail(link: &LinkStatus, seconds: u64, locale: Locale) -> Option<String> {
+fn detail(link: &SessionStatus, seconds: u64, locale: Locale) -> Option<String> {
     match link.phase {
         Phase::Live => link.round_trip.map(|trip| format::millis(locale, trip)),
         Phase::Waiting { .. } => {
@@ -106,7 +106,7 @@ fn detail(link: &LinkStatus, seconds: u64, locale: Locale) -> Option<String> {
     }
 }
 
-fn wants_reload(link: &LinkStatus) -> bool {
+fn wants_reload(link: &SessionStatus) -> bool {
     matches!(link.phase, Phase::Stopped(_)) || link.newer_build
 }
 
@@ -115,7 +115,7 @@ fn load_again() {
 }
 
 /// Seconds until the next attempt, while one is waited for.
-fn use_countdown(link: Signal<LinkStatus>) -> RwSignal<u64> {
+fn use_countdown(link: Signal<SessionStatus>) -> RwSignal<u64> {
     let seconds = RwSignal::new(0);
     let waiting = Memo::new(move |_| match link.get().phase {
         Phase::Waiting { until } => Some(until),
@@ -141,10 +141,10 @@ mod tests {
     use super::*;
 
     fn said(phase: Phase, transport: Option<Transport>) -> Option<&'static str> {
-        let link = LinkStatus {
+        let link = SessionStatus {
             phase,
             transport,
-            ..LinkStatus::default()
+            ..SessionStatus::default()
         };
         sentence(&link).map(|words| words(Locale::en))
     }
@@ -157,8 +157,8 @@ mod tests {
             Phase::Connecting,
             Phase::Waiting { until: 1.0 },
             Phase::Offline,
-            Phase::Stopped(Stop::Reload),
-            Phase::Stopped(Stop::Closed(1000)),
+            Phase::Stopped(StopReason::Reload),
+            Phase::Stopped(StopReason::Closed(1000)),
         ] {
             sentences.extend(said(phase, Some(Transport::Sse)));
         }
@@ -170,13 +170,13 @@ mod tests {
 
     #[test]
     fn a_page_that_no_longer_fits_is_offered_anew() {
-        let mut link = LinkStatus::default();
+        let mut link = SessionStatus::default();
         assert!(!wants_reload(&link));
         link.newer_build = true;
         assert!(wants_reload(&link));
-        assert!(wants_reload(&LinkStatus {
-            phase: Phase::Stopped(Stop::Reload),
-            ..LinkStatus::default()
+        assert!(wants_reload(&SessionStatus {
+            phase: Phase::Stopped(StopReason::Reload),
+            ..SessionStatus::default()
         }));
     }
 }

@@ -7,6 +7,7 @@ pub mod moderation;
 pub mod notice;
 pub mod number;
 pub mod person;
+pub mod run_signals;
 pub mod status;
 pub mod summons;
 pub mod text;

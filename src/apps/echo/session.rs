@@ -8,12 +8,10 @@ use super::{
     round_trips::{Figures, RoundTrips},
     wire::{ECHO_PATH, GREETING, REPLY_PREFIX, SOCKET_PATH},
 };
-use crate::{
-    client::{
-        backoff::Backoff,
-        use_socket::{Begun, Closed, Payload, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
-    },
-    wire::text,
+use crate::wire::text;
+use duplex_leptos::{
+    reconnect::Backoff,
+    socket::{Closed, Payload, PreconnectedSocket, SocketError, SocketEvent, SocketOptions, UseSocket, use_socket},
 };
 use duplex_protocol::{
     frame,
@@ -45,7 +43,7 @@ impl Session {
         let reconnect = RwSignal::new(false);
         let trace = StoredValue::new(None);
         let options = SocketOptions {
-            begun: Begun::take(|url| {
+            preconnected: PreconnectedSocket::take(|url| {
                 let (_, id) = url.split_once(TRACE_PARAMETER)?;
                 let id = id.strip_prefix('=')?;
                 trace.set_value(Some(id.to_owned()));

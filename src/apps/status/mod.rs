@@ -14,10 +14,10 @@ use leptos_router::{SsrMode, path};
 
 use self::view::{board, head, sign_in};
 use self::wire::{NODE, NodeStatus};
-use crate::client::live::Live;
-use crate::client::use_topic::{TopicStatus, use_topic};
 use crate::ui::lazy::lazy_page;
 use crate::ui::words::{part, say, titled};
+use duplex_leptos::topic::Live;
+use duplex_leptos::topic::{TopicStatus, use_topic};
 
 lazy_page!(StatusPage, lab, page);
 

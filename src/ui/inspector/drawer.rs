@@ -6,13 +6,11 @@ use std::time::Duration;
 use leptos::{ev::KeyboardEvent, html, leptos_dom::helpers::IntervalHandle, prelude::*};
 
 use super::{faults::Faults, frames::Frames, how::How, live::Live};
-use crate::{
-    client::inspect::Inspection,
-    ui::{
-        keys,
-        words::{Words, part, say, spoken, text, words},
-    },
+use crate::ui::{
+    keys,
+    words::{Words, part, say, spoken, text, words},
 };
+use duplex_leptos::trace::Inspection;
 
 /// The drawer looks so often for something new: below what a person calls late, and no work while nothing happens.
 const LOOK: Duration = Duration::from_millis(200);
@@ -83,15 +81,15 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
 }
 
 fn use_fresh(inspection: &Inspection, open: RwSignal<bool>) -> Fresh {
-    let tap = inspection.tap();
+    let shared = inspection.trace();
     let fresh = RwSignal::new(0);
     Effect::new(move |_| {
         if !open.get() {
             return;
         }
-        let tap = tap.clone();
+        let shared = shared.clone();
         let look = move || {
-            let version = tap.with(|diary| diary.version());
+            let version = shared.with(|trace| trace.version());
             if fresh.get_untracked() != version {
                 fresh.set(version);
             }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::client::status::Transport;
-use crate::client::tap::{Carrier, Diary, Disturbance, Frame, Moment, Payload, What};
+use duplex_leptos::status::Transport;
+use duplex_leptos::trace::{Carrier, EventKind, Frame, Payload, RequestedFault, SessionTrace, TraceEvent};
 use duplex_protocol::handshake::{Handshake, without_trace};
 use duplex_protocol::session::{COMMAND_PATH, SESSION_PATH};
 
@@ -18,48 +18,52 @@ pub struct Place {
 }
 
 /// `read` gives a frame's content as JSON text.
-pub fn session(diary: &Diary, place: &Place, read: impl Fn(&Frame) -> String) -> Value {
-    let moments: Vec<_> = diary.moments.iter().map(|moment| told(moment, place)).collect();
+pub fn session(trace: &SessionTrace, place: &Place, read: impl Fn(&Frame) -> String) -> Value {
+    let events: Vec<_> = trace.events.iter().map(|event| told(event, place)).collect();
     let frame = |frame: &Frame| {
         let text = read(frame);
         json!({
-            "number": frame.number, "at": date(place.epoch + frame.at), "line": frame.line, "carrier": frame.carrier,
+            "number": frame.number, "at": date(place.epoch + frame.at), "line": frame.connection, "carrier": frame.carrier,
             "direction": if frame.sent { "sent" } else { "received" },
             "size": frame.size, "wire": super::reading::wire_size(frame),
             "content": serde_json::from_str::<Value>(&text).unwrap_or(Value::Null),
         })
     };
     json!({
-        "session": diary.session, "counts": diary.counts,
-        "told": diary.checker.tally(), "findings": diary.checker.findings(),
-        "round_trips_ms": diary.trips, "moments": moments,
-        "frames": diary.frames.iter().map(frame).collect::<Vec<_>>(),
+        "session": trace.session, "counts": trace.counters,
+        "told": trace.audit.counts(), "findings": trace.audit.findings(),
+        "round_trips_ms": trace.round_trips, "moments": events,
+        "frames": trace.frames.iter().map(frame).collect::<Vec<_>>(),
     })
 }
 
-fn told(moment: &Moment, place: &Place) -> Value {
-    let what = match &moment.what {
-        What::Phase { phase, transport } => {
+fn told(event: &TraceEvent, place: &Place) -> Value {
+    let what = match &event.kind {
+        EventKind::Phase { phase, transport } => {
             json!({ "phase": format!("{phase:?}"), "transport": transport.map(transport_name) })
         }
-        What::Opening { line, transport, .. } => json!({ "opening": line, "transport": transport_name(*transport) }),
-        What::Opened { line } => json!({ "opened": line }),
-        What::Closed { line, code } => json!({ "closed": line, "code": code }),
-        What::Left { line } => json!({ "left": line }),
-        What::Closing { retry_after_ms } => json!({ "closing": { "retry_after_ms": retry_after_ms } }),
-        What::Resumed { topic, replayed } => json!({ "resumed": topic, "replayed": replayed }),
-        What::Reset { topic } => json!({ "reset": topic }),
-        What::Denied { topic } => json!({ "denied": topic }),
-        What::Fault { fault, refused } => {
+        EventKind::Opening {
+            connection, transport, ..
+        } => {
+            json!({ "opening": connection, "transport": transport_name(*transport) })
+        }
+        EventKind::Opened { connection } => json!({ "opened": connection }),
+        EventKind::Closed { connection, code } => json!({ "closed": connection, "code": code }),
+        EventKind::ClosedLocally { connection } => json!({ "left": connection }),
+        EventKind::Closing { retry_after_ms } => json!({ "closing": { "retry_after_ms": retry_after_ms } }),
+        EventKind::Resumed { topic, replayed } => json!({ "resumed": topic, "replayed": replayed }),
+        EventKind::Reset { topic } => json!({ "reset": topic }),
+        EventKind::Denied { topic } => json!({ "denied": topic }),
+        EventKind::Fault { fault, refused } => {
             let fault = match fault {
-                Disturbance::Server(fault) => json!(fault),
-                Disturbance::Offline(for_ms) => json!({ "offline": { "for_ms": for_ms } }),
+                RequestedFault::Server(fault) => json!(fault),
+                RequestedFault::Offline(for_ms) => json!({ "offline": { "for_ms": for_ms } }),
             };
             json!({ "fault": fault, "refused": refused })
         }
-        What::Restored => json!("restored"),
+        EventKind::Restored => json!("restored"),
     };
-    json!({ "number": moment.number, "at": date(place.epoch + moment.at), "what": what, "told": moment.tally })
+    json!({ "number": event.number, "at": date(place.epoch + event.at), "what": what, "told": event.delivery })
 }
 
 const fn transport_name(transport: Transport) -> &'static str {
@@ -71,32 +75,35 @@ const fn transport_name(transport: Transport) -> &'static str {
 }
 
 /// An entry for each WebSocket, stream, poll and post. `handshakes`: by trace, as far as the server still knows them.
-pub fn har(diary: &Diary, place: &Place, handshakes: &[(String, Handshake)]) -> Value {
-    let mut entries: Vec<(f64, Value)> = sockets(diary, place, handshakes);
-    entries.extend(requests(diary, place));
+pub fn har(trace: &SessionTrace, place: &Place, handshakes: &[(String, Handshake)]) -> Value {
+    let mut entries: Vec<(f64, Value)> = sockets(trace, place, handshakes);
+    entries.extend(requests(trace, place));
     entries.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
     let creator = json!({ "name": "Duplex", "version": env!("CARGO_PKG_VERSION") });
     json!({ "log": { "version": "1.2", "creator": creator, "pages": [], "entries": entries } })
 }
 
-fn sockets(diary: &Diary, place: &Place, handshakes: &[(String, Handshake)]) -> Vec<(f64, Value)> {
-    let opening = |moment: &Moment| match &moment.what {
-        What::Opening {
-            line,
+fn sockets(recorded: &SessionTrace, place: &Place, handshakes: &[(String, Handshake)]) -> Vec<(f64, Value)> {
+    let opening = |event: &TraceEvent| match &event.kind {
+        EventKind::Opening {
+            connection,
             transport: Transport::WebSocket,
             trace,
-        } => Some((moment.at, *line, trace.clone())),
+        } => Some((event.at, *connection, trace.clone())),
         _ => None,
     };
-    let entry = |(at, line, trace): (f64, u32, Option<String>)| {
-        let carried: Vec<_> = diary
+    let entry = |(at, connection, trace): (f64, u32, Option<String>)| {
+        let carried: Vec<_> = recorded
             .frames
             .iter()
-            .filter(|frame| frame.line == line && frame.carrier == Carrier::Socket)
+            .filter(|frame| frame.connection == connection && frame.carrier == Carrier::Socket)
             .collect();
         let end = carried.last().map_or(at, |frame| frame.at);
-        let opened = diary.moments.iter().any(|moment| moment.what == What::Opened { line });
+        let opened = recorded
+            .events
+            .iter()
+            .any(|event| event.kind == EventKind::Opened { connection });
         let known = handshakes.iter().find(|(known, _)| Some(known) == trace.as_ref());
         let known = known.map(|(_, handshake)| handshake);
         let messages: Vec<_> = carried.iter().filter_map(|frame| message(frame, place)).collect();
@@ -115,7 +122,7 @@ fn sockets(diary: &Diary, place: &Place, handshakes: &[(String, Handshake)]) -> 
         entry["_webSocketMessages"] = json!(messages);
         (at, entry)
     };
-    diary.moments.iter().filter_map(opening).map(entry).collect()
+    recorded.events.iter().filter_map(opening).map(entry).collect()
 }
 
 /// As Chrome writes it: seconds, the opcode, and base64 where it is binary.
@@ -129,19 +136,20 @@ fn message(frame: &Frame, place: &Place) -> Option<Value> {
 }
 
 /// What the fallbacks asked, each with what came for it on its line.
-fn requests(diary: &Diary, place: &Place) -> Vec<(f64, Value)> {
+fn requests(trace: &SessionTrace, place: &Place) -> Vec<(f64, Value)> {
     let asked = |frame: &&Frame| frame.sent && frame.carrier != Carrier::Socket;
-    let frames = diary.frames.iter();
+    let frames = trace.frames.iter();
     frames
         .filter(asked)
-        .map(|asked| (asked.at, exchange(diary, place, asked)))
+        .map(|asked| (asked.at, exchange(trace, place, asked)))
         .collect()
 }
 
-fn exchange(diary: &Diary, place: &Place, asked: &Frame) -> Value {
-    let same =
-        |frame: &&Frame| frame.line == asked.line && frame.carrier == asked.carrier && frame.number > asked.number;
-    let rest = diary.frames.iter().filter(same);
+fn exchange(trace: &SessionTrace, place: &Place, asked: &Frame) -> Value {
+    let same = |frame: &&Frame| {
+        frame.connection == asked.connection && frame.carrier == asked.carrier && frame.number > asked.number
+    };
+    let rest = trace.frames.iter().filter(same);
     let answers: Vec<_> = rest.take_while(|frame| !frame.sent).collect();
     let end = answers.last().map_or(asked.at, |frame| frame.at);
     let status = if answers.is_empty() { 0 } else { 200 };
@@ -287,14 +295,21 @@ mod tests {
 
     #[test]
     fn a_socket_is_an_entry_with_its_messages() {
-        let mut diary = Diary::default();
-        let (line, transport, trace) = (1, Transport::WebSocket, Some("t".repeat(32)));
-        diary.moment(5.0, What::Opening { line, transport, trace });
-        diary.moment(6.0, What::Opened { line });
-        diary.frame(7.0, line, true, Carrier::Socket, Payload::Binary(vec![1, 2, 3]));
-        diary.frame(9.5, line, false, Carrier::Socket, text("{}"));
-        diary.frame(9.0, 2, false, Carrier::Socket, text("another line's"));
-        let har = har(&diary, &place(), &[]);
+        let mut recorded = SessionTrace::default();
+        let (connection, transport, trace) = (1, Transport::WebSocket, Some("t".repeat(32)));
+        recorded.event(
+            5.0,
+            EventKind::Opening {
+                connection,
+                transport,
+                trace,
+            },
+        );
+        recorded.event(6.0, EventKind::Opened { connection });
+        recorded.frame(7.0, connection, true, Carrier::Socket, Payload::Binary(vec![1, 2, 3]));
+        recorded.frame(9.5, connection, false, Carrier::Socket, text("{}"));
+        recorded.frame(9.0, 2, false, Carrier::Socket, text("another line's"));
+        let har = har(&recorded, &place(), &[]);
         let entry = &har["log"]["entries"][0];
         assert_eq!(entry["request"]["url"], "wss://example.org/api/session");
         assert_eq!(
@@ -316,16 +331,16 @@ mod tests {
 
     #[test]
     fn a_poll_a_stream_and_a_post_are_requests_with_their_answers() {
-        let mut diary = Diary::default();
-        diary.frame(1.0, 1, true, Carrier::Event, text("/api/session/events?session=s"));
-        diary.frame(2.0, 1, false, Carrier::Event, text("1"));
-        diary.frame(3.0, 1, false, Carrier::Event, text("2"));
-        diary.frame(4.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s"));
-        diary.frame(5.0, 2, true, Carrier::Post, text("{}"));
-        diary.frame(6.0, 2, false, Carrier::Poll, text("[]"));
-        diary.frame(7.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s&x"));
-        diary.frame(8.0, 2, false, Carrier::Post, text("reply"));
-        let har = har(&diary, &place(), &[]);
+        let mut trace = SessionTrace::default();
+        trace.frame(1.0, 1, true, Carrier::Event, text("/api/session/events?session=s"));
+        trace.frame(2.0, 1, false, Carrier::Event, text("1"));
+        trace.frame(3.0, 1, false, Carrier::Event, text("2"));
+        trace.frame(4.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s"));
+        trace.frame(5.0, 2, true, Carrier::Post, text("{}"));
+        trace.frame(6.0, 2, false, Carrier::Poll, text("[]"));
+        trace.frame(7.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s&x"));
+        trace.frame(8.0, 2, false, Carrier::Post, text("reply"));
+        let har = har(&trace, &place(), &[]);
         let entries = har["log"]["entries"].as_array().unwrap();
         let answers: Vec<_> = entries
             .iter()
@@ -373,17 +388,17 @@ mod tests {
     proptest! {
         #[test]
         fn every_message_is_in_the_file_once_and_every_entry_is_whole(steps in prop::collection::vec((0u32..3, any::<bool>(), 0usize..4, any::<bool>()), 0..80)) {
-            let mut diary = Diary::default();
-            for line in 0..3 {
-                diary.moment(0.0, What::Opening { line, transport: Transport::WebSocket, trace: None });
+            let mut trace = SessionTrace::default();
+            for connection in 0..3 {
+                trace.event(0.0, EventKind::Opening { connection, transport: Transport::WebSocket, trace: None });
             }
             let carriers = [Carrier::Socket, Carrier::Event, Carrier::Poll, Carrier::Post];
-            for (place, (line, sent, carrier, binary)) in steps.iter().enumerate() {
+            for (place, (connection, sent, carrier, binary)) in steps.iter().enumerate() {
                 let carrier = carriers[*carrier];
                 let content = if *binary && carrier == Carrier::Socket { Payload::Binary(vec![place as u8]) } else { text("x") };
-                diary.frame(place as f64, *line, *sent, carrier, content);
+                trace.frame(place as f64, *connection, *sent, carrier, content);
             }
-            let har = har(&diary, &place(), &[]);
+            let har = har(&trace, &place(), &[]);
             let entries = har["log"]["entries"].as_array().unwrap();
             prop_assert!(entries.iter().all(is_whole));
             let messages: usize = entries.iter().filter_map(|entry| entry["_webSocketMessages"].as_array()).map(Vec::len).sum();

@@ -10,7 +10,6 @@ use super::{
     words::{fault_name, refusal, step_words},
 };
 use crate::{
-    client::{inspect::Inspection, tap::Disturbance},
     i18n::*,
     ui::{
         format,
@@ -18,6 +17,7 @@ use crate::{
     },
     wire::number,
 };
+use duplex_leptos::trace::{Inspection, RequestedFault};
 use duplex_protocol::fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT};
 
 /// What the fields begin with.
@@ -72,10 +72,10 @@ pub fn Faults(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 fn follow(inspection: &Inspection, fresh: Fresh, report: RwSignal<Option<FaultReport>>) {
     let inspection = inspection.clone();
     let lines = Memo::new({
-        let tap = inspection.tap();
+        let shared = inspection.trace();
         move |_| {
             fresh.track();
-            tap.with(|diary| (diary.session.clone(), diary.moments.back().map(|moment| moment.number)))
+            shared.with(|trace| (trace.session.clone(), trace.events.back().map(|event| event.number)))
         }
     });
     let beat = RwSignal::new(0_u32);
@@ -133,14 +133,14 @@ struct Offer {
     key: &'static str,
     name: Words,
     what: Words,
-    make: fn(Settings) -> Option<Disturbance>,
+    make: fn(Settings) -> Option<RequestedFault>,
 }
 
 fn offers() -> [Offer; 8] {
     let offer = |key, name: Words, what: Words, make| Offer { key, name, what, make };
     [
         offer("cut", words!(inspector.cut), words!(inspector.cut_text), |_| {
-            Some(Disturbance::Server(Fault::Cut))
+            Some(RequestedFault::Server(Fault::Cut))
         }),
         offer(
             "block_websocket",
@@ -158,13 +158,13 @@ fn offers() -> [Offer; 8] {
             "unblock",
             words!(inspector.unblock),
             words!(inspector.unblock_text),
-            |_| Some(Disturbance::Server(Fault::Unblock)),
+            |_| Some(RequestedFault::Server(Fault::Unblock)),
         ),
         offer(
             "offline",
             words!(inspector.offline),
             words!(inspector.offline_text),
-            |settings| settings.for_ms().map(Disturbance::Offline),
+            |settings| settings.for_ms().map(RequestedFault::Offline),
         ),
         offer(
             "delay",
@@ -172,7 +172,7 @@ fn offers() -> [Offer; 8] {
             words!(inspector.delay_text),
             |settings| {
                 let (by_ms, for_ms) = (settings.by_ms()?, settings.for_ms()?);
-                Some(Disturbance::Server(Fault::Delay { by_ms, for_ms }))
+                Some(RequestedFault::Server(Fault::Delay { by_ms, for_ms }))
             },
         ),
         offer(
@@ -181,18 +181,18 @@ fn offers() -> [Offer; 8] {
             words!(inspector.slow_text),
             |settings| {
                 let for_ms = settings.for_ms()?;
-                Some(Disturbance::Server(Fault::Slow { for_ms }))
+                Some(RequestedFault::Server(Fault::Slow { for_ms }))
             },
         ),
         offer("drain", words!(inspector.drain), words!(inspector.drain_text), |_| {
-            Some(Disturbance::Server(Fault::Drain))
+            Some(RequestedFault::Server(Fault::Drain))
         }),
     ]
 }
 
-fn block(settings: Settings, sse: bool) -> Option<Disturbance> {
+fn block(settings: Settings, sse: bool) -> Option<RequestedFault> {
     let for_ms = settings.for_ms()?;
-    Some(Disturbance::Server(Fault::Block {
+    Some(RequestedFault::Server(Fault::Block {
         websocket: true,
         sse,
         for_ms,
@@ -212,9 +212,9 @@ fn Offers(inspection: Inspection, settings: Settings, report: RwSignal<Option<Fa
             settings.wrong.set(made.is_none());
             match made {
                 None => {}
-                Some(Disturbance::Offline(for_ms)) => inspection.go_offline(for_ms),
-                Some(Disturbance::Server(fault)) => spawn_local(async move {
-                    if let Ok(answer) = inspection.ask(fault).await {
+                Some(RequestedFault::Offline(for_ms)) => inspection.go_offline(for_ms),
+                Some(RequestedFault::Server(fault)) => spawn_local(async move {
+                    if let Ok(answer) = inspection.request_fault(fault).await {
                         report.try_set(Some(answer));
                     }
                 }),
@@ -263,8 +263,8 @@ fn Timeline(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let body = part(move || {
         fresh.track();
         let chapters = inspection
-            .tap()
-            .with(|diary| chapters(&diary.moments, diary.checker.tally()));
+            .trace()
+            .with(|trace| chapters(&trace.events, trace.audit.counts()));
         let shown = chapters.into_iter().take(CHAPTERS);
         Some(
             shown
@@ -309,9 +309,9 @@ fn chapter(locale: Locale, chapter: &Chapter) -> AnyView {
     .into_any()
 }
 
-const fn fault_key(fault: Disturbance) -> &'static str {
+const fn fault_key(fault: RequestedFault) -> &'static str {
     match fault {
-        Disturbance::Server(fault) => fault.name(),
-        Disturbance::Offline(_) => "offline",
+        RequestedFault::Server(fault) => fault.name(),
+        RequestedFault::Offline(_) => "offline",
     }
 }

@@ -8,10 +8,6 @@ use super::{
     words::part_words,
 };
 use crate::{
-    client::{
-        inspect::Inspection,
-        tap::{Frame, Payload},
-    },
     i18n::*,
     ui::{
         content::hex_dump,
@@ -19,6 +15,7 @@ use crate::{
         words::{part, say, spoken, text},
     },
 };
+use duplex_leptos::trace::{Frame, Inspection, Payload};
 
 /// Rows in the document.
 const ROWS: usize = 80;
@@ -30,11 +27,11 @@ const SHOWN_JSON: usize = 8 * 1024;
 #[component]
 pub fn Frames(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let chosen = RwSignal::new(None::<u64>);
-    let tap = inspection.tap();
+    let shared = inspection.trace();
     let numbers = Memo::new(move |_| {
         fresh.track();
-        tap.with(|diary| {
-            diary
+        shared.with(|trace| {
+            trace
                 .frames
                 .iter()
                 .rev()
@@ -67,8 +64,8 @@ pub fn Frames(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 
 fn frame(inspection: &Inspection, number: u64) -> Option<Frame> {
     inspection
-        .tap()
-        .with(|diary| diary.frames.iter().find(|frame| frame.number == number).cloned())
+        .trace()
+        .with(|trace| trace.frames.iter().find(|frame| frame.number == number).cloned())
 }
 
 fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> AnyView {

@@ -6,23 +6,20 @@ use leptos::{prelude::*, task::spawn_local};
 
 use super::{drawer::Fresh, words::header_words};
 use crate::{
-    client::{
-        inspect::Inspection,
-        tap::{Diary, What},
-    },
     i18n::*,
     ui::{
         closing::meaning,
-        handshake::HandshakeRecord,
+        handshake::{HandshakeRecord, fetch},
         words::{note, part, say, spoken},
     },
 };
+use duplex_leptos::trace::{EventKind, Inspection, SessionTrace};
 use duplex_protocol::{code, handshake::Handshake};
 
 /// By which the server knows the newest WebSocket of the session.
-pub fn newest_trace(diary: &Diary) -> Option<String> {
-    diary.moments.iter().rev().find_map(|moment| match &moment.what {
-        What::Opening { trace, .. } => trace.clone(),
+pub fn newest_trace(trace: &SessionTrace) -> Option<String> {
+    trace.events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::Opening { trace, .. } => trace.clone(),
         _ => None,
     })
 }
@@ -61,19 +58,17 @@ pub fn How(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 
 /// The server's record of the newest WebSocket, asked for again when a line opens or ends.
 fn follow(inspection: &Inspection, fresh: Fresh, handshake: RwSignal<Option<Handshake>>) {
-    let inspection = inspection.clone();
     let asked = Memo::new({
-        let tap = inspection.tap();
+        let shared = inspection.trace();
         move |_| {
             fresh.track();
-            tap.with(|diary| (newest_trace(diary), diary.moments.back().map(|moment| moment.number)))
+            shared.with(|trace| (newest_trace(trace), trace.events.back().map(|event| event.number)))
         }
     });
     Effect::new(move |_| {
         let Some(trace) = asked.get().0 else { return };
-        let inspection = inspection.clone();
         spawn_local(async move {
-            if let Some(found) = inspection.handshake(&trace).await
+            if let Ok(found) = fetch(&trace).await
                 && asked
                     .try_get_untracked()
                     .is_some_and(|(newest, _)| newest == Some(trace))
@@ -102,12 +97,12 @@ fn explained(handshake: &Handshake) -> AnyView {
 #[component]
 fn Codes(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let i18n = use_i18n();
-    let tap = inspection.tap();
+    let shared = inspection.trace();
     let codes = Memo::new(move |_| {
         fresh.track();
-        tap.with(|diary| {
-            let codes = diary.moments.iter().filter_map(|moment| match moment.what {
-                What::Closed { code, .. } => Some(code),
+        shared.with(|trace| {
+            let codes = trace.events.iter().filter_map(|event| match event.kind {
+                EventKind::Closed { code, .. } => Some(code),
                 _ => None,
             });
             codes.collect::<BTreeSet<_>>()

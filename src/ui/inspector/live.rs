@@ -8,18 +8,17 @@ use super::{
     words::{phase, status, transport},
 };
 use crate::{
-    client::{
-        inspect::{Inspection, Subscribed},
-        status::use_link_status,
-        tap::{Diary, What},
-    },
     i18n::*,
     ui::{
         chart::LineChart,
         download::download,
-        format,
+        format, handshake,
         words::{Words, fact, part, say, text, words},
     },
+};
+use duplex_leptos::{
+    status::use_session_status,
+    trace::{EventKind, Inspection, SessionTrace, SubscriptionInfo},
 };
 use duplex_protocol::handshake::Handshake;
 
@@ -30,12 +29,12 @@ const HANDSHAKES: usize = 16;
 
 #[component]
 pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
-    let (tap, i18n) = (inspection.tap(), use_i18n());
+    let (shared, i18n) = (inspection.trace(), use_i18n());
     let trips = {
-        let tap = tap.clone();
+        let shared = shared.clone();
         Signal::derive(move || {
             fresh.track();
-            tap.with(|diary| diary.trips.iter().copied().collect::<Vec<_>>())
+            shared.with(|trace| trace.round_trips.iter().copied().collect::<Vec<_>>())
         })
     };
     let trips_words = text(move || {
@@ -62,24 +61,24 @@ pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 fn figure(
     inspection: &Inspection,
     fresh: Fresh,
-    of: impl Fn(&Diary) -> String + Send + Sync + 'static,
+    of: impl Fn(&SessionTrace) -> String + Send + Sync + 'static,
 ) -> Signal<String> {
-    let tap = inspection.tap();
+    let shared = inspection.trace();
     text(move || {
         fresh.track();
-        tap.with(&of)
+        shared.with(&of)
     })
 }
 
 #[component]
 fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let i18n = use_i18n();
-    let count = |of: fn(&Diary) -> u64| figure(&inspection, fresh, move |diary| format::grouped(of(diary)));
+    let count = |of: fn(&SessionTrace) -> u64| figure(&inspection, fresh, move |trace| format::grouped(of(trace)));
     let whole = {
-        let tap = inspection.tap();
+        let shared = inspection.trace();
         Memo::new(move |_| {
             fresh.track();
-            tap.with(|diary| diary.checker.tally()).is_whole()
+            shared.with(|trace| trace.audit.counts()).is_whole()
         })
     };
     let verdict = text(move || {
@@ -90,9 +89,9 @@ fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
         };
         words(i18n.get_locale()).to_owned()
     });
-    let events = count(|diary| diary.checker.tally().events);
-    let gaps = count(|diary| diary.checker.tally().gaps);
-    let duplicates = count(|diary| diary.checker.tally().duplicates);
+    let events = count(|trace| trace.audit.counts().events);
+    let gaps = count(|trace| trace.audit.counts().gaps);
+    let duplicates = count(|trace| trace.audit.counts().duplicates);
     view! {
         <section class="inspector-loss" data-whole=text(move || whole.get().to_string()) aria-labelledby="inspector-loss">
             <h3 id="inspector-loss">{verdict}</h3>
@@ -109,35 +108,35 @@ fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 #[component]
 fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let i18n = use_i18n();
-    let link = use_link_status();
+    let link = use_session_status();
     let way = text(move || {
         link.get()
             .transport
             .map_or_else(|| "–".to_owned(), |way| transport(way).to_owned())
     });
     let state = text(move || phase(link.get().phase)(i18n.get_locale()).to_owned());
-    let count = |of: fn(&Diary) -> String| figure(&inspection, fresh, of);
+    let count = |of: fn(&SessionTrace) -> String| figure(&inspection, fresh, of);
     let both = |frames: u64, bytes: u64| [&format::grouped(frames), " · ", &format::bytes(bytes)].concat();
-    let session = count(|diary| {
-        diary
+    let session = count(|trace| {
+        trace
             .session
             .as_ref()
             .map_or_else(|| "–".to_owned(), |session| session.0.clone())
     });
-    let trace = count(|diary| super::how::newest_trace(diary).unwrap_or_else(|| "–".to_owned()));
-    let received = figure(&inspection, fresh, move |diary| {
-        both(diary.counts.frames_in, diary.counts.bytes_in)
+    let trace = count(|trace| super::how::newest_trace(trace).unwrap_or_else(|| "–".to_owned()));
+    let received = figure(&inspection, fresh, move |trace| {
+        both(trace.counters.frames_in, trace.counters.bytes_in)
     });
-    let sent = figure(&inspection, fresh, move |diary| {
-        both(diary.counts.frames_out, diary.counts.bytes_out)
+    let sent = figure(&inspection, fresh, move |trace| {
+        both(trace.counters.frames_out, trace.counters.bytes_out)
     });
-    let lines = count(|diary| format::grouped(diary.counts.lines));
-    let lost = count(|diary| format::grouped(diary.counts.lost));
-    let resumed = count(|diary| format::grouped(diary.counts.resumed));
-    let replayed = count(|diary| format::grouped(diary.counts.replayed));
-    let trip = figure(&inspection, fresh, move |diary| {
-        diary
-            .trips
+    let lines = count(|trace| format::grouped(trace.counters.connections));
+    let lost = count(|trace| format::grouped(trace.counters.lost));
+    let resumed = count(|trace| format::grouped(trace.counters.resumed));
+    let replayed = count(|trace| format::grouped(trace.counters.replayed));
+    let trip = figure(&inspection, fresh, move |trace| {
+        trace
+            .round_trips
             .back()
             .map_or_else(|| "–".to_owned(), |trip| format::millis(i18n.get_locale(), *trip))
     });
@@ -166,12 +165,12 @@ fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let i18n = use_i18n();
     let rows = part(move || {
         fresh.track();
-        let heads = inspection.tap().with(|diary| diary.heads.clone());
+        let heads = inspection.trace().with(|trace| trace.heads.clone());
         let known = inspection.subscriptions();
         if known.is_empty() {
             return Some(view! { <p class="hint">{say!(inspector.no_topics)}</p> }.into_any());
         }
-        let row = |read: Subscribed| {
+        let row = |read: SubscriptionInfo| {
             let head = heads
                 .iter()
                 .find(|(topic, _)| *topic == read.topic)
@@ -225,7 +224,7 @@ fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
         if waiting.is_empty() {
             return Some(view! { <p class="hint">{say!(inspector.queue_empty)}</p> }.into_any());
         }
-        let row = |command: crate::client::inspect::Unsent| {
+        let row = |command: duplex_leptos::trace::QueuedCommand| {
             let tries = ["×", &command.attempts.to_string()].concat();
             view! { <li><span>{command.topic.to_string()}</span> <span class="mono">{command.id.as_str().to_owned()}</span> <span>{tries}</span></li> }
         };
@@ -244,9 +243,9 @@ fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 fn Files(inspection: Inspection) -> impl IntoView {
     let other = inspection.clone();
     let save_json = move |_| {
-        let file = inspection.tap().with(|diary| {
+        let file = inspection.trace().with(|trace| {
             let read = |frame: &_| reading::json(&inspection, frame);
-            export::session(diary, &place(), read).to_string()
+            export::session(trace, &place(), read).to_string()
         });
         let _ = download("duplex-session.json", "application/json", &file);
     };
@@ -255,8 +254,8 @@ fn Files(inspection: Inspection) -> impl IntoView {
         spawn_local(async move {
             let handshakes = known_handshakes(&inspection).await;
             let file = inspection
-                .tap()
-                .with(|diary| export::har(diary, &place(), &handshakes).to_string());
+                .trace()
+                .with(|trace| export::har(trace, &place(), &handshakes).to_string());
             let _ = download("duplex-session.har", "application/json", &file);
         });
     };
@@ -270,23 +269,23 @@ fn Files(inspection: Inspection) -> impl IntoView {
 
 fn place() -> export::Place {
     let origin = window().location().origin().unwrap_or_default();
-    let epoch = js_sys::Date::now() - crate::client::inspect::now();
+    let epoch = js_sys::Date::now() - duplex_leptos::trace::now();
     export::Place { origin, epoch }
 }
 
 /// Of the newest WebSockets.
 async fn known_handshakes(inspection: &Inspection) -> Vec<(String, Handshake)> {
-    let traces: Vec<String> = inspection.tap().with(|diary| {
-        let moments = diary.moments.iter().rev();
-        let traces = moments.filter_map(|moment| match &moment.what {
-            What::Opening { trace, .. } => trace.clone(),
+    let traces: Vec<String> = inspection.trace().with(|trace| {
+        let events = trace.events.iter().rev();
+        let traces = events.filter_map(|event| match &event.kind {
+            EventKind::Opening { trace, .. } => trace.clone(),
             _ => None,
         });
         traces.take(HANDSHAKES).collect()
     });
     let mut found = Vec::new();
     for trace in traces {
-        if let Some(handshake) = inspection.handshake(&trace).await {
+        if let Ok(handshake) = handshake::fetch(&trace).await {
             found.push((trace, handshake));
         }
     }

@@ -17,7 +17,7 @@ use web_sys::KeyboardEvent;
 use super::keys;
 use super::lazy::Place;
 use super::words::{say, text};
-use crate::client::inspect::{Inspection, use_inspection};
+use duplex_leptos::trace::{Inspection, use_inspection};
 
 /// With Alt, wherever the page has the focus: the key by its place, since Alt makes another letter of it on some keyboards.
 const SHORTCUT: &str = "KeyI";

@@ -1,8 +1,8 @@
 //! Frames as a person reads them: a name, the content as JSON, what it cost on the wire, and its header byte by byte.
 
-use crate::client::inspect::Inspection;
-use crate::client::tap::{Carrier, Frame, Payload};
 use crate::ui::content::indent_json;
+use duplex_leptos::trace::Inspection;
+use duplex_leptos::trace::{Carrier, Frame, Payload};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::frame::{self, wire_len};
 use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
@@ -67,7 +67,7 @@ fn sent(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(St
     if encoding == Encoding::Json {
         return Some((name, Vec::new()));
     }
-    inspection.readable_own(&mut frame, encoding);
+    inspection.decode_sent(&mut frame, encoding);
     Some((name, Encoding::Json.encode(&frame).ok()?))
 }
 
@@ -77,7 +77,7 @@ fn received(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option
     if encoding == Encoding::Json {
         return Some((name, Vec::new()));
     }
-    inspection.readable(&mut frame, encoding);
+    inspection.decode_received(&mut frame, encoding);
     Some((name, Encoding::Json.encode(&frame).ok()?))
 }
 
@@ -164,7 +164,7 @@ mod tests {
         Frame {
             number: 1,
             at: 0.0,
-            line: 1,
+            connection: 1,
             sent,
             carrier,
             size: content.len(),

@@ -2,57 +2,57 @@
 
 use std::collections::VecDeque;
 
-use crate::client::checker::Tally;
-use crate::client::tap::{Disturbance, Moment, What};
+use duplex_leptos::trace::DeliveryCounts;
+use duplex_leptos::trace::{EventKind, RequestedFault, TraceEvent};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chapter {
     /// Names it for ever: the number of its first moment.
     pub number: u64,
     /// None: what happened before any fault that is still remembered.
-    pub fault: Option<Disturbance>,
+    pub fault: Option<RequestedFault>,
     /// The status with which the server refused the fault.
     pub refused: Option<u16>,
     pub at: f64,
     pub steps: Vec<Step>,
     /// What was told to the page from the fault to the end of the chapter.
-    pub told: Tally,
+    pub told: DeliveryCounts,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// Milliseconds since the chapter began.
     pub after: f64,
-    pub what: What,
+    pub what: EventKind,
 }
 
 /// `now`: what was told up to now.
-pub fn chapters(moments: &VecDeque<Moment>, now: Tally) -> Vec<Chapter> {
+pub fn chapters(events: &VecDeque<TraceEvent>, now: DeliveryCounts) -> Vec<Chapter> {
     let mut chapters: Vec<Chapter> = Vec::new();
-    let mut began = moments.front().map(|moment| moment.tally).unwrap_or_default();
-    for moment in moments {
-        let fault = match moment.what {
-            What::Fault { fault, refused } => Some((fault, refused)),
+    let mut began = events.front().map(|event| event.delivery).unwrap_or_default();
+    for event in events {
+        let fault = match event.kind {
+            EventKind::Fault { fault, refused } => Some((fault, refused)),
             _ => None,
         };
         if fault.is_some() || chapters.is_empty() {
             if let Some(last) = chapters.last_mut() {
-                last.told = since(began, moment.tally);
+                last.told = since(began, event.delivery);
             }
-            began = moment.tally;
+            began = event.delivery;
             chapters.push(Chapter {
-                number: moment.number,
+                number: event.number,
                 fault: fault.map(|(fault, _)| fault),
                 refused: fault.and_then(|(_, refused)| refused),
-                at: moment.at,
+                at: event.at,
                 steps: Vec::new(),
-                told: Tally::default(),
+                told: DeliveryCounts::default(),
             });
         }
         if let Some(chapter) = chapters.last_mut().filter(|_| fault.is_none()) {
             chapter.steps.push(Step {
-                after: (moment.at - chapter.at).max(0.0),
-                what: moment.what.clone(),
+                after: (event.at - chapter.at).max(0.0),
+                what: event.kind.clone(),
             });
         }
     }
@@ -63,8 +63,8 @@ pub fn chapters(moments: &VecDeque<Moment>, now: Tally) -> Vec<Chapter> {
     chapters
 }
 
-fn since(before: Tally, after: Tally) -> Tally {
-    Tally {
+fn since(before: DeliveryCounts, after: DeliveryCounts) -> DeliveryCounts {
+    DeliveryCounts {
         events: after.events.saturating_sub(before.events),
         states: after.states.saturating_sub(before.states),
         gaps: after.gaps.saturating_sub(before.gaps),
@@ -79,33 +79,35 @@ mod tests {
     use super::*;
     use duplex_protocol::fault::Fault;
 
-    fn told(events: u64) -> Tally {
-        Tally {
+    fn told(events: u64) -> DeliveryCounts {
+        DeliveryCounts {
             events,
-            ..Tally::default()
+            ..DeliveryCounts::default()
         }
     }
 
-    fn moments(faults: &[bool]) -> VecDeque<Moment> {
-        let moment = |(place, fault): (usize, &bool)| Moment {
+    fn events(faults: &[bool]) -> VecDeque<TraceEvent> {
+        let event = |(place, fault): (usize, &bool)| TraceEvent {
             number: place as u64 + 1,
             at: place as f64 * 100.0,
-            tally: told(place as u64),
-            what: if *fault {
-                What::Fault {
-                    fault: Disturbance::Server(Fault::Cut),
+            delivery: told(place as u64),
+            kind: if *fault {
+                EventKind::Fault {
+                    fault: RequestedFault::Server(Fault::Cut),
                     refused: None,
                 }
             } else {
-                What::Opened { line: place as u32 }
+                EventKind::Opened {
+                    connection: place as u32,
+                }
             },
         };
-        faults.iter().enumerate().map(moment).collect()
+        faults.iter().enumerate().map(event).collect()
     }
 
     #[test]
     fn a_fault_begins_a_chapter_and_steps_count_from_it() {
-        let chapters = chapters(&moments(&[false, true, false, false]), told(9));
+        let chapters = chapters(&events(&[false, true, false, false]), told(9));
         assert_eq!(
             (chapters.len(), chapters[0].fault.is_some(), chapters[1].fault),
             (2, true, None)
@@ -118,8 +120,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_moment_and_no_event_is_left_out(faults in prop::collection::vec(any::<bool>(), 0..60)) {
-            let moments = moments(&faults);
-            let chapters = chapters(&moments, told(faults.len() as u64));
+            let events = events(&faults);
+            let chapters = chapters(&events, told(faults.len() as u64));
             let steps: usize = chapters.iter().map(|chapter| chapter.steps.len()).sum();
             prop_assert_eq!(steps, faults.iter().filter(|fault| !**fault).count());
             prop_assert_eq!(chapters.iter().map(|chapter| chapter.told.events).sum::<u64>(), faults.len() as u64);

@@ -2,16 +2,16 @@
 
 use super::reading::Part;
 use crate::{
-    client::{
-        status::{Phase, TopicStatus, Transport},
-        tap::{Disturbance, What},
-    },
     i18n::*,
     ui::{
         closing::meaning,
         format,
         words::{Words, fill, words},
     },
+};
+use duplex_leptos::{
+    status::{Phase, TopicStatus, Transport},
+    trace::{EventKind, RequestedFault},
 };
 use duplex_protocol::{code, fault::Fault};
 
@@ -46,11 +46,11 @@ pub fn status(status: TopicStatus) -> Words {
     }
 }
 
-pub fn fault_name(fault: Option<Disturbance>) -> Words {
+pub fn fault_name(fault: Option<RequestedFault>) -> Words {
     match fault {
         None => words!(inspector.chapter_begin),
-        Some(Disturbance::Offline(_)) => words!(inspector.offline),
-        Some(Disturbance::Server(fault)) => match fault {
+        Some(RequestedFault::Offline(_)) => words!(inspector.offline),
+        Some(RequestedFault::Server(fault)) => match fault {
             Fault::Cut => words!(inspector.cut),
             Fault::Drain => words!(inspector.drain),
             Fault::Block { sse: false, .. } => words!(inspector.block_websocket),
@@ -74,22 +74,22 @@ pub fn refusal(locale: Locale, status: u16) -> String {
 }
 
 /// One step of the timeline.
-pub fn step_words(locale: Locale, what: &What) -> String {
+pub fn step_words(locale: Locale, what: &EventKind) -> String {
     match what {
-        What::Phase {
+        EventKind::Phase {
             phase: Phase::Live,
             transport: Some(way),
         } => fill(
             td_string!(locale, inspector.step_live),
             &[("transport", transport(*way))],
         ),
-        What::Phase { phase: state, .. } => phase(*state)(locale).to_owned(),
-        What::Opening { transport: way, .. } => fill(
+        EventKind::Phase { phase: state, .. } => phase(*state)(locale).to_owned(),
+        EventKind::Opening { transport: way, .. } => fill(
             td_string!(locale, inspector.step_opening),
             &[("transport", transport(*way))],
         ),
-        What::Opened { .. } => td_string!(locale, inspector.step_opened).to_owned(),
-        What::Closed { code, .. } => {
+        EventKind::Opened { .. } => td_string!(locale, inspector.step_opened).to_owned(),
+        EventKind::Closed { code, .. } => {
             let meaning = meaning(code::meaning(*code))(locale);
             let code = code.to_string();
             fill(
@@ -97,22 +97,22 @@ pub fn step_words(locale: Locale, what: &What) -> String {
                 &[("code", &code), ("meaning", meaning)],
             )
         }
-        What::Left { .. } => td_string!(locale, inspector.step_left).to_owned(),
-        What::Closing { retry_after_ms } => {
+        EventKind::ClosedLocally { .. } => td_string!(locale, inspector.step_left).to_owned(),
+        EventKind::Closing { retry_after_ms } => {
             let after = format::millis(locale, (*retry_after_ms).into());
             fill(td_string!(locale, inspector.step_closing), &[("after", &after)])
         }
-        What::Resumed { topic, replayed } => {
+        EventKind::Resumed { topic, replayed } => {
             let replayed = format::grouped(*replayed);
             fill(
                 td_string!(locale, inspector.step_resumed),
                 &[("topic", topic.as_str()), ("replayed", &replayed)],
             )
         }
-        What::Reset { topic } => fill(td_string!(locale, inspector.step_reset), &[("topic", topic.as_str())]),
-        What::Denied { topic } => fill(td_string!(locale, inspector.step_denied), &[("topic", topic.as_str())]),
-        What::Fault { fault, .. } => fault_name(Some(*fault))(locale).to_owned(),
-        What::Restored => td_string!(locale, inspector.step_restored).to_owned(),
+        EventKind::Reset { topic } => fill(td_string!(locale, inspector.step_reset), &[("topic", topic.as_str())]),
+        EventKind::Denied { topic } => fill(td_string!(locale, inspector.step_denied), &[("topic", topic.as_str())]),
+        EventKind::Fault { fault, .. } => fault_name(Some(*fault))(locale).to_owned(),
+        EventKind::Restored => td_string!(locale, inspector.step_restored).to_owned(),
     }
 }
 
@@ -167,8 +167,8 @@ mod tests {
         for locale in [Locale::ko, Locale::en] {
             let mut names: Vec<_> = server
                 .iter()
-                .map(|fault| Some(Disturbance::Server(*fault)))
-                .chain([None, Some(Disturbance::Offline(1))])
+                .map(|fault| Some(RequestedFault::Server(*fault)))
+                .chain([None, Some(RequestedFault::Offline(1))])
                 .map(|fault| fault_name(fault)(locale))
                 .collect();
             names.sort_unstable();
@@ -180,9 +180,15 @@ mod tests {
     #[test]
     fn a_step_says_its_figures() {
         let topic = "chat/a".parse().unwrap();
-        let said = step_words(Locale::en, &What::Resumed { topic, replayed: 3 });
+        let said = step_words(Locale::en, &EventKind::Resumed { topic, replayed: 3 });
         assert!(said.contains("chat/a") && said.contains('3'), "{said}");
-        let said = step_words(Locale::en, &What::Closed { line: 1, code: 1006 });
+        let said = step_words(
+            Locale::en,
+            &EventKind::Closed {
+                connection: 1,
+                code: 1006,
+            },
+        );
         assert!(said.contains("1006"), "{said}");
     }
 }

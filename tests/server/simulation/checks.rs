@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
-use duplex::client::status::{Phase, TopicStatus};
 use duplex_hub::log::Log as _;
+use duplex_leptos::status::{Phase, TopicStatus};
 use duplex_protocol::{
     cursor::{Check, Cursor, Seq},
     session::ResetReason,

@@ -1,11 +1,11 @@
-//! The three transports as a browser has them, over the simulated network: what `client/transport` is to the real driver.
+//! The three transports as a browser has them, over the simulated network, in place of the transports of `duplex-leptos`.
 //! Knows no machine and no topic.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use duplex::client::link::{Input, Topics};
-use duplex::client::status::Transport;
+use duplex_leptos::status::Transport;
+use duplex_leptos::testing::{Input, Topics};
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{COMMAND_PATH, ClientFrame, EVENTS_PATH, POLL_PATH, SESSION_PATH, ServerFrame};
@@ -28,9 +28,9 @@ const POST_PATIENCE: Duration = Duration::from_secs(20);
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 const FORBIDDEN: u16 = 3003;
 
-/// What happened on a line. Of a question that is no longer the newest nothing may be heard.
+/// What happened on a connection. Of a question that is no longer the newest nothing may be heard.
 pub struct Heard {
-    pub line: u32,
+    pub connection: u32,
     pub question: Option<u32>,
     pub input: Input,
 }
@@ -47,7 +47,7 @@ pub struct Means {
 }
 
 /// Dropped, it ends: a WebSocket with a word, the others without.
-pub struct Line {
+pub struct Connection {
     id: u32,
     transport: Transport,
     means: Means,
@@ -64,9 +64,9 @@ impl Drop for Asking {
     }
 }
 
-impl Line {
+impl Connection {
     pub fn open(id: u32, transport: Transport, topics: &Topics, means: Means) -> Self {
-        let mut line = Self {
+        let mut connection = Self {
             id,
             transport,
             means,
@@ -76,12 +76,12 @@ impl Line {
         };
         if transport == Transport::WebSocket {
             let (says, said) = mpsc::unbounded_channel();
-            line.says = Some(says);
-            tokio::spawn(converse(line.teller(Some(0)), said));
+            connection.says = Some(says);
+            tokio::spawn(converse(connection.teller(Some(0)), said));
         } else {
-            line.ask(topics, true);
+            connection.ask(topics, true);
         }
-        line
+        connection
     }
 
     pub fn is_newest(&self, question: Option<u32>) -> bool {
@@ -90,7 +90,7 @@ impl Line {
 
     fn teller(&self, question: Option<u32>) -> Teller {
         Teller {
-            line: self.id,
+            connection: self.id,
             question,
             means: self.means.clone(),
         }
@@ -110,42 +110,46 @@ impl Line {
         }
     }
 
-    pub fn ask(&mut self, topics: &Topics, at_once: bool) {
+    pub fn ask(&mut self, topics: &Topics, immediate: bool) {
         self.asking = None;
         self.question += 1;
         let teller = self.teller(Some(self.question));
         let query = query(&self.means.session, topics);
         self.asking = Some(Asking(match self.transport {
             Transport::Sse => tokio::spawn(stream(teller, query)),
-            _ => tokio::spawn(poll(teller, query, at_once)),
+            _ => tokio::spawn(poll(teller, query, immediate)),
         }));
     }
 }
 
 struct Teller {
-    line: u32,
+    connection: u32,
     question: Option<u32>,
     means: Means,
 }
 
 impl Teller {
     fn tell(&self, input: Input) {
-        let (line, question) = (self.line, self.question);
+        let (connection, question) = (self.connection, self.question);
         // The tab may be gone.
-        let _ = self.means.heard.send(Heard { line, question, input });
+        let _ = self.means.heard.send(Heard {
+            connection,
+            question,
+            input,
+        });
     }
 
     fn frame(&self, encoding: Encoding, bytes: &[u8]) {
-        let line = self.line;
+        let connection = self.connection;
         self.tell(match encoding.decode::<ServerFrame>(bytes) {
-            Ok(frame) => Input::Frame { line, frame },
-            Err(_) => Input::Unreadable { line },
+            Ok(frame) => Input::Frame { connection, frame },
+            Err(_) => Input::Unreadable { connection },
         });
     }
 
     fn closed(&self, code: u16) {
-        let line = self.line;
-        self.tell(Input::Closed { line, code });
+        let connection = self.connection;
+        self.tell(Input::Closed { connection, code });
     }
 }
 
@@ -169,15 +173,15 @@ async fn converse(teller: Teller, mut said: mpsc::UnboundedReceiver<ClientFrame>
     let Some(mut socket) = opened else {
         return teller.closed(code::ABNORMAL);
     };
-    let (line, encoding) = (teller.line, teller.means.encoding);
-    teller.tell(Input::Opened { line, encoding });
+    let (connection, encoding) = (teller.connection, teller.means.encoding);
+    teller.tell(Input::Opened { connection, encoding });
     let mut end = code::ABNORMAL;
     loop {
         tokio::select! {
             biased;
             frame = said.recv() => match frame {
                 Some(frame) => {
-                    // What cannot be sent is missed at the other end, and the link finds out.
+                    // What cannot be sent is missed at the other end, and the session finds out.
                     let _ = timeout(CLOSE_WAIT, socket.send(message(encoding, &frame))).await;
                 }
                 None => return leave(socket).await,
@@ -248,9 +252,9 @@ async fn stream(teller: Teller, query: String) {
     teller.closed(code::ABNORMAL);
 }
 
-async fn poll(teller: Teller, query: String, at_once: bool) {
-    let wait = if at_once { "&wait=0" } else { "" };
-    let line = teller.line;
+async fn poll(teller: Teller, query: String, immediate: bool) {
+    let wait = if immediate { "&wait=0" } else { "" };
+    let connection = teller.connection;
     let answer = get(&teller.means, Kind::Request, &format!("{POLL_PATH}{query}{wait}")).await;
     let body = match answer {
         Ok(answer) if answer.is_good() => answer.whole().await,
@@ -261,17 +265,17 @@ async fn poll(teller: Teller, query: String, at_once: bool) {
         return teller.closed(code::ABNORMAL);
     };
     let Ok(said) = Encoding::Json.decode::<Vec<ServerFrame>>(&body) else {
-        return teller.tell(Input::Unreadable { line });
+        return teller.tell(Input::Unreadable { connection });
     };
     let frames = said.len();
     said.into_iter()
-        .for_each(|frame| teller.tell(Input::Frame { line, frame }));
-    teller.tell(Input::Answered { line, frames });
+        .for_each(|frame| teller.tell(Input::Frame { connection, frame }));
+    teller.tell(Input::PollAnswered { connection, frames });
 }
 
-/// Goes on when its line is gone.
+/// Goes on when its connection is gone.
 async fn post(teller: Teller, frame: ClientFrame) {
-    let (line, means) = (teller.line, &teller.means);
+    let (connection, means) = (teller.connection, &teller.means);
     let body = Encoding::Json.encode(&frame).unwrap();
     let head = format!("POST {COMMAND_PATH}?session={}", means.session);
     let answer = timeout(POST_PATIENCE, async {
@@ -282,13 +286,13 @@ async fn post(teller: Teller, frame: ClientFrame) {
     });
     let status = match answer.await {
         Ok(Ok((true, _, body))) => match Encoding::Json.decode(&body) {
-            Ok(frame) => return teller.tell(Input::Frame { line, frame }),
+            Ok(frame) => return teller.tell(Input::Frame { connection, frame }),
             Err(_) => None,
         },
         Ok(Ok((false, status, _))) => Some(status),
         _ => None,
     };
     if let ClientFrame::Command { id, .. } = frame {
-        teller.tell(Input::Unsent { line, id, status });
+        teller.tell(Input::SendFailed { connection, id, status });
     }
 }

@@ -1,13 +1,14 @@
-//! One browser tab: the real link, driven as `client/driver` drives it, and a diary of everything that the link said, which
-//! is held to what it may say. Knows no schedule.
+//! One browser tab: the real session, driven as `duplex-leptos` drives it in a browser, and a diary of all its effects, which is
+//! checked against what it may do. Knows no schedule.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duplex::client::link::{Effect, Fate, Input, Link, News};
-use duplex::client::outbox::Body;
-use duplex::client::status::{LinkStatus, TopicStatus};
+use duplex_leptos::{
+    status::{SessionStatus, TopicStatus},
+    testing::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate},
+};
 use duplex_protocol::{
     cursor::{Cursor, Seq},
     presence::Presence,
@@ -17,7 +18,7 @@ use duplex_protocol::{
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::lines::{Heard, Line, Means};
+use super::lines::{Connection, Heard, Means};
 use super::random::Random;
 use crate::harness::kinds::{Note, Noted, Notes};
 
@@ -76,7 +77,7 @@ pub struct Diary {
     pub topics: BTreeMap<TopicName, Seen>,
     pub sent: Vec<(CommandId, TopicName, String)>,
     pub ends: HashMap<CommandId, End>,
-    pub link: LinkStatus,
+    pub link: SessionStatus,
     opens: Vec<u64>,
     /// What must not be, and when.
     pub fault: Option<String>,
@@ -87,8 +88,8 @@ pub struct Diary {
 
 pub struct Tab {
     pub name: String,
-    link: Link,
-    lines: HashMap<u32, Line>,
+    session: Session,
+    connections: HashMap<u32, Connection>,
     means: Means,
     random: Random,
     began: Instant,
@@ -102,8 +103,8 @@ impl Tab {
     pub fn new(name: String, means: Means, random: Random, began: Instant, diary: Arc<Mutex<Diary>>) -> Self {
         Self {
             name,
-            link: Link::new(String::new()),
-            lines: HashMap::new(),
+            session: Session::new(String::new()),
+            connections: HashMap::new(),
             means,
             random,
             began,
@@ -117,7 +118,7 @@ impl Tab {
     pub async fn run(mut self, mut heard: mpsc::UnboundedReceiver<Heard>, mut acts: mpsc::UnboundedReceiver<Act>) {
         // What must not be may be without end: the clock would never move again.
         while self.diary.lock().unwrap().fault.is_none() {
-            let wake = self.link.wake_at().map_or(NEVER, Duration::from_millis);
+            let wake = self.session.wake_at().map_or(NEVER, Duration::from_millis);
             let next = timeout_at(self.began + wake, async {
                 tokio::select! {
                     biased;
@@ -132,18 +133,25 @@ impl Tab {
                 Ok(Err(heard)) => self.hear(heard),
             }
         }
-        self.lines.clear();
+        self.connections.clear();
         self.diary.lock().unwrap().quit = true;
     }
 
-    fn hear(&mut self, Heard { line, question, input }: Heard) {
-        let known = self.lines.get(&line);
-        // Of a line that is gone only a post is heard, and the link knows what that is worth.
+    fn hear(
+        &mut self,
+        Heard {
+            connection,
+            question,
+            input,
+        }: Heard,
+    ) {
+        let known = self.connections.get(&connection);
+        // Of a connection that is gone only a post is heard, and the session knows what that is worth.
         if question.is_some() && !known.is_some_and(|known| known.is_newest(question)) {
             return;
         }
         if matches!(input, Input::Closed { .. }) {
-            self.lines.remove(&line);
+            self.connections.remove(&connection);
         }
         self.input(input);
     }
@@ -162,7 +170,7 @@ impl Tab {
             Act::Online(online) => self.input(Input::Online(online)),
             Act::Visible(visible) => self.input(Input::Visible(visible)),
             Act::Frozen(true) => self.input(Input::Freeze),
-            Act::Frozen(false) => self.input(Input::Thaw),
+            Act::Frozen(false) => self.input(Input::Resume),
             Act::Leave(topic) => {
                 let was = std::mem::take(
                     &mut self
@@ -222,12 +230,12 @@ impl Tab {
             (now, 1)
         };
         if self.busy.1 > AT_ONCE {
-            let status = self.link.status();
+            let status = self.session.status();
             self.wrong(&format!("{heard}, and no end of it: {status:?}"));
         }
-        let effects = self.link.handle(now, random, input);
-        if let Some(at) = self.link.wake_at().filter(|at| *at <= now) {
-            let status = self.link.status();
+        let effects = self.session.handle(now, random, input);
+        if let Some(at) = self.session.wake_at().filter(|at| *at <= now) {
+            let status = self.session.status();
             self.wrong(&format!(
                 "{heard} leaves a timer of {at} ms that never lets go: {status:?}, {effects:?}"
             ));
@@ -235,33 +243,37 @@ impl Tab {
         for effect in effects {
             self.perform(effect);
         }
-        self.diary.lock().unwrap().link = self.link.status();
+        self.diary.lock().unwrap().link = self.session.status();
     }
 
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Open {
-                line,
+                connection,
                 transport,
                 topics,
             } => {
                 self.count_attempt();
-                let opened = Line::open(line, transport, &topics, self.means.clone());
-                self.lines.insert(line, opened);
+                let opened = Connection::open(connection, transport, &topics, self.means.clone());
+                self.connections.insert(connection, opened);
             }
-            Effect::Ask { line, topics, at_once } => {
-                if let Some(line) = self.lines.get_mut(&line) {
-                    line.ask(&topics, at_once);
+            Effect::Request {
+                connection,
+                topics,
+                immediate,
+            } => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.ask(&topics, immediate);
                 }
             }
-            Effect::Send { line, frame } => {
-                if let Some(line) = self.lines.get(&line) {
-                    line.send(frame);
+            Effect::Send { connection, frame } => {
+                if let Some(connection) = self.connections.get(&connection) {
+                    connection.send(frame);
                 }
             }
-            Effect::Close { line } => drop(self.lines.remove(&line)),
-            Effect::Tell { topic, news } => self.told(&topic, news),
-            Effect::Me(_) | Effect::NameRefused(_) => {}
+            Effect::Close { connection } => drop(self.connections.remove(&connection)),
+            Effect::Notify { topic, update } => self.told(&topic, update),
+            Effect::Identified(_) | Effect::NameRefused(_) => {}
         }
     }
 
@@ -284,16 +296,16 @@ impl Tab {
             .get_or_insert_with(|| format!("{} at {when} ms: {what}", self.name));
     }
 
-    fn told(&mut self, topic: &TopicName, news: News) {
+    fn told(&mut self, topic: &TopicName, update: TopicUpdate) {
         let mut diary = self.diary.lock().unwrap();
         let diary = &mut *diary;
-        let word = format!("{} {topic} {news:?}", self.now());
+        let word = format!("{} {topic} {update:?}", self.now());
         for byte in word.bytes() {
             diary.trace = (diary.trace ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
-        let fault = match news {
-            News::Command(id, fate) => self.fate_of(diary, id, fate),
-            news => diary.topics.entry(topic.clone()).or_default().hear(news),
+        let fault = match update {
+            TopicUpdate::Command(id, outcome) => self.fate_of(diary, id, outcome),
+            update => diary.topics.entry(topic.clone()).or_default().hear(update),
         };
         if let Err(what) = fault {
             let what = format!("{} at {} ms, {topic}: {what}", self.name, self.now());
@@ -301,12 +313,12 @@ impl Tab {
         }
     }
 
-    fn fate_of(&self, diary: &mut Diary, id: CommandId, fate: Fate) -> Result<(), String> {
-        let end = match fate {
-            Fate::Sent | Fate::Held { .. } => return Ok(()),
-            Fate::Gone if self.cancelling.as_ref() == Some(&id) => End::Cancelled,
-            Fate::Gone => End::Accepted,
-            Fate::Rejected(why) => End::Rejected(format!("{why:?}")),
+    fn fate_of(&self, diary: &mut Diary, id: CommandId, outcome: CommandOutcome) -> Result<(), String> {
+        let end = match outcome {
+            CommandOutcome::Sent | CommandOutcome::Held { .. } => return Ok(()),
+            CommandOutcome::Settled if self.cancelling.as_ref() == Some(&id) => End::Cancelled,
+            CommandOutcome::Settled => End::Accepted,
+            CommandOutcome::Rejected(why) => End::Rejected(format!("{why:?}")),
         };
         match diary.ends.insert(id.clone(), end.clone()) {
             None => Ok(()),
@@ -316,9 +328,9 @@ impl Tab {
 }
 
 impl Seen {
-    fn hear(&mut self, news: News) -> Result<(), String> {
-        match news {
-            News::State {
+    fn hear(&mut self, update: TopicUpdate) -> Result<(), String> {
+        match update {
+            TopicUpdate::State {
                 encoding,
                 state,
                 cursor,
@@ -329,7 +341,7 @@ impl Seen {
                 self.cursor = Some(cursor);
                 self.states.push((cursor.seq, self.state.clone()));
             }
-            News::Event {
+            TopicUpdate::Event {
                 encoding,
                 seq,
                 check,
@@ -344,9 +356,9 @@ impl Seen {
                 Notes::apply(&mut self.state, seq, &event);
                 self.events.push((seq, event));
             }
-            News::Presence(presence) => self.presence = presence,
-            News::Status(status) => self.status = Some(status),
-            News::Command(..) => {}
+            TopicUpdate::Presence(presence) => self.presence = presence,
+            TopicUpdate::Status(status) => self.status = Some(status),
+            TopicUpdate::Command(..) => {}
         }
         Ok(())
     }

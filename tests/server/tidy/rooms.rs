@@ -5,7 +5,6 @@
 pub enum Room {
     /// What crosses the network, and the part of an application that is the same on both sides.
     Shared(Option<String>),
-    Client,
     Ui,
     Page(String),
     AppServer(String),
@@ -36,7 +35,6 @@ impl Room {
     fn of(module: &[&str]) -> Self {
         match module {
             ["wire", ..] => Self::Shared(None),
-            ["client", ..] => Self::Client,
             ["ui", ..] => Self::Ui,
             ["apps"] | ["apps", "server", ..] => Self::Free,
             ["apps", app, "wire" | "model", ..] => Self::Shared(Some((*app).to_owned())),
@@ -66,19 +64,12 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
         Room::Free => true,
         Room::Shared(None) => wire,
         Room::Shared(Some(app)) => wire || is_sibling_of(app, path),
-        Room::Client => wire || texts || matches!(path, ["client", ..]),
-        Room::Ui => {
-            wire || texts
-                || matches!(
-                    path,
-                    ["ui", ..] | ["client", "status" | "inspect" | "tap" | "checker", ..]
-                )
-        }
+        Room::Ui => wire || texts || matches!(path, ["ui", ..]),
         Room::Page(app) => {
             let own = matches!(path, ["apps", name, rest @ ..] if name == app && !matches!(rest, ["server", ..]));
             // The list of applications, which it joins.
             let own = own || matches!(path, ["apps", "App" | "page" | "lazy_page"]);
-            wire || texts || own || matches!(path, ["client" | "ui", ..])
+            wire || texts || own || matches!(path, ["ui", ..])
         }
         Room::AppServer(app) => {
             wire || matches!(path, ["apps", "server", "AppServer"])
@@ -137,9 +128,13 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
         Room::AppServer(_) if name == "axum" => true,
         // A connector is a client of somebody else's server.
         Room::AppServer(_) if name == "tokio_tungstenite" => true,
-        Room::Client | Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
+        Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
         Room::Server | Room::Free => true,
     }
+}
+
+fn is_leptos(name: &str) -> bool {
+    name.starts_with("leptos") || name == "duplex_leptos"
 }
 
 /// A path may also begin with a module or a type of the file itself; only what the manifest lists is another crate.
@@ -171,16 +166,12 @@ mod tests {
                 "use super::wire::Said; use duplex_protocol::cursor;",
             ),
             (
-                "client/link.rs",
-                "use leptos::prelude::*; use duplex_protocol::frame; use super::backoff;",
-            ),
-            (
                 "ui/vitals.rs",
-                "use crate::{i18n::*, wire::vitals::Vitals, client::status::Status};",
+                "use crate::{i18n::*, wire::vitals::Vitals}; use duplex_leptos::status::Phase;",
             ),
             (
                 "apps/chat/view/list.rs",
-                "use super::super::{model::Chat, wire}; use crate::{client::use_topic, ui::card};",
+                "use super::super::{model::Chat, wire}; use crate::ui::card; use duplex_leptos::topic;",
             ),
             (
                 "apps/chat/server.rs",
@@ -197,14 +188,10 @@ mod tests {
     fn a_wrong_arrow_is_caught() {
         for (file, source) in [
             ("wire/frame.rs", "use leptos::prelude::*;"),
-            ("wire/frame.rs", "use crate::client::link;"),
+            ("wire/frame.rs", "use duplex_leptos::topic;"),
             ("wire/frame.rs", "fn f() -> tokio::time::Instant {}"),
             ("apps/chat/model.rs", "use crate::apps::market::model::Price;"),
             ("apps/chat/wire.rs", "use super::view::List;"),
-            ("client/link.rs", "use crate::apps::chat;"),
-            ("client/link.rs", "use crate::{wire::code, ui::card};"),
-            ("client/link.rs", "use axum::Router;"),
-            ("ui/card.rs", "use crate::client::use_socket;"),
             ("ui/card.rs", "use crate::server::limits;"),
             ("apps/chat/mod.rs", "use crate::apps::market;"),
             ("apps/chat/view.rs", "use super::server::decide;"),

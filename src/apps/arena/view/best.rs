@@ -5,7 +5,6 @@ use leptos::prelude::*;
 use super::super::wire::scores::{Score, Scores};
 use super::words;
 use crate::{
-    client::use_topic::UseTopic,
     i18n::*,
     ui::{
         card::Card,
@@ -13,6 +12,7 @@ use crate::{
         words::{part, say, words},
     },
 };
+use duplex_leptos::topic::UseTopic;
 
 /// Of twenty that are kept, as many as the page shows.
 const SHOWN: usize = 10;

@@ -20,8 +20,8 @@ use super::hud::Hud;
 use super::paint::{Painter, Scene};
 use super::steering::Steering;
 use super::words;
-use crate::client::stage::{Carrier, LineStatus, StageLine, Viewer};
 use crate::i18n::Locale;
+use duplex_leptos::simulation::{ConnectionStatus, Participant, SimulationConnection, SimulationTransport};
 
 const TICK: f64 = 1000.0 / RATE as f64;
 /// A tab that slept does not make up for more than this, in milliseconds.
@@ -37,7 +37,7 @@ pub struct Engine {
     hud: RwSignal<Hud>,
     locale: Cell<Locale>,
     state: RefCell<State>,
-    line: RefCell<Option<StageLine>>,
+    line: RefCell<Option<SimulationConnection>>,
     alive: Cell<bool>,
 }
 
@@ -55,7 +55,7 @@ struct State {
     name: String,
     ack: u32,
     lag: Option<f64>,
-    status: Option<LineStatus>,
+    status: Option<ConnectionStatus>,
     /// The line was lost with a body that is kept for its player until then.
     kept_until: Option<f64>,
     ticks: u32,
@@ -77,8 +77,10 @@ impl Engine {
             line: RefCell::default(),
             alive: Cell::new(true),
         });
-        let viewer: Weak<dyn Viewer> = Rc::<Self>::downgrade(&engine);
-        engine.line.replace(Some(StageLine::open(ARENA_PATH, viewer)));
+        let viewer: Weak<dyn Participant> = Rc::<Self>::downgrade(&engine);
+        engine
+            .line
+            .replace(Some(SimulationConnection::open(ARENA_PATH, viewer)));
         engine.again();
         Some(engine)
     }
@@ -150,7 +152,7 @@ impl Engine {
     fn picture(&self, now: f64) {
         let says = self.state.borrow_mut().go_on(now);
         if says && let Some(line) = &*self.line.borrow() {
-            line.nudge();
+            line.flush();
         }
         let mut state = self.state.borrow_mut();
         state.paint(&self.canvas, &self.context, self.locale.get(), now);
@@ -297,8 +299,8 @@ fn quiet(role: &Role) -> Role {
     }
 }
 
-impl Viewer for Engine {
-    fn turn(&self) -> Vec<u8> {
+impl Participant for Engine {
+    fn input(&self) -> Vec<u8> {
         let mut state = self.state.borrow_mut();
         let (first, intents) = state.pilot.unsaid();
         let turn = Turn {
@@ -311,7 +313,7 @@ impl Viewer for Engine {
         turn.encode()
     }
 
-    fn heard(&self, frame: &[u8]) {
+    fn on_frame(&self, frame: &[u8]) {
         let mut state = self.state.borrow_mut();
         let view = View::decode(frame, |tick| state.past.find(tick));
         let Ok(view) = view else {
@@ -333,10 +335,10 @@ impl Viewer for Engine {
     }
 
     /// A new line is a new seat: it knows no frame, no intent and no wish of the one before.
-    fn stands(&self, status: LineStatus) {
+    fn on_status(&self, status: ConnectionStatus) {
         let mut state = self.state.borrow_mut();
         let (played, now) = (state.pilot.own().is_some(), now());
-        if played && !matches!(status, LineStatus::Live(_)) {
+        if played && !matches!(status, ConnectionStatus::Live(_)) {
             state.kept_until.get_or_insert(now + f64::from(HELD_SECONDS) * 1000.0);
         }
         state.status = Some(status);
@@ -344,18 +346,18 @@ impl Viewer for Engine {
         state.lag = None;
         state.past.clear();
         state.pilot.forget();
-        if let LineStatus::Live(carrier) = status {
+        if let ConnectionStatus::Live(carrier) = status {
             let kept = state.kept_until.take().is_some_and(|until| now < until);
             if kept && state.wish.is_none() {
                 let name = state.name.clone();
                 state.wish_for(Wish::Play(name));
             }
             drop(state);
-            if carrier == Carrier::WebSocket
+            if carrier == SimulationTransport::WebSocket
                 && let Ok(line) = self.line.try_borrow()
                 && let Some(line) = &*line
             {
-                line.nudge();
+                line.flush();
             }
         }
     }

@@ -9,12 +9,12 @@ use super::super::wire::Glance;
 use super::super::wire::frame::{Role, Row};
 use super::super::wire::turn::Wish;
 use super::engine::Engine;
-use crate::client::stage::LineStatus;
+use duplex_leptos::simulation::ConnectionStatus;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hud {
     /// None: the page has no line yet.
-    pub line: Option<LineStatus>,
+    pub line: Option<ConnectionStatus>,
     pub role: Role,
     pub mass: u32,
     pub peak: u32,

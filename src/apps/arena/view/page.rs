@@ -17,7 +17,6 @@ use super::replay::Records;
 use super::steering::Key;
 use super::words;
 use crate::{
-    client::{live::Live, stage::glance, use_topic::use_topic},
     i18n::*,
     ui::{
         card::Card,
@@ -25,9 +24,13 @@ use crate::{
         words::{fact, fill, say, text, titled, words},
     },
 };
+use duplex_leptos::{
+    simulation::preview,
+    topic::{Live, use_topic},
+};
 
 pub fn page() -> AnyView {
-    let arena = Arena::new(glance(ARENA_PATH));
+    let arena = Arena::new(preview(ARENA_PATH));
     let scores = use_topic::<Scores>(ALL);
     view! {
         <Title text=titled(say!(arena.title))/>
@@ -55,7 +58,7 @@ fn loading() -> AnyView {
 }
 
 #[component]
-fn Field(arena: Arena, scores: crate::client::use_topic::UseTopic<Scores>) -> impl IntoView {
+fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let canvas = NodeRef::<html::Canvas>::new();
     Effect::new(move |started: Option<bool>| {

@@ -10,7 +10,6 @@ use super::super::wire::turn::Wish;
 use super::hud::{Arena, Hud};
 use super::words;
 use crate::{
-    client::{stage::LineStatus, use_topic::UseTopic},
     i18n::*,
     ui::{
         names,
@@ -18,6 +17,7 @@ use crate::{
     },
     wire::person::tidy_name,
 };
+use duplex_leptos::{simulation::ConnectionStatus, topic::UseTopic};
 use duplex_protocol::person::MAX_NAME;
 
 /// The cookie with the visitor's name, which the server reads too, and how long it stays.
@@ -89,7 +89,11 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
             let _ = canvas.unchecked_into::<HtmlElement>().focus();
         }
     };
-    let away = move || !arena.hud.with(|hud| matches!(hud.line, Some(LineStatus::Live(_))));
+    let away = move || {
+        !arena
+            .hud
+            .with(|hud| matches!(hud.line, Some(ConnectionStatus::Live(_))))
+    };
     view! {
         <form class="arena-panel" on:submit=play>
             <p class="arena-ending" role="status">{ended}</p>

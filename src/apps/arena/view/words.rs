@@ -3,11 +3,11 @@
 use super::super::model::world::FIRST_BOT;
 use super::super::wire::frame::Role;
 use crate::{
-    client::stage::{Carrier, LineStatus},
     i18n::*,
     ui::words::{Words, fill, words},
     wire::text::isolated,
 };
+use duplex_leptos::simulation::{ConnectionStatus, SimulationTransport};
 use duplex_protocol::person::Person;
 
 /// The chosen name, else what the body is.
@@ -32,13 +32,13 @@ pub fn person(locale: Locale, person: &Person) -> String {
 }
 
 /// How the line stands, in one word for style sheets and tests, and in the visitor's.
-pub fn line(status: Option<LineStatus>) -> (&'static str, Words) {
+pub fn line(status: Option<ConnectionStatus>) -> (&'static str, Words) {
     match status {
-        None | Some(LineStatus::Connecting) => ("connecting", words!(arena.connecting)),
-        Some(LineStatus::Live(Carrier::WebSocket)) => ("websocket", words!(arena.websocket)),
-        Some(LineStatus::Live(Carrier::Http)) => ("http", words!(arena.http)),
-        Some(LineStatus::Waiting) => ("waiting", words!(arena.waiting)),
-        Some(LineStatus::Stopped(_)) => ("stopped", words!(arena.stopped)),
+        None | Some(ConnectionStatus::Connecting) => ("connecting", words!(arena.connecting)),
+        Some(ConnectionStatus::Live(SimulationTransport::WebSocket)) => ("websocket", words!(arena.websocket)),
+        Some(ConnectionStatus::Live(SimulationTransport::Http)) => ("http", words!(arena.http)),
+        Some(ConnectionStatus::Waiting) => ("waiting", words!(arena.waiting)),
+        Some(ConnectionStatus::Stopped(_)) => ("stopped", words!(arena.stopped)),
     }
 }
 

@@ -10,7 +10,6 @@ use super::{
     words,
 };
 use crate::{
-    client::use_topic::{Standing, UseTopic},
     i18n::*,
     ui::{
         moderation::{DURATIONS, refusal, until},
@@ -19,6 +18,7 @@ use crate::{
     },
     wire::moderation::{MAX_BAN_REASON, Moderation, ModerationCommand, Target},
 };
+use duplex_leptos::topic::{CommandStatus, UseTopic};
 use duplex_protocol::{
     person::{MAX_NAME, Person},
     session::Rejection,
@@ -130,10 +130,10 @@ pub fn tools(talk: Talk, rules: Rules) -> AnyView {
     let i18n = use_i18n();
     let problem = note(move || {
         let locale = i18n.get_locale();
-        let told = |one: &Standing| one.problem(|wait| standing::held(locale, wait), |why| explain(locale, why));
+        let told = |one: &CommandStatus| one.problem(|wait| standing::held(locale, wait), |why| explain(locale, why));
         rules
             .pending
-            .with(|pending| pending.iter().rev().find_map(|one| told(&one.standing)))
+            .with(|pending| pending.iter().rev().find_map(|one| told(&one.status)))
     });
     let room = talk.room.get_value();
     let delete = (room != LOBBY).then(|| delete_room(rules, room));

@@ -4,13 +4,13 @@ use leptos::prelude::*;
 
 use super::{super::wire::ChatCommand, list::focus, talk::Talk, words};
 use crate::{
-    client::use_topic::{Pending, Standing},
     i18n::*,
     ui::{
         standing,
         words::{Words, fill, part, say, spoken, text, words},
     },
 };
+use duplex_leptos::topic::{CommandStatus, Pending};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
@@ -31,7 +31,7 @@ pub fn PendingRows(talk: Talk) -> impl IntoView {
 }
 
 fn is_shown(pending: &Pending<ChatCommand>) -> bool {
-    let told = matches!(pending.standing, Standing::Rejected(_) | Standing::Held { .. });
+    let told = matches!(pending.status, CommandStatus::Rejected(_) | CommandStatus::Held { .. });
     matches!(pending.command, ChatCommand::Post { .. }) || told
 }
 
@@ -41,27 +41,29 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
     let found = Memo::new(move |_| {
         talk.chat.pending.with(|pending| {
             let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
-            found.map(|one| (described(i18n.get_locale(), &one.command), one.standing.clone()))
+            found.map(|one| (described(i18n.get_locale(), &one.command), one.status.clone()))
         })
     });
     let said = text(move || found.with(|found| found.as_ref().map(|(said, _)| said.clone()).unwrap_or_default()));
     let word = text(move || {
         found
             .with(|found| match found {
-                Some((_, Standing::Queued)) => "queued",
-                Some((_, Standing::Held { .. })) => "held",
-                Some((_, Standing::Rejected(_))) => "rejected",
+                Some((_, CommandStatus::Queued)) => "queued",
+                Some((_, CommandStatus::Held { .. })) => "held",
+                Some((_, CommandStatus::Rejected(_))) => "rejected",
                 _ => "sent",
             })
             .to_owned()
     });
     let state = text(move || {
         found.with(|found| match found {
-            Some((_, Standing::Queued)) => t_string!(i18n, chat.queued).to_owned(),
-            Some((_, Standing::Held { retry_after_ms })) => standing::held(i18n.get_locale(), *retry_after_ms),
+            Some((_, CommandStatus::Queued)) => t_string!(i18n, chat.queued).to_owned(),
+            Some((_, CommandStatus::Held { retry_after_ms })) => standing::held(i18n.get_locale(), *retry_after_ms),
             // Perhaps it was sent.
-            Some((_, Standing::Rejected(why @ Rejection::IdTooOld { .. }))) => words::rejection(i18n.get_locale(), why),
-            Some((_, Standing::Rejected(why))) => fill(
+            Some((_, CommandStatus::Rejected(why @ Rejection::IdTooOld { .. }))) => {
+                words::rejection(i18n.get_locale(), why)
+            }
+            Some((_, CommandStatus::Rejected(why))) => fill(
                 t_string!(i18n, chat.rejected),
                 &[("why", &words::rejection(i18n.get_locale(), why))],
             ),

@@ -12,14 +12,11 @@ use super::{
     talk::Talk,
     visit::Visit,
 };
-use crate::{
-    client::{
-        live::Live,
-        use_topic::{TopicStatus, UseTopic, use_topic},
-    },
-    ui::missing::answer_missing,
-    ui::words::{part, say, text, titled},
+use crate::ui::{
+    missing::answer_missing,
+    words::{part, say, text, titled},
 };
+use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
 /// Stands until the page leaves for another room.
 pub fn room(visit: Visit, name: String) -> AnyView {

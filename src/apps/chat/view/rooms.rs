@@ -12,10 +12,6 @@ use super::{
     words,
 };
 use crate::{
-    client::{
-        live::Live,
-        use_topic::{Standing, UseTopic, use_topic},
-    },
     i18n::*,
     ui::{
         standing,
@@ -23,6 +19,7 @@ use crate::{
     },
     wire::form::Refused,
 };
+use duplex_leptos::topic::{CommandStatus, Live, UseTopic, use_topic};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
@@ -104,7 +101,7 @@ pub fn refused(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option
     rooms.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
         found
-            .standing
+            .status
             .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
     })
 }
@@ -112,8 +109,8 @@ pub fn refused(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option
 fn rejected(rooms: UseTopic<Rooms>, id: &CommandId) -> Option<Rejection> {
     rooms.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
-        match &found.standing {
-            Standing::Rejected(why) => Some(why.clone()),
+        match &found.status {
+            CommandStatus::Rejected(why) => Some(why.clone()),
             _ => None,
         }
     })

@@ -11,11 +11,11 @@ use super::super::{
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
 };
 use super::{visit::Visit, words};
-use crate::client::operator::is_operator;
-use crate::client::use_topic::{UseTopic, use_topic};
 use crate::i18n::*;
 use crate::ui::calendar;
+use crate::ui::operator::is_operator;
 use crate::wire::moderation::{ALL, Moderation};
+use duplex_leptos::topic::{UseTopic, use_topic};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::topic::Topic;

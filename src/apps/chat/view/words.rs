@@ -5,7 +5,6 @@ use super::super::{
     wire::{LOBBY, MAX_LINE, MAX_ROOM, MAX_TEXT, MAX_TITLE, Millis, why},
 };
 use crate::{
-    client::use_topic::TopicStatus,
     i18n::*,
     ui::{
         calendar, format, names,
@@ -14,6 +13,7 @@ use crate::{
     },
     wire::text::{first, is_bidi_control, isolated},
 };
+use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::{
     person::{NAME_FIXED, NAME_RESERVED, Person, PersonId},
     session::{Denied, Rejection},

@@ -31,7 +31,7 @@ async fn compare_function(text: String) -> Result<String, ServerFnError> {
 /// Sets the signal of the run.
 #[server(endpoint = "compare/signal")]
 async fn compare_signal(run: String, text: String) -> Result<(), ServerFnError> {
-    use crate::client::run_signals::RunSignals;
+    use crate::wire::run_signals::RunSignals;
     let Some(RunSignals(set)) = use_context::<RunSignals>() else {
         return Err(ServerFnError::new("there are no signals here"));
     };

@@ -19,11 +19,11 @@ use js_sys::Promise;
 use leptos::prelude::window;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::client::http::get_json;
 use crate::{
     apps::compare::wire::measure::{Counts, RUNS_PATH},
     ui::clock::now,
 };
+use duplex_leptos::http::get_json;
 
 /// Milliseconds after which an exchange counts as failed.
 const PATIENCE: i32 = 10_000;

@@ -4,9 +4,7 @@ use std::rc::Rc;
 
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::apps::compare::wire::measure::number;
-use crate::client::browser_socket::{BrowserSocket, Report};
-use crate::client::resolve;
-use crate::client::use_socket::Payload;
+use duplex_leptos::socket::{BrowserSocket, Payload, SocketReport, resolve};
 
 /// No message has this number.
 const OPENING: u32 = u32::MAX;
@@ -21,10 +19,10 @@ impl Socket {
         let opened = waiting.wait(OPENING);
         let hear = Rc::new(hear);
         let report = move |report| match report {
-            Report::Open { .. } => waiting.came(OPENING),
-            Report::Message(payload) => hear(&payload),
-            Report::Error => {}
-            Report::Close { .. } => waiting.refused(OPENING),
+            SocketReport::Open { .. } => waiting.came(OPENING),
+            SocketReport::Message(payload) => hear(&payload),
+            SocketReport::Error => {}
+            SocketReport::Close { .. } => waiting.refused(OPENING),
         };
         let socket = BrowserSocket::open(&resolve(address), protocols, report).map_err(|_| Fault::Away)?;
         let this = Self { socket: Some(socket) };

@@ -11,7 +11,7 @@ use super::socket::Socket;
 use super::{Fault, Stop, counts, new_run, now, pause, pause_until};
 use crate::apps::compare::model::{Bytes, Staleness, Summary, Watched, Watcher, lateness};
 use crate::apps::compare::wire::measure::{MIN_PAYLOAD, SAY_PATH, VALUE_PATH, WATCH_PATH, number, payload};
-use crate::client::use_socket::Payload;
+use duplex_leptos::socket::Payload;
 
 const BOX: &str = "&box=value";
 

@@ -3,7 +3,7 @@
 use super::{Answered, Exchange, Fault, socket::Socket, waiting::Waiting};
 use crate::apps::compare::wire::measure::slot;
 use crate::apps::compare::wire::{Compare, Said};
-use crate::client::use_socket::Payload;
+use duplex_leptos::socket::Payload;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;

@@ -8,12 +8,12 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::super::wire::{DeviceCommand, Devices, Fleet, Raw, Reading, Report, browser_id, device_path};
 use crate::{
-    client::{
-        status::{LinkStatus, Phase, use_link_status},
-        use_topic::{UseTopic, use_topic},
-    },
     i18n::*,
     ui::words::{part, say, text},
+};
+use duplex_leptos::{
+    status::{Phase, SessionStatus, use_session_status},
+    topic::{UseTopic, use_topic},
 };
 
 /// Seconds between two reports.
@@ -51,7 +51,7 @@ pub fn ThisBrowser(fleet: UseTopic<Fleet>) -> impl IntoView {
 /// Reports while it stands.
 fn reporter(id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
-    let link = use_link_status();
+    let link = use_session_status();
     Effect::new(move |_| {
         let tell = move || {
             let status = link.get_untracked();
@@ -72,7 +72,7 @@ fn reporter(id: String) -> AnyView {
     view! { <a class="button" href=device_path(&id)>{say!(devices.browser_page)}</a> }.into_any()
 }
 
-async fn measure(link: &LinkStatus) -> Report {
+async fn measure(link: &SessionStatus) -> Report {
     let navigator: JsValue = window().navigator().into();
     let mut readings = Vec::new();
     let mut add = |metric: &str, value: Option<f64>, unit: &str| {

@@ -18,20 +18,17 @@ use super::{
     words,
 };
 use crate::{
-    client::{
-        live::Live,
-        permits::Permits,
-        use_topic::{TopicStatus, UseTopic, use_topic},
-    },
     i18n::*,
     ui::{
         card::Card,
         format,
         missing::answer_missing,
+        permits::Permits,
         words::{fact, fill, note, part, say, text, titled, words},
     },
     wire::{form::Refused, text::isolated},
 };
+use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 use duplex_protocol::session::Rejection;
 
 /// What the parts of a device's page share.

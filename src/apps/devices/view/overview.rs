@@ -14,14 +14,13 @@ use super::{
     words,
 };
 use crate::{
-    client::{
-        live::Live,
-        permits::Permits,
-        use_topic::{UseTopic, use_topic},
-    },
     i18n::*,
-    ui::words::{Words, fill, note, say, spoken, text, titled, words},
+    ui::{
+        permits::Permits,
+        words::{Words, fill, note, say, spoken, text, titled, words},
+    },
 };
+use duplex_leptos::topic::{Live, UseTopic, use_topic};
 
 /// Devices shown at once; more on demand.
 const PAGE: usize = 60;

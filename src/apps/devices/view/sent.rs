@@ -7,10 +7,10 @@ use super::{
     words,
 };
 use crate::{
-    client::use_topic::UseTopic,
     i18n::*,
     ui::{standing, words::note},
 };
+use duplex_leptos::topic::UseTopic;
 use duplex_protocol::session::CommandId;
 
 /// The last command of one form.
@@ -54,7 +54,7 @@ impl Sent {
             let id = self.id.get()?;
             self.device.pending.with(|pending| {
                 let (locale, one) = (i18n.get_locale(), pending.iter().find(|one| one.id == id)?);
-                one.standing
+                one.status
                     .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
             })
         });

@@ -9,10 +9,10 @@ use super::{
     words,
 };
 use crate::{
-    client::use_topic::UseTopic,
     i18n::*,
     ui::words::{fill, note, part, text},
 };
+use duplex_leptos::topic::UseTopic;
 
 pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
     let i18n = use_i18n();

@@ -5,7 +5,6 @@ use super::super::{
     wire::{Health, MAX_ARGUMENT, MAX_METRICS, MAX_WAITING, Outcome, Side, THIS_SERVER, why},
 };
 use crate::{
-    client::use_topic::TopicStatus,
     i18n::*,
     ui::{
         standing::LOOK_FIRST,
@@ -13,6 +12,7 @@ use crate::{
     },
     wire::{number, text::isolated},
 };
+use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::session::{Denied, Rejection};
 
 /// What a device is called; one that does not say goes by its id.

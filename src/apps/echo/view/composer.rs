@@ -14,7 +14,6 @@ use super::{
     words::{self, NotSent},
 };
 use crate::{
-    client::use_socket::Payload,
     i18n::*,
     ui::{
         card::Card,
@@ -22,6 +21,7 @@ use crate::{
         words::{note, say, words},
     },
 };
+use duplex_leptos::socket::Payload;
 
 /// A larger file is not read: it would only fill the browser's send buffer.
 const MAX_FILE: u64 = 16 * 1024 * 1024;

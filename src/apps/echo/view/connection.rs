@@ -4,7 +4,6 @@ use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::{super::session::Session, ending::Ending, words};
 use crate::{
-    client::use_socket::{SocketError, SocketState},
     i18n::*,
     ui::{
         card::Card,
@@ -12,6 +11,7 @@ use crate::{
     },
     wire::number,
 };
+use duplex_leptos::socket::{SocketError, SocketState};
 use duplex_protocol::code;
 
 /// The list of addresses that the field offers; it stands outside of what comes to life early, to which a kind of element more

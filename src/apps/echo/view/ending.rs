@@ -6,13 +6,13 @@ use leptos::{leptos_dom::helpers::IntervalHandle, prelude::*};
 
 use super::{super::session::Session, words};
 use crate::{
-    client::use_socket::{Closed, SocketState},
     i18n::*,
     ui::{
         clock,
         words::{fill, note},
     },
 };
+use duplex_leptos::socket::{Closed, SocketState};
 use duplex_protocol::code;
 
 #[component]

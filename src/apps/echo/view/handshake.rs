@@ -8,15 +8,12 @@ use leptos::task::spawn_local;
 use super::super::session::Session;
 use crate::{
     apps::echo::wire::{ECHO_PATH, SOCKET_PATH},
-    client::{
-        http::{HttpError, get_json},
-        use_socket::SocketState,
-    },
     ui::{
-        handshake::HandshakeRecord,
+        handshake::{HandshakeRecord, fetch},
         words::{part, say},
     },
 };
+use duplex_leptos::{http::HttpError, socket::SocketState};
 use duplex_protocol::handshake::Handshake;
 
 /// None where the server is not ours, or before it answered.
@@ -62,7 +59,7 @@ fn ask(session: Session, record: Record, over: bool, attempt: u32) {
     const PAUSE: Duration = Duration::from_millis(200);
     let Some(trace) = session.trace() else { return };
     spawn_local(async move {
-        let answer = get_json::<Handshake>(&format!("/api/handshake/{trace}")).await;
+        let answer = fetch(&trace).await;
         if session.trace().as_deref() != Some(trace.as_str()) {
             return;
         }

@@ -3,13 +3,13 @@
 use super::super::{content::HexError, model::Kind};
 pub use crate::ui::closing::meaning;
 use crate::{
-    client::use_socket::SocketError,
     i18n::*,
     ui::{
         format,
         words::{Words, fill, words},
     },
 };
+use duplex_leptos::socket::SocketError;
 use duplex_protocol::code::{CloseRefused, MAX_REASON, Side};
 
 pub fn kind(kind: Kind) -> Words {

@@ -9,10 +9,6 @@ use super::super::{
 };
 use super::{floor::Floor, words};
 use crate::{
-    client::{
-        live::Live,
-        use_topic::{UseTopic, use_topic},
-    },
     i18n::*,
     ui::{
         card::Card,
@@ -22,6 +18,7 @@ use crate::{
     },
     wire::number,
 };
+use duplex_leptos::topic::{Live, UseTopic, use_topic};
 use duplex_protocol::{
     cursor::Seq,
     session::{CommandId, Rejection},
@@ -144,7 +141,7 @@ fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<S
     alerts.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
         found
-            .standing
+            .status
             .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
     })
 }

@@ -11,13 +11,13 @@ use super::super::{
 };
 use super::{floor::Floor, times, words};
 use crate::{
-    client::use_topic::UseTopic,
     i18n::*,
     ui::{
         card::Card,
         words::{fill, note, part, say, text, words},
     },
 };
+use duplex_leptos::topic::UseTopic;
 
 /// Times below the chart.
 const TIMES: usize = 4;

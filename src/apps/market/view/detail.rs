@@ -16,14 +16,13 @@ use super::{
     words,
 };
 use crate::{
-    client::{
-        live::Live,
-        use_topic::{TopicStatus, UseTopic, use_topic},
-    },
     i18n::*,
-    ui::missing::answer_missing,
-    ui::words::{fact, part, say, spoken, text, titled, words},
+    ui::{
+        missing::answer_missing,
+        words::{fact, part, say, spoken, text, titled, words},
+    },
 };
+use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
 /// Stands until the page leaves for another symbol.
 pub fn detail(symbol: String) -> AnyView {

@@ -10,7 +10,7 @@ use super::super::{
     wire::{Entry, Quotes},
 };
 use super::storage;
-use crate::client::use_topic::UseTopic;
+use duplex_leptos::topic::UseTopic;
 
 #[derive(Clone, Copy)]
 pub struct Floor {

@@ -14,10 +14,10 @@ use super::super::{
 };
 use super::{floor::Floor, row::row, standing::StandingLine, words};
 use crate::{
-    client::{live::Live, use_topic::use_topic},
     i18n::*,
     ui::words::{fill, part, say, spoken, text, titled, words},
 };
+use duplex_leptos::topic::{Live, use_topic};
 
 const REORDER: Duration = Duration::from_secs(2);
 

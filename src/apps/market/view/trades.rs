@@ -4,13 +4,11 @@ use leptos::prelude::*;
 
 use super::super::wire::{Candles, Entry, Trade};
 use super::{floor::Floor, times, words};
-use crate::{
-    client::use_topic::UseTopic,
-    ui::{
-        card::Card,
-        words::{part, say, text, words},
-    },
+use crate::ui::{
+    card::Card,
+    words::{part, say, text, words},
 };
+use duplex_leptos::topic::UseTopic;
 
 #[component]
 pub fn TradesCard(floor: Floor, candles: UseTopic<Candles>, entry: RwSignal<Entry>) -> impl IntoView {

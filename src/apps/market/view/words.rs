@@ -6,13 +6,13 @@ use super::super::{
     wire::{Entry, Interval, Listing, MAX_ALERTS, Sector, Side, Standing, why},
 };
 use crate::{
-    client::use_topic::TopicStatus,
     i18n::*,
     ui::{
         standing::LOOK_FIRST,
         words::{Words, fill, words},
     },
 };
+use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::session::Rejection;
 
 pub fn name(locale: Locale, listing: &Listing) -> String {

@@ -10,10 +10,8 @@ use super::super::{
     model::{Board, InboxState, Sent, reaches},
     wire::{GROUPS, Inbox, InboxCommand, InboxEvent, ME, Millis, Notices},
 };
-use crate::{
-    client::use_topic::{Standing, TopicStatus, UseTopic, use_topic},
-    wire::{arrival::Arrival, notice::EVERYONE},
-};
+use crate::wire::{arrival::Arrival, notice::EVERYONE};
+use duplex_leptos::topic::{CommandStatus, TopicStatus, UseTopic, use_topic};
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
 /// The longest wait for something to expire: browsers hold no timer for weeks.
@@ -210,7 +208,7 @@ fn foreseen(inbox: UseTopic<Inbox>) -> InboxState {
     inbox.pending.with(|pending| {
         let waiting = pending
             .iter()
-            .filter(|one| !matches!(one.standing, Standing::Rejected(_)));
+            .filter(|one| !matches!(one.status, CommandStatus::Rejected(_)));
         for one in waiting {
             let event = match one.command.clone() {
                 InboxCommand::Send(_) => continue,

@@ -11,13 +11,13 @@ use super::super::{
 };
 use super::{desk::Desk, held::Held, row::row};
 use crate::{
-    client::{
-        http::HttpError,
-        use_topic::{History, UseTopic},
-    },
     i18n::*,
     ui::words::{part, say, spoken, text, words},
     wire::notice::{EVERYONE, Level},
+};
+use duplex_leptos::{
+    http::HttpError,
+    topic::{History, UseTopic},
 };
 use duplex_protocol::{cursor::Seq, topic::Topic};
 

@@ -14,11 +14,8 @@ use super::{
     desk::Desk,
     toasts::{Toast, Tray},
 };
-use crate::{
-    client::use_topic::{TopicStatus, UseTopic, use_topic},
-    ui::early::Alive,
-    wire::notice::EVERYONE,
-};
+use crate::{ui::early::Alive, wire::notice::EVERYONE};
+use duplex_leptos::topic::{TopicStatus, UseTopic, use_topic};
 use duplex_protocol::topic::Topic;
 
 /// For as long as `owner` lives.

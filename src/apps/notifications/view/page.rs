@@ -15,14 +15,11 @@ use super::{
     words,
 };
 use crate::{
-    client::{
-        live::Live,
-        use_topic::{UseTopic, Visitor, use_topic},
-    },
     i18n::*,
     ui::words::{part, say, text, titled},
     wire::{arrival::Arrival, form::Refused, notice::EVERYONE},
 };
+use duplex_leptos::topic::{Live, UseTopic, Visitor, use_topic};
 use duplex_protocol::session::Rejection;
 
 /// What the server's rendering knows and the browser must begin with.

@@ -119,7 +119,7 @@ pub fn problem(desk: Desk) -> AnyView {
         desk.inbox.pending.with(|pending| {
             let locale = i18n.get_locale();
             pending.iter().rev().find_map(|one| {
-                one.standing.problem(
+                one.status.problem(
                     |wait| standing::held(locale, wait),
                     |why| words::rejection(why)(locale).to_owned(),
                 )

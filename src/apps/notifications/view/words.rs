@@ -2,7 +2,6 @@
 
 use super::super::wire::{ME, Millis, moment, why};
 use crate::{
-    client::use_topic::TopicStatus,
     i18n::*,
     ui::{
         standing::LOOK_FIRST,
@@ -13,6 +12,7 @@ use crate::{
         web_link::is_page,
     },
 };
+use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::session::Rejection;
 
 pub fn said(locale: Locale, words: &notice::Words) -> String {

@@ -2,8 +2,6 @@
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
-use crate::client::live::Live;
-use crate::client::use_topic::{Standing, UseTopic, use_topic};
 use crate::i18n::*;
 use crate::ui::calendar;
 use crate::ui::card::Card;
@@ -11,6 +9,8 @@ use crate::ui::moderation::{DURATIONS, refusal, until};
 use crate::ui::standing;
 use crate::ui::words::{Words, note, part, say, spoken, text, words};
 use crate::wire::moderation::{ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, Moderation, ModerationCommand, Target};
+use duplex_leptos::topic::Live;
+use duplex_leptos::topic::{CommandStatus, UseTopic, use_topic};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::Rejection;
 
@@ -133,8 +133,8 @@ fn form(rules: Rules) -> AnyView {
             Rejection::Refused { why } => refusal(why).map_or(why.clone(), |words| words(locale).to_owned()),
             _ => td_string!(locale, moderation.not_now).to_owned(),
         };
-        let told = |one: &Standing| one.problem(|wait| standing::held(locale, wait), why);
-        pending.iter().rev().find_map(|one| told(&one.standing))
+        let told = |one: &CommandStatus| one.problem(|wait| standing::held(locale, wait), why);
+        pending.iter().rev().find_map(|one| told(&one.status))
     });
     let ban = move |event: SubmitEvent| {
         event.prevent_default();

@@ -7,11 +7,11 @@ use super::head;
 use super::panel::{Panel, Unit, panel, tenths};
 use super::table::table;
 use crate::apps::status::model::Status;
-use crate::client::use_topic::TopicStatus;
 use crate::i18n::*;
 use crate::ui::format::grouped;
 use crate::ui::words::{note, say, words};
 use crate::wire::status::{BusyTopic, SAMPLE_SECONDS, Series};
+use duplex_leptos::topic::TopicStatus;
 
 const PANELS: &[Panel] = &[
     Panel {

@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 
 use crate::apps::status::model::Status;
-use crate::client::use_topic::TopicStatus;
 use crate::i18n::*;
 use crate::ui::format;
 use crate::ui::words::{Words, fact, note, say, text, words};
+use duplex_leptos::topic::TopicStatus;
 
 pub fn title() -> AnyView {
     view! {

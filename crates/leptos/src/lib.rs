@@ -1,0 +1,78 @@
+//! The browser half of a Duplex app: topics and WebSockets as Leptos hooks.
+//!
+//! A **topic** is a log on the server and its fold, the state. [`use_topic`](topic::use_topic()) brings the state into a component:
+//! rendered on the server, kept current in the browser over a WebSocket, server-sent events or long polling, with no event lost
+//! and none applied twice.
+//!
+//! ```
+//! use duplex_leptos::topic::{Live, use_topic};
+//! use duplex_protocol::cursor::Seq;
+//! use duplex_protocol::topic::Topic;
+//! use leptos::prelude::*;
+//!
+//! // model.rs: the same on the server and in the browser.
+//! pub struct Tally;
+//!
+//! impl Topic for Tally {
+//!     const KIND: &'static str = "tally";
+//!     type Command = u32; // "add this much"
+//!     type Event = u32; // "this much was added"
+//!     type State = u64;
+//!
+//!     fn apply(total: &mut u64, _seq: Seq, added: &u32) {
+//!         *total = total.saturating_add(u64::from(*added));
+//!     }
+//! }
+//!
+//! // mod.rs: the page.
+//! #[component]
+//! pub fn TallyPage() -> impl IntoView {
+//!     let tally = use_topic::<Tally>("one");
+//!     view! {
+//!         <Live topic=tally>
+//!             <p>{move || tally.state.get()}</p>
+//!             <button on:click=move |_| drop(tally.send(1))>"+1"</button>
+//!         </Live>
+//!     }
+//! }
+//!
+//! // The root component: all topics of the tab share one session.
+//! #[component]
+//! pub fn App() -> impl IntoView {
+//!     duplex_leptos::provide_session();
+//!     view! { <TallyPage/> }
+//! }
+//! ```
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`topic`] | [`use_topic`](topic::use_topic()), [`Live`](topic::Live), commands and history |
+//! | [`socket`] | [`use_socket`](socket::use_socket()): a WebSocket of its own for one component |
+//! | [`status`] | the status of the session and of topics |
+//! | [`simulation`] | connections to simulations of the server, which have no log |
+//! | [`trace`] | the record of the session, for an inspector |
+//! | [`reconnect`] | backoff with jitter |
+//! | [`http`] | `GET` with an answer in JSON |
+//!
+//! # Features
+//!
+//! Everything compiles everywhere, and acts only in a browser, from effects, event handlers and local tasks. `hydrate` and `ssr` are
+//! Leptos's features of the same names; the front end enables the first, the server the second.
+
+pub mod http;
+pub mod reconnect;
+mod runtime;
+mod session;
+pub mod simulation;
+pub mod socket;
+pub mod status;
+pub mod topic;
+pub mod trace;
+
+pub use self::runtime::tab::provide_session;
+
+/// The pure session without a browser, for tests of whole systems. No part of the stable interface.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::session::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate, Topics};
+}

@@ -1,0 +1,185 @@
+//! The one reconnect policy of sessions, simulations and sockets: how long to wait before the next attempt, and when to give up.
+//! The caller brings time and randomness.
+
+use std::time::Duration;
+
+use crate::runtime::clock::Millis;
+use duplex_protocol::code::{self, Side};
+
+/// A connection that lasted this long was stable.
+pub(crate) const STABLE_AFTER: Millis = 5_000;
+/// A hidden page waits at least this long, because nobody looks at it.
+const HIDDEN_DELAY: Millis = 5_000;
+/// So does a page without a network. It tries all the same, because a browser may be wrong about the network.
+const OFFLINE_DELAY: Millis = 30_000;
+/// The longest wait that a server may order.
+const MAX_RETRY_AFTER: Millis = 300_000;
+
+/// Exponential backoff with jitter: a delay doubles from `base` to `cap`, and its second half is random, so that clients that lost
+/// the same server at the same moment do not all return at the same moment.
+///
+/// The default is 0.5 s doubled up to 30 s, stable after 5 s.
+///
+/// # Example
+///
+/// ```
+/// use duplex_leptos::reconnect::Backoff;
+///
+/// let backoff = Backoff::default();
+/// assert_eq!(backoff.delay(0, 1.0).as_millis(), 500);
+/// assert_eq!(backoff.delay(9, 0.0).as_secs(), 15);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The longest first delay.
+    pub base: Duration,
+    /// The longest delay.
+    pub cap: Duration,
+    /// A connection that lasted this long resets the count of failures; a shorter one is another failure.
+    pub stable_after: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+            stable_after: Duration::from_millis(STABLE_AFTER),
+        }
+    }
+}
+
+impl Backoff {
+    /// The delay before attempt `attempt`, the first being 0. `random` lies in 0..1, and decides between half of the longest
+    /// delay and all of it.
+    #[must_use]
+    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
+        let longest = self.base.saturating_mul(2_u32.saturating_pow(attempt)).min(self.cap);
+        longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// What makes a page wait longer than its backoff says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Conditions {
+    pub offline: bool,
+    pub hidden: bool,
+}
+
+/// Counts failures, and says how long to wait after each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ReconnectPolicy {
+    pub backoff: Backoff,
+    failures: u32,
+}
+
+impl ReconnectPolicy {
+    pub(crate) const fn new(backoff: Backoff) -> Self {
+        Self { backoff, failures: 0 }
+    }
+
+    pub(crate) const fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    pub(crate) const fn count_failure(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// An open connection ended after so many milliseconds.
+    pub(crate) fn lost_after(&mut self, uptime: Millis) {
+        if uptime >= millis(self.backoff.stable_after) {
+            self.reset();
+        }
+    }
+
+    /// The delay before the next attempt.
+    pub(crate) fn delay(&self, random: f64, conditions: Conditions) -> Duration {
+        let least = match (conditions.offline, conditions.hidden) {
+            (true, _) => OFFLINE_DELAY,
+            (false, true) => HIDDEN_DELAY,
+            (false, false) => 0,
+        };
+        let least = Duration::from_millis((least as f64 * (0.5 + random / 2.0)) as Millis);
+        self.backoff.delay(self.failures, random).max(least)
+    }
+
+    /// As [`delay`](Self::delay), and counts the failure that led to it.
+    pub(crate) fn next_delay(&mut self, random: f64, conditions: Conditions) -> Duration {
+        let delay = self.delay(random, conditions);
+        self.count_failure();
+        delay
+    }
+}
+
+/// The wait that a server ordered, within bounds.
+pub(crate) fn retry_after(ordered: Millis) -> Millis {
+    ordered.min(MAX_RETRY_AFTER)
+}
+
+/// Whether a session or a simulation reconnects after this close code. The server chooses it from the protocol's list.
+pub(crate) const fn session_may_return(code: u16) -> bool {
+    code::may_return(code)
+}
+
+/// Whether a socket reconnects. Its server may be any, so only code 1000 and this side's own close mean that it is to stay closed.
+pub(crate) fn socket_may_return(by: Side, code: u16) -> bool {
+    by != Side::Client && code != code::NORMAL
+}
+
+pub(crate) fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_cap() {
+        let backoff = Backoff::default();
+        let longest: Vec<_> = (0..8).map(|attempt| backoff.delay(attempt, 1.0).as_millis()).collect();
+        assert_eq!(longest, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    }
+
+    #[test]
+    fn a_connection_that_lasted_starts_the_count_anew() {
+        let mut policy = ReconnectPolicy::default();
+        let ordinary = Conditions::default();
+        let mut next = |uptime| {
+            policy.lost_after(uptime);
+            policy.next_delay(1.0, ordinary).as_millis()
+        };
+        assert_eq!([next(0), next(4_999), next(0), next(5_000)], [500, 1_000, 2_000, 500]);
+    }
+
+    #[test]
+    fn hidden_and_offline_pages_wait_longer_and_an_order_has_a_bound() {
+        let policy = ReconnectPolicy::default();
+        let delay = |offline, hidden| policy.delay(1.0, Conditions { offline, hidden }).as_secs_f64();
+        assert_eq!(
+            [delay(false, true), delay(true, false), delay(true, true)],
+            [5.0, 30.0, 30.0]
+        );
+        assert_eq!((retry_after(7), retry_after(Millis::MAX)), (7, 300_000));
+    }
+
+    #[test]
+    fn a_socket_comes_back_after_any_end_but_a_normal_one_and_its_own() {
+        assert!(socket_may_return(Side::Network, code::ABNORMAL) && socket_may_return(Side::Server, code::BANNED));
+        assert!(!socket_may_return(Side::Server, code::NORMAL) && !socket_may_return(Side::Client, code::TRY_AGAIN));
+        assert!(session_may_return(code::ABNORMAL) && !session_may_return(code::BANNED));
+    }
+
+    proptest! {
+        #[test]
+        fn a_delay_is_never_zero_and_never_over_the_cap(attempt: u32, random in 0.0..1.0_f64) {
+            let backoff = Backoff::default();
+            let delay = backoff.delay(attempt, random);
+            prop_assert!(delay >= backoff.base / 2);
+            prop_assert!(delay <= backoff.cap);
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Runs the pure session in a browser: feeds it time, randomness and events, and carries out its effects with connections, one
+//! timer and the topics' observers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::ev;
+use leptos::leptos_dom::helpers::{TimeoutHandle, WindowListenerHandle};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlMetaElement;
+
+use super::tab::Signals;
+use super::transport::{self, Connection, ConnectionTrace, Report};
+use crate::runtime::clock::{Millis, now, now_millis};
+use crate::runtime::ids::random_id;
+use crate::runtime::page_events::{PageEvent, PageEvents, is_online, is_visible};
+use crate::session::{Effect, Input, Session, TopicUpdate};
+use crate::status::Transport;
+use crate::trace::{EventKind, RequestedFault, SharedTrace};
+use duplex_protocol::code;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::SessionId;
+use duplex_protocol::topic::{Delivery, TopicName};
+
+/// Receives the updates of a topic.
+pub(crate) trait TopicObserver {
+    /// Returns false if the update cannot be decoded.
+    fn on_update(&self, update: &TopicUpdate) -> bool;
+
+    /// An event or a command of the topic as JSON.
+    fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String>;
+
+    /// Whether it shows commands that have no answer yet.
+    fn has_pending(&self) -> bool;
+}
+
+/// What an application's blob in a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentKind {
+    Event,
+    Command,
+}
+
+struct Listener {
+    /// How many components use the topic.
+    users: usize,
+    observer: Arc<dyn TopicObserver>,
+}
+
+pub(crate) struct Driver {
+    session: RefCell<Session>,
+    connections: RefCell<HashMap<u32, Box<dyn Connection>>>,
+    listeners: RefCell<HashMap<TopicName, Listener>>,
+    /// Inputs that arrive while effects are carried out.
+    inputs: RefCell<VecDeque<Input>>,
+    busy: Cell<bool>,
+    timer: RefCell<Option<(Millis, TimeoutHandle)>>,
+    /// Names the session over the fallbacks; over a WebSocket the server names it.
+    session_id: SessionId,
+    signals: Signals,
+    trace: SharedTrace,
+    /// The number of the running interruption, in which no connection is opened; 0 is none.
+    interruption: Cell<u32>,
+    interruptions: Cell<u32>,
+    page_events: RefCell<Option<PageEvents>>,
+    /// While commands have no answer, the browser asks before the page is left. At other times there is no such listener, because
+    /// it keeps pages out of some browsers' back/forward cache.
+    unload: RefCell<Option<WindowListenerHandle>>,
+    this: Weak<Driver>,
+}
+
+impl Driver {
+    pub(crate) fn start(signals: Signals, trace: SharedTrace) -> Rc<Self> {
+        let driver = Rc::new_cyclic(|this| Self {
+            session: RefCell::new(Session::new(build())),
+            connections: RefCell::default(),
+            listeners: RefCell::default(),
+            inputs: RefCell::default(),
+            busy: Cell::new(false),
+            timer: RefCell::default(),
+            session_id: SessionId(random_id()),
+            signals,
+            trace,
+            interruption: Cell::default(),
+            interruptions: Cell::default(),
+            page_events: RefCell::default(),
+            unload: RefCell::default(),
+            this: this.clone(),
+        });
+        let this = Rc::downgrade(&driver);
+        *driver.page_events.borrow_mut() = Some(PageEvents::listen(move |event| {
+            if let (Some(driver), Some(input)) = (this.upgrade(), page_input(event)) {
+                driver.input(input);
+            }
+        }));
+        driver.input(Input::Online(is_online()));
+        driver.input(Input::Visible(is_visible()));
+        driver
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        topic: TopicName,
+        delivery: Delivery,
+        cursor: Option<Cursor>,
+        observer: Arc<dyn TopicObserver>,
+    ) {
+        self.listeners
+            .borrow_mut()
+            .entry(topic.clone())
+            .or_insert(Listener { users: 0, observer })
+            .users += 1;
+        self.input(Input::Subscribe {
+            topic,
+            delivery,
+            cursor,
+        });
+    }
+
+    pub(crate) fn unsubscribe(&self, topic: TopicName) {
+        if let Some(listener) = self.listeners.borrow_mut().get_mut(&topic) {
+            listener.users = listener.users.saturating_sub(1);
+        }
+        self.input(Input::Unsubscribe { topic });
+        self.listeners
+            .borrow_mut()
+            .retain(|_, listener| listener.users > 0 || listener.observer.has_pending());
+    }
+
+    /// Handles the input, and then the inputs that arrived meanwhile.
+    pub(crate) fn input(&self, input: Input) {
+        self.inputs.borrow_mut().push_back(input);
+        if self.busy.replace(true) {
+            return;
+        }
+        loop {
+            let Some(input) = self.inputs.borrow_mut().pop_front() else {
+                break;
+            };
+            self.trace.edit(|trace| trace.record_input(now(), &input));
+            let effects = self
+                .session
+                .borrow_mut()
+                .handle(now_millis(), js_sys::Math::random(), input);
+            effects.into_iter().for_each(|effect| self.perform(effect));
+        }
+        self.busy.set(false);
+        self.publish_status();
+        self.set_timer();
+    }
+
+    fn perform(&self, effect: Effect) {
+        self.trace.edit(|trace| trace.record_effect(now(), &effect));
+        match effect {
+            Effect::Open {
+                connection,
+                transport,
+                topics,
+            } => {
+                let this = self.this.clone();
+                let report: transport::Reporter = Rc::new(move |report| {
+                    if let Some(driver) = this.upgrade() {
+                        driver.report(connection, report);
+                    }
+                });
+                let trace = ConnectionTrace::new(&self.trace, connection);
+                if self.interruption.get() > 0 {
+                    trace.opening(transport, None);
+                    return spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
+                }
+                let opened = transport::open(transport, &self.session_id, &topics, trace, report);
+                self.connections.borrow_mut().insert(connection, opened);
+            }
+            Effect::Request {
+                connection,
+                topics,
+                immediate,
+            } => self.with(connection, |connection| connection.request(&topics, immediate)),
+            Effect::Send { connection, frame } => self.with(connection, |connection| connection.send(&frame)),
+            Effect::Close { connection } => drop(self.connections.borrow_mut().remove(&connection)),
+            Effect::Notify { topic, update } => self.notify(topic, &update),
+            Effect::NameRefused(why) => self.signals.refuse_name(why),
+            Effect::Identified(person) => {
+                if self.signals.me.with_untracked(|me| me.as_ref() != Some(&person)) {
+                    self.signals.me.set(Some(person));
+                }
+            }
+        }
+    }
+
+    fn report(&self, connection: u32, report: Report) {
+        if matches!(report, Report::Closed(_)) {
+            drop(self.connections.borrow_mut().remove(&connection));
+        }
+        self.input(connection_input(connection, report));
+    }
+
+    fn with(&self, connection: u32, act: impl FnOnce(&dyn Connection)) {
+        if let Some(connection) = self.connections.borrow().get(&connection) {
+            act(&**connection);
+        }
+    }
+
+    fn notify(&self, topic: TopicName, update: &TopicUpdate) {
+        let observer = self
+            .listeners
+            .borrow()
+            .get(&topic)
+            .map(|listener| Arc::clone(&listener.observer));
+        if observer.is_some_and(|observer| !observer.on_update(update)) {
+            self.input(Input::Outdated { topic });
+        }
+    }
+
+    fn publish_status(&self) {
+        let status = self.session.borrow().status();
+        self.guard_unload(status.queued > 0);
+        self.trace.edit(|trace| {
+            if status
+                .transport
+                .is_some_and(|transport| transport != Transport::WebSocket)
+            {
+                trace.session = Some(self.session_id.clone());
+            }
+            trace.phase(now(), status.phase, status.transport);
+        });
+        if self.signals.status.get_untracked() != status {
+            self.signals.status.set(status);
+        }
+    }
+
+    fn guard_unload(&self, wanted: bool) {
+        let mut unload = self.unload.borrow_mut();
+        match (wanted, unload.take()) {
+            (true, None) => *unload = Some(window_event_listener(ev::beforeunload, |event| event.prevent_default())),
+            (true, guard) => *unload = guard,
+            (false, Some(guard)) => guard.remove(),
+            (false, None) => {}
+        }
+    }
+
+    /// Closes every connection and opens none for this long, as if the network were gone. The server sees closes with 1000.
+    pub(crate) fn go_offline(&self, for_ms: u32) {
+        let number = self.interruptions.get().wrapping_add(1).max(1);
+        self.interruptions.set(number);
+        self.interruption.set(number);
+        let fault = RequestedFault::Offline(for_ms);
+        let kind = EventKind::Fault { fault, refused: None };
+        self.trace.edit(|trace| trace.event(now(), kind));
+        self.input(Input::Online(false));
+        let connections: Vec<u32> = self
+            .connections
+            .borrow_mut()
+            .drain()
+            .map(|(connection, _)| connection)
+            .collect();
+        for connection in connections {
+            self.report(connection, Report::Closed(code::ABNORMAL));
+        }
+        let this = self.this.clone();
+        let restore = move || {
+            if let Some(driver) = this.upgrade().filter(|driver| driver.interruption.get() == number) {
+                driver.interruption.set(0);
+                driver.trace.edit(|trace| trace.event(now(), EventKind::Restored));
+                driver.input(Input::Online(is_online()));
+            }
+        };
+        set_timeout(restore, Duration::from_millis(for_ms.into()));
+    }
+
+    /// Reads the session, for the inspector.
+    pub(crate) fn inspect<T>(&self, read: impl FnOnce(&Session) -> T) -> T {
+        read(&self.session.borrow())
+    }
+
+    pub(crate) fn to_json(
+        &self,
+        topic: &TopicName,
+        kind: ContentKind,
+        encoding: Encoding,
+        blob: &Blob,
+    ) -> Option<String> {
+        let observer = self
+            .listeners
+            .borrow()
+            .get(topic)
+            .map(|listener| Arc::clone(&listener.observer))?;
+        observer.to_json(kind, encoding, blob)
+    }
+
+    /// One timer for all deadlines. A timer that fires too early is kept: otherwise every frame would move it.
+    fn set_timer(&self) {
+        let Some(at) = self.session.borrow().wake_at() else {
+            return;
+        };
+        let mut timer = self.timer.borrow_mut();
+        if let Some((set, handle)) = &*timer {
+            if *set <= at {
+                return;
+            }
+            handle.clear();
+        }
+        let this = self.this.clone();
+        let fire = move || {
+            if let Some(driver) = this.upgrade() {
+                *driver.timer.borrow_mut() = None;
+                driver.input(Input::Timer);
+            }
+        };
+        // A timer may fire a fraction of a millisecond early.
+        let delay = Duration::from_millis(at.saturating_sub(now_millis()) + 1);
+        *timer = set_timeout_with_handle(fire, delay).ok().map(|handle| (at, handle));
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some((_, timer)) = self.timer.borrow_mut().take() {
+            timer.clear();
+        }
+        if let Some(listener) = self.unload.take() {
+            listener.remove();
+        }
+    }
+}
+
+/// What a page event means for the session.
+fn page_input(event: PageEvent) -> Option<Input> {
+    match event {
+        PageEvent::Online => Some(Input::Online(true)),
+        PageEvent::Offline => Some(Input::Online(false)),
+        PageEvent::Visible(visible) => Some(Input::Visible(visible)),
+        PageEvent::Hide | PageEvent::Freeze => Some(Input::Freeze),
+        PageEvent::Show { restored: true } | PageEvent::Resume => Some(Input::Resume),
+        PageEvent::Show { restored: false } => None,
+        PageEvent::Retry => Some(Input::Retry),
+    }
+}
+
+fn connection_input(connection: u32, report: Report) -> Input {
+    match report {
+        Report::Opened(encoding) => Input::Opened { connection, encoding },
+        Report::Frame(frame) => Input::Frame { connection, frame },
+        Report::Unreadable => Input::Unreadable { connection },
+        Report::PollAnswered(frames) => Input::PollAnswered { connection, frames },
+        Report::SendFailed { id, status } => Input::SendFailed { connection, id, status },
+        Report::Closed(code) => Input::Closed { connection, code },
+    }
+}
+
+/// The front end's build, which the server wrote into the page.
+fn build() -> String {
+    let found = document().query_selector(r#"meta[name="duplex-build"]"#);
+    let meta = found
+        .ok()
+        .flatten()
+        .and_then(|meta| meta.dyn_into::<HtmlMetaElement>().ok());
+    meta.map(|meta| meta.content()).unwrap_or_default()
+}

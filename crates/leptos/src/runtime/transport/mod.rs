@@ -1,0 +1,142 @@
+//! Connections in a browser: one trait, and an adapter for each transport. An adapter reports what happens on its connection,
+//! never during a call, and nothing after it was dropped.
+
+mod poll;
+mod post;
+mod sse;
+mod websocket;
+
+use std::rc::Rc;
+
+use crate::runtime::clock::now;
+use crate::status::Transport;
+use crate::trace::{Carrier, EventKind, Payload, SharedTrace};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{ClientFrame, CommandId, ServerFrame, SessionId};
+use duplex_protocol::topic::TopicName;
+
+/// An event of a connection.
+#[derive(Debug)]
+pub(crate) enum Report {
+    Opened(Encoding),
+    Frame(ServerFrame),
+    /// A frame could not be decoded.
+    Unreadable,
+    /// A poll was answered with this many frames.
+    PollAnswered(usize),
+    /// A posted command was not answered by a frame.
+    SendFailed {
+        id: CommandId,
+        status: Option<u16>,
+    },
+    /// The end, with the close code or what comes nearest to it.
+    Closed(u16),
+}
+
+pub(crate) type Reporter = Rc<dyn Fn(Report)>;
+
+/// Records what passes over one connection.
+#[derive(Clone)]
+pub(crate) struct ConnectionTrace {
+    trace: SharedTrace,
+    connection: u32,
+}
+
+impl ConnectionTrace {
+    pub(crate) fn new(trace: &SharedTrace, connection: u32) -> Self {
+        Self {
+            trace: trace.clone(),
+            connection,
+        }
+    }
+
+    pub(crate) fn opening(&self, transport: Transport, trace: Option<String>) {
+        let connection = self.connection;
+        let kind = EventKind::Opening {
+            connection,
+            transport,
+            trace,
+        };
+        self.trace.edit(|trace| trace.event(now(), kind));
+    }
+
+    pub(crate) fn requested(&self, carrier: Carrier, address: &str) {
+        self.sent(carrier, Payload::Text(address.to_owned()));
+    }
+
+    pub(crate) fn sent(&self, carrier: Carrier, content: Payload) {
+        self.trace
+            .edit(|trace| trace.frame(now(), self.connection, true, carrier, content));
+    }
+
+    pub(crate) fn received(&self, carrier: Carrier, content: Payload) {
+        self.trace
+            .edit(|trace| trace.frame(now(), self.connection, false, carrier, content));
+    }
+}
+
+/// A connection. Dropped, it is closed, a WebSocket with code 1000, and its handlers are detached.
+pub(crate) trait Connection {
+    fn send(&self, frame: &ClientFrame);
+
+    /// Of a fallback: requests these topics from now on.
+    fn request(&self, topics: &[(TopicName, Option<Cursor>)], immediate: bool);
+}
+
+pub(crate) fn open(
+    transport: Transport,
+    session: &SessionId,
+    topics: &[(TopicName, Option<Cursor>)],
+    trace: ConnectionTrace,
+    report: Reporter,
+) -> Box<dyn Connection> {
+    if transport != Transport::WebSocket {
+        trace.opening(transport, None);
+    }
+    match transport {
+        Transport::WebSocket => Box::new(websocket::Socket::open(trace, report)),
+        Transport::Sse => Box::new(sse::Stream::open(session, topics, trace, report)),
+        Transport::Poll => Box::new(poll::Poll::open(session, topics, trace, report)),
+    }
+}
+
+/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`: all its characters may stand in an address as they are.
+fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String {
+    let mut query = format!("?session={}&v=2&topics=", session.0);
+    for (place, (topic, cursor)) in topics.iter().enumerate() {
+        if place > 0 {
+            query.push(',');
+        }
+        query.push_str(topic.as_str());
+        if let Some(cursor) = cursor {
+            query.push('@');
+            query.push_str(&cursor.to_string());
+        }
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duplex_protocol::cursor::{Check, Epoch};
+
+    #[test]
+    fn a_query_names_topics_and_cursors() {
+        let (epoch, seq) = (Epoch::new(7), 3);
+        let topics = [
+            (
+                "chat/lobby".parse().unwrap(),
+                Some(Cursor::new(epoch, seq).with_check(Check::new(9))),
+            ),
+            ("chat/other".parse().unwrap(), None),
+        ];
+        let session = SessionId("s-1".to_owned());
+        assert_eq!(
+            query(&session, &topics),
+            "?session=s-1&v=2&topics=chat/lobby@7:3:9,chat/other"
+        );
+        assert_eq!(query(&session, &[]), "?session=s-1&v=2&topics=");
+    }
+}

@@ -1,0 +1,94 @@
+//! The client's frames over a fallback, each a `POST` of its own. Hello and subscriptions are not posted: the address of the
+//! stream or the poll contains them.
+
+use std::rc::Rc;
+
+use leptos::task::spawn_local;
+use web_sys::{AbortController, AbortSignal};
+
+use super::{ConnectionTrace, Report, Reporter};
+use crate::http::{HttpError, post_json};
+use crate::trace::{Carrier, Payload};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, Rejection, ServerFrame, SessionId};
+
+pub(super) struct Post {
+    address: Rc<str>,
+    trace: ConnectionTrace,
+    report: Reporter,
+}
+
+impl Post {
+    pub(crate) fn new(session: &SessionId, trace: ConnectionTrace, report: Reporter) -> Self {
+        Self {
+            address: format!("{COMMAND_PATH}?session={}&v=2", session.0).into(),
+            trace,
+            report,
+        }
+    }
+
+    /// A post goes on after its connection is gone. If the command arrived, sending it again with the same id has no effect.
+    pub(crate) fn send(&self, frame: &ClientFrame) {
+        let id = match frame {
+            ClientFrame::Command { id, .. } => Some(id.clone()),
+            ClientFrame::Activity { .. } | ClientFrame::Rename { .. } | ClientFrame::Ping { .. } => None,
+            _ => return,
+        };
+        let Ok(Ok(body)) = Encoding::Json.encode(frame).map(String::from_utf8) else {
+            return;
+        };
+        self.trace.sent(Carrier::Post, Payload::Text(body.clone()));
+        let (address, trace, report) = (Rc::clone(&self.address), self.trace.clone(), self.report.clone());
+        spawn_local(async move {
+            let answer = post_json(&address, &body).await;
+            if let Ok(text) = &answer {
+                trace.received(Carrier::Post, Payload::Text(text.clone()));
+            }
+            answered(answer, id, &report);
+        });
+    }
+}
+
+fn answered(answer: Result<String, HttpError>, id: Option<CommandId>, report: &Reporter) {
+    let frame = answer.and_then(|text| {
+        let frame = Encoding::Json.decode(text.as_bytes());
+        frame.map_err(|_| HttpError::Unreadable)
+    });
+    match (frame, id) {
+        (Ok(frame), _) => report(Report::Frame(frame)),
+        // As over a WebSocket.
+        (Err(HttpError::Busy(_, retry_after_ms)), Some(id)) => {
+            let answer = Answer::Rejected(Rejection::TooFast { retry_after_ms });
+            let again = false;
+            report(Report::Frame(ServerFrame::Reply { id, answer, again }));
+        }
+        (Err(HttpError::Status(status)), Some(id)) => report(Report::SendFailed {
+            id,
+            status: Some(status),
+        }),
+        (Err(_), Some(id)) => report(Report::SendFailed { id, status: None }),
+        (Err(_), None) => (),
+    }
+}
+
+/// Dropped, it aborts its request.
+#[derive(Default)]
+pub(super) struct Abort(Option<AbortController>);
+
+impl Abort {
+    pub(crate) fn new() -> Self {
+        Self(AbortController::new().ok())
+    }
+
+    pub(crate) fn signal(&self) -> Option<AbortSignal> {
+        self.0.as_ref().map(AbortController::signal)
+    }
+}
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A session over server-sent events: the stream brings the server's frames, posts carry the client's.
+//! <https://developer.mozilla.org/docs/Web/API/EventSource>
+
+use std::cell::RefCell;
+
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{Event, EventSource, MessageEvent};
+
+use super::post::Post;
+use super::{Connection, ConnectionTrace, Report, Reporter, query};
+use crate::trace::{Carrier, Payload};
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::session::{ClientFrame, EVENTS_PATH, SessionId};
+use duplex_protocol::topic::TopicName;
+
+pub(super) struct Stream {
+    session: SessionId,
+    source: RefCell<Option<Source>>,
+    post: Post,
+    trace: ConnectionTrace,
+    report: Reporter,
+}
+
+impl Stream {
+    pub(crate) fn open(
+        session: &SessionId,
+        topics: &[(TopicName, Option<Cursor>)],
+        trace: ConnectionTrace,
+        report: Reporter,
+    ) -> Self {
+        let stream = Self {
+            session: session.clone(),
+            source: RefCell::default(),
+            post: Post::new(session, trace.clone(), report.clone()),
+            trace,
+            report,
+        };
+        stream.request(topics, true);
+        stream
+    }
+}
+
+impl Connection for Stream {
+    fn send(&self, frame: &ClientFrame) {
+        self.post.send(frame);
+    }
+
+    fn request(&self, topics: &[(TopicName, Option<Cursor>)], _immediate: bool) {
+        let address = format!("{EVENTS_PATH}{}", query(&self.session, topics));
+        self.trace.requested(Carrier::Event, &address);
+        // The old stream is closed before the new one reports anything.
+        *self.source.borrow_mut() = None;
+        *self.source.borrow_mut() = Source::open(&address, self.trace.clone(), self.report.clone());
+    }
+}
+
+/// One `EventSource`. The first error closes it: by itself it would reconnect with the cursors of its beginning.
+struct Source {
+    source: EventSource,
+    on_message: Closure<dyn FnMut(MessageEvent)>,
+    on_error: Closure<dyn FnMut(Event)>,
+}
+
+impl Source {
+    /// `None` if the browser has no `EventSource`: the connection will time out.
+    fn open(address: &str, trace: ConnectionTrace, report: Reporter) -> Option<Self> {
+        let source = EventSource::new(address).ok()?;
+        let on_message = Closure::new({
+            let report = report.clone();
+            move |event: MessageEvent| {
+                let text = event.data().as_string().unwrap_or_default();
+                let frame = Encoding::Json.decode(text.as_bytes());
+                trace.received(Carrier::Event, Payload::Text(text));
+                report(frame.map_or(Report::Unreadable, Report::Frame));
+            }
+        });
+        let on_error = Closure::new({
+            let source = source.clone();
+            move |_: Event| {
+                source.close();
+                report(Report::Closed(code::ABNORMAL));
+            }
+        });
+        let this = Self {
+            source,
+            on_message,
+            on_error,
+        };
+        this.source
+            .set_onmessage(Some(this.on_message.as_ref().unchecked_ref()));
+        this.source.set_onerror(Some(this.on_error.as_ref().unchecked_ref()));
+        Some(this)
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.source.set_onmessage(None);
+        self.source.set_onerror(None);
+        self.source.close();
+    }
+}

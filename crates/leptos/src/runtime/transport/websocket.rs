@@ -1,0 +1,96 @@
+//! A session over a WebSocket: frames as messages, in the encoding that the server chose among the subprotocols.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use leptos::task::spawn_local;
+
+use super::{Connection, ConnectionTrace, Report, Reporter};
+use crate::runtime::ids::random_id;
+use crate::socket::{BrowserSocket, Payload, SocketReport, resolve};
+use crate::status::Transport;
+use crate::trace::Carrier;
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::handshake::TRACE_PARAMETER;
+use duplex_protocol::session::{ClientFrame, SESSION_PATH};
+use duplex_protocol::topic::TopicName;
+
+pub(super) struct Socket {
+    /// `None` if the browser refused the address.
+    socket: Option<BrowserSocket>,
+    encoding: Rc<Cell<Option<Encoding>>>,
+    trace: ConnectionTrace,
+}
+
+impl Socket {
+    pub(crate) fn open(trace: ConnectionTrace, report: Reporter) -> Self {
+        let encoding = Rc::new(Cell::new(None));
+        let protocols = Encoding::ALL.map(|encoding| encoding.subprotocol().to_owned());
+        let on_event = {
+            let (encoding, report, trace) = (Rc::clone(&encoding), Rc::clone(&report), trace.clone());
+            move |event| on_event(event, &encoding, &trace, &report)
+        };
+        // The page may ask the server for the handshake of this connection by it.
+        let trace_id = random_id();
+        let address = resolve(&[SESSION_PATH, "?", TRACE_PARAMETER, "=", &trace_id].concat());
+        trace.opening(Transport::WebSocket, Some(trace_id));
+        let socket = BrowserSocket::open(&address, &protocols, on_event).ok();
+        if socket.is_none() {
+            spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
+        }
+        Self {
+            socket,
+            encoding,
+            trace,
+        }
+    }
+}
+
+fn on_event(event: SocketReport, encoding: &Cell<Option<Encoding>>, trace: &ConnectionTrace, report: &Reporter) {
+    match event {
+        SocketReport::Open { protocol, .. } => {
+            encoding.set(Encoding::of_subprotocol(&protocol));
+            report(encoding.get().map_or(Report::Unreadable, Report::Opened));
+        }
+        SocketReport::Message(payload) => {
+            let frame = match &payload {
+                Payload::Text(text) => Encoding::Json.decode(text.as_bytes()),
+                Payload::Binary(bytes) => Encoding::Postcard.decode(bytes),
+            };
+            trace.received(Carrier::Socket, payload);
+            report(frame.map_or(Report::Unreadable, Report::Frame));
+        }
+        // The close event follows, with the code.
+        SocketReport::Error => (),
+        SocketReport::Close { code, .. } => report(Report::Closed(code)),
+    }
+}
+
+impl Connection for Socket {
+    fn send(&self, frame: &ClientFrame) {
+        let (Some(socket), Some(encoding)) = (&self.socket, self.encoding.get()) else {
+            return;
+        };
+        let Ok(bytes) = encoding.encode(frame) else { return };
+        let payload = match encoding {
+            Encoding::Postcard => Payload::Binary(bytes),
+            Encoding::Json => Payload::Text(String::from_utf8(bytes).unwrap_or_default()),
+        };
+        // A closing socket takes nothing. Its end is reported, and the command is sent again.
+        if socket.send(&payload).is_ok() {
+            self.trace.sent(Carrier::Socket, payload);
+        }
+    }
+
+    fn request(&self, _topics: &[(TopicName, Option<Cursor>)], _immediate: bool) {}
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            socket.leave(|_| ());
+        }
+    }
+}

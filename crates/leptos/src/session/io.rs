@@ -1,0 +1,212 @@
+//! Inputs and effects of the session's machine.
+
+use crate::session::outbox::Body;
+use crate::status::{TopicStatus, Transport};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::{ClientFrame, CommandId, Rejection, ResetReason, ServerFrame};
+use duplex_protocol::topic::{Delivery, TopicName};
+
+/// Topics with the cursor from which each is to be resumed; without one, its state is sent.
+pub type Topics = Vec<(TopicName, Option<Cursor>)>;
+
+/// An input of the machine. Inputs of a connection that is no longer in use are ignored.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The connection is open and uses this encoding.
+    Opened {
+        /// The connection's number.
+        connection: u32,
+        /// The encoding of its frames.
+        encoding: Encoding,
+    },
+    /// A frame arrived.
+    Frame {
+        /// The connection's number.
+        connection: u32,
+        /// The decoded frame.
+        frame: ServerFrame,
+    },
+    /// A frame could not be decoded.
+    Unreadable {
+        /// The connection's number.
+        connection: u32,
+    },
+    /// A poll was answered. Its frames were given before, as [`Input::Frame`].
+    PollAnswered {
+        /// The connection's number.
+        connection: u32,
+        /// How many frames the answer had.
+        frames: usize,
+    },
+    /// A posted command was not answered by a frame.
+    SendFailed {
+        /// The connection's number.
+        connection: u32,
+        /// The id under which the command was sent.
+        id: CommandId,
+        /// The HTTP status that came instead, if any.
+        status: Option<u16>,
+    },
+    /// The connection ended.
+    Closed {
+        /// The connection's number.
+        connection: u32,
+        /// The close code, or what comes nearest to it.
+        code: u16,
+    },
+    /// The time of [`Session::wake_at`](super::Session::wake_at) has come.
+    Timer,
+    /// The browser gained or lost the network.
+    Online(bool),
+    /// The visitor asks for an attempt now.
+    Retry,
+    /// The page became visible or hidden.
+    Visible(bool),
+    /// The page is hidden for good, enters the back/forward cache, or is frozen.
+    Freeze,
+    /// The page runs again.
+    Resume,
+    /// A component uses the topic.
+    Subscribe {
+        /// The topic's name.
+        topic: TopicName,
+        /// Which of its events are wanted.
+        delivery: Delivery,
+        /// The cursor of the state that the component has already.
+        cursor: Option<Cursor>,
+    },
+    /// A component no longer uses the topic.
+    Unsubscribe {
+        /// The topic's name.
+        topic: TopicName,
+    },
+    /// The application could not decode a state or an event of the topic.
+    Outdated {
+        /// The topic's name.
+        topic: TopicName,
+    },
+    /// A command is to be sent.
+    Send {
+        /// The topic's name.
+        topic: TopicName,
+        /// The command's id.
+        id: CommandId,
+        /// The command in every encoding.
+        body: Body,
+    },
+    /// A command that was not sent yet is withdrawn.
+    Cancel {
+        /// The command's id.
+        id: CommandId,
+    },
+    /// What the visitor is doing, for the others' presence.
+    Activity {
+        /// The topic's name.
+        topic: TopicName,
+        /// `None` ends the activity.
+        activity: Option<String>,
+    },
+    /// The visitor takes another name.
+    Rename {
+        /// The name as typed.
+        name: String,
+    },
+}
+
+/// What the caller of [`Session::handle`](super::Session::handle) has to do, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Open a connection.
+    Open {
+        /// The number by which inputs name it.
+        connection: u32,
+        /// What carries it.
+        transport: Transport,
+        /// What a fallback asks for in its address; a WebSocket subscribes by frames.
+        topics: Topics,
+    },
+    /// Let a fallback ask again, for these topics.
+    Request {
+        /// The connection's number.
+        connection: u32,
+        /// What to ask for.
+        topics: Topics,
+        /// A poll is to be answered at once, even with nothing.
+        immediate: bool,
+    },
+    /// Send a frame.
+    Send {
+        /// The connection's number.
+        connection: u32,
+        /// The frame to send.
+        frame: ClientFrame,
+    },
+    /// Close the connection with code 1000. Its inputs are ignored from now on.
+    Close {
+        /// The connection's number.
+        connection: u32,
+    },
+    /// Pass an update on to the topic's components.
+    Notify {
+        /// The topic's name.
+        topic: TopicName,
+        /// What changed.
+        update: TopicUpdate,
+    },
+    /// Who the server takes this visitor for.
+    Identified(Person),
+    /// The server refused a new name, for this reason.
+    NameRefused(String),
+}
+
+/// What changed in a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TopicUpdate {
+    /// A state replaces what was there.
+    State {
+        /// The encoding of `state`.
+        encoding: Encoding,
+        /// The encoded state.
+        state: Blob,
+        /// The place in the log at which it is true.
+        cursor: Cursor,
+        /// Why the subscription did not go on from its cursor.
+        reason: ResetReason,
+    },
+    /// The next event.
+    Event {
+        /// The encoding of `event`.
+        encoding: Encoding,
+        /// Its number in the log.
+        seq: Seq,
+        /// The log's check value after it.
+        check: Option<Check>,
+        /// The encoded event.
+        event: Blob,
+    },
+    /// Who is here.
+    Presence(Presence),
+    /// The subscription's status.
+    Status(TopicStatus),
+    /// What became of a command of this tab.
+    Command(CommandId, CommandOutcome),
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommandOutcome {
+    /// It was sent.
+    Sent,
+    /// It came too fast and had no effect yet. It is sent again automatically.
+    Held {
+        /// Milliseconds until then, at least.
+        retry_after_ms: u32,
+    },
+    /// It had no effect.
+    Rejected(Rejection),
+    /// Its events are part of the state, or it was withdrawn.
+    Settled,
+}

@@ -1,0 +1,265 @@
+//! The session of one browser tab as a pure state machine: at most one connection in use and one WebSocket being tried beside
+//! a fallback, the tab's subscriptions and its outbox. Time, randomness and inputs come in, effects go out; the machine knows
+//! neither the browser nor the meaning of an event.
+
+mod connection;
+mod connections;
+mod io;
+pub(crate) mod outbox;
+mod snapshot;
+pub(crate) mod subscription;
+mod topics;
+pub(crate) mod transport_policy;
+
+use std::collections::BTreeMap;
+
+use crate::reconnect::ReconnectPolicy;
+use crate::session::connection::Connection;
+pub use crate::session::io::{CommandOutcome, Effect, Input, TopicUpdate, Topics};
+use crate::session::outbox::Outbox;
+pub use crate::session::outbox::{Body, QueuedCommand};
+pub use crate::session::snapshot::SubscriptionInfo;
+use crate::session::subscription::Subscription;
+use crate::session::transport_policy::{Millis, TransportPolicy};
+use crate::status::{Phase, SessionStatus, StopReason};
+use duplex_protocol::session::ClientFrame;
+use duplex_protocol::topic::TopicName;
+
+/// An unused session stays open this long: the next page may subscribe again.
+const IDLE_TIMEOUT: Millis = 2_000;
+
+/// A timer this late means that the page did not run: the machine slept, or the browser suspended the page.
+const PAUSE: Millis = 5_000;
+
+/// The session of one tab.
+#[derive(Debug)]
+pub struct Session {
+    /// The build of the page.
+    build: String,
+    /// The name that was chosen in this tab.
+    name: Option<String>,
+    /// The name is still to be sent.
+    name_due: bool,
+    topics: BTreeMap<TopicName, Subscription>,
+    outbox: Outbox,
+    policy: TransportPolicy,
+    reconnect: ReconnectPolicy,
+    main: Option<Connection>,
+    /// A WebSocket that is tried beside a working fallback.
+    candidate: Option<Connection>,
+    last_connection: u32,
+    /// When the next attempt is made.
+    retry_at: Option<Millis>,
+    /// The server set `retry_at`: nothing but the visitor ends the wait early.
+    wait_is_ordered: bool,
+    /// When a fallback asks again.
+    next_request: Option<Request>,
+    /// The last request of a fallback.
+    last_request: Request,
+    /// Its answer had a state, which may have left no room for other topics.
+    last_had_state: bool,
+    /// When the unused session is closed.
+    close_at: Option<Millis>,
+    offline: bool,
+    hidden: bool,
+    frozen: bool,
+    stopped: Option<StopReason>,
+    newer_build: bool,
+    round_trip: Option<Millis>,
+    /// Our clock, and what the server's clock showed then.
+    server_clock: Option<(Millis, u64)>,
+    now: Millis,
+    random: f64,
+    out: Vec<Effect>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    at: Millis,
+    immediate: bool,
+}
+
+impl Session {
+    /// A session that has nothing to do yet. `build`: the front end's build, empty if it is unknown.
+    #[must_use]
+    pub fn new(build: String) -> Self {
+        Self {
+            build,
+            name: None,
+            name_due: false,
+            topics: BTreeMap::new(),
+            outbox: Outbox::default(),
+            policy: TransportPolicy::default(),
+            reconnect: ReconnectPolicy::default(),
+            main: None,
+            candidate: None,
+            last_connection: 0,
+            retry_at: None,
+            wait_is_ordered: false,
+            next_request: None,
+            last_request: Request { at: 0, immediate: true },
+            last_had_state: false,
+            close_at: None,
+            offline: false,
+            hidden: false,
+            frozen: false,
+            stopped: None,
+            newer_build: false,
+            round_trip: None,
+            server_clock: None,
+            now: 0,
+            random: 0.0,
+            out: Vec::new(),
+        }
+    }
+
+    /// Applies an input. `now`: milliseconds of a monotonic clock; `random` lies in 0..1.
+    #[must_use = "effects are to be carried out in order"]
+    pub fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
+        let paused = self.wake_at().is_some_and(|due| now >= due.saturating_add(PAUSE));
+        self.now = now.max(self.now);
+        self.random = random;
+        self.dispatch(input);
+        if paused {
+            self.extend_deadlines();
+        }
+        self.check_deadlines();
+        self.reconcile();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When the next [`Input::Timer`] is due, by the clock of [`handle`](Self::handle). One timer serves all deadlines.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Millis> {
+        if self.stopped.is_some() || self.frozen {
+            return None;
+        }
+        let probe = self.policy.probe_at().filter(|_| self.may_probe());
+        let flush = (self.outbox.not_before > self.now && !self.outbox.is_empty()).then_some(self.outbox.not_before);
+        let held = self.outbox.held_until(self.now);
+        let connections = [&self.main, &self.candidate].map(|connection| connection.as_ref().map(Connection::deadline));
+        let retry = self.topics.values().filter_map(|topic| topic.retry_at).min();
+        let request = self.next_request.map(|request| request.at);
+        [self.retry_at, self.close_at, request, probe, flush, held, retry]
+            .into_iter()
+            .chain(connections)
+            .flatten()
+            .min()
+    }
+
+    /// The status that a page shows.
+    #[must_use]
+    pub fn status(&self) -> SessionStatus {
+        SessionStatus {
+            phase: self.phase(),
+            transport: self.main.as_ref().map(|connection| connection.transport).or_else(|| {
+                let tried = self.retry_at.is_some();
+                tried.then(|| self.policy.transport())
+            }),
+            queued: self.outbox.unanswered(),
+            round_trip: self.round_trip.map(|millis| millis as f64),
+            newer_build: self.newer_build,
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match (self.stopped, &self.main, self.retry_at) {
+            (Some(stop), ..) => Phase::Stopped(stop),
+            (None, Some(connection), _) if connection.is_live() => Phase::Live,
+            (None, Some(_), _) | (None, None, Some(_)) if self.offline => Phase::Offline,
+            (None, Some(_), _) => Phase::Connecting,
+            (None, None, Some(until)) => Phase::Waiting { until: until as f64 },
+            (None, None, None) => Phase::Idle,
+        }
+    }
+
+    fn dispatch(&mut self, input: Input) {
+        match input {
+            Input::Opened { connection, encoding } => self.on_opened(connection, encoding),
+            Input::Frame { connection, frame } => self.on_frame(connection, frame),
+            Input::Unreadable { connection } => {
+                if self.is_main(connection) {
+                    self.stop(StopReason::Reload);
+                } else {
+                    self.on_closed(connection, duplex_protocol::code::ABNORMAL);
+                }
+            }
+            Input::PollAnswered { connection, frames } => self.on_poll_answered(connection, frames),
+            Input::SendFailed { connection, id, status } => self.on_send_failed(connection, &id, status),
+            Input::Closed { connection, code } => self.on_closed(connection, code),
+            Input::Timer => (),
+            Input::Online(online) => self.set_online(online),
+            Input::Retry => self.retry(),
+            Input::Visible(visible) => self.set_visible(visible),
+            Input::Freeze => self.freeze(),
+            Input::Resume => self.frozen = false,
+            Input::Subscribe {
+                topic,
+                delivery,
+                cursor,
+            } => self.subscribe(topic, delivery, cursor),
+            Input::Unsubscribe { topic } => self.unsubscribe(&topic),
+            Input::Outdated { topic } => self.outdated(&topic),
+            Input::Send { topic, id, body } => self.enqueue(topic, id, body),
+            Input::Cancel { id } => self.cancel(&id),
+            Input::Activity { topic, activity } => self.send(ClientFrame::Activity { topic, activity }),
+            Input::Rename { name } => self.rename(name),
+        }
+    }
+
+    /// After any input: opens, requests and sends what is due, and reports changed statuses.
+    fn reconcile(&mut self) {
+        let needed = !self.topics.is_empty() || !self.outbox.is_empty();
+        if self.stopped.is_none() && !self.frozen {
+            if needed {
+                self.close_at = None;
+                if self.main.is_none() && self.retry_at.is_none() {
+                    self.open_main();
+                }
+            } else if self.close_at.is_none() && (self.main.is_some() || self.retry_at.is_some()) {
+                self.close_at = Some(self.now + IDLE_TIMEOUT);
+            }
+            self.request_topics();
+            self.flush();
+        }
+        self.notify_statuses();
+    }
+
+    fn set_server_time(&mut self, now_ms: u64) {
+        self.server_clock = Some((self.now, now_ms));
+    }
+
+    /// The server's clock, in milliseconds since 1970, once it is known.
+    fn server_time(&self) -> Option<u64> {
+        let (then, told) = self.server_clock?;
+        Some(told.saturating_add(self.now.saturating_sub(then)))
+    }
+
+    fn is_main(&self, connection: u32) -> bool {
+        self.main.as_ref().is_some_and(|main| main.id == connection)
+    }
+
+    fn is_candidate(&self, connection: u32) -> bool {
+        self.candidate
+            .as_ref()
+            .is_some_and(|candidate| candidate.id == connection)
+    }
+
+    /// Dropped while there is no live connection.
+    fn send(&mut self, frame: ClientFrame) {
+        if let Some(main) = self.main.as_ref().filter(|main| main.is_live()) {
+            let connection = main.id;
+            self.out.push(Effect::Send { connection, frame });
+        }
+    }
+
+    fn notify(&mut self, topic: &TopicName, update: TopicUpdate) {
+        let topic = topic.clone();
+        self.out.push(Effect::Notify { topic, update });
+    }
+}
+
+#[cfg(test)]
+mod network_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! A read-only view of the machine, for the inspector.
+
+use super::{QueuedCommand, Session};
+use crate::status::TopicStatus;
+use duplex_protocol::cursor::Cursor;
+use duplex_protocol::topic::{Delivery, TopicName};
+
+/// One subscription of the tab.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SubscriptionInfo {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// Which of its events are wanted.
+    pub delivery: Delivery,
+    /// The place in the log up to which the state is current; `None` without a state.
+    pub cursor: Option<Cursor>,
+    /// The subscription's status.
+    pub status: TopicStatus,
+    /// Holes in what arrived. The missing events were requested again, so the page never saw a hole.
+    pub gaps: u64,
+    /// Events that arrived again, and were dropped.
+    pub duplicates: u64,
+}
+
+impl Session {
+    /// The subscriptions, by topic name.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
+        let connected = self.main.is_some();
+        let shown = self.topics.iter().map(|(topic, known)| SubscriptionInfo {
+            topic: topic.clone(),
+            delivery: known.delivery(),
+            cursor: known.cursor(),
+            status: known.status(connected),
+            gaps: known.gaps,
+            duplicates: known.duplicates,
+        });
+        shown.collect()
+    }
+
+    /// Commands without an answer, in order.
+    #[must_use]
+    pub fn queue(&self) -> Vec<QueuedCommand> {
+        self.outbox.queued()
+    }
+}

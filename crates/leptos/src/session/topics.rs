@@ -1,0 +1,374 @@
+//! Subscriptions, verdicts, events, commands and their answers. Part of the pure machine.
+
+use super::{CommandOutcome, Effect, Request, Session, TopicUpdate, Topics};
+use crate::session::connections::REQUEST_DELAY;
+use crate::session::outbox::Body;
+use crate::session::subscription::{Outcome, Step, Subscription};
+use crate::session::transport_policy::Millis;
+use crate::status::{StopReason, TopicStatus, Transport};
+use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame, Verdict};
+use duplex_protocol::topic::{Delivery, TopicName};
+
+/// Unanswered commands on a WebSocket; the rest waits in the outbox.
+const MAX_IN_FLIGHT: usize = 16;
+/// A temporary denial is retried after this, and up to twice as long.
+const DENIED_RETRY: Millis = 5_000;
+/// The longest that a command which came too fast is held back.
+const LONGEST_HELD: Millis = 60_000;
+/// A failed post is repeated after this.
+const RESEND_DELAY: Millis = 1_000;
+
+impl Session {
+    pub(super) fn subscribe(&mut self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>) {
+        let new = || Subscription::new(delivery, cursor);
+        self.topics.entry(topic).or_insert_with(new).join();
+    }
+
+    pub(super) fn unsubscribe(&mut self, topic: &TopicName) {
+        if !self.topics.get_mut(topic).is_some_and(Subscription::leave) {
+            return;
+        }
+        self.topics.remove(topic);
+        self.settle_seen(topic, Seq::MAX);
+        match &self.main {
+            Some(main) if main.is_fallback() => self.schedule_request(),
+            Some(main) if main.open => {
+                let (connection, topic) = (main.id, topic.clone());
+                let frame = ClientFrame::Unsubscribe { topic };
+                self.out.push(Effect::Send { connection, frame });
+            }
+            _ => (),
+        }
+    }
+
+    pub(super) fn outdated(&mut self, topic: &TopicName) {
+        if let Some(known) = self.topics.get_mut(topic) {
+            known.outdate();
+            self.newer_build = true;
+            self.settle_seen(topic, Seq::MAX);
+        }
+    }
+
+    /// Every wanted topic, with the cursor to resume from.
+    pub(super) fn topics_to_request(&mut self) -> Topics {
+        let wanted = self.topics.iter_mut().filter(|(_, topic)| topic.is_wanted());
+        wanted
+            .map(|(name, topic)| {
+                topic.asked = true;
+                (name.clone(), topic.cursor())
+            })
+            .collect()
+    }
+
+    /// Over a WebSocket one frame each, over a fallback one request for all.
+    pub(super) fn request_topics(&mut self) {
+        let Some((connection, fallback)) = self
+            .main
+            .as_ref()
+            .filter(|main| main.open)
+            .map(|m| (m.id, m.is_fallback()))
+        else {
+            return;
+        };
+        if fallback {
+            if self.topics.values().any(Subscription::is_due) {
+                self.schedule_request();
+            }
+            return self.request_if_due(connection);
+        }
+        for (name, topic) in &mut self.topics {
+            if topic.is_due() {
+                topic.asked = true;
+                let (topic, cursor) = (name.clone(), topic.cursor());
+                let frame = ClientFrame::Subscribe { topic, cursor };
+                self.out.push(Effect::Send { connection, frame });
+            }
+        }
+    }
+
+    fn schedule_request(&mut self) {
+        let at = self
+            .next_request
+            .map_or(Millis::MAX, |request| request.at)
+            .min(self.now + REQUEST_DELAY);
+        self.next_request = Some(Request { at, immediate: true });
+    }
+
+    fn request_if_due(&mut self, connection: u32) {
+        let Some(request) = self.next_request.filter(|request| request.at <= self.now) else {
+            return;
+        };
+        (self.next_request, self.last_request, self.last_had_state) = (None, request, false);
+        let (topics, immediate) = (self.topics_to_request(), request.immediate);
+        self.out.push(Effect::Request {
+            connection,
+            topics,
+            immediate,
+        });
+    }
+
+    pub(super) fn on_frame(&mut self, connection: u32, frame: ServerFrame) {
+        if self.is_candidate(connection) {
+            if let ServerFrame::Welcome(welcome) = frame {
+                self.promote(welcome);
+            }
+            return;
+        }
+        let now = self.now;
+        let Some(main) = self.main.as_mut().filter(|main| main.id == connection) else {
+            return;
+        };
+        if let ServerFrame::Pong { nonce } = frame {
+            self.round_trip = main.round_trip(nonce, now).or(self.round_trip);
+            // A stream goes one way: the server asks by a pong whether it is read.
+            if main.transport == Transport::Sse {
+                let frame = ClientFrame::Ping { nonce };
+                self.out.push(Effect::Send { connection, frame });
+            }
+        }
+        let encoding = main.encoding.unwrap_or(Encoding::Json);
+        if main.on_frame(now) {
+            self.on_first_frame();
+        }
+        self.on_server_frame(frame, encoding);
+    }
+
+    fn on_server_frame(&mut self, frame: ServerFrame, encoding: Encoding) {
+        match frame {
+            ServerFrame::Welcome(welcome) => self.welcome(welcome),
+            ServerFrame::Verdict { topic, verdict } => self.verdict(&topic, verdict, encoding),
+            ServerFrame::Event {
+                topic,
+                seq,
+                check,
+                event,
+            } => {
+                let known = self.topics.get_mut(&topic);
+                let step = known.map_or(Step::Skip, |known| known.event(seq, check));
+                match step {
+                    Step::Apply => {
+                        let update = TopicUpdate::Event {
+                            encoding,
+                            seq,
+                            check,
+                            event,
+                        };
+                        self.notify(&topic, update);
+                        self.settle_seen(&topic, seq);
+                    }
+                    Step::Gap => self.fault(),
+                    Step::Skip => (),
+                }
+            }
+            ServerFrame::Reply { id, answer, .. } => self.reply(&id, answer),
+            ServerFrame::Presence { topic, presence } => {
+                if self.topics.contains_key(&topic) {
+                    self.notify(&topic, TopicUpdate::Presence(presence));
+                }
+            }
+            ServerFrame::Pong { .. } => (),
+            ServerFrame::NameRefused { why } => {
+                self.name = None;
+                self.out.push(Effect::NameRefused(why));
+            }
+            ServerFrame::Closing { reason, retry_after_ms } => {
+                if let Some(main) = &mut self.main {
+                    main.closing = Some((reason, retry_after_ms.into()));
+                }
+            }
+        }
+    }
+
+    fn verdict(&mut self, topic: &TopicName, verdict: Verdict, encoding: Encoding) {
+        let retry_at = self.now + DENIED_RETRY + (self.random * DENIED_RETRY as f64) as Millis;
+        let Some(known) = self.topics.get_mut(topic) else {
+            return;
+        };
+        let outcome = known.verdict(&verdict);
+        match (outcome, verdict) {
+            (Outcome::Reset, Verdict::Reset { reason, cursor, state }) => {
+                self.last_had_state = true;
+                let update = TopicUpdate::State {
+                    encoding,
+                    state,
+                    cursor,
+                    reason,
+                };
+                self.notify(topic, update);
+                // The state contains the accepted commands, or their log is gone.
+                self.settle_seen(topic, Seq::MAX);
+            }
+            (Outcome::Denied, Verdict::Denied { reason }) => {
+                known.retry_at = reason.may_retry().then_some(retry_at);
+                self.settle_seen(topic, Seq::MAX);
+            }
+            (Outcome::Fault, _) => self.fault(),
+            _ => (),
+        }
+    }
+
+    /// A contradictory answer: the topic is requested again, and after too many of them the connection is closed.
+    fn fault(&mut self) {
+        let Some(main) = &mut self.main else { return };
+        let connection = main.id;
+        if main.fault() {
+            self.out.push(Effect::Close { connection });
+            self.on_lost(code::ABNORMAL, false);
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, topic: TopicName, id: CommandId, body: Body) {
+        let refused = if body.is_too_large() {
+            Some(Rejection::TooLarge)
+        } else if !self.outbox.push(topic.clone(), id.clone(), body) {
+            let retry_after_ms = 1_000;
+            Some(Rejection::TooFast { retry_after_ms })
+        } else {
+            None
+        };
+        if let Some(rejection) = refused {
+            self.notify(&topic, TopicUpdate::Command(id, CommandOutcome::Rejected(rejection)));
+        }
+    }
+
+    pub(super) fn cancel(&mut self, id: &CommandId) {
+        if let Some(command) = self.outbox.cancel(id) {
+            self.notify(
+                &command.topic,
+                TopicUpdate::Command(command.id, CommandOutcome::Settled),
+            );
+        }
+    }
+
+    /// Sends queued commands: several at once over a WebSocket, one over a fallback, whose posts could overtake each other.
+    pub(super) fn flush(&mut self) {
+        let Some(main) = self.main.as_ref().filter(|main| main.is_live()) else {
+            return;
+        };
+        let (connection, encoding) = (main.id, main.encoding.unwrap_or(Encoding::Json));
+        let limit = if main.is_fallback() { 1 } else { MAX_IN_FLIGHT };
+        if self.now < self.outbox.not_before {
+            return;
+        }
+        let (now, time) = (self.now, self.server_time());
+        while let Some((next, first)) = self.outbox.next(connection, limit, now, time) {
+            let (topic, id) = (next.topic.clone(), next.sent_as.clone());
+            let command = next.body.in_encoding(encoding);
+            if first {
+                let (topic, update) = (
+                    topic.clone(),
+                    TopicUpdate::Command(next.id.clone(), CommandOutcome::Sent),
+                );
+                self.out.push(Effect::Notify { topic, update });
+            }
+            let frame = ClientFrame::Command { topic, id, command };
+            self.out.push(Effect::Send { connection, frame });
+        }
+    }
+
+    /// `id`: under which the command was sent.
+    fn reply(&mut self, id: &CommandId, answer: Answer) {
+        match answer {
+            Answer::Rejected(Rejection::TooFast { retry_after_ms }) => self.hold(id, retry_after_ms),
+            // Rejected now, but an earlier attempt may have been accepted: only a final answer decides.
+            Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
+                self.outbox.put_back(id);
+                self.outbox.not_before = self.now + RESEND_DELAY;
+            }
+            Answer::Rejected(rejection) if self.renews(id, &rejection) => {}
+            Answer::Rejected(rejection) => {
+                if let Some(command) = self.outbox.take(id) {
+                    self.notify(
+                        &command.topic,
+                        TopicUpdate::Command(command.id, CommandOutcome::Rejected(rejection)),
+                    );
+                }
+            }
+            Answer::Accepted { seq } => {
+                let Some(topic) = self.outbox.accept(id, seq) else {
+                    return;
+                };
+                let known = self.topics.get(&topic).filter(|known| known.shows_every());
+                let up_to = known.map_or(Seq::MAX, |known| known.cursor().map_or(0, |cursor| cursor.seq));
+                self.settle_seen(&topic, up_to);
+            }
+        }
+    }
+
+    /// The command came too fast: it waits, and is sent again.
+    fn hold(&mut self, id: &CommandId, retry_after_ms: u32) {
+        let wait = Millis::from(retry_after_ms).clamp(RESEND_DELAY, LONGEST_HELD);
+        if let Some((topic, id)) = self.outbox.hold(id, self.now + wait) {
+            self.notify(
+                &topic,
+                TopicUpdate::Command(id, CommandOutcome::Held { retry_after_ms }),
+            );
+        }
+    }
+
+    /// Whether the command is sent under a new id: the time in the old one was refused, and it certainly had no effect.
+    fn renews(&mut self, id: &CommandId, rejection: &Rejection) -> bool {
+        let (no_effect, now_ms) = match rejection {
+            Rejection::IdTooNew { now_ms } => (true, *now_ms),
+            Rejection::IdTooOld { no_effect, now_ms } => (*no_effect, *now_ms),
+            _ => return false,
+        };
+        self.set_server_time(now_ms);
+        (no_effect || !self.outbox.is_uncertain(id)) && self.outbox.renew(id)
+    }
+
+    /// The HTTP status decides whether the command is sent again.
+    pub(super) fn on_send_failed(&mut self, connection: u32, id: &CommandId, status: Option<u16>) {
+        if !self.is_main(connection) {
+            return;
+        }
+        let rejection = match status {
+            Some(413) => Rejection::TooLarge,
+            Some(status @ 400..=499) if !matches!(status, 408 | 425 | 429) => {
+                let what = status.to_string();
+                Rejection::Malformed { what }
+            }
+            _ => {
+                self.outbox.put_back(id);
+                self.outbox.not_before = self.now + RESEND_DELAY;
+                return;
+            }
+        };
+        self.reply(id, Answer::Rejected(rejection));
+    }
+
+    /// Settles accepted commands whose events are in the state.
+    fn settle_seen(&mut self, topic: &TopicName, up_to: Seq) {
+        for id in self.outbox.seen(topic, up_to) {
+            self.notify(topic, TopicUpdate::Command(id, CommandOutcome::Settled));
+        }
+    }
+
+    pub(super) fn rename(&mut self, name: String) {
+        self.name = Some(name);
+        self.name_due = true;
+        if self.main.as_ref().is_some_and(|main| main.is_live()) {
+            self.send_name();
+        }
+    }
+
+    /// Reports each change of a topic's status once.
+    pub(super) fn notify_statuses(&mut self) {
+        let connected = self.main.is_some();
+        let stopped = matches!(self.stopped, Some(StopReason::Reload));
+        for (name, topic) in &mut self.topics {
+            let status = match topic.status(connected) {
+                TopicStatus::Denied(reason) => TopicStatus::Denied(reason),
+                _ if stopped => TopicStatus::Outdated,
+                status => status,
+            };
+            if topic.reported.replace(status) != Some(status) {
+                let (topic, update) = (name.clone(), TopicUpdate::Status(status));
+                self.out.push(Effect::Notify { topic, update });
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Which transport carries the session: a WebSocket, else server-sent events, else long polling, and a WebSocket again as soon
+//! as it works.
+
+use crate::reconnect::STABLE_AFTER;
+pub(crate) use crate::runtime::clock::Millis;
+use crate::status::Transport;
+
+/// A WebSocket without a first frame by then is taken for blocked.
+const WEBSOCKET_TIMEOUT: Millis = 4_000;
+/// A proxy that holds back a stream's first event for this long buffers the others too.
+const SSE_TIMEOUT: Millis = 5_000;
+/// The first poll is answered at once; this allows for a slow network.
+const POLL_TIMEOUT: Millis = 15_000;
+/// This many short connections within [`DROP_WINDOW`] mean that something on the way cuts them.
+const MAX_DROPS: usize = 3;
+const DROP_WINDOW: Millis = 30_000;
+/// On a fallback, a WebSocket is tried after this, then after twice that, …
+const PROBE_FIRST: Millis = 60_000;
+/// … up to this.
+const PROBE_LAST: Millis = 600_000;
+
+impl Transport {
+    /// Time for the first frame.
+    pub(crate) const fn timeout(self) -> Millis {
+        match self {
+            Self::WebSocket => WEBSOCKET_TIMEOUT,
+            Self::Sse => SSE_TIMEOUT,
+            Self::Poll => POLL_TIMEOUT,
+        }
+    }
+}
+
+/// What follows a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterFailure {
+    /// Try the next transport at once.
+    Fallback,
+    /// Try later: the network or the server is unreachable.
+    Wait,
+}
+
+#[derive(Debug)]
+pub(crate) struct TransportPolicy {
+    /// What the next attempt uses.
+    transport: Transport,
+    /// Where a series of attempts begins: what worked last, or a WebSocket.
+    preferred: Transport,
+    /// A WebSocket worked in this tab, so a failure is more likely the network's than a proxy's.
+    proven: bool,
+    drops: Vec<Millis>,
+    probe_at: Option<Millis>,
+    probe_delay: Millis,
+}
+
+impl Default for TransportPolicy {
+    fn default() -> Self {
+        Self {
+            transport: Transport::WebSocket,
+            preferred: Transport::WebSocket,
+            proven: false,
+            drops: Vec::new(),
+            probe_at: None,
+            probe_delay: PROBE_FIRST,
+        }
+    }
+}
+
+impl TransportPolicy {
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// When a WebSocket is to be tried beside the working fallback.
+    pub(crate) fn probe_at(&self) -> Option<Millis> {
+        self.probe_at
+    }
+
+    /// The next attempt uses what worked last.
+    pub(crate) fn restart(&mut self) {
+        self.transport = self.preferred;
+    }
+
+    /// A connection carried its first frame.
+    pub(crate) fn worked(&mut self, now: Millis, transport: Transport) {
+        (self.transport, self.preferred) = (transport, transport);
+        if transport == Transport::WebSocket {
+            self.proven = true;
+            self.probe_at = None;
+        } else {
+            self.probe_at = Some(now + self.probe_delay);
+        }
+    }
+
+    /// A connection ended before its first frame. `silent`: it timed out.
+    pub(crate) fn failed(&mut self, now: Millis, silent: bool) -> AfterFailure {
+        let stay = self.transport == Transport::WebSocket && self.proven && !silent && !self.is_cut_repeatedly(now);
+        match lower(self.transport) {
+            Some(lower) if !stay => {
+                self.transport = lower;
+                AfterFailure::Fallback
+            }
+            _ => {
+                self.transport = self.preferred;
+                AfterFailure::Wait
+            }
+        }
+    }
+
+    /// A connection ended after it had worked.
+    pub(crate) fn dropped(&mut self, now: Millis, uptime: Millis) {
+        if uptime >= PROBE_FIRST && self.transport == Transport::WebSocket {
+            self.probe_delay = PROBE_FIRST;
+        }
+        if uptime < STABLE_AFTER
+            && self.is_cut_repeatedly(now)
+            && let Some(lower) = lower(self.transport)
+        {
+            (self.transport, self.preferred) = (lower, lower);
+        }
+    }
+
+    /// A WebSocket was tried beside the working fallback, and failed.
+    pub(crate) fn probe_failed(&mut self, now: Millis) {
+        self.probe_delay = (self.probe_delay * 2).min(PROBE_LAST);
+        self.probe_at = Some(now + self.probe_delay);
+    }
+
+    fn is_cut_repeatedly(&mut self, now: Millis) -> bool {
+        self.drops.retain(|at| now - at < DROP_WINDOW);
+        self.drops.push(now);
+        let enough = self.drops.len() >= MAX_DROPS;
+        if enough {
+            self.drops.clear();
+            // It worked and was cut each time: the next try comes later.
+            self.probe_delay = (self.probe_delay * 2).min(PROBE_LAST);
+        }
+        enough
+    }
+}
+
+const fn lower(transport: Transport) -> Option<Transport> {
+    match transport {
+        Transport::WebSocket => Some(Transport::Sse),
+        Transport::Sse => Some(Transport::Poll),
+        Transport::Poll => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_websocket_leads_down_step_by_step_and_an_away_server_back_up() {
+        let mut policy = TransportPolicy::default();
+        assert_eq!(
+            (policy.failed(0, true), policy.transport()),
+            (AfterFailure::Fallback, Transport::Sse)
+        );
+        assert_eq!(
+            (policy.failed(1, true), policy.transport()),
+            (AfterFailure::Fallback, Transport::Poll)
+        );
+        assert_eq!(
+            (policy.failed(2, false), policy.transport()),
+            (AfterFailure::Wait, Transport::WebSocket)
+        );
+    }
+
+    #[test]
+    fn a_websocket_that_worked_is_given_three_chances() {
+        let mut policy = TransportPolicy::default();
+        policy.worked(0, Transport::WebSocket);
+        assert_eq!(policy.failed(1_000, false), AfterFailure::Wait);
+        assert_eq!(policy.failed(2_000, false), AfterFailure::Wait);
+        assert_eq!(
+            (policy.failed(3_000, false), policy.transport()),
+            (AfterFailure::Fallback, Transport::Sse)
+        );
+        policy.worked(3_100, Transport::WebSocket);
+        assert_eq!(policy.failed(100_000, false), AfterFailure::Wait);
+        assert_eq!(policy.failed(140_000, false), AfterFailure::Wait);
+        assert_eq!(
+            policy.failed(180_000, false),
+            AfterFailure::Wait,
+            "far apart they count for nothing"
+        );
+    }
+
+    #[test]
+    fn short_lives_lead_down_and_long_ones_do_not() {
+        let mut policy = TransportPolicy::default();
+        for now in [1_000, 2_000, 3_000] {
+            assert_eq!(policy.transport(), Transport::WebSocket);
+            policy.worked(now, Transport::WebSocket);
+            policy.dropped(now + 500, 500);
+        }
+        assert_eq!(policy.transport(), Transport::Sse);
+        let mut policy = TransportPolicy::default();
+        for now in [1_000, 2_000, 3_000, 4_000] {
+            policy.worked(now, Transport::WebSocket);
+            policy.dropped(now + 500, STABLE_AFTER);
+        }
+        assert_eq!(policy.transport(), Transport::WebSocket);
+    }
+
+    #[test]
+    fn probes_come_later_and_later_and_end_when_websocket_works() {
+        let mut policy = TransportPolicy::default();
+        policy.failed(0, true);
+        policy.worked(0, Transport::Sse);
+        let mut delays = Vec::new();
+        for _ in 0..6 {
+            let at = policy.probe_at().unwrap();
+            policy.probe_failed(at);
+            delays.push((policy.probe_at().unwrap() - at) / 1000);
+        }
+        assert_eq!(delays, [120, 240, 480, 600, 600, 600]);
+        policy.worked(0, Transport::WebSocket);
+        assert_eq!(policy.probe_at(), None);
+    }
+}

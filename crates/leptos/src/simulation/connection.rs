@@ -1,0 +1,248 @@
+//! The connection of one participant: a WebSocket, or one post after the other.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::plan::{Next, SimulationTransport, TIMEOUT, TransportPlan};
+use super::{ConnectionStatus, Participant};
+use crate::http::{HttpError, post_bytes};
+use crate::runtime::clock::now_millis;
+use crate::runtime::ids::random_id;
+use crate::runtime::page_events::{PageEvent, PageEvents};
+use crate::socket::{BrowserSocket, Payload, SocketReport, resolve};
+use duplex_protocol::code;
+
+/// Milliseconds for one post: the server answers after ten seconds even without a frame.
+const POST_TIMEOUT: u32 = 15_000;
+/// After an answer without a frame.
+const POST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The connection of one [`Participant`] to a simulation. Dropped, it is closed.
+///
+/// It uses a WebSocket at `path`, or posts to `path/turn` where no WebSocket opens. A lost connection is opened again by itself,
+/// and at once when the network returns, the page is shown again, or the visitor asks for it.
+pub struct SimulationConnection(Rc<Inner>);
+
+struct Inner {
+    path: &'static str,
+    participant: Weak<dyn Participant>,
+    plan: RefCell<TransportPlan>,
+    socket: RefCell<Option<BrowserSocket>>,
+    live: Cell<Option<SimulationTransport>>,
+    timer: RefCell<Option<TimeoutHandle>>,
+    /// The number of the newest attempt: reports of older ones are ignored.
+    attempt: Cell<u32>,
+    page_events: RefCell<Option<PageEvents>>,
+}
+
+impl SimulationConnection {
+    /// Opens the connection. Only in a browser: it is called from effects and event handlers.
+    #[must_use = "dropped, the connection is closed"]
+    pub fn open(path: &'static str, participant: Weak<dyn Participant>) -> Self {
+        let inner = Rc::new(Inner {
+            path,
+            participant,
+            plan: RefCell::default(),
+            socket: RefCell::default(),
+            live: Cell::default(),
+            timer: RefCell::default(),
+            attempt: Cell::default(),
+            page_events: RefCell::default(),
+        });
+        let this = Rc::downgrade(&inner);
+        inner.page_events.replace(Some(PageEvents::listen(move |event| {
+            if let Some(inner) = this.upgrade() {
+                inner.on_page(event);
+            }
+        })));
+        inner.begin(SimulationTransport::WebSocket);
+        Self(inner)
+    }
+
+    /// Sends the participant's input at once, over a WebSocket. Over HTTP the next post sends it.
+    pub fn flush(&self) {
+        let inner = &self.0;
+        if inner.live.get() == Some(SimulationTransport::WebSocket)
+            && let (Some(participant), Some(socket)) = (inner.participant.upgrade(), &*inner.socket.borrow())
+        {
+            // A closing socket takes nothing; its end is reported.
+            let _ = socket.send(&Payload::Binary(participant.input()));
+        }
+    }
+}
+
+impl Drop for SimulationConnection {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.page_events.replace(None);
+    }
+}
+
+impl Inner {
+    fn set_status(&self, status: ConnectionStatus) {
+        self.live.set(match status {
+            ConnectionStatus::Live(transport) => Some(transport),
+            _ => None,
+        });
+        if let Some(participant) = self.participant.upgrade() {
+            participant.on_status(status);
+        }
+    }
+
+    fn on_page(self: &Rc<Self>, event: PageEvent) {
+        match event {
+            PageEvent::Hide | PageEvent::Freeze => self.close(),
+            PageEvent::Show { .. } | PageEvent::Resume | PageEvent::Online | PageEvent::Retry => self.reopen(),
+            PageEvent::Offline | PageEvent::Visible(_) => (),
+        }
+    }
+
+    fn begin(self: &Rc<Self>, transport: SimulationTransport) {
+        self.close();
+        let attempt = self.attempt.get();
+        match transport {
+            SimulationTransport::WebSocket => {
+                self.set_status(ConnectionStatus::Connecting);
+                self.open_socket(attempt);
+            }
+            SimulationTransport::Http => {
+                let inner = Rc::clone(self);
+                spawn_local(async move { inner.post_in_turn(attempt).await });
+            }
+        }
+    }
+
+    /// Closes what is there, and ignores its reports.
+    fn close(&self) {
+        self.attempt.set(self.attempt.get().wrapping_add(1));
+        self.live.set(None);
+        if let Some(timer) = self.timer.take() {
+            timer.clear();
+        }
+        if let Some(socket) = self.socket.take() {
+            socket.leave(|_| ());
+        }
+    }
+
+    /// Ends a wait: the page or the network is back.
+    fn reopen(self: &Rc<Self>) {
+        if self.live.get().is_none() && self.socket.borrow().is_none() {
+            self.begin(SimulationTransport::WebSocket);
+        }
+    }
+
+    fn open_socket(self: &Rc<Self>, attempt: u32) {
+        let this = Rc::downgrade(self);
+        let report = move |report| {
+            if let Some(inner) = this.upgrade().filter(|inner| inner.attempt.get() == attempt) {
+                inner.on_report(report);
+            }
+        };
+        match BrowserSocket::open(&resolve(self.path), &[], report) {
+            Ok(socket) => {
+                self.socket.replace(Some(socket));
+                self.later(TIMEOUT, |inner| {
+                    if inner.live.get().is_none() {
+                        inner.follow(inner.plan_closed(code::ABNORMAL));
+                    }
+                });
+            }
+            Err(_) => self.begin(SimulationTransport::Http),
+        }
+    }
+
+    fn plan_closed(&self, code: u16) -> Next {
+        self.plan
+            .borrow_mut()
+            .closed(code, now_millis(), js_sys::Math::random())
+    }
+
+    fn on_report(self: &Rc<Self>, report: SocketReport) {
+        match report {
+            // The server sends first. An opening alone may be a proxy's that lets nothing else pass.
+            SocketReport::Message(Payload::Binary(frame)) => {
+                if self.live.get().is_none() {
+                    self.plan.borrow_mut().opened(now_millis());
+                    self.set_status(ConnectionStatus::Live(SimulationTransport::WebSocket));
+                }
+                if let Some(participant) = self.participant.upgrade() {
+                    participant.on_frame(&frame);
+                }
+            }
+            // The close event follows an error, and simulations send no texts.
+            SocketReport::Open { .. } | SocketReport::Message(Payload::Text(_)) | SocketReport::Error => {}
+            SocketReport::Close { code, .. } => {
+                let next = self.plan_closed(code);
+                self.follow(next);
+            }
+        }
+    }
+
+    fn follow(self: &Rc<Self>, next: Next) {
+        self.close();
+        match next {
+            Next::Open(transport) => self.begin(transport),
+            Next::OpenAfter(transport, delay) => {
+                self.set_status(ConnectionStatus::Waiting);
+                self.later(delay, move |inner| inner.begin(transport));
+            }
+            Next::Stop(code) => self.set_status(ConnectionStatus::Stopped(code)),
+        }
+    }
+
+    fn later(self: &Rc<Self>, delay: Duration, act: impl FnOnce(&Rc<Self>) + 'static) {
+        let (this, attempt) = (Rc::downgrade(self), self.attempt.get());
+        let fire = move || {
+            if let Some(inner) = this.upgrade().filter(|inner| inner.attempt.get() == attempt) {
+                act(&inner);
+            }
+        };
+        self.timer.replace(set_timeout_with_handle(fire, delay).ok());
+    }
+
+    /// One post after the other, each with the newest input.
+    async fn post_in_turn(self: Rc<Self>, attempt: u32) {
+        let address = format!("{}/turn?seat={}", self.path, random_id());
+        loop {
+            let Some(participant) = self.participant.upgrade() else {
+                return;
+            };
+            let answer = post_bytes(&address, &participant.input(), POST_TIMEOUT).await;
+            if self.attempt.get() != attempt {
+                return;
+            }
+            match answer {
+                Ok(frame) => {
+                    self.plan.borrow_mut().posted();
+                    if self.live.get().is_none() {
+                        self.set_status(ConnectionStatus::Live(SimulationTransport::Http));
+                    }
+                    match frame {
+                        Some(frame) => participant.on_frame(&frame),
+                        None => pause(POST_PAUSE).await,
+                    }
+                }
+                Err(error) => {
+                    let status = match error {
+                        HttpError::Status(status) => Some(status),
+                        _ => None,
+                    };
+                    let next = self.plan.borrow_mut().failed(status, js_sys::Math::random());
+                    return self.follow(next);
+                }
+            }
+        }
+    }
+}
+
+async fn pause(time: Duration) {
+    let waited = js_sys::Promise::new(&mut |resolve, _| {
+        set_timeout(move || drop(resolve.call0(&wasm_bindgen::JsValue::UNDEFINED)), time);
+    });
+    let _ = wasm_bindgen_futures::JsFuture::from(waited).await;
+}

@@ -1,0 +1,235 @@
+//! Runs the pure [`Machine`] in a browser: at most one socket and one timer, and the component's signals.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+
+use super::browser_socket::{BrowserSocket, resolve};
+use super::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
+use super::machine::{Effect as Action, Input, Machine, SocketReport};
+use super::use_socket::{PreconnectedSocket, SocketOptions};
+use crate::runtime::clock::{Millis, now_millis};
+use crate::runtime::page_events::PageEvents;
+use crate::runtime::tab::lock;
+use duplex_protocol::code::Side;
+
+/// The driver of a component in a browser; empty on the server.
+#[derive(Clone, Default)]
+pub(super) struct Slot(Arc<Mutex<Option<SendWrapper<Rc<Driver>>>>>);
+
+impl Slot {
+    pub(crate) fn put(&self, driver: Rc<Driver>) {
+        *lock(&self.0) = Some(SendWrapper::new(driver));
+    }
+
+    pub(crate) fn driver(&self) -> Option<Rc<Driver>> {
+        lock(&self.0).as_ref().map(|driver| Rc::clone(driver))
+    }
+
+    pub(crate) fn end(&self) {
+        let driver = lock(&self.0).take();
+        if let Some(driver) = driver {
+            driver.end();
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Signals {
+    pub state: RwSignal<SocketState>,
+    pub message: RwSignal<Option<Payload>>,
+    pub error: RwSignal<Option<SocketError>>,
+}
+
+pub(super) type Address = Arc<dyn Fn() -> String + Send + Sync>;
+
+pub(super) struct Driver {
+    address: Address,
+    options: SocketOptions,
+    signals: Signals,
+    machine: RefCell<Machine>,
+    /// The present socket and its number.
+    socket: RefCell<Option<(u32, BrowserSocket)>>,
+    timer: RefCell<Option<(Millis, TimeoutHandle)>>,
+    page_events: RefCell<Option<PageEvents>>,
+    this: Weak<Driver>,
+}
+
+impl Driver {
+    pub(crate) fn start(address: Address, options: SocketOptions, signals: Signals) -> Rc<Self> {
+        let reconnect = options.reconnect.get_untracked();
+        let driver = Rc::new_cyclic(|this: &Weak<Self>| Self {
+            address,
+            options,
+            signals,
+            machine: RefCell::new(Machine::new(reconnect)),
+            socket: RefCell::default(),
+            timer: RefCell::default(),
+            page_events: RefCell::default(),
+            this: this.clone(),
+        });
+        let this = Rc::downgrade(&driver);
+        *driver.page_events.borrow_mut() = Some(PageEvents::listen(move |event| {
+            if let Some(driver) = this.upgrade() {
+                driver.input(Input::Page(event));
+            }
+        }));
+        driver
+    }
+
+    /// Uses the page's own socket in place of a new one.
+    pub(crate) fn adopt(&self, preconnected: PreconnectedSocket) {
+        let PreconnectedSocket { address, socket } = preconnected;
+        self.input(Input::Adopt { address });
+        let socket = BrowserSocket::own(socket.take(), self.reporter(1));
+        let opening = socket.opening();
+        *self.socket.borrow_mut() = Some((1, socket));
+        if let Some(opening) = opening {
+            self.input(Input::Report(opening));
+        }
+    }
+
+    /// Applies an input, and ignores its failure.
+    pub(crate) fn input(&self, input: Input) {
+        let _ = self.request(input);
+    }
+
+    /// Applies an input, and returns whether what it asks for was done.
+    pub(crate) fn request(&self, input: Input) -> Result<(), SocketError> {
+        if self.is_closing() {
+            // The close event is still to come.
+            let _ = self.handle(Input::ClosePending);
+        }
+        let actions = self.handle(input);
+        let done = actions.into_iter().try_for_each(|action| self.perform(action));
+        self.set_timer();
+        done
+    }
+
+    fn is_closing(&self) -> bool {
+        let socket = self.socket.borrow();
+        socket.as_ref().is_some_and(|(_, socket)| socket.is_closing())
+    }
+
+    fn handle(&self, input: Input) -> Vec<Action> {
+        let mut machine = self.machine.borrow_mut();
+        machine.handle(now_millis(), js_sys::Math::random(), input)
+    }
+
+    fn perform(&self, action: Action) -> Result<(), SocketError> {
+        match action {
+            Action::Open(number) => self.open(number),
+            Action::Abandon(number) => self.abandon(number),
+            Action::Send(payload) => match &*self.socket.borrow() {
+                Some((_, socket)) => socket.send(&payload)?,
+                None => return Err(SocketError::NotOpen),
+            },
+            Action::Close { code, reason } => {
+                if let Some((_, socket)) = &*self.socket.borrow() {
+                    socket.close(code, &reason);
+                }
+            }
+            Action::Fail(error) => return Err(error),
+            Action::ClearError => self.signals.error.set(None),
+            Action::State(state) => self.signals.state.set(state),
+            Action::Emit(event) => self.emit(event),
+        }
+        Ok(())
+    }
+
+    fn open(&self, number: u32) {
+        if !self.machine.borrow().is_current(number) {
+            return;
+        }
+        let address = (self.address)();
+        let protocols = self.options.protocols.get_untracked();
+        let opened = BrowserSocket::open(&resolve(&address), &protocols, self.reporter(number));
+        let refused = opened
+            .map(|socket| *self.socket.borrow_mut() = Some((number, socket)))
+            .err();
+        self.input(Input::Dialed { address, refused });
+    }
+
+    fn reporter(&self, number: u32) -> impl Fn(SocketReport) + Clone + 'static {
+        let this = self.this.clone();
+        move |report| {
+            let Some(driver) = this.upgrade() else { return };
+            let current = driver.machine.borrow().is_current(number);
+            if current {
+                driver.report(report);
+            }
+        }
+    }
+
+    fn report(&self, report: SocketReport) {
+        if matches!(report, SocketReport::Close { .. }) {
+            *self.socket.borrow_mut() = None;
+        }
+        self.input(Input::Report(report));
+    }
+
+    /// The end of an abandoned socket is reported to the observer alone.
+    fn abandon(&self, number: u32) {
+        let held = self.socket.borrow_mut().take_if(|(held, _)| *held == number);
+        let Some((_, socket)) = held else { return };
+        let observer = self.options.observer;
+        socket.leave(move |event| {
+            observer(&SocketEvent::Closed(Closed {
+                code: event.code(),
+                reason: event.reason(),
+                was_clean: event.was_clean(),
+                by: Side::Client,
+                retry: None,
+            }));
+        });
+    }
+
+    fn emit(&self, event: SocketEvent) {
+        (self.options.observer)(&event);
+        match &event {
+            SocketEvent::Open { protocol, extensions } => self.signals.state.set(SocketState::Open {
+                protocol: protocol.clone(),
+                extensions: extensions.clone(),
+            }),
+            SocketEvent::Received(payload) => self.signals.message.set(Some(payload.clone())),
+            SocketEvent::Closing { .. } => self.signals.state.set(SocketState::Closing),
+            SocketEvent::Closed(closed) => self.signals.state.set(SocketState::Closed(closed.clone())),
+            SocketEvent::Error(error) => self.signals.error.set(Some(error.clone())),
+            SocketEvent::Connecting { .. } | SocketEvent::Sent(_) => (),
+        }
+        self.options.on_event.run(event);
+    }
+
+    fn set_timer(&self) {
+        let wanted = self.machine.borrow().wake_at();
+        let mut timer = self.timer.borrow_mut();
+        if timer.as_ref().map(|(at, _)| *at) == wanted {
+            return;
+        }
+        if let Some((_, handle)) = timer.take() {
+            handle.clear();
+        }
+        let Some(at) = wanted else { return };
+        let this = self.this.clone();
+        let fire = move || {
+            if let Some(driver) = this.upgrade() {
+                *driver.timer.borrow_mut() = None;
+                driver.input(Input::Timer);
+            }
+        };
+        // A timer may fire a fraction of a millisecond early.
+        let delay = Duration::from_millis(at.saturating_sub(now_millis()) + 1);
+        *timer = set_timeout_with_handle(fire, delay).ok().map(|handle| (at, handle));
+    }
+
+    /// The component is cleaned up: from now on no signal is touched.
+    fn end(&self) {
+        *self.page_events.borrow_mut() = None;
+        self.input(Input::Unmount);
+    }
+}

@@ -1,0 +1,133 @@
+//! What a socket sends, receives and reports.
+
+use std::time::Duration;
+
+use duplex_protocol::code::{CloseRefused, Side};
+
+/// One message: the content of a text frame or of a binary frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A text frame, UTF-8 (RFC 6455 section 5.6, opcode 1).
+    Text(String),
+    /// A binary frame (opcode 2).
+    Binary(Vec<u8>),
+}
+
+impl Payload {
+    /// Bytes of the content, of a text in UTF-8; the frame's header is not counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the message has no content.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<&str> for Payload {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// The state of a socket. On the server, where no socket is opened, it is `Connecting`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SocketState {
+    /// The opening handshake is going on, or has not begun.
+    Connecting,
+    /// Messages can be sent.
+    Open {
+        /// The subprotocol that the server chose, or an empty text.
+        protocol: String,
+        /// The extensions that were agreed on, as in the `Sec-WebSocket-Extensions` header.
+        extensions: String,
+    },
+    /// This side sent a close frame.
+    Closing,
+    /// The socket has ended.
+    Closed(Closed),
+    /// The browser refused the address: nothing was opened, and the error says why.
+    Refused,
+}
+
+/// How a socket ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closed {
+    /// The close code: <https://developer.mozilla.org/docs/Web/API/CloseEvent/code>
+    pub code: u16,
+    /// The reason of the close frame.
+    pub reason: String,
+    /// A close frame was received and sent.
+    pub was_clean: bool,
+    /// Who ended it.
+    pub by: Side,
+    /// The delay until the next attempt, if there is one.
+    pub retry: Option<Duration>,
+}
+
+/// An event of a socket, in either direction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SocketEvent {
+    /// A socket is being opened.
+    Connecting {
+        /// The address as it was given: a URL, or a path.
+        address: String,
+    },
+    /// The socket is open.
+    Open {
+        /// The subprotocol that the server chose, or an empty text.
+        protocol: String,
+        /// The extensions that were agreed on.
+        extensions: String,
+    },
+    /// A message was sent.
+    Sent(Payload),
+    /// A message was received.
+    Received(Payload),
+    /// This side sent a close frame.
+    Closing {
+        /// The close code.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+    /// The socket has ended.
+    Closed(Closed),
+    /// Something failed. A connection that failed ends as well.
+    Error(SocketError),
+}
+
+/// Why a socket could not be opened or used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SocketError {
+    /// The browser refused the address or the names of the subprotocols.
+    #[error("{address} is not the address of a WebSocket, or a subprotocol's name is not a token: {why}")]
+    Address {
+        /// The URL.
+        address: String,
+        /// The browser's message.
+        why: String,
+    },
+    /// The page was loaded over https, and the address is not `wss:`.
+    #[error("a page loaded over https may not open {address}")]
+    Insecure {
+        /// The URL.
+        address: String,
+    },
+    /// There is no open socket.
+    #[error("the socket is not open")]
+    NotOpen,
+    /// The code or the reason may not stand in a close frame.
+    #[error(transparent)]
+    Close(#[from] CloseRefused),
+    /// The connection failed. A browser is not told why:
+    /// <https://websockets.spec.whatwg.org/#feedback-from-the-protocol>
+    #[error("the connection failed; a browser is not told why")]
+    Connection,
+}

@@ -1,0 +1,9 @@
+//! Topics in components: [`use_topic`](use_topic()), and [`Live`] to show their state.
+
+mod live;
+pub(crate) mod store;
+mod use_topic;
+
+pub use self::live::*;
+pub use self::use_topic::{CommandStatus, History, Loading, Pending, TopicSource, UseTopic, Visitor, use_topic};
+pub use crate::status::TopicStatus;

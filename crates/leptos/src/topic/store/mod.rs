@@ -1,0 +1,298 @@
+//! The store of one topic in a tab: its state, its status and its pending commands, as signals that all its components share. It
+//! receives updates, and knows no session.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::task::{Poll, Waker};
+
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::driver::{ContentKind, TopicObserver};
+use crate::runtime::tab::lock;
+use crate::session::outbox::MAX_QUEUED;
+use crate::session::{CommandOutcome, TopicUpdate};
+use crate::status::TopicStatus;
+use crate::topic::{CommandStatus, Pending, TopicSource, Visitor};
+use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::{CommandId, Denied};
+use duplex_protocol::topic::{Topic, TopicName};
+
+/// What the server's rendering writes into the page.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Seed {
+    Rendered {
+        me: Option<Person>,
+        /// Denied: the page was rendered without a state.
+        state: Result<(Cursor, Blob), Denied>,
+    },
+    /// The page was not rendered by the server: the session brings the state.
+    Later,
+}
+
+pub(crate) struct Store<T: Topic> {
+    pub name: Option<TopicName>,
+    pub state: ArcRwSignal<T::State>,
+    /// Rises when events that were applied are not in the server's log any more, before `state` changes.
+    pub log: ArcRwSignal<u32>,
+    pub status: ArcRwSignal<TopicStatus>,
+    pub presence: ArcRwSignal<Presence>,
+    pub pending: ArcRwSignal<Vec<Pending<T::Command>>>,
+    pub me: ArcRwSignal<Option<Person>>,
+    seed: ArcResource<Seed>,
+    inner: Mutex<Inner>,
+    handlers: Mutex<Vec<(usize, EventHandler<T>)>>,
+}
+
+/// Registered and called in the browser's one thread.
+type EventHandler<T> = SendWrapper<Handler<T>>;
+
+pub(crate) type Handler<T> = Rc<dyn Fn(Seq, &<T as Topic>::Event)>;
+
+/// Commands in the list; beyond it the oldest rejected ones are removed.
+const MAX_SHOWN: usize = 2 * MAX_QUEUED;
+
+#[derive(Default)]
+struct Inner {
+    /// The seed was applied, or a newer state arrived.
+    seeded: bool,
+    cursor: Option<Cursor>,
+    wakers: Vec<Waker>,
+}
+
+impl<T: Topic> Store<T> {
+    pub(crate) fn new(name: Option<TopicName>, me: ArcRwSignal<Option<Person>>) -> Self {
+        let status = match name {
+            Some(_) => TopicStatus::Loading,
+            None => TopicStatus::Denied(Denied::Unknown),
+        };
+        Self {
+            seed: seed(name.clone()),
+            name,
+            state: ArcRwSignal::default(),
+            log: ArcRwSignal::default(),
+            status: ArcRwSignal::new(status),
+            presence: ArcRwSignal::default(),
+            pending: ArcRwSignal::default(),
+            me,
+            inner: Mutex::default(),
+            handlers: Mutex::default(),
+        }
+    }
+
+    /// Ready when there is a state, or when there will be none.
+    pub(crate) async fn loaded(&self) {
+        match self.seed.clone().await {
+            Seed::Rendered { me, state } => self.apply_seed(me, state),
+            Seed::Later => self.loading_ends().await,
+        }
+    }
+
+    /// The cursor of the rendered state, if there is one. Called from effects.
+    pub(crate) fn starting_cursor(&self) -> Option<Cursor> {
+        if let Some(Seed::Rendered { me, state }) = self.seed.try_get_untracked().flatten() {
+            self.apply_seed(me, state);
+        }
+        lock(&self.inner).cursor
+    }
+
+    /// Adds a command as queued.
+    pub(crate) fn push_pending(&self, id: CommandId, command: T::Command) {
+        self.pending.update(|pending| {
+            let rejected = |shown: &Pending<_>| matches!(shown.status, CommandStatus::Rejected(_));
+            if pending.len() >= MAX_SHOWN
+                && let Some(oldest) = pending.iter().position(rejected)
+            {
+                pending.remove(oldest);
+            }
+            pending.push(Pending::queued(id, command));
+        });
+    }
+
+    /// Removes a rejected command from the list.
+    pub(crate) fn remove_rejected(&self, id: &CommandId) -> Option<T::Command> {
+        let rejected = |shown: &Pending<_>| shown.id == *id && matches!(shown.status, CommandStatus::Rejected(_));
+        let place = self
+            .pending
+            .with_untracked(|pending| pending.iter().position(rejected))?;
+        self.pending.try_update(|pending| pending.remove(place).command)
+    }
+
+    /// Returns the number by which the handler can be removed.
+    pub(crate) fn add_handler(&self, handler: Handler<T>) -> usize {
+        let mut handlers = lock(&self.handlers);
+        let number = handlers.last().map_or(0, |(number, _)| number + 1);
+        handlers.push((number, SendWrapper::new(handler)));
+        number
+    }
+
+    pub(crate) fn remove_handler(&self, number: usize) {
+        lock(&self.handlers).retain(|(other, _)| *other != number);
+    }
+
+    fn apply(&self, seq: Seq, check: Option<Check>, event: &T::Event) {
+        self.state.update(|state| T::apply(state, seq, event));
+        if let Some(cursor) = &mut lock(&self.inner).cursor {
+            (cursor.seq, cursor.check) = (seq, check);
+        }
+        let handlers: Vec<_> = lock(&self.handlers)
+            .iter()
+            .map(|(_, handler)| Rc::clone(handler))
+            .collect();
+        handlers.iter().for_each(|handler| handler(seq, event));
+    }
+
+    pub(crate) fn set_outcome(&self, id: &CommandId, outcome: &CommandOutcome) {
+        self.pending.update(|pending| match outcome {
+            CommandOutcome::Settled => pending.retain(|shown| shown.id != *id),
+            CommandOutcome::Sent | CommandOutcome::Held { .. } | CommandOutcome::Rejected(_) => {
+                if let Some(shown) = pending.iter_mut().find(|shown| shown.id == *id) {
+                    shown.status = match outcome {
+                        CommandOutcome::Rejected(rejection) => CommandStatus::Rejected(rejection.clone()),
+                        CommandOutcome::Held { retry_after_ms } => CommandStatus::Held {
+                            retry_after_ms: *retry_after_ms,
+                        },
+                        _ => CommandStatus::Sent,
+                    };
+                }
+            }
+        });
+    }
+
+    /// Applies what the server rendered, unless something newer arrived.
+    fn apply_seed(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
+        if std::mem::replace(&mut lock(&self.inner).seeded, true) {
+            return;
+        }
+        if me.is_some() {
+            self.me.set(me);
+        }
+        match state {
+            Ok((cursor, state)) => {
+                if let Ok(state) = state.decode(Encoding::Json) {
+                    lock(&self.inner).cursor = Some(cursor);
+                    self.state.set(state);
+                    self.set_status(TopicStatus::Resuming);
+                }
+            }
+            // A temporary denial is requested again over the session.
+            Err(denied) if denied.may_retry() => {}
+            Err(denied) => self.set_status(TopicStatus::Denied(denied)),
+        }
+    }
+
+    pub(crate) fn set_status(&self, status: TopicStatus) {
+        if self.status.get_untracked() != status {
+            self.status.set(status);
+        }
+        if status != TopicStatus::Loading {
+            let wakers = std::mem::take(&mut lock(&self.inner).wakers);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    async fn loading_ends(&self) {
+        poll_fn(|context| {
+            if self.status.get_untracked() != TopicStatus::Loading {
+                return Poll::Ready(());
+            }
+            lock(&self.inner).wakers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl<T: Topic> TopicObserver for Store<T> {
+    fn on_update(&self, update: &TopicUpdate) -> bool {
+        match update {
+            TopicUpdate::State {
+                encoding,
+                state,
+                cursor,
+                reason,
+            } => {
+                let Ok(state) = state.decode(*encoding) else {
+                    return false;
+                };
+                {
+                    let mut inner = lock(&self.inner);
+                    inner.seeded = true;
+                    inner.cursor = Some(*cursor);
+                }
+                if reason.lost_events() {
+                    self.log.update(|log| *log = log.wrapping_add(1));
+                }
+                self.state.set(state);
+            }
+            TopicUpdate::Event {
+                encoding,
+                seq,
+                check,
+                event,
+            } => {
+                let Ok(event) = event.decode(*encoding) else {
+                    return false;
+                };
+                self.apply(*seq, *check, &event);
+            }
+            TopicUpdate::Presence(presence) => self.presence.set(presence.clone()),
+            TopicUpdate::Status(status) => self.set_status(*status),
+            TopicUpdate::Command(id, outcome) => self.set_outcome(id, outcome),
+        }
+        true
+    }
+
+    fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String> {
+        let json = match (encoding, kind) {
+            (Encoding::Json, _) => Ok(blob.0.clone()),
+            (Encoding::Postcard, ContentKind::Event) => recode::<T::Event>(blob),
+            (Encoding::Postcard, ContentKind::Command) => recode::<T::Command>(blob),
+        };
+        String::from_utf8(json.ok()?).ok()
+    }
+
+    fn has_pending(&self) -> bool {
+        let waits = |shown: &Pending<_>| !matches!(shown.status, CommandStatus::Rejected(_));
+        self.pending.with_untracked(|pending| pending.iter().any(waits))
+    }
+}
+
+/// The value as JSON.
+fn recode<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, CodecError> {
+    Encoding::Json.encode(&blob.decode::<V>(Encoding::Postcard)?)
+}
+
+/// On the server: what the [`TopicSource`] returns. In the browser: what the server wrote into the page, else [`Seed::Later`].
+fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
+    let source = use_context::<TopicSource>();
+    let me = use_context::<Visitor>().map(|Visitor(person)| person);
+    let later = source.is_none() && is_browser();
+    let fetch = move |()| {
+        let loading = source.clone().zip(name.clone()).map(|(source, name)| (source.0)(name));
+        let me = me.clone();
+        async move {
+            if later {
+                return Seed::Later;
+            }
+            let state = match loading {
+                Some(loading) => loading.await,
+                None => Err(Denied::Unavailable),
+            };
+            Seed::Rendered {
+                me,
+                state: state.map(|(cursor, json)| (cursor, Blob(json.into_bytes()))),
+            }
+        }
+    };
+    ArcResource::new_with_options(|| (), fetch, true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+//! A store behind a real session: what the server sends, and what a component sees of it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use leptos::prelude::*;
+use serde_json::json;
+
+use super::Store;
+use crate::runtime::driver::{ContentKind, TopicObserver as _};
+use crate::runtime::tab::Tab;
+use crate::session::{Body, Effect, Input, Session};
+use crate::status::TopicStatus;
+use crate::topic::CommandStatus;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{
+    Answer, ClientFrame, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
+};
+use duplex_protocol::topic::{Delivery, Topic, TopicName};
+
+/// Texts, in the order in which they were added.
+struct Notes;
+
+impl Topic for Notes {
+    const KIND: &'static str = "notes";
+    type Command = String;
+    type Event = String;
+    type State = Vec<String>;
+
+    fn apply(state: &mut Vec<String>, _seq: Seq, event: &String) {
+        state.push(event.clone());
+    }
+}
+
+struct Bench {
+    /// Signals and handlers live as long as it does.
+    _owner: Owner,
+    store: Store<Notes>,
+    session: Session,
+    sent: Vec<ClientFrame>,
+}
+
+fn topic() -> TopicName {
+    TopicName::of::<Notes>("a").unwrap()
+}
+
+fn cursor(epoch: u64, seq: Seq) -> Cursor {
+    Cursor::new(Epoch::new(epoch), seq)
+}
+
+fn blob(value: impl serde::Serialize) -> Blob {
+    Blob::encode(Encoding::Json, &value).unwrap()
+}
+
+fn person() -> Person {
+    let id = PersonId("p".to_owned());
+    let name = "Ada".to_owned();
+    Person { id, name }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let _ = any_spawner::Executor::init_futures_executor();
+        let owner = Owner::new();
+        owner.set();
+        Self {
+            store: Store::new(Some(topic()), ArcRwSignal::default()),
+            session: Session::new(String::new()),
+            sent: Vec::new(),
+            _owner: owner,
+        }
+    }
+
+    /// Subscribed over a WebSocket, with this cursor.
+    fn subscribed(&mut self) {
+        let (topic, delivery) = (topic(), Delivery::Every);
+        let cursor = self.store.starting_cursor();
+        self.input(Input::Subscribe {
+            topic,
+            delivery,
+            cursor,
+        });
+        let (connection, encoding) = (1, Encoding::Json);
+        self.input(Input::Opened { connection, encoding });
+        self.frame(ServerFrame::Welcome(Welcome {
+            session: SessionId("s".to_owned()),
+            person: person(),
+            build: String::new(),
+            node: String::new(),
+            beat_ms: 10_000,
+            now_ms: 0,
+        }));
+    }
+
+    /// With the state `["1", "2"]` at seq 2.
+    fn live() -> Self {
+        let mut bench = Self::new();
+        bench.subscribed();
+        bench.reset(ResetReason::New, cursor(1, 2), &["1", "2"]);
+        bench
+    }
+
+    fn input(&mut self, input: Input) {
+        for effect in self.session.handle(0, 0.5, input) {
+            match effect {
+                Effect::Notify { update, .. } => assert!(self.store.on_update(&update)),
+                Effect::Send { frame, .. } => self.sent.push(frame),
+                _ => {}
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: ServerFrame) {
+        let connection = 1;
+        self.input(Input::Frame { connection, frame });
+    }
+
+    fn reset(&mut self, reason: ResetReason, cursor: Cursor, state: &[&str]) {
+        let (topic, state) = (topic(), blob(state));
+        let verdict = Verdict::Reset { reason, cursor, state };
+        self.frame(ServerFrame::Verdict { topic, verdict });
+    }
+
+    fn resumed(&mut self, replayed: u64, head: Cursor) {
+        let topic = topic();
+        let verdict = Verdict::Resumed { replayed, head };
+        self.frame(ServerFrame::Verdict { topic, verdict });
+    }
+
+    fn event(&mut self, seq: Seq) {
+        let (topic, event) = (topic(), blob(seq.to_string()));
+        let check = None;
+        self.frame(ServerFrame::Event {
+            topic,
+            seq,
+            check,
+            event,
+        });
+    }
+
+    fn send(&mut self, n: u128) -> CommandId {
+        let (id, command) = (CommandId::without_time(n), n.to_string());
+        self.store.push_pending(id.clone(), command.clone());
+        let (topic, body) = (topic(), Body::of(&command).unwrap());
+        let sent = id.clone();
+        self.input(Input::Send { topic, id, body });
+        sent
+    }
+
+    fn answer(&mut self, id: &CommandId, answer: Answer) {
+        let (id, again) = (id.clone(), false);
+        self.frame(ServerFrame::Reply { id, answer, again });
+    }
+
+    fn state(&self) -> String {
+        self.store.state.get_untracked().concat()
+    }
+
+    fn pending(&self) -> Vec<CommandStatus> {
+        self.store
+            .pending
+            .get_untracked()
+            .into_iter()
+            .map(|shown| shown.status)
+            .collect()
+    }
+
+    fn status(&self) -> TopicStatus {
+        self.store.status.get_untracked()
+    }
+}
+
+#[test]
+fn events_are_applied_in_order_and_handlers_are_called_after_each() {
+    let mut bench = Bench::live();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let handler = {
+        let (seen, state) = (Rc::clone(&seen), bench.store.state.clone());
+        Rc::new(move |seq: Seq, event: &String| {
+            let length = state.with_untracked(Vec::len);
+            seen.borrow_mut().push((seq, event.clone(), length));
+        })
+    };
+    let number = bench.store.add_handler(handler);
+    bench.event(3);
+    bench.event(4);
+    bench.store.remove_handler(number);
+    bench.event(5);
+    assert_eq!((bench.state(), bench.status()), ("12345".to_owned(), TopicStatus::Live));
+    assert_eq!(*seen.borrow(), [(3, "3".to_owned(), 3), (4, "4".to_owned(), 4)]);
+    assert_eq!(bench.store.starting_cursor(), Some(cursor(1, 5)));
+}
+
+#[test]
+fn handlers_keep_their_numbers_when_others_are_removed() {
+    let bench = Bench::live();
+    let handler = || Rc::new(|_: Seq, _: &String| {});
+    let numbers = [0, 1, 2].map(|_| bench.store.add_handler(handler()));
+    bench.store.remove_handler(numbers[0]);
+    assert_eq!(bench.store.add_handler(handler()), 3);
+    assert_eq!(numbers, [0, 1, 2]);
+}
+
+#[test]
+fn a_repeated_event_is_dropped_and_one_after_a_gap_is_not_applied() {
+    let mut bench = Bench::live();
+    bench.event(3);
+    bench.event(3);
+    bench.event(2);
+    assert_eq!(bench.state(), "123");
+    bench.event(5);
+    assert_eq!(
+        (bench.state(), bench.status()),
+        ("123".to_owned(), TopicStatus::Resuming)
+    );
+    let asked = bench.sent.iter().rev().find_map(|frame| match frame {
+        ClientFrame::Subscribe { cursor, .. } => Some(*cursor),
+        _ => None,
+    });
+    assert_eq!(asked, Some(Some(cursor(1, 3))), "asked for again where the state ends");
+    bench.resumed(2, cursor(1, 5));
+    bench.event(4);
+    bench.event(5);
+    assert_eq!(bench.state(), "12345");
+}
+
+#[test]
+fn a_new_state_replaces_the_old_one_and_a_lost_log_is_announced() {
+    let mut bench = Bench::live();
+    bench.event(3);
+    bench.reset(ResetReason::TooFar, cursor(1, 9), &["9"]);
+    assert_eq!((bench.state(), bench.store.log.get_untracked()), ("9".to_owned(), 0));
+    bench.reset(ResetReason::OtherEpoch, cursor(2, 1), &["x"]);
+    assert_eq!((bench.state(), bench.store.log.get_untracked()), ("x".to_owned(), 1));
+    bench.event(2);
+    assert_eq!(bench.state(), "x2");
+}
+
+#[test]
+fn a_rendered_state_is_resumed_and_does_not_replace_a_newer_one() {
+    let mut bench = Bench::new();
+    let rendered = || Ok((cursor(1, 2), blob(["1", "2"])));
+    bench.store.apply_seed(Some(person()), rendered());
+    assert_eq!(
+        (bench.state(), bench.status()),
+        ("12".to_owned(), TopicStatus::Resuming)
+    );
+    assert_eq!(bench.store.me.get_untracked(), Some(person()));
+    bench.subscribed();
+    bench.resumed(1, cursor(1, 3));
+    bench.event(3);
+    bench.store.apply_seed(None, rendered());
+    assert_eq!((bench.state(), bench.status()), ("123".to_owned(), TopicStatus::Live));
+    let mut late = Bench::live();
+    late.event(3);
+    late.store.apply_seed(None, rendered());
+    assert_eq!(late.state(), "123", "the session was faster");
+}
+
+#[test]
+fn a_final_denial_is_shown_at_once_and_a_temporary_one_is_asked_again() {
+    let store = Bench::new();
+    store.store.apply_seed(None, Err(Denied::Unavailable));
+    assert_eq!(store.status(), TopicStatus::Loading);
+    let store = Bench::new();
+    store.store.apply_seed(None, Err(Denied::Unknown));
+    assert_eq!(store.status(), TopicStatus::Denied(Denied::Unknown));
+}
+
+#[test]
+fn a_command_is_pending_until_its_event_is_in_the_state() {
+    let mut bench = Bench::new();
+    bench.send(7);
+    assert_eq!(bench.pending(), [CommandStatus::Queued]);
+    assert!(bench.store.has_pending());
+    bench.subscribed();
+    bench.reset(ResetReason::New, cursor(1, 2), &["1", "2"]);
+    assert_eq!(bench.pending(), [CommandStatus::Sent]);
+    bench.answer(&CommandId::without_time(7), Answer::Accepted { seq: 3 });
+    assert_eq!(bench.pending(), [CommandStatus::Sent], "accepted, and not yet shown");
+    bench.event(3);
+    assert_eq!((bench.pending(), bench.store.has_pending()), (Vec::new(), false));
+}
+
+#[test]
+fn a_rejected_command_stays_until_it_is_removed() {
+    let mut bench = Bench::live();
+    let id = bench.send(7);
+    let held = bench.send(8);
+    assert_eq!(bench.store.remove_rejected(&id), None, "it is still on its way");
+    bench.answer(&id, Answer::Rejected(Rejection::refused("no")));
+    let retry_after_ms = 2_000;
+    bench.answer(&held, Answer::Rejected(Rejection::TooFast { retry_after_ms }));
+    let rejected = CommandStatus::Rejected(Rejection::refused("no"));
+    assert_eq!(bench.pending(), [rejected, CommandStatus::Held { retry_after_ms }]);
+    assert_eq!(bench.store.remove_rejected(&id), Some("7".to_owned()));
+    assert_eq!(bench.store.remove_rejected(&held), None);
+    bench.input(Input::Cancel { id: held });
+    assert_eq!(bench.pending(), []);
+}
+
+#[test]
+fn the_list_of_rejected_commands_is_bounded() {
+    let mut bench = Bench::live();
+    for n in 0..2 * super::MAX_SHOWN as u128 {
+        let id = bench.send(n);
+        bench.answer(&id, Answer::Rejected(Rejection::refused("no")));
+    }
+    let pending = bench.store.pending.get_untracked();
+    assert_eq!(pending.len(), super::MAX_SHOWN);
+    let newest = pending.last().map(|shown| shown.command.clone());
+    assert_eq!(newest, Some((2 * super::MAX_SHOWN - 1).to_string()));
+}
+
+#[test]
+fn what_cannot_be_decoded_is_reported_and_changes_nothing() {
+    let bench = Bench::live();
+    let (encoding, seq, check) = (Encoding::Json, 3, None);
+    let event = blob(json!({ "of": "a newer build" }));
+    let update = crate::session::TopicUpdate::Event {
+        encoding,
+        seq,
+        check,
+        event,
+    };
+    assert!(!bench.store.on_update(&update));
+    assert_eq!(
+        (bench.state(), bench.store.starting_cursor()),
+        ("12".to_owned(), Some(cursor(1, 2)))
+    );
+}
+
+#[test]
+fn contents_are_shown_as_json_whatever_their_encoding() {
+    let bench = Bench::live();
+    for encoding in Encoding::ALL {
+        let blob = Blob::encode(encoding, &"가").unwrap();
+        let json = bench.store.to_json(ContentKind::Event, encoding, &blob);
+        assert_eq!(json.as_deref(), Some("\"가\""));
+    }
+}
+
+#[test]
+fn components_share_a_store_until_the_last_is_cleaned_up() {
+    let bench = Bench::new();
+    let tab = Tab::default();
+    let first = tab.store::<Notes>(&topic());
+    let second = tab.store::<Notes>(&topic());
+    assert!(std::sync::Arc::ptr_eq(&first, &second));
+    first.state.set(vec!["1".to_owned()]);
+    drop(first);
+    assert_eq!(second.state.get_untracked(), ["1"]);
+    drop(second);
+    let fresh = tab.store::<Notes>(&topic());
+    assert_eq!(fresh.state.get_untracked(), Vec::<String>::new());
+    assert_eq!(bench.state(), "", "a store of another tab");
+}

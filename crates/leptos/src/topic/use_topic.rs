@@ -1,0 +1,324 @@
+//! [`use_topic`]: a topic in a component.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use serde::de::DeserializeOwned;
+
+use super::store::Store;
+use crate::http::{HttpError, get_json};
+use crate::runtime::ids;
+use crate::runtime::tab::Tab;
+use crate::session::outbox::Body;
+use crate::session::{CommandOutcome, Input};
+use crate::status::TopicStatus;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::presence::Presence;
+use duplex_protocol::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
+
+/// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; or why the visitor may not read
+/// it. The server provides it in the context of each rendering.
+#[derive(Clone)]
+pub struct TopicSource(pub Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
+
+/// The state of one topic, which is being loaded.
+pub type Loading = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
+
+/// Whom the page is rendered for. The server provides it in the context of each rendering.
+#[derive(Clone)]
+pub struct Visitor(pub Person);
+
+/// A command that is not yet part of the state.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Pending<C> {
+    /// The id that [`UseTopic::send`] returned.
+    pub id: CommandId,
+    /// The command.
+    pub command: C,
+    /// Its status.
+    pub status: CommandStatus,
+}
+
+impl<C> Pending<C> {
+    pub(crate) fn queued(id: CommandId, command: C) -> Self {
+        let status = CommandStatus::Queued;
+        Self { id, command, status }
+    }
+}
+
+/// The status of a command that is not yet part of the state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommandStatus {
+    /// It waits for a connection.
+    Queued,
+    /// It was sent, and waits for its answer, or, accepted, for its events.
+    Sent,
+    /// It came too fast and had no effect yet. It is sent again by itself.
+    Held {
+        /// Milliseconds until then, at least.
+        retry_after_ms: u32,
+    },
+    /// It had no effect. It stays in the list until it is cancelled or sent again.
+    Rejected(Rejection),
+}
+
+impl CommandStatus {
+    /// What a form shows about the command that it sent: `held` makes the text for a held command from the milliseconds, `why`
+    /// for a rejected one.
+    #[must_use]
+    pub fn problem(&self, held: impl FnOnce(u32) -> String, why: impl FnOnce(&Rejection) -> String) -> Option<String> {
+        match self {
+            Self::Queued | Self::Sent => None,
+            Self::Held { retry_after_ms } => Some(held(*retry_after_ms)),
+            Self::Rejected(rejection) => Some(why(rejection)),
+        }
+    }
+}
+
+/// A page of the events before the state, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct History<T: Topic> {
+    /// The log that the events are from. Another epoch means another log.
+    pub epoch: Epoch,
+    /// The events with their numbers in the log.
+    pub events: Vec<(Seq, T::Event)>,
+    /// There is nothing before this page, or nothing that is still kept.
+    pub first: bool,
+    /// Amendments up to this seq are in the page.
+    pub until: Seq,
+}
+
+/// What [`use_topic`] returns: signals, and methods to send commands and to read history.
+#[must_use]
+pub struct UseTopic<T: Topic> {
+    /// The fold of all events. On the server, and until the session is live, the state that the server rendered.
+    pub state: ReadSignal<T::State>,
+    /// Rises when events that were shown are not in the server's log any more, or have other numbers there. `state` is right, but
+    /// events that a page keeps beside it are not.
+    pub log: Signal<u32>,
+    /// The topic's status.
+    pub status: Signal<TopicStatus>,
+    /// Who else uses the topic.
+    pub presence: Signal<Presence>,
+    /// Who the server takes this visitor for.
+    pub me: Signal<Option<Person>>,
+    /// Why the server refused the last new name.
+    pub name_refused: Signal<Option<String>>,
+    /// Commands that are not yet part of the state, in the order in which they were sent.
+    pub pending: Signal<Vec<Pending<T::Command>>>,
+    held: StoredValue<Held<T>>,
+}
+
+struct Held<T: Topic> {
+    tab: Tab,
+    store: Arc<Store<T>>,
+}
+
+impl<T: Topic> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self {
+            tab: self.tab.clone(),
+            store: Arc::clone(&self.store),
+        }
+    }
+}
+
+impl<T: Topic> Clone for UseTopic<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Topic> Copy for UseTopic<T> {}
+
+/// The topic `T::KIND/rest` in the component that calls it: subscribed on mount, and unsubscribed on cleanup.
+///
+/// # Example
+///
+/// ```
+/// # use duplex_leptos::topic::{Live, use_topic};
+/// # use duplex_protocol::cursor::Seq;
+/// # use duplex_protocol::topic::Topic;
+/// # use leptos::prelude::*;
+/// # struct Tally;
+/// # impl Topic for Tally {
+/// #     const KIND: &'static str = "tally";
+/// #     type Command = u32;
+/// #     type Event = u32;
+/// #     type State = u64;
+/// #     fn apply(total: &mut u64, _seq: Seq, added: &u32) { *total += u64::from(*added) }
+/// # }
+/// # #[component]
+/// # fn Page() -> impl IntoView {
+/// let tally = use_topic::<Tally>("one");
+/// view! {
+///     <Live topic=tally>
+///         <p>{move || tally.state.get()}</p>
+///         <button on:click=move |_| drop(tally.send(1))>"+1"</button>
+///     </Live>
+/// }
+/// # }
+/// ```
+///
+/// # Cleanup
+///
+/// Components that use the same topic share one subscription, which ends with the last of them. Commands that were sent are
+/// delivered all the same.
+///
+/// # On the server
+///
+/// The state comes from the context's [`TopicSource`], and is loaded before the children of [`Live`](super::Live) are rendered.
+/// The state and its cursor are written into the page, and the browser goes on from there.
+pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
+    let tab = Tab::current();
+    let store = match TopicName::of::<T>(rest) {
+        Ok(name) => tab.store::<T>(&name),
+        Err(_) => Arc::new(Store::new(None, tab.me())),
+    };
+    subscribe(tab.clone(), Arc::clone(&store));
+    UseTopic {
+        state: store.state.read_only().into(),
+        log: Signal::from(store.log.clone()),
+        status: Signal::from(store.status.clone()),
+        presence: Signal::from(store.presence.clone()),
+        me: Signal::from(tab.me()),
+        name_refused: Signal::from(tab.signals().name_refused.clone()),
+        pending: Signal::from(store.pending.clone()),
+        held: StoredValue::new(Held { tab, store }),
+    }
+}
+
+impl<T: Topic> UseTopic<T> {
+    /// Sends the command as soon as the session is live, and again with the same id until there is an answer. `pending` shows its
+    /// status. A command that cannot be encoded, is too large, or finds the outbox full is rejected at once.
+    ///
+    /// # On the server
+    ///
+    /// It must not be called there: call it from event handlers and effects.
+    pub fn send(&self, command: T::Command) -> CommandId {
+        let id = ids::command_id();
+        let Some(Held { tab, store }) = self.held.try_get_value() else {
+            return id;
+        };
+        store.push_pending(id.clone(), command.clone());
+        match (store.name.clone(), Body::of(&command)) {
+            (None, _) => store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Denied(Denied::Unknown))),
+            (_, Err(error)) => {
+                let what = error.to_string();
+                store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Malformed { what }));
+            }
+            (Some(topic), Ok(body)) => {
+                let id = id.clone();
+                tab.start().input(Input::Send { topic, id, body });
+            }
+        }
+        id
+    }
+
+    /// Withdraws a command that was not sent yet, or removes a rejected one from `pending`. A command that was sent stays there
+    /// until its answer is known, because it may have had its effect.
+    pub fn cancel(&self, id: &CommandId) {
+        if let Some(Held { tab, store }) = self.held.try_get_value()
+            && store.remove_rejected(id).is_none()
+        {
+            tab.start().input(Input::Cancel { id: id.clone() });
+        }
+    }
+
+    /// Sends a rejected command again, as a new one.
+    pub fn retry(&self, id: &CommandId) {
+        let command = self
+            .held
+            .try_get_value()
+            .and_then(|held| held.store.remove_rejected(id));
+        if let Some(command) = command {
+            self.send(command);
+        }
+    }
+
+    /// Shows the others in their presence what this visitor is doing, such as `"typing"`; `None` ends it. It is sent once, and may
+    /// be lost.
+    pub fn activity(&self, activity: Option<&str>) {
+        if let Some(Held { tab, store }) = self.held.try_get_value()
+            && let Some(topic) = store.name.clone()
+        {
+            let activity = activity.map(str::to_owned);
+            tab.start().input(Input::Activity { topic, activity });
+        }
+    }
+
+    /// Changes the visitor's name, in all topics. It is shown at once; the server may refuse it (`name_refused`).
+    pub fn rename(&self, name: &str) {
+        let Some(Held { tab, .. }) = self.held.try_get_value() else {
+            return;
+        };
+        tab.signals().rename(name);
+        let name = name.to_owned();
+        tab.start().input(Input::Rename { name });
+    }
+
+    /// Calls `handler` for each event after it was applied, while the calling component lives: for sounds and markers.
+    pub fn on_event(&self, handler: impl Fn(Seq, &T::Event) + 'static) {
+        let (held, handler) = (self.held, Rc::new(handler));
+        Effect::new(move |_| {
+            let Some(store) = held.try_get_value().map(|held| held.store) else {
+                return;
+            };
+            let number = store.add_handler(handler.clone());
+            on_cleanup(move || store.remove_handler(number));
+        });
+    }
+
+    /// Ready when the state is loaded, or when there will be none; see [`Live`](super::Live).
+    pub async fn loaded(&self) {
+        if let Some(held) = self.held.try_get_value() {
+            held.store.loaded().await;
+        }
+    }
+
+    /// The newest `limit` events before `before`, with the events that amend them. Only in a browser.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Status`] for a topic that the visitor may not read, 404 for one without a valid name, and every other
+    /// [`HttpError`].
+    pub async fn history(&self, before: Seq, limit: usize) -> Result<History<T>, HttpError> {
+        let name = self.held.try_get_value().and_then(|held| held.store.name.clone());
+        let name = name.ok_or(HttpError::Status(404))?;
+        let page: Page = get_json(&format!("{HISTORY_PATH}?topic={name}&before={before}&limit={limit}")).await?;
+        Ok(History {
+            epoch: page.epoch,
+            events: events(page.events).ok_or(HttpError::Unreadable)?,
+            first: page.first,
+            until: page.until,
+        })
+    }
+}
+
+/// Subscribes while the calling component lives, in a browser.
+fn subscribe<T: Topic>(tab: Tab, store: Arc<Store<T>>) {
+    Effect::new(move |_| {
+        let Some(topic) = store.name.clone() else { return };
+        let cursor = store.starting_cursor();
+        tab.start().subscribe(topic.clone(), T::DELIVERY, cursor, store.clone());
+        let tab = tab.clone();
+        on_cleanup(move || {
+            if let Some(driver) = tab.running() {
+                driver.unsubscribe(topic);
+            }
+        });
+    });
+}
+
+fn events<E: DeserializeOwned>(events: Vec<(Seq, Blob)>) -> Option<Vec<(Seq, E)>> {
+    let read = |(seq, event): (Seq, Blob)| Some((seq, event.decode(Encoding::Json).ok()?));
+    events.into_iter().map(read).collect()
+}

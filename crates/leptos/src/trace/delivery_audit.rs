@@ -1,0 +1,289 @@
+//! Whether the page lost an event or got one twice, computed from what its components were given. It shares nothing with the
+//! subscriptions that are to prevent it.
+
+use serde::Serialize;
+
+use duplex_protocol::cursor::{Cursor, Epoch, Seq};
+use duplex_protocol::session::ResetReason;
+use duplex_protocol::topic::{Delivery, TopicName};
+
+/// Findings that are kept one by one; all are counted.
+const MAX_FINDINGS: usize = 32;
+
+/// What is wrong with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anomaly {
+    /// An event before it is missing.
+    Gap,
+    /// It, or an event after it, was delivered before.
+    Duplicate,
+}
+
+/// An event or a state that should not have been delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// What is wrong. Serialized as `wrong`.
+    #[serde(rename = "wrong")]
+    pub anomaly: Anomaly,
+    /// The newest seq that was delivered before; `None` without a state.
+    pub after: Option<Seq>,
+    /// The seq of the event or the state.
+    pub seq: Seq,
+}
+
+/// What was delivered to the page since it was loaded, over all topics and connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct DeliveryCounts {
+    /// Events.
+    pub events: u64,
+    /// States.
+    pub states: u64,
+    /// Gaps found.
+    pub gaps: u64,
+    /// Duplicates found.
+    pub duplicates: u64,
+}
+
+impl DeliveryCounts {
+    /// No gap and no duplicate was found.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.gaps == 0 && self.duplicates == 0
+    }
+}
+
+/// Checks the events of each topic.
+#[derive(Debug, Default)]
+pub struct DeliveryAudit {
+    /// A list, because a session has at most 64 topics.
+    topics: Vec<(TopicName, Progress)>,
+    counts: DeliveryCounts,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    delivery: Delivery,
+    /// How many components use the topic.
+    users: usize,
+    delivered: Option<(Epoch, Seq)>,
+}
+
+impl DeliveryAudit {
+    /// A component uses the topic from now on, with a state that is true at `cursor`, or with none.
+    pub(crate) fn begin(&mut self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>) {
+        if let Some(progress) = self.progress(&topic) {
+            progress.users += 1;
+            return;
+        }
+        let delivered = cursor.map(|cursor| (cursor.epoch, cursor.seq));
+        let users = 1;
+        self.topics.push((
+            topic,
+            Progress {
+                delivery,
+                users,
+                delivered,
+            },
+        ));
+    }
+
+    pub(crate) fn end(&mut self, topic: &TopicName) {
+        if let Some(progress) = self.progress(topic) {
+            progress.users -= 1;
+        }
+        self.topics.retain(|(_, progress)| progress.users > 0);
+    }
+
+    pub(crate) fn shows(&self, topic: &TopicName) -> bool {
+        self.topics.iter().any(|(known, _)| known == topic)
+    }
+
+    /// A state was delivered. Within one log its seq never goes back, unless the log lost events.
+    pub(crate) fn state(&mut self, topic: &TopicName, cursor: Cursor, reason: ResetReason) {
+        let Some(progress) = self.progress(topic) else { return };
+        let before = progress.delivered.replace((cursor.epoch, cursor.seq));
+        self.counts.states += 1;
+        if let Some((epoch, seq)) = before
+            && epoch == cursor.epoch
+            && cursor.seq < seq
+            && !reason.lost_events()
+        {
+            self.report(topic, Anomaly::Duplicate, Some(seq), cursor.seq);
+        }
+    }
+
+    pub(crate) fn event(&mut self, topic: &TopicName, seq: Seq) {
+        let Some(progress) = self.progress(topic) else { return };
+        let before = progress.delivered.map(|(_, seq)| seq);
+        let anomaly = match (before, progress.delivery) {
+            (None, _) => Some(Anomaly::Gap),
+            (Some(before), _) if seq <= before => Some(Anomaly::Duplicate),
+            (Some(before), Delivery::Every) if seq != before + 1 => Some(Anomaly::Gap),
+            _ => None,
+        };
+        if let Some((_, delivered)) = &mut progress.delivered {
+            *delivered = seq.max(*delivered);
+        }
+        self.counts.events += 1;
+        if let Some(anomaly) = anomaly {
+            self.report(topic, anomaly, before, seq);
+        }
+    }
+
+    /// What was delivered and found so far.
+    #[must_use]
+    pub const fn counts(&self) -> DeliveryCounts {
+        self.counts
+    }
+
+    /// The first findings.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn progress(&mut self, topic: &TopicName) -> Option<&mut Progress> {
+        let found = self.topics.iter_mut().find(|(known, _)| known == topic);
+        found.map(|(_, progress)| progress)
+    }
+
+    fn report(&mut self, topic: &TopicName, anomaly: Anomaly, after: Option<Seq>, seq: Seq) {
+        match anomaly {
+            Anomaly::Gap => self.counts.gaps += 1,
+            Anomaly::Duplicate => self.counts.duplicates += 1,
+        }
+        if self.findings.len() < MAX_FINDINGS {
+            let topic = topic.clone();
+            self.findings.push(Finding {
+                topic,
+                anomaly,
+                after,
+                seq,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn topic(name: &str) -> TopicName {
+        name.parse().unwrap()
+    }
+
+    fn at(epoch: u64, seq: Seq) -> Cursor {
+        Cursor::new(Epoch::new(epoch), seq)
+    }
+
+    fn checked(delivery: Delivery, from: Seq, seqs: &[Seq]) -> DeliveryAudit {
+        let mut audit = DeliveryAudit::default();
+        audit.begin(topic("chat/a"), delivery, Some(at(1, from)));
+        seqs.iter().for_each(|seq| audit.event(&topic("chat/a"), *seq));
+        audit
+    }
+
+    fn anomalies(audit: &DeliveryAudit) -> (u64, u64) {
+        (audit.counts().gaps, audit.counts().duplicates)
+    }
+
+    #[test]
+    fn a_state_is_a_new_beginning_unless_it_goes_back() {
+        let mut audit = checked(Delivery::Every, 3, &[4, 5]);
+        let name = topic("chat/a");
+        audit.state(&name, at(1, 90), ResetReason::TooFar);
+        audit.event(&name, 91);
+        audit.state(&name, at(2, 7), ResetReason::OtherEpoch);
+        audit.event(&name, 8);
+        assert_eq!(anomalies(&audit), (0, 0), "another log counts anew");
+        audit.state(&name, at(2, 7), ResetReason::Diverged);
+        audit.event(&name, 8);
+        assert_eq!(anomalies(&audit), (0, 0), "and so does one that lost its tail");
+        audit.state(&name, at(2, 6), ResetReason::TooFar);
+        assert_eq!(anomalies(&audit), (0, 1));
+    }
+
+    #[test]
+    fn an_event_without_a_state_is_a_gap_and_a_topic_that_is_not_shown_is_none() {
+        let mut audit = DeliveryAudit::default();
+        audit.event(&topic("chat/a"), 1);
+        audit.begin(topic("chat/a"), Delivery::Every, None);
+        audit.event(&topic("chat/a"), 1);
+        assert_eq!((audit.counts().events, anomalies(&audit)), (1, (1, 0)));
+        audit.end(&topic("chat/a"));
+        audit.event(&topic("chat/a"), 9);
+        assert_eq!(audit.counts().events, 1);
+    }
+
+    #[test]
+    fn a_topic_is_checked_until_its_last_component_is_gone() {
+        let mut audit = checked(Delivery::Every, 0, &[1, 2]);
+        let name = topic("chat/a");
+        audit.begin(name.clone(), Delivery::Every, Some(at(1, 2)));
+        audit.end(&name);
+        audit.event(&name, 4);
+        assert_eq!(anomalies(&audit), (1, 0));
+        audit.end(&name);
+        assert!(!audit.shows(&name));
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound_and_what_is_counted_has_none() {
+        let audit = checked(Delivery::Every, 0, &[1; 100]);
+        assert_eq!((audit.findings().len(), anomalies(&audit)), (MAX_FINDINGS, (0, 99)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_whole_run_has_no_fault(from in 0u64..1_000, count in 0u64..200) {
+            let seqs: Vec<_> = (from + 1..=from + count).collect();
+            let audit = checked(Delivery::Every, from, &seqs);
+            prop_assert_eq!((audit.counts().events, anomalies(&audit)), (count, (0, 0)));
+        }
+
+        #[test]
+        fn a_gap_that_is_injected_is_found(from in 0u64..1_000, count in 2u64..200, lost in 0usize..198) {
+            let mut seqs: Vec<_> = (from + 1..=from + count).collect();
+            // The last one is not missed before another follows.
+            let lost = lost % (seqs.len() - 1);
+            let missing = seqs.remove(lost);
+            let audit = checked(Delivery::Every, from, &seqs);
+            prop_assert_eq!(anomalies(&audit), (1, 0));
+            prop_assert_eq!(audit.findings()[0].seq, missing + 1);
+            prop_assert_eq!(anomalies(&checked(Delivery::Latest, from, &seqs)), (0, 0), "the newest is enough");
+        }
+
+        #[test]
+        fn a_duplicate_that_is_injected_is_found(from in 0u64..1_000, count in 1u64..200, one in 0usize..200, later in 0usize..200, delivery in prop::sample::select(vec![Delivery::Every, Delivery::Latest])) {
+            let mut seqs: Vec<_> = (from + 1..=from + count).collect();
+            let one = one % seqs.len();
+            let again = seqs[one];
+            let place = one + 1 + later % (seqs.len() - one);
+            seqs.insert(place, again);
+            let audit = checked(delivery, from, &seqs);
+            prop_assert_eq!(anomalies(&audit), (0, 1));
+            prop_assert_eq!((audit.findings()[0].seq, audit.findings()[0].anomaly), (again, Anomaly::Duplicate));
+        }
+
+        #[test]
+        fn topics_do_not_disturb_each_other(order in prop::collection::vec(any::<bool>(), 0..200)) {
+            let mut audit = DeliveryAudit::default();
+            let names = [topic("chat/a"), topic("chat/b")];
+            names.iter().for_each(|name| audit.begin(name.clone(), Delivery::Every, Some(at(1, 0))));
+            let mut next = [1, 1];
+            for second in order {
+                let place = usize::from(second);
+                audit.event(&names[place], next[place]);
+                next[place] += 1;
+            }
+            prop_assert_eq!(anomalies(&audit), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The tab's session for an inspector: what it may see, and which faults it may cause.
+
+use crate::http::{HttpError, get_json, post_json};
+use crate::runtime::clock;
+use crate::runtime::driver::ContentKind;
+use crate::runtime::tab::Tab;
+use crate::session::{QueuedCommand, SubscriptionInfo};
+use crate::trace::{EventKind, RequestedFault, SharedTrace};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
+use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
+use duplex_protocol::topic::TopicName;
+
+/// In place of a status, if there was no answer.
+const NO_STATUS: u16 = 0;
+
+/// Access to the tab's session, its record and its faults.
+#[derive(Clone)]
+pub struct Inspection(Tab);
+
+/// The session of the page that the calling component is on.
+///
+/// # On the server
+///
+/// It reads as a session that was never started.
+#[must_use]
+pub fn use_inspection() -> Inspection {
+    Inspection(Tab::current())
+}
+
+impl Inspection {
+    /// The session's record.
+    #[must_use]
+    pub fn trace(&self) -> SharedTrace {
+        self.0.trace()
+    }
+
+    /// The subscriptions, by topic name.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
+        let driver = self.0.running();
+        driver.map_or_else(Vec::new, |driver| driver.inspect(|session| session.subscriptions()))
+    }
+
+    /// Commands without an answer, in order.
+    #[must_use]
+    pub fn queue(&self) -> Vec<QueuedCommand> {
+        let driver = self.0.running();
+        driver.map_or_else(Vec::new, |driver| driver.inspect(|session| session.queue()))
+    }
+
+    /// Closes every connection and opens none for this many milliseconds, as if the network were gone. The server sees closes with
+    /// 1000. Only in a browser.
+    pub fn go_offline(&self, for_ms: u32) {
+        self.0.start().go_offline(for_ms);
+    }
+
+    /// Asks the server to disturb this session, and records the fault and whether it was refused.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP status of the refusal; 404 without a session, 0 without an answer.
+    pub async fn request_fault(&self, fault: Fault) -> Result<FaultReport, u16> {
+        let session = self.trace().with(|trace| trace.session.clone()).ok_or(404_u16)?;
+        let request = FaultRequest { session, fault };
+        let body = serde_json::to_string(&request).map_err(|_| NO_STATUS)?;
+        let asked_at = now();
+        let answer = post_json(FAULTS_PATH, &body).await;
+        let report = answer.map_err(status).and_then(|text| {
+            let report = serde_json::from_str(&text);
+            report.map_err(|_| NO_STATUS)
+        });
+        let (fault, refused) = (RequestedFault::Server(fault), report.err());
+        self.trace()
+            .edit(|trace| trace.event(asked_at, EventKind::Fault { fault, refused }));
+        report
+    }
+
+    /// Which faults the server applies to the session, and which it allows; `None` without an answer.
+    pub async fn report(&self) -> Option<FaultReport> {
+        let session = self.trace().with(|trace| trace.session.clone())?;
+        get_json(&format!("{FAULTS_PATH}?session={}", session.0)).await.ok()
+    }
+
+    /// Replaces the application's content of a received frame by JSON, so that the frame can be shown.
+    pub fn decode_received(&self, frame: &mut ServerFrame, encoding: Encoding) {
+        match frame {
+            ServerFrame::Event { topic, event, .. } => {
+                *event = self.json(topic, ContentKind::Event, encoding, event);
+            }
+            ServerFrame::Verdict {
+                verdict: Verdict::Reset { state, .. },
+                ..
+            } if encoding == Encoding::Postcard => *state = size_of(state),
+            _ => (),
+        }
+    }
+
+    /// Replaces the application's content of a sent frame by JSON.
+    pub fn decode_sent(&self, frame: &mut ClientFrame, encoding: Encoding) {
+        if let ClientFrame::Command { topic, command, .. } = frame {
+            *command = self.json(topic, ContentKind::Command, encoding, command);
+        }
+    }
+
+    /// The topic's types are known only while a component uses it; otherwise the content's size is shown.
+    fn json(&self, topic: &TopicName, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Blob {
+        let driver = self.0.running();
+        let json = driver.and_then(|driver| driver.to_json(topic, kind, encoding, blob));
+        json.map_or_else(|| size_of(blob), |json| Blob(json.into_bytes()))
+    }
+}
+
+/// Milliseconds of the page's clock (`performance.now()`), as in a [`SessionTrace`](super::SessionTrace). Only in a browser.
+#[must_use]
+pub fn now() -> f64 {
+    clock::now()
+}
+
+/// The size of a content, as a JSON string.
+fn size_of(blob: &Blob) -> Blob {
+    Blob(["\"", &blob.0.len().to_string(), " B\""].concat().into_bytes())
+}
+
+fn status(error: HttpError) -> u16 {
+    match error {
+        HttpError::Status(status) | HttpError::Busy(status, _) => status,
+        HttpError::Unreachable | HttpError::Unreadable => NO_STATUS,
+    }
+}

@@ -1,0 +1,429 @@
+//! What the tab's session did: its frames in both directions and its events in two bounded rings, and counters since the page was
+//! loaded. Frames are stored raw; decoding is deferred to the inspector, so it costs nothing until the inspector is opened.
+
+mod delivery_audit;
+mod inspection;
+mod recorder;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use crate::runtime::tab::lock;
+pub use crate::session::{QueuedCommand, SubscriptionInfo};
+pub use crate::socket::Payload;
+use crate::status::{Phase, Transport};
+pub use crate::trace::delivery_audit::{Anomaly, DeliveryAudit, DeliveryCounts, Finding};
+pub use crate::trace::inspection::{Inspection, now, use_inspection};
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::fault::Fault;
+use duplex_protocol::session::{SessionId, Verdict};
+use duplex_protocol::topic::TopicName;
+
+/// Bounds of the rings: minutes of a busy chat, and less memory than one picture.
+const MAX_FRAMES: usize = 600;
+const MAX_FRAME_BYTES: usize = 1 << 20;
+const MAX_EVENTS: usize = 400;
+/// A larger frame is kept without its content, which would push out everything else.
+const MAX_CONTENT: usize = MAX_FRAME_BYTES / 4;
+const MAX_ROUND_TRIPS: usize = 60;
+
+/// What carried a frame. It decides what the frame cost on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Carrier {
+    /// A WebSocket message.
+    Socket,
+    /// A server-sent event; sent, the address of the request for the stream.
+    Event,
+    /// The answer to a poll, an array of frames; sent, the address of the request.
+    Poll,
+    /// A posted frame, or the answer to it.
+    Post,
+}
+
+/// A recorded frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Its number among frames and events, rising.
+    pub number: u64,
+    /// Milliseconds of the page's clock.
+    pub at: f64,
+    /// The number of its connection.
+    pub connection: u32,
+    /// Sent by the page; otherwise received.
+    pub sent: bool,
+    /// What carried it.
+    pub carrier: Carrier,
+    /// Bytes of the content.
+    pub size: usize,
+    /// The content; `None` if it was too large to be kept.
+    pub content: Option<Payload>,
+}
+
+/// A recorded event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceEvent {
+    /// Its number among frames and events, rising.
+    pub number: u64,
+    /// Milliseconds of the page's clock.
+    pub at: f64,
+    /// What had been delivered to the page by then.
+    pub delivery: DeliveryCounts,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened in the session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EventKind {
+    /// The session's phase changed.
+    Phase {
+        /// The new phase.
+        phase: Phase,
+        /// The transport in use, or tried.
+        transport: Option<Transport>,
+    },
+    /// A connection is being opened.
+    Opening {
+        /// The connection's number.
+        connection: u32,
+        /// What carries it.
+        transport: Transport,
+        /// The id by which the server knows a WebSocket's handshake.
+        trace: Option<String>,
+    },
+    /// The connection is open.
+    Opened {
+        /// The connection's number.
+        connection: u32,
+    },
+    /// The connection was ended by the server or by the network.
+    Closed {
+        /// The connection's number.
+        connection: u32,
+        /// The close code.
+        code: u16,
+    },
+    /// The page closed the connection.
+    ClosedLocally {
+        /// The connection's number.
+        connection: u32,
+    },
+    /// The server announced that it closes the connection.
+    Closing {
+        /// Milliseconds after which the client may return.
+        retry_after_ms: u32,
+    },
+    /// A topic went on from its cursor.
+    Resumed {
+        /// The topic's name.
+        topic: TopicName,
+        /// How many events followed.
+        replayed: u64,
+    },
+    /// A topic got a new state.
+    Reset {
+        /// The topic's name.
+        topic: TopicName,
+    },
+    /// A topic was denied.
+    Denied {
+        /// The topic's name.
+        topic: TopicName,
+    },
+    /// The visitor asked for a fault.
+    Fault {
+        /// Which one.
+        fault: RequestedFault,
+        /// The status of the refusal, 0 if there was no answer; `None` if the server agreed.
+        refused: Option<u16>,
+    },
+    /// An interruption that the page simulated is over.
+    Restored,
+}
+
+/// A fault that a visitor asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestedFault {
+    /// The server disturbs the session.
+    Server(Fault),
+    /// The page closes its connections, and opens none for this many milliseconds.
+    Offline(u32),
+}
+
+/// Counters since the page was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SessionCounters {
+    /// Frames received.
+    pub frames_in: u64,
+    /// Frames sent.
+    pub frames_out: u64,
+    /// Bytes of received contents, without what carried them.
+    pub bytes_in: u64,
+    /// Bytes of sent contents.
+    pub bytes_out: u64,
+    /// Connections opened. Serialized as `lines`, as exports of older builds have it.
+    #[serde(rename = "lines")]
+    pub connections: u64,
+    /// Connections that the server or the network ended.
+    pub lost: u64,
+    /// How often a topic went on from its cursor.
+    pub resumed: u64,
+    /// Events that followed then.
+    pub replayed: u64,
+    /// Entries that were pushed out of the rings.
+    pub dropped: u64,
+}
+
+/// The record of a session.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct SessionTrace {
+    /// The newest frames, oldest first.
+    pub frames: VecDeque<Frame>,
+    /// The newest events, oldest first.
+    pub events: VecDeque<TraceEvent>,
+    /// Whether the page got every event once.
+    pub audit: DeliveryAudit,
+    /// Counters since the page was loaded.
+    pub counters: SessionCounters,
+    /// The newest round trips, in milliseconds.
+    pub round_trips: VecDeque<f64>,
+    /// The session's id: over a WebSocket the server's, over a fallback the page's.
+    pub session: Option<SessionId>,
+    /// The newest known seq of each topic.
+    pub heads: Vec<(TopicName, Seq)>,
+    bytes: usize,
+    ping: Option<(u32, f64)>,
+    last: Option<(Phase, Option<Transport>)>,
+    /// The newest number. It is the version too.
+    number: u64,
+}
+
+/// A handle on the record, which the session's driver, its connections and the inspector share.
+#[derive(Debug, Clone, Default)]
+pub struct SharedTrace(Arc<Mutex<SessionTrace>>);
+
+impl SharedTrace {
+    /// Reads the record. The closure must not read it again.
+    pub fn with<T>(&self, read: impl FnOnce(&SessionTrace) -> T) -> T {
+        read(&lock(&self.0))
+    }
+
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut SessionTrace)) {
+        edit(&mut lock(&self.0));
+    }
+}
+
+impl SessionTrace {
+    /// Rises with everything that is recorded.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.number
+    }
+
+    /// Records a frame. `now`: milliseconds of the page's clock.
+    pub fn frame(&mut self, now: f64, connection: u32, sent: bool, carrier: Carrier, content: Payload) {
+        let size = content.len();
+        if sent {
+            self.counters.frames_out += 1;
+            self.counters.bytes_out += size as u64;
+        } else {
+            self.counters.frames_in += 1;
+            self.counters.bytes_in += size as u64;
+        }
+        let content = (size <= MAX_CONTENT).then_some(content);
+        self.bytes += kept(&content);
+        let number = self.next();
+        self.frames.push_back(Frame {
+            number,
+            at: now,
+            connection,
+            sent,
+            carrier,
+            size,
+            content,
+        });
+        while self.frames.len() > MAX_FRAMES || self.bytes > MAX_FRAME_BYTES {
+            let Some(old) = self.frames.pop_front() else { break };
+            self.bytes -= kept(&old.content);
+            self.counters.dropped += 1;
+        }
+    }
+
+    /// Records an event. `now`: milliseconds of the page's clock.
+    pub fn event(&mut self, now: f64, kind: EventKind) {
+        match &kind {
+            EventKind::Opening { .. } => self.counters.connections += 1,
+            EventKind::Closed { .. } => self.counters.lost += 1,
+            EventKind::Resumed { replayed, .. } => {
+                self.counters.resumed += 1;
+                self.counters.replayed += replayed;
+            }
+            _ => (),
+        }
+        let number = self.next();
+        // An event that waited for an answer is recorded late, at the place where it happened.
+        let place = self.events.partition_point(|event| event.at <= now);
+        let later = self.events.get(place).map(|event| event.delivery);
+        let delivery = later.unwrap_or_else(|| self.audit.counts());
+        let event = TraceEvent {
+            number,
+            at: now,
+            delivery,
+            kind,
+        };
+        self.events.insert(place, event);
+        if self.events.len() > MAX_EVENTS {
+            self.events.pop_front();
+            self.counters.dropped += 1;
+        }
+    }
+
+    /// Records a phase that differs from the last one.
+    pub(crate) fn phase(&mut self, now: f64, phase: Phase, transport: Option<Transport>) {
+        if self.last.replace((phase, transport)) != Some((phase, transport)) {
+            self.event(now, EventKind::Phase { phase, transport });
+        }
+    }
+
+    pub(crate) fn verdict(&mut self, now: f64, topic: &TopicName, verdict: &Verdict) {
+        let topic = topic.clone();
+        let kind = match verdict {
+            Verdict::Resumed { replayed, head } => {
+                self.head(&topic, head.seq);
+                let replayed = *replayed;
+                EventKind::Resumed { topic, replayed }
+            }
+            Verdict::Reset { cursor, .. } => {
+                self.head_is(&topic, *cursor);
+                EventKind::Reset { topic }
+            }
+            Verdict::Denied { .. } => EventKind::Denied { topic },
+        };
+        self.event(now, kind);
+    }
+
+    /// The topic has at least this many events.
+    pub(crate) fn head(&mut self, topic: &TopicName, seq: Seq) {
+        match self.heads.iter_mut().find(|(known, _)| known == topic) {
+            Some((_, head)) => *head = seq.max(*head),
+            None => self.heads.push((topic.clone(), seq)),
+        }
+    }
+
+    /// The topic has this many events: its log may be another one.
+    fn head_is(&mut self, topic: &TopicName, cursor: Cursor) {
+        self.heads.retain(|(known, _)| known != topic);
+        self.heads.push((topic.clone(), cursor.seq));
+    }
+
+    pub(crate) fn pinged(&mut self, now: f64, nonce: u32) {
+        self.ping = Some((nonce, now));
+    }
+
+    pub(crate) fn ponged(&mut self, now: f64, nonce: u32) {
+        let Some((_, sent)) = self.ping.filter(|(pinged, _)| *pinged == nonce) else {
+            return;
+        };
+        self.ping = None;
+        self.number += 1;
+        self.round_trips.push_back(now - sent);
+        if self.round_trips.len() > MAX_ROUND_TRIPS {
+            self.round_trips.pop_front();
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+}
+
+fn kept(content: &Option<Payload>) -> usize {
+    content.as_ref().map_or(0, Payload::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(size: usize) -> Payload {
+        Payload::Text("x".repeat(size))
+    }
+
+    #[test]
+    fn a_phase_is_noted_once_and_a_round_trip_by_its_own_pong() {
+        let mut trace = SessionTrace::default();
+        trace.phase(1.0, Phase::Connecting, None);
+        trace.phase(2.0, Phase::Connecting, None);
+        trace.phase(3.0, Phase::Live, Some(Transport::Sse));
+        assert_eq!(
+            trace.events.iter().map(|event| event.at).collect::<Vec<_>>(),
+            [1.0, 3.0]
+        );
+        trace.pinged(10.0, 1);
+        trace.ponged(12.0, 7);
+        trace.ponged(15.0, 1);
+        trace.ponged(20.0, 1);
+        assert_eq!(trace.round_trips, [5.0]);
+    }
+
+    #[test]
+    fn what_is_noted_late_stands_where_it_happened() {
+        let mut trace = SessionTrace::default();
+        trace.phase(1.0, Phase::Live, None);
+        trace.phase(5.0, Phase::Connecting, None);
+        trace.event(3.0, EventKind::Restored);
+        let order: Vec<_> = trace.events.iter().map(|event| event.at).collect();
+        assert_eq!(order, [1.0, 3.0, 5.0]);
+    }
+
+    #[test]
+    fn a_head_grows_and_a_new_state_may_set_it_back() {
+        let mut trace = SessionTrace::default();
+        let topic: TopicName = "chat/a".parse().unwrap();
+        trace.head(&topic, 7);
+        trace.head(&topic, 5);
+        assert_eq!(trace.heads, [(topic.clone(), 7)]);
+        trace.head_is(&topic, "9:2".parse().unwrap());
+        assert_eq!(trace.heads, [(topic, 2)]);
+    }
+
+    #[test]
+    fn a_large_frame_is_counted_and_not_kept() {
+        let mut trace = SessionTrace::default();
+        trace.frame(0.0, 1, false, Carrier::Socket, text(MAX_CONTENT + 1));
+        assert_eq!(
+            (trace.frames[0].size, &trace.frames[0].content),
+            (MAX_CONTENT + 1, &None)
+        );
+        assert_eq!(trace.counters.bytes_in, MAX_CONTENT as u64 + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_rings_are_bounded_keep_the_newest_and_count_everything(sizes in prop::collection::vec(0usize..MAX_CONTENT + 2_000, 0..40), many in 0usize..2 * MAX_EVENTS) {
+            let mut trace = SessionTrace::default();
+            for size in &sizes {
+                trace.frame(0.0, 1, true, Carrier::Socket, text(*size));
+            }
+            for connection in 0..many {
+                trace.event(0.0, EventKind::ClosedLocally { connection: connection as u32 });
+            }
+            let bytes: usize = trace.frames.iter().map(|frame| kept(&frame.content)).sum();
+            prop_assert_eq!(bytes, trace.bytes);
+            prop_assert!(bytes <= MAX_FRAME_BYTES && trace.frames.len() <= MAX_FRAMES && trace.events.len() <= MAX_EVENTS);
+            prop_assert_eq!(trace.counters.frames_out, sizes.len() as u64);
+            prop_assert_eq!(trace.counters.bytes_out, sizes.iter().sum::<usize>() as u64);
+            let held = trace.frames.len() + trace.events.len();
+            prop_assert_eq!(trace.counters.dropped as usize, sizes.len() + many - held);
+            prop_assert_eq!(trace.frames.back().map(|frame| frame.size), sizes.last().copied());
+        }
+    }
+}
