@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::session::Rejection;
 
 /// A form's fields by name.
 pub type Fields = BTreeMap<String, String>;
 
 /// The form's command had no effect: the page shows why, and what was typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     pub rejection: Rejection,
     pub fields: Fields,

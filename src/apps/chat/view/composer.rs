@@ -47,9 +47,12 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
     // A form that was posted without scripts comes back with the page, and its text with it.
     let back = SharedValue::new(not_posted).into_inner();
-    let (back, why) = back.map(|back| (back.text, Problem::Refused(back.why))).unzip();
+    let (typed, why) = back
+        .map(|back| ((back.name, back.text), Problem::Refused(back.why)))
+        .unzip();
     let problem = RwSignal::new(why);
-    talk.draft.set(back.unwrap_or_default());
+    let (name, draft) = typed.unwrap_or_default();
+    talk.draft.set(draft);
     keep_draft(talk);
     let send = move || submit(talk, scroll, problem);
     let on_key = move |event: KeyboardEvent| {
@@ -70,7 +73,7 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
             <Replying talk/>
             <label class="field plain">
                 <span>{say!(chat.your_name)}</span>
-                <input name="name" autocomplete="nickname" maxlength="24"/>
+                <input name="name" autocomplete="nickname" maxlength="24" value=name/>
             </label>
             <div class="composer-row">
                 <Field talk problem on_key=Callback::new(on_key)/>
@@ -92,6 +95,7 @@ fn not_posted() -> Option<NotPosted> {
         return None;
     }
     Some(NotPosted {
+        name: fields.remove("name").unwrap_or_default(),
         text: fields.remove("message").unwrap_or_default(),
         why: rejection,
     })

@@ -30,7 +30,7 @@ use crate::{
         missing::answer_missing,
         words::{fact, fill, note, part, say, text, titled, words},
     },
-    wire::{form::Refused, session::Rejection, text::isolated},
+    wire::{form::Refused, text::isolated},
 };
 
 /// What the parts of a device's page share.
@@ -43,7 +43,11 @@ pub struct Shown {
     pub may_control: Signal<bool>,
     /// The metric whose history is drawn.
     metric: RwSignal<Option<String>>,
+    refused: NotDone,
 }
+
+/// The form that was posted without scripts and had no effect.
+type NotDone = StoredValue<Option<Refused>>;
 
 impl Shown {
     pub fn path(self) -> String {
@@ -61,6 +65,11 @@ impl Shown {
         self.metric.set(Some(metric));
     }
 
+    /// What was typed in the form of this act that was refused.
+    pub fn typed(self, act: &str, field: &str) -> Option<String> {
+        self.refused.with_value(|refused| typed(refused.as_ref(), act, field))
+    }
+
     pub fn names(self) -> Vec<String> {
         self.device
             .state
@@ -68,17 +77,25 @@ impl Shown {
     }
 }
 
+fn typed(refused: Option<&Refused>, act: &str, field: &str) -> Option<String> {
+    let fields = &refused?.fields;
+    let is_its = fields.get("act").is_some_and(|posted| posted == act);
+    fields.get(field).filter(|_| is_its).cloned()
+}
+
 pub fn detail(clock: Clock, id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
+    // Not within `Live`, which the server renders later than the browser: shared values go by their order.
+    let refused = StoredValue::new(SharedValue::new(use_context::<Refused>).into_inner());
     view! {
         <Live topic=device fallback=loading>
-            {place(device, clock, id)}
+            {place(device, clock, refused, id)}
         </Live>
     }
     .into_any()
 }
 
-fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
+fn place(device: UseTopic<Devices>, clock: Clock, refused: NotDone, id: String) -> AnyView {
     let known = Memo::new(move |_| device.state.with(|device| device.reports > 0));
     part(move || {
         Some(if known.get() {
@@ -87,7 +104,8 @@ fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
                 clock,
                 may_control: may_control(device, &id),
                 id: StoredValue::new(id.clone()),
-                metric: RwSignal::new(None),
+                metric: RwSignal::new(refused.with_value(|refused| typed(refused.as_ref(), "threshold", "metric"))),
+                refused,
             })
         } else {
             missing(device)
@@ -160,7 +178,7 @@ fn open(shown: Shown) -> AnyView {
             {stale(shown)}
             {demo_note()}
             {closed(shown)}
-            {not_done()}
+            {not_done(shown)}
         </header>
         <Values shown/>
         <div class="grid">
@@ -221,11 +239,14 @@ fn stale(shown: Shown) -> AnyView {
 }
 
 /// Why a form that was posted without scripts had no effect.
-fn not_done() -> AnyView {
+fn not_done(shown: Shown) -> AnyView {
     let i18n = use_i18n();
-    let why: Option<Rejection> =
-        SharedValue::new(|| use_context::<Refused>().map(|refused| refused.rejection)).into_inner();
-    let problem = note(move || why.as_ref().map(|why| words::rejection(i18n.get_locale(), why)));
+    let problem = note(move || {
+        let why = shown
+            .refused
+            .with_value(|refused| Some(refused.as_ref()?.rejection.clone()));
+        Some(words::rejection(i18n.get_locale(), &why?))
+    });
     view! { <p class="problem devices-problem" role="alert">{problem}</p> }.into_any()
 }
 
