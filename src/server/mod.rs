@@ -20,6 +20,7 @@ mod health;
 mod host;
 pub mod https;
 pub mod hub;
+mod hydration;
 mod identity;
 pub mod limits;
 pub mod listen;
@@ -91,6 +92,7 @@ pub fn router(state: ServerState) -> Router {
                 .layer(from_fn(page_paths::refuse_dots)),
         )
         .merge(operator::routes())
+        .merge(hydration::routes())
         .merge(files)
         .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))

@@ -31,8 +31,8 @@ use super::page_paths::PagePaths;
 use super::quota::{self, Client};
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
-use super::{identity, limits, preferences};
-use crate::app::{App, Build, Own, shell};
+use super::{hydration, identity, limits, preferences};
+use crate::app::{App, Build, HydrationScript, Own, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
 use crate::client::operator::Operator;
 use crate::client::permits::Permits;
@@ -78,6 +78,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         provide_context(last_beat.get());
         provide_context(state.fragments.clone());
         provide_context(Build(build.clone()));
+        provide_context(HydrationScript(hydration::path()));
         if let Some(response) = use_context::<ResponseOptions>() {
             provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
         }
