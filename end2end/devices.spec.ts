@@ -42,6 +42,39 @@ test("a value is on two screens as soon as it is measured", async ({ devices, se
   await other.page.context().close();
 });
 
+for (const width of [320, 390]) {
+  test(`no number breaks inside on a phone of ${width} pixels`, async ({ page, devices, sensor }) => {
+    await page.setViewportSize({ width, height: 700 });
+    const values = [-999_999_999_999.123, 123_456.789012345, 0.000_012_345_678_9, -23.5];
+    await sensor.report(values.map((value, at) => ({ metric: `m${at}`, value, unit: "kWh" })));
+    // The lines of a text whose number has more than one.
+    const broken = (where: string) =>
+      page.locator(where).evaluateAll((places) =>
+        places.flatMap((place) => {
+          const walk = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+          const found: string[] = [];
+          for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+            for (const { index, 0: number } of node.textContent!.matchAll(/[-\d.,]*\d/g)) {
+              const range = document.createRange();
+              range.setStart(node, index);
+              range.setEnd(node, index + number.length);
+              if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) found.push(number);
+            }
+          }
+          return found;
+        }),
+      );
+    await devices.open();
+    await expect(devices.tile(sensor.id).locator(".gauge")).toHaveCount(4);
+    expect(await broken(".gauge-number")).toEqual([]);
+    await devices.open(sensor.path);
+    await expect(devices.value("m3")).toBeVisible();
+    expect(await broken(".value-number")).toEqual([]);
+    const whole = await devices.value("m0").locator(".value-number").evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+    expect(whole, "the longest of a device's usual numbers is shown whole").toBe(0);
+  });
+}
+
 test("devices are found by state and by name", async ({ devices, sensor }) => {
   await devices.open();
   await devices.search.fill(sensor.id);

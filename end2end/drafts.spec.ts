@@ -1,5 +1,11 @@
 // What is half-written: a message in each tab, and a message that is being changed.
 
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "@playwright/test";
+import config from "./playwright.config.js";
 import { ChatPage, Writer, makeRoom } from "./support/chat-page";
 import { expect, test as base } from "./support/test";
 
@@ -35,6 +41,72 @@ test("the draft of a closed tab comes back in a new one, once", async ({ chat, p
   const other = new ChatPage(await context.newPage(), chat.room);
   await other.open();
   await expect(other.field).toHaveValue("");
+});
+
+test("so it does where a browser has no locks", async ({ chat, page, context }) => {
+  // As where the page is not secure.
+  await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "locks", { get: () => undefined }));
+  await chat.open();
+  await chat.field.fill("잠금 없는 글");
+  const second = await new ChatPage(await context.newPage(), chat.room).open();
+  await expect(second.field).toHaveValue("");
+  await page.goto("/about");
+  await expect.poll(() => page.evaluate((room) => Object.keys(localStorage).filter((key) => key.startsWith(`chat.draft.${room}.`)).length, chat.room)).toBe(1);
+  await page.close();
+  const next = await new ChatPage(await context.newPage(), chat.room).open();
+  await expect(next.field).toHaveValue("잠금 없는 글");
+  const other = await new ChatPage(await context.newPage(), chat.room).open();
+  await expect(other.field).toHaveValue("");
+});
+
+test("the draft of a tab that is slow to go comes back in the next one", async ({ chat, page, context }) => {
+  // A busy machine tells a page late that it goes, or not at all.
+  await page.addInitScript(() => {
+    addEventListener("pagehide", () => {
+      const until = performance.now() + 3_000;
+      while (performance.now() < until);
+    });
+  });
+  await chat.open();
+  await chat.field.fill("느린 탭의 글");
+  await page.goto("about:blank");
+  await page.close();
+  const next = await new ChatPage(await context.newPage(), chat.room).open();
+  await expect(next.field).toHaveValue("느린 탭의 글");
+});
+
+test("the draft of a tab that crashed comes back in a new one", async ({ chat, page, context }) => {
+  await chat.field.fill("죽은 탭의 글");
+  const crashed = page.waitForEvent("crash");
+  await page.goto("chrome://crash").catch(() => {});
+  await crashed;
+  const next = await new ChatPage(await context.newPage(), chat.room).open();
+  await expect(next.field).toHaveValue("죽은 탭의 글");
+});
+
+test("the draft outlives a browser that crashed", async ({ baseURL, request }) => {
+  const room = `room-${randomBytes(4).toString("hex")}`;
+  await makeRoom(request, room);
+  const profile = mkdtempSync(join(tmpdir(), "duplex-profile-"));
+  const launch = () => chromium.launchPersistentContext(profile, { ...config.use!.launchOptions, locale: "ko-KR", baseURL });
+  const text = "half-written before the crash";
+  const before = await launch();
+  const chat = await new ChatPage(await before.newPage(), room).open();
+  await chat.field.pressSequentially(text);
+  // Browsers write to the disk some seconds later.
+  const folder = join(profile, "Default/Local Storage/leveldb");
+  const isOnDisk = () => readdirSync(folder).some((file) => readFileSync(join(folder, file), "latin1").includes(text));
+  await expect.poll(isOnDisk, { timeout: 30_000 }).toBe(true);
+  const closed = before.waitForEvent("close");
+  const cdp = await before.newCDPSession(chat.page);
+  await cdp.send("Browser.crash").catch(() => {});
+  await closed;
+
+  const after = await launch();
+  const next = await new ChatPage(await after.newPage(), room).open();
+  await expect(next.field).toHaveValue(text);
+  await after.close();
+  rmSync(profile, { recursive: true, force: true });
 });
 
 test("what was sent does not come back", async ({ chat, page }) => {

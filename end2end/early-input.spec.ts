@@ -71,11 +71,11 @@ for (const path of PAGES) {
 
   test(`${path}: each of its buttons may be pressed early`, async ({ page }) => {
     test.slow();
-    await page.goto(path, { waitUntil: "domcontentloaded" });
-    const count = Math.min(await page.locator(CONTROLS).filter({ visible: true }).count(), 6);
-    for (let at = 0; at < count; at++) {
+    const controls = page.locator(CONTROLS).filter({ visible: true });
+    for (let at = 0; at < 6; at++) {
       const release = await openWithoutCode(page, path);
-      const button = page.locator(CONTROLS).filter({ visible: true }).nth(at);
+      if (at >= (await controls.count())) return release();
+      const button = controls.nth(at);
       await button.click();
       await button.click();
       expect(await clicks(page)).toBe(0);
@@ -113,6 +113,33 @@ test("a message is posted once, and not by the plain form", async ({ page, reque
   await expect(chat.message("이른 말")).toHaveCount(1);
   await expect(chat.field).toHaveValue("");
   expect(posts).toEqual([]);
+});
+
+test("a text and a press are kept before the file that gives them to the program is there", async ({ page, request }) => {
+  const chat = new ChatPage(page);
+  await makeRoom(request, chat.room);
+  let release = () => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  await page.route(/\/pkg\/hydration\.[^/]*\.js$/, async (route) => {
+    await released;
+    await route.continue();
+  });
+  await page.goto(`/chat/${chat.room}`, { waitUntil: "commit" });
+  await chat.field.fill("가장 이른 말");
+  await chat.field.press("Enter");
+  release();
+  await expect(chat.message("가장 이른 말")).toHaveCount(1);
+  await expect(chat.field).toHaveValue("");
+});
+
+test("without that file the page is as without scripts", async ({ page, complaints }) => {
+  complaints.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/);
+  await page.route(/\/pkg\/hydration\.[^/]*\.js$/, (route) => route.abort());
+  await page.goto("/about");
+  await page.getByRole("button", { name: "English", exact: true }).click();
+  await expect(page.getByRole("heading", { level: 1, name: en.about.title })).toBeVisible();
+  await page.getByRole("navigation").getByRole("link", { name: en.app.status, exact: true }).click();
+  await expect(page).toHaveURL("/status");
 });
 
 test("a star is set", async ({ page }) => {

@@ -10,18 +10,20 @@ import { en, ko } from "./support/texts";
 import { seeVitalsLive } from "./support/vitals";
 
 const PARTS = /\/pkg\/(chunk|split)_[^/]*\.wasm$/;
-/** Long enough for what would come by itself to have come. */
-const QUIET_MS = 1500;
-
 /** The page, open and untouched; how many parts it asked for so far. */
 async function open(page: Page): Promise<() => number> {
   let asked = 0;
   page.on("request", (request) => (asked += PARTS.test(request.url()) ? 1 : 0));
+  const listens = page.waitForRequest(/\/api\/notifications\/news/);
   await page.goto("/");
   await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
   await page.evaluate(() => Object.assign(window, { document_of_before: true }));
+  await listens;
   return () => asked;
 }
+
+/** Until an open page has got all that it asks for by itself. */
+const quiet = (page: Page) => page.waitForLoadState("networkidle");
 
 const isSameDocument = (page: Page) => page.evaluate(() => "document_of_before" in window);
 
@@ -33,7 +35,7 @@ test("the socket opens and answers before any part is asked for", async ({ page 
   await page.locator("#compose textarea").fill("일찍");
   await page.locator("#compose textarea").press("Enter");
   await expect.poll(() => lines).toContain("서버로부터 메시지: 서버 응답: 일찍");
-  await page.waitForTimeout(QUIET_MS);
+  await quiet(page);
   expect(asked()).toBe(0);
 });
 
@@ -125,7 +127,7 @@ for (const [name, width, colorScheme] of [["a desk", 1280, "light"], ["a phone",
       await expect(page.locator(`#${card} .later > *`).first()).toBeVisible();
     }
     await expect(page.locator("#handshake .waiting")).toHaveCount(0);
-    await page.waitForTimeout(QUIET_MS);
+    await quiet(page);
     expect(sheets).toBe(0);
 
     const before = await looks(page);
@@ -183,7 +185,7 @@ test("the vitals go live when they are seen", async ({ page }) => {
 
 test("a page that goes out of sight has its bell: it may have to notify", async ({ page }) => {
   const asked = await open(page);
-  await page.waitForTimeout(QUIET_MS);
+  await quiet(page);
   expect(asked()).toBe(0);
   await page.evaluate(() => {
     Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
@@ -202,7 +204,7 @@ test("so has one that is opened in the background", async ({ page }) => {
 test("a notification wakes the bell of a page that nobody touches", async ({ page, request, server }) => {
   const asked = await open(page);
   const notifications = new NotificationsPage(page);
-  await page.waitForTimeout(QUIET_MS);
+  await quiet(page);
   expect(asked()).toBe(0);
   const title = unique("일어나세요");
   await send(request, server, { to: "everyone", title });

@@ -64,7 +64,7 @@ test("every answer forbids guessing its type and being framed", async ({ request
 test("built files are named by their content, kept for ever, and sent as brotli", async ({ request }) => {
   const found = await assets(request);
   const kinds = found.map((path) => path.replace(/.*\//, "").replace(/\..*\./, "."));
-  expect(kinds.sort()).toEqual(["__wasm_split.js", "duplex.css", "duplex.js", "duplex.wasm"]);
+  expect(kinds.sort()).toEqual(["__wasm_split.js", "duplex.css", "duplex.js", "duplex.wasm", "hydration.js"]);
   for (const path of found) {
     expect(path).toMatch(/\.[\w-]{8,}\.(js|wasm|css)$/);
     const response = await request.get(path, { headers: { "accept-encoding": "br" } });

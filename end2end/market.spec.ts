@@ -161,13 +161,19 @@ test("a price is read as it is typed", async ({ page }) => {
   const item = await market.alert("９９９．９９９,5", ko.market.above);
   await expect(page.locator(".alert-form .read-as")).toHaveText(fill(ko.number.read_as, { number: "999999.5" }));
   await expect(item).toContainText("999,999.50");
-  for (const wrong of ["1,2,3", "0", "-5", "1,005.001"]) {
+  for (const wrong of ["1,2,3", "0", "-5"]) {
     await market.alert(wrong, ko.market.above);
     await expect(page.getByText(ko.market.bad_price)).toBeVisible();
     await expect(page.locator(".alert-item")).toHaveCount(1);
   }
+  await market.alert("1,005.001", ko.market.above);
+  await expect(page.getByText(fill(ko.market.too_fine_price, { step: "0.01" }))).toBeVisible();
+  await expect(page.locator(".alert-item")).toHaveCount(1);
   await market.alert("1,005", ko.market.below);
   await expect(page.locator(".alert-item").first()).toContainText("1,005.00");
+  await market.open("hnb");
+  await market.alert("1,5", ko.market.above);
+  await expect(page.getByText(ko.market.whole_price), "its prices have no decimals").toBeVisible();
 });
 
 test("a server that dies is waited for, and its market goes on", async ({ page, complaints }) => {

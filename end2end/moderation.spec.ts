@@ -1,7 +1,7 @@
 // An operator's controls: there for the operator, effective for everybody, and invisible to all others.
 
 import type { Browser, Page } from "@playwright/test";
-import { ChatPage, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, makeRoom } from "./support/chat-page";
 import { Server, test } from "./support/server";
 import { StatusPage } from "./support/status-page";
 import { expect } from "./support/test";
@@ -46,6 +46,40 @@ test("an operator deletes what a visitor said, by keyboard alone", async ({ page
   await page.keyboard.press("Enter");
   await expect(other.messages.first()).toContainText(ko.chat.deleted);
   await expect(other.message("지울 말")).toHaveCount(0);
+  await server.stop();
+});
+
+test("a half-written reason survives scrolling, and is gone once it is sent", async ({ page, browser, request }) => {
+  test.slow();
+  const server = await open();
+  await makeRoom(request, "room", server.url);
+  const other = await visitor(browser, server, "room");
+  await other.say("막을 말");
+  const chat = await operator(page, server, "room");
+  const id = (await chat.message("막을 말").getAttribute("id"))!;
+  const row = page.locator(`#${id}`);
+  await row.locator(".menu-button").click();
+  await row.locator("[data-act=ban-person]").click();
+  await row.locator("select[name=length]").selectOption("week");
+  const reason = row.locator("input[name=reason]");
+  await reason.fill("반쯤 쓴 사유");
+  for (let number = 0; number < 320; number++) {
+    await new Writer(request, server.url).post("room", `줄 ${number}.`);
+  }
+  await expect(chat.message("줄 319.")).toHaveCount(1);
+  const log = page.getByRole("log");
+  await log.evaluate((log) => (log.scrollTop = 0));
+  await expect(row, "it is not in the document").toHaveCount(0);
+  await expect(async () => {
+    await log.evaluate((log) => (log.scrollTop = -log.scrollHeight));
+    await expect(reason).toHaveValue("반쯤 쓴 사유", { timeout: 500 });
+  }).toPass({ timeout: 20_000 });
+  await expect(row.locator("select[name=length]")).toHaveValue("week");
+  await row.locator(".menu-form button[type=submit]").click();
+  await expect(row.locator(".menu")).toHaveCount(0);
+  await row.locator(".menu-button").click();
+  await row.locator("[data-act=ban-person]").click();
+  await expect(reason).toHaveValue("");
   await server.stop();
 });
 

@@ -87,6 +87,37 @@ test("links lead from page to page", async ({ page }) => {
   await expect(page).toHaveURL("/");
 });
 
+test("a form that is refused comes back with what was typed, and says why", async ({ page, complaints }) => {
+  complaints.allow(/status of 422/);
+  await page.goto("/chat/lobby");
+  await page.locator(".composer input[name=name]").fill("돌아온 이름");
+  await page.locator("#message-field").fill("   ");
+  await page.locator(".composer button[type=submit]").click();
+  await expect(page.locator(".composer [role=alert]")).not.toBeEmpty();
+  await expect(page.locator(".composer input[name=name]")).toHaveValue("돌아온 이름");
+
+  await page.goto("/devices");
+  await page.locator('.device[data-device^="host-"] a').click();
+  await expect(page.locator("input[name=order]")).toHaveValue("identify");
+  await page.locator("input[name=order]").fill("없는 명령");
+  await page.locator("input[name=argument]").fill('{"seconds": 7}');
+  await page.locator(".order-form button[type=submit]").click();
+  await expect(page.locator(".devices-problem")).not.toBeEmpty();
+  await expect(page.locator("input[name=order]")).toHaveValue("없는 명령");
+  await expect(page.locator("input[name=argument]")).toHaveValue('{"seconds": 7}');
+
+  const metric = page.locator("select[name=metric]");
+  await metric.selectOption("memory");
+  await page.locator("input[name=low]").fill("40");
+  await page.locator("input[name=high]").fill("30");
+  await page.locator(".threshold button[type=submit]").click();
+  await expect(page.locator(".devices-problem")).toHaveText(ko.devices.bad_threshold);
+  await expect(metric).toHaveValue("memory");
+  await expect(page.locator("input[name=low]")).toHaveValue("40");
+  await expect(page.locator("input[name=high]")).toHaveValue("30");
+  await expect(page.locator("input[name=order]"), "that of another form").toHaveValue("identify");
+});
+
 for (const path of ["/", "/chat", "/market", "/devices", "/notifications", "/status"]) {
   test(`${path} shows nothing that only scripts can do or change`, async ({ page }) => {
     await page.goto(path);

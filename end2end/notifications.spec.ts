@@ -41,25 +41,32 @@ test("a program sends, and every visitor's page shows it at once, once", async (
 
 test("a newcomer's first page loads no more because of what was sent before", async ({ browser, request }) => {
   const server = await Server.start();
-  // The parts of the app that a first visit loads, by the time that the page has heard whether something waits.
-  const parts = async () => {
+  // What a first visit loads, by the time that the page has heard whether something waits: parts of the app, and bytes of all.
+  const visit = async () => {
     const context = await another(browser, server);
     const page = await context.newPage();
-    const loaded: string[] = [];
+    const parts: string[] = [];
+    let bytes = 0;
+    const cdp = await context.newCDPSession(page);
+    await cdp.send("Network.enable");
+    cdp.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
     page.on("response", (response) => {
       const { pathname } = new URL(response.url());
-      if (pathname.startsWith("/pkg/")) loaded.push(pathname);
+      if (pathname.startsWith("/pkg/")) parts.push(pathname);
     });
     const heard = page.waitForRequest(/\/api\/notifications\/news/);
     await page.goto("/");
     await heard;
     await page.waitForLoadState("networkidle");
     await context.close();
-    return loaded.sort();
+    return { parts: parts.sort(), bytes };
   };
-  const before = await parts();
+  const before = await visit();
+  expect(before.bytes).toBeGreaterThan(100_000);
   await send(request, server, { to: "everyone", title: unique("전부터") });
-  expect(await parts()).toEqual(before);
+  const after = await visit();
+  expect(after.parts).toEqual(before.parts);
+  expect(after.bytes / before.bytes, `${after.bytes} bytes, not ${before.bytes}`).toBeLessThan(1.1);
   await server.stop();
 });
 

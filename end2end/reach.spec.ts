@@ -133,6 +133,28 @@ test.describe("a keyboard", () => {
     await page.keyboard.press("Home");
     await expect(chat.message("줄 499.")).not.toBeInViewport();
   });
+
+  test("keeps its place in the messages while older ones come before it", async ({ page, request }) => {
+    test.slow();
+    const chat = new ChatPage(page);
+    await makeRoom(request, chat.room);
+    let writer = new Writer(request);
+    for (let number = 0; number < 300; number += 1) {
+      // The first row bears its author's name until the message before it is there.
+      if (number % 7 === 0) writer = new Writer(request);
+      await writer.post(chat.room, `줄 ${number}.`);
+    }
+    await chat.open();
+    await page.getByRole("log").focus();
+    await page.keyboard.press("End");
+    await expect(chat.message("줄 299.")).toBeFocused();
+    const first = (await chat.messages.first().getAttribute("id"))!;
+    await page.keyboard.press("Home");
+    await expect(chat.messages.first()).not.toHaveAttribute("id", first);
+    await expect(page.locator(`#${first}`)).toBeFocused();
+    await page.keyboard.press("ArrowUp");
+    await expect.poll(() => focused(page)).toBe(`m${Number(first.slice(1)) - 1}`);
+  });
 });
 
 test.describe("forced colours", () => {

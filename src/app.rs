@@ -25,6 +25,10 @@ use duplex_leptos::provide_session;
 #[derive(Clone)]
 pub struct Build(pub Arc<str>);
 
+/// Where the script is that hydrates pages, in the context of each rendering.
+#[derive(Clone)]
+pub struct HydrationScript(pub Arc<str>);
+
 /// What a page brings in its HTML, in the context of its rendering, so as not to wait for what all pages share.
 #[derive(Clone)]
 pub struct Own {
@@ -34,7 +38,7 @@ pub struct Own {
     pub script: &'static str,
 }
 
-/// Before everything else: keeps what is typed and pressed too early. Without its comments.
+/// Before everything else: keeps what is typed and pressed too early.
 const PAGE: &str = include_str!("page.js");
 
 /// Before the module: how its parts are fetched; and before the style sheet, for which a script would wait. Pages and tools are
@@ -47,6 +51,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let build = use_context::<Build>().map(|Build(build)| build.to_string());
     let permits = Permits::current();
     let own = use_context::<Own>();
+    let hydration = use_context::<HydrationScript>().map(|HydrationScript(path)| path.to_string());
     let script = own.as_ref().map(|own| own.script);
     let style = own.and_then(|own| own.style).map(|style| style.to_string());
     let sheet_waits = style.is_some();
@@ -63,6 +68,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="duplex-permits" content=permits.written()/>
                 {script.map(|script| view! { <script nonce=use_nonce() inner_html=script></script> })}
                 <script nonce=use_nonce() inner_html=page_script()></script>
+                {hydration.map(|path| view! { <script id="hydration" nonce=use_nonce() defer src=path></script> })}
                 <script nonce=use_nonce() inner_html=PARTS></script>
                 {style.map(|style| view! { <style nonce=use_nonce() inner_html=style></style> })}
                 <HashedStylesheet options=options.clone() attr:disabled=sheet_waits/>
@@ -78,12 +84,15 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 }
 
 fn page_script() -> &'static str {
-    static SCRIPT: LazyLock<String> = LazyLock::new(|| {
-        let lines = PAGE.lines().map(str::trim_start);
-        let code = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
-        code.collect::<Vec<_>>().join("\n")
-    });
+    static SCRIPT: LazyLock<String> = LazyLock::new(|| code(PAGE));
     &SCRIPT
+}
+
+/// A script without its comments and indents.
+pub fn code(script: &str) -> String {
+    let lines = script.lines().map(str::trim_start);
+    let code = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
+    code.collect::<Vec<_>>().join("\n")
 }
 
 #[component]

@@ -1,18 +1,13 @@
-// The page until its program is alive, and after it has stopped. Runs before anything else; `src/start.rs` calls it.
-// - Text typed and presses made before the program is alive are kept, and given to it once.
-// - A document that differs from the one that the server sent is not hydrated but rendered afresh.
+// The page until its program is alive, and after it has stopped. Runs before anything else; `hydration.js` goes on from here.
+// - Text typed and presses made before the program is alive are kept.
 // - After a panic no event reaches the program: links and forms work as without scripts.
 {
-  const RAW = new Set(["script", "style", "textarea", "title", "noscript", "template", "iframe"]);
-  const FRAME = ".skip, .frame-header, #content, aside.link, .frame-footer, .inspector";
   const FIELDS = "input:not([type=hidden]), textarea, select, details";
   const PRESSED = "button, input[type=submit], input[type=button], [role=button], a[href]";
   const HEARD = "click dblclick auxclick submit keydown keyup input change toggle pointerdown pointerup pointermove focusin focusout popstate visibilitychange";
-  const RENDER_MS = 10_000;
   const fields = new Map(), presses = new Map();
-  let touched = null, started = false, earlyAlive = false, alive = false, dead = false, afresh = null;
 
-  const waits = (target) => !alive && !dead && !(earlyAlive && target.closest?.("#early"));
+  const waits = (target) => !page.alive && !page.dead && !(page.earlyAlive && target.closest?.("#early"));
   const say = (how, text) => console[how](`Duplex: ${text}`);
 
   // What was typed and pressed.
@@ -32,14 +27,14 @@
     document.dispatchEvent(new Event("duplex-held"));
   };
   const follows = (link) =>
-    started && link.origin === location.origin && !link.target && !link.download && !link.getAttribute("href").includes("#");
+    page.started && link.origin === location.origin && !link.target && !link.download && !link.getAttribute("href").includes("#");
   const pressable = (target) => {
     const pressed = target.closest?.(PRESSED);
     return pressed && (pressed.localName !== "a" || follows(pressed)) ? pressed : null;
   };
   const hear = {
-    pointerdown: ({ target, button }) => (touched = button ? null : pressable(target)),
-    pointerup: () => (touched = null),
+    pointerdown: ({ target, button }) => (page.touched = button ? null : pressable(target)),
+    pointerup: () => (page.touched = null),
     input: ({ target }) => target.matches?.(FIELDS) && fields.set(target, { ...typed(target), changed: fields.get(target)?.changed }),
     change: ({ target }) => target.matches?.(FIELDS) && fields.set(target, { ...typed(target), changed: true }),
     toggle: ({ target }) => target.matches?.("details") && fields.set(target, typed(target)),
@@ -60,7 +55,7 @@
   };
   for (const type of HEARD.split(" ")) {
     const listener = (event) => {
-      if (dead) {
+      if (page.dead) {
         event.stopImmediatePropagation();
         // A form without an address would put what was typed into the address bar.
         if (type === "submit" && !event.target.hasAttribute("action")) event.preventDefault();
@@ -70,119 +65,9 @@
     addEventListener(type, listener, true);
   }
 
-  // Gives them to the program, fields first, each once.
-  const put = (field, { value, checked, open, files, start, end, changed }) => {
-    if (field.localName === "details") return void (field.open = open);
-    const tell = (type) => field.dispatchEvent(new Event(type, { bubbles: true }));
-    if (field.type === "checkbox" || field.type === "radio") {
-      field.checked = !checked;
-      return checked || field.type === "checkbox" ? field.click() : tell("change");
-    }
-    if (field.type === "file") {
-      if (field.files !== files) field.files = files;
-      return files.length > 0 && tell("change");
-    }
-    if (field.value !== value) {
-      field.value = value;
-      if (start != null && field === document.activeElement) field.setSelectionRange(start, end);
-    }
-    tell("input");
-    if (changed || field.localName === "select") tell("change");
-  };
-  const press = ({ act }) => (found) => {
-    found.removeAttribute?.("aria-busy");
-    act(found);
-  };
-  const give = () => {
-    const due = [];
-    for (const [field, state] of fields) if (!waits(field)) due.push([field, (found) => put(found, state)]), fields.delete(field);
-    for (const [key, held] of presses) if (!waits(held.element)) due.push([held.element, press(held)]), presses.delete(key);
-    when(() => {
-      while (due.length > 0) {
-        const found = counterpart(due[0][0]);
-        if (!found) return false;
-        due.shift()[1](found);
-      }
-      return true;
-    });
-  };
-  // Runs `act` until it succeeds: a page that is rendered afresh comes in parts.
-  const when = (act) => {
-    if (act()) return;
-    const watch = new MutationObserver(() => setTimeout(() => act() && watch.disconnect()));
-    watch.observe(document.body, { childList: true, subtree: true });
-    setTimeout(() => watch.disconnect(), RENDER_MS);
-  };
-
-  // The same element in a document that was rendered afresh.
-  const nameOf = (element) =>
-    [element.id, element.name, element.type, element.value?.length < 20 && element.localName === "button" ? element.value : "", element.closest("form")?.className, element.closest("[id]")?.id].join("\n");
-  const likes = (element) => [...document.querySelectorAll(element.localName)].filter((other) => nameOf(other) === nameOf(element));
-  const places = new Map();
-  const counterpart = (element) => {
-    if (element.isConnected || element === document) return element;
-    const { name, place } = places.get(element) ?? {};
-    return [...document.querySelectorAll(element.localName)].filter((other) => nameOf(other) === name)[place];
-  };
-  const note = (element) => places.set(element, { name: nameOf(element), place: likes(element).indexOf(element) });
-
-  // The document against the one that the server sent: `src/server/document_shape.rs` writes the same figures.
-  const shape = (first, limit, skipped) => {
-    let hash = 0x811c9dc5, count = 0;
-    const add = (text) => {
-      for (const letter of `${text};`) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
-    };
-    const visit = (node) => {
-      for (; node && count < limit; node = node.nextSibling) {
-        count += 1;
-        add(node.nodeType === 1 ? node.localName.toLowerCase() : node.nodeType === 8 ? "!" : "");
-        if (node !== skipped && !RAW.has(node.localName)) visit(node.firstChild);
-      }
-    };
-    visit(first);
-    return `${count}.${(hash >>> 0).toString(16)}`;
-  };
-  const differs = (part) => {
-    const sent = [...document.querySelectorAll("meta[name=duplex-shape]")].at(-1)?.content.split(" ") ?? [];
-    const early = document.getElementById("early");
-    const marker = [...document.head.childNodes].find((node) => node.nodeType === 8 && node.data === "HEAD");
-    const first = { head: marker?.nextSibling, body: document.body.firstChild, early: early?.firstChild }[part];
-    const expected = sent.find((one) => one.startsWith(part))?.slice(part.length);
-    const found = shape(first, parseInt(expected) || 0, early);
-    return expected === found ? "" : `its ${part} is not what the server sent (${found}, not ${expected})`;
-  };
-
-  const clear = () => {
-    const early = document.getElementById("early");
-    // Its click would come when it is gone.
-    if (touched) presses.set(keyOf(touched), { element: touched, act: (found) => found.click() });
-    afresh = { x: scrollX, y: scrollY, focus: document.activeElement, kept: earlyAlive && early ? [...early.childNodes] : [] };
-    for (const element of [...fields.keys(), ...[...presses.values()].map(({ element }) => element), afresh.focus]) note(element);
-    document.body.style.minHeight = `${document.documentElement.scrollHeight}px`;
-    for (const node of [...document.body.childNodes]) {
-      const foreign = node.nodeType === 1 && node.localName !== "script" && !node.matches(FRAME) && !node.querySelector(FRAME);
-      if (!foreign) node.remove();
-    }
-    for (const meta of document.head.querySelectorAll("meta[name=description]")) meta.remove();
-  };
-  const restore = () => {
-    const { x, y, focus, kept } = afresh;
-    document.getElementById("early")?.append(...kept);
-    setTimeout(() => (document.body.style.minHeight = ""), RENDER_MS);
-    when(() => {
-      const found = counterpart(focus);
-      const whole = document.querySelector("#content > *") !== null;
-      if (!found || !whole) return false;
-      document.body.style.minHeight = "";
-      if (focus !== document.body) found.focus({ preventScroll: true });
-      scrollTo(x, y);
-      return true;
-    });
-  };
-
   const stop = (why) => {
-    if (dead) return;
-    dead = true;
+    if (page.dead) return;
+    page.dead = true;
     say("error", `the program of this page has stopped: ${why}. Links and forms work as without scripts.`);
     for (const { element } of presses.values()) {
       element.removeAttribute?.("aria-busy");
@@ -191,37 +76,13 @@
     }
   };
   const failed = (event, error) => {
-    const neverCame = !started && error instanceof Error && /module|wasm|fetch/i.test(error.message);
+    const neverCame = !page.started && error instanceof Error && /module|wasm|fetch/i.test(error.message);
     if (error instanceof WebAssembly.RuntimeError || neverCame) stop(error.message);
-    if (dead) event.preventDefault();
+    if (page.dead) event.preventDefault();
   };
-  addEventListener("error", (event) => failed(event, event.error));
+  addEventListener("error", (event) => (event.target.id === "hydration" ? stop(`${event.target.src} did not come`) : failed(event, event.error)), true);
   addEventListener("unhandledrejection", (event) => failed(event, event.reason));
 
-  window.duplexPage = {
-    // Before `part`, "early" or "page", is hydrated: whether it may be.
-    isIntact(part) {
-      started = true;
-      for (const field of document.querySelectorAll(FIELDS)) {
-        const { value, defaultValue, checked, defaultChecked } = field;
-        const ticks = field.type === "checkbox" || field.type === "radio";
-        const changed = field.localName === "select" ? [...field.options].some((one) => one.defaultSelected && !one.selected) : ticks ? checked !== defaultChecked : value !== defaultValue;
-        if (changed && field.type !== "file" && waits(field) && !fields.has(field)) fields.set(field, typed(field));
-      }
-      const why = part === "early" ? differs("early") : differs("head") || differs("body");
-      if (why) say("warn", `something changed this page before its program started: ${why}. The page is rendered afresh.`);
-      return !why;
-    },
-    clear: (part) => (part === "early" ? document.getElementById("early").replaceChildren() : clear()),
-    restore: (part) => part === "page" && restore(),
-    alive(part) {
-      if (part === "early") earlyAlive = true;
-      else alive = true;
-      give();
-      // What is still pressed calls for the rest.
-      if (presses.size > 0) document.dispatchEvent(new Event("duplex-held"));
-    },
-    isAlive: (part) => alive || (part === "early" && earlyAlive),
-    stop,
-  };
+  const page = { FIELDS, fields, presses, waits, say, typed, keyOf, stop };
+  window.duplexInput = page;
 }

@@ -14,11 +14,11 @@ use tower_http::services::ServeDir;
 use super::ranges::ranges;
 use super::state::ServerState;
 
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
+pub const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_FIRST: &str = "no-cache";
 
 /// Characters of a hash in a file name: MD5 in base64 without padding.
-const HASH_CHARS: usize = 22;
+pub const HASH_CHARS: usize = 22;
 
 /// Serves whatever no route does; what is no file goes to `missing`.
 pub fn files<H, T>(root: &Path, missing: H, state: ServerState) -> Router<ServerState>

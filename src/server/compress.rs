@@ -110,7 +110,7 @@ async fn pack(slots: &Semaphore, plain: Bytes, coding: Coding) -> io::Result<Vec
         .map_err(io::Error::other)?
 }
 
-/// What may be compressed: a page, or data that lies in memory and is not small.
+/// What may be compressed: a page, a script that lies in memory, or data that does and is not small.
 fn kind(response: &Response) -> Option<Kind> {
     let headers = response.headers();
     let fixed = headers.contains_key(header::CONTENT_ENCODING) || headers.contains_key(header::CONTENT_RANGE);
@@ -119,6 +119,8 @@ fn kind(response: &Response) -> Option<Kind> {
         None
     } else if kind.starts_with("text/html") {
         Some(Kind::Page)
+    } else if kind.starts_with("text/javascript") {
+        response.body().size_hint().exact().map(|_| Kind::Page)
     } else if kind.starts_with("application/json") || kind.starts_with("text/plain") {
         let bytes = response.body().size_hint().exact()?;
         (bytes >= limits::LEAST_COMPRESSED).then_some(Kind::Data)

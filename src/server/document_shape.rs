@@ -1,5 +1,5 @@
 //! The shape of a page's document: its elements, comments and texts in order, counted and hashed. The page carries it, and the
-//! browser compares it with the document that it has (`src/page.js`): hydration panics on a document that something changed on
+//! browser compares it with the document that it has (`src/hydration.js`): hydration panics on a document that something changed on
 //! the way. Knows no page.
 
 use std::fmt;

@@ -13,6 +13,7 @@ pub mod forms;
 mod fuzz;
 mod fuzz_commands;
 mod headers;
+mod hydration;
 mod identity;
 pub mod limits;
 pub mod metrics;
@@ -82,6 +83,7 @@ pub fn router(state: ServerState) -> Router {
                 .layer(from_fn(page_paths::refuse_dots)),
         )
         .merge(operator::routes())
+        .merge(hydration::routes())
         .merge(files)
         .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))

@@ -26,8 +26,8 @@ use super::identity::{Otherwise, Welcome};
 use super::page_paths::PagePaths;
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
-use super::{identity, limits, preferences};
-use crate::app::{App, Build, Own, shell};
+use super::{hydration, identity, limits, preferences};
+use crate::app::{App, Build, HydrationScript, Own, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
 use crate::server::forms::{CommandForm, Form};
 use crate::ui::missing::Missing;
@@ -77,6 +77,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         provide_context(last_beat.get());
         provide_context(state.fragments.clone());
         provide_context(Build(build.clone()));
+        provide_context(HydrationScript(hydration::path()));
         if let Some(response) = use_context::<ResponseOptions>() {
             provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
         }

@@ -1,5 +1,5 @@
-//! Calls into `page.js`, the script that each page runs before its program: it keeps early input, and knows whether the document
-//! is still the one that the server sent. Acts only in the browser.
+//! Calls into `hydration.js`, which runs before a page's program: it gives it the early input that `page.js` has kept, and knows
+//! whether the document is still the one that the server sent. Acts only in the browser.
 
 use js_sys::{Function, Reflect};
 use leptos::prelude::window;

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use duplex_protocol::session::Rejection;
+use serde::{Deserialize, Serialize};
 
 /// A form's fields by name.
 pub type Fields = BTreeMap<String, String>;
 
 /// The form's command had no effect: the page shows why, and what was typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     pub rejection: Rejection,
     pub fields: Fields,

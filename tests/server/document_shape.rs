@@ -10,7 +10,7 @@ use crate::harness::Node;
 
 const RAW: [&str; 7] = ["script", "style", "textarea", "title", "noscript", "template", "iframe"];
 
-/// As `page.js` counts and hashes.
+/// As `hydration.js` counts and hashes.
 struct Shape {
     left: usize,
     count: usize,

@@ -54,6 +54,22 @@ async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
     assert_ne!(other.header("content-security-policy"), policy, "a nonce is used once");
 }
 
+#[tokio::test]
+async fn the_script_that_pages_share_is_kept_for_ever() {
+    let node = Node::new();
+    let page = ask(&node, "/about", &[]).await;
+    let start = page.body.find("/pkg/hydration.").unwrap();
+    let path = page.body[start..].split('"').next().unwrap().to_owned();
+    let script = ask(&node, &path, &[]).await;
+    assert_eq!(script.status, StatusCode::OK);
+    assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(script.header("cache-control"), "public, max-age=31536000, immutable");
+    assert!(script.body.contains("duplexPage") && !script.body.contains("// "));
+    let etag = script.header("etag").to_owned();
+    let again = ask(&node, &path, &[("if-none-match", &etag)]).await;
+    assert_eq!((again.status, again.body.as_str()), (StatusCode::NOT_MODIFIED, ""));
+}
+
 /// A proxy that takes comments away or adds elements breaks a page's hydration; the page carries what tells it.
 #[tokio::test]
 async fn every_page_forbids_proxies_to_change_it_and_carries_its_shape() {

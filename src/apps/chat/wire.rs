@@ -211,6 +211,7 @@ pub enum RoomsEvent {
 /// A message that was posted as a plain form and refused: the page brings it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotPosted {
+    pub name: String,
     pub text: String,
     pub why: Rejection,
 }

@@ -133,10 +133,6 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
     }
 }
 
-fn is_leptos(name: &str) -> bool {
-    name.starts_with("leptos") || name == "duplex_leptos"
-}
-
 /// A path may also begin with a module or a type of the file itself; only what the manifest lists is another crate.
 fn is_dependency(name: &str) -> bool {
     include_str!("../../../Cargo.toml").lines().any(|line| {

@@ -11,9 +11,9 @@ use web_sys::HtmlTextAreaElement;
 
 use super::{
     super::wire::{ChatCommand, MAX_TEXT, NotPosted, TYPING, check_text, tidy_text},
+    drafts,
     list::Scroll,
     row::excerpt,
-    storage,
     talk::Talk,
     words,
 };
@@ -48,10 +48,13 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
     // A form that was posted without scripts comes back with the page, and its text with it.
     let back = SharedValue::new(not_posted).into_inner();
-    let (back, why) = back.map(|back| (back.text, Problem::Refused(back.why))).unzip();
+    let (typed, why) = back
+        .map(|back| ((back.name, back.text), Problem::Refused(back.why)))
+        .unzip();
     let problem = RwSignal::new(why);
-    talk.draft.set(back.unwrap_or_default());
-    keep_draft(talk);
+    let (name, draft) = typed.unwrap_or_default();
+    talk.draft.set(draft);
+    drafts::keep(talk);
     let send = move || submit(talk, scroll, problem);
     let on_key = move |event: KeyboardEvent| {
         if keys::is(&event, "Escape") && talk.replying.get_untracked().is_some() {
@@ -71,7 +74,7 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
             <Replying talk/>
             <label class="field plain">
                 <span>{say!(chat.your_name)}</span>
-                <input name="name" autocomplete="nickname" maxlength="24"/>
+                <input name="name" autocomplete="nickname" maxlength="24" value=name/>
             </label>
             <div class="composer-row">
                 <Field talk problem on_key=Callback::new(on_key)/>
@@ -93,6 +96,7 @@ fn not_posted() -> Option<NotPosted> {
         return None;
     }
     Some(NotPosted {
+        name: fields.remove("name").unwrap_or_default(),
         text: fields.remove("message").unwrap_or_default(),
         why: rejection,
     })
@@ -186,39 +190,6 @@ fn submit(talk: Talk, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
     talk.new_after.set(None);
     talk.chat.activity(None);
     scroll.to_end();
-}
-
-/// What is typed stays in this tab until it is sent, and in this browser when the tab goes.
-fn keep_draft(talk: Talk) {
-    let key = StoredValue::new(talk.room.with_value(|room| storage::draft(room)));
-    Effect::new(move |before: Option<()>| {
-        let starts_empty = before.is_none() && talk.draft.with_untracked(String::is_empty);
-        if let Some(kept) = starts_empty
-            .then(|| key.with_value(|key| storage::take_draft(key)))
-            .flatten()
-        {
-            talk.draft.set(kept);
-        }
-        talk.draft
-            .with(|draft| key.with_value(|key| storage::keep_draft(key, draft)));
-    });
-    Effect::new(move |_| {
-        let leaves = window_event_listener_untyped("pagehide", move |_| {
-            if let (Some(key), Some(draft)) = (key.try_get_value(), talk.draft.try_get_untracked()) {
-                storage::leave_draft(&key, &draft);
-            }
-        });
-        // A page that comes back as it was has its draft still.
-        let returns = window_event_listener_untyped("pageshow", move |_| {
-            if let Some(key) = key.try_get_value() {
-                storage::take_draft(&key);
-            }
-        });
-        on_cleanup(move || {
-            leaves.remove();
-            returns.remove();
-        });
-    });
 }
 
 fn told(locale: Locale, problem: &Problem) -> String {

@@ -2,6 +2,8 @@
 //! scripts shows the newest messages, the end is followed, and what is put before the first row moves nothing. Other
 //! changes of the rows keep the row in sight where it is.
 
+use std::collections::HashSet;
+
 use leptos::{
     ev::{self, KeyboardEvent},
     html,
@@ -10,7 +12,7 @@ use leptos::{
     task::spawn_local,
 };
 use wasm_bindgen::JsCast;
-use web_sys::{Element, Event, HtmlElement};
+use web_sys::{Element, Event, FocusOptions, HtmlElement};
 
 use super::{
     pending::PendingRows,
@@ -103,11 +105,16 @@ impl Scroll {
         });
     }
 
-    /// Changes rows, and puts the first row in sight back to where it was before anything is painted.
+    /// Changes rows, and puts the first row in sight back to where it was before anything is painted. Rows that only move leave the
+    /// document for a moment, and lose the focus there.
     fn keep_place(self, change: impl FnOnce()) {
         let place = self.first_in_sight();
+        let focused = self.focused();
         change();
         request_animation_frame(move || {
+            if let Some(focused) = focused {
+                focus_again(&focused);
+            }
             let Some((id, top)) = place else { return };
             let row = document().get_element_by_id(&id);
             if let (Some(outer), Some(row)) = (self.outer.try_get_untracked().flatten(), row) {
@@ -117,6 +124,13 @@ impl Scroll {
                 }
             }
         });
+    }
+
+    /// What has the focus among the rows.
+    fn focused(self) -> Option<HtmlElement> {
+        let (rows, focused) = (self.inner.get_untracked()?, document().active_element()?);
+        let focused = focused.dyn_into::<HtmlElement>().ok()?;
+        rows.contains(Some(&focused)).then_some(focused)
     }
 
     fn first_in_sight(&self) -> Option<(String, f64)> {
@@ -179,9 +193,21 @@ pub fn focus(id: &str) {
     }
 }
 
+/// Unless the visitor has gone on to something else.
+fn focus_again(element: &HtmlElement) {
+    let active = document().active_element();
+    let is_lost = active.is_none_or(|active| active.local_name() == "body");
+    if is_lost && element.is_connected() {
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        let _ = element.focus_with_options(&options);
+    }
+}
+
 #[component]
 pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
     let items = Memo::new(move |_| talk.items());
+    let leads = Memo::new(move |_| items.with(|items| items.iter().filter_map(Item::lead).collect::<HashSet<Seq>>()));
     Effect::new(move |_| {
         items.track();
         scroll.measure();
@@ -226,8 +252,8 @@ pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
             >
                 <div class="messages-rows" node_ref=scroll.inner>
                     <Beginning talk scroll/>
-                    <For each=move || items.get() key=|item| *item let:item>
-                        {row(talk, item)}
+                    <For each=move || items.get() key=Item::id let:item>
+                        {row(talk, item, leads)}
                     </For>
                     <PendingRows talk/>
                 </div>
@@ -293,6 +319,14 @@ impl Item {
             Self::Day(day) => format!("day{day}"),
             Self::New => "new".to_owned(),
             Self::Message { seq, .. } => row_id(*seq),
+        }
+    }
+
+    /// The message that bears its author's name.
+    fn lead(&self) -> Option<Seq> {
+        match self {
+            Self::Message { seq, lead: true } => Some(*seq),
+            _ => None,
         }
     }
 }

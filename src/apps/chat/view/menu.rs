@@ -47,7 +47,7 @@ fn items(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     let moderation = talk.rules.map(|rules| {
         view! {
             {(!own && !gone).then(|| delete(talk, seq))}
-            {(!own).then(|| author(talk, rules, by))}
+            {(!own).then(|| author(talk, rules, seq, by))}
         }
     });
     if !talk.is_recent(seq) {

@@ -1,6 +1,7 @@
 //! The chat's page: the rooms, and the one that is open.
 
 pub mod composer;
+mod drafts;
 pub mod edit;
 pub mod head;
 pub mod list;
@@ -15,4 +16,5 @@ pub mod row;
 mod storage;
 pub mod talk;
 pub mod visit;
+mod web_lock;
 mod words;

@@ -20,6 +20,7 @@ use crate::{
 };
 use duplex_leptos::topic::{CommandStatus, UseTopic};
 use duplex_protocol::{
+    cursor::Seq,
     person::{MAX_NAME, Person},
     session::Rejection,
     topic::TopicName,
@@ -30,15 +31,40 @@ const PROBLEM: &str = "moderation-problem";
 
 type Rules = UseTopic<Moderation>;
 
-/// A message's menu for an operator: two forms for its author.
-pub fn author(talk: Talk, rules: Rules, by: Person) -> AnyView {
-    let form = RwSignal::new(None::<Form>);
+/// What an operator has begun in a message's menu.
+#[derive(Clone)]
+pub struct Begun {
+    form: ArcRwSignal<Option<Form>>,
+    length: ArcRwSignal<String>,
+    reason: ArcRwSignal<String>,
+    name: ArcRwSignal<String>,
+}
+
+impl Begun {
+    fn new(by: &Person) -> Self {
+        Self {
+            form: ArcRwSignal::new(None),
+            length: ArcRwSignal::new("day".to_owned()),
+            reason: ArcRwSignal::new(String::new()),
+            name: ArcRwSignal::new(by.name.clone()),
+        }
+    }
+}
+
+/// A message's menu for an operator: two forms for its author, with what was typed there before.
+pub fn author(talk: Talk, rules: Rules, seq: Seq, by: Person) -> AnyView {
+    let begun = talk.begun.try_update_value(|begun| {
+        let begun = begun.entry(seq).or_insert_with(|| Begun::new(&by));
+        begun.clone()
+    });
+    let begun = StoredValue::new(begun.unwrap_or_else(|| Begun::new(&by)));
+    let form = RwSignal::from(begun.with_value(|begun| begun.form.clone()));
     let by = StoredValue::new(by);
     let shown = part(move || {
-        let by = by.get_value();
+        let (by, begun) = (by.get_value(), begun.get_value());
         form.get().map(|form| match form {
-            Form::Ban => ban_form(talk, rules, by),
-            Form::Rename => rename_form(talk, rules, by),
+            Form::Ban => ban_form(talk, rules, (seq, by), begun),
+            Form::Rename => rename_form(talk, rules, (seq, by), begun),
         })
     });
     let item = move |name: Words, key: &'static str, opens: Form| {
@@ -67,13 +93,16 @@ enum Form {
     Rename,
 }
 
-fn done(talk: Talk) {
+fn done(talk: Talk, seq: Seq) {
+    talk.begun.update_value(|begun| {
+        begun.remove(&seq);
+    });
     talk.menu.set(None);
     focus(PROBLEM);
 }
 
-fn ban_form(talk: Talk, rules: Rules, by: Person) -> AnyView {
-    let (length, reason) = (RwSignal::new("day".to_owned()), RwSignal::new(String::new()));
+fn ban_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun) -> AnyView {
+    let (length, reason) = (RwSignal::from(begun.length), RwSignal::from(begun.reason));
     let ban = move |event: SubmitEvent| {
         event.prevent_default();
         rules.send(ModerationCommand::Ban {
@@ -81,11 +110,12 @@ fn ban_form(talk: Talk, rules: Rules, by: Person) -> AnyView {
             until: until(&length.get_untracked()),
             reason: reason.get_untracked(),
         });
-        done(talk);
+        done(talk, seq);
     };
+    let chosen = length.get_untracked();
     let choices: Vec<_> = DURATIONS
         .iter()
-        .map(|(key, name, _)| view! { <option value=*key selected=*key == "day">{spoken(*name)}</option> })
+        .map(|(key, name, _)| view! { <option value=*key selected=*key == chosen>{spoken(*name)}</option> })
         .collect();
     view! {
         <form class="menu-form" on:submit=ban>
@@ -103,15 +133,15 @@ fn ban_form(talk: Talk, rules: Rules, by: Person) -> AnyView {
     .into_any()
 }
 
-fn rename_form(talk: Talk, rules: Rules, by: Person) -> AnyView {
-    let name = RwSignal::new(by.name.clone());
+fn rename_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun) -> AnyView {
+    let name = RwSignal::from(begun.name);
     let rename = move |event: SubmitEvent| {
         event.prevent_default();
         rules.send(ModerationCommand::Rename {
             person: by.id.clone(),
             name: name.get_untracked(),
         });
-        done(talk);
+        done(talk, seq);
     };
     view! {
         <form class="menu-form" on:submit=rename>

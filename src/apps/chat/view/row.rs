@@ -1,6 +1,8 @@
 //! The rows of a room: days, the mark above what is new, and messages. A row is made once; its parts follow their own
 //! message, and nothing else.
 
+use std::collections::HashSet;
+
 use leptos::{ev::MouseEvent, prelude::*};
 
 use super::{
@@ -31,12 +33,13 @@ const QUOTED: usize = 80;
 /// Names told of those who reacted.
 const NAMED: usize = 8;
 
-pub fn row(talk: Talk, item: Item) -> AnyView {
+/// `leads`: the messages that bear their author's name. A row outlives that its own begins or ceases to.
+pub fn row(talk: Talk, item: Item, leads: Memo<HashSet<Seq>>) -> AnyView {
     match item {
         Item::Day(day) => day_row(talk, item.id(), day),
         Item::New => view! { <p class="new-mark" id=item.id()><span>{say!(chat.new_here)}</span></p> }.into_any(),
-        Item::Message { seq, lead } => match talk.message(seq) {
-            Some(message) => message_row(talk, seq, lead, message.into()),
+        Item::Message { seq, .. } => match talk.message(seq) {
+            Some(message) => message_row(talk, seq, leads, message.into()),
             None => ().into_any(),
         },
     }
@@ -48,7 +51,7 @@ fn day_row(talk: Talk, id: String, day: i64) -> AnyView {
     view! { <p class="day" id=id><span>{name}</span></p> }.into_any()
 }
 
-fn message_row(talk: Talk, seq: Seq, lead: bool, message: RwSignal<Message>) -> AnyView {
+fn message_row(talk: Talk, seq: Seq, leads: Memo<HashSet<Seq>>, message: RwSignal<Message>) -> AnyView {
     let i18n = use_i18n();
     let (by, at, reply) = message.with_untracked(|message| (message.by.clone(), message.at, message.reply_to.clone()));
     let hue = words::hue(&by.id).to_string();
@@ -59,6 +62,7 @@ fn message_row(talk: Talk, seq: Seq, lead: bool, message: RwSignal<Message>) -> 
     let name = text(move || words::name(i18n.get_locale(), &by));
     let initial = text(move || name.with(|name| words::initial(name)));
     let target = text(move || (talk.target.get() == Some(seq)).to_string());
+    let lead = text(move || leads.with(|leads| leads.contains(&seq)).to_string());
     let stop = tab_stop(talk, seq);
     let editing = Memo::new(move |_| talk.editing.get() == Some(seq));
     let content = part(move || {
@@ -74,7 +78,7 @@ fn message_row(talk: Talk, seq: Seq, lead: bool, message: RwSignal<Message>) -> 
             id=row_id(seq)
             tabindex="-1"
             aria-label=name
-            data-lead=lead.to_string()
+            data-lead=lead
             data-own=own
             data-hue=hue
             data-target=target

@@ -31,38 +31,29 @@ pub fn remove(key: &str) {
     }
 }
 
+/// The names of everything that is kept whose name begins so.
+pub fn names(prefix: &str) -> Vec<String> {
+    let Some(storage) = storage() else {
+        return Vec::new();
+    };
+    let count = storage.length().unwrap_or_default();
+    let names = (0..count).filter_map(|at| storage.key(at).ok().flatten());
+    names.filter(|name| name.starts_with(prefix)).collect()
+}
+
 fn tab_storage() -> Option<Storage> {
     window().session_storage().ok().flatten()
 }
 
-/// The text that was typed in this tab; in a new tab the one that the last closed tab left. The browser's copy is taken from it:
-/// two tabs never have the same text.
-pub fn take_draft(key: &str) -> Option<String> {
-    let own = tab_storage().and_then(|tab| tab.get_item(key).ok().flatten());
-    let left = get(key);
-    if own.is_none() || own == left {
-        remove(key);
-    }
-    own.or(left)
+/// What this tab alone keeps, through reloads and until it is closed.
+pub fn get_in_tab(key: &str) -> Option<String> {
+    tab_storage()?.get_item(key).ok().flatten()
 }
 
-/// An empty text is kept too: this tab has sent its own, and takes no other tab's.
-pub fn keep_draft(key: &str, draft: &str) {
+pub fn set_in_tab(key: &str, value: &str) {
     if let Some(tab) = tab_storage() {
-        let _ = tab.set_item(key, draft);
+        let _ = tab.set_item(key, value);
     }
-}
-
-/// For the next tab, should this one not come back.
-pub fn leave_draft(key: &str, draft: &str) {
-    if !draft.is_empty() {
-        set(key, draft);
-    }
-}
-
-/// Where the text is kept that was typed in a room and not yet sent.
-pub fn draft(room: &str) -> String {
-    format!("chat.draft.{room}")
 }
 
 pub fn keep_name(name: &str) {

@@ -10,7 +10,7 @@ use super::super::{
     span::{Places, Span},
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
 };
-use super::{visit::Visit, words};
+use super::{moderation::Begun, visit::Visit, words};
 use crate::i18n::*;
 use crate::ui::calendar;
 use crate::ui::operator::is_operator;
@@ -71,6 +71,8 @@ pub struct Talk {
     pub editing: RwSignal<Option<Seq>>,
     /// What is typed in messages that are open for a change; outlives their rows.
     pub edits: StoredValue<HashMap<Seq, ArcRwSignal<String>>>,
+    /// What an operator has begun in the menus of messages; outlives their rows.
+    pub begun: StoredValue<HashMap<Seq, Begun>>,
     pub replying: RwSignal<Option<Seq>>,
     /// The message that has the focus, if any; none before scripts move it.
     pub focused: RwSignal<Option<Option<Seq>>>,
@@ -99,6 +101,7 @@ impl Talk {
             menu: RwSignal::new(None),
             editing: RwSignal::new(None),
             edits: StoredValue::default(),
+            begun: StoredValue::default(),
             replying: RwSignal::new(None),
             focused: RwSignal::new(None),
             draft: RwSignal::new(String::new()),

@@ -29,7 +29,6 @@ use crate::{
     wire::{form::Refused, text::isolated},
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
-use duplex_protocol::session::Rejection;
 
 /// What the parts of a device's page share.
 #[derive(Clone, Copy)]
@@ -41,7 +40,11 @@ pub struct Shown {
     pub may_control: Signal<bool>,
     /// The metric whose history is drawn.
     metric: RwSignal<Option<String>>,
+    refused: NotDone,
 }
+
+/// The form that was posted without scripts and had no effect.
+type NotDone = StoredValue<Option<Refused>>;
 
 impl Shown {
     pub fn path(self) -> String {
@@ -59,6 +62,11 @@ impl Shown {
         self.metric.set(Some(metric));
     }
 
+    /// What was typed in the form of this act that was refused.
+    pub fn typed(self, act: &str, field: &str) -> Option<String> {
+        self.refused.with_value(|refused| typed(refused.as_ref(), act, field))
+    }
+
     pub fn names(self) -> Vec<String> {
         self.device
             .state
@@ -66,17 +74,25 @@ impl Shown {
     }
 }
 
+fn typed(refused: Option<&Refused>, act: &str, field: &str) -> Option<String> {
+    let fields = &refused?.fields;
+    let is_its = fields.get("act").is_some_and(|posted| posted == act);
+    fields.get(field).filter(|_| is_its).cloned()
+}
+
 pub fn detail(clock: Clock, id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
+    // Not within `Live`, which the server renders later than the browser: shared values go by their order.
+    let refused = StoredValue::new(SharedValue::new(use_context::<Refused>).into_inner());
     view! {
         <Live topic=device fallback=loading>
-            {place(device, clock, id)}
+            {place(device, clock, refused, id)}
         </Live>
     }
     .into_any()
 }
 
-fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
+fn place(device: UseTopic<Devices>, clock: Clock, refused: NotDone, id: String) -> AnyView {
     let known = Memo::new(move |_| device.state.with(|device| device.reports > 0));
     part(move || {
         Some(if known.get() {
@@ -85,7 +101,8 @@ fn place(device: UseTopic<Devices>, clock: Clock, id: String) -> AnyView {
                 clock,
                 may_control: may_control(device, &id),
                 id: StoredValue::new(id.clone()),
-                metric: RwSignal::new(None),
+                metric: RwSignal::new(refused.with_value(|refused| typed(refused.as_ref(), "threshold", "metric"))),
+                refused,
             })
         } else {
             missing(device)
@@ -158,7 +175,7 @@ fn open(shown: Shown) -> AnyView {
             {stale(shown)}
             {demo_note()}
             {closed(shown)}
-            {not_done()}
+            {not_done(shown)}
         </header>
         <Values shown/>
         <div class="grid">
@@ -219,11 +236,14 @@ fn stale(shown: Shown) -> AnyView {
 }
 
 /// Why a form that was posted without scripts had no effect.
-fn not_done() -> AnyView {
+fn not_done(shown: Shown) -> AnyView {
     let i18n = use_i18n();
-    let why: Option<Rejection> =
-        SharedValue::new(|| use_context::<Refused>().map(|refused| refused.rejection)).into_inner();
-    let problem = note(move || why.as_ref().map(|why| words::rejection(i18n.get_locale(), why)));
+    let problem = note(move || {
+        let why = shown
+            .refused
+            .with_value(|refused| Some(refused.as_ref()?.rejection.clone()));
+        Some(words::rejection(i18n.get_locale(), &why?))
+    });
     view! { <p class="problem devices-problem" role="alert">{problem}</p> }.into_any()
 }
 

@@ -8,6 +8,9 @@ use crate::i18n::*;
 /// Three quarters of a circle around (50, 50), from the lower left to the lower right.
 const ARC: &str = "M 21.7 78.3 A 40 40 0 1 1 78.3 78.3";
 
+/// Characters of a number that fit into the arc.
+const LONG: usize = 7;
+
 pub fn gauge(locale: Locale, shown: &Shown) -> AnyView {
     let name = words::metric(locale, &shown.metric);
     let (number, unit) = (words::number(shown.value), shown.unit.clone());
@@ -19,8 +22,9 @@ pub fn gauge(locale: Locale, shown: &Shown) -> AnyView {
         }
     });
     let alarm = shown.alarm.to_string();
+    let is_long = (number.chars().count() > LONG).to_string();
     view! {
-        <div class="gauge" data-alarm=alarm>
+        <div class="gauge" data-alarm=alarm data-long=is_long>
             <svg viewBox="0 0 100 90" aria-hidden="true">{arc}</svg>
             <span class="gauge-number" dir="ltr">{number}" "<small>{unit}</small></span>
             <span class="gauge-name">{name}</span>

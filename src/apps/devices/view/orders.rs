@@ -43,7 +43,9 @@ pub fn Orders(shown: Shown) -> impl IntoView {
 }
 
 fn form(shown: Shown, sent: Sent) -> AnyView {
-    let (name, argument) = (RwSignal::new("identify".to_owned()), RwSignal::new(String::new()));
+    let typed = |field: &str| shown.typed("order", field);
+    let name = RwSignal::new(typed("order").unwrap_or_else(|| "identify".to_owned()));
+    let argument = RwSignal::new(typed("argument").unwrap_or_default());
     let usual = USUAL.map(|(usual, with)| {
         let fill_in = move |_| {
             name.set(usual.to_owned());
@@ -73,6 +75,7 @@ fn form(shown: Shown, sent: Sent) -> AnyView {
                         autocapitalize="none"
                         spellcheck="false"
                         maxlength=MAX_ORDER.to_string()
+                        value=name.get_untracked()
                         bind:value=name
                     />
                 </label>
@@ -85,6 +88,7 @@ fn form(shown: Shown, sent: Sent) -> AnyView {
                         autocapitalize="none"
                         spellcheck="false"
                         maxlength=MAX_ARGUMENT.to_string()
+                        value=argument.get_untracked()
                         bind:value=argument
                     />
                 </label>

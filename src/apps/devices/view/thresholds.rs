@@ -43,10 +43,22 @@ fn form(shown: Shown) -> AnyView {
         let slack = threshold.map(|threshold| threshold.hysteresis);
         [low, high, slack].map(|limit| limit.map(words::number).unwrap_or_default())
     };
-    let fields = untrack(limits).map(RwSignal::new);
+    let names = ["low", "high", "hysteresis"];
+    let typed = names.map(|name| shown.typed("threshold", name));
+    let is_back = typed.iter().any(Option::is_some);
+    let first = if is_back {
+        typed.map(Option::unwrap_or_default)
+    } else {
+        untrack(limits)
+    };
+    let fields = first.map(RwSignal::new);
     let [low, high, slack] = fields;
-    Effect::new(move |_| {
-        for (field, limit) in fields.into_iter().zip(limits()) {
+    Effect::new(move |before: Option<()>| {
+        let limits = limits();
+        if before.is_none() && is_back {
+            return;
+        }
+        for (field, limit) in fields.into_iter().zip(limits) {
             field.set(limit);
         }
     });
@@ -123,7 +135,7 @@ fn field(
     view! {
         <label class="field grow">
             <span>{label}</span>
-            <input inputmode="decimal" name=name autocomplete="off" bind:value=value/>
+            <input inputmode="decimal" name=name autocomplete="off" value=value.get_untracked() bind:value=value/>
             {how_read(value)}
         </label>
     }

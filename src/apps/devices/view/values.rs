@@ -8,6 +8,9 @@ use crate::{
     ui::words::{note, say, text},
 };
 
+/// Characters of a value that fit beside others.
+const LONG: usize = 10;
+
 #[component]
 pub fn Values(shown: Shown) -> impl IntoView {
     let names = Memo::new(move |_| shown.names());
@@ -28,6 +31,7 @@ fn value(shown: Shown, name: String) -> AnyView {
     let now = text(move || {
         device.with(|device| name.with_value(|name| device.metrics.get(name).map(words::of).unwrap_or_default()))
     });
+    let is_long = text(move || now.with(|now| now.chars().count() > LONG).to_string());
     let called = text(move || name.with_value(|name| words::metric(i18n.get_locale(), name)));
     let alarm = Memo::new(move |_| {
         device.with(|device| name.with_value(|name| device.alarm(name).map(|alarm| (alarm.side, alarm.limit))))
@@ -43,7 +47,7 @@ fn value(shown: Shown, name: String) -> AnyView {
     });
     let pressed = text(move || (shown.metric() == Some(name.get_value())).to_string());
     view! {
-        <li>
+        <li data-long=is_long>
             <button
                 type="button"
                 class="value"

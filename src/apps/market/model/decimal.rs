@@ -12,6 +12,11 @@ pub fn parse(text: &str, scale: u8) -> Option<u64> {
     exact.then_some(units)
 }
 
+/// Whether this is a number, but finer than the scale can say.
+pub fn is_too_fine(text: &str, scale: u8) -> bool {
+    matches!(read(text, scale), Some((units, false)) if units < u64::MAX)
+}
+
 /// As [`parse`], but the nearest number that can be said: what is finer than the scale is left out, except that nothing but zero
 /// is 0, and what is too large is [`u64::MAX`].
 pub fn parse_near(text: &str, scale: u8) -> Option<u64> {

@@ -61,7 +61,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     let price = RwSignal::new(decimal::plain(last, listing.scale, listing.least));
     let above = RwSignal::new(true);
     let sent = RwSignal::new(None::<CommandId>);
-    let bad = RwSignal::new(false);
+    let bad = RwSignal::new(None::<BadPrice>);
     // What the price has reached already is said first; who presses again for the same wants it all the same.
     let warned = RwSignal::new(None::<(Side, u64)>);
     let scale = listing.scale;
@@ -79,8 +79,8 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     });
     let problem = note(move || {
         let locale = i18n.get_locale();
-        if bad.get() {
-            return Some(words::rejection(locale, &Rejection::refused(why::BAD_PRICE)));
+        if let Some(bad) = bad.get() {
+            return Some(bad.told(locale, scale));
         }
         refused(locale, alerts, &sent.get()?)
     });
@@ -90,11 +90,9 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             alerts.cancel(&id);
             sent.set(None);
         }
-        let typed = price.with_untracked(|typed| number::normal(typed));
-        let units = typed.and_then(|typed| decimal::parse(&typed, listing.scale));
-        let units = units.filter(|units| *units > 0);
-        bad.set(units.is_none());
-        let Some(price) = units else { return warned.set(None) };
+        let read = price.with_untracked(|typed| read_price(typed, scale));
+        bad.set(read.err());
+        let Ok(price) = read else { return warned.set(None) };
         let side = if above.get_untracked() {
             Side::Above
         } else {
@@ -135,6 +133,37 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
         <p class="hint alert-already" role="status">{already}</p>
     }
     .into_any()
+}
+
+/// Why what was typed is no price of the symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BadPrice {
+    /// Nothing above zero.
+    NoPrice,
+    /// More decimals than its prices have.
+    TooFine,
+}
+
+impl BadPrice {
+    fn told(self, locale: Locale, scale: u8) -> String {
+        match (self, scale) {
+            (Self::NoPrice, _) => words::rejection(locale, &Rejection::refused(why::BAD_PRICE)),
+            (Self::TooFine, 0) => td_string!(locale, market.whole_price).to_owned(),
+            (Self::TooFine, _) => fill(
+                td_string!(locale, market.too_fine_price),
+                &[("step", &decimal::plain(1, scale, scale))],
+            ),
+        }
+    }
+}
+
+fn read_price(typed: &str, scale: u8) -> Result<u64, BadPrice> {
+    let number = number::normal(typed).ok_or(BadPrice::NoPrice)?;
+    match decimal::parse(&number, scale) {
+        Some(units) if units > 0 => Ok(units),
+        None if decimal::is_too_fine(&number, scale) => Err(BadPrice::TooFine),
+        _ => Err(BadPrice::NoPrice),
+    }
 }
 
 fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<String> {
@@ -229,4 +258,26 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
         </li>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_has_no_more_decimals_than_its_symbol() {
+        assert_eq!(read_price("1,500", 0), Ok(1_500));
+        assert_eq!(read_price("1,50", 2), Ok(150));
+        assert_eq!(read_price("1,0", 0), Ok(1));
+        for (fine, scale) in [("1,5", 0), ("0.5", 0), ("1,005.001", 2), ("1e-3", 2)] {
+            assert_eq!(read_price(fine, scale), Err(BadPrice::TooFine), "{fine}");
+        }
+        for none in ["", "abc", "0", "0,0", "-5", "-0.5", "1e30"] {
+            assert_eq!(read_price(none, 0), Err(BadPrice::NoPrice), "{none}");
+        }
+        assert_eq!(
+            BadPrice::TooFine.told(Locale::en, 2),
+            "Prices of this symbol are no finer than 0.01."
+        );
+    }
 }

@@ -1,0 +1,49 @@
+//! The script that all pages hydrate with, as a file that browsers keep for ever: its name has the hash of its content. It is the
+//! server's own, for both know the shape of a document.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use data_encoding::BASE64URL_NOPAD;
+use sha2::{Digest as _, Sha256};
+
+use super::assets::{FOR_EVER, HASH_CHARS};
+use super::state::ServerState;
+use crate::app::code;
+
+struct Script {
+    path: Arc<str>,
+    etag: String,
+    code: String,
+}
+
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
+    let code = code(include_str!("../hydration.js"));
+    let mut hash = BASE64URL_NOPAD.encode(&Sha256::digest(&code));
+    hash.truncate(HASH_CHARS);
+    let path = format!("/pkg/hydration.{hash}.js").into();
+    // Weak: it may be sent compressed.
+    let etag = format!("W/\"{hash}\"");
+    Script { path, etag, code }
+});
+
+pub fn path() -> Arc<str> {
+    SCRIPT.path.clone()
+}
+
+pub fn routes() -> Router<ServerState> {
+    Router::new().route(&SCRIPT.path, get(show))
+}
+
+async fn show(headers: HeaderMap) -> Response {
+    let kept = headers.get(header::IF_NONE_MATCH);
+    let fixed = [(header::CACHE_CONTROL, FOR_EVER), (header::ETAG, SCRIPT.etag.as_str())];
+    if kept.is_some_and(|kept| kept.as_bytes() == SCRIPT.etag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, fixed).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];
+    (fixed, kind, SCRIPT.code.as_str()).into_response()
+}
