@@ -29,6 +29,14 @@ pub struct Options {
     pub devices: devices::server::Options,
 }
 
+/// What follows from the operator's choice.
+type ByOptions<T> = fn(&Options) -> T;
+type Tasks = Vec<Arc<dyn BackgroundTask>>;
+type Simulations = Vec<Arc<dyn Stage>>;
+/// Other servers: what each is for, and its `host:port`.
+type Peers = Vec<(&'static str, String)>;
+type Closing = fn(&TopicName) -> Option<Vec<TopicCommand>>;
+
 /// What an application brings to the server.
 #[derive(Default)]
 pub struct AppServer {
@@ -46,13 +54,13 @@ pub struct AppServer {
     /// Other routes.
     pub routes: Option<Router<ServerState>>,
     /// Its background tasks.
-    pub tasks: Option<fn(&Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String>>,
+    pub tasks: Option<ByOptions<Result<Tasks, String>>>,
     /// Its simulations.
-    pub simulations: Option<fn(&Options) -> Vec<Arc<dyn Stage>>>,
+    pub simulations: Option<ByOptions<Simulations>>,
     /// Other servers that the operator's configuration names: what each is for, and its `host:port`.
-    pub peers: Option<fn(&Options) -> Vec<(&'static str, String)>>,
+    pub peers: Option<ByOptions<Peers>>,
     /// What is told, and to whom, when an operator closes this topic for good; none if it is not this application's, or stays.
-    pub closing: Option<fn(&TopicName) -> Option<Vec<TopicCommand>>>,
+    pub closing: Option<Closing>,
 }
 
 fn all() -> [AppServer; 8] {
