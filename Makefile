@@ -47,7 +47,7 @@ build: ## the server and the site as users get them, under target/
 	@tools/setup.sh
 	@$(ENV); cargo leptos build --release --split --precompress
 
-bench: ## measure Duplex beside its peers, and print a table; parts of it by ONLY="page echo topics arena", or ONLY=cost
+bench: ## measure Duplex beside its peers, and print a table; parts of it by ONLY="page echo topics arena", or ONLY=cost, ONLY=log
 	@tools/setup.sh test
 	@$(ENV); exec benches/run.sh $(ONLY)
 

@@ -2,6 +2,7 @@
 # `make bench`: Duplex beside its peers, measured in one run. What is measured and how: README.md beside this file.
 #
 #   benches/run.sh cost         what single requests cost the server, beside an older binary with BEFORE=FILE: see cost.mjs
+#   benches/run.sh log          what forwards cost the log's appends
 #   benches/run.sh [PART ...]   only these: page, echo, commands, fanout, resume, members, arena; topics is the four before the last
 #
 #   DUPLEX_BIN, DUPLEX_SITE   a server that is built already (default: target/release/duplex and target/site, built if missing)
@@ -14,6 +15,9 @@ set -uo pipefail
 [ -z "${DUPLEX_SITE:-}" ] || DUPLEX_SITE=$(realpath -m "$DUPLEX_SITE")
 cd "$(dirname "$0")"
 [ "$*" != cost ] || exec node cost.mjs
+if [ "$*" = log ]; then
+  cd .. && exec cargo test --quiet --release --locked --test server log::cost::forwards -- --ignored --exact --nocapture
+fi
 
 parts=" ${*:-page echo topics arena} "
 parts=${parts/ topics / commands fanout resume members }

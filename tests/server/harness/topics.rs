@@ -260,6 +260,10 @@ impl<'a> Visitor<'a> {
     pub async fn next(&mut self) -> ServerFrame {
         let frame = self.take().await;
         self.follow(&frame);
+        // So a client shows that it reads.
+        if matches!((self.way, &frame), (Way::Sse, ServerFrame::Pong { .. })) {
+            let _ = self.post(&ClientFrame::Ping { nonce: 0 }).await;
+        }
         frame
     }
 

@@ -5,6 +5,7 @@ mod contract_check;
 mod contract_ids;
 mod contract_outbox;
 mod contract_redaction;
+mod cost;
 mod file;
 mod first_release;
 mod memory;

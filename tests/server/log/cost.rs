@@ -1,0 +1,64 @@
+//! What forwards cost an append: a measurement, as benches/README.md says.
+
+use std::time::{Duration, Instant};
+
+use duplex_hub::log::sqlite::Sqlite;
+
+use super::*;
+
+const ROUNDS: usize = 9;
+const APPENDS: u64 = 100;
+/// As a busy topic's batches.
+const ENTRIES: u64 = 64;
+
+/// One append after the other, each with its commit. Forwards are removed as they are delivered: all of an append together.
+async fn appended(log: &Sqlite, topic: &TopicName, forwards: bool) -> Duration {
+    let began = Instant::now();
+    for round in 0..APPENDS {
+        let first = round * ENTRIES;
+        let entries = (first..first + ENTRIES).map(|number| Entry {
+            forwards: if forwards {
+                vec![forward(0, "rooms/all")]
+            } else {
+                Vec::new()
+            },
+            ..said(number.into())
+        });
+        assert_eq!(
+            log.append(topic, first.into(), entries.collect()).await,
+            Ok(first + ENTRIES)
+        );
+        if forwards {
+            let keys = (first + 1..=first + ENTRIES).map(|seq| key(topic, seq, 0));
+            assert_eq!(log.delivered(keys.collect()).await, Ok(()));
+        }
+    }
+    began.elapsed()
+}
+
+#[tokio::test]
+#[ignore = "make bench ONLY=log"]
+async fn forwards() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let log = Sqlite::open(&folder.path().join("log.db")).unwrap();
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..ROUNDS {
+        for (forwards, times) in times.iter_mut().enumerate() {
+            let topic = topic(&format!("chat/{round}-{forwards}"));
+            times.push(appended(&log, &topic, forwards == 1).await);
+        }
+    }
+    let [without, with] = times.map(|mut times| {
+        times.sort();
+        times[ROUNDS / 2].as_secs_f64() * 1e6 / (APPENDS * ENTRIES) as f64
+    });
+    println!(
+        "| appends of {ENTRIES} commands, us per command, median of {ROUNDS} | without | each with a forward | ratio |"
+    );
+    println!("| --- | --- | --- | --- |");
+    println!(
+        "| kept, and the forwards removed | {without:.1} | {with:.1} | {:.2} |",
+        with / without
+    );
+    log.close().await;
+}
