@@ -50,7 +50,7 @@ const STATES: &str = include_str!("../recorded/first_release.txt");
 /// A copy of the file, as readable as releases made it then.
 fn copy(folder: &Path) -> PathBuf {
     let path = folder.join("duplex.db");
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/recorded/first_release.db");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/recorded/first_release.db");
     fs::copy(file, &path).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     path
