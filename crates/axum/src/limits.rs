@@ -191,7 +191,7 @@ pub const CONNECTIONS_LOGGED: u32 = 5;
 pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
 
 /// How long a peer's kernel may leave unconfirmed what it was sent, or keep its window shut: the connection to one that vanished,
-/// or stands still, ends with it. Longer than [`STALL`](super::STALL), so that a session's end is told by the session.
+/// or stands still, ends with it. Longer than [`STALL`], so that a session's end is told by the session.
 pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);
 
 /// Who vanished from a stage leaves its seat after this silence.

@@ -1,6 +1,6 @@
 //! A topic's task: it alone decides, appends, applies and publishes. Knows no session and no transport.
 //!
-//! The memory runs ahead of the log only within [`Task::keep`]; whatever fails there, the memory is thrown away and made anew from
+//! The memory runs ahead of the log only within `Task::keep`; whatever fails there, the memory is thrown away and made anew from
 //! the log, so that nothing uncommitted is ever seen. Everything it is asked stands in one queue: callers may go at any time.
 
 use std::sync::atomic::Ordering;
