@@ -21,7 +21,6 @@ use duplex_axum::{
 };
 use duplex_fuzz::{fuzz, fuzz_text};
 use duplex_hub::log::memory::Memory;
-use duplex_hub::{self};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::MAX_NAME;
 use duplex_protocol::session::MAX_COMMAND;

@@ -16,7 +16,6 @@ use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
 use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::error::Problem;
 use duplex_axum::{Caller, Identify, IdentityRequest, Login, LoginEnd};
-use duplex_hub;
 use duplex_hub::Hub;
 use duplex_hub::log::Key;
 use futures_util::future::BoxFuture;

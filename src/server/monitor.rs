@@ -10,7 +10,7 @@ use super::state::ServerState;
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
 use duplex_axum::connection::counters::{Reading, Way};
 use duplex_hub::log::Census;
-use duplex_hub::{self, TopicCommand, TopicFigures};
+use duplex_hub::{TopicCommand, TopicFigures};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId};
 use duplex_protocol::topic::TopicName;

@@ -13,7 +13,7 @@ use super::access::{self, Grant};
 use super::state::ServerState;
 use super::{backup, limits, metrics};
 use duplex_axum::error::{Problem, wrong_role};
-use duplex_hub::{self, Needed, TopicFigures};
+use duplex_hub::{Needed, TopicFigures};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::Denied;

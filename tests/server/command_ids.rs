@@ -6,7 +6,7 @@ use duplex::server::limits;
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;
 use duplex_hub::log::{Entry, Log, Retention};
-use duplex_hub::{self, Rights, Role};
+use duplex_hub::{Rights, Role};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};

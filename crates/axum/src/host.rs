@@ -4,6 +4,7 @@
 //! With `--public-url` these are its host and those of `--origin`; loopback names and IP addresses are left to programs beside the
 //! server, which send none of a browser's marks. Without it, they are loopback names, IP addresses and the hosts of `--origin`.
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::extract::{Request, State};
@@ -47,19 +48,20 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {
-        state.counters.refused(Refused::Host);
-        if let Some(unlogged) = REFUSALS.due() {
-            let client = ClientName::of(&parts.extensions).map(tracing::field::display);
-            tracing::warn!(
-                path = parts.uri.path(),
-                client,
-                unlogged,
-                "refused for its host: {error}"
-            );
-        }
+        note_refusal(&state, &parts, Refused::Host, &REFUSALS, &error);
         return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
+}
+
+/// Counts a refused request, and logs one of many.
+pub(crate) fn note_refusal(gateway: &Gateway, parts: &Parts, kind: Refused, seldom: &Seldom, why: &dyn Display) {
+    gateway.counters.refused(kind);
+    if let Some(unlogged) = seldom.due() {
+        let client = ClientName::of(&parts.extensions).map(tracing::field::display);
+        let path = parts.uri.path();
+        tracing::warn!(path, client, unlogged, "refused for its {}: {why}", kind.name());
+    }
 }
 
 fn check(parts: &Parts, settings: &Settings) -> Result<(), HostError> {

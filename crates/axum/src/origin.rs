@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::client_addr::{ClientName, ClientScheme};
+use super::client_addr::ClientScheme;
 use super::error::Problem;
 use super::host;
 use crate::connection::counters::Refused;
@@ -209,16 +209,7 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
 
     let (parts, body) = request.into_parts();
     if let Err(foreign) = check_parts(&parts, &state.settings) {
-        state.counters.refused(Refused::Origin);
-        if let Some(unlogged) = REFUSALS.due() {
-            let client = ClientName::of(&parts.extensions).map(tracing::field::display);
-            tracing::warn!(
-                path = parts.uri.path(),
-                client,
-                unlogged,
-                "refused for its origin: {foreign}"
-            );
-        }
+        host::note_refusal(&state, &parts, Refused::Origin, &REFUSALS, &foreign);
         return foreign.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await

@@ -23,7 +23,7 @@ use super::{identity, limits};
 use crate::apps;
 use crate::wire::moderation::{ALL, Ban, Moderation, Rules};
 use duplex_axum::client_addr::ClientAddr;
-use duplex_hub::{self, Hub, Wake};
+use duplex_hub::{Hub, Wake};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;

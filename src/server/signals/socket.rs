@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use futures_util::future::select_all;
 use tokio::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::server::limits;
 use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
 use duplex_axum::connection::counters::{Counters, Cut, Way};
+use duplex_axum::error::Problem;
 use duplex_axum::quota::guard;
 use duplex_axum::transport::faults::Gate;
 use duplex_axum::transport::handler::{Farewell, Packet, Talk};
@@ -22,7 +23,7 @@ use duplex_axum::transport::{enter as enter_socket, of_visitor};
 use duplex_hub::session::rate_limit::Bucket;
 use duplex_protocol::code;
 
-pub async fn enter(State(state): State<ServerState>, request: Request) -> Response {
+pub async fn enter(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
     let door = Door {
         path: SIGNALS_PATH,
         purpose: "values that the server owns, to the browser half of leptos_ws.",
@@ -30,13 +31,10 @@ pub async fn enter(State(state): State<ServerState>, request: Request) -> Respon
     };
     let client = guard::client(request.extensions());
     let (parts, _) = request.into_parts();
-    let caller = match state.identify.identify(of_visitor(&parts)).await {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    enter_socket(&state, parts, door, client, caller, |_, _| {
+    let caller = state.identify.identify(of_visitor(&parts)).await?;
+    Ok(enter_socket(&state, parts, door, client, caller, |_, _| {
         (handshake::subprotocol, Following::new(&state), Gate::default())
-    })
+    }))
 }
 
 /// Why a client is sent away. What it said is not repeated: it may be anything.

@@ -1,7 +1,6 @@
 //! Server-sent events that say one thing: that something waits for the visitor. Whoever hears it follows the topics then.
 //! Knows the hub, not what waits.
 
-use duplex_axum::quota::guard::RequestClient;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::wire::arrival::Arrival;
 use crate::wire::summons::{CAME, WAITS};
 use duplex_axum::connection::counters::Way;
 use duplex_axum::error::Problem;
+use duplex_axum::quota::guard::RequestClient;
 use duplex_axum::transport::session::spread;
 use duplex_axum::transport::sse::{UNBUFFERED, open_stream};
 use duplex_hub::quota::Client;

@@ -1,7 +1,6 @@
 //! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
 //! Knows HTTP and the hub, not what a request means.
 
-use crate::quota::guard::RequestClient;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -20,8 +19,9 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use crate::limits;
+use crate::quota::guard::RequestClient;
 use duplex_hub::quota::{Client, Rate};
-use duplex_hub::{self, Hub, WriteDenied, json};
+use duplex_hub::{Hub, WriteDenied, json};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};

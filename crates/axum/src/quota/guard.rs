@@ -12,7 +12,6 @@ use crate::client_addr::ClientAddr;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::health::{ALIVE_PATH, READY_PATH};
-use duplex_hub;
 use duplex_hub::quota::{Address, Client, Exceeded, Rate};
 
 /// Answered whatever else is asked: whoever watches over the node shares its address with those who ask too much.

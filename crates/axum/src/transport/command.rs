@@ -1,6 +1,5 @@
 //! A session's way in over HTTP: one client frame a request, answered by one frame or by nothing. And the pages of history.
 
-use crate::quota::guard::RequestClient;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -15,6 +14,7 @@ use super::query::Query;
 use crate::error::{Problem, wrong_role};
 use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
+use crate::quota::guard::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::Hub;
 use duplex_hub::quota::Client;

@@ -6,7 +6,7 @@ mod connection_log;
 mod echo;
 pub mod faults;
 #[cfg(test)]
-mod fuzz;
+mod fuzz_tests;
 pub mod handler;
 pub mod handshake;
 mod meter;
@@ -96,7 +96,11 @@ async fn show_handshake(State(gateway): State<Gateway>, Path(trace): Path<String
     }
 }
 
-async fn enter_endpoint(State(gateway): State<Gateway>, request: Request, endpoint: Endpoint) -> Response {
+async fn enter_endpoint(
+    State(gateway): State<Gateway>,
+    request: Request,
+    endpoint: Endpoint,
+) -> Result<Response, Problem> {
     let Endpoint { path, purpose, .. } = endpoint;
     let door = Door {
         path,
@@ -105,14 +109,11 @@ async fn enter_endpoint(State(gateway): State<Gateway>, request: Request, endpoi
     };
     let client = guard::client(request.extensions());
     let (parts, _) = request.into_parts();
-    let caller = match gateway.identify.identify(of_visitor(&parts)).await {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    enter(&gateway, parts, door, client.clone(), caller, |_, _| {
+    let caller = gateway.identify.identify(of_visitor(&parts)).await?;
+    Ok(enter(&gateway, parts, door, client.clone(), caller, |_, _| {
         let echo = Echo::new(endpoint, &gateway, client);
         (handshake::subprotocol, echo, Gate::default())
-    })
+    }))
 }
 
 /// An [`IdentityRequest`] for a visitor.
@@ -121,7 +122,7 @@ pub fn of_visitor(parts: &Parts) -> IdentityRequest<'_> {
     IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor()
 }
 
-async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Response {
+async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
     let door = Door {
         path: SESSION_PATH,
         way: Way::WebSocket,
@@ -133,15 +134,12 @@ async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Resp
         session: named.as_ref(),
         ..IdentityRequest::new(&parts.headers, &parts.extensions)
     };
-    let caller = match gateway.identify.identify(asked).await {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
+    let caller = gateway.identify.identify(asked).await?;
     if gateway.faults.is_blocked(&caller.person.id, Way::WebSocket) {
-        return Refusal::Blocked.problem(door).into_response();
+        return Err(Refusal::Blocked.problem(door));
     }
     let client = guard::client(&parts.extensions).known_as(&caller.person);
-    enter(
+    Ok(enter(
         &gateway,
         parts,
         door,
@@ -155,7 +153,7 @@ async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Resp
             let talk = session::Topics::new(&gateway, hub, protocol, session, caller.person);
             (handshake::session_subprotocol as Choose, talk, gate)
         },
-    )
+    ))
 }
 
 /// Which subprotocol is agreed to.

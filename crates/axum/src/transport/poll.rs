@@ -1,8 +1,6 @@
 //! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
 //! after a while without. Nothing is kept from one request to the next but a place among those present.
 
-use crate::quota::guard::RequestClient;
-
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
@@ -21,6 +19,7 @@ use crate::connection::counters::Way;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
+use crate::quota::guard::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::Most;
 use duplex_hub::quota::Place;

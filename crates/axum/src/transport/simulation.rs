@@ -1,7 +1,6 @@
 //! The ways onto a stage: a WebSocket that says the newest frame at each stir, and the same over plain HTTP, one post a turn,
 //! for where WebSocket is blocked. Knows no engine and no application.
 
-use crate::quota::guard::RequestClient;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +24,7 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::limits;
 use crate::quota::guard;
+use crate::quota::guard::RequestClient;
 use crate::transport::handler::{Farewell, Packet, Talk};
 use crate::transport::handshake::{self, Door};
 use duplex_hub::quota::{self, Client, Place, Rate};

@@ -2,7 +2,6 @@
 //! the cursors are in the request, so another node may serve the next one.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
-use crate::quota::guard::RequestClient;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::faults::{Ending, Gate};
 use super::query::{NotAQuery, Query};
 use super::session::{spread, welcome};
 use super::streams::OpenStream;
+use crate::quota::guard::RequestClient;
 use crate::{
     connection::counters::{self, Open, Way},
     error::Problem,

@@ -1,7 +1,5 @@
 //! The office that never meets a limit, and the strangers who do.
 
-#![cfg(test)]
-
 use std::net::{IpAddr, Ipv4Addr};
 
 use tokio::time::advance;

@@ -2,7 +2,8 @@
 
 pub mod batch;
 pub mod dedupe;
-pub mod diverged;
+#[cfg(test)]
+mod diverged_tests;
 pub mod dyn_topic;
 pub mod forward;
 pub mod frames;

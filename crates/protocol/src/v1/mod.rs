@@ -201,4 +201,5 @@ impl From<ClientFrame> for session::ClientFrame {
     }
 }
 
+#[cfg(test)]
 mod tests;

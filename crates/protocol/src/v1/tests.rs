@@ -1,7 +1,5 @@
 //! Bytes of both versions, as they were recorded: no client that was built yesterday may be told something else.
 
-#![cfg(test)]
-
 use std::fmt::Write as _;
 
 use super::super::cursor::Check;

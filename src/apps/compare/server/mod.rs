@@ -74,7 +74,6 @@ impl Decider for Compare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_hub;
     use proptest::prelude::*;
 
     fn decide(text: &str) -> Result<Vec<Said>, Rejection> {

@@ -21,7 +21,7 @@ use super::mqtt_socket;
 use super::outbox::Outbox;
 use super::queue::{self, Queue};
 use super::url::{Broker, Pattern};
-use duplex_hub::{self, BackgroundTask, Hub, TaskFuture};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::super::model::Waiting;
 use super::super::wire::{ALL, Open, Orders};
-use duplex_hub::{self, Hub, Membership, TopicHandle, Wake};
+use duplex_hub::{Hub, Membership, TopicHandle, Wake};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::SessionId;

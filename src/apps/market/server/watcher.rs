@@ -22,7 +22,7 @@ use super::watch_list::WatchList;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_hub::session::reader::Reader;
-use duplex_hub::{self, BackgroundTask, Hub, Most, TaskFuture, TopicCommand};
+use duplex_hub::{BackgroundTask, Hub, Most, TaskFuture, TopicCommand};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};

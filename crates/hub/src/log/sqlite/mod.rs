@@ -13,6 +13,7 @@ mod restore;
 mod room;
 mod schema;
 mod tables;
+#[cfg(test)]
 mod tests;
 mod writable;
 mod writer;

@@ -1,8 +1,6 @@
 //! Work that ends before any of the operations that change a log's folder, as a kill ends it: the next start finds the old log
 //! or the new one, with every committed transaction, and an orderly folder.
 
-#![cfg(test)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,6 @@
 //! The plain addresses to measure by, and the counting of labelled requests. None of the answers is compressed: what is compared is
 //! how messages travel, not how well they pack. Knows HTTP; not what is measured with it.
 
-use duplex_axum::quota::guard::RequestClient;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
@@ -32,6 +31,7 @@ use crate::server::preferences::cookie_value;
 use crate::server::state::ServerState;
 use duplex_axum::connection::shared_body;
 use duplex_axum::error::Problem;
+use duplex_axum::quota::guard::RequestClient;
 use duplex_hub::quota::{Place, Rate};
 
 pub fn routes() -> Router<ServerState> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use duplex_axum::connection::counters::Way;
 use duplex_axum::error::Problem;
 use duplex_axum::quota::guard;
@@ -29,9 +29,13 @@ pub struct Watched {
 }
 
 /// Any method of [`WATCH_PATH`].
-pub async fn enter(State(state): State<ServerState>, Query(watched): Query<Watched>, request: Request) -> Response {
+pub async fn enter(
+    State(state): State<ServerState>,
+    Query(watched): Query<Watched>,
+    request: Request,
+) -> Result<Response, Problem> {
     let Some(mailbox) = state.bench.boxes.get(&watched.run, &watched.r#box) else {
-        return Problem::not_found("There is no box of this name.").into_response();
+        return Err(Problem::not_found("There is no box of this name."));
     };
     let door = Door {
         path: WATCH_PATH,
@@ -40,13 +44,10 @@ pub async fn enter(State(state): State<ServerState>, Query(watched): Query<Watch
     };
     let client = guard::client(request.extensions());
     let (parts, _) = request.into_parts();
-    let caller = match state.identify.identify(of_visitor(&parts)).await {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    enter_socket(&state, parts, door, client, caller, |_, _| {
+    let caller = state.identify.identify(of_visitor(&parts)).await?;
+    Ok(enter_socket(&state, parts, door, client, caller, |_, _| {
         (handshake::subprotocol, Watch::new(mailbox), Gate::default())
-    })
+    }))
 }
 
 struct Watch {

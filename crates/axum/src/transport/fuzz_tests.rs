@@ -1,7 +1,5 @@
 //! Hostile queries and heads of requests.
 
-#![cfg(test)]
-
 use std::fmt::Write as _;
 
 use axum::extract::Query as FromQuery;

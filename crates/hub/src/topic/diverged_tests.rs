@@ -1,7 +1,5 @@
 //! Which cursors are resumed over a log that lost its tail and went on: those whose events it still has, and no others.
 
-#![cfg(test)]
-
 use std::sync::Arc;
 
 use proptest::prelude::*;
