@@ -1,0 +1,808 @@
+//! The hub with its topics, over a log in memory whose time and failures the test owns.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use serde::{Deserialize, Serialize};
+use tokio::task::yield_now;
+use tokio::time::{Instant, advance};
+
+use super::super::decider::{Context, Decider, Forward, Millis};
+use super::*;
+use crate::command::TopicCommand;
+use crate::{
+    log::{
+        End, Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
+        memory::{Memory as Kept, Weather},
+    },
+    topic::{
+        dyn_topic::kind,
+        read_batch::{Most, Reading},
+        wake::Wake,
+    },
+};
+use duplex_protocol::{
+    codec::{Blob, Encoding},
+    cursor::{Check, Cursor, Seq},
+    person::PersonId,
+    presence::Presence,
+    session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict},
+    topic::{Delivery, Topic},
+};
+
+struct Count {
+    keeps: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Do {
+    Add(i64),
+    /// Two events.
+    Split(i64, i64),
+    Nothing,
+    Refuse,
+    Panic,
+    /// Only if the sum is as it says.
+    AddIf(i64, i64),
+    /// Adds here and there.
+    AddBoth(i64, String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Added {
+    by: i64,
+    tell: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Sum {
+    sum: i64,
+    seq: Seq,
+}
+
+impl Topic for Count {
+    const KIND: &'static str = "count";
+    type Command = Do;
+    type Event = Added;
+    type State = Sum;
+
+    fn apply(state: &mut Sum, seq: Seq, event: &Added) {
+        state.sum += event.by;
+        state.seq = seq;
+    }
+}
+
+impl Decider for Count {
+    fn admit(&self, _: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+        match topic.rest() {
+            "closed" => Err(Denied::Forbidden),
+            _ => Ok(Access::Write),
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, state: &Sum, command: Do) -> Result<Vec<Added>, Rejection> {
+        assert_eq!(at.next, state.seq + 1);
+        let added = |by| Added { by, tell: None };
+        match command {
+            Do::Add(by) => Ok(vec![added(by)]),
+            Do::Split(a, b) => Ok(vec![added(a), added(b)]),
+            Do::Nothing => Ok(Vec::new()),
+            Do::AddIf(sum, by) if state.sum == sum => Ok(vec![added(by)]),
+            Do::Refuse | Do::AddIf(..) => Err(Rejection::refused("no")),
+            Do::Panic => panic!("on purpose"),
+            Do::AddBoth(by, there) => Ok(vec![Added { by, tell: Some(there) }]),
+        }
+    }
+
+    fn forward(&self, _: &TopicName, _: &Sum, _: Seq, event: &Added) -> Vec<Forward> {
+        let forward = |there: &String| {
+            let topic = there.parse().unwrap();
+            TopicCommand::new(topic, &Do::Add(event.by)).unwrap().into()
+        };
+        event.tell.iter().map(forward).collect()
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            events: self.keeps,
+            age: None,
+        }
+    }
+}
+
+struct Gauge;
+
+impl Topic for Gauge {
+    const KIND: &'static str = "gauge";
+    const DELIVERY: Delivery = Delivery::Latest;
+    type Command = (String, u32);
+    type Event = (String, u32);
+    type State = BTreeMap<String, u32>;
+
+    fn apply(state: &mut Self::State, _: Seq, (key, value): &Self::Event) {
+        state.insert(key.clone(), *value);
+    }
+
+    fn key((key, _): &Self::Event) -> Option<String> {
+        Some(key.clone())
+    }
+}
+
+impl Decider for Gauge {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+        Ok(Access::Write)
+    }
+
+    fn decide(&self, _: Context<'_>, _: &Self::State, command: Self::Command) -> Result<Vec<Self::Event>, Rejection> {
+        Ok(vec![command])
+    }
+}
+
+const ALL: Most = Most {
+    frames: 10_000,
+    bytes: usize::MAX,
+};
+
+fn log() -> Arc<Kept> {
+    Arc::new(Kept::new(Epoch::new(7)))
+}
+
+fn hub(log: &Arc<Kept>) -> Hub {
+    hub_keeping(log, 100_000)
+}
+
+fn hub_keeping(log: &Arc<Kept>, keeps: u64) -> Hub {
+    let log: Arc<dyn Log> = Arc::<Kept>::clone(log);
+    Hub::new(log, vec![kind(Count { keeps }), kind(Gauge)])
+}
+
+fn topic() -> TopicName {
+    "count/one".parse().unwrap()
+}
+
+fn someone() -> Person {
+    Person {
+        id: PersonId("a".to_owned()),
+        name: "Ada".to_owned(),
+    }
+}
+
+fn at(seq: Seq) -> Cursor {
+    Cursor::new(Epoch::new(7), seq)
+}
+
+const fn accepted(seq: Seq) -> Answer {
+    Answer::Accepted { seq }
+}
+
+async fn say(handle: &TopicHandle, id: u128, command: &impl Serialize) -> (Answer, bool) {
+    let command = Blob::encode(Encoding::Postcard, command).unwrap();
+    handle
+        .command(someone(), CommandId::from_random(id), command, Encoding::Postcard)
+        .await
+}
+
+async fn sum(handle: &TopicHandle) -> (Seq, Sum) {
+    let (cursor, state) = handle.state(Encoding::Json).await.unwrap();
+    (cursor.seq, state.decode(Encoding::Json).unwrap())
+}
+
+fn decode<E: serde::de::DeserializeOwned>(reading: &Reading, encoding: Encoding) -> Vec<(Seq, E)> {
+    let Reading::Frames { frames, .. } = reading else {
+        return Vec::new();
+    };
+    let decode = |frame: &bytes::Bytes| match encoding.decode(frame).unwrap() {
+        ServerFrame::Event { seq, event, .. } => (seq, event.decode(encoding).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    frames.iter().map(decode).collect()
+}
+
+/// As a session does it: the ring, or else the log.
+async fn follow(handle: &TopicHandle, mut after: Seq, encoding: Encoding) -> Vec<(Seq, Added)> {
+    let most = Most { frames: 7, bytes: 500 };
+    let mut seen = Vec::new();
+    loop {
+        let mut reading = handle.read(after, encoding, most);
+        if reading == Reading::Behind {
+            reading = handle.read_log(after, encoding, most).await.unwrap();
+        }
+        match &reading {
+            Reading::Frames { last, conflated, .. } => {
+                assert_eq!(*conflated, 0);
+                after = *last;
+            }
+            Reading::Nothing => return seen,
+            Reading::Behind => panic!("neither in the ring nor in the log"),
+        }
+        seen.extend(decode::<Added>(&reading, encoding));
+    }
+}
+
+async fn until(so: impl Fn() -> bool) {
+    while !so() {
+        yield_now().await;
+    }
+}
+
+fn entry(id: u128, by: i64) -> Entry {
+    let event = serde_json::to_vec(&Added { by, tell: None }).unwrap();
+    Entry {
+        command: CommandId::from_random(id),
+        by: someone().id,
+        at: super::super::clock::now(),
+        events: vec![(None, event)],
+        refused: None,
+        forwards: Vec::new(),
+        delivers: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn commands_of_many_are_seen_by_all_in_one_order() {
+    let hub = hub(&log());
+    let handle = hub.open(&topic()).await.unwrap();
+    let speakers = (0..8).map(|speaker: i64| {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            let mut last = 0;
+            for number in 0..300 {
+                let id = (speaker * 1000 + number) as u128;
+                let (answer, again) = say(&handle, id, &Do::Add(speaker)).await;
+                let Answer::Accepted { seq } = answer else {
+                    panic!("{answer:?}")
+                };
+                assert!(!again && seq > last, "one after the other");
+                last = seq;
+            }
+        })
+    });
+    for speaker in speakers.collect::<Vec<_>>() {
+        speaker.await.unwrap();
+    }
+    let json = follow(&handle, 0, Encoding::Json).await;
+    assert!(json.iter().map(|(seq, _)| *seq).eq(1..=2400));
+    assert_eq!(json, follow(&handle, 0, Encoding::Postcard).await);
+    let total = json.iter().map(|(_, event)| event.by).sum();
+    assert_eq!(sum(&handle).await, (2400, Sum { sum: total, seq: 2400 }));
+    let stats = hub.stats();
+    assert_eq!((stats.commands, stats.events, stats.topics), (2400, 2400, 1));
+}
+
+#[tokio::test]
+async fn what_waits_together_is_kept_together() {
+    let log = log();
+    let hub = hub(&log);
+    let handle = hub.open(&topic()).await.unwrap();
+    log.set_weather(Weather::Stalled);
+    let mut said: Vec<_> = (0..100)
+        .map(|id| {
+            let handle = handle.clone();
+            Box::pin(async move { say(&handle, id, &Do::Split(1, 2)).await })
+        })
+        .collect();
+    assert!(join_all(&mut said).now_or_never().is_none());
+    until(|| hub.stats().appends == 1).await;
+    assert_eq!(
+        handle.read(0, Encoding::Json, ALL),
+        Reading::Nothing,
+        "not before it is kept"
+    );
+    log.set_weather(Weather::Fair);
+    for (number, (answer, _)) in (1..).zip(join_all(said).await) {
+        assert_eq!(answer, accepted(number * 2));
+    }
+    assert!(hub.stats().appends <= 2);
+    assert_eq!(sum(&handle).await.1.sum, 300);
+}
+
+#[tokio::test]
+async fn a_command_sent_again_has_one_effect_and_one_answer() {
+    let log = log();
+    for life in 0..2 {
+        let hub = hub(&log);
+        let handle = hub.open(&topic()).await.unwrap();
+        let again = life > 0;
+        assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), again));
+        assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), true));
+        assert_eq!(say(&handle, 2, &Do::Nothing).await, (accepted(1), again));
+        let both = futures_util::join!(say(&handle, 3, &Do::Add(7)), say(&handle, 3, &Do::Add(7)));
+        assert_eq!(both, ((accepted(2), again), (accepted(2), true)));
+        assert_eq!(sum(&handle).await, (2, Sum { sum: 12, seq: 2 }));
+        if life == 0 {
+            hub.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_given_again_even_if_it_would_no_longer_be_one() {
+    let hub = hub(&log());
+    let handle = hub.open(&topic()).await.unwrap();
+    let refused = Answer::Rejected(Rejection::refused("no"));
+    assert_eq!(say(&handle, 1, &Do::AddIf(1, 1)).await, (refused.clone(), false));
+    assert_eq!(say(&handle, 2, &Do::Add(1)).await, (accepted(1), false));
+    assert_eq!(say(&handle, 1, &Do::AddIf(1, 1)).await, (refused, true));
+    let unreadable = Blob(b"{".to_vec());
+    let (answer, _) = handle
+        .command(someone(), CommandId::from_random(3), unreadable, Encoding::Json)
+        .await;
+    assert!(matches!(answer, Answer::Rejected(Rejection::Malformed { .. })));
+}
+
+#[tokio::test]
+async fn what_was_not_kept_is_not_shown_and_leaves_nothing() {
+    let log = log();
+    let hub = hub(&log);
+    let handle = hub.open(&topic()).await.unwrap();
+    say(&handle, 1, &Do::Add(1)).await;
+    for (error, why) in [
+        (LogError::Full, Rejection::StorageFull),
+        (LogError::Unavailable("test".to_owned()), Rejection::Unavailable),
+    ] {
+        log.set_weather(Weather::Failing(error));
+        let (added, refused) = futures_util::join!(
+            say(&handle, 2, &Do::Add(100)),
+            // Refused on the ground of an event that was not kept: that is no refusal.
+            say(&handle, 3, &Do::AddIf(1, 1)),
+        );
+        assert_eq!(added, (Answer::Rejected(why.clone()), false));
+        assert_eq!(refused, (Answer::Rejected(why), false));
+        assert_eq!(handle.read(1, Encoding::Json, ALL), Reading::Nothing);
+        assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
+    }
+    log.set_weather(Weather::Fair);
+    assert_eq!(say(&handle, 3, &Do::AddIf(1, 1)).await, (accepted(2), false));
+    assert_eq!(say(&handle, 2, &Do::Add(100)).await, (accepted(3), false));
+    assert_eq!(sum(&handle).await, (3, Sum { sum: 102, seq: 3 }));
+    assert_eq!(hub.stats().failed_appends, 2);
+}
+
+#[tokio::test]
+async fn what_another_node_appended_is_shown_and_decided_upon() {
+    let log = log();
+    let hub = hub(&log);
+    let handle = hub.open(&topic()).await.unwrap();
+    say(&handle, 1, &Do::Add(1)).await;
+    log.append(&topic(), 1.into(), vec![entry(50, 10)]).await.unwrap();
+    assert_eq!(say(&handle, 2, &Do::Add(5)).await, (accepted(3), false));
+    assert_eq!(say(&handle, 3, &Do::AddIf(16, 0)).await, (accepted(4), false));
+    log.append(&topic(), 4.into(), vec![entry(51, 10)]).await.unwrap();
+    assert_eq!(say(&handle, 51, &Do::Add(10)).await, (accepted(5), true));
+    let seen = follow(&handle, 0, Encoding::Json).await;
+    assert_eq!(
+        seen.iter().map(|(_, event)| event.by).collect::<Vec<_>>(),
+        [1, 10, 5, 0, 10]
+    );
+}
+
+/// Keeps the first append, and says that it did not.
+struct Unsure(Arc<Kept>, AtomicBool);
+
+impl Log for Unsure {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+        self.0.open(topic, commands, since)
+    }
+
+    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+        let kept = self.0.append(topic, expected, entries);
+        Box::pin(async move {
+            let seq = kept.await?;
+            match self.1.swap(true, Ordering::SeqCst) {
+                true => Ok(seq),
+                false => Err(LogError::Unavailable("no answer".to_owned())),
+            }
+        })
+    }
+
+    fn redact(
+        &self,
+        topic: &TopicName,
+        expected: End,
+        entries: Vec<Entry>,
+        redaction: Redaction,
+    ) -> BoxFuture<'_, Result<Seq, LogError>> {
+        self.0.redact(topic, expected, entries, redaction)
+    }
+
+    fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        self.0.with_amendments(topic, events)
+    }
+
+    fn key(&self) -> &Key {
+        self.0.key()
+    }
+
+    fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
+        self.0.read(topic, after, limit)
+    }
+
+    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
+        self.0.check(topic, seq)
+    }
+
+    fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
+        self.0.history(topic, before, limit)
+    }
+
+    fn snapshot(
+        &self,
+        topic: &TopicName,
+        seq: Seq,
+        state: Vec<u8>,
+        retention: Retention,
+        now: Millis,
+    ) -> BoxFuture<'_, Result<(), LogError>> {
+        self.0.snapshot(topic, seq, state, retention, now)
+    }
+
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+        self.0.forwards(from)
+    }
+
+    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        self.0.delivered(forwards)
+    }
+
+    fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
+        self.0.topics(kind)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.0.close()
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_was_kept_and_said_to_have_failed_counts_once() {
+    let log = Arc::new(Unsure(log(), AtomicBool::new(false)));
+    let hub = Hub::new(log, vec![kind(Count { keeps: 1000 })]);
+    let handle = hub.open(&topic()).await.unwrap();
+    let unsure = say(&handle, 1, &Do::Add(5)).await;
+    assert_eq!(unsure, (Answer::Rejected(Rejection::Unavailable), false));
+    assert_eq!(
+        follow(&handle, 0, Encoding::Json).await.len(),
+        1,
+        "it is there, and it is shown"
+    );
+    assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), true));
+    assert_eq!(sum(&handle).await, (1, Sum { sum: 5, seq: 1 }));
+}
+
+#[tokio::test]
+async fn the_forwards_of_an_append_that_was_said_to_have_failed_are_delivered() {
+    let log = log();
+    let hub = Hub::new(
+        Arc::new(Unsure(Arc::clone(&log), AtomicBool::new(false))),
+        vec![kind(Count { keeps: 1000 })],
+    );
+    let one = hub.open(&topic()).await.unwrap();
+    let both = Do::AddBoth(4, "count/two".to_owned());
+    assert_eq!(say(&one, 1, &both).await.0, Answer::Rejected(Rejection::Unavailable));
+    until(|| hub.stats().forwards == 1).await;
+    let two = hub.open(&"count/two".parse().unwrap()).await.unwrap();
+    assert_eq!(sum(&two).await.1.sum, 4);
+}
+
+#[tokio::test]
+async fn callers_that_go_leave_nothing_half_done() {
+    let log = log();
+    let hub = hub(&log);
+    assert!(
+        hub.open(&topic()).now_or_never().is_none(),
+        "dropped while the topic starts"
+    );
+    let handle = hub.open(&topic()).await.unwrap();
+    log.set_weather(Weather::Stalled);
+    assert!(say(&handle, 1, &Do::Add(1)).now_or_never().is_none());
+    assert!(handle.state(Encoding::Json).now_or_never().is_none());
+    until(|| hub.stats().appends == 1).await;
+    drop(handle);
+    log.set_weather(Weather::Fair);
+    let handle = hub.open(&topic()).await.unwrap();
+    assert_eq!(say(&handle, 1, &Do::Add(1)).await, (accepted(1), true));
+    assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
+}
+
+#[tokio::test]
+async fn a_decider_that_panics_spoils_nothing() {
+    let hub = hub(&log());
+    let handle = hub.open(&topic()).await.unwrap();
+    let (before, panicked, after) = futures_util::join!(
+        say(&handle, 1, &Do::Add(1)),
+        say(&handle, 2, &Do::Panic),
+        say(&handle, 3, &Do::Add(1))
+    );
+    let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
+    assert_eq!((before, after), (unavailable.clone(), unavailable));
+    assert_eq!(panicked, (Answer::Rejected(Rejection::refused("failed")), false));
+    assert_eq!(say(&handle, 1, &Do::Add(1)).await, (accepted(1), false));
+    assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_sleeps_when_nobody_is_there_and_wakes_as_it_was() {
+    let log = log();
+    let hub = hub(&log);
+    let handle = hub.open(&topic()).await.unwrap();
+    say(&handle, 1, &Do::Add(3)).await;
+    let other = handle.clone();
+    drop(handle);
+    advance(limits::TOPIC_IDLE * 2).await;
+    assert_eq!(hub.stats().topics, 1, "somebody has it still");
+    other.lease(
+        SessionId("poll".to_owned()),
+        someone(),
+        None,
+        Instant::now() + Duration::from_secs(10),
+    );
+    drop(other);
+    yield_now().await;
+    advance(limits::TOPIC_IDLE - Duration::from_secs(1)).await;
+    let handle = hub.open(&topic()).await.unwrap();
+    assert_eq!(hub.stats().topics, 1);
+    drop(handle);
+    while hub.stats().topics > 0 {
+        advance(Duration::from_secs(1)).await;
+    }
+    let opened = log.open(&topic(), 0, 0).await.unwrap();
+    assert_eq!(opened.snapshot.unwrap().0, 1);
+    let handle = hub.open(&topic()).await.unwrap();
+    assert_eq!(sum(&handle).await, (1, Sum { sum: 3, seq: 1 }));
+    assert_eq!(say(&handle, 1, &Do::Add(3)).await, (accepted(1), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_opens_a_topic_at_any_moment_of_its_falling_asleep_has_it() {
+    let hub = hub(&log());
+    for round in 0..200u64 {
+        let handle = hub.open(&topic()).await.unwrap();
+        assert_eq!(
+            say(&handle, round.into(), &Do::Add(1)).await,
+            (accepted(round + 1), false)
+        );
+        drop(handle);
+        for _ in 0..round % 7 {
+            yield_now().await;
+        }
+        advance(limits::TOPIC_IDLE).await;
+        for _ in 0..round % 11 {
+            yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn forwards_arrive_once() {
+    let hub = hub(&log());
+    let one = hub.open(&topic()).await.unwrap();
+    let two = hub.open(&"count/two".parse().unwrap()).await.unwrap();
+    let both = Do::AddBoth(4, "count/two".to_owned());
+    assert_eq!(say(&one, 1, &both).await, (accepted(1), false));
+    assert_eq!(say(&one, 1, &both).await, (accepted(1), true));
+    let lost = Do::AddBoth(4, "unknown/two".to_owned());
+    assert_eq!(say(&one, 2, &lost).await, (accepted(2), false));
+    until(|| hub.stats().forwards + hub.stats().forwards_lost == 2).await;
+    assert_eq!(hub.stats().forwards_lost, 1);
+    assert_eq!(sum(&two).await.1.sum, 4);
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_understood_is_left_alone() {
+    for breaks_snapshot in [true, false] {
+        let log = log();
+        let mut broken = entry(1, 1);
+        broken.events[0].1 = b"{\"of\":\"the future\"}".to_vec();
+        log.append(&topic(), 0.into(), vec![entry(0, 1), broken]).await.unwrap();
+        if breaks_snapshot {
+            let keep = Retention { events: 10, age: None };
+            log.snapshot(&topic(), 2, b"[]".to_vec(), keep, 0).await.unwrap();
+        }
+        let before = log.open(&topic(), 10, 0).await.unwrap();
+        let hub = hub(&log);
+        assert_eq!(hub.open(&topic()).await.err(), Some(Denied::Unavailable));
+        assert_eq!(hub.stats().topics, 0);
+        hub.close().await;
+        assert_eq!(log.open(&topic(), 10, 0).await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn what_the_hub_does_not_have_is_denied() {
+    let hub = hub(&log());
+    let unknown = "nothing/here".parse().unwrap();
+    assert_eq!(hub.admit(&someone(), &unknown), Err(Denied::Unknown));
+    assert_eq!(hub.open(&unknown).await.err(), Some(Denied::Unknown));
+    assert_eq!(hub.history(&unknown, 9, 9).await, Err(Denied::Unknown));
+    let closed = "count/closed".parse().unwrap();
+    assert_eq!(hub.admit(&someone(), &closed), Err(Denied::Forbidden));
+    assert_eq!(hub.admit(&someone(), &topic()), Ok(Access::Write));
+}
+
+#[tokio::test]
+async fn closing_keeps_what_was_accepted() {
+    let log = log();
+    let hub = hub(&log);
+    let handle = hub.open(&topic()).await.unwrap();
+    let wake = Wake::new();
+    let _member = handle.join(SessionId("s".to_owned()), someone(), None, Arc::clone(&wake));
+    let said: Vec<_> = (0..20)
+        .map(|id| {
+            let handle = handle.clone();
+            tokio::spawn(async move { say(&handle, id, &Do::Add(1)).await.0 })
+        })
+        .collect();
+    hub.close().await;
+    let answers = join_all(said).await;
+    let done = answers
+        .iter()
+        .filter(|answer| matches!(answer, Ok(Answer::Accepted { .. })));
+    assert_eq!(done.count() as u64, hub.stats().commands);
+    let opened = log.open(&topic(), 0, 0).await.unwrap();
+    assert_eq!(opened.head.last, hub.stats().commands);
+    assert_eq!(opened.snapshot.map_or(0, |(seq, _)| seq), opened.head.last);
+    wake.woken().await;
+    assert_eq!(handle.read(0, Encoding::Json, ALL), Reading::Behind);
+    assert_eq!(handle.read_log(0, Encoding::Json, ALL).await, Err(Denied::Unavailable));
+    assert_eq!(handle.verdict(None, Encoding::Json).await, Err(Denied::Unavailable));
+    assert_eq!(
+        say(&handle, 99, &Do::Add(1)).await.0,
+        Answer::Rejected(Rejection::Unavailable)
+    );
+    assert_eq!(hub.open(&topic()).await.err(), Some(Denied::Unavailable));
+}
+
+/// Without checks, which are tested elsewhere.
+async fn plain_verdict(handle: &TopicHandle, cursor: Option<Cursor>) -> Verdict {
+    match handle.verdict(cursor, Encoding::Json).await.unwrap() {
+        Verdict::Resumed { replayed, head } => Verdict::Resumed {
+            replayed,
+            head: head.with_check(None),
+        },
+        Verdict::Reset { reason, cursor, state } => Verdict::Reset {
+            reason,
+            cursor: cursor.with_check(None),
+            state,
+        },
+        denied => denied,
+    }
+}
+
+#[tokio::test]
+async fn a_reader_is_resumed_or_told_why_not() {
+    let log = log();
+    let most = limits::RING_EVENTS as u64 + 500;
+    {
+        let hub = hub_keeping(&log, 10);
+        let handle = hub.open(&topic()).await.unwrap();
+        let verdict = plain_verdict(&handle, None).await;
+        assert!(matches!(verdict, Verdict::Reset { reason: ResetReason::New, cursor, .. } if cursor == at(0)));
+        join_all((0..most).map(|id| say(&handle, id.into(), &Do::Add(1)))).await;
+        let resumed = |replayed| Verdict::Resumed {
+            replayed,
+            head: at(most),
+        };
+        for seq in [most, most - 1, most - 1000] {
+            let verdict = plain_verdict(&handle, Some(at(seq))).await;
+            assert_eq!(verdict, resumed(most - seq));
+            assert_eq!(follow(&handle, seq, Encoding::Json).await.len() as u64, most - seq);
+        }
+        let ahead = plain_verdict(&handle, Some(at(most + 1))).await;
+        assert!(matches!(ahead, Verdict::Reset { reason: ResetReason::Ahead, cursor, .. } if cursor == at(most)));
+        hub.close().await;
+    }
+    let hub = hub_keeping(&log, 10);
+    let handle = hub.open(&topic()).await.unwrap();
+    let from = most - limits::RING_EVENTS as u64;
+    let seen = follow(&handle, from, Encoding::Json).await;
+    assert!(seen.iter().map(|(seq, _)| *seq).eq(from + 1..=most));
+    assert!(hub.stats().log_reads > 0);
+    let old = plain_verdict(&handle, Some(at(from - 1))).await;
+    assert!(
+        matches!(
+            old,
+            Verdict::Reset {
+                reason: ResetReason::TooOld,
+                ..
+            }
+        ),
+        "{old:?}"
+    );
+    assert_eq!(
+        handle.read_log(from - 1, Encoding::Json, ALL).await,
+        Ok(Reading::Behind)
+    );
+    let page = hub.history(&topic(), most + 1, 3).await.unwrap();
+    assert_eq!((page.events.len(), page.events[2].0, page.until), (3, most, most));
+}
+
+#[tokio::test]
+async fn a_slow_reader_of_the_latest_is_spared_what_is_needless() {
+    let hub = hub(&log());
+    let handle = hub.open(&"gauge/x".parse().unwrap()).await.unwrap();
+    let values = 3000u32;
+    join_all((0..values).map(|value| {
+        let (handle, key) = (handle.clone(), format!("k{}", value % 3));
+        async move { say(&handle, value.into(), &(key, value)).await }
+    }))
+    .await;
+    let reading = handle.read(0, Encoding::Postcard, ALL);
+    let newest: Vec<_> = decode::<(String, u32)>(&reading, Encoding::Postcard);
+    let seqs: Vec<_> = newest.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, [2998, 2999, 3000]);
+    assert!(matches!(
+        reading,
+        Reading::Frames {
+            conflated: 2997,
+            last: 3000,
+            ..
+        }
+    ));
+    let near = handle.read(2990, Encoding::Postcard, ALL);
+    assert!(matches!(near, Reading::Frames { conflated: 0, ref frames, .. } if frames.len() == 10));
+    assert_eq!(hub.stats().conflated, 2997);
+}
+
+#[tokio::test]
+async fn a_frame_is_encoded_once_and_shared() {
+    let hub = hub(&log());
+    let handle = hub.open(&topic()).await.unwrap();
+    say(&handle, 1, &Do::Add(1)).await;
+    let pointer = || match handle.read(0, Encoding::Json, ALL) {
+        Reading::Frames { frames, .. } => frames[0].as_ptr(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(pointer(), pointer());
+}
+
+fn presence(handle: &TopicHandle) -> Presence {
+    let (version, frame) = handle.presence(Encoding::Json);
+    assert_eq!(version, handle.presence_version());
+    match Encoding::Json.decode(&frame).unwrap() {
+        ServerFrame::Presence { presence, .. } => presence,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_are_told_who_is_there() {
+    let hub = hub(&log());
+    let handle = hub.open(&topic()).await.unwrap();
+    let wake = Wake::new();
+    let first = handle.join(SessionId("first".to_owned()), someone(), None, Arc::clone(&wake));
+    wake.woken().await;
+    assert_eq!(presence(&handle).people[0].person, someone());
+    let crowd: Vec<_> = (0..50)
+        .map(|number| {
+            let session = SessionId(number.to_string());
+            handle.join(session, someone(), None, Wake::new())
+        })
+        .collect();
+    wake.woken().await;
+    let counts = (presence(&handle).people_count, presence(&handle).session_count);
+    assert_eq!((counts, handle.presence_version()), ((1, 51), 2));
+    assert_eq!(hub.stats().members, 51);
+    drop(crowd);
+    wake.woken().await;
+    first.activity(Some("typing".to_owned()));
+    wake.woken().await;
+    assert_eq!(presence(&handle).people[0].activity.as_deref(), Some("typing"));
+    let said = Instant::now();
+    wake.woken().await;
+    assert_eq!(presence(&handle).people[0].activity, None);
+    assert!(said.elapsed() <= limits::ACTIVITY, "it ends by itself");
+    first.rename("Bo".to_owned());
+    wake.woken().await;
+    assert_eq!(presence(&handle).people[0].person.name, "Bo");
+    say(&handle, 1, &Do::Add(1)).await;
+    wake.woken().await;
+    drop(first);
+    while handle.presence_version() < 7 {
+        yield_now().await;
+        advance(limits::PRESENCE_PAUSE).await;
+    }
+    assert_eq!(presence(&handle), Presence::default());
+    assert_eq!(hub.stats().members, 0);
+}
