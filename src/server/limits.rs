@@ -21,10 +21,11 @@ pub const OTHER_FILES: u64 = 256;
 /// Bytes of a posted form.
 pub const FORM_BYTES: usize = 64 << 10;
 
-/// Levels of compression for what is made anew: brotli for pages, where one more level costs a millisecond and saves a fiftieth,
-/// with a window as large as any page; gzip at its cheapest for data.
+/// Levels of compression for what is made anew: brotli for pages, where one more level costs a millisecond and saves a fiftieth.
+/// The window holds any page; a larger one allocates 1.6 MB per page that the allocator returns to the system each time, which
+/// costs another millisecond. gzip at its cheapest for data.
 pub const PAGE_BROTLI: u32 = 4;
-pub const BROTLI_WINDOW: u32 = 18;
+pub const BROTLI_WINDOW: u32 = 17;
 pub const GZIP: u32 = 1;
 
 /// Fragments of pages whose HTML is kept: 1 kB each, the rows of the market in two languages being some hundred.

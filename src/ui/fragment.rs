@@ -1,5 +1,5 @@
-//! [`fragment`]: a part of a page whose HTML the server keeps for as long as what it shows stays the same. Rendering a
-//! reactive row costs some 100 µs of CPU, copying its HTML less than one.
+//! [`fragment`]: an element whose HTML the server writes without signals and keeps for as long as what it shows stays the same.
+//! Rendering a reactive row costs some 100 µs of CPU, copying its HTML less than one.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -45,20 +45,26 @@ impl Fragments {
     }
 }
 
-/// Renders one element that depends on `shows`, on the visitor's language (part of `key`) and on nothing else. On the server
-/// `render` is called when nothing is kept under `key` or it shows something else. In the browser it is called every time.
+/// Renders one element that depends on `shows`, on the visitor's language (part of `key`) and on nothing else. In the browser
+/// that is `render`. On the server it is `html`, which gives the same bytes as `render` would and is called when nothing is kept
+/// under `key` or it shows something else.
 pub fn fragment<T: PartialEq + Send + Sync + 'static>(
     key: impl FnOnce() -> String,
     shows: impl FnOnce() -> T,
+    html: impl FnOnce(&T) -> String,
     render: impl FnOnce() -> AnyView,
 ) -> AnyView {
+    // A constant: what is for the server alone is not in the browser's code.
+    if !is_server() {
+        return render();
+    }
     let Some(fragments) = use_context::<Fragments>() else {
         return render();
     };
     let (key, shows) = (key(), shows());
     let html = fragments.html(&key, &shows).map_or_else(
         || {
-            let html = render().to_html();
+            let html = html(&shows);
             fragments.keep(key, shows, &html);
             html
         },

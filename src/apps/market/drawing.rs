@@ -177,6 +177,15 @@ pub fn spark(prices: &[u64]) -> String {
     points
 }
 
+/// `up`, `down` or `flat`, for style sheets: where a spark line ends, seen from its beginning.
+pub fn trend(prices: &[u64]) -> &'static str {
+    match (prices.first(), prices.last()) {
+        (Some(first), Some(last)) if last > first => "up",
+        (Some(first), Some(last)) if last < first => "down",
+        _ => "flat",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

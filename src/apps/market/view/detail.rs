@@ -92,7 +92,7 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
                 <h1>{name}</h1>
                 <span class="code mono">{listing.with_value(words::code)}</span>
                 <span class="tag">{spoken(listing.with_value(|listing| words::sector(listing.sector)))}</span>
-                {star(floor, symbol.clone(), entry)}
+                {star(floor.watched, symbol.clone(), entry)}
             </div>
             <p class="symbol-price">
                 {price(entry)}

@@ -20,8 +20,7 @@ pub struct Floor {
     listed: RwSignal<u32>,
     /// The page knows the visitor's zone; until then it says what the server said.
     pub local: RwSignal<bool>,
-    /// None until the browser was asked.
-    pub watched: RwSignal<Option<BTreeSet<String>>>,
+    pub watched: WatchList,
 }
 
 impl Floor {
@@ -32,7 +31,7 @@ impl Floor {
             entries: StoredValue::new(BTreeMap::new()),
             listed: RwSignal::new(0),
             local: RwSignal::new(false),
-            watched: RwSignal::new(None),
+            watched: WatchList::default(),
         };
         quotes.state.with_untracked(|board| floor.agree_with(board));
         // Events of one moment are one run of this.
@@ -43,9 +42,9 @@ impl Floor {
         });
         Effect::new(move |_| {
             floor.local.set(true);
-            floor.watched.set(Some(storage::watched()));
+            floor.watched.read();
             // Another tab of this browser watches too.
-            let others = window_event_listener_untyped("storage", move |_| floor.watched.set(Some(storage::watched())));
+            let others = window_event_listener_untyped("storage", move |_| floor.watched.read());
             on_cleanup(move || others.remove());
         });
         floor
@@ -85,18 +84,35 @@ impl Floor {
         self.entries
             .with_value(|entries| entries.values().map(|entry| entry.get_untracked()).collect())
     }
+}
 
-    pub fn is_watched(&self, symbol: &str) -> bool {
-        self.watched
-            .with(|watched| watched.as_ref().is_some_and(|watched| watched.contains(symbol)))
+/// The symbols that this browser watches.
+#[derive(Clone, Copy, Default)]
+pub struct WatchList {
+    /// None until the browser was asked.
+    symbols: RwSignal<Option<BTreeSet<String>>>,
+}
+
+impl WatchList {
+    fn read(&self) {
+        self.symbols.set(Some(storage::watched()));
     }
 
-    pub fn watch(&self, symbol: &str) {
-        let mut watched = storage::watched();
-        if !watched.remove(symbol) {
-            watched.insert(symbol.to_owned());
+    pub fn has(&self, symbol: &str) -> bool {
+        self.symbols
+            .with(|symbols| symbols.as_ref().is_some_and(|symbols| symbols.contains(symbol)))
+    }
+
+    pub fn count(&self) -> usize {
+        self.symbols.with(|symbols| symbols.as_ref().map_or(0, BTreeSet::len))
+    }
+
+    pub fn toggle(&self, symbol: &str) {
+        let mut symbols = storage::watched();
+        if !symbols.remove(symbol) {
+            symbols.insert(symbol.to_owned());
         }
-        storage::watch(&watched);
-        self.watched.set(Some(watched));
+        storage::watch(&symbols);
+        self.symbols.set(Some(symbols));
     }
 }

@@ -7,6 +7,7 @@ mod floor;
 pub mod overview;
 mod price;
 mod row;
+mod row_html;
 mod standing;
 mod storage;
 mod times;

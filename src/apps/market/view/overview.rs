@@ -106,7 +106,7 @@ fn symbols(floor: Floor, choice: Choice, locale: Locale) -> Vec<String> {
     let mut entries: Vec<_> = floor
         .all()
         .into_iter()
-        .filter(|entry| finds(&search, entry) && (!only_watched || floor.is_watched(&entry.listing.symbol)))
+        .filter(|entry| finds(&search, entry) && (!only_watched || floor.watched.has(&entry.listing.symbol)))
         .map(|entry| (words::name(locale, &entry.listing), entry))
         .collect();
     entries.sort_by(|a, b| sort.compare((&a.0, &a.1), (&b.0, &b.1)));
@@ -162,9 +162,7 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
         fill(t_string!(i18n, market.count), &[("count", &count)])
     });
     let stars = text(move || {
-        let count = floor
-            .watched
-            .with(|watched| watched.as_ref().map_or(0, |watched| watched.len()));
+        let count = floor.watched.count();
         fill(t_string!(i18n, market.watch_list), &[("count", &count.to_string())])
     });
     let pressed = move |watched: bool| text(move || (choice.only_watched.get() == watched).to_string());

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::super::{order, wire::Entry};
-use super::{floor::Floor, words};
+use super::{floor::WatchList, words};
 use crate::{
     i18n::*,
     ui::words::{fill, note, text},
@@ -54,11 +54,11 @@ pub fn difference(entry: RwSignal<Entry>) -> AnyView {
 }
 
 /// The star of the watch list.
-pub fn star(floor: Floor, symbol: String, entry: RwSignal<Entry>) -> AnyView {
+pub fn star(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView {
     let i18n = use_i18n();
     let pressed = Memo::new({
         let symbol = symbol.clone();
-        move |_| floor.is_watched(&symbol)
+        move |_| watched.has(&symbol)
     });
     let name = text(move || {
         let locale = i18n.get_locale();
@@ -72,7 +72,7 @@ pub fn star(floor: Floor, symbol: String, entry: RwSignal<Entry>) -> AnyView {
             class="star script"
             aria-label=name
             aria-pressed=text(move || pressed.get().to_string())
-            on:click=move |_| floor.watch(&symbol)
+            on:click=move |_| watched.toggle(&symbol)
         >{sign}</button>
     }
     .into_any()

@@ -7,8 +7,9 @@ use super::super::{
     wire::{Entry, symbol_path},
 };
 use super::{
-    floor::Floor,
+    floor::{Floor, WatchList},
     price::{change, difference, price, star},
+    row_html::row_html,
     words,
 };
 use crate::{
@@ -29,11 +30,12 @@ pub fn row(floor: Floor, symbol: String) -> AnyView {
     fragment(
         || format!("market/{locale}/{symbol}"),
         || shows.get_untracked(),
-        || cells(floor, symbol.clone(), entry.into()),
+        |entry| row_html(locale, entry),
+        || cells(floor.watched, symbol.clone(), entry.into()),
     )
 }
 
-fn cells(floor: Floor, symbol: String, entry: RwSignal<Entry>) -> AnyView {
+fn cells(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView {
     let i18n = use_i18n();
     let listing = entry.with_untracked(|entry| entry.listing.clone());
     let code = words::code(&listing);
@@ -46,7 +48,7 @@ fn cells(floor: Floor, symbol: String, entry: RwSignal<Entry>) -> AnyView {
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
     view! {
         <tr data-symbol=symbol.clone() data-stale=text(move || stale.get().to_string())>
-            <td class="cell-star">{star(floor, symbol.clone(), entry)}</td>
+            <td class="cell-star">{star(watched, symbol.clone(), entry)}</td>
             <th scope="row" class="cell-name">
                 <a href=symbol_path(&symbol)>{name}</a>
                 <span class="code mono">{code}</span>
@@ -63,13 +65,7 @@ fn cells(floor: Floor, symbol: String, entry: RwSignal<Entry>) -> AnyView {
 
 fn spark(entry: RwSignal<Entry>) -> AnyView {
     let points = Memo::new(move |_| entry.with(|entry| drawing::spark(&entry.spark)));
-    let way = Memo::new(move |_| {
-        entry.with(|entry| match (entry.spark.first(), entry.spark.last()) {
-            (Some(first), Some(last)) if last > first => "up",
-            (Some(first), Some(last)) if last < first => "down",
-            _ => "flat",
-        })
-    });
+    let way = Memo::new(move |_| entry.with(|entry| drawing::trend(&entry.spark)));
     view! {
         <svg
             class="spark"
@@ -82,4 +78,67 @@ fn spark(entry: RwSignal<Entry>) -> AnyView {
         </svg>
     }
     .into_any()
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::wire::{Listing, Sector, Tick};
+    use super::*;
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let listing = (
+            "[a-z0-9&<>\"']{1,9}",
+            "[가-힣&<>\"' ]{0,9}",
+            "[ -~]{0,9}",
+            0..=4u8,
+            0..=4u8,
+            0..=4u8,
+        );
+        let tick = (
+            any::<u64>(),
+            0..10_000u64,
+            prop_oneof![0..1_000u64, any::<u64>()],
+            any::<bool>(),
+        );
+        let spark = prop::collection::vec(1..9_999u64, 0..50);
+        (listing, tick, spark).prop_map(
+            |((symbol, ko, en, scale, least, lots), (last, open, volume, stale), spark)| {
+                let tick = Tick {
+                    symbol: symbol.clone(),
+                    last,
+                    open,
+                    high: last,
+                    low: open,
+                    volume,
+                    at: 0,
+                    stale,
+                };
+                let listing = Listing {
+                    symbol,
+                    names: (ko, en),
+                    sector: Sector::Coins,
+                    scale,
+                    least,
+                    lots,
+                };
+                Entry { listing, tick, spark }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_row_of_a_page_is_the_row_that_hydrates(entry in entry(), korean in any::<bool>()) {
+            let owner = Owner::new();
+            let rendered = owner.with(|| {
+                let locale = if korean { Locale::ko } else { Locale::en };
+                provide_context(Language::new(locale));
+                let cells = cells(WatchList::default(), entry.listing.symbol.clone(), RwSignal::new(entry.clone()));
+                (row_html(locale, &entry), cells.to_html())
+            });
+            prop_assert_eq!(rendered.0, rendered.1);
+        }
+    }
 }

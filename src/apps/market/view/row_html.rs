@@ -1,0 +1,60 @@
+//! The HTML of a symbol's row on the server, written without signals: the same bytes as [`row`](super::row)'s cells render, at a
+//! tenth of the CPU.
+
+use std::fmt::Write as _;
+
+use super::super::{
+    drawing, order,
+    wire::{Entry, symbol_path},
+};
+use super::words;
+use crate::{i18n::*, ui::words::fill};
+
+pub fn row_html(locale: Locale, entry: &Entry) -> String {
+    let listing = &entry.listing;
+    let (symbol, path) = (attribute(&listing.symbol), attribute(&symbol_path(&listing.symbol)));
+    let (name, code) = (words::name(locale, listing), words::code(listing));
+    let watch = fill(td_string!(locale, market.watch), &[("name", &name)]);
+    let change = order::change(entry);
+    let (way, arrow) = (words::way(change), words::arrow(change));
+    let mut html = String::with_capacity(1_500);
+    // Writing into a string does not fail.
+    let _ = write!(
+        html,
+        "<tr data-symbol=\"{symbol}\" data-stale=\"{stale}\">\
+         <td class=\"cell-star\"><button type=\"button\" aria-label=\"{watch}\" aria-pressed=\"false\" class=\"star script\">☆<!></button><!></td>\
+         <th scope=\"row\" class=\"cell-name\"><a href=\"{path}\">{name}<!></a><span class=\"code mono\">{code}<!></span>\
+         <span class=\"stale-mark\">{old}<!></span><!><!></th>\
+         <td class=\"cell-last number\"><span class=\"price\">{price}<!></span><!></td>\
+         <td class=\"cell-change number\"><span data-way=\"{way}\" class=\"change\"><span aria-hidden=\"true\" class=\"arrow\">{arrow}<!></span>\
+         {percent}<!><!></span><span class=\"difference\">{difference}<!></span><!><!></td>\
+         <td class=\"cell-volume number\">{volume}<!></td>\
+         <td class=\"cell-spark\"><svg viewBox=\"0 0 96 28\" preserveAspectRatio=\"none\" aria-hidden=\"true\" data-way=\"{trend}\" class=\"spark\">\
+         <polyline points=\"{points}\" vector-effect=\"non-scaling-stroke\"></polyline><!></svg><!></td><!><!></tr>",
+        stale = entry.tick.stale,
+        watch = attribute(&watch),
+        name = text(&name),
+        code = text(&code),
+        old = td_string!(locale, market.old),
+        price = words::price(listing, entry.tick.last),
+        percent = words::change(change),
+        difference = text(&words::difference(entry)),
+        volume = words::volume(listing, entry.tick.volume),
+        trend = drawing::trend(&entry.spark),
+        points = drawing::spark(&entry.spark),
+    );
+    html
+}
+
+/// A text node: it is never empty, so that hydration finds it.
+fn text(text: &str) -> String {
+    if text.is_empty() { " ".to_owned() } else { escaped(text) }
+}
+
+fn attribute(text: &str) -> String {
+    escaped(text).replace('"', "&quot;")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
