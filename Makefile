@@ -44,8 +44,7 @@ dev: ## serve, build again on every change, and reload the page
 	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --split
 
 build: ## the server and the site as users get them, under target/
-	@tools/setup.sh
-	@$(ENV); cargo leptos build --release --split --precompress
+	@tools/build.sh
 
 bench: ## measure Duplex beside its peers, and print a table; parts of it by ONLY="page echo topics arena", or ONLY=cost, ONLY=log
 	@tools/setup.sh test

@@ -92,8 +92,8 @@ class Altering {
 }
 
 const test = base.extend<{ altering: Altering }>({
-  altering: async ({}, use) => {
-    const proxy = await Altering.start(process.env.DUPLEX_URL ?? "http://127.0.0.1:3000");
+  altering: async ({ site }, use) => {
+    const proxy = await Altering.start(site);
     await use(proxy);
     proxy.stop();
   },

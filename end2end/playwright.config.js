@@ -1,4 +1,4 @@
-// One server for all specs, started by `cargo leptos end-to-end`; DUPLEX_URL says where it listens.
+// `cargo leptos end-to-end` starts a server; DUPLEX_URL says where it listens. Each further worker starts one of its own.
 
 const { defineConfig, devices } = require("@playwright/test");
 const { chromium } = require("../tools/chromium.cjs");
@@ -8,8 +8,7 @@ const asRoot = process.getuid?.() === 0;
 module.exports = defineConfig({
   testDir: ".",
   globalSetup: "./ready.js",
-  // The vitals strip counts the connections of the whole server, and some specs compare them.
-  workers: 1,
+  workers: Number(process.env.DUPLEX_WORKERS ?? 2),
   retries: 0,
   forbidOnly: Boolean(process.env.CI),
   reporter: "list",

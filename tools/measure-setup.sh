@@ -28,17 +28,14 @@ rustup target remove wasm32-unknown-unknown
 
 time_of() { sed -nE 's/^set-up: (.*): ([0-9]+) s$/\2\t  \1/p' "$fresh/log"; }
 start=$SECONDS
-tools/setup.sh test | tee "$fresh/log"
-setup=$((SECONDS - start))
-start=$SECONDS
-. tools/env.sh
-cargo fetch --locked
-fetch=$((SECONDS - start))
-start=$SECONDS
-cargo leptos build --release --split --precompress
+tools/build.sh | tee "$fresh/log"
 build=$((SECONDS - start))
+start=$SECONDS
+tools/setup.sh test | tee -a "$fresh/log"
+more=$((SECONDS - start))
 
 printf '\n%s, %s cores, %s\n\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(rustc --version)"
 printf 'seconds\n'
 time_of
-printf '%d\tset-up, all of it\n%d\tdownloading the dependencies\n%d\tthe first release build\n' "$setup" "$fetch" "$build"
+printf '%d\tuntil `make run` serves: set-up, download and release build, side by side\n' "$build"
+printf '%d\twhat the tests need beside that\n' "$more"

@@ -82,7 +82,7 @@ browser_tests() {
   export DUPLEX_LIMITS=${DUPLEX_LIMITS:-off} DUPLEX_LOG=${DUPLEX_LOG:-warn} DUPLEX_DATA=$results/duplex.db
   # What specs try out is off by default; with the token they sign in as operator.
   export DUPLEX_DEMO=on DUPLEX_FAULTS=on DUPLEX_TOKEN=${DUPLEX_TOKEN:-a-token-for-the-tests}
-  cargo leptos end-to-end --release --split --precompress
+  tools/build.sh && cargo leptos end-to-end --release --split --server-only
 }
 
 main

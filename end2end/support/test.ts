@@ -2,6 +2,7 @@
 
 import { expect, test as base, type BrowserContext } from "@playwright/test";
 import { Foreign, type Greet } from "./foreign";
+import { Server } from "./process";
 
 /** What browsers complained of: console errors and warnings, uncaught errors, violations of the page's policy. */
 export class Complaints {
@@ -38,7 +39,25 @@ interface Fixtures {
   foreign: (greet?: Greet) => Promise<Foreign>;
 }
 
-export const test = base.extend<Fixtures>({
+interface WorkerFixtures {
+  /**
+   * The address of this worker's server: specs compare counts of the whole server. The first worker has the one that serves at
+   * DUPLEX_URL, each other one starts its own with the same settings.
+   */
+  site: string;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  site: [
+    async ({}, use, { parallelIndex }) => {
+      if (parallelIndex === 0) return use(process.env.DUPLEX_URL ?? "http://127.0.0.1:3000");
+      const server = await Server.start(0, undefined, { env: process.env });
+      await use(server.url);
+      await server.stop();
+    },
+    { scope: "worker" },
+  ],
+  baseURL: async ({ site }, use) => use(site),
   locale: "ko-KR",
   complaints: [
     async ({ context }, use) => {
