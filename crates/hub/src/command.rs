@@ -1,7 +1,7 @@
 //! Commands that the server's own code sends to topics: made from values, kept as JSON.
 
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
-use duplex_protocol::topic::{NotATopic, Topic, TopicName};
+use duplex_protocol::topic::{ParseTopicNameError, Topic, TopicName};
 use serde::Serialize;
 
 /// A command with its topic.
@@ -15,7 +15,7 @@ pub struct TopicCommand {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     #[error(transparent)]
-    Topic(#[from] NotATopic),
+    Topic(#[from] ParseTopicNameError),
     #[error("the command cannot be written: {0}")]
     Unwritable(String),
 }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_no_topic_gets_no_command() {
         let wrong = TopicCommand::to::<Lights>("The Hall", &Turn::Off);
-        assert_eq!(wrong, Err(CommandError::Topic(NotATopic::Malformed)));
+        assert_eq!(wrong, Err(CommandError::Topic(ParseTopicNameError::Malformed)));
         assert_eq!(Forward::to::<Lights>("The Hall", &Turn::Off), None);
         assert_eq!(Forward::start::<Lights>("The Hall"), None);
         let start = Forward::start::<Lights>("hall").unwrap();
