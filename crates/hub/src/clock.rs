@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use super::decider::Millis;
+pub(crate) use super::decider::Millis;
 
 pub fn now() -> Millis {
     SystemTime::now()

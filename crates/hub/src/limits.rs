@@ -6,106 +6,106 @@ use std::time::Duration;
 pub const TCP_PER_SOCKET: usize = 3;
 
 /// Commands that a session may send at once, in seconds of its rate: what a client may have kept while it was offline.
-pub const COMMAND_BURST_SECONDS: u32 = 6;
+pub(crate) const COMMAND_BURST_SECONDS: u32 = 6;
 
 /// Frames of one session for each command that it may send, in a second and at once: above what any page sends.
-pub const FRAMES_PER_COMMAND: u32 = 4;
+pub(crate) const FRAMES_PER_COMMAND: u32 = 4;
 
 /// Commands decided together and kept in one append: what waits while the disk works. At most this many times the bytes of a
 /// command are held for it.
-pub const BATCH_COMMANDS: usize = 256;
+pub(crate) const BATCH_COMMANDS: usize = 256;
 
 /// Asks that wait for one topic; more callers wait outside, each with its one command.
-pub const TOPIC_QUEUE: usize = 1024;
+pub(crate) const TOPIC_QUEUE: usize = 1024;
 
 /// How long a command waits for a place in its topic's queue before it is told to come again.
-pub const QUEUE_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
 /// A page of history, counted as so many topics that are read.
-pub const HISTORY_READS: u32 = 10;
+pub(crate) const HISTORY_READS: u32 = 10;
 
 /// Times that a batch is decided anew because another node appended first.
-pub const CONFLICT_ATTEMPTS: u32 = 5;
+pub(crate) const CONFLICT_ATTEMPTS: u32 = 5;
 
 /// Until a topic whose log could not be read tries again by itself.
 pub const LOG_RETRY: Duration = Duration::from_secs(1);
 
 /// Topics awake on this node at once: each has a state, a ring and a task.
-pub const ACTIVE_TOPICS: usize = 10_000;
+pub(crate) const ACTIVE_TOPICS: usize = 10_000;
 
 /// Of these, places that no client takes: for the feeds, what they write, and what follows from events.
-pub const RESERVED_TOPICS: usize = 1_000;
+pub(crate) const RESERVED_TOPICS: usize = 1_000;
 
 /// When all places are taken: topics that nobody reads and that are asked for theirs at once, the wait for the first of them,
 /// and how often that is tried.
-pub const ROOM_AT_ONCE: usize = 64;
-pub const ROOM_WAIT: Duration = Duration::from_secs(1);
-pub const ROOM_ATTEMPTS: u32 = 3;
+pub(crate) const ROOM_AT_ONCE: usize = 64;
+pub(crate) const ROOM_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const ROOM_ATTEMPTS: u32 = 3;
 
 /// How long a topic stays awake that nobody reads: long enough for a page's reload or a client's reconnect.
-pub const TOPIC_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const TOPIC_IDLE: Duration = Duration::from_secs(60);
 
 /// Events after which a topic's state is kept, so that a start has no more than these to go through.
-pub const SNAPSHOT_EVENTS: u64 = 1000;
+pub(crate) const SNAPSHOT_EVENTS: u64 = 1000;
 
 /// Events asked of the log at once.
 pub const LOG_PAGE: usize = 500;
 
 /// Bytes of events in one answer, be it a page of history or of the log: fewer events come if they are large.
-pub const PAGE_BYTES: usize = 256 << 10;
+pub(crate) const PAGE_BYTES: usize = 256 << 10;
 
 /// Events of one page of history.
 pub const HISTORY_PAGE: usize = 200;
 
 /// What a topic's ring holds: readers that fall behind for a moment are served without the log.
-pub const RING_EVENTS: usize = 1024;
-pub const RING_BYTES: usize = 1 << 20;
+pub(crate) const RING_EVENTS: usize = 1024;
+pub(crate) const RING_BYTES: usize = 1 << 20;
 
 /// Keys of which a ring remembers the newest event, under `Delivery::Latest`.
-pub const RING_KEYS: usize = 4096;
+pub(crate) const RING_KEYS: usize = 4096;
 
 /// Beside its JSON, what an event in a ring costs, about: the value, its frames, their places.
-pub const EVENT_OVERHEAD: usize = 256;
+pub(crate) const EVENT_OVERHEAD: usize = 256;
 
 /// A reader that is no more events behind than this gets them all; beyond, under `Delivery::Latest`, the newest of each key.
-pub const SLIGHTLY_BEHIND: u64 = 64;
+pub(crate) const SLIGHTLY_BEHIND: u64 = 64;
 
 /// A reader that is more events behind than this, and not in the ring, gets the state: to replay them would take longer.
-pub const TOO_FAR: u64 = 5000;
+pub(crate) const TOO_FAR: u64 = 5000;
 
 /// How long an activity such as `typing` lasts after it was last said.
-pub const ACTIVITY: Duration = Duration::from_secs(5);
+pub(crate) const ACTIVITY: Duration = Duration::from_secs(5);
 
 /// The longest that a poll makes its session present: the poll itself, and the time until the next.
-pub const LEASE: Duration = Duration::from_secs(40);
+pub(crate) const LEASE: Duration = Duration::from_secs(40);
 
 /// Sessions present by leases, in one topic: whoever polls makes up the session's name.
-pub const LEASES: usize = 10_000;
+pub(crate) const LEASES: usize = 10_000;
 
 /// Of one address, in one topic: people and sessions that are shown as present. An office is below; a stranger with a thousand
 /// names is not a crowd.
-pub const PRESENT_PEOPLE: usize = 250;
-pub const PRESENT_SESSIONS: usize = 1_000;
+pub(crate) const PRESENT_PEOPLE: usize = 250;
+pub(crate) const PRESENT_SESSIONS: usize = 1_000;
 
 /// Between two presences of a topic: at least the first, at most the second, and this much for each session in it between
 /// them, so that a topic sends about a thousand presence frames in a second whatever the crowd.
-pub const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
-pub const PRESENCE_PAUSE_MOST: Duration = Duration::from_secs(5);
-pub const PRESENCE_PAUSE_EACH: Duration = Duration::from_millis(1);
+pub(crate) const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PRESENCE_PAUSE_MOST: Duration = Duration::from_secs(5);
+pub(crate) const PRESENCE_PAUSE_EACH: Duration = Duration::from_millis(1);
 
 /// Forwards of one topic that wait for their targets: past it, the topic refuses commands for now. All topics' together have at most
 /// so many bytes; past those, each topic may have a few still, so that one that is held up holds up no other.
-pub const FORWARDS_OF_TOPIC: usize = 4096;
-pub const FORWARD_BYTES: usize = 64 << 20;
-pub const FORWARDS_OF_TOPIC_AT_LEAST: usize = 32;
+pub(crate) const FORWARDS_OF_TOPIC: usize = 4096;
+pub(crate) const FORWARD_BYTES: usize = 64 << 20;
+pub(crate) const FORWARDS_OF_TOPIC_AT_LEAST: usize = 32;
 
 /// The wait before a forward that was refused for now is tried again: twice as long after each refusal. Delivered forwards that are
 /// still in the log are removed together after the first.
-pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
-pub const FORWARD_PAUSE_MOST: Duration = Duration::from_secs(30);
+pub(crate) const FORWARD_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const FORWARD_PAUSE_MOST: Duration = Duration::from_secs(30);
 
 /// How long a node that ends waits for its forwards; the others are delivered after the next start.
-pub const FORWARD_DRAIN: Duration = Duration::from_secs(2);
+pub(crate) const FORWARD_DRAIN: Duration = Duration::from_secs(2);
 
 /// Answers to commands that a log keeps of each topic, as many refusals again, and for how long: no less than what a topic that
 /// wakes wants to know. Answers beyond either go with a snapshot, refusals with the next one.
@@ -113,69 +113,69 @@ pub const KEPT_ANSWERS: usize = 10_000;
 pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Appends and snapshots that wait for the log's writer; who comes then waits to be let in. About what one commit takes.
-pub const LOG_QUEUE: usize = 1024;
+pub(crate) const LOG_QUEUE: usize = 1024;
 
 /// Appends of one commit: a commit's cost is the disk's, so the more the better, until its own size is felt.
-pub const LOG_BATCH: usize = 1024;
-pub const LOG_BATCH_BYTES: usize = 8 << 20;
+pub(crate) const LOG_BATCH: usize = 1024;
+pub(crate) const LOG_BATCH_BYTES: usize = 8 << 20;
 
 /// Reads of the log at once: a read is short, and more than the disk and the processors can do gains nothing.
-pub const LOG_READERS: usize = 4;
+pub(crate) const LOG_READERS: usize = 4;
 
 /// Rows that retention takes away between two commits: a few milliseconds' work, which is what an append may be held up by.
 pub const LOG_BITE: usize = 500;
 
 /// How long the log waits for another program (a shell, a tool that copies) that holds its file.
-pub const LOG_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the log's writer waits for readers before it empties the journal of what was overwritten, and the pause before it tries
 /// again: an append may be held up by the first, and a backup reads for as long as it takes.
-pub const LOG_SCRUB_PATIENCE: Duration = Duration::from_millis(100);
-pub const LOG_SCRUB_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const LOG_SCRUB_PATIENCE: Duration = Duration::from_millis(100);
+pub(crate) const LOG_SCRUB_PAUSE: Duration = Duration::from_secs(1);
 
 /// Bytes of the disk that appends leave free, so that snapshots, retention, redactions and a journal have room to work in.
 pub const DISK_RESERVE: u64 = 64 << 20;
 
 /// Bytes of the log's journal that are left on the disk after a burst.
-pub const LOG_JOURNAL: u64 = 64 << 20;
+pub(crate) const LOG_JOURNAL: u64 = 64 << 20;
 
 /// Keys of each table of quotas, and the buckets that further keys share: some 5 MiB a table at most.
-pub const QUOTA_KEYS: usize = 1 << 16;
-pub const QUOTA_SHARED: usize = 64;
+pub(crate) const QUOTA_KEYS: usize = 1 << 16;
+pub(crate) const QUOTA_SHARED: usize = 64;
 
 /// How often the keys whose buckets are full again are forgotten.
-pub const QUOTA_SWEEP: Duration = Duration::from_secs(30);
+pub(crate) const QUOTA_SWEEP: Duration = Duration::from_secs(30);
 
 /// What a client is told to wait that holds as many connections, seats or topics as it may: about a page's stay.
-pub const PLACE_RETRY: Duration = Duration::from_secs(10);
+pub(crate) const PLACE_RETRY: Duration = Duration::from_secs(10);
 
 /// Between two lines of the log about refusals of one kind.
 pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
 
 /// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
 /// use does not let go.
-pub const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How far the time in a command's id may be ahead of the server's clock: what two clocks that are set over the network, and a
 /// slow connection between them, may differ by.
-pub const ID_AHEAD: Duration = Duration::from_secs(60);
+pub(crate) const ID_AHEAD: Duration = Duration::from_secs(60);
 
 /// A topic forgets no refusal whose id has a time that is less than this ago, [`ID_AHEAD`] and as much again: it would refuse every
 /// id of that time. Who sends so many commands that are refused is too fast, and may come again after so many milliseconds.
-pub const REFUSALS_YOUNG: Duration = Duration::from_secs(120);
-pub const REFUSALS_RETRY: u32 = 2_000;
+pub(crate) const REFUSALS_YOUNG: Duration = Duration::from_secs(120);
+pub(crate) const REFUSALS_RETRY: u32 = 2_000;
 
 /// Characters of a refusal's reason that are remembered: a reason may quote what the client wrote.
-pub const REMEMBERED_REASON: usize = 120;
+pub(crate) const REMEMBERED_REASON: usize = 120;
 
 /// A timer that rings so much too late was not late: the process did not run, and nobody's silence is counted from before.
 pub const CLOCK_GAP: Duration = Duration::from_secs(2);
 
 /// What those who poll have after such a pause to ask again, before they are taken for gone.
-pub const RESUME_GRACE: Duration = Duration::from_secs(10);
+pub(crate) const RESUME_GRACE: Duration = Duration::from_secs(10);
 
 /// Messages of a stage's viewer: two for each of thirty ticks in a second, and after a pause of its network two seconds of
 /// them at once.
-pub const STAGE_EVERY: Duration = Duration::from_millis(16);
-pub const STAGE_BURST: u32 = 120;
+pub(crate) const STAGE_EVERY: Duration = Duration::from_millis(16);
+pub(crate) const STAGE_BURST: u32 = 120;

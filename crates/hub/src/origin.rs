@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::decider::{Access, Context, Decider};
     use crate::log::memory::Memory;
-    use crate::{Hub, Rights, Role, kind};
+    use crate::{Hub, Rights, Role, dyn_topic};
     use duplex_protocol::codec::{Blob, Encoding};
     use duplex_protocol::cursor::{Epoch, Seq};
     use duplex_protocol::session::{CommandId, Denied, Rejection};
@@ -128,7 +128,7 @@ mod tests {
     /// What a request's rights say decides, not the id that it comes with.
     #[tokio::test]
     async fn the_origin_of_a_command_follows_from_the_rights_of_its_sender() {
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![kind(Senders)]);
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![dyn_topic(Senders)]);
         let topic: TopicName = "senders/all".parse().unwrap();
         let program = hub.with_rights(Rights::program(vec![Role::Operator], false));
         let claimed = SERVER.clone();

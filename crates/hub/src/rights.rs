@@ -30,7 +30,7 @@ pub struct IdPattern(Box<str>);
 #[error(
     "a role is operator, notify, read, device, or device:PATTERN with a pattern such as oven-* of a-z 0-9 - _ . and *"
 )]
-pub struct NotARole;
+pub struct ParseRoleError;
 
 /// What something asks of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,17 +82,17 @@ impl Role {
 }
 
 impl FromStr for Role {
-    type Err = NotARole;
+    type Err = ParseRoleError;
 
-    fn from_str(text: &str) -> Result<Self, NotARole> {
+    fn from_str(text: &str) -> Result<Self, ParseRoleError> {
         match text {
             "operator" => Ok(Self::Operator),
             "notify" => Ok(Self::Notify),
             "read" => Ok(Self::Read),
             "device" => Ok(Self::Device(IdPattern("*".into()))),
             _ => {
-                let pattern = text.strip_prefix("device:").ok_or(NotARole)?;
-                IdPattern::new(pattern).map(Self::Device).ok_or(NotARole)
+                let pattern = text.strip_prefix("device:").ok_or(ParseRoleError)?;
+                IdPattern::new(pattern).map(Self::Device).ok_or(ParseRoleError)
             }
         }
     }
@@ -111,9 +111,9 @@ impl Display for Role {
 }
 
 impl TryFrom<String> for Role {
-    type Error = NotARole;
+    type Error = ParseRoleError;
 
-    fn try_from(text: String) -> Result<Self, NotARole> {
+    fn try_from(text: String) -> Result<Self, ParseRoleError> {
         text.parse()
     }
 }
@@ -266,9 +266,12 @@ mod tests {
             "device:가",
             "admin",
         ] {
-            assert_eq!(wrong.parse::<Role>(), Err(NotARole), "{wrong}");
+            assert_eq!(wrong.parse::<Role>(), Err(ParseRoleError), "{wrong}");
         }
-        assert_eq!(format!("device:{}", "a".repeat(65)).parse::<Role>(), Err(NotARole));
+        assert_eq!(
+            format!("device:{}", "a".repeat(65)).parse::<Role>(),
+            Err(ParseRoleError)
+        );
     }
 
     #[test]

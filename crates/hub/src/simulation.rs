@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 
 use super::{BackgroundTask, Hub};
 use crate::limits;
-use crate::session::rate_limit::Bucket;
+use crate::session::Bucket;
 use duplex_protocol::code;
 use duplex_protocol::person::Person;
 
 /// Its [`BackgroundTask`] is what goes on by itself.
-pub trait Stage: BackgroundTask {
+pub trait Simulation: BackgroundTask {
     /// Starts with a slash; no parameters. WebSockets open here; `/turn` under it is the same over HTTP, `/record` a file.
     fn path(&self) -> &'static str;
 
@@ -26,10 +26,10 @@ pub trait Stage: BackgroundTask {
     fn message_limit(&self) -> usize;
 
     /// Must be quick. The seat is given back by dropping it. `hub`: with the viewer's rights.
-    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Seat>, NoSeat>;
+    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Participant>, JoinError>;
 
     /// What a page shows of it before there is a line, as JSON.
-    fn glance(&self) -> Option<String> {
+    fn preview(&self) -> Option<String> {
         None
     }
 
@@ -40,33 +40,33 @@ pub trait Stage: BackgroundTask {
 }
 
 /// One viewer's place. Its methods must not block.
-pub trait Seat: Send {
+pub trait Participant: Send {
     /// One message. Trusts nothing in it.
-    fn hear(&mut self, bytes: &[u8]) -> Result<(), Breach>;
+    fn on_message(&mut self, bytes: &[u8]) -> Result<(), ProtocolError>;
 
     /// Ready when there may be a newer frame. May be dropped and asked for again at any time.
-    fn stirred(&mut self) -> BoxFuture<'_, ()>;
+    fn ready(&mut self) -> BoxFuture<'_, ()>;
 
     /// The newest frame, if it was not said yet.
-    fn say(&mut self) -> Option<Bytes>;
+    fn next_frame(&mut self) -> Option<Bytes>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoSeat {
+pub enum JoinError {
     #[error("there are as many viewers as there may be")]
     Full,
 }
 
 /// What a viewer must not do; it ends the seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Breach {
+pub enum ProtocolError {
     #[error("messages come faster than they may")]
     TooFast,
     #[error("a message was not understood")]
     Malformed,
 }
 
-impl NoSeat {
+impl JoinError {
     pub const fn code(self) -> u16 {
         match self {
             Self::Full => code::TRY_AGAIN,
@@ -74,7 +74,7 @@ impl NoSeat {
     }
 }
 
-impl Breach {
+impl ProtocolError {
     pub const fn code(self) -> u16 {
         match self {
             Self::TooFast => code::TOO_FAST,
@@ -84,13 +84,13 @@ impl Breach {
 }
 
 /// A seat whose viewer is held to a rate, whatever the application.
-pub struct Held {
-    seat: Box<dyn Seat>,
+pub struct RateLimited {
+    seat: Box<dyn Participant>,
     bucket: Bucket,
 }
 
-impl Held {
-    pub fn new(seat: Box<dyn Seat>) -> Self {
+impl RateLimited {
+    pub fn new(seat: Box<dyn Participant>) -> Self {
         Self {
             seat,
             bucket: Bucket::new(limits::STAGE_BURST, limits::STAGE_EVERY),
@@ -98,16 +98,16 @@ impl Held {
     }
 
     /// `now`: on the clock that began with this seat.
-    pub fn hear(&mut self, bytes: &[u8], now: Duration) -> Result<(), Breach> {
-        self.bucket.take(now).map_err(|_| Breach::TooFast)?;
-        self.seat.hear(bytes)
+    pub fn on_message(&mut self, bytes: &[u8], now: Duration) -> Result<(), ProtocolError> {
+        self.bucket.take(now).map_err(|_| ProtocolError::TooFast)?;
+        self.seat.on_message(bytes)
     }
 
-    pub fn stirred(&mut self) -> BoxFuture<'_, ()> {
-        self.seat.stirred()
+    pub fn ready(&mut self) -> BoxFuture<'_, ()> {
+        self.seat.ready()
     }
 
-    pub fn say(&mut self) -> Option<Bytes> {
-        self.seat.say()
+    pub fn next_frame(&mut self) -> Option<Bytes> {
+        self.seat.next_frame()
     }
 }

@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn app() -> Router {
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::kind(Sums)]);
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::dyn_topic(Sums)]);
         let endpoint = IngestEndpoint {
             path: "/api/sums/{name}",
             purpose: "numbers.",

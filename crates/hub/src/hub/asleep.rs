@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Hub, Slot};
-use crate::topic::dyn_topic::Kind;
+use crate::topic::dyn_topic::DynTopic;
 use crate::topic::handle::TopicHandle;
 use crate::topic::projection::load;
 use crate::topic::unwritten::{Found, Unwritten};
@@ -15,7 +15,7 @@ use duplex_protocol::topic::TopicName;
 
 impl Hub {
     /// As a reader of the topic: one that nobody wrote, and that is not there by itself, is not started.
-    pub async fn open_to_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<Found, Denied> {
+    pub(crate) async fn open_to_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<Found, Denied> {
         let kind = self.kind(topic)?;
         if self.2.is_none() || kind.stands(topic) || self.is_awake(topic) {
             return self.open(topic).await.map(Found::Awake);
@@ -44,7 +44,7 @@ impl Hub {
     }
 
     /// What a reader would find, at once.
-    pub async fn glance(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+    pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
         match self.open_to_read(topic, &Wake::new()).await? {
             Found::Awake(handle) => handle.state(encoding).await,
             Found::Unwritten(unwritten) => unwritten.state(encoding),
@@ -67,7 +67,7 @@ impl Hub {
         Err(Denied::Unavailable)
     }
 
-    async fn is_listed(&self, topic: &TopicName, kind: &dyn Kind) -> Result<bool, Denied> {
+    async fn is_listed(&self, topic: &TopicName, kind: &dyn DynTopic) -> Result<bool, Denied> {
         match kind.listed_in() {
             Some(list) => self.own().open(&list).await?.lists(topic).await,
             None => Ok(false),

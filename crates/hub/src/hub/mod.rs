@@ -25,9 +25,9 @@ use crate::limits;
 use crate::log::Log;
 use crate::log::memory::Memory as InMemory;
 use crate::names::NamePolicy;
-use crate::quota::bill::Bill;
-use crate::quota::{Client, Held, Quotas};
-use crate::topic::dyn_topic::Kind;
+use crate::quota::Bill;
+use crate::quota::{Client, QuotaGuard, Quotas};
+use crate::topic::dyn_topic::DynTopic;
 use crate::topic::frames;
 use crate::topic::handle::{Ask, Board, TopicHandle};
 use crate::topic::outbox::Outbox;
@@ -61,7 +61,7 @@ struct Inner {
     log: Arc<dyn Log>,
     /// Of the kinds that are not kept beyond the process.
     fleeting: Arc<dyn Log>,
-    kinds: HashMap<&'static str, Arc<dyn Kind>>,
+    kinds: HashMap<&'static str, Arc<dyn DynTopic>>,
     topics: Mutex<HashMap<TopicName, Slot>>,
     /// Topics that may be awake at once.
     room: usize,
@@ -94,13 +94,13 @@ enum Entry {
 
 impl Hub {
     /// Of two kinds of one name the last counts.
-    pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>) -> Self {
+    pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
         Self::with_room(log, kinds, limits::ACTIVE_TOPICS)
     }
 
     /// With places for so many topics.
-    pub fn with_room(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>, room: usize) -> Self {
-        let kinds = kinds.into_iter().map(Arc::<dyn Kind>::from);
+    pub fn with_room(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>, room: usize) -> Self {
+        let kinds = kinds.into_iter().map(Arc::<dyn DynTopic>::from);
         let kinds: HashMap<_, _> = kinds.map(|kind| (kind.name(), kind)).collect();
         let inner = Inner {
             log,
@@ -230,7 +230,7 @@ impl Hub {
         self.0.room - kept
     }
 
-    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn Kind>) -> Result<Entry, Denied> {
+    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn DynTopic>) -> Result<Entry, Denied> {
         let mut topics = self.topics();
         match topics.get(topic) {
             Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board, &self.1))),
@@ -260,9 +260,9 @@ impl Hub {
     async fn start(
         self,
         topic: TopicName,
-        kind: Arc<dyn Kind>,
+        kind: Arc<dyn DynTopic>,
         started: watch::Sender<Option<Denied>>,
-        held: Option<Held>,
+        held: Option<QuotaGuard>,
     ) {
         let mut place = Place {
             hub: self.clone(),
@@ -317,7 +317,7 @@ impl Hub {
         &self.0.tally
     }
 
-    fn kind(&self, topic: &TopicName) -> Result<Arc<dyn Kind>, Denied> {
+    fn kind(&self, topic: &TopicName) -> Result<Arc<dyn DynTopic>, Denied> {
         self.0.kinds.get(topic.kind()).cloned().ok_or(Denied::Unknown)
     }
 
@@ -351,7 +351,7 @@ struct Place {
     /// None while it starts.
     board: Option<Arc<Board>>,
     /// Of the client for whom it was started.
-    _held: Option<Held>,
+    _held: Option<QuotaGuard>,
 }
 
 impl Drop for Place {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{Hub, Slot};
 use crate::limits;
 use crate::log::{Log, Record};
-use crate::topic::dyn_topic::FoldError;
+use crate::topic::dyn_topic::StateError;
 use crate::topic::page::{first_that_fit, newest_that_fit};
-use crate::topic::stats::{HubStats, TopicFigures};
+use crate::topic::stats::{HubStats, TopicStats};
 use crate::topic::unwritten::Found;
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::Blob;
@@ -16,7 +16,7 @@ use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Denied, Page};
 use duplex_protocol::topic::TopicName;
 
-fn unreadable(topic: &TopicName, error: &FoldError) -> Denied {
+fn unreadable(topic: &TopicName, error: &StateError) -> Denied {
     tracing::error!(%topic, "an event of the log: {error}");
     Denied::Unavailable
 }
@@ -42,7 +42,7 @@ impl Hub {
         Ok(Page {
             epoch: history.head.epoch,
             events: events
-                .collect::<Result<_, FoldError>>()
+                .collect::<Result<_, StateError>>()
                 .map_err(|error| unreadable(topic, &error))?,
             first: history.first && !left_out,
             until: history.head.last,
@@ -105,7 +105,7 @@ impl Hub {
     }
 
     /// The topics that are awake, in no order.
-    pub fn awake(&self) -> Vec<TopicFigures> {
+    pub fn awake(&self) -> Vec<TopicStats> {
         let boards: Vec<_> = self
             .topics()
             .values()

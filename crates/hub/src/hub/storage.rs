@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{Hub, Slot};
 use crate::log::Log;
-use crate::topic::dyn_topic::Kind;
+use crate::topic::dyn_topic::DynTopic;
 use crate::topic::handle::{Ask, Board};
 use crate::topic::outbox::Outbox;
 use duplex_protocol::session::Denied;
@@ -48,7 +48,7 @@ impl Hub {
         kind.map_or(&self.0.log, |kind| self.log_of(kind.as_ref()))
     }
 
-    pub(crate) fn log_of(&self, kind: &dyn Kind) -> &Arc<dyn Log> {
+    pub(crate) fn log_of(&self, kind: &dyn DynTopic) -> &Arc<dyn Log> {
         if kind.is_fleeting() {
             &self.0.fleeting
         } else {

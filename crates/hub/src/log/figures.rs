@@ -98,16 +98,16 @@ pub struct Health {
 
 /// What is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct LogStats {
     /// Bytes on the disk, the journal included.
     pub bytes: u64,
     /// What `bytes` may be before appends are refused, if that has a limit.
     pub most: Option<u64>,
-    pub kinds: BTreeMap<String, KindCensus>,
+    pub kinds: BTreeMap<String, KindStats>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct KindCensus {
+pub struct KindStats {
     /// That ever had an event.
     pub topics: u64,
     /// That retention left.

@@ -13,7 +13,7 @@ pub mod sqlite;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::figures::{Census, Health, Histogram, KindCensus, LATENCY_BOUNDS, Latency};
+pub use self::figures::{Health, Histogram, KindStats, LATENCY_BOUNDS, Latency, LogStats};
 pub use self::forward::{Forward, ForwardKey, Undelivered};
 pub use self::key::Key;
 
@@ -263,8 +263,8 @@ pub trait Log: Send + Sync + 'static {
     }
 
     /// What is kept. Looks at each topic, and at no event.
-    fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
-        Box::pin(async { Ok(Census::default()) })
+    fn stats(&self) -> BoxFuture<'_, Result<LogStats, LogError>> {
+        Box::pin(async { Ok(LogStats::default()) })
     }
 
     /// Where it is kept, if that is a file.

@@ -22,7 +22,7 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 }
 
 /// Takes from others what they may do with a file that is there.
-pub fn tighten(path: &Path) -> io::Result<()> {
+pub(crate) fn tighten(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(file) if file.permissions().mode() & 0o077 != 0 => {
             fs::set_permissions(path, Permissions::from_mode(file.permissions().mode() & 0o700))

@@ -17,7 +17,7 @@ impl Bound {
         Self::per_minute(burst, a_second.saturating_mul(60))
     }
 
-    pub const fn per_minute(burst: u32, a_minute: u32) -> Self {
+    pub(crate) const fn per_minute(burst: u32, a_minute: u32) -> Self {
         Self { burst, a_minute }
     }
 
@@ -111,7 +111,7 @@ impl Rate {
         }
     }
 
-    pub fn of_address(self, scale: Scale) -> Bound {
+    pub(crate) fn of_address(self, scale: Scale) -> Bound {
         let commands = scale.command_rate.saturating_mul(6).max(300);
         match self {
             Self::Requests => Bound::per_second(20_000, 2_000),
@@ -149,14 +149,14 @@ impl Rate {
 
 /// What may be held at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Resource {
     Connections,
     Streams,
     Seats,
     Topics,
 }
 
-impl Place {
+impl Resource {
     pub const COUNT: usize = Self::ALL.len();
 
     pub const ALL: [Self; 4] = [Self::Connections, Self::Streams, Self::Seats, Self::Topics];
@@ -183,7 +183,7 @@ impl Place {
         }
     }
 
-    pub fn of_address(self, scale: Scale) -> u32 {
+    pub(crate) fn of_address(self, scale: Scale) -> u32 {
         match self {
             Self::Connections => (scale.max_connections / 2).clamp(1, 3_000),
             Self::Streams => Self::Connections

@@ -2,11 +2,11 @@
 //! The time comes from tokio's clock, so that a test that pauses it owns the time. Knows no route, no topic and no transport.
 
 mod address;
-pub mod bill;
+mod bill;
 mod limit;
-mod places;
+mod log_throttle;
 mod rates;
-pub mod seldom;
+mod resources;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 pub use self::address::Address;
-pub use self::limit::{Bound, Place, Rate, Scale};
-pub use self::places::Held;
-use self::places::Places;
+pub(crate) use self::bill::Bill;
+pub use self::limit::{Bound, Rate, Resource, Scale};
+pub use self::log_throttle::LogThrottle;
 use self::rates::Rates;
-use self::seldom::Seldom;
+pub use self::resources::QuotaGuard;
+use self::resources::Resources;
 use crate::limits;
 use crate::origin::is_reserved;
 use duplex_protocol::person::{Person, PersonId};
@@ -62,7 +63,7 @@ impl Exceeded {
     }
 }
 
-/// One of something for each [`Rate`] or [`Place`].
+/// One of something for each [`Rate`] or [`Resource`].
 type Each<T, const N: usize> = [T; N];
 
 /// The node's account of who asked how much. One table for each limit and scope; each has a bounded number of keys.
@@ -70,9 +71,9 @@ pub struct Quotas {
     on: bool,
     by_address: Each<Rates<Address>, { Rate::COUNT }>,
     by_person: Each<Option<Rates<PersonId>>, { Rate::COUNT }>,
-    held_by_address: Each<Arc<Places<Address>>, { Place::COUNT }>,
-    held_by_person: Each<Option<Arc<Places<PersonId>>>, { Place::COUNT }>,
-    refused: Each<(AtomicU64, Seldom), { Rate::COUNT + Place::COUNT }>,
+    held_by_address: Each<Arc<Resources<Address>>, { Resource::COUNT }>,
+    held_by_person: Each<Option<Arc<Resources<PersonId>>>, { Resource::COUNT }>,
+    refused: Each<(AtomicU64, LogThrottle), { Rate::COUNT + Resource::COUNT }>,
 }
 
 impl Quotas {
@@ -82,9 +83,9 @@ impl Quotas {
             on,
             by_address: Rate::ALL.map(|rate| Rates::new(rate.of_address(scale))),
             by_person: Rate::ALL.map(|rate| rate.of_person(scale).map(Rates::new)),
-            held_by_address: Place::ALL.map(|place| Places::new(place.of_address(scale))),
-            held_by_person: Place::ALL.map(|place| place.of_person(scale).map(Places::new)),
-            refused: std::array::from_fn(|_| (AtomicU64::new(0), Seldom::new(limits::REFUSALS_LOGGED))),
+            held_by_address: Resource::ALL.map(|place| Resources::new(place.of_address(scale))),
+            held_by_person: Resource::ALL.map(|place| place.of_person(scale).map(Resources::new)),
+            refused: std::array::from_fn(|_| (AtomicU64::new(0), LogThrottle::new(limits::REFUSALS_LOGGED))),
         })
     }
 
@@ -122,9 +123,9 @@ impl Quotas {
     }
 
     /// A place is held until what is returned is dropped.
-    pub fn hold(&self, client: &Client, place: Place) -> Result<Held, Exceeded> {
+    pub fn hold(&self, client: &Client, place: Resource) -> Result<QuotaGuard, Exceeded> {
         if !self.on {
-            return Ok(Held::default());
+            return Ok(QuotaGuard::default());
         }
         let exceeded = |whose| {
             let exceeded = Exceeded {
@@ -135,19 +136,19 @@ impl Quotas {
             self.refuse(Rate::COUNT + place as usize, client, exceeded)
         };
         let of_person = self.held_by_person[place as usize].as_ref().zip(client.person.as_ref());
-        let person = of_person.map(|(places, person)| Places::hold(places, person));
+        let person = of_person.map(|(places, person)| Resources::hold(places, person));
         let person = person.map(|held| held.ok_or_else(|| exceeded(PERSON))).transpose()?;
         let places = &self.held_by_address[place as usize];
-        let address = client.address.as_ref().map(|address| Places::hold(places, address));
+        let address = client.address.as_ref().map(|address| Resources::hold(places, address));
         let address = address.map(|held| held.ok_or_else(|| exceeded(ADDRESS))).transpose()?;
-        Ok(Held::of(person, address))
+        Ok(QuotaGuard::of(person, address))
     }
 
     /// Counts it, and says so in the log at most once a minute for each kind.
     fn refuse(&self, kind: usize, client: &Client, exceeded: Exceeded) -> Exceeded {
-        let (count, seldom) = &self.refused[kind];
+        let (count, log_throttle) = &self.refused[kind];
         count.fetch_add(1, Relaxed);
-        if let Some(unsaid) = seldom.due() {
+        if let Some(unsaid) = log_throttle.due() {
             let address = client.address.map(tracing::field::display);
             tracing::warn!(address, unsaid, "refused: {exceeded}");
         }
@@ -156,7 +157,10 @@ impl Quotas {
 
     /// By limit, since the start.
     pub fn refused(&self) -> Vec<(&'static str, u64)> {
-        let names = Rate::ALL.map(Rate::name).into_iter().chain(Place::ALL.map(Place::name));
+        let names = Rate::ALL
+            .map(Rate::name)
+            .into_iter()
+            .chain(Resource::ALL.map(Resource::name));
         let counts = self.refused.iter().map(|(count, _)| count.load(Relaxed));
         names.zip(counts).collect()
     }

@@ -28,7 +28,7 @@ impl Clock for Tokio {
     }
 }
 
-pub struct Rates<K: Hash + Eq + Clone> {
+pub(super) struct Rates<K: Hash + Eq + Clone> {
     limiter: RateLimiter<K, Shared<K>, Tokio, NoOpMiddleware<Nanos>>,
     table: Arc<Table<K>>,
     clock: Tokio,
@@ -36,7 +36,7 @@ pub struct Rates<K: Hash + Eq + Clone> {
 }
 
 impl<K: Hash + Eq + Clone> Rates<K> {
-    pub fn new(bound: Bound) -> Self {
+    pub(super) fn new(bound: Bound) -> Self {
         Self::with_room(bound, limits::QUOTA_KEYS)
     }
 
@@ -57,7 +57,7 @@ impl<K: Hash + Eq + Clone> Rates<K> {
 
     /// Takes `count` cells, or says how long to wait for them. More than a burst is taken as a whole one: nothing is refused for
     /// ever.
-    pub fn take(&self, key: &K, count: u32) -> Result<(), Duration> {
+    pub(super) fn take(&self, key: &K, count: u32) -> Result<(), Duration> {
         let Some(count) = NonZeroU32::new(count) else {
             return Ok(());
         };
@@ -68,7 +68,7 @@ impl<K: Hash + Eq + Clone> Rates<K> {
         }
     }
 
-    pub fn keys(&self) -> usize {
+    pub(super) fn keys(&self) -> usize {
         self.table.lock().full_at.len()
     }
 }

@@ -7,7 +7,7 @@ use duplex_protocol::session::{Answer, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// The topic, if this person may write this in it; `open`: the handle that the caller has of it.
-pub async fn enter_to_write(
+pub async fn authorize_write(
     hub: &Hub,
     person: &Person,
     name: &TopicName,

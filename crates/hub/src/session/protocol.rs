@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::limits;
-use crate::session::rate_limit::Bucket;
+use crate::session::Bucket;
 use duplex_protocol::code;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Cursor;
@@ -48,7 +48,7 @@ pub enum Act {
 
 /// The client broke the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Breach {
+pub enum ProtocolError {
     #[error("the first frame is a hello, and the only one")]
     Hello,
     #[error("no hello came")]
@@ -63,7 +63,7 @@ pub enum Breach {
     Protocol,
 }
 
-impl Breach {
+impl ProtocolError {
     pub const fn closing(&self) -> Closing {
         match self {
             Self::TooFast => Closing::TooFast,
@@ -112,10 +112,10 @@ impl Session {
     }
 
     /// `now`: since the session began.
-    pub fn hear(&mut self, frame: ClientFrame, now: Duration) -> Result<Act, Breach> {
-        self.frames.take(now).map_err(|_| Breach::TooFast)?;
+    pub fn hear(&mut self, frame: ClientFrame, now: Duration) -> Result<Act, ProtocolError> {
+        self.frames.take(now).map_err(|_| ProtocolError::TooFast)?;
         if matches!(frame, ClientFrame::Hello { .. }) == self.greeted {
-            return Err(Breach::Hello);
+            return Err(ProtocolError::Hello);
         }
         Ok(match frame {
             ClientFrame::Hello { build, name } => self.hello(&build, name)?,
@@ -131,9 +131,9 @@ impl Session {
         })
     }
 
-    fn hello(&mut self, build: &str, name: Option<String>) -> Result<Act, Breach> {
+    fn hello(&mut self, build: &str, name: Option<String>) -> Result<Act, ProtocolError> {
         if build.len() > MAX_BUILD {
-            return Err(Breach::Unreadable("the build's name is too long".to_owned()));
+            return Err(ProtocolError::Unreadable("the build's name is too long".to_owned()));
         }
         self.greeted = true;
         Ok(Act::Welcome { name })
@@ -174,9 +174,9 @@ impl Session {
     }
 }
 
-fn activity_of(topic: TopicName, activity: Option<String>) -> Result<Act, Breach> {
+fn activity_of(topic: TopicName, activity: Option<String>) -> Result<Act, ProtocolError> {
     if activity.as_ref().is_some_and(|activity| activity.len() > MAX_ACTIVITY) {
-        return Err(Breach::Activity);
+        return Err(ProtocolError::Activity);
     }
     Ok(Act::Activity { topic, activity })
 }
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn hello_comes_first_and_once() {
         let mut session = Session::new(RATE);
-        assert_eq!(session.hear(subscribe(1), NOW), Err(Breach::Hello));
+        assert_eq!(session.hear(subscribe(1), NOW), Err(ProtocolError::Hello));
         let welcome = session.hear(hello(), NOW).unwrap();
         assert_eq!(
             welcome,
@@ -233,7 +233,7 @@ mod tests {
                 name: Some(" Kim ".to_owned())
             }
         );
-        assert_eq!(session.hear(hello(), NOW), Err(Breach::Hello));
+        assert_eq!(session.hear(hello(), NOW), Err(ProtocolError::Hello));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::quota::Address;
 use crate::topic::shared_state::Recovered;
 use crate::topic::unwritten::{Found, Unwritten};
-use crate::{Hub, Membership, Most, Principal, Reading, Rights, TopicHandle, Wake};
+use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::Person;
@@ -33,7 +33,7 @@ pub struct Reader {
 
 struct Read {
     topic: TopicHandle,
-    membership: Membership,
+    membership: SubscriptionGuard,
     after: Seq,
     presence: u64,
 }
@@ -261,7 +261,7 @@ impl Reader {
 
     /// Adds what is new, in whole frames, at most `most` of all topics together; one frame is taken whatever its size. If that was
     /// not all, it is woken again, and the next round begins with another topic.
-    pub async fn gather(&mut self, most: Most, out: &mut Vec<Bytes>) {
+    pub async fn gather(&mut self, most: ReadLimit, out: &mut Vec<Bytes>) {
         self.enter_written(out).await;
         let names: Vec<TopicName> = self.reads.keys().cloned().collect();
         self.turn = self.turn.wrapping_add(1);
@@ -290,24 +290,24 @@ impl Reader {
         }
     }
 
-    async fn gather_from(&mut self, name: &TopicName, most: Most, out: &mut Vec<Bytes>) -> Result<(), Denied> {
+    async fn gather_from(&mut self, name: &TopicName, most: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denied> {
         let Some(read) = self.reads.get_mut(name) else {
             return Ok(());
         };
         let mut reading = read.topic.read(read.after, self.protocol, most);
-        if matches!(reading, Reading::Behind) {
+        if matches!(reading, ReadBatch::Behind) {
             reading = read.topic.read_log(read.after, self.protocol, most).await?;
         }
         match reading {
-            Reading::Nothing => {}
-            Reading::Frames { frames, last, .. } => {
+            ReadBatch::Nothing => {}
+            ReadBatch::Frames { frames, last, .. } => {
                 out.extend(frames);
                 read.after = last;
                 if last < read.topic.head().seq {
                     self.wake.wake();
                 }
             }
-            Reading::Behind => {
+            ReadBatch::Behind => {
                 let recovered = read.start_anew(self.protocol.encoding).await?;
                 out.extend(framed(&recovered, name, self.protocol));
                 self.wake.wake();

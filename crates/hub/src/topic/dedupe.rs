@@ -45,7 +45,7 @@ use duplex_protocol::session::{Answer, CommandId, Rejection};
 
 /// How much is known.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Of the accepted commands; of the refused ones as many again, so that refusals push no accepted command out. Twice:
     /// with a time in their ids, and without.
     pub known: usize,
@@ -58,7 +58,7 @@ pub struct Bounds {
 
 /// The newest commands and their first answers.
 #[derive(Debug)]
-pub struct Dedupe {
+pub(crate) struct Dedupe {
     bounds: Bounds,
     accepted: Known<Seq>,
     refused: Known<Rejection>,
@@ -68,7 +68,7 @@ pub struct Dedupe {
 
 /// What a command's id says before anybody looks at the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     New,
     Again(Answer),
     Refused(Rejection),
@@ -76,7 +76,7 @@ pub enum Verdict {
 
 /// Whose command it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
+pub(crate) enum Sender {
     Client,
     /// By a request with a token: a device that was away for days posts what it measured then.
     Program,
@@ -86,13 +86,13 @@ pub enum Sender {
 }
 
 /// Whether a refusal is given for good, and so to be remembered.
-pub const fn is_final(why: &Rejection) -> bool {
+pub(super) const fn is_final(why: &Rejection) -> bool {
     !why.may_retry() && !matches!(why, Rejection::IdTooNew { .. })
 }
 
 impl Dedupe {
     /// `forgotten`: as the log says.
-    pub fn new(bounds: Bounds, forgotten: Option<Millis>) -> Self {
+    pub(crate) fn new(bounds: Bounds, forgotten: Option<Millis>) -> Self {
         Self {
             bounds,
             accepted: Known::new(bounds),
@@ -101,7 +101,7 @@ impl Dedupe {
         }
     }
 
-    pub fn look(&self, by: &PersonId, id: &CommandId, now: Millis, sender: Sender) -> Verdict {
+    pub(crate) fn look(&self, by: &PersonId, id: &CommandId, now: Millis, sender: Sender) -> Verdict {
         let name = Name::of(by, id);
         if let Some(answer) = self.answer(&name, id, now) {
             return Verdict::Again(answer);
@@ -138,7 +138,7 @@ impl Dedupe {
     }
 
     /// Whether a refusal of this id may be given for good.
-    pub fn may_refuse(&self, id: &CommandId, now: Millis) -> bool {
+    pub(crate) fn may_refuse(&self, id: &CommandId, now: Millis) -> bool {
         let timed = &self.refused.timed;
         let full = timed.len() >= self.bounds.known;
         let oldest = timed.first_key_value().and_then(|(name, _)| name.time());
@@ -146,13 +146,13 @@ impl Dedupe {
         id.time().is_none() || !(full && young)
     }
 
-    pub fn accepted(&mut self, by: &PersonId, id: &CommandId, seq: Seq, now: Millis) {
+    pub(crate) fn accepted(&mut self, by: &PersonId, id: &CommandId, seq: Seq, now: Millis) {
         let gone = self.accepted.put(Name::of(by, id), id, seq, now);
         self.forgotten = self.forgotten.max(gone);
     }
 
     /// A refusal that may turn into something else later is not remembered.
-    pub fn refused(&mut self, by: &PersonId, id: &CommandId, why: &Rejection, now: Millis) {
+    pub(crate) fn refused(&mut self, by: &PersonId, id: &CommandId, why: &Rejection, now: Millis) {
         if is_final(why) {
             let gone = self.refused.put(Name::of(by, id), id, why.clone(), now);
             self.forgotten = self.forgotten.max(gone);

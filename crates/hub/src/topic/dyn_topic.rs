@@ -19,7 +19,7 @@ use duplex_protocol::session::{Denied, Rejection, ServerFrame};
 use duplex_protocol::topic::{Delivery, TopicName};
 
 /// A decider whose types nobody sees.
-pub trait Kind: Send + Sync + 'static {
+pub trait DynTopic: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     fn delivery(&self) -> Delivery;
     /// Readers are told who else is there.
@@ -39,36 +39,37 @@ pub trait Kind: Send + Sync + 'static {
     /// Parts of accepted commands that did not count, since the start.
     fn refused_parts(&self) -> u64;
     /// The state that a snapshot says, or the one before the first event.
-    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
+    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError>;
     /// An event as the log keeps it.
-    fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
+    fn event(&self, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
     /// The JSON of an event as readers know it, of what the log keeps.
-    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, FoldError>;
+    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError>;
     /// What is left of an event whose text goes, and what the log keeps of it.
-    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError>;
+    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn DynEvent>, Vec<u8>), StateError>;
 }
 
 /// The state of one topic.
-pub trait Fold: Send {
+pub trait DynState: Send {
     /// Decides, and applies what was decided. A rejection leaves the state as it was.
-    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding) -> Result<Vec<Made>, Undecided>;
+    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding)
+    -> Result<Vec<DecidedEvent>, DecideError>;
     /// Applies an event of the log.
-    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
-    fn state(&self, encoding: Encoding) -> Result<Blob, FoldError>;
+    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
+    fn state(&self, encoding: Encoding) -> Result<Blob, StateError>;
     /// The state as the log keeps it.
-    fn snapshot(&self) -> Result<Vec<u8>, FoldError>;
+    fn snapshot(&self) -> Result<Vec<u8>, StateError>;
     /// Whether the state lists this other topic.
     fn lists(&self, topic: &TopicName) -> bool;
 }
 
-pub trait Event: Send + Sync {
+pub trait DynEvent: Send + Sync {
     fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError>;
     fn key(&self) -> Option<String>;
 }
 
 /// One event that a command made.
-pub struct Made {
-    pub event: Box<dyn Event>,
+pub struct DecidedEvent {
+    pub event: Box<dyn DynEvent>,
     pub amends: Option<Seq>,
     /// What the log keeps.
     pub json: Vec<u8>,
@@ -79,7 +80,7 @@ pub struct Made {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FoldError {
+pub enum StateError {
     #[error("cannot be read or written: {0}")]
     Codec(#[from] CodecError),
     #[error("the application panicked")]
@@ -91,21 +92,21 @@ pub enum FoldError {
 }
 
 #[derive(Debug)]
-pub enum Undecided {
+pub enum DecideError {
     Rejected(Rejection),
     /// The state is not to be trusted any more.
-    Broken(FoldError),
+    Broken(StateError),
 }
 
 /// An application's decider as the hub takes it.
-pub fn kind<D: Decider>(decider: D) -> Box<dyn Kind> {
-    Box::new(Of(Arc::new(decider), Arc::default()))
+pub fn dyn_topic<D: Decider>(decider: D) -> Box<dyn DynTopic> {
+    Box::new(Typed(Arc::new(decider), Arc::default()))
 }
 
 /// With its count of refused parts.
-struct Of<D>(Arc<D>, Arc<AtomicU64>);
+struct Typed<D>(Arc<D>, Arc<AtomicU64>);
 
-impl<D: Decider> Kind for Of<D> {
+impl<D: Decider> DynTopic for Typed<D> {
     fn name(&self) -> &'static str {
         D::KIND
     }
@@ -161,38 +162,38 @@ impl<D: Decider> Kind for Of<D> {
         self.1.load(Relaxed)
     }
 
-    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError> {
+    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError> {
         let state = match snapshot {
             None => D::State::default(),
             Some(json) => Encoding::Json.decode(&stored::read::<D>(Kept::State, json)?)?,
         };
-        Ok(Box::new(Folded {
+        Ok(Box::new(TypedState {
             decider: Arc::clone(&self.0),
             refused_parts: Arc::clone(&self.1),
             state,
         }))
     }
 
-    fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
-        Ok(Box::new(EventOf::<D>(read_event::<D>(json)?)))
+    fn event(&self, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError> {
+        Ok(Box::new(TypedEvent::<D>(read_event::<D>(json)?)))
     }
 
-    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, FoldError> {
+    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError> {
         match stored::read::<D>(Kept::Event, &json)? {
             Cow::Borrowed(same) if same.len() == json.len() => Ok(json),
             current => Ok(current.into_owned()),
         }
     }
 
-    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError> {
+    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn DynEvent>, Vec<u8>), StateError> {
         let event = read_event::<D>(json)?;
-        let event = catch_unwind(AssertUnwindSafe(|| self.0.redacted(event))).map_err(|_| FoldError::Panicked)?;
+        let event = catch_unwind(AssertUnwindSafe(|| self.0.redacted(event))).map_err(|_| StateError::Panicked)?;
         let json = write_event::<D>(&event)?;
-        Ok((Box::new(EventOf::<D>(event)), json))
+        Ok((Box::new(TypedEvent::<D>(event)), json))
     }
 }
 
-fn read_event<D: Decider>(json: &[u8]) -> Result<D::Event, FoldError> {
+fn read_event<D: Decider>(json: &[u8]) -> Result<D::Event, StateError> {
     Ok(Encoding::Json.decode(&stored::read::<D>(Kept::Event, json)?)?)
 }
 
@@ -200,32 +201,32 @@ fn write_event<D: Decider>(event: &D::Event) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(event).map(stored::write::<D>)
 }
 
-struct Folded<D: Decider> {
+struct TypedState<D: Decider> {
     decider: Arc<D>,
     refused_parts: Arc<AtomicU64>,
     state: D::State,
 }
 
-impl<D: Decider> Folded<D> {
-    fn take(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> Made {
+impl<D: Decider> TypedState<D> {
+    fn take(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> DecidedEvent {
         D::apply(&mut self.state, seq, &event);
         self.refused_parts.fetch_add(D::refused_parts(&event), Relaxed);
-        Made {
+        DecidedEvent {
             amends: D::amends(&event),
             forwards: self.decider.forward(at.topic, &self.state, seq, &event),
             redaction: self.decider.redacts(&self.state, &event),
-            event: Box::new(EventOf::<D>(event)),
+            event: Box::new(TypedEvent::<D>(event)),
             json,
         }
     }
 
-    fn decided(&mut self, at: Context<'_>, command: D::Command) -> Result<Vec<Made>, Undecided> {
+    fn decided(&mut self, at: Context<'_>, command: D::Command) -> Result<Vec<DecidedEvent>, DecideError> {
         let events = self
             .decider
             .decide(at, &self.state, command)
-            .map_err(Undecided::Rejected)?;
+            .map_err(DecideError::Rejected)?;
         let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
-        let written = written.map_err(|error| Undecided::Broken(error.into()))?;
+        let written = written.map_err(|error| DecideError::Broken(error.into()))?;
         let made = (at.next..).zip(events.into_iter().zip(written));
         Ok(made
             .map(|(seq, (event, json))| self.take(at, seq, event, json))
@@ -233,28 +234,33 @@ impl<D: Decider> Folded<D> {
     }
 }
 
-impl<D: Decider> Fold for Folded<D> {
-    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding) -> Result<Vec<Made>, Undecided> {
-        let malformed = |what: String| Undecided::Rejected(Rejection::Malformed { what });
+impl<D: Decider> DynState for TypedState<D> {
+    fn decide(
+        &mut self,
+        at: Context<'_>,
+        command: &Blob,
+        encoding: Encoding,
+    ) -> Result<Vec<DecidedEvent>, DecideError> {
+        let malformed = |what: String| DecideError::Rejected(Rejection::Malformed { what });
         if encoding == Encoding::Json {
             json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
         let command = command.decode(encoding).map_err(|error| malformed(error.to_string()))?;
         catch_unwind(AssertUnwindSafe(|| self.decided(at, command)))
-            .unwrap_or(Err(Undecided::Broken(FoldError::Panicked)))
+            .unwrap_or(Err(DecideError::Broken(StateError::Panicked)))
     }
 
-    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
+    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError> {
         let event = read_event::<D>(json)?;
-        catch_unwind(AssertUnwindSafe(|| D::apply(&mut self.state, seq, &event))).map_err(|_| FoldError::Panicked)?;
-        Ok(Box::new(EventOf::<D>(event)))
+        catch_unwind(AssertUnwindSafe(|| D::apply(&mut self.state, seq, &event))).map_err(|_| StateError::Panicked)?;
+        Ok(Box::new(TypedEvent::<D>(event)))
     }
 
-    fn state(&self, encoding: Encoding) -> Result<Blob, FoldError> {
+    fn state(&self, encoding: Encoding) -> Result<Blob, StateError> {
         Ok(Blob::encode(encoding, &self.state)?)
     }
 
-    fn snapshot(&self) -> Result<Vec<u8>, FoldError> {
+    fn snapshot(&self) -> Result<Vec<u8>, StateError> {
         Ok(stored::write::<D>(Encoding::Json.encode(&self.state)?))
     }
 
@@ -263,9 +269,9 @@ impl<D: Decider> Fold for Folded<D> {
     }
 }
 
-struct EventOf<D: Decider>(D::Event);
+struct TypedEvent<D: Decider>(D::Event);
 
-impl<D: Decider> Event for EventOf<D> {
+impl<D: Decider> DynEvent for TypedEvent<D> {
     fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError> {
         Blob::encode(encoding, &self.0)
     }
@@ -276,10 +282,10 @@ impl<D: Decider> Event for EventOf<D> {
 }
 
 /// An event as it is sent: encoded when a reader first wants it so, then shared by all.
-pub struct EventFrame {
+pub(crate) struct EventFrame {
     seq: Seq,
     check: Option<Check>,
-    event: Box<dyn Event>,
+    event: Box<dyn DynEvent>,
     encoded: Encoded,
     /// For readers of the protocol's version 1: few, and then none. Takes no room before the first of them comes.
     encoded_v1: OnceLock<Box<Encoded>>,
@@ -288,7 +294,7 @@ pub struct EventFrame {
 type Encoded = PerEncoding<OnceLock<Option<Bytes>>>;
 
 impl EventFrame {
-    pub fn new(seq: Seq, check: Option<Check>, event: Box<dyn Event>) -> Self {
+    pub(crate) fn new(seq: Seq, check: Option<Check>, event: Box<dyn DynEvent>) -> Self {
         Self {
             seq,
             check,
@@ -298,16 +304,16 @@ impl EventFrame {
         }
     }
 
-    pub fn key(&self) -> Option<String> {
+    pub(crate) fn key(&self) -> Option<String> {
         self.event.key()
     }
 
-    pub const fn check(&self) -> Option<Check> {
+    pub(crate) const fn check(&self) -> Option<Check> {
         self.check
     }
 
     /// None if the application's event cannot be written so.
-    pub fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
+    pub(crate) fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
         let encoded = match protocol.version {
             Version::V1 => self.encoded_v1.get_or_init(Box::default),
             Version::V2 => &self.encoded,
@@ -325,10 +331,10 @@ impl EventFrame {
 }
 
 /// A complete [`ServerFrame::Event`].
-pub fn event_frame(
+pub(crate) fn event_frame(
     topic: &TopicName,
     (seq, check): (Seq, Option<Check>),
-    event: &dyn Event,
+    event: &dyn DynEvent,
     protocol: Protocol,
 ) -> Result<Bytes, CodecError> {
     let frame = ServerFrame::Event {
@@ -342,20 +348,20 @@ pub fn event_frame(
 
 /// One of something for each encoding.
 #[derive(Debug, Default)]
-pub struct PerEncoding<T> {
+pub(crate) struct PerEncoding<T> {
     json: T,
     postcard: T,
 }
 
 impl<T> PerEncoding<T> {
-    pub const fn get(&self, encoding: Encoding) -> &T {
+    pub(crate) const fn get(&self, encoding: Encoding) -> &T {
         match encoding {
             Encoding::Json => &self.json,
             Encoding::Postcard => &self.postcard,
         }
     }
 
-    pub const fn get_mut(&mut self, encoding: Encoding) -> &mut T {
+    pub(crate) const fn get_mut(&mut self, encoding: Encoding) -> &mut T {
         match encoding {
             Encoding::Json => &mut self.json,
             Encoding::Postcard => &mut self.postcard,

@@ -30,7 +30,7 @@ impl Hub {
 }
 
 /// Of a forward from an event of that time: the same whenever it is made, so that one that is sent again is known.
-pub fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
+pub(super) fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
     let Cursor { epoch, seq, .. } = at;
     let seq: Seq = seq;
     let mut hash = Sha256::new();

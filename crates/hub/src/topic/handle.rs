@@ -1,4 +1,4 @@
-//! A topic as sessions see it. Reading goes past the topic's task: to its ring, or to the log.
+//! A topic as sessions see it. ReadBatch goes past the topic's task: to its ring, or to the log.
 //! Knows no session protocol and no transport.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,17 +10,17 @@ use tokio::time::Instant;
 
 use super::ring::{Found, Ring};
 use super::shared_state::SharedState;
-use super::stats::{self, Tally, TopicFigures};
+use super::stats::{self, Tally, TopicStats};
 use super::wake::Wake;
 use crate::limits;
 use crate::log::{ForwardKey, Log, Record};
 use crate::origin::{Origin, Principal};
 use crate::quota::Address;
 use crate::rights::{Authority, Rights};
-use crate::topic::dyn_topic::{EventFrame, Kind, event_frame};
-use crate::topic::read_batch::{Most, Reading, gather};
+use crate::topic::dyn_topic::{DynTopic, EventFrame, event_frame};
+use crate::topic::read_batch::{ReadBatch, ReadLimit, gather};
 use crate::topic::subscribers::Crowd;
-use crate::topic::subscription::Membership;
+use crate::topic::subscription::SubscriptionGuard;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
@@ -29,7 +29,7 @@ use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
 use duplex_protocol::topic::{Delivery, TopicName};
 
 /// What the task is asked.
-pub enum Ask {
+pub(crate) enum Ask {
     Command(Command),
     State {
         encoding: Encoding,
@@ -46,7 +46,7 @@ pub enum Ask {
     Close,
 }
 
-pub struct Command {
+pub(crate) struct Command {
     pub who: Person,
     pub origin: Origin,
     pub authority: Authority,
@@ -60,9 +60,9 @@ pub struct Command {
 }
 
 /// What the task and the handles of one awake topic share.
-pub struct Board {
+pub(crate) struct Board {
     pub name: TopicName,
-    pub kind: Arc<dyn Kind>,
+    pub kind: Arc<dyn DynTopic>,
     pub log: Arc<dyn Log>,
     pub epoch: Epoch,
     /// The newest event when the topic woke.
@@ -76,28 +76,28 @@ pub struct Board {
     pub kept: AtomicU64,
     pub crowd: Crowd,
     /// Rises from 0 only while the list of topics is locked.
-    pub handles: AtomicUsize,
+    pub(crate) handles: AtomicUsize,
     pub tally: Arc<Tally>,
 }
 
 impl Board {
-    pub fn head(&self) -> Seq {
+    pub(crate) fn head(&self) -> Seq {
         self.head.load(Ordering::Acquire)
     }
 
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.asks.is_closed()
     }
 
     /// Nobody reads it, and nobody asks it anything.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.handles.load(Ordering::Acquire) == 0
             && self.asks.capacity() == self.asks.max_capacity()
             && self.crowd.set().is_empty()
     }
 
-    pub fn figures(&self) -> TopicFigures {
-        TopicFigures {
+    pub(crate) fn figures(&self) -> TopicStats {
+        TopicStats {
             topic: self.name.clone(),
             seq: self.head(),
             woke: self.woke,
@@ -117,7 +117,7 @@ pub struct TopicHandle {
 
 impl TopicHandle {
     /// Call it with the list of topics locked.
-    pub fn new(board: &Arc<Board>, rights: &Rights) -> Self {
+    pub(crate) fn new(board: &Arc<Board>, rights: &Rights) -> Self {
         Self::with(board, rights.authority(), rights.origin())
     }
 
@@ -195,7 +195,7 @@ impl TopicHandle {
     }
 
     /// The same without a copy.
-    pub async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
+    pub(crate) async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
         let (reply, state) = oneshot::channel();
         let ask = Ask::State { encoding, reply };
         let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
@@ -222,21 +222,21 @@ impl TopicHandle {
     }
 
     /// What came after `after`: complete encoded event frames, in order. A reader with nothing to read takes no lock.
-    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Reading {
+    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: ReadLimit) -> ReadBatch {
         let protocol = protocol.into();
         if self.board.is_over() {
-            return Reading::Behind;
+            return ReadBatch::Behind;
         }
         if after >= self.board.head() {
-            return Reading::Nothing;
+            return ReadBatch::Nothing;
         }
         let found = {
             let ring = self.board.ring.read().unwrap_or_else(PoisonError::into_inner);
             ring.read(after, most.frames)
         };
         match found {
-            Found::Nothing => Reading::Nothing,
-            Found::Behind => Reading::Behind,
+            Found::Nothing => ReadBatch::Nothing,
+            Found::Behind => ReadBatch::Behind,
             Found::Events(events) => {
                 let frames = events
                     .into_iter()
@@ -248,8 +248,8 @@ impl TopicHandle {
         }
     }
 
-    fn count(&self, reading: &Reading) {
-        let Reading::Frames { frames, conflated, .. } = reading else {
+    fn count(&self, reading: &ReadBatch) {
+        let ReadBatch::Frames { frames, conflated, .. } = reading else {
             return;
         };
         let tally = &self.board.tally;
@@ -260,14 +260,19 @@ impl TopicHandle {
     }
 
     /// Goes on from the log, event by event, for a reader that the ring cannot serve.
-    pub async fn read_log(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Result<Reading, Denied> {
+    pub async fn read_log(
+        &self,
+        after: Seq,
+        protocol: impl Into<Protocol>,
+        most: ReadLimit,
+    ) -> Result<ReadBatch, Denied> {
         let (board, protocol) = (&self.board, protocol.into());
         if board.is_over() {
             return Err(Denied::Unavailable);
         }
         let head = board.head();
         if after >= head {
-            return Ok(Reading::Nothing);
+            return Ok(ReadBatch::Nothing);
         }
         stats::add(&board.tally.log_reads, 1);
         let limit = most.frames.clamp(1, limits::LOG_PAGE);
@@ -277,7 +282,7 @@ impl TopicHandle {
             Denied::Unavailable
         })?;
         if records.first().is_none_or(|first| first.seq != after + 1) {
-            return Ok(Reading::Behind);
+            return Ok(ReadBatch::Behind);
         }
         // What is in the log and not yet in the ring is not yet shown to anyone.
         let shown = records.into_iter().take_while(|record| record.seq <= head);
@@ -286,7 +291,7 @@ impl TopicHandle {
             Some((record.seq, frame?))
         });
         match gather(after, frames, most) {
-            Reading::Behind => Err(Denied::Unavailable),
+            ReadBatch::Behind => Err(Denied::Unavailable),
             reading => {
                 self.count(&reading);
                 Ok(reading)
@@ -307,16 +312,22 @@ impl TopicHandle {
     }
 
     /// `wake` is woken at each new event or presence. A session may join again before its older membership is dropped.
-    pub fn join(&self, session: SessionId, person: Person, from: Option<Address>, wake: Arc<Wake>) -> Membership {
+    pub fn join(
+        &self,
+        session: SessionId,
+        person: Person,
+        from: Option<Address>,
+        wake: Arc<Wake>,
+    ) -> SubscriptionGuard {
         self.board.crowd.set().join(&session, person, from);
         let place = self.board.crowd.add_wake(wake);
         self.board.crowd.stir();
         stats::add(&self.board.tally.members, 1);
-        Membership::new(self.clone(), session, place)
+        SubscriptionGuard::new(self.clone(), session, place)
     }
 
     /// A membership of the server itself.
-    pub fn watch(&self, session: SessionId, wake: Arc<Wake>) -> Membership {
+    pub fn watch(&self, session: SessionId, wake: Arc<Wake>) -> SubscriptionGuard {
         self.join(session, Principal::server().person.clone(), None, wake)
     }
 
@@ -349,7 +360,7 @@ impl TopicHandle {
     }
 
     /// One atomic.
-    pub fn presence_version(&self) -> u64 {
+    pub(crate) fn presence_version(&self) -> u64 {
         self.board.crowd.version()
     }
 }

@@ -17,14 +17,14 @@ use super::stats::add;
 use crate::hub::Hub;
 use crate::limits;
 use crate::log::{ForwardKey, LogError, Undelivered};
-use crate::quota::seldom::Seldom;
+use crate::quota::LogThrottle;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
 #[derive(Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     state: Mutex<State>,
     /// A lane ended or began to wait.
     settled: Notify,
@@ -146,8 +146,8 @@ impl Outbox {
 
     /// Whether commands of `from` may make more forwards. Past the bound of all, each source may still have a few: a target that
     /// takes nothing holds up its own sources, and no others.
-    pub fn has_room(&self, from: &TopicName) -> bool {
-        static FULL: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+    pub(crate) fn has_room(&self, from: &TopicName) -> bool {
+        static FULL: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
         let state = self.lock();
         let held = state.held.get(from).copied().unwrap_or_default();
@@ -201,7 +201,7 @@ impl Outbox {
     }
 
     /// Waits a while until nothing is on its way but what its target refuses for now.
-    pub async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         let settled = async {
             loop {
                 let changed = self.settled.notified();
@@ -340,7 +340,7 @@ impl Hub {
     }
 
     fn count(&self, name: &LaneName, answer: &Answer) {
-        static REFUSED: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+        static REFUSED: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
         let Answer::Rejected(why) = answer else {
             return add(&self.tally().forwards, 1);
@@ -410,7 +410,7 @@ mod tests {
     use crate::decider::{Access, Context, Decider, Forward, Origin, Principal, Redaction};
     use crate::log::Log;
     use crate::log::memory::Memory;
-    use crate::topic::dyn_topic::kind;
+    use crate::topic::dyn_topic::dyn_topic;
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::session::Denied;
@@ -509,7 +509,7 @@ mod tests {
     impl Process {
         fn start(log: &Arc<Memory>, shut: bool) -> Self {
             let (log, shut) = (Arc::clone(log), Arc::new(AtomicBool::new(shut)));
-            let kinds = vec![kind(Teller), kind(Hearer(Arc::clone(&shut)))];
+            let kinds = vec![dyn_topic(Teller), dyn_topic(Hearer(Arc::clone(&shut)))];
             let hub = Hub::new(Arc::<Memory>::clone(&log), kinds);
             Self { hub, shut, log }
         }

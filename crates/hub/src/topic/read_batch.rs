@@ -6,14 +6,14 @@ use duplex_protocol::cursor::Seq;
 
 /// How much a reader takes at once.
 #[derive(Debug, Clone, Copy)]
-pub struct Most {
+pub struct ReadLimit {
     pub frames: usize,
     /// The first frame is taken whatever its size.
     pub bytes: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum ReadBatch {
     Nothing,
     /// At least one frame. `last`: the reader has now seen everything up to it. `conflated`: events left out as needless.
     Frames {
@@ -27,7 +27,7 @@ pub enum Reading {
 }
 
 /// As many frames as may be taken. None at all, though there should be one, means that it cannot be written.
-pub fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, most: Most) -> Reading {
+pub(crate) fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, most: ReadLimit) -> ReadBatch {
     let (mut taken, mut bytes, mut last) = (Vec::new(), 0, after);
     for (seq, frame) in frames {
         bytes += frame.len();
@@ -38,9 +38,9 @@ pub fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, most: Most
         last = seq;
     }
     if taken.is_empty() {
-        return Reading::Behind;
+        return ReadBatch::Behind;
     }
-    Reading::Frames {
+    ReadBatch::Frames {
         conflated: last - after - taken.len() as u64,
         frames: taken,
         last,

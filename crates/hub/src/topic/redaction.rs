@@ -12,14 +12,14 @@ use super::handle::Board;
 use super::ring::Ring;
 use crate::decider::Redaction;
 use crate::log::{self, Erased, LogError};
-use crate::topic::dyn_topic::{Event, EventFrame, FoldError};
+use crate::topic::dyn_topic::{DynEvent, EventFrame, StateError};
 use crate::topic::projection::Memory;
 use duplex_protocol::cursor::Seq;
 
 /// For the ring, once the log has it.
-pub enum Plan {
+pub(super) enum Plan {
     /// The new events, and the bytes of their JSON.
-    Overwrite(Vec<(Seq, Box<dyn Event>, usize)>),
+    Overwrite(Vec<(Seq, Box<dyn DynEvent>, usize)>),
     /// Nothing from before this event is shown any more.
     Begin(Seq),
 }
@@ -54,7 +54,7 @@ impl Targets {
 }
 
 /// Keeps the batch, which `memory` has applied, after the event `seq`, and does in the log what its events take away.
-pub async fn append(
+pub(super) async fn append(
     board: &Board,
     memory: &mut Memory,
     batch: &mut Batch,
@@ -99,11 +99,11 @@ async fn plan(
     Ok(Some((plan, log::Redaction { erased, state })))
 }
 
-fn broken(error: FoldError) -> LogError {
+fn broken(error: StateError) -> LogError {
     LogError::Unavailable(format!("nothing can be taken away from it: {error}"))
 }
 
-fn overwrite_in_batch(board: &Board, batch: &mut Batch, targets: &Targets) -> Result<(), FoldError> {
+fn overwrite_in_batch(board: &Board, batch: &mut Batch, targets: &Targets) -> Result<(), StateError> {
     let mut withdrawn = BTreeSet::new();
     let kept = batch.entries.iter_mut().flat_map(|entry| &mut entry.events);
     for ((_, json), (seq, made)) in kept.zip(&mut batch.made) {
@@ -138,7 +138,7 @@ async fn overwrite(board: &Board, targets: Targets) -> Result<(Plan, Erased), Lo
 
 impl Plan {
     /// Before the batch is pushed.
-    pub fn show(self, board: &Board, ring: &mut Ring<Arc<EventFrame>>) {
+    pub(super) fn show(self, board: &Board, ring: &mut Ring<Arc<EventFrame>>) {
         match self {
             Self::Overwrite(events) => {
                 for (seq, event, bytes) in events {
@@ -154,7 +154,7 @@ impl Plan {
     }
 
     /// Whether the text of this event goes.
-    pub fn takes(&self, seq: Seq) -> bool {
+    pub(super) fn takes(&self, seq: Seq) -> bool {
         match self {
             Self::Overwrite(events) => events.iter().any(|(event, ..)| *event == seq),
             Self::Begin(first) => seq < *first,
@@ -162,7 +162,7 @@ impl Plan {
     }
 
     /// The oldest event that is kept, if that is not what it was.
-    pub const fn first(&self) -> Option<Seq> {
+    pub(super) const fn first(&self) -> Option<Seq> {
         match self {
             Self::Overwrite(_) => None,
             Self::Begin(seq) => Some(*seq),
@@ -183,8 +183,8 @@ mod tests {
     use crate::log::memory::{Memory as Kept, Weather};
     use crate::log::sqlite::Sqlite;
     use crate::log::{Log, Record};
-    use crate::topic::dyn_topic::kind;
-    use crate::topic::read_batch::{Most, Reading};
+    use crate::topic::dyn_topic::dyn_topic;
+    use crate::topic::read_batch::{ReadBatch, ReadLimit};
     use duplex_protocol::codec::{Blob, Encoding};
     use duplex_protocol::cursor::{Cursor, Epoch};
     use duplex_protocol::person::{Person, PersonId};
@@ -261,7 +261,7 @@ mod tests {
         }
     }
 
-    const ALL: Most = Most {
+    const ALL: ReadLimit = ReadLimit {
         frames: usize::MAX,
         bytes: usize::MAX,
     };
@@ -271,7 +271,7 @@ mod tests {
     }
 
     fn hub(log: &Arc<impl Log>) -> Hub {
-        Hub::new(Arc::clone(log) as Arc<dyn Log>, vec![kind(Wall)])
+        Hub::new(Arc::clone(log) as Arc<dyn Log>, vec![dyn_topic(Wall)])
     }
 
     fn memory() -> Arc<Kept> {
@@ -301,8 +301,8 @@ mod tests {
         Answer::Accepted { seq }
     }
 
-    fn events(reading: &Reading) -> Vec<(Seq, Mark)> {
-        let Reading::Frames { frames, .. } = reading else {
+    fn events(reading: &ReadBatch) -> Vec<(Seq, Mark)> {
+        let ReadBatch::Frames { frames, .. } = reading else {
             panic!("{reading:?}")
         };
         let event = |frame: &bytes::Bytes| match Encoding::Json.decode(frame).unwrap() {
@@ -468,8 +468,8 @@ mod tests {
             };
             assert_eq!((reason, cursor.seq), (ResetReason::TooOld, 5));
             assert_eq!(state.decode::<Lines>(Encoding::Json).unwrap(), [(5, "new".to_owned())]);
-            assert_eq!(wall.read(seq, Encoding::Json, ALL), Reading::Behind);
-            assert_eq!(wall.read_log(seq, Encoding::Json, ALL).await, Ok(Reading::Behind));
+            assert_eq!(wall.read(seq, Encoding::Json, ALL), ReadBatch::Behind);
+            assert_eq!(wall.read_log(seq, Encoding::Json, ALL).await, Ok(ReadBatch::Behind));
         }
         let resumed = wall.verdict(at(3), Encoding::Json).await.unwrap();
         assert!(matches!(resumed, Verdict::Resumed { replayed: 2, .. }), "{resumed:?}");

@@ -14,7 +14,7 @@ use duplex_protocol::session::{Denied, ResetReason, Verdict};
 
 impl Board {
     /// Whether the log has, up to `shown`, the events that readers were shown.
-    pub async fn still_has(&self, shown: Seq) -> Result<(), LoadError> {
+    pub(crate) async fn still_has(&self, shown: Seq) -> Result<(), LoadError> {
         let known = self.ring.read().unwrap_or_else(PoisonError::into_inner).check(shown);
         let Some(known) = known else { return Ok(()) };
         match self.log.check(&self.name, shown).await? {
@@ -31,7 +31,7 @@ impl TopicHandle {
     }
 
     /// What [`Self::verdict`] says, with the state shared.
-    pub async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
+    pub(crate) async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let (recovery, head) = self.recovery(cursor).await?;
         match recovery {
             _ if self.board.is_over() => Err(Denied::Unavailable),

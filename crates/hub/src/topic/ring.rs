@@ -11,7 +11,7 @@ use duplex_protocol::topic::Delivery;
 
 /// What a ring holds at most; the newest event is held whatever its size.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     pub events: usize,
     /// Of the events, and once more of those that are the newest of their key.
     pub bytes: usize,
@@ -33,7 +33,7 @@ impl Default for Bounds {
 }
 
 #[derive(Debug)]
-pub struct Ring<T> {
+pub(crate) struct Ring<T> {
     bounds: Bounds,
     head: Seq,
     /// The newest events without a hole; the last is the head.
@@ -55,7 +55,7 @@ struct Held<T> {
 
 /// What a reader finds.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found<T> {
+pub(crate) enum Found<T> {
     /// Everything was seen.
     Nothing,
     /// By seq, at least one. Between two of them, and before the first, lie only events that are needless by now.
@@ -72,7 +72,7 @@ enum Place<'a, T> {
 
 impl<T: Clone> Ring<T> {
     /// Empty, with the next event to come after `head`, where the log has this check.
-    pub fn new((head, check): (Seq, Option<Check>), delivery: Delivery, bounds: Bounds) -> Self {
+    pub(crate) fn new((head, check): (Seq, Option<Check>), delivery: Delivery, bounds: Bounds) -> Self {
         Self {
             bounds,
             head,
@@ -83,7 +83,7 @@ impl<T: Clone> Ring<T> {
         }
     }
 
-    pub const fn head(&self) -> Seq {
+    pub(crate) const fn head(&self) -> Seq {
         self.head
     }
 
@@ -93,7 +93,7 @@ impl<T: Clone> Ring<T> {
     }
 
     /// The event after the head. A key is heeded under `Latest` only; an event without one is never needless.
-    pub fn push(&mut self, key: Option<String>, bytes: usize, check: Option<Check>, event: T) {
+    pub(crate) fn push(&mut self, key: Option<String>, bytes: usize, check: Option<Check>, event: T) {
         self.head += 1;
         if let Some(newest) = &mut self.newest {
             newest.put(self.head, key.map(Arc::from), bytes, event.clone());
@@ -112,7 +112,7 @@ impl<T: Clone> Ring<T> {
     }
 
     /// Of the log up to `seq`, if the ring knows it.
-    pub fn check(&self, seq: Seq) -> Option<Check> {
+    pub(crate) fn check(&self, seq: Seq) -> Option<Check> {
         match seq.saturating_add(1).checked_sub(self.first())? {
             0 => self.before,
             _ => self.held(seq)?.check,
@@ -125,13 +125,13 @@ impl<T: Clone> Ring<T> {
     }
 
     /// The event, if it is held, with or without a hole after it.
-    pub fn get(&self, seq: Seq) -> Option<&T> {
+    pub(crate) fn get(&self, seq: Seq) -> Option<&T> {
         let newest = || self.newest.as_ref()?.by_seq.get(&seq).map(|kept| &kept.event);
         self.held(seq).map(|held| &held.event).or_else(newest)
     }
 
     /// Puts another event in the place of one that is held; the key stays.
-    pub fn replace(&mut self, seq: Seq, bytes: usize, event: &T) {
+    pub(crate) fn replace(&mut self, seq: Seq, bytes: usize, event: &T) {
         if let Some(newest) = &mut self.newest
             && let Some(kept) = newest.by_seq.get_mut(&seq)
         {
@@ -148,7 +148,7 @@ impl<T: Clone> Ring<T> {
     }
 
     /// How many events a reader finds, if it is not behind.
-    pub fn count(&self, after: Seq) -> Option<u64> {
+    pub(crate) fn count(&self, after: Seq) -> Option<u64> {
         if after >= self.head {
             return Some(0);
         }
@@ -158,7 +158,7 @@ impl<T: Clone> Ring<T> {
         })
     }
 
-    pub fn read(&self, after: Seq, most: usize) -> Found<T> {
+    pub(crate) fn read(&self, after: Seq, most: usize) -> Found<T> {
         if after >= self.head {
             return Found::Nothing;
         }

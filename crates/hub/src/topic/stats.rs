@@ -59,7 +59,7 @@ impl std::ops::Add for HubStats {
 
 /// One topic that is awake, now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TopicFigures {
+pub struct TopicStats {
     pub topic: TopicName,
     /// Of its newest event.
     pub seq: Seq,
@@ -73,7 +73,7 @@ pub struct TopicFigures {
 }
 
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     pub members: AtomicU64,
     pub commands: AtomicU64,
     pub rejected: AtomicU64,
@@ -89,7 +89,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn read(&self, topics: u64) -> HubStats {
+    pub(crate) fn read(&self, topics: u64) -> HubStats {
         let read = |count: &AtomicU64| count.load(Relaxed);
         HubStats {
             topics,
@@ -109,10 +109,10 @@ impl Tally {
     }
 }
 
-pub fn add(count: &AtomicU64, more: u64) {
+pub(crate) fn add(count: &AtomicU64, more: u64) {
     count.fetch_add(more, Relaxed);
 }
 
-pub fn subtract(count: &AtomicU64, less: u64) {
+pub(crate) fn subtract(count: &AtomicU64, less: u64) {
     count.fetch_sub(less, Relaxed);
 }

@@ -19,7 +19,7 @@ use duplex_protocol::session::ServerFrame;
 use duplex_protocol::topic::TopicName;
 
 #[derive(Debug, Default)]
-pub struct Crowd {
+pub(crate) struct Crowd {
     /// Nobody is told who is here.
     hidden: bool,
     /// Who is here; ahead of what is shown.
@@ -43,50 +43,50 @@ struct Shown {
 
 /// When a presence was last shown, and which.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub(crate) struct Pace {
     shown: u64,
     next: Option<Instant>,
 }
 
 impl Crowd {
-    pub fn new(shown: bool) -> Self {
+    pub(crate) fn new(shown: bool) -> Self {
         Self {
             hidden: !shown,
             ..Self::default()
         }
     }
 
-    pub fn set(&self) -> MutexGuard<'_, PresenceSet> {
+    pub(crate) fn set(&self) -> MutexGuard<'_, PresenceSet> {
         lock(&self.set)
     }
 
-    pub fn add_wake(&self, wake: Arc<Wake>) -> usize {
+    pub(crate) fn add_wake(&self, wake: Arc<Wake>) -> usize {
         lock(&self.wakes).add(wake)
     }
 
-    pub fn remove_wake(&self, place: usize) {
+    pub(crate) fn remove_wake(&self, place: usize) {
         lock(&self.wakes).remove(place);
     }
 
-    pub fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         lock(&self.wakes).places.iter().flatten().for_each(|wake| wake.wake());
     }
 
     /// Has the topic's task look at its readers.
-    pub fn stir(&self) {
+    pub(crate) fn stir(&self) {
         self.stirred.notify_one();
     }
 
-    pub async fn stirred(&self) {
+    pub(crate) async fn stirred(&self) {
         self.stirred.notified().await;
     }
 
     /// 0 is nobody.
-    pub fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.version.load(Relaxed)
     }
 
-    pub fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
+    pub(crate) fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
         let shown = Arc::clone(&lock(&self.shown));
         let frame = shown.frames.get(encoding).get_or_init(|| {
             let frame = ServerFrame::Presence {
@@ -103,7 +103,7 @@ impl Crowd {
     }
 
     /// Ends what has run out and shows what changed, if it is time. Returns when to tend next, if nothing stirs before.
-    pub fn tend(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
+    pub(crate) fn tend(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
         let (presence, alarm, pause) = {
             let mut set = self.set();
             // What is long over was not looked at when it ended: nothing was.

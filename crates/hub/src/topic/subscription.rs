@@ -5,13 +5,13 @@ use super::stats;
 use duplex_protocol::session::SessionId;
 
 /// A session's presence in a topic, and its wake there; both end when this is dropped.
-pub struct Membership {
+pub struct SubscriptionGuard {
     handle: TopicHandle,
     session: SessionId,
     place: usize,
 }
 
-impl Membership {
+impl SubscriptionGuard {
     pub(crate) const fn new(handle: TopicHandle, session: SessionId, place: usize) -> Self {
         Self { handle, session, place }
     }
@@ -26,7 +26,7 @@ impl Membership {
     }
 }
 
-impl Drop for Membership {
+impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
         let crowd = &self.handle.board.crowd;
         crowd.remove_wake(self.place);

@@ -27,7 +27,7 @@ use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Answer, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-pub struct Task {
+pub(crate) struct Task {
     hub: Hub,
     board: Arc<Board>,
     asks: mpsc::Receiver<Ask>,
@@ -59,7 +59,7 @@ enum Life {
 struct NotReady;
 
 impl Task {
-    pub fn new(hub: Hub, board: Arc<Board>, asks: mpsc::Receiver<Ask>, memory: Memory) -> Self {
+    pub(crate) fn new(hub: Hub, board: Arc<Board>, asks: mpsc::Receiver<Ask>, memory: Memory) -> Self {
         Self {
             hub,
             board,
@@ -75,7 +75,7 @@ impl Task {
         }
     }
 
-    pub async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         let mut waiting = Vec::with_capacity(limits::BATCH_COMMANDS);
         while self.life == Life::Awake {
             let now = Instant::now();

@@ -42,7 +42,7 @@ pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
 }
 
 /// Copies the log at `from` as it is now. `to` is there, whole, when this returns, or not at all.
-pub fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists);
     }

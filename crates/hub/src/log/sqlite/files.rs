@@ -27,7 +27,7 @@ use crate::limits;
 use crate::log::private;
 
 /// What belongs to a log, by what stands behind its name. The file itself is the last.
-pub const PARTS: [&str; 4] = ["-shm", "-journal", "-wal", ""];
+pub(super) const PARTS: [&str; 4] = ["-shm", "-journal", "-wal", ""];
 
 const NEW: &str = ".new";
 const RESTORED: &str = ".restored";
@@ -40,7 +40,7 @@ const PARTIAL: &str = ".duplex-partial";
 const MAX_LINKS: usize = 40;
 
 /// Passed before each operation that changes a folder. A test ends the work before any of them, as a kill does.
-pub fn step() -> io::Result<()> {
+pub(super) fn step() -> io::Result<()> {
     #[cfg(test)]
     tests::step()?;
     Ok(())
@@ -68,7 +68,7 @@ fn resolve(path: &Path, links: usize) -> io::Result<PathBuf> {
 }
 
 /// Another file beside the log's.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -81,11 +81,11 @@ pub fn folder(path: &Path) -> &Path {
     }
 }
 
-pub fn fresh(path: &Path) -> PathBuf {
+pub(super) fn fresh(path: &Path) -> PathBuf {
     beside(path, NEW)
 }
 
-pub fn restored(path: &Path) -> PathBuf {
+pub(super) fn restored(path: &Path) -> PathBuf {
     beside(path, RESTORED)
 }
 
@@ -99,7 +99,7 @@ pub fn copy_name(path: &Path) -> PathBuf {
 }
 
 /// The file or a journal of it.
-pub fn is_there(path: &Path) -> io::Result<bool> {
+pub(super) fn is_there(path: &Path) -> io::Result<bool> {
     for part in PARTS {
         // A shared index without its file holds nothing.
         if part != "-shm" && beside(path, part).try_exists()? {
@@ -111,17 +111,17 @@ pub fn is_there(path: &Path) -> io::Result<bool> {
 
 /// SQLite's own locks would let a second process in between two commits. The lock's file stays when the lock goes: who took
 /// it away could take it from somebody. None if another process has it.
-pub fn lock(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = private::options();
     let file = options.create(true).truncate(false).write(true);
     hold(file.open(beside(path, ".lock"))?)
 }
 
 /// Of a log that is only read: nothing is written beside it, and without a lock's file no server has it.
-pub struct ReadLock(#[expect(dead_code, reason = "held, not read")] Option<File>);
+pub(super) struct ReadLock(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
 /// None if another process has it.
-pub fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
+pub(super) fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
     match File::open(beside(path, ".lock")) {
         Ok(file) => Ok(hold(file)?.map(|file| ReadLock(Some(file)))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(ReadLock(None))),
@@ -130,7 +130,7 @@ pub fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
 }
 
 /// Of the file itself, which may have another name elsewhere (a hard link). SQLite's locks are of another kind.
-pub fn lock_file(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
     hold(File::open(path)?)
 }
 
@@ -147,7 +147,7 @@ fn hold(file: File) -> io::Result<Option<File>> {
     }
 }
 
-pub fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     step()?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -156,18 +156,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// A file with its journals. The file goes last: as long as it is there, what is left beside it has an owner.
-pub fn remove_all(path: &Path) -> io::Result<()> {
+pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     PARTS.iter().try_for_each(|part| remove(&beside(path, part)))
 }
 
 /// Private, and not there before.
-pub fn create(path: &Path) -> io::Result<File> {
+pub(super) fn create(path: &Path) -> io::Result<File> {
     step()?;
     private::create_new(path)
 }
 
 /// The copies have not the mode of the originals, but that of a log.
-pub fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     for part in PARTS.iter().filter(|part| **part != "-shm") {
         let mut original = match File::open(beside(from, part)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !part.is_empty() => continue,
@@ -190,7 +190,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Gives a finished file its name, and sees to it that the disk knows.
-pub fn put_in_place(finished: &Path, path: &Path) -> io::Result<()> {
+pub(super) fn put_in_place(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     rename(finished, path)?;
     sync_folder(path)
@@ -213,7 +213,7 @@ pub fn put_new(finished: &Path, path: &Path) -> io::Result<()> {
 
 /// Puts a finished log in the place of the one at `path`, which goes aside with its journals; says where it went. From the
 /// first rename on, the next start completes it.
-pub fn replace(path: &Path, finished: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn replace(path: &Path, finished: &Path) -> io::Result<Option<PathBuf>> {
     let id = Uuid::now_v7().simple().to_string();
     let restoring = beside(path, &format!("{RESTORING}{id}"));
     put_in_place(finished, &restoring)?;
@@ -240,7 +240,7 @@ fn complete(path: &Path, restoring: &Path, id: &str) -> io::Result<Option<PathBu
 }
 
 /// A restore that was interrupted, complete but for its names.
-pub fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
     let restoring = siblings(path)?.into_iter().filter_map(|(file, suffix)| {
         let id = suffix.to_str()?.strip_prefix(RESTORING)?;
         is_id(id).then_some(file)
@@ -249,7 +249,7 @@ pub fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// The log that a restore of an earlier release put aside without putting another in its place: it left the folder so.
-pub fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
     if is_there(path)? || !restored(path).try_exists()? || interrupted(path)?.is_some() {
         return Ok(None);
     }
@@ -262,7 +262,7 @@ pub fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
 
 /// Brings the folder in order after processes that were killed: completes a restore, and drops what was never finished, but
 /// for `keep`. For whoever holds the lock.
-pub fn tidy(path: &Path, keep: Option<&Path>) -> io::Result<()> {
+pub(super) fn tidy(path: &Path, keep: Option<&Path>) -> io::Result<()> {
     while let Some(restoring) = interrupted(path)? {
         let name = restoring.to_string_lossy();
         let id = name.rsplit('-').next().unwrap_or_default();
@@ -336,11 +336,11 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
 }
 
 /// Of the file and its journal.
-pub fn bytes(path: &Path) -> u64 {
+pub(super) fn bytes(path: &Path) -> u64 {
     size(path) + journal_bytes(path)
 }
 
-pub fn journal_bytes(path: &Path) -> u64 {
+pub(super) fn journal_bytes(path: &Path) -> u64 {
     size(&beside(path, "-wal"))
 }
 
@@ -349,7 +349,7 @@ fn size(path: &Path) -> u64 {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use std::cell::Cell;
 
     use super::*;
@@ -359,7 +359,7 @@ pub mod tests {
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
     }
 
-    pub fn step() -> io::Result<()> {
+    pub(crate) fn step() -> io::Result<()> {
         match LEFT.get() {
             None => Ok(()),
             // From here on nothing changes any more.
@@ -372,7 +372,7 @@ pub mod tests {
     }
 
     /// Does `work` up to the operation `count`. Says whether that was all of it.
-    pub fn until_step<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
+    pub(crate) fn until_step<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
         LEFT.set(Some(count));
         let done = work();
         let left = LEFT.replace(None);

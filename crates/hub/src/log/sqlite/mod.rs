@@ -41,8 +41,8 @@ use self::reader::Readers;
 use self::room::Room;
 use self::writer::{Done, Job, Writer};
 use super::{
-    Census, End, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
-    Retention, Undelivered,
+    End, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, LogStats, Millis, Opened, Record,
+    Redaction, Retention, Undelivered,
 };
 use crate::limits;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
@@ -67,15 +67,6 @@ struct Counts {
     commits: AtomicU64,
     appends: AtomicU64,
     latency: Histogram,
-}
-
-/// Since the log was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
-    /// Commits that kept something; each took one wait for the disk.
-    pub commits: u64,
-    /// Appends that were kept.
-    pub appends: u64,
 }
 
 /// The file can be opened anew as soon as the log was dropped.
@@ -122,13 +113,6 @@ impl Sqlite {
             ended,
             _writer: Joined(Some(thread)),
         })
-    }
-
-    pub fn stats(&self) -> Stats {
-        Stats {
-            commits: self.counts.commits.load(Relaxed),
-            appends: self.counts.appends.load(Relaxed),
-        }
     }
 
     /// Beyond so many bytes of the file and its journal, and below so many that the disk has left, appends find the disk full.
@@ -294,19 +278,18 @@ impl Log for Sqlite {
     }
 
     fn health(&self) -> Health {
-        let Stats { commits, appends } = self.stats();
         Health {
-            commits,
-            appends,
+            commits: self.counts.commits.load(Relaxed),
+            appends: self.counts.appends.load(Relaxed),
             waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
             latency: self.counts.latency.read(),
         }
     }
 
-    fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
+    fn stats(&self) -> BoxFuture<'_, Result<LogStats, LogError>> {
         let (path, room) = (self.path.clone(), self.room.clone());
         Box::pin(self.readers.run(move |log| {
-            Ok(Census {
+            Ok(LogStats {
                 bytes: files::bytes(&path),
                 most: Some(room.most()).filter(|most| *most < u64::MAX),
                 kinds: reader::kinds(log)?,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(Debug)]
-pub struct Seldom {
+pub struct LogThrottle {
     pause: Duration,
     /// When the last was said, and how many came since.
     last: Mutex<Option<(Instant, u64)>>,
 }
 
-impl Seldom {
+impl LogThrottle {
     pub const fn new(pause: Duration) -> Self {
         Self {
             pause,
@@ -45,12 +45,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_is_said_in_a_minute_and_the_others_are_counted() {
         let minute = Duration::from_secs(60);
-        let seldom = Seldom::new(minute);
-        assert_eq!(seldom.due(), Some(0));
+        let log_throttle = LogThrottle::new(minute);
+        assert_eq!(log_throttle.due(), Some(0));
         for _ in 0..1000 {
-            assert_eq!(seldom.due(), None);
+            assert_eq!(log_throttle.due(), None);
         }
         tokio::time::advance(minute).await;
-        assert_eq!((seldom.due(), seldom.due()), (Some(1000), None));
+        assert_eq!((log_throttle.due(), log_throttle.due()), (Some(1000), None));
     }
 }
