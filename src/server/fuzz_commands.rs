@@ -126,9 +126,9 @@ fn no_frame_breaks_a_session() {
                 build: String::new(),
                 name: None,
             };
-            let _ = session.hear(frame.clone(), std::time::Duration::ZERO);
-            let _ = session.hear(hello, std::time::Duration::ZERO);
-            match session.hear(frame, std::time::Duration::from_secs(1)) {
+            let _ = session.on_frame(frame.clone(), std::time::Duration::ZERO);
+            let _ = session.on_frame(hello, std::time::Duration::ZERO);
+            match session.on_frame(frame, std::time::Duration::from_secs(1)) {
                 Ok(Act::Command { command, .. }) => assert!(command.0.len() <= MAX_COMMAND),
                 Ok(Act::Welcome { name }) => assert!(name.is_none_or(|name| name.chars().count() <= 24)),
                 Ok(Act::Say(frame)) => assert!(

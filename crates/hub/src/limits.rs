@@ -1,8 +1,8 @@
-//! Every bound of the hub, the log and the quotas that is not configuration, in one place, each with its reason.
+//! Every limit of the hub, the log and the quotas that is not configuration, each with its reason. Those that callers need are public.
 
 use std::time::Duration;
 
-/// TCP connections for each WebSocket allowed: a page holds its own socket, the vitals' socket and a connection for requests.
+/// TCP connections allowed for each WebSocket: a page holds its own socket, the vitals' socket and a connection for requests.
 pub const TCP_PER_SOCKET: usize = 3;
 
 /// Commands that a session may send at once, in seconds of its rate: what a client may have kept while it was offline.
@@ -27,7 +27,7 @@ pub(crate) const HISTORY_READS: u32 = 10;
 /// Times that a batch is decided anew because another node appended first.
 pub(crate) const CONFLICT_ATTEMPTS: u32 = 5;
 
-/// Until a topic whose log could not be read tries again by itself.
+/// The pause before a topic whose log could not be read tries again.
 pub const LOG_RETRY: Duration = Duration::from_secs(1);
 
 /// Topics awake on this node at once: each has a state, a ring and a task.
@@ -48,13 +48,13 @@ pub(crate) const TOPIC_IDLE: Duration = Duration::from_secs(60);
 /// Events after which a topic's state is kept, so that a start has no more than these to go through.
 pub(crate) const SNAPSHOT_EVENTS: u64 = 1000;
 
-/// Events asked of the log at once.
+/// The most events read from the log at once.
 pub const LOG_PAGE: usize = 500;
 
 /// Bytes of events in one answer, be it a page of history or of the log: fewer events come if they are large.
 pub(crate) const PAGE_BYTES: usize = 256 << 10;
 
-/// Events of one page of history.
+/// The most events of one page of history.
 pub const HISTORY_PAGE: usize = 200;
 
 /// What a topic's ring holds: readers that fall behind for a moment are served without the log.
@@ -107,9 +107,10 @@ pub(crate) const FORWARD_PAUSE_MOST: Duration = Duration::from_secs(30);
 /// How long a node that ends waits for its forwards; the others are delivered after the next start.
 pub(crate) const FORWARD_DRAIN: Duration = Duration::from_secs(2);
 
-/// Answers to commands that a log keeps of each topic, as many refusals again, and for how long: no less than what a topic that
-/// wakes wants to know. Answers beyond either go with a snapshot, refusals with the next one.
+/// Accepted commands that a log remembers for each topic, and as many rejected ones; [`KEPT_ANSWERS_AGE`] is for how long. What a topic
+/// that wakes reads is never more. Answers beyond either are removed with a snapshot, rejections with the next one.
 pub const KEPT_ANSWERS: usize = 10_000;
+/// See [`KEPT_ANSWERS`].
 pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Appends and snapshots that wait for the log's writer; who comes then waits to be let in. About what one commit takes.
@@ -122,7 +123,7 @@ pub(crate) const LOG_BATCH_BYTES: usize = 8 << 20;
 /// Reads of the log at once: a read is short, and more than the disk and the processors can do gains nothing.
 pub(crate) const LOG_READERS: usize = 4;
 
-/// Rows that retention takes away between two commits: a few milliseconds' work, which is what an append may be held up by.
+/// Rows that retention removes between two commits: a few milliseconds' work, which delay an append.
 pub const LOG_BITE: usize = 500;
 
 /// How long the log waits for another program (a shell, a tool that copies) that holds its file.
@@ -133,7 +134,7 @@ pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const LOG_SCRUB_PATIENCE: Duration = Duration::from_millis(100);
 pub(crate) const LOG_SCRUB_PAUSE: Duration = Duration::from_secs(1);
 
-/// Bytes of the disk that appends leave free, so that snapshots, retention, redactions and a journal have room to work in.
+/// Bytes of the disk that appends leave free for snapshots, retention, redactions and the journal.
 pub const DISK_RESERVE: u64 = 64 << 20;
 
 /// Bytes of the log's journal that are left on the disk after a burst.
@@ -149,7 +150,7 @@ pub(crate) const QUOTA_SWEEP: Duration = Duration::from_secs(30);
 /// What a client is told to wait that holds as many connections, seats or topics as it may: about a page's stay.
 pub(crate) const PLACE_RETRY: Duration = Duration::from_secs(10);
 
-/// Between two lines of the log about refusals of one kind.
+/// The pause between two log lines about rejections of one kind.
 pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
 
 /// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
@@ -169,13 +170,13 @@ pub(crate) const REFUSALS_RETRY: u32 = 2_000;
 /// Characters of a refusal's reason that are remembered: a reason may quote what the client wrote.
 pub(crate) const REMEMBERED_REASON: usize = 120;
 
-/// A timer that rings so much too late was not late: the process did not run, and nobody's silence is counted from before.
+/// A timer that fires this much too late means that the process did not run: silence from before is not counted.
 pub const CLOCK_GAP: Duration = Duration::from_secs(2);
 
 /// What those who poll have after such a pause to ask again, before they are taken for gone.
 pub(crate) const RESUME_GRACE: Duration = Duration::from_secs(10);
 
-/// Messages of a stage's viewer: two for each of thirty ticks in a second, and after a pause of its network two seconds of
+/// Messages of a simulation's participant: two for each of thirty ticks in a second, and after a pause of its network two seconds of
 /// them at once.
-pub(crate) const STAGE_EVERY: Duration = Duration::from_millis(16);
-pub(crate) const STAGE_BURST: u32 = 120;
+pub(crate) const SIMULATION_EVERY: Duration = Duration::from_millis(16);
+pub(crate) const SIMULATION_BURST: u32 = 120;

@@ -261,7 +261,7 @@ impl Talk for Topics {
     async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {
         let heard = self
             .read(&packet)
-            .and_then(|frame| self.session.hear(frame, self.began.elapsed()));
+            .and_then(|frame| self.session.on_frame(frame, self.began.elapsed()));
         match heard {
             // Boxed, as below: an idle session should not hold the room that its busy moments need.
             Ok(act) => Box::pin(self.act(act)).await,

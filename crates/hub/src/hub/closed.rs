@@ -21,12 +21,13 @@ impl Hub {
         let _ = self.0.names.set(policy);
     }
 
+    /// Whether [`Self::close_topics`] closed the topic.
     pub fn is_closed(&self, topic: &TopicName) -> bool {
         let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
         closed.contains_key(topic)
     }
 
-    /// From now on nobody enters these topics.
+    /// Closes topics for good: from now on they cannot be opened. Not stored: the caller does it again after a restart.
     pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
         let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
         for topic in topics {
@@ -34,13 +35,14 @@ impl Hub {
         }
     }
 
+    /// Whether [`Self::erase`] erased the topic.
     pub fn is_erased(&self, topic: &TopicName) -> bool {
         let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
         closed.get(topic).copied().unwrap_or_default()
     }
 
-    /// Tells a closed topic, and others, that it is closed: these commands are to let its events go. Then it ends, and who is in
-    /// it is told.
+    /// Erases a closed topic: sends it, and other topics, the commands that redact its events, then ends the topic. Its subscribers are
+    /// denied. If a command is rejected, a line in the log says so and the topic is not erased.
     pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, TopicCommand)>) {
         for (id, command) in told {
             let (topic, command) = command.into_parts();

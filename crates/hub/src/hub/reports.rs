@@ -1,4 +1,4 @@
-//! What the hub reports: pages of the log, and figures of what is awake.
+//! Reports of a hub: pages of the log, and statistics.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,13 @@ fn unreadable(topic: &TopicName, error: &StateError) -> Denied {
 }
 
 impl Hub {
-    /// Events as JSON, straight from the log.
+    /// A page of a topic's history: the newest `limit` events before `before`, at most 200, as JSON from the log. Does not start the
+    /// topic or check access.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unknown`] if there is no such kind; [`Denied::Full`] beyond the client's quota; [`Denied::Unavailable`] if the log cannot
+    /// be read.
     pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
         let kind = self.kind(topic)?;
         self.count_read(limits::HISTORY_READS)?;
@@ -49,7 +55,11 @@ impl Hub {
         })
     }
 
-    /// Up to so many events after `after`, as the log has them, and the cursor of the newest.
+    /// Up to `limit` events after `after`, at most 500, as the log has them, and the cursor of the topic's newest event.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
     pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
         let kind = self.kind(topic)?;
         let head = match self.open_to_read(topic, &Wake::new()).await? {
@@ -73,6 +83,10 @@ impl Hub {
     }
 
     /// The topics of a kind that ever had an event, awake or asleep.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unavailable`] if the log cannot be read.
     pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
         self.0.log.topics(kind).await.map_err(|error| {
             tracing::warn!(kind, "no list of topics: {error}");
@@ -80,12 +94,13 @@ impl Hub {
         })
     }
 
+    /// The counts of all kinds together.
     pub fn stats(&self) -> HubStats {
         let kinds = self.stats_of_kinds().into_iter().map(|(_, stats)| stats);
         kinds.fold(self.0.tally.read(0), std::ops::Add::add)
     }
 
-    /// By name; without the forwards.
+    /// The counts of each kind, by name; without forwards, which belong to no kind.
     pub fn stats_of_kinds(&self) -> Vec<(&'static str, HubStats)> {
         let mut awake: HashMap<&str, u64> = HashMap::new();
         let topics = self.topics();
@@ -98,7 +113,7 @@ impl Hub {
             .collect()
     }
 
-    /// Parts of accepted commands that did not count, by the kind's name, since the start.
+    /// The sum of [`Decider::refused_parts`](crate::decider::Decider::refused_parts) since the start, of each kind by name.
     pub fn refused_parts(&self) -> Vec<(&'static str, u64)> {
         let kinds = self.0.kinds.values();
         kinds.map(|kind| (kind.name(), kind.refused_parts())).collect()
@@ -117,7 +132,7 @@ impl Hub {
         boards.iter().map(|board| board.figures()).collect()
     }
 
-    /// The durable one.
+    /// The durable log.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.0.log
     }

@@ -1,4 +1,4 @@
-//! Which log keeps a topic, the node's outbox, and how all of it is closed.
+//! The log of each topic, the node's outbox, and the end of a hub.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use duplex_protocol::session::Denied;
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
-    /// Nothing is opened any more; what was asked before is done, the states are kept, and the log is closed.
+    /// Closes the hub: no topic is opened any more, requests made before are answered, states are stored, and the log is closed.
     pub async fn close(&self) {
         self.0.closing.store(true, Ordering::Release);
         self.close_all().await;

@@ -1,5 +1,4 @@
-//! Files and folders that nobody but their owner may read, from the moment they are made and whatever the umask says.
-//! Knows no log.
+//! Files and folders that only their owner may read, from the moment they are made and whatever the umask is. Every function blocks.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -9,19 +8,23 @@ use std::path::Path;
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
-/// For a file that may have to be made.
+/// Options to open a file; a file that is made gets mode 0600.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(FILE);
     options
 }
 
-/// Fails if the name is taken.
+/// Makes a file with mode 0600.
+///
+/// # Errors
+///
+/// If a file of that name exists, or the file system fails.
 pub fn create_new(path: &Path) -> io::Result<File> {
     options().write(true).create_new(true).open(path)
 }
 
-/// Takes from others what they may do with a file that is there.
+/// Removes the permissions of others from an existing file.
 pub(crate) fn tighten(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(file) if file.permissions().mode() & 0o077 != 0 => {
@@ -32,7 +35,11 @@ pub(crate) fn tighten(path: &Path) -> io::Result<()> {
     }
 }
 
-/// And those above it; one that is there stays as it is.
+/// Makes a folder and those above it with mode 0700. An existing folder stays as it is.
+///
+/// # Errors
+///
+/// If the file system fails.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path)
 }

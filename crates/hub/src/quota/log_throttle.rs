@@ -1,10 +1,11 @@
-//! For lines of the log that a stranger could cause at will: one now and then, and how many were left unsaid.
+//! A throttle for log lines that a stranger can cause at will.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Allows one log line in each pause and counts those left out.
 #[derive(Debug)]
 pub struct LogThrottle {
     pause: Duration,
@@ -13,6 +14,7 @@ pub struct LogThrottle {
 }
 
 impl LogThrottle {
+    /// A throttle that allows one line in each `pause`.
     pub const fn new(pause: Duration) -> Self {
         Self {
             pause,
@@ -20,7 +22,8 @@ impl LogThrottle {
         }
     }
 
-    /// Whether it is time to say it; then with the number of those that were not said since the last time.
+    /// The number of lines left out since the last one, if a line may be logged now; it then must be. None otherwise.
+    #[must_use]
     pub fn due(&self) -> Option<u64> {
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Instant::now();

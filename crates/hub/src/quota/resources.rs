@@ -1,4 +1,4 @@
-//! How much of something a key may hold at the same time. Who holds nothing is not remembered.
+//! Resources that keys hold at the same time. A key that holds none is not stored.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -53,7 +53,8 @@ impl<K: Hash + Eq + Clone> Drop for One<K> {
     }
 }
 
-/// What a client holds, of its person and of its address, until it is dropped.
+/// A resource that a client holds, counted for its person and for its address until this is dropped.
+#[must_use = "the resource is released when this is dropped"]
 #[derive(Default)]
 pub struct QuotaGuard {
     _person: Option<One<PersonId>>,

@@ -1,5 +1,5 @@
-//! Kinds of topics without their types: the hub holds deciders and states of all applications in one list.
-//! Knows no task and no log. What an application's code does wrong ends here: a panic of it is an error of ours.
+//! Type-erased deciders: the hub holds the deciders and states of all applications in one list. A panic in an application's code
+//! is caught here and becomes an error.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,92 +18,159 @@ use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::{Denied, Rejection, ServerFrame};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// A decider whose types nobody sees.
+/// A [`Decider`] without its types, made by [`dyn_topic`]. The hub calls its methods; an application implements [`Decider`] instead.
 pub trait DynTopic: Send + Sync + 'static {
+    /// [`Topic::KIND`](duplex_protocol::topic::Topic::KIND).
     fn name(&self) -> &'static str;
+    /// [`Topic::DELIVERY`](duplex_protocol::topic::Topic::DELIVERY).
     fn delivery(&self) -> Delivery;
-    /// Readers are told who else is there.
+    /// [`Topic::PRESENCE`](duplex_protocol::topic::Topic::PRESENCE).
     fn has_presence(&self) -> bool;
+    /// [`Decider::retention`].
     fn retention(&self) -> Retention;
+    /// [`Decider::FLEETING`].
     fn is_fleeting(&self) -> bool;
+    /// [`Decider::FOR_OPERATORS`].
     fn is_for_operators(&self) -> bool;
+    /// [`Decider::PRIVATE`].
     fn is_private(&self) -> bool;
+    /// [`Decider::program_role`].
     fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a>;
+    /// [`Decider::admit`].
+    ///
+    /// # Errors
+    ///
+    /// The decider's.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
-    /// The topic is there before its first event.
+    /// [`Decider::stands`].
     fn stands(&self, topic: &TopicName) -> bool;
-    /// Where the topics of this kind are listed.
+    /// [`Decider::listed_in`].
     fn listed_in(&self) -> Option<TopicName>;
-    /// What this command makes that stays.
+    /// [`Decider::makes`]; none for a command that does not decode.
     fn makes(&self, command: &Blob, encoding: Encoding) -> Option<Makes>;
-    /// Parts of accepted commands that did not count, since the start.
+    /// The sum of [`Decider::refused_parts`] over all events since the process started.
     fn refused_parts(&self) -> u64;
-    /// The state that a snapshot says, or the one before the first event.
+    /// The state of a snapshot, or the state before the first event.
+    ///
+    /// # Errors
+    ///
+    /// If the snapshot does not decode, or is of a version that the decider does not know.
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError>;
-    /// An event as the log keeps it.
+    /// Decodes an event as the log stores it.
+    ///
+    /// # Errors
+    ///
+    /// If it does not decode, or is of a version that the decider does not know.
     fn event(&self, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
-    /// The JSON of an event as readers know it, of what the log keeps.
+    /// The JSON of an event for readers, from the JSON that the log stores.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
     fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError>;
-    /// What is left of an event whose text goes, and what the log keeps of it.
+    /// [`Decider::redacted`]: the redacted event, and the JSON that the log stores of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`], and [`StateError::Panicked`].
     fn redacted(&self, json: &[u8]) -> Result<(Box<dyn DynEvent>, Vec<u8>), StateError>;
 }
 
-/// The state of one topic.
+/// The state of one topic, without its type.
 pub trait DynState: Send {
-    /// Decides, and applies what was decided. A rejection leaves the state as it was.
+    /// Decides a command and applies its events.
+    ///
+    /// # Errors
+    ///
+    /// [`DecideError::Rejected`] leaves the state as it was; after [`DecideError::Broken`] the state must be rebuilt from the log.
     fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding)
     -> Result<Vec<DecidedEvent>, DecideError>;
     /// Applies an event of the log.
+    ///
+    /// # Errors
+    ///
+    /// If the event does not decode, or `apply` panicked.
     fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
+    /// The state for readers.
+    ///
+    /// # Errors
+    ///
+    /// If the state does not encode.
     fn state(&self, encoding: Encoding) -> Result<Blob, StateError>;
-    /// The state as the log keeps it.
+    /// The state as the log stores it.
+    ///
+    /// # Errors
+    ///
+    /// If the state does not encode.
     fn snapshot(&self) -> Result<Vec<u8>, StateError>;
-    /// Whether the state lists this other topic.
+    /// [`Decider::lists`].
     fn lists(&self, topic: &TopicName) -> bool;
 }
 
+/// An event without its type.
 pub trait DynEvent: Send + Sync {
+    /// The event for readers.
+    ///
+    /// # Errors
+    ///
+    /// If the event does not encode.
     fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError>;
+    /// [`Topic::key`](duplex_protocol::topic::Topic::key).
     fn key(&self) -> Option<String>;
 }
 
-/// One event that a command made.
+/// An event that a command made, with what follows from it.
 pub struct DecidedEvent {
+    /// The event.
     pub event: Box<dyn DynEvent>,
+    /// [`Topic::amends`](duplex_protocol::topic::Topic::amends).
     pub amends: Option<Seq>,
-    /// What the log keeps.
+    /// The JSON that the log stores.
     pub json: Vec<u8>,
-    /// What others should hear once it is kept.
+    /// [`Decider::forward`].
     pub forwards: Vec<Forward>,
-    /// What goes when it is kept.
+    /// [`Decider::redacts`].
     pub redaction: Redaction,
 }
 
+/// An event or a state cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StateError {
+    /// It does not encode or decode.
     #[error("cannot be read or written: {0}")]
     Codec(#[from] CodecError),
+    /// The application's code panicked.
     #[error("the application panicked")]
     Panicked,
+    /// The stored JSON has no version.
     #[error("its version cannot be read")]
     NoVersion,
+    /// The stored JSON is of a version after [`Decider::KEPT_VERSION`].
     #[error("it is of version {found}, and this program knows versions up to {known}")]
-    Version { found: u32, known: u32 },
+    Version {
+        /// The version of the JSON.
+        found: u32,
+        /// The newest version that the decider knows.
+        known: u32,
+    },
 }
 
+/// Why a command made no events.
 #[derive(Debug)]
 pub enum DecideError {
+    /// The decider rejected the command, or the command does not decode.
     Rejected(Rejection),
-    /// The state is not to be trusted any more.
+    /// The application's code failed; the state is unusable.
     Broken(StateError),
 }
 
-/// An application's decider as the hub takes it.
+/// Wraps an application's decider for [`Hub::new`](crate::Hub::new).
 pub fn dyn_topic<D: Decider>(decider: D) -> Box<dyn DynTopic> {
     Box::new(Typed(Arc::new(decider), Arc::default()))
 }
 
-/// With its count of refused parts.
+/// A decider with its count of refused parts.
 struct Typed<D>(Arc<D>, Arc<AtomicU64>);
 
 impl<D: Decider> DynTopic for Typed<D> {

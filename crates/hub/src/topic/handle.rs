@@ -1,5 +1,4 @@
-//! A topic as sessions see it. ReadBatch goes past the topic's task: to its ring, or to the log.
-//! Knows no session protocol and no transport.
+//! A topic as sessions see it. Reads bypass the topic's task: they go to its ring or to the log.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -107,8 +106,10 @@ impl Board {
     }
 }
 
-/// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
-/// says [`Denied::Unavailable`], and opening the topic anew may help. Commands carry the rights of the hub that opened it.
+/// A handle to an open topic, from [`Hub::open`](crate::Hub::open). Cheap to clone; the topic stays awake while a handle lives. Commands
+/// have the rights of the hub that opened it.
+///
+/// If the topic's task ended because its log failed, every request answers [`Denied::Unavailable`]; opening the topic again may help.
 pub struct TopicHandle {
     pub(crate) board: Arc<Board>,
     authority: Authority,
@@ -130,17 +131,21 @@ impl TopicHandle {
         }
     }
 
+    /// The topic's name.
     pub fn name(&self) -> &TopicName {
         &self.board.name
     }
 
+    /// What a subscriber gets that cannot keep up.
     pub fn delivery(&self) -> Delivery {
         self.board.kind.delivery()
     }
 
-    /// Access was checked by the caller. What is answered is durable. The bool: the command had been answered before, and this
-    /// is that answer. A caller that does not wait leaves the command to run its course.
-    /// `visitor` is who commands, unless the handle is a program's or the server's own: these have one id each.
+    /// Sends a command, whose sender the caller has authorized ([`authorize_write`](crate::session::authorize_write)). Returns the
+    /// answer, and whether it is one that was given before. An accepted command is durable. Dropping the future does not cancel the
+    /// command.
+    ///
+    /// `visitor` is the sender, unless the handle belongs to a program or to the server: these have one id each.
     pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
         let who = self.origin.person(visitor);
         self.ask(who, id, (command, encoding), None).await
@@ -189,12 +194,16 @@ impl TopicHandle {
     }
 
     /// The committed state and its cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unavailable`] if the topic's queue stays full, or its log cannot be read.
     pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
         let state = self.shared_state(encoding).await?;
         Ok((state.cursor(), Blob(state.bytes().to_vec())))
     }
 
-    /// The same without a copy.
+    /// As [`Self::state`], without a copy.
     pub(crate) async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
         let (reply, state) = oneshot::channel();
         let ask = Ask::State { encoding, reply };
@@ -203,7 +212,11 @@ impl TopicHandle {
         state.await.unwrap_or(Err(Denied::Unavailable))
     }
 
-    /// Whether the committed state lists another topic.
+    /// Whether the committed state lists another topic ([`Decider::lists`](crate::decider::Decider::lists)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::state`].
     pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
         let (reply, listed) = oneshot::channel();
         let topic = topic.clone();
@@ -213,6 +226,7 @@ impl TopicHandle {
         listed.await.map_err(|_| Denied::Unavailable)
     }
 
+    /// The cursor of the newest event, without a check.
     pub fn head(&self) -> Cursor {
         self.at(self.board.head())
     }
@@ -221,7 +235,7 @@ impl TopicHandle {
         Cursor::new(self.board.epoch, seq)
     }
 
-    /// What came after `after`: complete encoded event frames, in order. A reader with nothing to read takes no lock.
+    /// The events after `after` from the topic's ring. Does not block; takes no lock if there are none.
     pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: ReadLimit) -> ReadBatch {
         let protocol = protocol.into();
         if self.board.is_over() {
@@ -259,7 +273,11 @@ impl TopicHandle {
         }
     }
 
-    /// Goes on from the log, event by event, for a reader that the ring cannot serve.
+    /// The events after `after` from the log, for a reader that the ring cannot serve.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unavailable`] if the log cannot be read, or an event in it does not decode.
     pub async fn read_log(
         &self,
         after: Seq,
@@ -311,7 +329,8 @@ impl TopicHandle {
             .ok()
     }
 
-    /// `wake` is woken at each new event or presence. A session may join again before its older membership is dropped.
+    /// Subscribes a session: it is present in the topic, and `wake` is woken at each event and each change of presence. A session may
+    /// join again before its earlier guard is dropped. `from` is the client's address, for the limit of present sessions of one address.
     pub fn join(
         &self,
         session: SessionId,
@@ -326,35 +345,36 @@ impl TopicHandle {
         SubscriptionGuard::new(self.clone(), session, place)
     }
 
-    /// A membership of the server itself.
+    /// Subscribes the server itself.
     pub fn watch(&self, session: SessionId, wake: Arc<Wake>) -> SubscriptionGuard {
         self.join(session, Principal::server().person.clone(), None, wake)
     }
 
-    /// For a poll: is present until then, at most [`limits::LEASE`] from now.
+    /// Makes a polling session present until `until`, at most 40 s from now.
     pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
         let now = Instant::now();
         self.board.crowd.set().lease(&session, person, from, until, now);
         self.board.crowd.stir();
     }
 
-    /// What a session that polls is doing, while its lease runs.
+    /// Sets what a polling session is doing, while its lease runs.
     pub fn activity(&self, session: &SessionId, activity: Option<String>) {
         self.board.crowd.set().act(session, activity, Instant::now());
         self.board.crowd.stir();
     }
 
+    /// Changes the name of a polling session, while its lease runs.
     pub fn rename(&self, session: &SessionId, name: String) {
         self.board.crowd.set().rename(session, name);
         self.board.crowd.stir();
     }
 
-    /// Sessions that read it, whether readers are told of each other or not.
+    /// The number of subscribed sessions, also in a topic without presence.
     pub fn session_count(&self) -> usize {
         self.board.crowd.set().session_count()
     }
 
-    /// The presence's version, and the complete encoded frame. Versions rise while the topic is awake; 0 is nobody.
+    /// The presence's version and its complete encoded frame. Versions rise while the topic is awake; 0 is an empty presence.
     pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
         self.board.crowd.frame(&self.board.name, encoding)
     }

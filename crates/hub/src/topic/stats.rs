@@ -7,31 +7,34 @@ use serde::{Deserialize, Serialize};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::TopicName;
 
-/// Totals since the start, but for `topics` and `sessions`.
+/// Counts of a hub: totals since the start, but for `topics` and `members`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubStats {
-    /// Awake now.
+    /// Topics that are awake now.
     pub topics: u64,
-    /// Memberships now: a session counts once for each of its topics.
+    /// Subscriptions now: a session counts once for each of its topics.
     pub members: u64,
-    /// Accepted.
+    /// Commands accepted.
     pub commands: u64,
-    /// Rejected, for whatever reason.
+    /// Commands rejected, for any reason.
     pub rejected: u64,
-    /// Sent again and answered from memory.
+    /// Commands sent again and answered from memory.
     pub again: u64,
+    /// Events made.
     pub events: u64,
-    /// To readers; an event counts once for each of them.
+    /// Events given to readers; an event counts once for each of them.
     pub delivered: u64,
-    /// Each one commit for a batch of commands.
+    /// Appends to the log, each with a batch of commands.
     pub appends: u64,
+    /// Appends that failed.
     pub failed_appends: u64,
-    /// Events that slow readers were spared.
+    /// Events left out for slow readers, because a newer one of the same key replaces them.
     pub conflated: u64,
     /// Pages read from the log for readers that the ring could not serve.
     pub log_reads: u64,
+    /// Forwards delivered.
     pub forwards: u64,
-    /// Not delivered.
+    /// Forwards that were given up.
     pub forwards_lost: u64,
 }
 
@@ -57,21 +60,23 @@ impl std::ops::Add for HubStats {
     }
 }
 
-/// One topic that is awake, now.
+/// A topic that is awake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicStats {
+    /// The topic's name.
     pub topic: TopicName,
-    /// Of its newest event.
+    /// The newest event.
     pub seq: Seq,
-    /// Of its newest event when it woke.
+    /// The newest event when the topic woke.
     #[serde(skip)]
     pub woke: Seq,
-    /// Sessions.
+    /// Sessions that are subscribed.
     pub subscribers: u64,
-    /// Commands and questions that wait for it.
+    /// Requests in the topic's queue.
     pub waiting: u64,
 }
 
+/// The counts of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub members: AtomicU64,

@@ -46,7 +46,11 @@ pub(super) fn step() -> io::Result<()> {
     Ok(())
 }
 
-/// Where a log really is: two names of one file have one lock and one journal. Also of a file that is not there yet.
+/// The path of a log without symbolic links, also of one that does not exist yet: two names of one file have one lock and one journal.
+///
+/// # Errors
+///
+/// If the file system fails, or links form a cycle.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     resolve(path, MAX_LINKS)
 }
@@ -74,6 +78,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The folder of a log.
 pub fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -89,11 +94,12 @@ pub(super) fn restored(path: &Path) -> PathBuf {
     beside(path, RESTORED)
 }
 
+/// The path of a backup while it is written; [`put_new`] gives it its name.
 pub fn partial(path: &Path) -> PathBuf {
     beside(path, PARTIAL)
 }
 
-/// For a backup that is read and removed at once.
+/// A new path beside a log, for a backup that is read and removed at once. The next start removes one that was left.
 pub fn copy_name(path: &Path) -> PathBuf {
     beside(path, &format!("{COPY}{}", Uuid::now_v7().simple()))
 }
@@ -196,7 +202,11 @@ pub(super) fn put_in_place(finished: &Path, path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// As `put_in_place`, and fails where the name is taken.
+/// Gives a finished file its name, and syncs the file and its folder.
+///
+/// # Errors
+///
+/// If a file of that name exists, or the file system fails.
 pub fn put_new(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     step()?;
@@ -299,7 +309,11 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_CHARS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Backups that nobody writes any more.
+/// Removes the unfinished backups in a folder whose writers are gone, but for `keep`.
+///
+/// # Errors
+///
+/// If the file system fails.
 pub fn drop_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
     for (file, name) in entries(folder)? {
         let journal = name.as_bytes().strip_suffix(b"-journal").map(OsStr::from_bytes);

@@ -1,4 +1,4 @@
-//! How a log's file is made, told from others and opened. Knows no topic.
+//! Creation, identification and opening of a log's file.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -17,23 +17,56 @@ use duplex_protocol::cursor::Epoch;
 /// "Dplx": by this number SQLite's own tools, and we, tell that a file is ours.
 pub(super) const APPLICATION: u32 = 0x4470_6c78;
 
-/// Why a log cannot be opened. The file is as it was.
+/// A log cannot be opened. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
+    /// Another process uses it.
     #[error("the log {0} is in use by another process")]
     Locked(PathBuf),
+    /// The file is not a log.
     #[error("{0} is not a log of this program")]
     Foreign(PathBuf),
+    /// The file is a log and damaged.
     #[error("the log {path} is damaged: {how}")]
-    Damaged { path: PathBuf, how: String },
+    Damaged {
+        /// The log.
+        path: PathBuf,
+        /// What SQLite found.
+        how: String,
+    },
+    /// The log was written by a newer release.
     #[error("the log {path} is of version {found}, of a newer release: this one knows versions up to {VERSION}")]
-    Newer { path: PathBuf, found: u32 },
+    Newer {
+        /// The log.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// A restore of an earlier release moved the log away and did not finish.
     #[error("there is no log at {path}, but one that a restore put aside, {aside}; rename it back, or restore again")]
-    Replaced { path: PathBuf, aside: PathBuf },
+    Replaced {
+        /// The log.
+        path: PathBuf,
+        /// The log that was moved away.
+        aside: PathBuf,
+    },
+    /// The file system failed.
     #[error("the log {path} cannot be opened: {source}")]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The log.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// SQLite failed.
     #[error("the log {path} cannot be opened: {source}")]
-    Sqlite { path: PathBuf, source: rusqlite::Error },
+    Sqlite {
+        /// The log.
+        path: PathBuf,
+        /// The cause.
+        source: rusqlite::Error,
+    },
 }
 
 impl OpenError {
