@@ -75,7 +75,7 @@
 //!
 //! | module | content |
 //! | --- | --- |
-//! | the root | [`Hub`], [`dyn_topic`], rights, names, background tasks |
+//! | the root | [`Hub`], [`dyn_topic()`], rights, names, background tasks |
 //! | [`decider`] | [`Decider`](decider::Decider): the server half of a topic's kind |
 //! | [`topic`] | handles, subscriptions and reads of topics |
 //! | [`session`] | the protocol state and the reader of one client, for transports |

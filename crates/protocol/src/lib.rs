@@ -63,6 +63,7 @@
 //!
 //! The crate has no features.
 
+mod answer;
 pub mod code;
 pub mod codec;
 mod command_id;

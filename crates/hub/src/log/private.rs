@@ -1,8 +1,8 @@
 //! Files and folders that only their owner may read, from the moment they are made and whatever the umask is. Every function blocks.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 const FILE: u32 = 0o600;
@@ -24,17 +24,6 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     options().write(true).create_new(true).open(path)
 }
 
-/// Removes the permissions of others from an existing file.
-pub(crate) fn tighten(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(file) if file.permissions().mode() & 0o077 != 0 => {
-            fs::set_permissions(path, Permissions::from_mode(file.permissions().mode() & 0o700))
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// Makes a folder and those above it with mode 0700. An existing folder stays as it is.
 ///
 /// # Errors
@@ -46,6 +35,9 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -64,9 +56,5 @@ mod tests {
             (mode(&folder.path().join("a")), mode(&inner), mode(&file)),
             (0o700, 0o700, 0o600)
         );
-        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-        tighten(&file).unwrap();
-        assert_eq!(mode(&file), 0o600);
-        tighten(&folder.path().join("nothing")).unwrap();
     }
 }

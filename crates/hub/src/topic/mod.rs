@@ -5,6 +5,7 @@ mod dedupe;
 #[cfg(test)]
 mod diverged_tests;
 pub(crate) mod dyn_topic;
+mod event_frame;
 mod forward;
 pub(crate) mod frames;
 pub(crate) mod handle;

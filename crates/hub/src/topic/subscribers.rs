@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::presence::PresenceSet;
 use super::wake::Wake;
 use crate::limits;
-use crate::topic::dyn_topic::PerEncoding;
+use crate::topic::event_frame::PerEncoding;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::presence::Presence;
 use duplex_protocol::session::ServerFrame;

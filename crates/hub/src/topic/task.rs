@@ -19,7 +19,7 @@ use crate::clock;
 use crate::hub::Hub;
 use crate::limits;
 use crate::log::{Head, LogError};
-use crate::topic::dyn_topic::PerEncoding;
+use crate::topic::event_frame::PerEncoding;
 use crate::topic::projection::{LoadError, Memory, Tail, load};
 use crate::topic::subscribers::Pace;
 use duplex_protocol::codec::Encoding;

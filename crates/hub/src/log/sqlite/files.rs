@@ -13,9 +13,10 @@
 //! A backup that is being written has its name and `.duplex-partial`.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
@@ -241,7 +242,7 @@ fn complete(path: &Path, restoring: &Path, id: &str) -> io::Result<Option<PathBu
         let (from, to) = (beside(path, part), beside(&aside, part));
         if from.try_exists()? {
             rename(&from, &to)?;
-            private::tighten(&to)?;
+            tighten(&to)?;
         }
     }
     sync_folder(path)?;
@@ -349,7 +350,18 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
         .collect()
 }
 
-/// Of the file and its journal.
+/// Removes the permissions of others from an existing file; no file is not an error.
+pub(super) fn tighten(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(file) if file.permissions().mode() & 0o077 != 0 => {
+            fs::set_permissions(path, Permissions::from_mode(file.permissions().mode() & 0o700))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of the file and its journal.
 pub(super) fn bytes(path: &Path) -> u64 {
     size(path) + journal_bytes(path)
 }
@@ -460,5 +472,16 @@ pub(super) mod tests {
         left.sort();
         stays.sort_unstable();
         assert_eq!(left, stays);
+    }
+
+    #[test]
+    fn others_may_do_nothing_with_a_file_that_is_tightened() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "log").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        tighten(&file).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        tighten(&folder.path().join("nothing")).unwrap();
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
     roll_back(path, path)?;
     let Inspected { epoch, version } = inspect(path, path)?;
     for part in ["", "-wal", "-shm", ".lock"] {
-        private::tighten(&beside(path, part)).map_err(OpenError::io(path))?;
+        files::tighten(&beside(path, part)).map_err(OpenError::io(path))?;
     }
     let failed = || OpenError::sqlite(path);
     let mut connection = connect_writer(path).map_err(failed())?;

@@ -1,6 +1,12 @@
 //! Every limit of the hub, the log and the quotas that is not configuration, each with its reason. Those that callers need are public.
 
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::time::Duration;
+
+#[cfg(feature = "sqlite")]
+pub(crate) use self::sqlite::*;
 
 /// TCP connections allowed for each WebSocket: a page holds its own socket, the vitals' socket and a connection for requests.
 pub const TCP_PER_SOCKET: usize = 3;
@@ -113,32 +119,11 @@ pub const KEPT_ANSWERS: usize = 10_000;
 /// See [`KEPT_ANSWERS`].
 pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Appends and snapshots that wait for the log's writer; who comes then waits to be let in. About what one commit takes.
-pub(crate) const LOG_QUEUE: usize = 1024;
-
-/// Appends of one commit: a commit's cost is the disk's, so the more the better, until its own size is felt.
-pub(crate) const LOG_BATCH: usize = 1024;
-pub(crate) const LOG_BATCH_BYTES: usize = 8 << 20;
-
-/// Reads of the log at once: a read is short, and more than the disk and the processors can do gains nothing.
-pub(crate) const LOG_READERS: usize = 4;
-
 /// Rows that retention removes between two commits: a few milliseconds' work, which delay an append.
 pub const LOG_BITE: usize = 500;
 
-/// How long the log waits for another program (a shell, a tool that copies) that holds its file.
-pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long the log's writer waits for readers before it empties the journal of what was overwritten, and the pause before it tries
-/// again: an append may be held up by the first, and a backup reads for as long as it takes.
-pub(crate) const LOG_SCRUB_PATIENCE: Duration = Duration::from_millis(100);
-pub(crate) const LOG_SCRUB_PAUSE: Duration = Duration::from_secs(1);
-
 /// Bytes of the disk that appends leave free for snapshots, retention, redactions and the journal.
 pub const DISK_RESERVE: u64 = 64 << 20;
-
-/// Bytes of the log's journal that are left on the disk after a burst.
-pub(crate) const LOG_JOURNAL: u64 = 64 << 20;
 
 /// Keys of each table of quotas, and the buckets that further keys share: some 5 MiB a table at most.
 pub(crate) const QUOTA_KEYS: usize = 1 << 16;
@@ -152,11 +137,6 @@ pub(crate) const PLACE_RETRY: Duration = Duration::from_secs(10);
 
 /// The pause between two log lines about rejections of one kind.
 pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
-
-/// How long a log that is held is asked for, and how often. A fork holds it for some milliseconds more; whoever has it in
-/// use does not let go.
-pub(crate) const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How far the time in a command's id may be ahead of the server's clock: what two clocks that are set over the network, and a
 /// slow connection between them, may differ by.
