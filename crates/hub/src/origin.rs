@@ -1,29 +1,31 @@
-//! Where a command comes from: a visitor, a program with a token, or the server itself.
+//! The origin of a command: a visitor, a program with a token, or the server itself.
 
 use std::sync::LazyLock;
 
 use duplex_protocol::person::{Person, PersonId};
 
-/// Who sends commands, told apart by how they were authenticated and not by their ids.
+/// The origin of a command, which follows from the sender's authentication and not from an id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Origin {
     /// A person with a browser.
     #[default]
     Visitor,
-    /// A program that shows a token.
+    /// A program with a token.
     Program,
     /// This server: a forward, or [`Hub::tell`](crate::Hub::tell).
     Server,
 }
 
-/// Who asks for access to a topic.
+/// A sender: who asks for access to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal<'a> {
+    /// The person; one stands for all programs, and one for the server.
     pub person: &'a Person,
+    /// The origin.
     pub origin: Origin,
 }
 
-/// The log and the memory of answered commands name programs and the server by these ids. No visitor has them.
+/// The log and the memory of answered commands have these ids for programs and for the server. No visitor has them.
 static PROGRAM: LazyLock<Person> = LazyLock::new(|| nameless("ffffffffffffffff"));
 static SERVER: LazyLock<Person> = LazyLock::new(|| nameless("0000000000000000"));
 
@@ -34,7 +36,7 @@ fn nameless(id: &str) -> Person {
     }
 }
 
-/// Whether the id stands for programs or for the server, so that no visitor may have it.
+/// Whether the id stands for programs or for the server; no visitor may have such an id.
 pub fn is_reserved(id: &PersonId) -> bool {
     [&PROGRAM.id, &SERVER.id].contains(&id)
 }
@@ -52,6 +54,7 @@ impl Origin {
 }
 
 impl<'a> Principal<'a> {
+    /// A visitor.
     #[must_use]
     pub const fn visitor(person: &'a Person) -> Self {
         Self {
@@ -62,6 +65,7 @@ impl<'a> Principal<'a> {
 }
 
 impl Principal<'static> {
+    /// A program. All programs have one id.
     #[must_use]
     pub fn program() -> Self {
         Self {
@@ -70,6 +74,7 @@ impl Principal<'static> {
         }
     }
 
+    /// The server itself.
     #[must_use]
     pub fn server() -> Self {
         Self {
