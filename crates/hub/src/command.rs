@@ -13,7 +13,6 @@ pub struct TopicCommand {
 
 /// A [`TopicCommand`] cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CommandError {
     /// The topic's name is not one.
     #[error(transparent)]

@@ -97,6 +97,7 @@ pub mod decider;
 mod hub;
 pub mod json;
 pub mod limits;
+mod lock;
 pub mod log;
 mod names;
 mod origin;

@@ -59,6 +59,14 @@ impl CommandId {
         (bits & Self::KIND == Self::VERSION_7 && time >> Self::TIME_BITS == 0).then_some(time)
     }
 
+    /// The first 128 bits of a digest, for an id that follows from other data: the same whenever it is made.
+    pub fn bits_of(digest: &[u8]) -> u128 {
+        digest
+            .iter()
+            .take(16)
+            .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+    }
+
     /// The 128 bits.
     pub fn bits(&self) -> u128 {
         u128::from_str_radix(&self.0, 16).unwrap_or_default()
@@ -117,6 +125,13 @@ mod tests {
             assert_eq!(CommandId::without_time(bits).time(), None);
         }
         assert_eq!(CommandId::without_time(5), CommandId::from_random(5));
+    }
+
+    #[test]
+    fn the_bits_of_a_digest_are_its_first_sixteen_bytes() {
+        let digest: Vec<u8> = (1..=32).collect();
+        assert_eq!(CommandId::bits_of(&digest), 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
+        assert_eq!(CommandId::bits_of(&[7]), 7);
     }
 
     #[test]

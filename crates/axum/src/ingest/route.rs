@@ -166,11 +166,7 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u
         hash.update(part);
         hash.update([0]);
     }
-    let bits = hash
-        .finalize()
-        .iter()
-        .take(16)
-        .fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+    let bits = CommandId::bits_of(&hash.finalize());
     Ok(match time {
         Some(time) => CommandId::at(time, bits),
         None => CommandId::without_time(bits),

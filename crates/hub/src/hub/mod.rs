@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use futures_util::future::select_all;
 use tokio::sync::{mpsc, watch};
@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 use super::decider::{Access, Principal};
 use super::rights::{Needed, Rights};
 use crate::limits;
+use crate::lock;
 use crate::log::Log;
 use crate::log::memory::Memory as InMemory;
 use crate::names::NamePolicy;
@@ -345,7 +346,7 @@ impl Hub {
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<TopicName, Slot>> {
-        self.0.topics.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.0.topics)
     }
 }
 

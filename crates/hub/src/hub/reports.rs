@@ -96,8 +96,12 @@ impl Hub {
 
     /// The counts of all kinds together.
     pub fn stats(&self) -> HubStats {
-        let kinds = self.stats_of_kinds().into_iter().map(|(_, stats)| stats);
-        kinds.fold(self.0.tally.read(0), std::ops::Add::add)
+        let mut stats = HubStats::default();
+        stats.add(self.topics().len() as u64, &self.0.tally);
+        for tally in self.0.tallies.values() {
+            stats.add(0, tally);
+        }
+        stats
     }
 
     /// The counts of each kind, by name; without forwards, which belong to no kind.
@@ -107,10 +111,12 @@ impl Hub {
         for topic in topics.keys() {
             *awake.entry(topic.kind()).or_default() += 1;
         }
-        let kinds = self.0.tallies.iter();
-        kinds
-            .map(|(name, tally)| (*name, tally.read(awake.get(name).copied().unwrap_or(0))))
-            .collect()
+        let kinds = self.0.tallies.iter().map(|(name, tally)| {
+            let mut stats = HubStats::default();
+            stats.add(awake.get(name).copied().unwrap_or(0), tally);
+            (*name, stats)
+        });
+        kinds.collect()
     }
 
     /// The sum of [`Decider::refused_parts`](crate::decider::Decider::refused_parts) since the start, of each kind by name.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::lock;
+
 /// Allows one log line in each pause and counts those left out.
 #[derive(Debug)]
 pub struct LogThrottle {
@@ -25,7 +27,7 @@ impl LogThrottle {
     /// The number of lines left out since the last one, if a line may be logged now; it then must be. None otherwise.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = lock::lock(&self.last);
         let now = Instant::now();
         match &mut *last {
             Some((said, unsaid)) if now.duration_since(*said) < self.pause => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::limit::Bound;
 use crate::limits;
+use crate::lock;
 
 /// Tokio's clock: it stands still where a test has paused it.
 #[derive(Debug, Clone)]
@@ -114,9 +115,8 @@ impl<K: Hash + Eq + Clone> Table<K> {
         kept.next = now + Nanos::from(limits::QUOTA_SWEEP);
     }
 
-    /// What this lock guards is whole at every moment.
     fn lock(&self) -> MutexGuard<'_, Kept<K>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.kept)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::lock;
 use duplex_protocol::person::PersonId;
 
 use super::Address;
@@ -34,9 +35,8 @@ impl<K: Hash + Eq + Clone> Resources<K> {
         self.lock().len()
     }
 
-    /// What this lock guards is whole at every moment.
     fn lock(&self) -> MutexGuard<'_, HashMap<K, u32>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.held)
     }
 }
 

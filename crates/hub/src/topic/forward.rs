@@ -39,9 +39,5 @@ pub(super) fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> Comm
     for part in [epoch.get(), seq, index.into()] {
         hash.update(part.to_be_bytes());
     }
-    let hash = hash.finalize();
-    CommandId::at(
-        time,
-        hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)),
-    )
+    CommandId::at(time, CommandId::bits_of(&hash.finalize()))
 }

@@ -1,7 +1,7 @@
 //! A topic as sessions see it. Reads bypass the topic's task: they go to its ring or to the log.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +12,7 @@ use super::shared_state::SharedState;
 use super::stats::{self, Tally, TopicStats};
 use super::wake::Wake;
 use crate::limits;
+use crate::lock;
 use crate::log::{ForwardKey, Log, Record};
 use crate::origin::{Origin, Principal};
 use crate::quota::Address;
@@ -246,7 +247,7 @@ impl TopicHandle {
             return ReadBatch::Nothing;
         }
         let found = {
-            let ring = self.board.ring.read().unwrap_or_else(PoisonError::into_inner);
+            let ring = lock::read(&self.board.ring);
             ring.read(after, most.frames)
         };
         match found {

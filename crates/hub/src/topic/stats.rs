@@ -9,6 +9,7 @@ use duplex_protocol::topic::TopicName;
 
 /// Counts of a hub: totals since the start, but for `topics` and `members`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HubStats {
     /// Topics that are awake now.
     pub topics: u64,
@@ -38,25 +39,23 @@ pub struct HubStats {
     pub forwards_lost: u64,
 }
 
-impl std::ops::Add for HubStats {
-    type Output = Self;
-
-    fn add(self, more: Self) -> Self {
-        Self {
-            topics: self.topics + more.topics,
-            members: self.members + more.members,
-            commands: self.commands + more.commands,
-            rejected: self.rejected + more.rejected,
-            again: self.again + more.again,
-            events: self.events + more.events,
-            delivered: self.delivered + more.delivered,
-            appends: self.appends + more.appends,
-            failed_appends: self.failed_appends + more.failed_appends,
-            conflated: self.conflated + more.conflated,
-            log_reads: self.log_reads + more.log_reads,
-            forwards: self.forwards + more.forwards,
-            forwards_lost: self.forwards_lost + more.forwards_lost,
-        }
+impl HubStats {
+    /// Adds the counts of a kind, of which `topics` are awake.
+    pub(crate) fn add(&mut self, topics: u64, tally: &Tally) {
+        let read = |count: &AtomicU64| count.load(Relaxed);
+        self.topics += topics;
+        self.members += read(&tally.members);
+        self.commands += read(&tally.commands);
+        self.rejected += read(&tally.rejected);
+        self.again += read(&tally.again);
+        self.events += read(&tally.events);
+        self.delivered += read(&tally.delivered);
+        self.appends += read(&tally.appends);
+        self.failed_appends += read(&tally.failed_appends);
+        self.conflated += read(&tally.conflated);
+        self.log_reads += read(&tally.log_reads);
+        self.forwards += read(&tally.forwards);
+        self.forwards_lost += read(&tally.forwards_lost);
     }
 }
 
@@ -91,27 +90,6 @@ pub(crate) struct Tally {
     pub log_reads: AtomicU64,
     pub forwards: AtomicU64,
     pub forwards_lost: AtomicU64,
-}
-
-impl Tally {
-    pub(crate) fn read(&self, topics: u64) -> HubStats {
-        let read = |count: &AtomicU64| count.load(Relaxed);
-        HubStats {
-            topics,
-            members: read(&self.members),
-            commands: read(&self.commands),
-            rejected: read(&self.rejected),
-            again: read(&self.again),
-            events: read(&self.events),
-            delivered: read(&self.delivered),
-            appends: read(&self.appends),
-            failed_appends: read(&self.failed_appends),
-            conflated: read(&self.conflated),
-            log_reads: read(&self.log_reads),
-            forwards: read(&self.forwards),
-            forwards_lost: read(&self.forwards_lost),
-        }
-    }
 }
 
 pub(crate) fn add(count: &AtomicU64, more: u64) {

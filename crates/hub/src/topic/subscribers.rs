@@ -2,7 +2,7 @@
 //! Knows no topic task and no events; its time comes in.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::presence::PresenceSet;
 use super::wake::Wake;
 use crate::limits;
+use crate::lock;
 use crate::topic::event_frame::PerEncoding;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::presence::Presence;
@@ -57,19 +58,23 @@ impl Crowd {
     }
 
     pub(crate) fn set(&self) -> MutexGuard<'_, PresenceSet> {
-        lock(&self.set)
+        lock::lock(&self.set)
     }
 
     pub(crate) fn add_wake(&self, wake: Arc<Wake>) -> usize {
-        lock(&self.wakes).add(wake)
+        lock::lock(&self.wakes).add(wake)
     }
 
     pub(crate) fn remove_wake(&self, place: usize) {
-        lock(&self.wakes).remove(place);
+        lock::lock(&self.wakes).remove(place);
     }
 
     pub(crate) fn wake_all(&self) {
-        lock(&self.wakes).places.iter().flatten().for_each(|wake| wake.wake());
+        lock::lock(&self.wakes)
+            .places
+            .iter()
+            .flatten()
+            .for_each(|wake| wake.wake());
     }
 
     /// Has the topic's task look at its readers.
@@ -87,7 +92,7 @@ impl Crowd {
     }
 
     pub(crate) fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
-        let shown = Arc::clone(&lock(&self.shown));
+        let shown = Arc::clone(&lock::lock(&self.shown));
         let frame = shown.frames.get(encoding).get_or_init(|| {
             let frame = ServerFrame::Presence {
                 topic: topic.clone(),
@@ -128,7 +133,7 @@ impl Crowd {
     }
 
     fn show(&self, presence: Presence) {
-        let mut shown = lock(&self.shown);
+        let mut shown = lock::lock(&self.shown);
         if shown.presence == presence {
             return;
         }
@@ -180,11 +185,6 @@ impl Wakes {
             *self = Self::default();
         }
     }
-}
-
-/// What these locks guard is whole at every moment at which a panic could leave it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -242,10 +242,10 @@ mod tests {
         let topic = "chat/lobby".parse().unwrap();
         join(&crowd, 1);
         crowd.tend(&mut pace, Instant::now());
-        assert!(lock(&crowd.shown).frames.get(Encoding::Json).get().is_none());
+        assert!(lock::lock(&crowd.shown).frames.get(Encoding::Json).get().is_none());
         let first = crowd.frame(&topic, Encoding::Json).1;
         assert_eq!(first.as_ptr(), crowd.frame(&topic, Encoding::Json).1.as_ptr());
-        assert!(lock(&crowd.shown).frames.get(Encoding::Postcard).get().is_none());
+        assert!(lock::lock(&crowd.shown).frames.get(Encoding::Postcard).get().is_none());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! The memory runs ahead of the log only within `Task::keep`; whatever fails there, the memory is thrown away and made anew from
 //! the log, so that nothing uncommitted is ever seen. Everything it is asked stands in one queue: callers may go at any time.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -18,6 +18,7 @@ use super::stats::add;
 use crate::clock;
 use crate::hub::Hub;
 use crate::limits;
+use crate::lock;
 use crate::log::{Head, LogError};
 use crate::topic::event_frame::PerEncoding;
 use crate::topic::projection::{LoadError, Memory, Tail, load};
@@ -238,7 +239,7 @@ impl Task {
             self.forget(plan);
         }
         {
-            let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
+            let mut ring = lock::write(&self.board.ring);
             if let Some(plan) = plan {
                 plan.show(&self.board, &mut ring);
             }
@@ -349,7 +350,7 @@ impl Task {
 
     fn show(&self, tail: Tail) {
         let news = !tail.events.is_empty();
-        let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = lock::write(&self.board.ring);
         frames::fill(&mut ring, tail, self.board.kind.delivery());
         self.board.head.store(ring.head(), Ordering::Release);
         drop(ring);

@@ -2,7 +2,7 @@
 //! started for it, and no place among those awake is taken. Knows no session and no transport.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
@@ -10,6 +10,7 @@ use super::handle::TopicHandle;
 use super::recovery::{Recovery, recover};
 use super::shared_state::{Recovered, SharedState};
 use super::wake::Wake;
+use crate::lock;
 use crate::topic::dyn_topic::DynTopic;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch};
@@ -58,9 +59,8 @@ impl Waiting {
         self.lock().wakes.values().map(HashMap::len).sum()
     }
 
-    /// What this lock guards is whole at every moment.
     fn lock(&self) -> MutexGuard<'_, Readers> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.0)
     }
 }
 

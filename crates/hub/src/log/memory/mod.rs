@@ -4,7 +4,7 @@
 mod lost_tail;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use super::{
     Refused, Retention, Undelivered, chain, going,
 };
 use crate::limits;
+use crate::lock;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
@@ -73,7 +74,7 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, Topics> {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.topics)
     }
 
     fn look<'a, T: Send + 'a>(

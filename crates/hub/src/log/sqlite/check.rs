@@ -9,6 +9,7 @@ use crate::log::Millis;
 
 /// The properties of a sound log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checked {
     /// A process has it open.
     pub in_use: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use tokio::sync::Semaphore;
@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::{answers, schema, sql};
 use crate::limits;
+use crate::lock;
 use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, Opened, Record, Undelivered};
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
@@ -70,7 +71,7 @@ impl Readers {
     }
 
     fn spare(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.spare)
     }
 }
 

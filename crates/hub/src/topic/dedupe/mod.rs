@@ -260,8 +260,7 @@ struct Name {
 
 impl Name {
     fn of(PersonId(by): &PersonId, id: &CommandId) -> Self {
-        let hash = Sha256::digest(by);
-        let by = hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        let by = CommandId::bits_of(&Sha256::digest(by));
         Self { id: id.bits(), by }
     }
 

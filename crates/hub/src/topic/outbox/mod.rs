@@ -6,7 +6,7 @@
 //! batch with others. After a restart the node reads what is left and delivers it again, under the same ids.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::stats::add;
 use crate::hub::Hub;
 use crate::limits;
+use crate::lock;
 use crate::log::{ForwardKey, LogError, Undelivered};
 use crate::quota::LogThrottle;
 use duplex_protocol::codec::Blob;
@@ -141,7 +142,7 @@ impl State {
 
 impl Outbox {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.state)
     }
 
     /// Whether commands of `from` may make more forwards. Past the bound of all, each source may still have a few: a target that
