@@ -1,4 +1,4 @@
-// A client of the session protocol (src/wire/session.rs) in another language: follows a topic, and sends a command for each
+// A client of the session protocol (crates/protocol/src/session.rs) in another language: follows a topic, and sends a command for each
 // line that is typed. Lose the network or the server: it comes back, misses nothing, and sends nothing twice.
 //
 //     node examples/client.mjs ws://127.0.0.1:3000 chat/lobby

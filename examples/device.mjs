@@ -1,4 +1,4 @@
-// A device that speaks the session protocol (src/wire/session.rs): reports its machine's load and free memory, hears what it is
+// A device that speaks the session protocol (crates/protocol/src/session.rs): reports its machine's load and free memory, hears what it is
 // asked to do, and answers.
 //
 //     node examples/device.mjs ws://127.0.0.1:3000 my-device "$(duplex token)"

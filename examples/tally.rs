@@ -49,7 +49,7 @@ pub fn TallyPage() -> impl IntoView {
 
 // It joins the others by two lines: in `apps/mod.rs` a route,
 //     <Route path=path!("/tally") view=TallyPage ssr=SsrMode::Async/>
-// and in `apps/server.rs` its kind, in the list of `kinds()`: kind(Tally).
+// and in `apps/server.rs` its kind, in the list of `kinds()`: dyn_topic(Tally).
 
 fn main() {
     println!("Serve it with the other applications: see the README.");
@@ -60,7 +60,7 @@ mod tests {
     use std::sync::Arc;
 
     use duplex_hub::log::memory::Memory;
-    use duplex_hub::{Hub, kind};
+    use duplex_hub::{Hub, dyn_topic};
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::session::{Answer, CommandId};
@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_counts() {
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), vec![kind(Tally)]);
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), vec![dyn_topic(Tally)]);
         let topic = TopicName::of::<Tally>("one").unwrap();
         let add = async |id, much| hub.tell::<Tally>("one", CommandId::from_random(id), &much).await;
         assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use duplex_axum::endpoint::Endpoint;
 use duplex_axum::ingest::IngestEndpoint;
-use duplex_hub::simulation::Stage;
-use duplex_hub::{BackgroundTask, Kind, TopicCommand, kind};
+use duplex_hub::simulation::Simulation;
+use duplex_hub::{BackgroundTask, DynTopic, TopicCommand, dyn_topic};
 use duplex_protocol::topic::TopicName;
 
 /// What the comparison counts of a node: in its state, and in front of its router.
@@ -32,7 +32,7 @@ pub struct Options {
 /// What follows from the operator's choice.
 type ByOptions<T> = fn(&Options) -> T;
 type Tasks = Vec<Arc<dyn BackgroundTask>>;
-type Simulations = Vec<Arc<dyn Stage>>;
+type Simulations = Vec<Arc<dyn Simulation>>;
 /// Other servers: what each is for, and its `host:port`.
 type Peers = Vec<(&'static str, String)>;
 type Closing = fn(&TopicName) -> Option<Vec<TopicCommand>>;
@@ -41,7 +41,7 @@ type Closing = fn(&TopicName) -> Option<Vec<TopicCommand>>;
 #[derive(Default)]
 pub struct AppServer {
     /// Its kinds of topics.
-    pub kinds: Vec<Box<dyn Kind>>,
+    pub kinds: Vec<Box<dyn DynTopic>>,
     /// WebSocket addresses that answer each message by itself.
     pub endpoints: Vec<Endpoint>,
     /// Where programs post.
@@ -77,8 +77,8 @@ fn all() -> [AppServer; 8] {
 }
 
 /// Those of the applications, and the server's own.
-pub fn kinds() -> Vec<Box<dyn Kind>> {
-    let own = [kind(Moderation)];
+pub fn kinds() -> Vec<Box<dyn DynTopic>> {
+    let own = [dyn_topic(Moderation)];
     all().into_iter().flat_map(|app| app.kinds).chain(own).collect()
 }
 
@@ -113,7 +113,7 @@ pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>
     Ok(tasks.into_iter().flatten().collect())
 }
 
-pub fn stages(options: &Options) -> Vec<Arc<dyn Stage>> {
+pub fn stages(options: &Options) -> Vec<Arc<dyn Simulation>> {
     let simulations = all().into_iter().filter_map(|app| app.simulations);
     simulations.flat_map(|simulations| simulations(options)).collect()
 }

@@ -48,7 +48,7 @@ fn json(text: &str) -> Result<serde_json::Value, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-fn id(text: &str) -> Result<CommandId, duplex_protocol::session::NotACommandId> {
+fn id(text: &str) -> Result<CommandId, duplex_protocol::session::ParseCommandIdError> {
     CommandId::try_from(text.to_owned())
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use duplex::server::config::Config;
 use duplex::server::operator::TOPICS_PATH;
-use duplex_hub::TopicFigures;
+use duplex_hub::TopicStats;
 
 use super::output::out;
 use super::remote::Remote;
@@ -22,7 +22,7 @@ pub struct Topics {
 impl Topics {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let server = self.remote.server(config)?;
-        let topics: Vec<TopicFigures> = super::block_on(async { Ok(server.get(TOPICS_PATH).await?) })?;
+        let topics: Vec<TopicStats> = super::block_on(async { Ok(server.get(TOPICS_PATH).await?) })?;
         if self.json {
             for topic in topics {
                 out!("{}", serde_json::to_string(&topic)?)?;
@@ -30,7 +30,7 @@ impl Topics {
             return Ok(());
         }
         out!("{:<40} {:>12} {:>12} {:>8}", "TOPIC", "SEQ", "SUBSCRIBERS", "WAITING")?;
-        for TopicFigures {
+        for TopicStats {
             topic,
             seq,
             subscribers,

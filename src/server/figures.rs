@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::state::ServerState;
 use crate::wire::status::FeedFigures;
 use duplex_axum::connection::counters::Reading;
-use duplex_hub::log::{Census, Health};
-use duplex_hub::{HubStats, TopicFigures};
+use duplex_hub::log::{Health, LogStats};
+use duplex_hub::{HubStats, TopicStats};
 
 #[derive(Debug, Clone)]
 pub struct Figures {
@@ -19,7 +19,7 @@ pub struct Figures {
     pub kinds: Vec<(&'static str, HubStats)>,
     /// Parts of accepted commands that did not count, by kind.
     pub refused_parts: Vec<(&'static str, u64)>,
-    pub topics: Vec<TopicFigures>,
+    pub topics: Vec<TopicStats>,
     pub forwards_waiting: u64,
     pub log: Health,
     /// Refused by a limit, by its name.
@@ -57,10 +57,10 @@ impl Figures {
 }
 
 /// What the log keeps; nothing, and a line in the log, if it cannot be read.
-pub async fn census(state: &ServerState) -> Census {
-    state.hub.log().census().await.unwrap_or_else(|error| {
+pub async fn census(state: &ServerState) -> LogStats {
+    state.hub.log().stats().await.unwrap_or_else(|error| {
         tracing::warn!("no census of the log: {error}");
-        Census::default()
+        LogStats::default()
     })
 }
 

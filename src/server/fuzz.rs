@@ -197,8 +197,8 @@ fn no_turn_breaks_a_game() {
             .join(duplex_hub::Principal::program().person, &hub)
             .unwrap();
         for _ in 0..3 {
-            let _ = seat.hear(bytes);
-            if let Some(frame) = seat.say() {
+            let _ = seat.on_message(bytes);
+            if let Some(frame) = seat.next_frame() {
                 assert!(frame.len() <= MAX_ANSWER);
             }
         }

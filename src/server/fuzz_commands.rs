@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use crate::apps;
 use duplex_fuzz::{fuzz, search, sequences};
 use duplex_hub::decider::{Context, Principal};
-use duplex_hub::session::protocol::{Act, Session};
-use duplex_hub::topic::dyn_topic::{Kind, Undecided};
+use duplex_hub::session::{Act, Session};
+use duplex_hub::topic::{DecideError, DynTopic};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
@@ -45,7 +45,7 @@ fn topic(kind: &str) -> TopicName {
 
 /// Neither a panic nor an unbounded state; what was decided can be read again, from the log and from a snapshot. Returns how many events
 /// were made.
-fn decide_all(kind: &dyn Kind, commands: &[(Vec<u8>, Encoding, usize, u64)]) -> Seq {
+fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)]) -> Seq {
     let (topic, [first, second]) = (topic(kind.name()), visitors());
     let senders = [
         Principal::visitor(&first),
@@ -73,8 +73,8 @@ fn decide_all(kind: &dyn Kind, commands: &[(Vec<u8>, Encoding, usize, u64)]) -> 
                 }
                 next += made.len() as Seq;
             }
-            Err(Undecided::Rejected(_)) => {}
-            Err(Undecided::Broken(error)) => panic!("{topic}: {error}: {}", bytes.escape_ascii()),
+            Err(DecideError::Rejected(_)) => {}
+            Err(DecideError::Broken(error)) => panic!("{topic}: {error}: {}", bytes.escape_ascii()),
         }
     }
     let Blob(state) = fold.state(Encoding::Json).unwrap();
@@ -126,9 +126,9 @@ fn no_frame_breaks_a_session() {
                 build: String::new(),
                 name: None,
             };
-            let _ = session.hear(frame.clone(), std::time::Duration::ZERO);
-            let _ = session.hear(hello, std::time::Duration::ZERO);
-            match session.hear(frame, std::time::Duration::from_secs(1)) {
+            let _ = session.on_frame(frame.clone(), std::time::Duration::ZERO);
+            let _ = session.on_frame(hello, std::time::Duration::ZERO);
+            match session.on_frame(frame, std::time::Duration::from_secs(1)) {
                 Ok(Act::Command { command, .. }) => assert!(command.0.len() <= MAX_COMMAND),
                 Ok(Act::Welcome { name }) => assert!(name.is_none_or(|name| name.chars().count() <= 24)),
                 Ok(Act::Say(frame)) => assert!(

@@ -9,8 +9,8 @@ use super::figures::{Figures, census};
 use super::state::ServerState;
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
 use duplex_axum::connection::counters::{Reading, Way};
-use duplex_hub::log::Census;
-use duplex_hub::{TopicCommand, TopicFigures};
+use duplex_hub::log::LogStats;
+use duplex_hub::{TopicCommand, TopicStats};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId};
 use duplex_protocol::topic::TopicName;
@@ -36,7 +36,7 @@ async fn watch(state: &ServerState, topic: &TopicName) {
     let mut ticks = interval(Duration::from_secs(SAMPLE_SECONDS));
     // A sample that came late is not made up for: each is of the time since the one before.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut before, mut kept) = (None, Census::default());
+    let (mut before, mut kept) = (None, LogStats::default());
     for number in 0_u64.. {
         ticks.tick().await;
         if number % CENSUS_EVERY == 0 {
@@ -55,7 +55,7 @@ async fn watch(state: &ServerState, topic: &TopicName) {
     }
 }
 
-fn sample(before: &Figures, now: &Figures, kept: &Census) -> Sample {
+fn sample(before: &Figures, now: &Figures, kept: &LogStats) -> Sample {
     let kinds = kept.kinds.iter().map(|(kind, census)| KeptKind {
         kind: kind.clone(),
         topics: census.topics,
@@ -75,7 +75,7 @@ fn sample(before: &Figures, now: &Figures, kept: &Census) -> Sample {
     }
 }
 
-fn point(before: &Figures, now: &Figures, kept: &Census) -> Point {
+fn point(before: &Figures, now: &Figures, kept: &LogStats) -> Point {
     let mut point = Point::default();
     for (way, series) in Way::ALL.into_iter().zip([
         Series::Echo,
@@ -113,12 +113,12 @@ fn point(before: &Figures, now: &Figures, kept: &Census) -> Point {
     point
 }
 
-fn busiest(before: &[TopicFigures], now: &[TopicFigures]) -> Vec<BusyTopic> {
+fn busiest(before: &[TopicStats], now: &[TopicStats]) -> Vec<BusyTopic> {
     let then: HashMap<&TopicName, Seq> = before.iter().map(|topic| (&topic.topic, topic.seq)).collect();
     // The map is by what counts; of equals the names decide.
     let mut found: BTreeMap<_, BusyTopic> = BTreeMap::new();
     for figures in now {
-        let TopicFigures {
+        let TopicStats {
             topic,
             seq,
             woke,
@@ -145,8 +145,8 @@ fn busiest(before: &[TopicFigures], now: &[TopicFigures]) -> Vec<BusyTopic> {
 mod tests {
     use super::*;
 
-    fn topic(name: &str, seq: Seq, subscribers: u64) -> TopicFigures {
-        TopicFigures {
+    fn topic(name: &str, seq: Seq, subscribers: u64) -> TopicStats {
+        TopicStats {
             topic: name.parse().unwrap(),
             seq,
             woke: 0,
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_busiest_come_first_and_the_others_not_at_all() {
         let before = [topic("a/1", 5, 0), topic("a/2", 5, 0)];
-        let woken = TopicFigures {
+        let woken = TopicStats {
             woke: 97,
             ..topic("a/3", 100, 1)
         };

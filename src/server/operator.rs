@@ -13,7 +13,7 @@ use super::access::{self, Grant};
 use super::state::ServerState;
 use super::{backup, limits, metrics};
 use duplex_axum::error::{Problem, wrong_role};
-use duplex_hub::{Needed, TopicFigures};
+use duplex_hub::{Needed, TopicStats};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::Denied;
@@ -55,7 +55,7 @@ const UNSTORED: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, Header
 
 /// `GET` [`TOPICS_PATH`]: those that are awake, by name.
 async fn topics(State(state): State<ServerState>) -> Response {
-    let mut topics: Vec<TopicFigures> = state.hub.awake();
+    let mut topics: Vec<TopicStats> = state.hub.awake();
     topics.sort_by(|one, other| one.topic.cmp(&other.topic));
     (UNSTORED, Json(topics)).into_response()
 }

@@ -37,7 +37,7 @@ use crate::wire::arrival::Arrival;
 use crate::wire::form::{Fields, Refused};
 use crate::wire::run_signals::RunSignals;
 use duplex_axum::{client_addr::ClientScheme, error::Problem};
-use duplex_hub::{Hub, TopicCommand, quota::Client, session::authorize::enter_to_write};
+use duplex_hub::{Hub, TopicCommand, quota::Client, session::authorize_write};
 use duplex_leptos::{
     simulation::SimulationSource,
     topic::{TopicSource, Visitor},
@@ -145,7 +145,7 @@ fn permits(grant: &Grant) -> Permits {
 fn glances(state: &ServerState) -> SimulationSource {
     let stages = Arc::clone(&state.stages);
     SimulationSource(Arc::new(move |path| {
-        stages.iter().find(|stage| stage.path() == path)?.glance()
+        stages.iter().find(|stage| stage.path() == path)?.preview()
     }))
 }
 
@@ -154,7 +154,7 @@ fn source(hub: Hub, person: Person) -> TopicSource {
         let (hub, person) = (hub.clone(), person.clone());
         Box::pin(async move {
             hub.admit(&person, &name)?;
-            let (cursor, state) = hub.glance(&name, Encoding::Json).await?;
+            let (cursor, state) = hub.preview(&name, Encoding::Json).await?;
             Ok((cursor, String::from_utf8(state.0).map_err(|_| Denied::Unavailable)?))
         })
     }))
@@ -319,7 +319,7 @@ async fn decide(hub: &Hub, person: Person, command: Option<TopicCommand>) -> Opt
         return Some(Rejection::Malformed { what });
     };
     let (topic, command) = command.into_parts();
-    let entered = enter_to_write(hub, &person, &topic, None, (&command, Encoding::Json)).await;
+    let entered = authorize_write(hub, &person, &topic, None, (&command, Encoding::Json)).await;
     let answer = match entered {
         Err(answer) => answer,
         Ok(topic) => {

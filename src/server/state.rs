@@ -32,7 +32,7 @@ use duplex_axum::client_addr::TrustedProxies;
 use duplex_axum::listen::https::{CertificateFiles, Tls};
 use duplex_axum::origin::{Origin, Scheme};
 use duplex_hub::NamePolicy;
-use duplex_hub::simulation::Stage;
+use duplex_hub::simulation::Simulation;
 use duplex_hub::{BackgroundTask, Hub};
 
 /// What the operator chose, checked.
@@ -158,7 +158,7 @@ pub struct ServerState {
     /// Lines of the log that tell of trouble.
     pub trouble: Arc<Trouble>,
     /// What is no topic, and goes on by itself.
-    pub stages: Arc<[Arc<dyn Stage>]>,
+    pub stages: Arc<[Arc<dyn Simulation>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
     pub build: Arc<str>,
     /// What of the style the page of [`FIRST_PAGE`](crate::apps::FIRST_PAGE) brings itself.
@@ -240,7 +240,7 @@ impl ServerState {
     }
 
     #[must_use]
-    pub fn with_stages(self, stages: Vec<Arc<dyn Stage>>) -> Self {
+    pub fn with_stages(self, stages: Vec<Arc<dyn Simulation>>) -> Self {
         Self {
             stages: stages.into(),
             ..self

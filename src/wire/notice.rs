@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use duplex_protocol::person::PersonId;
-use duplex_protocol::topic::{NotATopic, TopicName};
+use duplex_protocol::topic::{ParseTopicNameError, TopicName};
 
 /// The kind of the topics whose notices everybody may read, and of those that are one person's.
 pub const PUBLIC_KIND: &str = "notices";
@@ -74,7 +74,7 @@ pub enum Audience {
 
 impl Audience {
     /// Where its notices go.
-    pub fn topic(&self) -> Result<TopicName, NotATopic> {
+    pub fn topic(&self) -> Result<TopicName, ParseTopicNameError> {
         match self {
             Self::Everyone => format!("{PUBLIC_KIND}/{EVERYONE}"),
             Self::Group(group) => format!("{PUBLIC_KIND}/{group}"),
@@ -100,6 +100,9 @@ mod tests {
             name(Audience::Person(PersonId("0a".to_owned()))),
             Ok("inbox/0a".to_owned())
         );
-        assert_eq!(name(Audience::Group("A b".to_owned())), Err(NotATopic::Malformed));
+        assert_eq!(
+            name(Audience::Group("A b".to_owned())),
+            Err(ParseTopicNameError::Malformed)
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duplex_hub::log::sqlite::Sqlite;
-use duplex_hub::{Hub, Kind};
+use duplex_hub::{DynTopic, Hub};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{Answer, ClientFrame, ResetReason, SESSION_PATH, ServerFrame, Verdict};
@@ -28,7 +28,7 @@ const WAYS: [Way; 4] = [
     Way::Poll,
 ];
 
-fn node(folder: &Path, kinds: Vec<Box<dyn Kind>>) -> Node {
+fn node(folder: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
     let log = Arc::new(Sqlite::open(&folder.join("log.db")).unwrap());
     Node::with_hub(Hub::new(log, kinds), Path::new("/nonexistent"), |_| {})
 }
@@ -125,7 +125,7 @@ async fn a_page_of_before_is_told_so() {
     writer.command(topic, &post("lost")).await;
     let page = whole.get("/chat/lobby").await.body.replace('\\', "");
     let name = topic.parse().unwrap();
-    let (cursor, _) = whole.state.hub.glance(&name, Encoding::Json).await.unwrap();
+    let (cursor, _) = whole.state.hub.preview(&name, Encoding::Json).await.unwrap();
     let in_page = serde_json::to_string(&cursor).unwrap();
     assert!(cursor.check.is_some() && page.contains(&in_page), "{in_page}");
     end(&whole, folder.path(), Some("early.db")).await;

@@ -13,8 +13,8 @@ use duplex::server::state::{ServerState, Settings};
 use duplex_hub::log::Log;
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;
-use duplex_hub::session::reader::Reader;
-use duplex_hub::{Hub, Most};
+use duplex_hub::session::Reader;
+use duplex_hub::{Hub, ReadLimit};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, SessionId};
@@ -107,7 +107,7 @@ async fn heard(node: &Node, count: u64) -> u64 {
     let mut reader = Reader::for_server(hub, Encoding::Postcard, session);
     reader.subscribe(&quotes, None).await;
     let first = handle.head().seq;
-    let most = Most {
+    let most = ReadLimit {
         frames: 256,
         bytes: 1 << 20,
     };

@@ -231,8 +231,8 @@ async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
     };
     assert_eq!(refused, Rejection::StorageFull);
     assert!(kept > 10, "{kept}");
-    let census = log.census().await.unwrap();
-    assert!(census.bytes < 2 << 20, "{census:?}");
+    let stats = log.stats().await.unwrap();
+    assert!(stats.bytes < 2 << 20, "{stats:?}");
     // Reads go on, and what takes away makes room.
     let mut reader = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
     let Verdict::Reset { state, cursor, .. } = reader.subscribe("notes/a", None).await else {

@@ -3,9 +3,8 @@
 use axum::http::StatusCode;
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::protocol::Protocol;
+use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::{EVENTS_PATH, POLL_PATH, SESSION_PATH};
-use duplex_protocol::v1;
 use serde_json::Value;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -80,7 +79,7 @@ async fn json_of_each_version_has_what_it_knows() {
 async fn postcard_of_version_1_is_served() {
     let node = Node::new();
     add(&node).await;
-    let mut client = socket(&node, v1::subprotocol(Encoding::Postcard)).await;
+    let mut client = socket(&node, Protocol::of(Version::V1, Encoding::Postcard).subprotocol()).await;
     client.send(Message::binary(vec![0, 0, 0])).await;
     let mut subscribe = vec![1, 7];
     subscribe.extend(NOTES.as_bytes());

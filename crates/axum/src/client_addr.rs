@@ -20,7 +20,7 @@ use super::forwarded::{self, Hop};
 use super::origin::Scheme;
 use crate::gateway::Gateway;
 use crate::limits;
-use duplex_hub::quota::seldom::Seldom;
+use duplex_hub::quota::LogThrottle;
 
 /// The client's address, in the extensions of every request that came over the network. An IPv4 address is never written as IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,7 +131,7 @@ fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr,
 
 /// Outermost: inserts [`ClientScheme`], and [`ClientAddr`] where there is a network.
 pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Next) -> Response {
-    static CONTRADICTIONS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+    static CONTRADICTIONS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let settings = &state.settings;
     let peer = peer(request.extensions());

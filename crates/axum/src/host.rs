@@ -20,7 +20,7 @@ use super::origin::{Host, Origin};
 use crate::connection::counters::Refused;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
-use duplex_hub::quota::seldom::Seldom;
+use duplex_hub::quota::LogThrottle;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
@@ -44,7 +44,7 @@ impl HostError {
 
 /// Covers the whole router. Supervisors ask for a node's health under any name.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
-    static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+    static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {
@@ -55,9 +55,15 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
 }
 
 /// Counts a refused request, and logs one of many.
-pub(crate) fn note_refusal(gateway: &Gateway, parts: &Parts, kind: Refused, seldom: &Seldom, why: &dyn Display) {
+pub(crate) fn note_refusal(
+    gateway: &Gateway,
+    parts: &Parts,
+    kind: Refused,
+    log_throttle: &LogThrottle,
+    why: &dyn Display,
+) {
     gateway.counters.refused(kind);
-    if let Some(unlogged) = seldom.due() {
+    if let Some(unlogged) = log_throttle.due() {
         let client = ClientName::of(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();
         tracing::warn!(path, client, unlogged, "refused for its {}: {why}", kind.name());

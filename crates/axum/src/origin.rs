@@ -19,7 +19,7 @@ use super::host;
 use crate::connection::counters::Refused;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
-use duplex_hub::quota::seldom::Seldom;
+use duplex_hub::quota::LogThrottle;
 
 /// A web origin (RFC 6454) of a page: scheme, host and port; the scheme's own port is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn check(page: Page<'_>, act: Act, own: Option<&Origin>, listed: &[Origin]) -> R
 
 /// Covers the whole router, so that no route can be forgotten. It runs behind the guard of hosts.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
-    static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+    static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(foreign) = check_parts(&parts, &state.settings) {

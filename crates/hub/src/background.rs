@@ -1,4 +1,4 @@
-//! Work that an application does by itself: a simulation, a connection to somebody else's server. Knows no application.
+//! Work of an application that no request asks for, such as a simulation or a connection to another server.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,13 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 
+/// The future of [`BackgroundTask::run`].
 pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs from the node's start to its end. It writes to topics by [`Hub::tell`].
+/// A task that runs from the node's start to its end. It writes to topics by [`Hub::tell`].
 pub trait BackgroundTask: Send + Sync + 'static {
-    /// For the log.
+    /// The task's name in the log.
     fn name(&self) -> &'static str;
 
-    /// Ends soon after `stop`. If it ends before, or panics, it is started again after a pause.
+    /// Runs the task; it must end soon after `stop` is cancelled. The server restarts a task that ends before, or panics, after a pause.
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture;
 }

@@ -1,9 +1,10 @@
-//! The time of day, as events carry it. Everything that waits uses the runtime's clock instead.
+//! The time of day, for events. Timers use tokio's clock instead.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use super::decider::Millis;
+pub(crate) use super::decider::Millis;
 
+/// The time of day, in milliseconds since the Unix epoch.
 pub fn now() -> Millis {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,21 +1,23 @@
-//! Commands that the server's own code sends to topics: made from values, kept as JSON.
+//! Commands that the server's own code sends to topics, as JSON.
 
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
-use duplex_protocol::topic::{NotATopic, Topic, TopicName};
+use duplex_protocol::topic::{ParseTopicNameError, Topic, TopicName};
 use serde::Serialize;
 
-/// A command with its topic.
+/// A command of the server's own code, with its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicCommand {
     topic: TopicName,
     json: String,
 }
 
-/// Why there is no command.
+/// A [`TopicCommand`] cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
+    /// The topic's name is not one.
     #[error(transparent)]
-    Topic(#[from] NotATopic),
+    Topic(#[from] ParseTopicNameError),
+    /// The command does not encode; the text says why.
     #[error("the command cannot be written: {0}")]
     Unwritable(String),
 }
@@ -25,16 +27,16 @@ impl TopicCommand {
     ///
     /// # Errors
     ///
-    /// Where `rest` makes no topic's name, or the command has no JSON.
+    /// If `rest` makes no topic's name, or the command does not encode.
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, CommandError> {
         Self::new(TopicName::of::<T>(rest)?, command)
     }
 
-    /// A command that topics of several kinds take.
+    /// A command of any type, for a topic of any kind.
     ///
     /// # Errors
     ///
-    /// Where the command has no JSON.
+    /// If the command does not encode.
     pub fn new(topic: TopicName, command: &impl Serialize) -> Result<Self, CommandError> {
         // The members of a `Value` are sorted, so that the log's bytes do not depend on the order of a type's fields.
         let json = serde_json::to_value(command).map_err(|error| CommandError::Unwritable(error.to_string()))?;
@@ -42,27 +44,29 @@ impl TopicCommand {
         Ok(Self { topic, json })
     }
 
-    /// Starts the topic and commands nothing.
+    /// A command that only starts the topic.
     pub(crate) fn start(topic: TopicName) -> Self {
         let json = "null".to_owned();
         Self { topic, json }
     }
 
+    /// The topic.
     #[must_use]
     pub const fn topic(&self) -> &TopicName {
         &self.topic
     }
 
+    /// The command as JSON, with the members of objects sorted.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// The command as its topic reads it.
+    /// The command as a topic of kind `T` decodes it.
     ///
     /// # Errors
     ///
-    /// Where it is no command of `T`.
+    /// If it is no command of `T`.
     pub fn decode<T: Topic>(&self) -> Result<T::Command, CodecError> {
         Encoding::Json.decode(self.json.as_bytes())
     }
@@ -115,7 +119,7 @@ mod tests {
     #[test]
     fn what_is_no_topic_gets_no_command() {
         let wrong = TopicCommand::to::<Lights>("The Hall", &Turn::Off);
-        assert_eq!(wrong, Err(CommandError::Topic(NotATopic::Malformed)));
+        assert_eq!(wrong, Err(CommandError::Topic(ParseTopicNameError::Malformed)));
         assert_eq!(Forward::to::<Lights>("The Hall", &Turn::Off), None);
         assert_eq!(Forward::start::<Lights>("The Hall"), None);
         let start = Forward::start::<Lights>("hall").unwrap();

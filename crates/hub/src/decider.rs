@@ -1,5 +1,4 @@
-//! What an application's server half says about its topics: who may enter, and what a command does. Pure.
-//! Knows no topic task, no log and no network.
+//! Deciders: the server half of a kind of topic, which says who may enter and what a command does.
 
 use super::command::TopicCommand;
 use super::rights::{Authority, Needed};
@@ -12,36 +11,43 @@ use duplex_protocol::topic::{Topic, TopicName};
 pub use crate::log::{Millis, Retention};
 pub use crate::origin::{Origin, Principal};
 
-/// What somebody may do in a topic.
+/// What a sender may do in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// Subscribe and read.
     Read,
+    /// Also send commands.
     Write,
 }
 
-/// What a command makes that stays: it is counted apart from others.
+/// What a command makes that stays. It has a quota of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Makes {
-    /// Something that everybody is shown, such as a room.
+    /// Something that everybody sees, such as a room.
     ForAll,
     /// Something of the person's own, such as an alert.
     ForOne,
 }
 
-/// Where and when a command is decided, and for whom.
+/// The circumstances of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
+    /// The topic.
     pub topic: &'a TopicName,
+    /// The sender.
     pub who: &'a Person,
+    /// How the sender was authenticated.
     pub origin: Origin,
-    /// What `who` may do beyond being there.
+    /// The sender's rights.
     pub authority: Authority,
+    /// The time, in milliseconds since the Unix epoch.
     pub now: Millis,
     /// The seq of the first event that this command makes.
     pub next: Seq,
 }
 
 impl<'a> Context<'a> {
+    /// The sender with its origin.
     #[must_use]
     pub const fn principal(&self) -> Principal<'a> {
         Principal {
@@ -51,25 +57,25 @@ impl<'a> Context<'a> {
     }
 }
 
-/// A command for another topic, in the name of the server. It follows from an event: sent again, it must do no harm.
+/// A command for another topic that follows from an event and is sent in the name of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward(TopicCommand);
 
 impl Forward {
-    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` makes no topic's name, or the command has no JSON. A command
-    /// whose JSON is null only starts the topic.
+    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` makes no topic's name, or the command does not encode. A command
+    /// whose JSON is `null` only starts the topic.
     #[must_use]
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Option<Self> {
         TopicCommand::to::<T>(rest, command).ok().map(Self)
     }
 
-    /// Only starts the topic, for those who wait for it. None if `rest` makes no topic's name.
+    /// Only starts the topic, for readers that wait for it. None if `rest` makes no topic's name.
     #[must_use]
     pub fn start<T: Topic>(rest: &str) -> Option<Self> {
         TopicName::of::<T>(rest).ok().map(TopicCommand::start).map(Self)
     }
 
-    /// What is sent, and where to.
+    /// The command and its topic.
     #[must_use]
     pub const fn command(&self) -> &TopicCommand {
         &self.0
@@ -86,80 +92,92 @@ impl From<TopicCommand> for Forward {
     }
 }
 
-/// What the log keeps of a topic, as JSON.
+/// What the log stores of a topic as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
+    /// An event.
     Event,
-    /// Of a snapshot.
+    /// The state of a snapshot.
     State,
 }
 
-/// What an event takes away for good of the events before it.
+/// What an event erases of the events before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Redaction {
+    /// Nothing is erased.
     #[default]
     Nothing,
-    /// The payloads of these events, and of every event that amends one of them, become what [`Decider::redacted`] makes of
-    /// them. Their seqs, times and amendments stay, so that cursors and pages of history stay sound.
+    /// The payloads of these events, and of every event that amends one of them, are replaced by [`Decider::redacted`]. Their seqs, times
+    /// and amendments stay, so cursors and pages of history stay valid.
     Events(Vec<Seq>),
-    /// All events before this one: they are no longer kept. Seqs go on; a reader from before is reset to the state, which is to
-    /// hold nothing of what went.
+    /// All events before this one are removed. Seqs go on; a reader with an earlier cursor is reset to the state, which must contain nothing
+    /// of what was removed.
     Everything,
 }
 
-/// The server half of a topic's kind.
+/// The server half of a kind of topic. Its methods are pure: the same arguments, the same result. The crate's [front page](crate) has an
+/// example.
 pub trait Decider: Topic {
-    /// Its events live in this process's memory and end with it: for what nobody wants to read tomorrow.
+    /// Whether events are kept in this process's memory only and end with it.
     const FLEETING: bool = false;
 
-    /// The version of the JSON that the log keeps of this kind. A change of [`Topic::Event`] or [`Topic::State`] that does not read
-    /// what is kept by now takes the next number, and a step in [`Self::upcast`].
+    /// The version of the JSON that the log stores of this kind. A change of [`Topic::Event`] or [`Topic::State`] that does not read the
+    /// stored JSON takes the next number, and a step in [`Self::upcast`].
     const KEPT_VERSION: u32 = 1;
 
-    /// Brings what version `version` kept to the form of `version + 1`. What the log has stays as it is.
+    /// Converts stored JSON of `version` to `version + 1`, when it is read. The log is not changed.
     fn upcast(_version: u32, _kept: Kept, json: serde_json::Value) -> serde_json::Value {
         json
     }
 
-    /// Only operators may enter, and programs with the role `read`; `admit` is asked then.
+    /// Whether only operators may enter, and programs with the role `read`; [`Self::admit`] is called for those.
     const FOR_OPERATORS: bool = false;
 
-    /// Of the programs only an operator's may read it: such a topic belongs to one person.
+    /// Whether such a topic belongs to one person: of the programs, only those with the role `operator` may read it.
     const PRIVATE: bool = false;
 
-    /// Called at each subscribe and each command; must be quick.
+    /// Decides about access to a topic. Called for each subscription and each command; must not block.
+    ///
+    /// # Errors
+    ///
+    /// Why the topic is closed to the sender.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
 
-    /// Whether this topic is there before its first event, so that it is started for whoever reads it. Any other is started by
-    /// its first command, or once another topic lists it; until then a reader is shown how it begins.
+    /// Whether this topic exists before its first event, so that a reader starts it. Any other is started by its first command, or once
+    /// another topic lists it; until then a reader gets the default state.
     fn stands(&self, _topic: &TopicName) -> bool {
         true
     }
 
-    /// The topic whose state lists the topics of this kind, if one does.
+    /// The topic whose state lists the topics of this kind, if there is one.
     fn listed_in(&self) -> Option<TopicName> {
         None
     }
 
-    /// Of a topic that lists others: does it list this one?
+    /// For a topic that lists others: whether its state lists `topic`.
     fn lists(_state: &Self::State, _topic: &TopicName) -> bool {
         false
     }
 
-    /// Whether commands of this kind may make something that stays; then [`Self::makes`] is asked.
+    /// Whether commands of this kind may make something that stays; [`Self::makes`] is called only then.
     const MAKES: bool = false;
 
+    /// What a command makes that stays, if anything.
     fn makes(_command: &Self::Command) -> Option<Makes> {
         None
     }
 
-    /// What a program needs to write in such a topic. A visitor needs nothing but to be admitted.
+    /// The role that a program needs to write to a topic. A visitor only needs to be admitted.
     fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
         Needed::Operator
     }
 
-    /// What the command makes happen: no event, one, or several that are kept together. Pure: the same arguments, the same
-    /// events. Never trusts the command: every bound of the state is held here.
+    /// Decides a command: returns no event, one, or several that are stored together. The command may be hostile: every limit of the
+    /// state is enforced here.
+    ///
+    /// # Errors
+    ///
+    /// Why the command has no effect; an application's own reason is [`Rejection::refused`].
     fn decide(
         &self,
         at: Context<'_>,
@@ -167,31 +185,31 @@ pub trait Decider: Topic {
         command: Self::Command,
     ) -> Result<Vec<Self::Event>, Rejection>;
 
-    /// What other topics should hear of an event. It is kept in the commit of the event, and delivered once, if need be after a
-    /// restart; of an event whose text goes, what was not delivered yet goes too.
+    /// The commands for other topics that follow from an event, called with the state after it. They are stored in the commit of the event
+    /// and have their effect once, also after a restart. Those of an event that is redacted before they are delivered are removed.
     fn forward(&self, _topic: &TopicName, _state: &Self::State, _seq: Seq, _event: &Self::Event) -> Vec<Forward> {
         Vec::new()
     }
 
-    /// How many parts of its command this event says did not count, such as readings of a report: for the operator's metrics.
+    /// The number of parts of its command that an event refused, such as readings of a report: for the operator's metrics.
     fn refused_parts(_event: &Self::Event) -> u64 {
         0
     }
 
-    /// What this event, which was just applied, takes away. It is done in the commit that keeps the event, in the log as in
-    /// memory: from then on no answer, no page of history, no resume and no backup holds it. The state after the event becomes the
-    /// snapshot, so [`Topic::apply`] must have let the text go from it too. Not for what visitors do often: it writes the whole
-    /// state, and empties the log's journal.
+    /// What an event, which was just applied, erases. It is erased in the commit that stores the event, in the log and in memory: from then
+    /// on no answer, no page of history, no replay and no backup contains it. The state after the event becomes the snapshot, so
+    /// [`Topic::apply`] must have removed the text from it too. Expensive: it writes the whole state and empties the log's journal.
     fn redacts(&self, _state: &Self::State, _event: &Self::Event) -> Redaction {
         Redaction::Nothing
     }
 
-    /// What is left of an event whose text goes. It amends what it amended, has the key that it had, and applied in the old one's
-    /// place it leads, with the events after it, to the same state.
+    /// What replaces an event that is erased. It must amend the same event and have the same key; applied in the old one's place it must
+    /// lead, with the events after it, to the same state.
     fn redacted(&self, event: Self::Event) -> Self::Event {
         event
     }
 
+    /// How much the log keeps of a topic; 100,000 events of any age by default.
     fn retention(&self) -> Retention {
         Retention {
             events: 100_000,

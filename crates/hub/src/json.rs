@@ -1,4 +1,4 @@
-//! JSON from outside, by the same rules on every way in. Pure.
+//! JSON from clients and programs, with the same rules at every endpoint.
 //!
 //! - An object that names a member twice is refused with the member's name: which of the two was meant cannot be known.
 //! - Where the ingest endpoint allows it, a token that is no JSON number ([`mend`]) costs its own member, not the document.
@@ -10,18 +10,26 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// Says what is wrong and where.
+/// Why a document is refused, with the line and the column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(String);
 
-/// A whole document.
+/// Parses a whole document.
+///
+/// # Errors
+///
+/// As [`check`].
 pub fn read(bytes: &[u8]) -> Result<Value, JsonError> {
     check(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))
 }
 
-/// Refuses what is no JSON, and objects that name a member twice.
+/// Checks a whole document.
+///
+/// # Errors
+///
+/// If it is not JSON (RFC 8259), or an object in it names a member twice.
 pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
     let failed = |error: serde_json::Error| JsonError(error.to_string());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -91,9 +99,9 @@ impl<'de> Visitor<'de> for Unique {
 /// Arrays and objects within each other, beyond which a value is replaced by a text: the readers go no deeper.
 const DEEPEST: usize = 32;
 
-/// The document with each token that is no JSON as a text of the same letters: `NaN`, `-Infinity`, `1e400`, `.5` and `0x1F` as some
-/// programs write them, and values that are nested too deeply. What expects a number there finds a text, and refuses
-/// that member alone. A document without such tokens is unchanged.
+/// Replaces each token that is not JSON by a string of the same characters: `NaN`, `-Infinity`, `1e400`, `.5` and `0x1F` as some programs
+/// write them; and values nested deeper than 32 levels by the string `nested`. A reader that expects a number there then refuses that
+/// member alone. A document without such tokens is returned as it is.
 pub fn mend(bytes: &[u8]) -> Cow<'_, [u8]> {
     let (mut out, mut copied, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
     let mut replace = |from: usize, to: usize, copied: &mut usize, text: &[u8]| {

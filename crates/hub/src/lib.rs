@@ -1,18 +1,108 @@
-//! The real-time core: topics with their deciders, sessions and presence, and the log that keeps their events.
-//! No socket, no HTTP and no application.
+//! The real-time core of a Duplex app: topics with their deciders, sessions, presence, and the durable log of events.
+//!
+//! A **topic** is a log of events and its fold, the state. An application implements
+//! [`Topic`](duplex_protocol::topic::Topic), which the browser shares, and [`Decider`](decider::Decider), which says who may enter and
+//! what a command does. The [`Hub`] runs one task for each topic that is in use: it decides commands, stores their events before anyone
+//! sees them, and wakes the subscribers. The crate has no socket and no HTTP: `duplex-axum` connects it to clients.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use duplex_hub::decider::{Access, Context, Decider, Principal};
+//! use duplex_hub::log::memory::Memory;
+//! use duplex_hub::testing::DeciderHarness;
+//! use duplex_hub::{Hub, dyn_topic};
+//! use duplex_protocol::codec::Encoding;
+//! use duplex_protocol::cursor::{Epoch, Seq};
+//! use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+//! use duplex_protocol::topic::{Topic, TopicName};
+//!
+//! // model.rs: the same on the server and in the browser.
+//! pub struct Tally;
+//!
+//! impl Topic for Tally {
+//!     const KIND: &'static str = "tally";
+//!     type Command = u32; // "add this much"
+//!     type Event = u32; // "this much was added"
+//!     type State = u64;
+//!
+//!     fn apply(total: &mut u64, _seq: Seq, added: &u32) {
+//!         *total = total.saturating_add(u64::from(*added));
+//!     }
+//! }
+//!
+//! // server.rs: who may enter, and what a command does.
+//! impl Decider for Tally {
+//!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+//!         Ok(Access::Write)
+//!     }
+//!
+//!     fn decide(&self, _at: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
+//!         match add {
+//!             1..=10 => Ok(vec![add]),
+//!             _ => Err(Rejection::refused("one_to_ten")),
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The hub: commands, and the state.
+//! let log = Arc::new(Memory::new(Epoch::new(1)));
+//! let hub = Hub::new(log.clone(), vec![dyn_topic(Tally)]);
+//! let add = async |id, much| hub.tell::<Tally>("one", CommandId::from_random(id), &much).await;
+//! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });
+//! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 }, "sent again, it counts once");
+//! assert_eq!(add(2, 11).await, Answer::Rejected(Rejection::refused("one_to_ten")));
+//!
+//! let topic = TopicName::of::<Tally>("one")?;
+//! let (cursor, state) = hub.open(&topic).await?.state(Encoding::Json).await?;
+//! assert_eq!((cursor.seq, state.decode::<u64>(Encoding::Json)?), (1, 3));
+//! hub.close().await;
+//!
+//! // After a restart the state is recovered from the log.
+//! let hub = Hub::new(log, vec![dyn_topic(Tally)]);
+//! let (_, state) = hub.open(&topic).await?.state(Encoding::Json).await?;
+//! assert_eq!(state.decode::<u64>(Encoding::Json)?, 3);
+//!
+//! // A decider's own tests need no hub.
+//! let mut tally = DeciderHarness::new(Tally, "one");
+//! assert_eq!(tally.made(Principal::server(), 4), Ok(1));
+//! assert_eq!(tally.state, 4);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | content |
+//! | --- | --- |
+//! | the root | [`Hub`], [`dyn_topic()`], rights, names, background tasks |
+//! | [`decider`] | [`Decider`](decider::Decider): the server half of a topic's kind |
+//! | [`topic`] | handles, subscriptions and reads of topics |
+//! | [`session`] | the protocol state and the reader of one client, for transports |
+//! | [`log`] | [`Log`](log::Log): the store of events; in memory, and in a SQLite file |
+//! | [`simulation`] | simulations at a fixed tick, without a log |
+//! | [`quota`] | how much one client may use |
+//! | [`json`] | JSON from outside |
+//! | [`limits`] | the limits that callers need |
+//! | [`testing`] | [`DeciderHarness`](testing::DeciderHarness) |
+//!
+//! # Features
+//!
+//! `sqlite` (default): `log::sqlite`, the log in a file.
 
-pub mod background;
-pub mod clock;
+mod background;
+mod clock;
 mod command;
 pub mod decider;
 mod hub;
 pub mod json;
 pub mod limits;
+mod lock;
 pub mod log;
-pub mod names;
+mod names;
 mod origin;
 pub mod quota;
-pub mod rights;
+mod rights;
 pub mod session;
 pub mod simulation;
 pub mod testing;
@@ -22,14 +112,10 @@ pub use self::background::{BackgroundTask, TaskFuture};
 pub use self::clock::now;
 pub use self::command::{CommandError, TopicCommand};
 pub use self::hub::{Hub, WriteDenied};
-pub use self::log::Retention;
-pub use self::names::NamePolicy;
+pub use self::log::{Millis, Retention};
+pub use self::names::{AnyName, NamePolicy, NameRefused};
 pub use self::origin::{Origin, Principal, is_reserved};
-pub use self::quota::bill::Bill;
-pub use self::rights::{Authority, Needed, NotARole, Rights, Role};
-pub use self::topic::dyn_topic::{Kind, kind};
-pub use self::topic::handle::TopicHandle;
-pub use self::topic::read_batch::{Most, Reading};
-pub use self::topic::stats::{HubStats, TopicFigures};
-pub use self::topic::subscription::Membership;
-pub use self::topic::wake::Wake;
+pub use self::rights::{Authority, IdPattern, Needed, ParseRoleError, Rights, Role};
+pub use self::topic::{
+    DynTopic, HubStats, ReadBatch, ReadLimit, SubscriptionGuard, TopicHandle, TopicStats, Wake, dyn_topic,
+};

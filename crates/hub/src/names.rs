@@ -1,13 +1,14 @@
-//! The policy on visitors' names: an app that reserves names, or fixes one for a visitor, brings its own.
+//! The policy on visitors' names. An app that reserves names, or sets one for a visitor, implements its own.
 
 use duplex_protocol::person::{MAX_NAME, Person, PersonId};
 use duplex_protocol::session::Rejection;
 use tokio::sync::watch;
 
-/// Why a visitor does not get a name, in the word that their page translates.
+/// A visitor does not get a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct NameRefused {
+    /// The reason, in a word that the page translates, such as [`NAME_RESERVED`](duplex_protocol::person::NAME_RESERVED).
     pub why: &'static str,
 }
 
@@ -19,24 +20,23 @@ impl From<NameRefused> for Rejection {
 
 /// Decides which name a visitor gets. Its methods are called for each connection and each change of a name: they must not block.
 pub trait NamePolicy: Send + Sync + 'static {
-    /// The name that `who` gets for what they typed; an empty name is none.
+    /// The name that `who` gets for what they typed; empty for no name.
     ///
     /// # Errors
     ///
-    /// Where the name is reserved or fixed.
+    /// If the name is reserved, or the visitor's name was set by an operator.
     fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused>;
 
-    /// Told when a name was fixed or freed: sessions then ask [`Self::named`] again. A receiver without a sender, as of the default,
-    /// says that this does not happen.
+    /// Changes when a name was set or freed: sessions then call [`Self::named`] again. The default never changes.
     fn changes(&self) -> watch::Receiver<()> {
         watch::channel(()).1
     }
 
-    /// The person as others see them: with the name that they ask for, one that was fixed for them, or none.
+    /// The person as others see them: with the name that they ask for, one that was set for them, or none.
     fn named(&self, person: Person, is_operator: bool) -> Person;
 }
 
-/// Every name of visible characters, cut at [`MAX_NAME`].
+/// The default policy: any name of visible characters, cut at [`MAX_NAME`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AnyName;
 

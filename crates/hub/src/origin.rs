@@ -1,29 +1,31 @@
-//! Where a command comes from: a visitor, a program with a token, or the server itself.
+//! The origin of a command: a visitor, a program with a token, or the server itself.
 
 use std::sync::LazyLock;
 
 use duplex_protocol::person::{Person, PersonId};
 
-/// Who sends commands, told apart by how they were authenticated and not by their ids.
+/// The origin of a command, which follows from the sender's authentication and not from an id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Origin {
     /// A person with a browser.
     #[default]
     Visitor,
-    /// A program that shows a token.
+    /// A program with a token.
     Program,
     /// This server: a forward, or [`Hub::tell`](crate::Hub::tell).
     Server,
 }
 
-/// Who asks for access to a topic.
+/// A sender: who asks for access to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal<'a> {
+    /// The person; one stands for all programs, and one for the server.
     pub person: &'a Person,
+    /// The origin.
     pub origin: Origin,
 }
 
-/// The log and the memory of answered commands name programs and the server by these ids. No visitor has them.
+/// The log and the memory of answered commands have these ids for programs and for the server. No visitor has them.
 static PROGRAM: LazyLock<Person> = LazyLock::new(|| nameless("ffffffffffffffff"));
 static SERVER: LazyLock<Person> = LazyLock::new(|| nameless("0000000000000000"));
 
@@ -34,7 +36,7 @@ fn nameless(id: &str) -> Person {
     }
 }
 
-/// Whether the id stands for programs or for the server, so that no visitor may have it.
+/// Whether the id stands for programs or for the server; no visitor may have such an id.
 pub fn is_reserved(id: &PersonId) -> bool {
     [&PROGRAM.id, &SERVER.id].contains(&id)
 }
@@ -52,6 +54,7 @@ impl Origin {
 }
 
 impl<'a> Principal<'a> {
+    /// A visitor.
     #[must_use]
     pub const fn visitor(person: &'a Person) -> Self {
         Self {
@@ -62,6 +65,7 @@ impl<'a> Principal<'a> {
 }
 
 impl Principal<'static> {
+    /// A program. All programs have one id.
     #[must_use]
     pub fn program() -> Self {
         Self {
@@ -70,6 +74,7 @@ impl Principal<'static> {
         }
     }
 
+    /// The server itself.
     #[must_use]
     pub fn server() -> Self {
         Self {
@@ -92,7 +97,7 @@ mod tests {
     use super::*;
     use crate::decider::{Access, Context, Decider};
     use crate::log::memory::Memory;
-    use crate::{Hub, Rights, Role, kind};
+    use crate::{Hub, Rights, Role, dyn_topic};
     use duplex_protocol::codec::{Blob, Encoding};
     use duplex_protocol::cursor::{Epoch, Seq};
     use duplex_protocol::session::{CommandId, Denied, Rejection};
@@ -128,7 +133,7 @@ mod tests {
     /// What a request's rights say decides, not the id that it comes with.
     #[tokio::test]
     async fn the_origin_of_a_command_follows_from_the_rights_of_its_sender() {
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![kind(Senders)]);
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![dyn_topic(Senders)]);
         let topic: TopicName = "senders/all".parse().unwrap();
         let program = hub.with_rights(Rights::program(vec![Role::Operator], false));
         let claimed = SERVER.clone();

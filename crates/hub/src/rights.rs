@@ -1,4 +1,4 @@
-//! Roles, and what a request may do by them. Who holds which role is decided elsewhere: knows no token and no HTTP.
+//! Roles, and what a request may do with them. The server's authentication decides who holds which role.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::origin::Origin;
 
-/// What the holder of a token or of an operator's session may do.
+/// What the holder of a token or of an operator's session may do. As text: `operator`, `notify`, `read`, `device` or `device:PATTERN`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Role {
@@ -16,29 +16,33 @@ pub enum Role {
     Operator,
     /// Sends notifications.
     Notify,
-    /// Reports and answers for the devices of these ids.
+    /// Reports and acts for the devices whose ids match.
     Device(IdPattern),
     /// Reads metrics, the list of topics and their events, but nothing private; writes nothing.
     Read,
 }
 
-/// Ids in which each `*` stands for any number of characters.
+/// A pattern of ids in which each `*` matches any number of characters: 1 to 64 of `a-z 0-9 - _ .` and `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdPattern(Box<str>);
 
+/// A text is not a [`Role`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a role is operator, notify, read, device, or device:PATTERN with a pattern such as oven-* of a-z 0-9 - _ . and *"
 )]
-pub struct NotARole;
+pub struct ParseRoleError;
 
-/// What something asks of a request.
+/// The role that an action needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needed<'a> {
+    /// [`Role::Operator`].
     Operator,
+    /// [`Role::Notify`].
     Notify,
-    /// For the device of this id.
+    /// [`Role::Device`] with a pattern that matches this id.
     Device(&'a str),
+    /// [`Role::Read`].
     Read,
 }
 
@@ -51,7 +55,7 @@ impl IdPattern {
         ((1..=MAX_PATTERN).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.into()))
     }
 
-    /// Linear in practice: after a `*` the earliest match of the next part is never worse than a later one.
+    /// Whether the id matches. Linear in practice: after a `*` the earliest match of the next part is never worse than a later one.
     pub fn matches(&self, id: &str) -> bool {
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
@@ -72,6 +76,8 @@ impl IdPattern {
 }
 
 impl Role {
+    /// Whether the role is enough for an action; an operator's always is.
+    #[must_use]
     pub fn allows(&self, needed: Needed<'_>) -> bool {
         match (self, needed) {
             (Self::Operator, _) | (Self::Notify, Needed::Notify) | (Self::Read, Needed::Read) => true,
@@ -82,17 +88,17 @@ impl Role {
 }
 
 impl FromStr for Role {
-    type Err = NotARole;
+    type Err = ParseRoleError;
 
-    fn from_str(text: &str) -> Result<Self, NotARole> {
+    fn from_str(text: &str) -> Result<Self, ParseRoleError> {
         match text {
             "operator" => Ok(Self::Operator),
             "notify" => Ok(Self::Notify),
             "read" => Ok(Self::Read),
             "device" => Ok(Self::Device(IdPattern("*".into()))),
             _ => {
-                let pattern = text.strip_prefix("device:").ok_or(NotARole)?;
-                IdPattern::new(pattern).map(Self::Device).ok_or(NotARole)
+                let pattern = text.strip_prefix("device:").ok_or(ParseRoleError)?;
+                IdPattern::new(pattern).map(Self::Device).ok_or(ParseRoleError)
             }
         }
     }
@@ -111,9 +117,9 @@ impl Display for Role {
 }
 
 impl TryFrom<String> for Role {
-    type Error = NotARole;
+    type Error = ParseRoleError;
 
-    fn try_from(text: String) -> Result<Self, NotARole> {
+    fn try_from(text: String) -> Result<Self, ParseRoleError> {
         text.parse()
     }
 }
@@ -145,7 +151,7 @@ impl Display for Needed<'_> {
     }
 }
 
-/// What a request may do. Cheap to clone; that of an ordinary visitor is empty.
+/// What a request may do. Cheap to clone; the default is an ordinary visitor.
 #[derive(Debug, Clone, Default)]
 pub struct Rights(Option<Arc<Held>>);
 
@@ -157,7 +163,7 @@ struct Held {
 }
 
 impl Rights {
-    /// A visitor; with `demo`, one to whom the operator opened the controls.
+    /// A visitor. With `demo`, one to whom the operator opened the controls of shared things.
     pub fn visitor(demo: bool) -> Self {
         Self(demo.then(|| {
             Arc::new(Held {
@@ -184,6 +190,7 @@ impl Rights {
         })))
     }
 
+    /// A program with a token of these roles.
     pub fn program(roles: Vec<Role>, demo: bool) -> Self {
         Self(Some(Arc::new(Held {
             roles,
@@ -192,22 +199,28 @@ impl Rights {
         })))
     }
 
+    /// Whether one of the roles is enough for an action.
+    #[must_use]
     pub fn allows(&self, needed: Needed<'_>) -> bool {
         self.roles().iter().any(|role| role.allows(needed))
     }
 
+    /// The roles; none of an ordinary visitor.
     pub fn roles(&self) -> &[Role] {
         self.0.as_ref().map_or(&[], |held| &held.roles)
     }
 
+    /// How the request was authenticated.
     pub fn origin(&self) -> Origin {
         self.0.as_ref().map_or(Origin::Visitor, |held| held.origin)
     }
 
+    /// Whether the request is a program's.
     pub fn is_program(&self) -> bool {
         self.origin() == Origin::Program
     }
 
+    /// The part of the rights that a decider sees.
     pub fn authority(&self) -> Authority {
         Authority {
             operator: self.allows(Needed::Operator),
@@ -216,26 +229,28 @@ impl Rights {
     }
 }
 
-/// Of the rights, what a decider may ask for: it is carried with each command.
+/// The part of a sender's rights that a decider sees, with each command.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Authority {
     /// An operator, or the server itself.
     pub operator: bool,
-    /// The controls of shared things are open to everybody (`--demo`).
+    /// The controls of shared things are open to every visitor.
     pub demo: bool,
 }
 
 impl Authority {
+    /// An ordinary visitor.
     pub const VISITOR: Self = Self {
         operator: false,
         demo: false,
     };
+    /// An operator, or the server.
     pub const OPERATOR: Self = Self {
         operator: true,
         demo: false,
     };
 
-    /// May change how things behave that belong to nobody in particular.
+    /// Whether the sender may control shared things.
     pub const fn may_control(self) -> bool {
         self.operator || self.demo
     }
@@ -266,9 +281,12 @@ mod tests {
             "device:가",
             "admin",
         ] {
-            assert_eq!(wrong.parse::<Role>(), Err(NotARole), "{wrong}");
+            assert_eq!(wrong.parse::<Role>(), Err(ParseRoleError), "{wrong}");
         }
-        assert_eq!(format!("device:{}", "a".repeat(65)).parse::<Role>(), Err(NotARole));
+        assert_eq!(
+            format!("device:{}", "a".repeat(65)).parse::<Role>(),
+            Err(ParseRoleError)
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Stages: what is not a topic, but goes on by itself at a tick and shows each viewer a newest frame of its own. A frame says
-//! what changed since the one the viewer acknowledged, so one that was never sent is not missed, and a slow viewer simply
-//! gets fewer. Knows no socket, no HTTP and no application.
+//! Simulations: they advance on a fixed tick and send each participant its own latest frame.
+//!
+//! A simulation has no log: a dropped frame is superseded by the next, which says what changed since the frame that the participant
+//! acknowledged. A slow participant gets fewer frames.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,63 +11,78 @@ use futures_util::future::BoxFuture;
 
 use super::{BackgroundTask, Hub};
 use crate::limits;
-use crate::session::rate_limit::Bucket;
+use crate::session::Bucket;
 use duplex_protocol::code;
 use duplex_protocol::person::Person;
 
-/// Its [`BackgroundTask`] is what goes on by itself.
-pub trait Stage: BackgroundTask {
-    /// Starts with a slash; no parameters. WebSockets open here; `/turn` under it is the same over HTTP, `/record` a file.
+/// A simulation; its [`BackgroundTask`] advances it.
+pub trait Simulation: BackgroundTask {
+    /// The path of its WebSocket, with a leading slash and without parameters. `/turn` under it is the same over HTTP, `/record` the file
+    /// of [`Self::record`].
     fn path(&self) -> &'static str;
 
-    /// One English sentence for a developer who asks this address over plain HTTP.
+    /// One English sentence for a developer who requests this path over plain HTTP.
     fn purpose(&self) -> &'static str;
 
-    /// Bytes of one message of a viewer.
+    /// The largest message of a participant, in bytes.
     fn message_limit(&self) -> usize;
 
-    /// Must be quick. The seat is given back by dropping it. `hub`: with the viewer's rights.
-    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Seat>, NoSeat>;
+    /// Adds a participant, until the returned value is dropped. Must not block. `hub` has the participant's rights.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError::Full`] at the limit of participants.
+    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Participant>, JoinError>;
 
-    /// What a page shows of it before there is a line, as JSON.
-    fn glance(&self) -> Option<String> {
+    /// What a page shows before it is connected, as JSON.
+    fn preview(&self) -> Option<String> {
         None
     }
 
-    /// What happened, as a file to keep. Must be cheap: anybody may ask for it again and again.
+    /// A recording, as a file. Must be cheap: anybody may request it repeatedly.
     fn record(&self) -> Option<Bytes> {
         None
     }
 }
 
-/// One viewer's place. Its methods must not block.
-pub trait Seat: Send {
-    /// One message. Trusts nothing in it.
-    fn hear(&mut self, bytes: &[u8]) -> Result<(), Breach>;
+/// One participant of a simulation. Its methods must not block.
+pub trait Participant: Send {
+    /// Handles a message, which may be hostile.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::Malformed`] if it does not decode; the participant's connection is then closed.
+    fn on_message(&mut self, bytes: &[u8]) -> Result<(), ProtocolError>;
 
-    /// Ready when there may be a newer frame. May be dropped and asked for again at any time.
-    fn stirred(&mut self) -> BoxFuture<'_, ()>;
+    /// Completes when there may be a newer frame. Cancel safe.
+    fn ready(&mut self) -> BoxFuture<'_, ()>;
 
-    /// The newest frame, if it was not said yet.
-    fn say(&mut self) -> Option<Bytes>;
+    /// The latest frame, if it was not returned before.
+    fn next_frame(&mut self) -> Option<Bytes>;
 }
 
+/// Why a participant cannot join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoSeat {
+#[non_exhaustive]
+pub enum JoinError {
+    /// The simulation is at its limit of participants.
     #[error("there are as many viewers as there may be")]
     Full,
 }
 
-/// What a viewer must not do; it ends the seat.
+/// A participant broke the protocol; its connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Breach {
+pub enum ProtocolError {
+    /// Messages come faster than [`RateLimited`] allows.
     #[error("messages come faster than they may")]
     TooFast,
+    /// A message does not decode.
     #[error("a message was not understood")]
     Malformed,
 }
 
-impl NoSeat {
+impl JoinError {
+    /// The close code of the connection.
     pub const fn code(self) -> u16 {
         match self {
             Self::Full => code::TRY_AGAIN,
@@ -74,7 +90,8 @@ impl NoSeat {
     }
 }
 
-impl Breach {
+impl ProtocolError {
+    /// The close code of the connection.
     pub const fn code(self) -> u16 {
         match self {
             Self::TooFast => code::TOO_FAST,
@@ -83,31 +100,38 @@ impl Breach {
     }
 }
 
-/// A seat whose viewer is held to a rate, whatever the application.
-pub struct Held {
-    seat: Box<dyn Seat>,
+/// A participant whose messages are limited: one each 16 ms, and 120 at once after a pause of its network.
+pub struct RateLimited {
+    participant: Box<dyn Participant>,
     bucket: Bucket,
 }
 
-impl Held {
-    pub fn new(seat: Box<dyn Seat>) -> Self {
+impl RateLimited {
+    /// Limits a participant's messages.
+    pub fn new(participant: Box<dyn Participant>) -> Self {
         Self {
-            seat,
-            bucket: Bucket::new(limits::STAGE_BURST, limits::STAGE_EVERY),
+            participant,
+            bucket: Bucket::new(limits::SIMULATION_BURST, limits::SIMULATION_EVERY),
         }
     }
 
-    /// `now`: on the clock that began with this seat.
-    pub fn hear(&mut self, bytes: &[u8], now: Duration) -> Result<(), Breach> {
-        self.bucket.take(now).map_err(|_| Breach::TooFast)?;
-        self.seat.hear(bytes)
+    /// Handles a message; `now` is the time since this value was made.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::TooFast`] beyond the rate, else the participant's.
+    pub fn on_message(&mut self, bytes: &[u8], now: Duration) -> Result<(), ProtocolError> {
+        self.bucket.take(now).map_err(|_| ProtocolError::TooFast)?;
+        self.participant.on_message(bytes)
     }
 
-    pub fn stirred(&mut self) -> BoxFuture<'_, ()> {
-        self.seat.stirred()
+    /// As [`Participant::ready`].
+    pub fn ready(&mut self) -> BoxFuture<'_, ()> {
+        self.participant.ready()
     }
 
-    pub fn say(&mut self) -> Option<Bytes> {
-        self.seat.say()
+    /// As [`Participant::next_frame`].
+    pub fn next_frame(&mut self) -> Option<Bytes> {
+        self.participant.next_frame()
     }
 }

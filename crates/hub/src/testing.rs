@@ -1,4 +1,4 @@
-//! A topic for the tests of its decider: with its log, without a hub. Knows no task and no clock.
+//! Tests of deciders, without a hub.
 
 use super::Authority;
 use super::decider::{Context, Decider, Millis, Principal};
@@ -6,18 +6,29 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
 use duplex_protocol::topic::TopicName;
 
+/// One topic with its state and its events in memory: sends commands to a decider and applies their events. The fields may be changed
+/// between commands.
 pub struct DeciderHarness<D: Decider> {
+    /// The decider.
     pub decider: D,
+    /// The topic's name.
     pub topic: TopicName,
+    /// The fold of the events.
     pub state: D::State,
+    /// The events, by seq.
     pub log: Vec<(Seq, D::Event)>,
-    /// Of whoever commands next.
+    /// The authority of the next sender; a visitor's at first.
     pub authority: Authority,
-    /// The tests' own.
+    /// The time of the next command; 1,000,000 at first.
     pub now: Millis,
 }
 
 impl<D: Decider> DeciderHarness<D> {
+    /// A topic without events: `rest` of the decider's kind.
+    ///
+    /// # Panics
+    ///
+    /// If `rest` makes no topic's name.
     pub fn new(decider: D, rest: &str) -> Self {
         Self {
             decider,
@@ -29,7 +40,11 @@ impl<D: Decider> DeciderHarness<D> {
         }
     }
 
-    /// How many events the command made.
+    /// Sends a command and applies its events. Returns their number.
+    ///
+    /// # Errors
+    ///
+    /// The decider's rejection; the state is then unchanged.
     pub fn made<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<usize, Rejection> {
         let who = who.into();
         let at = Context {
@@ -50,6 +65,11 @@ impl<D: Decider> DeciderHarness<D> {
         Ok(count)
     }
 
+    /// As [`Self::made`], without the number of events.
+    ///
+    /// # Errors
+    ///
+    /// The decider's rejection.
     pub fn say<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<(), Rejection> {
         self.made(who, command).map(drop)
     }

@@ -1,47 +1,55 @@
-//! Close codes (RFC 6455 section 7.4 and the IANA WebSocket Close Code Number Registry): what they mean, who may send them.
-//! Knows no language: a page turns a [`Meaning`] into words.
+//! Close codes of WebSocket connections: RFC 6455 section 7.4, the [IANA registry], and those of the session protocol.
+//!
+//! As elsewhere in the field, a client comes back after a code from 4000 on, and does not after one from 4500 on
+//! ([`may_return`]). The module has no texts for visitors: a page turns a [`Meaning`] into words.
+//!
+//! [IANA registry]: https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 
 use serde::{Deserialize, Serialize};
 
 use super::frame::MAX_CONTROL_PAYLOAD;
 
+/// The purpose of the connection is fulfilled (RFC 6455 section 7.4.1).
 pub const NORMAL: u16 = 1000;
+/// The server goes down, or the page was left (RFC 6455 section 7.4.1).
 pub const GOING_AWAY: u16 = 1001;
+/// The peer broke the WebSocket protocol (RFC 6455 section 7.4.1).
 pub const PROTOCOL_ERROR: u16 = 1002;
-/// Never on the wire: what an endpoint reports when the peer's close frame had no code.
+/// Never on the wire: an endpoint reports it when the peer's close frame had no code (RFC 6455 section 7.4.1).
 pub const NO_STATUS: u16 = 1005;
-/// Never on the wire: what an endpoint reports when the connection ended without a close frame.
+/// Never on the wire: an endpoint reports it when the connection ended without a close frame (RFC 6455 section 7.4.1).
 pub const ABNORMAL: u16 = 1006;
+/// A message does not fit its type, such as a text that is not UTF-8 (RFC 6455 section 7.4.1).
 pub const INVALID_PAYLOAD: u16 = 1007;
-/// The peer said what it may not say here.
+/// The peer sent what is not allowed here (RFC 6455 section 7.4.1).
 pub const POLICY_VIOLATION: u16 = 1008;
+/// A message is larger than the endpoint takes (RFC 6455 section 7.4.1).
 pub const TOO_BIG: u16 = 1009;
+/// The server failed (RFC 6455 section 7.4.1).
 pub const INTERNAL_ERROR: u16 = 1011;
-/// IANA: "Try Again Later". Everything is taken.
+/// IANA: "Try Again Later". The server is at a limit.
 pub const TRY_AGAIN: u16 = 1013;
-/// IANA: "Timeout". Ours when the peer was silent for too long.
+/// IANA: "Timeout". The peer was silent for too long.
 pub const TIMEOUT: u16 = 3008;
-
-// The session's own codes. As elsewhere in the field: from 4000 on "come back", from 4500 on "do not".
 
 /// IANA: "Service Restart". The node drains; a successor is or will be there.
 pub const RESTART: u16 = 1012;
-/// The client did not read; it may come back and go on from its cursor.
+/// The client did not read; it may come back and resume from its cursor.
 pub const SLOW: u16 = 4000;
-/// The client said more than it may.
+/// The client sent more than its rate allows.
 pub const TOO_FAST: u16 = 4001;
 /// The first frame did not come in time, or a ping got no answer.
 pub const NO_HELLO: u16 = 4002;
-/// A frame was not understood.
+/// A frame could not be decoded.
 pub const MALFORMED: u16 = 4500;
-/// The page speaks no protocol of this server: load it again.
+/// The server has none of the protocol versions that the page offers: the page must be loaded again.
 pub const RELOAD: u16 = 4501;
 /// The token that opened the session was revoked or has expired, or its operator signed out.
 pub const ENDED: u16 = 4502;
 /// An operator banned this visitor.
 pub const BANNED: u16 = 4504;
 
-/// Whether a client that was closed with this code should try again by itself.
+/// Whether a client whose connection was closed with this code may reconnect by itself.
 pub const fn may_return(code: u16) -> bool {
     !matches!(
         code,
@@ -49,35 +57,54 @@ pub const fn may_return(code: u16) -> bool {
     )
 }
 
-/// What a close code says, by the registry.
+/// The meaning of a close code by the [IANA registry](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Meaning {
+    /// 1000.
     Normal,
+    /// 1001.
     GoingAway,
+    /// 1002.
     ProtocolError,
+    /// 1003.
     UnsupportedData,
+    /// 1005.
     NoStatus,
+    /// 1006.
     Abnormal,
+    /// 1007.
     InvalidPayload,
+    /// 1008.
     PolicyViolation,
+    /// 1009.
     TooBig,
+    /// 1010.
     MandatoryExtension,
+    /// 1011.
     InternalError,
+    /// 1012.
     ServiceRestart,
+    /// 1013.
     TryAgainLater,
+    /// 1014.
     BadGateway,
+    /// 1015.
     TlsHandshake,
+    /// 3000.
     Unauthorized,
+    /// 3003.
     Forbidden,
+    /// 3008.
     Timeout,
-    /// 3000 to 3999: registered for libraries and frameworks.
+    /// Any other of 3000 to 3999: registered for libraries and frameworks.
     Registered,
     /// 4000 to 4999: private to the application.
     Private,
-    /// Outside every range that the protocol gives a meaning.
+    /// Outside every range that RFC 6455 section 7.4.2 assigns.
     Unknown,
 }
 
+/// The meaning of a close code.
 pub const fn meaning(code: u16) -> Meaning {
     match code {
         NORMAL => Meaning::Normal,
@@ -108,25 +135,35 @@ pub const fn meaning(code: u16) -> Meaning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
+    /// The client sent the first close frame.
     Client,
+    /// The server sent the first close frame.
     Server,
     /// Neither: the connection broke without a close frame.
     Network,
 }
 
-/// Why a browser's `WebSocket.close(code, reason)` would throw.
-/// <https://developer.mozilla.org/docs/Web/API/WebSocket/close#exceptions>
+/// Why a browser's `WebSocket.close(code, reason)` would throw: see [MDN].
+///
+/// [MDN]: https://developer.mozilla.org/docs/Web/API/WebSocket/close#exceptions
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CloseRefused {
+    /// The code, which is neither 1000 nor one of 3000 to 4999.
     #[error("a page may close with 1000 or 3000 to 4999, not with {0}")]
     Code(u16),
+    /// The length of the reason, in bytes of UTF-8.
     #[error("the reason has {0} bytes, the limit is {MAX_REASON}")]
     ReasonTooLong(usize),
 }
 
-/// Bytes of UTF-8 that fit beside the code in a control frame's payload.
+/// The longest close reason, in bytes of UTF-8: what fits beside the code in a control frame (RFC 6455 section 5.5.1).
 pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
+/// Checks the arguments of a browser's `WebSocket.close`.
+///
+/// # Errors
+///
+/// [`CloseRefused::Code`] if a page may not send the code, [`CloseRefused::ReasonTooLong`] beyond [`MAX_REASON`] bytes.
 pub const fn check_close(code: u16, reason: &str) -> Result<(), CloseRefused> {
     if code != NORMAL && (code < 3000 || code > 4999) {
         return Err(CloseRefused::Code(code));

@@ -1,20 +1,20 @@
-//! How frames become bytes: JSON for everyone, postcard for those who want it small.
-//! Knows no frame: any serde type will do.
+//! The two encodings of frames: JSON, which every client reads, and postcard, which is smaller. They take any serde type.
 
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Which of the two a session speaks; its subprotocol says it.
+/// The encoding of a session, negotiated by the WebSocket subprotocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// A text message a frame.
+    /// JSON; each frame is a text message.
     Json,
-    /// A binary message a frame, in the [postcard format](https://postcard.jamesmunns.com/wire-format).
+    /// The [postcard format](https://postcard.jamesmunns.com/wire-format); each frame is a binary message.
     Postcard,
 }
 
 impl Encoding {
+    /// Both, the preferred one first.
     pub const ALL: [Self; 2] = [Self::Postcard, Self::Json];
 
     /// The WebSocket subprotocol (RFC 6455 section 1.9) of the protocol's newest version.
@@ -25,10 +25,16 @@ impl Encoding {
         }
     }
 
+    /// The encoding of a subprotocol of the newest version; none for any other name.
     pub fn of_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|encoding| encoding.subprotocol() == name)
     }
 
+    /// Encodes a value.
+    ///
+    /// # Errors
+    ///
+    /// If the value's `Serialize` fails, or the encoding cannot express it, such as a JSON map whose keys are not strings.
     pub fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>, CodecError> {
         match self {
             Self::Json => serde_json::to_vec(value).map_err(|error| CodecError(error.to_string())),
@@ -36,6 +42,11 @@ impl Encoding {
         }
     }
 
+    /// Decodes a value. In JSON nothing may follow the value; in postcard trailing bytes are ignored.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a value of this type in this encoding.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, CodecError> {
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(|error| CodecError(error.to_string())),
@@ -44,20 +55,31 @@ impl Encoding {
     }
 }
 
+/// A value could not be encoded or decoded; the text is serde's and meant for a log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CodecError(String);
 
-/// A value of an application inside a frame, already encoded as the frame is: the core carries it and never looks into it.
-/// In JSON it stands as it is; in postcard it is a byte string.
+/// An application's value inside a frame, already in the frame's encoding: servers and clients pass it on without decoding it.
+/// In JSON it is embedded as it is; in postcard it is a byte string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob(pub Vec<u8>);
 
 impl Blob {
+    /// Encodes a value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoding::encode`].
     pub fn encode<T: Serialize>(encoding: Encoding, value: &T) -> Result<Self, CodecError> {
         encoding.encode(value).map(Self)
     }
 
+    /// Decodes the value; `encoding` must be that of the frame in which it came.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoding::decode`].
     pub fn decode<T: DeserializeOwned>(&self, encoding: Encoding) -> Result<T, CodecError> {
         encoding.decode(&self.0)
     }

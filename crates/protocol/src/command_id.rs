@@ -1,17 +1,19 @@
-//! The id of a command, and the time that it may carry.
+//! The id of a command, and the time that it may contain.
 
 use serde::{Deserialize, Serialize};
 
-/// Made by the client: 128 bits in 32 hexadecimal digits. It carries the time at which it was made if it is a UUID of version 7
-/// (RFC 9562 section 5.7) from before the year 2109; every other value carries none. Of random bits one in 4,096 carries a time
-/// by chance.
+/// The id of a command, made by its client: 128 bits, written as 32 lower-case hexadecimal digits.
+///
+/// It contains the time at which it was made if it is a UUID of version 7 (RFC 9562 section 5.7) from before the year 2109; every
+/// other value contains none. Of random bits, one value in 4,096 contains a time by chance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CommandId(String);
 
+/// A text is not a [`CommandId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a command's id has 32 lower-case hexadecimal digits")]
-pub struct NotACommandId;
+pub struct ParseCommandIdError;
 
 impl CommandId {
     /// The bits of a UUID that are its version and its variant.
@@ -20,11 +22,12 @@ impl CommandId {
     /// Bits of a time that says when an id was made: 2^42 milliseconds after 1970 is in the year 2109.
     const TIME_BITS: u32 = 42;
 
+    /// The id with exactly these bits.
     pub fn from_random(bits: u128) -> Self {
         Self(format!("{bits:032x}"))
     }
 
-    /// Carries the time, in milliseconds since 1970, and 74 of these bits. A time beyond the year 2109 is not carried.
+    /// An id with the time, in milliseconds since the Unix epoch, and 74 of these bits; without a time beyond the year 2109.
     pub fn at(time: u64, bits: u128) -> Self {
         if time >> Self::TIME_BITS != 0 {
             return Self::without_time(bits);
@@ -33,7 +36,7 @@ impl CommandId {
         Self::from_random(u128::from(time) << 80 | rest | Self::VERSION_7)
     }
 
-    /// These bits, so changed that they carry no time if they did by chance.
+    /// An id with these bits; one bit pattern is changed where they would contain a time by chance.
     pub fn without_time(bits: u128) -> Self {
         let id = Self::from_random(bits);
         match id.time() {
@@ -43,37 +46,47 @@ impl CommandId {
         }
     }
 
-    /// The same random bits with another time: another id of the same command.
+    /// The same random bits with another time: a new id for the same command.
     #[must_use]
     pub fn anew(&self, time: u64) -> Self {
         Self::at(time, self.bits())
     }
 
-    /// When it was made, in milliseconds since 1970.
+    /// The time at which the id was made, in milliseconds since the Unix epoch; none if it contains no time.
     pub fn time(&self) -> Option<u64> {
         let bits = self.bits();
         let time = u64::try_from(bits >> 80).ok()?;
         (bits & Self::KIND == Self::VERSION_7 && time >> Self::TIME_BITS == 0).then_some(time)
     }
 
+    /// The first 128 bits of a digest, for an id that follows from other data: the same whenever it is made.
+    pub fn bits_of(digest: &[u8]) -> u128 {
+        digest
+            .iter()
+            .take(16)
+            .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+    }
+
+    /// The 128 bits.
     pub fn bits(&self) -> u128 {
         u128::from_str_radix(&self.0, 16).unwrap_or_default()
     }
 
+    /// The 32 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl TryFrom<String> for CommandId {
-    type Error = NotACommandId;
+    type Error = ParseCommandIdError;
 
-    fn try_from(text: String) -> Result<Self, NotACommandId> {
+    fn try_from(text: String) -> Result<Self, ParseCommandIdError> {
         let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if text.len() == 32 && text.bytes().all(digit) {
             Ok(Self(text))
         } else {
-            Err(NotACommandId)
+            Err(ParseCommandIdError)
         }
     }
 }
@@ -115,9 +128,16 @@ mod tests {
     }
 
     #[test]
+    fn the_bits_of_a_digest_are_its_first_sixteen_bytes() {
+        let digest: Vec<u8> = (1..=32).collect();
+        assert_eq!(CommandId::bits_of(&digest), 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
+        assert_eq!(CommandId::bits_of(&[7]), 7);
+    }
+
+    #[test]
     fn an_id_that_is_not_one_is_refused() {
         for wrong in ["", "0", &"g".repeat(32), &"0".repeat(33)] {
-            assert_eq!(CommandId::try_from((*wrong).to_owned()), Err(NotACommandId));
+            assert_eq!(CommandId::try_from((*wrong).to_owned()), Err(ParseCommandIdError));
         }
     }
 }

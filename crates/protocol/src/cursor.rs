@@ -1,4 +1,4 @@
-//! Where a reader stands in a topic's log. Pure values; knows no log.
+//! A reader's position in a topic's log.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An event's place in its topic's log: from 1, without holes. 0 is before the first.
+/// The position of an event in its topic's log: from 1, without holes. 0 is before the first event.
 pub type Seq = u64;
 
-/// The log's identity: another one means that the log was lost or made anew, and that a seq of the old one says nothing.
-/// Below 2^53, so that every JSON reader takes it as it is.
+/// The identity of a topic's log. Another epoch means that the log was lost or made anew, and that seqs of the old one have no
+/// meaning in it. Below 2^53, which every JSON reader represents exactly (RFC 8259 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);
@@ -23,20 +23,21 @@ impl Epoch {
         Self(random & Self::MASK)
     }
 
+    /// The number.
     pub const fn get(self) -> u64 {
         self.0
     }
 }
 
-/// A short hash of a topic's log up to and with an event: two logs of one epoch that differ before a seq have, but for one
-/// case in four thousand million, different checks there. 32 bits are enough, because a wrong resumption takes a lost tail and
-/// a collision at the same time, and they cost an event's frame 5 bytes in postcard and some 20 in JSON.
+/// A chained hash of a topic's log up to and including an event. Two logs of one epoch that differ before a seq have different
+/// checks there, but for one case in 2^32. 32 bits suffice, because a wrong resumption takes a lost tail and a collision at the
+/// same time; they cost an event's frame 5 bytes in postcard and some 20 in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Check(NonZeroU32);
 
 impl Check {
-    /// None of 0, which stands for no check.
+    /// None for 0, which stands for no check.
     pub const fn new(bits: u32) -> Option<Self> {
         match NonZeroU32::new(bits) {
             Some(bits) => Some(Self(bits)),
@@ -44,35 +45,47 @@ impl Check {
         }
     }
 
+    /// The number; never 0.
     pub const fn get(self) -> u32 {
         self.0.get()
     }
 }
 
-/// Everything up to and with `seq` has been seen.
+/// A reader's position: it has seen everything up to and including `seq`.
+///
+/// ```
+/// use duplex_protocol::cursor::{Check, Cursor, Epoch};
+///
+/// let cursor = Cursor::new(Epoch::new(5), 12).with_check(Check::new(77));
+/// assert_eq!(cursor.to_string(), "5:12:77");
+/// assert_eq!("5:12:77".parse(), Ok(cursor));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cursor {
+    /// The log's identity.
     pub epoch: Epoch,
+    /// The newest event seen; 0 if none was.
     pub seq: Seq,
-    /// Of the log up to `seq`. None before the first event, of an event that was kept before logs had checks, and from a
-    /// client of the protocol's version 1: the cursor is then taken at its word.
+    /// The check of the log up to `seq`. None before the first event, for an event that was stored before logs had checks, and
+    /// from a client of the protocol's version 1: the cursor is then trusted as it is.
     pub check: Option<Check>,
 }
 
 impl Cursor {
-    /// Without a check.
+    /// A cursor without a check.
     pub const fn new(epoch: Epoch, seq: Seq) -> Self {
         let check = None;
         Self { epoch, seq, check }
     }
 
+    /// The same position with a check.
     #[must_use]
     pub const fn with_check(self, check: Option<Check>) -> Self {
         Self { check, ..self }
     }
 }
 
-/// `epoch:seq:check` or `epoch:seq`, as it stands in an address.
+/// `epoch:seq:check` or `epoch:seq`, as in a URL.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.epoch.0, self.seq)?;
@@ -83,22 +96,23 @@ impl fmt::Display for Cursor {
     }
 }
 
+/// A text is not a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a cursor is written epoch:seq or epoch:seq:check, whole numbers")]
-pub struct NotACursor;
+pub struct ParseCursorError;
 
 impl FromStr for Cursor {
-    type Err = NotACursor;
+    type Err = ParseCursorError;
 
-    fn from_str(text: &str) -> Result<Self, NotACursor> {
-        let (epoch, rest) = text.split_once(':').ok_or(NotACursor)?;
+    fn from_str(text: &str) -> Result<Self, ParseCursorError> {
+        let (epoch, rest) = text.split_once(':').ok_or(ParseCursorError)?;
         let (seq, check) = match rest.split_once(':') {
-            Some((seq, check)) => (seq, Some(check.parse().map(Check).map_err(|_| NotACursor)?)),
+            Some((seq, check)) => (seq, Some(check.parse().map(Check).map_err(|_| ParseCursorError)?)),
             None => (rest, None),
         };
         Ok(Self {
-            epoch: Epoch::new(epoch.parse().map_err(|_| NotACursor)?),
-            seq: seq.parse().map_err(|_| NotACursor)?,
+            epoch: Epoch::new(epoch.parse().map_err(|_| ParseCursorError)?),
+            seq: seq.parse().map_err(|_| ParseCursorError)?,
             check,
         })
     }
@@ -157,7 +171,7 @@ mod tests {
             "1:2:4294967296",
             "1:2:3:4",
         ] {
-            assert_eq!(wrong.parse::<Cursor>(), Err(NotACursor), "{wrong}");
+            assert_eq!(wrong.parse::<Cursor>(), Err(ParseCursorError), "{wrong}");
         }
     }
 }

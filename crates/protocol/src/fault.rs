@@ -1,44 +1,53 @@
-//! Faults that a visitor may ask for in a session of their own, to see what becomes of it: what is asked, and what the server
-//! says of it. Knows no transport.
+//! Faults that a visitor may request for a session of their own, to watch it recover: the request, and the server's report.
+//! A server that does not offer them answers [`FAULTS_PATH`] with a report whose `on` is false.
 
 use serde::{Deserialize, Serialize};
 
 use super::session::SessionId;
 
-/// `POST` a [`FaultRequest`], or `GET …?session=ID`; the answer to both is a [`FaultReport`].
+/// Path of the endpoint: `POST` a [`FaultRequest`], or `GET …?session=ID`; the answer to both is a [`FaultReport`].
 pub const FAULTS_PATH: &str = "/api/faults";
 
-/// Milliseconds for which a fault may last. It outlives the visitor's interest by no more than that.
+/// The longest duration of a fault, in milliseconds.
 pub const LONGEST_FAULT: u32 = 120_000;
-/// Milliseconds by which frames may be held back: less than any patience of a client, so that only time is lost.
+/// The longest delay of frames, in milliseconds: shorter than every timeout of a client, so that a delay ends no connection.
 pub const LONGEST_DELAY: u32 = 3_000;
 
+/// A fault of a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The connection is dropped without a close frame, as by a network that went away.
+    /// The server drops the connection without a close frame, as when a network goes away.
     Cut,
-    /// The server asks the session to come back later, as before it goes away.
+    /// The server asks the session to reconnect later, as before it shuts down.
     Drain,
-    /// New connections of this visitor are refused as a proxy would refuse them, and open ones are cut.
+    /// The server refuses new connections of this visitor as a proxy would refuse them, and cuts open ones.
     Block {
+        /// Refuses WebSocket.
         websocket: bool,
+        /// Refuses server-sent events.
         sse: bool,
+        /// Duration in milliseconds, at most [`LONGEST_FAULT`].
         for_ms: u32,
     },
+    /// Ends a block.
     Unblock,
-    /// The server waits so long before each write to the session.
+    /// The server waits before each write to the session.
     Delay {
+        /// The wait in milliseconds, at most [`LONGEST_DELAY`].
         by_ms: u32,
+        /// Duration in milliseconds, at most [`LONGEST_FAULT`].
         for_ms: u32,
     },
     /// The server writes nothing to the session, as if its client did not read.
     Slow {
+        /// Duration in milliseconds, at most [`LONGEST_FAULT`].
         for_ms: u32,
     },
 }
 
 impl Fault {
+    /// The name of the fault in logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cut => "cut",
@@ -51,7 +60,7 @@ impl Fault {
         }
     }
 
-    /// Whether it ends soon enough to be made.
+    /// Whether its times are within [`LONGEST_FAULT`] and [`LONGEST_DELAY`]; a server refuses any other.
     pub const fn is_bounded(self) -> bool {
         match self {
             Self::Cut | Self::Drain | Self::Unblock => true,
@@ -61,22 +70,29 @@ impl Fault {
     }
 }
 
+/// A request for a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultRequest {
+    /// The session, which must be the visitor's own.
     pub session: SessionId,
+    /// The fault.
     pub fault: Fault,
 }
 
-/// Milliseconds are of what is left; 0 is nothing.
+/// The faults of a session. Times are what is left, in milliseconds; 0 if there is no such fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultReport {
-    /// The operator allows faults.
+    /// Whether the operator allows faults.
     pub on: bool,
-    /// The session is known to this node, and the visitor's own.
+    /// Whether the session is connected to this node and is the visitor's own.
     pub known: bool,
+    /// Of [`Fault::Delay`].
     pub delay_ms: u64,
+    /// Of [`Fault::Slow`].
     pub slow_ms: u64,
+    /// Of [`Fault::Block`], for WebSocket.
     pub websocket_blocked_ms: u64,
+    /// Of [`Fault::Block`], for server-sent events.
     pub sse_blocked_ms: u64,
 }
 

@@ -1,9 +1,9 @@
-//! What a WebSocket frame costs on the wire (RFC 6455 section 5.2).
+//! Sizes and headers of WebSocket frames on the wire (RFC 6455 section 5.2).
 
-/// A control frame (close, ping, pong) carries at most this many bytes (RFC 6455 section 5.5).
+/// The largest payload of a control frame (close, ping, pong), in bytes (RFC 6455 section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// Bytes of a frame's header. Clients mask their frames, servers do not (RFC 6455 section 5.1).
+/// The size of a frame's header, in bytes. Clients mask their frames, servers do not (RFC 6455 section 5.1).
 pub const fn header_len(payload: u64, masked: bool) -> u64 {
     let length = match payload {
         0..=125 => 0,
@@ -14,21 +14,22 @@ pub const fn header_len(payload: u64, masked: bool) -> u64 {
     2 + length + mask
 }
 
-/// Bytes of a message sent as one uncompressed frame, header and payload.
+/// The size of a message that is sent as one uncompressed frame, header and payload, in bytes.
 pub const fn wire_len(payload: u64, masked: bool) -> u64 {
     header_len(payload, masked) + payload
 }
 
-/// A frame's opcode (RFC 6455 section 11.8).
+/// Opcode of a text frame (RFC 6455 section 11.8).
 pub const TEXT: u8 = 1;
+/// Opcode of a binary frame (RFC 6455 section 11.8).
 pub const BINARY: u8 = 2;
 
-/// Set in the first byte: the frame is its message's last.
+/// Bit of the first byte: the frame is its message's last (RFC 6455 section 5.2).
 pub const FIN: u8 = 0x80;
-/// Set in the second byte: a key of four bytes follows the length.
+/// Bit of the second byte: a masking key of four bytes follows the length (RFC 6455 section 5.2).
 pub const MASK: u8 = 0x80;
 
-/// The header of a message that is sent as one uncompressed frame, without the masking key: that is known to its sender alone.
+/// The header of a message that is sent as one uncompressed frame, without the masking key, which only its sender knows.
 pub fn header(opcode: u8, payload: u64, masked: bool) -> Vec<u8> {
     let mask = if masked { MASK } else { 0 };
     let mut bytes = vec![FIN | opcode];
@@ -46,7 +47,7 @@ pub fn header(opcode: u8, payload: u64, masked: bool) -> Vec<u8> {
     bytes
 }
 
-/// Bytes of a close frame with this reason; without a code the frame has no payload and so no reason.
+/// The size of a close frame, in bytes; without a code the frame has no payload and therefore no reason.
 pub const fn close_wire_len(code: Option<u16>, reason: &str, masked: bool) -> u64 {
     let payload = if code.is_some() { 2 + reason.len() as u64 } else { 0 };
     wire_len(payload, masked)

@@ -1,6 +1,69 @@
-//! What crosses the network between a Duplex server and its clients: topic names, cursors, session frames, close codes.
-//! Plain types and the arithmetic of frames, the same on both sides: no socket, no HTTP, no runtime.
+//! What crosses the network between a Duplex server and its clients: topics, cursors, session frames and close codes.
+//!
+//! The types are the same on the server and in the browser. The crate has no socket, no HTTP and no runtime. An application
+//! implements [`Topic`](topic::Topic) once, and both sides use it:
+//!
+//! ```
+//! use duplex_protocol::codec::{Blob, Encoding};
+//! use duplex_protocol::cursor::Seq;
+//! use duplex_protocol::session::{ClientFrame, CommandId};
+//! use duplex_protocol::topic::{Topic, TopicName};
+//!
+//! pub struct Tally;
+//!
+//! impl Topic for Tally {
+//!     const KIND: &'static str = "tally";
+//!     type Command = u32; // "add this much"
+//!     type Event = u32; // "this much was added"
+//!     type State = u64;
+//!
+//!     fn apply(total: &mut u64, _seq: Seq, added: &u32) {
+//!         *total = total.saturating_add(u64::from(*added));
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A command, as a client sends it.
+//! let frame = ClientFrame::Command {
+//!     topic: TopicName::of::<Tally>("one")?,
+//!     id: CommandId::at(1_800_000_000_000, 7),
+//!     command: Blob::encode(Encoding::Json, &3_u32)?,
+//! };
+//! let bytes = Encoding::Json.encode(&frame)?;
+//! assert_eq!(
+//!     String::from_utf8(bytes.clone())?,
+//!     r#"{"command":{"topic":"tally/one","id":"01a3185c500070008000000000000007","command":3}}"#
+//! );
+//!
+//! // The server decodes the frame, and the topic its command.
+//! let ClientFrame::Command { topic, command, .. } = Encoding::Json.decode(&bytes)? else { unreachable!() };
+//! assert_eq!(topic.kind(), Tally::KIND);
+//! assert_eq!(command.decode::<<Tally as Topic>::Command>(Encoding::Json)?, 3);
+//!
+//! // The command's event, folded into the state on both sides.
+//! let mut total = 0;
+//! Tally::apply(&mut total, 1, &3);
+//! assert_eq!(total, 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`topic`] | [`Topic`](topic::Topic), names of topics, delivery |
+//! | [`cursor`] | a reader's position in a topic's log: epoch, seq, check |
+//! | [`session`] | the frames between client and server; how to write a client in another language |
+//! | [`protocol`] | the subprotocols: versions and encodings |
+//! | [`codec`] | JSON and postcard |
+//! | [`presence`], [`person`] | who is subscribed to a topic |
+//! | [`code`] | close codes |
+//! | [`frame`] | sizes and headers of WebSocket frames |
+//! | [`handshake`] | the record of a connection, for an inspector |
+//! | [`fault`] | faults on request, for an inspector |
+//!
+//! The crate has no features.
 
+mod answer;
 pub mod code;
 pub mod codec;
 mod command_id;
@@ -13,4 +76,4 @@ pub mod presence;
 pub mod protocol;
 pub mod session;
 pub mod topic;
-pub mod v1;
+mod v1;

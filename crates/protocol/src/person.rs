@@ -1,30 +1,33 @@
-//! Who somebody is to others: a public id, and the name they chose.
+//! A visitor as others see them: a public id, and a chosen name.
 
 use serde::{Deserialize, Serialize};
 
-/// Characters of a chosen name.
+/// The longest chosen name, in characters.
 pub const MAX_NAME: usize = 24;
 
-/// Why somebody does not get a name: it could be taken for an operator's, or an operator chose theirs.
+/// The reason in `name_refused` if a name is reserved, such as an operator's.
 pub const NAME_RESERVED: &str = "name_reserved";
+/// The reason in `name_refused` if an operator set the visitor's name.
 pub const NAME_FIXED: &str = "name_fixed";
 
-/// Public; the secret behind it never leaves the visitor's cookie. 32 hexadecimal digits, or 16 of a visitor from before ids had
-/// so many.
+/// The public id of a visitor, derived from the secret in the visitor's cookie, which is never sent to others. 32 hexadecimal
+/// digits; 16 for a visitor whose id was made by an earlier version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PersonId(pub String);
 
 impl PersonId {
-    /// Enough of it to tell people without a name apart.
+    /// The first four digits, to tell people without a name apart.
     pub fn short(&self) -> &str {
         self.0.get(..4).unwrap_or(&self.0)
     }
 }
 
+/// A visitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
+    /// The public id.
     pub id: PersonId,
-    /// Empty until one is chosen: pages then say "guest" in the reader's language.
+    /// The chosen name, at most [`MAX_NAME`] characters; empty until one is chosen.
     pub name: String,
 }

@@ -1,29 +1,31 @@
-//! Who is in a topic now.
+//! The subscribers of a topic at a moment.
 
 use serde::{Deserialize, Serialize};
 
 use super::person::Person;
 
-/// People named in one presence; more are only counted.
+/// The most people that are listed in one [`Presence`]; more are only counted.
 pub const MAX_NAMED: usize = 100;
 
-/// Bytes of an activity, such as `typing`.
+/// The longest activity, such as `typing`, in bytes.
 pub const MAX_ACTIVITY: usize = 32;
 
-/// The whole of it at one moment; a newer one replaces it.
+/// All subscribers of a topic at a moment; a newer value replaces it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// In the order in which they came; one entry a person, however many tabs they have. At most [`MAX_NAMED`].
+    /// People in the order in which they came, one entry for each however many tabs they have; at most [`MAX_NAMED`].
     pub people: Vec<Present>,
-    /// All people, those not named too.
+    /// The number of people, including those not listed.
     pub people_count: u32,
-    /// All sessions: a person with two tabs has two.
+    /// The number of sessions: a person with two tabs has two.
     pub session_count: u32,
 }
 
+/// A person in a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Present {
+    /// The person.
     pub person: Person,
-    /// What they are doing, in the application's word; it ends by itself a few seconds after it was last said.
+    /// What they are doing, in the application's word, such as `typing`. It ends by itself a few seconds after it was last sent.
     pub activity: Option<String>,
 }

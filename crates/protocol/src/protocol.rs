@@ -1,26 +1,33 @@
-//! Which version of the session protocol a client speaks, and in which encoding. Knows the frames, and no transport.
+//! The subprotocols of a session: a version of the session protocol in an encoding.
 
 use super::codec::{CodecError, Encoding};
 use super::session::{ClientFrame, ServerFrame};
 use super::v1;
 
+/// A version of the session protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
-    /// Cursors have no check. Served until the next version.
+    /// `duplex.v1.…`: cursors have no check, the server says no time, and there are fewer reasons. Served until the next version.
     V1,
+    /// `duplex.v2.…`, the newest.
     V2,
 }
 
-/// A subprotocol of the session's WebSocket.
+/// A subprotocol of the session's WebSocket (RFC 6455 section 1.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Protocol {
+    /// The version of the frames.
     pub version: Version,
+    /// The encoding of the frames.
     pub encoding: Encoding,
 }
 
 impl Protocol {
+    /// The newest version in JSON: `duplex.v2.json`.
     pub const JSON: Self = Self::of(Version::V2, Encoding::Json);
+    /// The newest version in postcard: `duplex.v2.postcard`.
     pub const POSTCARD: Self = Self::of(Version::V2, Encoding::Postcard);
+    /// All that a server offers, the preferred one first.
     pub const ALL: [Self; 4] = [
         Self::POSTCARD,
         Self::JSON,
@@ -28,10 +35,12 @@ impl Protocol {
         Self::of(Version::V1, Encoding::Json),
     ];
 
+    /// A version in an encoding.
     pub const fn of(version: Version, encoding: Encoding) -> Self {
         Self { version, encoding }
     }
 
+    /// The name in `Sec-WebSocket-Protocol`.
     pub const fn subprotocol(self) -> &'static str {
         match self.version {
             Version::V1 => v1::subprotocol(self.encoding),
@@ -39,10 +48,16 @@ impl Protocol {
         }
     }
 
+    /// The protocol of a name in `Sec-WebSocket-Protocol`; none for an unknown name.
     pub fn of_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.subprotocol() == name)
     }
 
+    /// Encodes a frame for a client of this protocol.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoding::encode`]; the frames themselves always encode, a [`Blob`](crate::codec::Blob) in JSON must be JSON.
     pub fn encode(self, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
         match self.version {
             Version::V1 => v1::encode(self.encoding, frame),
@@ -50,6 +65,11 @@ impl Protocol {
         }
     }
 
+    /// Decodes a frame from a client of this protocol.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no frame of this version in this encoding.
     pub fn decode(self, bytes: &[u8]) -> Result<ClientFrame, CodecError> {
         match self.version {
             Version::V1 => v1::decode(self.encoding, bytes),

@@ -1,44 +1,59 @@
-//! The session protocol: everything that a client and the server say to each other about topics. One session a tab, all
-//! topics of the tab in it, the same frames over every transport.
+//! The session protocol: all frames between a client and the server about topics. A browser tab has one session for all of its
+//! topics; the frames are the same over every transport.
 //!
 //! # A client in another language
 //!
-//! Open a WebSocket at [`SESSION_PATH`] with the subprotocol `duplex.v2.json`; each text message is one frame, a JSON object
-//! with one member: the frame's name. (With `duplex.v2.postcard`, each binary message is one frame in postcard, the
-//! variants below in their order.) The version before, `duplex.v1`, is served too: see [`super::v1`].
+//! Open a WebSocket at [`SESSION_PATH`] with the subprotocol `duplex.v2.json`. Each text message is one frame: a JSON object
+//! with one member, named for the frame. (With `duplex.v2.postcard` each binary message is one frame in postcard, the variants
+//! below in their order. The version before, `duplex.v1`, is served too: [`Version::V1`](crate::protocol::Version::V1).)
 //!
-//! 1. Say `{"hello":{"build":"","name":null}}`. The server answers `{"welcome":{…}}`; `now_ms` in it is the server's clock.
-//! 2. Say `{"subscribe":{"topic":"chat/lobby","cursor":null}}`. The server answers with a verdict:
+//! 1. Send `{"hello":{"build":"","name":null}}`. The server answers `{"welcome":{…}}`; its `now_ms` is the server's clock.
+//! 2. Send `{"subscribe":{"topic":"chat/lobby","cursor":null}}`. The server answers with a verdict:
 //!    `{"verdict":{"topic":"chat/lobby","verdict":{"reset":{"reason":"new","cursor":{"epoch":E,"seq":N,"check":C},"state":…}}}}`.
-//!    The state is what followed from the events 1 to N. The check is a number, or null; it says which events those were.
-//! 3. Then events come: `{"event":{"topic":"chat/lobby","seq":N+1,"check":D,"event":…}}`. Under delivery `every` the seqs have no
-//!    hole; remember the last one with its check. After a lost connection subscribe with
+//!    The state is the fold of the events 1 to N. The check is a number or null; it identifies those events.
+//! 3. Events follow: `{"event":{"topic":"chat/lobby","seq":N+1,"check":D,"event":…}}`. Under delivery `every` the seqs have no
+//!    hole. Remember the last one with its check. After a lost connection, subscribe with
 //!    `"cursor":{"epoch":E,"seq":LAST,"check":ITS CHECK}`: the verdict is `resumed`, and the events after LAST follow; or `reset`
-//!    with a reason, and a state to start from anew. `diverged` is the reason where the server's log lost events that you saw.
-//! 4. To do something, say `{"command":{"topic":"chat/lobby","id":"<32 hexadecimal digits>","command":…}}`. The answer
-//!    is `{"reply":{"id":…,"answer":{"accepted":{"seq":N}},"again":false}}` or `rejected` with why. Unsure whether it arrived?
-//!    Send it again with the same id: it has its effect once, and the first answer comes again (`"again":true`).
-//!    Make the id a UUID of version 7, without hyphens, of the time of the server's clock when you send it first: then it never
-//!    has two effects, however late it comes again. `id_too_new` (more than 60 s ahead) and `id_too_old` (older than 24 h, or than
-//!    what the topic remembers: the newest 10,000 commands) say the clock, `now_ms`: send the command with a new id of that
-//!    time, but after an `id_too_old` with `"no_effect":false` only if its effect is not there. In version 1 they are `refused`
-//!    with these words. An id of any other form carries no time: the topic knows it among its newest 10,000 commands for 24 h, and
-//!    after that it has its effect again. What was refused for good stays refused as long. An id is its sender's: without the cookie of a page, add `?session=ID` to the address, 32 random digits that you keep to yourself, to be
-//!    the same person on the next connection and over HTTP. Without either you are somebody new each time.
-//! 5. Say `{"ping":{"nonce":1}}` when nothing was heard for `beat_ms`; no `pong` within the same time means that the connection
-//!    is dead, whatever the socket says.
-//! 6. On `{"closing":{…}}` come back after `retry_after_ms`. Close codes 4500 and above mean: do not come back ([`super::code`]).
+//!    with a reason and a state to start anew from. The reason is `diverged` if the server's log lost events that you saw.
+//! 4. To have an effect, send `{"command":{"topic":"chat/lobby","id":"<32 hexadecimal digits>","command":…}}`. The answer is
+//!    `{"reply":{"id":…,"answer":{"accepted":{"seq":N}},"again":false}}`, or `rejected` with a reason. If no answer came, send the
+//!    command again with the same id: it has its effect once, and the first answer is repeated (`"again":true`). See
+//!    [Ids of commands](self#ids-of-commands).
+//! 5. Send `{"ping":{"nonce":1}}` when nothing was received for `beat_ms`. No `pong` within the same time means that the
+//!    connection is dead.
+//! 6. On `{"closing":{…}}` reconnect after `retry_after_ms`. After a close code of 4500 or above, do not reconnect
+//!    ([`code`](crate::code)).
 //!
-//! The same over HTTP, where the server keeps nothing between two requests: `GET` [`EVENTS_PATH`] (server-sent events, each
-//! `data:` one frame) or `GET` [`POLL_PATH`] (a JSON array of frames, empty after some 20 s without news), both with
-//! `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`; a poll with `&wait=0` is answered at once, with a welcome and
-//! the verdicts, as a stream begins. An answer holds some 256 kB: a topic that finds no room in it has no verdict there and is
-//! answered by the next poll, so ask again at once with the cursors that came; `POST` [`COMMAND_PATH`] with one of the client
-//! frames `command`, `activity`, `rename` or `ping`, answered by one frame, or by status 204 where a frame has no answer. A stream
-//! goes one way, so say that you read it: post a `ping` when a `pong` comes, which is every 12 s. A stream whose session posted
-//! nothing for 32 s ends with `{"closing":{"reason":"slow",…}}`, and whoever reads that asks again at once. Without `v=2` frames
-//! are those of version 1, and no answer to a `pong` is asked for: there a stream whose session posted nothing ends after two
-//! minutes, with the reason `draining` and `"retry_after_ms":0`.
+//! # Ids of commands
+//!
+//! An id should be a UUID of version 7, without hyphens, of the server's time at which the command is sent first: such a command
+//! never has two effects, however late it is sent again. The rejections `id_too_new` (more than 60 s ahead of the server's clock)
+//! and `id_too_old` (older than 24 h, or than the newest 10,000 commands, which the topic remembers) contain the server's time,
+//! `now_ms`: send the command with a new id of that time; after an `id_too_old` with `"no_effect":false` only if its effect is not
+//! there. In version 1 both are `refused` with these words as the reason.
+//!
+//! An id of any other form contains no time: the topic recognizes it for 24 h among its newest 10,000 commands, and after that the
+//! command has its effect again. A rejection that is final is remembered as long.
+//!
+//! An id belongs to its sender. A client without the cookie of a page adds `?session=ID` to the URL, 32 random digits that it
+//! keeps secret, to be the same person on the next connection and over HTTP. Without either it is a new person each time.
+//!
+//! # Over HTTP
+//!
+//! The server keeps no state between two requests.
+//!
+//! - `GET` [`EVENTS_PATH`]: server-sent events, each `data:` one frame.
+//! - `GET` [`POLL_PATH`]: a JSON array of frames, empty after some 20 s without an event. With `&wait=0` the answer comes at once,
+//!   with a welcome and the verdicts, as a stream begins. An answer has some 256 kB: a topic that does not fit has no verdict in
+//!   it and is answered by the next poll, so poll again at once with the cursors received.
+//! - `POST` [`COMMAND_PATH`]: one of the client frames `command`, `activity`, `rename` and `ping`. The answer is one frame, or
+//!   status 204 for a frame without an answer.
+//!
+//! Both `GET`s take `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`. A stream is one-way, so the client acknowledges
+//! that it reads: it posts a `ping` when a `pong` comes, which is every 12 s. A stream whose session posted nothing for 32 s ends
+//! with `{"closing":{"reason":"slow",…}}`; a client that reads this reconnects at once. Without `v=2` frames are those of version 1,
+//! and a `pong` needs no acknowledgement: a stream whose session posted nothing ends after two minutes, with the reason `draining`
+//! and `"retry_after_ms":0`.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,112 +63,154 @@ use super::person::Person;
 use super::presence::Presence;
 use super::topic::TopicName;
 
-pub use super::command_id::{CommandId, NotACommandId};
+pub use super::answer::{Answer, Denied, NEEDS_ROLE, Rejection};
+pub use super::command_id::{CommandId, ParseCommandIdError};
 
+/// Path of the session's WebSocket.
 pub const SESSION_PATH: &str = "/api/session";
-/// The query parameter by which a client without cookies says who it is. Nothing shows it to anybody.
+/// The query parameter by which a client without cookies identifies itself. It is a secret: never shown, never logged.
 pub const SESSION_PARAMETER: &str = "session";
+/// Path of the session over server-sent events ([HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html)).
 pub const EVENTS_PATH: &str = "/api/session/events";
+/// Path of the session over long polling.
 pub const POLL_PATH: &str = "/api/session/poll";
+/// Path to which a client without a WebSocket posts its frames.
 pub const COMMAND_PATH: &str = "/api/session/command";
-/// `GET …?topic=chat/lobby&before=SEQ&limit=N`: a [`Page`] of what lies before the state.
+/// Path of a topic's history: `GET …?topic=chat/lobby&before=SEQ&limit=N` answers with a [`Page`] of events before `SEQ`.
 pub const HISTORY_PATH: &str = "/api/session/history";
 
-/// Bytes of an encoded command.
+/// The largest encoded command, in bytes.
 pub const MAX_COMMAND: usize = 32 << 10;
-/// Topics of one session.
+/// The most topics to which one session subscribes.
 pub const MAX_SUBSCRIPTIONS: usize = 64;
-/// Bytes of a build's name.
+/// The longest name of a build, in bytes.
 pub const MAX_BUILD: usize = 64;
 
-/// What a client says.
+/// A frame from a client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientFrame {
-    /// The first frame. `build`: which build of the front end this is; empty if it is none of ours.
+    /// The first frame of a connection.
     Hello {
+        /// The build of the front end, at most [`MAX_BUILD`] bytes; empty for a client that is not the server's own page.
         build: String,
+        /// The visitor's chosen name, if the client knows one.
         name: Option<String>,
     },
-    /// Without a cursor the answer is a state. Said again for a subscribed topic, it starts that subscription anew.
+    /// Subscribes to a topic; the answer is [`ServerFrame::Verdict`]. Sent again for a subscribed topic, it restarts the
+    /// subscription.
     Subscribe {
+        /// The topic.
         topic: TopicName,
+        /// The client's position; without one the verdict is a reset with the state.
         cursor: Option<Cursor>,
     },
+    /// Ends a subscription; it has no answer.
     Unsubscribe {
+        /// The topic.
         topic: TopicName,
     },
-    /// Also for topics that the session has not subscribed to.
+    /// A command to a topic, which need not be subscribed; the answer is [`ServerFrame::Reply`].
     Command {
+        /// The topic.
         topic: TopicName,
+        /// The id, made by the client: sent again with the same id, a command has its effect once.
         id: CommandId,
+        /// The topic's command, at most [`MAX_COMMAND`] bytes.
         command: Blob,
     },
-    /// What this session is doing in a topic (`typing`); none ends it. Not logged, and may be lost.
+    /// What this session is doing in a topic, such as `typing`. It is not logged and may be lost; it has no answer.
     Activity {
+        /// The topic.
         topic: TopicName,
+        /// At most [`MAX_ACTIVITY`](crate::presence::MAX_ACTIVITY) bytes; none ends the activity.
         activity: Option<String>,
     },
+    /// Chooses a name; answered only if it has no effect, by [`ServerFrame::NameRefused`].
     Rename {
+        /// The name, at most [`MAX_NAME`](crate::person::MAX_NAME) characters.
         name: String,
     },
+    /// Asks for a [`ServerFrame::Pong`].
     Ping {
+        /// Returned in the pong.
         nonce: u32,
     },
 }
 
-/// What the server says.
+/// A frame from the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerFrame {
+    /// The answer to [`ClientFrame::Hello`].
     Welcome(Welcome),
+    /// The answer to [`ClientFrame::Subscribe`].
     Verdict {
+        /// The topic.
         topic: TopicName,
+        /// How the subscription begins.
         verdict: Verdict,
     },
-    /// `check`: of the log up to and with this event, for the cursor of who has seen it.
+    /// An event of a subscribed topic.
     Event {
+        /// The topic.
         topic: TopicName,
+        /// The event's position.
         seq: Seq,
+        /// The check of the log up to and including this event, for the subscriber's cursor.
         check: Option<Check>,
+        /// The topic's event.
         event: Blob,
     },
-    /// `again`: the command had been answered before, and this is that answer.
+    /// The answer to [`ClientFrame::Command`].
     Reply {
+        /// The command's id.
         id: CommandId,
+        /// The answer.
         answer: Answer,
+        /// Whether the command had been answered before; this is the first answer again.
         again: bool,
     },
+    /// The subscribers of a topic; it replaces the presence received before.
     Presence {
+        /// The topic.
         topic: TopicName,
+        /// All subscribers.
         presence: Presence,
     },
+    /// The answer to [`ClientFrame::Ping`].
     Pong {
+        /// Of the ping.
         nonce: u32,
     },
-    /// The last frame before the server closes.
+    /// The last frame before the server closes the connection.
     Closing {
+        /// Why the server closes.
         reason: Closing,
+        /// Milliseconds after which the client should reconnect.
         retry_after_ms: u32,
     },
-    /// The answer to a `rename` that had no effect: the visitor keeps the name that they had. `why`: `name_reserved` or
-    /// `name_fixed`.
+    /// The answer to a [`ClientFrame::Rename`] without effect: the visitor keeps the previous name.
     NameRefused {
+        /// [`NAME_RESERVED`](crate::person::NAME_RESERVED) or [`NAME_FIXED`](crate::person::NAME_FIXED).
         why: String,
     },
 }
 
+/// What the server tells a new session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
+    /// The session's id.
     pub session: SessionId,
-    /// Who the server takes this visitor for.
+    /// The visitor, as the server identified them.
     pub person: Person,
-    /// The server's build of the front end; a tab of another one should be loaded again when that suits its visitor.
+    /// The server's build of the front end. A tab of another build should be loaded again when that suits its visitor.
     pub build: String,
+    /// The name of the server's node.
     pub node: String,
-    /// Milliseconds of silence after which a client should ask whether the server is still there.
+    /// Milliseconds of silence after which a client should send a [`ClientFrame::Ping`].
     pub beat_ms: u32,
-    /// The server's clock, in milliseconds since 1970; 0 if a server of the version before did not say.
+    /// The server's clock, in milliseconds since the Unix epoch; 0 from a server of version 1, which does not send it.
     #[serde(default)]
     pub now_ms: u64,
 }
@@ -162,180 +219,97 @@ pub struct Welcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// `replayed` events follow, and then what happens; `head` is the newest event's cursor now.
+    /// The subscription goes on from the client's cursor.
     Resumed {
+        /// The number of missed events, which follow first.
         replayed: u64,
+        /// The cursor of the newest event.
         head: Cursor,
     },
-    /// `state` is true at `cursor`; the events after it follow.
+    /// The subscription starts from a state; the events after `cursor` follow.
     Reset {
+        /// Why it does not go on from the client's cursor.
         reason: ResetReason,
+        /// The position of the state.
         cursor: Cursor,
+        /// The topic's state at `cursor`.
         state: Blob,
     },
+    /// The session is not subscribed.
     Denied {
+        /// Why not.
         reason: Denied,
     },
 }
 
+/// Why a subscription starts from a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetReason {
     /// The client had no cursor.
     New,
-    /// The log is another one: what the client saw may be lost.
+    /// The log has another epoch: events that the client saw may be lost.
     OtherEpoch,
     /// The events after the cursor are no longer kept.
     TooOld,
-    /// So many events came since that the state is shorter.
+    /// So many events came since the cursor that the state is shorter.
     TooFar,
     /// The cursor is ahead of the log.
     Ahead,
-    /// The log has other events than those up to the cursor: it lost its tail and went on.
+    /// The log has other events up to the cursor than the client saw: it lost its tail and went on.
     Diverged,
 }
 
 impl ResetReason {
-    /// The log does not have what the client saw.
+    /// Whether the log lost events that the client saw.
     pub const fn lost_events(self) -> bool {
         matches!(self, Self::OtherEpoch | Self::Ahead | Self::Diverged)
     }
 }
 
-/// Why a topic is closed to this visitor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-pub enum Denied {
-    #[error("there is no such topic")]
-    Unknown,
-    #[error("this topic is not for you")]
-    Forbidden,
-    #[error("a session has at most {MAX_SUBSCRIPTIONS} topics")]
-    TooMany,
-    #[error("the topic cannot be reached now")]
-    Unavailable,
-    #[error("the node has as many topics as it may")]
-    Full,
-}
-
-impl Denied {
-    pub const fn may_retry(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Full)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Done and kept. `seq`: the command's last event, or the topic's newest if it made none.
-    Accepted {
-        seq: Seq,
-    },
-    Rejected(Rejection),
-}
-
-/// Why a command had no effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-pub enum Rejection {
-    /// By the application, in its own word, such as `too_long`.
-    #[error("{why}")]
-    Refused { why: String },
-    #[error("the topic: {0}")]
-    Denied(Denied),
-    #[error("the command cannot be read: {what}")]
-    Malformed { what: String },
-    #[error("a command has at most {MAX_COMMAND} bytes")]
-    TooLarge,
-    #[error("too many commands; again in {retry_after_ms} ms")]
-    TooFast { retry_after_ms: u32 },
-    #[error("the disk is full")]
-    StorageFull,
-    #[error("the log cannot be reached now")]
-    Unavailable,
-    /// The time in the command's id lies before what the topic remembers. `no_effect`: the topic knows that the command had
-    /// none; otherwise look whether its effect is there. Either way send it anew, with a new id of the time `now_ms`.
-    #[error("the command's id is too old")]
-    IdTooOld { no_effect: bool, now_ms: u64 },
-    /// The time in the command's id lies ahead of the topic's clock, which shows `now_ms`. The command had no effect.
-    #[error("the time in the command's id lies ahead of the server's clock")]
-    IdTooNew { now_ms: u64 },
-}
-
-/// Before the name of the role that a refused command needs, in its `why`: `needs_role_operator`.
-pub const NEEDS_ROLE: &str = "needs_role_";
-
-impl Rejection {
-    /// The command needs an operator, or a program whose token has this role.
-    pub fn needs_role(role: &str) -> Self {
-        Self::refused([NEEDS_ROLE, role].concat())
-    }
-
-    /// The role that was missing, if that is why.
-    pub fn role_needed(&self) -> Option<&str> {
-        match self {
-            Self::Refused { why } => why.strip_prefix(NEEDS_ROLE),
-            _ => None,
-        }
-    }
-
-    pub fn refused(why: impl Into<String>) -> Self {
-        Self::Refused { why: why.into() }
-    }
-
-    /// The same command may be accepted later.
-    pub const fn may_retry(&self) -> bool {
-        match self {
-            Self::TooFast { .. } | Self::StorageFull | Self::Unavailable => true,
-            Self::Denied(denied) => denied.may_retry(),
-            Self::Refused { .. }
-            | Self::Malformed { .. }
-            | Self::TooLarge
-            | Self::IdTooOld { .. }
-            | Self::IdTooNew { .. } => false,
-        }
-    }
-}
-
+/// Why the server closes a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closing {
-    /// The node is going away; others, or its successor, will be there.
+    /// The node shuts down; another node or its successor serves the session.
     Draining,
-    /// This client did not read what was sent.
+    /// The client did not read what was sent.
     Slow,
-    /// This client says more than it may.
+    /// The client sent more than its rate allows.
     TooFast,
-    /// A frame was not understood.
+    /// A frame could not be decoded.
     Malformed,
-    /// The page is of another protocol: load it again.
+    /// The page is of another protocol version and must be loaded again.
     Reload,
-    /// The token or the operator's session that opened this session is no longer good.
+    /// The token or the operator's session that opened this session is no longer valid.
     Ended,
     /// An operator banned this visitor.
     Banned,
 }
 
-/// Over WebSocket made by the server, over the fallbacks by the client: 1 to 64 characters of `a-z A-Z 0-9 -`.
+/// The id of a session: 1 to 64 characters of `a-z A-Z 0-9 -`. The server makes it for a WebSocket, the client for the fallbacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub String);
 
 impl SessionId {
+    /// Whether the length and the characters are allowed.
     pub fn is_well_formed(&self) -> bool {
         (1..=64).contains(&self.0.len()) && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     }
 }
 
-/// A page of history: events, oldest first, each with all the events that amend it, by seq; amendments stand among them at
-/// their own seqs and do not count towards the limit.
+/// A page of a topic's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Page {
+    /// The identity of the log.
     pub epoch: super::cursor::Epoch,
+    /// Events by seq, the oldest first, each with all events that amend it ([`Topic::amends`](crate::topic::Topic::amends)).
+    /// Amendments stand at their own seqs and do not count towards the limit.
     pub events: Vec<(Seq, Blob)>,
-    /// Nothing lies before this page, or nothing that is still kept.
+    /// Nothing that is still kept lies before this page.
     pub first: bool,
-    /// Amendments up to this seq are in the page.
+    /// The newest seq whose amendments are in the page.
     pub until: Seq,
 }
 

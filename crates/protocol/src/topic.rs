@@ -1,5 +1,4 @@
-//! What a topic is: its name, its types and the fold that is the same on the server and in the browser.
-//! Knows no application and no network.
+//! Topics: their names, and the types and the fold that the server and the browser share.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,92 +8,109 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::cursor::Seq;
 
-/// Bytes of a topic's whole name.
+/// The longest name of a topic, in bytes.
 pub const MAX_TOPIC_NAME: usize = 80;
 
-/// A kind of topic: what one wants of it, what happens in it, and the state that follows from what happened.
+/// A kind of topic: its commands, its events, and the state that is the fold of its events. The crate's [front page](crate) has an
+/// example.
 pub trait Topic: Sized + Send + Sync + 'static {
     /// The first segment of its topics' names: lower-case letters.
     const KIND: &'static str;
+    /// What a subscriber gets that cannot keep up.
     const DELIVERY: Delivery = Delivery::Every;
-    /// Its readers are told who else reads it.
+    /// Whether subscribers are told who else is subscribed.
     const PRESENCE: bool = true;
 
+    /// What a client asks for. At most [`MAX_COMMAND`](crate::session::MAX_COMMAND) bytes when encoded.
     type Command: Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
+    /// What happened. Events are stored, so a new version of the type must read the old encoding.
     type Event: Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
-    /// What a reader who comes now is given. Its size must have a bound: it travels whole.
+    /// What a new subscriber is given. It is sent whole, so its size must have a bound.
     type State: Default + Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
 
-    /// Pure and total: the same on both sides, and never a panic, whatever event comes. `seq` is the event's place, so it
-    /// can serve as the name of what the event made.
+    /// Folds an event into the state. Must be pure and must not panic for any event: the server and every client compute the same
+    /// state. `seq` is the event's position, which can serve as the id of what the event made.
     fn apply(state: &mut Self::State, seq: Seq, event: &Self::Event);
 
-    /// Under `Delivery::Latest`: what the event is the news of. A newer event of the same key makes this one needless.
+    /// Under [`Delivery::Latest`], the key of the event: a newer event of the same key replaces it. An event without a key is
+    /// replaced by none.
     fn key(_event: &Self::Event) -> Option<String> {
         None
     }
 
-    /// The earlier event that this one amends (an edit, a reaction): a page of history brings an event with its amendments.
+    /// The earlier event that this one amends, such as an edit or a reaction. A page of history has each event together with its
+    /// amendments.
     fn amends(_event: &Self::Event) -> Option<Seq> {
         None
     }
 }
 
-/// What a reader gets that cannot keep up.
+/// What a subscriber gets that cannot keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// All events, from the log if need be.
+    /// All events, in order; from the log if they are no longer in memory.
     Every,
-    /// The newest event of each key that changed.
+    /// The newest event of each key that changed since the subscriber's cursor.
     Latest,
 }
 
-/// `kind/name`, `chat/lobby`: two segments or more of `a-z 0-9 - _ .`, none empty, at most [`MAX_TOPIC_NAME`] bytes.
+/// The name of a topic, such as `chat/lobby`: two segments or more of `a-z 0-9 - _ .`, none empty, at most [`MAX_TOPIC_NAME`]
+/// bytes. The first segment is the topic's kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct TopicName(String);
 
+/// A text is not a [`TopicName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotATopic {
+#[non_exhaustive]
+pub enum ParseTopicNameError {
+    /// It has more than [`MAX_TOPIC_NAME`] bytes.
     #[error("a topic's name has at most {MAX_TOPIC_NAME} bytes")]
     TooLong,
+    /// It is not of the form `kind/name`, or has other characters.
     #[error("a topic is named kind/name, of a-z 0-9 - _ .")]
     Malformed,
 }
 
 impl TopicName {
-    /// The name `rest` under `T`'s kind.
-    pub fn of<T: Topic>(rest: &str) -> Result<Self, NotATopic> {
+    /// The topic `rest` of `T`'s kind: `of::<Chat>("lobby")` is `chat/lobby`.
+    ///
+    /// # Errors
+    ///
+    /// If the whole is not a topic's name, see [`ParseTopicNameError`].
+    pub fn of<T: Topic>(rest: &str) -> Result<Self, ParseTopicNameError> {
         format!("{}/{rest}", T::KIND).parse()
     }
 
+    /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The first segment.
     pub fn kind(&self) -> &str {
         self.0.split_once('/').map_or(&*self.0, |(kind, _)| kind)
     }
 
-    /// What stands behind the kind.
+    /// The segments after the kind.
     pub fn rest(&self) -> &str {
         self.0.split_once('/').map_or("", |(_, rest)| rest)
     }
 }
 
 impl FromStr for TopicName {
-    type Err = NotATopic;
+    type Err = ParseTopicNameError;
 
-    fn from_str(text: &str) -> Result<Self, NotATopic> {
+    fn from_str(text: &str) -> Result<Self, ParseTopicNameError> {
         if text.len() > MAX_TOPIC_NAME {
-            return Err(NotATopic::TooLong);
+            return Err(ParseTopicNameError::TooLong);
         }
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
         let segment = |segment: &str| !segment.is_empty() && segment.bytes().all(plain);
         if text.contains('/') && text.split('/').all(segment) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NotATopic::Malformed)
+            Err(ParseTopicNameError::Malformed)
         }
     }
 }
@@ -130,9 +146,13 @@ mod tests {
             "chat/가",
             "chat/a@1",
         ] {
-            assert_eq!(wrong.parse::<TopicName>(), Err(NotATopic::Malformed), "{wrong}");
+            assert_eq!(
+                wrong.parse::<TopicName>(),
+                Err(ParseTopicNameError::Malformed),
+                "{wrong}"
+            );
         }
         let long = format!("chat/{}", "x".repeat(MAX_TOPIC_NAME));
-        assert_eq!(long.parse::<TopicName>(), Err(NotATopic::TooLong));
+        assert_eq!(long.parse::<TopicName>(), Err(ParseTopicNameError::TooLong));
     }
 }

@@ -10,14 +10,14 @@ use crate::server::forms::CommandForm;
 use crate::server::names::tidy::{tidy_line, tidy_text};
 use duplex_hub::TopicCommand;
 use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Origin, Principal, Redaction};
-use duplex_hub::kind;
+use duplex_hub::dyn_topic;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic as _, TopicName};
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Chat), kind(Rooms)],
+        kinds: vec![dyn_topic(Chat), dyn_topic(Rooms)],
         command_forms: forms().to_vec(),
         closing: Some(closing),
         ..AppServer::default()

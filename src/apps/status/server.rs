@@ -7,14 +7,14 @@ use crate::wire::status::Sample;
 use duplex_hub::{
     self,
     decider::{Access, Context, Decider, Origin, Principal},
-    kind,
+    dyn_topic,
 };
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(NodeStatus)],
+        kinds: vec![dyn_topic(NodeStatus)],
         ..AppServer::default()
     }
 }

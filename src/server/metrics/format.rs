@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::super::figures::Figures;
-use duplex_hub::log::{Census, LATENCY_BOUNDS, Latency};
+use duplex_hub::log::{LATENCY_BOUNDS, Latency, LogStats};
 
 /// What one metric is made of.
 pub struct Source<'a> {
     pub now: &'a Figures,
-    pub kept: &'a Census,
+    pub kept: &'a LogStats,
 }
 
 pub struct Metric {
@@ -111,7 +111,7 @@ pub const fn gauge(
 }
 
 /// All metrics of the list.
-pub fn write(metrics: &[Metric], now: &Figures, kept: &Census) -> String {
+pub fn write(metrics: &[Metric], now: &Figures, kept: &LogStats) -> String {
     let source = Source { now, kept };
     let mut all = String::new();
     for metric in metrics {

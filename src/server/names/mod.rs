@@ -12,7 +12,7 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_security::skeleton;
 
 use self::tidy::tidy_name;
-use duplex_hub::names::{NamePolicy, NameRefused};
+use duplex_hub::{NamePolicy, NameRefused};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
 
 /// Nobody but an operator bears these.

@@ -20,7 +20,7 @@ use duplex_axum::transport::faults::Gate;
 use duplex_axum::transport::handler::{Farewell, Packet, Talk};
 use duplex_axum::transport::handshake::{self, Door};
 use duplex_axum::transport::{enter as enter_socket, of_visitor};
-use duplex_hub::session::rate_limit::Bucket;
+use duplex_hub::session::Bucket;
 use duplex_protocol::code;
 
 pub async fn enter(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {

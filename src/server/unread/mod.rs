@@ -4,7 +4,7 @@
 pub mod route;
 
 use crate::wire::arrival::Arrival;
-use duplex_hub::clock::Millis;
+use duplex_hub::Millis;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::TopicName;

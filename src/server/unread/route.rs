@@ -27,8 +27,8 @@ use duplex_axum::quota::guard::RequestClient;
 use duplex_axum::transport::session::spread;
 use duplex_axum::transport::sse::{UNBUFFERED, open_stream};
 use duplex_hub::quota::Client;
-use duplex_hub::session::reader::Reader;
-use duplex_hub::{Most, now};
+use duplex_hub::session::Reader;
+use duplex_hub::{ReadLimit, now};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::SessionId;
 use duplex_protocol::topic::TopicName;
@@ -93,7 +93,7 @@ fn wait(
 
 /// Until something waits; whether it did already.
 async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons, arrival: Arrival) -> &'static str {
-    let most = Most {
+    let most = ReadLimit {
         frames: limits::TURN_MESSAGES,
         bytes: limits::TURN_BYTES,
     };

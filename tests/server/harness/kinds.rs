@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use duplex::apps::status::wire::NodeStatus;
 use duplex_hub::decider::{Access, Context, Decider, Principal};
-use duplex_hub::{Kind, kind};
+use duplex_hub::{DynTopic, dyn_topic};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Delivery, Topic, TopicName};
@@ -106,6 +106,6 @@ impl Decider for Prices {
     }
 }
 
-pub fn all() -> Vec<Box<dyn Kind>> {
-    vec![kind(Notes), kind(Prices), kind(NodeStatus)]
+pub fn all() -> Vec<Box<dyn DynTopic>> {
+    vec![dyn_topic(Notes), dyn_topic(Prices), dyn_topic(NodeStatus)]
 }

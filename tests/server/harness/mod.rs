@@ -25,7 +25,7 @@ use duplex::server::{router, run, site};
 use duplex_axum::listen;
 use duplex_hub::log::Log;
 use duplex_hub::log::memory::Memory;
-use duplex_hub::{Hub, Kind};
+use duplex_hub::{DynTopic, Hub};
 use duplex_protocol::cursor::Epoch;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// With other kinds of topics, such as the applications' own.
-    pub fn of(kinds: Vec<Box<dyn Kind>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+    pub fn of(kinds: Vec<Box<dyn DynTopic>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         Self::with_hub(Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds), site, change)
     }
 
@@ -99,7 +99,7 @@ impl Node {
     }
 
     /// With a log of the test's own.
-    pub fn on(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>) -> Self {
+    pub fn on(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
         let site = Path::new("/nonexistent");
         let state = ServerState::new(
             Settings::default(),

@@ -285,9 +285,9 @@ async fn a_log_is_no_larger_than_it_may_be_and_goes_on_when_there_is_room() {
     talk(&log, &other, 0, 1).await;
     let kept = fill(&log, &lobby).await;
     assert!(kept > 20, "{kept}");
-    let census = log.census().await.unwrap();
-    assert_eq!(census.most, Some(MOST));
-    assert!(census.bytes <= MOST + limits_margin(), "{census:?}");
+    let stats = log.stats().await.unwrap();
+    assert_eq!(stats.most, Some(MOST));
+    assert!(stats.bytes <= MOST + limits_margin(), "{stats:?}");
     let all_full = join_all([
         log.append(&other, 1.into(), vec![large(1)]),
         log.append(&lobby, kept.into(), vec![large(2)]),
@@ -302,7 +302,7 @@ async fn a_log_is_no_larger_than_it_may_be_and_goes_on_when_there_is_room() {
     );
     assert_eq!(log.snapshot(&lobby, kept, vec![], newest(1), 0).await, Ok(()));
     assert!(fill(&log, &lobby).await > 20, "there is room again");
-    assert!(log.census().await.unwrap().bytes <= MOST + limits_margin());
+    assert!(log.stats().await.unwrap().bytes <= MOST + limits_margin());
 }
 
 /// The journal of what a full log still does.
@@ -322,5 +322,5 @@ async fn a_disk_that_is_almost_full_is_left_alone() {
     assert_eq!(log.append(&lobby, 0.into(), vec![said(1)]).await, Err(LogError::Full));
     assert_eq!(log.redact(&lobby, 0.into(), vec![said(1)], payloads(&[])).await, Ok(1));
     assert_eq!(log.snapshot(&lobby, 1, vec![], newest(1), 0).await, Ok(()));
-    assert_eq!(log.census().await.unwrap().most, None);
+    assert_eq!(log.stats().await.unwrap().most, None);
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use duplex::apps;
 use duplex_hub::log::Log as _;
 use duplex_hub::log::sqlite::Sqlite;
-use duplex_hub::{Hub, Kind};
+use duplex_hub::{DynTopic, Hub};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::session::Verdict;
@@ -61,7 +61,7 @@ fn version(path: &Path) -> u32 {
     file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
 }
 
-fn kind(topic: &TopicName) -> Box<dyn Kind> {
+fn kind(topic: &TopicName) -> Box<dyn DynTopic> {
     let mut kinds = apps::server::kinds().into_iter();
     kinds.find(|kind| kind.name() == topic.kind()).unwrap()
 }

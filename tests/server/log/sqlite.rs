@@ -79,9 +79,9 @@ async fn appends_at_the_same_time_share_commits() {
     let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
     let results = join_all(names.iter().map(|name| log.append(name, 0.into(), vec![said(1)]))).await;
     assert!(results.iter().all(|result| *result == Ok(1)));
-    let stats = log.stats();
-    assert_eq!(stats.appends, 400);
-    assert!(stats.commits <= 100, "{stats:?}");
+    let health = log.health();
+    assert_eq!(health.appends, 400);
+    assert!(health.commits <= 100, "{health:?}");
 }
 
 #[tokio::test]
@@ -328,12 +328,12 @@ async fn how_fast_it_is() {
     let start = Instant::now();
     talk(&log, &topic(LOBBY), 0, 1000).await;
     let alone = 1000.0 / start.elapsed().as_secs_f64();
-    let before = log.stats();
+    let before = log.health();
     let names: Vec<_> = (0..100).map(|n| topic(&format!("chat/{n}"))).collect();
     let start = Instant::now();
     join_all(names.iter().map(|name| talk(&log, name, 0, 200))).await;
     let together = 20_000.0 / start.elapsed().as_secs_f64();
-    let commits = log.stats().commits - before.commits;
+    let commits = log.health().commits - before.commits;
     let start = Instant::now();
     for seq in 0..2000 {
         assert_eq!(log.read(&topic(LOBBY), seq % 900, 50).await.unwrap().len(), 50);

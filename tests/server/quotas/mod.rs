@@ -14,7 +14,7 @@ use duplex::apps::chat::wire::{ChatCommand, RoomsCommand};
 use duplex::server::state::Settings;
 use duplex_hub::Hub;
 use duplex_hub::log::memory::Memory;
-use duplex_hub::quota::{Address, Client, Place, Rate};
+use duplex_hub::quota::{Address, Client, Rate, Resource};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, POLL_PATH, Rejection, ServerFrame};
@@ -291,7 +291,7 @@ async fn rooms_have_a_bound_for_each_person_and_each_address() {
 async fn topics_that_one_client_keeps_awake_are_counted() {
     let node = applications(1_000);
     let held: Vec<_> = (0..2_000)
-        .map(|_| node.state.quotas.hold(&at(STRANGER), Place::Topics).unwrap())
+        .map(|_| node.state.quotas.hold(&at(STRANGER), Resource::Topics).unwrap())
         .collect();
     let words = ChatCommand::Post {
         text: "hello".to_owned(),

@@ -166,11 +166,7 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u
         hash.update(part);
         hash.update([0]);
     }
-    let bits = hash
-        .finalize()
-        .iter()
-        .take(16)
-        .fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+    let bits = CommandId::bits_of(&hash.finalize());
     Ok(match time {
         Some(time) => CommandId::at(time, bits),
         None => CommandId::without_time(bits),
@@ -284,7 +280,7 @@ mod tests {
     }
 
     fn app() -> Router {
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::kind(Sums)]);
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::dyn_topic(Sums)]);
         let endpoint = IngestEndpoint {
             path: "/api/sums/{name}",
             purpose: "numbers.",

@@ -23,7 +23,7 @@ use crate::connection::ConnectionContext;
 use crate::limits;
 use crate::shutdown::Shutdown;
 use crate::{awake, listen};
-use duplex_hub::quota::seldom::Seldom;
+use duplex_hub::quota::LogThrottle;
 
 /// Where the certificate and its key are, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        static FAILURES: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+        static FAILURES: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
         let handshake = awake::timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
         let failure = tokio::select! {

@@ -23,8 +23,8 @@ use crate::connection::counters::Counters;
 use crate::connection::observed::{Observed, Observer};
 use crate::limits;
 use crate::quota::Gate;
-use duplex_hub::quota::Held;
-use duplex_hub::quota::seldom::Seldom;
+use duplex_hub::quota::LogThrottle;
+use duplex_hub::quota::QuotaGuard;
 
 /// What a health check begins with.
 const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
@@ -45,7 +45,7 @@ pub struct Place {
     counters: Arc<Counters>,
     _permit: Option<OwnedSemaphorePermit>,
     /// Among those of its address.
-    _held: Option<Held>,
+    _held: Option<QuotaGuard>,
 }
 
 impl Observer for Place {
@@ -184,7 +184,7 @@ async fn answer_health(stream: TcpStream, place: Place, health: Router) {
 }
 
 async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    static FAILURES: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+    static FAILURES: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     loop {
         match listener.accept().await {

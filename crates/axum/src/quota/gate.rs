@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client_addr::TrustedProxies;
 use crate::gateway::Gateway;
-use duplex_hub::quota::{Client, Held, Place, Quotas};
+use duplex_hub::quota::{Client, QuotaGuard, Quotas, Resource};
 
 #[derive(Clone)]
 pub struct Gate {
@@ -23,14 +23,14 @@ impl Gate {
     }
 
     /// None: the address has as many as it may.
-    pub fn admit(&self, peer: SocketAddr) -> Option<Held> {
+    pub fn admit(&self, peer: SocketAddr) -> Option<QuotaGuard> {
         if self.proxies.contain(peer.ip().to_canonical()) {
-            return Some(Held::default());
+            return Some(QuotaGuard::default());
         }
         let client = Client {
             address: Some(peer.ip().into()),
             person: None,
         };
-        self.quotas.hold(&client, Place::Streams).ok()
+        self.quotas.hold(&client, Resource::Streams).ok()
     }
 }

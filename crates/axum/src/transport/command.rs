@@ -18,7 +18,7 @@ use crate::quota::guard::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::Hub;
 use duplex_hub::quota::Client;
-use duplex_hub::session::authorize::enter_to_write;
+use duplex_hub::session::authorize_write;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
@@ -119,7 +119,7 @@ async fn decide(hub: &Hub, person: Person, topic: TopicName, id: CommandId, comm
             again: false,
         };
     }
-    match enter_to_write(hub, &person, &topic, None, (&command, Encoding::Json)).await {
+    match authorize_write(hub, &person, &topic, None, (&command, Encoding::Json)).await {
         Err(answer) => ServerFrame::Reply {
             id,
             answer,

@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::limits;
-use duplex_hub::quota::seldom::Seldom;
+use duplex_hub::quota::LogThrottle;
 
 struct ConnectionLog {
     rate: DefaultDirectRateLimiter,
-    unlogged: Seldom,
+    unlogged: LogThrottle,
 }
 
 impl ConnectionLog {
@@ -20,7 +20,7 @@ impl ConnectionLog {
         let quota = Quota::per_second(count(limits::CONNECTIONS_LOGGED));
         Self {
             rate: RateLimiter::direct(quota.allow_burst(count(limits::CONNECTIONS_LOGGED_AT_ONCE))),
-            unlogged: Seldom::new(limits::REFUSALS_LOGGED),
+            unlogged: LogThrottle::new(limits::REFUSALS_LOGGED),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::limits;
 use crate::transport::handler::{Farewell, Packet, Talk};
 use duplex_hub::quota::{Client, Quotas, Rate};
-use duplex_hub::session::rate_limit::Bucket;
+use duplex_hub::session::Bucket;
 use duplex_protocol::code;
 
 pub struct Echo {

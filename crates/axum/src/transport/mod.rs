@@ -28,8 +28,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use duplex_hub::quota::{Client, Held};
-use duplex_hub::simulation::Stage;
+use duplex_hub::quota::{Client, QuotaGuard};
+use duplex_hub::simulation::Simulation;
 use duplex_protocol::fault::FAULTS_PATH;
 use duplex_protocol::handshake::Ended;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
@@ -60,7 +60,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
     gateway: Gateway,
     endpoints: impl IntoIterator<Item = Endpoint>,
     ingest: impl IntoIterator<Item = IngestEndpoint>,
-    stages: &[Arc<dyn Stage>],
+    stages: &[Arc<dyn Simulation>],
 ) -> Router<S> {
     let router = Router::new()
         .route("/api/handshake/{trace}", get(show_handshake))
@@ -188,7 +188,7 @@ pub fn enter<T: Talk + 'static>(
 /// What is needed to open a connection.
 struct Guest {
     upgrade: OnUpgrade,
-    counted: (Open, Held),
+    counted: (Open, QuotaGuard),
 }
 
 fn admit(state: &Gateway, client: &Client, parts: &mut Parts, way: Way) -> Result<Guest, Refusal> {
@@ -305,7 +305,7 @@ impl Visit {
     }
 
     /// Before the peer sees the end, its record is complete and it is no longer counted.
-    fn leave(self, end: End, counted: (Open, Held)) {
+    fn leave(self, end: End, counted: (Open, QuotaGuard)) {
         let ended = Ended {
             by: end.by,
             code: end.code,

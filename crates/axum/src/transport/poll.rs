@@ -21,9 +21,9 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::quota::guard::RequestClient;
 use crate::{identity, limits};
-use duplex_hub::Most;
-use duplex_hub::quota::Place;
-use duplex_hub::session::reader::{AnswerKind, Answered, Reader};
+use duplex_hub::ReadLimit;
+use duplex_hub::quota::Resource;
+use duplex_hub::session::{AnswerKind, Answered, Reader};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{Closing, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
@@ -48,7 +48,7 @@ pub async fn poll(
     };
     let person = caller.person.clone();
     let client = client.known_as(&person);
-    let _held = match state.quotas.hold(&client, Place::Connections) {
+    let _held = match state.quotas.hold(&client, Resource::Connections) {
         Ok(held) => held,
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
@@ -153,7 +153,7 @@ impl Turn {
     }
 
     async fn gather(&mut self) {
-        let most = Most {
+        let most = ReadLimit {
             frames: limits::TURN_MESSAGES,
             bytes: limits::POLL_BYTES.saturating_sub(self.bytes()),
         };

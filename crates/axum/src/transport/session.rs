@@ -15,12 +15,12 @@ use crate::gateway::Gateway;
 use crate::identity::LoginEnd;
 use crate::limits;
 use crate::transport::handler::{Farewell, Packet, Talk, Text};
-use duplex_hub::names::NameRefused;
-use duplex_hub::session::authorize::enter_to_write;
-use duplex_hub::session::protocol::{Act, Breach, Session};
-use duplex_hub::session::rate_limit::Bucket;
-use duplex_hub::session::reader::{AnswerKind, Answered, Reader};
-use duplex_hub::{Hub, Most};
+use duplex_hub::NameRefused;
+use duplex_hub::session::Bucket;
+use duplex_hub::session::authorize_write;
+use duplex_hub::session::{Act, ProtocolError, Session};
+use duplex_hub::session::{AnswerKind, Answered, Reader};
+use duplex_hub::{Hub, ReadLimit};
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Cursor;
@@ -88,21 +88,25 @@ impl Topics {
         self.protocol.unwrap_or(Protocol::JSON).encoding
     }
 
-    fn read(&self, packet: &Packet) -> Result<ClientFrame, Breach> {
-        let protocol = self.protocol.ok_or(Breach::Protocol)?;
+    fn read(&self, packet: &Packet) -> Result<ClientFrame, ProtocolError> {
+        let protocol = self.protocol.ok_or(ProtocolError::Protocol)?;
         let bytes: &[u8] = match (packet, protocol.encoding) {
             (Packet::Text(text), Encoding::Json) => text.as_bytes(),
             (Packet::Binary(bytes), Encoding::Postcard) => bytes,
             (Packet::Text(_), _) => {
-                return Err(Breach::Unreadable("this subprotocol's messages are binary".to_owned()));
+                return Err(ProtocolError::Unreadable(
+                    "this subprotocol's messages are binary".to_owned(),
+                ));
             }
             (Packet::Binary(_), _) => {
-                return Err(Breach::Unreadable("this subprotocol's messages are text".to_owned()));
+                return Err(ProtocolError::Unreadable(
+                    "this subprotocol's messages are text".to_owned(),
+                ));
             }
         };
         protocol
             .decode(bytes)
-            .map_err(|error| Breach::Unreadable(error.to_string()))
+            .map_err(|error| ProtocolError::Unreadable(error.to_string()))
     }
 
     async fn act(&mut self, act: Act) {
@@ -187,7 +191,7 @@ impl Topics {
         let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
         let written = (&command, self.written());
-        match enter_to_write(hub, &person, &topic, open, written).await {
+        match authorize_write(hub, &person, &topic, open, written).await {
             Err(answer) => self.answers.push(ServerFrame::Reply {
                 id,
                 answer,
@@ -226,7 +230,7 @@ impl Topics {
         self.answers.push(frame);
     }
 
-    fn breach(&self, breach: &Breach, out: &mut Vec<Packet>) -> Farewell {
+    fn breach(&self, breach: &ProtocolError, out: &mut Vec<Packet>) -> Farewell {
         self.state.counters.cut(Cut::Breach);
         tracing::debug!("a session broke the protocol: {breach}");
         let retry_after_ms = u32::try_from(limits::BREACH_PAUSE.as_millis()).unwrap_or(u32::MAX);
@@ -257,7 +261,7 @@ impl Talk for Topics {
     async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {
         let heard = self
             .read(&packet)
-            .and_then(|frame| self.session.hear(frame, self.began.elapsed()));
+            .and_then(|frame| self.session.on_frame(frame, self.began.elapsed()));
         match heard {
             // Boxed, as below: an idle session should not hold the room that its busy moments need.
             Ok(act) => Box::pin(self.act(act)).await,
@@ -283,17 +287,17 @@ impl Talk for Topics {
 
     async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
         if self.protocol.is_none() {
-            return Err(self.breach(&Breach::Protocol, out));
+            return Err(self.breach(&ProtocolError::Protocol, out));
         }
         if self.is_hello_late() {
-            return Err(self.breach(&Breach::NoHello, out));
+            return Err(self.breach(&ProtocolError::NoHello, out));
         }
         let answers = std::mem::take(&mut self.answers);
         out.extend(answers.iter().filter_map(|answer| self.packet(answer)));
         let bytes = out.iter().map(Packet::len).sum();
         let bytes = Box::pin(self.give_verdicts(bytes, out)).await;
         let mut frames = Vec::new();
-        let most = Most {
+        let most = ReadLimit {
             frames: limits::TURN_MESSAGES,
             bytes: limits::TURN_BYTES.saturating_sub(bytes),
         };

@@ -27,13 +27,13 @@ use crate::quota::guard;
 use crate::quota::guard::RequestClient;
 use crate::transport::handler::{Farewell, Packet, Talk};
 use crate::transport::handshake::{self, Door};
-use duplex_hub::quota::{self, Client, Place, Rate};
-use duplex_hub::simulation::{Breach, Held, NoSeat, Seat, Stage};
+use duplex_hub::quota::{self, Client, Rate, Resource};
+use duplex_hub::simulation::{JoinError, Participant, ProtocolError, RateLimited, Simulation};
 use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
-pub fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
+pub fn route(router: Router<Gateway>, stage: &Arc<dyn Simulation>) -> Router<Gateway> {
     let door = Door {
         path: stage.path(),
         purpose: stage.purpose(),
@@ -67,8 +67,8 @@ pub fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway>
                 };
                 super::enter(&state, parts, door, client.clone(), caller.clone(), |_, _| {
                     let hub = caller.hub(&state.hub);
-                    let held = state.quotas.hold(&client.known_as(&caller.person), Place::Seats);
-                    let seat = held.map_err(|_| NoSeat::Full);
+                    let held = state.quotas.hold(&client.known_as(&caller.person), Resource::Seats);
+                    let seat = held.map_err(|_| JoinError::Full);
                     let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&caller.person, &hub)?, held)));
                     let play = Play::new(seat);
                     (handshake::subprotocol, play, Gate::default())
@@ -84,21 +84,21 @@ pub fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway>
 
 /// Over WebSocket.
 struct Play {
-    seat: Result<Held, NoSeat>,
+    seat: Result<RateLimited, JoinError>,
     /// Among the seats of the client.
-    _held: Option<quota::Held>,
+    _held: Option<quota::QuotaGuard>,
     began: Instant,
     told: bool,
 }
 
 impl Play {
-    fn new(seat: Result<(Box<dyn Seat>, quota::Held), NoSeat>) -> Self {
+    fn new(seat: Result<(Box<dyn Participant>, quota::QuotaGuard), JoinError>) -> Self {
         let (seat, held) = match seat {
             Ok((seat, held)) => (Ok(seat), Some(held)),
             Err(why) => (Err(why), None),
         };
         Self {
-            seat: seat.map(Held::new),
+            seat: seat.map(RateLimited::new),
             _held: held,
             began: Instant::now(),
             told: false,
@@ -122,15 +122,15 @@ impl Talk for Play {
     async fn hear(&mut self, packet: Packet, _out: &mut Vec<Packet>) -> Result<(), Farewell> {
         let Ok(seat) = &mut self.seat else { return Ok(()) };
         let heard = match &packet {
-            Packet::Binary(bytes) => seat.hear(bytes, self.began.elapsed()),
-            Packet::Text(_) => Err(Breach::Malformed),
+            Packet::Binary(bytes) => seat.on_message(bytes, self.began.elapsed()),
+            Packet::Text(_) => Err(ProtocolError::Malformed),
         };
         heard.map_err(|breach| farewell(breach.code(), &breach))
     }
 
     async fn stir(&mut self) {
         match &mut self.seat {
-            Ok(seat) => seat.stirred().await,
+            Ok(seat) => seat.ready().await,
             // It is said why, once; then the peer is waited for.
             Err(_) if !self.told => self.told = true,
             Err(_) => std::future::pending().await,
@@ -139,7 +139,7 @@ impl Talk for Play {
 
     async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
         match &mut self.seat {
-            Ok(seat) => out.extend(seat.say().map(Packet::Binary)),
+            Ok(seat) => out.extend(seat.next_frame().map(Packet::Binary)),
             Err(why) => return Err(farewell(why.code(), why)),
         }
         Ok(())
@@ -168,11 +168,11 @@ struct Chair {
     /// When it is given up, unless another turn comes.
     until: Mutex<Instant>,
     /// Who posts counts as a connection.
-    _counted: (Open, quota::Held, quota::Held),
+    _counted: (Open, quota::QuotaGuard, quota::QuotaGuard),
 }
 
 struct Seated {
-    held: Held,
+    held: RateLimited,
     began: Instant,
     /// When the last turn was answered.
     said: Instant,
@@ -182,7 +182,7 @@ impl Turns {
     async fn turn(
         self: &Arc<Self>,
         state: &Gateway,
-        stage: &Arc<dyn Stage>,
+        stage: &Arc<dyn Simulation>,
         client: Client,
         (headers, extensions): (&HeaderMap, &Extensions),
         query: Result<Query<Asked>, QueryRejection>,
@@ -210,7 +210,7 @@ impl Turns {
         let mut seated = place.seat.lock().await;
         let now = seated.began.elapsed();
         if !body.is_empty()
-            && let Err(breach) = seated.held.hear(&body, now)
+            && let Err(breach) = seated.held.on_message(&body, now)
         {
             lock(&self.0).remove(&key);
             return Err(broken(breach));
@@ -225,7 +225,7 @@ impl Turns {
         state: &Gateway,
         key: &Key,
         (client, caller): (&Client, Caller),
-        join: impl FnOnce() -> Result<Box<dyn Seat>, NoSeat>,
+        join: impl FnOnce() -> Result<Box<dyn Participant>, JoinError>,
     ) -> Result<Arc<Chair>, Problem> {
         let mut places = lock(&self.0);
         let until = Instant::now() + limits::STAGE_LEASE + limits::STAGE_WAIT;
@@ -236,12 +236,15 @@ impl Turns {
         if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::STAGE_SEATS_EACH {
             return Err(Problem::unavailable("You have as many seats here as one may."));
         }
-        let seat = state.quotas.hold(client, Place::Seats).map_err(Problem::from)?;
-        let held = state.quotas.hold(client, Place::Connections).map_err(Problem::from)?;
+        let seat = state.quotas.hold(client, Resource::Seats).map_err(Problem::from)?;
+        let held = state
+            .quotas
+            .hold(client, Resource::Connections)
+            .map_err(Problem::from)?;
         let counted = state.counters.open(state.settings.max_connections as u64);
         let counted = counted.map(|open| open.by(Way::Stage));
         let counted = counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))?;
-        let joined = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
+        let joined = RateLimited::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();
         let place = Arc::new(Chair {
             seat: tokio::sync::Mutex::new(Seated {
@@ -283,10 +286,10 @@ async fn next(seated: &mut Seated, state: &Gateway) -> Result<Option<Bytes>, Pro
     let shutdown = state.shutdown.clone();
     let stirred = async {
         sleep_until(seated.said + limits::STAGE_PAUSE).await;
-        let mut frame = seated.held.say();
+        let mut frame = seated.held.next_frame();
         while frame.is_none() {
-            seated.held.stirred().await;
-            frame = seated.held.say();
+            seated.held.ready().await;
+            frame = seated.held.next_frame();
         }
         frame
     };
@@ -298,10 +301,10 @@ async fn next(seated: &mut Seated, state: &Gateway) -> Result<Option<Bytes>, Pro
     Ok(frame)
 }
 
-fn broken(breach: Breach) -> Problem {
+fn broken(breach: ProtocolError) -> Problem {
     let status = match breach {
-        Breach::TooFast => StatusCode::TOO_MANY_REQUESTS,
-        Breach::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
+        ProtocolError::TooFast => StatusCode::TOO_MANY_REQUESTS,
+        ProtocolError::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Problem::new(status, breach.to_string())
 }
@@ -322,7 +325,7 @@ fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
     }
 }
 
-fn record(stage: &dyn Stage) -> Response {
+fn record(stage: &dyn Simulation) -> Response {
     let head = [
         (
             header::CONTENT_TYPE,

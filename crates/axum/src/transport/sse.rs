@@ -28,9 +28,9 @@ use crate::{
     limits,
 };
 use duplex_hub::{
-    Most,
-    quota::{Client, Exceeded, Held, Place, Rate},
-    session::reader::{Reader, encoded},
+    ReadLimit,
+    quota::{Client, Exceeded, QuotaGuard, Rate, Resource},
+    session::{Reader, encoded},
 };
 use duplex_protocol::{
     cursor::Cursor,
@@ -108,9 +108,9 @@ fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
 }
 
 /// A stream is opened as a socket is.
-pub fn open_stream(state: &Gateway, client: &Client) -> Result<Held, Exceeded> {
+pub fn open_stream(state: &Gateway, client: &Client) -> Result<QuotaGuard, Exceeded> {
     state.quotas.take(client, Rate::Handshakes)?;
-    state.quotas.hold(client, Place::Connections)
+    state.quotas.hold(client, Resource::Connections)
 }
 
 /// Proxies must neither keep nor gather what is meant for now.
@@ -152,7 +152,7 @@ type Turn = Result<Vec<Bytes>, Cut>;
 impl Feed {
     /// Goes on in a task of its own: HTTP asks for nothing while the client takes nothing, and the session's end must be found
     /// meanwhile. `counted`: as long as the answer is open.
-    fn start(self, span: Span, counted: (Open, Held)) -> impl Stream<Item = Result<Event, Cut>> {
+    fn start(self, span: Span, counted: (Open, QuotaGuard)) -> impl Stream<Item = Result<Event, Cut>> {
         let ((ask, asks), (say, said)) = (mpsc::channel(1), mpsc::channel(1));
         tokio::spawn(self.run(asks, say).instrument(span));
         stream::unfold((ask, said, counted), |(ask, mut said, counted)| async {
@@ -209,7 +209,7 @@ impl Feed {
                         () = self.ends.gate.pass() => {}
                         () = shutdown.begun() => {}
                     }
-                    let most = Most { frames: limits::TURN_MESSAGES, bytes: limits::TURN_BYTES };
+                    let most = ReadLimit { frames: limits::TURN_MESSAGES, bytes: limits::TURN_BYTES };
                     self.reader.gather(most, &mut frames).await;
                 }
             }

@@ -1,9 +1,9 @@
-//! What can be known of topics without starting them, and what a client's asking costs it.
+//! Reads of topics without starting them, and their cost in a client's quotas.
 
 use std::sync::Arc;
 
 use super::{Hub, Slot};
-use crate::topic::dyn_topic::Kind;
+use crate::topic::dyn_topic::DynTopic;
 use crate::topic::handle::TopicHandle;
 use crate::topic::projection::load;
 use crate::topic::unwritten::{Found, Unwritten};
@@ -14,8 +14,8 @@ use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
-    /// As a reader of the topic: one that nobody wrote, and that is not there by itself, is not started.
-    pub async fn open_to_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<Found, Denied> {
+    /// Opens a topic for a reader. A topic without events that does not [stand](crate::decider::Decider::stands) by itself is not started.
+    pub(crate) async fn open_to_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<Found, Denied> {
         let kind = self.kind(topic)?;
         if self.2.is_none() || kind.stands(topic) || self.is_awake(topic) {
             return self.open(topic).await.map(Found::Awake);
@@ -43,15 +43,24 @@ impl Hub {
         }
     }
 
-    /// What a reader would find, at once.
-    pub async fn glance(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+    /// The state that a new subscriber would get, and its cursor. A topic without events that does not
+    /// [stand](crate::decider::Decider::stands) by itself is not started.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
         match self.open_to_read(topic, &Wake::new()).await? {
             Found::Awake(handle) => handle.state(encoding).await,
             Found::Unwritten(unwritten) => unwritten.state(encoding),
         }
     }
 
-    /// The committed state, as the log has it where the topic is asleep: it is not started.
+    /// The committed state, without starting the topic: of a topic that is asleep, from the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unknown`] if there is no such kind; [`Denied::Unavailable`] if the log cannot be read.
     pub async fn kept(&self, topic: &TopicName, encoding: Encoding) -> Result<Blob, Denied> {
         let kind = self.kind(topic)?;
         if let Some(awake) = self.awake_one(topic) {
@@ -67,19 +76,19 @@ impl Hub {
         Err(Denied::Unavailable)
     }
 
-    async fn is_listed(&self, topic: &TopicName, kind: &dyn Kind) -> Result<bool, Denied> {
+    async fn is_listed(&self, topic: &TopicName, kind: &dyn DynTopic) -> Result<bool, Denied> {
         match kind.listed_in() {
             Some(list) => self.own().open(&list).await?.lists(topic).await,
             None => Ok(false),
         }
     }
 
-    /// Or about to be.
+    /// Whether the topic is awake or starting.
     pub fn is_awake(&self, topic: &TopicName) -> bool {
         self.topics().contains_key(topic)
     }
 
-    /// Without starting it.
+    /// A handle to the topic if it is awake.
     pub fn awake_one(&self, topic: &TopicName) -> Option<TopicHandle> {
         match self.topics().get(topic) {
             Some(Slot::Awake(board)) => Some(TopicHandle::new(board, &self.1)),

@@ -1,10 +1,11 @@
 //! Topics that are closed for good, and the policy on names.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{Hub, Slot};
 use crate::command::TopicCommand;
+use crate::lock;
 use crate::names::{AnyName, NamePolicy};
 use crate::topic::handle::Ask;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
@@ -21,26 +22,28 @@ impl Hub {
         let _ = self.0.names.set(policy);
     }
 
+    /// Whether [`Self::close_topics`] closed the topic.
     pub fn is_closed(&self, topic: &TopicName) -> bool {
-        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = lock::read(&self.0.closed);
         closed.contains_key(topic)
     }
 
-    /// From now on nobody enters these topics.
+    /// Closes topics for good: from now on they cannot be opened. Not stored: the caller does it again after a restart.
     pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
-        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = lock::write(&self.0.closed);
         for topic in topics {
             closed.entry(topic.clone()).or_insert(false);
         }
     }
 
+    /// Whether [`Self::erase`] erased the topic.
     pub fn is_erased(&self, topic: &TopicName) -> bool {
-        let closed = self.0.closed.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = lock::read(&self.0.closed);
         closed.get(topic).copied().unwrap_or_default()
     }
 
-    /// Tells a closed topic, and others, that it is closed: these commands are to let its events go. Then it ends, and who is in
-    /// it is told.
+    /// Erases a closed topic: sends it, and other topics, the commands that redact its events, then ends the topic. Its subscribers are
+    /// denied. If a command is rejected, a line in the log says so and the topic is not erased.
     pub async fn erase(&self, topic: &TopicName, told: Vec<(CommandId, TopicCommand)>) {
         for (id, command) in told {
             let (topic, command) = command.into_parts();
@@ -60,7 +63,7 @@ impl Hub {
             let _ = board.asks.send(Ask::Close).await;
             board.asks.closed().await;
         }
-        let mut closed = self.0.closed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = lock::write(&self.0.closed);
         closed.insert(topic.clone(), true);
     }
 }

@@ -1,7 +1,7 @@
-//! The hub: all topics of this node, awake or asleep. Knows no session, no transport and no application by name.
+//! The hub: all topics of this node, awake or asleep.
 //!
-//! A topic is on the list from the moment somebody opens it. It starts in a task of its own, so that whoever opened it may go; it
-//! leaves the list when it has nothing left to do, and only while nobody has a handle: there is no moment in between.
+//! A topic is on the list from the moment it is opened. It starts in a task of its own, so the caller that opened it may be dropped; it
+//! leaves the list when it has nothing left to do, and only while there is no handle to it.
 
 mod asleep;
 mod closed;
@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use futures_util::future::select_all;
 use tokio::sync::{mpsc, watch};
@@ -22,12 +22,13 @@ use tracing::Instrument as _;
 use super::decider::{Access, Principal};
 use super::rights::{Needed, Rights};
 use crate::limits;
+use crate::lock;
 use crate::log::Log;
 use crate::log::memory::Memory as InMemory;
 use crate::names::NamePolicy;
-use crate::quota::bill::Bill;
-use crate::quota::{Client, Held, Quotas};
-use crate::topic::dyn_topic::Kind;
+use crate::quota::Bill;
+use crate::quota::{Client, QuotaGuard, Quotas};
+use crate::topic::dyn_topic::DynTopic;
 use crate::topic::frames;
 use crate::topic::handle::{Ask, Board, TopicHandle};
 use crate::topic::outbox::Outbox;
@@ -42,14 +43,17 @@ use duplex_protocol::person::Person;
 use duplex_protocol::session::Denied;
 use duplex_protocol::topic::TopicName;
 
-/// Cheap to clone. Each clone has the rights of one request, and so have the topic handles that it opens; and it works for one client,
-/// or for the server itself.
+/// All topics of this node. Cheap to clone; each clone has the [`Rights`] of one request and the quotas of one client, or works for the
+/// server itself, and so do the topic handles that it opens.
+///
+/// A topic is started when it is opened, loads its state from the log, and falls asleep a minute after its last handle was dropped.
 #[derive(Clone)]
 pub struct Hub(Arc<Inner>, Rights, Option<Arc<Bill>>);
 
-/// Why a person or a program may not write in a topic.
+/// Why a person or a program may not write to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteDenied {
+    /// The topic is closed to the person.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// The program's token does not have the role that writes there.
@@ -61,7 +65,7 @@ struct Inner {
     log: Arc<dyn Log>,
     /// Of the kinds that are not kept beyond the process.
     fleeting: Arc<dyn Log>,
-    kinds: HashMap<&'static str, Arc<dyn Kind>>,
+    kinds: HashMap<&'static str, Arc<dyn DynTopic>>,
     topics: Mutex<HashMap<TopicName, Slot>>,
     /// Topics that may be awake at once.
     room: usize,
@@ -93,14 +97,15 @@ enum Entry {
 }
 
 impl Hub {
-    /// Of two kinds of one name the last counts.
-    pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>) -> Self {
+    /// A hub with these kinds of topics, whose events `log` stores. Of two kinds of one name the last counts. Must be called within a
+    /// tokio runtime before its topics are opened.
+    pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
         Self::with_room(log, kinds, limits::ACTIVE_TOPICS)
     }
 
-    /// With places for so many topics.
-    pub fn with_room(log: Arc<dyn Log>, kinds: Vec<Box<dyn Kind>>, room: usize) -> Self {
-        let kinds = kinds.into_iter().map(Arc::<dyn Kind>::from);
+    /// As [`Self::new`], with at most `room` topics awake at once instead of 10,000.
+    pub fn with_room(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>, room: usize) -> Self {
+        let kinds = kinds.into_iter().map(Arc::<dyn DynTopic>::from);
         let kinds: HashMap<_, _> = kinds.map(|kind| (kind.name(), kind)).collect();
         let inner = Inner {
             log,
@@ -119,13 +124,13 @@ impl Hub {
         Self(Arc::new(inner), Rights::default(), None)
     }
 
-    /// The same hub for a request with these rights. That the request has them, the caller has made sure of.
+    /// The same hub with the rights of a request, which the caller has verified.
     #[must_use]
     pub fn with_rights(&self, rights: Rights) -> Self {
         Self(Arc::clone(&self.0), rights, self.2.clone())
     }
 
-    /// The same hub for this client, who is held to its quotas.
+    /// The same hub for a client, which is held to its quotas.
     #[must_use]
     pub fn for_client(&self, quotas: &Arc<Quotas>, client: Client) -> Self {
         let bill = Bill::new(Arc::clone(quotas), client);
@@ -142,7 +147,14 @@ impl Hub {
         Self(Arc::clone(&self.0), Rights::default(), None)
     }
 
-    /// To read.
+    /// Whether a person may read a topic, and write to it, with the rights of this hub. Asks [`Decider::admit`]; does not start the
+    /// topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unknown`] if there is no such kind or the topic was closed, [`Denied::Forbidden`] or the decider's reason otherwise.
+    ///
+    /// [`Decider::admit`]: crate::decider::Decider::admit
     pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
         let (kind, rights) = (self.kind(topic)?, &self.1);
         if self.is_closed(topic) {
@@ -161,7 +173,13 @@ impl Hub {
         Principal { person, origin }
     }
 
-    /// To write. A program needs the role that the topic's kind asks for.
+    /// Whether a person may write to a topic. A program needs the role of [`Decider::program_role`].
+    ///
+    /// # Errors
+    ///
+    /// [`WriteDenied::Role`] if a program lacks the role, else as [`Self::admit`].
+    ///
+    /// [`Decider::program_role`]: crate::decider::Decider::program_role
     pub fn admit_to_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenied> {
         let (kind, rights) = (self.kind(topic)?, &self.1);
         let needed = kind.program_role(topic);
@@ -180,11 +198,17 @@ impl Hub {
         }
     }
 
+    /// Whether this hub has the rights of an operator.
     pub fn is_for_operator(&self) -> bool {
         self.1.allows(Needed::Operator)
     }
 
-    /// Starts the topic if it is asleep.
+    /// Opens a topic, and starts it if it is asleep. Does not check access: see [`Self::admit`].
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unknown`] if there is no such kind or the topic was closed; [`Denied::Full`] at the limit of topics or of the client's
+    /// quota; [`Denied::Unavailable`] if its log cannot be read, or the hub is closing.
     pub async fn open(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
         if self.0.closing.load(Ordering::Acquire) {
             return Err(Denied::Unavailable);
@@ -230,7 +254,7 @@ impl Hub {
         self.0.room - kept
     }
 
-    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn Kind>) -> Result<Entry, Denied> {
+    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn DynTopic>) -> Result<Entry, Denied> {
         let mut topics = self.topics();
         match topics.get(topic) {
             Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board, &self.1))),
@@ -260,9 +284,9 @@ impl Hub {
     async fn start(
         self,
         topic: TopicName,
-        kind: Arc<dyn Kind>,
+        kind: Arc<dyn DynTopic>,
         started: watch::Sender<Option<Denied>>,
-        held: Option<Held>,
+        held: Option<QuotaGuard>,
     ) {
         let mut place = Place {
             hub: self.clone(),
@@ -317,12 +341,12 @@ impl Hub {
         &self.0.tally
     }
 
-    fn kind(&self, topic: &TopicName) -> Result<Arc<dyn Kind>, Denied> {
+    fn kind(&self, topic: &TopicName) -> Result<Arc<dyn DynTopic>, Denied> {
         self.0.kinds.get(topic.kind()).cloned().ok_or(Denied::Unknown)
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<TopicName, Slot>> {
-        self.0.topics.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.0.topics)
     }
 }
 
@@ -351,7 +375,7 @@ struct Place {
     /// None while it starts.
     board: Option<Arc<Board>>,
     /// Of the client for whom it was started.
-    _held: Option<Held>,
+    _held: Option<QuotaGuard>,
 }
 
 impl Drop for Place {

@@ -1,4 +1,4 @@
-//! What the hub reports: pages of the log, and figures of what is awake.
+//! Reports of a hub: pages of the log, and statistics.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{Hub, Slot};
 use crate::limits;
 use crate::log::{Log, Record};
-use crate::topic::dyn_topic::FoldError;
+use crate::topic::dyn_topic::StateError;
 use crate::topic::page::{first_that_fit, newest_that_fit};
-use crate::topic::stats::{HubStats, TopicFigures};
+use crate::topic::stats::{HubStats, TopicStats};
 use crate::topic::unwritten::Found;
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::Blob;
@@ -16,13 +16,19 @@ use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Denied, Page};
 use duplex_protocol::topic::TopicName;
 
-fn unreadable(topic: &TopicName, error: &FoldError) -> Denied {
+fn unreadable(topic: &TopicName, error: &StateError) -> Denied {
     tracing::error!(%topic, "an event of the log: {error}");
     Denied::Unavailable
 }
 
 impl Hub {
-    /// Events as JSON, straight from the log.
+    /// A page of a topic's history: the newest `limit` events before `before`, at most 200, as JSON from the log. Does not start the
+    /// topic or check access.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unknown`] if there is no such kind; [`Denied::Full`] beyond the client's quota; [`Denied::Unavailable`] if the log cannot
+    /// be read.
     pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
         let kind = self.kind(topic)?;
         self.count_read(limits::HISTORY_READS)?;
@@ -42,14 +48,18 @@ impl Hub {
         Ok(Page {
             epoch: history.head.epoch,
             events: events
-                .collect::<Result<_, FoldError>>()
+                .collect::<Result<_, StateError>>()
                 .map_err(|error| unreadable(topic, &error))?,
             first: history.first && !left_out,
             until: history.head.last,
         })
     }
 
-    /// Up to so many events after `after`, as the log has them, and the cursor of the newest.
+    /// Up to `limit` events after `after`, at most 500, as the log has them, and the cursor of the topic's newest event.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
     pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
         let kind = self.kind(topic)?;
         let head = match self.open_to_read(topic, &Wake::new()).await? {
@@ -73,6 +83,10 @@ impl Hub {
     }
 
     /// The topics of a kind that ever had an event, awake or asleep.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unavailable`] if the log cannot be read.
     pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
         self.0.log.topics(kind).await.map_err(|error| {
             tracing::warn!(kind, "no list of topics: {error}");
@@ -80,32 +94,39 @@ impl Hub {
         })
     }
 
+    /// The counts of all kinds together.
     pub fn stats(&self) -> HubStats {
-        let kinds = self.stats_of_kinds().into_iter().map(|(_, stats)| stats);
-        kinds.fold(self.0.tally.read(0), std::ops::Add::add)
+        let mut stats = HubStats::default();
+        stats.add(self.topics().len() as u64, &self.0.tally);
+        for tally in self.0.tallies.values() {
+            stats.add(0, tally);
+        }
+        stats
     }
 
-    /// By name; without the forwards.
+    /// The counts of each kind, by name; without forwards, which belong to no kind.
     pub fn stats_of_kinds(&self) -> Vec<(&'static str, HubStats)> {
         let mut awake: HashMap<&str, u64> = HashMap::new();
         let topics = self.topics();
         for topic in topics.keys() {
             *awake.entry(topic.kind()).or_default() += 1;
         }
-        let kinds = self.0.tallies.iter();
-        kinds
-            .map(|(name, tally)| (*name, tally.read(awake.get(name).copied().unwrap_or(0))))
-            .collect()
+        let kinds = self.0.tallies.iter().map(|(name, tally)| {
+            let mut stats = HubStats::default();
+            stats.add(awake.get(name).copied().unwrap_or(0), tally);
+            (*name, stats)
+        });
+        kinds.collect()
     }
 
-    /// Parts of accepted commands that did not count, by the kind's name, since the start.
+    /// The sum of [`Decider::refused_parts`](crate::decider::Decider::refused_parts) since the start, of each kind by name.
     pub fn refused_parts(&self) -> Vec<(&'static str, u64)> {
         let kinds = self.0.kinds.values();
         kinds.map(|kind| (kind.name(), kind.refused_parts())).collect()
     }
 
     /// The topics that are awake, in no order.
-    pub fn awake(&self) -> Vec<TopicFigures> {
+    pub fn awake(&self) -> Vec<TopicStats> {
         let boards: Vec<_> = self
             .topics()
             .values()
@@ -117,7 +138,7 @@ impl Hub {
         boards.iter().map(|board| board.figures()).collect()
     }
 
-    /// The durable one.
+    /// The durable log.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.0.log
     }

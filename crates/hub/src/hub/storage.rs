@@ -1,4 +1,4 @@
-//! Which log keeps a topic, the node's outbox, and how all of it is closed.
+//! The log of each topic, the node's outbox, and the end of a hub.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,14 +7,14 @@ use tokio::sync::watch;
 
 use super::{Hub, Slot};
 use crate::log::Log;
-use crate::topic::dyn_topic::Kind;
+use crate::topic::dyn_topic::DynTopic;
 use crate::topic::handle::{Ask, Board};
 use crate::topic::outbox::Outbox;
 use duplex_protocol::session::Denied;
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
-    /// Nothing is opened any more; what was asked before is done, the states are kept, and the log is closed.
+    /// Closes the hub: no topic is opened any more, requests made before are answered, states are stored, and the log is closed.
     pub async fn close(&self) {
         self.0.closing.store(true, Ordering::Release);
         self.close_all().await;
@@ -48,7 +48,7 @@ impl Hub {
         kind.map_or(&self.0.log, |kind| self.log_of(kind.as_ref()))
     }
 
-    pub(crate) fn log_of(&self, kind: &dyn Kind) -> &Arc<dyn Log> {
+    pub(crate) fn log_of(&self, kind: &dyn DynTopic) -> &Arc<dyn Log> {
         if kind.is_fleeting() {
             &self.0.fleeting
         } else {

@@ -18,8 +18,8 @@ use crate::{
         memory::{Memory as Kept, Weather},
     },
     topic::{
-        dyn_topic::kind,
-        read_batch::{Most, Reading},
+        dyn_topic::dyn_topic,
+        read_batch::{ReadBatch, ReadLimit},
         wake::Wake,
     },
 };
@@ -140,7 +140,7 @@ impl Decider for Gauge {
     }
 }
 
-const ALL: Most = Most {
+const ALL: ReadLimit = ReadLimit {
     frames: 10_000,
     bytes: usize::MAX,
 };
@@ -155,7 +155,7 @@ fn hub(log: &Arc<Kept>) -> Hub {
 
 fn hub_keeping(log: &Arc<Kept>, keeps: u64) -> Hub {
     let log: Arc<dyn Log> = Arc::<Kept>::clone(log);
-    Hub::new(log, vec![kind(Count { keeps }), kind(Gauge)])
+    Hub::new(log, vec![dyn_topic(Count { keeps }), dyn_topic(Gauge)])
 }
 
 fn topic() -> TopicName {
@@ -189,8 +189,8 @@ async fn sum(handle: &TopicHandle) -> (Seq, Sum) {
     (cursor.seq, state.decode(Encoding::Json).unwrap())
 }
 
-fn decode<E: serde::de::DeserializeOwned>(reading: &Reading, encoding: Encoding) -> Vec<(Seq, E)> {
-    let Reading::Frames { frames, .. } = reading else {
+fn decode<E: serde::de::DeserializeOwned>(reading: &ReadBatch, encoding: Encoding) -> Vec<(Seq, E)> {
+    let ReadBatch::Frames { frames, .. } = reading else {
         return Vec::new();
     };
     let decode = |frame: &bytes::Bytes| match encoding.decode(frame).unwrap() {
@@ -202,20 +202,20 @@ fn decode<E: serde::de::DeserializeOwned>(reading: &Reading, encoding: Encoding)
 
 /// As a session does it: the ring, or else the log.
 async fn follow(handle: &TopicHandle, mut after: Seq, encoding: Encoding) -> Vec<(Seq, Added)> {
-    let most = Most { frames: 7, bytes: 500 };
+    let most = ReadLimit { frames: 7, bytes: 500 };
     let mut seen = Vec::new();
     loop {
         let mut reading = handle.read(after, encoding, most);
-        if reading == Reading::Behind {
+        if reading == ReadBatch::Behind {
             reading = handle.read_log(after, encoding, most).await.unwrap();
         }
         match &reading {
-            Reading::Frames { last, conflated, .. } => {
+            ReadBatch::Frames { last, conflated, .. } => {
                 assert_eq!(*conflated, 0);
                 after = *last;
             }
-            Reading::Nothing => return seen,
-            Reading::Behind => panic!("neither in the ring nor in the log"),
+            ReadBatch::Nothing => return seen,
+            ReadBatch::Behind => panic!("neither in the ring nor in the log"),
         }
         seen.extend(decode::<Added>(&reading, encoding));
     }
@@ -287,7 +287,7 @@ async fn what_waits_together_is_kept_together() {
     until(|| hub.stats().appends == 1).await;
     assert_eq!(
         handle.read(0, Encoding::Json, ALL),
-        Reading::Nothing,
+        ReadBatch::Nothing,
         "not before it is kept"
     );
     log.set_weather(Weather::Fair);
@@ -350,7 +350,7 @@ async fn what_was_not_kept_is_not_shown_and_leaves_nothing() {
         );
         assert_eq!(added, (Answer::Rejected(why.clone()), false));
         assert_eq!(refused, (Answer::Rejected(why), false));
-        assert_eq!(handle.read(1, Encoding::Json, ALL), Reading::Nothing);
+        assert_eq!(handle.read(1, Encoding::Json, ALL), ReadBatch::Nothing);
         assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
     }
     log.set_weather(Weather::Fair);
@@ -458,7 +458,7 @@ impl Log for Unsure {
 #[tokio::test]
 async fn an_append_that_was_kept_and_said_to_have_failed_counts_once() {
     let log = Arc::new(Unsure(log(), AtomicBool::new(false)));
-    let hub = Hub::new(log, vec![kind(Count { keeps: 1000 })]);
+    let hub = Hub::new(log, vec![dyn_topic(Count { keeps: 1000 })]);
     let handle = hub.open(&topic()).await.unwrap();
     let unsure = say(&handle, 1, &Do::Add(5)).await;
     assert_eq!(unsure, (Answer::Rejected(Rejection::Unavailable), false));
@@ -476,7 +476,7 @@ async fn the_forwards_of_an_append_that_was_said_to_have_failed_are_delivered() 
     let log = log();
     let hub = Hub::new(
         Arc::new(Unsure(Arc::clone(&log), AtomicBool::new(false))),
-        vec![kind(Count { keeps: 1000 })],
+        vec![dyn_topic(Count { keeps: 1000 })],
     );
     let one = hub.open(&topic()).await.unwrap();
     let both = Do::AddBoth(4, "count/two".to_owned());
@@ -644,7 +644,7 @@ async fn closing_keeps_what_was_accepted() {
     assert_eq!(opened.head.last, hub.stats().commands);
     assert_eq!(opened.snapshot.map_or(0, |(seq, _)| seq), opened.head.last);
     wake.woken().await;
-    assert_eq!(handle.read(0, Encoding::Json, ALL), Reading::Behind);
+    assert_eq!(handle.read(0, Encoding::Json, ALL), ReadBatch::Behind);
     assert_eq!(handle.read_log(0, Encoding::Json, ALL).await, Err(Denied::Unavailable));
     assert_eq!(handle.verdict(None, Encoding::Json).await, Err(Denied::Unavailable));
     assert_eq!(
@@ -712,7 +712,7 @@ async fn a_reader_is_resumed_or_told_why_not() {
     );
     assert_eq!(
         handle.read_log(from - 1, Encoding::Json, ALL).await,
-        Ok(Reading::Behind)
+        Ok(ReadBatch::Behind)
     );
     let page = hub.history(&topic(), most + 1, 3).await.unwrap();
     assert_eq!((page.events.len(), page.events[2].0, page.until), (3, most, most));
@@ -734,14 +734,14 @@ async fn a_slow_reader_of_the_latest_is_spared_what_is_needless() {
     assert_eq!(seqs, [2998, 2999, 3000]);
     assert!(matches!(
         reading,
-        Reading::Frames {
+        ReadBatch::Frames {
             conflated: 2997,
             last: 3000,
             ..
         }
     ));
     let near = handle.read(2990, Encoding::Postcard, ALL);
-    assert!(matches!(near, Reading::Frames { conflated: 0, ref frames, .. } if frames.len() == 10));
+    assert!(matches!(near, ReadBatch::Frames { conflated: 0, ref frames, .. } if frames.len() == 10));
     assert_eq!(hub.stats().conflated, 2997);
 }
 
@@ -751,7 +751,7 @@ async fn a_frame_is_encoded_once_and_shared() {
     let handle = hub.open(&topic()).await.unwrap();
     say(&handle, 1, &Do::Add(1)).await;
     let pointer = || match handle.read(0, Encoding::Json, ALL) {
-        Reading::Frames { frames, .. } => frames[0].as_ptr(),
+        ReadBatch::Frames { frames, .. } => frames[0].as_ptr(),
         other => panic!("{other:?}"),
     };
     assert_eq!(pointer(), pointer());

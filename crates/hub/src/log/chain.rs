@@ -1,12 +1,12 @@
-//! The check of a log up to an event: a hash of the event and of the check before it. It is made when the event is appended and
-//! never again, so what a redaction overwrites later keeps its check.
+//! The check of a log up to an event: a hash of the event and of the check before it. It is computed when the event is appended, so an
+//! event that is redacted later keeps its check.
 
 use sha2::{Digest as _, Sha256};
 
 use duplex_protocol::cursor::{Check, Seq};
 
-/// The check up to the event `seq`. `before`: the one up to the event before it; none before the first. Every log makes the
-/// same of the same events, on every machine and in every version: files keep it.
+/// The check up to and including the event `seq`; `before` is the one up to the event before it, none before the first. Every log
+/// computes the same for the same events, on every machine and in every version, because files store it.
 pub fn next(before: Option<Check>, seq: Seq, event: &[u8]) -> Option<Check> {
     let mut hash = Sha256::new();
     hash.update(before.map_or(0, Check::get).to_be_bytes());

@@ -1,10 +1,10 @@
-//! What a log tells of itself: how long commits take, what waits, what is kept. Plain numbers; knows no store.
+//! Statistics of a log: the duration of commits, the queue, and the size.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Microseconds: the upper bounds of the buckets; one more bucket is beyond the last.
+/// The upper bounds of the buckets of [`Latency`], in microseconds; one more bucket has what is beyond the last.
 pub const LATENCY_BOUNDS: [u64; 17] = [
     50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
     5_000_000, 10_000_000,
@@ -20,6 +20,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// Adds a duration.
     pub fn note(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(bucket_of(micros)) {
@@ -28,6 +29,7 @@ impl Histogram {
         self.sum.fetch_add(micros, Relaxed);
     }
 
+    /// The counts now.
     pub fn read(&self) -> Latency {
         Latency {
             buckets: self.buckets.each_ref().map(|bucket| bucket.load(Relaxed)),
@@ -41,18 +43,22 @@ fn bucket_of(micros: u64) -> usize {
     LATENCY_BOUNDS.partition_point(|bound| *bound < micros)
 }
 
-/// Durations counted by bucket, not cumulated.
+/// A histogram of durations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Latency {
+    /// The number of durations in each bucket of [`LATENCY_BOUNDS`], not cumulated.
     pub buckets: [u64; BUCKETS],
+    /// The sum of all durations, in microseconds.
     pub sum_micros: u64,
 }
 
 impl Latency {
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
+    /// The durations that were added since an earlier histogram.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut buckets = self.buckets;
@@ -65,7 +71,7 @@ impl Latency {
         }
     }
 
-    /// Microseconds within which `share` of them ended, evened out within its bucket; none if there was none.
+    /// The quantile `share` (0 to 1), in microseconds, interpolated within its bucket; none without durations.
     pub fn quantile(&self, share: f64) -> Option<u64> {
         let rank = share * self.count() as f64;
         let mut below = 0.0;
@@ -83,34 +89,36 @@ impl Latency {
     }
 }
 
-/// At this moment; totals since the log was opened.
+/// The state of a log now; totals are since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Commits that kept something; each took one wait for the disk.
+    /// Commits that stored something; each waited once for the disk.
     pub commits: u64,
-    /// Appends that were kept.
+    /// Appends that were stored.
     pub appends: u64,
-    /// Jobs that wait for the writer.
+    /// Requests in the writer's queue.
     pub waiting: u64,
-    /// Of the commits.
+    /// The durations of the commits.
     pub latency: Latency,
 }
 
-/// What is kept.
+/// The size of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct LogStats {
     /// Bytes on the disk, the journal included.
     pub bytes: u64,
-    /// What `bytes` may be before appends are refused, if that has a limit.
+    /// The limit of `bytes` beyond which appends are refused, if there is one.
     pub most: Option<u64>,
-    pub kinds: BTreeMap<String, KindCensus>,
+    /// Each kind of topic, by name.
+    pub kinds: BTreeMap<String, KindStats>,
 }
 
+/// The size of one kind's topics in a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct KindCensus {
-    /// That ever had an event.
+pub struct KindStats {
+    /// Topics that ever had an event.
     pub topics: u64,
-    /// That retention left.
+    /// Events that are kept.
     pub events: u64,
 }
 

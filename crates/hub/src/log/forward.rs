@@ -1,4 +1,4 @@
-//! The outbox: commands for other topics that follow from events, kept in the commit of their events until they are delivered.
+//! The outbox: commands for other topics that follow from events, stored in the commit of their events until they are delivered.
 
 use super::Millis;
 use duplex_protocol::cursor::Seq;
@@ -8,33 +8,41 @@ use duplex_protocol::topic::TopicName;
 /// A forward of an [`Entry`](super::Entry).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
-    /// The event that it follows from, by its place in the entry.
+    /// The index in the entry of the event from which it follows.
     pub event: usize,
-    /// Its place among the forwards of that event.
+    /// Its index among the forwards of that event.
     pub index: u32,
+    /// The topic that receives the command.
     pub to: TopicName,
+    /// The command's id.
     pub command: CommandId,
-    /// JSON of the other topic's command.
+    /// The command as JSON.
     pub payload: Vec<u8>,
 }
 
 /// Identifies a forward for as long as the log exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardKey {
-    /// The topic of the event that it follows from, and the event's seq.
+    /// The topic of the event from which it follows.
     pub from: TopicName,
+    /// The event.
     pub seq: Seq,
+    /// Its index among the forwards of that event.
     pub index: u32,
 }
 
-/// A forward whose effect was not answered yet.
+/// A forward that its target has not answered yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
+    /// Identifies the forward.
     pub key: ForwardKey,
+    /// The topic that receives the command.
     pub to: TopicName,
+    /// The command's id.
     pub command: CommandId,
     /// The time of the event.
     pub at: Millis,
+    /// The command as JSON.
     pub payload: Vec<u8>,
 }
 

@@ -1,5 +1,4 @@
-//! The secret of a log, with which public ids are made from private ones. Nothing shows it: no answer, no line of the log's,
-//! no figure. Knows no store.
+//! The secret of a log, from which public ids are derived.
 
 use std::fmt;
 
@@ -7,17 +6,19 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use uuid::Uuid;
 
-pub const KEY_BYTES: usize = 32;
+pub(super) const KEY_BYTES: usize = 32;
 
+/// The secret of a log, from which public ids are derived. It is in no answer and in no log line; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key([u8; KEY_BYTES]);
 
 impl Key {
+    /// The key with these bytes, as a store has them.
     pub const fn new(bytes: [u8; KEY_BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// Made of what the system gives as random: 244 bits of it.
+    /// A new key with 244 random bits of the operating system.
     pub fn random() -> Self {
         let mut bytes = [0; KEY_BYTES];
         for half in bytes.chunks_mut(16) {
@@ -26,12 +27,12 @@ impl Key {
         Self(bytes)
     }
 
-    /// For the store that keeps it.
+    /// The bytes, for the store.
     pub const fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 
-    /// 128 bits of HMAC-SHA256. `domain` keeps uses apart: the same text in two domains gives two unrelated codes.
+    /// 128 bits of HMAC-SHA256 (RFC 2104). `domain` separates uses: the same text in two domains gives two unrelated codes.
     pub fn code(&self, domain: &str, text: &str) -> [u8; 16] {
         let mut code = [0; 16];
         // A key of any length is one.

@@ -1,5 +1,10 @@
-//! The log: the ordered, durable events of each topic, as a port with one contract and an implementation for each store.
-//! Knows no hub: an event is bytes here, and what it means is somebody else's business.
+//! The log: the ordered, durable events of each topic, as a trait with one contract and an implementation for each store. An event is
+//! bytes here.
+//!
+//! | module | store |
+//! | --- | --- |
+//! | [`memory`] | this process: for tests, and for topics that end with it |
+//! | `sqlite` | an embedded SQLite file (feature `sqlite`) |
 
 pub mod chain;
 mod figures;
@@ -13,7 +18,7 @@ pub mod sqlite;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::figures::{Census, Health, Histogram, KindCensus, LATENCY_BOUNDS, Latency};
+pub use self::figures::{Health, Histogram, KindStats, LATENCY_BOUNDS, Latency, LogStats};
 pub use self::forward::{Forward, ForwardKey, Undelivered};
 pub use self::key::Key;
 
@@ -24,15 +29,15 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Milliseconds since 1970.
+/// A time in milliseconds since the Unix epoch.
 pub type Millis = u64;
 
-/// How much of a topic a log keeps. What either bound says may go, goes.
+/// How much of a topic a log keeps: an event beyond either bound is removed once a snapshot contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// The newest so many events; at least what a ring holds.
+    /// The number of newest events; the hub asks for at least 1,024.
     pub events: u64,
-    /// None keeps events of any age.
+    /// The greatest age of an event; none keeps events of any age.
     pub age: Option<Duration>,
 }
 
@@ -64,53 +69,62 @@ fn millis(time: Duration) -> Millis {
     Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
 }
 
-/// What a topic starts from.
+/// What a topic is started from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
+    /// Where the log begins and ends.
     pub head: Head,
     /// The newest snapshot: its seq, and the state after the event of that seq.
     pub snapshot: Option<(Seq, Vec<u8>)>,
-    /// The newest accepted commands with their answers, oldest first, within the window of [`Log::open`].
+    /// The newest accepted commands, the oldest first, within the window of [`Log::open`].
     pub commands: Vec<Answered>,
-    /// As many of the refused ones.
+    /// The newest rejected commands, likewise.
     pub refusals: Vec<Refused>,
-    /// The newest time of an id that is in neither list and was in one once.
+    /// The newest time in an id that was in one of the lists and is in neither any more.
     pub forgotten: Option<Millis>,
 }
 
-/// An accepted command: an id is its sender's alone, and the same id from somebody else is another command.
+/// An accepted command. An id belongs to its sender: the same id from another sender is another command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
+    /// The sender.
     pub by: PersonId,
+    /// The command's id.
     pub command: CommandId,
-    /// The newest event when it was kept.
+    /// The topic's newest event after the command.
     pub seq: Seq,
 }
 
-/// A command that was refused for good.
+/// A command that was rejected for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
+    /// The sender.
     pub by: PersonId,
+    /// The command's id.
     pub command: CommandId,
+    /// The answer.
     pub why: Rejection,
 }
 
+/// Where a topic's log begins and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
+    /// The log's identity.
     pub epoch: Epoch,
     /// The oldest event that is kept; `last + 1` if none is.
     pub first: Seq,
-    /// 0 if there never was an event.
+    /// The newest event; 0 if there never was one.
     pub last: Seq,
-    /// Of the log up to `last`.
+    /// The check of the log up to `last`.
     pub check: Option<Check>,
 }
 
-/// Where a topic's log is to end for an append.
+/// The expected end of a topic's log, for an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
+    /// The newest event.
     pub seq: Seq,
-    /// None if it does not matter, or is not known.
+    /// The check up to it; none if it is not known or need not be compared.
     pub check: Option<Check>,
 }
 
@@ -132,89 +146,115 @@ impl End {
     }
 }
 
+/// A stored event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
+    /// The event's position.
     pub seq: Seq,
+    /// When it was made.
     pub at: Millis,
+    /// The event that it amends.
     pub amends: Option<Seq>,
-    /// Of the log up to this event. None of one that was kept before logs had checks.
+    /// The check of the log up to and including it; none for an event that was stored before logs had checks.
     pub check: Option<Check>,
-    /// JSON: readable in ten years, and by other tools.
+    /// The event as JSON, which other tools can read.
     pub event: Vec<u8>,
 }
 
-/// One answered command and what it made: all of it is kept, or nothing.
+/// An answered command and its events: all of it is stored, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// The command's id.
     pub command: CommandId,
+    /// The sender.
     pub by: PersonId,
+    /// The time of the command and its events.
     pub at: Millis,
-    /// The event that each amends, and its JSON. May be empty: the answer is kept all the same.
+    /// Its events: the event that each amends, and its JSON. May be empty; the answer is stored all the same.
     pub events: Vec<(Option<Seq>, Vec<u8>)>,
-    /// Why it was refused for good. It has no events then.
+    /// The final rejection; there are no events then.
     pub refused: Option<Rejection>,
-    /// The commands for other topics that follow from the events: kept with them until they are delivered.
+    /// The commands for other topics that follow from the events: stored with them until they are delivered.
     pub forwards: Vec<Forward>,
-    /// The forward that this command is: it is removed in the same commit.
+    /// The forward that this command is, if it is one; it is removed in the same commit.
     pub delivers: Option<ForwardKey>,
 }
 
-/// What an append takes away from what was kept before it. Each event that is overwritten keeps its seq, its time and what it
-/// amends; no reader and no copy of the log finds its old payload any more. Forwards of such an event that were not delivered yet are
-/// removed with it.
+/// What an append erases of earlier events. An overwritten event keeps its seq, its time and what it amends; no reader and no copy of
+/// the log has its old payload afterwards. Its undelivered forwards are removed with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redaction {
+    /// The erased events.
     pub erased: Erased,
-    /// The state after the newest event of the append. It takes the place of the snapshot, which may hold what goes.
+    /// The state after the newest event of the append. It replaces the snapshot, which may contain what is erased.
     pub state: Vec<u8>,
 }
 
+/// The events that a [`Redaction`] erases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Erased {
-    /// The payloads of these events become these. One that is no longer kept is left out.
+    /// Replaces the payloads of these events. An event that is no longer kept is skipped.
     Payloads(Vec<(Seq, Vec<u8>)>),
-    /// All events before this one go, as if retention had let them go.
+    /// Removes all events before this one, as retention does.
     Before(Seq),
 }
 
-/// A page of what lies before a seq: the newest `limit` events there that amend nothing, and every event that amends one
-/// of those, whatever its own seq; by seq.
+/// A page of history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
+    /// The events, by seq.
     pub records: Vec<Record>,
-    /// Nothing that amends nothing lies before these.
+    /// There is no earlier event that amends nothing.
     pub first: bool,
+    /// Where the log begins and ends.
     pub head: Head,
 }
 
+/// A log cannot do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// Somebody else appended, or the log is not what it was: the caller's state is of other events. Of the same `last` the check
-    /// differs.
+    /// Another writer appended, or the log lost its tail: the caller's state is of other events. If both seqs are the same, the checks
+    /// differ.
     #[error("the log of the topic ends at {last}, not at {expected} as it was known")]
-    Conflict { expected: Seq, last: Seq },
+    Conflict {
+        /// The newest event as the caller knows it.
+        expected: Seq,
+        /// The newest event of the log.
+        last: Seq,
+    },
+    /// There is no room on the disk, or within the log's limit.
     #[error("the disk is full")]
     Full,
+    /// The store failed; whether the request had an effect is unknown. The text says why.
     #[error("the log cannot be reached: {0}")]
     Unavailable(String),
 }
 
-/// What the hub asks of a store. Every implementation passes `tests/log.rs`.
+/// A store of events. Every method returns a future that does not block its thread; requests of one topic may come at the same time.
+/// Every error is a [`LogError`]: [`LogError::Unavailable`] where nothing else is said.
 ///
-/// - An append is durable when its future is ready, and before that no reader sees it: `kill -9` a moment later loses nothing.
-/// - Seqs of a topic run from 1 without holes. Entries of one append follow each other; all are kept, or none.
-/// - Appends of many topics that come at the same time share one commit.
-/// - Each event keeps a check of the log up to it, by [`chain::next`].
-/// - A read is served from what is committed, and never waits for an append.
+/// - An append is durable when its future completes, and no reader sees it before: `kill -9` a moment later loses nothing.
+/// - Seqs of a topic run from 1 without holes. Entries of one append follow each other; all are stored, or none.
+/// - Appends to many topics at the same time share one commit.
+/// - Each event has a check of the log up to it, by [`chain::next`].
+/// - A read sees what is committed, and never waits for an append.
 pub trait Log: Send + Sync + 'static {
-    /// With the newest `commands` accepted commands and as many refusals; of those whose ids carry no time, only what is not older
-    /// than `since`.
+    /// What a topic is started from, with the newest `commands` accepted commands and as many rejected ones; of those whose ids contain
+    /// no time, only what is not older than `since`. A topic without events is not an error.
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>>;
 
-    /// Appends after the event `expected`, which must be the newest. Returns the newest seq then.
+    /// Appends entries after `expected`. Returns the newest seq.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Conflict`] if the log does not end at `expected`; [`LogError::Full`].
     fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>>;
 
-    /// As [`Log::append`], and in the same commit what `redaction` says; the snapshot is of the newest event then.
+    /// Appends as [`Log::append`] and erases earlier events in the same commit; the snapshot is then of the newest event.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append`].
     fn redact(
         &self,
         topic: &TopicName,
@@ -223,19 +263,24 @@ pub trait Log: Send + Sync + 'static {
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>>;
 
-    /// Of these events those that are kept, and all that amend one of them, by seq.
+    /// Those of the given events that are kept, and all events that amend one of them, by seq.
     fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
 
-    /// Up to `limit` events after `after`, by seq. Events that are no longer kept are not there: compare the first seq.
+    /// Up to `limit` events after `after`, by seq. Events that are no longer kept are missing: the caller compares the first seq.
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
 
-    /// Of the log up to the event `seq`, if it is kept, or was the newest of those that are not kept any more.
+    /// The check of the log up to the event `seq`, if that is kept or is the newest event that was removed.
     fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>>;
 
+    /// The newest `limit` events before `before` that amend nothing, and every event that amends one of those, whatever its own seq.
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>>;
 
-    /// Keeps `state` as the newest snapshot, and lets go what `retention` no longer asks for, never anything that the
-    /// snapshot does not contain. Does nothing if a newer one is kept; one from after the newest event is a conflict.
+    /// Stores `state` as the snapshot of the event `seq`, and removes what `retention` no longer asks for of the events that the snapshot
+    /// contains. Does nothing if a newer snapshot is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Conflict`] if `seq` is after the newest event.
     fn snapshot(
         &self,
         topic: &TopicName,
@@ -245,38 +290,42 @@ pub trait Log: Send + Sync + 'static {
         now: Millis,
     ) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// The forwards that were not delivered, of one topic or of all; those of a topic in the order of their events.
+    /// The undelivered forwards of one topic, or of all; those of a topic in the order of their events.
     fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>>;
 
-    /// Removes forwards. One that is no longer kept is left out.
+    /// Removes delivered forwards. One that is no longer stored is skipped.
     fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>>;
 
     /// The topics of a kind that ever had an event, by name.
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
 
-    /// What public ids are made with. A copy of the log has the same.
+    /// The secret from which public ids are derived. A copy of the log has the same.
     fn key(&self) -> &Key;
 
-    /// What the log knows of itself at once.
+    /// Counts that need no read of the store.
     fn health(&self) -> Health {
         Health::default()
     }
 
-    /// What is kept. Looks at each topic, and at no event.
-    fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
-        Box::pin(async { Ok(Census::default()) })
+    /// The size of the store. Reads each topic's head, and no event.
+    fn stats(&self) -> BoxFuture<'_, Result<LogStats, LogError>> {
+        Box::pin(async { Ok(LogStats::default()) })
     }
 
-    /// Where it is kept, if that is a file.
+    /// The path of the store, if that is a file.
     fn place(&self) -> Option<PathBuf> {
         None
     }
 
-    /// Writes what is committed now to a new file, from which such a log can be opened. Writes over nothing.
+    /// Writes what is committed now to a new file, from which such a log can be opened.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be copied, or a file of that name exists.
     fn copy(&self, _to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
         Box::pin(async { Err(LogError::Unavailable("this log cannot be copied".to_owned())) })
     }
 
-    /// Ready when everything that was asked for before is on the disk and the store is closed.
+    /// Closes the store; completes when all earlier requests are on the disk.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -3,40 +3,40 @@
 use std::sync::Arc;
 
 use crate::decider::Makes;
-use crate::quota::{Client, Exceeded, Held, Place, Quotas, Rate};
+use crate::quota::{Client, Exceeded, QuotaGuard, Quotas, Rate, Resource};
 use duplex_protocol::session::Rejection;
 
 /// The client that a handle of the hub works for. The server's own work has no bill, and finds places that clients cannot take.
 #[derive(Clone)]
-pub struct Bill {
+pub(crate) struct Bill {
     quotas: Arc<Quotas>,
     client: Client,
 }
 
 impl Bill {
-    pub const fn new(quotas: Arc<Quotas>, client: Client) -> Self {
+    pub(crate) const fn new(quotas: Arc<Quotas>, client: Client) -> Self {
         Self { quotas, client }
     }
 
     /// Whose presence counts for which address.
-    pub const fn client(&self) -> &Client {
+    pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
 
     /// So many topics are read.
-    pub fn read(&self, topics: u32) -> Result<(), Exceeded> {
+    pub(crate) fn read(&self, topics: u32) -> Result<(), Exceeded> {
         self.quotas.take_many(&self.client, Rate::Reads, topics)
     }
 
     /// A topic is started; what is returned is held while it is awake.
-    pub fn topic(&self) -> Result<Held, Exceeded> {
-        let held = self.quotas.hold(&self.client, Place::Topics)?;
+    pub(crate) fn topic(&self) -> Result<QuotaGuard, Exceeded> {
+        let held = self.quotas.hold(&self.client, Resource::Topics)?;
         self.quotas.take(&self.client, Rate::Topics)?;
         Ok(held)
     }
 
     /// A command of so many bytes, and what it makes.
-    pub fn command(&self, bytes: usize, makes: Option<Makes>) -> Result<(), Rejection> {
+    pub(crate) fn command(&self, bytes: usize, makes: Option<Makes>) -> Result<(), Rejection> {
         let kibibytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         let made = makes.map(|makes| match makes {
             Makes::ForAll => Rate::Rooms,

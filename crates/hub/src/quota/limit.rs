@@ -1,62 +1,80 @@
-//! The limits themselves, in one table, which the documentation repeats. Chosen for an office of 200 people behind one address,
-//! three tabs each: it never meets them, not even when all its tabs come back at once. Pure.
+//! The limits of quotas in one table, which the documentation repeats. An office of 200 people behind one address with three tabs each
+//! stays below them, also when all its tabs reconnect at once.
 
 use std::time::Duration;
 
 use crate::limits;
 
-/// How often: `burst` at once, and then so many in a minute.
+/// A rate: `burst` at once, and then so many in a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
+    /// The most at once.
     pub burst: u32,
+    /// The sustained rate, per minute.
     pub a_minute: u32,
 }
 
 impl Bound {
+    /// `burst` at once, and then `a_second` per second.
     pub const fn per_second(burst: u32, a_second: u32) -> Self {
         Self::per_minute(burst, a_second.saturating_mul(60))
     }
 
-    pub const fn per_minute(burst: u32, a_minute: u32) -> Self {
+    pub(crate) const fn per_minute(burst: u32, a_minute: u32) -> Self {
         Self { burst, a_minute }
     }
 
-    /// Until one more may come.
+    /// The time for one at the sustained rate.
     pub fn every(self) -> Duration {
         Duration::from_secs(60) / self.a_minute.max(1)
     }
 }
 
-/// What the operator chose that the limits go by.
+/// The operator's settings from which the limits follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scale {
-    /// Commands of one session in a second.
+    /// Commands of one session per second.
     pub command_rate: u32,
-    /// Of the node.
+    /// Connections of the node.
     pub max_connections: u32,
 }
 
-/// What may happen so often.
+/// What has a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
+    /// HTTP requests of all kinds.
     Requests,
+    /// Rendered pages.
     Pages,
+    /// WebSockets and event streams opened.
     Handshakes,
+    /// Commands over all transports.
     Commands,
+    /// KiB of commands, each rounded up.
     CommandBytes,
+    /// Subscribed or polled topics.
     Reads,
+    /// Topics started for the client.
     Topics,
+    /// [`Makes::ForAll`](crate::decider::Makes::ForAll).
     Rooms,
+    /// [`Makes::ForOne`](crate::decider::Makes::ForOne).
     Alerts,
+    /// Messages to a simulation over HTTP.
     Turns,
+    /// A program's calls with a token.
     Calls,
+    /// Messages to endpoints that answer each by itself.
     EchoMessages,
+    /// KiB of those messages, each rounded up.
     EchoBytes,
 }
 
 impl Rate {
+    /// The number of variants.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// All variants, in order.
     pub const ALL: [Self; 13] = [
         Self::Requests,
         Self::Pages,
@@ -73,7 +91,7 @@ impl Rate {
         Self::EchoBytes,
     ];
 
-    /// As the metrics and the log say it.
+    /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -92,7 +110,7 @@ impl Rate {
         }
     }
 
-    /// For the documentation.
+    /// One English sentence for the documentation.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Requests => "HTTP requests of all kinds, polls and posts included; not `/healthz` and `/readyz`",
@@ -111,7 +129,7 @@ impl Rate {
         }
     }
 
-    pub fn of_address(self, scale: Scale) -> Bound {
+    pub(crate) fn of_address(self, scale: Scale) -> Bound {
         let commands = scale.command_rate.saturating_mul(6).max(300);
         match self {
             Self::Requests => Bound::per_second(20_000, 2_000),
@@ -131,7 +149,7 @@ impl Rate {
     }
 
     /// None: of one person as of the address.
-    pub fn of_person(self, scale: Scale) -> Option<Bound> {
+    pub(crate) fn of_person(self, scale: Scale) -> Option<Bound> {
         let rate = scale.command_rate;
         match self {
             Self::Handshakes => Some(Bound::per_second(200, 10)),
@@ -147,20 +165,27 @@ impl Rate {
     }
 }
 
-/// What may be held at the same time.
+/// What is held for a time: the most at once have a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Resource {
+    /// WebSockets, event streams and polls.
     Connections,
+    /// TCP connections.
     Streams,
+    /// Participations in simulations.
     Seats,
+    /// Topics awake for the client.
     Topics,
 }
 
-impl Place {
+impl Resource {
+    /// The number of variants.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// All variants, in order.
     pub const ALL: [Self; 4] = [Self::Connections, Self::Streams, Self::Seats, Self::Topics];
 
+    /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connections => "open_connections",
@@ -170,6 +195,7 @@ impl Place {
         }
     }
 
+    /// One English sentence for the documentation.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Connections => {
@@ -183,7 +209,7 @@ impl Place {
         }
     }
 
-    pub fn of_address(self, scale: Scale) -> u32 {
+    pub(crate) fn of_address(self, scale: Scale) -> u32 {
         match self {
             Self::Connections => (scale.max_connections / 2).clamp(1, 3_000),
             Self::Streams => Self::Connections
@@ -194,7 +220,7 @@ impl Place {
         }
     }
 
-    pub fn of_person(self, scale: Scale) -> Option<u32> {
+    pub(crate) fn of_person(self, scale: Scale) -> Option<u32> {
         match self {
             Self::Connections => Some((scale.max_connections / 2).clamp(1, 100)),
             Self::Streams => None,

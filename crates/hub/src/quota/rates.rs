@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::limit::Bound;
 use crate::limits;
+use crate::lock;
 
 /// Tokio's clock: it stands still where a test has paused it.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ impl Clock for Tokio {
     }
 }
 
-pub struct Rates<K: Hash + Eq + Clone> {
+pub(super) struct Rates<K: Hash + Eq + Clone> {
     limiter: RateLimiter<K, Shared<K>, Tokio, NoOpMiddleware<Nanos>>,
     table: Arc<Table<K>>,
     clock: Tokio,
@@ -36,7 +37,7 @@ pub struct Rates<K: Hash + Eq + Clone> {
 }
 
 impl<K: Hash + Eq + Clone> Rates<K> {
-    pub fn new(bound: Bound) -> Self {
+    pub(super) fn new(bound: Bound) -> Self {
         Self::with_room(bound, limits::QUOTA_KEYS)
     }
 
@@ -57,7 +58,7 @@ impl<K: Hash + Eq + Clone> Rates<K> {
 
     /// Takes `count` cells, or says how long to wait for them. More than a burst is taken as a whole one: nothing is refused for
     /// ever.
-    pub fn take(&self, key: &K, count: u32) -> Result<(), Duration> {
+    pub(super) fn take(&self, key: &K, count: u32) -> Result<(), Duration> {
         let Some(count) = NonZeroU32::new(count) else {
             return Ok(());
         };
@@ -68,7 +69,7 @@ impl<K: Hash + Eq + Clone> Rates<K> {
         }
     }
 
-    pub fn keys(&self) -> usize {
+    pub(super) fn keys(&self) -> usize {
         self.table.lock().full_at.len()
     }
 }
@@ -114,9 +115,8 @@ impl<K: Hash + Eq + Clone> Table<K> {
         kept.next = now + Nanos::from(limits::QUOTA_SWEEP);
     }
 
-    /// What this lock guards is whole at every moment.
     fn lock(&self) -> MutexGuard<'_, Kept<K>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.kept)
     }
 }
 

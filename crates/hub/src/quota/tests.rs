@@ -39,14 +39,14 @@ async fn an_office_behind_one_address_meets_no_limit() {
     let quotas = Quotas::new(true, SCALE);
     let people: Vec<Client> = (0..PEOPLE).map(|number| person(number, 1)).collect();
     let mut open = Vec::new();
-    let load = |client: &Client, open: &mut Vec<Held>| {
+    let load = |client: &Client, open: &mut Vec<QuotaGuard>| {
         take(&quotas, client, Rate::Pages, 1);
         take(&quotas, client, Rate::Requests, 1 + ASSETS);
         take(&quotas, client, Rate::Reads, 8);
         // The session, the vitals, and on one page in three the echo.
         take(&quotas, client, Rate::Handshakes, 3);
         for _ in 0..3 {
-            open.push(quotas.hold(client, Place::Connections).unwrap());
+            open.push(quotas.hold(client, Resource::Connections).unwrap());
         }
     };
     for client in &people {
@@ -55,7 +55,7 @@ async fn an_office_behind_one_address_meets_no_limit() {
         }
         // The inbox, the alerts, the device and some rooms, asleep since the restart.
         take(&quotas, client, Rate::Topics, 8);
-        open.push(quotas.hold(client, Place::Topics).unwrap());
+        open.push(quotas.hold(client, Resource::Topics).unwrap());
     }
     // What each had written meanwhile, and had not sent.
     for client in &people {
@@ -121,16 +121,16 @@ async fn places_are_given_back() {
         },
     );
     let all: Vec<_> = (0..300)
-        .map(|number| quotas.hold(&person(number, 1), Place::Connections))
+        .map(|number| quotas.hold(&person(number, 1), Resource::Connections))
         .collect();
     assert_eq!(
         all.iter().filter(|held| held.is_ok()).count(),
         150,
         "one client cannot take all"
     );
-    assert!(quotas.hold(&person(1, 2), Place::Connections).is_ok());
+    assert!(quotas.hold(&person(1, 2), Resource::Connections).is_ok());
     drop(all);
-    assert!(quotas.hold(&person(1, 1), Place::Connections).is_ok());
+    assert!(quotas.hold(&person(1, 1), Resource::Connections).is_ok());
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn switched_off_nothing_is_refused_and_nothing_is_remembered() {
     let quotas = Quotas::new(false, SCALE);
     take(&quotas, &person(1, 1), Rate::Rooms, 10_000);
     let held: Vec<_> = (0..10_000)
-        .map(|_| quotas.hold(&person(1, 1), Place::Seats).unwrap())
+        .map(|_| quotas.hold(&person(1, 1), Resource::Seats).unwrap())
         .collect();
     assert_eq!((held.len(), quotas.keys()), (10_000, 0));
 }
@@ -156,7 +156,7 @@ fn each_limit_stands_at_its_place_and_a_person_has_no_more_than_the_address() {
             );
         }
     }
-    for (index, place) in Place::ALL.into_iter().enumerate() {
+    for (index, place) in Resource::ALL.into_iter().enumerate() {
         assert_eq!(place as usize, index, "{}", place.name());
         assert!(
             place
@@ -184,7 +184,7 @@ fn tables() -> String {
         text += &format!("| `{name}` | {meaning} | {address} | {person} |\n");
     }
     text += "\n| at the same time | of | one address | one person |\n| --- | --- | --- | --- |\n";
-    for place in Place::ALL {
+    for place in Resource::ALL {
         let (name, meaning) = (place.name(), place.meaning());
         let person = place.of_person(SCALE).map(|most| most.to_string()).unwrap_or_default();
         text += &format!("| `{name}` | {meaning} | {} | {person} |\n", place.of_address(SCALE));

@@ -1,4 +1,4 @@
-//! The way of a command into its topic, for every transport. Knows no transport.
+//! Authorization of commands, the same for every transport.
 
 use crate::{Hub, TopicHandle, WriteDenied};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -6,8 +6,13 @@ use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// The topic, if this person may write this in it; `open`: the handle that the caller has of it.
-pub async fn enter_to_write(
+/// Authorizes a command: the person may write to the topic, and the client is within its quotas. Returns the topic's handle: `open`, if
+/// the caller has one, or a new one, for which the topic is started.
+///
+/// # Errors
+///
+/// The answer to the command: [`Rejection::Denied`], [`Rejection::Refused`] for want of a role, or [`Rejection::TooFast`].
+pub async fn authorize_write(
     hub: &Hub,
     person: &Person,
     name: &TopicName,

@@ -1,6 +1,11 @@
-//! One session: the protocol's state, what its reader finds in topics, and how often it may command.
+//! Sessions: the protocol's state of one connection, the reader of its topics, and its rate limits.
 
-pub mod authorize;
-pub mod protocol;
-pub mod rate_limit;
-pub mod reader;
+mod authorize;
+mod protocol;
+mod rate_limit;
+mod reader;
+
+pub use self::authorize::authorize_write;
+pub use self::protocol::{Act, ProtocolError, Session};
+pub use self::rate_limit::Bucket;
+pub use self::reader::{AnswerKind, Answered, Reader, encoded};

@@ -1,11 +1,11 @@
-//! A session's half of the protocol: a frame comes in, and what it asks for goes out, or why it is refused. Pure.
-//! Knows no topic's state, no transport and no clock.
+//! The server's half of the session protocol, as a pure state machine: a client's frame goes in, an action or a protocol error comes
+//! out. The clock is an argument.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::limits;
-use crate::session::rate_limit::Bucket;
+use crate::session::Bucket;
 use duplex_protocol::code;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Cursor;
@@ -16,54 +16,77 @@ use duplex_protocol::session::{
 };
 use duplex_protocol::topic::TopicName;
 
-/// What a frame asks for.
+/// What the transport must do for a client's frame.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
-    /// The client said hello: it is welcome.
+    /// Answer with [`ServerFrame::Welcome`].
     Welcome {
+        /// The name that the client asks for.
         name: Option<String>,
     },
+    /// Subscribe the session's [`Reader`](super::Reader), and answer with its verdict.
     Subscribe {
+        /// The topic.
         topic: TopicName,
+        /// The client's position.
         cursor: Option<Cursor>,
     },
+    /// End a subscription.
     Unsubscribe {
+        /// The topic.
         topic: TopicName,
     },
+    /// Authorize the command, send it to its topic, and answer with the reply.
     Command {
+        /// The topic.
         topic: TopicName,
+        /// The command's id.
         id: CommandId,
+        /// The command, within [`MAX_COMMAND`].
         command: Blob,
     },
+    /// Show what the session is doing.
     Activity {
+        /// The topic.
         topic: TopicName,
+        /// None ends it.
         activity: Option<String>,
     },
+    /// Change the visitor's name, or answer with [`ServerFrame::NameRefused`].
     Rename {
+        /// The name that the client asks for.
         name: String,
     },
-    /// The answer is known already.
+    /// Send this answer.
     Say(ServerFrame),
 }
 
-/// The client broke the protocol.
+/// A client broke the protocol; its connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Breach {
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The first frame is not a hello, or a later one is.
     #[error("the first frame is a hello, and the only one")]
     Hello,
+    /// No hello came in time.
     #[error("no hello came")]
     NoHello,
+    /// A frame does not decode; the text says why.
     #[error("a frame cannot be read: {0}")]
     Unreadable(String),
+    /// An activity is longer than [`MAX_ACTIVITY`] bytes.
     #[error("an activity has at most {MAX_ACTIVITY} bytes")]
     Activity,
+    /// Frames come faster than the session's rate allows.
     #[error("more frames than a session may send")]
     TooFast,
+    /// The client offers no subprotocol that the server has.
     #[error("the page speaks no protocol of this server")]
     Protocol,
 }
 
-impl Breach {
+impl ProtocolError {
+    /// The reason in the last frame, [`ServerFrame::Closing`].
     pub const fn closing(&self) -> Closing {
         match self {
             Self::TooFast => Closing::TooFast,
@@ -72,6 +95,7 @@ impl Breach {
         }
     }
 
+    /// The close code of the connection.
     pub const fn code(&self) -> u16 {
         match self {
             Self::TooFast => code::TOO_FAST,
@@ -82,6 +106,7 @@ impl Breach {
     }
 }
 
+/// The protocol state of one session: whether it said hello, its subscriptions and its rates.
 #[derive(Debug)]
 pub struct Session {
     greeted: bool,
@@ -91,7 +116,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// `command_rate`: commands that it may send in a second, on the average. Frames of all sorts are bounded in proportion.
+    /// A new session. `command_rate` is its commands per second, on average; frames of all kinds are limited in proportion.
     pub fn new(command_rate: u32) -> Self {
         let bucket = |rate: u32| {
             Bucket::new(
@@ -107,15 +132,21 @@ impl Session {
         }
     }
 
+    /// Whether the hello came.
     pub const fn is_greeted(&self) -> bool {
         self.greeted
     }
 
-    /// `now`: since the session began.
-    pub fn hear(&mut self, frame: ClientFrame, now: Duration) -> Result<Act, Breach> {
-        self.frames.take(now).map_err(|_| Breach::TooFast)?;
+    /// Takes a client's frame; `now` is the time since the session began. A command or subscription beyond a limit is answered by
+    /// [`Act::Say`].
+    ///
+    /// # Errors
+    ///
+    /// If the frame breaks the protocol; the session is then over.
+    pub fn on_frame(&mut self, frame: ClientFrame, now: Duration) -> Result<Act, ProtocolError> {
+        self.frames.take(now).map_err(|_| ProtocolError::TooFast)?;
         if matches!(frame, ClientFrame::Hello { .. }) == self.greeted {
-            return Err(Breach::Hello);
+            return Err(ProtocolError::Hello);
         }
         Ok(match frame {
             ClientFrame::Hello { build, name } => self.hello(&build, name)?,
@@ -131,9 +162,9 @@ impl Session {
         })
     }
 
-    fn hello(&mut self, build: &str, name: Option<String>) -> Result<Act, Breach> {
+    fn hello(&mut self, build: &str, name: Option<String>) -> Result<Act, ProtocolError> {
         if build.len() > MAX_BUILD {
-            return Err(Breach::Unreadable("the build's name is too long".to_owned()));
+            return Err(ProtocolError::Unreadable("the build's name is too long".to_owned()));
         }
         self.greeted = true;
         Ok(Act::Welcome { name })
@@ -150,7 +181,7 @@ impl Session {
         Act::Subscribe { topic, cursor }
     }
 
-    /// A topic that was denied takes no place.
+    /// Frees the place of a topic whose subscription was denied.
     pub fn denied(&mut self, topic: &TopicName) {
         self.topics.remove(topic);
     }
@@ -174,9 +205,9 @@ impl Session {
     }
 }
 
-fn activity_of(topic: TopicName, activity: Option<String>) -> Result<Act, Breach> {
+fn activity_of(topic: TopicName, activity: Option<String>) -> Result<Act, ProtocolError> {
     if activity.as_ref().is_some_and(|activity| activity.len() > MAX_ACTIVITY) {
-        return Err(Breach::Activity);
+        return Err(ProtocolError::Activity);
     }
     Ok(Act::Activity { topic, activity })
 }
@@ -196,7 +227,7 @@ mod tests {
 
     fn greeted() -> Session {
         let mut session = Session::new(RATE);
-        session.hear(hello(), NOW).unwrap();
+        session.on_frame(hello(), NOW).unwrap();
         session
     }
 
@@ -225,15 +256,15 @@ mod tests {
     #[test]
     fn hello_comes_first_and_once() {
         let mut session = Session::new(RATE);
-        assert_eq!(session.hear(subscribe(1), NOW), Err(Breach::Hello));
-        let welcome = session.hear(hello(), NOW).unwrap();
+        assert_eq!(session.on_frame(subscribe(1), NOW), Err(ProtocolError::Hello));
+        let welcome = session.on_frame(hello(), NOW).unwrap();
         assert_eq!(
             welcome,
             Act::Welcome {
                 name: Some(" Kim ".to_owned())
             }
         );
-        assert_eq!(session.hear(hello(), NOW), Err(Breach::Hello));
+        assert_eq!(session.on_frame(hello(), NOW), Err(ProtocolError::Hello));
     }
 
     #[test]
@@ -241,12 +272,12 @@ mod tests {
         let mut session = greeted();
         for number in 0..MAX_SUBSCRIPTIONS {
             assert!(matches!(
-                session.hear(subscribe(number), NOW),
+                session.on_frame(subscribe(number), NOW),
                 Ok(Act::Subscribe { .. })
             ));
         }
         assert!(
-            matches!(session.hear(subscribe(1), NOW), Ok(Act::Subscribe { .. })),
+            matches!(session.on_frame(subscribe(1), NOW), Ok(Act::Subscribe { .. })),
             "again is not another"
         );
         let denied = Act::Say(ServerFrame::Verdict {
@@ -255,9 +286,14 @@ mod tests {
                 reason: Denied::TooMany,
             },
         });
-        assert_eq!(session.hear(subscribe(999), NOW), Ok(denied));
-        session.hear(ClientFrame::Unsubscribe { topic: topic(0) }, NOW).unwrap();
-        assert!(matches!(session.hear(subscribe(999), NOW), Ok(Act::Subscribe { .. })));
+        assert_eq!(session.on_frame(subscribe(999), NOW), Ok(denied));
+        session
+            .on_frame(ClientFrame::Unsubscribe { topic: topic(0) }, NOW)
+            .unwrap();
+        assert!(matches!(
+            session.on_frame(subscribe(999), NOW),
+            Ok(Act::Subscribe { .. })
+        ));
     }
 
     #[test]
@@ -271,31 +307,31 @@ mod tests {
         };
         let mut session = greeted();
         assert_eq!(
-            rejected(session.hear(command(MAX_COMMAND + 1), NOW)),
+            rejected(session.on_frame(command(MAX_COMMAND + 1), NOW)),
             Some(Rejection::TooLarge)
         );
         let accepted = (0..BURST + 10)
-            .take_while(|_| rejected(session.hear(command(1), NOW)).is_none())
+            .take_while(|_| rejected(session.on_frame(command(1), NOW)).is_none())
             .count();
         assert_eq!(accepted, BURST as usize);
-        let Some(Rejection::TooFast { retry_after_ms }) = rejected(session.hear(command(1), NOW)) else {
+        let Some(Rejection::TooFast { retry_after_ms }) = rejected(session.on_frame(command(1), NOW)) else {
             panic!("too fast")
         };
         let later = NOW + Duration::from_millis(retry_after_ms.into());
-        assert_eq!(rejected(session.hear(command(1), later)), None);
+        assert_eq!(rejected(session.on_frame(command(1), later)), None);
     }
 
     #[test]
     fn the_rate_of_commands_is_the_operators() {
         let taken = |rate: u32, at: Duration| {
             let mut session = Session::new(rate);
-            session.hear(hello(), NOW).unwrap();
+            session.on_frame(hello(), NOW).unwrap();
             let passes = |act| matches!(act, Ok(Act::Command { .. }));
             let burst = (0..10_000)
-                .take_while(|_| passes(session.hear(command(1), NOW)))
+                .take_while(|_| passes(session.on_frame(command(1), NOW)))
                 .count();
             let later = (0..10_000)
-                .take_while(|_| passes(session.hear(command(1), NOW + at)))
+                .take_while(|_| passes(session.on_frame(command(1), NOW + at)))
                 .count();
             (burst, later)
         };
@@ -308,7 +344,7 @@ mod tests {
         let mut session = greeted();
         let ping = || ClientFrame::Ping { nonce: 1 };
         let heard = (0..FRAME_BURST * 2)
-            .take_while(|_| session.hear(ping(), NOW).is_ok())
+            .take_while(|_| session.on_frame(ping(), NOW).is_ok())
             .count();
         assert_eq!(heard, FRAME_BURST as usize - 1);
     }

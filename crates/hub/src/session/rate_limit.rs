@@ -1,8 +1,9 @@
-//! How often something may happen: a token bucket. Pure; the clock comes in.
+//! A token bucket. The clock is an argument.
 
 use std::time::Duration;
 
-/// `burst` at once, and then one each `every`.
+/// A token bucket: `burst` at once, and then one each `every`. Times are on one clock of the caller's, such as the time since a
+/// session began.
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
     every: Duration,
@@ -12,6 +13,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// A full bucket.
     pub const fn new(burst: u32, every: Duration) -> Self {
         Self {
             every,
@@ -20,12 +22,20 @@ impl Bucket {
         }
     }
 
-    /// Takes one, or says how long to wait for the next.
+    /// Takes one.
+    ///
+    /// # Errors
+    ///
+    /// The time until there is one.
     pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
         self.take_many(now, 1)
     }
 
-    /// Takes so many at once, or none.
+    /// Takes `count` at once, or none.
+    ///
+    /// # Errors
+    ///
+    /// The time until there are `count`.
     pub fn take_many(&mut self, now: Duration, count: u32) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + self.every.saturating_mul(count);
         let room = self.every.saturating_mul(self.burst);
@@ -36,14 +46,14 @@ impl Bucket {
         Ok(())
     }
 
-    /// How long to wait until something may be owed again.
+    /// The time until the debt of [`Self::owe`] is paid; none if there is no debt.
     pub fn wait(&self, now: Duration) -> Option<Duration> {
         let room = self.every.saturating_mul(self.burst);
         let over = self.full_at.saturating_sub(now).saturating_sub(room);
         (!over.is_zero()).then_some(over)
     }
 
-    /// Takes so many, more than there are if need be: what follows waits the longer.
+    /// Takes `count`, also more than there are: later takers wait the longer.
     pub fn owe(&mut self, now: Duration, count: u32) {
         self.full_at = self.full_at.max(now) + self.every.saturating_mul(count);
     }

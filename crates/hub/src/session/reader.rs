@@ -1,5 +1,5 @@
-//! What one client reads: its topics, each with the place up to which it was given everything. Holds no event: what comes
-//! next is read from the topic's ring, and behind it from the log. Knows no transport.
+//! The subscriptions of one client, each with its position. A reader holds no events: it reads them from the topic's ring, and behind
+//! the ring from the log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::quota::Address;
 use crate::topic::shared_state::Recovered;
 use crate::topic::unwritten::{Found, Unwritten};
-use crate::{Hub, Membership, Most, Principal, Reading, Rights, TopicHandle, Wake};
+use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::Person;
@@ -18,6 +18,8 @@ use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Denied, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::TopicName;
 
+/// The subscriptions of one client, over whatever transport. A transport waits for [`Self::woken`], then writes what [`Self::gather`]
+/// returns.
 pub struct Reader {
     hub: Hub,
     protocol: Protocol,
@@ -33,7 +35,7 @@ pub struct Reader {
 
 struct Read {
     topic: TopicHandle,
-    membership: Membership,
+    membership: SubscriptionGuard,
     after: Seq,
     presence: u64,
 }
@@ -52,21 +54,28 @@ impl Read {
     }
 }
 
-/// The answer to a subscribe as a complete frame.
+/// The answer to a subscription as a complete frame.
 #[derive(Debug)]
 pub struct Answered {
+    /// The encoded frame; none if it could not be encoded, which was logged.
     pub frame: Option<Bytes>,
+    /// The kind of the verdict.
     pub kind: AnswerKind,
 }
 
+/// The kind of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerKind {
+    /// [`Verdict::Resumed`].
     Resumed,
+    /// [`Verdict::Reset`].
     Reset,
+    /// [`Verdict::Denied`].
     Denied,
 }
 
 impl Reader {
+    /// A reader without subscriptions, with the rights and quotas of `hub`.
     pub fn new(hub: Hub, protocol: impl Into<Protocol>, session: SessionId, person: Person) -> Self {
         Self {
             hub,
@@ -80,13 +89,14 @@ impl Reader {
         }
     }
 
-    /// A reader of the server's own.
+    /// A reader for the server itself, which may read everything.
     pub fn for_server(hub: &Hub, protocol: impl Into<Protocol>, session: SessionId) -> Self {
         let person = Principal::server().person.clone();
         Self::new(hub.with_rights(Rights::server()), protocol, session, person)
     }
 
-    /// The answer to a subscribe. After a verdict that is not a denial, `gather` gives what follows.
+    /// Subscribes to a topic, or restarts a subscription. After a verdict that is not a denial, [`Self::gather`] returns the events
+    /// that follow.
     pub async fn subscribe(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Verdict {
         match self.recover(name, cursor).await {
             Ok(recovered) => recovered.to_verdict(),
@@ -94,7 +104,7 @@ impl Reader {
         }
     }
 
-    /// The same as a frame, in which the state is shared with everyone else who gets it.
+    /// As [`Self::subscribe`], with the verdict as a frame whose state is encoded once for all subscribers.
     pub async fn subscribe_framed(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Answered {
         match self.recover(name, cursor).await {
             Ok(recovered) => Answered {
@@ -172,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// The state of a topic that is read.
+    /// The state of a subscribed topic; none if it is not subscribed, or cannot be read now.
     pub async fn state(&self, name: &TopicName) -> Option<Blob> {
         let state = match (self.reads.get(name), self.unwritten.get(name)) {
             (Some(read), _) => read.topic.state(self.protocol.encoding).await,
@@ -187,20 +197,23 @@ impl Reader {
         self.hub.bill()?.client().address
     }
 
+    /// Ends a subscription.
     pub fn unsubscribe(&mut self, name: &TopicName) {
         self.reads.remove(name);
         self.unwritten.remove(name);
     }
 
-    /// The topic, if it is among those that are read.
+    /// The handle of a subscribed topic.
     pub fn topic(&self, name: &TopicName) -> Option<TopicHandle> {
         self.reads.get(name).map(|read| read.topic.clone())
     }
 
+    /// The visitor.
     pub const fn person(&self) -> &Person {
         &self.person
     }
 
+    /// Changes the visitor's name in all subscribed topics.
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.person.name);
         for read in self.reads.values() {
@@ -208,13 +221,14 @@ impl Reader {
         }
     }
 
+    /// Sets what the visitor is doing in a subscribed topic; none ends it.
     pub fn activity(&self, name: &TopicName, activity: Option<String>) {
         if let Some(read) = self.reads.get(name) {
             read.membership.activity(activity);
         }
     }
 
-    /// Stays present until then, also when this reader is gone.
+    /// Stays present in a subscribed topic until `until`, also after the reader is dropped: for the time between two polls.
     pub fn lease(&self, name: &TopicName, until: Instant) {
         if let Some(read) = self.reads.get(name) {
             let (session, person) = (self.session.clone(), self.person.clone());
@@ -222,19 +236,19 @@ impl Reader {
         }
     }
 
-    /// Who is there now is no news.
+    /// Marks the presences of all topics as seen, so that [`Self::gather`] returns only later ones.
     pub fn overlook_presence(&mut self) {
         for read in self.reads.values_mut() {
             read.presence = read.topic.presence_version();
         }
     }
 
-    /// With which of its topics the next round begins.
+    /// Sets with which topic the next round of [`Self::gather`] begins: a poll passes a different number each time.
     pub fn begin_with(&mut self, turn: usize) {
         self.turn = turn;
     }
 
-    /// Adds who is there, whether or not it is news, of as many topics as find room in so many bytes.
+    /// Appends the presences of as many topics as fit into `room` bytes.
     pub fn presences(&mut self, room: usize, out: &mut Vec<Bytes>) {
         let first = self.turn.checked_rem(self.reads.len()).unwrap_or(0);
         let mut left = room;
@@ -254,14 +268,14 @@ impl Reader {
         out.extend(unwritten.filter_map(|unwritten| unwritten.presence(self.protocol.encoding)));
     }
 
-    /// Ready when there may be something to gather. May be dropped and asked for again.
+    /// Completes when there may be something to gather. Cancel safe.
     pub async fn woken(&self) {
         self.wake.woken().await;
     }
 
-    /// Adds what is new, in whole frames, at most `most` of all topics together; one frame is taken whatever its size. If that was
-    /// not all, it is woken again, and the next round begins with another topic.
-    pub async fn gather(&mut self, most: Most, out: &mut Vec<Bytes>) {
+    /// Appends the new events and presences of all topics as complete frames, at most `most` together. If more is left, the reader is
+    /// woken again, and the next round begins with another topic.
+    pub async fn gather(&mut self, most: ReadLimit, out: &mut Vec<Bytes>) {
         self.enter_written(out).await;
         let names: Vec<TopicName> = self.reads.keys().cloned().collect();
         self.turn = self.turn.wrapping_add(1);
@@ -290,24 +304,24 @@ impl Reader {
         }
     }
 
-    async fn gather_from(&mut self, name: &TopicName, most: Most, out: &mut Vec<Bytes>) -> Result<(), Denied> {
+    async fn gather_from(&mut self, name: &TopicName, most: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denied> {
         let Some(read) = self.reads.get_mut(name) else {
             return Ok(());
         };
         let mut reading = read.topic.read(read.after, self.protocol, most);
-        if matches!(reading, Reading::Behind) {
+        if matches!(reading, ReadBatch::Behind) {
             reading = read.topic.read_log(read.after, self.protocol, most).await?;
         }
         match reading {
-            Reading::Nothing => {}
-            Reading::Frames { frames, last, .. } => {
+            ReadBatch::Nothing => {}
+            ReadBatch::Frames { frames, last, .. } => {
                 out.extend(frames);
                 read.after = last;
                 if last < read.topic.head().seq {
                     self.wake.wake();
                 }
             }
-            Reading::Behind => {
+            ReadBatch::Behind => {
                 let recovered = read.start_anew(self.protocol.encoding).await?;
                 out.extend(framed(&recovered, name, self.protocol));
                 self.wake.wake();
@@ -321,6 +335,7 @@ impl Reader {
         Ok(())
     }
 
+    /// Encodes a frame in the reader's protocol; none, with a line in the log, if it cannot be encoded.
     pub fn encoded(&self, frame: &ServerFrame) -> Option<Bytes> {
         encoded(self.protocol, frame)
     }
@@ -333,6 +348,7 @@ fn framed(recovered: &Recovered, topic: &TopicName, protocol: Protocol) -> Optio
         .ok()
 }
 
+/// Encodes a frame; none, with a line in the log, if it cannot be encoded.
 pub fn encoded(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
     match protocol.encode(frame) {
         Ok(bytes) => Some(bytes.into()),

@@ -9,7 +9,7 @@ use super::handle::{Board, Command};
 use crate::decider::{Context, Millis, Origin};
 use crate::limits;
 use crate::log::{Entry, Forward, ForwardKey, Undelivered, chain};
-use crate::topic::dyn_topic::{FoldError, Made, Undecided};
+use crate::topic::dyn_topic::{DecideError, DecidedEvent, StateError};
 use crate::topic::projection::Memory;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
@@ -17,29 +17,29 @@ use duplex_protocol::session::{Answer, MAX_COMMAND, Rejection};
 use duplex_protocol::topic::TopicName;
 
 #[derive(Default)]
-pub struct Batch {
+pub(super) struct Batch {
     /// Of the accepted commands and of those that are refused for good, in order.
     pub entries: Vec<Entry>,
-    pub made: Vec<(Seq, Made)>,
+    pub made: Vec<(Seq, DecidedEvent)>,
     /// What other topics should hear, once it is kept.
     pub forwards: Vec<Undelivered>,
     /// Of the log up to each event of `made`, once [`Self::chain`] was called.
     pub checks: Vec<Option<Check>>,
     /// Of each command.
-    pub outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
 /// The topic whose commands are decided.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub(super) struct Source<'a> {
     pub topic: &'a TopicName,
     pub epoch: Epoch,
     /// If not, its commands are refused for now, but for those that are forwards themselves: two topics that forward to each other
     /// must not wait for each other.
-    pub may_forward: bool,
+    pub(crate) may_forward: bool,
 }
 
-pub enum Outcome {
+pub(super) enum Outcome {
     New(Answer),
     /// Answered before.
     Again(Answer),
@@ -49,13 +49,13 @@ pub enum Outcome {
 
 /// The state is not to be trusted any more; it was this command's doing.
 #[derive(Debug)]
-pub struct Broken {
-    pub culprit: usize,
-    pub error: FoldError,
+pub(super) struct Broken {
+    pub(crate) culprit: usize,
+    pub error: StateError,
 }
 
 impl<'a> Source<'a> {
-    pub fn new(board: &'a Board, may_forward: bool) -> Self {
+    pub(super) fn new(board: &'a Board, may_forward: bool) -> Self {
         Self {
             topic: &board.name,
             epoch: board.epoch,
@@ -66,7 +66,12 @@ impl<'a> Source<'a> {
 
 impl Batch {
     /// Applies to the state what is not kept yet: if it cannot be kept, the memory is to be thrown away.
-    pub fn decide(memory: &mut Memory, source: Source<'_>, commands: &[Command], now: Millis) -> Result<Self, Broken> {
+    pub(super) fn decide(
+        memory: &mut Memory,
+        source: Source<'_>,
+        commands: &[Command],
+        now: Millis,
+    ) -> Result<Self, Broken> {
         let mut batch = Self::default();
         let mut places = HashMap::new();
         for (place, command) in commands.iter().enumerate() {
@@ -104,7 +109,7 @@ impl Batch {
         source: Source<'_>,
         command: &Command,
         now: Millis,
-    ) -> Result<Answer, FoldError> {
+    ) -> Result<Answer, StateError> {
         if command.command.0.len() > MAX_COMMAND {
             return Ok(self.refuse(memory, command, Rejection::TooLarge, now));
         }
@@ -122,8 +127,8 @@ impl Batch {
         };
         match memory.fold.decide(at, &command.command, command.encoding) {
             Ok(made) => Ok(self.accept(memory, source, command, made, now)),
-            Err(Undecided::Rejected(why)) => Ok(self.refuse(memory, command, why, now)),
-            Err(Undecided::Broken(error)) => Err(error),
+            Err(DecideError::Rejected(why)) => Ok(self.refuse(memory, command, why, now)),
+            Err(DecideError::Broken(error)) => Err(error),
         }
     }
 
@@ -153,10 +158,10 @@ impl Batch {
         memory: &mut Memory,
         source: Source<'_>,
         command: &Command,
-        mut made: Vec<Made>,
+        mut made: Vec<DecidedEvent>,
         now: Millis,
     ) -> Answer {
-        let kept = |made: &mut Made| (made.amends, made.json.clone());
+        let kept = |made: &mut DecidedEvent| (made.amends, made.json.clone());
         let forwards = self.forwards(source, memory.head + 1, &mut made, now);
         self.entries.push(Entry {
             forwards,
@@ -175,7 +180,7 @@ impl Batch {
     }
 
     /// What follows from the events that a command made, the first of which is `first`.
-    fn forwards(&mut self, source: Source<'_>, first: Seq, made: &mut [Made], at: Millis) -> Vec<Forward> {
+    fn forwards(&mut self, source: Source<'_>, first: Seq, made: &mut [DecidedEvent], at: Millis) -> Vec<Forward> {
         let mut kept = Vec::new();
         for (event, made) in made.iter_mut().enumerate() {
             let (epoch, seq) = (source.epoch, first + event as Seq);
@@ -207,7 +212,7 @@ impl Batch {
     }
 
     /// The forwards of these events are not kept.
-    pub fn withdraw(&mut self, goes: impl Fn(Seq) -> bool) {
+    pub(super) fn withdraw(&mut self, goes: impl Fn(Seq) -> bool) {
         let withdrawn = |forward: &Undelivered| goes(forward.key.seq);
         let gone: Vec<_> = self.forwards.extract_if(.., |forward| withdrawn(forward)).collect();
         for entry in &mut self.entries {
@@ -218,7 +223,7 @@ impl Batch {
     }
 
     /// When the events are as they will be kept: the log makes the same checks of them.
-    pub fn chain(&mut self, memory: &mut Memory) {
+    pub(super) fn chain(&mut self, memory: &mut Memory) {
         let checks = self.made.iter().map(|(seq, made)| {
             memory.check = chain::next(memory.check, *seq, &made.json);
             memory.check
@@ -227,7 +232,7 @@ impl Batch {
     }
 
     /// Once it is kept: what the commands were answered.
-    pub fn remember(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
+    pub(super) fn remember(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
         for (Command { who, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {
             match outcome {
                 Outcome::New(Answer::Accepted { seq }) => dedupe.accepted(&who.id, id, *seq, now),
@@ -238,7 +243,7 @@ impl Batch {
     }
 
     /// What each command is answered, and whether it is an answer given again.
-    pub fn answers(&self) -> impl Iterator<Item = Option<(Answer, bool)>> {
+    pub(super) fn answers(&self) -> impl Iterator<Item = Option<(Answer, bool)>> {
         self.outcomes.iter().map(|outcome| match outcome {
             Outcome::New(answer) => Some((answer.clone(), false)),
             Outcome::Again(answer) => Some((answer.clone(), true)),

@@ -12,7 +12,7 @@ use crate::Hub;
 use crate::decider::{Access, Context, Decider, Principal};
 use crate::log::memory::Memory;
 use crate::log::{Entry, Log, Retention};
-use crate::topic::dyn_topic::kind;
+use crate::topic::dyn_topic::dyn_topic;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
@@ -76,7 +76,7 @@ async fn log(values: &[u8]) -> Arc<Memory> {
 /// Its ring begins after `ring`: what lies before is read from the log.
 async fn open(values: &[u8], ring: Seq) -> TopicHandle {
     let log = log(values).await;
-    let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, vec![kind(Values)]);
+    let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, vec![dyn_topic(Values)]);
     let state = serde_json::to_vec(&values[..ring as usize]).unwrap();
     let all = Retention {
         events: u64::MAX,
@@ -193,7 +193,7 @@ async fn a_topic_whose_tail_was_replaced_by_as_many_events_ends() {
 
 async fn tail_is_replaced_by(values: &[u8]) {
     let kept = log(&[1, 2, 3]).await;
-    let hub = Hub::new(Arc::clone(&kept) as Arc<dyn Log>, vec![kind(Values)]);
+    let hub = Hub::new(Arc::clone(&kept) as Arc<dyn Log>, vec![dyn_topic(Values)]);
     let handle = hub.open(&topic()).await.unwrap();
     let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
     kept.lose_tail(&topic(), 2);

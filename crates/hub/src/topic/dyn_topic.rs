@@ -1,111 +1,176 @@
-//! Kinds of topics without their types: the hub holds deciders and states of all applications in one list.
-//! Knows no task and no log. What an application's code does wrong ends here: a panic of it is an error of ours.
+//! Type-erased deciders: the hub holds the deciders and states of all applications in one list. A panic in an application's code
+//! is caught here and becomes an error.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
-
-use bytes::Bytes;
 
 use crate::decider::{Access, Context, Decider, Forward, Kept, Makes, Principal, Redaction};
 use crate::log::Retention;
 use crate::rights::Needed;
 use crate::{json, topic::stored};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
-use duplex_protocol::cursor::{Check, Seq};
-use duplex_protocol::protocol::{Protocol, Version};
-use duplex_protocol::session::{Denied, Rejection, ServerFrame};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// A decider whose types nobody sees.
-pub trait Kind: Send + Sync + 'static {
+/// A [`Decider`] without its types, made by [`dyn_topic()`]. The hub calls its methods; an application implements [`Decider`] instead.
+pub trait DynTopic: Send + Sync + 'static {
+    /// [`Topic::KIND`](duplex_protocol::topic::Topic::KIND).
     fn name(&self) -> &'static str;
+    /// [`Topic::DELIVERY`](duplex_protocol::topic::Topic::DELIVERY).
     fn delivery(&self) -> Delivery;
-    /// Readers are told who else is there.
+    /// [`Topic::PRESENCE`](duplex_protocol::topic::Topic::PRESENCE).
     fn has_presence(&self) -> bool;
+    /// [`Decider::retention`].
     fn retention(&self) -> Retention;
+    /// [`Decider::FLEETING`].
     fn is_fleeting(&self) -> bool;
+    /// [`Decider::FOR_OPERATORS`].
     fn is_for_operators(&self) -> bool;
+    /// [`Decider::PRIVATE`].
     fn is_private(&self) -> bool;
+    /// [`Decider::program_role`].
     fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a>;
+    /// [`Decider::admit`].
+    ///
+    /// # Errors
+    ///
+    /// The decider's.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
-    /// The topic is there before its first event.
+    /// [`Decider::stands`].
     fn stands(&self, topic: &TopicName) -> bool;
-    /// Where the topics of this kind are listed.
+    /// [`Decider::listed_in`].
     fn listed_in(&self) -> Option<TopicName>;
-    /// What this command makes that stays.
+    /// [`Decider::makes`]; none for a command that does not decode.
     fn makes(&self, command: &Blob, encoding: Encoding) -> Option<Makes>;
-    /// Parts of accepted commands that did not count, since the start.
+    /// The sum of [`Decider::refused_parts`] over all events since the process started.
     fn refused_parts(&self) -> u64;
-    /// The state that a snapshot says, or the one before the first event.
-    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError>;
-    /// An event as the log keeps it.
-    fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
-    /// The JSON of an event as readers know it, of what the log keeps.
-    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, FoldError>;
-    /// What is left of an event whose text goes, and what the log keeps of it.
-    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError>;
+    /// The state of a snapshot, or the state before the first event.
+    ///
+    /// # Errors
+    ///
+    /// If the snapshot does not decode, or is of a version that the decider does not know.
+    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError>;
+    /// Decodes an event as the log stores it.
+    ///
+    /// # Errors
+    ///
+    /// If it does not decode, or is of a version that the decider does not know.
+    fn event(&self, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
+    /// The JSON of an event for readers, from the JSON that the log stores.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
+    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError>;
+    /// [`Decider::redacted`]: the redacted event, and the JSON that the log stores of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`], and [`StateError::Panicked`].
+    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn DynEvent>, Vec<u8>), StateError>;
 }
 
-/// The state of one topic.
-pub trait Fold: Send {
-    /// Decides, and applies what was decided. A rejection leaves the state as it was.
-    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding) -> Result<Vec<Made>, Undecided>;
+/// The state of one topic, without its type.
+pub trait DynState: Send {
+    /// Decides a command and applies its events.
+    ///
+    /// # Errors
+    ///
+    /// [`DecideError::Rejected`] leaves the state as it was; after [`DecideError::Broken`] the state must be rebuilt from the log.
+    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding)
+    -> Result<Vec<DecidedEvent>, DecideError>;
     /// Applies an event of the log.
-    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError>;
-    fn state(&self, encoding: Encoding) -> Result<Blob, FoldError>;
-    /// The state as the log keeps it.
-    fn snapshot(&self) -> Result<Vec<u8>, FoldError>;
-    /// Whether the state lists this other topic.
+    ///
+    /// # Errors
+    ///
+    /// If the event does not decode, or `apply` panicked.
+    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
+    /// The state for readers.
+    ///
+    /// # Errors
+    ///
+    /// If the state does not encode.
+    fn state(&self, encoding: Encoding) -> Result<Blob, StateError>;
+    /// The state as the log stores it.
+    ///
+    /// # Errors
+    ///
+    /// If the state does not encode.
+    fn snapshot(&self) -> Result<Vec<u8>, StateError>;
+    /// [`Decider::lists`].
     fn lists(&self, topic: &TopicName) -> bool;
 }
 
-pub trait Event: Send + Sync {
+/// An event without its type.
+pub trait DynEvent: Send + Sync {
+    /// The event for readers.
+    ///
+    /// # Errors
+    ///
+    /// If the event does not encode.
     fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError>;
+    /// [`Topic::key`](duplex_protocol::topic::Topic::key).
     fn key(&self) -> Option<String>;
 }
 
-/// One event that a command made.
-pub struct Made {
-    pub event: Box<dyn Event>,
+/// An event that a command made, with what follows from it.
+pub struct DecidedEvent {
+    /// The event.
+    pub event: Box<dyn DynEvent>,
+    /// [`Topic::amends`](duplex_protocol::topic::Topic::amends).
     pub amends: Option<Seq>,
-    /// What the log keeps.
+    /// The JSON that the log stores.
     pub json: Vec<u8>,
-    /// What others should hear once it is kept.
+    /// [`Decider::forward`].
     pub forwards: Vec<Forward>,
-    /// What goes when it is kept.
+    /// [`Decider::redacts`].
     pub redaction: Redaction,
 }
 
+/// An event or a state cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FoldError {
+#[non_exhaustive]
+pub enum StateError {
+    /// It does not encode or decode.
     #[error("cannot be read or written: {0}")]
     Codec(#[from] CodecError),
+    /// The application's code panicked.
     #[error("the application panicked")]
     Panicked,
+    /// The stored JSON has no version.
     #[error("its version cannot be read")]
     NoVersion,
+    /// The stored JSON is of a version after [`Decider::KEPT_VERSION`].
     #[error("it is of version {found}, and this program knows versions up to {known}")]
-    Version { found: u32, known: u32 },
+    Version {
+        /// The version of the JSON.
+        found: u32,
+        /// The newest version that the decider knows.
+        known: u32,
+    },
 }
 
+/// Why a command made no events.
 #[derive(Debug)]
-pub enum Undecided {
+pub enum DecideError {
+    /// The decider rejected the command, or the command does not decode.
     Rejected(Rejection),
-    /// The state is not to be trusted any more.
-    Broken(FoldError),
+    /// The application's code failed; the state is unusable.
+    Broken(StateError),
 }
 
-/// An application's decider as the hub takes it.
-pub fn kind<D: Decider>(decider: D) -> Box<dyn Kind> {
-    Box::new(Of(Arc::new(decider), Arc::default()))
+/// Wraps an application's decider for [`Hub::new`](crate::Hub::new).
+pub fn dyn_topic<D: Decider>(decider: D) -> Box<dyn DynTopic> {
+    Box::new(Typed(Arc::new(decider), Arc::default()))
 }
 
-/// With its count of refused parts.
-struct Of<D>(Arc<D>, Arc<AtomicU64>);
+/// A decider with its count of refused parts.
+struct Typed<D>(Arc<D>, Arc<AtomicU64>);
 
-impl<D: Decider> Kind for Of<D> {
+impl<D: Decider> DynTopic for Typed<D> {
     fn name(&self) -> &'static str {
         D::KIND
     }
@@ -161,38 +226,38 @@ impl<D: Decider> Kind for Of<D> {
         self.1.load(Relaxed)
     }
 
-    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn Fold>, FoldError> {
+    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError> {
         let state = match snapshot {
             None => D::State::default(),
             Some(json) => Encoding::Json.decode(&stored::read::<D>(Kept::State, json)?)?,
         };
-        Ok(Box::new(Folded {
+        Ok(Box::new(TypedState {
             decider: Arc::clone(&self.0),
             refused_parts: Arc::clone(&self.1),
             state,
         }))
     }
 
-    fn event(&self, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
-        Ok(Box::new(EventOf::<D>(read_event::<D>(json)?)))
+    fn event(&self, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError> {
+        Ok(Box::new(TypedEvent::<D>(read_event::<D>(json)?)))
     }
 
-    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, FoldError> {
+    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError> {
         match stored::read::<D>(Kept::Event, &json)? {
             Cow::Borrowed(same) if same.len() == json.len() => Ok(json),
             current => Ok(current.into_owned()),
         }
     }
 
-    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn Event>, Vec<u8>), FoldError> {
+    fn redacted(&self, json: &[u8]) -> Result<(Box<dyn DynEvent>, Vec<u8>), StateError> {
         let event = read_event::<D>(json)?;
-        let event = catch_unwind(AssertUnwindSafe(|| self.0.redacted(event))).map_err(|_| FoldError::Panicked)?;
+        let event = catch_unwind(AssertUnwindSafe(|| self.0.redacted(event))).map_err(|_| StateError::Panicked)?;
         let json = write_event::<D>(&event)?;
-        Ok((Box::new(EventOf::<D>(event)), json))
+        Ok((Box::new(TypedEvent::<D>(event)), json))
     }
 }
 
-fn read_event<D: Decider>(json: &[u8]) -> Result<D::Event, FoldError> {
+fn read_event<D: Decider>(json: &[u8]) -> Result<D::Event, StateError> {
     Ok(Encoding::Json.decode(&stored::read::<D>(Kept::Event, json)?)?)
 }
 
@@ -200,32 +265,32 @@ fn write_event<D: Decider>(event: &D::Event) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(event).map(stored::write::<D>)
 }
 
-struct Folded<D: Decider> {
+struct TypedState<D: Decider> {
     decider: Arc<D>,
     refused_parts: Arc<AtomicU64>,
     state: D::State,
 }
 
-impl<D: Decider> Folded<D> {
-    fn take(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> Made {
+impl<D: Decider> TypedState<D> {
+    fn take(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> DecidedEvent {
         D::apply(&mut self.state, seq, &event);
         self.refused_parts.fetch_add(D::refused_parts(&event), Relaxed);
-        Made {
+        DecidedEvent {
             amends: D::amends(&event),
             forwards: self.decider.forward(at.topic, &self.state, seq, &event),
             redaction: self.decider.redacts(&self.state, &event),
-            event: Box::new(EventOf::<D>(event)),
+            event: Box::new(TypedEvent::<D>(event)),
             json,
         }
     }
 
-    fn decided(&mut self, at: Context<'_>, command: D::Command) -> Result<Vec<Made>, Undecided> {
+    fn decided(&mut self, at: Context<'_>, command: D::Command) -> Result<Vec<DecidedEvent>, DecideError> {
         let events = self
             .decider
             .decide(at, &self.state, command)
-            .map_err(Undecided::Rejected)?;
+            .map_err(DecideError::Rejected)?;
         let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
-        let written = written.map_err(|error| Undecided::Broken(error.into()))?;
+        let written = written.map_err(|error| DecideError::Broken(error.into()))?;
         let made = (at.next..).zip(events.into_iter().zip(written));
         Ok(made
             .map(|(seq, (event, json))| self.take(at, seq, event, json))
@@ -233,28 +298,33 @@ impl<D: Decider> Folded<D> {
     }
 }
 
-impl<D: Decider> Fold for Folded<D> {
-    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding) -> Result<Vec<Made>, Undecided> {
-        let malformed = |what: String| Undecided::Rejected(Rejection::Malformed { what });
+impl<D: Decider> DynState for TypedState<D> {
+    fn decide(
+        &mut self,
+        at: Context<'_>,
+        command: &Blob,
+        encoding: Encoding,
+    ) -> Result<Vec<DecidedEvent>, DecideError> {
+        let malformed = |what: String| DecideError::Rejected(Rejection::Malformed { what });
         if encoding == Encoding::Json {
             json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
         let command = command.decode(encoding).map_err(|error| malformed(error.to_string()))?;
         catch_unwind(AssertUnwindSafe(|| self.decided(at, command)))
-            .unwrap_or(Err(Undecided::Broken(FoldError::Panicked)))
+            .unwrap_or(Err(DecideError::Broken(StateError::Panicked)))
     }
 
-    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn Event>, FoldError> {
+    fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError> {
         let event = read_event::<D>(json)?;
-        catch_unwind(AssertUnwindSafe(|| D::apply(&mut self.state, seq, &event))).map_err(|_| FoldError::Panicked)?;
-        Ok(Box::new(EventOf::<D>(event)))
+        catch_unwind(AssertUnwindSafe(|| D::apply(&mut self.state, seq, &event))).map_err(|_| StateError::Panicked)?;
+        Ok(Box::new(TypedEvent::<D>(event)))
     }
 
-    fn state(&self, encoding: Encoding) -> Result<Blob, FoldError> {
+    fn state(&self, encoding: Encoding) -> Result<Blob, StateError> {
         Ok(Blob::encode(encoding, &self.state)?)
     }
 
-    fn snapshot(&self) -> Result<Vec<u8>, FoldError> {
+    fn snapshot(&self) -> Result<Vec<u8>, StateError> {
         Ok(stored::write::<D>(Encoding::Json.encode(&self.state)?))
     }
 
@@ -263,102 +333,14 @@ impl<D: Decider> Fold for Folded<D> {
     }
 }
 
-struct EventOf<D: Decider>(D::Event);
+struct TypedEvent<D: Decider>(D::Event);
 
-impl<D: Decider> Event for EventOf<D> {
+impl<D: Decider> DynEvent for TypedEvent<D> {
     fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError> {
         Blob::encode(encoding, &self.0)
     }
 
     fn key(&self) -> Option<String> {
         D::key(&self.0)
-    }
-}
-
-/// An event as it is sent: encoded when a reader first wants it so, then shared by all.
-pub struct EventFrame {
-    seq: Seq,
-    check: Option<Check>,
-    event: Box<dyn Event>,
-    encoded: Encoded,
-    /// For readers of the protocol's version 1: few, and then none. Takes no room before the first of them comes.
-    encoded_v1: OnceLock<Box<Encoded>>,
-}
-
-type Encoded = PerEncoding<OnceLock<Option<Bytes>>>;
-
-impl EventFrame {
-    pub fn new(seq: Seq, check: Option<Check>, event: Box<dyn Event>) -> Self {
-        Self {
-            seq,
-            check,
-            event,
-            encoded: PerEncoding::default(),
-            encoded_v1: OnceLock::new(),
-        }
-    }
-
-    pub fn key(&self) -> Option<String> {
-        self.event.key()
-    }
-
-    pub const fn check(&self) -> Option<Check> {
-        self.check
-    }
-
-    /// None if the application's event cannot be written so.
-    pub fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
-        let encoded = match protocol.version {
-            Version::V1 => self.encoded_v1.get_or_init(Box::default),
-            Version::V2 => &self.encoded,
-        };
-        let encode = || {
-            let frame = event_frame(topic, (self.seq, self.check), self.event.as_ref(), protocol);
-            frame
-                .inspect_err(
-                    |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event has no frame: {error}"),
-                )
-                .ok()
-        };
-        encoded.get(protocol.encoding).get_or_init(encode).clone()
-    }
-}
-
-/// A complete [`ServerFrame::Event`].
-pub fn event_frame(
-    topic: &TopicName,
-    (seq, check): (Seq, Option<Check>),
-    event: &dyn Event,
-    protocol: Protocol,
-) -> Result<Bytes, CodecError> {
-    let frame = ServerFrame::Event {
-        topic: topic.clone(),
-        seq,
-        check,
-        event: event.encode(protocol.encoding)?,
-    };
-    protocol.encode(&frame).map(Bytes::from)
-}
-
-/// One of something for each encoding.
-#[derive(Debug, Default)]
-pub struct PerEncoding<T> {
-    json: T,
-    postcard: T,
-}
-
-impl<T> PerEncoding<T> {
-    pub const fn get(&self, encoding: Encoding) -> &T {
-        match encoding {
-            Encoding::Json => &self.json,
-            Encoding::Postcard => &self.postcard,
-        }
-    }
-
-    pub const fn get_mut(&mut self, encoding: Encoding) -> &mut T {
-        match encoding {
-            Encoding::Json => &mut self.json,
-            Encoding::Postcard => &mut self.postcard,
-        }
     }
 }

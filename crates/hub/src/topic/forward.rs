@@ -30,7 +30,7 @@ impl Hub {
 }
 
 /// Of a forward from an event of that time: the same whenever it is made, so that one that is sent again is known.
-pub fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
+pub(super) fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
     let Cursor { epoch, seq, .. } = at;
     let seq: Seq = seq;
     let mut hash = Sha256::new();
@@ -39,9 +39,5 @@ pub fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
     for part in [epoch.get(), seq, index.into()] {
         hash.update(part.to_be_bytes());
     }
-    let hash = hash.finalize();
-    CommandId::at(
-        time,
-        hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)),
-    )
+    CommandId::at(time, CommandId::bits_of(&hash.finalize()))
 }

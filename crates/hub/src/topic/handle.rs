@@ -1,8 +1,7 @@
-//! A topic as sessions see it. Reading goes past the topic's task: to its ring, or to the log.
-//! Knows no session protocol and no transport.
+//! A topic as sessions see it. Reads bypass the topic's task: they go to its ring or to the log.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -10,17 +9,19 @@ use tokio::time::Instant;
 
 use super::ring::{Found, Ring};
 use super::shared_state::SharedState;
-use super::stats::{self, Tally, TopicFigures};
+use super::stats::{self, Tally, TopicStats};
 use super::wake::Wake;
 use crate::limits;
+use crate::lock;
 use crate::log::{ForwardKey, Log, Record};
 use crate::origin::{Origin, Principal};
 use crate::quota::Address;
 use crate::rights::{Authority, Rights};
-use crate::topic::dyn_topic::{EventFrame, Kind, event_frame};
-use crate::topic::read_batch::{Most, Reading, gather};
+use crate::topic::dyn_topic::DynTopic;
+use crate::topic::event_frame::{EventFrame, event_frame};
+use crate::topic::read_batch::{ReadBatch, ReadLimit, gather};
 use crate::topic::subscribers::Crowd;
-use crate::topic::subscription::Membership;
+use crate::topic::subscription::SubscriptionGuard;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
@@ -29,7 +30,7 @@ use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
 use duplex_protocol::topic::{Delivery, TopicName};
 
 /// What the task is asked.
-pub enum Ask {
+pub(crate) enum Ask {
     Command(Command),
     State {
         encoding: Encoding,
@@ -46,7 +47,7 @@ pub enum Ask {
     Close,
 }
 
-pub struct Command {
+pub(crate) struct Command {
     pub who: Person,
     pub origin: Origin,
     pub authority: Authority,
@@ -60,9 +61,9 @@ pub struct Command {
 }
 
 /// What the task and the handles of one awake topic share.
-pub struct Board {
+pub(crate) struct Board {
     pub name: TopicName,
-    pub kind: Arc<dyn Kind>,
+    pub kind: Arc<dyn DynTopic>,
     pub log: Arc<dyn Log>,
     pub epoch: Epoch,
     /// The newest event when the topic woke.
@@ -76,28 +77,28 @@ pub struct Board {
     pub kept: AtomicU64,
     pub crowd: Crowd,
     /// Rises from 0 only while the list of topics is locked.
-    pub handles: AtomicUsize,
+    pub(crate) handles: AtomicUsize,
     pub tally: Arc<Tally>,
 }
 
 impl Board {
-    pub fn head(&self) -> Seq {
+    pub(crate) fn head(&self) -> Seq {
         self.head.load(Ordering::Acquire)
     }
 
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.asks.is_closed()
     }
 
     /// Nobody reads it, and nobody asks it anything.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.handles.load(Ordering::Acquire) == 0
             && self.asks.capacity() == self.asks.max_capacity()
             && self.crowd.set().is_empty()
     }
 
-    pub fn figures(&self) -> TopicFigures {
-        TopicFigures {
+    pub(crate) fn figures(&self) -> TopicStats {
+        TopicStats {
             topic: self.name.clone(),
             seq: self.head(),
             woke: self.woke,
@@ -107,8 +108,10 @@ impl Board {
     }
 }
 
-/// Cheap to clone; while one lives the topic's task is awake. If the task had to end for the log's sake, everything that is asked
-/// says [`Denied::Unavailable`], and opening the topic anew may help. Commands carry the rights of the hub that opened it.
+/// A handle to an open topic, from [`Hub::open`](crate::Hub::open). Cheap to clone; the topic stays awake while a handle lives. Commands
+/// have the rights of the hub that opened it.
+///
+/// If the topic's task ended because its log failed, every request answers [`Denied::Unavailable`]; opening the topic again may help.
 pub struct TopicHandle {
     pub(crate) board: Arc<Board>,
     authority: Authority,
@@ -117,7 +120,7 @@ pub struct TopicHandle {
 
 impl TopicHandle {
     /// Call it with the list of topics locked.
-    pub fn new(board: &Arc<Board>, rights: &Rights) -> Self {
+    pub(crate) fn new(board: &Arc<Board>, rights: &Rights) -> Self {
         Self::with(board, rights.authority(), rights.origin())
     }
 
@@ -130,17 +133,21 @@ impl TopicHandle {
         }
     }
 
+    /// The topic's name.
     pub fn name(&self) -> &TopicName {
         &self.board.name
     }
 
+    /// What a subscriber gets that cannot keep up.
     pub fn delivery(&self) -> Delivery {
         self.board.kind.delivery()
     }
 
-    /// Access was checked by the caller. What is answered is durable. The bool: the command had been answered before, and this
-    /// is that answer. A caller that does not wait leaves the command to run its course.
-    /// `visitor` is who commands, unless the handle is a program's or the server's own: these have one id each.
+    /// Sends a command, whose sender the caller has authorized ([`authorize_write`](crate::session::authorize_write)). Returns the
+    /// answer, and whether it is one that was given before. An accepted command is durable. Dropping the future does not cancel the
+    /// command.
+    ///
+    /// `visitor` is the sender, unless the handle belongs to a program or to the server: these have one id each.
     pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
         let who = self.origin.person(visitor);
         self.ask(who, id, (command, encoding), None).await
@@ -189,13 +196,17 @@ impl TopicHandle {
     }
 
     /// The committed state and its cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unavailable`] if the topic's queue stays full, or its log cannot be read.
     pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
         let state = self.shared_state(encoding).await?;
         Ok((state.cursor(), Blob(state.bytes().to_vec())))
     }
 
-    /// The same without a copy.
-    pub async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
+    /// As [`Self::state`], without a copy.
+    pub(crate) async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
         let (reply, state) = oneshot::channel();
         let ask = Ask::State { encoding, reply };
         let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
@@ -203,7 +214,11 @@ impl TopicHandle {
         state.await.unwrap_or(Err(Denied::Unavailable))
     }
 
-    /// Whether the committed state lists another topic.
+    /// Whether the committed state lists another topic ([`Decider::lists`](crate::decider::Decider::lists)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::state`].
     pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
         let (reply, listed) = oneshot::channel();
         let topic = topic.clone();
@@ -213,6 +228,7 @@ impl TopicHandle {
         listed.await.map_err(|_| Denied::Unavailable)
     }
 
+    /// The cursor of the newest event, without a check.
     pub fn head(&self) -> Cursor {
         self.at(self.board.head())
     }
@@ -221,22 +237,22 @@ impl TopicHandle {
         Cursor::new(self.board.epoch, seq)
     }
 
-    /// What came after `after`: complete encoded event frames, in order. A reader with nothing to read takes no lock.
-    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Reading {
+    /// The events after `after` from the topic's ring. Does not block; takes no lock if there are none.
+    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: ReadLimit) -> ReadBatch {
         let protocol = protocol.into();
         if self.board.is_over() {
-            return Reading::Behind;
+            return ReadBatch::Behind;
         }
         if after >= self.board.head() {
-            return Reading::Nothing;
+            return ReadBatch::Nothing;
         }
         let found = {
-            let ring = self.board.ring.read().unwrap_or_else(PoisonError::into_inner);
+            let ring = lock::read(&self.board.ring);
             ring.read(after, most.frames)
         };
         match found {
-            Found::Nothing => Reading::Nothing,
-            Found::Behind => Reading::Behind,
+            Found::Nothing => ReadBatch::Nothing,
+            Found::Behind => ReadBatch::Behind,
             Found::Events(events) => {
                 let frames = events
                     .into_iter()
@@ -248,8 +264,8 @@ impl TopicHandle {
         }
     }
 
-    fn count(&self, reading: &Reading) {
-        let Reading::Frames { frames, conflated, .. } = reading else {
+    fn count(&self, reading: &ReadBatch) {
+        let ReadBatch::Frames { frames, conflated, .. } = reading else {
             return;
         };
         let tally = &self.board.tally;
@@ -259,15 +275,24 @@ impl TopicHandle {
         }
     }
 
-    /// Goes on from the log, event by event, for a reader that the ring cannot serve.
-    pub async fn read_log(&self, after: Seq, protocol: impl Into<Protocol>, most: Most) -> Result<Reading, Denied> {
+    /// The events after `after` from the log, for a reader that the ring cannot serve.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Unavailable`] if the log cannot be read, or an event in it does not decode.
+    pub async fn read_log(
+        &self,
+        after: Seq,
+        protocol: impl Into<Protocol>,
+        most: ReadLimit,
+    ) -> Result<ReadBatch, Denied> {
         let (board, protocol) = (&self.board, protocol.into());
         if board.is_over() {
             return Err(Denied::Unavailable);
         }
         let head = board.head();
         if after >= head {
-            return Ok(Reading::Nothing);
+            return Ok(ReadBatch::Nothing);
         }
         stats::add(&board.tally.log_reads, 1);
         let limit = most.frames.clamp(1, limits::LOG_PAGE);
@@ -277,7 +302,7 @@ impl TopicHandle {
             Denied::Unavailable
         })?;
         if records.first().is_none_or(|first| first.seq != after + 1) {
-            return Ok(Reading::Behind);
+            return Ok(ReadBatch::Behind);
         }
         // What is in the log and not yet in the ring is not yet shown to anyone.
         let shown = records.into_iter().take_while(|record| record.seq <= head);
@@ -286,7 +311,7 @@ impl TopicHandle {
             Some((record.seq, frame?))
         });
         match gather(after, frames, most) {
-            Reading::Behind => Err(Denied::Unavailable),
+            ReadBatch::Behind => Err(Denied::Unavailable),
             reading => {
                 self.count(&reading);
                 Ok(reading)
@@ -306,50 +331,58 @@ impl TopicHandle {
             .ok()
     }
 
-    /// `wake` is woken at each new event or presence. A session may join again before its older membership is dropped.
-    pub fn join(&self, session: SessionId, person: Person, from: Option<Address>, wake: Arc<Wake>) -> Membership {
+    /// Subscribes a session: it is present in the topic, and `wake` is woken at each event and each change of presence. A session may
+    /// join again before its earlier guard is dropped. `from` is the client's address, for the limit of present sessions of one address.
+    pub fn join(
+        &self,
+        session: SessionId,
+        person: Person,
+        from: Option<Address>,
+        wake: Arc<Wake>,
+    ) -> SubscriptionGuard {
         self.board.crowd.set().join(&session, person, from);
         let place = self.board.crowd.add_wake(wake);
         self.board.crowd.stir();
         stats::add(&self.board.tally.members, 1);
-        Membership::new(self.clone(), session, place)
+        SubscriptionGuard::new(self.clone(), session, place)
     }
 
-    /// A membership of the server itself.
-    pub fn watch(&self, session: SessionId, wake: Arc<Wake>) -> Membership {
+    /// Subscribes the server itself.
+    pub fn watch(&self, session: SessionId, wake: Arc<Wake>) -> SubscriptionGuard {
         self.join(session, Principal::server().person.clone(), None, wake)
     }
 
-    /// For a poll: is present until then, at most [`limits::LEASE`] from now.
+    /// Makes a polling session present until `until`, at most 40 s from now.
     pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
         let now = Instant::now();
         self.board.crowd.set().lease(&session, person, from, until, now);
         self.board.crowd.stir();
     }
 
-    /// What a session that polls is doing, while its lease runs.
+    /// Sets what a polling session is doing, while its lease runs.
     pub fn activity(&self, session: &SessionId, activity: Option<String>) {
         self.board.crowd.set().act(session, activity, Instant::now());
         self.board.crowd.stir();
     }
 
+    /// Changes the name of a polling session, while its lease runs.
     pub fn rename(&self, session: &SessionId, name: String) {
         self.board.crowd.set().rename(session, name);
         self.board.crowd.stir();
     }
 
-    /// Sessions that read it, whether readers are told of each other or not.
+    /// The number of subscribed sessions, also in a topic without presence.
     pub fn session_count(&self) -> usize {
         self.board.crowd.set().session_count()
     }
 
-    /// The presence's version, and the complete encoded frame. Versions rise while the topic is awake; 0 is nobody.
+    /// The presence's version and its complete encoded frame. Versions rise while the topic is awake; 0 is an empty presence.
     pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
         self.board.crowd.frame(&self.board.name, encoding)
     }
 
     /// One atomic.
-    pub fn presence_version(&self) -> u64 {
+    pub(crate) fn presence_version(&self) -> u64 {
         self.board.crowd.version()
     }
 }

@@ -1,27 +1,35 @@
-//! One topic: its task, its state, its ring, and what its readers are given.
+//! Topics as sessions and the server's own code see them: handles, subscriptions, reads and type-erased deciders.
 
-pub mod batch;
-pub mod dedupe;
+mod batch;
+mod dedupe;
 #[cfg(test)]
 mod diverged_tests;
-pub mod dyn_topic;
-pub mod forward;
-pub mod frames;
-pub mod handle;
-pub mod outbox;
-pub mod page;
-pub mod presence;
-pub mod projection;
-pub mod read_batch;
-pub mod recovery;
-pub mod redaction;
-pub mod resume;
-pub mod ring;
-pub mod shared_state;
-pub mod stats;
-pub mod stored;
-pub mod subscribers;
-pub mod subscription;
-pub mod task;
-pub mod unwritten;
-pub mod wake;
+pub(crate) mod dyn_topic;
+mod event_frame;
+mod forward;
+pub(crate) mod frames;
+pub(crate) mod handle;
+pub(crate) mod outbox;
+pub(crate) mod page;
+mod presence;
+pub(crate) mod projection;
+pub(crate) mod read_batch;
+mod recovery;
+mod redaction;
+mod resume;
+pub(crate) mod ring;
+pub(crate) mod shared_state;
+pub(crate) mod stats;
+mod stored;
+pub(crate) mod subscribers;
+pub(crate) mod subscription;
+pub(crate) mod task;
+pub(crate) mod unwritten;
+pub(crate) mod wake;
+
+pub use self::dyn_topic::{DecideError, DecidedEvent, DynEvent, DynState, DynTopic, StateError, dyn_topic};
+pub use self::handle::TopicHandle;
+pub use self::read_batch::{ReadBatch, ReadLimit};
+pub use self::stats::{HubStats, TopicStats};
+pub use self::subscription::SubscriptionGuard;
+pub use self::wake::Wake;

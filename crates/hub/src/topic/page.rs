@@ -6,7 +6,7 @@ use crate::log::Record;
 use duplex_protocol::cursor::Seq;
 
 /// The newest events that fit into so many bytes, each with what amends it; at least one. Whether older ones were left out.
-pub fn newest_that_fit(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
+pub(crate) fn newest_that_fit(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
     let mut sizes: BTreeMap<Seq, usize> = BTreeMap::new();
     for record in &records {
         *sizes.entry(amended(record)).or_default() += record.event.len();
@@ -29,7 +29,7 @@ fn amended(record: &Record) -> Seq {
 }
 
 /// The first events that fit into so many bytes; at least one.
-pub fn first_that_fit(mut records: Vec<Record>, bytes: usize) -> Vec<Record> {
+pub(crate) fn first_that_fit(mut records: Vec<Record>, bytes: usize) -> Vec<Record> {
     let mut sum = 0;
     let fitting = records.iter().take_while(|record| {
         sum += record.event.len();

@@ -13,7 +13,7 @@ use duplex_protocol::session::SessionId;
 
 /// A session is present while it has joined more often than left, or a lease of it runs.
 #[derive(Debug, Default)]
-pub struct PresenceSet {
+pub(crate) struct PresenceSet {
     sessions: HashMap<SessionId, Seat>,
     people: HashMap<PersonId, Someone>,
     /// The order in which people came.
@@ -52,20 +52,20 @@ struct Someone {
 }
 
 impl PresenceSet {
-    pub const fn version(&self) -> u64 {
+    pub(crate) const fn version(&self) -> u64 {
         self.version
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }
 
-    pub fn session_count(&self) -> usize {
+    pub(crate) fn session_count(&self) -> usize {
         self.sessions.len()
     }
 
     /// Who comes from an address that already fills its share reads as everybody does, and is not shown.
-    pub fn join(&mut self, session: &SessionId, person: Person, from: Option<Address>) {
+    pub(crate) fn join(&mut self, session: &SessionId, person: Person, from: Option<Address>) {
         if self.has_room(session, &person, from) {
             self.seat(session, person, from).joins += 1;
         }
@@ -79,7 +79,7 @@ impl PresenceSet {
         session_fits && (share.people < limits::PRESENT_PEOPLE || self.people.contains_key(&person.id))
     }
 
-    pub fn leave(&mut self, session: &SessionId) {
+    pub(crate) fn leave(&mut self, session: &SessionId) {
         let Some(seat) = self.sessions.get_mut(session) else {
             return;
         };
@@ -90,7 +90,14 @@ impl PresenceSet {
     }
 
     /// Present until then, at most [`limits::LEASE`] from now. Beyond [`limits::LEASES`] a new session is not counted.
-    pub fn lease(&mut self, session: &SessionId, person: Person, from: Option<Address>, until: Instant, now: Instant) {
+    pub(crate) fn lease(
+        &mut self,
+        session: &SessionId,
+        person: Person,
+        from: Option<Address>,
+        until: Instant,
+        now: Instant,
+    ) {
         let until = until.min(now + limits::LEASE);
         let full = self.leases >= limits::LEASES && !self.sessions.contains_key(session);
         if until <= now || full || !self.has_room(session, &person, from) {
@@ -103,7 +110,7 @@ impl PresenceSet {
         self.wake_at(until);
     }
 
-    pub fn rename(&mut self, session: &SessionId, name: String) {
+    pub(crate) fn rename(&mut self, session: &SessionId, name: String) {
         let Some(seat) = self.sessions.get(session) else {
             return;
         };
@@ -116,7 +123,7 @@ impl PresenceSet {
     }
 
     /// An activity with more than [`MAX_ACTIVITY`] bytes, or an empty one, is none.
-    pub fn act(&mut self, session: &SessionId, activity: Option<String>, now: Instant) {
+    pub(crate) fn act(&mut self, session: &SessionId, activity: Option<String>, now: Instant) {
         let Some(seat) = self.sessions.get_mut(session) else {
             return;
         };
@@ -138,12 +145,12 @@ impl PresenceSet {
     }
 
     /// When something ends by itself, at the earliest.
-    pub const fn alarm(&self) -> Option<Instant> {
+    pub(crate) const fn alarm(&self) -> Option<Instant> {
         self.alarm
     }
 
     /// The process was paused: who could not be heard then has so much time more.
-    pub fn postpone(&mut self, paused: Duration) {
+    pub(crate) fn postpone(&mut self, paused: Duration) {
         for seat in self.sessions.values_mut() {
             let activity = seat.activity.as_mut().map(|(_, until)| until);
             for until in seat.lease.as_mut().into_iter().chain(activity) {
@@ -156,7 +163,7 @@ impl PresenceSet {
     }
 
     /// Ends what has run out.
-    pub fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         if self.alarm.is_none_or(|alarm| now < alarm) {
             return;
         }
@@ -181,7 +188,7 @@ impl PresenceSet {
         }
     }
 
-    pub fn presence(&self) -> Presence {
+    pub(crate) fn presence(&self) -> Presence {
         let named = self.order.values().filter_map(|id| self.people.get(id)).take(MAX_NAMED);
         Presence {
             people: named.map(|someone| self.present(someone)).collect(),

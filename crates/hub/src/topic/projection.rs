@@ -10,14 +10,14 @@ use crate::clock;
 use crate::decider::Millis;
 use crate::limits;
 use crate::log::{Answered, Head, Log, LogError, Refused};
-use crate::quota::seldom::Seldom;
-use crate::topic::dyn_topic::{Event, Fold, FoldError, Kind};
+use crate::quota::LogThrottle;
+use crate::topic::dyn_topic::{DynEvent, DynState, DynTopic, StateError};
 use duplex_protocol::cursor::{Check, Seq};
 use duplex_protocol::topic::TopicName;
 
-pub struct Memory {
-    pub fold: Box<dyn Fold>,
-    pub dedupe: Dedupe,
+pub(crate) struct Memory {
+    pub fold: Box<dyn DynState>,
+    pub(crate) dedupe: Dedupe,
     /// The newest event in the state.
     pub head: Seq,
     /// Of the log up to `head`.
@@ -27,7 +27,7 @@ pub struct Memory {
 }
 
 /// The newest events of those that were read, as many as a ring may hold.
-pub struct Tail {
+pub(crate) struct Tail {
     /// The seq before the first of them.
     pub after: Seq,
     /// Of the log up to `after`, if that is known.
@@ -35,21 +35,21 @@ pub struct Tail {
     pub events: VecDeque<TailEvent>,
 }
 
-pub struct TailEvent {
-    pub event: Box<dyn Event>,
+pub(crate) struct TailEvent {
+    pub event: Box<dyn DynEvent>,
     /// Of the log up to it.
     pub check: Option<Check>,
     pub bytes: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub(crate) enum LoadError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error("the snapshot at {0}: {1}")]
-    Snapshot(Seq, FoldError),
+    Snapshot(Seq, StateError),
     #[error("the event {0}: {1}")]
-    Event(Seq, FoldError),
+    Event(Seq, StateError),
     #[error("the event {0} is not in the log")]
     Gap(Seq),
     #[error("the log lost its tail")]
@@ -58,8 +58,8 @@ pub enum LoadError {
 
 impl LoadError {
     /// A log that cannot be read now is told of once a minute, for whichever topic.
-    pub fn tell(&self, topic: &TopicName) {
-        static UNREADABLE: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
+    pub(crate) fn tell(&self, topic: &TopicName) {
+        static UNREADABLE: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
         match self {
             Self::Log(error) => {
@@ -73,9 +73,9 @@ impl LoadError {
 }
 
 /// Reads the log: the newest snapshot, then what came after it, page by page. Events after `shown` come back as the tail.
-pub async fn load(
+pub(crate) async fn load(
     log: &dyn Log,
-    kind: &Arc<dyn Kind>,
+    kind: &Arc<dyn DynTopic>,
     topic: &TopicName,
     shown: Seq,
 ) -> Result<(Memory, Tail, Head), LoadError> {

@@ -6,7 +6,7 @@ use duplex_protocol::session::ResetReason;
 
 /// Both resumptions look the same to the reader: `replayed` events follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovery {
+pub(super) enum Recovery {
     Ring { replayed: u64 },
     Log { replayed: u64 },
     Reset(ResetReason),
@@ -14,7 +14,7 @@ pub enum Recovery {
 
 impl Recovery {
     /// As far as epoch and seq say, the cursor's events are those of this log: its check may say otherwise.
-    pub const fn is_of_this_log(self) -> bool {
+    pub(super) const fn is_of_this_log(self) -> bool {
         matches!(
             self,
             Self::Ring { .. } | Self::Log { .. } | Self::Reset(ResetReason::TooOld | ResetReason::TooFar)
@@ -24,7 +24,12 @@ impl Recovery {
 
 /// `kept`: the oldest event in the log, or `head + 1`. `ring`: the frames that the ring has for a reader who saw everything up
 /// to a seq, if it has them.
-pub fn recover(cursor: Option<Cursor>, head: Cursor, kept: Seq, ring: impl FnOnce(Seq) -> Option<u64>) -> Recovery {
+pub(super) fn recover(
+    cursor: Option<Cursor>,
+    head: Cursor,
+    kept: Seq,
+    ring: impl FnOnce(Seq) -> Option<u64>,
+) -> Recovery {
     let Some(cursor) = cursor else {
         return Recovery::Reset(ResetReason::New);
     };

@@ -1,12 +1,12 @@
 //! How a subscriber that comes to a topic catches up: what the ring and the log know of its cursor, and the answer.
 //! Knows no session protocol and no transport.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::handle::{Board, TopicHandle};
 use super::recovery::{Recovery, recover};
 use super::shared_state::Recovered;
+use crate::lock;
 use crate::topic::projection::LoadError;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -14,8 +14,8 @@ use duplex_protocol::session::{Denied, ResetReason, Verdict};
 
 impl Board {
     /// Whether the log has, up to `shown`, the events that readers were shown.
-    pub async fn still_has(&self, shown: Seq) -> Result<(), LoadError> {
-        let known = self.ring.read().unwrap_or_else(PoisonError::into_inner).check(shown);
+    pub(crate) async fn still_has(&self, shown: Seq) -> Result<(), LoadError> {
+        let known = lock::read(&self.ring).check(shown);
         let Some(known) = known else { return Ok(()) };
         match self.log.check(&self.name, shown).await? {
             Some(kept) if kept != known => Err(LoadError::Diverged),
@@ -31,7 +31,7 @@ impl TopicHandle {
     }
 
     /// What [`Self::verdict`] says, with the state shared.
-    pub async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
+    pub(crate) async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let (recovery, head) = self.recovery(cursor).await?;
         match recovery {
             _ if self.board.is_over() => Err(Denied::Unavailable),
@@ -48,7 +48,7 @@ impl TopicHandle {
         let board = &self.board;
         let (recovery, head, known) = {
             let kept = board.kept.load(Ordering::Acquire);
-            let ring = board.ring.read().unwrap_or_else(PoisonError::into_inner);
+            let ring = lock::read(&board.ring);
             let head = self.at(ring.head()).with_check(ring.check(ring.head()));
             let known = cursor.and_then(|cursor| ring.check(cursor.seq));
             (recover(cursor, head, kept, |after| ring.count(after)), head, known)

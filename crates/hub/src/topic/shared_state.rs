@@ -12,7 +12,7 @@ use duplex_protocol::session::{ResetReason, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 
 #[derive(Debug)]
-pub struct SharedState {
+pub(crate) struct SharedState {
     topic: TopicName,
     encoding: Encoding,
     cursor: Cursor,
@@ -25,7 +25,7 @@ pub struct SharedState {
 
 /// How a returning subscriber catches up.
 #[derive(Debug, Clone)]
-pub enum Recovered {
+pub(crate) enum Recovered {
     Resumed {
         replayed: u64,
         head: Cursor,
@@ -37,7 +37,7 @@ pub enum Recovered {
 }
 
 impl SharedState {
-    pub fn new(topic: TopicName, encoding: Encoding, cursor: Cursor, state: Blob) -> Self {
+    pub(crate) fn new(topic: TopicName, encoding: Encoding, cursor: Cursor, state: Blob) -> Self {
         Self {
             topic,
             encoding,
@@ -48,16 +48,16 @@ impl SharedState {
         }
     }
 
-    pub const fn cursor(&self) -> Cursor {
+    pub(crate) const fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    pub const fn bytes(&self) -> &Bytes {
+    pub(crate) const fn bytes(&self) -> &Bytes {
         &self.state
     }
 
     /// The complete frame of a reset. The state goes into it as it is: to encode it again would read all of it.
-    pub fn reset_frame(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
+    pub(crate) fn reset_frame(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
         if reason != ResetReason::New {
             return self.encode(reason, version);
         }
@@ -108,7 +108,7 @@ impl SharedState {
 
 impl Recovered {
     /// With a copy of the state.
-    pub fn to_verdict(&self) -> Verdict {
+    pub(crate) fn to_verdict(&self) -> Verdict {
         match self {
             Self::Resumed { replayed, head } => Verdict::Resumed {
                 replayed: *replayed,
@@ -123,7 +123,7 @@ impl Recovered {
     }
 
     /// The complete frame that says so.
-    pub fn frame(&self, topic: &TopicName, protocol: Protocol) -> Result<Bytes, CodecError> {
+    pub(crate) fn frame(&self, topic: &TopicName, protocol: Protocol) -> Result<Bytes, CodecError> {
         match self {
             Self::Reset { reason, state } => state.reset_frame(*reason, protocol.version),
             Self::Resumed { .. } => {

@@ -7,73 +7,77 @@ use serde::{Deserialize, Serialize};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::TopicName;
 
-/// Totals since the start, but for `topics` and `sessions`.
+/// Counts of a hub: totals since the start, but for `topics` and `members`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HubStats {
-    /// Awake now.
+    /// Topics that are awake now.
     pub topics: u64,
-    /// Memberships now: a session counts once for each of its topics.
+    /// Subscriptions now: a session counts once for each of its topics.
     pub members: u64,
-    /// Accepted.
+    /// Commands accepted.
     pub commands: u64,
-    /// Rejected, for whatever reason.
+    /// Commands rejected, for any reason.
     pub rejected: u64,
-    /// Sent again and answered from memory.
+    /// Commands sent again and answered from memory.
     pub again: u64,
+    /// Events made.
     pub events: u64,
-    /// To readers; an event counts once for each of them.
+    /// Events given to readers; an event counts once for each of them.
     pub delivered: u64,
-    /// Each one commit for a batch of commands.
+    /// Appends to the log, each with a batch of commands.
     pub appends: u64,
+    /// Appends that failed.
     pub failed_appends: u64,
-    /// Events that slow readers were spared.
+    /// Events left out for slow readers, because a newer one of the same key replaces them.
     pub conflated: u64,
     /// Pages read from the log for readers that the ring could not serve.
     pub log_reads: u64,
+    /// Forwards delivered.
     pub forwards: u64,
-    /// Not delivered.
+    /// Forwards that were given up.
     pub forwards_lost: u64,
 }
 
-impl std::ops::Add for HubStats {
-    type Output = Self;
-
-    fn add(self, more: Self) -> Self {
-        Self {
-            topics: self.topics + more.topics,
-            members: self.members + more.members,
-            commands: self.commands + more.commands,
-            rejected: self.rejected + more.rejected,
-            again: self.again + more.again,
-            events: self.events + more.events,
-            delivered: self.delivered + more.delivered,
-            appends: self.appends + more.appends,
-            failed_appends: self.failed_appends + more.failed_appends,
-            conflated: self.conflated + more.conflated,
-            log_reads: self.log_reads + more.log_reads,
-            forwards: self.forwards + more.forwards,
-            forwards_lost: self.forwards_lost + more.forwards_lost,
-        }
+impl HubStats {
+    /// Adds the counts of a kind, of which `topics` are awake.
+    pub(crate) fn add(&mut self, topics: u64, tally: &Tally) {
+        let read = |count: &AtomicU64| count.load(Relaxed);
+        self.topics += topics;
+        self.members += read(&tally.members);
+        self.commands += read(&tally.commands);
+        self.rejected += read(&tally.rejected);
+        self.again += read(&tally.again);
+        self.events += read(&tally.events);
+        self.delivered += read(&tally.delivered);
+        self.appends += read(&tally.appends);
+        self.failed_appends += read(&tally.failed_appends);
+        self.conflated += read(&tally.conflated);
+        self.log_reads += read(&tally.log_reads);
+        self.forwards += read(&tally.forwards);
+        self.forwards_lost += read(&tally.forwards_lost);
     }
 }
 
-/// One topic that is awake, now.
+/// A topic that is awake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TopicFigures {
+pub struct TopicStats {
+    /// The topic's name.
     pub topic: TopicName,
-    /// Of its newest event.
+    /// The newest event.
     pub seq: Seq,
-    /// Of its newest event when it woke.
+    /// The newest event when the topic woke.
     #[serde(skip)]
     pub woke: Seq,
-    /// Sessions.
+    /// Sessions that are subscribed.
     pub subscribers: u64,
-    /// Commands and questions that wait for it.
+    /// Requests in the topic's queue.
     pub waiting: u64,
 }
 
+/// The counts of one kind.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     pub members: AtomicU64,
     pub commands: AtomicU64,
     pub rejected: AtomicU64,
@@ -88,31 +92,10 @@ pub struct Tally {
     pub forwards_lost: AtomicU64,
 }
 
-impl Tally {
-    pub fn read(&self, topics: u64) -> HubStats {
-        let read = |count: &AtomicU64| count.load(Relaxed);
-        HubStats {
-            topics,
-            members: read(&self.members),
-            commands: read(&self.commands),
-            rejected: read(&self.rejected),
-            again: read(&self.again),
-            events: read(&self.events),
-            delivered: read(&self.delivered),
-            appends: read(&self.appends),
-            failed_appends: read(&self.failed_appends),
-            conflated: read(&self.conflated),
-            log_reads: read(&self.log_reads),
-            forwards: read(&self.forwards),
-            forwards_lost: read(&self.forwards_lost),
-        }
-    }
-}
-
-pub fn add(count: &AtomicU64, more: u64) {
+pub(crate) fn add(count: &AtomicU64, more: u64) {
     count.fetch_add(more, Relaxed);
 }
 
-pub fn subtract(count: &AtomicU64, less: u64) {
+pub(crate) fn subtract(count: &AtomicU64, less: u64) {
     count.fetch_sub(less, Relaxed);
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::decider::{Decider, Kept};
-use crate::topic::dyn_topic::FoldError;
+use crate::topic::dyn_topic::StateError;
 use duplex_protocol::codec::Encoding;
 
 /// The first version is written bare; no event and no state begins like this.
@@ -14,7 +14,7 @@ const THEN: &[u8] = b",\"kept\":";
 const END: &[u8] = b"}";
 
 /// As the log keeps it.
-pub fn write<D: Decider>(json: Vec<u8>) -> Vec<u8> {
+pub(super) fn write<D: Decider>(json: Vec<u8>) -> Vec<u8> {
     match D::KEPT_VERSION {
         ..=1 => json,
         version => [BEGIN, version.to_string().as_bytes(), THEN, &json, END].concat(),
@@ -22,22 +22,22 @@ pub fn write<D: Decider>(json: Vec<u8>) -> Vec<u8> {
 }
 
 /// As today's types know it, from whichever version it is of.
-pub fn read<D: Decider>(kept: Kept, json: &[u8]) -> Result<Cow<'_, [u8]>, FoldError> {
+pub(super) fn read<D: Decider>(kept: Kept, json: &[u8]) -> Result<Cow<'_, [u8]>, StateError> {
     let (version, json) = split(json)?;
     if version == D::KEPT_VERSION {
         return Ok(Cow::Borrowed(json));
     }
     if !(1..D::KEPT_VERSION).contains(&version) {
         let known = D::KEPT_VERSION;
-        return Err(FoldError::Version { found: version, known });
+        return Err(StateError::Version { found: version, known });
     }
     let value = Encoding::Json.decode(json)?;
     let upcast = || (version..D::KEPT_VERSION).fold(value, |value, version| D::upcast(version, kept, value));
-    let value = catch_unwind(AssertUnwindSafe(upcast)).map_err(|_| FoldError::Panicked)?;
+    let value = catch_unwind(AssertUnwindSafe(upcast)).map_err(|_| StateError::Panicked)?;
     Ok(Cow::Owned(Encoding::Json.encode(&value)?))
 }
 
-fn split(json: &[u8]) -> Result<(u32, &[u8]), FoldError> {
+fn split(json: &[u8]) -> Result<(u32, &[u8]), StateError> {
     let Some(rest) = json.strip_prefix(BEGIN) else {
         return Ok((1, json));
     };
@@ -45,7 +45,7 @@ fn split(json: &[u8]) -> Result<(u32, &[u8]), FoldError> {
     let (version, rest) = rest.split_at(digits);
     let version = str::from_utf8(version).ok().and_then(|version| version.parse().ok());
     let inner = rest.strip_prefix(THEN).and_then(|rest| rest.strip_suffix(END));
-    version.zip(inner).ok_or(FoldError::NoVersion)
+    version.zip(inner).ok_or(StateError::NoVersion)
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
     use crate::decider::{Access, Context, Principal};
-    use crate::topic::dyn_topic::kind;
+    use crate::topic::dyn_topic::dyn_topic;
     use duplex_protocol::cursor::Seq;
     use duplex_protocol::session::{Denied, Rejection};
     use duplex_protocol::topic::{Topic, TopicName};
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_kind_knows_all_that_it_ever_kept() {
-        let kind = kind(Names::<3>);
+        let kind = dyn_topic(Names::<3>);
         let (old, new) = (br#"{"name":"Ada"}"#, r#"{"names":["Ada",""]}"#);
         assert_eq!(kind.current(old.to_vec()).unwrap(), new.as_bytes());
         assert_eq!(kind.current(kept::<3>(new)).unwrap(), new.as_bytes());
@@ -162,7 +162,7 @@ mod tests {
             read::<Names<1>>(Kept::State, &newer),
         ] {
             let error = error.unwrap_err();
-            assert!(matches!(error, FoldError::Version { found: 3, .. }), "{error}");
+            assert!(matches!(error, StateError::Version { found: 3, .. }), "{error}");
             assert!(error.to_string().contains("version 3"), "{error}");
         }
         for broken in [

@@ -2,7 +2,7 @@
 //! Knows no topic task and no events; its time comes in.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,14 +12,15 @@ use tokio::time::Instant;
 use super::presence::PresenceSet;
 use super::wake::Wake;
 use crate::limits;
-use crate::topic::dyn_topic::PerEncoding;
+use crate::lock;
+use crate::topic::event_frame::PerEncoding;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::presence::Presence;
 use duplex_protocol::session::ServerFrame;
 use duplex_protocol::topic::TopicName;
 
 #[derive(Debug, Default)]
-pub struct Crowd {
+pub(crate) struct Crowd {
     /// Nobody is told who is here.
     hidden: bool,
     /// Who is here; ahead of what is shown.
@@ -43,51 +44,55 @@ struct Shown {
 
 /// When a presence was last shown, and which.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub(crate) struct Pace {
     shown: u64,
     next: Option<Instant>,
 }
 
 impl Crowd {
-    pub fn new(shown: bool) -> Self {
+    pub(crate) fn new(shown: bool) -> Self {
         Self {
             hidden: !shown,
             ..Self::default()
         }
     }
 
-    pub fn set(&self) -> MutexGuard<'_, PresenceSet> {
-        lock(&self.set)
+    pub(crate) fn set(&self) -> MutexGuard<'_, PresenceSet> {
+        lock::lock(&self.set)
     }
 
-    pub fn add_wake(&self, wake: Arc<Wake>) -> usize {
-        lock(&self.wakes).add(wake)
+    pub(crate) fn add_wake(&self, wake: Arc<Wake>) -> usize {
+        lock::lock(&self.wakes).add(wake)
     }
 
-    pub fn remove_wake(&self, place: usize) {
-        lock(&self.wakes).remove(place);
+    pub(crate) fn remove_wake(&self, place: usize) {
+        lock::lock(&self.wakes).remove(place);
     }
 
-    pub fn wake_all(&self) {
-        lock(&self.wakes).places.iter().flatten().for_each(|wake| wake.wake());
+    pub(crate) fn wake_all(&self) {
+        lock::lock(&self.wakes)
+            .places
+            .iter()
+            .flatten()
+            .for_each(|wake| wake.wake());
     }
 
     /// Has the topic's task look at its readers.
-    pub fn stir(&self) {
+    pub(crate) fn stir(&self) {
         self.stirred.notify_one();
     }
 
-    pub async fn stirred(&self) {
+    pub(crate) async fn stirred(&self) {
         self.stirred.notified().await;
     }
 
     /// 0 is nobody.
-    pub fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.version.load(Relaxed)
     }
 
-    pub fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
-        let shown = Arc::clone(&lock(&self.shown));
+    pub(crate) fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
+        let shown = Arc::clone(&lock::lock(&self.shown));
         let frame = shown.frames.get(encoding).get_or_init(|| {
             let frame = ServerFrame::Presence {
                 topic: topic.clone(),
@@ -103,7 +108,7 @@ impl Crowd {
     }
 
     /// Ends what has run out and shows what changed, if it is time. Returns when to tend next, if nothing stirs before.
-    pub fn tend(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
+    pub(crate) fn tend(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
         let (presence, alarm, pause) = {
             let mut set = self.set();
             // What is long over was not looked at when it ended: nothing was.
@@ -128,7 +133,7 @@ impl Crowd {
     }
 
     fn show(&self, presence: Presence) {
-        let mut shown = lock(&self.shown);
+        let mut shown = lock::lock(&self.shown);
         if shown.presence == presence {
             return;
         }
@@ -180,11 +185,6 @@ impl Wakes {
             *self = Self::default();
         }
     }
-}
-
-/// What these locks guard is whole at every moment at which a panic could leave it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -242,10 +242,10 @@ mod tests {
         let topic = "chat/lobby".parse().unwrap();
         join(&crowd, 1);
         crowd.tend(&mut pace, Instant::now());
-        assert!(lock(&crowd.shown).frames.get(Encoding::Json).get().is_none());
+        assert!(lock::lock(&crowd.shown).frames.get(Encoding::Json).get().is_none());
         let first = crowd.frame(&topic, Encoding::Json).1;
         assert_eq!(first.as_ptr(), crowd.frame(&topic, Encoding::Json).1.as_ptr());
-        assert!(lock(&crowd.shown).frames.get(Encoding::Postcard).get().is_none());
+        assert!(lock::lock(&crowd.shown).frames.get(Encoding::Postcard).get().is_none());
     }
 
     #[test]

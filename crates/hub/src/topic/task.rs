@@ -3,8 +3,8 @@
 //! The memory runs ahead of the log only within `Task::keep`; whatever fails there, the memory is thrown away and made anew from
 //! the log, so that nothing uncommitted is ever seen. Everything it is asked stands in one queue: callers may go at any time.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -18,8 +18,9 @@ use super::stats::add;
 use crate::clock;
 use crate::hub::Hub;
 use crate::limits;
+use crate::lock;
 use crate::log::{Head, LogError};
-use crate::topic::dyn_topic::PerEncoding;
+use crate::topic::event_frame::PerEncoding;
 use crate::topic::projection::{LoadError, Memory, Tail, load};
 use crate::topic::subscribers::Pace;
 use duplex_protocol::codec::Encoding;
@@ -27,7 +28,7 @@ use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Answer, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-pub struct Task {
+pub(crate) struct Task {
     hub: Hub,
     board: Arc<Board>,
     asks: mpsc::Receiver<Ask>,
@@ -59,7 +60,7 @@ enum Life {
 struct NotReady;
 
 impl Task {
-    pub fn new(hub: Hub, board: Arc<Board>, asks: mpsc::Receiver<Ask>, memory: Memory) -> Self {
+    pub(crate) fn new(hub: Hub, board: Arc<Board>, asks: mpsc::Receiver<Ask>, memory: Memory) -> Self {
         Self {
             hub,
             board,
@@ -75,7 +76,7 @@ impl Task {
         }
     }
 
-    pub async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         let mut waiting = Vec::with_capacity(limits::BATCH_COMMANDS);
         while self.life == Life::Awake {
             let now = Instant::now();
@@ -238,7 +239,7 @@ impl Task {
             self.forget(plan);
         }
         {
-            let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
+            let mut ring = lock::write(&self.board.ring);
             if let Some(plan) = plan {
                 plan.show(&self.board, &mut ring);
             }
@@ -349,7 +350,7 @@ impl Task {
 
     fn show(&self, tail: Tail) {
         let news = !tail.events.is_empty();
-        let mut ring = self.board.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = lock::write(&self.board.ring);
         frames::fill(&mut ring, tail, self.board.kind.delivery());
         self.board.head.store(ring.head(), Ordering::Release);
         drop(ring);

@@ -2,7 +2,7 @@
 //! started for it, and no place among those awake is taken. Knows no session and no transport.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
@@ -10,7 +10,8 @@ use super::handle::TopicHandle;
 use super::recovery::{Recovery, recover};
 use super::shared_state::{Recovered, SharedState};
 use super::wake::Wake;
-use crate::topic::dyn_topic::Kind;
+use crate::lock;
+use crate::topic::dyn_topic::DynTopic;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::presence::Presence;
@@ -18,14 +19,14 @@ use duplex_protocol::session::{Denied, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
 /// A topic as a reader finds it.
-pub enum Found {
+pub(crate) enum Found {
     Awake(TopicHandle),
     Unwritten(Unwritten),
 }
 
 /// The readers that wait for topics to be started.
 #[derive(Default)]
-pub struct Waiting(Mutex<Readers>);
+pub(crate) struct Waiting(Mutex<Readers>);
 
 #[derive(Default)]
 struct Readers {
@@ -35,7 +36,7 @@ struct Readers {
 
 impl Waiting {
     /// Call it with the list of topics locked, when the topic is not on it.
-    pub fn add(self: &Arc<Self>, topic: &TopicName, wake: Arc<Wake>) -> Place {
+    pub(crate) fn add(self: &Arc<Self>, topic: &TopicName, wake: Arc<Wake>) -> Place {
         let mut readers = self.lock();
         readers.last += 1;
         let number = readers.last;
@@ -48,7 +49,7 @@ impl Waiting {
     }
 
     /// The topic is on the list now, and whoever looks finds it.
-    pub fn started(&self, topic: &TopicName) {
+    pub(crate) fn started(&self, topic: &TopicName) {
         let wakes = self.lock().wakes.remove(topic);
         wakes.into_iter().flatten().for_each(|(_, wake)| wake.wake());
     }
@@ -58,14 +59,13 @@ impl Waiting {
         self.lock().wakes.values().map(HashMap::len).sum()
     }
 
-    /// What this lock guards is whole at every moment.
     fn lock(&self) -> MutexGuard<'_, Readers> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.0)
     }
 }
 
 /// A reader's place among those that wait; it is given up by dropping it.
-pub struct Place {
+pub(crate) struct Place {
     waiting: Arc<Waiting>,
     topic: TopicName,
     number: u64,
@@ -84,19 +84,19 @@ impl Drop for Place {
 }
 
 /// A topic without an event, read by one reader.
-pub struct Unwritten {
+pub(crate) struct Unwritten {
     pub(crate) place: Place,
-    pub(crate) kind: Arc<dyn Kind>,
+    pub(crate) kind: Arc<dyn DynTopic>,
     pub(crate) epoch: Epoch,
 }
 
 impl Unwritten {
-    pub const fn head(&self) -> Cursor {
+    pub(crate) const fn head(&self) -> Cursor {
         Cursor::new(self.epoch, 0)
     }
 
     /// As a topic that is awake would answer.
-    pub fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
+    pub(crate) fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let head = self.head();
         match recover(cursor, head, 1, |_| Some(0)) {
             Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
@@ -109,7 +109,7 @@ impl Unwritten {
         }
     }
 
-    pub fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+    pub(crate) fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
         let state = self.kind.fold(None).and_then(|fold| fold.state(encoding));
         state.map(|state| (self.head(), state)).map_err(|error| {
             tracing::error!(topic = %self.place.topic, ?encoding, "no state: {error}");
@@ -118,7 +118,7 @@ impl Unwritten {
     }
 
     /// Nobody is told of the others here.
-    pub fn presence(&self, encoding: Encoding) -> Option<Bytes> {
+    pub(crate) fn presence(&self, encoding: Encoding) -> Option<Bytes> {
         let frame = ServerFrame::Presence {
             topic: self.place.topic.clone(),
             presence: Presence::default(),

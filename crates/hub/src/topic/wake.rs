@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 
 use tokio::sync::Notify;
 
+/// Wakes a reader that waits for events. Carries no payload: the reader looks into its topics itself. Many wake-ups before the reader
+/// looks are one.
 #[derive(Debug, Default)]
 pub struct Wake {
     /// Woken, and not yet seen: another wake has nothing to add.
@@ -14,19 +16,21 @@ pub struct Wake {
 }
 
 impl Wake {
+    /// A wake that topics and the reader share.
+    #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// One atomic if it is awake already.
+    /// Wakes the reader. Costs one atomic operation if it was woken already.
     pub fn wake(&self) {
         if !self.awake.swap(true, AcqRel) {
             self.notify.notify_one();
         }
     }
 
-    /// Ready when there was a wake since it was last ready; what is published from then on wakes again, so that whoever looks
-    /// after this misses nothing. May be dropped while it waits. For one waiter.
+    /// Completes when there was a wake-up since it last completed; a later one completes it again, so a reader that looks after this
+    /// misses nothing. Cancel safe. For one waiter.
     pub async fn woken(&self) {
         self.notify.notified().await;
         self.awake.swap(false, AcqRel);

@@ -1,5 +1,5 @@
-//! Version 1 of the session protocol, `duplex.v1.json` and `duplex.v1.postcard`: how frames of the present version are written
-//! for its clients, and how theirs are read. It has no checks, no server's clock, and fewer reasons.
+//! Version 1 of the session protocol, `duplex.v1.json` and `duplex.v1.postcard`: encodes frames of the newest version for its
+//! clients, and decodes theirs. It has no checks, no server's clock, and fewer reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +9,21 @@ use super::person::Person;
 use super::session::{self, Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId};
 use super::topic::TopicName;
 
-pub const fn subprotocol(encoding: Encoding) -> &'static str {
+pub(crate) const fn subprotocol(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Json => "duplex.v1.json",
         Encoding::Postcard => "duplex.v1.postcard",
     }
 }
 
-pub fn encode(encoding: Encoding, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
+pub(crate) fn encode(encoding: Encoding, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
     match Differing::of(frame) {
         Some(differing) => encoding.encode(&differing),
         None => encoding.encode(frame),
     }
 }
 
-pub fn decode(encoding: Encoding, bytes: &[u8]) -> Result<session::ClientFrame, CodecError> {
+pub(crate) fn decode(encoding: Encoding, bytes: &[u8]) -> Result<session::ClientFrame, CodecError> {
     encoding.decode::<ClientFrame>(bytes).map(Into::into)
 }
 
@@ -45,7 +45,7 @@ impl From<Cursor> for cursor::Cursor {
     }
 }
 
-/// The server's frames that are not what they are now, at their places among all: the others follow and are the same.
+/// The server's frames that differ from the newest version's, in the order of [`ServerFrame`]; those that follow are the same.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Differing<'a> {

@@ -23,7 +23,7 @@ use crate::apps::arena::wire::frame::{Role, Row};
 use crate::apps::arena::wire::scores::{ALL, Scores, ScoresCommand};
 use crate::apps::arena::wire::turn::MAX_TURN;
 use crate::apps::arena::wire::{ARENA_PATH, Glance, ROUND_SECONDS};
-use duplex_hub::simulation::{NoSeat, Seat, Stage};
+use duplex_hub::simulation::{JoinError, Participant, Simulation};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId};
@@ -333,7 +333,7 @@ async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
     }
 }
 
-impl Stage for Game {
+impl Simulation for Game {
     fn path(&self) -> &'static str {
         ARENA_PATH
     }
@@ -346,11 +346,11 @@ impl Stage for Game {
         MAX_TURN
     }
 
-    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Seat>, NoSeat> {
+    fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Participant>, JoinError> {
         let (number, body) = {
             let mut inner = self.lock();
             if inner.viewers >= MAX_VIEWERS {
-                return Err(NoSeat::Full);
+                return Err(JoinError::Full);
             }
             inner.viewers += 1;
             inner.last_seat += 1;
@@ -373,7 +373,7 @@ impl Stage for Game {
         )))
     }
 
-    fn glance(&self) -> Option<String> {
+    fn preview(&self) -> Option<String> {
         let inner = self.lock();
         let glance = Glance {
             players: inner.pilots.len() as u16,

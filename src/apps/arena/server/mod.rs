@@ -11,15 +11,15 @@ mod tests;
 
 use super::wire::scores::Scores;
 use crate::apps::server::AppServer;
-use duplex_hub::kind;
+use duplex_hub::dyn_topic;
 use std::sync::Arc;
 
 use self::game::Game;
-use duplex_hub::simulation::Stage;
+use duplex_hub::simulation::Simulation;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Scores)],
+        kinds: vec![dyn_topic(Scores)],
         simulations: Some(|options| vec![stage(&options.arena)]),
         ..AppServer::default()
     }
@@ -33,6 +33,6 @@ pub struct Options {
     pub arena_json: bool,
 }
 
-pub fn stage(options: &Options) -> Arc<dyn Stage> {
+pub fn stage(options: &Options) -> Arc<dyn Simulation> {
     Game::new(options.arena_json)
 }

@@ -20,7 +20,7 @@ use crate::apps::arena::model::world::{Body, Mote};
 use crate::apps::arena::wire::frame::{Role, Row, Seen, View};
 use crate::apps::arena::wire::turn::{Turn, Wish};
 use duplex_hub::Hub;
-use duplex_hub::simulation::{Breach, Seat};
+use duplex_hub::simulation::{Participant, ProtocolError};
 use duplex_protocol::person::Person;
 
 /// Frames on their way: one and a half seconds of them. More would only make the line longer.
@@ -185,9 +185,9 @@ fn playing(body: &Body) -> Role {
     }
 }
 
-impl Seat for Place {
-    fn hear(&mut self, bytes: &[u8]) -> Result<(), Breach> {
-        let turn = Turn::decode(bytes).map_err(|_| Breach::Malformed)?;
+impl Participant for Place {
+    fn on_message(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        let turn = Turn::decode(bytes).map_err(|_| ProtocolError::Malformed)?;
         self.acknowledge(turn.ack);
         self.stamp = Some((turn.stamp, Instant::now()));
         if let Some((number, wish)) = turn.wish
@@ -202,12 +202,12 @@ impl Seat for Place {
         Ok(())
     }
 
-    fn stirred(&mut self) -> BoxFuture<'_, ()> {
+    fn ready(&mut self) -> BoxFuture<'_, ()> {
         // The game outlives its seats, so the picture's end is never seen.
         self.shots.changed().map(|_| ()).boxed()
     }
 
-    fn say(&mut self) -> Option<Bytes> {
+    fn next_frame(&mut self) -> Option<Bytes> {
         let shot = Arc::clone(&self.shots.borrow_and_update());
         if shot.tick == self.said || self.sent.len() >= MAX_UNACKED {
             return None;

@@ -16,8 +16,8 @@ use crate::apps::arena::wire::frame::{Role, View};
 use crate::apps::arena::wire::scores::{ALL, Scores};
 use crate::apps::arena::wire::turn::{Turn, Wish};
 use duplex_hub::log::memory::Memory;
-use duplex_hub::simulation::{Breach, Seat, Stage as _};
-use duplex_hub::{BackgroundTask as _, Hub, kind};
+use duplex_hub::simulation::{Participant, ProtocolError, Simulation as _};
+use duplex_hub::{BackgroundTask as _, Hub, dyn_topic};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
@@ -36,7 +36,7 @@ impl World {
         let mut seeds = 1..;
         let seeds = Box::new(move || seeds.next().unwrap_or_default());
         let (game, stop) = (Game::with_seeds(seeds, false), CancellationToken::new());
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(3))), vec![kind(Scores)]);
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(3))), vec![dyn_topic(Scores)]);
         let running = tokio::spawn(Arc::clone(&game).run(hub.clone(), stop.clone()));
         Self {
             game,
@@ -80,7 +80,7 @@ impl World {
 }
 
 struct Viewer {
-    seat: Box<dyn Seat>,
+    seat: Box<dyn Participant>,
     views: Vec<View>,
     turn: Turn,
 }
@@ -89,13 +89,13 @@ impl Viewer {
     fn wish(&mut self, wish: Wish) {
         let number = self.turn.wish.as_ref().map_or(1, |(number, _)| number + 1);
         self.turn.wish = Some((number, wish));
-        self.seat.hear(&self.turn.encode()).unwrap();
+        self.seat.on_message(&self.turn.encode()).unwrap();
     }
 
     async fn see(&mut self, intent: Option<Intent>) -> View {
         let bytes = loop {
-            self.seat.stirred().await;
-            if let Some(bytes) = self.seat.say() {
+            self.seat.ready().await;
+            if let Some(bytes) = self.seat.next_frame() {
                 break bytes;
             }
         };
@@ -103,7 +103,7 @@ impl Viewer {
         let view = View::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
         self.turn.ack = view.tick;
         self.turn.intents = intent.into_iter().collect();
-        self.seat.hear(&self.turn.encode()).unwrap();
+        self.seat.on_message(&self.turn.encode()).unwrap();
         self.turn.first += self.turn.intents.len() as u32;
         self.views = vec![view.clone()];
         view
@@ -199,10 +199,10 @@ async fn a_round_ends_and_all_begin_anew_in_a_new_world() {
 async fn a_seat_trusts_nothing() {
     let world = World::start();
     let mut viewer = world.come(1);
-    assert_eq!(viewer.seat.hear(&[]), Err(Breach::Malformed));
-    assert_eq!(viewer.seat.hear(&[1, 2, 3]), Err(Breach::Malformed));
+    assert_eq!(viewer.seat.on_message(&[]), Err(ProtocolError::Malformed));
+    assert_eq!(viewer.seat.on_message(&[1, 2, 3]), Err(ProtocolError::Malformed));
     viewer.turn.ack = 77_777;
-    assert_eq!(viewer.seat.hear(&viewer.turn.encode()), Ok(()));
+    assert_eq!(viewer.seat.on_message(&viewer.turn.encode()), Ok(()));
     viewer.views.clear();
     assert!(
         !viewer.see(None).await.motes.is_empty(),

@@ -3,7 +3,7 @@
 pub mod measure;
 
 use crate::apps::server::AppServer;
-use duplex_hub::kind;
+use duplex_hub::dyn_topic;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Compare)],
+        kinds: vec![dyn_topic(Compare)],
         endpoints: endpoints().to_vec(),
         routes: Some(measure::routes()),
         ..AppServer::default()

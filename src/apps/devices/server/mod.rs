@@ -17,7 +17,7 @@ mod watch;
 
 use super::wire::{Devices, Fleet, Orders};
 use crate::apps::server::AppServer;
-use duplex_hub::kind;
+use duplex_hub::dyn_topic;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -32,7 +32,7 @@ use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Devices), kind(Fleet), kind(Orders)],
+        kinds: vec![dyn_topic(Devices), dyn_topic(Fleet), dyn_topic(Orders)],
         ingest: vec![ingest_endpoint()],
         command_forms: forms().to_vec(),
         tasks: Some(|options| background_tasks(&options.devices)),

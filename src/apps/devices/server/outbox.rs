@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::super::model::Waiting;
 use super::super::wire::{ALL, Open, Orders};
-use duplex_hub::{Hub, Membership, TopicHandle, Wake};
+use duplex_hub::{Hub, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::SessionId;
@@ -21,7 +21,7 @@ pub struct Outbox {
     hub: Hub,
     session: SessionId,
     wake: Arc<Wake>,
-    joined: Option<(TopicHandle, Membership)>,
+    joined: Option<(TopicHandle, SubscriptionGuard)>,
     given: BTreeSet<(String, Seq)>,
 }
 

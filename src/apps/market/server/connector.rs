@@ -400,7 +400,7 @@ mod tests {
     use super::super::super::model::chart::Chart;
     use super::super::super::wire::{ALL, Candles, Quotes};
     use super::*;
-    use duplex_hub::kind;
+    use duplex_hub::dyn_topic;
     use duplex_hub::log::memory::Memory;
     use duplex_protocol::codec::Encoding;
     use duplex_protocol::cursor::Epoch;
@@ -420,7 +420,7 @@ mod tests {
     impl Stage {
         fn new(exchange: Exchange, codes: &[&str]) -> Self {
             let log = Arc::new(Memory::new(Epoch::new(1)));
-            let hub = Hub::new(log, vec![kind(Quotes), kind(Candles)]);
+            let hub = Hub::new(log, vec![dyn_topic(Quotes), dyn_topic(Candles)]);
             let (called, calls) = mpsc::unbounded_channel();
             let dial = move |host: String, port: u16| -> Dialling {
                 let (near, far) = duplex(PIPE);

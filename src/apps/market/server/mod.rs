@@ -14,7 +14,7 @@ mod watcher;
 
 use super::wire::{Alerts, Candles, Quotes, Watches};
 use crate::apps::server::AppServer;
-use duplex_hub::kind;
+use duplex_hub::dyn_topic;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -28,7 +28,12 @@ use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Quotes), kind(Candles), kind(Alerts), kind(Watches)],
+        kinds: vec![
+            dyn_topic(Quotes),
+            dyn_topic(Candles),
+            dyn_topic(Alerts),
+            dyn_topic(Watches),
+        ],
         tasks: Some(|options| background_tasks(&options.market)),
         ..AppServer::default()
     }

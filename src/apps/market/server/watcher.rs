@@ -21,15 +21,15 @@ use super::super::wire::{
 use super::watch_list::WatchList;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use duplex_hub::session::reader::Reader;
-use duplex_hub::{BackgroundTask, Hub, Most, TaskFuture, TopicCommand};
+use duplex_hub::session::Reader;
+use duplex_hub::{BackgroundTask, Hub, ReadLimit, TaskFuture, TopicCommand};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
 
 /// Taken from a topic at once.
-const MOST: Most = Most {
+const MOST: ReadLimit = ReadLimit {
     frames: 256,
     bytes: 256 << 10,
 };
@@ -291,7 +291,7 @@ mod tests {
     use super::*;
     use crate::wire::notice::INBOX_KIND;
     use duplex_hub::decider::{Access, Context, Decider, Origin, Principal};
-    use duplex_hub::kind;
+    use duplex_hub::dyn_topic;
     use duplex_hub::log::Log;
     use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::{Epoch, Seq};
@@ -347,7 +347,12 @@ mod tests {
         }
 
         async fn on(log: Arc<dyn Log>, room: usize) -> Self {
-            let kinds = vec![kind(Quotes), kind(Alerts), kind(Watches), kind(Inbox)];
+            let kinds = vec![
+                dyn_topic(Quotes),
+                dyn_topic(Alerts),
+                dyn_topic(Watches),
+                dyn_topic(Inbox),
+            ];
             let mut place = Self {
                 hub: Hub::with_room(log, kinds, room),
                 commands: 0,

@@ -5,7 +5,7 @@ mod news;
 mod tests;
 
 use crate::apps::server::AppServer;
-use duplex_hub::kind;
+use duplex_hub::dyn_topic;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Notices), kind(Inbox)],
+        kinds: vec![dyn_topic(Notices), dyn_topic(Inbox)],
         ingest: vec![ingest_endpoint()],
         command_forms: vec![form()],
         unread: vec![news()],

@@ -1,11 +1,11 @@
-//! A log that loses its newest events, as one does whose journal was deleted: for tests and for trying things out.
+//! Loss of a log's newest events, as after its journal was deleted, for tests.
 
 use super::Memory;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::TopicName;
 
 impl Memory {
-    /// The topic's events after `seq` are lost, with what was answered then.
+    /// Removes the topic's events after `seq` and the answers to their commands, as if the log had lost its tail.
     pub fn lose_tail(&self, topic: &TopicName, seq: Seq) {
         if let Some(kept) = self.lock().get_mut(topic) {
             kept.check = kept.check(seq);

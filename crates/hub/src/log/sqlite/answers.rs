@@ -11,7 +11,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
 
-pub fn accept(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
+pub(super) fn accept(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);
     let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
     log.prepare_cached(
@@ -22,7 +22,7 @@ pub fn accept(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) ->
 }
 
 /// Lets the oldest go, too: a topic that refuses everything makes no snapshot.
-pub fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejection) -> Result<(), LogError> {
+pub(super) fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejection) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);
     let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
     let why = serde_json::to_string(why).map_err(|error| LogError::Unavailable(error.to_string()))?;
@@ -40,7 +40,7 @@ pub fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejecti
 }
 
 /// Lets the next few accepted ones go; `n` is the newest. Says whether more may have to go.
-pub fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
+pub(super) fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
     let answers = Rows {
         before: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
@@ -66,14 +66,14 @@ fn forget(log: &Connection, topic: i64, time: Option<Millis>) -> Result<(), LogE
     Ok(())
 }
 
-pub struct Known {
+pub(super) struct Known {
     pub commands: Vec<Answered>,
     pub refusals: Vec<Refused>,
     pub forgotten: Option<Millis>,
 }
 
 /// Of a topic that has a number.
-pub fn open(log: &Transaction<'_>, topic: Option<i64>, most: usize, since: Millis) -> Result<Known, LogError> {
+pub(super) fn open(log: &Transaction<'_>, topic: Option<i64>, most: usize, since: Millis) -> Result<Known, LogError> {
     let accepted = newest::<Seq>(
         log,
         "SELECT n, person, command, seq FROM answers WHERE topic = ?1 AND (at >= ?2 OR time IS NOT NULL)

@@ -1,5 +1,4 @@
-//! A copy of a log: of one that runs, and of one that nobody uses. Knows nothing of the writer: a copy is of what is committed, as any
-//! reader sees it.
+//! Copies of a log, in use or not. A copy has what is committed.
 
 use std::fs::File;
 use std::io;
@@ -9,21 +8,32 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::LogError;
 
+/// A log cannot be copied.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BackupError {
+    /// There is a file at the copy's path.
     #[error("the file exists already")]
     Exists,
+    /// There is no log at this path.
     #[error("there is no log at {}", .0.display())]
     NoLog(PathBuf),
+    /// The copy cannot be written.
     #[error("the copy cannot be written: {0}")]
     Io(#[from] io::Error),
+    /// The log cannot be read.
     #[error("the log cannot be copied: {0}")]
     Log(#[from] LogError),
+    /// The file is in use, damaged or not a log.
     #[error(transparent)]
     Open(#[from] OpenError),
 }
 
-/// Copies the log at `from`, which no server uses, with what its journals hold. It stays of the version that it is of.
+/// Copies the log at `from`, which no server uses, including its journals. The copy has the file's version. Blocks.
+///
+/// # Errors
+///
+/// See [`BackupError`].
 pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
     let from = files::real(from)?;
     let missing = || BackupError::NoLog(from.clone());
@@ -41,8 +51,8 @@ pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
     copy(&from, to)
 }
 
-/// Copies the log at `from` as it is now. `to` is there, whole, when this returns, or not at all.
-pub fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+/// Copies the log at `from` as it is now. When this returns, `to` is complete or does not exist.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists);
     }

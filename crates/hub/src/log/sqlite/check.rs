@@ -1,4 +1,4 @@
-//! A look at a log's file from outside, also while a server uses it. Changes nothing.
+//! Checks of a log's file without changing it, also while a server uses it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,26 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::Millis;
 
-/// What a look at a sound file found.
+/// The properties of a sound log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checked {
-    /// Some process has it open.
+    /// A process has it open.
     pub in_use: bool,
+    /// The size of the file and its journal.
     pub bytes: u64,
+    /// Topics with events.
     pub topics: u64,
-    /// When the newest event was kept, by the clock of then; none without an event.
+    /// The time of the newest event; none without an event.
     pub newest: Option<Millis>,
 }
 
-/// Reads the whole file to see that it is sound, of this program, and of a version that it knows.
+/// Verifies that a file is a sound log of a known version. Blocks: reads the whole file
+/// ([`quick_check`](https://www.sqlite.org/pragma.html#pragma_quick_check)).
+///
+/// # Errors
+///
+/// See [`OpenError`].
 pub fn check(path: &Path) -> Result<Checked, OpenError> {
     let path = &files::real(path).map_err(OpenError::io(path))?;
     let in_use = files::lock_to_read(path).map_err(OpenError::io(path))?.is_none();
@@ -32,7 +40,11 @@ pub fn check(path: &Path) -> Result<Checked, OpenError> {
     })
 }
 
-/// What a killed process left undone, if the next start completes it; until then the file is not to be judged.
+/// What a killed process left unfinished; until the next start completes it, [`check`] does not apply. Blocks.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
 pub fn unfinished(path: &Path) -> io::Result<Option<Unfinished>> {
     let path = &files::real(path)?;
     if !files::folder(path).try_exists()? {
@@ -51,14 +63,20 @@ pub fn unfinished(path: &Path) -> io::Result<Option<Unfinished>> {
     Ok(broken.then_some(Unfinished::Change))
 }
 
+/// What a killed process left unfinished.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unfinished {
+    /// A restore, which the next start completes.
     #[error("a restore was interrupted; the next start completes it")]
     Restore,
+    /// A restore of an earlier release: this is the log that it moved away.
     #[error("a restore was interrupted: the log that was there is {} now; rename it back, or restore again", .0.display())]
     Aside(PathBuf),
+    /// The file is missing and its journal is there.
     #[error("its journal is there and the file is not")]
     Journal,
+    /// A change of the file, which the next start rolls back.
     #[error("a process was killed while it changed the file; the next start rolls the change back")]
     Change,
 }

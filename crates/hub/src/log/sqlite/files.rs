@@ -13,9 +13,10 @@
 //! A backup that is being written has its name and `.duplex-partial`.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
@@ -27,7 +28,7 @@ use crate::limits;
 use crate::log::private;
 
 /// What belongs to a log, by what stands behind its name. The file itself is the last.
-pub const PARTS: [&str; 4] = ["-shm", "-journal", "-wal", ""];
+pub(super) const PARTS: [&str; 4] = ["-shm", "-journal", "-wal", ""];
 
 const NEW: &str = ".new";
 const RESTORED: &str = ".restored";
@@ -40,13 +41,17 @@ const PARTIAL: &str = ".duplex-partial";
 const MAX_LINKS: usize = 40;
 
 /// Passed before each operation that changes a folder. A test ends the work before any of them, as a kill does.
-pub fn step() -> io::Result<()> {
+pub(super) fn step() -> io::Result<()> {
     #[cfg(test)]
     tests::step()?;
     Ok(())
 }
 
-/// Where a log really is: two names of one file have one lock and one journal. Also of a file that is not there yet.
+/// The path of a log without symbolic links, also of one that does not exist yet: two names of one file have one lock and one journal.
+///
+/// # Errors
+///
+/// If the file system fails, or links form a cycle.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     resolve(path, MAX_LINKS)
 }
@@ -68,12 +73,13 @@ fn resolve(path: &Path, links: usize) -> io::Result<PathBuf> {
 }
 
 /// Another file beside the log's.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
+/// The folder of a log.
 pub fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -81,25 +87,26 @@ pub fn folder(path: &Path) -> &Path {
     }
 }
 
-pub fn fresh(path: &Path) -> PathBuf {
+pub(super) fn fresh(path: &Path) -> PathBuf {
     beside(path, NEW)
 }
 
-pub fn restored(path: &Path) -> PathBuf {
+pub(super) fn restored(path: &Path) -> PathBuf {
     beside(path, RESTORED)
 }
 
+/// The path of a backup while it is written; [`put_new`] gives it its name.
 pub fn partial(path: &Path) -> PathBuf {
     beside(path, PARTIAL)
 }
 
-/// For a backup that is read and removed at once.
+/// A new path beside a log, for a backup that is read and removed at once. The next start removes one that was left.
 pub fn copy_name(path: &Path) -> PathBuf {
     beside(path, &format!("{COPY}{}", Uuid::now_v7().simple()))
 }
 
 /// The file or a journal of it.
-pub fn is_there(path: &Path) -> io::Result<bool> {
+pub(super) fn is_there(path: &Path) -> io::Result<bool> {
     for part in PARTS {
         // A shared index without its file holds nothing.
         if part != "-shm" && beside(path, part).try_exists()? {
@@ -111,17 +118,17 @@ pub fn is_there(path: &Path) -> io::Result<bool> {
 
 /// SQLite's own locks would let a second process in between two commits. The lock's file stays when the lock goes: who took
 /// it away could take it from somebody. None if another process has it.
-pub fn lock(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = private::options();
     let file = options.create(true).truncate(false).write(true);
     hold(file.open(beside(path, ".lock"))?)
 }
 
 /// Of a log that is only read: nothing is written beside it, and without a lock's file no server has it.
-pub struct ReadLock(#[expect(dead_code, reason = "held, not read")] Option<File>);
+pub(super) struct ReadLock(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
 /// None if another process has it.
-pub fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
+pub(super) fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
     match File::open(beside(path, ".lock")) {
         Ok(file) => Ok(hold(file)?.map(|file| ReadLock(Some(file)))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(ReadLock(None))),
@@ -130,7 +137,7 @@ pub fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
 }
 
 /// Of the file itself, which may have another name elsewhere (a hard link). SQLite's locks are of another kind.
-pub fn lock_file(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
     hold(File::open(path)?)
 }
 
@@ -147,7 +154,7 @@ fn hold(file: File) -> io::Result<Option<File>> {
     }
 }
 
-pub fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     step()?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -156,18 +163,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// A file with its journals. The file goes last: as long as it is there, what is left beside it has an owner.
-pub fn remove_all(path: &Path) -> io::Result<()> {
+pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     PARTS.iter().try_for_each(|part| remove(&beside(path, part)))
 }
 
 /// Private, and not there before.
-pub fn create(path: &Path) -> io::Result<File> {
+pub(super) fn create(path: &Path) -> io::Result<File> {
     step()?;
     private::create_new(path)
 }
 
 /// The copies have not the mode of the originals, but that of a log.
-pub fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     for part in PARTS.iter().filter(|part| **part != "-shm") {
         let mut original = match File::open(beside(from, part)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !part.is_empty() => continue,
@@ -190,13 +197,17 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Gives a finished file its name, and sees to it that the disk knows.
-pub fn put_in_place(finished: &Path, path: &Path) -> io::Result<()> {
+pub(super) fn put_in_place(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     rename(finished, path)?;
     sync_folder(path)
 }
 
-/// As `put_in_place`, and fails where the name is taken.
+/// Gives a finished file its name, and syncs the file and its folder.
+///
+/// # Errors
+///
+/// If a file of that name exists, or the file system fails.
 pub fn put_new(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     step()?;
@@ -213,7 +224,7 @@ pub fn put_new(finished: &Path, path: &Path) -> io::Result<()> {
 
 /// Puts a finished log in the place of the one at `path`, which goes aside with its journals; says where it went. From the
 /// first rename on, the next start completes it.
-pub fn replace(path: &Path, finished: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn replace(path: &Path, finished: &Path) -> io::Result<Option<PathBuf>> {
     let id = Uuid::now_v7().simple().to_string();
     let restoring = beside(path, &format!("{RESTORING}{id}"));
     put_in_place(finished, &restoring)?;
@@ -231,7 +242,7 @@ fn complete(path: &Path, restoring: &Path, id: &str) -> io::Result<Option<PathBu
         let (from, to) = (beside(path, part), beside(&aside, part));
         if from.try_exists()? {
             rename(&from, &to)?;
-            private::tighten(&to)?;
+            tighten(&to)?;
         }
     }
     sync_folder(path)?;
@@ -240,7 +251,7 @@ fn complete(path: &Path, restoring: &Path, id: &str) -> io::Result<Option<PathBu
 }
 
 /// A restore that was interrupted, complete but for its names.
-pub fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
     let restoring = siblings(path)?.into_iter().filter_map(|(file, suffix)| {
         let id = suffix.to_str()?.strip_prefix(RESTORING)?;
         is_id(id).then_some(file)
@@ -249,7 +260,7 @@ pub fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// The log that a restore of an earlier release put aside without putting another in its place: it left the folder so.
-pub fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
     if is_there(path)? || !restored(path).try_exists()? || interrupted(path)?.is_some() {
         return Ok(None);
     }
@@ -262,7 +273,7 @@ pub fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
 
 /// Brings the folder in order after processes that were killed: completes a restore, and drops what was never finished, but
 /// for `keep`. For whoever holds the lock.
-pub fn tidy(path: &Path, keep: Option<&Path>) -> io::Result<()> {
+pub(super) fn tidy(path: &Path, keep: Option<&Path>) -> io::Result<()> {
     while let Some(restoring) = interrupted(path)? {
         let name = restoring.to_string_lossy();
         let id = name.rsplit('-').next().unwrap_or_default();
@@ -299,7 +310,11 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_CHARS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Backups that nobody writes any more.
+/// Removes the unfinished backups in a folder whose writers are gone, but for `keep`.
+///
+/// # Errors
+///
+/// If the file system fails.
 pub fn drop_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
     for (file, name) in entries(folder)? {
         let journal = name.as_bytes().strip_suffix(b"-journal").map(OsStr::from_bytes);
@@ -335,12 +350,23 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
         .collect()
 }
 
-/// Of the file and its journal.
-pub fn bytes(path: &Path) -> u64 {
+/// Removes the permissions of others from an existing file; no file is not an error.
+pub(super) fn tighten(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(file) if file.permissions().mode() & 0o077 != 0 => {
+            fs::set_permissions(path, Permissions::from_mode(file.permissions().mode() & 0o700))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of the file and its journal.
+pub(super) fn bytes(path: &Path) -> u64 {
     size(path) + journal_bytes(path)
 }
 
-pub fn journal_bytes(path: &Path) -> u64 {
+pub(super) fn journal_bytes(path: &Path) -> u64 {
     size(&beside(path, "-wal"))
 }
 
@@ -349,7 +375,7 @@ fn size(path: &Path) -> u64 {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use std::cell::Cell;
 
     use super::*;
@@ -359,7 +385,7 @@ pub mod tests {
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
     }
 
-    pub fn step() -> io::Result<()> {
+    pub(crate) fn step() -> io::Result<()> {
         match LEFT.get() {
             None => Ok(()),
             // From here on nothing changes any more.
@@ -372,7 +398,7 @@ pub mod tests {
     }
 
     /// Does `work` up to the operation `count`. Says whether that was all of it.
-    pub fn until_step<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
+    pub(crate) fn until_step<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
         LEFT.set(Some(count));
         let done = work();
         let left = LEFT.replace(None);
@@ -446,5 +472,16 @@ pub mod tests {
         left.sort();
         stays.sort_unstable();
         assert_eq!(left, stays);
+    }
+
+    #[test]
+    fn others_may_do_nothing_with_a_file_that_is_tightened() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "log").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        tighten(&file).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        tighten(&folder.path().join("nothing")).unwrap();
     }
 }

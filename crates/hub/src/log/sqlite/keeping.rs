@@ -13,7 +13,7 @@ use duplex_protocol::{
     topic::TopicName,
 };
 
-pub struct Snapshot {
+pub(super) struct Snapshot {
     pub topic: TopicName,
     pub seq: Seq,
     pub state: Vec<u8>,
@@ -23,7 +23,7 @@ pub struct Snapshot {
 
 /// What a snapshot lets go; the same until it is done, whatever is appended meanwhile.
 #[derive(Clone, Copy)]
-pub struct Trim {
+pub(super) struct Trim {
     topic: i64,
     seq: Seq,
     last: Seq,
@@ -51,7 +51,7 @@ impl ToSql for Text<'_> {
     }
 }
 
-pub fn append(log: &Connection, name: &TopicName, expected: End, entries: &[Entry]) -> Result<Seq, LogError> {
+pub(super) fn append(log: &Connection, name: &TopicName, expected: End, entries: &[Entry]) -> Result<Seq, LogError> {
     let mut topic = look_up(log, name)?;
     if !expected.is_at(topic.last, topic.check) {
         return Err(expected.conflict(topic.last));
@@ -107,7 +107,7 @@ fn keep_forwards(log: &Connection, topic: i64, first: Seq, entry: &Entry) -> Res
     Ok(())
 }
 
-pub fn remove_forwards(log: &Connection, forwards: &[ForwardKey]) -> Result<(), LogError> {
+pub(super) fn remove_forwards(log: &Connection, forwards: &[ForwardKey]) -> Result<(), LogError> {
     if forwards.is_empty() {
         return Ok(());
     }
@@ -121,7 +121,7 @@ pub fn remove_forwards(log: &Connection, forwards: &[ForwardKey]) -> Result<(), 
 }
 
 /// Inside the transaction of the append that it belongs to, and after it: `last` is the newest event.
-pub fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redaction) -> Result<(), LogError> {
+pub(super) fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redaction) -> Result<(), LogError> {
     let Topic { id, .. } = look_up(log, name)?;
     match &redaction.erased {
         Erased::Before(seq) => {
@@ -187,7 +187,7 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
 }
 
 /// Returns what is to be let go.
-pub fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogError> {
+pub(super) fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogError> {
     let topic = look_up(log, &asked.topic)?;
     if asked.seq > topic.last {
         let (expected, last) = (asked.seq, topic.last);
@@ -210,7 +210,7 @@ pub fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogE
 }
 
 /// Lets go the next few rows, and returns what is left to do.
-pub fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
+pub(super) fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
     let event_goes = trim.retention.reaches(trim.seq, trim.last, trim.now);
     let events = Rows {
         before: note_gone,
@@ -223,7 +223,7 @@ pub fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
 }
 
 /// Rows of a topic that are numbered in the order they came, and go in that order.
-pub struct Rows {
+pub(super) struct Rows {
     /// Number, when it was kept, and the time that its id carries.
     pub oldest: &'static str,
     /// Called with the topic and the newest of those that go.
@@ -231,7 +231,7 @@ pub struct Rows {
     pub remove: &'static str,
 }
 
-pub struct Bite {
+pub(super) struct Bite {
     /// More may have to go.
     pub more: bool,
     /// The newest time in an id of what went.
@@ -239,7 +239,7 @@ pub struct Bite {
 }
 
 impl Rows {
-    pub fn bite(
+    pub(super) fn bite(
         &self,
         log: &Connection,
         topic: i64,

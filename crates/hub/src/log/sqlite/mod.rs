@@ -1,7 +1,9 @@
-//! The log in a SQLite file: one writer thread that commits in groups, and readers beside it that never wait for it.
-//! Knows no hub.
+//! The log in a SQLite file: one writer thread that commits in groups, and readers that never wait for it.
 //!
-//! Write-ahead journal, synchronous: what is answered survives `kill -9` and a power cut, as far as the disk tells the truth.
+//! The file is in [WAL mode] with `synchronous = FULL`: what is answered survives `kill -9` and a power cut, if the disk keeps what it
+//! reports as synced. [`Sqlite::open`] and the functions here block; the log's methods do not.
+//!
+//! [WAL mode]: https://www.sqlite.org/wal.html
 
 mod answers;
 mod backup;
@@ -41,13 +43,14 @@ use self::reader::Readers;
 use self::room::Room;
 use self::writer::{Done, Job, Writer};
 use super::{
-    Census, End, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
-    Retention, Undelivered,
+    End, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, LogStats, Millis, Opened, Record,
+    Redaction, Retention, Undelivered,
 };
 use crate::limits;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::topic::TopicName;
 
+/// A log in a SQLite file.
 pub struct Sqlite {
     path: PathBuf,
     epoch: Epoch,
@@ -69,15 +72,6 @@ struct Counts {
     latency: Histogram,
 }
 
-/// Since the log was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
-    /// Commits that kept something; each took one wait for the disk.
-    pub commits: u64,
-    /// Appends that were kept.
-    pub appends: u64,
-}
-
 /// The file can be opened anew as soon as the log was dropped.
 struct Joined(Option<JoinHandle<()>>);
 
@@ -90,8 +84,12 @@ impl Drop for Joined {
 }
 
 impl Sqlite {
-    /// Makes the file, and the folder it is in, if there is none. A file that is not ours, not sound or too new stays as it
-    /// is. Reads the whole file to see that it is sound.
+    /// Opens the log at `path`, or makes it and its folder. Blocks: reads the whole file to verify it, and upgrades a file of an earlier
+    /// version. Starts the writer's thread.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]; the file is then unchanged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let store = schema::open(path)?;
         let counts = Arc::new(Counts::default());
@@ -124,28 +122,31 @@ impl Sqlite {
         })
     }
 
-    pub fn stats(&self) -> Stats {
-        Stats {
-            commits: self.counts.commits.load(Relaxed),
-            appends: self.counts.appends.load(Relaxed),
-        }
-    }
-
-    /// Beyond so many bytes of the file and its journal, and below so many that the disk has left, appends find the disk full.
-    /// Reads, snapshots, retention and redactions go on, and appends too as soon as there is room again.
+    /// Limits the size: appends return [`LogError::Full`] while the file and its journal have more than `most` bytes, or the disk has
+    /// fewer than `reserve` bytes left. Reads, snapshots, retention and redactions go on.
     #[must_use]
     pub fn with_room(self, most: u64, reserve: u64) -> Self {
         self.room.allow(most, reserve);
         self
     }
 
-    /// How many pages of 4 KiB the file may have, until it is closed; never fewer than it has. Appends that need more
-    /// find the disk full.
+    /// Limits the file to this number of pages of 4 KiB until it is closed, never to fewer than it has
+    /// ([`max_page_count`](https://www.sqlite.org/pragma.html#pragma_max_page_count)). Appends that need more return
+    /// [`LogError::Full`].
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Unavailable`] if the log is closed.
     pub async fn allow(&self, pages: u32) -> Result<(), LogError> {
         self.ask(|done| Job::Allow { pages, done }).await
     }
 
-    /// Copies what is committed to a new file, which is a log of another epoch: the two will differ. Writes over nothing.
+    /// Copies what is committed to a new file ([`VACUUM INTO`](https://www.sqlite.org/lang_vacuum.html#vacuuminto)), which is a log of
+    /// another epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::Exists`] if there is a file at `to`; others if the log is closed or the copy cannot be written.
     pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
         if self.jobs.is_closed() {
             return Err(closed().into());
@@ -294,19 +295,18 @@ impl Log for Sqlite {
     }
 
     fn health(&self) -> Health {
-        let Stats { commits, appends } = self.stats();
         Health {
-            commits,
-            appends,
+            commits: self.counts.commits.load(Relaxed),
+            appends: self.counts.appends.load(Relaxed),
             waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
             latency: self.counts.latency.read(),
         }
     }
 
-    fn census(&self) -> BoxFuture<'_, Result<Census, LogError>> {
+    fn stats(&self) -> BoxFuture<'_, Result<LogStats, LogError>> {
         let (path, room) = (self.path.clone(), self.room.clone());
         Box::pin(self.readers.run(move |log| {
-            Ok(Census {
+            Ok(LogStats {
                 bytes: files::bytes(&path),
                 most: Some(room.most()).filter(|most| *most < u64::MAX),
                 kinds: reader::kinds(log)?,

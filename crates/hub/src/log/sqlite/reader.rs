@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use tokio::sync::Semaphore;
@@ -10,20 +10,21 @@ use tokio::task::spawn_blocking;
 
 use super::{answers, schema, sql};
 use crate::limits;
-use crate::log::{ForwardKey, Head, History, KindCensus, LogError, Millis, Opened, Record, Undelivered};
+use crate::lock;
+use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, Opened, Record, Undelivered};
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
 /// A few connections, opened when they are first wanted.
-pub struct Readers {
+pub(super) struct Readers {
     path: PathBuf,
     spare: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
             spare: Mutex::default(),
@@ -32,7 +33,7 @@ impl Readers {
     }
 
     /// Everything that `read` asks sees the log at one moment.
-    pub async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Transaction<'_>) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, LogError> {
@@ -56,7 +57,7 @@ impl Readers {
     }
 
     /// Ready when the last read has ended.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         let all = u32::try_from(limits::LOG_READERS).unwrap_or(u32::MAX);
         let permits = self.permits.acquire_many(all).await;
         self.permits.close();
@@ -70,7 +71,7 @@ impl Readers {
     }
 
     fn spare(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.spare)
     }
 }
 
@@ -103,7 +104,12 @@ fn check_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Check>> {
 }
 
 /// Of an event that is kept, else of the newest of those that are not.
-pub fn check(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch, seq: Seq) -> Result<Option<Check>, LogError> {
+pub(super) fn check(
+    log: &Transaction<'_>,
+    topic: &TopicName,
+    epoch: Epoch,
+    seq: Seq,
+) -> Result<Option<Check>, LogError> {
     let (id, head) = look_up(log, topic, epoch)?;
     if seq == head.last {
         return Ok(head.check);
@@ -120,7 +126,7 @@ pub fn check(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch, seq: Seq) -
     Ok(found.flatten())
 }
 
-pub fn open(
+pub(super) fn open(
     log: &Transaction<'_>,
     topic: &TopicName,
     epoch: Epoch,
@@ -142,7 +148,11 @@ pub fn open(
     })
 }
 
-pub fn with_amendments(log: &Transaction<'_>, topic: &TopicName, events: &[Seq]) -> Result<Vec<Record>, LogError> {
+pub(super) fn with_amendments(
+    log: &Transaction<'_>,
+    topic: &TopicName,
+    events: &[Seq],
+) -> Result<Vec<Record>, LogError> {
     let mut one = log.prepare_cached(
         "SELECT seq, at, amends, chain, event FROM events
          WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND seq = ?2",
@@ -163,7 +173,12 @@ pub fn with_amendments(log: &Transaction<'_>, topic: &TopicName, events: &[Seq])
     Ok(records.into_values().collect())
 }
 
-pub fn read(log: &Transaction<'_>, topic: &TopicName, after: Seq, limit: usize) -> Result<Vec<Record>, LogError> {
+pub(super) fn read(
+    log: &Transaction<'_>,
+    topic: &TopicName,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<Record>, LogError> {
     let records = log
         .prepare_cached(
             "SELECT seq, at, amends, chain, event FROM events
@@ -174,7 +189,7 @@ pub fn read(log: &Transaction<'_>, topic: &TopicName, after: Seq, limit: usize) 
     Ok(records)
 }
 
-pub fn history(
+pub(super) fn history(
     log: &Transaction<'_>,
     topic: &TopicName,
     epoch: Epoch,
@@ -210,7 +225,7 @@ pub fn history(
 }
 
 /// The whole outbox at once: its size is bounded by what the hub accepts.
-pub fn forwards(log: &Transaction<'_>, from: Option<&TopicName>) -> Result<Vec<Undelivered>, LogError> {
+pub(super) fn forwards(log: &Transaction<'_>, from: Option<&TopicName>) -> Result<Vec<Undelivered>, LogError> {
     let from = from.map(TopicName::as_str);
     let mut kept = log.prepare_cached(
         "SELECT name, seq, n, target, command, at, payload FROM forwards JOIN topics ON topics.id = forwards.topic
@@ -240,7 +255,7 @@ pub fn forwards(log: &Transaction<'_>, from: Option<&TopicName>) -> Result<Vec<U
     .collect()
 }
 
-pub fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>, LogError> {
+pub(super) fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>, LogError> {
     // '0' is the character after '/'.
     log.prepare_cached(
         "SELECT name FROM topics WHERE name >= ?1 || '/' AND name < ?1 || '0' AND last > 0 ORDER BY name",
@@ -251,7 +266,7 @@ pub fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>, LogEr
 }
 
 /// Seqs have no holes, and the oldest events go first: a topic's first and last event say how many there are.
-pub fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindCensus>, LogError> {
+pub(super) fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindStats>, LogError> {
     let mut topics = log.prepare_cached(
         "SELECT name, last, (SELECT seq FROM events WHERE topic = id ORDER BY seq LIMIT 1) FROM topics WHERE last > 0",
     )?;
@@ -262,7 +277,7 @@ pub fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindCensus>, LogE
             row.get::<_, Option<Seq>>(2)?,
         ))
     })?;
-    let mut kinds: BTreeMap<String, KindCensus> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, KindStats> = BTreeMap::new();
     for row in rows {
         let (name, last, first) = row?;
         let kind = name.split_once('/').map_or(&*name, |(kind, _)| kind);

@@ -1,4 +1,4 @@
-//! The way back from a copy of a log, for a server that does not run.
+//! Restores a log from a copy, while no server runs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,32 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::private;
 
+/// A log cannot be restored.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RestoreError {
+    /// There is a log at this path, and `force` is not set.
     #[error("there is a log at {} already; with --force it is put aside first", .0.display())]
     Exists(PathBuf),
+    /// The copy, or the log that it replaces, is in use, damaged or not a log.
     #[error(transparent)]
     Log(#[from] OpenError),
+    /// The file system failed; nothing was replaced.
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The copy is complete and not in its place yet; the next start or restore completes it.
     #[error("{} is not in its place yet: {source}; the next start or restore goes on with it", path.display())]
-    Unfinished { path: PathBuf, source: io::Error },
+    Unfinished {
+        /// The log that is being replaced.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> RestoreError {
@@ -24,9 +40,13 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> RestoreError {
     |source| RestoreError::Io { path, source }
 }
 
-/// Puts a copy of the log at `from`, with what its journals hold, in the place of the log at `to`; nobody may be using either.
-/// Returns where the log went that was there, if there was one: nothing is written over. What is restored is of another epoch
-/// than any log before, so that a reader who saw more than it holds is told.
+/// Replaces the log at `to` by a copy of the log at `from`, including its journals; neither may be in use. Nothing is overwritten:
+/// returns the path to which the earlier log was moved, if there was one. The restored log has a new epoch, so a reader that saw more
+/// events than it has is reset. Blocks.
+///
+/// # Errors
+///
+/// [`RestoreError::Exists`] if there is a log at `to` and `force` is not set; for others see [`RestoreError`].
 pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, RestoreError> {
     let from = &files::real(from).map_err(failed(from))?;
     let to = &files::real(to).map_err(failed(to))?;

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::{files, schema};
 use crate::limits;
 
-pub struct Room {
+pub(super) struct Room {
     path: PathBuf,
     /// Of the file and its journal.
     most: AtomicU64,
@@ -18,7 +18,7 @@ pub struct Room {
 }
 
 /// The bytes that one file of this process may have (`ulimit -f`); none if any number.
-pub fn file_limit() -> Option<u64> {
+pub(super) fn file_limit() -> Option<u64> {
     let limit = rlimit::Resource::FSIZE.get_soft().ok()?;
     (limit < rlimit::INFINITY).then_some(limit)
 }
@@ -29,7 +29,7 @@ fn file_room() -> u64 {
 }
 
 impl Room {
-    pub fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
             most: AtomicU64::new(u64::MAX),
@@ -37,18 +37,18 @@ impl Room {
         }
     }
 
-    pub fn most(&self) -> u64 {
+    pub(super) fn most(&self) -> u64 {
         self.most.load(Relaxed)
     }
 
-    pub fn allow(&self, most: u64, reserve: u64) {
+    pub(super) fn allow(&self, most: u64, reserve: u64) {
         self.most.store(most, Relaxed);
         self.reserve.store(reserve, Relaxed);
     }
 
     /// Bytes by which the log may grow, of which so many are needed. Pages of the file that are empty count as room: they are written
     /// before it grows.
-    pub fn free(&self, log: &Connection, needed: u64) -> u64 {
+    pub(super) fn free(&self, log: &Connection, needed: u64) -> u64 {
         let most = self.most().min(file_room());
         let mut used = self.used(log);
         // A journal holds what the file holds already, or soon will.

@@ -1,4 +1,4 @@
-//! How a log's file is made, told from others and opened. Knows no topic.
+//! Creation, identification and opening of a log's file.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,25 +15,58 @@ use crate::log::private;
 use duplex_protocol::cursor::Epoch;
 
 /// "Dplx": by this number SQLite's own tools, and we, tell that a file is ours.
-pub const APPLICATION: u32 = 0x4470_6c78;
+pub(super) const APPLICATION: u32 = 0x4470_6c78;
 
-/// Why a log cannot be opened. The file is as it was.
+/// A log cannot be opened. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
+    /// Another process uses it.
     #[error("the log {0} is in use by another process")]
     Locked(PathBuf),
+    /// The file is not a log.
     #[error("{0} is not a log of this program")]
     Foreign(PathBuf),
+    /// The file is a log and damaged.
     #[error("the log {path} is damaged: {how}")]
-    Damaged { path: PathBuf, how: String },
+    Damaged {
+        /// The log.
+        path: PathBuf,
+        /// What SQLite found.
+        how: String,
+    },
+    /// The log was written by a newer release.
     #[error("the log {path} is of version {found}, of a newer release: this one knows versions up to {VERSION}")]
-    Newer { path: PathBuf, found: u32 },
+    Newer {
+        /// The log.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// A restore of an earlier release moved the log away and did not finish.
     #[error("there is no log at {path}, but one that a restore put aside, {aside}; rename it back, or restore again")]
-    Replaced { path: PathBuf, aside: PathBuf },
+    Replaced {
+        /// The log.
+        path: PathBuf,
+        /// The log that was moved away.
+        aside: PathBuf,
+    },
+    /// The file system failed.
     #[error("the log {path} cannot be opened: {source}")]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The log.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// SQLite failed.
     #[error("the log {path} cannot be opened: {source}")]
-    Sqlite { path: PathBuf, source: rusqlite::Error },
+    Sqlite {
+        /// The log.
+        path: PathBuf,
+        /// The cause.
+        source: rusqlite::Error,
+    },
 }
 
 impl OpenError {
@@ -61,7 +94,7 @@ impl OpenError {
 }
 
 /// A file that is ours and sound, and ours alone as long as the locks live.
-pub struct Store {
+pub(super) struct Store {
     pub path: PathBuf,
     pub locks: Locks,
     pub epoch: Epoch,
@@ -71,10 +104,10 @@ pub struct Store {
 }
 
 /// Of a log's name and of its file.
-pub struct Locks(#[expect(dead_code, reason = "held, not read")] [File; 2]);
+pub(super) struct Locks(#[expect(dead_code, reason = "held, not read")] [File; 2]);
 
 /// Makes the file, and the folder it is in, if there is none. A file of an older version becomes one of this version.
-pub fn open(path: &Path) -> Result<Store, OpenError> {
+pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
     let path = &files::real(path).map_err(OpenError::io(path))?;
     private::create_folder(files::folder(path)).map_err(OpenError::io(path))?;
     let lock = lock(path)?;
@@ -86,7 +119,7 @@ pub fn open(path: &Path) -> Result<Store, OpenError> {
     roll_back(path, path)?;
     let Inspected { epoch, version } = inspect(path, path)?;
     for part in ["", "-wal", "-shm", ".lock"] {
-        private::tighten(&beside(path, part)).map_err(OpenError::io(path))?;
+        files::tighten(&beside(path, part)).map_err(OpenError::io(path))?;
     }
     let failed = || OpenError::sqlite(path);
     let mut connection = connect_writer(path).map_err(failed())?;
@@ -104,17 +137,17 @@ pub fn open(path: &Path) -> Result<Store, OpenError> {
 }
 
 /// Ours alone, as long as the file lives.
-pub fn lock(path: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     held(path, files::lock(path))
 }
 
-pub fn held<T>(path: &Path, lock: io::Result<Option<T>>) -> Result<T, OpenError> {
+pub(super) fn held<T>(path: &Path, lock: io::Result<Option<T>>) -> Result<T, OpenError> {
     lock.map_err(OpenError::io(path))?
         .ok_or_else(|| OpenError::Locked(path.to_owned()))
 }
 
 /// For whoever holds the lock, and opens the log that is there.
-pub fn tidy(path: &Path) -> Result<(), OpenError> {
+pub(super) fn tidy(path: &Path) -> Result<(), OpenError> {
     let tidied = files::unreplaced(path).and_then(|aside| match aside {
         None => files::tidy(path, None).map(|()| None),
         aside => Ok(aside),
@@ -156,7 +189,7 @@ fn lay_out(path: &Path) -> rusqlite::Result<()> {
 
 /// Leaves a file that nobody uses yet with everything in it and no journal beside it, and of the journal mode that a server
 /// uses: what is in its place already is never switched. `name`: what an error calls it.
-pub fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
+pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
     files::step().map_err(OpenError::io(name))?;
     let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(OpenError::sqlite(name))?;
     connection
@@ -174,7 +207,7 @@ pub fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
 }
 
 /// A copy goes its own way from here on: a reader who knows the original must not take the copy's seqs for its own.
-pub fn renew_epoch(path: &Path) -> rusqlite::Result<()> {
+pub(super) fn renew_epoch(path: &Path) -> rusqlite::Result<()> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute("UPDATE meta SET epoch = ?1", [new_epoch().get()])?;
     Ok(())
@@ -187,7 +220,7 @@ fn new_epoch() -> Epoch {
 
 /// A process that ended while SQLite changed a file in place left what the change must be rolled back with, which only a
 /// writer may do. Of a file that is not ours nothing is changed. `name`: what an error calls it.
-pub fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
+pub(super) fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
     if !has_rollback_journal(path).map_err(OpenError::io(name))? {
         return Ok(());
     }
@@ -201,12 +234,12 @@ pub fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
         .map_err(OpenError::sqlite(name))
 }
 
-pub fn has_rollback_journal(path: &Path) -> io::Result<bool> {
+pub(super) fn has_rollback_journal(path: &Path) -> io::Result<bool> {
     beside(path, "-journal").try_exists()
 }
 
 /// What a file says it is of, in its own bytes: a journal changes nothing of that. None of a file without a header.
-pub fn application(path: &Path) -> io::Result<Option<u32>> {
+pub(super) fn application(path: &Path) -> io::Result<Option<u32>> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const PLACE: usize = 68;
     let mut header = Vec::new();
@@ -215,13 +248,13 @@ pub fn application(path: &Path) -> io::Result<Option<u32>> {
     Ok(number.filter(|_| header.starts_with(MAGIC)).map(u32::from_be_bytes))
 }
 
-pub struct Inspected {
+pub(super) struct Inspected {
     pub epoch: Epoch,
     version: u32,
 }
 
 /// Looks without changing anything. `name`: what an error calls the file.
-pub fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> {
+pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> {
     let failed = || OpenError::sqlite(name);
     let connection = connect_reader(path).map_err(failed())?;
     // Both have a sign in SQLite.
@@ -261,7 +294,7 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-pub fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
@@ -280,7 +313,7 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Brings everything of the journal into the file and leaves the journal without a byte. Says whether it could: a reader that
 /// began before, and reads on, keeps it from that.
-pub fn empty_journal(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn empty_journal(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(limits::LOG_SCRUB_PATIENCE)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, bool>(0));
     connection.busy_timeout(limits::LOG_PATIENCE)?;

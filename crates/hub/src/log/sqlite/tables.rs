@@ -10,10 +10,10 @@ use crate::log::key::Key;
 use duplex_protocol::cursor::Check;
 
 /// The version of the files that this program writes, and the newest that it opens.
-pub const VERSION: u32 = OLDEST + STEPS.len() as u32;
+pub(super) const VERSION: u32 = OLDEST + STEPS.len() as u32;
 
 /// The oldest version that this program opens.
-pub const OLDEST: u32 = 1;
+pub(super) const OLDEST: u32 = 1;
 
 /// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them; `refusals` likewise. `time` is
 /// what a command's id carries, null if it carries none or is older than version 3; `topics.forgotten` the newest of those whose
@@ -21,7 +21,7 @@ pub const OLDEST: u32 = 1;
 /// of the newest event that is not kept any more; null of events from before version 3. Events are text: JSON that any tool reads.
 /// `forwards` are those that were not delivered: the command `command` with `payload` is for the topic `target`, the `n`-th that
 /// follows from an event.
-pub const TABLES: &str = "
+pub(super) const TABLES: &str = "
     CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
     CREATE TABLE topics (
         id INTEGER PRIMARY KEY,
@@ -86,7 +86,7 @@ type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 const STEPS: [Step; 2] = [to_2, to_3];
 
 /// Brings a file of version `from` to [`VERSION`]: all of it in one transaction, or nothing.
-pub fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
+pub(super) fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
     let done = from.saturating_sub(OLDEST) as usize;
     let upgraded = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(done) {

@@ -1,4 +1,4 @@
-//! Whether a server could write a log where it is: tried, not guessed from permissions. Leaves nothing behind.
+//! Tests by trying whether a server can write a log at a path. Leaves nothing behind.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::files::{self, beside};
 use crate::log::private;
 
+/// A log cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {source}", path.display())]
 pub struct Unwritable {
@@ -18,7 +19,12 @@ pub struct Unwritable {
     source: io::Error,
 }
 
-/// As a start would find it: its folder takes new files, and what is there of the log can be written and kept from others.
+/// Tests whether a server can write the log at `path`: files can be made in its folder, and existing files of the log can be written and
+/// made private. Blocks.
+///
+/// # Errors
+///
+/// The first file or folder that cannot be written.
 pub fn writable(path: &Path) -> Result<(), Unwritable> {
     let failed = |path: &Path| {
         let path = path.to_owned();

@@ -21,9 +21,9 @@ use crate::{
 };
 use duplex_protocol::{cursor::Seq, topic::TopicName};
 
-pub type Done<T> = oneshot::Sender<Result<T, LogError>>;
+pub(super) type Done<T> = oneshot::Sender<Result<T, LogError>>;
 
-pub enum Job {
+pub(super) enum Job {
     Append {
         topic: TopicName,
         expected: End,
@@ -98,10 +98,10 @@ struct Did {
     left: Option<Trim>,
 }
 
-pub struct Writer {
+pub(super) struct Writer {
     pub connection: Connection,
-    pub jobs: mpsc::Receiver<Job>,
-    pub trims: VecDeque<Job>,
+    pub(crate) jobs: mpsc::Receiver<Job>,
+    pub(crate) trims: VecDeque<Job>,
     pub counts: Arc<Counts>,
     pub room: Arc<Room>,
     /// For what it has to do later.
@@ -116,7 +116,7 @@ pub struct Writer {
 
 impl Writer {
     /// Until the log is closed or dropped, and nothing is left to do.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         while let Some(batch) = self.gather() {
             let turn = AssertUnwindSafe(|| self.turn(batch));
             if catch_unwind(turn).is_err() {

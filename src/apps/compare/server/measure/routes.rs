@@ -32,7 +32,7 @@ use crate::server::state::ServerState;
 use duplex_axum::connection::shared_body;
 use duplex_axum::error::Problem;
 use duplex_axum::quota::guard::RequestClient;
-use duplex_hub::quota::{Place, Rate};
+use duplex_hub::quota::{Rate, Resource};
 
 pub fn routes() -> Router<ServerState> {
     Router::new()
@@ -183,7 +183,7 @@ async fn events(State(state): State<ServerState>, RequestClient(client): Request
     let held = match state
         .quotas
         .take(&client, Rate::Handshakes)
-        .and_then(|()| state.quotas.hold(&client, Place::Connections))
+        .and_then(|()| state.quotas.hold(&client, Resource::Connections))
     {
         Ok(held) => held,
         Err(exceeded) => return Problem::from(exceeded).into_response(),

@@ -1,18 +1,22 @@
-//! For lines of the log that a stranger could cause at will: one now and then, and how many were left unsaid.
+//! A throttle for log lines that a stranger can cause at will.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::lock;
+
+/// Allows one log line in each pause and counts those left out.
 #[derive(Debug)]
-pub struct Seldom {
+pub struct LogThrottle {
     pause: Duration,
     /// When the last was said, and how many came since.
     last: Mutex<Option<(Instant, u64)>>,
 }
 
-impl Seldom {
+impl LogThrottle {
+    /// A throttle that allows one line in each `pause`.
     pub const fn new(pause: Duration) -> Self {
         Self {
             pause,
@@ -20,9 +24,10 @@ impl Seldom {
         }
     }
 
-    /// Whether it is time to say it; then with the number of those that were not said since the last time.
+    /// The number of lines left out since the last one, if a line may be logged now; it then must be. None otherwise.
+    #[must_use]
     pub fn due(&self) -> Option<u64> {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = lock::lock(&self.last);
         let now = Instant::now();
         match &mut *last {
             Some((said, unsaid)) if now.duration_since(*said) < self.pause => {
@@ -45,12 +50,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_is_said_in_a_minute_and_the_others_are_counted() {
         let minute = Duration::from_secs(60);
-        let seldom = Seldom::new(minute);
-        assert_eq!(seldom.due(), Some(0));
+        let log_throttle = LogThrottle::new(minute);
+        assert_eq!(log_throttle.due(), Some(0));
         for _ in 0..1000 {
-            assert_eq!(seldom.due(), None);
+            assert_eq!(log_throttle.due(), None);
         }
         tokio::time::advance(minute).await;
-        assert_eq!((seldom.due(), seldom.due()), (Some(1000), None));
+        assert_eq!((log_throttle.due(), log_throttle.due()), (Some(1000), None));
     }
 }

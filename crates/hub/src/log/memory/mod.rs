@@ -1,10 +1,10 @@
-//! A log in memory, for tests and for trying things out: it is gone with the process. Its appends can be told to fail or
-//! to stall. Knows no disk.
+//! A log in memory, which ends with the process: for tests, for trying things out, and for topics that need no disk. Its appends can be
+//! made to fail or to stall.
 
 mod lost_tail;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -14,21 +14,24 @@ use super::{
     Refused, Retention, Undelivered, chain, going,
 };
 use crate::limits;
+use crate::lock;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
-/// What becomes of the appends that come now.
+/// What happens to appends, for tests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Weather {
+    /// They are stored.
     #[default]
     Fair,
-    /// Each append gets this error and keeps nothing.
+    /// They store nothing and return this error.
     Failing(LogError),
-    /// Appends wait for other weather.
+    /// They wait until this is changed.
     Stalled,
 }
 
+/// A log in memory.
 pub struct Memory {
     epoch: Epoch,
     key: Key,
@@ -55,6 +58,7 @@ struct Kept {
 }
 
 impl Memory {
+    /// An empty log.
     pub fn new(epoch: Epoch) -> Self {
         Self {
             epoch,
@@ -64,12 +68,13 @@ impl Memory {
         }
     }
 
+    /// Sets what happens to appends from now on, also to those that wait.
     pub fn set_weather(&self, weather: Weather) {
         self.weather.send_replace(weather);
     }
 
     fn lock(&self) -> MutexGuard<'_, Topics> {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.topics)
     }
 
     fn look<'a, T: Send + 'a>(

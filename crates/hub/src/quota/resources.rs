@@ -1,26 +1,27 @@
-//! How much of something a key may hold at the same time. Who holds nothing is not remembered.
+//! Resources that keys hold at the same time. A key that holds none is not stored.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::lock;
 use duplex_protocol::person::PersonId;
 
 use super::Address;
 
 /// Bounded by what is held: the node's connections, seats and topics have bounds of their own.
-pub struct Places<K> {
+pub(super) struct Resources<K> {
     most: u32,
     held: Mutex<HashMap<K, u32>>,
 }
 
-impl<K: Hash + Eq + Clone> Places<K> {
-    pub fn new(most: u32) -> Arc<Self> {
+impl<K: Hash + Eq + Clone> Resources<K> {
+    pub(super) fn new(most: u32) -> Arc<Self> {
         let held = Mutex::default();
         Arc::new(Self { most, held })
     }
 
-    pub fn hold(this: &Arc<Self>, key: &K) -> Option<One<K>> {
+    pub(super) fn hold(this: &Arc<Self>, key: &K) -> Option<One<K>> {
         let mut held = this.lock();
         let count = held.get(key).copied().unwrap_or(0);
         if count >= this.most {
@@ -30,18 +31,17 @@ impl<K: Hash + Eq + Clone> Places<K> {
         Some(One(Arc::clone(this), key.clone()))
     }
 
-    pub fn keys(&self) -> usize {
+    pub(super) fn keys(&self) -> usize {
         self.lock().len()
     }
 
-    /// What this lock guards is whole at every moment.
     fn lock(&self) -> MutexGuard<'_, HashMap<K, u32>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.held)
     }
 }
 
 /// One place, until it is dropped.
-pub struct One<K: Hash + Eq + Clone>(Arc<Places<K>>, K);
+pub(super) struct One<K: Hash + Eq + Clone>(Arc<Resources<K>>, K);
 
 impl<K: Hash + Eq + Clone> Drop for One<K> {
     fn drop(&mut self) {
@@ -53,14 +53,15 @@ impl<K: Hash + Eq + Clone> Drop for One<K> {
     }
 }
 
-/// What a client holds, of its person and of its address, until it is dropped.
+/// A resource that a client holds, counted for its person and for its address until this is dropped.
+#[must_use = "the resource is released when this is dropped"]
 #[derive(Default)]
-pub struct Held {
+pub struct QuotaGuard {
     _person: Option<One<PersonId>>,
     _address: Option<One<Address>>,
 }
 
-impl Held {
+impl QuotaGuard {
     pub(super) const fn of(person: Option<One<PersonId>>, address: Option<One<Address>>) -> Self {
         Self {
             _person: person,
@@ -77,13 +78,13 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
-        let places = Places::new(2);
-        let first = Places::hold(&places, &'a');
-        let second = Places::hold(&places, &'a');
-        assert!(first.is_some() && second.is_some() && Places::hold(&places, &'a').is_none());
-        assert!(Places::hold(&places, &'b').is_some());
+        let places = Resources::new(2);
+        let first = Resources::hold(&places, &'a');
+        let second = Resources::hold(&places, &'a');
+        assert!(first.is_some() && second.is_some() && Resources::hold(&places, &'a').is_none());
+        assert!(Resources::hold(&places, &'b').is_some());
         drop(first);
-        assert!(Places::hold(&places, &'a').is_some());
+        assert!(Resources::hold(&places, &'a').is_some());
         drop(second);
         assert_eq!(places.keys(), 0, "who holds nothing is forgotten");
     }
@@ -91,12 +92,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_key_holds_more_than_it_may(steps in prop::collection::vec((0_u8..3, any::<bool>()), 0..100)) {
-            let places = Places::new(3);
+            let places = Resources::new(3);
             let mut held: HashMap<u8, Vec<One<u8>>> = HashMap::new();
             for (key, takes) in steps {
                 let mine = held.entry(key).or_default();
                 if takes {
-                    let one = Places::hold(&places, &key);
+                    let one = Resources::hold(&places, &key);
                     prop_assert_eq!(one.is_some(), mine.len() < 3);
                     mine.extend(one);
                 } else {

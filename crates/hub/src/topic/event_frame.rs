@@ -1,0 +1,100 @@
+//! An event as complete frames, encoded once for all readers.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::dyn_topic::DynEvent;
+use duplex_protocol::codec::{CodecError, Encoding};
+use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::protocol::{Protocol, Version};
+use duplex_protocol::session::ServerFrame;
+use duplex_protocol::topic::TopicName;
+
+/// An event as it is sent: encoded when a reader first needs it in a protocol, then shared by all.
+pub(crate) struct EventFrame {
+    seq: Seq,
+    check: Option<Check>,
+    event: Box<dyn DynEvent>,
+    encoded: Encoded,
+    /// For readers of the protocol's version 1: few, and then none. Takes no room before the first of them comes.
+    encoded_v1: OnceLock<Box<Encoded>>,
+}
+
+type Encoded = PerEncoding<OnceLock<Option<Bytes>>>;
+
+impl EventFrame {
+    pub(crate) fn new(seq: Seq, check: Option<Check>, event: Box<dyn DynEvent>) -> Self {
+        Self {
+            seq,
+            check,
+            event,
+            encoded: PerEncoding::default(),
+            encoded_v1: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn key(&self) -> Option<String> {
+        self.event.key()
+    }
+
+    pub(crate) const fn check(&self) -> Option<Check> {
+        self.check
+    }
+
+    /// None if the application's event cannot be written so.
+    pub(crate) fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
+        let encoded = match protocol.version {
+            Version::V1 => self.encoded_v1.get_or_init(Box::default),
+            Version::V2 => &self.encoded,
+        };
+        let encode = || {
+            let frame = event_frame(topic, (self.seq, self.check), self.event.as_ref(), protocol);
+            frame
+                .inspect_err(
+                    |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event has no frame: {error}"),
+                )
+                .ok()
+        };
+        encoded.get(protocol.encoding).get_or_init(encode).clone()
+    }
+}
+
+/// A complete [`ServerFrame::Event`].
+pub(crate) fn event_frame(
+    topic: &TopicName,
+    (seq, check): (Seq, Option<Check>),
+    event: &dyn DynEvent,
+    protocol: Protocol,
+) -> Result<Bytes, CodecError> {
+    let frame = ServerFrame::Event {
+        topic: topic.clone(),
+        seq,
+        check,
+        event: event.encode(protocol.encoding)?,
+    };
+    protocol.encode(&frame).map(Bytes::from)
+}
+
+/// One of something for each encoding.
+#[derive(Debug, Default)]
+pub(crate) struct PerEncoding<T> {
+    json: T,
+    postcard: T,
+}
+
+impl<T> PerEncoding<T> {
+    pub(crate) const fn get(&self, encoding: Encoding) -> &T {
+        match encoding {
+            Encoding::Json => &self.json,
+            Encoding::Postcard => &self.postcard,
+        }
+    }
+
+    pub(crate) const fn get_mut(&mut self, encoding: Encoding) -> &mut T {
+        match encoding {
+            Encoding::Json => &mut self.json,
+            Encoding::Postcard => &mut self.postcard,
+        }
+    }
+}

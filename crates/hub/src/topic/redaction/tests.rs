@@ -1,0 +1,351 @@
+//! Tests of redactions, in memory and in the log.
+
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::super::handle::TopicHandle;
+use super::*;
+use crate::decider::{Access, Context, Decider, Principal, Redaction};
+use crate::hub::Hub;
+use crate::log::memory::{Memory as Kept, Weather};
+use crate::log::sqlite::Sqlite;
+use crate::log::{Log, Record};
+use crate::topic::dyn_topic::dyn_topic;
+use crate::topic::read_batch::{ReadBatch, ReadLimit};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::{Cursor, Epoch};
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
+use duplex_protocol::topic::{Topic, TopicName};
+
+struct Wall;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Mark {
+    Write(String),
+    Rewrite(Seq, String),
+    /// Takes a line's text away.
+    Strike(Seq),
+    /// Takes everything away.
+    Paint,
+}
+
+type Lines = Vec<(Seq, String)>;
+
+impl Topic for Wall {
+    const KIND: &'static str = "wall";
+    type Command = Mark;
+    type Event = Mark;
+    type State = Lines;
+
+    fn apply(lines: &mut Lines, seq: Seq, event: &Mark) {
+        match event {
+            Mark::Write(text) => lines.push((seq, text.clone())),
+            Mark::Rewrite(line, text) => {
+                for (_, old) in lines.iter_mut().filter(|(seq, _)| seq == line) {
+                    old.clone_from(text);
+                }
+            }
+            Mark::Strike(line) => lines.retain(|(seq, _)| seq != line),
+            Mark::Paint => lines.clear(),
+        }
+    }
+
+    fn amends(event: &Mark) -> Option<Seq> {
+        match event {
+            Mark::Rewrite(line, _) | Mark::Strike(line) => Some(*line),
+            Mark::Write(_) | Mark::Paint => None,
+        }
+    }
+}
+
+impl Decider for Wall {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+        Ok(Access::Write)
+    }
+
+    fn decide(&self, _: Context<'_>, lines: &Lines, command: Mark) -> Result<Vec<Mark>, Rejection> {
+        match Self::amends(&command) {
+            Some(line) if !lines.iter().any(|(seq, _)| *seq == line) => Err(Rejection::refused("no line")),
+            _ => Ok(vec![command]),
+        }
+    }
+
+    fn redacts(&self, _: &Lines, event: &Mark) -> Redaction {
+        match event {
+            Mark::Strike(line) => Redaction::Events(vec![*line]),
+            Mark::Paint => Redaction::Everything,
+            Mark::Write(_) | Mark::Rewrite(..) => Redaction::Nothing,
+        }
+    }
+
+    fn redacted(&self, event: Mark) -> Mark {
+        match event {
+            Mark::Write(_) => Mark::Write(String::new()),
+            Mark::Rewrite(line, _) => Mark::Rewrite(line, String::new()),
+            Mark::Strike(_) | Mark::Paint => event,
+        }
+    }
+}
+
+const ALL: ReadLimit = ReadLimit {
+    frames: usize::MAX,
+    bytes: usize::MAX,
+};
+
+fn topic() -> TopicName {
+    "wall/one".parse().unwrap()
+}
+
+fn hub(log: &Arc<impl Log>) -> Hub {
+    Hub::new(Arc::clone(log) as Arc<dyn Log>, vec![dyn_topic(Wall)])
+}
+
+fn memory() -> Arc<Kept> {
+    Arc::new(Kept::new(Epoch::new(7)))
+}
+
+async fn say(wall: &TopicHandle, id: u128, command: &Mark) -> Answer {
+    let person = Person {
+        id: PersonId("a".to_owned()),
+        name: String::new(),
+    };
+    let command = Blob::encode(Encoding::Json, command).unwrap();
+    wall.command(person, CommandId::from_random(id), command, Encoding::Json)
+        .await
+        .0
+}
+
+fn write(text: &str) -> Mark {
+    Mark::Write(text.to_owned())
+}
+
+fn rewrite(line: Seq, text: &str) -> Mark {
+    Mark::Rewrite(line, text.to_owned())
+}
+
+const fn accepted(seq: Seq) -> Answer {
+    Answer::Accepted { seq }
+}
+
+fn events(reading: &ReadBatch) -> Vec<(Seq, Mark)> {
+    let ReadBatch::Frames { frames, .. } = reading else {
+        panic!("{reading:?}")
+    };
+    let event = |frame: &bytes::Bytes| match Encoding::Json.decode(frame).unwrap() {
+        ServerFrame::Event { seq, event, .. } => (seq, event.decode(Encoding::Json).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    frames.iter().map(event).collect()
+}
+
+/// Everything that anybody could be told, as text.
+async fn everything(hub: &Hub, wall: &TopicHandle) -> String {
+    let log = hub.log();
+    let (state, snapshot) = (wall.state(Encoding::Json).await, log.open(&topic(), 99, 0).await);
+    let ring = [Encoding::Json, Encoding::Postcard].map(|encoding| wall.read(0, encoding, ALL));
+    let behind = wall.read_log(0, Encoding::Json, ALL).await;
+    let history = hub.history(&topic(), Seq::MAX, 99).await;
+    let records = log.read(&topic(), 0, 99).await.unwrap();
+    let json: Vec<_> = records
+        .iter()
+        .map(|record| String::from_utf8_lossy(&record.event))
+        .collect();
+    let snapshot = snapshot
+        .unwrap()
+        .snapshot
+        .map(|(_, state)| String::from_utf8(state).unwrap());
+    let state = state.map(|(_, state)| String::from_utf8(state.0).unwrap());
+    let history: Vec<_> = history.unwrap().events.into_iter().map(|(_, event)| event.0).collect();
+    let history: Vec<_> = history.iter().map(|event| String::from_utf8_lossy(event)).collect();
+    format!("{ring:?} {behind:?} {history:?} {json:?} {snapshot:?} {state:?}")
+}
+
+fn replayed(records: &[Record]) -> Lines {
+    let mut lines = Lines::new();
+    for record in records {
+        Wall::apply(&mut lines, record.seq, &serde_json::from_slice(&record.event).unwrap());
+    }
+    lines
+}
+
+async fn lines(wall: &TopicHandle) -> Lines {
+    wall.state(Encoding::Json)
+        .await
+        .unwrap()
+        .1
+        .decode(Encoding::Json)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_was_struck_is_nowhere_any_more() {
+    let log = memory();
+    let hub = hub(&log);
+    let wall = hub.open(&topic()).await.unwrap();
+    for (id, mark) in [write("secret one"), write("two"), rewrite(1, "secret three")]
+        .iter()
+        .enumerate()
+    {
+        say(&wall, id as u128, mark).await;
+    }
+    let before = log.read(&topic(), 0, 9).await.unwrap();
+    // Whoever asked before, asked for a frame and a state to be made.
+    assert!(everything(&hub, &wall).await.contains("secret"));
+    assert_eq!(say(&wall, 9, &Mark::Strike(1)).await, accepted(4));
+    let told = everything(&hub, &wall).await;
+    assert!(!told.contains("secret") && told.contains("two"), "{told}");
+    let after = log.read(&topic(), 0, 9).await.unwrap();
+    let places = |records: &[Record]| {
+        records
+            .iter()
+            .map(|one| (one.seq, one.at, one.amends))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(places(&after[..3]), places(&before));
+    let seen = events(&wall.read(0, Encoding::Json, ALL));
+    assert_eq!(seen, events(&wall.read_log(0, Encoding::Json, ALL).await.unwrap()));
+    let expected = [write(""), write("two"), rewrite(1, ""), Mark::Strike(1)];
+    assert!(seen.into_iter().eq((1..).zip(expected)));
+    assert_eq!(lines(&wall).await, [(2, "two".to_owned())]);
+}
+
+#[tokio::test]
+async fn after_a_restart_all_is_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    for life in 0..3 {
+        let log = Arc::new(Sqlite::open(&path).unwrap());
+        let hub = hub(&log);
+        let wall = hub.open(&topic()).await.unwrap();
+        assert_eq!(say(&wall, 1, &write("secret")).await, accepted(1));
+        assert_eq!(say(&wall, 2, &write("two")).await, accepted(2));
+        assert_eq!(say(&wall, 3, &Mark::Strike(1)).await, accepted(3));
+        assert!(!everything(&hub, &wall).await.contains("secret"), "life {life}");
+        assert_eq!(lines(&wall).await, [(2, "two".to_owned())]);
+        assert_eq!(log.open(&topic(), 0, 0).await.unwrap().snapshot.unwrap().0, 3);
+        // Once with a snapshot of its own at the end, else as whoever has no time for one.
+        match life {
+            1 => hub.close().await,
+            _ => log.close().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_and_struck_in_one_commit_is_never_kept() {
+    let log = memory();
+    let hub = hub(&log);
+    let wall = hub.open(&topic()).await.unwrap();
+    log.set_weather(Weather::Stalled);
+    let first = tokio::spawn({
+        let wall = wall.clone();
+        async move { say(&wall, 0, &write("first")).await }
+    });
+    while hub.stats().appends == 0 {
+        tokio::task::yield_now().await;
+    }
+    let marks = [write("secret"), rewrite(2, "secret"), Mark::Strike(2), write("last")];
+    let said = join_all((1..).zip(&marks).map(|(id, mark)| say(&wall, id, mark)));
+    let fair = async {
+        tokio::task::yield_now().await;
+        log.set_weather(Weather::Fair);
+    };
+    let (answers, ()) = futures_util::join!(said, fair);
+    assert_eq!(first.await.unwrap(), accepted(1));
+    assert_eq!(answers, [2, 3, 4, 5].map(accepted));
+    assert_eq!(hub.stats().appends, 2);
+    assert!(!everything(&hub, &wall).await.contains("secret"));
+    assert_eq!(lines(&wall).await, replayed(&log.read(&topic(), 0, 9).await.unwrap()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_takes_nothing_away() {
+    let log = memory();
+    let hub = hub(&log);
+    let wall = hub.open(&topic()).await.unwrap();
+    say(&wall, 1, &write("secret")).await;
+    log.set_weather(Weather::Failing(LogError::Full));
+    assert_eq!(
+        say(&wall, 2, &Mark::Strike(1)).await,
+        Answer::Rejected(Rejection::StorageFull)
+    );
+    assert_eq!(events(&wall.read(0, Encoding::Json, ALL)), [(1, write("secret"))]);
+    assert_eq!(lines(&wall).await, [(1, "secret".to_owned())]);
+    log.set_weather(Weather::Fair);
+    assert_eq!(say(&wall, 2, &Mark::Strike(1)).await, accepted(2));
+    assert!(!everything(&hub, &wall).await.contains("secret"));
+}
+
+#[tokio::test]
+async fn a_topic_that_was_erased_begins_anew_and_its_seqs_go_on() {
+    let log = memory();
+    let hub = hub(&log);
+    let wall = hub.open(&topic()).await.unwrap();
+    let at = |seq| Some(Cursor::new(Epoch::new(7), seq));
+    for id in 1..=3 {
+        say(&wall, id, &write("secret")).await;
+    }
+    assert_eq!(say(&wall, 4, &Mark::Paint).await, accepted(4));
+    assert_eq!(say(&wall, 5, &write("new")).await, accepted(5));
+    for seq in [0, 2] {
+        let verdict = wall.verdict(at(seq), Encoding::Json).await.unwrap();
+        let Verdict::Reset { reason, cursor, state } = verdict else {
+            panic!("{verdict:?}")
+        };
+        assert_eq!((reason, cursor.seq), (ResetReason::TooOld, 5));
+        assert_eq!(state.decode::<Lines>(Encoding::Json).unwrap(), [(5, "new".to_owned())]);
+        assert_eq!(wall.read(seq, Encoding::Json, ALL), ReadBatch::Behind);
+        assert_eq!(wall.read_log(seq, Encoding::Json, ALL).await, Ok(ReadBatch::Behind));
+    }
+    let resumed = wall.verdict(at(3), Encoding::Json).await.unwrap();
+    assert!(matches!(resumed, Verdict::Resumed { replayed: 2, .. }), "{resumed:?}");
+    assert_eq!(
+        events(&wall.read(3, Encoding::Json, ALL)),
+        [(4, Mark::Paint), (5, write("new"))]
+    );
+    let page = hub.history(&topic(), Seq::MAX, 9).await.unwrap();
+    assert_eq!((page.events.len(), page.first, page.until), (2, true, 5));
+    assert!(!format!("{:?}", log.read(&topic(), 0, 9).await).contains("secret"));
+}
+
+fn mark() -> impl Strategy<Value = Mark> {
+    prop_oneof![
+        4 => "[a-c]{1,3}".prop_map(Mark::Write),
+        3 => (1u64..12, "[d-f]{1,3}").prop_map(|(line, text)| Mark::Rewrite(line, text)),
+        2 => (1u64..12).prop_map(Mark::Strike),
+        1 => Just(Mark::Paint),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However it came about, the state is what the kept events make of the nothing before them, and what a topic that wakes has.
+    #[test]
+    fn a_replay_leads_to_the_same_state(marks in prop::collection::vec(prop::collection::vec(mark(), 1..4), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let log = memory();
+            let first = hub(&log);
+            let wall = first.open(&topic()).await.unwrap();
+            let mut id = 0;
+            for together in marks {
+                let said = together.iter().map(|mark| { id += 1; say(&wall, id, mark) }).collect::<Vec<_>>();
+                join_all(said).await;
+                let records = log.read(&topic(), 0, 99).await.unwrap();
+                prop_assert_eq!(lines(&wall).await, replayed(&records));
+                if let Some(record) = records.first() {
+                    let shown = events(&wall.read(record.seq - 1, Encoding::Json, ALL));
+                    let kept = records.iter().map(|one| (one.seq, serde_json::from_slice::<Mark>(&one.event).unwrap()));
+                    prop_assert!(shown.into_iter().eq(kept));
+                }
+            }
+            let other = hub(&log);
+            let woken = other.open(&topic()).await.unwrap();
+            prop_assert_eq!(lines(&woken).await, lines(&wall).await);
+            Ok(())
+        })?;
+    }
+}

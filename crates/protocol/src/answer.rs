@@ -1,0 +1,134 @@
+//! Answers: to a command, and why a subscription or a command is refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::cursor::Seq;
+use super::session::{MAX_COMMAND, MAX_SUBSCRIPTIONS};
+
+/// Why a topic is closed to this visitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Denied {
+    /// There is no such topic.
+    #[error("there is no such topic")]
+    Unknown,
+    /// The visitor may not read it, or not write to it.
+    #[error("this topic is not for you")]
+    Forbidden,
+    /// The session has [`MAX_SUBSCRIPTIONS`] topics.
+    #[error("a session has at most {MAX_SUBSCRIPTIONS} topics")]
+    TooMany,
+    /// The topic's log failed.
+    #[error("the topic cannot be reached now")]
+    Unavailable,
+    /// The node is at its limit of open topics.
+    #[error("the node has as many topics as it may")]
+    Full,
+}
+
+impl Denied {
+    /// Whether the same request may succeed later.
+    pub const fn may_retry(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Full)
+    }
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The command had its effect, and its events are stored.
+    Accepted {
+        /// The command's last event, or the topic's newest if it made none.
+        seq: Seq,
+    },
+    /// The command had no effect.
+    Rejected(Rejection),
+}
+
+/// Why a command had no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Rejection {
+    /// The application refused it.
+    #[error("{why}")]
+    Refused {
+        /// The application's word for the reason, such as `too_long`.
+        why: String,
+    },
+    /// The topic is closed to this visitor.
+    #[error("the topic: {0}")]
+    Denied(Denied),
+    /// The command does not decode as the topic's command.
+    #[error("the command cannot be read: {what}")]
+    Malformed {
+        /// The decoder's message.
+        what: String,
+    },
+    /// The command has more than [`MAX_COMMAND`] bytes.
+    #[error("a command has at most {MAX_COMMAND} bytes")]
+    TooLarge,
+    /// The sender is beyond a rate limit.
+    #[error("too many commands; again in {retry_after_ms} ms")]
+    TooFast {
+        /// Milliseconds after which the command may be sent again.
+        retry_after_ms: u32,
+    },
+    /// The server's disk is full.
+    #[error("the disk is full")]
+    StorageFull,
+    /// The topic's log failed.
+    #[error("the log cannot be reached now")]
+    Unavailable,
+    /// The time in the command's id lies before what the topic remembers. The command may be sent anew, with a new id of the time
+    /// `now_ms`; unless `no_effect` is set, only if its effect is not there.
+    #[error("the command's id is too old")]
+    IdTooOld {
+        /// Whether the topic knows that the command had no effect.
+        no_effect: bool,
+        /// The topic's clock, in milliseconds since the Unix epoch.
+        now_ms: u64,
+    },
+    /// The time in the command's id lies ahead of the topic's clock. The command had no effect.
+    #[error("the time in the command's id lies ahead of the server's clock")]
+    IdTooNew {
+        /// The topic's clock, in milliseconds since the Unix epoch.
+        now_ms: u64,
+    },
+}
+
+/// The prefix of a [`Rejection::Refused`] for want of a role; the role's name follows: `needs_role_operator`.
+pub const NEEDS_ROLE: &str = "needs_role_";
+
+impl Rejection {
+    /// Refused, because the command needs an operator or a program whose token has this role.
+    pub fn needs_role(role: &str) -> Self {
+        Self::refused([NEEDS_ROLE, role].concat())
+    }
+
+    /// The missing role, if that is the reason.
+    pub fn role_needed(&self) -> Option<&str> {
+        match self {
+            Self::Refused { why } => why.strip_prefix(NEEDS_ROLE),
+            _ => None,
+        }
+    }
+
+    /// Refused with an application's word for the reason.
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into() }
+    }
+
+    /// Whether the same command, with the same id, may be accepted later.
+    pub const fn may_retry(&self) -> bool {
+        match self {
+            Self::TooFast { .. } | Self::StorageFull | Self::Unavailable => true,
+            Self::Denied(denied) => denied.may_retry(),
+            Self::Refused { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge
+            | Self::IdTooOld { .. }
+            | Self::IdTooNew { .. } => false,
+        }
+    }
+}
