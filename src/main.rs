@@ -18,8 +18,8 @@ use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::{limits, run, telemetry};
-use duplex_axum::listen::https::Tls;
-use duplex_axum::{listen, shutdown};
+use duplex_axum::listen::{self, Tls};
+use duplex_axum::shutdown;
 use duplex_hub::Hub;
 use duplex_hub::log::sqlite::Sqlite;
 

@@ -15,10 +15,9 @@ use super::state::{ServerState, Settings};
 use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
 use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::error::Problem;
-use duplex_axum::{Caller, Identify, IdentityRequest, Login, LoginEnd};
+use duplex_axum::identity::{Caller, Identify, IdentityRequest, Login, LoginEnd};
 use duplex_hub::Hub;
 use duplex_hub::log::Key;
-use futures_util::future::BoxFuture;
 
 use super::moderation::{Enforcement, Subject};
 use duplex_protocol::person::{Person, PersonId};
@@ -83,13 +82,15 @@ impl Visitors {
             grant: grant.clone(),
             subject,
         };
-        Caller::new(person, grant.rights().clone(), Arc::new(login))
+        Caller::visitor(person)
+            .with_rights(grant.rights().clone())
+            .with_login(login)
     }
 }
 
 impl Identify for Visitors {
-    fn identify<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
-        Box::pin(ready(Ok(self.caller(request))))
+    fn identify(&self, request: IdentityRequest<'_>) -> impl Future<Output = Result<Caller, Problem>> + Send {
+        ready(Ok(self.caller(request)))
     }
 }
 
@@ -106,13 +107,11 @@ impl Login for VisitorLogin {
         banned.or_else(|| self.grant.has_ended().map(|end| LoginEnd::signed_out(end.to_string())))
     }
 
-    fn wait(&self) -> BoxFuture<'_, LoginEnd> {
-        Box::pin(async {
-            tokio::select! {
-                _ = self.moderation.banned(&self.subject) => LoginEnd::banned(),
-                end = self.grant.ended() => LoginEnd::signed_out(end.to_string()),
-            }
-        })
+    async fn wait(&self) -> LoginEnd {
+        tokio::select! {
+            _ = self.moderation.banned(&self.subject) => LoginEnd::banned(),
+            end = self.grant.ended() => LoginEnd::signed_out(end.to_string()),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::state::ServerState;
 use crate::wire::vitals::{BEAT_SECONDS, Vitals};
-use duplex_axum::connection::counters::{Reading, Way};
+use duplex_axum::connection::{CounterSnapshot, Way};
 use duplex_hub::HubStats;
 
 /// The answer for operators: the vitals, and the totals since the start.
@@ -56,7 +56,7 @@ pub fn start(state: &ServerState) {
 }
 
 /// The vitals of the beat from `before` to `now`.
-fn since(now: &Reading, before: &Reading, beat: u64, node: &str, uptime: Duration) -> Vitals {
+fn since(now: &CounterSnapshot, before: &CounterSnapshot, beat: u64, node: &str, uptime: Duration) -> Vitals {
     Vitals {
         beat,
         node: node.to_owned(),
@@ -71,7 +71,7 @@ async fn beat(state: &ServerState) {
     let mut ticks = interval(Duration::from_secs(BEAT_SECONDS));
     // A beat that came late is not made up for: each is the messages of one second.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = Reading::default();
+    let mut before = CounterSnapshot::default();
     for number in 1.. {
         ticks.tick().await;
         let now = state.counters.read();
@@ -93,7 +93,7 @@ pub async fn show(State(state): State<ServerState>) -> Response {
     };
     let report = Report {
         vitals,
-        endpoints: now.ways[Way::Echo as usize],
+        endpoints: now.open(Way::Echo),
         received_total: now.received,
         sent_total: now.sent,
         hub: state.hub.stats(),
@@ -103,7 +103,7 @@ pub async fn show(State(state): State<ServerState>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use duplex_axum::connection::counters::Counters;
+    use duplex_axum::connection::Counters;
 
     use super::*;
 

@@ -13,19 +13,19 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::limits;
 
 /// Whether the process was paused when this moment came: timers that it set ring this much too late.
-pub fn paused_at(due: Instant) -> bool {
+pub(crate) fn paused_at(due: Instant) -> bool {
     Instant::now() >= due + limits::CLOCK_GAP
 }
 
 /// Ready when the limit has run out, and the process ran when it did.
 #[derive(Debug)]
-pub struct AwakeSleep {
+pub(crate) struct AwakeSleep {
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl AwakeSleep {
-    pub fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
             sleep: Box::pin(sleep(limit)),
@@ -33,7 +33,7 @@ impl AwakeSleep {
     }
 
     /// The limit begins now.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.sleep.as_mut().reset(Instant::now() + self.limit);
     }
 }
@@ -53,7 +53,7 @@ impl Future for AwakeSleep {
 }
 
 /// None if the limit ran out first.
-pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let (mut work, mut late) = (pin!(work), AwakeSleep::new(limit));
     tokio::select! {
         biased;
@@ -64,7 +64,7 @@ pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Optio
 
 /// For the limits that hyper keeps.
 #[derive(Debug, Clone, Copy)]
-pub struct AwakeTimer;
+pub(crate) struct AwakeTimer;
 
 impl HyperSleep for AwakeSleep {}
 

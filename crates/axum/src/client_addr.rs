@@ -150,7 +150,7 @@ pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Ne
     let told = client.and_then(|client| client.https).map(Scheme::of);
     request
         .extensions_mut()
-        .insert(ClientScheme(settings.scheme().or(told).unwrap_or_default()));
+        .insert(ClientScheme(state.scheme().or(told).unwrap_or_default()));
     next.run(request).await
 }
 

@@ -1,5 +1,7 @@
 //! WebSocket addresses that answer each message by itself. Knows no socket.
 
+pub use crate::transport::echo::routes;
+
 /// A WebSocket address that answers each message by itself, without a memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {

@@ -23,7 +23,7 @@ use crate::limits;
 use duplex_hub::quota::seldom::Seldom;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
+pub(crate) enum HostError {
     #[error("A request names one host, in its Host header or by :authority.")]
     Malformed,
     #[error("This server does not answer under this name. Its operator allows the name by --public-url.")]
@@ -86,7 +86,7 @@ fn check(parts: &Parts, settings: &Settings) -> Result<(), HostError> {
 
 /// The host that a request asks for. HTTP/1.1 has one Host header, HTTP/2 has `:authority` or one; where a request names its host
 /// twice it names the same. `None` where it names none, as HTTP/1.0 may, or leaves it empty.
-pub fn asked(parts: &Parts) -> Result<Option<Host>, HostError> {
+pub(crate) fn asked(parts: &Parts) -> Result<Option<Host>, HostError> {
     let mut headers = parts.headers.get_all(header::HOST).iter();
     let header = match (headers.next(), headers.next()) {
         (None, _) if parts.version == Version::HTTP_11 => return Err(HostError::Malformed),

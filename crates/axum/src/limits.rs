@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-pub use duplex_hub::limits::*;
+pub(crate) use duplex_hub::limits::*;
 
 /// Bytes asked of the kernel at once, allocated per connection: 128 KiB, the engine's default, costs 20 times the memory.
 pub const READ_BUFFER: usize = 4096;
@@ -216,3 +216,6 @@ pub const ENDED_HANDSHAKES: usize = 1024;
 /// How long a stream of version 1 goes on whose session posts nothing: its client is never asked to answer, so one that does not
 /// read shows only by not coming back. Coming back costs a request and no event, and long polling does so six times as often.
 pub const SSE_UNANSWERED: Duration = Duration::from_secs(120);
+
+/// How long a server's connections may take to end after its shutdown has begun, if the app chooses nothing else.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);

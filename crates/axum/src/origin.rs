@@ -97,14 +97,14 @@ impl Origin {
     }
 
     /// Whether a request for `host` can be for this origin. Proxies often leave the port out.
-    pub fn is_at(&self, host: &Host) -> bool {
+    pub(crate) fn is_at(&self, host: &Host) -> bool {
         self.host == host.name && host.port.is_none_or(|port| port == self.port)
     }
 }
 
 /// What a request is addressed to: a name or an IP address, and the port where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     /// In lower case; an IPv6 address keeps its brackets.
     pub name: String,
     pub port: Option<u16>,
@@ -112,7 +112,7 @@ pub struct Host {
 
 impl Host {
     /// `None` for anything that is not exactly that.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (name, port) = host_and_port(text)?;
         Some(Self { name, port })
     }
@@ -145,7 +145,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
 
 /// Why a request is turned away for where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Foreign {
+pub(crate) enum Foreign {
     #[error("the Origin header is not an origin that could be compared")]
     Opaque,
     #[error("the origin {0} is neither this server's own nor on its list (--public-url, --origin)")]
@@ -155,7 +155,7 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    pub fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         Problem::new(
             StatusCode::FORBIDDEN,
             format!("{self}; a page may do this only from this server's own origin."),
@@ -233,15 +233,16 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
 
 /// The same for a page whose address goes nowhere: browsers post its form with `Origin: null`, as they do for whoever hides. What
 /// its form says has to prove enough.
-pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
-    match parts.headers.get(header::ORIGIN) {
+pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Problem> {
+    let checked = match parts.headers.get(header::ORIGIN) {
         Some(origin) if origin == "null" => {
             let mut parts = parts.clone();
             parts.headers.remove(header::ORIGIN);
             check_parts(&parts, settings)
         }
         _ => check_parts(parts, settings),
-    }
+    };
+    checked.map_err(|foreign| foreign.problem())
 }
 
 /// With `--public-url` that is it; otherwise what the client asked for, by the scheme of its connection.

@@ -2,13 +2,16 @@
 //! Knows no socket and no route.
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
-use super::awake;
+use duplex_protocol::session::SessionId;
+
+use crate::{awake, limits};
 
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
@@ -46,6 +49,16 @@ impl Shutdown {
         let ended = awake::timeout(deadline, self.tasks.wait()).await;
         ended.ok_or_else(|| self.tasks.len())
     }
+}
+
+/// How long the client of a session waits before it reconnects to a node that drains: between 0.5 s and 4.5 s, evenly by the
+/// session's id, so that clients do not all return in the same moment.
+#[must_use]
+pub fn reconnect_delay(session: &SessionId) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    session.hash(&mut hasher);
+    let range = u64::try_from(limits::DRAIN_SPREAD.as_millis()).unwrap_or(u64::MAX);
+    limits::DRAIN_PAUSE + Duration::from_millis(hasher.finish() % range.max(1))
 }
 
 /// From here on SIGHUP, of a terminal that goes or of an operator, ends nothing. A server with a certificate reads it anew

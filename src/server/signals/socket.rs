@@ -13,13 +13,9 @@ use tokio::time::Instant;
 use crate::server::limits;
 use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
-use duplex_axum::connection::counters::{Counters, Cut, Way};
+use duplex_axum::connection::{Counters, Cut, Way};
 use duplex_axum::error::Problem;
-use duplex_axum::quota::guard;
-use duplex_axum::transport::faults::Gate;
-use duplex_axum::transport::handler::{Farewell, Packet, Talk};
-use duplex_axum::transport::handshake::{self, Door};
-use duplex_axum::transport::{enter as enter_socket, of_visitor};
+use duplex_axum::websocket::{Door, Farewell, Packet, Talk, upgrade};
 use duplex_hub::session::rate_limit::Bucket;
 use duplex_protocol::code;
 
@@ -29,12 +25,7 @@ pub async fn enter(State(state): State<ServerState>, request: Request) -> Result
         purpose: "values that the server owns, to the browser half of leptos_ws.",
         way: Way::Signals,
     };
-    let client = guard::client(request.extensions());
-    let (parts, _) = request.into_parts();
-    let caller = state.identify.identify(of_visitor(&parts)).await?;
-    Ok(enter_socket(&state, parts, door, client, caller, |_, _| {
-        (handshake::subprotocol, Following::new(&state), Gate::default())
-    }))
+    upgrade(&state, request, door, |_| Following::new(&state)).await
 }
 
 /// Why a client is sent away. What it said is not repeated: it may be anything.

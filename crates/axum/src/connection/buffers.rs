@@ -31,7 +31,7 @@ struct Holder {
 }
 
 impl BufferBudget {
-    pub fn new(limit: usize, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(limit: usize, counters: Arc<Counters>) -> Self {
         Self(Arc::new(Inner {
             limit,
             counters,
@@ -42,7 +42,7 @@ impl BufferBudget {
     }
 
     /// One connection's share, empty at first.
-    pub fn share(&self) -> Arc<BufferShare> {
+    pub(crate) fn share(&self) -> Arc<BufferShare> {
         Arc::new(BufferShare {
             budget: Arc::clone(&self.0),
             id: self.0.next.fetch_add(1, Relaxed),
@@ -88,14 +88,14 @@ impl Inner {
 
 /// What one connection holds. Released when it is dropped.
 #[derive(Debug)]
-pub struct BufferShare {
+pub(crate) struct BufferShare {
     budget: Arc<Inner>,
     id: u64,
     holder: Arc<Holder>,
 }
 
 impl BufferShare {
-    pub fn grow(&self, bytes: usize) {
+    pub(crate) fn grow(&self, bytes: usize) {
         if bytes == 0 || self.holder.closed.load(Relaxed) {
             return;
         }
@@ -109,7 +109,7 @@ impl BufferShare {
     }
 
     /// Never below nothing.
-    pub fn shrink(&self, bytes: usize) {
+    pub(crate) fn shrink(&self, bytes: usize) {
         if bytes == 0 {
             return;
         }
@@ -124,21 +124,23 @@ impl BufferShare {
     }
 
     /// Gives everything back, and takes nothing any more.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.holder.closed.store(true, Relaxed);
         self.shrink(usize::MAX);
     }
 
-    pub fn held(&self) -> usize {
+    #[cfg(test)]
+    fn held(&self) -> usize {
         self.holder.bytes.load(Relaxed)
     }
 
     /// Ready when the node has no room for what this connection holds: it is to be closed.
-    pub fn revoked(&self) -> WaitForCancellationFuture<'_> {
+    pub(crate) fn revoked(&self) -> WaitForCancellationFuture<'_> {
         self.holder.revoked.cancelled()
     }
 
-    pub fn is_revoked(&self) -> bool {
+    #[cfg(test)]
+    fn is_revoked(&self) -> bool {
         self.holder.revoked.is_cancelled()
     }
 }
@@ -172,7 +174,7 @@ mod tests {
         assert!(!last.is_revoked(), "what was revoked is on its way out");
         last.grow(20);
         assert!(last.is_revoked() && !small.is_revoked());
-        assert_eq!(counters.read().cuts[Cut::Memory as usize], 2);
+        assert_eq!(counters.read().cut_offs(Cut::Memory), 2);
         drop((large, last));
         assert_eq!(budget.held(), 10);
         small.shrink(1000);

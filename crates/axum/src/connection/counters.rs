@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use duplex_hub::quota::Held;
+
 /// How a connection came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -106,17 +108,17 @@ pub struct Counters {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// By the status's first digit.
-    answers: [AtomicU64; 5],
+    responses: [AtomicU64; 5],
 }
 
 impl Counters {
     /// Counts a connection if there are fewer than `limit`.
-    pub fn open(self: &Arc<Self>, limit: u64) -> Option<Open> {
+    pub(crate) fn open(self: &Arc<Self>, limit: u64) -> Option<Open> {
         self.open_among(|counters| &counters.connections, limit)
     }
 
     /// Counts a socket of signals if there are fewer than `limit`.
-    pub fn open_signals(self: &Arc<Self>, limit: u64) -> Option<Open> {
+    pub(crate) fn open_signals(self: &Arc<Self>, limit: u64) -> Option<Open> {
         self.open_among(|counters| &counters.signals, limit)
     }
 
@@ -128,6 +130,7 @@ impl Counters {
                 counters: Arc::clone(self),
                 among,
                 way: None,
+                _held: None,
             })
     }
 
@@ -137,7 +140,7 @@ impl Counters {
     }
 
     /// Of TCP connections, whatever they carry.
-    pub fn add_bytes(&self, bytes_in: u64, bytes_out: u64) {
+    pub(crate) fn add_bytes(&self, bytes_in: u64, bytes_out: u64) {
         self.bytes_in.fetch_add(bytes_in, Relaxed);
         self.bytes_out.fetch_add(bytes_out, Relaxed);
     }
@@ -146,36 +149,38 @@ impl Counters {
         self.cuts[why as usize].fetch_add(1, Relaxed);
     }
 
-    pub fn refused(&self, why: Refused) {
+    pub(crate) fn refused(&self, why: Refused) {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
     /// Of TLS.
-    pub fn handshake_failed(&self) {
+    pub(crate) fn handshake_failed(&self) {
         self.failed_handshakes.fetch_add(1, Relaxed);
     }
 
     /// An HTTP answer of this status.
     pub fn answer(&self, status: u16) {
-        if let Some(count) = self.answers.get(usize::from(status / 100).wrapping_sub(1)) {
+        if let Some(count) = self.responses.get(usize::from(status / 100).wrapping_sub(1)) {
             count.fetch_add(1, Relaxed);
         }
     }
 
-    pub fn read(&self) -> Reading {
+    /// All counters now. Each is read by itself: the sums of two may differ by what happens in between.
+    #[must_use]
+    pub fn read(&self) -> CounterSnapshot {
         let read = |count: &AtomicU64| count.load(Relaxed);
-        Reading {
+        CounterSnapshot {
             connections: read(&self.connections),
-            ways: self.ways.each_ref().map(read),
+            open: self.ways.each_ref().map(read),
             opened: self.opened.each_ref().map(read),
-            cuts: self.cuts.each_ref().map(read),
+            cut_offs: self.cuts.each_ref().map(read),
             refused: self.refused.each_ref().map(read),
             failed_handshakes: read(&self.failed_handshakes),
             received: read(&self.received),
             sent: read(&self.sent),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
-            answers: self.answers.each_ref().map(read),
+            responses: self.responses.each_ref().map(read),
         }
     }
 }
@@ -184,14 +189,21 @@ impl Counters {
 type Among = fn(&Counters) -> &AtomicU64;
 
 /// A counted connection.
-#[derive(Debug)]
 pub struct Open {
     counters: Arc<Counters>,
     among: Among,
     way: Option<Way>,
+    /// The place among those of its client.
+    _held: Option<Held>,
 }
 
 impl Open {
+    /// With a place among those of its client.
+    pub(crate) fn holding(mut self, held: Held) -> Self {
+        self._held = Some(held);
+        self
+    }
+
     #[must_use]
     pub fn by(mut self, way: Way) -> Self {
         self.way = Some(way);
@@ -210,20 +222,54 @@ impl Drop for Open {
     }
 }
 
-/// The counters at one moment; all but the open connections are totals since the start.
+/// The counters at one moment. Counts of open connections go up and down; all others are totals since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reading {
+#[non_exhaustive]
+pub struct CounterSnapshot {
+    /// Open connections of visitors: all but the sockets of [`Way::Signals`].
     pub connections: u64,
-    pub ways: [u64; Way::ALL.len()],
-    pub opened: [u64; Way::ALL.len()],
-    pub refused: [u64; Refused::ALL.len()],
+    /// TLS handshakes that failed or took too long.
     pub failed_handshakes: u64,
-    pub cuts: [u64; Cut::ALL.len()],
+    /// WebSocket messages received, and posted frames.
     pub received: u64,
+    /// WebSocket messages sent, and frames over the fallbacks.
     pub sent: u64,
+    /// Bytes received over TCP, whatever they carry.
     pub bytes_in: u64,
+    /// Bytes sent over TCP, whatever they carry.
     pub bytes_out: u64,
-    pub answers: [u64; 5],
+    /// HTTP responses by the status's first digit, from 1xx to 5xx.
+    pub responses: [u64; 5],
+    open: [u64; Way::ALL.len()],
+    opened: [u64; Way::ALL.len()],
+    refused: [u64; Refused::ALL.len()],
+    cut_offs: [u64; Cut::ALL.len()],
+}
+
+impl CounterSnapshot {
+    /// Connections of this kind that are open now.
+    #[must_use]
+    pub const fn open(&self, way: Way) -> u64 {
+        self.open[way as usize]
+    }
+
+    /// Connections of this kind that were opened since the start. A poll is one.
+    #[must_use]
+    pub const fn opened(&self, way: Way) -> u64 {
+        self.opened[way as usize]
+    }
+
+    /// Connections that the server ended for this reason.
+    #[must_use]
+    pub const fn cut_offs(&self, why: Cut) -> u64 {
+        self.cut_offs[why as usize]
+    }
+
+    /// Requests that were refused for this reason before any route saw them.
+    #[must_use]
+    pub const fn refused(&self, why: Refused) -> u64 {
+        self.refused[why as usize]
+    }
 }
 
 #[cfg(test)]
@@ -249,13 +295,13 @@ mod tests {
         let open = counters.open(2).map(|open| open.by(Way::Sse));
         let other = counters.open(2);
         assert_eq!(
-            (counters.read().connections, counters.read().ways),
+            (counters.read().connections, counters.read().open),
             (2, [0, 0, 1, 0, 0, 0])
         );
         drop((open, other));
         let after = counters.read();
         assert_eq!(
-            (after.connections, after.ways, after.opened),
+            (after.connections, after.open, after.opened),
             (0, [0; 6], [0, 0, 1, 0, 0, 0])
         );
     }
@@ -267,11 +313,11 @@ mod tests {
         assert!(signals.is_some() && counters.open_signals(1).is_none());
         assert!(counters.open(1).is_some());
         assert_eq!(
-            (counters.read().connections, counters.read().ways),
+            (counters.read().connections, counters.read().open),
             (0, [0, 0, 0, 0, 0, 1])
         );
         drop(signals);
-        assert_eq!(counters.read().ways, [0; 6]);
+        assert_eq!(counters.read().open, [0; 6]);
         assert!(counters.open_signals(1).is_some());
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use duplex_protocol::handshake::{Ended, Handshake};
 
 #[derive(Debug)]
-pub struct Handshakes {
+pub(crate) struct Handshakes {
     kept: Mutex<Kept>,
     /// Of the ended ones; the open ones are bounded by the connections.
     limit: usize,
@@ -21,7 +21,7 @@ struct Kept {
 }
 
 impl Handshakes {
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             kept: Mutex::default(),
             limit,
@@ -29,11 +29,11 @@ impl Handshakes {
     }
 
     /// A page that uses a trace again gets the younger connection under it.
-    pub fn open(&self, trace: &str, record: Handshake) {
+    pub(crate) fn open(&self, trace: &str, record: Handshake) {
         self.kept().records.insert(trace.to_owned(), record);
     }
 
-    pub fn end(&self, trace: &str, connection: &str, ended: Ended) {
+    pub(crate) fn end(&self, trace: &str, connection: &str, ended: Ended) {
         let kept = &mut *self.kept();
         let Some(record) = kept
             .records
@@ -49,7 +49,7 @@ impl Handshakes {
         }
     }
 
-    pub fn get(&self, trace: &str) -> Option<Handshake> {
+    pub(crate) fn get(&self, trace: &str) -> Option<Handshake> {
         self.kept().records.get(trace).cloned()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// All moments are measured from the connection's opening.
 #[derive(Debug, Clone, Copy)]
-pub struct Keepalive {
+pub(crate) struct Keepalive {
     ping_every: Duration,
     /// A peer that answers pings is never silent for longer than this, whatever it has to say.
     silence_limit: Duration,
@@ -18,7 +18,7 @@ pub struct Keepalive {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
+pub(crate) enum Beat {
     /// Nothing to do; look again then.
     Rest { until: Duration },
     /// Send a ping; look again then.
@@ -28,7 +28,7 @@ pub enum Beat {
 }
 
 impl Keepalive {
-    pub fn new(ping_every: Duration, silence_limit: Duration, gap: Duration) -> Self {
+    pub(crate) fn new(ping_every: Duration, silence_limit: Duration, gap: Duration) -> Self {
         Self {
             ping_every,
             silence_limit,
@@ -40,12 +40,12 @@ impl Keepalive {
     }
 
     /// When to look for the first time.
-    pub const fn first(&self) -> Duration {
+    pub(crate) const fn first(&self) -> Duration {
         self.due
     }
 
     /// `heard`: the last moment at which anything came from the peer, or at which the connection was not listening.
-    pub fn beat(&mut self, now: Duration, heard: Duration) -> Beat {
+    pub(crate) fn beat(&mut self, now: Duration, heard: Duration) -> Beat {
         if now >= self.due.saturating_add(self.gap) {
             self.resumed = now;
         }

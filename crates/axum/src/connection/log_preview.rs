@@ -6,14 +6,14 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use crate::endpoint::Payload;
 
 #[derive(Debug, Clone, Copy)]
-pub struct Excerpt<'a> {
+pub(crate) struct Excerpt<'a> {
     payload: Payload<'a>,
     /// Characters of text shown.
     limit: usize,
 }
 
 impl<'a> Excerpt<'a> {
-    pub const fn new(payload: Payload<'a>, limit: usize) -> Self {
+    pub(crate) const fn new(payload: Payload<'a>, limit: usize) -> Self {
         Self { payload, limit }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Called on the connection's own task, where bytes moved: at least one, whichever way.
-pub trait Observer {
+pub(crate) trait Observer {
     fn read(&self, bytes: &[u8]);
 
     /// So many are about to be written. The other side may have them, and be heard again, before [`Self::wrote`] is called.
@@ -20,13 +20,13 @@ pub trait Observer {
 }
 
 #[derive(Debug)]
-pub struct Observed<S, O> {
+pub(crate) struct Observed<S, O> {
     stream: S,
     observer: O,
 }
 
 impl<S, O: Observer> Observed<S, O> {
-    pub const fn new(stream: S, observer: O) -> Self {
+    pub(crate) const fn new(stream: S, observer: O) -> Self {
         Self { stream, observer }
     }
 

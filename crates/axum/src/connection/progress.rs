@@ -13,7 +13,7 @@ use crate::limits;
 
 /// What a look at a connection finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
+pub(crate) enum Health {
     Fine,
     /// No request was open for a while.
     Idle,
@@ -22,7 +22,7 @@ pub enum Health {
 }
 
 #[derive(Debug)]
-pub struct ConnectionProgress {
+pub(crate) struct ConnectionProgress {
     began: Instant,
     exchanges: Mutex<Vec<Weak<ActiveExchange>>>,
     active: AtomicUsize,
@@ -33,7 +33,7 @@ pub struct ConnectionProgress {
 
 /// A request from its head to the last byte of its answer, or to the end of the stream that it was upgraded to.
 #[derive(Debug)]
-pub struct ActiveExchange {
+pub(crate) struct ActiveExchange {
     connection: Arc<ConnectionProgress>,
     /// Milliseconds after the connection's begin, and one: since when the peer is offered what it does not take. 0: the server
     /// has nothing to offer.
@@ -45,7 +45,7 @@ pub struct ActiveExchange {
 }
 
 impl ConnectionProgress {
-    pub fn new(share: Arc<BufferShare>) -> Arc<Self> {
+    pub(crate) fn new(share: Arc<BufferShare>) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
             exchanges: Mutex::default(),
@@ -55,7 +55,7 @@ impl ConnectionProgress {
         })
     }
 
-    pub fn begin(self: &Arc<Self>) -> Arc<ActiveExchange> {
+    pub(crate) fn begin(self: &Arc<Self>) -> Arc<ActiveExchange> {
         self.active.fetch_add(1, Relaxed);
         let exchange = Arc::new(ActiveExchange {
             connection: Arc::clone(self),
@@ -71,7 +71,7 @@ impl ConnectionProgress {
         exchange
     }
 
-    pub fn look(&self) -> Health {
+    pub(crate) fn look(&self) -> Health {
         let now = self.now();
         let too_long = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         let mut exchanges = self.exchanges();
@@ -101,13 +101,13 @@ impl ConnectionProgress {
 
 impl ActiveExchange {
     /// So many bytes of the request's body came, and lie with a route that reads on.
-    pub fn received(&self, bytes: usize) {
+    pub(crate) fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes, Relaxed);
         self.connection.share.grow(bytes);
     }
 
     /// The peer is offered a part of the answer, and so many bytes of it wait.
-    pub fn offers(&self, held: usize) {
+    pub(crate) fn offers(&self, held: usize) {
         self.offered.store(self.connection.now() + 1, Relaxed);
         let before = self.held.swap(held, Relaxed);
         let share = &self.connection.share;
@@ -120,7 +120,7 @@ impl ActiveExchange {
     }
 
     /// The peer took what it was offered.
-    pub fn taken(&self) {
+    pub(crate) fn taken(&self) {
         self.offered.store(0, Relaxed);
     }
 }

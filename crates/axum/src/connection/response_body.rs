@@ -14,7 +14,7 @@ use super::ActiveExchange;
 use crate::limits;
 
 #[derive(Debug)]
-pub struct PacedBody {
+pub(crate) struct PacedBody {
     inner: Body,
     /// Of the frame that is being handed out.
     rest: Bytes,
@@ -27,7 +27,7 @@ pub struct PacedBody {
 }
 
 impl PacedBody {
-    pub fn new(inner: Body, exchange: Arc<ActiveExchange>, last_byte_apart: bool) -> Self {
+    pub(crate) fn new(inner: Body, exchange: Arc<ActiveExchange>, last_byte_apart: bool) -> Self {
         let body = Self {
             inner,
             rest: Bytes::new(),

@@ -14,7 +14,7 @@ use crate::connection::counters::{Counters, Cut};
 use crate::limits;
 
 #[derive(Debug)]
-pub struct WriteStall<S> {
+pub(crate) struct WriteStall<S> {
     stream: S,
     counters: Arc<Counters>,
     /// The stream was upgraded: its new protocol has limits of its own.
@@ -26,7 +26,7 @@ pub struct WriteStall<S> {
 }
 
 impl<S> WriteStall<S> {
-    pub fn new(stream: S, counters: Arc<Counters>, upgraded: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(stream: S, counters: Arc<Counters>, upgraded: Arc<AtomicBool>) -> Self {
         Self {
             stream,
             counters,
@@ -145,7 +145,7 @@ mod tests {
         let written = near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), limits::WRITE_STALL);
-        assert_eq!(near.counters.read().cuts[Cut::Slow as usize], 1);
+        assert_eq!(near.counters.read().cut_offs(Cut::Slow), 1);
     }
 
     /// One that reads so many bytes ten times in the time that a stall may take.

@@ -1,6 +1,8 @@
 //! Addresses where programs post what becomes a command. Knows no HTTP and no application.
 
-pub(crate) mod route;
+mod route;
+
+pub use self::route::routes;
 
 use std::collections::BTreeMap;
 

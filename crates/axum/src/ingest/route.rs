@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use crate::limits;
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use duplex_hub::quota::{Client, Rate};
 use duplex_hub::{Hub, WriteDenied, json};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -45,7 +45,15 @@ struct Done {
 /// Events of one command, of which one tells its outcome.
 const EVENTS: usize = 64;
 
-pub fn route(router: Router<Gateway>, endpoint: IngestEndpoint) -> Router<Gateway> {
+/// Routes for `endpoints`. Each takes `POST`; another method is answered with 405 and the endpoint's purpose.
+pub fn routes<S: Clone + Send + Sync + 'static>(
+    gateway: Gateway,
+    endpoints: impl IntoIterator<Item = IngestEndpoint>,
+) -> Router<S> {
+    endpoints.into_iter().fold(Router::new(), route).with_state(gateway)
+}
+
+fn route(router: Router<Gateway>, endpoint: IngestEndpoint) -> Router<Gateway> {
     let accept = async move |State(state): State<Gateway>,
                              Path(params): Path<BTreeMap<String, String>>,
                              RequestClient(client): RequestClient,
@@ -76,10 +84,7 @@ async fn accept(
     (headers, extensions): (&HeaderMap, &Extensions),
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Done, Problem> {
-    let caller = state
-        .identify
-        .identify(IdentityRequest::new(headers, extensions))
-        .await?;
+    let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     if !caller.rights.is_program() {
         let detail = "A program shows a token: Authorization: Bearer …";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
@@ -204,7 +209,6 @@ fn rejected(rejection: Rejection) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::future::ready;
     use std::sync::Arc;
 
     use axum::body::{Body, to_bytes};
@@ -221,7 +225,6 @@ mod tests {
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::topic::Topic;
-    use futures_util::future::BoxFuture;
 
     const TOKEN: &str = "Bearer a-token-for-the-tests";
 
@@ -229,7 +232,7 @@ mod tests {
     struct Bearer;
 
     impl Identify for Bearer {
-        fn identify<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
+        async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
             let shown = request
                 .headers
                 .get(header::AUTHORIZATION)
@@ -242,9 +245,7 @@ mod tests {
                 id: PersonId("a".to_owned()),
                 name: String::new(),
             };
-            let mut caller = Caller::visitor(rights.origin().person(visitor));
-            caller.rights = rights;
-            Box::pin(ready(Ok(caller)))
+            Ok(Caller::visitor(rights.origin().person(visitor)).with_rights(rights))
         }
     }
 
@@ -297,8 +298,8 @@ mod tests {
                 Ok(IngestCommand::to::<Sums>(&request.params["name"], &add)?.with_key(key))
             },
         };
-        let gateway = Gateway::new(hub, Settings::default(), Arc::new(Bearer));
-        route(Router::new(), endpoint).with_state(gateway)
+        let gateway = Gateway::new(hub, Settings::default(), Bearer);
+        routes(gateway, [endpoint])
     }
 
     async fn post(app: &Router, path: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (StatusCode, Value) {

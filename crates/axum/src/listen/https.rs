@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
-use crate::connection::ConnectionContext;
+use crate::gateway::Gateway;
 use crate::limits;
 use crate::shutdown::Shutdown;
 use crate::{awake, listen};
@@ -158,7 +158,7 @@ impl Tls {
     }
 
     /// Makes the handshake, then serves the connection. One that takes too long, or fails, ends.
-    pub async fn serve<S>(self, stream: S, peer: Option<SocketAddr>, router: Router, context: ConnectionContext)
+    pub async fn serve_connection<S>(self, stream: S, peer: Option<SocketAddr>, router: Router, gateway: Gateway)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -166,14 +166,14 @@ impl Tls {
 
         let handshake = awake::timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
         let failure = tokio::select! {
-            () = context.shutdown.begun() => return,
+            () = gateway.shutdown.begun() => return,
             made = handshake => match made {
-                Some(Ok(stream)) => return listen::serve(stream, peer, router, context).await,
+                Some(Ok(stream)) => return listen::serve_connection(stream, peer, router, gateway).await,
                 Some(Err(error)) => error.to_string(),
                 None => "it took too long".to_owned(),
             },
         };
-        context.counters.handshake_failed();
+        gateway.counters.handshake_failed();
         if let Some(unlogged) = FAILURES.due() {
             let peer = peer.map(tracing::field::display);
             tracing::info!(peer, unlogged, "no TLS: {failure}");

@@ -1,9 +1,11 @@
 //! From the listening port to HTTP: takes TCP connections, as many as may be, and serves HTTP/1.1 and HTTP/2 on each.
 //! Used instead of `axum::serve`, which sets no time limits and no bound on connections. Knows no route.
 
-pub mod addr;
-pub mod https;
-pub mod reception;
+mod addr;
+mod gate;
+mod https;
+mod reception;
+mod server;
 
 use std::convert::Infallible;
 use std::io;
@@ -25,13 +27,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use self::gate::Gate;
+use self::reception::{Arrival, Reception};
 use super::awake::{AwakeSleep, AwakeTimer, paused_at};
-use super::connection::{ConnectionContext, ConnectionProgress, Health, PacedBody, WriteStall};
-use super::quota::Gate;
+use super::connection::{ConnectionProgress, Health, PacedBody, WriteStall};
 use crate::connection::counters::Cut;
 use crate::connection::observed::Observed;
+use crate::gateway::Gateway;
 use crate::limits;
-use crate::listen::reception::{Arrival, Reception};
+
+pub use self::addr::{ListenAddr, NotAnAddress, Unresolved};
+pub use self::https::{CertificateError, CertificateFiles, Tls};
+pub use self::server::Server;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -77,46 +84,40 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 
 /// Takes connections until the shutdown begins; those that are open then go on in their own tasks. `health` answers those who
 /// ask for the node's health, and those beyond `max_connections`.
-pub async fn accept(
-    listener: TcpListener,
-    router: Router,
-    health: Router,
-    max_connections: usize,
-    gate: Gate,
-    context: ConnectionContext,
-) {
-    let mut reception = match Reception::start(listener, health, max_connections, gate, Arc::clone(&context.counters)) {
+async fn accept(listener: TcpListener, router: Router, health: Router, max_connections: usize, gateway: Gateway) {
+    let (gate, counters) = (Gate::of(&gateway), Arc::clone(&gateway.counters));
+    let mut reception = match Reception::start(listener, health, max_connections, gate, counters) {
         Ok(reception) => reception,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
-    let begun = context.shutdown.begun();
+    let begun = gateway.shutdown.begun();
     tokio::pin!(begun);
     loop {
         tokio::select! {
             () = &mut begun => break,
             arrival = reception.arrivals.recv() => match arrival {
-                Some(arrival) => open(arrival, &router, &context),
+                Some(arrival) => open(arrival, &router, &gateway),
                 None => return,
             },
         }
     }
     reception.stop();
     while let Some(arrival) = reception.arrivals.recv().await {
-        open(arrival, &router, &context);
+        open(arrival, &router, &gateway);
     }
 }
 
-fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &ConnectionContext) {
+fn open(Arrival { stream, peer, place }: Arrival, router: &Router, gateway: &Gateway) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
     limit_unconfirmed(&stream);
-    let (stream, router, context) = (Observed::new(stream, place), router.clone(), context.clone());
-    let shutdown = context.shutdown.clone();
-    match context.tls.clone() {
-        None => shutdown.spawn(serve(stream, Some(peer), router, context)),
-        Some(tls) => shutdown.spawn(tls.serve(stream, Some(peer), router, context)),
+    let (stream, router, gateway) = (Observed::new(stream, place), router.clone(), gateway.clone());
+    let shutdown = gateway.shutdown.clone();
+    match gateway.tls.clone() {
+        None => shutdown.spawn(serve_connection(stream, Some(peer), router, gateway)),
+        Some(tls) => shutdown.spawn(tls.serve_connection(stream, Some(peer), router, gateway)),
     }
 }
 
@@ -131,16 +132,16 @@ fn limit_unconfirmed(stream: &TcpStream) {
 
 /// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for
 /// `ConnectInfo`.
-pub async fn serve<S>(stream: S, peer: Option<SocketAddr>, router: Router, context: ConnectionContext)
+pub async fn serve_connection<S>(stream: S, peer: Option<SocketAddr>, router: Router, gateway: Gateway)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let upgraded = Arc::new(AtomicBool::new(false));
-    let stream = WriteStall::new(stream, Arc::clone(&context.counters), Arc::clone(&upgraded));
-    let share = context.buffers.share();
+    let stream = WriteStall::new(stream, Arc::clone(&gateway.counters), Arc::clone(&upgraded));
+    let share = gateway.buffers.share();
     let progress = ConnectionProgress::new(Arc::clone(&share));
     let asked = Arc::new(AtomicBool::new(false));
-    let counted = context.observer.as_ref().map(|new| new());
+    let counted = gateway.observe.as_ref().map(|new| new());
     let stream = Observed::new(stream, counted.clone());
     let router = TowerToHyperService::new(router);
     let service = {
@@ -170,7 +171,7 @@ where
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut first_request = pin!(AwakeSleep::new(limits::FIRST_REQUEST));
-    let (mut begun, mut revoked) = (pin!(context.shutdown.begun()), pin!(share.revoked()));
+    let (mut begun, mut revoked) = (pin!(gateway.shutdown.begun()), pin!(share.revoked()));
     let mut look = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut waits, mut runs, mut retires) = (true, true, false);
@@ -196,7 +197,7 @@ where
                 _ if paused_at(due) => {}
                 Health::Fine => {}
                 Health::Stalled => {
-                    context.counters.cut(Cut::Slow);
+                    gateway.counters.cut(Cut::Slow);
                     return tracing::debug!("connection: cut off, the peer takes nothing of an answer");
                 }
                 // One that is still there at the next look has something left that its peer never takes.

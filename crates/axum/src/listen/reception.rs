@@ -18,11 +18,11 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::gate::Gate;
 use crate::awake;
 use crate::connection::counters::Counters;
 use crate::connection::observed::{Observed, Observer};
 use crate::limits;
-use crate::quota::Gate;
 use duplex_hub::quota::Held;
 use duplex_hub::quota::seldom::Seldom;
 
@@ -33,7 +33,7 @@ const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b
 const FIRST_BYTES: usize = 16;
 
 /// A connection whose client has sent its first bytes, none of which were read.
-pub struct Arrival {
+pub(super) struct Arrival {
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
     pub place: Place,
@@ -41,7 +41,7 @@ pub struct Arrival {
 
 /// A connection's place among those that may be open, if it has one; its stream's bytes are counted. An upgrade takes the stream
 /// elsewhere, and the place with it.
-pub struct Place {
+pub(super) struct Place {
     counters: Arc<Counters>,
     _permit: Option<OwnedSemaphorePermit>,
     /// Among those of its address.
@@ -60,7 +60,7 @@ impl Observer for Place {
 }
 
 /// Ends when it is dropped.
-pub struct Reception {
+pub(super) struct Reception {
     pub arrivals: mpsc::Receiver<Arrival>,
     running: Option<DropGuard>,
 }
@@ -68,7 +68,7 @@ pub struct Reception {
 impl Reception {
     /// `health` answers health checks; a connection beyond `max_connections`, or beyond its
     /// address's share, is answered by it too, whatever it asks for.
-    pub fn start(
+    pub(super) fn start(
         listener: TcpListener,
         health: Router,
         max_connections: usize,
@@ -99,7 +99,7 @@ impl Reception {
     }
 
     /// Nobody listens any more once the arrivals have ended.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.running = None;
     }
 }

@@ -11,10 +11,11 @@ use tracing::Instrument as _;
 
 use super::poll::JSON;
 use super::query::Query;
+use crate::connection::UNBUFFERED;
 use crate::error::{Problem, wrong_role};
 use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::Hub;
 use duplex_hub::quota::Client;
@@ -30,7 +31,7 @@ use duplex_protocol::session::{
 use duplex_protocol::topic::TopicName;
 
 /// `POST` [`COMMAND_PATH`](duplex_protocol::session::COMMAND_PATH)
-pub async fn command(
+pub(super) async fn command(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     headers: HeaderMap,
@@ -59,7 +60,7 @@ async fn act(
         .decode(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
     let asked = IdentityRequest::new(headers, extensions).of_session(&session);
-    let caller = state.identify.identify(asked).await?;
+    let caller = state.identify(asked).await?;
     let person = caller.person.clone();
     state.counters.add(1, 1);
     state.streams.heard(&person.id, &session);
@@ -154,7 +155,7 @@ async fn activity_of(
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Before {
+pub(super) struct Before {
     topic: TopicName,
     /// None: from the newest on.
     before: Option<Seq>,
@@ -162,7 +163,7 @@ pub struct Before {
 }
 
 /// `GET` [`HISTORY_PATH`](duplex_protocol::session::HISTORY_PATH)
-pub async fn history(
+pub(super) async fn history(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     headers: HeaderMap,
@@ -184,10 +185,7 @@ async fn page(
     let Parameters(Before { topic, before, limit }) =
         query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
-    let caller = state
-        .identify
-        .identify(IdentityRequest::new(headers, extensions))
-        .await?;
+    let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     let person = caller.person.clone();
     let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
     hub.admit(&person, &topic).map_err(denied)?;
@@ -195,7 +193,7 @@ async fn page(
         .history(&topic, before.unwrap_or(Seq::MAX), limit)
         .await
         .map_err(denied)?;
-    Ok((super::sse::UNBUFFERED, Json(page)).into_response())
+    Ok((UNBUFFERED, Json(page)).into_response())
 }
 
 fn denied(denied: Denied) -> Problem {

@@ -34,7 +34,7 @@ impl ConnectionLog {
 }
 
 /// Whether this connection's beginning and end are logged at the level info.
-pub fn takes() -> bool {
+pub(super) fn takes() -> bool {
     static LOG: LazyLock<ConnectionLog> = LazyLock::new(ConnectionLog::new);
     LOG.takes()
 }

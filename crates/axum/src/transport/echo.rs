@@ -4,18 +4,24 @@ use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::any;
 use tokio::time::Instant;
 
+use crate::connection::counters::Way;
 use crate::connection::log_preview::Excerpt;
 use crate::endpoint::{Answer, Endpoint, Payload};
 use crate::gateway::Gateway;
-use crate::limits;
 use crate::transport::handler::{Farewell, Packet, Talk};
+use crate::transport::handshake::Door;
+use crate::transport::upgrade::upgrade;
+use crate::{limits, quota};
 use duplex_hub::quota::{Client, Quotas, Rate};
 use duplex_hub::session::rate_limit::Bucket;
 use duplex_protocol::code;
 
-pub struct Echo {
+pub(crate) struct Echo {
     endpoint: Endpoint,
     quotas: Arc<Quotas>,
     client: Client,
@@ -24,8 +30,28 @@ pub struct Echo {
     began: Instant,
 }
 
+/// Routes for `endpoints`, under every method: HTTP/1.1 opens a WebSocket by GET, HTTP/2 by CONNECT.
+pub fn routes<S: Clone + Send + Sync + 'static>(
+    gateway: Gateway,
+    endpoints: impl IntoIterator<Item = Endpoint>,
+) -> Router<S> {
+    let router = endpoints.into_iter().fold(Router::new(), |router, endpoint| {
+        let enter = async move |State(gateway): State<Gateway>, request: Request| {
+            let client = quota::client(request.extensions());
+            let door = Door {
+                path: endpoint.path,
+                purpose: endpoint.purpose,
+                way: Way::Echo,
+            };
+            upgrade(&gateway, request, door, |_| Echo::new(endpoint, &gateway, client)).await
+        };
+        router.route(endpoint.path, any(enter))
+    });
+    router.with_state(gateway)
+}
+
 impl Echo {
-    pub fn new(endpoint: Endpoint, state: &Gateway, client: Client) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, state: &Gateway, client: Client) -> Self {
         let largest = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
         let second = Duration::from_secs(1);
         Self {

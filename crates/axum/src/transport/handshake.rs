@@ -29,7 +29,7 @@ pub struct Door {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     #[error("This address answers GET with a WebSocket handshake and nothing else.")]
     Method,
     #[error("This address speaks WebSocket, and the request did not ask for it.")]
@@ -49,7 +49,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub fn problem(self, Door { path, purpose, .. }: Door) -> Problem {
+    pub(crate) fn problem(self, Door { path, purpose, .. }: Door) -> Problem {
         match self {
             Self::Method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, self.to_string())
                 .header(header::ALLOW, HeaderValue::from_static("GET, CONNECT")),
@@ -72,7 +72,7 @@ fn upgrade_required(detail: String) -> Problem {
         .header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
 }
 
-pub fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
+pub(crate) fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
     if parts.version == Version::HTTP_2 {
         check_extended_connect(parts)
     } else {
@@ -140,20 +140,20 @@ fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
 
 /// An endpoint that answers each message by itself works under any subprotocol: the first one offered is as good as another,
 /// and a browser that offered some takes only one of them.
-pub fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| is_token(offered))
         .and_then(|offered| HeaderValue::from_str(offered).ok())
 }
 
 /// The first subprotocol that the client offers and that is spoken here.
-pub fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
+pub(crate) fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::of_subprotocol)
 }
 
 /// Where none is spoken here the client's first is agreed to all the same: a browser could not read a refusal, but it can
 /// read the close code that follows.
-pub fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     session_protocol(headers).map_or_else(
         || subprotocol(headers),
         |protocol| Some(HeaderValue::from_static(protocol.subprotocol())),
@@ -169,7 +169,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// The name under which a page will ask for this connection. One that does not fit is no name.
-pub fn trace(query: Option<&str>) -> Option<&str> {
+pub(crate) fn trace(query: Option<&str>) -> Option<&str> {
     let fits = |name: &&str| {
         limits::TRACE_CHARS.contains(&name.len())
             && name
@@ -181,7 +181,7 @@ pub fn trace(query: Option<&str>) -> Option<&str> {
 
 /// What a client without cookies calls itself, so that it is the same person on its next connection. One that does not fit is no
 /// name.
-pub fn session(query: Option<&str>) -> Option<SessionId> {
+pub(crate) fn session(query: Option<&str>) -> Option<SessionId> {
     let session = SessionId(parameter(query, SESSION_PARAMETER)?.to_owned());
     session.is_well_formed().then_some(session)
 }

@@ -15,7 +15,7 @@ use crate::limits;
 
 /// Read beside the stream while the stream is borrowed.
 #[derive(Debug)]
-pub struct Meter {
+pub(crate) struct Meter {
     opened: Instant,
     /// Nanoseconds after `opened`: 584 years fit.
     heard: AtomicU64,
@@ -30,7 +30,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn start(share: Arc<BufferShare>) -> Arc<Self> {
+    pub(crate) fn start(share: Arc<BufferShare>) -> Arc<Self> {
         let zero = AtomicU64::default;
         Arc::new(Self {
             opened: Instant::now(),
@@ -45,40 +45,40 @@ impl Meter {
     }
 
     /// The time since the connection's opening.
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.opened.elapsed()
     }
 
-    pub fn at(&self, moment: Duration) -> Instant {
+    pub(crate) fn at(&self, moment: Duration) -> Instant {
         self.opened + moment
     }
 
     /// When bytes last came in, or when we began to listen again.
-    pub fn heard(&self) -> Duration {
+    pub(crate) fn heard(&self) -> Duration {
         Duration::from_nanos(self.heard.load(Relaxed))
     }
 
     /// Whoever did not listen cannot blame the peer for its silence.
-    pub fn listens(&self) {
+    pub(crate) fn listens(&self) {
         self.mark(&self.heard);
     }
 
     /// When the peer's side last took bytes.
-    pub fn wrote(&self) -> Duration {
+    pub(crate) fn wrote(&self) -> Duration {
         Duration::from_nanos(self.wrote.load(Relaxed))
     }
 
-    pub fn bytes_in(&self) -> u64 {
+    pub(crate) fn bytes_in(&self) -> u64 {
         self.bytes_in.load(Relaxed)
     }
 
     /// What the connection holds of the node's buffers.
-    pub fn share(&self) -> &BufferShare {
+    pub(crate) fn share(&self) -> &BufferShare {
         &self.share
     }
 
     /// The peer's close frame, if the engine took a code for wrong that may be sent.
-    pub fn registered_close(&self) -> Option<(u16, String)> {
+    pub(crate) fn registered_close(&self) -> Option<(u16, String)> {
         self.peer_close
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -86,18 +86,18 @@ impl Meter {
     }
 
     /// The conversation is over: what still comes in is dropped as it comes.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.share.close();
     }
 
     /// A message arrived whole, and what came before belonged to it.
-    pub fn message_arrived(&self) {
+    pub(crate) fn message_arrived(&self) {
         self.partial.store(0, Relaxed);
         self.charge();
     }
 
     /// A control frame of so many bytes came, perhaps between the parts of a message.
-    pub fn control_arrived(&self, bytes: usize) {
+    pub(crate) fn control_arrived(&self, bytes: usize) {
         let left = |partial: usize| Some(partial.saturating_sub(bytes));
         let _ = self.partial.try_update(Relaxed, Relaxed, left);
         self.charge();

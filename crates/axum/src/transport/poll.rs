@@ -13,13 +13,14 @@ use tracing::Instrument as _;
 
 use super::faults::{Ending, Gate};
 use super::query::Query;
-use super::session::{spread, welcome};
-use super::sse::{Cut, UNBUFFERED, asked};
+use super::session::{reconnect_ms, welcome};
+use super::sse::{Cut, asked};
+use crate::connection::UNBUFFERED;
 use crate::connection::counters::Way;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::Most;
 use duplex_hub::quota::Place;
@@ -29,7 +30,7 @@ use duplex_protocol::session::{Closing, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
 /// `GET` [`POLL_PATH`](duplex_protocol::session::POLL_PATH)
-pub async fn poll(
+pub(super) async fn poll(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     extensions: Extensions,
@@ -42,25 +43,25 @@ pub async fn poll(
         Err(problem) => return problem.into_response(),
     };
     let asked = IdentityRequest::new(&headers, &extensions).of_session(&session);
-    let caller = match state.identify.identify(asked).await {
+    let caller = match state.identify(asked).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
     let client = client.known_as(&person);
-    let _held = match state.quotas.hold(&client, Place::Connections) {
+    let held = match state.quotas.hold(&client, Place::Connections) {
         Ok(held) => held,
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
-    let counted = state.counters.open(state.settings.max_connections as u64);
-    let Some(_counted) = counted.map(|open| open.by(Way::Poll)) else {
-        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    let _counted = match state.count_connection() {
+        Ok(counted) => counted.holding(held).by(Way::Poll),
+        Err(problem) => return problem.into_response(),
     };
     let gate = state.faults.enter(&session, &person.id, Way::Poll);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Each poll begins with another topic, so that a busy one does not keep the others waiting.
-    reader.begin_with(usize::try_from(state.counters.read().opened[Way::Poll as usize]).unwrap_or_default());
+    reader.begin_with(usize::try_from(state.counters.read().opened(Way::Poll)).unwrap_or_default());
     let mut turn = Turn {
         state,
         caller,
@@ -100,7 +101,7 @@ impl Turn {
         if self.frames.is_empty() && ending.is_none() {
             tokio::select! {
                 () = shutdown.begun() => {}
-                _ = caller.login().wait() => {}
+                _ = caller.login_end() => {}
                 ordered = gate.ended() => ending = Some(ordered),
                 _ = timeout(limits::POLL_WAIT, self.wait()) => {}
             }
@@ -111,10 +112,10 @@ impl Turn {
         }
         ending = ending.or(gate.ended().now_or_never());
         if shutdown.has_begun() || ending == Some(Ending::Drain) {
-            self.close(Closing::Draining, spread(&session));
-        } else if let Some(end) = caller.login().ended() {
+            self.close(Closing::Draining, reconnect_ms(&session));
+        } else if let Some(end) = caller.login_ended() {
             tracing::info!("the session ends: {}", end.reason);
-            self.close(end.closing, if end.is_ban() { 0 } else { spread(&session) });
+            self.close(end.closing, if end.is_ban() { 0 } else { reconnect_ms(&session) });
         }
         // Who came and went between two polls was told to nobody: each answer says who is there.
         let room = limits::POLL_BYTES.saturating_sub(self.bytes());
@@ -166,7 +167,7 @@ impl Turn {
     }
 }
 
-pub const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+pub(super) const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
 /// The frames are JSON already: they are not read again.
 fn list(frames: &[Bytes]) -> Bytes {

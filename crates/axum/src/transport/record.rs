@@ -11,7 +11,7 @@ use crate::limits;
 use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 
 /// What a record of `request` begins with, before it is answered.
-pub fn begin(connection: String, request: &Parts) -> Handshake {
+pub(super) fn begin(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
         opened_at: unix_millis(),
@@ -30,7 +30,7 @@ pub fn begin(connection: String, request: &Parts) -> Handshake {
     }
 }
 
-pub fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
+pub(super) fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
     record.status = status.as_u16();
     record.response = shown(headers);
     record.subprotocol = headers
@@ -40,7 +40,7 @@ pub fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) ->
 }
 
 /// Milliseconds since the Unix epoch.
-pub fn unix_millis() -> u64 {
+pub(super) fn unix_millis() -> u64 {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);

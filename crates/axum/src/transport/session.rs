@@ -14,6 +14,7 @@ use crate::connection::counters::Cut;
 use crate::gateway::Gateway;
 use crate::identity::LoginEnd;
 use crate::limits;
+use crate::shutdown::reconnect_delay;
 use crate::transport::handler::{Farewell, Packet, Talk, Text};
 use duplex_hub::names::NameRefused;
 use duplex_hub::session::authorize::enter_to_write;
@@ -29,7 +30,7 @@ use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
 use duplex_protocol::topic::TopicName;
 
-pub struct Topics {
+pub(super) struct Topics {
     state: Gateway,
     hub: Hub,
     /// None: the client offered no subprotocol that is spoken here.
@@ -52,7 +53,7 @@ pub struct Topics {
 
 impl Topics {
     /// `hub`: as this client may use it.
-    pub fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
+    pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
         let written = protocol.unwrap_or(Protocol::JSON);
         Self {
             state: state.clone(),
@@ -311,7 +312,7 @@ impl Talk for Topics {
 
     /// Everyone comes back at another moment, and finds the successor at work.
     fn part(&mut self, out: &mut Vec<Packet>) -> Farewell {
-        self.close(Closing::Draining, spread(&self.id), out);
+        self.close(Closing::Draining, reconnect_ms(&self.id), out);
         Farewell {
             code: code::RESTART,
             reason: "the server is going away; come back".into(),
@@ -319,7 +320,7 @@ impl Talk for Topics {
     }
 }
 
-pub fn welcome(state: &Gateway, session: SessionId, person: Person) -> Welcome {
+pub(super) fn welcome(state: &Gateway, session: SessionId, person: Person) -> Welcome {
     Welcome {
         session,
         person,
@@ -330,13 +331,9 @@ pub fn welcome(state: &Gateway, session: SessionId, person: Person) -> Welcome {
     }
 }
 
-/// Milliseconds within the spread, evenly by the session's id.
-pub fn spread(session: &SessionId) -> u32 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    session.hash(&mut hasher);
-    let range = limits::DRAIN_SPREAD.as_millis() as u64;
-    u32::try_from(limits::DRAIN_PAUSE.as_millis() as u64 + hasher.finish() % range.max(1)).unwrap_or(u32::MAX)
+/// As the session protocol's `closing` frame says it.
+pub(super) fn reconnect_ms(session: &SessionId) -> u32 {
+    u32::try_from(reconnect_delay(session).as_millis()).unwrap_or(u32::MAX)
 }
 
 fn packet(encoding: Encoding, bytes: Bytes) -> Option<Packet> {

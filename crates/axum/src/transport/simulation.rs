@@ -16,15 +16,13 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::faults::Gate;
-use super::sse::UNBUFFERED;
 use crate::connection::counters::{Open, Way};
-use crate::connection::shared_body;
+use crate::connection::{UNBUFFERED, shared_body};
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::limits;
-use crate::quota::guard;
-use crate::quota::guard::RequestClient;
+use crate::quota::{self as client_quota, RequestClient};
 use crate::transport::handler::{Farewell, Packet, Talk};
 use crate::transport::handshake::{self, Door};
 use duplex_hub::quota::{self, Client, Place, Rate};
@@ -33,7 +31,12 @@ use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
-pub fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
+/// Routes for `stages`: a WebSocket under each path, the same over HTTP under `{path}/turn`, a file under `{path}/record`.
+pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, stages: &[Arc<dyn Stage>]) -> Router<S> {
+    stages.iter().fold(Router::new(), route).with_state(gateway)
+}
+
+fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
     let door = Door {
         path: stage.path(),
         purpose: stage.purpose(),
@@ -59,13 +62,16 @@ pub fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway>
         .route(
             door.path,
             any(async move |State(state): State<Gateway>, request: Request| {
-                let client = guard::client(request.extensions());
+                let client = client_quota::client(request.extensions());
                 let (parts, _) = request.into_parts();
-                let caller = match state.identify.identify(super::of_visitor(&parts)).await {
+                let caller = match state
+                    .identify(IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor())
+                    .await
+                {
                     Ok(caller) => caller,
                     Err(problem) => return problem.into_response(),
                 };
-                super::enter(&state, parts, door, client.clone(), caller.clone(), |_, _| {
+                super::upgrade::enter(&state, parts, door, client.clone(), caller.clone(), |_, _| {
                     let hub = caller.hub(&state.hub);
                     let held = state.quotas.hold(&client.known_as(&caller.person), Place::Seats);
                     let seat = held.map_err(|_| NoSeat::Full);
@@ -168,7 +174,7 @@ struct Chair {
     /// When it is given up, unless another turn comes.
     until: Mutex<Instant>,
     /// Who posts counts as a connection.
-    _counted: (Open, quota::Held, quota::Held),
+    _counted: (Open, quota::Held),
 }
 
 struct Seated {
@@ -198,7 +204,7 @@ impl Turns {
             return Err(Problem::unavailable("The server is going away."));
         }
         let asked = IdentityRequest::new(headers, extensions).of_session(&seat).as_visitor();
-        let caller = state.identify.identify(asked).await?;
+        let caller = state.identify(asked).await?;
         let person = caller.person.clone();
         let client = client.known_as(&person);
         state.quotas.take(&client, Rate::Turns).map_err(Problem::from)?;
@@ -238,9 +244,7 @@ impl Turns {
         }
         let seat = state.quotas.hold(client, Place::Seats).map_err(Problem::from)?;
         let held = state.quotas.hold(client, Place::Connections).map_err(Problem::from)?;
-        let counted = state.counters.open(state.settings.max_connections as u64);
-        let counted = counted.map(|open| open.by(Way::Stage));
-        let counted = counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))?;
+        let counted = state.count_connection()?.holding(held).by(Way::Stage);
         let joined = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();
         let place = Arc::new(Chair {
@@ -250,7 +254,7 @@ impl Turns {
                 said: now,
             }),
             until: Mutex::new(until),
-            _counted: (counted, held, seat),
+            _counted: (counted, seat),
         });
         places.insert(key.clone(), Arc::clone(&place));
         let (turns, key) = (Arc::clone(self), key.clone());
@@ -258,7 +262,7 @@ impl Turns {
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.begun() => {}
-                _ = caller.login().wait() => {}
+                _ = caller.login_end() => {}
                 () = turns.lapse(&key) => {}
             }
             lock(&turns.0).remove(&key);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,10 +17,11 @@ use tracing::{Instrument as _, Span};
 
 use super::faults::{Ending, Gate};
 use super::query::{NotAQuery, Query};
-use super::session::{spread, welcome};
+use super::session::{reconnect_ms, welcome};
 use super::streams::OpenStream;
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use crate::{
+    connection::UNBUFFERED,
     connection::counters::{self, Open, Way},
     error::Problem,
     gateway::Gateway,
@@ -29,7 +30,6 @@ use crate::{
 };
 use duplex_hub::{
     Most,
-    quota::{Client, Exceeded, Held, Place, Rate},
     session::reader::{Reader, encoded},
 };
 use duplex_protocol::{
@@ -40,7 +40,7 @@ use duplex_protocol::{
 };
 
 /// `GET` [`EVENTS_PATH`](duplex_protocol::session::EVENTS_PATH)
-pub async fn events(
+pub(super) async fn events(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     extensions: Extensions,
@@ -55,7 +55,7 @@ pub async fn events(
         return Problem::unavailable("The server is going away.").into_response();
     }
     let asked = IdentityRequest::new(&headers, &extensions).of_session(&session);
-    let caller = match state.identify.identify(asked).await {
+    let caller = match state.identify(asked).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
@@ -65,13 +65,9 @@ pub async fn events(
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
     let client = client.known_as(&person);
-    let held = match open_stream(&state, &client) {
-        Ok(held) => held,
-        Err(exceeded) => return Problem::from(exceeded).into_response(),
-    };
-    let counted = state.counters.open(state.settings.max_connections as u64);
-    let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
-        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    let counted = match state.open_connection(&client) {
+        Ok(counted) => counted.by(Way::Sse),
+        Err(problem) => return problem.into_response(),
     };
     let gate = state.faults.enter(&session, &person.id, Way::Sse);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
@@ -92,7 +88,7 @@ pub async fn events(
         },
     };
     let span = tracing::info_span!("events", session = identity::shown(&session));
-    let said = feed.start(span, (counted, held));
+    let said = feed.start(span, counted);
     // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
@@ -107,27 +103,9 @@ fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
     }
 }
 
-/// A stream is opened as a socket is.
-pub fn open_stream(state: &Gateway, client: &Client) -> Result<Held, Exceeded> {
-    state.quotas.take(client, Rate::Handshakes)?;
-    state.quotas.hold(client, Place::Connections)
-}
+pub(super) type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
 
-/// Proxies must neither keep nor gather what is meant for now.
-pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
-    (
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-store, no-transform"),
-    ),
-    (
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    ),
-];
-
-pub type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
-
-pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
+pub(super) fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
     let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let asked = || {
         let topics = query.topics()?;
@@ -152,7 +130,7 @@ type Turn = Result<Vec<Bytes>, Cut>;
 impl Feed {
     /// Goes on in a task of its own: HTTP asks for nothing while the client takes nothing, and the session's end must be found
     /// meanwhile. `counted`: as long as the answer is open.
-    fn start(self, span: Span, counted: (Open, Held)) -> impl Stream<Item = Result<Event, Cut>> {
+    fn start(self, span: Span, counted: Open) -> impl Stream<Item = Result<Event, Cut>> {
         let ((ask, asks), (say, said)) = (mpsc::channel(1), mpsc::channel(1));
         tokio::spawn(self.run(asks, say).instrument(span));
         stream::unfold((ask, said, counted), |(ask, mut said, counted)| async {
@@ -244,7 +222,7 @@ impl Ends {
     async fn come(&mut self) -> Turn {
         tokio::select! {
             () = self.state.shutdown.begun() => Ok(self.closing(Closing::Draining)),
-            end = self.caller.login().wait() => Ok(self.over(&end)),
+            end = self.caller.login_end() => Ok(self.over(&end)),
             () = self.open.silent() => Ok(self.unheard()),
             ending = self.gate.ended() => match ending {
                 Ending::Cut => Err(Cut),
@@ -276,7 +254,7 @@ impl Ends {
     }
 
     fn closing(&self, reason: Closing) -> Vec<Bytes> {
-        self.closing_within(reason, spread(&self.session))
+        self.closing_within(reason, reconnect_ms(&self.session))
     }
 
     fn closing_within(&self, reason: Closing, retry_after_ms: u32) -> Vec<Bytes> {
@@ -288,7 +266,7 @@ impl Ends {
 /// The answer breaks off in the middle, and with it the connection.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("cut, as its visitor asked")]
-pub struct Cut;
+pub(super) struct Cut;
 
 fn written(frames: Vec<Bytes>) -> Vec<Result<Event, Cut>> {
     frames.into_iter().filter_map(event).collect()

@@ -15,11 +15,11 @@ type Key = (PersonId, SessionId);
 
 /// The open streams of a node; several may be of one session, for a moment.
 #[derive(Debug, Default)]
-pub struct Streams(Mutex<HashMap<Key, watch::Sender<()>>>);
+pub(crate) struct Streams(Mutex<HashMap<Key, watch::Sender<()>>>);
 
 /// An open stream's place among them.
 #[derive(Debug)]
-pub struct OpenStream {
+pub(crate) struct OpenStream {
     streams: Arc<Streams>,
     key: Key,
     heard: watch::Receiver<()>,
@@ -28,7 +28,7 @@ pub struct OpenStream {
 
 impl Streams {
     /// `limit`: how long its client may say nothing.
-    pub fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Duration) -> OpenStream {
+    pub(crate) fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Duration) -> OpenStream {
         let key = (person.clone(), session.clone());
         let heard = self.lock().entry(key.clone()).or_default().subscribe();
         OpenStream {
@@ -40,7 +40,7 @@ impl Streams {
     }
 
     /// The session's client said something.
-    pub fn heard(&self, person: &PersonId, session: &SessionId) {
+    pub(crate) fn heard(&self, person: &PersonId, session: &SessionId) {
         if let Some(streams) = self.lock().get(&(person.clone(), session.clone())) {
             streams.send_replace(());
         }
@@ -53,7 +53,7 @@ impl Streams {
 
 impl OpenStream {
     /// Ready when nothing was heard for the limit. May be dropped and asked for again.
-    pub async fn silent(&mut self) {
+    pub(crate) async fn silent(&mut self) {
         loop {
             tokio::select! {
                 biased;

@@ -11,7 +11,7 @@ use duplex_protocol::session::SessionId;
 
 /// How a line is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Without a word.
     Cut,
     /// As before the node goes away.
@@ -20,7 +20,7 @@ pub enum Ending {
 
 /// Open for ever where faults are switched off.
 #[derive(Debug, Default)]
-pub struct Gate(Option<Box<Watched>>);
+pub(crate) struct Gate(Option<Box<Watched>>);
 
 #[derive(Debug)]
 struct Watched {
@@ -39,12 +39,12 @@ impl Gate {
     }
 
     /// Nothing can be ordered.
-    pub const fn is_free(&self) -> bool {
+    pub(crate) const fn is_free(&self) -> bool {
         self.0.is_none()
     }
 
     /// Ready when the line is to end; the order is then taken. May be dropped and asked for again.
-    pub async fn ended(&mut self) -> Ending {
+    pub(crate) async fn ended(&mut self) -> Ending {
         let Some(watched) = &mut self.0 else {
             return pending().await;
         };
@@ -63,7 +63,7 @@ impl Gate {
 
     /// Ready when the line may write: at once, after the delay, when a client that reads slowly would read again, or when
     /// the line is to end.
-    pub async fn pass(&mut self) {
+    pub(crate) async fn pass(&mut self) {
         let Some(watched) = &mut self.0 else { return };
         let came = Instant::now();
         loop {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use self::gate::{Ending, Gate};
-pub use self::requests::{order, show};
+pub(crate) use self::gate::{Ending, Gate};
+pub(crate) use self::requests::{order, show};
 use crate::connection::counters::Way;
 use crate::limits;
 use duplex_protocol::fault::{Fault, FaultReport};
@@ -21,7 +21,7 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     on: bool,
     kept: Mutex<Kept>,
 }
@@ -58,7 +58,7 @@ struct Block {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotOrdered {
+pub(crate) enum NotOrdered {
     #[error("Faults are switched off on this server; its operator can switch them on by --faults on.")]
     Off,
     #[error("No session of this name is open on this node.")]
@@ -72,7 +72,7 @@ pub enum NotOrdered {
 }
 
 impl Faults {
-    pub fn new(on: bool) -> Arc<Self> {
+    pub(crate) fn new(on: bool) -> Arc<Self> {
         Arc::new(Self {
             on,
             kept: Mutex::default(),
@@ -80,7 +80,7 @@ impl Faults {
     }
 
     /// A line of this session opens; what is ordered for the session comes to it through the gate.
-    pub fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, way: Way) -> Gate {
+    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, way: Way) -> Gate {
         if !self.on {
             return Gate::default();
         }
@@ -126,11 +126,11 @@ impl Faults {
     }
 
     /// Whether this visitor is kept from this transport now.
-    pub fn is_blocked(&self, person: &PersonId, way: Way) -> bool {
+    pub(crate) fn is_blocked(&self, person: &PersonId, way: Way) -> bool {
         self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(way))) > Duration::ZERO
     }
 
-    pub fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), NotOrdered> {
+    pub(crate) fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), NotOrdered> {
         if !self.on {
             return Err(NotOrdered::Off);
         }
@@ -165,7 +165,7 @@ impl Faults {
         Ok(())
     }
 
-    pub fn report(&self, session: &SessionId, person: &PersonId) -> FaultReport {
+    pub(crate) fn report(&self, session: &SessionId, person: &PersonId) -> FaultReport {
         let kept = &*self.kept();
         let known = kept.sessions.get(session).filter(|known| known.owner == *person);
         let orders = known.map(|known| *known.orders.borrow()).unwrap_or_default();

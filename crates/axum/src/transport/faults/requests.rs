@@ -27,7 +27,7 @@ impl NotOrdered {
 }
 
 /// `POST` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
-pub async fn order(
+pub(crate) async fn order(
     State(state): State<Gateway>,
     headers: HeaderMap,
     extensions: Extensions,
@@ -55,12 +55,12 @@ pub async fn order(
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Shown {
+pub(crate) struct Shown {
     session: SessionId,
 }
 
 /// `GET` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
-pub async fn show(
+pub(crate) async fn show(
     State(state): State<Gateway>,
     headers: HeaderMap,
     extensions: Extensions,
@@ -81,7 +81,7 @@ async fn identify(
     session: &SessionId,
 ) -> Result<Caller, Problem> {
     let asked = IdentityRequest::new(headers, extensions).of_session(session);
-    state.identify.identify(asked).await
+    state.identify(asked).await
 }
 
 fn report(state: &Gateway, caller: &Caller, session: &SessionId) -> Response {

@@ -63,7 +63,7 @@ impl From<Farewell> for Stop {
 
 /// How a conversation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub(crate) struct End {
     /// Who sent the first close frame.
     pub by: Side,
     pub code: Option<u16>,
@@ -72,7 +72,7 @@ pub struct End {
 
 impl End {
     /// Without a close frame from either side.
-    pub fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             by: Side::Network,
             code: None,
@@ -186,11 +186,11 @@ async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<
 }
 
 /// The stream after the conversation, if there still is one.
-pub struct Line(Option<Raw>);
+pub(crate) struct Line(Option<Raw>);
 
 impl Line {
     /// Ends our half, then waits a while for the peer to end its own.
-    pub async fn hang_up(self) {
+    pub(crate) async fn hang_up(self) {
         if let Some(raw) = self.0 {
             let _ = timeout(limits::LINGER, linger(raw)).await;
         }

@@ -30,20 +30,20 @@ use crate::transport::handler::{Packet, Talk};
 use duplex_protocol::code;
 use duplex_protocol::frame::wire_len;
 
-pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+pub(super) use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 
 mod ending;
 mod peer_close;
 
-pub use self::ending::{End, Line};
-pub use self::peer_close::PeerClose;
+pub(super) use self::ending::{End, Line};
+pub(super) use self::peer_close::PeerClose;
 
 type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
 type Socket = WebSocketStream<Raw>;
 
 /// One connection: who talks and what the peer is held to.
-pub struct Conversation<T> {
+pub(super) struct Conversation<T> {
     talk: T,
     gate: Gate,
     /// Whose connection it is: it ends with their login.
@@ -61,7 +61,7 @@ pub struct Conversation<T> {
 }
 
 impl<T: Talk> Conversation<T> {
-    pub fn new(talk: T, gateway: &Gateway, gate: Gate, caller: Caller) -> Self {
+    pub(super) fn new(talk: T, gateway: &Gateway, gate: Gate, caller: Caller) -> Self {
         Self {
             talk,
             gate,
@@ -76,7 +76,7 @@ impl<T: Talk> Conversation<T> {
     }
 
     /// Talks until one side ends it. What is left to do is to hang up.
-    pub async fn run(mut self, upgraded: Upgraded) -> (End, Line) {
+    pub(super) async fn run(mut self, upgraded: Upgraded) -> (End, Line) {
         let raw = Observed::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
         let (socket, stop) = self.listen(socket).await;
@@ -101,7 +101,7 @@ impl<T: Talk> Conversation<T> {
         let shutdown = self.gateway.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
         let caller = self.caller.clone();
-        let mut login_end = caller.login().wait();
+        let mut login_end = caller.login_end();
         let ping = self.gateway.settings.ping_interval.min(T::PING);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::CLOCK_GAP);
         let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));

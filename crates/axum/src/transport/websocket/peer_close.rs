@@ -13,7 +13,7 @@ const REGISTERED: [u16; 1] = [1014];
 
 /// Follows the bytes that come in.
 #[derive(Debug, Default)]
-pub struct PeerClose {
+pub(crate) struct PeerClose {
     header: [u8; MAX_HEADER],
     /// How much of a header has come.
     have: u8,
@@ -30,7 +30,7 @@ struct Closing {
 }
 
 impl PeerClose {
-    pub fn read(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.take(bytes) {
                 ControlFlow::Continue(rest) => rest,
@@ -88,7 +88,7 @@ impl PeerClose {
     }
 
     /// The code and the reason of a close frame whose code the engine took for wrong though it may be sent.
-    pub fn registered(&self) -> Option<(u16, String)> {
+    pub(crate) fn registered(&self) -> Option<(u16, String)> {
         let Closing { mask, payload } = &**self.close.as_ref().filter(|_| self.left == 0)?;
         let payload: Vec<_> = payload
             .iter()

@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
 use axum::response::Response;
-use duplex_axum::connection::counters::Way;
+use duplex_axum::connection::Way;
 use duplex_axum::error::Problem;
-use duplex_axum::quota::guard;
-use duplex_axum::transport::faults::Gate;
-use duplex_axum::transport::handshake::{self, Door};
-use duplex_axum::transport::{enter as enter_socket, of_visitor};
+use duplex_axum::websocket::{Door, Farewell, Packet, Talk, upgrade};
 use serde::Deserialize;
 
 use crate::apps::compare::wire::measure::WATCH_PATH;
@@ -19,7 +16,6 @@ use crate::server::state::ServerState;
 
 use super::boxes::Mailbox;
 use crate::server::limits;
-use duplex_axum::transport::handler::{Farewell, Packet, Talk};
 use duplex_protocol::code;
 
 #[derive(Deserialize)]
@@ -42,12 +38,7 @@ pub async fn enter(
         purpose: "what is said into the box that the address names.",
         way: Way::Echo,
     };
-    let client = guard::client(request.extensions());
-    let (parts, _) = request.into_parts();
-    let caller = state.identify.identify(of_visitor(&parts)).await?;
-    Ok(enter_socket(&state, parts, door, client, caller, |_, _| {
-        (handshake::subprotocol, Watch::new(mailbox), Gate::default())
-    }))
+    upgrade(&state, request, door, |_| Watch::new(mailbox)).await
 }
 
 struct Watch {

@@ -1,4 +1,4 @@
-//! The quotas of HTTP requests, whatever they ask for, and the shape of a refusal.
+//! The client of a request, to whom quotas are counted, and the quota of requests. The rates themselves stand in [`duplex_hub::quota`].
 
 use std::convert::Infallible;
 

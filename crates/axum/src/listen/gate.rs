@@ -8,14 +8,14 @@ use crate::gateway::Gateway;
 use duplex_hub::quota::{Client, Held, Place, Quotas};
 
 #[derive(Clone)]
-pub struct Gate {
+pub(super) struct Gate {
     quotas: Arc<Quotas>,
     /// These carry the connections of others.
     proxies: TrustedProxies,
 }
 
 impl Gate {
-    pub fn of(state: &Gateway) -> Self {
+    pub(super) fn of(state: &Gateway) -> Self {
         Self {
             quotas: Arc::clone(&state.quotas),
             proxies: state.settings.trusted_proxies.clone(),
@@ -23,7 +23,7 @@ impl Gate {
     }
 
     /// None: the address has as many as it may.
-    pub fn admit(&self, peer: SocketAddr) -> Option<Held> {
+    pub(super) fn admit(&self, peer: SocketAddr) -> Option<Held> {
         if self.proxies.contain(peer.ip().to_canonical()) {
             return Some(Held::default());
         }

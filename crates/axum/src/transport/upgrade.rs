@@ -1,0 +1,209 @@
+//! From a request to a WebSocket connection: the handshake is checked and answered, a record of it is kept, and the conversation
+//! runs in a task of its own. Knows no engine and no meaning of a message.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use axum::response::{IntoResponse, Response};
+use duplex_hub::quota::Client;
+use duplex_protocol::handshake::Ended;
+use hyper::upgrade::OnUpgrade;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::faults::Gate;
+use super::handler::Talk;
+use super::handshake::{self, Door, Refusal};
+use super::websocket::{self, Conversation, End};
+use super::{connection_log, record};
+use crate::client_addr::ClientName;
+use crate::connection::ActiveExchange;
+use crate::connection::counters::{Open, Way};
+use crate::error::Problem;
+use crate::gateway::Gateway;
+use crate::identity::{Caller, IdentityRequest};
+use crate::quota;
+
+/// Opens a WebSocket for the visitor who sends `request`, and runs what `handler` makes on the connection. The route must take
+/// every method ([`axum::routing::any`]): HTTP/1.1 opens a WebSocket by GET (RFC 6455 section 4), HTTP/2 by CONNECT (RFC 8441).
+///
+/// Under the first subprotocol that the client offers, if it offers any.
+///
+/// # Errors
+///
+/// The login's response, if it refuses the caller. A handshake that cannot be answered is no error here: its response says why.
+pub async fn upgrade<T: Talk + 'static>(
+    gateway: &Gateway,
+    request: Request,
+    door: Door,
+    handler: impl FnOnce(&Caller) -> T,
+) -> Result<Response, Problem> {
+    let client = quota::client(request.extensions());
+    let (parts, _) = request.into_parts();
+    let asked = IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor();
+    let caller = gateway.identify(asked).await?;
+    Ok(enter(gateway, parts, door, client, caller.clone(), |_, _| {
+        (handshake::subprotocol, handler(&caller), Gate::default())
+    }))
+}
+
+/// Which subprotocol is agreed to.
+pub(crate) type Choose = fn(&HeaderMap) -> Option<HeaderValue>;
+
+/// Opens a WebSocket for `caller`, or says why not. `meet` makes the server's side of the conversation, for the connection of this id, and
+/// the faults that may disturb it.
+pub(crate) fn enter<T: Talk + 'static>(
+    gateway: &Gateway,
+    mut parts: Parts,
+    door: Door,
+    client: Client,
+    caller: Caller,
+    meet: impl FnOnce(&Parts, &str) -> (Choose, T, Gate),
+) -> Response {
+    match admit(gateway, &client, &mut parts, door.way) {
+        Ok(guest) => {
+            let connection = Uuid::now_v7().to_string();
+            let (choose, talk, gate) = meet(&parts, &connection);
+            let conversation = Conversation::new(talk, gateway, gate, caller);
+            open(gateway.clone(), &parts, connection, choose, door, guest, conversation)
+        }
+        Err(refusal) => {
+            tracing::debug!(path = door.path, "refused: {refusal}");
+            refusal.problem(door).into_response()
+        }
+    }
+}
+
+/// What is needed to open a connection.
+struct Guest {
+    upgrade: OnUpgrade,
+    counted: Open,
+}
+
+fn admit(state: &Gateway, client: &Client, parts: &mut Parts, way: Way) -> Result<Guest, Refusal> {
+    handshake::check_handshake(parts)?;
+    if state.shutdown.has_begun() {
+        return Err(Refusal::Leaving);
+    }
+    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Refusal::NotAnUpgrade)?;
+    let held = state.hold_connection(client).map_err(Refusal::Exceeded)?;
+    let limit = state.settings.max_connections as u64;
+    let counted = match way {
+        Way::Signals => state.counters.open_signals(limit),
+        _ => state.counters.open(limit),
+    };
+    let counted = counted.ok_or(Refusal::Full)?.holding(held).by(way);
+    Ok(Guest { upgrade, counted })
+}
+
+fn open<T: Talk + 'static>(
+    state: Gateway,
+    parts: &Parts,
+    connection: String,
+    choose: Choose,
+    door: Door,
+    guest: Guest,
+    conversation: Conversation<T>,
+) -> Response {
+    let response = accept(parts, choose(&parts.headers));
+    let trace = handshake::trace(parts.uri.query()).map(str::to_owned);
+    if let Some(trace) = &trace {
+        let record = record::answer(
+            record::begin(connection.clone(), parts),
+            response.status(),
+            response.headers(),
+        );
+        state.handshakes.open(trace, record);
+    }
+    let peer = ClientName::of(&parts.extensions).map(tracing::field::display);
+    let span = tracing::info_span!("socket", %connection, path = door.path, peer);
+    let visit = Visit {
+        connection,
+        trace,
+        state: state.clone(),
+        told: door.way != Way::Signals && connection_log::takes(),
+        _exchange: parts.extensions.get().cloned(),
+    };
+    state.shutdown.spawn(visit.run(conversation, guest).instrument(span));
+    response
+}
+
+/// HTTP/1.1 switches protocols with the key's answer (RFC 6455 section 4.2.2); HTTP/2 just agrees (RFC 8441 section 5).
+fn accept(parts: &Parts, protocol: Option<HeaderValue>) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
+        headers.insert(header::DATE, date);
+    }
+    if let Some(protocol) = protocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    if parts.version < Version::HTTP_2 {
+        switch_protocols(headers, &parts.headers);
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    }
+    response
+}
+
+fn switch_protocols(answer: &mut HeaderMap, request: &HeaderMap) {
+    answer.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let key = request
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    if let Ok(accept) = HeaderValue::from_str(&websocket::derive_accept_key(key)) {
+        answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+}
+
+/// A connection from its opening to its last line in the log.
+struct Visit {
+    connection: String,
+    trace: Option<String>,
+    state: Gateway,
+    /// Whether its beginning and its end are logged for the operator. A page's second socket comes and goes with its first.
+    told: bool,
+    /// Over HTTP/2 the connection below is in use as long as this one is.
+    _exchange: Option<Arc<ActiveExchange>>,
+}
+
+impl Visit {
+    async fn run<T: Talk>(self, conversation: Conversation<T>, Guest { upgrade, counted }: Guest) {
+        let upgraded = match upgrade.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => {
+                tracing::debug!("the upgrade failed: {error}");
+                return self.leave(End::lost("the upgrade failed"), counted);
+            }
+        };
+        if self.told {
+            tracing::info!("client connected");
+        }
+        let (end, line) = conversation.run(upgraded).await;
+        if self.told {
+            tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "client disconnected");
+        } else {
+            tracing::debug!(by = ?end.by, code = end.code, reason = ?end.reason, "connection ended");
+        }
+        self.leave(end, counted);
+        line.hang_up().await;
+    }
+
+    /// Before the peer sees the end, its record is complete and it is no longer counted.
+    fn leave(self, end: End, counted: Open) {
+        let ended = Ended {
+            by: end.by,
+            code: end.code,
+            reason: end.reason.into_owned(),
+            at: record::unix_millis(),
+        };
+        if let Some(trace) = &self.trace {
+            self.state.handshakes.end(trace, &self.connection, ended);
+        }
+        drop(counted);
+    }
+}
