@@ -25,12 +25,12 @@ use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use self::gate::Gate;
 use self::reception::{Arrival, Reception};
 use super::awake::{AwakeSleep, AwakeTimer, paused_at};
-use super::connection::{ConnectionProgress, Health, PacedBody, WriteStall};
+use super::connection::{ActiveExchange, ConnectionObserver, ConnectionProgress, Health, PacedBody, WriteStall};
 use crate::connection::counters::Cut;
 use crate::connection::observed::Observed;
 use crate::gateway::Gateway;
@@ -139,41 +139,28 @@ where
     let upgraded = Arc::new(AtomicBool::new(false));
     let stream = WriteStall::new(stream, Arc::clone(&gateway.counters), Arc::clone(&upgraded));
     let share = gateway.buffers.share();
-    let progress = ConnectionProgress::new(Arc::clone(&share));
-    let asked = Arc::new(AtomicBool::new(false));
-    let counted = gateway.observe.as_ref().map(|new| new());
-    let stream = Observed::new(stream, counted.clone());
-    let router = TowerToHyperService::new(router);
-    let service = {
-        let (asked, progress) = (Arc::clone(&asked), Arc::clone(&progress));
-        service_fn(move |mut request: Request<Incoming>| {
-            asked.store(true, Relaxed);
-            let exchange = progress.begin();
-            // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
-            request.extensions_mut().insert(Arc::clone(&exchange));
-            if let Some(counted) = &counted {
-                counted.insert(request.extensions_mut());
-            }
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(ConnectInfo(peer));
-            }
-            let last_byte_apart = request.version() == Version::HTTP_2;
-            let answer = router.call(request);
-            async move {
-                Ok::<_, Infallible>(
-                    answer
-                        .await?
-                        .map(|body| PacedBody::new(body, exchange, last_byte_apart)),
-                )
-            }
-        })
+    let exchanges = Exchanges {
+        progress: ConnectionProgress::new(Arc::clone(&share)),
+        asked: Arc::default(),
+        observer: gateway.observe.as_ref().map(|new| new()),
+        peer,
     };
+    let stream = Observed::new(stream, exchanges.observer.clone());
+    let (router, begin) = (TowerToHyperService::new(router), exchanges.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let exchange = begin.begin(&mut request);
+        let last_byte_apart = request.version() == Version::HTTP_2;
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, exchange, last_byte_apart)))
+        }
+    });
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut first_request = pin!(AwakeSleep::new(limits::FIRST_REQUEST));
     let (mut begun, mut revoked) = (pin!(gateway.shutdown.begun()), pin!(share.revoked()));
-    let mut look = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = looks();
     let (mut waits, mut runs, mut retires) = (true, true, false);
     loop {
         tokio::select! {
@@ -189,10 +176,10 @@ where
             }
             () = &mut first_request, if waits => {
                 waits = false;
-                if !asked.load(Relaxed) { return; }
+                if !exchanges.asked.load(Relaxed) { return; }
             }
             () = &mut revoked => return tracing::debug!("connection: cut off, the node's buffers are full"),
-            due = look.tick() => match progress.look() {
+            due = look.tick() => match exchanges.progress.look() {
                 // The peer may have taken it while this process did not run: the next look knows.
                 _ if paused_at(due) => {}
                 Health::Fine => {}
@@ -209,6 +196,41 @@ where
             },
         }
     }
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+struct Exchanges {
+    progress: Arc<ConnectionProgress>,
+    /// A request has come.
+    asked: Arc<AtomicBool>,
+    observer: Option<Arc<dyn ConnectionObserver>>,
+    peer: Option<SocketAddr>,
+}
+
+impl Exchanges {
+    /// Notes that a request begins, and inserts what its routes ask the connection for.
+    fn begin(&self, request: &mut Request<Incoming>) -> Arc<ActiveExchange> {
+        self.asked.store(true, Relaxed);
+        let exchange = self.progress.begin();
+        let extensions = request.extensions_mut();
+        // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
+        extensions.insert(Arc::clone(&exchange));
+        if let Some(observer) = &self.observer {
+            observer.insert(extensions);
+        }
+        if let Some(peer) = self.peer {
+            extensions.insert(ConnectInfo(peer));
+        }
+        exchange
+    }
+}
+
+/// When a connection's progress is looked at.
+fn looks() -> Interval {
+    let mut looks = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
