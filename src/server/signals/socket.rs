@@ -15,17 +15,17 @@ use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
 use duplex_axum::connection::{Counters, Cut, Way};
 use duplex_axum::error::Problem;
-use duplex_axum::websocket::{Door, Farewell, Packet, Talk, upgrade};
+use duplex_axum::websocket::{Farewell, Packet, Talk, UpgradeEndpoint, upgrade};
 use duplex_hub::session::rate_limit::Bucket;
 use duplex_protocol::code;
 
 pub async fn enter(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
-    let door = Door {
+    let endpoint = UpgradeEndpoint {
         path: SIGNALS_PATH,
         purpose: "values that the server owns, to the browser half of leptos_ws.",
         way: Way::Signals,
     };
-    upgrade(&state, request, door, |_| Following::new(&state)).await
+    upgrade(&state, request, endpoint, |_| Following::new(&state)).await
 }
 
 /// Why a client is sent away. What it said is not repeated: it may be anything.

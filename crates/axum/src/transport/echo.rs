@@ -14,7 +14,7 @@ use crate::connection::log_preview::Excerpt;
 use crate::endpoint::{Answer, Endpoint, Payload};
 use crate::gateway::Gateway;
 use crate::transport::handler::{Farewell, Packet, Talk};
-use crate::transport::handshake::Door;
+use crate::transport::handshake::UpgradeEndpoint;
 use crate::transport::upgrade::upgrade;
 use crate::{limits, quota};
 use duplex_hub::quota::{Client, Quotas, Rate};
@@ -38,12 +38,12 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
     let router = endpoints.into_iter().fold(Router::new(), |router, endpoint| {
         let enter = async move |State(gateway): State<Gateway>, request: Request| {
             let client = quota::client(request.extensions());
-            let door = Door {
+            let upgrades = UpgradeEndpoint {
                 path: endpoint.path,
                 purpose: endpoint.purpose,
                 way: Way::Echo,
             };
-            upgrade(&gateway, request, door, |_| Echo::new(endpoint, &gateway, client)).await
+            upgrade(&gateway, request, upgrades, |_| Echo::new(endpoint, &gateway, client)).await
         };
         router.route(endpoint.path, any(enter))
     });

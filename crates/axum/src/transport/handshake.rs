@@ -1,5 +1,5 @@
 //! Who may come in: is this request a WebSocket handshake that can be answered (RFC 6455 section 4.2.1, RFC 8441 section 5)?
-//! Pure: knows the request's head, not the engine and not what lies behind the door.
+//! Pure: knows the request's head, not the engine and not what the endpoint does.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -21,7 +21,7 @@ const KEY_CHARS: usize = 24;
 
 /// An address that opens WebSockets.
 #[derive(Debug, Clone, Copy)]
-pub struct Door {
+pub struct UpgradeEndpoint {
     pub path: &'static str,
     /// One English sentence for a developer who asks this address over plain HTTP.
     pub purpose: &'static str,
@@ -29,7 +29,7 @@ pub struct Door {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum UpgradeError {
     #[error("This address answers GET with a WebSocket handshake and nothing else.")]
     Method,
     #[error("This address speaks WebSocket, and the request did not ask for it.")]
@@ -48,8 +48,8 @@ pub(crate) enum Refusal {
     Blocked,
 }
 
-impl Refusal {
-    pub(crate) fn problem(self, Door { path, purpose, .. }: Door) -> Problem {
+impl UpgradeError {
+    pub(crate) fn problem(self, UpgradeEndpoint { path, purpose, .. }: UpgradeEndpoint) -> Problem {
         match self {
             Self::Method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, self.to_string())
                 .header(header::ALLOW, HeaderValue::from_static("GET, CONNECT")),
@@ -72,7 +72,7 @@ fn upgrade_required(detail: String) -> Problem {
         .header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
 }
 
-pub(crate) fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
+pub(crate) fn check_handshake(parts: &Parts) -> Result<(), UpgradeError> {
     if parts.version == Version::HTTP_2 {
         check_extended_connect(parts)
     } else {
@@ -80,39 +80,39 @@ pub(crate) fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
     }
 }
 
-fn check_upgrade(parts: &Parts) -> Result<(), Refusal> {
+fn check_upgrade(parts: &Parts) -> Result<(), UpgradeError> {
     if parts.method != Method::GET {
-        return Err(Refusal::Method);
+        return Err(UpgradeError::Method);
     }
     let asks =
         lists(&parts.headers, header::UPGRADE, "websocket") && lists(&parts.headers, header::CONNECTION, "upgrade");
     if parts.version < Version::HTTP_11 || !asks {
-        return Err(Refusal::NotAnUpgrade);
+        return Err(UpgradeError::NotAnUpgrade);
     }
     check_version(&parts.headers)?;
-    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::Key)?;
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).ok_or(UpgradeError::Key)?;
     if is_key(key.as_bytes()) {
         Ok(())
     } else {
-        Err(Refusal::Key)
+        Err(UpgradeError::Key)
     }
 }
 
-fn check_extended_connect(parts: &Parts) -> Result<(), Refusal> {
+fn check_extended_connect(parts: &Parts) -> Result<(), UpgradeError> {
     if parts.method == Method::GET {
-        return Err(Refusal::NotAnUpgrade);
+        return Err(UpgradeError::NotAnUpgrade);
     }
     let protocol = parts.extensions.get::<ConnectProtocol>();
     if parts.method != Method::CONNECT || protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
-        return Err(Refusal::Method);
+        return Err(UpgradeError::Method);
     }
     check_version(&parts.headers)
 }
 
-fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_version(headers: &HeaderMap) -> Result<(), UpgradeError> {
     match headers.get(header::SEC_WEBSOCKET_VERSION) {
         Some(version) if version == VERSION => Ok(()),
-        _ => Err(Refusal::Version),
+        _ => Err(UpgradeError::Version),
     }
 }
 
@@ -237,15 +237,15 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         for (changed, expected) in [
-            (("upgrade", ""), Refusal::NotAnUpgrade),
-            (("upgrade", "h2c"), Refusal::NotAnUpgrade),
-            (("connection", ""), Refusal::NotAnUpgrade),
-            (("connection", "keep-alive"), Refusal::NotAnUpgrade),
-            (("sec-websocket-version", ""), Refusal::Version),
-            (("sec-websocket-version", "8"), Refusal::Version),
-            (("sec-websocket-key", ""), Refusal::Key),
-            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"), Refusal::Key),
-            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=!"), Refusal::Key),
+            (("upgrade", ""), UpgradeError::NotAnUpgrade),
+            (("upgrade", "h2c"), UpgradeError::NotAnUpgrade),
+            (("connection", ""), UpgradeError::NotAnUpgrade),
+            (("connection", "keep-alive"), UpgradeError::NotAnUpgrade),
+            (("sec-websocket-version", ""), UpgradeError::Version),
+            (("sec-websocket-version", "8"), UpgradeError::Version),
+            (("sec-websocket-key", ""), UpgradeError::Key),
+            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"), UpgradeError::Key),
+            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=!"), UpgradeError::Key),
         ] {
             assert_eq!(
                 check_handshake(&parts("GET", &handshake(changed))),
@@ -255,7 +255,7 @@ mod tests {
         }
         assert_eq!(
             check_handshake(&parts("POST", &handshake(("x", "y")))),
-            Err(Refusal::Method)
+            Err(UpgradeError::Method)
         );
     }
 
@@ -264,14 +264,14 @@ mod tests {
         let version = [("sec-websocket-version", VERSION)];
         let mut connect = parts("CONNECT", &version);
         connect.version = Version::HTTP_2;
-        assert_eq!(check_handshake(&connect), Err(Refusal::Method));
+        assert_eq!(check_handshake(&connect), Err(UpgradeError::Method));
         connect.extensions.insert(ConnectProtocol::from_static("connect-udp"));
-        assert_eq!(check_handshake(&connect), Err(Refusal::Method));
+        assert_eq!(check_handshake(&connect), Err(UpgradeError::Method));
         connect.extensions.insert(ConnectProtocol::from_static("websocket"));
         assert_eq!(check_handshake(&connect), Ok(()));
         let mut get = parts("GET", &version);
         get.version = Version::HTTP_2;
-        assert_eq!(check_handshake(&get), Err(Refusal::NotAnUpgrade));
+        assert_eq!(check_handshake(&get), Err(UpgradeError::NotAnUpgrade));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use axum::routing::{any, get, post};
 use duplex_protocol::fault::FAULTS_PATH;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH, SessionId};
 
-use self::handshake::{Door, Refusal};
+use self::handshake::{UpgradeEndpoint, UpgradeError};
 use self::upgrade::Choose;
 use crate::connection::counters::Way;
 use crate::error::Problem;
@@ -66,7 +66,7 @@ async fn show_handshake(State(gateway): State<Gateway>, Path(trace): Path<String
 }
 
 async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
-    let door = Door {
+    let endpoint = UpgradeEndpoint {
         path: SESSION_PATH,
         way: Way::WebSocket,
         purpose: "topics, by the session protocol; its subprotocols are duplex.v2.json and duplex.v2.postcard.",
@@ -79,13 +79,13 @@ async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Resu
     };
     let caller = gateway.identify(asked).await?;
     if gateway.faults.is_blocked(&caller.person.id, Way::WebSocket) {
-        return Err(Refusal::Blocked.problem(door));
+        return Err(UpgradeError::Blocked.problem(endpoint));
     }
     let client = quota::client(&parts.extensions).known_as(&caller.person);
     Ok(upgrade::enter(
         &gateway,
         parts,
-        door,
+        endpoint,
         client.clone(),
         caller.clone(),
         |parts, connection| {

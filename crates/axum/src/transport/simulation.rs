@@ -24,7 +24,7 @@ use crate::identity::{Caller, IdentityRequest};
 use crate::limits;
 use crate::quota::{self as client_quota, RequestClient};
 use crate::transport::handler::{Farewell, Packet, Talk};
-use crate::transport::handshake::{self, Door};
+use crate::transport::handshake::{self, UpgradeEndpoint};
 use duplex_hub::quota::{self, Client, Place, Rate};
 use duplex_hub::simulation::{Breach, Held, NoSeat, Seat, Stage};
 use duplex_protocol::code;
@@ -37,7 +37,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, stages: &[Arc<
 }
 
 fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
-    let door = Door {
+    let endpoint = UpgradeEndpoint {
         path: stage.path(),
         purpose: stage.purpose(),
         way: Way::Stage,
@@ -60,7 +60,7 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
     );
     router
         .route(
-            door.path,
+            endpoint.path,
             any(async move |State(state): State<Gateway>, request: Request| {
                 let client = client_quota::client(request.extensions());
                 let (parts, _) = request.into_parts();
@@ -71,7 +71,7 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
                     Ok(caller) => caller,
                     Err(problem) => return problem.into_response(),
                 };
-                super::upgrade::enter(&state, parts, door, client.clone(), caller.clone(), |_, _| {
+                super::upgrade::enter(&state, parts, endpoint, client.clone(), caller.clone(), |_, _| {
                     let hub = caller.hub(&state.hub);
                     let held = state.quotas.hold(&client.known_as(&caller.person), Place::Seats);
                     let seat = held.map_err(|_| NoSeat::Full);
@@ -82,10 +82,10 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
             }),
         )
         .route(
-            &format!("{}/turn", door.path),
+            &format!("{}/turn", endpoint.path),
             turn.layer(DefaultBodyLimit::max(stage.message_limit())),
         )
-        .route(&format!("{}/record", door.path), get(async move || record(&*kept)))
+        .route(&format!("{}/record", endpoint.path), get(async move || record(&*kept)))
 }
 
 /// Over WebSocket.

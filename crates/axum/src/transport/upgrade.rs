@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::faults::Gate;
 use super::handler::Talk;
-use super::handshake::{self, Door, Refusal};
+use super::handshake::{self, UpgradeEndpoint, UpgradeError};
 use super::websocket::{self, Conversation, End};
 use super::{connection_log, record};
 use crate::client_addr::ClientName;
@@ -38,14 +38,14 @@ use crate::quota;
 pub async fn upgrade<T: Talk + 'static>(
     gateway: &Gateway,
     request: Request,
-    door: Door,
+    endpoint: UpgradeEndpoint,
     handler: impl FnOnce(&Caller) -> T,
 ) -> Result<Response, Problem> {
     let client = quota::client(request.extensions());
     let (parts, _) = request.into_parts();
     let asked = IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor();
     let caller = gateway.identify(asked).await?;
-    Ok(enter(gateway, parts, door, client, caller.clone(), |_, _| {
+    Ok(enter(gateway, parts, endpoint, client, caller.clone(), |_, _| {
         (handshake::subprotocol, handler(&caller), Gate::default())
     }))
 }
@@ -58,45 +58,56 @@ pub(crate) type Choose = fn(&HeaderMap) -> Option<HeaderValue>;
 pub(crate) fn enter<T: Talk + 'static>(
     gateway: &Gateway,
     mut parts: Parts,
-    door: Door,
+    endpoint: UpgradeEndpoint,
     client: Client,
     caller: Caller,
     meet: impl FnOnce(&Parts, &str) -> (Choose, T, Gate),
 ) -> Response {
-    match admit(gateway, &client, &mut parts, door.way) {
-        Ok(guest) => {
+    match admit(gateway, &client, &mut parts, endpoint.way) {
+        Ok(accepted) => {
             let connection = Uuid::now_v7().to_string();
             let (choose, talk, gate) = meet(&parts, &connection);
             let conversation = Conversation::new(talk, gateway, gate, caller);
-            open(gateway.clone(), &parts, connection, choose, door, guest, conversation)
+            open(
+                gateway.clone(),
+                &parts,
+                connection,
+                choose,
+                endpoint,
+                accepted,
+                conversation,
+            )
         }
-        Err(refusal) => {
-            tracing::debug!(path = door.path, "refused: {refusal}");
-            refusal.problem(door).into_response()
+        Err(error) => {
+            tracing::debug!(path = endpoint.path, "refused: {error}");
+            error.problem(endpoint).into_response()
         }
     }
 }
 
 /// What is needed to open a connection.
-struct Guest {
+struct AcceptedUpgrade {
     upgrade: OnUpgrade,
     counted: Open,
 }
 
-fn admit(state: &Gateway, client: &Client, parts: &mut Parts, way: Way) -> Result<Guest, Refusal> {
+fn admit(state: &Gateway, client: &Client, parts: &mut Parts, way: Way) -> Result<AcceptedUpgrade, UpgradeError> {
     handshake::check_handshake(parts)?;
     if state.shutdown.has_begun() {
-        return Err(Refusal::Leaving);
+        return Err(UpgradeError::Leaving);
     }
-    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Refusal::NotAnUpgrade)?;
-    let held = state.hold_connection(client).map_err(Refusal::Exceeded)?;
+    let upgrade = parts
+        .extensions
+        .remove::<OnUpgrade>()
+        .ok_or(UpgradeError::NotAnUpgrade)?;
+    let held = state.hold_connection(client).map_err(UpgradeError::Exceeded)?;
     let limit = state.settings.max_connections as u64;
     let counted = match way {
         Way::Signals => state.counters.open_signals(limit),
         _ => state.counters.open(limit),
     };
-    let counted = counted.ok_or(Refusal::Full)?.holding(held).by(way);
-    Ok(Guest { upgrade, counted })
+    let counted = counted.ok_or(UpgradeError::Full)?.holding(held).by(way);
+    Ok(AcceptedUpgrade { upgrade, counted })
 }
 
 fn open<T: Talk + 'static>(
@@ -104,8 +115,8 @@ fn open<T: Talk + 'static>(
     parts: &Parts,
     connection: String,
     choose: Choose,
-    door: Door,
-    guest: Guest,
+    endpoint: UpgradeEndpoint,
+    accepted: AcceptedUpgrade,
     conversation: Conversation<T>,
 ) -> Response {
     let response = accept(parts, choose(&parts.headers));
@@ -119,15 +130,15 @@ fn open<T: Talk + 'static>(
         state.handshakes.open(trace, record);
     }
     let peer = ClientName::of(&parts.extensions).map(tracing::field::display);
-    let span = tracing::info_span!("socket", %connection, path = door.path, peer);
-    let visit = Visit {
+    let span = tracing::info_span!("socket", %connection, path = endpoint.path, peer);
+    let task = ConnectionTask {
         connection,
         trace,
         state: state.clone(),
-        told: door.way != Way::Signals && connection_log::takes(),
+        told: endpoint.way != Way::Signals && connection_log::takes(),
         _exchange: parts.extensions.get().cloned(),
     };
-    state.shutdown.spawn(visit.run(conversation, guest).instrument(span));
+    state.shutdown.spawn(task.run(conversation, accepted).instrument(span));
     response
 }
 
@@ -161,7 +172,7 @@ fn switch_protocols(answer: &mut HeaderMap, request: &HeaderMap) {
 }
 
 /// A connection from its opening to its last line in the log.
-struct Visit {
+struct ConnectionTask {
     connection: String,
     trace: Option<String>,
     state: Gateway,
@@ -171,8 +182,8 @@ struct Visit {
     _exchange: Option<Arc<ActiveExchange>>,
 }
 
-impl Visit {
-    async fn run<T: Talk>(self, conversation: Conversation<T>, Guest { upgrade, counted }: Guest) {
+impl ConnectionTask {
+    async fn run<T: Talk>(self, conversation: Conversation<T>, AcceptedUpgrade { upgrade, counted }: AcceptedUpgrade) {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => {

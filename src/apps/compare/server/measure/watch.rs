@@ -8,7 +8,7 @@ use axum::extract::{Query, Request, State};
 use axum::response::Response;
 use duplex_axum::connection::Way;
 use duplex_axum::error::Problem;
-use duplex_axum::websocket::{Door, Farewell, Packet, Talk, upgrade};
+use duplex_axum::websocket::{Farewell, Packet, Talk, UpgradeEndpoint, upgrade};
 use serde::Deserialize;
 
 use crate::apps::compare::wire::measure::WATCH_PATH;
@@ -33,12 +33,12 @@ pub async fn enter(
     let Some(mailbox) = state.bench.boxes.get(&watched.run, &watched.r#box) else {
         return Err(Problem::not_found("There is no box of this name."));
     };
-    let door = Door {
+    let endpoint = UpgradeEndpoint {
         path: WATCH_PATH,
         purpose: "what is said into the box that the address names.",
         way: Way::Echo,
     };
-    upgrade(&state, request, door, |_| Watch::new(mailbox)).await
+    upgrade(&state, request, endpoint, |_| Watch::new(mailbox)).await
 }
 
 struct Watch {
