@@ -42,7 +42,7 @@ impl Way {
     }
 }
 
-/// Why the server ended a conversation that its peer would have gone on with.
+/// Why the server ended a connection that its peer would have gone on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// It took nothing of what was sent.

@@ -1,6 +1,5 @@
-//! An endpoint's conversation: each message is answered by itself. Knows no engine.
+//! An endpoint's connection: each message is answered by itself. Knows no engine.
 
-use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::connection::counters::Way;
 use crate::connection::log_preview::Excerpt;
 use crate::endpoint::{Answer, Endpoint, Payload};
 use crate::gateway::Gateway;
-use crate::transport::handler::{Farewell, Packet, Talk};
+use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use crate::transport::handshake::UpgradeEndpoint;
 use crate::transport::upgrade::upgrade;
 use crate::{limits, quota};
@@ -80,10 +79,10 @@ impl Echo {
         taken.map_err(|exceeded| exceeded.retry_after)
     }
 
-    fn answer(&self, packet: Packet) -> Packet {
-        let payload = match &packet {
-            Packet::Text(text) => Payload::Text(text),
-            Packet::Binary(bytes) => Payload::Binary(bytes),
+    fn answer(&self, message: Message) -> Message {
+        let payload = match &message {
+            Message::Text(text) => Payload::Text(text),
+            Message::Binary(bytes) => Payload::Binary(bytes),
         };
         // Not at info: whoever connects could fill the operator's disk with what they say.
         tracing::debug!(
@@ -92,43 +91,23 @@ impl Echo {
             Excerpt::new(payload, limits::LOG_CHARS)
         );
         match (self.endpoint.answer)(payload) {
-            Answer::Same => packet,
-            Answer::Text(text) => Packet::Text(text.into()),
+            Answer::Same => message,
+            Answer::Text(text) => Message::Text(text.into()),
         }
     }
 }
 
-impl Talk for Echo {
-    // As the operator chose.
-    const PING: Duration = Duration::MAX;
-    const SILENCE: Duration = Duration::MAX;
-    const STALL: Duration = Duration::MAX;
-
-    fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
-        ready(match self.may_have(packet.len()) {
+impl ConnectionHandler for Echo {
+    async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
+        match self.may_have(message.len()) {
             Ok(()) => {
-                out.push(self.answer(packet));
+                out.push(self.answer(message));
                 Ok(())
             }
-            Err(wait) => Err(Farewell {
-                code: code::TOO_FAST,
-                reason: format!("too much at once; again in {} ms", wait.as_millis().max(1)).into(),
-            }),
-        })
-    }
-
-    fn stir(&mut self) -> impl Future<Output = ()> + Send {
-        pending()
-    }
-
-    fn say(&mut self, _out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
-        ready(Ok(()))
-    }
-
-    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
-        Farewell {
-            code: code::GOING_AWAY,
-            reason: "the server is going away".into(),
+            Err(wait) => {
+                let reason = format!("too much at once; again in {} ms", wait.as_millis().max(1));
+                Err(CloseFrame::new(code::TOO_FAST, reason))
+            }
         }
     }
 }

@@ -85,7 +85,7 @@ impl Meter {
             .registered()
     }
 
-    /// The conversation is over: what still comes in is dropped as it comes.
+    /// The connection is over: what still comes in is dropped as it comes.
     pub(crate) fn release(&self) {
         self.share.close();
     }

@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::identity::LoginEnd;
 use crate::limits;
 use crate::shutdown::reconnect_delay;
-use crate::transport::handler::{Farewell, Packet, Talk, Text};
+use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
 use duplex_hub::names::NameRefused;
 use duplex_hub::session::authorize::enter_to_write;
 use duplex_hub::session::protocol::{Act, Breach, Session};
@@ -89,15 +89,15 @@ impl Topics {
         self.protocol.unwrap_or(Protocol::JSON).encoding
     }
 
-    fn read(&self, packet: &Packet) -> Result<ClientFrame, Breach> {
+    fn read(&self, message: &Message) -> Result<ClientFrame, Breach> {
         let protocol = self.protocol.ok_or(Breach::Protocol)?;
-        let bytes: &[u8] = match (packet, protocol.encoding) {
-            (Packet::Text(text), Encoding::Json) => text.as_bytes(),
-            (Packet::Binary(bytes), Encoding::Postcard) => bytes,
-            (Packet::Text(_), _) => {
+        let bytes: &[u8] = match (message, protocol.encoding) {
+            (Message::Text(text), Encoding::Json) => text.as_bytes(),
+            (Message::Binary(bytes), Encoding::Postcard) => bytes,
+            (Message::Text(_), _) => {
                 return Err(Breach::Unreadable("this subprotocol's messages are binary".to_owned()));
             }
-            (Packet::Binary(_), _) => {
+            (Message::Binary(_), _) => {
                 return Err(Breach::Unreadable("this subprotocol's messages are text".to_owned()));
             }
         };
@@ -149,7 +149,7 @@ impl Topics {
     }
 
     /// Adds verdicts until the turn has its bytes, or the session has had its states for now. Returns the turn's bytes.
-    async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Packet>) -> usize {
+    async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Message>) -> usize {
         while bytes < limits::TURN_BYTES && self.states.wait(self.began.elapsed()).is_none() {
             let Some((topic, cursor)) = self.subscribes.pop_front() else {
                 break;
@@ -162,7 +162,7 @@ impl Topics {
             self.states
                 .owe(self.began.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
             bytes += size;
-            out.extend(frame.and_then(|frame| packet(self.written(), frame)));
+            out.extend(frame.and_then(|frame| message(self.written(), frame)));
         }
         bytes
     }
@@ -227,37 +227,34 @@ impl Topics {
         self.answers.push(frame);
     }
 
-    fn breach(&self, breach: &Breach, out: &mut Vec<Packet>) -> Farewell {
+    fn breach(&self, breach: &Breach, out: &mut Vec<Message>) -> CloseFrame {
         self.state.counters.cut(Cut::Breach);
         tracing::debug!("a session broke the protocol: {breach}");
         let retry_after_ms = u32::try_from(limits::BREACH_PAUSE.as_millis()).unwrap_or(u32::MAX);
         self.close(breach.closing(), retry_after_ms, out);
-        Farewell {
-            code: breach.code(),
-            reason: breach.to_string().into(),
-        }
+        CloseFrame::new(breach.code(), breach.to_string())
     }
 
-    fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Packet>) {
-        out.extend(self.packet(&ServerFrame::Closing { reason, retry_after_ms }));
+    fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Message>) {
+        out.extend(self.message(&ServerFrame::Closing { reason, retry_after_ms }));
     }
 
-    fn packet(&self, frame: &ServerFrame) -> Option<Packet> {
+    fn message(&self, frame: &ServerFrame) -> Option<Message> {
         let bytes = self.reader.encoded(frame)?;
-        packet(self.written(), bytes)
+        message(self.written(), bytes)
     }
 }
 
-impl Talk for Topics {
-    const PING: Duration = limits::SESSION_PING;
-    const SILENCE: Duration = limits::SESSION_SILENCE;
-    const STALL: Duration = limits::STALL;
+impl ConnectionHandler for Topics {
+    const PING_INTERVAL: Duration = limits::SESSION_PING;
+    const SILENCE_LIMIT: Duration = limits::SESSION_SILENCE;
+    const STALL_LIMIT: Duration = limits::STALL;
     /// A command, and what stands around it.
-    const MESSAGE: usize = limits::COMMAND_BODY;
+    const MAX_MESSAGE: usize = limits::COMMAND_BODY;
 
-    async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         let heard = self
-            .read(&packet)
+            .read(&message)
             .and_then(|frame| self.session.hear(frame, self.began.elapsed()));
         match heard {
             // Boxed, as below: an idle session should not hold the room that its busy moments need.
@@ -267,7 +264,7 @@ impl Talk for Topics {
         Ok(())
     }
 
-    async fn stir(&mut self) {
+    async fn ready(&mut self) {
         if !self.answers.is_empty() {
             return;
         }
@@ -282,7 +279,7 @@ impl Talk for Topics {
         }
     }
 
-    async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         if self.protocol.is_none() {
             return Err(self.breach(&Breach::Protocol, out));
         }
@@ -290,8 +287,8 @@ impl Talk for Topics {
             return Err(self.breach(&Breach::NoHello, out));
         }
         let answers = std::mem::take(&mut self.answers);
-        out.extend(answers.iter().filter_map(|answer| self.packet(answer)));
-        let bytes = out.iter().map(Packet::len).sum();
+        out.extend(answers.iter().filter_map(|answer| self.message(answer)));
+        let bytes = out.iter().map(Message::len).sum();
         let bytes = Box::pin(self.give_verdicts(bytes, out)).await;
         let mut frames = Vec::new();
         let most = Most {
@@ -300,23 +297,20 @@ impl Talk for Topics {
         };
         Box::pin(self.reader.gather(most, &mut frames)).await;
         let encoding = self.written();
-        out.extend(frames.into_iter().filter_map(|frame| packet(encoding, frame)));
+        out.extend(frames.into_iter().filter_map(|frame| message(encoding, frame)));
         Ok(())
     }
 
-    fn on_login_end(&mut self, end: LoginEnd, out: &mut Vec<Packet>) -> Farewell {
+    fn on_login_end(&mut self, end: LoginEnd, out: &mut Vec<Message>) -> CloseFrame {
         tracing::info!("the session ends: {}", end.reason);
         self.close(end.closing, 0, out);
         end.into()
     }
 
     /// Everyone comes back at another moment, and finds the successor at work.
-    fn part(&mut self, out: &mut Vec<Packet>) -> Farewell {
+    fn on_shutdown(&mut self, out: &mut Vec<Message>) -> CloseFrame {
         self.close(Closing::Draining, reconnect_ms(&self.id), out);
-        Farewell {
-            code: code::RESTART,
-            reason: "the server is going away; come back".into(),
-        }
+        CloseFrame::new(code::RESTART, "the server is going away; come back")
     }
 }
 
@@ -336,9 +330,9 @@ pub(super) fn reconnect_ms(session: &SessionId) -> u32 {
     u32::try_from(reconnect_delay(session).as_millis()).unwrap_or(u32::MAX)
 }
 
-fn packet(encoding: Encoding, bytes: Bytes) -> Option<Packet> {
+fn message(encoding: Encoding, bytes: Bytes) -> Option<Message> {
     match encoding {
-        Encoding::Json => Text::try_from(bytes).ok().map(Packet::Text),
-        Encoding::Postcard => Some(Packet::Binary(bytes)),
+        Encoding::Json => Text::try_from(bytes).ok().map(Message::Text),
+        Encoding::Postcard => Some(Message::Binary(bytes)),
     }
 }

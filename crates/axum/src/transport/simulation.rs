@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::limits;
 use crate::quota::{self as client_quota, RequestClient};
-use crate::transport::handler::{Farewell, Packet, Talk};
+use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use crate::transport::handshake::{self, UpgradeEndpoint};
 use duplex_hub::quota::{self, Client, Place, Rate};
 use duplex_hub::simulation::{Breach, Held, NoSeat, Seat, Stage};
@@ -112,29 +112,22 @@ impl Play {
     }
 }
 
-fn farewell(code: u16, reason: &(impl ToString + ?Sized)) -> Farewell {
-    Farewell {
-        code,
-        reason: reason.to_string().into(),
-    }
-}
+impl ConnectionHandler for Play {
+    const PING_INTERVAL: Duration = limits::STAGE_PING;
+    const SILENCE_LIMIT: Duration = limits::STAGE_SILENCE;
+    const STALL_LIMIT: Duration = limits::STALL;
+    const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
-impl Talk for Play {
-    const PING: Duration = limits::STAGE_PING;
-    const SILENCE: Duration = limits::STAGE_SILENCE;
-    const STALL: Duration = limits::STALL;
-    const MESSAGE: usize = limits::SMALL_MESSAGE;
-
-    async fn hear(&mut self, packet: Packet, _out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn on_message(&mut self, message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         let Ok(seat) = &mut self.seat else { return Ok(()) };
-        let heard = match &packet {
-            Packet::Binary(bytes) => seat.hear(bytes, self.began.elapsed()),
-            Packet::Text(_) => Err(Breach::Malformed),
+        let heard = match &message {
+            Message::Binary(bytes) => seat.hear(bytes, self.began.elapsed()),
+            Message::Text(_) => Err(Breach::Malformed),
         };
-        heard.map_err(|breach| farewell(breach.code(), &breach))
+        heard.map_err(|breach| CloseFrame::new(breach.code(), breach.to_string()))
     }
 
-    async fn stir(&mut self) {
+    async fn ready(&mut self) {
         match &mut self.seat {
             Ok(seat) => seat.stirred().await,
             // It is said why, once; then the peer is waited for.
@@ -143,16 +136,16 @@ impl Talk for Play {
         }
     }
 
-    async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         match &mut self.seat {
-            Ok(seat) => out.extend(seat.say().map(Packet::Binary)),
-            Err(why) => return Err(farewell(why.code(), why)),
+            Ok(seat) => out.extend(seat.say().map(Message::Binary)),
+            Err(why) => return Err(CloseFrame::new(why.code(), why.to_string())),
         }
         Ok(())
     }
 
-    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
-        farewell(code::RESTART, "the server is going away; come back")
+    fn on_shutdown(&mut self, _out: &mut Vec<Message>) -> CloseFrame {
+        CloseFrame::new(code::RESTART, "the server is going away; come back")
     }
 }
 

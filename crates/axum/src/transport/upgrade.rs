@@ -1,4 +1,4 @@
-//! From a request to a WebSocket connection: the handshake is checked and answered, a record of it is kept, and the conversation
+//! From a request to a WebSocket connection: the handshake is checked and answered, a record of it is kept, and the connection
 //! runs in a task of its own. Knows no engine and no meaning of a message.
 
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::faults::Gate;
-use super::handler::Talk;
+use super::handler::ConnectionHandler;
 use super::handshake::{self, UpgradeEndpoint, UpgradeError};
-use super::websocket::{self, Conversation, End};
+use super::websocket::{self, Connection, End};
 use super::{connection_log, record};
 use crate::client_addr::ClientName;
 use crate::connection::ActiveExchange;
@@ -35,7 +35,7 @@ use crate::quota;
 /// # Errors
 ///
 /// The login's response, if it refuses the caller. A handshake that cannot be answered is no error here: its response says why.
-pub async fn upgrade<T: Talk + 'static>(
+pub async fn upgrade<T: ConnectionHandler + 'static>(
     gateway: &Gateway,
     request: Request,
     endpoint: UpgradeEndpoint,
@@ -53,36 +53,32 @@ pub async fn upgrade<T: Talk + 'static>(
 /// Which subprotocol is agreed to.
 pub(crate) type Choose = fn(&HeaderMap) -> Option<HeaderValue>;
 
-/// Opens a WebSocket for `caller`, or says why not. `meet` makes the server's side of the conversation, for the connection of this id, and
-/// the faults that may disturb it.
-pub(crate) fn enter<T: Talk + 'static>(
+/// Opens a WebSocket for `caller`, or responds why not. `meet` makes the handler for the connection of this id, and the faults that may
+/// disturb it.
+pub(crate) fn enter<H: ConnectionHandler + 'static>(
     gateway: &Gateway,
     mut parts: Parts,
     endpoint: UpgradeEndpoint,
     client: Client,
     caller: Caller,
-    meet: impl FnOnce(&Parts, &str) -> (Choose, T, Gate),
+    meet: impl FnOnce(&Parts, &str) -> (Choose, H, Gate),
 ) -> Response {
-    match admit(gateway, &client, &mut parts, endpoint.way) {
-        Ok(accepted) => {
-            let connection = Uuid::now_v7().to_string();
-            let (choose, talk, gate) = meet(&parts, &connection);
-            let conversation = Conversation::new(talk, gateway, gate, caller);
-            open(
-                gateway.clone(),
-                &parts,
-                connection,
-                choose,
-                endpoint,
-                accepted,
-                conversation,
-            )
-        }
+    let accepted = match admit(gateway, &client, &mut parts, endpoint.way) {
+        Ok(accepted) => accepted,
         Err(error) => {
             tracing::debug!(path = endpoint.path, "refused: {error}");
-            error.problem(endpoint).into_response()
+            return error.problem(endpoint).into_response();
         }
-    }
+    };
+    let id = Uuid::now_v7().to_string();
+    let (choose, handler, gate) = meet(&parts, &id);
+    let connection = Connection::new(handler, gateway, gate, caller);
+    let response = accept(&parts, choose(&parts.headers));
+    let peer = ClientName::of(&parts.extensions).map(tracing::field::display);
+    let span = tracing::info_span!("socket", connection = %id, path = endpoint.path, peer);
+    let task = ConnectionTask::new(gateway, &parts, id, endpoint, &response);
+    gateway.shutdown.spawn(task.run(connection, accepted).instrument(span));
+    response
 }
 
 /// What is needed to open a connection.
@@ -108,38 +104,6 @@ fn admit(state: &Gateway, client: &Client, parts: &mut Parts, way: Way) -> Resul
     };
     let counted = counted.ok_or(UpgradeError::Full)?.holding(held).by(way);
     Ok(AcceptedUpgrade { upgrade, counted })
-}
-
-fn open<T: Talk + 'static>(
-    state: Gateway,
-    parts: &Parts,
-    connection: String,
-    choose: Choose,
-    endpoint: UpgradeEndpoint,
-    accepted: AcceptedUpgrade,
-    conversation: Conversation<T>,
-) -> Response {
-    let response = accept(parts, choose(&parts.headers));
-    let trace = handshake::trace(parts.uri.query()).map(str::to_owned);
-    if let Some(trace) = &trace {
-        let record = record::answer(
-            record::begin(connection.clone(), parts),
-            response.status(),
-            response.headers(),
-        );
-        state.handshakes.open(trace, record);
-    }
-    let peer = ClientName::of(&parts.extensions).map(tracing::field::display);
-    let span = tracing::info_span!("socket", %connection, path = endpoint.path, peer);
-    let task = ConnectionTask {
-        connection,
-        trace,
-        state: state.clone(),
-        told: endpoint.way != Way::Signals && connection_log::takes(),
-        _exchange: parts.extensions.get().cloned(),
-    };
-    state.shutdown.spawn(task.run(conversation, accepted).instrument(span));
-    response
 }
 
 /// HTTP/1.1 switches protocols with the key's answer (RFC 6455 section 4.2.2); HTTP/2 just agrees (RFC 8441 section 5).
@@ -173,9 +137,9 @@ fn switch_protocols(answer: &mut HeaderMap, request: &HeaderMap) {
 
 /// A connection from its opening to its last line in the log.
 struct ConnectionTask {
-    connection: String,
+    id: String,
     trace: Option<String>,
-    state: Gateway,
+    gateway: Gateway,
     /// Whether its beginning and its end are logged for the operator. A page's second socket comes and goes with its first.
     told: bool,
     /// Over HTTP/2 the connection below is in use as long as this one is.
@@ -183,7 +147,28 @@ struct ConnectionTask {
 }
 
 impl ConnectionTask {
-    async fn run<T: Talk>(self, conversation: Conversation<T>, AcceptedUpgrade { upgrade, counted }: AcceptedUpgrade) {
+    /// Begins the connection's record, if its page gave it a name.
+    fn new(gateway: &Gateway, parts: &Parts, id: String, endpoint: UpgradeEndpoint, response: &Response) -> Self {
+        let trace = handshake::trace(parts.uri.query()).map(str::to_owned);
+        if let Some(trace) = &trace {
+            let record = record::begin(id.clone(), parts);
+            let record = record::answer(record, response.status(), response.headers());
+            gateway.handshakes.open(trace, record);
+        }
+        Self {
+            id,
+            trace,
+            gateway: gateway.clone(),
+            told: endpoint.way != Way::Signals && connection_log::takes(),
+            _exchange: parts.extensions.get().cloned(),
+        }
+    }
+
+    async fn run<T: ConnectionHandler>(
+        self,
+        connection: Connection<T>,
+        AcceptedUpgrade { upgrade, counted }: AcceptedUpgrade,
+    ) {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
@@ -194,7 +179,7 @@ impl ConnectionTask {
         if self.told {
             tracing::info!("client connected");
         }
-        let (end, line) = conversation.run(upgraded).await;
+        let (end, line) = connection.run(upgraded).await;
         if self.told {
             tracing::info!(by = ?end.by, code = end.code, reason = ?end.reason, "client disconnected");
         } else {
@@ -213,7 +198,7 @@ impl ConnectionTask {
             at: record::unix_millis(),
         };
         if let Some(trace) = &self.trace {
-            self.state.handshakes.end(trace, &self.connection, ended);
+            self.gateway.handshakes.end(trace, &self.id, ended);
         }
         drop(counted);
     }

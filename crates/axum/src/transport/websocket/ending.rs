@@ -1,4 +1,4 @@
-//! The end of a conversation: the peer gets to know why, and the connection is not cut while it may still be reading.
+//! The end of a connection: the peer gets to know why, and the connection is not cut while it may still be reading.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,18 +8,18 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame as EngineCloseFrame, Message as EngineMessage};
 
-use super::{Packet, Raw, Socket, Text};
+use super::{Message, Raw, Socket, Text};
 use crate::limits;
-use crate::transport::handler::Farewell;
+use crate::transport::handler::CloseFrame;
 use duplex_protocol::code::{self, MAX_REASON, Side};
 
-/// Why a conversation cannot go on.
+/// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stop {
     #[error("the peer closed")]
-    Closed(Option<CloseFrame>),
+    Closed(Option<EngineCloseFrame>),
     /// As [`Self::Closed`], with a code that the engine does not know, and answers wrongly.
     #[error("the peer closed")]
     ClosedAs(u16, String),
@@ -55,13 +55,13 @@ impl Stop {
     }
 }
 
-impl From<Farewell> for Stop {
-    fn from(Farewell { code, reason }: Farewell) -> Self {
+impl From<CloseFrame> for Stop {
+    fn from(CloseFrame { code, reason }: CloseFrame) -> Self {
         Self::Leave(code, reason)
     }
 }
 
-/// How a conversation ended.
+/// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct End {
     /// Who sent the first close frame.
@@ -89,11 +89,11 @@ pub(super) fn humantime(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
 }
 
-impl From<Packet> for Message {
-    fn from(packet: Packet) -> Self {
-        match packet {
-            Packet::Text(text) => Self::Text(text),
-            Packet::Binary(bytes) => Self::Binary(bytes),
+impl From<Message> for EngineMessage {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text),
+            Message::Binary(bytes) => Self::Binary(bytes),
         }
     }
 }
@@ -102,7 +102,7 @@ pub(super) fn full() -> Stop {
     Stop::Refuse(code::TRY_AGAIN, FULL.into())
 }
 
-/// Ends the conversation so that the peer gets to know why.
+/// Ends the connection so that the peer gets to know why.
 pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
     let end = match stop {
         Stop::Lost(reason) => return (End::lost(reason), Line(None)),
@@ -151,8 +151,8 @@ pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
     (end, Line(Some(socket.into_inner())))
 }
 
-fn closed_by_client(frame: Option<CloseFrame>) -> End {
-    let (code, reason) = frame.map_or((None, String::new()), |CloseFrame { code, reason }| {
+fn closed_by_client(frame: Option<EngineCloseFrame>) -> End {
+    let (code, reason) = frame.map_or((None, String::new()), |EngineCloseFrame { code, reason }| {
         (Some(code.into()), reason.as_str().to_owned())
     });
     End {
@@ -170,9 +170,9 @@ fn close_bytes(code: u16, reason: &str) -> Vec<u8> {
     bytes
 }
 
-fn close(code: u16, reason: &str) -> Message {
+fn close(code: u16, reason: &str) -> EngineMessage {
     let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
-    Message::Close(Some(CloseFrame {
+    EngineMessage::Close(Some(EngineCloseFrame {
         code: code.into(),
         reason: Text::from(reason),
     }))
@@ -185,7 +185,7 @@ async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<
     Ok(())
 }
 
-/// The stream after the conversation, if there still is one.
+/// The stream after the connection, if there still is one.
 pub(crate) struct Line(Option<Raw>);
 
 impl Line {

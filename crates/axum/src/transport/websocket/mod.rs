@@ -1,6 +1,6 @@
-//! The WebSocket engine, and the conversation over it: one flush for all that is to be said, pings, limits, and an end that
+//! The WebSocket engine, and the connection over it: one flush for all that is to be said, pings, limits, and an end that
 //! the peer gets to know. The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing
-//! of what a message means: that is a [`Talk`].
+//! of what a message means: that is a [`ConnectionHandler`].
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::sleep_until;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as EngineError;
-use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Message as EngineMessage, Role, WebSocketConfig};
 
 use self::ending::{FULL, Stop, finish, full, humantime};
 use super::faults::{Ending, Gate};
@@ -26,7 +26,7 @@ use crate::connection::observed::Observed;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, LoginEnd};
 use crate::limits;
-use crate::transport::handler::{Packet, Talk};
+use crate::transport::handler::{ConnectionHandler, Message};
 use duplex_protocol::code;
 use duplex_protocol::frame::wire_len;
 
@@ -43,16 +43,16 @@ type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
 type Socket = WebSocketStream<Raw>;
 
 /// One connection: who talks and what the peer is held to.
-pub(super) struct Conversation<T> {
-    talk: T,
+pub(super) struct Connection<H> {
+    handler: H,
     gate: Gate,
     /// Whose connection it is: it ends with their login.
     caller: Caller,
     gateway: Gateway,
     meter: Arc<Meter>,
     /// Packets that are to be sent with the next flush.
-    out: Vec<Packet>,
-    /// Bytes of packets that are not flushed.
+    out: Vec<Message>,
+    /// Bytes of messages that are not flushed.
     unsent: usize,
     /// Bytes of the messages so far, had each come in one frame. As many as came in: nothing waits half-read in a buffer.
     accounted: u64,
@@ -60,10 +60,10 @@ pub(super) struct Conversation<T> {
     largest: usize,
 }
 
-impl<T: Talk> Conversation<T> {
-    pub(super) fn new(talk: T, gateway: &Gateway, gate: Gate, caller: Caller) -> Self {
+impl<H: ConnectionHandler> Connection<H> {
+    pub(super) fn new(handler: H, gateway: &Gateway, gate: Gate, caller: Caller) -> Self {
         Self {
-            talk,
+            handler,
             gate,
             caller,
             gateway: gateway.clone(),
@@ -102,13 +102,13 @@ impl<T: Talk> Conversation<T> {
         let mut shutdown = pin!(shutdown.begun());
         let caller = self.caller.clone();
         let mut login_end = caller.login_end();
-        let ping = self.gateway.settings.ping_interval.min(T::PING);
+        let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::CLOCK_GAP);
         let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
         loop {
             let turn = tokio::select! {
                 biased;
-                () = &mut shutdown => Err(self.part(&mut socket).await),
+                () = &mut shutdown => Err(self.shut_down(&mut socket).await),
                 () = self.meter.share().revoked() => Err(full()),
                 end = &mut login_end => Err(Box::pin(self.dismiss(&mut socket, end)).await),
                 ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
@@ -117,7 +117,7 @@ impl<T: Talk> Conversation<T> {
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
                 }),
-                () = self.talk.stir() => self.speak(&mut socket).await,
+                () = self.handler.ready() => self.write(&mut socket).await,
             };
             if let Err(stop) = turn {
                 return (socket, stop);
@@ -129,18 +129,18 @@ impl<T: Talk> Conversation<T> {
     }
 
     fn message_limit(&self) -> usize {
-        self.gateway.settings.max_message.min(T::MESSAGE)
+        self.gateway.settings.max_message.min(H::MAX_MESSAGE)
     }
 
     fn silence_limit(&self) -> Duration {
-        self.gateway.settings.silence_limit.min(T::SILENCE)
+        self.gateway.settings.silence_limit.min(H::SILENCE_LIMIT)
     }
 
     async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
         match keepalive.beat(self.meter.now(), self.meter.heard()) {
             Beat::Rest { until } => Ok(until),
             Beat::Ping { until } => {
-                let ping = socket.send(Message::Ping(Bytes::new()));
+                let ping = socket.send(EngineMessage::Ping(Bytes::new()));
                 self.moving(ping).await?.map_err(|error| self.stop(error))?;
                 Ok(until)
             }
@@ -154,14 +154,14 @@ impl<T: Talk> Conversation<T> {
 
     /// Hears everything that is there, then writes once.
     async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
-        let heard = self.hear_all(socket, first).await;
+        let read = self.read_all(socket, first).await;
         let sent = self.feed(socket).await;
-        heard?;
+        read?;
         sent?;
-        self.speak(socket).await
+        self.write(socket).await
     }
 
-    async fn hear_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
+    async fn read_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
         let mut received = first;
         let (mut messages, mut bytes) = (0, 0);
         loop {
@@ -172,16 +172,16 @@ impl<T: Talk> Conversation<T> {
             bytes += message.len();
             let answers = self.out.len();
             match message {
-                Message::Close(frame) => {
+                EngineMessage::Close(frame) => {
                     let registered = self.meter.registered_close();
                     return Err(registered.map_or(Stop::Closed(frame), |(code, reason)| Stop::ClosedAs(code, reason)));
                 }
-                Message::Text(text) => self.hear(Packet::Text(text)).await?,
-                Message::Binary(bytes) => self.hear(Packet::Binary(bytes)).await?,
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                EngineMessage::Text(text) => self.on_message(Message::Text(text)).await?,
+                EngineMessage::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
+                EngineMessage::Ping(_) | EngineMessage::Pong(_) | EngineMessage::Frame(_) => {}
             }
             messages += 1;
-            bytes += self.out[answers..].iter().map(Packet::len).sum::<usize>();
+            bytes += self.out[answers..].iter().map(Message::len).sum::<usize>();
             if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
                 return Ok(());
             }
@@ -192,17 +192,17 @@ impl<T: Talk> Conversation<T> {
         }
     }
 
-    async fn hear(&mut self, packet: Packet) -> Result<(), Stop> {
+    async fn on_message(&mut self, message: Message) -> Result<(), Stop> {
         self.count(1, 0);
-        Ok(self.talk.hear(packet, &mut self.out).await?)
+        Ok(self.handler.on_message(message, &mut self.out).await?)
     }
 
     /// Says what there is to say, and writes once.
-    async fn speak(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+    async fn write(&mut self, socket: &mut Socket) -> Result<(), Stop> {
         if !self.gate.is_free() {
             Box::pin(self.pass()).await?;
         }
-        let said = self.talk.say(&mut self.out).await;
+        let said = self.handler.write(&mut self.out).await;
         self.feed(socket).await?;
         said?;
         self.moving(socket.flush()).await?.map_err(|error| self.stop(error))?;
@@ -228,17 +228,17 @@ impl<T: Talk> Conversation<T> {
     async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> Stop {
         match ending {
             Ending::Cut => Stop::Lost("cut, as its visitor asked".into()),
-            Ending::Drain => self.part(socket).await,
+            Ending::Drain => self.shut_down(socket).await,
         }
     }
 
     async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {
         self.count(0, self.out.len() as u64);
         let mut out = std::mem::take(&mut self.out);
-        self.unsent += out.iter().map(Packet::len).sum::<usize>();
-        for packet in out.drain(..) {
-            self.largest = self.largest.max(packet.len());
-            self.moving(socket.feed(packet.into()))
+        self.unsent += out.iter().map(Message::len).sum::<usize>();
+        for message in out.drain(..) {
+            self.largest = self.largest.max(message.len());
+            self.moving(socket.feed(message.into()))
                 .await?
                 .map_err(|error| self.stop(error))?;
         }
@@ -249,10 +249,10 @@ impl<T: Talk> Conversation<T> {
     }
 
     /// The last words before the node goes.
-    async fn part(&mut self, socket: &mut Socket) -> Stop {
-        let farewell = self.talk.part(&mut self.out);
+    async fn shut_down(&mut self, socket: &mut Socket) -> Stop {
+        let close_frame = self.handler.on_shutdown(&mut self.out);
         match self.feed(socket).await {
-            Ok(()) => farewell.into(),
+            Ok(()) => close_frame.into(),
             Err(stop) => stop,
         }
     }
@@ -263,10 +263,10 @@ impl<T: Talk> Conversation<T> {
         if is_ban {
             self.gateway.counters.cut(Cut::Banned);
         }
-        let farewell = self.talk.on_login_end(end, &mut self.out);
+        let close_frame = self.handler.on_login_end(end, &mut self.out);
         match self.feed(socket).await {
-            Ok(()) if is_ban => Stop::Refuse(farewell.code, farewell.reason),
-            Ok(()) => farewell.into(),
+            Ok(()) if is_ban => Stop::Refuse(close_frame.code, close_frame.reason),
+            Ok(()) => close_frame.into(),
             Err(stop) => stop,
         }
     }
@@ -276,7 +276,7 @@ impl<T: Talk> Conversation<T> {
     }
 
     fn count(&self, received: u64, sent: u64) {
-        if T::COUNTED {
+        if H::COUNTED {
             self.gateway.counters.add(received, sent);
         }
     }
@@ -297,7 +297,7 @@ impl<T: Talk> Conversation<T> {
     }
 
     async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, Stop> {
-        let limit = T::STALL.min(self.gateway.settings.silence_limit);
+        let limit = H::STALL_LIMIT.min(self.gateway.settings.silence_limit);
         let mut since = self.meter.now();
         loop {
             tokio::select! {
@@ -314,18 +314,18 @@ impl<T: Talk> Conversation<T> {
             if wrote <= since {
                 self.gateway.counters.cut(Cut::Slow);
                 let reason = format!("the peer took nothing for {}", humantime(limit)).into();
-                let told = T::STALL < self.gateway.settings.silence_limit;
+                let told = H::STALL_LIMIT < self.gateway.settings.silence_limit;
                 return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });
             }
             since = wrote;
         }
     }
 
-    fn account(&mut self, message: &Message) {
+    fn account(&mut self, message: &EngineMessage) {
         let payload = message.len();
         let bytes = wire_len(payload as u64, true);
         match message {
-            Message::Text(_) | Message::Binary(_) => self.meter.message_arrived(),
+            EngineMessage::Text(_) | EngineMessage::Binary(_) => self.meter.message_arrived(),
             _ => self.meter.control_arrived(usize::try_from(bytes).unwrap_or(usize::MAX)),
         }
         self.accounted += bytes;
@@ -346,4 +346,4 @@ impl<T: Talk> Conversation<T> {
 }
 
 /// What the engine's stream gave: nothing is its end.
-type Received = Option<Result<Message, EngineError>>;
+type Received = Option<Result<EngineMessage, EngineError>>;
