@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::figures::{Figures, census};
 use super::state::ServerState;
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
-use duplex_axum::connection::{CounterSnapshot, Cut, Way};
+use duplex_axum::connection::{CounterSnapshot, DisconnectReason, TransportKind};
 use duplex_hub::log::Census;
 use duplex_hub::{TopicCommand, TopicFigures};
 use duplex_protocol::cursor::Seq;
@@ -77,7 +77,7 @@ fn sample(before: &Figures, now: &Figures, kept: &Census) -> Sample {
 
 fn point(before: &Figures, now: &Figures, kept: &Census) -> Point {
     let mut point = Point::default();
-    for (way, series) in Way::ALL.into_iter().zip([
+    for (way, series) in TransportKind::ALL.into_iter().zip([
         Series::Echo,
         Series::WebSocket,
         Series::Sse,
@@ -101,7 +101,7 @@ fn point(before: &Figures, now: &Figures, kept: &Census) -> Point {
     came(Series::Conflated, hub.conflated, then.conflated);
     came(Series::Errors, now.errors, before.errors);
     let (counters, then) = (&now.counters, &before.counters);
-    let cuts = |reading: &CounterSnapshot| Cut::ALL.iter().map(|why| reading.cut_offs(*why)).sum();
+    let cuts = |reading: &CounterSnapshot| DisconnectReason::ALL.iter().map(|why| reading.cut_offs(*why)).sum();
     came(Series::Cuts, cuts(counters), cuts(then));
     came(Series::BytesIn, counters.bytes_in, then.bytes_in);
     came(Series::BytesOut, counters.bytes_out, then.bytes_out);

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::state::ServerState;
 use crate::wire::vitals::{BEAT_SECONDS, Vitals};
-use duplex_axum::connection::{CounterSnapshot, Way};
+use duplex_axum::connection::{CounterSnapshot, TransportKind};
 use duplex_hub::HubStats;
 
 /// The answer for operators: the vitals, and the totals since the start.
@@ -93,7 +93,7 @@ pub async fn show(State(state): State<ServerState>) -> Response {
     };
     let report = Report {
         vitals,
-        endpoints: now.open(Way::Echo),
+        endpoints: now.open(TransportKind::Endpoint),
         received_total: now.received,
         sent_total: now.sent,
         hub: state.hub.stats(),
@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn vitals_show_the_last_beat_and_not_the_total() {
         let counters = Counters::default();
-        counters.add(10, 20);
+        counters.count_messages(10, 20);
         let before = counters.read();
-        counters.add(3, 5);
+        counters.count_messages(3, 5);
         let vitals = since(&counters.read(), &before, 7, "n1", Duration::from_millis(61_900));
         let expected = Vitals {
             beat: 7,

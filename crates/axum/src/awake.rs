@@ -1,6 +1,6 @@
-//! Time limits that count only while this process runs. After a pause (SIGSTOP, a laptop's sleep, a machine that stands still)
-//! the clock says that everybody was silent for long, while what they said waits in the sockets: a limit that ran out
-//! meanwhile begins anew. Knows no limit.
+//! Timers for limits that count only while this process runs. After a pause (SIGSTOP, a suspended machine) the clock has advanced
+//! although nobody could be served, and what peers sent meanwhile still waits in the sockets: a limit that expired during a pause
+//! starts again.
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -1,8 +1,9 @@
-//! Whose request it is: the client's address and scheme, as the connection shows them or as a trusted proxy reports them.
+//! The client's address and scheme, as the connection shows them or as a trusted proxy reports them.
 //!
-//! Only peers of `--trusted-proxy` are believed. Their `X-Forwarded-For` or `Forwarded` is walked from the right, past trusted
-//! addresses, to the first that is not; of any other peer these headers are ignored. A proxy passes on the header that it does not
-//! write itself, as its client sent it: where the two name different clients, neither is believed.
+//! Only peers in [`Settings::trusted_proxies`](crate::Settings::trusted_proxies) are believed. Their `X-Forwarded-For` or `Forwarded`
+//! (RFC 7239) is walked from the right, past trusted addresses, to the first that is not trusted; any other peer's headers are ignored.
+//! A proxy passes on the header that it does not write itself as its client sent it: where the two name different clients, neither is
+//! believed.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
@@ -22,11 +23,12 @@ use crate::gateway::Gateway;
 use crate::limits;
 use duplex_hub::quota::seldom::Seldom;
 
-/// The client's address, in the extensions of every request that came over the network. An IPv4 address is never written as IPv6.
+/// The client's address, in the extensions of every request that came over the network. IPv4-mapped IPv6 addresses are IPv4 here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddr(pub IpAddr);
 
-/// How the client reached this site, in the extensions of every request.
+/// The scheme by which the client reached the site, in the extensions of every request. As an extractor it never fails: without the
+/// middleware it is `http`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClientScheme(pub Scheme);
 
@@ -38,15 +40,21 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientScheme {
     }
 }
 
-/// Addresses of proxies that may report others' addresses.
+/// Addresses and networks of proxies whose reports of their clients are believed. By default none, not even loopback addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
+/// A text that is neither an IP address nor a network in CIDR notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an address or a network; write 127.0.0.1, 10.0.0.0/8 or fd00::/8")]
 pub struct NotANetwork;
 
 impl TrustedProxies {
+    /// Parses addresses and networks, such as `127.0.0.1`, `10.0.0.0/8` or `fd00::/8`.
+    ///
+    /// # Errors
+    ///
+    /// The first text that is neither.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, NotANetwork)> {
         let networks = networks.into_iter().map(str::trim);
         networks
@@ -55,6 +63,8 @@ impl TrustedProxies {
             .map(Self)
     }
 
+    /// Whether `address` is one of these proxies.
+    #[must_use]
     pub fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -129,7 +139,8 @@ fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr,
     Some(client)
 }
 
-/// Outermost: inserts [`ClientScheme`], and [`ClientAddr`] where there is a network.
+/// Middleware: inserts [`ClientScheme`], and [`ClientAddr`] if the request came over a connection that
+/// [`listen`](crate::listen) serves.
 pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Next) -> Response {
     static CONTRADICTIONS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
 
@@ -163,10 +174,10 @@ fn peer(extensions: &Extensions) -> Option<SocketAddr> {
 
 /// How a client is called in logs and records: with its port, if it is the connection's other end.
 #[derive(Debug, Clone, Copy)]
-pub struct ClientName(IpAddr, Option<u16>);
+pub(crate) struct ClientName(IpAddr, Option<u16>);
 
 impl ClientName {
-    pub fn of(extensions: &Extensions) -> Option<Self> {
+    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
         let ClientAddr(address) = *extensions.get()?;
         let port = peer(extensions).filter(|peer| peer.ip().to_canonical() == address);
         Some(Self(address, port.map(|peer| peer.port())))

@@ -1,5 +1,6 @@
-//! Parses what proxies report of a request's client: `X-Forwarded-For` and `Forwarded` (RFC 7239). Pure: it decides nothing about
-//! whom to believe. Proxies append, so both are read from the right, and what a client sent ahead is reached last.
+//! A parser of the headers in which proxies report a request's client: `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded`
+//! (RFC 7239). It decides nothing about whom to believe. Proxies append, so lists are read from the right, and what a client sent itself
+//! is reached last.
 
 use std::net::{IpAddr, SocketAddr};
 

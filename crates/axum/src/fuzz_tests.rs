@@ -1,4 +1,4 @@
-//! Hostile origins, hosts and reports of proxies.
+//! Fuzz tests of origins, hosts and proxies' reports.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use duplex_fuzz::{fuzz, fuzz_text};

@@ -8,7 +8,7 @@ use duplex_hub::Hub;
 use duplex_hub::quota::{Client, Exceeded, Held, Place, Quotas, Rate, Scale};
 
 use crate::client_addr::TrustedProxies;
-use crate::connection::counters::{Counters, Open};
+use crate::connection::counters::{ConnectionGuard, Counters};
 use crate::connection::handshakes::Handshakes;
 use crate::connection::{BufferBudget, ConnectionObserver};
 use crate::error::Problem;
@@ -41,7 +41,8 @@ pub struct Settings {
     pub max_buffered: usize,
     /// Open WebSockets, event streams and polls of the node. Further ones are answered with 503 and `Retry-After`.
     pub max_connections: usize,
-    /// Commands per second of one session, on average. A faster client is closed with 4001.
+    /// Commands per second of one session, on average; further ones are rejected as `TooFast`. A client that sends several times as many
+    /// frames is closed with 4001.
     pub command_rate: u32,
     /// Lets visitors inject faults (delays, cuts, blocked transports) into their own sessions. For demonstrations and tests.
     pub faults: bool,
@@ -186,7 +187,7 @@ impl Gateway {
     /// # Errors
     ///
     /// 429 with `Retry-After` if the client exceeds a quota, 503 if the node has [`Settings::max_connections`].
-    pub fn open_connection(&self, client: &Client) -> Result<Open, Problem> {
+    pub fn open_connection(&self, client: &Client) -> Result<ConnectionGuard, Problem> {
         let held = self.hold_connection(client)?;
         Ok(self.count_connection()?.holding(held))
     }
@@ -198,7 +199,7 @@ impl Gateway {
     }
 
     /// A place among the node's connections.
-    pub(crate) fn count_connection(&self) -> Result<Open, Problem> {
+    pub(crate) fn count_connection(&self) -> Result<ConnectionGuard, Problem> {
         let counted = self.counters.open(self.settings.max_connections as u64);
         counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))
     }

@@ -1,8 +1,9 @@
-//! Under which names this server answers. A page of the web can give this machine's address to a name of its own, and is then of one
-//! origin with the server (DNS rebinding): only names that its owner cannot choose are served. Knows no route but the supervisors'.
+//! The check of a request's host. A page can give this machine's address to a name of its own and is then of one origin with the
+//! server (DNS rebinding), so only names that a page's owner cannot choose are served.
 //!
-//! With `--public-url` these are its host and those of `--origin`; loopback names and IP addresses are left to programs beside the
-//! server, which send none of a browser's marks. Without it, they are loopback names, IP addresses and the hosts of `--origin`.
+//! With [`Settings::public_url`] these are its host and those of [`Settings::origins`]; loopback names and IP addresses are left to
+//! programs, whose requests carry none of a browser's headers. Without it, they are loopback names, IP addresses and the hosts of
+//! `origins`.
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -17,7 +18,7 @@ use super::client_addr::ClientName;
 use super::error::Problem;
 use super::health::{ALIVE_PATH, READY_PATH};
 use super::origin::{Host, Origin};
-use crate::connection::counters::Refused;
+use crate::connection::counters::RefusalReason;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
 use duplex_hub::quota::seldom::Seldom;
@@ -42,21 +43,22 @@ impl HostError {
     }
 }
 
-/// Covers the whole router. Supervisors ask for a node's health under any name.
+/// Middleware: refuses requests for other hosts, with 421, or 400 if a request names none or two. Health checks are answered under any
+/// name.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {
-        note_refusal(&state, &parts, Refused::Host, &REFUSALS, &error);
+        note_refusal(&state, &parts, RefusalReason::Host, &REFUSALS, &error);
         return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
 /// Counts a refused request, and logs one of many.
-pub(crate) fn note_refusal(gateway: &Gateway, parts: &Parts, kind: Refused, seldom: &Seldom, why: &dyn Display) {
-    gateway.counters.refused(kind);
+pub(crate) fn note_refusal(gateway: &Gateway, parts: &Parts, kind: RefusalReason, seldom: &Seldom, why: &dyn Display) {
+    gateway.counters.count_refusal(kind);
     if let Some(unlogged) = seldom.due() {
         let client = ClientName::of(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();

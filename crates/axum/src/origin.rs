@@ -1,7 +1,7 @@
-//! Which pages may use this server: those of its own origin and of the listed ones. Browsers do not keep pages of other origins from
-//! opening sockets and posting, so the server has to. Knows no route.
+//! The check of a request's origin: which pages may use the server. Browsers let pages of any origin open WebSockets and post, so the
+//! server has to check.
 //!
-//! `Sec-Fetch-Site` is read first where it is present: no page can forge it. Then `Origin` is compared whole, scheme included.
+//! `Sec-Fetch-Site` decides first where it is present, for no page can forge it. Then `Origin` is compared whole, scheme included.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -16,12 +16,21 @@ use axum::response::{IntoResponse, Response};
 use super::client_addr::ClientScheme;
 use super::error::Problem;
 use super::host;
-use crate::connection::counters::Refused;
+use crate::connection::counters::RefusalReason;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
 use duplex_hub::quota::seldom::Seldom;
 
-/// A web origin (RFC 6454) of a page: scheme, host and port; the scheme's own port is left out.
+/// A web origin (RFC 6454): scheme, host and port. Parsed from `scheme://host[:port]` and displayed likewise, without the scheme's
+/// default port.
+///
+/// ```
+/// use duplex_axum::origin::Origin;
+///
+/// let origin: Origin = "https://Example.com:443".parse()?;
+/// assert_eq!(origin.to_string(), "https://example.com");
+/// # Ok::<(), duplex_axum::origin::NotAnOrigin>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: Scheme,
@@ -30,18 +39,25 @@ pub struct Origin {
     port: u16,
 }
 
+/// The scheme of an origin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scheme {
+    /// `http`.
     #[default]
     Http,
+    /// `https`.
     Https,
 }
 
 impl Scheme {
+    /// `https`, or `http`.
+    #[must_use]
     pub const fn of(https: bool) -> Self {
         if https { Self::Https } else { Self::Http }
     }
 
+    /// As it is written in a URL.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -57,6 +73,7 @@ impl Scheme {
     }
 }
 
+/// A text that is no origin, or one of another scheme than `http` and `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin; write scheme://host or scheme://host:port, with http or https and nothing after it")]
 pub struct NotAnOrigin;
@@ -92,6 +109,8 @@ impl Display for Origin {
 }
 
 impl Origin {
+    /// The origin's scheme.
+    #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -203,13 +222,14 @@ fn check(page: Page<'_>, act: Act, own: Option<&Origin>, listed: &[Origin]) -> R
     }
 }
 
-/// Covers the whole router, so that no route can be forgotten. It runs behind the guard of hosts.
+/// Middleware: refuses, with 403, requests that pages of other origins may not make: all but reads that navigate to the site. It runs
+/// inside [`guard::host`](crate::guard::host).
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REFUSALS: Seldom = Seldom::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(foreign) = check_parts(&parts, &state.settings) {
-        host::note_refusal(&state, &parts, Refused::Origin, &REFUSALS, &foreign);
+        host::note_refusal(&state, &parts, RefusalReason::Origin, &REFUSALS, &foreign);
         return foreign.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
@@ -231,8 +251,13 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
     check(page, act, own(parts, settings).as_ref(), &settings.origins)
 }
 
-/// The same for a page whose address goes nowhere: browsers post its form with `Origin: null`, as they do for whoever hides. What
-/// its form says has to prove enough.
+/// The check of [`guard::origin`](crate::guard::origin) for a route that stands outside of it and also takes `Origin: null`, with which
+/// browsers post the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. The form has to carry a proof of
+/// its own.
+///
+/// # Errors
+///
+/// 403 if the request comes from a page of another origin.
 pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Problem> {
     let checked = match parts.headers.get(header::ORIGIN) {
         Some(origin) if origin == "null" => {

@@ -1,4 +1,4 @@
-//! The client of a request, to whom quotas are counted, and the quota of requests. The rates themselves stand in [`duplex_hub::quota`].
+//! The client of a request, to whom quotas are counted. The rates themselves stand in [`duplex_hub::quota`].
 
 use std::convert::Infallible;
 
@@ -14,10 +14,11 @@ use crate::gateway::Gateway;
 use crate::health::{ALIVE_PATH, READY_PATH};
 use duplex_hub::quota::{Address, Client, Exceeded, Rate};
 
-/// Answered whatever else is asked: whoever watches over the node shares its address with those who ask too much.
+/// Paths outside the quota: a supervisor may share its address with clients that exceed theirs.
 const ALWAYS: [&str; 2] = [ALIVE_PATH, READY_PATH];
 
-/// Who sends a request, before it is known which person it is.
+/// The client of a request by its address, as [`ClientAddr`] says. The person is not known yet: add it with [`Client::known_as`].
+#[must_use]
 pub fn client(extensions: &Extensions) -> Client {
     Client {
         address: address(extensions),
@@ -25,7 +26,8 @@ pub fn client(extensions: &Extensions) -> Client {
     }
 }
 
-/// Who sends a request, as an extractor.
+/// The [`client`] of a request, as an extractor.
+#[derive(Debug, Clone)]
 pub struct RequestClient(pub Client);
 
 impl<S: Sync> FromRequestParts<S> for RequestClient {
@@ -40,7 +42,8 @@ fn address(extensions: &Extensions) -> Option<Address> {
     extensions.get().map(|ClientAddr(address)| Address::from(*address))
 }
 
-/// Of every request.
+/// Middleware: counts a request towards its address's quota. Past it, the response is 429 with `Retry-After`. Health checks are not
+/// counted.
 pub async fn requests(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     if ALWAYS.contains(&request.uri().path()) {
         return next.run(request).await;
@@ -51,6 +54,7 @@ pub async fn requests(State(gateway): State<Gateway>, request: Request, next: Ne
     }
 }
 
+/// 429 with `Retry-After`.
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
         Self::new(

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::server::limits;
 use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
-use duplex_axum::connection::{Counters, Cut, Way};
+use duplex_axum::connection::{Counters, DisconnectReason, TransportKind};
 use duplex_axum::error::Problem;
 use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndpoint, upgrade};
 use duplex_hub::session::rate_limit::Bucket;
@@ -23,7 +23,7 @@ pub async fn enter(State(state): State<ServerState>, request: Request) -> Result
     let endpoint = UpgradeEndpoint {
         path: SIGNALS_PATH,
         purpose: "values that the server owns, to the browser half of leptos_ws.",
-        way: Way::Signals,
+        kind: TransportKind::Signals,
     };
     upgrade(&state, request, endpoint, |_| Following::new(&state)).await
 }
@@ -98,7 +98,7 @@ impl ConnectionHandler for Following {
 
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         self.obey(message.as_bytes(), out).map_err(|broken| {
-            self.counters.cut(Cut::Breach);
+            self.counters.count_disconnect(DisconnectReason::ProtocolError);
             CloseFrame::new(code::POLICY_VIOLATION, broken.to_string())
         })
     }

@@ -20,7 +20,7 @@ use crate::server::unread::Summons;
 use crate::server::{identity, limits};
 use crate::wire::arrival::Arrival;
 use crate::wire::summons::{CAME, WAITS};
-use duplex_axum::connection::{UNBUFFERED, Way};
+use duplex_axum::connection::{TransportKind, UNBUFFERED};
 use duplex_axum::error::Problem;
 use duplex_axum::quota::RequestClient;
 use duplex_axum::shutdown::reconnect_delay;
@@ -59,7 +59,7 @@ fn wait(
     let arrival = Arrival(identity::arrival(headers, &state.settings));
     let client = client.known_as(&person);
     let counted = match state.open_connection(&client) {
-        Ok(counted) => counted.by(Way::Sse),
+        Ok(counted) => counted.of_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
     let subject = Subject::of_person(extensions, &person);

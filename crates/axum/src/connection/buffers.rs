@@ -1,6 +1,5 @@
-//! The node's budget of buffered bytes: messages that have arrived in part, and answers that their peers do not take. When the
-//! sum exceeds the budget, the connection that holds most is cut off, and the next, until the rest fits.
-//! Knows no connection: each holds a share and watches whether it is revoked.
+//! The node's budget of buffered bytes: messages that have arrived in part, and responses that their peers do not read. When the sum
+//! exceeds the budget, the connection that holds most is closed, then the next, until the rest fits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -8,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::connection::counters::{Counters, Cut};
+use crate::connection::counters::{Counters, DisconnectReason};
 
+/// The budget of a node's buffered bytes. All clones are the same budget.
 #[derive(Debug, Clone)]
 pub struct BufferBudget(Arc<Inner>);
 
@@ -51,10 +51,13 @@ impl BufferBudget {
     }
 
     /// Bytes that all connections hold now.
+    #[must_use]
     pub fn held(&self) -> usize {
         self.0.held.load(Relaxed)
     }
 
+    /// The budget, in bytes: [`Settings::max_buffered`](crate::Settings::max_buffered).
+    #[must_use]
     pub fn limit(&self) -> usize {
         self.0.limit
     }
@@ -80,7 +83,7 @@ impl Inner {
         left.sort_unstable_by_key(|(bytes, _)| *bytes);
         while let Some((bytes, holder)) = left.pop().filter(|_| sum > self.limit) {
             holder.revoked.cancel();
-            self.counters.cut(Cut::Memory);
+            self.counters.count_disconnect(DisconnectReason::Memory);
             sum -= bytes;
         }
     }
@@ -174,7 +177,7 @@ mod tests {
         assert!(!last.is_revoked(), "what was revoked is on its way out");
         last.grow(20);
         assert!(last.is_revoked() && !small.is_revoked());
-        assert_eq!(counters.read().cut_offs(Cut::Memory), 2);
+        assert_eq!(counters.read().cut_offs(DisconnectReason::Memory), 2);
         drop((large, last));
         assert_eq!(budget.held(), 10);
         small.shrink(1000);

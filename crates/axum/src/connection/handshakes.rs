@@ -1,5 +1,5 @@
-//! Records of connections, by the name that the page chose: every open one that has a name, and the last that ended.
-//! Knows no HTTP.
+//! Records of handshakes, by the name that the page chose for its connection: those of all open connections that have a name, and of
+//! the last ones that ended.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

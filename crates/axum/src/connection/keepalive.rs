@@ -1,4 +1,4 @@
-//! When to ping a peer and when to give it up: a pure machine over moments. Knows no timer and no socket.
+//! The keepalive state machine: when to ping a peer and when to give it up. Pure: it takes moments and owns no timer.
 
 use std::time::Duration;
 

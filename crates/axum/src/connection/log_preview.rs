@@ -1,5 +1,4 @@
-//! A message as a line of the log: cut to a sane length, control characters made visible, binary as its size.
-//! Knows no log.
+//! A message as a line of the log: cut to a bounded length, control characters escaped, binary as its size.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 

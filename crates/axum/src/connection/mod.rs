@@ -1,5 +1,4 @@
-//! What bounds every connection whatever it carries: time for a request's body, progress of what is written, bytes held for
-//! the peer. Knows HTTP bodies and streams; no route and no engine.
+//! What bounds and counts every connection, whatever it carries: counters, the budget of buffered bytes, observers of TCP bytes.
 
 mod buffers;
 pub(crate) mod counters;
@@ -20,7 +19,7 @@ use self::observed::Observer;
 
 pub use self::buffers::BufferBudget;
 pub(crate) use self::buffers::BufferShare;
-pub use self::counters::{CounterSnapshot, Counters, Cut, Open, Refused, Way};
+pub use self::counters::{ConnectionGuard, CounterSnapshot, Counters, DisconnectReason, RefusalReason, TransportKind};
 pub(crate) use self::progress::{ActiveExchange, ConnectionProgress, Health};
 pub(crate) use self::response_body::PacedBody;
 pub use self::response_body::shared_body;

@@ -1,4 +1,4 @@
-//! A stream whose bytes somebody is told of, as they move. Knows no protocol, and not what is made of it.
+//! A stream that tells an observer of its bytes as they move.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

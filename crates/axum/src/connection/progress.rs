@@ -1,6 +1,6 @@
-//! Whether the exchanges of one HTTP connection go on: each response body says when its peer was offered something, and when it
-//! came for more. In HTTP/2 a peer that gives a stream no window holds the answer without ever blocking the connection, so
-//! the stream below cannot notice it.
+//! The progress of one HTTP connection's exchanges: each response body notes when its peer was offered bytes and when it asked for
+//! more. In HTTP/2 a peer that gives a stream no window holds the response without ever blocking the connection, so the stream below
+//! cannot notice it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

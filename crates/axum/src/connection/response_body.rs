@@ -1,5 +1,4 @@
-//! An answer's body in small pieces, so that what is handed to the protocol below before the peer takes it stays small, and
-//! with a note of when the peer was offered something and when it came for more.
+//! Response bodies in small pieces: little is handed to HTTP before the peer takes it, and each piece notes the progress.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -97,8 +96,8 @@ impl HttpBody for PacedBody {
     }
 }
 
-/// A body out of bytes that many answers share: it counts as made while it is sent, for an answer holds only a piece of its own.
-/// Its length is the caller's to say.
+/// A response body of bytes that many responses share: only the piece that is being sent counts as held by the connection. It has no
+/// known length: set `Content-Length` where it is wanted.
 pub fn shared_body(bytes: Bytes) -> Body {
     let pieces = (0..bytes.len()).step_by(limits::BODY_PIECE).map(move |from| {
         let to = bytes.len().min(from + limits::BODY_PIECE);

@@ -1,5 +1,5 @@
-//! A stream whose peer has to take what is written: one that takes next to nothing for too long ends it with an error.
-//! Knows no protocol. Below HTTP, so it holds for every version and every kind of answer.
+//! A stream that fails when its peer reads next to nothing for too long. It lies below HTTP, so it holds for every version and every
+//! kind of response.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::awake::AwakeSleep;
-use crate::connection::counters::{Counters, Cut};
+use crate::connection::counters::{Counters, DisconnectReason};
 use crate::limits;
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl<S> WriteStall<S> {
             .get_or_insert_with(|| AwakeSleep::new(limits::WRITE_STALL));
         ready!(Pin::new(deadline).poll(cx));
         self.deadline = None;
-        self.counters.cut(Cut::Slow);
+        self.counters.count_disconnect(DisconnectReason::Slow);
         let why = "the peer takes nothing of what is written";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
     }
@@ -145,7 +145,7 @@ mod tests {
         let written = near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), limits::WRITE_STALL);
-        assert_eq!(near.counters.read().cut_offs(Cut::Slow), 1);
+        assert_eq!(near.counters.read().cut_offs(DisconnectReason::Slow), 1);
     }
 
     /// One that reads so many bytes ten times in the time that a stall may take.

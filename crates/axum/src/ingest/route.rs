@@ -1,5 +1,4 @@
-//! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
-//! Knows HTTP and the hub, not what a request means.
+//! The routes of ingest: a request is authenticated, its body becomes a command, and the topic's answer becomes the response.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -106,7 +105,7 @@ async fn accept(
         Some(key) => command_id(endpoint.path, &topic, Some(key), None)?,
         None => command_id(endpoint.path, &topic, key, time)?,
     };
-    state.counters.add(1, 1);
+    state.counters.count_messages(1, 1);
     let hub = caller.hub(&state.hub);
     let (answer, again) = tell(&hub, &caller, &topic, id, command).await?;
     match answer {

@@ -1,4 +1,4 @@
-//! Which TCP connections are taken: of each address no more than its share, before any request.
+//! The limit of TCP connections for each client address, before any request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

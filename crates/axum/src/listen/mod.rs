@@ -1,5 +1,5 @@
-//! From the listening port to HTTP: takes TCP connections, as many as may be, and serves HTTP/1.1 and HTTP/2 on each.
-//! Used instead of `axum::serve`, which sets no time limits and no bound on connections. Knows no route.
+//! Listening: from the port to HTTP/1.1 and HTTP/2 connections, with time limits and bounds on their number. Used instead of
+//! [`axum::serve()`], which has neither.
 
 mod addr;
 mod gate;
@@ -31,7 +31,7 @@ use self::gate::Gate;
 use self::reception::{Arrival, Reception};
 use super::awake::{AwakeSleep, AwakeTimer, paused_at};
 use super::connection::{ActiveExchange, ConnectionObserver, ConnectionProgress, Health, PacedBody, WriteStall};
-use crate::connection::counters::Cut;
+use crate::connection::counters::DisconnectReason;
 use crate::connection::observed::Observed;
 use crate::gateway::Gateway;
 use crate::limits;
@@ -40,17 +40,26 @@ pub use self::addr::{ListenAddr, NotAnAddress, Unresolved};
 pub use self::https::{CertificateError, CertificateFiles, Tls};
 pub use self::server::Server;
 
+/// Why a port cannot be listened at.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BindError {
+    /// Another socket listens there.
     #[error("port {} is in use at {}; choose another with --addr", .0.port(), .0.ip())]
     InUse(SocketAddr),
+    /// The operating system refuses for another reason.
     #[error("cannot listen at {0}: {1}")]
     Other(SocketAddr, io::Error),
+    /// No address was given.
     #[error("there is no address to listen at")]
     Nowhere,
 }
 
-/// As [`bind`], at the first of a name's addresses that this machine has.
+/// Listens at the first of `addrs` that this machine has. Must be called within a Tokio runtime.
+///
+/// # Errors
+///
+/// If the port of one is in use, or none is an address of this machine.
 pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
     let mut missing = None;
     for addr in addrs {
@@ -62,8 +71,12 @@ pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
     Err(missing.unwrap_or(BindError::Nowhere))
 }
 
-/// Takes the port, with room for all the clients of a node that come back at the same moment: one that finds no room waits a
-/// second and more before it knocks again.
+/// Listens at `addr`, with a backlog for all clients of a node that reconnect at the same moment: the kernel makes a client without a
+/// place in the backlog wait for a second or more. Must be called within a Tokio runtime.
+///
+/// # Errors
+///
+/// If the port is in use, or the operating system refuses.
 pub fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
     listen(addr).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse(addr),
@@ -82,8 +95,8 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(limits::BACKLOG)
 }
 
-/// Takes connections until the shutdown begins; those that are open then go on in their own tasks. `health` answers those who
-/// ask for the node's health, and those beyond `max_connections`.
+/// Accepts connections until the shutdown begins; open ones go on in their own tasks. `health` answers health checks, and connections
+/// beyond `max_connections`.
 async fn accept(listener: TcpListener, router: Router, health: Router, max_connections: usize, gateway: Gateway) {
     let (gate, counters) = (Gate::of(&gateway), Arc::clone(&gateway.counters));
     let mut reception = match Reception::start(listener, health, max_connections, gate, counters) {
@@ -121,8 +134,8 @@ fn open(Arrival { stream, peer, place }: Arrival, router: &Router, gateway: &Gat
     }
 }
 
-/// A peer that vanished, or whose window stays shut, ends its connection. Where the kernel knows no such limit, its own does so in
-/// the end.
+/// Ends the connection of a peer that vanished, or whose TCP window stays closed. Without support for the option, the kernel's own
+/// retransmission limit applies.
 fn limit_unconfirmed(stream: &TcpStream) {
     let limit = u32::try_from(limits::TCP_UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = sockopt::set_tcp_user_timeout(stream, limit) {
@@ -130,8 +143,9 @@ fn limit_unconfirmed(stream: &TcpStream) {
     }
 }
 
-/// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for
-/// `ConnectInfo`.
+/// Serves HTTP/1.1 or HTTP/2 on one stream, until it ends, is upgraded, its peer reads nothing for too long, or the shutdown has begun
+/// and its last response is sent. `peer` becomes the requests' [`ConnectInfo`]. For streams that no listener accepts, such as those of
+/// tests.
 pub async fn serve_connection<S>(stream: S, peer: Option<SocketAddr>, router: Router, gateway: Gateway)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -184,7 +198,7 @@ where
                 _ if paused_at(due) => {}
                 Health::Fine => {}
                 Health::Stalled => {
-                    gateway.counters.cut(Cut::Slow);
+                    gateway.counters.count_disconnect(DisconnectReason::Slow);
                     return tracing::debug!("connection: cut off, the peer takes nothing of an answer");
                 }
                 // One that is still there at the next look has something left that its peer never takes.

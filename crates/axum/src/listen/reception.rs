@@ -1,6 +1,5 @@
-//! Takes the connections that arrive, on a thread of its own. A request for the node's health is answered here, so that a
-//! supervisor has its answer however busy the other threads are and however many connections are open; every other connection
-//! is handed over. Knows no route but those of the health.
+//! The accept loop, on a thread of its own. Health checks are answered here, so a supervisor gets its answer however busy the other
+//! threads are and however many connections are open; every other connection is handed over.
 
 use std::collections::VecDeque;
 use std::io;
@@ -51,11 +50,11 @@ pub(super) struct Place {
 impl Observer for Place {
     fn read(&self, bytes: &[u8]) {
         let count = bytes.len();
-        self.counters.add_bytes(count as u64, 0);
+        self.counters.count_bytes(count as u64, 0);
     }
 
     fn wrote(&self, count: usize) {
-        self.counters.add_bytes(0, count as u64);
+        self.counters.count_bytes(0, count as u64);
     }
 }
 

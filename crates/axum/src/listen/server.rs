@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::{health, limits};
 
 /// Serves a router until the gateway's shutdown begins, then drains: open connections are told to come back later, and the log is
-/// closed when they have ended. Used instead of [`axum::serve`], which bounds neither the time nor the number of connections.
+/// closed when they have ended. Used instead of [`axum::serve()`], which bounds neither the time nor the number of connections.
 pub struct Server {
     router: Router,
     gateway: Gateway,

@@ -1,4 +1,4 @@
-//! A session's way in over HTTP: one client frame a request, answered by one frame or by nothing. And the pages of history.
+//! Commands of a session over HTTP: one client frame a request, answered by one frame or by 204. And the pages of a topic's history.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -62,7 +62,7 @@ async fn act(
     let asked = IdentityRequest::new(headers, extensions).of_session(&session);
     let caller = state.identify(asked).await?;
     let person = caller.person.clone();
-    state.counters.add(1, 1);
+    state.counters.count_messages(1, 1);
     state.streams.heard(&person.id, &session);
     let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
     match frame {

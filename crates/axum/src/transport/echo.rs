@@ -1,4 +1,4 @@
-//! An endpoint's connection: each message is answered by itself. Knows no engine.
+//! The WebSocket handler of an [`Endpoint`], and the routes of endpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::routing::any;
 use tokio::time::Instant;
 
-use crate::connection::counters::Way;
+use crate::connection::counters::TransportKind;
 use crate::connection::log_preview::Excerpt;
 use crate::endpoint::{Answer, Endpoint, Payload};
 use crate::gateway::Gateway;
@@ -40,7 +40,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
             let upgrades = UpgradeEndpoint {
                 path: endpoint.path,
                 purpose: endpoint.purpose,
-                way: Way::Echo,
+                kind: TransportKind::Endpoint,
             };
             upgrade(&gateway, request, upgrades, |_| Echo::new(endpoint, &gateway, client)).await
         };

@@ -1,12 +1,12 @@
-//! Who may come in: is this request a WebSocket handshake that can be answered (RFC 6455 section 4.2.1, RFC 8441 section 5)?
-//! Pure: knows the request's head, not the engine and not what the endpoint does.
+//! The WebSocket opening handshake: whether a request is one that can be answered (RFC 6455 section 4.2.1, RFC 8441 section 5).
+//! Pure: it reads the request's head.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use hyper::ext::Protocol as ConnectProtocol;
 
 use super::super::error::Problem;
-use crate::connection::counters::Way;
+use crate::connection::counters::TransportKind;
 use crate::limits;
 use duplex_hub::quota::Exceeded;
 use duplex_protocol::handshake::TRACE_PARAMETER;
@@ -19,13 +19,15 @@ const VERSION: &str = "13";
 /// Base64 of 16 bytes.
 const KEY_CHARS: usize = 24;
 
-/// An address that opens WebSockets.
+/// An address at which WebSockets of an app's own are opened.
 #[derive(Debug, Clone, Copy)]
 pub struct UpgradeEndpoint {
+    /// The path: starts with a slash.
     pub path: &'static str,
-    /// One English sentence for a developer who asks this address over plain HTTP.
+    /// One English sentence for a developer who requests the path without upgrading (426). It follows the path and a colon.
     pub purpose: &'static str,
-    pub way: Way,
+    /// The transport under which its connections are counted: mostly [`TransportKind::Endpoint`].
+    pub kind: TransportKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

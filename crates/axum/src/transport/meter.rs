@@ -1,6 +1,5 @@
-//! Notes when bytes of a stream last moved in each direction, and how many came in. A peer that is sending one long message
-//! is not silent, though no message of it has arrived; one that takes our bytes slowly is not stuck.
-//! Knows no protocol.
+//! A meter of a WebSocket's bytes: when they last moved in each direction, and how many came in. A peer that sends one long message
+//! is not silent, though no message of it has arrived; one that reads slowly has not stalled.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};

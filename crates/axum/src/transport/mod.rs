@@ -1,5 +1,4 @@
-//! The transports: what is mounted where, and how a request becomes a WebSocket connection with a record of it.
-//! Knows the hub and HTTP; not what an application does with a message, and no engine.
+//! The transports of sessions: WebSocket, server-sent events, long polling and posted commands, and their routes.
 
 mod command;
 mod connection_log;
@@ -30,7 +29,7 @@ use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PAT
 
 use self::handshake::{UpgradeEndpoint, UpgradeError};
 use self::upgrade::Choose;
-use crate::connection::counters::Way;
+use crate::connection::counters::TransportKind;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
@@ -68,7 +67,7 @@ async fn show_handshake(State(gateway): State<Gateway>, Path(trace): Path<String
 async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
     let endpoint = UpgradeEndpoint {
         path: SESSION_PATH,
-        way: Way::WebSocket,
+        kind: TransportKind::WebSocket,
         purpose: "topics, by the session protocol; its subprotocols are duplex.v2.json and duplex.v2.postcard.",
     };
     let (parts, _) = request.into_parts();
@@ -78,7 +77,7 @@ async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Resu
         ..IdentityRequest::new(&parts.headers, &parts.extensions)
     };
     let caller = gateway.identify(asked).await?;
-    if gateway.faults.is_blocked(&caller.person.id, Way::WebSocket) {
+    if gateway.faults.is_blocked(&caller.person.id, TransportKind::WebSocket) {
         return Err(UpgradeError::Blocked.problem(endpoint));
     }
     let client = quota::client(&parts.extensions).known_as(&caller.person);
@@ -91,7 +90,9 @@ async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Resu
         |parts, connection| {
             let protocol = handshake::session_protocol(&parts.headers);
             let session = SessionId(connection.to_owned());
-            let gate = gateway.faults.enter(&session, &caller.person.id, Way::WebSocket);
+            let gate = gateway
+                .faults
+                .enter(&session, &caller.person.id, TransportKind::WebSocket);
             let hub = gateway.hub_for(&caller.hub(&gateway.hub), client);
             let talk = session::Topics::new(&gateway, hub, protocol, session, caller.person);
             (handshake::session_subprotocol as Choose, talk, gate)

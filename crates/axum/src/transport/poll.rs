@@ -1,5 +1,5 @@
-//! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
-//! after a while without. Nothing is kept from one request to the next but a place among those present.
+//! The long-polling transport, for networks that hold back even event streams. Each request is answered when there is something to
+//! send, or after a while without. Between two requests only the place among those present is kept.
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -14,9 +14,9 @@ use tracing::Instrument as _;
 use super::faults::{Ending, Gate};
 use super::query::Query;
 use super::session::{reconnect_ms, welcome};
-use super::sse::{Cut, asked};
+use super::sse::{Aborted, asked};
 use crate::connection::UNBUFFERED;
-use crate::connection::counters::Way;
+use crate::connection::counters::TransportKind;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
@@ -54,14 +54,14 @@ pub(super) async fn poll(
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
     let _counted = match state.count_connection() {
-        Ok(counted) => counted.holding(held).by(Way::Poll),
+        Ok(counted) => counted.holding(held).of_kind(TransportKind::Poll),
         Err(problem) => return problem.into_response(),
     };
-    let gate = state.faults.enter(&session, &person.id, Way::Poll);
+    let gate = state.faults.enter(&session, &person.id, TransportKind::Poll);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Each poll begins with another topic, so that a busy one does not keep the others waiting.
-    reader.begin_with(usize::try_from(state.counters.read().opened(Way::Poll)).unwrap_or_default());
+    reader.begin_with(usize::try_from(state.counters.read().opened(TransportKind::Poll)).unwrap_or_default());
     let mut turn = Turn {
         state,
         caller,
@@ -70,9 +70,9 @@ pub(super) async fn poll(
     };
     let span = tracing::info_span!("poll", session = identity::shown(&session));
     if turn.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
-        return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
+        return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
-    turn.state.counters.add(0, turn.frames.len() as u64);
+    turn.state.counters.count_messages(0, turn.frames.len() as u64);
     (UNBUFFERED, [JSON], list(&turn.frames)).into_response()
 }
 

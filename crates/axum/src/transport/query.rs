@@ -1,4 +1,4 @@
-//! What a request of the fallbacks asks for: a session without a connection. Pure.
+//! The query of a fallback's request: the session, its topics and their cursors.
 
 use axum::http::StatusCode;
 use serde::Deserialize;

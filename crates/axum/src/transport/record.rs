@@ -1,4 +1,4 @@
-//! A handshake as it is shown to the page that made it. Knows heads of requests and responses, not what follows them.
+//! The record of a handshake that its page is shown: heads of the request and the response, without secrets.
 
 use std::time::{Duration, SystemTime};
 

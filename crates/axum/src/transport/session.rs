@@ -1,4 +1,4 @@
-//! A session over WebSocket: frames of the protocol in both directions. Knows no engine and no application.
+//! The WebSocket transport: a [`ConnectionHandler`] that speaks the session protocol.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::awake::paused_at;
-use crate::connection::counters::Cut;
+use crate::connection::counters::DisconnectReason;
 use crate::gateway::Gateway;
 use crate::identity::LoginEnd;
 use crate::limits;
@@ -228,9 +228,9 @@ impl Topics {
     }
 
     fn breach(&self, breach: &Breach, out: &mut Vec<Message>) -> CloseFrame {
-        self.state.counters.cut(Cut::Breach);
+        self.state.counters.count_disconnect(DisconnectReason::ProtocolError);
         tracing::debug!("a session broke the protocol: {breach}");
-        let retry_after_ms = u32::try_from(limits::BREACH_PAUSE.as_millis()).unwrap_or(u32::MAX);
+        let retry_after_ms = u32::try_from(limits::PROTOCOL_ERROR_PAUSE.as_millis()).unwrap_or(u32::MAX);
         self.close(breach.closing(), retry_after_ms, out);
         CloseFrame::new(breach.code(), breach.to_string())
     }

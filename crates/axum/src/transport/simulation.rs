@@ -1,5 +1,5 @@
-//! The ways onto a stage: a WebSocket that says the newest frame at each stir, and the same over plain HTTP, one post a turn,
-//! for where WebSocket is blocked. Knows no engine and no application.
+//! The transports of simulations: a WebSocket that sends the latest frame whenever there is one, and the same over HTTP, one post a
+//! turn, for networks that block WebSocket.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::faults::Gate;
-use crate::connection::counters::{Open, Way};
+use crate::connection::counters::{ConnectionGuard, TransportKind};
 use crate::connection::{UNBUFFERED, shared_body};
 use crate::error::Problem;
 use crate::gateway::Gateway;
@@ -31,7 +31,8 @@ use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
-/// Routes for `stages`: a WebSocket under each path, the same over HTTP under `{path}/turn`, a file under `{path}/record`.
+/// Routes for simulations. Under the path of each: a WebSocket. Under `{path}/turn`: the same over HTTP, by a `POST` for each turn with
+/// `?seat=ID`, answered with the latest frame or 204. Under `{path}/record`: what the simulation recorded, or 404.
 pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, stages: &[Arc<dyn Stage>]) -> Router<S> {
     stages.iter().fold(Router::new(), route).with_state(gateway)
 }
@@ -40,7 +41,7 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
     let endpoint = UpgradeEndpoint {
         path: stage.path(),
         purpose: stage.purpose(),
-        way: Way::Stage,
+        kind: TransportKind::Simulation,
     };
     let turns = Arc::new(Turns::default());
     let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
@@ -113,8 +114,8 @@ impl Play {
 }
 
 impl ConnectionHandler for Play {
-    const PING_INTERVAL: Duration = limits::STAGE_PING;
-    const SILENCE_LIMIT: Duration = limits::STAGE_SILENCE;
+    const PING_INTERVAL: Duration = limits::SIMULATION_PING;
+    const SILENCE_LIMIT: Duration = limits::SIMULATION_SILENCE;
     const STALL_LIMIT: Duration = limits::STALL;
     const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
@@ -167,7 +168,7 @@ struct Chair {
     /// When it is given up, unless another turn comes.
     until: Mutex<Instant>,
     /// Who posts counts as a connection.
-    _counted: (Open, quota::Held),
+    _counted: (ConnectionGuard, quota::Held),
 }
 
 struct Seated {
@@ -205,7 +206,7 @@ impl Turns {
         let hub = caller.hub(&state.hub);
         let join = || Arc::clone(stage).join(&person, &hub);
         let place = self.place(state, &key, (&client, caller), join)?;
-        state.counters.add(1, 1);
+        state.counters.count_messages(1, 1);
         let mut seated = place.seat.lock().await;
         let now = seated.began.elapsed();
         if !body.is_empty()
@@ -215,7 +216,7 @@ impl Turns {
             return Err(broken(breach));
         }
         let frame = next(&mut seated, state).await?;
-        *lock(&place.until) = Instant::now() + limits::STAGE_LEASE;
+        *lock(&place.until) = Instant::now() + limits::SIMULATION_LEASE;
         Ok(frame)
     }
 
@@ -227,17 +228,20 @@ impl Turns {
         join: impl FnOnce() -> Result<Box<dyn Seat>, NoSeat>,
     ) -> Result<Arc<Chair>, Problem> {
         let mut places = lock(&self.0);
-        let until = Instant::now() + limits::STAGE_LEASE + limits::STAGE_WAIT;
+        let until = Instant::now() + limits::SIMULATION_LEASE + limits::SIMULATION_WAIT;
         if let Some(place) = places.get(key) {
             *lock(&place.until) = until;
             return Ok(Arc::clone(place));
         }
-        if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::STAGE_SEATS_EACH {
+        if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_PLACES_EACH {
             return Err(Problem::unavailable("You have as many seats here as one may."));
         }
         let seat = state.quotas.hold(client, Place::Seats).map_err(Problem::from)?;
         let held = state.quotas.hold(client, Place::Connections).map_err(Problem::from)?;
-        let counted = state.count_connection()?.holding(held).by(Way::Stage);
+        let counted = state
+            .count_connection()?
+            .holding(held)
+            .of_kind(TransportKind::Simulation);
         let joined = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();
         let place = Arc::new(Chair {
@@ -279,7 +283,7 @@ impl Turns {
 async fn next(seated: &mut Seated, state: &Gateway) -> Result<Option<Bytes>, Problem> {
     let shutdown = state.shutdown.clone();
     let stirred = async {
-        sleep_until(seated.said + limits::STAGE_PAUSE).await;
+        sleep_until(seated.said + limits::SIMULATION_PAUSE).await;
         let mut frame = seated.held.say();
         while frame.is_none() {
             seated.held.stirred().await;
@@ -289,7 +293,7 @@ async fn next(seated: &mut Seated, state: &Gateway) -> Result<Option<Bytes>, Pro
     };
     let frame = tokio::select! {
         () = shutdown.begun() => return Err(Problem::unavailable("The server is going away.")),
-        frame = timeout(limits::STAGE_WAIT, stirred) => frame.ok().flatten(),
+        frame = timeout(limits::SIMULATION_WAIT, stirred) => frame.ok().flatten(),
     };
     seated.said = Instant::now();
     Ok(frame)

@@ -1,5 +1,5 @@
-//! A session's way out as server-sent events, for where WebSocket is blocked. All that the server keeps is the open answer:
-//! the cursors are in the request, so another node may serve the next one.
+//! The transport of server-sent events, for networks that block WebSocket. The server keeps only the open response: the cursors are in
+//! the request, so another node may serve the next one.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use super::streams::OpenStream;
 use crate::quota::RequestClient;
 use crate::{
     connection::UNBUFFERED,
-    connection::counters::{self, Open, Way},
+    connection::counters::{self, ConnectionGuard, TransportKind},
     error::Problem,
     gateway::Gateway,
     identity::{self, Caller, IdentityRequest, LoginEnd},
@@ -60,16 +60,16 @@ pub(super) async fn events(
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
-    if state.faults.is_blocked(&person.id, Way::Sse) {
+    if state.faults.is_blocked(&person.id, TransportKind::Sse) {
         let why = "This visitor asked to be kept from server-sent events for a while.";
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
     let client = client.known_as(&person);
     let counted = match state.open_connection(&client) {
-        Ok(counted) => counted.by(Way::Sse),
+        Ok(counted) => counted.of_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
-    let gate = state.faults.enter(&session, &person.id, Way::Sse);
+    let gate = state.faults.enter(&session, &person.id, TransportKind::Sse);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let reader = Reader::new(hub, protocol, session.clone(), person);
     let limit = silence_limit(&state, protocol);
@@ -125,12 +125,12 @@ struct Feed {
 }
 
 /// What is said at once, or how the answer breaks off.
-type Turn = Result<Vec<Bytes>, Cut>;
+type Turn = Result<Vec<Bytes>, Aborted>;
 
 impl Feed {
     /// Goes on in a task of its own: HTTP asks for nothing while the client takes nothing, and the session's end must be found
     /// meanwhile. `counted`: as long as the answer is open.
-    fn start(self, span: Span, counted: Open) -> impl Stream<Item = Result<Event, Cut>> {
+    fn start(self, span: Span, counted: ConnectionGuard) -> impl Stream<Item = Result<Event, Aborted>> {
         let ((ask, asks), (say, said)) = (mpsc::channel(1), mpsc::channel(1));
         tokio::spawn(self.run(asks, say).instrument(span));
         stream::unfold((ask, said, counted), |(ask, mut said, counted)| async {
@@ -155,7 +155,7 @@ impl Feed {
             match turn {
                 Ok(frames) if frames.is_empty() => return,
                 Ok(frames) => {
-                    self.ends.state.counters.add(0, frames.len() as u64);
+                    self.ends.state.counters.count_messages(0, frames.len() as u64);
                     if say.send(Ok(frames)).await.is_err() {
                         return;
                     }
@@ -225,7 +225,7 @@ impl Ends {
             end = self.caller.login_end() => Ok(self.over(&end)),
             () = self.open.silent() => Ok(self.unheard()),
             ending = self.gate.ended() => match ending {
-                Ending::Cut => Err(Cut),
+                Ending::Cut => Err(Aborted),
                 Ending::Drain => Ok(self.closing(Closing::Draining)),
             },
         }
@@ -235,7 +235,7 @@ impl Ends {
     fn over(&self, end: &LoginEnd) -> Vec<Bytes> {
         tracing::info!("the session ends: {}", end.reason);
         if end.is_ban() {
-            self.state.counters.cut(counters::Cut::Banned);
+            self.state.counters.count_disconnect(counters::DisconnectReason::Banned);
         }
         self.closing(end.closing)
     }
@@ -246,7 +246,7 @@ impl Ends {
             // Its client was asked nothing: it did nothing wrong.
             Version::V1 => Closing::Draining,
             Version::V2 => {
-                self.state.counters.cut(counters::Cut::Silent);
+                self.state.counters.count_disconnect(counters::DisconnectReason::Silent);
                 Closing::Slow
             }
         };
@@ -266,13 +266,13 @@ impl Ends {
 /// The answer breaks off in the middle, and with it the connection.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("cut, as its visitor asked")]
-pub(super) struct Cut;
+pub(super) struct Aborted;
 
-fn written(frames: Vec<Bytes>) -> Vec<Result<Event, Cut>> {
+fn written(frames: Vec<Bytes>) -> Vec<Result<Event, Aborted>> {
     frames.into_iter().filter_map(event).collect()
 }
 
-fn event(frame: Bytes) -> Option<Result<Event, Cut>> {
+fn event(frame: Bytes) -> Option<Result<Event, Aborted>> {
     // JSON has no line breaks but escaped ones: a frame is one `data:` line.
     let frame = str::from_utf8(&frame).ok()?;
     Some(Ok(Event::default().data(frame)))

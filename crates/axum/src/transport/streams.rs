@@ -1,5 +1,4 @@
-//! Whether the clients of server-sent streams are there. A stream goes one way: its client shows that it reads by what it
-//! posts, or by asking anew. Knows no route.
+//! Liveness of event streams. A stream goes one way: its client shows that it reads by what it posts, or by asking again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

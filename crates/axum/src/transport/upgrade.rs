@@ -1,5 +1,5 @@
-//! From a request to a WebSocket connection: the handshake is checked and answered, a record of it is kept, and the connection
-//! runs in a task of its own. Knows no engine and no meaning of a message.
+//! From a request to a WebSocket connection: the handshake is checked and answered, a record of it is kept, and the connection runs in
+//! a task of its own.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::websocket::{self, Connection, End};
 use super::{connection_log, record};
 use crate::client_addr::ClientName;
 use crate::connection::ActiveExchange;
-use crate::connection::counters::{Open, Way};
+use crate::connection::counters::{ConnectionGuard, TransportKind};
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
@@ -63,7 +63,7 @@ pub(crate) fn enter<H: ConnectionHandler + 'static>(
     caller: Caller,
     meet: impl FnOnce(&Parts, &str) -> (Choose, H, Gate),
 ) -> Response {
-    let accepted = match admit(gateway, &client, &mut parts, endpoint.way) {
+    let accepted = match admit(gateway, &client, &mut parts, endpoint.kind) {
         Ok(accepted) => accepted,
         Err(error) => {
             tracing::debug!(path = endpoint.path, "refused: {error}");
@@ -84,10 +84,15 @@ pub(crate) fn enter<H: ConnectionHandler + 'static>(
 /// What is needed to open a connection.
 struct AcceptedUpgrade {
     upgrade: OnUpgrade,
-    counted: Open,
+    counted: ConnectionGuard,
 }
 
-fn admit(state: &Gateway, client: &Client, parts: &mut Parts, way: Way) -> Result<AcceptedUpgrade, UpgradeError> {
+fn admit(
+    state: &Gateway,
+    client: &Client,
+    parts: &mut Parts,
+    kind: TransportKind,
+) -> Result<AcceptedUpgrade, UpgradeError> {
     handshake::check_handshake(parts)?;
     if state.shutdown.has_begun() {
         return Err(UpgradeError::Leaving);
@@ -98,11 +103,11 @@ fn admit(state: &Gateway, client: &Client, parts: &mut Parts, way: Way) -> Resul
         .ok_or(UpgradeError::NotAnUpgrade)?;
     let held = state.hold_connection(client).map_err(UpgradeError::Exceeded)?;
     let limit = state.settings.max_connections as u64;
-    let counted = match way {
-        Way::Signals => state.counters.open_signals(limit),
+    let counted = match kind {
+        TransportKind::Signals => state.counters.open_signals(limit),
         _ => state.counters.open(limit),
     };
-    let counted = counted.ok_or(UpgradeError::Full)?.holding(held).by(way);
+    let counted = counted.ok_or(UpgradeError::Full)?.holding(held).of_kind(kind);
     Ok(AcceptedUpgrade { upgrade, counted })
 }
 
@@ -159,7 +164,7 @@ impl ConnectionTask {
             id,
             trace,
             gateway: gateway.clone(),
-            told: endpoint.way != Way::Signals && connection_log::takes(),
+            told: endpoint.kind != TransportKind::Signals && connection_log::takes(),
             _exchange: parts.extensions.get().cloned(),
         }
     }
@@ -190,7 +195,7 @@ impl ConnectionTask {
     }
 
     /// Before the peer sees the end, its record is complete and it is no longer counted.
-    fn leave(self, end: End, counted: Open) {
+    fn leave(self, end: End, counted: ConnectionGuard) {
         let ended = Ended {
             by: end.by,
             code: end.code,

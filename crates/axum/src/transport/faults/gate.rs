@@ -1,4 +1,4 @@
-//! What a session's line asks before it writes, and while it waits: may it, and is it to end? Knows no transport.
+//! One connection's view of injected faults: whether it may write now, and whether it is to end.
 
 use std::future::pending;
 use std::sync::Arc;

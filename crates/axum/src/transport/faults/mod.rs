@@ -1,5 +1,5 @@
-//! Faults on request: which sessions are open and whose they are, what was ordered for each, and who is kept from which
-//! transport. Switched off it knows nobody and costs nothing. Knows no HTTP and no socket: a session's line asks its [`Gate`].
+//! Injected faults: which sessions are open and whose they are, what was requested for each, and who is kept from which transport.
+//! Switched off, it stores nothing and costs nothing.
 
 mod gate;
 mod requests;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::gate::{Ending, Gate};
 pub(crate) use self::requests::{order, show};
-use crate::connection::counters::Way;
+use crate::connection::counters::TransportKind;
 use crate::limits;
 use duplex_protocol::fault::{Fault, FaultReport};
 use duplex_protocol::person::PersonId;
@@ -35,7 +35,7 @@ struct Kept {
 #[derive(Debug)]
 struct Known {
     owner: PersonId,
-    way: Way,
+    kind: TransportKind,
     orders: watch::Sender<Orders>,
     /// Lines that carry it now. A session of the fallbacks has none between two questions, and stays known.
     lines: usize,
@@ -80,7 +80,7 @@ impl Faults {
     }
 
     /// A line of this session opens; what is ordered for the session comes to it through the gate.
-    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, way: Way) -> Gate {
+    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> Gate {
         if !self.on {
             return Gate::default();
         }
@@ -92,7 +92,7 @@ impl Faults {
             Entry::Vacant(_) if full => return Gate::default(),
             Entry::Vacant(place) => place.insert(Known {
                 owner: owner.clone(),
-                way,
+                kind,
                 orders: watch::Sender::default(),
                 lines: 0,
             }),
@@ -100,7 +100,7 @@ impl Faults {
         if known.owner != *owner {
             return Gate::default();
         }
-        known.way = way;
+        known.kind = kind;
         known.lines += 1;
         Gate::new(known.orders.subscribe(), Arc::clone(self), session.clone())
     }
@@ -113,7 +113,7 @@ impl Faults {
         };
         known.lines = known.lines.saturating_sub(1);
         // The next WebSocket is another session.
-        if known.way == Way::WebSocket {
+        if known.kind == TransportKind::WebSocket {
             kept.sessions.remove(session);
         }
     }
@@ -126,8 +126,8 @@ impl Faults {
     }
 
     /// Whether this visitor is kept from this transport now.
-    pub(crate) fn is_blocked(&self, person: &PersonId, way: Way) -> bool {
-        self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(way))) > Duration::ZERO
+    pub(crate) fn is_blocked(&self, person: &PersonId, kind: TransportKind) -> bool {
+        self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
     }
 
     pub(crate) fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), NotOrdered> {
@@ -203,7 +203,7 @@ impl Kept {
             return Err(NotOrdered::Full);
         }
         self.blocks.insert(person.clone(), block);
-        let cut = |known: &&Known| known.owner == *person && known.lines > 0 && block.until(known.way).is_some();
+        let cut = |known: &&Known| known.owner == *person && known.lines > 0 && block.until(known.kind).is_some();
         self.sessions
             .values()
             .filter(cut)
@@ -219,12 +219,12 @@ impl Known {
 }
 
 impl Block {
-    const fn until(&self, way: Way) -> Option<Instant> {
-        match way {
-            Way::WebSocket => self.websocket,
-            Way::Sse => self.sse,
+    const fn until(&self, kind: TransportKind) -> Option<Instant> {
+        match kind {
+            TransportKind::WebSocket => self.websocket,
+            TransportKind::Sse => self.sse,
             // The one transport that any proxy lets pass.
-            Way::Poll | Way::Echo | Way::Stage | Way::Signals => None,
+            TransportKind::Poll | TransportKind::Endpoint | TransportKind::Simulation | TransportKind::Signals => None,
         }
     }
 }
@@ -256,7 +256,7 @@ mod tests {
         let faults = Faults::new(true);
         let (s, a, b) = (session("s"), person("a"), person("b"));
         assert_eq!(faults.make(&s, &a, Fault::Cut), Err(NotOrdered::Unknown));
-        let mut gate = faults.enter(&s, &a, Way::WebSocket);
+        let mut gate = faults.enter(&s, &a, TransportKind::WebSocket);
         assert_eq!(faults.make(&s, &b, Fault::Cut), Err(NotOrdered::Foreign));
         assert!(!faults.report(&s, &b).known);
         assert_eq!(gate.ended().now_or_never(), None);
@@ -265,7 +265,7 @@ mod tests {
         drop(gate);
         assert_eq!(faults.make(&s, &a, Fault::Cut), Err(NotOrdered::Unknown));
         let off = Faults::new(false);
-        let mut gate = off.enter(&s, &a, Way::WebSocket);
+        let mut gate = off.enter(&s, &a, TransportKind::WebSocket);
         assert_eq!(off.make(&s, &a, Fault::Cut), Err(NotOrdered::Off));
         assert_eq!(gate.ended().now_or_never(), None);
         assert!(off.kept().sessions.is_empty());
@@ -275,14 +275,14 @@ mod tests {
     async fn an_order_between_two_polls_reaches_the_next_one_and_no_other() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        drop(faults.enter(&s, &a, Way::Poll));
+        drop(faults.enter(&s, &a, TransportKind::Poll));
         assert_eq!(faults.make(&s, &a, Fault::Drain), Ok(()));
         assert_eq!(
-            faults.enter(&s, &a, Way::Poll).ended().now_or_never(),
+            faults.enter(&s, &a, TransportKind::Poll).ended().now_or_never(),
             Some(Ending::Drain)
         );
-        assert_eq!(faults.enter(&s, &a, Way::Poll).ended().now_or_never(), None);
-        let mut foreign = faults.enter(&s, &person("b"), Way::Poll);
+        assert_eq!(faults.enter(&s, &a, TransportKind::Poll).ended().now_or_never(), None);
+        let mut foreign = faults.enter(&s, &person("b"), TransportKind::Poll);
         assert_eq!(faults.make(&s, &a, Fault::Cut), Ok(()));
         assert_eq!(
             foreign.ended().now_or_never(),
@@ -295,7 +295,7 @@ mod tests {
     async fn a_shut_gate_opens_in_time_and_a_delay_holds_each_write() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        let mut gate = faults.enter(&s, &a, Way::WebSocket);
+        let mut gate = faults.enter(&s, &a, TransportKind::WebSocket);
         let began = Instant::now();
         gate.pass().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
@@ -323,9 +323,9 @@ mod tests {
     async fn a_block_is_the_visitors_cuts_what_is_open_and_ends() {
         let faults = Faults::new(true);
         let (a, b) = (person("a"), person("b"));
-        let mut socket = faults.enter(&session("1"), &a, Way::WebSocket);
-        let mut stream = faults.enter(&session("2"), &a, Way::Sse);
-        let mut other = faults.enter(&session("3"), &b, Way::WebSocket);
+        let mut socket = faults.enter(&session("1"), &a, TransportKind::WebSocket);
+        let mut stream = faults.enter(&session("2"), &a, TransportKind::Sse);
+        let mut other = faults.enter(&session("3"), &b, TransportKind::WebSocket);
         let block = |websocket, sse| Fault::Block {
             websocket,
             sse,
@@ -335,7 +335,9 @@ mod tests {
         assert_eq!(socket.ended().now_or_never(), Some(Ending::Cut));
         assert_eq!(stream.ended().now_or_never(), None);
         assert_eq!(other.ended().now_or_never(), None);
-        let blocked = |who: &PersonId| [Way::WebSocket, Way::Sse, Way::Poll].map(|way| faults.is_blocked(who, way));
+        let blocked = |who: &PersonId| {
+            [TransportKind::WebSocket, TransportKind::Sse, TransportKind::Poll].map(|kind| faults.is_blocked(who, kind))
+        };
         assert_eq!((blocked(&a), blocked(&b)), ([true, false, false], [false; 3]));
         faults.make(&session("2"), &a, block(true, true)).unwrap();
         assert_eq!(stream.ended().now_or_never(), Some(Ending::Cut));
@@ -354,7 +356,7 @@ mod tests {
         let faults = Faults::new(true);
         let a = person("a");
         for number in 0..limits::FAULT_SESSIONS + 10 {
-            drop(faults.enter(&session(&format!("s-{number}")), &a, Way::Poll));
+            drop(faults.enter(&session(&format!("s-{number}")), &a, TransportKind::Poll));
         }
         assert!(faults.kept().sessions.len() <= limits::FAULT_SESSIONS);
     }

@@ -1,4 +1,4 @@
-//! How a visitor asks for faults: a post for each, answered with how the session stands. Knows HTTP, no transport.
+//! The routes by which visitors request faults: a post each, answered with the session's report.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};

@@ -1,4 +1,4 @@
-//! The end of a connection: the peer gets to know why, and the connection is not cut while it may still be reading.
+//! The closing handshake: the peer is told why, and the stream is not cut while the peer may still be reading.
 
 use std::borrow::Cow;
 use std::io;

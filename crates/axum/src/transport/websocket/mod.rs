@@ -1,6 +1,5 @@
-//! The WebSocket engine, and the connection over it: one flush for all that is to be said, pings, limits, and an end that
-//! the peer gets to know. The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing
-//! of what a message means: that is a [`ConnectionHandler`].
+//! A WebSocket connection on its engine, tungstenite: batched writes, pings, limits and the closing handshake. No other module names
+//! the engine. What messages mean is up to the [`ConnectionHandler`].
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use self::ending::{FULL, Stop, finish, full, humantime};
 use super::faults::{Ending, Gate};
 use super::meter::Meter;
 use crate::awake::paused_at;
-use crate::connection::counters::Cut;
+use crate::connection::counters::DisconnectReason;
 use crate::connection::keepalive::{Beat, Keepalive};
 use crate::connection::observed::Observed;
 use crate::gateway::Gateway;
@@ -145,7 +144,7 @@ impl<H: ConnectionHandler> Connection<H> {
                 Ok(until)
             }
             Beat::Silent => {
-                self.gateway.counters.cut(Cut::Silent);
+                self.gateway.counters.count_disconnect(DisconnectReason::Silent);
                 let reason = format!("nothing was heard for {}", humantime(self.silence_limit()));
                 Err(Stop::Leave(code::TIMEOUT, reason.into()))
             }
@@ -242,7 +241,7 @@ impl<H: ConnectionHandler> Connection<H> {
                 .await?
                 .map_err(|error| self.stop(error))?;
         }
-        if out.capacity() <= limits::KEPT_PACKETS {
+        if out.capacity() <= limits::KEPT_MESSAGES {
             self.out = out;
         }
         Ok(())
@@ -261,7 +260,7 @@ impl<H: ConnectionHandler> Connection<H> {
     async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> Stop {
         let is_ban = end.is_ban();
         if is_ban {
-            self.gateway.counters.cut(Cut::Banned);
+            self.gateway.counters.count_disconnect(DisconnectReason::Banned);
         }
         let close_frame = self.handler.on_login_end(end, &mut self.out);
         match self.feed(socket).await {
@@ -277,7 +276,7 @@ impl<H: ConnectionHandler> Connection<H> {
 
     fn count(&self, received: u64, sent: u64) {
         if H::COUNTED {
-            self.gateway.counters.add(received, sent);
+            self.gateway.counters.count_messages(received, sent);
         }
     }
 
@@ -312,7 +311,7 @@ impl<H: ConnectionHandler> Connection<H> {
                 continue;
             }
             if wrote <= since {
-                self.gateway.counters.cut(Cut::Slow);
+                self.gateway.counters.count_disconnect(DisconnectReason::Slow);
                 let reason = format!("the peer took nothing for {}", humantime(limit)).into();
                 let told = H::STALL_LIMIT < self.gateway.settings.silence_limit;
                 return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });

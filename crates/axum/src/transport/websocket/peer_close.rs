@@ -1,5 +1,5 @@
-//! The close frame as the peer sent it. The engine takes 1014 for a wrong code and answers 1002, though IANA's registry of close
-//! codes has it since RFC 6455; so the frames' headers are read beside it. Knows frames, and nothing of what they carry.
+//! A reader of the peer's close frame beside the engine, which takes code 1014 for invalid and answers 1002, although IANA's registry
+//! of close codes lists it.
 
 use std::ops::ControlFlow;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Query, Request, State};
 use axum::response::Response;
-use duplex_axum::connection::Way;
+use duplex_axum::connection::TransportKind;
 use duplex_axum::error::Problem;
 use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndpoint, upgrade};
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub async fn enter(
     let endpoint = UpgradeEndpoint {
         path: WATCH_PATH,
         purpose: "what is said into the box that the address names.",
-        way: Way::Echo,
+        kind: TransportKind::Endpoint,
     };
     upgrade(&state, request, endpoint, |_| Watch::new(mailbox)).await
 }
