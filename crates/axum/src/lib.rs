@@ -19,8 +19,10 @@ pub mod limits;
 pub mod listen;
 pub mod origin;
 pub mod quota;
+mod rejection;
 pub mod shutdown;
 pub mod simulation;
+mod sync;
 mod transport;
 pub mod websocket;
 

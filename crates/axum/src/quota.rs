@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Extensions;
 use axum::http::request::Parts;
-use axum::http::{Extensions, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -12,7 +12,7 @@ use crate::client_addr::ClientAddr;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::health::{ALIVE_PATH, READY_PATH};
-use duplex_hub::quota::{Address, Client, Exceeded, Rate};
+use duplex_hub::quota::{Address, Client, Rate};
 
 /// Paths outside the quota: a supervisor may share its address with clients that exceed theirs.
 const ALWAYS: [&str; 2] = [ALIVE_PATH, READY_PATH];
@@ -51,19 +51,5 @@ pub async fn requests(State(gateway): State<Gateway>, request: Request, next: Ne
     match gateway.quotas.take(&client(request.extensions()), Rate::Requests) {
         Ok(()) => next.run(request).await,
         Err(exceeded) => Problem::from(exceeded).into_response(),
-    }
-}
-
-/// 429 with `Retry-After`.
-impl From<Exceeded> for Problem {
-    fn from(exceeded: Exceeded) -> Self {
-        Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            format!(
-                "There are {exceeded}; try again in {} s.",
-                exceeded.retry_after_seconds()
-            ),
-        )
-        .header(header::RETRY_AFTER, exceeded.retry_after_seconds())
     }
 }

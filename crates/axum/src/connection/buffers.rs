@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::connection::counters::{Counters, DisconnectReason};
+use crate::sync::lock;
 
 /// The budget of a node's buffered bytes. All clones are the same budget.
 #[derive(Debug, Clone)]
@@ -65,7 +66,7 @@ impl BufferBudget {
 
 impl Inner {
     fn holders(&self) -> MutexGuard<'_, HashMap<u64, Arc<Holder>>> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.holders)
     }
 
     /// Revokes the largest shares until those that remain fit. What was revoked before is about to be released and not counted.

@@ -2,8 +2,9 @@
 //! the last ones that ended.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::sync::lock;
 use duplex_protocol::handshake::{Ended, Handshake};
 
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Handshakes {
 
     /// A panic elsewhere cannot leave a record half-written: each is put in whole.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

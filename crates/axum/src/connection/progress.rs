@@ -3,13 +3,14 @@
 //! cannot notice it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::BufferShare;
 use crate::limits;
+use crate::sync::lock;
 
 /// What a look at a connection finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl ConnectionProgress {
     }
 
     fn exchanges(&self) -> MutexGuard<'_, Vec<Weak<ActiveExchange>>> {
-        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.exchanges)
     }
 }
 

@@ -23,7 +23,7 @@ use duplex_hub::quota::{Client, Rate};
 use duplex_hub::{Hub, WriteDenied, json};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -90,8 +90,8 @@ async fn accept(
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
     let client = client.known_as(&caller.person);
-    state.quotas.take(&client, Rate::Calls).map_err(Problem::from)?;
-    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    state.quotas.take(&client, Rate::Calls)?;
+    let body = body?;
     let body = if endpoint.mends_numbers {
         json::mend(&body)
     } else {
@@ -115,7 +115,7 @@ async fn accept(
             seq,
             again,
         }),
-        Answer::Rejected(rejection) => Err(rejected(rejection)),
+        Answer::Rejected(rejection) => Err(rejection.into()),
     }
 }
 
@@ -188,24 +188,6 @@ fn refused(error: IngestError) -> Problem {
     }
 }
 
-fn rejected(rejection: Rejection) -> Problem {
-    let detail = rejection.to_string();
-    match rejection {
-        Rejection::Refused { .. } | Rejection::Malformed { .. } => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-        }
-        Rejection::Denied(Denied::Unknown) => Problem::not_found("There is no such topic."),
-        Rejection::Denied(Denied::Forbidden | Denied::TooMany) => Problem::new(StatusCode::FORBIDDEN, detail),
-        Rejection::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
-        // A report whose times are older than what the topic remembers.
-        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => Problem::new(StatusCode::CONFLICT, detail),
-        Rejection::TooFast { retry_after_ms } => Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
-            .header(header::RETRY_AFTER, retry_after_ms.div_ceil(1000)),
-        Rejection::StorageFull => Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail),
-        Rejection::Denied(Denied::Unavailable | Denied::Full) | Rejection::Unavailable => Problem::unavailable(detail),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -223,6 +205,7 @@ mod tests {
     use duplex_hub::{Rights, Role};
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::person::{Person, PersonId};
+    use duplex_protocol::session::Denied;
     use duplex_protocol::topic::Topic;
 
     const TOKEN: &str = "Bearer a-token-for-the-tests";

@@ -25,9 +25,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::MAX_ACTIVITY;
 use duplex_protocol::protocol::Protocol;
-use duplex_protocol::session::{
-    Answer, ClientFrame, CommandId, Denied, MAX_COMMAND, Rejection, ServerFrame, SessionId,
-};
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, MAX_COMMAND, Rejection, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
 /// `POST` [`COMMAND_PATH`](duplex_protocol::session::COMMAND_PATH)
@@ -52,9 +50,9 @@ async fn act(
     query: Result<Parameters<Query>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let Parameters(query) = query?;
     let session = query.session().map_err(|error| error.problem())?;
-    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let body = body?;
     let protocol = query.protocol(&[]).map_err(|error| error.problem())?;
     let frame = protocol
         .decode(&body)
@@ -146,7 +144,7 @@ async fn activity_of(
             "The activity is too long.",
         ));
     }
-    hub.admit(&person, topic).map_err(denied)?;
+    hub.admit(&person, topic)?;
     // Where nobody is, nobody is shown what somebody does.
     if let Some(topic) = hub.awake_one(topic) {
         topic.activity(&session, activity);
@@ -182,24 +180,12 @@ async fn page(
     (headers, extensions): (&HeaderMap, &Extensions),
     query: Result<Parameters<Before>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Parameters(Before { topic, before, limit }) =
-        query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let Parameters(Before { topic, before, limit }) = query?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
     let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     let person = caller.person.clone();
     let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
-    hub.admit(&person, &topic).map_err(denied)?;
-    let page = hub
-        .history(&topic, before.unwrap_or(Seq::MAX), limit)
-        .await
-        .map_err(denied)?;
+    hub.admit(&person, &topic)?;
+    let page = hub.history(&topic, before.unwrap_or(Seq::MAX), limit).await?;
     Ok((UNBUFFERED, Json(page)).into_response())
-}
-
-fn denied(denied: Denied) -> Problem {
-    match denied {
-        Denied::Unknown => Problem::not_found("There is no such topic."),
-        Denied::Unavailable | Denied::Full => Problem::unavailable(denied.to_string()),
-        Denied::Forbidden | Denied::TooMany => Problem::new(StatusCode::FORBIDDEN, denied.to_string()),
-    }
 }

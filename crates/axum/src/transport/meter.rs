@@ -2,7 +2,7 @@
 //! is not silent, though no message of it has arrived; one that reads slowly has not stalled.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use super::websocket::PeerClose;
 use crate::connection::BufferShare;
 use crate::connection::observed::Observer;
 use crate::limits;
+use crate::sync::lock;
 
 /// Read beside the stream while the stream is borrowed.
 #[derive(Debug)]
@@ -78,10 +79,7 @@ impl Meter {
 
     /// The peer's close frame, if the engine took a code for wrong that may be sent.
     pub(crate) fn registered_close(&self) -> Option<(u16, String)> {
-        self.peer_close
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .registered()
+        lock(&self.peer_close).registered()
     }
 
     /// The connection is over: what still comes in is dropped as it comes.
@@ -122,10 +120,7 @@ impl Observer for Arc<Meter> {
     fn read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.mark(&self.heard);
-        self.peer_close
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read(bytes);
+        lock(&self.peer_close).read(bytes);
         self.bytes_in.fetch_add(count as u64, Relaxed);
         if self.partial.fetch_add(count, Relaxed) + count > limits::READ_BUFFER {
             self.charge();

@@ -1,7 +1,5 @@
 //! The record of a handshake that its page is shown: heads of the request and the response, without secrets.
 
-use std::time::{Duration, SystemTime};
-
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use hyper::ext::Protocol;
@@ -14,7 +12,7 @@ use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 pub(super) fn begin(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
-        opened_at: unix_millis(),
+        opened_at: duplex_hub::now(),
         peer: ClientName::of(&request.extensions).map(|client| client.to_string()),
         method: request.method.to_string(),
         target: shown_target(&request.uri),
@@ -37,14 +35,6 @@ pub(super) fn answer(mut record: Handshake, status: StatusCode, headers: &Header
         .get(header::SEC_WEBSOCKET_PROTOCOL)
         .map(|chosen| cut(chosen.as_bytes()));
     record
-}
-
-/// Milliseconds since the Unix epoch.
-pub(super) fn unix_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// In HTTP/2 a request's first line is made of headers (RFC 9113 section 8.3.1, RFC 8441 section 4).

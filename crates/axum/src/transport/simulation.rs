@@ -2,7 +2,7 @@
 //! turn, for networks that block WebSocket.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +23,7 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::limits;
 use crate::quota::{self as client_quota, RequestClient};
+use crate::sync::lock;
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use crate::transport::handshake::{self, UpgradeEndpoint};
 use duplex_hub::quota::{self, Client, Place, Rate};
@@ -188,12 +189,12 @@ impl Turns {
         query: Result<Query<Asked>, QueryRejection>,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Option<Bytes>, Problem> {
-        let Query(Asked { seat }) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+        let Query(Asked { seat }) = query?;
         if !seat.is_well_formed() {
             let detail = "A seat's id has 1 to 64 letters, digits and hyphens.";
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
-        let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+        let body = body?;
         if state.shutdown.has_begun() {
             return Err(Problem::unavailable("The server is going away."));
         }
@@ -201,7 +202,7 @@ impl Turns {
         let caller = state.identify(asked).await?;
         let person = caller.person.clone();
         let client = client.known_as(&person);
-        state.quotas.take(&client, Rate::Turns).map_err(Problem::from)?;
+        state.quotas.take(&client, Rate::Turns)?;
         let key = (person.id.clone(), seat);
         let hub = caller.hub(&state.hub);
         let join = || Arc::clone(stage).join(&person, &hub);
@@ -236,8 +237,8 @@ impl Turns {
         if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_PLACES_EACH {
             return Err(Problem::unavailable("You have as many seats here as one may."));
         }
-        let seat = state.quotas.hold(client, Place::Seats).map_err(Problem::from)?;
-        let held = state.quotas.hold(client, Place::Connections).map_err(Problem::from)?;
+        let seat = state.quotas.hold(client, Place::Seats)?;
+        let held = state.quotas.hold(client, Place::Connections)?;
         let counted = state
             .count_connection()?
             .holding(held)
@@ -339,8 +340,4 @@ fn record(stage: &dyn Stage) -> Response {
         }
         None => Problem::not_found("Nothing has happened yet that could be kept.").into_response(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -106,7 +106,7 @@ fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
 pub(super) type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
 
 pub(super) fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
-    let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let Parameters(query) = query?;
     let asked = || {
         let topics = query.topics()?;
         let protocol = query.protocol(&topics)?;

@@ -1,12 +1,13 @@
 //! Liveness of event streams. A stream goes one way: its client shows that it reads by what it posts, or by asking again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::awake::AwakeSleep;
+use crate::sync::lock;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
@@ -46,7 +47,7 @@ impl Streams {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Sender<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

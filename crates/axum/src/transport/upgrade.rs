@@ -200,7 +200,7 @@ impl ConnectionTask {
             by: end.by,
             code: end.code,
             reason: end.reason.into_owned(),
-            at: record::unix_millis(),
+            at: duplex_hub::now(),
         };
         if let Some(trace) = &self.trace {
             self.gateway.handshakes.end(trace, &self.id, ended);

@@ -6,7 +6,7 @@ mod requests;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ pub(crate) use self::gate::{Ending, Gate};
 pub(crate) use self::requests::{order, show};
 use crate::connection::counters::TransportKind;
 use crate::limits;
+use crate::sync::lock;
 use duplex_protocol::fault::{Fault, FaultReport};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
@@ -183,7 +184,7 @@ impl Faults {
 
     /// A panic elsewhere leaves nothing half-written: every change is one insertion or one value.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

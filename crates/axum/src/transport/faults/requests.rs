@@ -35,7 +35,7 @@ pub(crate) async fn order(
 ) -> Response {
     let Json(FaultRequest { session, fault }) = match request {
         Ok(request) => request,
-        Err(error) => return Problem::new(error.status(), error.body_text()).into_response(),
+        Err(error) => return Problem::from(error).into_response(),
     };
     let caller = match identify(&state, (&headers, &extensions), &session).await {
         Ok(caller) => caller,
@@ -71,7 +71,7 @@ pub(crate) async fn show(
             Ok(caller) => report(&state, &caller, &session),
             Err(problem) => problem.into_response(),
         },
-        Err(error) => Problem::new(error.status(), error.body_text()).into_response(),
+        Err(error) => Problem::from(error).into_response(),
     }
 }
 
