@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, header};
 use data_encoding::HEXLOWER;
 use duplex_hub::{Hub, Rights};
 use duplex_protocol::code;
@@ -304,6 +304,20 @@ impl fmt::Debug for Caller {
     }
 }
 
+/// The value of the cookie `name`, by bytes as it stands in the request (RFC 6265 section 4.2). `None` without such a cookie, if two
+/// of them differ, as a sibling host could set a second one, or if it is no text.
+#[must_use]
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let mut values = pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    let first = values.next()?;
+    values
+        .all(|other| other == first)
+        .then(|| str::from_utf8(first).ok())
+        .flatten()
+}
+
 /// A session's id for logs: a hash, since the id itself would let a reader of the log act as the session.
 pub(crate) fn shown(SessionId(session): &SessionId) -> String {
     let hash = Sha256::new().chain_update("duplex session ").chain_update(session);
@@ -312,7 +326,28 @@ pub(crate) fn shown(SessionId(session): &SessionId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_cookie_counts_if_it_is_one_text() {
+        for (lines, expected) in [
+            (&[b"a=1; b=2".as_slice()][..], Some("1")),
+            (&[b"a=1;a=1", b" a=1 "], Some("1")),
+            (&[b"a=1; b=2; a=2"], None),
+            (&[b"a=1", b"a="], None),
+            (&[b"aa=1; ba=1; A=1; =a=1"], None),
+            (&[b"x=\xff; a=1"], Some("1")),
+            (&[b"a=\xff"], None),
+            (&[b"a="], Some("")),
+        ] {
+            let lines = lines
+                .iter()
+                .map(|line| (header::COOKIE, HeaderValue::from_bytes(line).unwrap()));
+            assert_eq!(cookie(&lines.collect(), "a"), expected);
+        }
+    }
 
     #[test]
     fn a_log_shows_of_a_session_nothing_to_ask_with() {

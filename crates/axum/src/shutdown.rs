@@ -26,6 +26,24 @@ impl Shutdown {
         self.begun.cancel();
     }
 
+    /// Begins the shutdown at SIGINT (Ctrl-C) or SIGTERM, as a service manager sends it. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If a handler cannot be installed.
+    pub fn begin_at_stop_signal(&self) -> std::io::Result<()> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let shutdown = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            shutdown.begin();
+        });
+        Ok(())
+    }
+
     /// Whether the shutdown has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
@@ -91,19 +109,4 @@ pub fn outlive_file_size_limit() -> std::io::Result<()> {
     let _entered = runtime.enter();
     // The handler stays when its receiver goes.
     signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
-}
-
-/// Completes at SIGINT (Ctrl-C) or SIGTERM, as a service manager sends it. Must be called within a Tokio runtime.
-///
-/// # Errors
-///
-/// If a handler cannot be installed.
-pub async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
