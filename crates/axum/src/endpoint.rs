@@ -1,6 +1,6 @@
 //! WebSocket endpoints that answer each message by itself: a function from message to message, without state.
 
-pub use crate::transport::echo::routes;
+pub use crate::transport::endpoint::routes;
 
 /// A WebSocket address that answers each message by itself. For anything that keeps state, see [`websocket`](crate::websocket).
 #[derive(Debug, Clone, Copy)]

@@ -164,7 +164,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
 
 /// Why a request is turned away for where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Foreign {
+pub(crate) enum OriginError {
     #[error("the Origin header is not an origin that could be compared")]
     Opaque,
     #[error("the origin {0} is neither this server's own nor on its list (--public-url, --origin)")]
@@ -173,7 +173,7 @@ pub(crate) enum Foreign {
     OtherSite,
 }
 
-impl Foreign {
+impl OriginError {
     pub(crate) fn problem(&self) -> Problem {
         Problem::new(
             StatusCode::FORBIDDEN,
@@ -195,29 +195,29 @@ struct Page<'a> {
 
 /// What a request may do if it is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+enum Access {
     Read,
     /// Open a socket, or change something.
     Write,
 }
 
-fn check(page: Page<'_>, act: Act, own: Option<&Origin>, listed: &[Origin]) -> Result<(), Foreign> {
+fn check(page: Page<'_>, access: Access, own: Option<&Origin>, listed: &[Origin]) -> Result<(), OriginError> {
     let origin = || {
         page.origin
-            .map(|origin| origin.parse().map_err(|_| Foreign::Opaque))
+            .map(|origin| origin.parse().map_err(|_| OriginError::Opaque))
             .transpose()
     };
     let is_listed = |origin: &Origin| listed.contains(origin);
     let other_site = page.site.is_some_and(|site| !["same-origin", "none"].contains(&site));
-    if act == Act::Read {
+    if access == Access::Read {
         // Isolation of resources, as https://web.dev/articles/fetch-metadata has it: other sites may link here, no more.
         let allowed = !other_site || page.navigates || origin()?.as_ref().is_some_and(is_listed);
-        return allowed.then_some(()).ok_or(Foreign::OtherSite);
+        return allowed.then_some(()).ok_or(OriginError::OtherSite);
     }
     match origin()? {
         Some(origin) if is_listed(&origin) => Ok(()),
-        _ if other_site => Err(Foreign::OtherSite),
-        Some(origin) if own != Some(&origin) => Err(Foreign::Unlisted(origin)),
+        _ if other_site => Err(OriginError::OtherSite),
+        Some(origin) if own != Some(&origin) => Err(OriginError::Unlisted(origin)),
         _ => Ok(()),
     }
 }
@@ -235,20 +235,20 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
     next.run(Request::from_parts(parts, body)).await
 }
 
-fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
+fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
     let headers = &parts.headers;
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let act = if reads && !headers.contains_key(header::UPGRADE) {
-        Act::Read
+    let access = if reads && !headers.contains_key(header::UPGRADE) {
+        Access::Read
     } else {
-        Act::Write
+        Access::Write
     };
     let page = Page {
         origin: single(headers, header::ORIGIN)?,
         site: single(headers, SEC_FETCH_SITE)?,
         navigates: reads && is_navigation(headers),
     };
-    check(page, act, own(parts, settings).as_ref(), &settings.origins)
+    check(page, access, own(parts, settings).as_ref(), &settings.origins)
 }
 
 /// The check of [`guard::origin`](crate::guard::origin) for a route that stands outside of it and also takes `Origin: null`, with which
@@ -290,12 +290,12 @@ fn is_navigation(headers: &HeaderMap) -> bool {
 }
 
 /// A header that is there twice, or is not text, is no header to decide by.
-fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Foreign> {
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, OriginError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| Foreign::Opaque),
-        (Some(_), Some(_)) => Err(Foreign::Opaque),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| OriginError::Opaque),
+        (Some(_), Some(_)) => Err(OriginError::Opaque),
     }
 }
 
@@ -309,13 +309,13 @@ mod tests {
         origin.parse().unwrap()
     }
 
-    fn writes(origin: Option<&str>, site: Option<&str>, listed: &[Origin]) -> Result<(), Foreign> {
+    fn writes(origin: Option<&str>, site: Option<&str>, listed: &[Origin]) -> Result<(), OriginError> {
         let page = Page {
             origin,
             site,
             navigates: false,
         };
-        check(page, Act::Write, Some(&own("https://example.com")), listed)
+        check(page, Access::Write, Some(&own("https://example.com")), listed)
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
         ] {
             assert_eq!(
                 writes(Some(other), None, &[]),
-                Err(Foreign::Unlisted(own(other))),
+                Err(OriginError::Unlisted(own(other))),
                 "{other}"
             );
         }
@@ -355,7 +355,7 @@ mod tests {
             "http://example.com:99999",
             "http://example.com http://other.example",
         ] {
-            assert_eq!(writes(Some(origin), None, &[]), Err(Foreign::Opaque), "{origin}");
+            assert_eq!(writes(Some(origin), None, &[]), Err(OriginError::Opaque), "{origin}");
             assert_eq!(origin.parse::<Origin>(), Err(NotAnOrigin), "{origin}");
         }
     }
@@ -383,7 +383,7 @@ mod tests {
             for origin in [origin, None, Some("https://evil.example")] {
                 assert_eq!(
                     writes(origin, Some(site), &[]),
-                    Err(Foreign::OtherSite),
+                    Err(OriginError::OtherSite),
                     "{site} {origin:?}"
                 );
             }
@@ -401,7 +401,7 @@ mod tests {
             };
             check(
                 page,
-                Act::Read,
+                Access::Read,
                 Some(&own("https://example.com")),
                 &[own("https://app.example")],
             )
@@ -411,10 +411,10 @@ mod tests {
         assert_eq!(reads(None, Some("cross-site"), true), Ok(()));
         assert_eq!(reads(Some("https://app.example"), Some("cross-site"), false), Ok(()));
         for site in ["cross-site", "same-site"] {
-            assert_eq!(reads(None, Some(site), false), Err(Foreign::OtherSite));
+            assert_eq!(reads(None, Some(site), false), Err(OriginError::OtherSite));
             assert_eq!(
                 reads(Some("https://evil.example"), Some(site), false),
-                Err(Foreign::OtherSite)
+                Err(OriginError::OtherSite)
             );
         }
     }
@@ -445,14 +445,14 @@ mod tests {
             let own = Host::parse(&format!("{b}:{other}")).unwrap().origin(Scheme::Http);
             let origin = format!("http://{a}:{port}");
             let page = Page { origin: Some(&origin), ..Page::default() };
-            prop_assert_eq!(check(page, Act::Write, Some(&own), &[]).is_ok(), a == b && port == other);
+            prop_assert_eq!(check(page, Access::Write, Some(&own), &[]).is_ok(), a == b && port == other);
         }
 
         #[test]
         fn no_text_breaks_the_check(origin in any::<String>(), site in any::<Option<String>>(), host in any::<String>()) {
             let page = Page { origin: Some(&origin), site: site.as_deref(), navigates: false };
             let own = Host::parse(&host).map(|host| host.origin(Scheme::Http));
-            let _ = check(page, Act::Write, own.as_ref(), &[]);
+            let _ = check(page, Access::Write, own.as_ref(), &[]);
         }
     }
 }

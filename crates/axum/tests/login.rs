@@ -1,6 +1,13 @@
 //! An app with a login of its own, on the public interface alone: sessions by a cookie, refused without one, ended with their login on
 //! every transport.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -5,19 +5,19 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use crate::endpoint::Payload;
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Excerpt<'a> {
+pub(crate) struct LogPreview<'a> {
     payload: Payload<'a>,
     /// Characters of text shown.
     limit: usize,
 }
 
-impl<'a> Excerpt<'a> {
+impl<'a> LogPreview<'a> {
     pub(crate) const fn new(payload: Payload<'a>, limit: usize) -> Self {
         Self { payload, limit }
     }
 }
 
-impl Display for Excerpt<'_> {
+impl Display for LogPreview<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.payload {
             Payload::Text(text) => write_text(f, text, self.limit),
@@ -48,7 +48,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(text: &str, limit: usize) -> String {
-        Excerpt::new(Payload::Text(text), limit).to_string()
+        LogPreview::new(Payload::Text(text), limit).to_string()
     }
 
     #[test]
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn binary_is_shown_as_its_size() {
-        assert_eq!(Excerpt::new(Payload::Binary(&[0; 3]), 1).to_string(), "<3 bytes>");
+        assert_eq!(LogPreview::new(Payload::Binary(&[0; 3]), 1).to_string(), "<3 bytes>");
     }
 
     proptest! {

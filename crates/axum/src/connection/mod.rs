@@ -5,7 +5,7 @@ pub(crate) mod counters;
 pub(crate) mod handshakes;
 pub(crate) mod keepalive;
 pub(crate) mod log_preview;
-pub(crate) mod observed;
+pub(crate) mod observed_stream;
 mod progress;
 pub(crate) mod request_body;
 mod response_body;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use axum::http::{Extensions, HeaderName, HeaderValue, header};
 
-use self::observed::Observer;
+use self::observed_stream::ByteObserver;
 
 pub use self::buffers::BufferBudget;
 pub(crate) use self::buffers::BufferShare;
@@ -56,7 +56,7 @@ pub trait ConnectionObserver: Send + Sync + 'static {
     fn wrote(&self, count: usize);
 }
 
-impl Observer for Option<Arc<dyn ConnectionObserver>> {
+impl ByteObserver for Option<Arc<dyn ConnectionObserver>> {
     fn read(&self, bytes: &[u8]) {
         if let Some(observer) = self {
             observer.read(bytes);

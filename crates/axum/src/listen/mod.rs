@@ -1,11 +1,11 @@
 //! Listening: from the port to HTTP/1.1 and HTTP/2 connections, with time limits and bounds on their number. Used instead of
 //! [`axum::serve()`], which has neither.
 
+mod accept;
 mod addr;
-mod gate;
-mod https;
-mod reception;
+mod address_limit;
 mod server;
+mod tls;
 
 use std::convert::Infallible;
 use std::io;
@@ -27,18 +27,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use self::gate::Gate;
-use self::reception::{Arrival, Reception};
+use self::accept::{AcceptedConnection, Acceptor};
+use self::address_limit::AddressLimit;
 use super::awake::{AwakeSleep, AwakeTimer, paused_at};
 use super::connection::{ActiveExchange, ConnectionObserver, ConnectionProgress, Health, PacedBody, WriteStall};
 use crate::connection::counters::DisconnectReason;
-use crate::connection::observed::Observed;
+use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
 use crate::limits;
 
 pub use self::addr::{ListenAddr, NotAnAddress, Unresolved};
-pub use self::https::{CertificateError, CertificateFiles, Tls};
 pub use self::server::Server;
+pub use self::tls::{CertificateError, CertificateFiles, Tls};
 
 /// Why a port cannot be listened at.
 #[derive(Debug, thiserror::Error)]
@@ -98,9 +98,9 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts connections until the shutdown begins; open ones go on in their own tasks. `health` answers health checks, and connections
 /// beyond `max_connections`.
 async fn accept(listener: TcpListener, router: Router, health: Router, max_connections: usize, gateway: Gateway) {
-    let (gate, counters) = (Gate::of(&gateway), Arc::clone(&gateway.counters));
-    let mut reception = match Reception::start(listener, health, max_connections, gate, counters) {
-        Ok(reception) => reception,
+    let (limit, counters) = (AddressLimit::of(&gateway), Arc::clone(&gateway.counters));
+    let mut acceptor = match Acceptor::start(listener, health, max_connections, limit, counters) {
+        Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
     let begun = gateway.shutdown.begun();
@@ -108,25 +108,25 @@ async fn accept(listener: TcpListener, router: Router, health: Router, max_conne
     loop {
         tokio::select! {
             () = &mut begun => break,
-            arrival = reception.arrivals.recv() => match arrival {
-                Some(arrival) => open(arrival, &router, &gateway),
+            accepted = acceptor.accepted.recv() => match accepted {
+                Some(accepted) => open(accepted, &router, &gateway),
                 None => return,
             },
         }
     }
-    reception.stop();
-    while let Some(arrival) = reception.arrivals.recv().await {
-        open(arrival, &router, &gateway);
+    acceptor.stop();
+    while let Some(accepted) = acceptor.accepted.recv().await {
+        open(accepted, &router, &gateway);
     }
 }
 
-fn open(Arrival { stream, peer, place }: Arrival, router: &Router, gateway: &Gateway) {
+fn open(AcceptedConnection { stream, peer, place }: AcceptedConnection, router: &Router, gateway: &Gateway) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
     limit_unconfirmed(&stream);
-    let (stream, router, gateway) = (Observed::new(stream, place), router.clone(), gateway.clone());
+    let (stream, router, gateway) = (ObservedStream::new(stream, place), router.clone(), gateway.clone());
     let shutdown = gateway.shutdown.clone();
     match gateway.tls.clone() {
         None => shutdown.spawn(serve_connection(stream, Some(peer), router, gateway)),
@@ -159,7 +159,7 @@ where
         observer: gateway.observe.as_ref().map(|new| new()),
         peer,
     };
-    let stream = Observed::new(stream, exchanges.observer.clone());
+    let stream = ObservedStream::new(stream, exchanges.observer.clone());
     let (router, begin) = (TowerToHyperService::new(router), exchanges.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let exchange = begin.begin(&mut request);

@@ -1,14 +1,14 @@
 //! The transports of sessions: WebSocket, server-sent events, long polling and posted commands, and their routes.
 
+mod activity_meter;
 mod command;
 mod connection_log;
-pub(crate) mod echo;
+pub(crate) mod endpoint;
 pub(crate) mod faults;
 #[cfg(test)]
 mod fuzz_tests;
 pub(crate) mod handler;
 pub(crate) mod handshake;
-mod meter;
 mod poll;
 mod query;
 mod record;
@@ -94,8 +94,8 @@ async fn enter_session(State(gateway): State<Gateway>, request: Request) -> Resu
                 .faults
                 .enter(&session, &caller.person.id, TransportKind::WebSocket);
             let hub = gateway.hub_for(&caller.hub(&gateway.hub), client);
-            let talk = session::Topics::new(&gateway, hub, protocol, session, caller.person);
-            (handshake::session_subprotocol as Choose, talk, gate)
+            let handler = session::SessionHandler::new(&gateway, hub, protocol, session, caller.person);
+            (handshake::session_subprotocol as Choose, handler, gate)
         },
     ))
 }

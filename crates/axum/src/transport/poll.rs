@@ -11,7 +11,7 @@ use futures_util::{FutureExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
-use super::faults::{Ending, Gate};
+use super::faults::{Ending, FaultGate};
 use super::query::Query;
 use super::session::{reconnect_ms, welcome};
 use super::sse::{Aborted, asked};
@@ -62,32 +62,32 @@ pub(super) async fn poll(
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Each poll begins with another topic, so that a busy one does not keep the others waiting.
     reader.begin_with(usize::try_from(state.counters.read().opened(TransportKind::Poll)).unwrap_or_default());
-    let mut turn = Turn {
+    let mut answer = PollResponse {
         state,
         caller,
         reader,
         frames: Vec::new(),
     };
     let span = tracing::info_span!("poll", session = identity::shown(&session));
-    if turn.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
+    if answer.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
-    turn.state.counters.count_messages(0, turn.frames.len() as u64);
-    (UNBUFFERED, [JSON], list(&turn.frames)).into_response()
+    answer.state.counters.count_messages(0, answer.frames.len() as u64);
+    (UNBUFFERED, [JSON], list(&answer.frames)).into_response()
 }
 
 type Topics = Vec<(TopicName, Option<Cursor>)>;
 
-struct Turn {
+struct PollResponse {
     state: Gateway,
     caller: Caller,
     reader: Reader,
     frames: Vec<Bytes>,
 }
 
-impl Turn {
+impl PollResponse {
     /// How it is to end, if a fault says so.
-    async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: Gate) -> Option<Ending> {
+    async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: FaultGate) -> Option<Ending> {
         let lease = Instant::now() + limits::POLL_LEASE;
         if at_once {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());

@@ -30,7 +30,7 @@ use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
 use duplex_protocol::topic::TopicName;
 
-pub(super) struct Topics {
+pub(super) struct SessionHandler {
     state: Gateway,
     hub: Hub,
     /// None: the client offered no subprotocol that is spoken here.
@@ -51,7 +51,7 @@ pub(super) struct Topics {
     hello_by: Instant,
 }
 
-impl Topics {
+impl SessionHandler {
     /// `hub`: as this client may use it.
     pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
         let written = protocol.unwrap_or(Protocol::JSON);
@@ -245,7 +245,7 @@ impl Topics {
     }
 }
 
-impl ConnectionHandler for Topics {
+impl ConnectionHandler for SessionHandler {
     const PING_INTERVAL: Duration = limits::SESSION_PING;
     const SILENCE_LIMIT: Duration = limits::SESSION_SILENCE;
     const STALL_LIMIT: Duration = limits::STALL;

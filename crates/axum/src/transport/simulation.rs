@@ -15,7 +15,7 @@ use axum::routing::{any, get, post};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::faults::Gate;
+use super::faults::FaultGate;
 use crate::connection::counters::{ConnectionGuard, TransportKind};
 use crate::connection::{UNBUFFERED, shared_body};
 use crate::error::Problem;
@@ -44,7 +44,7 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
         purpose: stage.purpose(),
         kind: TransportKind::Simulation,
     };
-    let turns = Arc::new(Turns::default());
+    let turns = Arc::new(PostingParticipants::default());
     let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
     let turn = post(
         async move |State(state): State<Gateway>,
@@ -78,8 +78,8 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
                     let held = state.quotas.hold(&client.known_as(&caller.person), Place::Seats);
                     let seat = held.map_err(|_| NoSeat::Full);
                     let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&caller.person, &hub)?, held)));
-                    let play = Play::new(seat);
-                    (handshake::subprotocol, play, Gate::default())
+                    let handler = SimulationHandler::new(seat);
+                    (handshake::subprotocol, handler, FaultGate::default())
                 })
             }),
         )
@@ -91,7 +91,7 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
 }
 
 /// Over WebSocket.
-struct Play {
+struct SimulationHandler {
     seat: Result<Held, NoSeat>,
     /// Among the seats of the client.
     _held: Option<quota::Held>,
@@ -99,7 +99,7 @@ struct Play {
     told: bool,
 }
 
-impl Play {
+impl SimulationHandler {
     fn new(seat: Result<(Box<dyn Seat>, quota::Held), NoSeat>) -> Self {
         let (seat, held) = match seat {
             Ok((seat, held)) => (Ok(seat), Some(held)),
@@ -114,7 +114,7 @@ impl Play {
     }
 }
 
-impl ConnectionHandler for Play {
+impl ConnectionHandler for SimulationHandler {
     const PING_INTERVAL: Duration = limits::SIMULATION_PING;
     const SILENCE_LIMIT: Duration = limits::SIMULATION_SILENCE;
     const STALL_LIMIT: Duration = limits::STALL;
@@ -159,27 +159,27 @@ struct Asked {
 
 /// The seats of those who post, between two posts.
 #[derive(Default)]
-struct Turns(Mutex<HashMap<Key, Arc<Chair>>>);
+struct PostingParticipants(Mutex<HashMap<Key, Arc<PostingParticipant>>>);
 
 /// Nobody comes to another's seat by its id alone.
 type Key = (PersonId, SessionId);
 
-struct Chair {
-    seat: tokio::sync::Mutex<Seated>,
+struct PostingParticipant {
+    seat: tokio::sync::Mutex<ParticipantState>,
     /// When it is given up, unless another turn comes.
     until: Mutex<Instant>,
     /// Who posts counts as a connection.
     _counted: (ConnectionGuard, quota::Held),
 }
 
-struct Seated {
+struct ParticipantState {
     held: Held,
     began: Instant,
     /// When the last turn was answered.
     said: Instant,
 }
 
-impl Turns {
+impl PostingParticipants {
     async fn turn(
         self: &Arc<Self>,
         state: &Gateway,
@@ -227,7 +227,7 @@ impl Turns {
         key: &Key,
         (client, caller): (&Client, Caller),
         join: impl FnOnce() -> Result<Box<dyn Seat>, NoSeat>,
-    ) -> Result<Arc<Chair>, Problem> {
+    ) -> Result<Arc<PostingParticipant>, Problem> {
         let mut places = lock(&self.0);
         let until = Instant::now() + limits::SIMULATION_LEASE + limits::SIMULATION_WAIT;
         if let Some(place) = places.get(key) {
@@ -245,8 +245,8 @@ impl Turns {
             .of_kind(TransportKind::Simulation);
         let joined = Held::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();
-        let place = Arc::new(Chair {
-            seat: tokio::sync::Mutex::new(Seated {
+        let place = Arc::new(PostingParticipant {
+            seat: tokio::sync::Mutex::new(ParticipantState {
                 held: joined,
                 began: now,
                 said: now,
@@ -281,7 +281,7 @@ impl Turns {
 }
 
 /// The newest frame, when there is one; a short pause after the last one, so that a turn is worth its request.
-async fn next(seated: &mut Seated, state: &Gateway) -> Result<Option<Bytes>, Problem> {
+async fn next(seated: &mut ParticipantState, state: &Gateway) -> Result<Option<Bytes>, Problem> {
     let shutdown = state.shutdown.clone();
     let stirred = async {
         sleep_until(seated.said + limits::SIMULATION_PAUSE).await;

@@ -15,7 +15,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
-use super::faults::{Ending, Gate};
+use super::faults::{Ending, FaultGate};
 use super::query::{NotAQuery, Query};
 use super::session::{reconnect_ms, welcome};
 use super::streams::OpenStream;
@@ -74,11 +74,11 @@ pub(super) async fn events(
     let reader = Reader::new(hub, protocol, session.clone(), person);
     let limit = silence_limit(&state, protocol);
     let open = state.streams.open(&reader.person().id, &session, limit);
-    let feed = Feed {
+    let stream = EventStream {
         welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
         topics: topics.into(),
         reader,
-        ends: Ends {
+        ends: StreamEnd {
             open,
             state,
             protocol,
@@ -88,7 +88,7 @@ pub(super) async fn events(
         },
     };
     let span = tracing::info_span!("events", session = identity::shown(&session));
-    let said = feed.start(span, counted);
+    let said = stream.start(span, counted);
     // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
@@ -115,19 +115,19 @@ pub(super) fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<
     asked().map_err(|error: NotAQuery| error.problem())
 }
 
-struct Feed {
+struct EventStream {
     /// Until it is said.
     welcome: Option<Welcome>,
     /// Those without a verdict.
     topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
-    ends: Ends,
+    ends: StreamEnd,
 }
 
 /// What is said at once, or how the answer breaks off.
 type Turn = Result<Vec<Bytes>, Aborted>;
 
-impl Feed {
+impl EventStream {
     /// Goes on in a task of its own: HTTP asks for nothing while the client takes nothing, and the session's end must be found
     /// meanwhile. `counted`: as long as the answer is open.
     fn start(self, span: Span, counted: ConnectionGuard) -> impl Stream<Item = Result<Event, Aborted>> {
@@ -208,16 +208,16 @@ impl Feed {
 }
 
 /// What ends a stream from the server's side.
-struct Ends {
+struct StreamEnd {
     open: OpenStream,
     state: Gateway,
     protocol: Protocol,
     session: SessionId,
     caller: Caller,
-    gate: Gate,
+    gate: FaultGate,
 }
 
-impl Ends {
+impl StreamEnd {
     /// The last turn, when one of them has come. May be dropped and asked for again.
     async fn come(&mut self) -> Turn {
         tokio::select! {

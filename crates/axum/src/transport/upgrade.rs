@@ -14,10 +14,10 @@ use hyper::upgrade::OnUpgrade;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::faults::Gate;
+use super::faults::FaultGate;
 use super::handler::ConnectionHandler;
 use super::handshake::{self, UpgradeEndpoint, UpgradeError};
-use super::websocket::{self, Connection, End};
+use super::websocket::{self, Connection, ConnectionEnd};
 use super::{connection_log, record};
 use crate::client_addr::ClientName;
 use crate::connection::ActiveExchange;
@@ -46,7 +46,7 @@ pub async fn upgrade<T: ConnectionHandler + 'static>(
     let asked = IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor();
     let caller = gateway.identify(asked).await?;
     Ok(enter(gateway, parts, endpoint, client, caller.clone(), |_, _| {
-        (handshake::subprotocol, handler(&caller), Gate::default())
+        (handshake::subprotocol, handler(&caller), FaultGate::default())
     }))
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn enter<H: ConnectionHandler + 'static>(
     endpoint: UpgradeEndpoint,
     client: Client,
     caller: Caller,
-    meet: impl FnOnce(&Parts, &str) -> (Choose, H, Gate),
+    meet: impl FnOnce(&Parts, &str) -> (Choose, H, FaultGate),
 ) -> Response {
     let accepted = match admit(gateway, &client, &mut parts, endpoint.kind) {
         Ok(accepted) => accepted,
@@ -178,7 +178,7 @@ impl ConnectionTask {
             Ok(upgraded) => upgraded,
             Err(error) => {
                 tracing::debug!("the upgrade failed: {error}");
-                return self.leave(End::lost("the upgrade failed"), counted);
+                return self.leave(ConnectionEnd::lost("the upgrade failed"), counted);
             }
         };
         if self.told {
@@ -195,7 +195,7 @@ impl ConnectionTask {
     }
 
     /// Before the peer sees the end, its record is complete and it is no longer counted.
-    fn leave(self, end: End, counted: ConnectionGuard) {
+    fn leave(self, end: ConnectionEnd, counted: ConnectionGuard) {
         let ended = Ended {
             by: end.by,
             code: end.code,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Faults, Orders};
+use super::{ActiveFaults, Faults};
 use duplex_protocol::session::SessionId;
 
 /// How a line is to end.
@@ -20,17 +20,17 @@ pub(crate) enum Ending {
 
 /// Open for ever where faults are switched off.
 #[derive(Debug, Default)]
-pub(crate) struct Gate(Option<Box<Watched>>);
+pub(crate) struct FaultGate(Option<Box<Watched>>);
 
 #[derive(Debug)]
 struct Watched {
-    orders: Receiver<Orders>,
+    orders: Receiver<ActiveFaults>,
     faults: Arc<Faults>,
     session: SessionId,
 }
 
-impl Gate {
-    pub(super) fn new(orders: Receiver<Orders>, faults: Arc<Faults>, session: SessionId) -> Self {
+impl FaultGate {
+    pub(super) fn new(orders: Receiver<ActiveFaults>, faults: Arc<Faults>, session: SessionId) -> Self {
         Self(Some(Box::new(Watched {
             orders,
             faults,
@@ -77,7 +77,7 @@ impl Gate {
     }
 }
 
-impl Orders {
+impl ActiveFaults {
     /// For a write that `came` then.
     fn closed_until(&self, came: Instant) -> Option<Instant> {
         if self.ending.is_some() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub(crate) use self::gate::{Ending, Gate};
+pub(crate) use self::gate::{Ending, FaultGate};
 pub(crate) use self::requests::{order, show};
 use crate::connection::counters::TransportKind;
 use crate::limits;
@@ -24,27 +24,27 @@ use duplex_protocol::session::SessionId;
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     on: bool,
-    kept: Mutex<Kept>,
+    kept: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    sessions: HashMap<SessionId, Known>,
+struct State {
+    sessions: HashMap<SessionId, KnownSession>,
     blocks: HashMap<PersonId, Block>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownSession {
     owner: PersonId,
     kind: TransportKind,
-    orders: watch::Sender<Orders>,
+    orders: watch::Sender<ActiveFaults>,
     /// Lines that carry it now. A session of the fallbacks has none between two questions, and stays known.
     lines: usize,
 }
 
 /// What a session's line is to do.
 #[derive(Debug, Clone, Copy, Default)]
-struct Orders {
+struct ActiveFaults {
     /// Taken by the line that obeys it.
     ending: Option<Ending>,
     delay: Duration,
@@ -59,7 +59,7 @@ struct Block {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotOrdered {
+pub(crate) enum FaultError {
     #[error("Faults are switched off on this server; its operator can switch them on by --faults on.")]
     Off,
     #[error("No session of this name is open on this node.")]
@@ -81,17 +81,17 @@ impl Faults {
     }
 
     /// A line of this session opens; what is ordered for the session comes to it through the gate.
-    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> Gate {
+    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> FaultGate {
         if !self.on {
-            return Gate::default();
+            return FaultGate::default();
         }
         let kept = &mut *self.kept();
         kept.make_room();
         let full = kept.sessions.len() >= limits::FAULT_SESSIONS;
         let known = match kept.sessions.entry(session.clone()) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(_) if full => return Gate::default(),
-            Entry::Vacant(place) => place.insert(Known {
+            Entry::Vacant(_) if full => return FaultGate::default(),
+            Entry::Vacant(place) => place.insert(KnownSession {
                 owner: owner.clone(),
                 kind,
                 orders: watch::Sender::default(),
@@ -99,11 +99,11 @@ impl Faults {
             }),
         };
         if known.owner != *owner {
-            return Gate::default();
+            return FaultGate::default();
         }
         known.kind = kind;
         known.lines += 1;
-        Gate::new(known.orders.subscribe(), Arc::clone(self), session.clone())
+        FaultGate::new(known.orders.subscribe(), Arc::clone(self), session.clone())
     }
 
     /// A line of the session ended.
@@ -131,17 +131,17 @@ impl Faults {
         self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
     }
 
-    pub(crate) fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), NotOrdered> {
+    pub(crate) fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), FaultError> {
         if !self.on {
-            return Err(NotOrdered::Off);
+            return Err(FaultError::Off);
         }
         if !fault.is_bounded() {
-            return Err(NotOrdered::TooLong);
+            return Err(FaultError::TooLong);
         }
         let kept = &mut *self.kept();
-        let known = kept.sessions.get(session).ok_or(NotOrdered::Unknown)?;
+        let known = kept.sessions.get(session).ok_or(FaultError::Unknown)?;
         if known.owner != *person {
-            return Err(NotOrdered::Foreign);
+            return Err(FaultError::Foreign);
         }
         match fault {
             Fault::Cut => known.end(Ending::Cut),
@@ -183,12 +183,12 @@ impl Faults {
     }
 
     /// A panic elsewhere leaves nothing half-written: every change is one insertion or one value.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, State> {
         lock(&self.kept)
     }
 }
 
-impl Kept {
+impl State {
     /// Of the fallbacks' sessions nobody knows when they are over: the idle ones go when room is wanted.
     fn make_room(&mut self) {
         if self.sessions.len() >= limits::FAULT_SESSIONS {
@@ -197,14 +197,15 @@ impl Kept {
     }
 
     /// Keeps the visitor out, and cuts what is open.
-    fn block(&mut self, person: &PersonId, block: Block) -> Result<(), NotOrdered> {
+    fn block(&mut self, person: &PersonId, block: Block) -> Result<(), FaultError> {
         self.blocks
             .retain(|_, block| left(block.websocket.max(block.sse)) > Duration::ZERO);
         if self.blocks.len() >= limits::FAULT_BLOCKS && !self.blocks.contains_key(person) {
-            return Err(NotOrdered::Full);
+            return Err(FaultError::Full);
         }
         self.blocks.insert(person.clone(), block);
-        let cut = |known: &&Known| known.owner == *person && known.lines > 0 && block.until(known.kind).is_some();
+        let cut =
+            |known: &&KnownSession| known.owner == *person && known.lines > 0 && block.until(known.kind).is_some();
         self.sessions
             .values()
             .filter(cut)
@@ -213,7 +214,7 @@ impl Kept {
     }
 }
 
-impl Known {
+impl KnownSession {
     fn end(&self, ending: Ending) {
         self.orders.send_modify(|orders| orders.ending = Some(ending));
     }
@@ -256,18 +257,18 @@ mod tests {
     async fn only_the_owner_of_an_open_session_is_obeyed() {
         let faults = Faults::new(true);
         let (s, a, b) = (session("s"), person("a"), person("b"));
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(NotOrdered::Unknown));
+        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(FaultError::Unknown));
         let mut gate = faults.enter(&s, &a, TransportKind::WebSocket);
-        assert_eq!(faults.make(&s, &b, Fault::Cut), Err(NotOrdered::Foreign));
+        assert_eq!(faults.make(&s, &b, Fault::Cut), Err(FaultError::Foreign));
         assert!(!faults.report(&s, &b).known);
         assert_eq!(gate.ended().now_or_never(), None);
         assert_eq!(faults.make(&s, &a, Fault::Cut), Ok(()));
         assert_eq!(gate.ended().await, Ending::Cut);
         drop(gate);
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(NotOrdered::Unknown));
+        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(FaultError::Unknown));
         let off = Faults::new(false);
         let mut gate = off.enter(&s, &a, TransportKind::WebSocket);
-        assert_eq!(off.make(&s, &a, Fault::Cut), Err(NotOrdered::Off));
+        assert_eq!(off.make(&s, &a, Fault::Cut), Err(FaultError::Off));
         assert_eq!(gate.ended().now_or_never(), None);
         assert!(off.kept().sessions.is_empty());
     }
@@ -349,7 +350,7 @@ mod tests {
         faults.make(&session("2"), &a, Fault::Unblock).unwrap();
         assert_eq!(blocked(&a), [false; 3]);
         let long = Fault::Slow { for_ms: u32::MAX };
-        assert_eq!(faults.make(&session("2"), &a, long), Err(NotOrdered::TooLong));
+        assert_eq!(faults.make(&session("2"), &a, long), Err(FaultError::TooLong));
     }
 
     #[test]

@@ -7,14 +7,14 @@ use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::NotOrdered;
+use super::FaultError;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{self, Caller, IdentityRequest};
 use duplex_protocol::fault::FaultRequest;
 use duplex_protocol::session::SessionId;
 
-impl NotOrdered {
+impl FaultError {
     fn problem(self) -> Problem {
         let status = match self {
             Self::Off | Self::Unknown => StatusCode::NOT_FOUND,

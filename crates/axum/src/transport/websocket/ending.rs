@@ -17,7 +17,7 @@ use duplex_protocol::code::{self, MAX_REASON, Side};
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stop {
+pub(super) enum EndCause {
     #[error("the peer closed")]
     Closed(Option<EngineCloseFrame>),
     /// As [`Self::Closed`], with a code that the engine does not know, and answers wrongly.
@@ -37,7 +37,7 @@ pub(super) enum Stop {
     Lost(Cow<'static, str>),
 }
 
-impl Stop {
+impl EndCause {
     /// The engine's error as the close code of RFC 6455 section 7.4.1.
     pub(super) fn from_engine(error: EngineError, max_message: usize) -> Self {
         match error {
@@ -55,7 +55,7 @@ impl Stop {
     }
 }
 
-impl From<CloseFrame> for Stop {
+impl From<CloseFrame> for EndCause {
     fn from(CloseFrame { code, reason }: CloseFrame) -> Self {
         Self::Leave(code, reason)
     }
@@ -63,14 +63,14 @@ impl From<CloseFrame> for Stop {
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct ConnectionEnd {
     /// Who sent the first close frame.
     pub by: Side,
     pub code: Option<u16>,
     pub reason: Cow<'static, str>,
 }
 
-impl End {
+impl ConnectionEnd {
     /// Without a close frame from either side.
     pub(crate) fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -98,64 +98,64 @@ impl From<Message> for EngineMessage {
     }
 }
 
-pub(super) fn full() -> Stop {
-    Stop::Refuse(code::TRY_AGAIN, FULL.into())
+pub(super) fn full() -> EndCause {
+    EndCause::Refuse(code::TRY_AGAIN, FULL.into())
 }
 
 /// Ends the connection so that the peer gets to know why.
-pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
+pub(super) async fn finish(mut socket: Socket, stop: EndCause) -> (ConnectionEnd, ClosingStream) {
     let end = match stop {
-        Stop::Lost(reason) => return (End::lost(reason), Line(None)),
-        Stop::Stuck(reason) => {
+        EndCause::Lost(reason) => return (ConnectionEnd::lost(reason), ClosingStream(None)),
+        EndCause::Stuck(reason) => {
             let told = timeout(limits::CLOSE_WAIT, socket.send(close(code::SLOW, &reason))).await;
             if !matches!(told, Ok(Ok(()))) {
-                return (End::lost(reason), Line(None));
+                return (ConnectionEnd::lost(reason), ClosingStream(None));
             }
-            End {
+            ConnectionEnd {
                 by: Side::Server,
                 code: Some(code::SLOW),
                 reason,
             }
         }
-        Stop::Closed(frame) => {
+        EndCause::Closed(frame) => {
             let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
             closed_by_client(frame)
         }
-        Stop::ClosedAs(code, reason) => {
+        EndCause::ClosedAs(code, reason) => {
             let mut raw = socket.into_inner();
             let _ = timeout(limits::CLOSE_WAIT, raw.write_all(&close_bytes(code, &reason))).await;
-            let end = End {
+            let end = ConnectionEnd {
                 by: Side::Client,
                 code: Some(code),
                 reason: reason.into(),
             };
-            return (end, Line(Some(raw)));
+            return (end, ClosingStream(Some(raw)));
         }
-        Stop::Leave(code, reason) => {
+        EndCause::Leave(code, reason) => {
             let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
-            End {
+            ConnectionEnd {
                 by: Side::Server,
                 code: Some(code),
                 reason,
             }
         }
-        Stop::Refuse(code, reason) => {
+        EndCause::Refuse(code, reason) => {
             let _ = timeout(limits::CLOSE_WAIT, socket.send(close(code, &reason))).await;
-            End {
+            ConnectionEnd {
                 by: Side::Server,
                 code: Some(code),
                 reason,
             }
         }
     };
-    (end, Line(Some(socket.into_inner())))
+    (end, ClosingStream(Some(socket.into_inner())))
 }
 
-fn closed_by_client(frame: Option<EngineCloseFrame>) -> End {
+fn closed_by_client(frame: Option<EngineCloseFrame>) -> ConnectionEnd {
     let (code, reason) = frame.map_or((None, String::new()), |EngineCloseFrame { code, reason }| {
         (Some(code.into()), reason.as_str().to_owned())
     });
-    End {
+    ConnectionEnd {
         by: Side::Client,
         code,
         reason: reason.into(),
@@ -186,9 +186,9 @@ async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<
 }
 
 /// The stream after the connection, if there still is one.
-pub(crate) struct Line(Option<Raw>);
+pub(crate) struct ClosingStream(Option<Raw>);
 
-impl Line {
+impl ClosingStream {
     /// Ends our half, then waits a while for the peer to end its own.
     pub(crate) async fn hang_up(self) {
         if let Some(raw) = self.0 {

@@ -15,13 +15,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as EngineError;
 use tokio_tungstenite::tungstenite::protocol::{Message as EngineMessage, Role, WebSocketConfig};
 
-use self::ending::{FULL, Stop, finish, full, humantime};
-use super::faults::{Ending, Gate};
-use super::meter::Meter;
+use self::ending::{EndCause, FULL, finish, full, humantime};
+use super::activity_meter::ActivityMeter;
+use super::faults::{Ending, FaultGate};
 use crate::awake::paused_at;
 use crate::connection::counters::DisconnectReason;
-use crate::connection::keepalive::{Beat, Keepalive};
-use crate::connection::observed::Observed;
+use crate::connection::keepalive::{Keepalive, KeepaliveAction};
+use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, LoginEnd};
 use crate::limits;
@@ -35,20 +35,20 @@ pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 mod ending;
 mod peer_close;
 
-pub(super) use self::ending::{End, Line};
+pub(super) use self::ending::{ClosingStream, ConnectionEnd};
 pub(super) use self::peer_close::PeerClose;
 
-type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
+type Raw = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
 type Socket = WebSocketStream<Raw>;
 
 /// One connection: who talks and what the peer is held to.
 pub(super) struct Connection<H> {
     handler: H,
-    gate: Gate,
+    gate: FaultGate,
     /// Whose connection it is: it ends with their login.
     caller: Caller,
     gateway: Gateway,
-    meter: Arc<Meter>,
+    meter: Arc<ActivityMeter>,
     /// Packets that are to be sent with the next flush.
     out: Vec<Message>,
     /// Bytes of messages that are not flushed.
@@ -60,13 +60,13 @@ pub(super) struct Connection<H> {
 }
 
 impl<H: ConnectionHandler> Connection<H> {
-    pub(super) fn new(handler: H, gateway: &Gateway, gate: Gate, caller: Caller) -> Self {
+    pub(super) fn new(handler: H, gateway: &Gateway, gate: FaultGate, caller: Caller) -> Self {
         Self {
             handler,
             gate,
             caller,
             gateway: gateway.clone(),
-            meter: Meter::start(gateway.buffers.share()),
+            meter: ActivityMeter::start(gateway.buffers.share()),
             out: Vec::new(),
             unsent: 0,
             accounted: 0,
@@ -75,8 +75,8 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Talks until one side ends it. What is left to do is to hang up.
-    pub(super) async fn run(mut self, upgraded: Upgraded) -> (End, Line) {
-        let raw = Observed::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
+    pub(super) async fn run(mut self, upgraded: Upgraded) -> (ConnectionEnd, ClosingStream) {
+        let raw = ObservedStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
         let (socket, stop) = self.listen(socket).await;
         self.meter.release();
@@ -96,7 +96,7 @@ impl<H: ConnectionHandler> Connection<H> {
         WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
     }
 
-    async fn listen(&mut self, mut socket: Socket) -> (Socket, Stop) {
+    async fn listen(&mut self, mut socket: Socket) -> (Socket, EndCause) {
         let shutdown = self.gateway.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
         let caller = self.caller.clone();
@@ -135,24 +135,24 @@ impl<H: ConnectionHandler> Connection<H> {
         self.gateway.settings.silence_limit.min(H::SILENCE_LIMIT)
     }
 
-    async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
+    async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, EndCause> {
         match keepalive.beat(self.meter.now(), self.meter.heard()) {
-            Beat::Rest { until } => Ok(until),
-            Beat::Ping { until } => {
+            KeepaliveAction::Rest { until } => Ok(until),
+            KeepaliveAction::Ping { until } => {
                 let ping = socket.send(EngineMessage::Ping(Bytes::new()));
                 self.moving(ping).await?.map_err(|error| self.stop(error))?;
                 Ok(until)
             }
-            Beat::Silent => {
+            KeepaliveAction::Silent => {
                 self.gateway.counters.count_disconnect(DisconnectReason::Silent);
                 let reason = format!("nothing was heard for {}", humantime(self.silence_limit()));
-                Err(Stop::Leave(code::TIMEOUT, reason.into()))
+                Err(EndCause::Leave(code::TIMEOUT, reason.into()))
             }
         }
     }
 
     /// Hears everything that is there, then writes once.
-    async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
+    async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
         let read = self.read_all(socket, first).await;
         let sent = self.feed(socket).await;
         read?;
@@ -160,7 +160,7 @@ impl<H: ConnectionHandler> Connection<H> {
         self.write(socket).await
     }
 
-    async fn read_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
+    async fn read_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
         let mut received = first;
         let (mut messages, mut bytes) = (0, 0);
         loop {
@@ -173,7 +173,9 @@ impl<H: ConnectionHandler> Connection<H> {
             match message {
                 EngineMessage::Close(frame) => {
                     let registered = self.meter.registered_close();
-                    return Err(registered.map_or(Stop::Closed(frame), |(code, reason)| Stop::ClosedAs(code, reason)));
+                    return Err(registered.map_or(EndCause::Closed(frame), |(code, reason)| {
+                        EndCause::ClosedAs(code, reason)
+                    }));
                 }
                 EngineMessage::Text(text) => self.on_message(Message::Text(text)).await?,
                 EngineMessage::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
@@ -191,13 +193,13 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    async fn on_message(&mut self, message: Message) -> Result<(), Stop> {
+    async fn on_message(&mut self, message: Message) -> Result<(), EndCause> {
         self.count(1, 0);
         Ok(self.handler.on_message(message, &mut self.out).await?)
     }
 
     /// Says what there is to say, and writes once.
-    async fn write(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+    async fn write(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
         if !self.gate.is_free() {
             Box::pin(self.pass()).await?;
         }
@@ -210,7 +212,7 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Where a fault holds the session back, it waits as for a peer that takes nothing.
-    async fn pass(&mut self) -> Result<(), Stop> {
+    async fn pass(&mut self) -> Result<(), EndCause> {
         let (mut gate, shutdown) = (std::mem::take(&mut self.gate), self.gateway.shutdown.clone());
         let passed = self
             .moving(async {
@@ -224,14 +226,14 @@ impl<H: ConnectionHandler> Connection<H> {
         passed
     }
 
-    async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> Stop {
+    async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> EndCause {
         match ending {
-            Ending::Cut => Stop::Lost("cut, as its visitor asked".into()),
+            Ending::Cut => EndCause::Lost("cut, as its visitor asked".into()),
             Ending::Drain => self.shut_down(socket).await,
         }
     }
 
-    async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+    async fn feed(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
         self.count(0, self.out.len() as u64);
         let mut out = std::mem::take(&mut self.out);
         self.unsent += out.iter().map(Message::len).sum::<usize>();
@@ -248,7 +250,7 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// The last words before the node goes.
-    async fn shut_down(&mut self, socket: &mut Socket) -> Stop {
+    async fn shut_down(&mut self, socket: &mut Socket) -> EndCause {
         let close_frame = self.handler.on_shutdown(&mut self.out);
         match self.feed(socket).await {
             Ok(()) => close_frame.into(),
@@ -257,21 +259,21 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Nothing is read any more of a peer that was banned.
-    async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> Stop {
+    async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> EndCause {
         let is_ban = end.is_ban();
         if is_ban {
             self.gateway.counters.count_disconnect(DisconnectReason::Banned);
         }
         let close_frame = self.handler.on_login_end(end, &mut self.out);
         match self.feed(socket).await {
-            Ok(()) if is_ban => Stop::Refuse(close_frame.code, close_frame.reason),
+            Ok(()) if is_ban => EndCause::Refuse(close_frame.code, close_frame.reason),
             Ok(()) => close_frame.into(),
             Err(stop) => stop,
         }
     }
 
-    fn stop(&self, error: EngineError) -> Stop {
-        Stop::from_engine(error, self.message_limit())
+    fn stop(&self, error: EngineError) -> EndCause {
+        EndCause::from_engine(error, self.message_limit())
     }
 
     fn count(&self, received: u64, sent: u64) {
@@ -281,7 +283,7 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Waits for a write, as long as the peer takes some of it within the silence limit.
-    async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, Stop> {
+    async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, EndCause> {
         let mut write = pin!(write);
         if let Poll::Ready(done) = poll!(write.as_mut()) {
             return Ok(done);
@@ -295,14 +297,14 @@ impl<H: ConnectionHandler> Connection<H> {
         done
     }
 
-    async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, Stop> {
+    async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, EndCause> {
         let limit = H::STALL_LIMIT.min(self.gateway.settings.silence_limit);
         let mut since = self.meter.now();
         loop {
             tokio::select! {
                 biased;
                 done = &mut write => return Ok(done),
-                () = self.meter.share().revoked() => return Err(Stop::Lost(FULL.into())),
+                () = self.meter.share().revoked() => return Err(EndCause::Lost(FULL.into())),
                 () = sleep_until(self.meter.at(since + limit)) => {}
             }
             let wrote = self.meter.wrote();
@@ -314,7 +316,11 @@ impl<H: ConnectionHandler> Connection<H> {
                 self.gateway.counters.count_disconnect(DisconnectReason::Slow);
                 let reason = format!("the peer took nothing for {}", humantime(limit)).into();
                 let told = H::STALL_LIMIT < self.gateway.settings.silence_limit;
-                return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });
+                return Err(if told {
+                    EndCause::Stuck(reason)
+                } else {
+                    EndCause::Lost(reason)
+                });
             }
             since = wrote;
         }

@@ -8,13 +8,13 @@ use crate::gateway::Gateway;
 use duplex_hub::quota::{Client, Held, Place, Quotas};
 
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(super) struct AddressLimit {
     quotas: Arc<Quotas>,
     /// These carry the connections of others.
     proxies: TrustedProxies,
 }
 
-impl Gate {
+impl AddressLimit {
     pub(super) fn of(state: &Gateway) -> Self {
         Self {
             quotas: Arc::clone(&state.quotas),

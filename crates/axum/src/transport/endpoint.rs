@@ -9,7 +9,7 @@ use axum::routing::any;
 use tokio::time::Instant;
 
 use crate::connection::counters::TransportKind;
-use crate::connection::log_preview::Excerpt;
+use crate::connection::log_preview::LogPreview;
 use crate::endpoint::{Answer, Endpoint, Payload};
 use crate::gateway::Gateway;
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
@@ -20,7 +20,7 @@ use duplex_hub::quota::{Client, Quotas, Rate};
 use duplex_hub::session::rate_limit::Bucket;
 use duplex_protocol::code;
 
-pub(crate) struct Echo {
+pub(crate) struct EndpointHandler {
     endpoint: Endpoint,
     quotas: Arc<Quotas>,
     client: Client,
@@ -42,14 +42,17 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
                 purpose: endpoint.purpose,
                 kind: TransportKind::Endpoint,
             };
-            upgrade(&gateway, request, upgrades, |_| Echo::new(endpoint, &gateway, client)).await
+            upgrade(&gateway, request, upgrades, |_| {
+                EndpointHandler::new(endpoint, &gateway, client)
+            })
+            .await
         };
         router.route(endpoint.path, any(enter))
     });
     router.with_state(gateway)
 }
 
-impl Echo {
+impl EndpointHandler {
     pub(crate) fn new(endpoint: Endpoint, state: &Gateway, client: Client) -> Self {
         let largest = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
         let second = Duration::from_secs(1);
@@ -88,7 +91,7 @@ impl Echo {
         tracing::debug!(
             bytes = payload.len(),
             "받은 메시지: {}",
-            Excerpt::new(payload, limits::LOG_CHARS)
+            LogPreview::new(payload, limits::LOG_CHARS)
         );
         match (self.endpoint.answer)(payload) {
             Answer::Same => message,
@@ -97,7 +100,7 @@ impl Echo {
     }
 }
 
-impl ConnectionHandler for Echo {
+impl ConnectionHandler for EndpointHandler {
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         match self.may_have(message.len()) {
             Ok(()) => {

@@ -17,10 +17,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::gate::Gate;
+use super::address_limit::AddressLimit;
 use crate::awake;
 use crate::connection::counters::Counters;
-use crate::connection::observed::{Observed, Observer};
+use crate::connection::observed_stream::{ByteObserver, ObservedStream};
 use crate::limits;
 use duplex_hub::quota::Held;
 use duplex_hub::quota::seldom::Seldom;
@@ -32,22 +32,22 @@ const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b
 const FIRST_BYTES: usize = 16;
 
 /// A connection whose client has sent its first bytes, none of which were read.
-pub(super) struct Arrival {
+pub(super) struct AcceptedConnection {
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
-    pub place: Place,
+    pub place: ConnectionPlace,
 }
 
 /// A connection's place among those that may be open, if it has one; its stream's bytes are counted. An upgrade takes the stream
 /// elsewhere, and the place with it.
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     counters: Arc<Counters>,
     _permit: Option<OwnedSemaphorePermit>,
     /// Among those of its address.
     _held: Option<Held>,
 }
 
-impl Observer for Place {
+impl ByteObserver for ConnectionPlace {
     fn read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.counters.count_bytes(count as u64, 0);
@@ -59,27 +59,27 @@ impl Observer for Place {
 }
 
 /// Ends when it is dropped.
-pub(super) struct Reception {
-    pub arrivals: mpsc::Receiver<Arrival>,
+pub(super) struct Acceptor {
+    pub accepted: mpsc::Receiver<AcceptedConnection>,
     running: Option<DropGuard>,
 }
 
-impl Reception {
+impl Acceptor {
     /// `health` answers health checks; a connection beyond `max_connections`, or beyond its
     /// address's share, is answered by it too, whatever it asks for.
     pub(super) fn start(
         listener: TcpListener,
         health: Router,
         max_connections: usize,
-        gate: Gate,
+        limit: AddressLimit,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         let listener = listener.into_std()?;
-        let (arrived, arrivals) = mpsc::channel(limits::ARRIVALS);
+        let (arrived, accepted) = mpsc::channel(limits::ARRIVALS);
         let stop = CancellationToken::new();
-        let desk = Desk {
+        let accept_loop = AcceptLoop {
             places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
-            gate,
+            limit,
             counters,
             health,
             arrived,
@@ -87,34 +87,34 @@ impl Reception {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stopped = stop.clone();
-        thread::Builder::new().name("reception".to_owned()).spawn(move || {
-            let serving = stopped.run_until_cancelled(desk.take_all(listener));
+        thread::Builder::new().name("accept".to_owned()).spawn(move || {
+            let serving = stopped.run_until_cancelled(accept_loop.take_all(listener));
             runtime.block_on(serving);
         })?;
         Ok(Self {
-            arrivals,
+            accepted,
             running: Some(stop.drop_guard()),
         })
     }
 
-    /// Nobody listens any more once the arrivals have ended.
+    /// Stops accepting. The port is closed once `accepted` has ended.
     pub(super) fn stop(&mut self) {
         self.running = None;
     }
 }
 
-struct Desk {
+struct AcceptLoop {
     places: Arc<Semaphore>,
-    gate: Gate,
+    limit: AddressLimit,
     counters: Arc<Counters>,
     health: Router,
-    arrived: mpsc::Sender<Arrival>,
+    arrived: mpsc::Sender<AcceptedConnection>,
     /// Connections for which there is no place, the oldest first. One too many ends the oldest: who asks for the health has
     /// done so at once, and been answered.
     beyond: VecDeque<AbortHandle>,
 }
 
-impl Desk {
+impl AcceptLoop {
     async fn take_all(mut self, listener: std::net::TcpListener) {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
@@ -123,10 +123,10 @@ impl Desk {
         loop {
             let (stream, peer) = next_connection(&listener).await;
             // Counted before it says anything: silence is what takes places at the least cost.
-            let held = self.gate.admit(peer);
+            let held = self.limit.admit(peer);
             let permit = held.as_ref().and(Arc::clone(&self.places).try_acquire_owned().ok());
             let is_beyond = permit.is_none();
-            let place = Place {
+            let place = ConnectionPlace {
                 counters: Arc::clone(&self.counters),
                 _permit: permit,
                 _held: held,
@@ -139,7 +139,7 @@ impl Desk {
         }
     }
 
-    fn receive_beyond(&mut self, stream: TcpStream, place: Place) {
+    fn receive_beyond(&mut self, stream: TcpStream, place: ConnectionPlace) {
         if self.beyond.len() >= limits::HEALTH_PLACES
             && let Some(oldest) = self.beyond.pop_front()
         {
@@ -150,7 +150,13 @@ impl Desk {
     }
 }
 
-async fn receive(stream: TcpStream, peer: SocketAddr, place: Place, health: Router, arrived: mpsc::Sender<Arrival>) {
+async fn receive(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: ConnectionPlace,
+    health: Router,
+    arrived: mpsc::Sender<AcceptedConnection>,
+) {
     let mut first = [0; FIRST_BYTES];
     let Some(Ok(count @ 1..)) = awake::timeout(limits::FIRST_REQUEST, stream.peek(&mut first)).await else {
         return;
@@ -161,15 +167,15 @@ async fn receive(stream: TcpStream, peer: SocketAddr, place: Place, health: Rout
     match stream.into_std() {
         Ok(stream) => {
             // The node may be going away.
-            let _ = arrived.send(Arrival { stream, peer, place }).await;
+            let _ = arrived.send(AcceptedConnection { stream, peer, place }).await;
         }
         Err(error) => tracing::debug!("connection: {error}"),
     }
 }
 
 /// One request, one answer, and not for long.
-async fn answer_health(stream: TcpStream, place: Place, health: Router) {
-    let stream = Observed::new(stream, place);
+async fn answer_health(stream: TcpStream, place: ConnectionPlace, health: Router) {
+    let stream = ObservedStream::new(stream, place);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use super::websocket::PeerClose;
 use crate::connection::BufferShare;
-use crate::connection::observed::Observer;
+use crate::connection::observed_stream::ByteObserver;
 use crate::limits;
 use crate::sync::lock;
 
 /// Read beside the stream while the stream is borrowed.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct ActivityMeter {
     opened: Instant,
     /// Nanoseconds after `opened`: 584 years fit.
     heard: AtomicU64,
@@ -29,7 +29,7 @@ pub(crate) struct Meter {
     peer_close: Mutex<PeerClose>,
 }
 
-impl Meter {
+impl ActivityMeter {
     pub(crate) fn start(share: Arc<BufferShare>) -> Arc<Self> {
         let zero = AtomicU64::default;
         Arc::new(Self {
@@ -116,7 +116,7 @@ impl Meter {
     }
 }
 
-impl Observer for Arc<Meter> {
+impl ByteObserver for Arc<ActivityMeter> {
     fn read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.mark(&self.heard);
