@@ -12,12 +12,12 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits;
 
-/// Whether the process was paused when this moment came: timers that it set ring this much too late.
+/// Whether the process was paused at `due`: its timers then fire later than [`limits::CLOCK_GAP`].
 pub(crate) fn paused_at(due: Instant) -> bool {
     Instant::now() >= due + limits::CLOCK_GAP
 }
 
-/// Ready when the limit has run out, and the process ran when it did.
+/// A sleep that completes when its limit has expired while the process ran.
 #[derive(Debug)]
 pub(crate) struct AwakeSleep {
     limit: Duration,
@@ -32,7 +32,7 @@ impl AwakeSleep {
         }
     }
 
-    /// The limit begins now.
+    /// Starts the limit again, from now.
     pub(crate) fn restart(&mut self) {
         self.sleep.as_mut().reset(Instant::now() + self.limit);
     }
@@ -52,7 +52,7 @@ impl Future for AwakeSleep {
     }
 }
 
-/// None if the limit ran out first.
+/// Runs `work`. `None` if the limit expired first.
 pub(crate) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let (mut work, mut late) = (pin!(work), AwakeSleep::new(limit));
     tokio::select! {
@@ -62,7 +62,7 @@ pub(crate) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -
     }
 }
 
-/// For the limits that hyper keeps.
+/// The timer for limits that hyper keeps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AwakeTimer;
 

@@ -75,7 +75,7 @@ fn network(text: &str) -> Result<IpNet, NotANetwork> {
         Ok(address) => IpNet::from(address),
         Err(_) => text.parse().map_err(|_| NotANetwork)?,
     };
-    // Addresses are compared as IPv4 where they are.
+    // IPv4-mapped networks become IPv4, as the addresses that are compared with them.
     let mapped = match network {
         IpNet::V6(net) if net.prefix_len() >= 96 => {
             net.addr().to_ipv4_mapped().map(|addr| (addr, net.prefix_len() - 96))
@@ -88,11 +88,11 @@ fn network(text: &str) -> Result<IpNet, NotANetwork> {
     }
 }
 
-/// What is known of a request's client.
+/// The client of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Client {
     address: IpAddr,
-    /// As a trusted proxy says.
+    /// Whether a trusted proxy reports https.
     https: Option<bool>,
     /// The two headers of a trusted proxy name different clients.
     contradicted: bool,
@@ -118,13 +118,13 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client
     ];
     Client {
         address: told.map_or(peer, |(address, _)| address),
-        // One that says otherwise was not written by the proxy.
+        // If the reports differ, one of them is not the proxy's own: the weaker one counts.
         https: schemes.into_iter().flatten().reduce(|one, other| one && other),
         contradicted,
     }
 }
 
-/// The first address that is not trusted, or the furthest that is known; with the hop that reports it.
+/// The nearest address that is not trusted, or the furthest known one, with the hop that reports it.
 fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr, Hop)> {
     let mut client = (peer, *hops.first()?);
     for hop in hops {
@@ -165,14 +165,14 @@ pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Ne
     next.run(request).await
 }
 
-/// The other end of the connection.
+/// The connection's peer.
 fn peer(extensions: &Extensions) -> Option<SocketAddr> {
     extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(peer)| *peer)
 }
 
-/// How a client is called in logs and records: with its port, if it is the connection's other end.
+/// The client's name in logs and records: its address, with the port if it is the connection's peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientName(IpAddr, Option<u16>);
 

@@ -86,8 +86,8 @@ fn check(parts: &Parts, settings: &Settings) -> Result<(), HostError> {
     }
 }
 
-/// The host that a request asks for. HTTP/1.1 has one Host header, HTTP/2 has `:authority` or one; where a request names its host
-/// twice it names the same. `None` where it names none, as HTTP/1.0 may, or leaves it empty.
+/// The host that a request names: by one Host header (required in HTTP/1.1), by `:authority` in HTTP/2, or by both if they agree.
+/// `None` if it names none, as HTTP/1.0 may, or leaves it empty.
 pub(crate) fn asked(parts: &Parts) -> Result<Option<Host>, HostError> {
     let mut headers = parts.headers.get_all(header::HOST).iter();
     let header = match (headers.next(), headers.next()) {
@@ -109,7 +109,7 @@ fn parse(value: &HeaderValue) -> Result<Host, HostError> {
     value.to_str().ok().and_then(Host::parse).ok_or(HostError::Malformed)
 }
 
-/// `localhost`, or an IP address: no name server is asked for these.
+/// Whether the host is `localhost` or an IP address, which no name server is asked for.
 fn is_literal(host: &Host) -> bool {
     let bracketed = || host.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     host.name == "localhost"
@@ -117,7 +117,7 @@ fn is_literal(host: &Host) -> bool {
         || bracketed().is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Sent with every request, or with all but plain navigations.
+/// Whether a request carries headers that browsers send, with all but plain navigations.
 fn is_of_browser(headers: &HeaderMap) -> bool {
     ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]
         .iter()

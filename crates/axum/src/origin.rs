@@ -121,7 +121,7 @@ impl Origin {
     }
 }
 
-/// What a request is addressed to: a name or an IP address, and the port where it is written.
+/// The host that a request names: a name or an IP address, and the port if it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Host {
     /// In lower case; an IPv6 address keeps its brackets.
@@ -130,7 +130,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// `None` for anything that is not exactly that.
+    /// Parses `host[:port]`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (name, port) = host_and_port(text)?;
         Some(Self { name, port })
@@ -145,7 +145,7 @@ impl Host {
     }
 }
 
-/// Host and, where it is written, port. `None` for anything that is not exactly that.
+/// Parses `host[:port]`, without user information.
 fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     if text.contains('@') {
         return None;
@@ -162,7 +162,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     Some((host.to_ascii_lowercase(), port))
 }
 
-/// Why a request is turned away for where it came from.
+/// Why a request is refused for its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OriginError {
     #[error("the Origin header is not an origin that could be compared")]
@@ -185,19 +185,19 @@ impl OriginError {
 /// The page that a request comes from, as its browser says.
 #[derive(Debug, Clone, Copy, Default)]
 struct Page<'a> {
-    /// Browsers send it with what is checked here; without it and `site`, another program asks, which could write what it likes.
+    /// The `Origin` header. Without it and `site` the request is not a browser's.
     origin: Option<&'a str>,
     /// `Sec-Fetch-Site`. Browsers send it to https sites and to loopback addresses.
     site: Option<&'a str>,
-    /// The visitor follows a link: `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
+    /// The request is a navigation, by `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
     navigates: bool,
 }
 
-/// What a request may do if it is let in.
+/// What a request may do if it is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
-    /// Open a socket, or change something.
+    /// Open a WebSocket, or change something.
     Write,
 }
 
@@ -210,7 +210,7 @@ fn check(page: Page<'_>, access: Access, own: Option<&Origin>, listed: &[Origin]
     let is_listed = |origin: &Origin| listed.contains(origin);
     let other_site = page.site.is_some_and(|site| !["same-origin", "none"].contains(&site));
     if access == Access::Read {
-        // Isolation of resources, as https://web.dev/articles/fetch-metadata has it: other sites may link here, no more.
+        // A resource isolation policy (https://web.dev/articles/fetch-metadata): other sites may link here, no more.
         let allowed = !other_site || page.navigates || origin()?.as_ref().is_some_and(is_listed);
         return allowed.then_some(()).ok_or(OriginError::OtherSite);
     }
@@ -270,7 +270,7 @@ pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Problem> {
     checked.map_err(|foreign| foreign.problem())
 }
 
-/// With `--public-url` that is it; otherwise what the client asked for, by the scheme of its connection.
+/// The site's own origin: the public one, or the requested host with the connection's scheme.
 fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
     settings.public_url.clone().or_else(|| {
         let scheme = parts
@@ -283,13 +283,13 @@ fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Of a whole tab; what is embedded in another page is none.
+/// Whether the request navigates a whole tab, not a frame in another page.
 fn is_navigation(headers: &HeaderMap) -> bool {
     let says = |name, value: &str| headers.get(name).is_some_and(|said: &HeaderValue| said == value);
     says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
 }
 
-/// A header that is there twice, or is not text, is no header to decide by.
+/// The value of a header. An error if it stands twice or is no text.
 fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, OriginError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -16,7 +16,7 @@ use crate::{awake, limits};
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     begun: CancellationToken,
-    /// HTTP connections and WebSockets: what has to end before the process may.
+    /// HTTP connections, WebSockets and other tasks that have to end before the process may.
     tasks: TaskTracker,
 }
 
@@ -95,7 +95,7 @@ pub fn reconnect_delay(session: &SessionId) -> Duration {
 ///
 /// If the handler cannot be installed.
 pub fn outlive_hangups() -> std::io::Result<()> {
-    // Never SIGHUP's own effect again: the handler stays when the stream of signals goes.
+    // Tokio's handler stays installed when the stream of signals is dropped.
     signal(SignalKind::hangup()).map(drop)
 }
 
@@ -107,6 +107,6 @@ pub fn outlive_hangups() -> std::io::Result<()> {
 pub fn outlive_file_size_limit() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
-    // The handler stays when its receiver goes.
+    // The handler stays installed when its stream is dropped.
     signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }

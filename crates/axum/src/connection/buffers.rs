@@ -20,7 +20,7 @@ struct Inner {
     counters: Arc<Counters>,
     held: AtomicUsize,
     next: AtomicU64,
-    /// Only shares that ever held something.
+    /// Shares that have held bytes, by id.
     holders: Mutex<HashMap<u64, Arc<Holder>>>,
 }
 
@@ -69,7 +69,8 @@ impl Inner {
         lock(&self.holders)
     }
 
-    /// Revokes the largest shares until those that remain fit. What was revoked before is about to be released and not counted.
+    /// Revokes the largest shares until the rest fits the limit. Shares that are revoked already do not count: they are about to be
+    /// released.
     fn relieve(&self) {
         let holders = self.holders();
         let mut left: Vec<_> = holders
@@ -90,7 +91,7 @@ impl Inner {
     }
 }
 
-/// What one connection holds. Released when it is dropped.
+/// The bytes that one connection holds, released when the share is dropped.
 #[derive(Debug)]
 pub(crate) struct BufferShare {
     budget: Arc<Inner>,
@@ -112,7 +113,7 @@ impl BufferShare {
         }
     }
 
-    /// Never below nothing.
+    /// Gives back `bytes`, or all that is held if that is less.
     pub(crate) fn shrink(&self, bytes: usize) {
         if bytes == 0 {
             return;
@@ -127,7 +128,7 @@ impl BufferShare {
         self.budget.held.fetch_sub(before.min(bytes), Relaxed);
     }
 
-    /// Gives everything back, and takes nothing any more.
+    /// Gives back all bytes, and holds none from now on.
     pub(crate) fn close(&self) {
         self.holder.closed.store(true, Relaxed);
         self.shrink(usize::MAX);
@@ -138,7 +139,7 @@ impl BufferShare {
         self.holder.bytes.load(Relaxed)
     }
 
-    /// Ready when the node has no room for what this connection holds: it is to be closed.
+    /// Completes when the node needs the bytes back: the connection is to be closed.
     pub(crate) fn revoked(&self) -> WaitForCancellationFuture<'_> {
         self.holder.revoked.cancelled()
     }

@@ -115,10 +115,9 @@ impl RefusalReason {
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
-    /// Sockets of signals. Every page has one beside its own: they are not among the connections that visitors are shown,
-    /// and take no place of them.
+    /// Open [`TransportKind::Signals`] sockets. Every page has one beside its session, so they are counted and bounded apart.
     signals: AtomicU64,
-    /// By [`TransportKind`], as all arrays of these.
+    /// Open now, by [`TransportKind`]. All arrays are indexed by their enum.
     kinds: [AtomicU64; TransportKind::ALL.len()],
     opened: [AtomicU64; TransportKind::ALL.len()],
     cut_offs: [AtomicU64; DisconnectReason::ALL.len()],
@@ -138,7 +137,7 @@ impl Counters {
         self.open_among(|counters| &counters.connections, limit)
     }
 
-    /// Counts a socket of signals if there are fewer than `limit`.
+    /// Counts a [`TransportKind::Signals`] socket if there are fewer than `limit`.
     pub(crate) fn open_signals(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
         self.open_among(|counters| &counters.signals, limit)
     }
@@ -161,7 +160,7 @@ impl Counters {
         self.sent.fetch_add(sent, Relaxed);
     }
 
-    /// Of TCP connections, whatever they carry.
+    /// Counts bytes of TCP connections.
     pub(crate) fn count_bytes(&self, bytes_in: u64, bytes_out: u64) {
         self.bytes_in.fetch_add(bytes_in, Relaxed);
         self.bytes_out.fetch_add(bytes_out, Relaxed);
@@ -176,7 +175,7 @@ impl Counters {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
-    /// Of TLS.
+    /// Counts a failed TLS handshake.
     pub(crate) fn count_failed_handshake(&self) {
         self.failed_handshakes.fetch_add(1, Relaxed);
     }
@@ -222,7 +221,7 @@ pub struct ConnectionGuard {
 }
 
 impl ConnectionGuard {
-    /// With a place among those of its client.
+    /// The same guard with a place among those of its client.
     pub(crate) fn holding(mut self, held: Held) -> Self {
         self._held = Some(held);
         self

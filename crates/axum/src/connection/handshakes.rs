@@ -10,14 +10,14 @@ use duplex_protocol::handshake::{Ended, Handshake};
 #[derive(Debug)]
 pub(crate) struct Handshakes {
     kept: Mutex<Kept>,
-    /// Of the ended ones; the open ones are bounded by the connections.
+    /// Records of ended connections; those of open ones are bounded by the connections.
     limit: usize,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     records: HashMap<String, Handshake>,
-    /// Trace and connection, oldest first: a trace may meanwhile name a younger connection.
+    /// Trace and connection, oldest first. The trace may name a newer connection by now.
     ended: VecDeque<(String, String)>,
 }
 
@@ -29,7 +29,7 @@ impl Handshakes {
         }
     }
 
-    /// A page that uses a trace again gets the younger connection under it.
+    /// Keeps the record of a connection that opened. It replaces an older one of the same trace.
     pub(crate) fn open(&self, trace: &str, record: Handshake) {
         self.kept().records.insert(trace.to_owned(), record);
     }
@@ -54,7 +54,7 @@ impl Handshakes {
         self.kept().records.get(trace).cloned()
     }
 
-    /// A panic elsewhere cannot leave a record half-written: each is put in whole.
+    /// The records, locked.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         lock(&self.kept)
     }

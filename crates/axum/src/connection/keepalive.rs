@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-/// All moments are measured from the connection's opening.
+/// The state of one connection's keepalive. All times are durations since the connection's opening.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keepalive {
     ping_every: Duration,
-    /// A peer that answers pings is never silent for longer than this, whatever it has to say.
+    /// Longest silence. A peer that answers pings never reaches it.
     silence_limit: Duration,
-    /// A look that comes so much too late came after a pause of the process.
+    /// A check that comes so much late came after a pause of the process.
     gap: Duration,
     next_ping: Duration,
-    /// When the next look is due.
+    /// When the next check is due.
     due: Duration,
-    /// The process was paused until then: nobody could be heard before.
+    /// When the process last resumed from a pause: nothing could be received before.
     resumed: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeepaliveAction {
-    /// Nothing to do; look again then.
+    /// Nothing to do. Check again at `until`.
     Rest { until: Duration },
-    /// Send a ping; look again then.
+    /// Send a ping. Check again at `until`.
     Ping { until: Duration },
-    /// Nothing was heard for the silence limit.
+    /// Nothing was received for the silence limit: give the peer up.
     Silent,
 }
 
@@ -39,12 +39,12 @@ impl Keepalive {
         }
     }
 
-    /// When to look for the first time.
+    /// When the first check is due.
     pub(crate) const fn first(&self) -> Duration {
         self.due
     }
 
-    /// `heard`: the last moment at which anything came from the peer, or at which the connection was not listening.
+    /// Checks at `now`. `heard` is when bytes were last received, or when the connection last did not read.
     pub(crate) fn beat(&mut self, now: Duration, heard: Duration) -> KeepaliveAction {
         if now >= self.due.saturating_add(self.gap) {
             self.resumed = now;

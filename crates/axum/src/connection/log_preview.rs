@@ -26,7 +26,7 @@ impl Display for LogPreview<'_> {
     }
 }
 
-/// A control character could forge a line of the log or drive the terminal that shows it.
+/// Escapes control characters: they could forge a line of the log or drive the terminal that shows it.
 fn write_text(f: &mut Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
     let mut rest = text.chars();
     for c in rest.by_ref().take(limit) {

@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Called on the connection's own task, where bytes moved: at least one, whichever way.
+/// An observer of a stream's bytes, called on the connection's task whenever at least one byte moved.
 pub(crate) trait ByteObserver {
     fn read(&self, bytes: &[u8]);
 
-    /// So many are about to be written. The other side may have them, and be heard again, before [`Self::wrote`] is called.
+    /// So many bytes are about to be written. The peer may have received them, and answered, before [`Self::wrote`] is called.
     fn writing(&self, _count: usize) {}
 
-    /// So many of them were not taken.
+    /// So many of those bytes were not written.
     fn kept_back(&self, _count: usize) {}
 
     fn wrote(&self, count: usize);

@@ -12,13 +12,13 @@ use super::BufferShare;
 use crate::limits;
 use crate::sync::lock;
 
-/// What a look at a connection finds.
+/// The state of a connection's exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Health {
     Fine,
-    /// No request was open for a while.
+    /// No request was open for [`limits::CONNECTION_IDLE`].
     Idle,
-    /// An answer is offered, and its peer does not take it.
+    /// A response was offered for [`limits::WRITE_STALL`], and the peer does not read it.
     Stalled,
 }
 
@@ -32,16 +32,16 @@ pub(crate) struct ConnectionProgress {
     share: Arc<BufferShare>,
 }
 
-/// A request from its head to the last byte of its answer, or to the end of the stream that it was upgraded to.
+/// A request, from its head to the last byte of its response, or to the end of the stream that it was upgraded to.
 #[derive(Debug)]
 pub(crate) struct ActiveExchange {
     connection: Arc<ConnectionProgress>,
-    /// Milliseconds after the connection's begin, and one: since when the peer is offered what it does not take. 0: the server
-    /// has nothing to offer.
+    /// Since when the peer does not read what it is offered, in milliseconds after the connection's begin, plus one. 0 if the
+    /// server has nothing to offer.
     offered: AtomicU64,
-    /// Bytes of the answer that wait for the peer.
+    /// Bytes of the response that wait for the peer.
     held: AtomicUsize,
-    /// Bytes of the request's body, until it is answered.
+    /// Bytes received of the request's body, until it is answered.
     received: AtomicUsize,
 }
 
@@ -101,13 +101,13 @@ impl ConnectionProgress {
 }
 
 impl ActiveExchange {
-    /// So many bytes of the request's body came, and lie with a route that reads on.
+    /// Counts bytes of the request's body, which its route holds.
     pub(crate) fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes, Relaxed);
         self.connection.share.grow(bytes);
     }
 
-    /// The peer is offered a part of the answer, and so many bytes of it wait.
+    /// The peer is offered a part of the response, of which `held` bytes wait.
     pub(crate) fn offers(&self, held: usize) {
         self.offered.store(self.connection.now() + 1, Relaxed);
         let before = self.held.swap(held, Relaxed);
@@ -120,7 +120,7 @@ impl ActiveExchange {
         }
     }
 
-    /// The peer took what it was offered.
+    /// The peer read what it was offered.
     pub(crate) fn taken(&self) {
         self.offered.store(0, Relaxed);
     }

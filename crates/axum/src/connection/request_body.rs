@@ -47,11 +47,11 @@ enum BodyError {
     Broken(#[from] axum::Error),
 }
 
-/// Ends with an error when nothing comes for a while, or when the whole takes too long.
+/// A body that fails when it pauses for too long, or takes too long as a whole.
 struct TimedBody {
     inner: Body,
     late: Arc<AtomicBool>,
-    /// Where what arrives is counted; a request that came over no connection has none.
+    /// Where received bytes are counted. `None` for a request without a connection, as in tests.
     exchange: Option<Arc<ActiveExchange>>,
     idle: AwakeSleep,
     deadline: AwakeSleep,

@@ -15,12 +15,12 @@ use crate::limits;
 #[derive(Debug)]
 pub(crate) struct PacedBody {
     inner: Body,
-    /// Of the frame that is being handed out.
+    /// What is left of the frame that is being handed out.
     rest: Bytes,
-    /// Something was handed out: the end is said by an end of its own, which is asked for when the peer has a window for
+    /// Something was handed out. The body then ends with a poll of its own, which HTTP/2 makes when the peer has a window for
     /// everything before it.
     begun: bool,
-    /// The last byte of a frame goes by itself: in HTTP/2 it is asked for only when the window covers all before it.
+    /// Hands out the last byte of a frame by itself: HTTP/2 polls for it only when the window covers everything before it.
     last_byte_apart: bool,
     exchange: Arc<ActiveExchange>,
 }
@@ -39,7 +39,7 @@ impl PacedBody {
     }
 
     fn held(&self) -> usize {
-        // A body of known size lies in memory; one of unknown size is made while it is sent.
+        // A body of known size is in memory; one of unknown size is made while it is sent.
         let ahead = self.inner.size_hint().exact().unwrap_or_default();
         self.rest
             .len()

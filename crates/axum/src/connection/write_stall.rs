@@ -17,11 +17,11 @@ use crate::limits;
 pub(crate) struct WriteStall<S> {
     stream: S,
     counters: Arc<Counters>,
-    /// The stream was upgraded: its new protocol has limits of its own.
+    /// Set when the stream was upgraded: its new protocol has limits of its own.
     upgraded: Arc<AtomicBool>,
-    /// Runs since a write had to wait.
+    /// Runs while a write waits for the peer.
     deadline: Option<AwakeSleep>,
-    /// Taken since then.
+    /// Bytes written meanwhile.
     taken: usize,
 }
 
@@ -36,7 +36,7 @@ impl<S> WriteStall<S> {
         }
     }
 
-    /// So many of the bytes offered were taken.
+    /// Notes that `count` of `offered` bytes were written.
     fn took(&mut self, count: usize, offered: usize) {
         self.taken = self.taken.saturating_add(count);
         if count == offered || self.taken >= limits::WRITE_PROGRESS {
@@ -103,7 +103,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteStall<S> {
         self.stream.is_write_vectored()
     }
 
-    /// A stream that encrypts may take all it is given and wait here.
+    /// An encrypting stream may accept everything in `poll_write` and wait here.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Pending => self.check(cx),

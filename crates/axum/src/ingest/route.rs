@@ -28,20 +28,20 @@ use duplex_protocol::topic::TopicName;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What a request did.
+/// The response to an accepted command.
 #[derive(Serialize)]
 struct Done {
     topic: TopicName,
-    /// Of the last event that it made; with `again`, then.
+    /// The seq of the command's last event.
     seq: Seq,
-    /// The request had been made before, with the same key: nothing happened now.
+    /// An earlier request with the same key had the effect; this one had none.
     again: bool,
-    /// What the application tells of it.
+    /// Further members: see [`IngestEndpoint::outcome`].
     #[serde(flatten)]
     outcome: Option<serde_json::Value>,
 }
 
-/// Events of one command, of which one tells its outcome.
+/// Events before a command's seq that are searched for its outcome.
 const EVENTS: usize = 64;
 
 /// Routes for `endpoints`. Each takes `POST`; another method is answered with 405 and the endpoint's purpose.
@@ -119,7 +119,7 @@ async fn accept(
     }
 }
 
-/// From the newest event up to `seq` that tells it; nothing where the log no longer has it.
+/// The outcome by the newest event up to `seq` that has one. `None` if the log no longer keeps it.
 async fn outcome(hub: &Hub, endpoint: IngestEndpoint, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
     let outcome = endpoint.outcome?;
     let before = seq.saturating_sub(EVENTS as Seq);
@@ -147,7 +147,7 @@ async fn tell(
     }
 }
 
-/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>; with or without the quotes.
+/// The idempotency key, with or without quotes: <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>.
 fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(KEY) else {
         return Ok(None);

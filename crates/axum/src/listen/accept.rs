@@ -25,25 +25,25 @@ use crate::limits;
 use duplex_hub::quota::Held;
 use duplex_hub::quota::seldom::Seldom;
 
-/// What a health check begins with.
+/// The first bytes of health checks.
 const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
 
-/// Enough to tell.
+/// Bytes that tell a health check from other requests.
 const FIRST_BYTES: usize = 16;
 
-/// A connection whose client has sent its first bytes, none of which were read.
+/// A connection whose client has sent its first bytes, which are still unread.
 pub(super) struct AcceptedConnection {
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
     pub place: ConnectionPlace,
 }
 
-/// A connection's place among those that may be open, if it has one; its stream's bytes are counted. An upgrade takes the stream
-/// elsewhere, and the place with it.
+/// A connection's place within the limits, if it has one. It observes the stream, so it lives as long as the stream does, across
+/// upgrades, and counts the stream's bytes.
 pub(super) struct ConnectionPlace {
     counters: Arc<Counters>,
     _permit: Option<OwnedSemaphorePermit>,
-    /// Among those of its address.
+    /// The place among those of its address.
     _held: Option<Held>,
 }
 
@@ -58,15 +58,15 @@ impl ByteObserver for ConnectionPlace {
     }
 }
 
-/// Ends when it is dropped.
+/// The running accept loop. It stops when this is dropped.
 pub(super) struct Acceptor {
     pub accepted: mpsc::Receiver<AcceptedConnection>,
     running: Option<DropGuard>,
 }
 
 impl Acceptor {
-    /// `health` answers health checks; a connection beyond `max_connections`, or beyond its
-    /// address's share, is answered by it too, whatever it asks for.
+    /// Starts the thread. `health` answers health checks, and every request on a connection beyond `max_connections` or beyond its
+    /// address's limit.
     pub(super) fn start(
         listener: TcpListener,
         health: Router,
@@ -109,8 +109,7 @@ struct AcceptLoop {
     counters: Arc<Counters>,
     health: Router,
     arrived: mpsc::Sender<AcceptedConnection>,
-    /// Connections for which there is no place, the oldest first. One too many ends the oldest: who asks for the health has
-    /// done so at once, and been answered.
+    /// Connections without a place, oldest first. One too many aborts the oldest: a health check among them was answered at once.
     beyond: VecDeque<AbortHandle>,
 }
 
@@ -122,7 +121,7 @@ impl AcceptLoop {
         };
         loop {
             let (stream, peer) = next_connection(&listener).await;
-            // Counted before it says anything: silence is what takes places at the least cost.
+            // Counted before its first bytes: a silent connection takes a place at the least cost.
             let held = self.limit.admit(peer);
             let permit = held.as_ref().and(Arc::clone(&self.places).try_acquire_owned().ok());
             let is_beyond = permit.is_none();
@@ -166,14 +165,14 @@ async fn receive(
     }
     match stream.into_std() {
         Ok(stream) => {
-            // The node may be going away.
+            // The receiver is gone if the node is shutting down.
             let _ = arrived.send(AcceptedConnection { stream, peer, place }).await;
         }
         Err(error) => tracing::debug!("connection: {error}"),
     }
 }
 
-/// One request, one answer, and not for long.
+/// Answers one request within [`limits::HEALTH_WAIT`].
 async fn answer_health(stream: TcpStream, place: ConnectionPlace, health: Router) {
     let stream = ObservedStream::new(stream, place);
     let mut builder = http1::Builder::new();
@@ -194,7 +193,7 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Small answers must not wait for the acknowledgement of the one before.
+                // Small writes must not wait for the acknowledgement of the previous one (Nagle's algorithm).
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!("TCP_NODELAY: {error}");
                 }

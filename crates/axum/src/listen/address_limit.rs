@@ -10,7 +10,7 @@ use duplex_hub::quota::{Client, Held, Place, Quotas};
 #[derive(Clone)]
 pub(super) struct AddressLimit {
     quotas: Arc<Quotas>,
-    /// These carry the connections of others.
+    /// Proxies carry the connections of many clients and are not limited.
     proxies: TrustedProxies,
 }
 
@@ -22,7 +22,7 @@ impl AddressLimit {
         }
     }
 
-    /// None: the address has as many as it may.
+    /// A place for a connection of `peer`. `None` if its address has as many as it may.
     pub(super) fn admit(&self, peer: SocketAddr) -> Option<Held> {
         if self.proxies.contain(peer.ip().to_canonical()) {
             return Some(Held::default());

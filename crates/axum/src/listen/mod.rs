@@ -89,7 +89,7 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // As `TcpListener::bind` does: a port whose last connections are still ending may be taken again.
+    // As `TcpListener::bind` does: the port may be bound while earlier connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(limits::BACKLOG)
@@ -194,14 +194,14 @@ where
             }
             () = &mut revoked => return tracing::debug!("connection: cut off, the node's buffers are full"),
             due = look.tick() => match exchanges.progress.look() {
-                // The peer may have taken it while this process did not run: the next look knows.
+                // The peer may have read it while this process did not run: the next check tells.
                 _ if paused_at(due) => {}
                 Health::Fine => {}
                 Health::Stalled => {
                     gateway.counters.count_disconnect(DisconnectReason::Slow);
                     return tracing::debug!("connection: cut off, the peer takes nothing of an answer");
                 }
-                // One that is still there at the next look has something left that its peer never takes.
+                // A connection that is still open at the next check holds something that its peer never reads.
                 Health::Idle if retires => return,
                 Health::Idle => {
                     retires = true;
@@ -216,14 +216,14 @@ where
 #[derive(Clone)]
 struct Exchanges {
     progress: Arc<ConnectionProgress>,
-    /// A request has come.
+    /// Whether a request has come.
     asked: Arc<AtomicBool>,
     observer: Option<Arc<dyn ConnectionObserver>>,
     peer: Option<SocketAddr>,
 }
 
 impl Exchanges {
-    /// Notes that a request begins, and inserts what its routes ask the connection for.
+    /// Begins an exchange, and inserts the connection's extensions into its request.
     fn begin(&self, request: &mut Request<Incoming>) -> Arc<ActiveExchange> {
         self.asked.store(true, Relaxed);
         let exchange = self.progress.begin();
@@ -240,7 +240,7 @@ impl Exchanges {
     }
 }
 
-/// When a connection's progress is looked at.
+/// The times at which a connection's progress is checked.
 fn looks() -> Interval {
     let mut looks = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

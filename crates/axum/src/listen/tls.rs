@@ -93,7 +93,7 @@ impl CertificateFiles {
         })
     }
 
-    /// What differs once a file was written.
+    /// Modification times and sizes, which differ once a file was written.
     fn stamp(&self) -> [Option<(SystemTime, u64)>; 2] {
         [&self.certificate, &self.key].map(|file| {
             let metadata = fs::metadata(file).ok()?;
@@ -102,7 +102,7 @@ impl CertificateFiles {
     }
 }
 
-/// The certificate that the next handshake shows.
+/// The certificate for the next handshakes.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -134,7 +134,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(current.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Clients that come back all at once after a restart of their network resume without a signature.
+        // Session tickets: clients that reconnect all at once resume without a signature.
         config.ticketer = ring::Ticketer::new()?;
         Ok(Self {
             files,
@@ -158,7 +158,7 @@ impl Tls {
                 () = sleep(limits::CERTIFICATE_POLL) => false,
             };
             let files = self.files.clone();
-            // The stamp first: what is written in between differs from it the next time.
+            // The stamp is read first: what is written in between differs from it the next time.
             let read = spawn_blocking(move || {
                 let stamp = files.stamp();
                 (asked || stamp != taken).then(|| (stamp, files.load()))

@@ -13,7 +13,7 @@ use crate::connection::observed_stream::ByteObserver;
 use crate::limits;
 use crate::sync::lock;
 
-/// Read beside the stream while the stream is borrowed.
+/// The meter of one connection. It is read while the stream itself is borrowed.
 #[derive(Debug)]
 pub(crate) struct ActivityMeter {
     opened: Instant,
@@ -23,7 +23,7 @@ pub(crate) struct ActivityMeter {
     bytes_in: AtomicU64,
     /// Bytes of messages that have not arrived whole.
     partial: AtomicUsize,
-    /// What of them the node's budget knows of.
+    /// How many of them are charged to the node's budget.
     charged: AtomicUsize,
     share: Arc<BufferShare>,
     peer_close: Mutex<PeerClose>,
@@ -53,17 +53,17 @@ impl ActivityMeter {
         self.opened + moment
     }
 
-    /// When bytes last came in, or when we began to listen again.
+    /// When bytes were last received, or when the connection last resumed reading.
     pub(crate) fn heard(&self) -> Duration {
         Duration::from_nanos(self.heard.load(Relaxed))
     }
 
-    /// Whoever did not listen cannot blame the peer for its silence.
+    /// Notes that the connection reads again: the peer's silence counts from now.
     pub(crate) fn listens(&self) {
         self.mark(&self.heard);
     }
 
-    /// When the peer's side last took bytes.
+    /// When bytes were last written.
     pub(crate) fn wrote(&self) -> Duration {
         Duration::from_nanos(self.wrote.load(Relaxed))
     }
@@ -72,35 +72,35 @@ impl ActivityMeter {
         self.bytes_in.load(Relaxed)
     }
 
-    /// What the connection holds of the node's buffers.
+    /// The connection's share of the node's buffers.
     pub(crate) fn share(&self) -> &BufferShare {
         &self.share
     }
 
-    /// The peer's close frame, if the engine took a code for wrong that may be sent.
+    /// The peer's close frame, if its code is registered but unknown to the engine.
     pub(crate) fn registered_close(&self) -> Option<(u16, String)> {
         lock(&self.peer_close).registered()
     }
 
-    /// The connection is over: what still comes in is dropped as it comes.
+    /// Ends the charging: from now on what is received is dropped.
     pub(crate) fn release(&self) {
         self.share.close();
     }
 
-    /// A message arrived whole, and what came before belonged to it.
+    /// A message is complete: all bytes before belonged to it.
     pub(crate) fn message_arrived(&self) {
         self.partial.store(0, Relaxed);
         self.charge();
     }
 
-    /// A control frame of so many bytes came, perhaps between the parts of a message.
+    /// A control frame of so many bytes is complete. It may have come between the frames of a message.
     pub(crate) fn control_arrived(&self, bytes: usize) {
         let left = |partial: usize| Some(partial.saturating_sub(bytes));
         let _ = self.partial.try_update(Relaxed, Relaxed, left);
         self.charge();
     }
 
-    /// Small remainders are not counted: most messages arrive whole, and cost no more than before.
+    /// Charges partial messages beyond one read buffer, so that messages that arrive whole cost nothing.
     fn charge(&self) {
         let due = self.partial.load(Relaxed).saturating_sub(limits::READ_BUFFER);
         let before = self.charged.swap(due, Relaxed);

@@ -73,7 +73,7 @@ async fn act(
             }
         }
         ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
-        // The name is in the cookie that came along; the next request to a topic shows it.
+        // Checks the name only: the client keeps it in a cookie, which its next requests carry.
         ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
@@ -81,7 +81,7 @@ async fn act(
                 return framed(protocol, &ServerFrame::NameRefused { why });
             }
         }),
-        // That it came is all that it says.
+        // Its arrival was noted above.
         ClientFrame::Ping { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -98,7 +98,7 @@ fn framed(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> 
     Ok(([JSON], body).into_response())
 }
 
-/// The role that the command's sender would need.
+/// The role that the command's sender lacks.
 fn role_needed(decided: &ServerFrame) -> Option<&str> {
     match decided {
         ServerFrame::Reply {
@@ -145,7 +145,7 @@ async fn activity_of(
         ));
     }
     hub.admit(&person, topic)?;
-    // Where nobody is, nobody is shown what somebody does.
+    // A topic that is not awake has nobody to tell.
     if let Some(topic) = hub.awake_one(topic) {
         topic.activity(&session, activity);
     }
@@ -155,7 +155,7 @@ async fn activity_of(
 #[derive(Debug, Deserialize)]
 pub(super) struct Before {
     topic: TopicName,
-    /// None: from the newest on.
+    /// `None`: from the newest event on.
     before: Option<Seq>,
     limit: Option<usize>,
 }

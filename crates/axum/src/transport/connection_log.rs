@@ -33,7 +33,7 @@ impl ConnectionLog {
     }
 }
 
-/// Whether this connection's beginning and end are logged at the level info.
+/// Whether this connection's begin and end are logged at level info.
 pub(super) fn takes() -> bool {
     static LOG: LazyLock<ConnectionLog> = LazyLock::new(ConnectionLog::new);
     LOG.takes()

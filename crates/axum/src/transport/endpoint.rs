@@ -66,7 +66,7 @@ impl EndpointHandler {
         }
     }
 
-    /// One message of so many bytes, if this socket and its address may have it answered.
+    /// Takes the quota for one message of so many bytes, or returns how long to wait.
     fn may_have(&mut self, bytes: usize) -> Result<(), Duration> {
         if !self.quotas.is_on() {
             return Ok(());
@@ -87,7 +87,7 @@ impl EndpointHandler {
             Message::Text(text) => Payload::Text(text),
             Message::Binary(bytes) => Payload::Binary(bytes),
         };
-        // Not at info: whoever connects could fill the operator's disk with what they say.
+        // At debug, for anyone could fill the disk with messages.
         tracing::debug!(
             bytes = payload.len(),
             "받은 메시지: {}",

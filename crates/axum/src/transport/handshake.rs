@@ -13,7 +13,7 @@ use duplex_protocol::handshake::TRACE_PARAMETER;
 use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
 
-/// The only version of the protocol that was ever final.
+/// The version of RFC 6455.
 const VERSION: &str = "13";
 
 /// Base64 of 16 bytes.
@@ -126,7 +126,7 @@ fn is_key(key: &[u8]) -> bool {
         })
 }
 
-/// Does a header that is a list of tokens have this one, in whatever case?
+/// Whether a header that is a list of tokens contains this one, ignoring case.
 fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|listed| listed.eq_ignore_ascii_case(token))
 }
@@ -140,21 +140,20 @@ fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-/// An endpoint that answers each message by itself works under any subprotocol: the first one offered is as good as another,
-/// and a browser that offered some takes only one of them.
+/// The first subprotocol that the client offers. A browser that offers some accepts only one of them (RFC 6455 section 4.1).
 pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| is_token(offered))
         .and_then(|offered| HeaderValue::from_str(offered).ok())
 }
 
-/// The first subprotocol that the client offers and that is spoken here.
+/// The first offered subprotocol that the server speaks.
 pub(crate) fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::of_subprotocol)
 }
 
-/// Where none is spoken here the client's first is agreed to all the same: a browser could not read a refusal, but it can
-/// read the close code that follows.
+/// The subprotocol of a session. If the server speaks none of those offered, the first is accepted all the same: a page cannot see
+/// why a handshake failed, but it sees the close code that follows.
 pub(crate) fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     session_protocol(headers).map_or_else(
         || subprotocol(headers),
@@ -162,7 +161,7 @@ pub(crate) fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     )
 }
 
-/// RFC 9110 section 5.6.2.
+/// A token (RFC 9110 section 5.6.2).
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -170,7 +169,7 @@ fn is_token(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
-/// The name under which a page will ask for this connection. One that does not fit is no name.
+/// The name under which the page will ask for this connection's record. `None` if it is not well-formed.
 pub(crate) fn trace(query: Option<&str>) -> Option<&str> {
     let fits = |name: &&str| {
         limits::TRACE_CHARS.contains(&name.len())
@@ -181,8 +180,8 @@ pub(crate) fn trace(query: Option<&str>) -> Option<&str> {
     parameter(query, TRACE_PARAMETER).filter(fits)
 }
 
-/// What a client without cookies calls itself, so that it is the same person on its next connection. One that does not fit is no
-/// name.
+/// The session id with which a client without cookies stays the same person on its next connection. `None` if it is not
+/// well-formed.
 pub(crate) fn session(query: Option<&str>) -> Option<SessionId> {
     let session = SessionId(parameter(query, SESSION_PARAMETER)?.to_owned());
     session.is_well_formed().then_some(session)

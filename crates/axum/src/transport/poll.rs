@@ -60,7 +60,7 @@ pub(super) async fn poll(
     let gate = state.faults.enter(&session, &person.id, TransportKind::Poll);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
-    // Each poll begins with another topic, so that a busy one does not keep the others waiting.
+    // Each poll begins with another topic, so that a busy one does not starve the others.
     reader.begin_with(usize::try_from(state.counters.read().opened(TransportKind::Poll)).unwrap_or_default());
     let mut answer = PollResponse {
         state,
@@ -86,7 +86,7 @@ struct PollResponse {
 }
 
 impl PollResponse {
-    /// How it is to end, if a fault says so.
+    /// Gathers the response's frames. Returns how an injected fault ends it, if one does.
     async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: FaultGate) -> Option<Ending> {
         let lease = Instant::now() + limits::POLL_LEASE;
         if at_once {
@@ -117,14 +117,14 @@ impl PollResponse {
             tracing::info!("the session ends: {}", end.reason);
             self.close(end.closing, if end.is_ban() { 0 } else { reconnect_ms(&session) });
         }
-        // Who came and went between two polls was told to nobody: each answer says who is there.
+        // Joins and leaves between two polls were not seen: each response says who is present.
         let room = limits::POLL_BYTES.saturating_sub(self.bytes());
         self.reader.presences(room, &mut self.frames);
         ending
     }
 
-    /// Verdicts until the answer has its bytes. A topic that finds no room is as if it had not been asked for: its cursor is in the
-    /// client's next question. Those with a cursor come first, for most of them cost next to nothing.
+    /// Subscribes until the response is full. A topic without room is left to the next poll, which repeats its cursor. Topics with
+    /// a cursor come first: most of them cost next to nothing.
     async fn subscribe(&mut self, mut topics: Topics, at_once: bool, lease: Instant) {
         topics.sort_by_key(|(_, cursor)| cursor.is_none());
         for (topic, cursor) in topics {
@@ -133,7 +133,7 @@ impl PollResponse {
             }
             let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
             self.reader.lease(&topic, lease);
-            // To hear again that nothing was missed is no news.
+            // That nothing was missed does not answer a poll that waits.
             if at_once || kind != AnswerKind::Resumed {
                 self.frames.extend(frame);
             }
@@ -144,7 +144,7 @@ impl PollResponse {
         self.frames.iter().map(Bytes::len).sum()
     }
 
-    /// Until there is news; a burst of it is gathered.
+    /// Waits until there are frames, then gathers a burst.
     async fn wait(&mut self) {
         while self.frames.is_empty() {
             self.reader.woken().await;
@@ -169,7 +169,7 @@ impl PollResponse {
 
 pub(super) const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-/// The frames are JSON already: they are not read again.
+/// Joins frames, which are JSON already, to a JSON array.
 fn list(frames: &[Bytes]) -> Bytes {
     let mut list = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
     list.push(b'[');

@@ -16,9 +16,9 @@ pub(super) struct Query {
     session: SessionId,
     #[serde(default)]
     topics: String,
-    /// Of a poll: 0 asks for an answer at once, with a welcome and every verdict.
+    /// Of a poll: 0 asks for a response at once, with a welcome and every verdict.
     wait: Option<u32>,
-    /// The protocol's version; 1 if it is not said and no cursor has a check, which version 1 does not know.
+    /// The protocol's version. Without it, 2 if a cursor has a check, which version 1 does not know, and 1 otherwise.
     v: Option<u32>,
 }
 

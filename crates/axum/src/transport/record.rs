@@ -8,7 +8,7 @@ use super::super::client_addr::ClientName;
 use crate::limits;
 use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 
-/// What a record of `request` begins with, before it is answered.
+/// The record of a request that is not answered yet.
 pub(super) fn begin(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
@@ -65,8 +65,8 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What explains a handshake, of a browser or of a program. Of every other header a record has the name and the size: proxies add
-/// tokens under names of their own.
+/// Headers that explain a handshake. Of every other header a record has only the name and the size: proxies add tokens under names
+/// of their own.
 const EXPLAINING: &[&str] = &[
     "accept",
     "accept-encoding",
@@ -107,10 +107,10 @@ fn show(name: &HeaderName, value: &HeaderValue) -> String {
     }
 }
 
-/// The parameters of this server's own sockets.
+/// Query parameters that are no secrets.
 const PARAMETERS: [&str; 4] = [TRACE_PARAMETER, "run", "way", "box"];
 
-/// Path and query. A parameter that is none of ours may be a secret, and is shown as its size.
+/// Path and query. An unknown parameter may be a secret and is shown as its size.
 fn shown_target(uri: &Uri) -> String {
     let path = cut(uri.path().as_bytes());
     let Some(query) = uri.query() else { return path };

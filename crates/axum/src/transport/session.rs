@@ -33,18 +33,18 @@ use duplex_protocol::topic::TopicName;
 pub(super) struct SessionHandler {
     state: Gateway,
     hub: Hub,
-    /// None: the client offered no subprotocol that is spoken here.
+    /// `None` if the client offered no subprotocol that the server speaks.
     protocol: Option<Protocol>,
     id: SessionId,
     session: Session,
     reader: Reader,
-    /// Commands that are being decided and kept, with their sizes. Begun in the order in which they came.
+    /// Commands that are being decided and appended, with their sizes, started in the order in which they came.
     deciding: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
     deciding_bytes: usize,
-    /// Subscribes without a verdict, one for each topic: a state is made when the socket has taken what came before.
+    /// Subscribes without a verdict, one for each topic: a state is made when the peer has read what came before.
     subscribes: VecDeque<(TopicName, Option<Cursor>)>,
     states: Bucket,
-    /// Answers that wait for the next flush.
+    /// Frames that wait for the next flush.
     answers: Vec<ServerFrame>,
     names: watch::Receiver<()>,
     began: Instant,
@@ -52,7 +52,7 @@ pub(super) struct SessionHandler {
 }
 
 impl SessionHandler {
-    /// `hub`: as this client may use it.
+    /// A session of `person`. `hub` has the client's rights and quotas.
     pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
         let written = protocol.unwrap_or(Protocol::JSON);
         Self {
@@ -73,7 +73,7 @@ impl SessionHandler {
         }
     }
 
-    /// No hello came in time, and the server was there to hear it.
+    /// Whether no hello came in time although the process ran.
     fn is_hello_late(&mut self) -> bool {
         if self.session.is_greeted() || Instant::now() < self.hello_by {
             return false;
@@ -109,7 +109,7 @@ impl SessionHandler {
     async fn act(&mut self, act: Act) {
         match act {
             Act::Welcome { name } => {
-                // A name that is not to be had is as none: the welcome says who the visitor is.
+                // A refused name is ignored: the welcome says which one the visitor has.
                 if let Some(Ok(name)) = name.map(|name| self.choose(&name)) {
                     self.reader.rename(&name);
                 }
@@ -134,7 +134,7 @@ impl SessionHandler {
         }
     }
 
-    /// Said again before its verdict, a subscribe takes the place of the one before.
+    /// A subscribe that is repeated before its verdict replaces the earlier one.
     fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) {
         match self.subscribes.iter_mut().find(|(known, _)| *known == topic) {
             Some((_, known)) => *known = cursor,
@@ -142,13 +142,13 @@ impl SessionHandler {
         }
     }
 
-    /// When the next verdict may be given, if one is asked for.
+    /// When the next verdict may be given, if one is due.
     fn verdict_due(&self) -> Option<Instant> {
         let now = self.began.elapsed();
         (!self.subscribes.is_empty()).then(|| self.began + now + self.states.wait(now).unwrap_or_default())
     }
 
-    /// Adds verdicts until the turn has its bytes, or the session has had its states for now. Returns the turn's bytes.
+    /// Adds verdicts until the turn is full or the session has exhausted its states for now. Returns the turn's bytes.
     async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Message>) -> usize {
         while bytes < limits::TURN_BYTES && self.states.wait(self.began.elapsed()).is_none() {
             let Some((topic, cursor)) = self.subscribes.pop_front() else {
@@ -172,7 +172,7 @@ impl SessionHandler {
         names.choose(&self.reader.person().id, self.hub.is_for_operator(), name)
     }
 
-    /// An operator may have chosen another name for this visitor: the page is told.
+    /// Tells the page if an operator gave this visitor another name.
     fn look_at_the_name(&mut self) {
         let person = self.reader.person().clone();
         let named = self.hub.names().named(person.clone(), self.hub.is_for_operator());
@@ -183,7 +183,7 @@ impl SessionHandler {
         }
     }
 
-    /// The topic is opened before the next frame is read: commands to one topic stay in order.
+    /// Starts a command. The topic is opened before the next frame is read, so commands to one topic stay in order.
     async fn command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
         let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
@@ -206,7 +206,7 @@ impl SessionHandler {
         }
     }
 
-    /// Polls what was pushed, so that it stands in the topic's line; waits only where too much is on its way.
+    /// Polls a new command once, so that it enters the topic's queue. Waits only if too many are in flight.
     async fn begin_deciding(&mut self) {
         use futures_util::FutureExt as _;
         while self.deciding.len() > limits::COMMANDS_IN_FLIGHT
@@ -249,7 +249,7 @@ impl ConnectionHandler for SessionHandler {
     const PING_INTERVAL: Duration = limits::SESSION_PING;
     const SILENCE_LIMIT: Duration = limits::SESSION_SILENCE;
     const STALL_LIMIT: Duration = limits::STALL;
-    /// A command, and what stands around it.
+    /// A command and its frame.
     const MAX_MESSAGE: usize = limits::COMMAND_BODY;
 
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
@@ -257,7 +257,7 @@ impl ConnectionHandler for SessionHandler {
             .read(&message)
             .and_then(|frame| self.session.hear(frame, self.began.elapsed()));
         match heard {
-            // Boxed, as below: an idle session should not hold the room that its busy moments need.
+            // Boxed, as below: an idle session should not hold the memory that its busy moments need.
             Ok(act) => Box::pin(self.act(act)).await,
             Err(breach) => return Err(self.breach(&breach, out)),
         }
@@ -307,7 +307,7 @@ impl ConnectionHandler for SessionHandler {
         end.into()
     }
 
-    /// Everyone comes back at another moment, and finds the successor at work.
+    /// Clients are told to come back spread over time, when a successor serves.
     fn on_shutdown(&mut self, out: &mut Vec<Message>) -> CloseFrame {
         self.close(Closing::Draining, reconnect_ms(&self.id), out);
         CloseFrame::new(code::RESTART, "the server is going away; come back")
@@ -325,7 +325,7 @@ pub(super) fn welcome(state: &Gateway, session: SessionId, person: Person) -> We
     }
 }
 
-/// As the session protocol's `closing` frame says it.
+/// [`reconnect_delay`] in milliseconds, for the `closing` frame.
 pub(super) fn reconnect_ms(session: &SessionId) -> u32 {
     u32::try_from(reconnect_delay(session).as_millis()).unwrap_or(u32::MAX)
 }

@@ -90,10 +90,10 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Stage>) -> Router<Gateway> {
         .route(&format!("{}/record", endpoint.path), get(async move || record(&*kept)))
 }
 
-/// Over WebSocket.
+/// A participant over WebSocket.
 struct SimulationHandler {
     seat: Result<Held, NoSeat>,
-    /// Among the seats of the client.
+    /// The place among those of its client.
     _held: Option<quota::Held>,
     began: Instant,
     told: bool,
@@ -132,7 +132,7 @@ impl ConnectionHandler for SimulationHandler {
     async fn ready(&mut self) {
         match &mut self.seat {
             Ok(seat) => seat.stirred().await,
-            // It is said why, once; then the peer is waited for.
+            // The refusal is sent once; then the peer's close frame is awaited.
             Err(_) if !self.told => self.told = true,
             Err(_) => std::future::pending().await,
         }
@@ -151,24 +151,24 @@ impl ConnectionHandler for SimulationHandler {
     }
 }
 
-/// `?seat=ID`: of the client's making, and the same for all its turns.
+/// `?seat=ID`: chosen by the client, and the same for all its turns.
 #[derive(Debug, Deserialize)]
 struct Asked {
     seat: SessionId,
 }
 
-/// The seats of those who post, between two posts.
+/// The participants over HTTP, which stay between two turns.
 #[derive(Default)]
 struct PostingParticipants(Mutex<HashMap<Key, Arc<PostingParticipant>>>);
 
-/// Nobody comes to another's seat by its id alone.
+/// The person is part of the key: the id alone gives nobody access.
 type Key = (PersonId, SessionId);
 
 struct PostingParticipant {
     seat: tokio::sync::Mutex<ParticipantState>,
-    /// When it is given up, unless another turn comes.
+    /// When the participant leaves, unless another turn comes.
     until: Mutex<Instant>,
-    /// Who posts counts as a connection.
+    /// A participant over HTTP counts as a connection, too.
     _counted: (ConnectionGuard, quota::Held),
 }
 
@@ -268,7 +268,7 @@ impl PostingParticipants {
         Ok(place)
     }
 
-    /// Ready when the seat's time is up, or it is gone.
+    /// Completes when the participant's lease has expired, or it is gone.
     async fn lapse(&self, key: &Key) {
         loop {
             let until = lock(&self.0).get(key).map(|place| *lock(&place.until));
@@ -280,7 +280,7 @@ impl PostingParticipants {
     }
 }
 
-/// The newest frame, when there is one; a short pause after the last one, so that a turn is worth its request.
+/// Waits for the next frame, at least [`limits::SIMULATION_PAUSE`] after the previous response.
 async fn next(seated: &mut ParticipantState, state: &Gateway) -> Result<Option<Bytes>, Problem> {
     let shutdown = state.shutdown.clone();
     let stirred = async {
@@ -308,7 +308,7 @@ fn broken(breach: Breach) -> Problem {
     Problem::new(status, breach.to_string())
 }
 
-/// Already as small as it gets: to compress it would only take time.
+/// The response to a turn. Frames are compact: `identity` keeps the server from compressing them.
 fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
     let kind = [
         (

@@ -89,13 +89,13 @@ pub(super) async fn events(
     };
     let span = tracing::info_span!("events", session = identity::shown(&session));
     let said = stream.start(span, counted);
-    // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
+    // A frame, not a comment: pages do not see comments, and need to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
     (UNBUFFERED, Sse::new(said).keep_alive(kept)).into_response()
 }
 
-/// A client of version 1 knows of no answer to a pong: whether it reads shows when it asks anew.
+/// How long the client may post nothing. A client of version 1 does not answer pongs: it shows that it reads by reconnecting.
 fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
     match protocol.version {
         Version::V1 => limits::SSE_UNANSWERED,
@@ -116,25 +116,25 @@ pub(super) fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<
 }
 
 struct EventStream {
-    /// Until it is said.
+    /// Until it is sent.
     welcome: Option<Welcome>,
-    /// Those without a verdict.
+    /// Topics without a verdict.
     topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
     ends: StreamEnd,
 }
 
-/// What is said at once, or how the answer breaks off.
+/// Frames that are sent together, or the abort of the response.
 type Turn = Result<Vec<Bytes>, Aborted>;
 
 impl EventStream {
-    /// Goes on in a task of its own: HTTP asks for nothing while the client takes nothing, and the session's end must be found
-    /// meanwhile. `counted`: as long as the answer is open.
+    /// Runs the stream in a task of its own: HTTP polls no body whose client does not read, and the session's end must be noticed
+    /// meanwhile. `counted` lives as long as the response.
     fn start(self, span: Span, counted: ConnectionGuard) -> impl Stream<Item = Result<Event, Aborted>> {
         let ((ask, asks), (say, said)) = (mpsc::channel(1), mpsc::channel(1));
         tokio::spawn(self.run(asks, say).instrument(span));
         stream::unfold((ask, said, counted), |(ask, mut said, counted)| async {
-            // Who has said the last is gone, and that is still to be taken.
+            // The task may have ended; its last turn is still in the channel.
             let _ = ask.send(()).await;
             let turn: Turn = said.recv().await?;
             Some((turn, (ask, said, counted)))
@@ -142,7 +142,7 @@ impl EventStream {
         .flat_map(|turn| stream::iter(turn.map_or_else(|cut| vec![Err(cut)], written)))
     }
 
-    /// A turn is made when the client has taken the one before.
+    /// Makes a turn when the client has read the previous one.
     async fn run(mut self, mut asks: mpsc::Receiver<()>, say: mpsc::Sender<Turn>) {
         let last = loop {
             let turn = tokio::select! {
@@ -163,13 +163,12 @@ impl EventStream {
                 Err(last) => break last,
             }
         };
-        // Nobody is present any more who may never take it.
+        // The session leaves its topics now: the client may never read the last turn.
         drop(self);
         let _ = say.send(last).await;
     }
 
-    /// What comes next: at first the welcome and the verdicts, a turn of them at a time; nothing if nobody waits for it any more. As
-    /// an error the last turn.
+    /// The next turn: at first the welcome and the verdicts, then events. Empty if the response is gone. The last turn is an error.
     async fn turn(&mut self, asks: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Turn> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
@@ -178,7 +177,7 @@ impl EventStream {
         self.give_verdicts(&mut frames).await;
         while frames.is_empty() {
             tokio::select! {
-                // It asks for no second turn before it has the first.
+                // A second request before the first turn: the response is gone.
                 _ = asks.recv() => break,
                 last = self.ends.come() => return Err(last),
                 () = self.reader.woken() => {
@@ -207,7 +206,7 @@ impl EventStream {
     }
 }
 
-/// What ends a stream from the server's side.
+/// The causes for which the server ends a stream.
 struct StreamEnd {
     open: OpenStream,
     state: Gateway,
@@ -218,7 +217,7 @@ struct StreamEnd {
 }
 
 impl StreamEnd {
-    /// The last turn, when one of them has come. May be dropped and asked for again.
+    /// Completes with the last turn when a cause has come. Cancel-safe.
     async fn come(&mut self) -> Turn {
         tokio::select! {
             () = self.state.shutdown.begun() => Ok(self.closing(Closing::Draining)),
@@ -231,7 +230,7 @@ impl StreamEnd {
         }
     }
 
-    /// The login that opened it has ended.
+    /// The last turn after the caller's login has ended.
     fn over(&self, end: &LoginEnd) -> Vec<Bytes> {
         tracing::info!("the session ends: {}", end.reason);
         if end.is_ban() {
@@ -240,10 +239,10 @@ impl StreamEnd {
         self.closing(end.closing)
     }
 
-    /// Whoever reads this is there, and comes back at once.
+    /// The last turn for a client that posted nothing. One that reads it comes back at once.
     fn unheard(&self) -> Vec<Bytes> {
         let reason = match self.protocol.version {
-            // Its client was asked nothing: it did nothing wrong.
+            // A client of version 1 was not asked to post.
             Version::V1 => Closing::Draining,
             Version::V2 => {
                 self.state.counters.count_disconnect(counters::DisconnectReason::Silent);
@@ -263,7 +262,7 @@ impl StreamEnd {
     }
 }
 
-/// The answer breaks off in the middle, and with it the connection.
+/// The abort of a response in the middle, and with it of the connection.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("cut, as its visitor asked")]
 pub(super) struct Aborted;

@@ -13,11 +13,11 @@ use duplex_protocol::session::SessionId;
 
 type Key = (PersonId, SessionId);
 
-/// The open streams of a node; several may be of one session, for a moment.
+/// The open streams of a node. A session has several for a moment, when it reconnects.
 #[derive(Debug, Default)]
 pub(crate) struct Streams(Mutex<HashMap<Key, watch::Sender<()>>>);
 
-/// An open stream's place among them.
+/// One open stream.
 #[derive(Debug)]
 pub(crate) struct OpenStream {
     streams: Arc<Streams>,
@@ -27,7 +27,7 @@ pub(crate) struct OpenStream {
 }
 
 impl Streams {
-    /// `limit`: how long its client may say nothing.
+    /// Opens a stream whose client may post nothing for `limit`.
     pub(crate) fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Duration) -> OpenStream {
         let key = (person.clone(), session.clone());
         let heard = self.lock().entry(key.clone()).or_default().subscribe();
@@ -39,7 +39,7 @@ impl Streams {
         }
     }
 
-    /// The session's client said something.
+    /// The session's client posted something.
     pub(crate) fn heard(&self, person: &PersonId, session: &SessionId) {
         if let Some(streams) = self.lock().get(&(person.clone(), session.clone())) {
             streams.send_replace(());
@@ -52,7 +52,7 @@ impl Streams {
 }
 
 impl OpenStream {
-    /// Ready when nothing was heard for the limit. May be dropped and asked for again.
+    /// Completes when the client has posted nothing for the limit. Cancel-safe.
     pub(crate) async fn silent(&mut self) {
         loop {
             tokio::select! {
@@ -68,7 +68,7 @@ impl OpenStream {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut streams = self.streams.lock();
-        // This one listens still.
+        // This stream's receiver is still counted.
         if streams
             .get(&self.key)
             .is_some_and(|streams| streams.receiver_count() <= 1)

@@ -30,7 +30,7 @@ use crate::quota;
 /// Opens a WebSocket for the visitor who sends `request`, and runs what `handler` makes on the connection. The route must take
 /// every method ([`axum::routing::any`]): HTTP/1.1 opens a WebSocket by GET (RFC 6455 section 4), HTTP/2 by CONNECT (RFC 8441).
 ///
-/// Under the first subprotocol that the client offers, if it offers any.
+/// The first subprotocol that the client offers is accepted.
 ///
 /// # Errors
 ///
@@ -50,7 +50,7 @@ pub async fn upgrade<T: ConnectionHandler + 'static>(
     }))
 }
 
-/// Which subprotocol is agreed to.
+/// Chooses the subprotocol.
 pub(crate) type Choose = fn(&HeaderMap) -> Option<HeaderValue>;
 
 /// Opens a WebSocket for `caller`, or responds why not. `meet` makes the handler for the connection of this id, and the faults that may
@@ -111,7 +111,8 @@ fn admit(
     Ok(AcceptedUpgrade { upgrade, counted })
 }
 
-/// HTTP/1.1 switches protocols with the key's answer (RFC 6455 section 4.2.2); HTTP/2 just agrees (RFC 8441 section 5).
+/// The response to a handshake: 101 with `Sec-WebSocket-Accept` in HTTP/1.1 (RFC 6455 section 4.2.2), 200 in HTTP/2 (RFC 8441
+/// section 5).
 fn accept(parts: &Parts, protocol: Option<HeaderValue>) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
@@ -145,9 +146,9 @@ struct ConnectionTask {
     id: String,
     trace: Option<String>,
     gateway: Gateway,
-    /// Whether its beginning and its end are logged for the operator. A page's second socket comes and goes with its first.
+    /// Whether its begin and end are logged at level info. A page's second socket comes and goes with its first.
     told: bool,
-    /// Over HTTP/2 the connection below is in use as long as this one is.
+    /// Keeps the HTTP/2 connection below in use.
     _exchange: Option<Arc<ActiveExchange>>,
 }
 
@@ -194,7 +195,7 @@ impl ConnectionTask {
         line.hang_up().await;
     }
 
-    /// Before the peer sees the end, its record is complete and it is no longer counted.
+    /// Completes the record and gives the place back, before the peer sees the end.
     fn leave(self, end: ConnectionEnd, counted: ConnectionGuard) {
         let ended = Ended {
             by: end.by,

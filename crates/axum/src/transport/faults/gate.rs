@@ -9,16 +9,16 @@ use tokio::time::{Instant, sleep_until};
 use super::{ActiveFaults, Faults};
 use duplex_protocol::session::SessionId;
 
-/// How a line is to end.
+/// How an injected fault ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Without a word.
+    /// Without a close frame.
     Cut,
-    /// As before the node goes away.
+    /// As at the node's shutdown.
     Drain,
 }
 
-/// Open for ever where faults are switched off.
+/// The faults of one connection. By default none, ever.
 #[derive(Debug, Default)]
 pub(crate) struct FaultGate(Option<Box<Watched>>);
 
@@ -38,12 +38,12 @@ impl FaultGate {
         })))
     }
 
-    /// Nothing can be ordered.
+    /// Whether no fault can be requested.
     pub(crate) const fn is_free(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Ready when the line is to end; the order is then taken. May be dropped and asked for again.
+    /// Completes when the connection is to end, and consumes the fault. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> Ending {
         let Some(watched) = &mut self.0 else {
             return pending().await;
@@ -61,8 +61,8 @@ impl FaultGate {
         }
     }
 
-    /// Ready when the line may write: at once, after the delay, when a client that reads slowly would read again, or when
-    /// the line is to end.
+    /// Completes when the connection may write: at once, after a delay, when a simulated slow reader would read again, or when the
+    /// connection is to end.
     pub(crate) async fn pass(&mut self) {
         let Some(watched) = &mut self.0 else { return };
         let came = Instant::now();
@@ -78,7 +78,7 @@ impl FaultGate {
 }
 
 impl ActiveFaults {
-    /// For a write that `came` then.
+    /// Until when a write that began at `came` is held back.
     fn closed_until(&self, came: Instant) -> Option<Instant> {
         if self.ending.is_some() {
             return None;

@@ -38,14 +38,14 @@ struct KnownSession {
     owner: PersonId,
     kind: TransportKind,
     orders: watch::Sender<ActiveFaults>,
-    /// Lines that carry it now. A session of the fallbacks has none between two questions, and stays known.
+    /// Open connections of the session. One over polling has none between two polls, and stays known.
     lines: usize,
 }
 
-/// What a session's line is to do.
+/// The faults that are active for a session.
 #[derive(Debug, Clone, Copy, Default)]
 struct ActiveFaults {
-    /// Taken by the line that obeys it.
+    /// Consumed by the connection that it ends.
     ending: Option<Ending>,
     delay: Duration,
     delay_until: Option<Instant>,
@@ -80,7 +80,7 @@ impl Faults {
         })
     }
 
-    /// A line of this session opens; what is ordered for the session comes to it through the gate.
+    /// Registers a connection of this session. Faults requested for the session reach it through the gate.
     pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> FaultGate {
         if !self.on {
             return FaultGate::default();
@@ -106,27 +106,27 @@ impl Faults {
         FaultGate::new(known.orders.subscribe(), Arc::clone(self), session.clone())
     }
 
-    /// A line of the session ended.
+    /// A connection of the session has ended.
     fn leave(&self, session: &SessionId) {
         let kept = &mut *self.kept();
         let Some(known) = kept.sessions.get_mut(session) else {
             return;
         };
         known.lines = known.lines.saturating_sub(1);
-        // The next WebSocket is another session.
+        // Every WebSocket is a session of its own.
         if known.kind == TransportKind::WebSocket {
             kept.sessions.remove(session);
         }
     }
 
-    /// The line that is about to obey takes the order away, so that the session's next one does not obey it again.
+    /// Consumes the fault, so that it does not end the session's next connection, too.
     fn take_ending(&self, session: &SessionId) {
         if let Some(known) = self.kept().sessions.get(session) {
             known.orders.send_modify(|orders| orders.ending = None);
         }
     }
 
-    /// Whether this visitor is kept from this transport now.
+    /// Whether this transport is blocked for this visitor now.
     pub(crate) fn is_blocked(&self, person: &PersonId, kind: TransportKind) -> bool {
         self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
     }
@@ -182,21 +182,21 @@ impl Faults {
         }
     }
 
-    /// A panic elsewhere leaves nothing half-written: every change is one insertion or one value.
+    /// The state, locked.
     fn kept(&self) -> MutexGuard<'_, State> {
         lock(&self.kept)
     }
 }
 
 impl State {
-    /// Of the fallbacks' sessions nobody knows when they are over: the idle ones go when room is wanted.
+    /// Forgets idle sessions when room is needed: sessions over polling do not say when they end.
     fn make_room(&mut self) {
         if self.sessions.len() >= limits::FAULT_SESSIONS {
             self.sessions.retain(|_, known| known.lines > 0);
         }
     }
 
-    /// Keeps the visitor out, and cuts what is open.
+    /// Blocks the transports for the visitor, and cuts the open connections.
     fn block(&mut self, person: &PersonId, block: Block) -> Result<(), FaultError> {
         self.blocks
             .retain(|_, block| left(block.websocket.max(block.sse)) > Duration::ZERO);
@@ -225,7 +225,7 @@ impl Block {
         match kind {
             TransportKind::WebSocket => self.websocket,
             TransportKind::Sse => self.sse,
-            // The one transport that any proxy lets pass.
+            // Polling is never blocked: it stands for the transport that every proxy lets pass.
             TransportKind::Poll | TransportKind::Endpoint | TransportKind::Simulation | TransportKind::Signals => None,
         }
     }

@@ -20,16 +20,16 @@ use duplex_protocol::code::{self, MAX_REASON, Side};
 pub(super) enum EndCause {
     #[error("the peer closed")]
     Closed(Option<EngineCloseFrame>),
-    /// As [`Self::Closed`], with a code that the engine does not know, and answers wrongly.
+    /// As [`Self::Closed`], with a registered code that the engine does not know and answers wrongly.
     #[error("the peer closed")]
     ClosedAs(u16, String),
-    /// We close; the peer is expected to answer our close frame.
+    /// The server closes; the peer is expected to answer its close frame.
     #[error("{1}")]
     Leave(u16, Cow<'static, str>),
-    /// The peer broke a rule, so that nothing that follows can be understood: it is told why and no longer listened to.
+    /// The server closes and reads no further, as after a protocol error.
     #[error("{1}")]
     Refuse(u16, Cow<'static, str>),
-    /// The peer does not read. It is told why, should it begin to.
+    /// The peer does not read. The close frame is there should it begin to.
     #[error("{0}")]
     Stuck(Cow<'static, str>),
     /// Nothing can be sent any more.
@@ -81,10 +81,10 @@ impl ConnectionEnd {
     }
 }
 
-/// The reason of a connection that is closed because the node has no room for what it holds.
+/// The close reason of the largest holder of the node's full buffers.
 pub(super) const FULL: &str = "the node's buffers are full, and this connection held the most of them";
 
-/// As a reason says it.
+/// A duration in a close reason.
 pub(super) fn humantime(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
 }
@@ -102,7 +102,7 @@ pub(super) fn full() -> EndCause {
     EndCause::Refuse(code::TRY_AGAIN, FULL.into())
 }
 
-/// Ends the connection so that the peer gets to know why.
+/// Performs the closing handshake that the cause asks for.
 pub(super) async fn finish(mut socket: Socket, stop: EndCause) -> (ConnectionEnd, ClosingStream) {
     let end = match stop {
         EndCause::Lost(reason) => return (ConnectionEnd::lost(reason), ClosingStream(None)),
@@ -162,7 +162,7 @@ fn closed_by_client(frame: Option<EngineCloseFrame>) -> ConnectionEnd {
     }
 }
 
-/// A server's close frame: unmasked. The peer's reason fits, as it came in one.
+/// An unmasked close frame. The reason fits: it came in one.
 fn close_bytes(code: u16, reason: &str) -> Vec<u8> {
     let mut bytes = vec![0x88, 2 + reason.len() as u8];
     bytes.extend(code.to_be_bytes());
@@ -178,18 +178,18 @@ fn close(code: u16, reason: &str) -> EngineMessage {
     }))
 }
 
-/// What the peer sent before it saw our close frame is dropped.
+/// Sends a close frame and drops what the peer sends before it answers.
 async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<(), EngineError> {
     socket.send(close(code, reason)).await?;
     while socket.next().await.transpose()?.is_some() {}
     Ok(())
 }
 
-/// The stream after the connection, if there still is one.
+/// The stream after the closing handshake, if it still exists.
 pub(crate) struct ClosingStream(Option<Raw>);
 
 impl ClosingStream {
-    /// Ends our half, then waits a while for the peer to end its own.
+    /// Shuts down the server's half, then waits a while for the peer to close.
     pub(crate) async fn hang_up(self) {
         if let Some(raw) = self.0 {
             let _ = timeout(limits::LINGER, linger(raw)).await;
@@ -197,7 +197,7 @@ impl ClosingStream {
     }
 }
 
-/// To drop the stream at once, with bytes of the peer unread, would reset it.
+/// Reads until the peer closes: dropping the stream with bytes unread would reset it.
 async fn linger(mut raw: Raw) -> io::Result<()> {
     raw.shutdown().await?;
     let mut dropped = 0;

@@ -41,21 +41,21 @@ pub(super) use self::peer_close::PeerClose;
 type Raw = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
 type Socket = WebSocketStream<Raw>;
 
-/// One connection: who talks and what the peer is held to.
+/// One connection: its handler, and the limits that its peer is held to.
 pub(super) struct Connection<H> {
     handler: H,
     gate: FaultGate,
-    /// Whose connection it is: it ends with their login.
+    /// The caller, with whose login the connection ends.
     caller: Caller,
     gateway: Gateway,
     meter: Arc<ActivityMeter>,
-    /// Packets that are to be sent with the next flush.
+    /// Messages for the next flush.
     out: Vec<Message>,
-    /// Bytes of messages that are not flushed.
+    /// Bytes of messages that are written and not flushed.
     unsent: usize,
-    /// Bytes of the messages so far, had each come in one frame. As many as came in: nothing waits half-read in a buffer.
+    /// Bytes of all messages so far, had each come in one frame. If it equals the bytes received, no message is half-read.
     accounted: u64,
-    /// The largest message since the buffers were new.
+    /// The largest message since the buffers were allocated.
     largest: usize,
 }
 
@@ -74,13 +74,13 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    /// Talks until one side ends it. What is left to do is to hang up.
+    /// Runs until one side closes. The caller then hangs up.
     pub(super) async fn run(mut self, upgraded: Upgraded) -> (ConnectionEnd, ClosingStream) {
         let raw = ObservedStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
         let (socket, stop) = self.listen(socket).await;
         self.meter.release();
-        // Boxed: it is needed once, and its state would make every idle connection larger.
+        // Boxed: it runs once, and its state would make every idle connection larger.
         Box::pin(finish(socket, stop)).await
     }
 
@@ -111,7 +111,7 @@ impl<H: ConnectionHandler> Connection<H> {
                 () = self.meter.share().revoked() => Err(full()),
                 end = &mut login_end => Err(Box::pin(self.dismiss(&mut socket, end)).await),
                 ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
-                // Before the clock: what waits to be read is no silence.
+                // Before the alarm: unread bytes are no silence.
                 message = socket.next() => self.turn(&mut socket, message).await,
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
@@ -151,7 +151,7 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    /// Hears everything that is there, then writes once.
+    /// Handles all messages that have arrived, then writes once.
     async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
         let read = self.read_all(socket, first).await;
         let sent = self.feed(socket).await;
@@ -198,7 +198,7 @@ impl<H: ConnectionHandler> Connection<H> {
         Ok(self.handler.on_message(message, &mut self.out).await?)
     }
 
-    /// Says what there is to say, and writes once.
+    /// Sends what the handler has to send, with one flush.
     async fn write(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
         if !self.gate.is_free() {
             Box::pin(self.pass()).await?;
@@ -211,7 +211,7 @@ impl<H: ConnectionHandler> Connection<H> {
         Ok(())
     }
 
-    /// Where a fault holds the session back, it waits as for a peer that takes nothing.
+    /// Waits while an injected fault holds writes back, as for a peer that does not read.
     async fn pass(&mut self) -> Result<(), EndCause> {
         let (mut gate, shutdown) = (std::mem::take(&mut self.gate), self.gateway.shutdown.clone());
         let passed = self
@@ -249,7 +249,7 @@ impl<H: ConnectionHandler> Connection<H> {
         Ok(())
     }
 
-    /// The last words before the node goes.
+    /// Sends the last messages before the node shuts down.
     async fn shut_down(&mut self, socket: &mut Socket) -> EndCause {
         let close_frame = self.handler.on_shutdown(&mut self.out);
         match self.feed(socket).await {
@@ -258,7 +258,7 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    /// Nothing is read any more of a peer that was banned.
+    /// Sends the last messages after the login has ended. A banned peer is read no further.
     async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> EndCause {
         let is_ban = end.is_ban();
         if is_ban {
@@ -282,7 +282,7 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    /// Waits for a write, as long as the peer takes some of it within the silence limit.
+    /// Waits for a write, as long as the peer reads some of it within the stall limit.
     async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, EndCause> {
         let mut write = pin!(write);
         if let Poll::Ready(done) = poll!(write.as_mut()) {
@@ -337,9 +337,9 @@ impl<H: ConnectionHandler> Connection<H> {
         self.largest = self.largest.max(payload);
     }
 
-    /// The engine keeps buffers as large as the largest message. New ones may be had when nothing is in the old ones: the
-    /// answers are flushed, and as many bytes came in as the messages had. Fragments and odd headers cost more bytes than
-    /// that, so the two are equal only if nothing is half-read.
+    /// Whether the buffers can be replaced: the engine keeps them as large as the largest message. They are empty when everything
+    /// is flushed and as many bytes were received as the messages have. Fragments and long headers cost more bytes, so the two are
+    /// equal only if no message is half-read.
     fn may_shrink(&self) -> bool {
         self.largest > limits::KEPT_BUFFER && self.accounted == self.meter.bytes_in()
     }
@@ -350,5 +350,5 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 }
 
-/// What the engine's stream gave: nothing is its end.
+/// An item of the engine's stream; `None` is its end.
 type Received = Option<Result<EngineMessage, EngineError>>;
