@@ -13,6 +13,7 @@ use crate::{health, limits};
 
 /// Serves a router until the gateway's shutdown begins, then drains: open connections are told to come back later, and the log is
 /// closed when they have ended. Used instead of [`axum::serve()`], which bounds neither the time nor the number of connections.
+#[must_use = "a server does nothing until `serve` is awaited"]
 pub struct Server {
     router: Router,
     gateway: Gateway,
@@ -23,7 +24,6 @@ pub struct Server {
 
 impl Server {
     /// A server of `router`. It answers health checks ([`health::routes`]) on a thread of its own, however busy the others are.
-    #[must_use]
     pub fn new(router: Router, gateway: Gateway) -> Self {
         let full = async || Problem::unavailable("The server has as many connections as it may.").into_response();
         Self {
@@ -37,14 +37,12 @@ impl Server {
 
     /// Answers health checks, and every request of a connection beyond the limits, by `health`. It should hold [`health::routes`]
     /// and a fallback that answers 503.
-    #[must_use]
     pub fn health(self, health: Router) -> Self {
         Self { health, ..self }
     }
 
     /// TCP connections at once: by default three for each of [`Settings::max_connections`](crate::Settings::max_connections). It
     /// should be less than the process's limit of open files.
-    #[must_use]
     pub fn max_connections(self, max_connections: usize) -> Self {
         Self {
             max_connections,
@@ -53,7 +51,6 @@ impl Server {
     }
 
     /// How long connections have to end after the shutdown has begun, and then the log: 10 s each by default.
-    #[must_use]
     pub fn drain_deadline(self, drain_deadline: Duration) -> Self {
         Self { drain_deadline, ..self }
     }
