@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use super::access::Grant;
@@ -223,19 +224,11 @@ pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -
 
 /// Keeps a name that was chosen without scripts.
 pub fn name_cookie(name: &str) -> Option<HeaderValue> {
-    let encoded: String = name.bytes().map(escaped).collect();
+    let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
     HeaderValue::from_str(&format!(
         "{NAME_COOKIE}={encoded}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
     ))
     .ok()
-}
-
-fn escaped(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
 }
 
 /// 244 random bits.
