@@ -18,8 +18,8 @@ use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::{limits, run, telemetry};
-use duplex_axum::listen::https::Tls;
-use duplex_axum::{listen, shutdown};
+use duplex_axum::listen::{self, Tls};
+use duplex_axum::shutdown;
 use duplex_hub::Hub;
 use duplex_hub::log::sqlite::Sqlite;
 
@@ -101,13 +101,7 @@ async fn serve(addrs: &[SocketAddr], state: ServerState) -> Result<(), Box<dyn E
     let scheme = if state.tls.is_some() { "https" } else { "http" };
     tell(format_args!("{scheme}://{addr}"));
     greet_operator(&state, &state.settings.base_url(reachable(addr)));
-    let shutdown = state.shutdown.clone();
-    tokio::spawn(async move {
-        if let Err(error) = shutdown::stop_signal().await {
-            tracing::error!("cannot hear signals: {error}");
-        }
-        shutdown.begin();
-    });
+    state.shutdown.begin_at_stop_signal()?;
     run(listener, state).await;
     Ok(())
 }

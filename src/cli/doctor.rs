@@ -12,7 +12,7 @@ use duplex::apps;
 use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
-use duplex_axum::listen::https::Tls;
+use duplex_axum::listen::Tls;
 use duplex_hub::log::sqlite::{Unfinished, check, unfinished, writable};
 use duplex_hub::now;
 

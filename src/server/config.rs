@@ -15,8 +15,7 @@ use super::state::Settings;
 use super::token::{self, Token};
 use crate::apps;
 use duplex_axum::client_addr::{NotANetwork, TrustedProxies};
-use duplex_axum::listen::addr::{ListenAddr, Unresolved};
-use duplex_axum::listen::https::CertificateFiles;
+use duplex_axum::listen::{CertificateFiles, ListenAddr, Unresolved};
 use duplex_axum::origin::{Origin, Scheme};
 use duplex_hub::log::sqlite;
 

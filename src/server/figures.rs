@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::state::ServerState;
 use crate::wire::status::FeedFigures;
-use duplex_axum::connection::counters::Reading;
+use duplex_axum::connection::CounterSnapshot;
 use duplex_hub::log::{Health, LogStats};
 use duplex_hub::{HubStats, TopicStats};
 
@@ -13,7 +13,7 @@ use duplex_hub::{HubStats, TopicStats};
 pub struct Figures {
     pub node: String,
     pub uptime: Duration,
-    pub counters: Reading,
+    pub counters: CounterSnapshot,
     pub hub: HubStats,
     /// By name; without the forwards.
     pub kinds: Vec<(&'static str, HubStats)>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use super::access::Grant;
@@ -15,10 +16,9 @@ use super::state::{ServerState, Settings};
 use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
 use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::error::Problem;
-use duplex_axum::{Caller, Identify, IdentityRequest, Login, LoginEnd};
+use duplex_axum::identity::{Caller, Identify, IdentityRequest, Login, LoginEnd};
 use duplex_hub::Hub;
 use duplex_hub::log::Key;
-use futures_util::future::BoxFuture;
 
 use super::moderation::{Enforcement, Subject};
 use duplex_protocol::person::{Person, PersonId};
@@ -83,13 +83,15 @@ impl Visitors {
             grant: grant.clone(),
             subject,
         };
-        Caller::new(person, grant.rights().clone(), Arc::new(login))
+        Caller::visitor(person)
+            .with_rights(grant.rights().clone())
+            .with_login(login)
     }
 }
 
 impl Identify for Visitors {
-    fn identify<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
-        Box::pin(ready(Ok(self.caller(request))))
+    fn identify(&self, request: IdentityRequest<'_>) -> impl Future<Output = Result<Caller, Problem>> + Send {
+        ready(Ok(self.caller(request)))
     }
 }
 
@@ -106,13 +108,11 @@ impl Login for VisitorLogin {
         banned.or_else(|| self.grant.has_ended().map(|end| LoginEnd::signed_out(end.to_string())))
     }
 
-    fn wait(&self) -> BoxFuture<'_, LoginEnd> {
-        Box::pin(async {
-            tokio::select! {
-                _ = self.moderation.banned(&self.subject) => LoginEnd::banned(),
-                end = self.grant.ended() => LoginEnd::signed_out(end.to_string()),
-            }
-        })
+    async fn wait(&self) -> LoginEnd {
+        tokio::select! {
+            _ = self.moderation.banned(&self.subject) => LoginEnd::banned(),
+            end = self.grant.ended() => LoginEnd::signed_out(end.to_string()),
+        }
     }
 }
 
@@ -224,19 +224,11 @@ pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -
 
 /// Keeps a name that was chosen without scripts.
 pub fn name_cookie(name: &str) -> Option<HeaderValue> {
-    let encoded: String = name.bytes().map(escaped).collect();
+    let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
     HeaderValue::from_str(&format!(
         "{NAME_COOKIE}={encoded}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
     ))
     .ok()
-}
-
-fn escaped(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
 }
 
 /// 244 random bits.

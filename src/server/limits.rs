@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use self::access::*;
 pub use self::side::*;
 pub use duplex_axum::limits::*;
+pub use duplex_hub::limits::*;
 
 /// What a message may be configured to: enough for a control frame at least, and not so much that a few peers fill the memory.
 pub const MESSAGE_BOUNDS: RangeInclusive<usize> = 125..=64 << 20;

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use self::format::{Metric, Out, Source, Value, counter, gauge, write};
 use super::figures::{Figures, census};
 use super::state::ServerState;
-use duplex_axum::connection::counters;
+use duplex_axum::connection;
 use duplex_hub::HubStats;
 
 fn by_kind(of: &Source<'_>, out: &mut Out, field: fn(&HubStats) -> u64) {
@@ -40,8 +40,8 @@ pub const METRICS: &[Metric] = &[
         "Open now; echo: endpoints' sockets, stage: what is no topic, signals: the vitals' sockets",
         |of, out| {
             let counters = &of.now.counters;
-            for way in counters::Way::ALL {
-                out.put(&[("transport", way.name())], counters.ways[way as usize]);
+            for kind in connection::TransportKind::ALL {
+                out.put(&[("transport", kind.name())], counters.open(kind));
             }
         },
     ),
@@ -50,8 +50,8 @@ pub const METRICS: &[Metric] = &[
         "transport",
         "A poll is one",
         |of, out| {
-            for way in counters::Way::ALL {
-                out.put(&[("transport", way.name())], of.now.counters.opened[way as usize]);
+            for kind in connection::TransportKind::ALL {
+                out.put(&[("transport", kind.name())], of.now.counters.opened(kind));
             }
         },
     ),
@@ -60,8 +60,8 @@ pub const METRICS: &[Metric] = &[
         "reason",
         "Conversations that the server ended: the peer took nothing (slow), said nothing (silent), broke the protocol (breach), held most of full buffers (memory) or was banned (banned)",
         |of, out| {
-            for cut in counters::Cut::ALL {
-                out.put(&[("reason", cut.name())], of.now.counters.cuts[cut as usize]);
+            for cut in connection::DisconnectReason::ALL {
+                out.put(&[("reason", cut.name())], of.now.counters.cut_offs(cut));
             }
         },
     ),
@@ -106,7 +106,7 @@ pub const METRICS: &[Metric] = &[
         |of, out| {
             for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"]
                 .into_iter()
-                .zip(of.now.counters.answers)
+                .zip(of.now.counters.responses)
             {
                 out.put(&[("class", class)], count);
             }
@@ -117,8 +117,8 @@ pub const METRICS: &[Metric] = &[
         "reason",
         "Turned away before any route saw them: for a host that is not served (host), from a page of another origin (origin)",
         |of, out| {
-            for why in counters::Refused::ALL {
-                out.put(&[("reason", why.name())], of.now.counters.refused[why as usize]);
+            for why in connection::RefusalReason::ALL {
+                out.put(&[("reason", why.name())], of.now.counters.refused(why));
             }
         },
     ),
@@ -318,7 +318,7 @@ pub async fn show(State(state): State<ServerState>) -> Response {
 /// Counts every answer by its status.
 pub async fn count(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    state.counters.answer(response.status().as_u16());
+    state.counters.count_response(response.status().as_u16());
     response
 }
 

@@ -46,15 +46,14 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::state::ServerState;
 use crate::apps;
 use crate::ui::preferences::PREFERENCES_PATH;
 use duplex_axum::error::Problem;
-use duplex_axum::quota::{Gate, guard};
-use duplex_axum::{client_addr, connection, health, host, listen, origin};
+use duplex_axum::listen::Server;
+use duplex_axum::{endpoint, guard, health, ingest, simulation};
 
 /// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
 /// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
@@ -65,12 +64,10 @@ pub fn router(state: ServerState) -> Router {
     Router::new()
         .merge(health::routes(state.gateway.clone()))
         .route("/api/vitals", get(vitals::show))
-        .merge(duplex_axum::routes(
-            state.gateway.clone(),
-            apps::server::endpoints(),
-            apps::server::ingest_endpoints(),
-            &state.stages,
-        ))
+        .merge(duplex_axum::routes(state.gateway.clone()))
+        .merge(endpoint::routes(state.gateway.clone(), apps::server::endpoints()))
+        .merge(ingest::routes(state.gateway.clone(), apps::server::ingest_endpoints()))
+        .merge(simulation::routes(state.gateway.clone(), &state.stages))
         .merge(unread::route::routes(apps::server::summonses()))
         .route(signals::SIGNALS_PATH, any(signals::socket::enter))
         .route(
@@ -88,18 +85,18 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))
         .merge(apps::server::routes())
-        .layer(from_fn(connection::request_body::limit_time))
+        .layer(from_fn(guard::body_time))
         .layer(from_fn_with_state(state.clone(), moderation::guard))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
-        .layer(from_fn_with_state(state.gateway.clone(), origin::guard))
-        .merge(access::sign_in::link_routes().layer(from_fn(connection::request_body::limit_time)))
-        .layer(from_fn_with_state(state.gateway.clone(), host::guard))
-        .layer(from_fn_with_state(state.gateway.clone(), guard::requests))
+        .layer(from_fn_with_state(state.gateway.clone(), guard::origin))
+        .merge(access::sign_in::link_routes().layer(from_fn(guard::body_time)))
+        .layer(from_fn_with_state(state.gateway.clone(), guard::host))
+        .layer(from_fn_with_state(state.gateway.clone(), guard::quota))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
         .layer(from_fn_with_state(state.clone(), apps::server::measure::count))
-        .layer(from_fn_with_state(state.gateway.clone(), client_addr::insert))
+        .layer(from_fn_with_state(state.gateway.clone(), guard::client_addr))
         .with_state(state)
 }
 
@@ -145,23 +142,12 @@ fn most_connections(sockets: usize) -> usize {
 async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     vitals::start(&state);
     moderation::start(&state).await;
-    state.hub.deliver_forwards();
     background::start(&state);
     monitor::start(&state);
     access::watch(&state);
-    let (shutdown, settings, hub) = (state.shutdown.clone(), state.settings.clone(), state.hub.clone());
-    if let Some(tls) = state.tls.clone() {
-        tokio::spawn(tls.renew(shutdown.clone()));
-    }
-    let connections = most_connections(settings.max_connections);
-    let (context, gate) = (state.connection_context(), Gate::of(&state.gateway));
-    listen::accept(listener, router, health_router(state), connections, gate, context).await;
-    tracing::info!("going away: no new connections, open ones are told");
-    match shutdown.drained(settings.drain_deadline).await {
-        Ok(()) => tracing::info!("all connections ended"),
-        Err(left) => tracing::warn!(left, "the deadline passed with connections open"),
-    }
-    if timeout(settings.drain_deadline, hub.close()).await.is_err() {
-        tracing::warn!("the deadline passed before the log was closed; what was accepted is in it");
-    }
+    let server = Server::new(router, state.gateway.clone())
+        .max_connections(most_connections(state.settings.max_connections))
+        .drain_deadline(state.settings.drain_deadline)
+        .health(health_router(state));
+    server.serve(listener).await;
 }

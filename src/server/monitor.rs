@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::figures::{Figures, census};
 use super::state::ServerState;
 use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
-use duplex_axum::connection::counters::{Reading, Way};
+use duplex_axum::connection::{CounterSnapshot, DisconnectReason, TransportKind};
 use duplex_hub::log::LogStats;
 use duplex_hub::{TopicCommand, TopicStats};
 use duplex_protocol::cursor::Seq;
@@ -77,14 +77,14 @@ fn sample(before: &Figures, now: &Figures, kept: &LogStats) -> Sample {
 
 fn point(before: &Figures, now: &Figures, kept: &LogStats) -> Point {
     let mut point = Point::default();
-    for (way, series) in Way::ALL.into_iter().zip([
+    for (way, series) in TransportKind::ALL.into_iter().zip([
         Series::Echo,
         Series::WebSocket,
         Series::Sse,
         Series::Poll,
         Series::Stage,
     ]) {
-        point.set(series, now.counters.ways[way as usize]);
+        point.set(series, now.counters.open(way));
     }
     point.set(Series::Topics, now.hub.topics);
     point.set(Series::Members, now.hub.members);
@@ -101,7 +101,7 @@ fn point(before: &Figures, now: &Figures, kept: &LogStats) -> Point {
     came(Series::Conflated, hub.conflated, then.conflated);
     came(Series::Errors, now.errors, before.errors);
     let (counters, then) = (&now.counters, &before.counters);
-    let cuts = |reading: &Reading| reading.cuts.iter().sum();
+    let cuts = |reading: &CounterSnapshot| DisconnectReason::ALL.iter().map(|why| reading.cut_offs(*why)).sum();
     came(Series::Cuts, cuts(counters), cuts(then));
     came(Series::BytesIn, counters.bytes_in, then.bytes_in);
     came(Series::BytesOut, counters.bytes_out, then.bytes_out);

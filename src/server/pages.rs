@@ -90,7 +90,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
                 });
             }
             preferences::provide(&request.headers);
-            let client = duplex_axum::quota::guard::client(&request.extensions);
+            let client = duplex_axum::quota::client(&request.extensions);
             provide_visitor(&state, client, &request);
         }
         set_headers();
@@ -276,7 +276,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         &parts.headers,
         Otherwise::Secret(&welcome.secret),
     );
-    let client = duplex_axum::quota::guard::client(&parts.extensions).known_as(&person);
+    let client = duplex_axum::quota::client(&parts.extensions).known_as(&person);
     let hub = state.hub_for(&Grant::of_request(&parts.extensions).hub(&state.hub), client);
     let chosen = fields.get("name").filter(|name| !name.trim().is_empty());
     let chosen = chosen.map(|name| hub.names().choose(&person.id, hub.is_for_operator(), name));

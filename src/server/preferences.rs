@@ -10,6 +10,7 @@ use axum::{
 };
 
 use leptos::prelude::provide_context;
+use percent_encoding::percent_decode_str;
 
 use super::cookies::values;
 use crate::{
@@ -101,16 +102,7 @@ pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Bytes that are not UTF-8 become replacement characters; what is not an escape stays.
 pub fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = text.get(at + 1..at + 3).filter(|_| byte == b'%');
-        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(escaped.unwrap_or(byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

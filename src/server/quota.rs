@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 use duplex_axum::error::Problem;
-use duplex_axum::quota::guard::client;
+use duplex_axum::quota::client;
 use duplex_hub::quota::{Exceeded, Rate};
 
 use super::state::ServerState;

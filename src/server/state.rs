@@ -10,9 +10,7 @@ use std::time::Duration;
 use super::identity::Visitors;
 use crate::apps::server::measure::wire_bytes;
 use axum::extract::FromRef;
-use duplex_axum::Identify;
-use duplex_axum::connection::ConnectionObserver;
-use duplex_axum::gateway::{Gateway, Parts};
+use duplex_axum::Gateway;
 use leptos::config::LeptosOptions;
 use tokio::time::Instant;
 
@@ -29,7 +27,7 @@ use super::vitals::LastBeat;
 use crate::apps::server::measure::Bench;
 use crate::ui::fragment::Fragments;
 use duplex_axum::client_addr::TrustedProxies;
-use duplex_axum::listen::https::{CertificateFiles, Tls};
+use duplex_axum::listen::{CertificateFiles, Tls};
 use duplex_axum::origin::{Origin, Scheme};
 use duplex_hub::NamePolicy;
 use duplex_hub::simulation::Simulation;
@@ -115,7 +113,6 @@ impl Settings {
             quotas: self.limits,
             origins: self.origins.clone(),
             public_url: self.public_url.clone(),
-            tls: self.tls.is_some(),
             trusted_proxies: self.trusted_proxies.clone(),
             ping_interval: self.ping_interval,
             silence_limit: self.silence_limit,
@@ -188,12 +185,9 @@ impl ServerState {
             hub: hub.clone(),
             moderation: Arc::clone(&moderation),
         });
-        let mut parts = Parts::new(hub, of_gateway, Arc::clone(&visitors) as Arc<dyn Identify>);
-        parts.observer = Some(Arc::new(|| {
-            Arc::new(wire_bytes::Connection::default()) as Arc<dyn ConnectionObserver>
-        }));
+        let gateway = Gateway::new(hub, of_gateway, Arc::clone(&visitors));
         Self {
-            gateway: parts.into(),
+            gateway: gateway.with_observer(wire_bytes::Connection::default),
             access,
             settings,
             names,
@@ -226,7 +220,7 @@ impl ServerState {
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
         Self {
-            gateway: self.gateway.with(|parts| parts.tls = tls),
+            gateway: self.gateway.with_tls(tls),
             ..self
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::state::ServerState;
 use crate::wire::vitals::{BEAT_SECONDS, Vitals};
-use duplex_axum::connection::counters::{Reading, Way};
+use duplex_axum::connection::{CounterSnapshot, TransportKind};
 use duplex_hub::HubStats;
 
 /// The answer for operators: the vitals, and the totals since the start.
@@ -56,7 +56,7 @@ pub fn start(state: &ServerState) {
 }
 
 /// The vitals of the beat from `before` to `now`.
-fn since(now: &Reading, before: &Reading, beat: u64, node: &str, uptime: Duration) -> Vitals {
+fn since(now: &CounterSnapshot, before: &CounterSnapshot, beat: u64, node: &str, uptime: Duration) -> Vitals {
     Vitals {
         beat,
         node: node.to_owned(),
@@ -71,7 +71,7 @@ async fn beat(state: &ServerState) {
     let mut ticks = interval(Duration::from_secs(BEAT_SECONDS));
     // A beat that came late is not made up for: each is the messages of one second.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = Reading::default();
+    let mut before = CounterSnapshot::default();
     for number in 1.. {
         ticks.tick().await;
         let now = state.counters.read();
@@ -93,7 +93,7 @@ pub async fn show(State(state): State<ServerState>) -> Response {
     };
     let report = Report {
         vitals,
-        endpoints: now.ways[Way::Echo as usize],
+        endpoints: now.open(TransportKind::Endpoint),
         received_total: now.received,
         sent_total: now.sent,
         hub: state.hub.stats(),
@@ -103,16 +103,16 @@ pub async fn show(State(state): State<ServerState>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use duplex_axum::connection::counters::Counters;
+    use duplex_axum::connection::Counters;
 
     use super::*;
 
     #[test]
     fn vitals_show_the_last_beat_and_not_the_total() {
         let counters = Counters::default();
-        counters.add(10, 20);
+        counters.count_messages(10, 20);
         let before = counters.read();
-        counters.add(3, 5);
+        counters.count_messages(3, 5);
         let vitals = since(&counters.read(), &before, 7, "n1", Duration::from_millis(61_900));
         let expected = Vitals {
             beat: 7,

@@ -1,5 +1,7 @@
 //! Days and times of day from Unix milliseconds, with an offset from UTC that the caller knows. Pure, but for [`offset`].
 
+use crate::wire::civil::civil;
+
 type Millis = u64;
 
 const MINUTE: i64 = 60_000;
@@ -42,23 +44,6 @@ pub fn iso(at: Millis) -> String {
 fn local(at: Millis, offset: i32) -> i64 {
     const LAST: Millis = 8_640_000_000_000_000;
     i64::try_from(at.min(LAST)).unwrap_or_default() + i64::from(offset) * MINUTE
-}
-
-/// The proleptic Gregorian calendar. Years are counted from March, so that the leap day is a year's last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    const CYCLE: i64 = 146_097;
-    let since = days + 719_468;
-    let (cycle, in_cycle) = (since.div_euclid(CYCLE), since.rem_euclid(CYCLE));
-    let year = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
-    let in_year = in_cycle - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * in_year + 2) / 153;
-    let day = in_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (cycle * 400 + year + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

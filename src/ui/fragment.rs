@@ -54,8 +54,8 @@ pub fn fragment<T: PartialEq + Send + Sync + 'static>(
     html: impl FnOnce(&T) -> String,
     render: impl FnOnce() -> AnyView,
 ) -> AnyView {
-    // A constant: what is for the server alone is not in the browser's code.
-    if !is_server() {
+    // Known when it is compiled, so that `html` is no part of the browser's code.
+    if cfg!(target_family = "wasm") {
         return render();
     }
     let Some(fragments) = use_context::<Fragments>() else {

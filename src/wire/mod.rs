@@ -2,6 +2,7 @@
 //! both sides read alike.
 
 pub mod arrival;
+pub mod civil;
 pub mod form;
 pub mod moderation;
 pub mod notice;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::server::limits;
-use duplex_axum::connection::counters::Cut;
+use duplex_axum::connection::DisconnectReason;
 use duplex_protocol::{
     codec::Encoding,
     session::{Answer, COMMAND_PATH, ClientFrame, EVENTS_PATH, SESSION_PATH, ServerFrame},
@@ -70,7 +70,7 @@ async fn a_stream_that_nobody_reads_ends_as_a_socket_does_and_says_why() {
         elapsed >= limits::SESSION_SILENCE - s(1) && elapsed <= GONE,
         "{elapsed:?}"
     );
-    assert_eq!(node.state.counters.read().cuts[Cut::Silent as usize], 1);
+    assert_eq!(node.state.counters.read().cut_offs(DisconnectReason::Silent), 1);
     let told = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
     assert!(told > text.rfind(r#"data: {"pong""#), "{text}");
 }
@@ -120,7 +120,7 @@ async fn a_stream_of_version_1_ends_after_a_while_and_its_reader_comes_back() {
         "{text}"
     );
     // It was not found guilty of anything.
-    assert_eq!(node.state.counters.read().cuts[Cut::Silent as usize], 0);
+    assert_eq!(node.state.counters.read().cut_offs(DisconnectReason::Silent), 0);
     let answer = observer.command(NOTES, &Note::Add("meanwhile".to_owned())).await;
     assert_eq!(answer, Answer::Accepted { seq: 1 });
     let verdict = text.split_once(r#""cursor":{"epoch":"#).unwrap().1;
@@ -185,8 +185,14 @@ async fn after_a_pause_nobody_was_silent() {
     late.send(text(&ClientFrame::Hello { build, name })).await;
     let frame = Encoding::Json.decode(&late.receive().await.into_data()).unwrap();
     assert!(matches!(frame, ServerFrame::Welcome(_)), "{frame:?}");
-    let cuts = node.state.counters.read().cuts;
-    assert_eq!((cuts[Cut::Silent as usize], cuts[Cut::Slow as usize]), (0, 0));
+    let counters = node.state.counters.read();
+    assert_eq!(
+        (
+            counters.cut_offs(DisconnectReason::Silent),
+            counters.cut_offs(DisconnectReason::Slow)
+        ),
+        (0, 0)
+    );
 }
 
 async fn receive(client: &mut Client<TcpStream>) -> ServerFrame {

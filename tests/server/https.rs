@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
 use duplex::server::limits;
-use duplex_axum::listen::https::{CertificateFiles, Tls};
+use duplex_axum::listen::{CertificateFiles, Tls};
 use h2::ext::Protocol;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::net::TcpStream;
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::process::{Server, duplex as binary};
 use crate::harness::tls::Authority;
-use crate::harness::{ECHO, Headers, Listening, Node, PIPE, SOCKET, open, until, within};
+use crate::harness::{ECHO, Headers, Listening, Node, PIPE, SOCKET, open, routes, until, within};
 
 fn files(authority: &Authority) -> CertificateFiles {
     CertificateFiles {
@@ -28,6 +28,7 @@ fn files(authority: &Authority) -> CertificateFiles {
 pub fn node(authority: &Authority) -> Node {
     let mut node = Node::with(|settings| settings.tls = Some(files(authority)));
     node.state = node.state.with_tls(Some(Tls::load(files(authority)).unwrap()));
+    node.router = routes(&node.state);
     node
 }
 
@@ -134,7 +135,7 @@ async fn a_handshake_has_its_time() {
     let (mut client, server) = duplex(PIPE);
     let state = node.state.clone();
     let tls = state.tls.clone().unwrap();
-    tokio::spawn(tls.serve(server, None, node.router.clone(), state.connection_context()));
+    tokio::spawn(tls.serve_connection(server, None, node.router.clone(), state.gateway.clone()));
     let start = Instant::now();
     client.write_all(b"\x16\x03\x01").await.unwrap();
     assert_eq!(client.read(&mut [0]).await.unwrap(), 0);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use duplex::apps::compare::wire::measure;
 use duplex::server::state::Settings;
 use duplex_axum::client_addr::TrustedProxies;
+use duplex_axum::connection::RefusalReason;
 use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH};
 use h2::client::SendRequest;
@@ -147,8 +148,12 @@ async fn a_request_names_one_host_and_supervisors_any() {
         let answer = raw.head().await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{head}");
     }
-    let refused = node.state.counters.read().refused;
-    assert_eq!(refused, [6, 0], "hosts and origins are counted apart");
+    let counters = node.state.counters.read();
+    let refused = (
+        counters.refused(RefusalReason::Host),
+        counters.refused(RefusalReason::Origin),
+    );
+    assert_eq!(refused, (6, 0), "hosts and origins are counted apart");
 }
 
 #[tokio::test]

@@ -57,8 +57,8 @@ async fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) ->
 async fn opened(node: &Node, authority: &Authority, line: Line) -> Box<dyn Any> {
     let over_tls = async |protocol| {
         let (client, server) = duplex(PIPE);
-        let (tls, context) = (node.state.tls.clone().unwrap(), node.state.connection_context());
-        tokio::spawn(tls.serve(server, None, node.router.clone(), context));
+        let tls = node.state.tls.clone().unwrap();
+        tokio::spawn(tls.serve_connection(server, None, node.router.clone(), node.state.gateway.clone()));
         authority.connect(client, "localhost", &[protocol]).await
     };
     match line {

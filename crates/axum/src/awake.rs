@@ -1,6 +1,6 @@
-//! Time limits that count only while this process runs. After a pause (SIGSTOP, a laptop's sleep, a machine that stands still)
-//! the clock says that everybody was silent for long, while what they said waits in the sockets: a limit that ran out
-//! meanwhile begins anew. Knows no limit.
+//! Timers for limits that count only while this process runs. After a pause (SIGSTOP, a suspended machine) the clock has advanced
+//! although nobody could be served, and what peers sent meanwhile still waits in the sockets: a limit that expired during a pause
+//! starts again.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -12,28 +12,28 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits;
 
-/// Whether the process was paused when this moment came: timers that it set ring this much too late.
-pub fn paused_at(due: Instant) -> bool {
+/// Whether the process was paused at `due`: its timers then fire later than [`limits::CLOCK_GAP`].
+pub(crate) fn paused_at(due: Instant) -> bool {
     Instant::now() >= due + limits::CLOCK_GAP
 }
 
-/// Ready when the limit has run out, and the process ran when it did.
+/// A sleep that completes when its limit has expired while the process ran.
 #[derive(Debug)]
-pub struct AwakeSleep {
+pub(crate) struct AwakeSleep {
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl AwakeSleep {
-    pub fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
             sleep: Box::pin(sleep(limit)),
         }
     }
 
-    /// The limit begins now.
-    pub fn restart(&mut self) {
+    /// Starts the limit again, from now.
+    pub(crate) fn restart(&mut self) {
         self.sleep.as_mut().reset(Instant::now() + self.limit);
     }
 }
@@ -52,8 +52,8 @@ impl Future for AwakeSleep {
     }
 }
 
-/// None if the limit ran out first.
-pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// Runs `work`. `None` if the limit expired first.
+pub(crate) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let (mut work, mut late) = (pin!(work), AwakeSleep::new(limit));
     tokio::select! {
         biased;
@@ -62,9 +62,9 @@ pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Optio
     }
 }
 
-/// For the limits that hyper keeps.
+/// The timer for limits that hyper keeps.
 #[derive(Debug, Clone, Copy)]
-pub struct AwakeTimer;
+pub(crate) struct AwakeTimer;
 
 impl HyperSleep for AwakeSleep {}
 

@@ -1,8 +1,9 @@
-//! Whose request it is: the client's address and scheme, as the connection shows them or as a trusted proxy reports them.
+//! The client's address and scheme, as the connection shows them or as a trusted proxy reports them.
 //!
-//! Only peers of `--trusted-proxy` are believed. Their `X-Forwarded-For` or `Forwarded` is walked from the right, past trusted
-//! addresses, to the first that is not; of any other peer these headers are ignored. A proxy passes on the header that it does not
-//! write itself, as its client sent it: where the two name different clients, neither is believed.
+//! Only peers in [`Settings::trusted_proxies`](crate::Settings::trusted_proxies) are believed. Their `X-Forwarded-For` or `Forwarded`
+//! (RFC 7239) is walked from the right, past trusted addresses, to the first that is not trusted; any other peer's headers are ignored.
+//! A proxy passes on the header that it does not write itself as its client sent it: where the two name different clients, neither is
+//! believed.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
@@ -22,11 +23,12 @@ use crate::gateway::Gateway;
 use crate::limits;
 use duplex_hub::quota::LogThrottle;
 
-/// The client's address, in the extensions of every request that came over the network. An IPv4 address is never written as IPv6.
+/// The client's address, in the extensions of every request that came over the network. IPv4-mapped IPv6 addresses are IPv4 here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddr(pub IpAddr);
 
-/// How the client reached this site, in the extensions of every request.
+/// The scheme by which the client reached the site, in the extensions of every request. As an extractor it never fails: without the
+/// middleware it is `http`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClientScheme(pub Scheme);
 
@@ -38,15 +40,21 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientScheme {
     }
 }
 
-/// Addresses of proxies that may report others' addresses.
+/// Addresses and networks of proxies whose reports of their clients are believed. By default none, not even loopback addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
+/// A text that is neither an IP address nor a network in CIDR notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an address or a network; write 127.0.0.1, 10.0.0.0/8 or fd00::/8")]
 pub struct NotANetwork;
 
 impl TrustedProxies {
+    /// Parses addresses and networks, such as `127.0.0.1`, `10.0.0.0/8` or `fd00::/8`.
+    ///
+    /// # Errors
+    ///
+    /// The first text that is neither.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, NotANetwork)> {
         let networks = networks.into_iter().map(str::trim);
         networks
@@ -55,6 +63,8 @@ impl TrustedProxies {
             .map(Self)
     }
 
+    /// Whether `address` is one of these proxies.
+    #[must_use]
     pub fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -65,7 +75,7 @@ fn network(text: &str) -> Result<IpNet, NotANetwork> {
         Ok(address) => IpNet::from(address),
         Err(_) => text.parse().map_err(|_| NotANetwork)?,
     };
-    // Addresses are compared as IPv4 where they are.
+    // IPv4-mapped networks become IPv4, as the addresses that are compared with them.
     let mapped = match network {
         IpNet::V6(net) if net.prefix_len() >= 96 => {
             net.addr().to_ipv4_mapped().map(|addr| (addr, net.prefix_len() - 96))
@@ -78,11 +88,11 @@ fn network(text: &str) -> Result<IpNet, NotANetwork> {
     }
 }
 
-/// What is known of a request's client.
+/// The client of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Client {
     address: IpAddr,
-    /// As a trusted proxy says.
+    /// Whether a trusted proxy reports https.
     https: Option<bool>,
     /// The two headers of a trusted proxy name different clients.
     contradicted: bool,
@@ -108,13 +118,13 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client
     ];
     Client {
         address: told.map_or(peer, |(address, _)| address),
-        // One that says otherwise was not written by the proxy.
+        // If the reports differ, one of them is not the proxy's own: the weaker one counts.
         https: schemes.into_iter().flatten().reduce(|one, other| one && other),
         contradicted,
     }
 }
 
-/// The first address that is not trusted, or the furthest that is known; with the hop that reports it.
+/// The nearest address that is not trusted, or the furthest known one, with the hop that reports it.
 fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr, Hop)> {
     let mut client = (peer, *hops.first()?);
     for hop in hops {
@@ -129,7 +139,8 @@ fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr,
     Some(client)
 }
 
-/// Outermost: inserts [`ClientScheme`], and [`ClientAddr`] where there is a network.
+/// Middleware: inserts [`ClientScheme`], and [`ClientAddr`] if the request came over a connection that
+/// [`listen`](crate::listen) serves.
 pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Next) -> Response {
     static CONTRADICTIONS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
@@ -150,23 +161,23 @@ pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Ne
     let told = client.and_then(|client| client.https).map(Scheme::of);
     request
         .extensions_mut()
-        .insert(ClientScheme(settings.scheme().or(told).unwrap_or_default()));
+        .insert(ClientScheme(state.scheme().or(told).unwrap_or_default()));
     next.run(request).await
 }
 
-/// The other end of the connection.
+/// The connection's peer.
 fn peer(extensions: &Extensions) -> Option<SocketAddr> {
     extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(peer)| *peer)
 }
 
-/// How a client is called in logs and records: with its port, if it is the connection's other end.
+/// The client's name in logs and records: its address, with the port if it is the connection's peer.
 #[derive(Debug, Clone, Copy)]
-pub struct ClientName(IpAddr, Option<u16>);
+pub(crate) struct ClientName(IpAddr, Option<u16>);
 
 impl ClientName {
-    pub fn of(extensions: &Extensions) -> Option<Self> {
+    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
         let ClientAddr(address) = *extensions.get()?;
         let port = peer(extensions).filter(|peer| peer.ip().to_canonical() == address);
         Some(Self(address, port.map(|peer| peer.port())))

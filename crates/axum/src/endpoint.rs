@@ -1,23 +1,30 @@
-//! WebSocket addresses that answer each message by itself. Knows no socket.
+//! WebSocket endpoints that answer each message by itself: a function from message to message, without state.
 
-/// A WebSocket address that answers each message by itself, without a memory.
+pub use crate::transport::endpoint::routes;
+
+/// A WebSocket address that answers each message by itself. For anything that keeps state, see [`websocket`](crate::websocket).
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
-    /// Starts with a slash; no parameters.
+    /// The path: starts with a slash, has no parameters.
     pub path: &'static str,
-    /// One English sentence for a developer who asks this address over plain HTTP.
+    /// One English sentence for a developer who requests the path without upgrading. It follows the path and a colon.
     pub purpose: &'static str,
-    /// Called on the connection's own task: it must not block.
+    /// Makes the answer to a message. Runs on the connection's task: it must not block.
     pub answer: fn(Payload<'_>) -> Answer,
 }
 
+/// The payload of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload<'a> {
+    /// Of a text message.
     Text(&'a str),
+    /// Of a binary message.
     Binary(&'a [u8]),
 }
 
 impl Payload<'_> {
+    /// Bytes of the payload.
+    #[must_use]
     pub const fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -25,14 +32,18 @@ impl Payload<'_> {
         }
     }
 
+    /// Whether the payload is empty.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
+/// The answer to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The message itself, kind and content; it is not copied for it.
+    /// The message itself, of the same kind, without a copy.
     Same,
+    /// A text message.
     Text(String),
 }

@@ -1,5 +1,4 @@
-//! The one shape of an error over HTTP: problem details (RFC 9457). Each layer maps its own errors to it, beside the error.
-//! Knows no layer.
+//! Error responses: problem details (RFC 9457). Each part maps its own errors to a [`Problem`] where they are defined.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -7,7 +6,16 @@ use axum::response::{IntoResponse, Response};
 use duplex_hub::{Needed, Rights, Role};
 use serde::Serialize;
 
-/// English text for developers; a page shows its own words.
+/// An error response: a status, an English sentence for developers, and headers. Its body is `application/problem+json`; it is never
+/// cached.
+///
+/// ```
+/// use axum::http::{StatusCode, header};
+/// use duplex_axum::error::Problem;
+///
+/// let problem = Problem::new(StatusCode::CONFLICT, "The room was closed.").header(header::RETRY_AFTER, 30);
+/// assert_eq!(problem.status(), 409);
+/// ```
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -16,6 +24,8 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem with this status and detail.
+    #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
@@ -24,31 +34,38 @@ impl Problem {
         }
     }
 
+    /// The same problem with a further header of the response.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
+    /// The response's status.
+    #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
+    /// 404.
+    #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// 503 with `Retry-After`: the server is full or going away.
+    #[must_use]
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             .header(header::RETRY_AFTER, super::limits::RETRY_AFTER_SECONDS)
     }
 }
 
-/// 401 for who shows nothing, 403 for who shows the wrong role.
+/// Checks that `rights` allow what is needed.
 ///
 /// # Errors
 ///
-/// If the rights do not allow what is needed.
+/// 401 with `WWW-Authenticate: Bearer` for a caller without a role, 403 for one with other roles.
 pub fn require(rights: &Rights, needed: Needed<'_>) -> Result<(), Problem> {
     match (rights.allows(needed), rights.roles()) {
         (true, _) => Ok(()),
@@ -65,7 +82,7 @@ fn unauthorized(needed: Needed<'_>) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-/// For a program that was refused for want of the role `needed`.
+/// 403 for a program with `roles` that lacks the role `needed`.
 #[must_use]
 pub fn wrong_role(needed: &str, roles: &[Role]) -> Problem {
     let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();

@@ -1,5 +1,6 @@
-//! Parses what proxies report of a request's client: `X-Forwarded-For` and `Forwarded` (RFC 7239). Pure: it decides nothing about
-//! whom to believe. Proxies append, so both are read from the right, and what a client sent ahead is reached last.
+//! A parser of the headers in which proxies report a request's client: `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded`
+//! (RFC 7239). It decides nothing about whom to believe. Proxies append, so lists are read from the right, and what a client sent itself
+//! is reached last.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,14 +10,14 @@ use crate::limits;
 
 /// One hop as its proxy reports it. Without an address where it names none that could be read (`unknown`, `_hidden`, garbage).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hop {
+pub(crate) struct Hop {
     pub address: Option<IpAddr>,
     /// Of `proto`; `None` where it is not named.
     pub https: Option<bool>,
 }
 
 /// The nearest proxy's report first; at most [`limits::FORWARDED_HOPS`].
-pub fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
+pub(crate) fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
     let lines = headers.get_all("x-forwarded-for").iter().rev();
     let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     let entries = entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty());
@@ -31,7 +32,7 @@ pub fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
 
 /// The nearest proxy's report first; at most [`limits::FORWARDED_HOPS`]. A line that breaks the grammar is one hop without an
 /// address: an open quote in what a client sent would otherwise hide what its proxy appended.
-pub fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
+pub(crate) fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let lines = headers.get_all(header::FORWARDED).iter().rev();
     let hops = lines.flat_map(|line| {
         let mut elements = elements(line.as_bytes()).unwrap_or_else(|| vec![Hop::default()]);
@@ -42,7 +43,7 @@ pub fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
 }
 
 /// What `X-Forwarded-Proto` says, if it says one thing.
-pub fn x_forwarded_proto(headers: &HeaderMap) -> Option<bool> {
+pub(crate) fn x_forwarded_proto(headers: &HeaderMap) -> Option<bool> {
     let lines = headers.get_all("x-forwarded-proto").iter();
     let mut schemes = lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))

@@ -1,54 +1,63 @@
-//! What every transport of a node reaches: the hub, the counters, the quotas, the settings and the stop signal.
+//! The shared state of a node: the hub, the settings, the login, the counters, the quotas and the shutdown signal.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use duplex_hub::Hub;
-use duplex_hub::quota::{Client, Quotas, Scale};
+use duplex_hub::quota::{Client, Exceeded, QuotaGuard, Quotas, Rate, Resource, Scale};
 
 use crate::client_addr::TrustedProxies;
-use crate::connection::counters::Counters;
+use crate::connection::counters::{ConnectionGuard, Counters};
 use crate::connection::handshakes::Handshakes;
-use crate::connection::{BufferBudget, ConnectionContext, NewConnectionObserver};
-use crate::identity::Identify;
+use crate::connection::{BufferBudget, ConnectionObserver};
+use crate::error::Problem;
+use crate::identity::{Caller, DynIdentify, Identify, IdentityRequest};
 use crate::limits;
-use crate::listen::https::Tls;
+use crate::listen::Tls;
 use crate::origin::{Origin, Scheme};
 use crate::shutdown::Shutdown;
 use crate::transport::faults::Faults;
 use crate::transport::streams::Streams;
 
-/// What the operator chose for the connections of a node.
+/// The operator's choices for the connections of a node. Every field has a default:
+///
+/// ```
+/// use duplex_axum::Settings;
+///
+/// let settings = Settings { node: "node-1".to_owned(), max_connections: 500, ..Settings::default() };
+/// # assert_eq!(settings.command_rate, 50);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The node's name, as the session protocol's welcome says it.
+    /// The node's name, sent in the session protocol's welcome frame.
     pub node: String,
-    /// Which build of the front end the node serves: a page of another build loads again. Empty if that is not known.
+    /// The build of the front end that the node serves. A page of another build reloads when it connects. Empty if unknown.
     pub build: String,
-    /// Bytes of one message, in any number of frames.
+    /// Bytes of one WebSocket message, summed over its frames. A longer one closes the connection with 1009.
     pub max_message: usize,
-    /// Bytes of messages and answers that all connections together may make the node hold.
+    /// Bytes that partly received messages and unsent responses of all connections may hold together. Past it, the largest holders
+    /// are closed with 1013.
     pub max_buffered: usize,
-    /// Open WebSockets, event streams and polls of the node.
+    /// Open WebSockets, event streams and polls of the node. Further ones are answered with 503 and `Retry-After`.
     pub max_connections: usize,
-    /// Commands of one session in a second, on the average.
+    /// Commands per second of one session, on average; further ones are rejected as `TooFast`. A client that sends several times as many
+    /// frames is closed with 4001.
     pub command_rate: u32,
-    /// Visitors may ask for faults in their own sessions.
+    /// Lets visitors inject faults (delays, cuts, blocked transports) into their own sessions. For demonstrations and tests.
     pub faults: bool,
-    /// Each client is held to the quotas.
+    /// Holds each client address and each person to the quotas of [`duplex_hub::quota`]. Exceeding one is answered with 429.
     pub quotas: bool,
-    /// Origins of pages that may open connections and post, beside the node's own.
+    /// Origins, beside the node's own, whose pages may open connections and post.
     pub origins: Vec<Origin>,
-    /// How clients reach the site, if that is known.
+    /// The site's public origin, if known. Without it, the node answers only under loopback names, IP addresses and the hosts of
+    /// [`origins`](Self::origins), and takes the requested host for its own.
     pub public_url: Option<Origin>,
-    /// The node speaks TLS itself.
-    pub tls: bool,
-    /// Proxies whose reports on clients' addresses and schemes count.
+    /// Proxies whose `Forwarded`, `X-Forwarded-For` and `X-Forwarded-Proto` headers are believed.
     pub trusted_proxies: TrustedProxies,
-    /// Between two pings of a WebSocket. Less than `silence_limit`, so that a peer has the time to answer.
+    /// Time between two pings of a WebSocket. Less than [`silence_limit`](Self::silence_limit), so that a peer has time to answer.
     pub ping_interval: Duration,
-    /// For a peer that sends nothing, and for one that takes nothing.
+    /// Longest time in which a peer may send nothing (closed with 3008), and in which it may read nothing.
     pub silence_limit: Duration,
 }
 
@@ -65,7 +74,6 @@ impl Default for Settings {
             quotas: true,
             origins: Vec::new(),
             public_url: None,
-            tls: false,
             trusted_proxies: TrustedProxies::default(),
             ping_interval: Duration::from_secs(25),
             silence_limit: Duration::from_secs(60),
@@ -74,16 +82,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How every client reaches the site, if that is known.
-    #[must_use]
-    pub fn scheme(&self) -> Option<Scheme> {
-        let served = self.tls.then_some(Scheme::Https);
-        self.public_url.as_ref().map(Origin::scheme).or(served)
-    }
-
-    /// What the quotas go by.
-    #[must_use]
-    pub fn scale(&self) -> Scale {
+    fn scale(&self) -> Scale {
         Scale {
             command_rate: self.command_rate,
             max_connections: u32::try_from(self.max_connections).unwrap_or(u32::MAX),
@@ -91,100 +90,125 @@ impl Settings {
     }
 }
 
-/// Cheap to clone: all clones are the same node.
+/// A node: the state that its routes, middleware and connections share. Cheap to clone; all clones are the same node.
+///
+/// It dereferences to its [`GatewayParts`].
 #[derive(Clone)]
-pub struct Gateway(Arc<Parts>);
+pub struct Gateway(Arc<GatewayParts>);
 
-/// What a [`Gateway`] is made of.
+/// The parts of a [`Gateway`] that an app may use, too.
 #[derive(Clone)]
-pub struct Parts {
+pub struct GatewayParts {
+    /// The topics.
     pub hub: Hub,
+    /// The operator's choices.
     pub settings: Settings,
-    /// Says who sends a request.
-    pub identify: Arc<dyn Identify>,
+    /// Counts of connections, messages, bytes and responses.
     pub counters: Arc<Counters>,
-    /// What each client may ask of the node.
+    /// Rates and simultaneous places of each client address and each person.
     pub quotas: Arc<Quotas>,
-    /// What connections may hold of messages and answers, all together.
+    /// The budget for bytes that connections hold.
     pub buffers: BufferBudget,
-    pub handshakes: Arc<Handshakes>,
-    /// Faults that visitors asked for, if they may.
-    pub faults: Arc<Faults>,
-    /// Open streams of server-sent events, by session.
-    pub streams: Arc<Streams>,
-    /// For incoming connections.
+    /// TLS for incoming connections, if the node terminates it.
     pub tls: Option<Tls>,
-    /// Counts the bytes of each TCP connection, where an app wants to know.
-    pub observer: Option<NewConnectionObserver>,
+    /// The node's end, which everything long-lived watches.
     pub shutdown: Shutdown,
+    identify: Arc<dyn DynIdentify>,
+    pub(crate) handshakes: Arc<Handshakes>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) observe: Option<NewObserver>,
 }
 
-impl Parts {
-    /// A node with its own counters and quotas.
-    #[must_use]
-    pub fn new(hub: Hub, settings: Settings, identify: Arc<dyn Identify>) -> Self {
+/// Makes the observer of a new TCP connection.
+pub(crate) type NewObserver = Arc<dyn Fn() -> Arc<dyn ConnectionObserver> + Send + Sync>;
+
+impl Gateway {
+    /// A node on `hub`, with counters and quotas of its own. `identify` is the app's login.
+    pub fn new(hub: Hub, settings: Settings, identify: impl Identify) -> Self {
         let counters = Arc::<Counters>::default();
-        Self {
+        Self(Arc::new(GatewayParts {
             faults: Faults::new(settings.faults),
             quotas: Quotas::new(settings.quotas, settings.scale()),
             buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             streams: Arc::default(),
             tls: None,
-            observer: None,
+            observe: None,
             shutdown: Shutdown::default(),
+            identify: Arc::new(identify),
             counters,
-            identify,
             settings,
             hub,
-        }
+        }))
     }
-}
 
-impl Gateway {
-    /// A node with its own counters and quotas.
+    /// Terminates TLS on incoming connections. Call it before the gateway is cloned: earlier clones stay without.
     #[must_use]
-    pub fn new(hub: Hub, settings: Settings, identify: Arc<dyn Identify>) -> Self {
-        Parts::new(hub, settings, identify).into()
+    pub fn with_tls(mut self, tls: impl Into<Option<Tls>>) -> Self {
+        Arc::make_mut(&mut self.0).tls = tls.into();
+        self
     }
 
-    /// The same node with other parts.
+    /// Calls `new` for each TCP connection, for an observer of its bytes. Call it before the gateway is cloned.
     #[must_use]
-    pub fn with(&self, change: impl FnOnce(&mut Parts)) -> Self {
-        let mut parts = Parts::clone(&self.0);
-        change(&mut parts);
-        parts.into()
+    pub fn with_observer<O: ConnectionObserver>(mut self, new: impl Fn() -> O + Send + Sync + 'static) -> Self {
+        let new: NewObserver = Arc::new(move || Arc::new(new()) as Arc<dyn ConnectionObserver>);
+        Arc::make_mut(&mut self.0).observe = Some(new);
+        self
     }
 
-    /// The hub for this client, who is held to its quotas.
+    /// Asks the app's login who sends a request.
+    ///
+    /// # Errors
+    ///
+    /// The response to a caller whom the login refuses.
+    pub async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
+        self.identify.identify_dyn(request).await
+    }
+
+    /// `hub` for this client, whose reads and commands count towards its quotas.
     #[must_use]
     pub fn hub_for(&self, hub: &Hub, client: Client) -> Hub {
         hub.for_client(&self.quotas, client)
     }
 
-    /// What the node's TCP connections share.
+    /// The scheme by which every client reaches the site: that of the public origin, or `https` where the node terminates TLS.
+    /// `None` if neither says so.
     #[must_use]
-    pub fn connection_context(&self) -> ConnectionContext {
-        ConnectionContext {
-            shutdown: self.shutdown.clone(),
-            counters: Arc::clone(&self.counters),
-            buffers: self.buffers.clone(),
-            tls: self.tls.clone(),
-            observer: self.observer.clone(),
-        }
+    pub fn scheme(&self) -> Option<Scheme> {
+        let served = self.tls.as_ref().map(|_| Scheme::Https);
+        self.settings.public_url.as_ref().map(Origin::scheme).or(served)
     }
-}
 
-impl From<Parts> for Gateway {
-    fn from(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    /// Counts a long-lived response of the app's own, such as an event stream, as one of the node's connections. The place is given
+    /// back when the guard is dropped: keep it as long as the response lasts.
+    ///
+    /// # Errors
+    ///
+    /// 429 with `Retry-After` if the client exceeds a quota, 503 if the node has [`Settings::max_connections`].
+    pub fn open_connection(&self, client: &Client) -> Result<ConnectionGuard, Problem> {
+        let held = self.hold_connection(client)?;
+        Ok(self.count_connection()?.holding(held))
+    }
+
+    /// A place among the client's connections, which counts towards its rate of new ones.
+    pub(crate) fn hold_connection(&self, client: &Client) -> Result<QuotaGuard, Exceeded> {
+        self.quotas.take(client, Rate::Handshakes)?;
+        self.quotas.hold(client, Resource::Connections)
+    }
+
+    /// A place among the node's connections.
+    pub(crate) fn count_connection(&self) -> Result<ConnectionGuard, Problem> {
+        let counted = self.counters.open(self.settings.max_connections as u64);
+        counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))
     }
 }
 
 impl Deref for Gateway {
-    type Target = Parts;
+    type Target = GatewayParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &GatewayParts {
         &self.0
     }
 }

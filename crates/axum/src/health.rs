@@ -1,4 +1,4 @@
-//! What a supervisor asks: is the process alive, may it be sent visitors? Knows nothing that could fail.
+//! Health checks for a supervisor or a load balancer.
 
 use axum::Router;
 use axum::extract::State;
@@ -9,10 +9,12 @@ use axum::routing::get;
 use super::error::Problem;
 use crate::gateway::Gateway;
 
+/// Answers 200 as long as the process runs.
 pub const ALIVE_PATH: &str = "/healthz";
+/// Answers 200 while the node takes visitors, 503 once its shutdown has begun.
 pub const READY_PATH: &str = "/readyz";
 
-/// The routes, for any router.
+/// The routes [`ALIVE_PATH`] and [`READY_PATH`].
 pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway) -> Router<S> {
     Router::new()
         .route(ALIVE_PATH, get(alive))

@@ -1,8 +1,9 @@
-//! Under which names this server answers. A page of the web can give this machine's address to a name of its own, and is then of one
-//! origin with the server (DNS rebinding): only names that its owner cannot choose are served. Knows no route but the supervisors'.
+//! The check of a request's host. A page can give this machine's address to a name of its own and is then of one origin with the
+//! server (DNS rebinding), so only names that a page's owner cannot choose are served.
 //!
-//! With `--public-url` these are its host and those of `--origin`; loopback names and IP addresses are left to programs beside the
-//! server, which send none of a browser's marks. Without it, they are loopback names, IP addresses and the hosts of `--origin`.
+//! With [`Settings::public_url`] these are its host and those of [`Settings::origins`]; loopback names and IP addresses are left to
+//! programs, whose requests carry none of a browser's headers. Without it, they are loopback names, IP addresses and the hosts of
+//! `origins`.
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -17,13 +18,13 @@ use super::client_addr::ClientName;
 use super::error::Problem;
 use super::health::{ALIVE_PATH, READY_PATH};
 use super::origin::{Host, Origin};
-use crate::connection::counters::Refused;
+use crate::connection::counters::RefusalReason;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
 use duplex_hub::quota::LogThrottle;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
+pub(crate) enum HostError {
     #[error("A request names one host, in its Host header or by :authority.")]
     Malformed,
     #[error("This server does not answer under this name. Its operator allows the name by --public-url.")]
@@ -42,13 +43,14 @@ impl HostError {
     }
 }
 
-/// Covers the whole router. Supervisors ask for a node's health under any name.
+/// Middleware: refuses requests for other hosts, with 421, or 400 if a request names none or two. Health checks are answered under any
+/// name.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {
-        note_refusal(&state, &parts, Refused::Host, &REFUSALS, &error);
+        note_refusal(&state, &parts, RefusalReason::Host, &REFUSALS, &error);
         return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
@@ -58,12 +60,12 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
 pub(crate) fn note_refusal(
     gateway: &Gateway,
     parts: &Parts,
-    kind: Refused,
-    log_throttle: &LogThrottle,
+    kind: RefusalReason,
+    seldom: &LogThrottle,
     why: &dyn Display,
 ) {
-    gateway.counters.refused(kind);
-    if let Some(unlogged) = log_throttle.due() {
+    gateway.counters.count_refusal(kind);
+    if let Some(unlogged) = seldom.due() {
         let client = ClientName::of(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();
         tracing::warn!(path, client, unlogged, "refused for its {}: {why}", kind.name());
@@ -90,9 +92,9 @@ fn check(parts: &Parts, settings: &Settings) -> Result<(), HostError> {
     }
 }
 
-/// The host that a request asks for. HTTP/1.1 has one Host header, HTTP/2 has `:authority` or one; where a request names its host
-/// twice it names the same. `None` where it names none, as HTTP/1.0 may, or leaves it empty.
-pub fn asked(parts: &Parts) -> Result<Option<Host>, HostError> {
+/// The host that a request names: by one Host header (required in HTTP/1.1), by `:authority` in HTTP/2, or by both if they agree.
+/// `None` if it names none, as HTTP/1.0 may, or leaves it empty.
+pub(crate) fn asked(parts: &Parts) -> Result<Option<Host>, HostError> {
     let mut headers = parts.headers.get_all(header::HOST).iter();
     let header = match (headers.next(), headers.next()) {
         (None, _) if parts.version == Version::HTTP_11 => return Err(HostError::Malformed),
@@ -113,7 +115,7 @@ fn parse(value: &HeaderValue) -> Result<Host, HostError> {
     value.to_str().ok().and_then(Host::parse).ok_or(HostError::Malformed)
 }
 
-/// `localhost`, or an IP address: no name server is asked for these.
+/// Whether the host is `localhost` or an IP address, which no name server is asked for.
 fn is_literal(host: &Host) -> bool {
     let bracketed = || host.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     host.name == "localhost"
@@ -121,7 +123,7 @@ fn is_literal(host: &Host) -> bool {
         || bracketed().is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Sent with every request, or with all but plain navigations.
+/// Whether a request carries headers that browsers send, with all but plain navigations.
 fn is_of_browser(headers: &HeaderMap) -> bool {
     ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]
         .iter()

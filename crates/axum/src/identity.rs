@@ -1,11 +1,11 @@
-//! Who sends a request: the trait by which an app's login says so.
+//! The app's login: a trait that says who sends a request, and the login's end, which ends the caller's connections.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, header};
 use data_encoding::HEXLOWER;
 use duplex_hub::{Hub, Rights};
 use duplex_protocol::code;
@@ -13,32 +13,73 @@ use duplex_protocol::person::Person;
 use duplex_protocol::session::{Closing, SessionId};
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use crate::error::Problem;
 
-/// An app's login. It is asked once for each connection and once for each request of the fallbacks.
+/// An app's login. It is asked once for each WebSocket and once for each HTTP request of the fallbacks, commands and ingest.
+///
+/// ```
+/// use axum::http::{StatusCode, header};
+/// use duplex_axum::error::Problem;
+/// use duplex_axum::identity::{Caller, Identify, IdentityRequest};
+/// use duplex_protocol::person::{Person, PersonId};
+///
+/// /// Takes the name that a trusted proxy puts into a header.
+/// struct ProxyLogin;
+///
+/// impl Identify for ProxyLogin {
+///     async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
+///         let name = request.headers.get("x-user").and_then(|name| name.to_str().ok());
+///         let name = name.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "Sign in first."))?;
+///         Ok(Caller::visitor(Person { id: PersonId(name.to_owned()), name: name.to_owned() }))
+///     }
+/// }
+/// ```
 pub trait Identify: Send + Sync + 'static {
     /// Says who sends the request.
     ///
     /// # Errors
     ///
-    /// The answer to a caller who may not come in; the WebSocket is then not opened.
-    fn identify<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>>;
+    /// The response to a caller who may not connect, such as 401. A WebSocket handshake is answered with it, so the socket does not
+    /// open; browsers do not show a page the status of a failed handshake, and report close code 1006.
+    fn identify(&self, request: IdentityRequest<'_>) -> impl Future<Output = Result<Caller, Problem>> + Send;
 }
 
-/// What an [`Identify`] goes by. A login that runs as a middleware before leaves what it found in the extensions.
+impl<I: Identify> Identify for Arc<I> {
+    fn identify(&self, request: IdentityRequest<'_>) -> impl Future<Output = Result<Caller, Problem>> + Send {
+        I::identify(self, request)
+    }
+}
+
+/// [`Identify`] as a trait object.
+pub(crate) trait DynIdentify: Send + Sync {
+    fn identify_dyn<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>>;
+}
+
+impl<I: Identify> DynIdentify for I {
+    fn identify_dyn<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
+        Box::pin(self.identify(request))
+    }
+}
+
+/// The request whose sender is asked for. A login that runs as a middleware leaves its result in the extensions.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct IdentityRequest<'a> {
+    /// The request's headers, cookies among them.
     pub headers: &'a HeaderMap,
+    /// The request's extensions.
     pub extensions: &'a Extensions,
-    /// The id of the session that the client made up. With the fallbacks it is all that tells a visitor without a cookie from
-    /// others: who has no other identity should get one that follows from it.
+    /// The session id that the client chose, where the request names one. Over the fallbacks it alone tells a visitor without a
+    /// cookie from others: derive such a visitor's id from it.
     pub session: Option<&'a SessionId>,
-    /// The request is a visitor's even where it shows a program's token.
+    /// The request counts as a visitor's even if it carries a program's token.
     pub as_visitor: bool,
 }
 
 impl<'a> IdentityRequest<'a> {
+    /// A request without a session id.
     #[must_use]
     pub const fn new(headers: &'a HeaderMap, extensions: &'a Extensions) -> Self {
         Self {
@@ -49,7 +90,7 @@ impl<'a> IdentityRequest<'a> {
         }
     }
 
-    /// The request of a fallback, which names its session.
+    /// The same request with the session that it names.
     #[must_use]
     pub const fn of_session(self, session: &'a SessionId) -> Self {
         Self {
@@ -58,7 +99,7 @@ impl<'a> IdentityRequest<'a> {
         }
     }
 
-    /// The request is a visitor's even where it shows a program's token.
+    /// The same request, taken for a visitor's even if it carries a program's token.
     #[must_use]
     pub const fn as_visitor(self) -> Self {
         Self {
@@ -68,35 +109,109 @@ impl<'a> IdentityRequest<'a> {
     }
 }
 
-/// Who sends a request, and what they may do.
+/// The sender of a request, its rights, and the login that its connections depend on.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Caller {
+    /// Who it is. The id is public: it stands in events that others read.
     pub person: Person,
+    /// What the caller may do beyond a visitor's rights.
     pub rights: Rights,
-    login: Arc<dyn Login>,
+    login: Arc<dyn DynLogin>,
 }
 
-/// What a caller's connections depend on: they end when it ends.
+/// The lifetime of a login. The caller's WebSockets, event streams, polls and simulation places end with it. Most apps use
+/// [`RevocableLogin`].
 pub trait Login: Send + Sync + 'static {
-    /// Why it has ended, if it has.
+    /// The end, if the login has ended. Must not block.
     fn ended(&self) -> Option<LoginEnd>;
 
-    /// Ready when it has ended. The future may be dropped and asked for again.
-    fn wait(&self) -> BoxFuture<'_, LoginEnd>;
+    /// Completes when the login ends. Must be cancel-safe: it is dropped and called again.
+    fn wait(&self) -> impl Future<Output = LoginEnd> + Send;
 }
 
-/// Why the server ends a caller's connections.
+/// [`Login`] as a trait object.
+trait DynLogin: Send + Sync {
+    fn ended_dyn(&self) -> Option<LoginEnd>;
+    fn wait_dyn(&self) -> BoxFuture<'_, LoginEnd>;
+}
+
+impl<L: Login> DynLogin for L {
+    fn ended_dyn(&self) -> Option<LoginEnd> {
+        self.ended()
+    }
+
+    fn wait_dyn(&self) -> BoxFuture<'_, LoginEnd> {
+        Box::pin(self.wait())
+    }
+}
+
+/// A login that the app ends, for instance when its user signs out. All clones are the same login.
+///
+/// ```
+/// use duplex_axum::identity::{Login as _, LoginEnd, RevocableLogin};
+///
+/// let login = RevocableLogin::new();
+/// let kept_by_a_connection = login.clone();
+/// login.end(LoginEnd::signed_out("signed out"));
+/// assert!(kept_by_a_connection.ended().is_some());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct RevocableLogin(watch::Sender<Option<LoginEnd>>);
+
+impl RevocableLogin {
+    /// A login that has not ended.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the login, and with it the connections of every [`Caller`] that has it. The first end counts.
+    pub fn end(&self, end: LoginEnd) {
+        self.0.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(end);
+            }
+            first
+        });
+    }
+}
+
+impl Login for RevocableLogin {
+    fn ended(&self) -> Option<LoginEnd> {
+        self.0.borrow().clone()
+    }
+
+    async fn wait(&self) -> LoginEnd {
+        let mut ends = self.0.subscribe();
+        loop {
+            if let Some(end) = ends.borrow_and_update().clone() {
+                return end;
+            }
+            // `self` keeps the sender: this does not fail.
+            if ends.changed().await.is_err() {
+                pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Why the server ends a caller's connections: a `closing` frame of the session protocol and a close code that agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoginEnd {
+    /// The reason in the session protocol's `closing` frame, on every transport.
     pub closing: Closing,
     /// The WebSocket's close code.
     pub code: u16,
-    /// English text for logs and close frames.
+    /// English text for logs, and the close frame's reason. More than 123 bytes are cut off there.
     pub reason: Cow<'static, str>,
 }
 
 impl LoginEnd {
-    /// The login is no longer good: signed out, expired, revoked.
+    /// The login is no longer valid: signed out, expired or revoked. [`Closing::Ended`], close code 4502: clients do not reconnect by
+    /// themselves.
     #[must_use]
     pub fn signed_out(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -106,7 +221,8 @@ impl LoginEnd {
         }
     }
 
-    /// An operator banned the caller.
+    /// An operator banned the caller. [`Closing::Banned`], close code 4504: clients do not reconnect, and nothing more is read of
+    /// them.
     #[must_use]
     pub const fn banned() -> Self {
         Self {
@@ -116,6 +232,7 @@ impl LoginEnd {
         }
     }
 
+    /// Whether it is a ban.
     #[must_use]
     pub fn is_ban(&self) -> bool {
         self.closing == Closing::Banned
@@ -123,33 +240,52 @@ impl LoginEnd {
 }
 
 /// A login that does not end.
-struct Lasting;
+struct Permanent;
 
-impl Login for Lasting {
+impl Login for Permanent {
     fn ended(&self) -> Option<LoginEnd> {
         None
     }
 
-    fn wait(&self) -> BoxFuture<'_, LoginEnd> {
-        Box::pin(pending())
+    fn wait(&self) -> impl Future<Output = LoginEnd> + Send {
+        pending()
     }
 }
 
 impl Caller {
-    /// A visitor whose connections end only by themselves.
+    /// A visitor without further rights, whose login does not end.
     #[must_use]
     pub fn visitor(person: Person) -> Self {
-        Self::new(person, Rights::default(), Arc::new(Lasting))
+        Self {
+            person,
+            rights: Rights::default(),
+            login: Arc::new(Permanent),
+        }
     }
 
+    /// The same caller with these rights.
     #[must_use]
-    pub fn new(person: Person, rights: Rights, login: Arc<dyn Login>) -> Self {
-        Self { person, rights, login }
+    pub fn with_rights(self, rights: Rights) -> Self {
+        Self { rights, ..self }
     }
 
+    /// The same caller, whose connections end with `login`.
     #[must_use]
-    pub fn login(&self) -> &dyn Login {
-        &*self.login
+    pub fn with_login(self, login: impl Login) -> Self {
+        Self {
+            login: Arc::new(login),
+            ..self
+        }
+    }
+
+    /// The end of the login, if it has ended.
+    pub(crate) fn login_ended(&self) -> Option<LoginEnd> {
+        self.login.ended_dyn()
+    }
+
+    /// Completes when the login ends.
+    pub(crate) fn login_end(&self) -> BoxFuture<'_, LoginEnd> {
+        self.login.wait_dyn()
     }
 
     /// The hub with the caller's rights.
@@ -168,16 +304,50 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// A session's id as logs show it: enough to find its lines, and nothing that a request could be made with.
+/// The value of the cookie `name`, by bytes as it stands in the request (RFC 6265 section 4.2). `None` without such a cookie, if two
+/// of them differ, as a sibling host could set a second one, or if it is no text.
 #[must_use]
-pub fn shown(SessionId(session): &SessionId) -> String {
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let mut values = pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    let first = values.next()?;
+    values
+        .all(|other| other == first)
+        .then(|| str::from_utf8(first).ok())
+        .flatten()
+}
+
+/// A session's id for logs: a hash, since the id itself would let a reader of the log act as the session.
+pub(crate) fn shown(SessionId(session): &SessionId) -> String {
     let hash = Sha256::new().chain_update("duplex session ").chain_update(session);
     HEXLOWER.encode(hash.finalize().get(..4).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_cookie_counts_if_it_is_one_text() {
+        for (lines, expected) in [
+            (&[b"a=1; b=2".as_slice()][..], Some("1")),
+            (&[b"a=1;a=1", b" a=1 "], Some("1")),
+            (&[b"a=1; b=2; a=2"], None),
+            (&[b"a=1", b"a="], None),
+            (&[b"aa=1; ba=1; A=1; =a=1"], None),
+            (&[b"x=\xff; a=1"], Some("1")),
+            (&[b"a=\xff"], None),
+            (&[b"a="], Some("")),
+        ] {
+            let lines = lines
+                .iter()
+                .map(|line| (header::COOKIE, HeaderValue::from_bytes(line).unwrap()));
+            assert_eq!(cookie(&lines.collect(), "a"), expected);
+        }
+    }
 
     #[test]
     fn a_log_shows_of_a_session_nothing_to_ask_with() {

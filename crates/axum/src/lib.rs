@@ -1,24 +1,173 @@
-//! The server side of a Duplex app's connections, on Axum: sessions over WebSocket, server-sent events and polling, commands by
-//! `POST`, ingest for programs; checks of handshakes, hosts and origins; limits on every connection, and an orderly end.
+//! The server side of a real-time app on Axum: sessions over WebSocket, server-sent events and long polling.
+//!
+//! A **topic** is a log on the server and its fold, the state; a [`Hub`](duplex_hub::Hub) runs the topics. This crate is how clients reach
+//! them: [`routes`] for any Axum router, the app's own login behind [`Identify`](identity::Identify), limits on everything that a client
+//! may hold, and a [`Server`](listen::Server) that drains before it ends.
+//!
+//! ```no_run
+//! use std::collections::HashMap;
+//! use std::error::Error;
+//! use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+//!
+//! use axum::Router;
+//! use axum::extract::State;
+//! use axum::http::{HeaderMap, StatusCode};
+//! use axum::routing::post;
+//! use duplex_axum::error::Problem;
+//! use duplex_axum::identity::{Caller, Identify, IdentityRequest, LoginEnd, RevocableLogin, cookie};
+//! use duplex_axum::listen::{self, Server};
+//! use duplex_axum::{Gateway, Settings, guard};
+//! use duplex_hub::decider::{Access, Context, Decider, Principal};
+//! use duplex_hub::log::memory::Memory;
+//! use duplex_hub::{Hub, dyn_topic};
+//! use duplex_protocol::cursor::{Epoch, Seq};
+//! use duplex_protocol::person::Person;
+//! use duplex_protocol::session::{Denied, Rejection};
+//! use duplex_protocol::topic::{Topic, TopicName};
+//!
+//! // model.rs: the same on the server and in the browser.
+//! pub struct Tally;
+//!
+//! impl Topic for Tally {
+//!     const KIND: &'static str = "tally";
+//!     type Command = u32; // "add this much"
+//!     type Event = u32; // "this much was added"
+//!     type State = u64;
+//!
+//!     fn apply(total: &mut u64, _seq: Seq, added: &u32) {
+//!         *total = total.saturating_add(u64::from(*added));
+//!     }
+//! }
+//!
+//! // server.rs: who may enter, and what a command does.
+//! impl Decider for Tally {
+//!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+//!         Ok(Access::Write)
+//!     }
+//!
+//!     fn decide(&self, _at: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
+//!         match add {
+//!             1..=10 => Ok(vec![add]),
+//!             _ => Err(Rejection::refused("one_to_ten")),
+//!         }
+//!     }
+//! }
+//!
+//! // login.rs: the app's own sign-in keeps its users here, by the secret in their cookie.
+//! #[derive(Clone, Default)]
+//! pub struct Logins(Arc<Mutex<HashMap<String, (Person, RevocableLogin)>>>);
+//!
+//! impl Logins {
+//!     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Person, RevocableLogin)>> {
+//!         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+//!     }
+//! }
+//!
+//! impl Identify for Logins {
+//!     async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
+//!         let logins = self.lock();
+//!         let known = cookie(request.headers, "login").and_then(|secret| logins.get(secret));
+//!         match known {
+//!             Some((person, login)) => Ok(Caller::visitor(person.clone()).with_login(login.clone())),
+//!             None => Err(Problem::new(StatusCode::UNAUTHORIZED, "Sign in first.")),
+//!         }
+//!     }
+//! }
+//!
+//! /// `POST /sign-out`: ends the user's live sessions, too.
+//! async fn sign_out(State(logins): State<Logins>, headers: HeaderMap) -> StatusCode {
+//!     if let Some((_, login)) = cookie(&headers, "login").and_then(|secret| logins.lock().remove(secret)) {
+//!         login.end(LoginEnd::signed_out("signed out"));
+//!     }
+//!     StatusCode::NO_CONTENT
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn Error>> {
+//!     let (log, logins) = (Memory::new(Epoch::new(1)), Logins::default());
+//!     let hub = Hub::new(Arc::new(log), vec![dyn_topic(Tally)]);
+//!     let gateway = Gateway::new(hub, Settings::default(), logins.clone());
+//!     let router = Router::new()
+//!         .route("/sign-out", post(sign_out).with_state(logins))
+//!         .merge(duplex_axum::routes(gateway.clone()));
+//!     let router = guard::protect(router, &gateway);
+//!
+//!     let listener = listen::bind("127.0.0.1:3000".parse()?)?;
+//!     gateway.shutdown.begin_at_stop_signal()?;
+//!     Server::new(router, gateway).serve(listener).await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | module | content |
+//! | --- | --- |
+//! | crate root | [`Gateway`], the state of a node; its [`Settings`]; [`routes`], the sessions' |
+//! | [`identity`] | [`Identify`](identity::Identify), the app's login, and the login's end |
+//! | [`listen`] | [`Server`](listen::Server), [`Tls`](listen::Tls), addresses |
+//! | [`guard`] | middleware: hosts, origins, quotas, bodies |
+//! | [`shutdown`] | the signal that everything long-lived watches |
+//! | [`error`] | [`Problem`](error::Problem), the shape of every error response |
+//! | [`ingest`] | addresses where programs post JSON that becomes commands |
+//! | [`websocket`], [`endpoint`] | WebSockets of an app's own: with state, and message by message |
+//! | [`simulation`] | transports of simulations |
+//! | [`client_addr`], [`origin`], [`quota`] | who asks, from where, and how much |
+//! | [`connection`] | counters, the budget of buffered bytes, observers |
+//! | [`health`] | health checks |
+//! | [`limits`] | every bound that is not a setting |
+//!
+//! # What the app does
+//!
+//! - **It wraps its router in [`guard::protect`]**, or in the same functions one by one. Without them a page of any origin could use the
+//!   sessions of its visitors.
+//! - **It serves by [`Server`](listen::Server)**, which keeps the [limits] of connections. [`axum::serve()`] has none of them.
+//! - **It begins the shutdown**, by [`Shutdown::begin_at_stop_signal`](shutdown::Shutdown::begin_at_stop_signal) or
+//!   [`Shutdown::begin`](shutdown::Shutdown::begin). The server then stops accepting, tells each client when to come back, spread over
+//!   4 s, waits for the connections, and closes the log. A process that is killed instead loses no accepted command, but its clients
+//!   notice the end only by silence.
+//! - **Behind a proxy it sets** [`Settings::public_url`] and [`Settings::trusted_proxies`]. Otherwise all clients share the proxy's
+//!   address and its quota.
+//! - **It opens enough files**: each connection is a file descriptor.
+//!
+//! # How connections end
+//!
+//! | cause | WebSocket | event stream, poll | client |
+//! | --- | --- | --- | --- |
+//! | shutdown | `closing: draining`, 1012 | `closing: draining` | comes back |
+//! | the login ended | `closing: ended`, 4502 | `closing: ended` | does not |
+//! | a ban | `closing: banned`, 4504 | `closing: banned` | does not |
+//! | [`Identify`](identity::Identify) refuses | its response, such as 401 | the same | as its transport policy says |
+//! | reads nothing for 20 s (30 s) | 4000 | cut | comes back, resumes |
+//! | sends nothing for 32 s | 3008 | `closing: slow` | comes back, resumes |
+//! | too many frames | `closing: too_fast`, 4001 | 429 | comes back |
+//! | unreadable frame | `closing: malformed`, 4500 | 400 | does not |
+//! | holds most of the node's full buffers | 1013, or cut | cut | comes back |
+//!
+//! The `closing` frame stands in [`duplex_protocol::session`], the codes in [`duplex_protocol::code`].
 
-pub mod awake;
+mod awake;
 pub mod client_addr;
 pub mod connection;
 pub mod endpoint;
 pub mod error;
-pub mod forwarded;
-pub mod gateway;
+mod forwarded;
+#[cfg(test)]
+mod fuzz_tests;
+mod gateway;
+pub mod guard;
 pub mod health;
-pub mod host;
+mod host;
 pub mod identity;
 pub mod ingest;
 pub mod limits;
 pub mod listen;
 pub mod origin;
 pub mod quota;
+mod rejection;
 pub mod shutdown;
-pub mod transport;
+pub mod simulation;
+mod sync;
+mod transport;
+pub mod websocket;
 
-pub use self::gateway::{Gateway, Settings};
-pub use self::identity::{Caller, Identify, IdentityRequest, Login, LoginEnd};
+pub use self::gateway::{Gateway, GatewayParts, Settings};
 pub use self::transport::routes;

@@ -1,218 +1,267 @@
-//! Every bound of connections, transports and requests that is not configuration, in one place, each with its reason.
+//! The limits of connections, transports and requests that are not [`Settings`](crate::Settings), each with its reason.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-pub use duplex_hub::limits::*;
+pub(crate) use duplex_hub::limits::*;
 
-/// Bytes asked of the kernel at once, allocated per connection: 128 KiB, the engine's default, costs 20 times the memory.
-pub const READ_BUFFER: usize = 4096;
+// TCP and TLS
 
-/// Bytes of answers gathered before the kernel is called; a turn's end flushes what is there.
-pub const WRITE_BUFFER: usize = 4096;
+/// Connections in the listening socket's backlog. The kernel may allow fewer (`net.core.somaxconn`).
+pub const BACKLOG: u32 = 4096;
 
-/// Beside one whole message: an answer is the message and what an application writes around it.
-pub const WRITE_BUFFER_MARGIN: usize = 64 << 10;
+/// Accepted connections that have sent their first bytes and wait to be served.
+pub const ARRIVALS: usize = 1024;
 
-/// A connection whose buffers grew for a message above this gets new ones, so that one big message does not cost for ever.
-pub const KEPT_BUFFER: usize = 64 << 10;
+/// A pause after `accept` failed for want of file descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Messages answered before the connection flushes and looks at the clock again.
-pub const TURN_MESSAGES: usize = 256;
-
-/// Bytes of messages after which a turn ends early, so that a turn of large messages is not a long one, nor a large one.
-pub const TURN_BYTES: usize = 64 << 10;
-
-/// Packets' room that a connection keeps between two flushes.
-pub const KEPT_PACKETS: usize = 64;
-
-/// How long the peer has to answer our close frame.
-pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
-
-/// How long, and how much, is read from a peer that was told to go and has not hung up. To hang up first, with bytes unread,
-/// would reset the connection and could take the close frame from the peer.
-pub const LINGER: Duration = Duration::from_secs(5);
-pub const LINGER_BYTES: usize = 64 << 20;
-
-/// How long a fresh TCP connection may take to its first complete request.
-pub const FIRST_REQUEST: Duration = Duration::from_secs(10);
-
-/// How long a TLS handshake may take: a few round trips of a slow network.
+/// Longest duration of a TLS handshake: a few round trips of a slow network.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Between two looks at the certificate's files.
 pub const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
 
-/// How long an HTTP/1 connection may take for a request's head, its idle time before it included.
+/// Longest time in which a peer's kernel acknowledges nothing, or keeps its window closed (`TCP_USER_TIMEOUT`). Longer than [`STALL`],
+/// so that a session's end is told by the session.
+pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);
+
+/// Health checks and refused connections that are answered at once, beyond the connection limit.
+pub const HEALTH_PLACES: usize = 64;
+
+/// Longest duration of a health check's connection.
+pub const HEALTH_WAIT: Duration = Duration::from_secs(2);
+
+/// Bytes of a health check's request head.
+pub const HEALTH_HEAD_BYTES: usize = 8192;
+
+/// Connections per second that are logged one by one: some 200 MB of lines a day at most.
+pub const CONNECTIONS_LOGGED: u32 = 5;
+
+/// Connections at once that are logged one by one.
+pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
+
+// HTTP requests
+
+/// Longest time from a TCP connection's opening to its first complete request.
+pub const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
+/// Longest time for a request's head on an HTTP/1 connection, the idle time before it included.
 pub const REQUEST_HEAD: Duration = Duration::from_secs(60);
 
 /// Bytes of a request's head.
 pub const REQUEST_HEAD_BYTES: usize = 64 << 10;
 
-/// TCP connections that wait to be accepted; the kernel may allow fewer (`net.core.somaxconn`).
-pub const BACKLOG: u32 = 4096;
-
-/// Connections that have sent their first bytes and wait to be served.
-pub const ARRIVALS: usize = 1024;
-
-/// Connections beyond the others, for health checks: who asks for something else is told that the server is full. How long
-/// one may take, and the bytes of its request's head.
-pub const HEALTH_PLACES: usize = 64;
-pub const HEALTH_WAIT: Duration = Duration::from_secs(2);
-pub const HEALTH_HEAD_BYTES: usize = 8192;
-
-/// A wait after `accept` failed for want of file descriptors.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a client is told to wait, in seconds, when the server is full or going away.
-pub const RETRY_AFTER_SECONDS: u32 = 5;
-
-/// How long a request's body may pause, and how long the whole of it may take. The largest body of any route has some 70 kB,
-/// which takes half of that on the slowest mobile network.
+/// Longest pause of a request's body.
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
+
+/// Longest duration of a request's body. The largest body of any route has some 70 kB, which takes half of this on the slowest mobile
+/// network.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A peer that has to be waited for takes so many bytes of an HTTP answer in this time, or is cut off. Under what nginx allows
-/// (60 s), above what a phone needs to come out of a tunnel.
+/// Reports of proxies that are read of a request's headers, from the right: more than any chain of proxies has.
+pub const FORWARDED_HOPS: usize = 32;
+
+/// Seconds of `Retry-After` when the server is full or going away.
+pub const RETRY_AFTER_SECONDS: u32 = 5;
+
+// HTTP responses
+
+/// A peer that has to be waited for reads [`WRITE_PROGRESS`] bytes in this time, or is disconnected. Less than nginx allows (60 s), more
+/// than a phone needs to come out of a tunnel.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// Bytes that count as progress: see [`WRITE_STALL`].
 pub const WRITE_PROGRESS: usize = 1024;
 
-/// A connection without an open request is told to go after this time. HTTP/1 has [`REQUEST_HEAD`] for it.
+/// An HTTP/2 connection without an open request is closed after this time. HTTP/1 has [`REQUEST_HEAD`] for it.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(90);
 
-/// Bytes of an answer that are handed to HTTP at once: in HTTP/2 they lie in the stream's buffer until the peer has a window.
+/// Bytes of a response that are handed to HTTP at once: in HTTP/2 they lie in the stream's buffer until the peer opens its window.
 pub const BODY_PIECE: usize = 16 << 10;
 
-/// Bytes of an answer's end that may be handed to an HTTP/2 stream although its window does not cover them.
+/// Bytes of a response's end that may be handed to an HTTP/2 stream although its window does not cover them.
 pub const UNCOVERED_BYTES: usize = 1024;
 
-/// Streams of one HTTP/2 connection: the sockets and streams of many tabs, and the files of a page.
+/// Streams of one HTTP/2 connection: the sockets and event streams of many tabs, and the files of a page.
 pub const HTTP2_STREAMS: u32 = 64;
 
-/// Bytes of a request's body that HTTP/2 takes before a route reads them, of one stream and of all of a connection.
+/// Bytes of a request's body that HTTP/2 buffers for a route, per stream.
 pub const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
+
+/// Bytes of request bodies that HTTP/2 buffers, per connection.
 pub const HTTP2_CONNECTION_WINDOW: u32 = 256 << 10;
 
-/// Bytes that one HTTP/2 stream, such as a WebSocket, holds for a peer without a window.
+/// Bytes that one HTTP/2 stream, such as a WebSocket, buffers for a peer with a closed window.
 pub const HTTP2_SEND_BUFFER: usize = 64 << 10;
 
-/// Streams that an HTTP/2 peer may open and reset before the server has looked at them, and streams that the server resets
-/// for the peer's errors, until the connection is ended.
+/// Streams that an HTTP/2 peer may open and reset before the server has looked at them (CVE-2023-44487).
 pub const HTTP2_PENDING_RESETS: usize = 20;
+
+/// Streams that the server resets for an HTTP/2 peer's errors before it closes the connection.
 pub const HTTP2_LOCAL_RESETS: usize = 128;
 
-/// Proxies' reports of a request's client that are read, from the right: more than any chain of proxies has.
-pub const FORWARDED_HOPS: usize = 32;
+/// Default of [`Settings::max_buffered`](crate::Settings::max_buffered), in bytes.
+pub const BUFFERED_BYTES: usize = 128 << 20;
+
+/// Default of [`Server::drain_deadline`](crate::listen::Server::drain_deadline).
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+// WebSocket connections
+
+/// Bytes read at once, allocated per connection: the engine's default, 128 KiB, costs 20 times the memory.
+pub const READ_BUFFER: usize = 4096;
+
+/// Bytes gathered before they are written to the socket; the end of a turn flushes what is there.
+pub const WRITE_BUFFER: usize = 4096;
+
+/// Bytes of the write buffer beside one whole message: an answer is the message and what an application puts around it.
+pub const WRITE_BUFFER_MARGIN: usize = 64 << 10;
+
+/// A connection whose buffers grew for a message above so many bytes gets new ones, so that one large message does not cost memory for
+/// ever.
+pub const KEPT_BUFFER: usize = 64 << 10;
+
+/// Messages handled before a connection flushes and looks at the clock again.
+pub const TURN_MESSAGES: usize = 256;
+
+/// Bytes of messages after which a turn ends early.
+pub const TURN_BYTES: usize = 64 << 10;
+
+/// Capacity for outgoing messages that a connection keeps between two flushes.
+pub const KEPT_MESSAGES: usize = 64;
+
+/// How long the peer has to answer the server's close frame.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the server reads on after the closing handshake, until the peer closes. Closing first, with bytes unread, would reset the
+/// connection and could take the close frame from the peer.
+pub const LINGER: Duration = Duration::from_secs(5);
+
+/// Bytes read and dropped meanwhile.
+pub const LINGER_BYTES: usize = 64 << 20;
+
+/// Bytes of a message to a WebSocket that expects next to nothing.
+pub const SMALL_MESSAGE: usize = 4096;
 
 /// Characters of a message that the log shows.
 pub const LOG_CHARS: usize = 200;
 
-/// Sessions for which faults can be ordered, and visitors who are kept from a transport, where faults are switched on: above
-/// what one machine's developers open.
-pub const FAULT_SESSIONS: usize = 10_000;
-pub const FAULT_BLOCKS: usize = 1024;
-
-/// Bytes of a posted order for a fault.
-pub const FAULT_BODY: usize = 1024;
-
-/// Headers of a handshake that are recorded, and the bytes of one value.
-pub const RECORDED_HEADERS: usize = 64;
-pub const RECORDED_VALUE: usize = 1024;
-
-/// Characters of a name by which a page asks for its connection; too short a name could be guessed.
-pub const TRACE_CHARS: RangeInclusive<usize> = 16..=duplex_protocol::handshake::MAX_TRACE;
-
-/// How long a new session may take to say hello.
-pub const HELLO_WAIT: Duration = Duration::from_secs(10);
-
-/// Silence after which a session's client asks whether the server is still there.
-pub const SESSION_BEAT: Duration = Duration::from_secs(20);
-
-/// Who vanished is no longer among those present after 40 s: this silence, the wait for an answer to the close frame, and some
-/// time for the others to hear of it.
-pub const SESSION_PING: Duration = Duration::from_secs(12);
-pub const SESSION_SILENCE: Duration = Duration::from_secs(32);
-
-/// A session that takes nothing for so long is cut off: its place in its topics is its cursor, which it can come back with.
-pub const STALL: Duration = Duration::from_secs(20);
-
-/// Commands of one session that are being decided and kept at the same time.
-pub const COMMANDS_IN_FLIGHT: usize = 128;
-
-/// Bytes of them: a session whose topic waits for the disk holds no more, and is read no further.
-pub const COMMAND_BYTES_IN_FLIGHT: usize = 256 << 10;
-
-/// Bytes of verdicts that a session may be given at once: as many topics as it may have, each with a large state. Then a byte
-/// in this time: who subscribes anew again and again waits.
-pub const STATES_BURST: u32 = 16 << 20;
-pub const STATES_EVERY: Duration = Duration::from_micros(1);
-
-/// Bytes of a message to a socket that is told next to nothing.
-pub const SMALL_MESSAGE: usize = 4096;
-
-/// What a client that broke the protocol is told to wait.
-pub const BREACH_PAUSE: Duration = Duration::from_secs(10);
-
-/// When the node drains, its clients come back after the pause, spread over this time.
-pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
-pub const DRAIN_SPREAD: Duration = Duration::from_secs(4);
-
-/// A stream of server-sent events says something at least so often: proxies cut what is silent, and its client answers with a
-/// posted ping, as over a WebSocket.
-pub const SSE_COMMENT: Duration = SESSION_PING;
-
-/// A poll without news is answered after this time: proxies cut at 30 s and more.
-pub const POLL_WAIT: Duration = Duration::from_secs(20);
-
-/// A poll with news waits this long for more of it, so that a burst is one answer.
-pub const POLL_GATHER: Duration = Duration::from_millis(20);
-
-/// Bytes of a poll's answer. One frame is in it whatever its size; the topics that find no room are answered by the next poll.
-pub const POLL_BYTES: usize = 256 << 10;
-
-/// How long who polled stays present: two polls, and some time between them.
-pub const POLL_LEASE: Duration = Duration::from_secs(35);
-
-/// Bytes of a posted command frame: the command, escaped as JSON, and what stands around it.
-pub const COMMAND_BODY: usize = 2 * duplex_protocol::session::MAX_COMMAND + 4096;
-
-/// Characters of a key by which a program makes sure that a call has its effect once.
-pub const IDEMPOTENCY_KEY: usize = 200;
-
-/// Messages of one socket that an endpoint answers by themselves, at once and in a second, and KiB of them: above what the pages
-/// can measure.
+/// Messages of one WebSocket that an [`Endpoint`](crate::endpoint::Endpoint) answers at once: above what a page can measure.
 pub const ECHO_BURST: u32 = 5_000;
+
+/// Messages per second, after [`ECHO_BURST`].
 pub const ECHO_RATE: u32 = 1_000;
+
+/// KiB of them at once.
 pub const ECHO_KIB_BURST: u32 = 256 << 10;
+
+/// KiB of them per second, after [`ECHO_KIB_BURST`].
 pub const ECHO_KIB_RATE: u32 = 4 << 10;
 
-/// Connections of which the log tells one by one, in a second and at once: some 200 MB of lines a day at most.
-pub const CONNECTIONS_LOGGED: u32 = 5;
-pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
+/// Characters of the name by which a page asks for its connection's record; a shorter name could be guessed.
+pub const TRACE_CHARS: RangeInclusive<usize> = 16..=duplex_protocol::handshake::MAX_TRACE;
 
-/// How long a peer's kernel may leave unconfirmed what it was sent, or keep its window shut: the connection to one that vanished,
-/// or stands still, ends with it. Longer than [`STALL`], so that a session's end is told by the session.
-pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);
+/// Headers in the record of a handshake.
+pub const RECORDED_HEADERS: usize = 64;
 
-/// Who vanished from a stage leaves its seat after this silence.
-pub const STAGE_PING: Duration = Duration::from_secs(4);
-pub const STAGE_SILENCE: Duration = Duration::from_secs(12);
+/// Bytes of one header's value in it.
+pub const RECORDED_VALUE: usize = 1024;
 
-/// Over HTTP: the wait for a frame, the pause between two, and for how long a seat waits for the next turn.
-pub const STAGE_WAIT: Duration = Duration::from_secs(10);
-pub const STAGE_PAUSE: Duration = Duration::from_millis(50);
-pub const STAGE_LEASE: Duration = Duration::from_secs(6);
-
-/// Seats of one person who posts: some windows, and some that were just left.
-pub const STAGE_SEATS_EACH: usize = 6;
-
-/// Bytes that all connections together may make the node hold: messages that came in part, answers that are not taken. Past it
-/// the largest holders are cut off.
-pub const BUFFERED_BYTES: usize = 128 << 20;
-
-/// Records of ended connections that are kept; the open ones are bounded by the connections themselves.
+/// Records of ended connections; those of open ones are bounded by the connections.
 pub const ENDED_HANDSHAKES: usize = 1024;
 
-/// How long a stream of version 1 goes on whose session posts nothing: its client is never asked to answer, so one that does not
-/// read shows only by not coming back. Coming back costs a request and no event, and long polling does so six times as often.
+// Sessions
+
+/// How long a new session may take to its hello frame. A later one is closed with 4002.
+pub const HELLO_WAIT: Duration = Duration::from_secs(10);
+
+/// Silence after which a session's client asks whether the server is still there. The welcome frame names it.
+pub const SESSION_BEAT: Duration = Duration::from_secs(20);
+
+/// Longest time between two pings of a session's WebSocket.
+pub const SESSION_PING: Duration = Duration::from_secs(12);
+
+/// Silence after which a session is closed with 3008. With the wait for an answer to the close frame, a client that vanished is no
+/// longer among those present after 40 s.
+pub const SESSION_SILENCE: Duration = Duration::from_secs(32);
+
+/// A session that reads nothing for so long is closed with 4000. It resumes from its cursor.
+pub const STALL: Duration = Duration::from_secs(20);
+
+/// Commands of one session that are being decided and appended at the same time.
+pub const COMMANDS_IN_FLIGHT: usize = 128;
+
+/// Bytes of them. A session whose topic waits for the disk holds no more, and is read no further.
+pub const COMMAND_BYTES_IN_FLIGHT: usize = 256 << 10;
+
+/// Bytes of verdicts that a session gets at once: as many topics as it may have, each with a large state.
+pub const STATES_BURST: u32 = 16 << 20;
+
+/// Then one byte in this time: a client that subscribes again and again waits.
+pub const STATES_EVERY: Duration = Duration::from_micros(1);
+
+/// How long a client that broke the session protocol is told to wait.
+pub const PROTOCOL_ERROR_PAUSE: Duration = Duration::from_secs(10);
+
+/// Shortest wait of clients before they reconnect to a node that drains.
+pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
+
+/// Clients come back within this time after the pause.
+pub const DRAIN_SPREAD: Duration = Duration::from_secs(4);
+
+/// Longest silence of an event stream: proxies cut streams that are silent, and the client answers with a posted ping.
+pub const SSE_COMMENT: Duration = SESSION_PING;
+
+/// How long an event stream of protocol version 1 goes on whose session posts nothing: its client is never asked to answer, so one that
+/// does not read shows only by not coming back. Coming back costs a request and no event.
 pub const SSE_UNANSWERED: Duration = Duration::from_secs(120);
+
+/// How long a poll waits for something to send: proxies cut at 30 s and more.
+pub const POLL_WAIT: Duration = Duration::from_secs(20);
+
+/// How long a poll gathers further frames after the first, so that a burst is one response.
+pub const POLL_GATHER: Duration = Duration::from_millis(20);
+
+/// Bytes of a poll's response. One frame is in it whatever its size; topics without room are answered by the next poll.
+pub const POLL_BYTES: usize = 256 << 10;
+
+/// How long a polling client stays present: two polls, and some time between them.
+pub const POLL_LEASE: Duration = Duration::from_secs(35);
+
+/// Bytes of a posted frame: the command, escaped as JSON, and what stands around it.
+pub const COMMAND_BODY: usize = 2 * duplex_protocol::session::MAX_COMMAND + 4096;
+
+/// Sessions for which faults can be requested: above what one machine's developers open.
+pub const FAULT_SESSIONS: usize = 10_000;
+
+/// Visitors who are kept from a transport at the same time.
+pub const FAULT_BLOCKS: usize = 1024;
+
+/// Bytes of a posted request for a fault.
+pub const FAULT_BODY: usize = 1024;
+
+// Ingest
+
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY: usize = 200;
+
+// Simulations
+
+/// Longest time between two pings of a simulation's WebSocket.
+pub const SIMULATION_PING: Duration = Duration::from_secs(4);
+
+/// Silence after which a participant is closed with 3008 and leaves its place.
+pub const SIMULATION_SILENCE: Duration = Duration::from_secs(12);
+
+/// Over HTTP: how long a turn waits for a frame.
+pub const SIMULATION_WAIT: Duration = Duration::from_secs(10);
+
+/// Over HTTP: the pause between two turns' responses.
+pub const SIMULATION_PAUSE: Duration = Duration::from_millis(50);
+
+/// Over HTTP: how long a place waits for its next turn.
+pub const SIMULATION_LEASE: Duration = Duration::from_secs(6);
+
+/// Over HTTP: places of one person, for some windows and some that were just closed.
+pub const SIMULATION_PLACES_EACH: usize = 6;

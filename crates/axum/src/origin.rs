@@ -1,7 +1,7 @@
-//! Which pages may use this server: those of its own origin and of the listed ones. Browsers do not keep pages of other origins from
-//! opening sockets and posting, so the server has to. Knows no route.
+//! The check of a request's origin: which pages may use the server. Browsers let pages of any origin open WebSockets and post, so the
+//! server has to check.
 //!
-//! `Sec-Fetch-Site` is read first where it is present: no page can forge it. Then `Origin` is compared whole, scheme included.
+//! `Sec-Fetch-Site` decides first where it is present, for no page can forge it. Then `Origin` is compared whole, scheme included.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -16,12 +16,21 @@ use axum::response::{IntoResponse, Response};
 use super::client_addr::ClientScheme;
 use super::error::Problem;
 use super::host;
-use crate::connection::counters::Refused;
+use crate::connection::counters::RefusalReason;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
 use duplex_hub::quota::LogThrottle;
 
-/// A web origin (RFC 6454) of a page: scheme, host and port; the scheme's own port is left out.
+/// A web origin (RFC 6454): scheme, host and port. Parsed from `scheme://host[:port]` and displayed likewise, without the scheme's
+/// default port.
+///
+/// ```
+/// use duplex_axum::origin::Origin;
+///
+/// let origin: Origin = "https://Example.com:443".parse()?;
+/// assert_eq!(origin.to_string(), "https://example.com");
+/// # Ok::<(), duplex_axum::origin::NotAnOrigin>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: Scheme,
@@ -30,18 +39,25 @@ pub struct Origin {
     port: u16,
 }
 
+/// The scheme of an origin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scheme {
+    /// `http`.
     #[default]
     Http,
+    /// `https`.
     Https,
 }
 
 impl Scheme {
+    /// `https`, or `http`.
+    #[must_use]
     pub const fn of(https: bool) -> Self {
         if https { Self::Https } else { Self::Http }
     }
 
+    /// As it is written in a URL.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -57,6 +73,7 @@ impl Scheme {
     }
 }
 
+/// A text that is no origin, or one of another scheme than `http` and `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin; write scheme://host or scheme://host:port, with http or https and nothing after it")]
 pub struct NotAnOrigin;
@@ -92,27 +109,29 @@ impl Display for Origin {
 }
 
 impl Origin {
+    /// The origin's scheme.
+    #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// Whether a request for `host` can be for this origin. Proxies often leave the port out.
-    pub fn is_at(&self, host: &Host) -> bool {
+    pub(crate) fn is_at(&self, host: &Host) -> bool {
         self.host == host.name && host.port.is_none_or(|port| port == self.port)
     }
 }
 
-/// What a request is addressed to: a name or an IP address, and the port where it is written.
+/// The host that a request names: a name or an IP address, and the port if it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     /// In lower case; an IPv6 address keeps its brackets.
     pub name: String,
     pub port: Option<u16>,
 }
 
 impl Host {
-    /// `None` for anything that is not exactly that.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Parses `host[:port]`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (name, port) = host_and_port(text)?;
         Some(Self { name, port })
     }
@@ -126,7 +145,7 @@ impl Host {
     }
 }
 
-/// Host and, where it is written, port. `None` for anything that is not exactly that.
+/// Parses `host[:port]`, without user information.
 fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     if text.contains('@') {
         return None;
@@ -143,9 +162,9 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     Some((host.to_ascii_lowercase(), port))
 }
 
-/// Why a request is turned away for where it came from.
+/// Why a request is refused for its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Foreign {
+pub(crate) enum OriginError {
     #[error("the Origin header is not an origin that could be compared")]
     Opaque,
     #[error("the origin {0} is neither this server's own nor on its list (--public-url, --origin)")]
@@ -154,8 +173,8 @@ pub enum Foreign {
     OtherSite,
 }
 
-impl Foreign {
-    pub fn problem(&self) -> Problem {
+impl OriginError {
+    pub(crate) fn problem(&self) -> Problem {
         Problem::new(
             StatusCode::FORBIDDEN,
             format!("{self}; a page may do this only from this server's own origin."),
@@ -166,85 +185,92 @@ impl Foreign {
 /// The page that a request comes from, as its browser says.
 #[derive(Debug, Clone, Copy, Default)]
 struct Page<'a> {
-    /// Browsers send it with what is checked here; without it and `site`, another program asks, which could write what it likes.
+    /// The `Origin` header. Without it and `site` the request is not a browser's.
     origin: Option<&'a str>,
     /// `Sec-Fetch-Site`. Browsers send it to https sites and to loopback addresses.
     site: Option<&'a str>,
-    /// The visitor follows a link: `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
+    /// The request is a navigation, by `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
     navigates: bool,
 }
 
-/// What a request may do if it is let in.
+/// What a request may do if it is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+enum Access {
     Read,
-    /// Open a socket, or change something.
+    /// Open a WebSocket, or change something.
     Write,
 }
 
-fn check(page: Page<'_>, act: Act, own: Option<&Origin>, listed: &[Origin]) -> Result<(), Foreign> {
+fn check(page: Page<'_>, access: Access, own: Option<&Origin>, listed: &[Origin]) -> Result<(), OriginError> {
     let origin = || {
         page.origin
-            .map(|origin| origin.parse().map_err(|_| Foreign::Opaque))
+            .map(|origin| origin.parse().map_err(|_| OriginError::Opaque))
             .transpose()
     };
     let is_listed = |origin: &Origin| listed.contains(origin);
     let other_site = page.site.is_some_and(|site| !["same-origin", "none"].contains(&site));
-    if act == Act::Read {
-        // Isolation of resources, as https://web.dev/articles/fetch-metadata has it: other sites may link here, no more.
+    if access == Access::Read {
+        // A resource isolation policy (https://web.dev/articles/fetch-metadata): other sites may link here, no more.
         let allowed = !other_site || page.navigates || origin()?.as_ref().is_some_and(is_listed);
-        return allowed.then_some(()).ok_or(Foreign::OtherSite);
+        return allowed.then_some(()).ok_or(OriginError::OtherSite);
     }
     match origin()? {
         Some(origin) if is_listed(&origin) => Ok(()),
-        _ if other_site => Err(Foreign::OtherSite),
-        Some(origin) if own != Some(&origin) => Err(Foreign::Unlisted(origin)),
+        _ if other_site => Err(OriginError::OtherSite),
+        Some(origin) if own != Some(&origin) => Err(OriginError::Unlisted(origin)),
         _ => Ok(()),
     }
 }
 
-/// Covers the whole router, so that no route can be forgotten. It runs behind the guard of hosts.
+/// Middleware: refuses, with 403, requests that pages of other origins may not make: all but reads that navigate to the site. It runs
+/// inside [`guard::host`](crate::guard::host).
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(foreign) = check_parts(&parts, &state.settings) {
-        host::note_refusal(&state, &parts, Refused::Origin, &REFUSALS, &foreign);
+        host::note_refusal(&state, &parts, RefusalReason::Origin, &REFUSALS, &foreign);
         return foreign.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
-fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
+fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
     let headers = &parts.headers;
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let act = if reads && !headers.contains_key(header::UPGRADE) {
-        Act::Read
+    let access = if reads && !headers.contains_key(header::UPGRADE) {
+        Access::Read
     } else {
-        Act::Write
+        Access::Write
     };
     let page = Page {
         origin: single(headers, header::ORIGIN)?,
         site: single(headers, SEC_FETCH_SITE)?,
         navigates: reads && is_navigation(headers),
     };
-    check(page, act, own(parts, settings).as_ref(), &settings.origins)
+    check(page, access, own(parts, settings).as_ref(), &settings.origins)
 }
 
-/// The same for a page whose address goes nowhere: browsers post its form with `Origin: null`, as they do for whoever hides. What
-/// its form says has to prove enough.
-pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Foreign> {
-    match parts.headers.get(header::ORIGIN) {
+/// The check of [`guard::origin`](crate::guard::origin) for a route that stands outside of it and also takes `Origin: null`, with which
+/// browsers post the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. The form has to carry a proof of
+/// its own.
+///
+/// # Errors
+///
+/// 403 if the request comes from a page of another origin.
+pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Problem> {
+    let checked = match parts.headers.get(header::ORIGIN) {
         Some(origin) if origin == "null" => {
             let mut parts = parts.clone();
             parts.headers.remove(header::ORIGIN);
             check_parts(&parts, settings)
         }
         _ => check_parts(parts, settings),
-    }
+    };
+    checked.map_err(|foreign| foreign.problem())
 }
 
-/// With `--public-url` that is it; otherwise what the client asked for, by the scheme of its connection.
+/// The site's own origin: the public one, or the requested host with the connection's scheme.
 fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
     settings.public_url.clone().or_else(|| {
         let scheme = parts
@@ -257,19 +283,19 @@ fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Of a whole tab; what is embedded in another page is none.
+/// Whether the request navigates a whole tab, not a frame in another page.
 fn is_navigation(headers: &HeaderMap) -> bool {
     let says = |name, value: &str| headers.get(name).is_some_and(|said: &HeaderValue| said == value);
     says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
 }
 
-/// A header that is there twice, or is not text, is no header to decide by.
-fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Foreign> {
+/// The value of a header. An error if it stands twice or is no text.
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, OriginError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| Foreign::Opaque),
-        (Some(_), Some(_)) => Err(Foreign::Opaque),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| OriginError::Opaque),
+        (Some(_), Some(_)) => Err(OriginError::Opaque),
     }
 }
 
@@ -283,13 +309,13 @@ mod tests {
         origin.parse().unwrap()
     }
 
-    fn writes(origin: Option<&str>, site: Option<&str>, listed: &[Origin]) -> Result<(), Foreign> {
+    fn writes(origin: Option<&str>, site: Option<&str>, listed: &[Origin]) -> Result<(), OriginError> {
         let page = Page {
             origin,
             site,
             navigates: false,
         };
-        check(page, Act::Write, Some(&own("https://example.com")), listed)
+        check(page, Access::Write, Some(&own("https://example.com")), listed)
     }
 
     #[test]
@@ -307,7 +333,7 @@ mod tests {
         ] {
             assert_eq!(
                 writes(Some(other), None, &[]),
-                Err(Foreign::Unlisted(own(other))),
+                Err(OriginError::Unlisted(own(other))),
                 "{other}"
             );
         }
@@ -329,7 +355,7 @@ mod tests {
             "http://example.com:99999",
             "http://example.com http://other.example",
         ] {
-            assert_eq!(writes(Some(origin), None, &[]), Err(Foreign::Opaque), "{origin}");
+            assert_eq!(writes(Some(origin), None, &[]), Err(OriginError::Opaque), "{origin}");
             assert_eq!(origin.parse::<Origin>(), Err(NotAnOrigin), "{origin}");
         }
     }
@@ -357,7 +383,7 @@ mod tests {
             for origin in [origin, None, Some("https://evil.example")] {
                 assert_eq!(
                     writes(origin, Some(site), &[]),
-                    Err(Foreign::OtherSite),
+                    Err(OriginError::OtherSite),
                     "{site} {origin:?}"
                 );
             }
@@ -375,7 +401,7 @@ mod tests {
             };
             check(
                 page,
-                Act::Read,
+                Access::Read,
                 Some(&own("https://example.com")),
                 &[own("https://app.example")],
             )
@@ -385,10 +411,10 @@ mod tests {
         assert_eq!(reads(None, Some("cross-site"), true), Ok(()));
         assert_eq!(reads(Some("https://app.example"), Some("cross-site"), false), Ok(()));
         for site in ["cross-site", "same-site"] {
-            assert_eq!(reads(None, Some(site), false), Err(Foreign::OtherSite));
+            assert_eq!(reads(None, Some(site), false), Err(OriginError::OtherSite));
             assert_eq!(
                 reads(Some("https://evil.example"), Some(site), false),
-                Err(Foreign::OtherSite)
+                Err(OriginError::OtherSite)
             );
         }
     }
@@ -419,14 +445,14 @@ mod tests {
             let own = Host::parse(&format!("{b}:{other}")).unwrap().origin(Scheme::Http);
             let origin = format!("http://{a}:{port}");
             let page = Page { origin: Some(&origin), ..Page::default() };
-            prop_assert_eq!(check(page, Act::Write, Some(&own), &[]).is_ok(), a == b && port == other);
+            prop_assert_eq!(check(page, Access::Write, Some(&own), &[]).is_ok(), a == b && port == other);
         }
 
         #[test]
         fn no_text_breaks_the_check(origin in any::<String>(), site in any::<Option<String>>(), host in any::<String>()) {
             let page = Page { origin: Some(&origin), site: site.as_deref(), navigates: false };
             let own = Host::parse(&host).map(|host| host.origin(Scheme::Http));
-            let _ = check(page, Act::Write, own.as_ref(), &[]);
+            let _ = check(page, Access::Write, own.as_ref(), &[]);
         }
     }
 }

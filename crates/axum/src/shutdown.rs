@@ -1,46 +1,76 @@
-//! The end of the node: a signal that everything long-lived watches, and the wait until all of it has ended.
-//! Knows no socket and no route.
+//! The node's shutdown: a signal that everything long-lived watches, the wait until all of it has ended, and process signals.
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
-use super::awake;
+use duplex_protocol::session::SessionId;
 
+use crate::{awake, limits};
+
+/// The shutdown of a node, and the tasks that it waits for. All clones are the same shutdown.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     begun: CancellationToken,
-    /// HTTP connections and WebSockets: what has to end before the process may.
+    /// HTTP connections, WebSockets and other tasks that have to end before the process may.
     tasks: TaskTracker,
 }
 
 impl Shutdown {
+    /// Begins the shutdown: no new connections are accepted, open ones are told to come back later.
     pub fn begin(&self) {
         self.begun.cancel();
     }
 
+    /// Begins the shutdown at SIGINT (Ctrl-C) or SIGTERM, as a service manager sends it. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If a handler cannot be installed.
+    pub fn begin_at_stop_signal(&self) -> std::io::Result<()> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let shutdown = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            shutdown.begin();
+        });
+        Ok(())
+    }
+
+    /// Whether the shutdown has begun.
+    #[must_use]
     pub fn has_begun(&self) -> bool {
         self.begun.is_cancelled()
     }
 
-    /// Ready as soon as the shutdown has begun.
+    /// Completes as soon as the shutdown has begun. Cancel-safe.
     pub fn begun(&self) -> WaitForCancellationFuture<'_> {
         self.begun.cancelled()
     }
 
-    /// Cancelled as soon as the shutdown has begun; to cancel it begins no shutdown.
+    /// A token that is cancelled as soon as the shutdown has begun. Cancelling the token begins no shutdown.
+    #[must_use]
     pub fn token(&self) -> CancellationToken {
         self.begun.child_token()
     }
 
+    /// Spawns a task that [`drained`](Self::drained) waits for.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
 
-    /// Waits until every task has ended, at most `deadline`. Says how many were left then.
+    /// Waits until every spawned task has ended, at most for `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// The number of tasks that were left at the deadline.
     pub async fn drained(&self, deadline: Duration) -> Result<(), usize> {
         self.tasks.close();
         let ended = awake::timeout(deadline, self.tasks.wait()).await;
@@ -48,28 +78,35 @@ impl Shutdown {
     }
 }
 
-/// From here on SIGHUP, of a terminal that goes or of an operator, ends nothing. A server with a certificate reads it anew
-/// ([`Tls::renew`](crate::listen::https::Tls::renew)); files of tokens are read as they change.
+/// How long the client of a session waits before it reconnects to a node that drains: between 0.5 s and 4.5 s, evenly by the
+/// session's id, so that clients do not all return in the same moment.
+#[must_use]
+pub fn reconnect_delay(session: &SessionId) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    session.hash(&mut hasher);
+    let range = u64::try_from(limits::DRAIN_SPREAD.as_millis()).unwrap_or(u64::MAX);
+    limits::DRAIN_PAUSE + Duration::from_millis(hasher.finish() % range.max(1))
+}
+
+/// Keeps SIGHUP from ending the process, as when its terminal closes. A server with TLS reloads its certificate on SIGHUP
+/// ([`Tls::renew`](crate::listen::Tls::renew)). Must be called within a Tokio runtime.
+///
+/// # Errors
+///
+/// If the handler cannot be installed.
 pub fn outlive_hangups() -> std::io::Result<()> {
-    // Never SIGHUP's own effect again: the handler stays when the stream of signals goes.
+    // Tokio's handler stays installed when the stream of signals is dropped.
     signal(SignalKind::hangup()).map(drop)
 }
 
-/// From now on a write beyond the file size limit of the process (`ulimit -f`) is an error, and not its end by SIGXFSZ.
+/// Makes a write beyond the process's file size limit (`ulimit -f`) an error instead of its end by SIGXFSZ.
+///
+/// # Errors
+///
+/// If the handler cannot be installed.
 pub fn outlive_file_size_limit() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
-    // The handler stays when its receiver goes.
+    // The handler stays installed when its stream is dropped.
     signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
-}
-
-/// Ctrl-C, or SIGTERM from a service manager.
-pub async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

@@ -106,8 +106,8 @@ async fn with_link(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(foreign) = origin::check_opaque(&parts, &state.gateway.settings) {
-        return foreign.problem().into_response();
+    if let Err(problem) = origin::check_opaque(&parts, &state.gateway.settings) {
+        return problem.into_response();
     }
     let headers = parts.headers.clone();
     let form = Form::<Fields>::from_request(Request::from_parts(parts, body), &state).await;

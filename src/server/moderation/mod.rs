@@ -177,7 +177,9 @@ pub async fn guard(State(state): State<ServerState>, request: Request, next: Nex
     let subject = Subject::of(&state, request.headers(), request.extensions(), otherwise);
     let told = page::Told::of(request.uri().path(), request.headers());
     if let Some(ban) = state.moderation.find(&subject) {
-        state.counters.cut(duplex_axum::connection::counters::Cut::Banned);
+        state
+            .counters
+            .count_disconnect(duplex_axum::connection::DisconnectReason::Banned);
         tracing::debug!("turned away: {subject:?} is banned");
         return told.banned(&ban);
     }

@@ -1,7 +1,7 @@
 //! A socket that carries signals: its client says which it follows, and hears their values. It says nothing else, and
 //! little of that. Knows no engine, and not what the values mean.
 
-use std::future::{pending, ready};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,28 +13,19 @@ use tokio::time::Instant;
 use crate::server::limits;
 use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
 use crate::server::state::ServerState;
-use duplex_axum::connection::counters::{Counters, Cut, Way};
+use duplex_axum::connection::{Counters, DisconnectReason, TransportKind};
 use duplex_axum::error::Problem;
-use duplex_axum::quota::guard;
-use duplex_axum::transport::faults::Gate;
-use duplex_axum::transport::handler::{Farewell, Packet, Talk};
-use duplex_axum::transport::handshake::{self, Door};
-use duplex_axum::transport::{enter as enter_socket, of_visitor};
+use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndpoint, upgrade};
 use duplex_hub::session::Bucket;
 use duplex_protocol::code;
 
 pub async fn enter(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
-    let door = Door {
+    let endpoint = UpgradeEndpoint {
         path: SIGNALS_PATH,
         purpose: "values that the server owns, to the browser half of leptos_ws.",
-        way: Way::Signals,
+        kind: TransportKind::Signals,
     };
-    let client = guard::client(request.extensions());
-    let (parts, _) = request.into_parts();
-    let caller = state.identify.identify(of_visitor(&parts)).await?;
-    Ok(enter_socket(&state, parts, door, client, caller, |_, _| {
-        (handshake::subprotocol, Following::new(&state), Gate::default())
-    }))
+    upgrade(&state, request, endpoint, |_| Following::new(&state)).await
 }
 
 /// Why a client is sent away. What it said is not repeated: it may be anything.
@@ -69,7 +60,7 @@ impl Following {
         }
     }
 
-    fn obey(&mut self, message: &[u8], out: &mut Vec<Packet>) -> Result<(), Broken> {
+    fn obey(&mut self, message: &[u8], out: &mut Vec<Message>) -> Result<(), Broken> {
         self.bucket
             .take(self.began.elapsed())
             .map_err(|_wait| Broken::TooFast)?;
@@ -81,7 +72,7 @@ impl Following {
                     return Err(Broken::TooMany);
                 }
                 self.followed.push(follower);
-                out.push(Packet::Binary(said));
+                out.push(Message::Binary(said));
             }
             Wish::Delete(name) => {
                 // One that it does not follow, but could, may be left as well.
@@ -100,53 +91,36 @@ impl Following {
     }
 }
 
-impl Talk for Following {
-    // As the operator chose.
-    const PING: Duration = Duration::MAX;
-    const SILENCE: Duration = Duration::MAX;
-    const STALL: Duration = limits::STALL;
-    const MESSAGE: usize = limits::SIGNAL_MESSAGE;
+impl ConnectionHandler for Following {
+    const STALL_LIMIT: Duration = limits::STALL;
+    const MAX_MESSAGE: usize = limits::SIGNAL_MESSAGE;
     const COUNTED: bool = false;
 
-    fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
-        let message = match &packet {
-            Packet::Text(text) => text.as_bytes(),
-            Packet::Binary(bytes) => bytes,
-        };
-        ready(self.obey(message, out).map_err(|broken| {
-            self.counters.cut(Cut::Breach);
-            Farewell {
-                code: code::POLICY_VIOLATION,
-                reason: broken.to_string().into(),
-            }
-        }))
+    async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
+        self.obey(message.as_bytes(), out).map_err(|broken| {
+            self.counters.count_disconnect(DisconnectReason::ProtocolError);
+            CloseFrame::new(code::POLICY_VIOLATION, broken.to_string())
+        })
     }
 
-    async fn stir(&mut self) {
+    async fn ready(&mut self) {
         if self.followed.is_empty() {
             pending::<()>().await;
         }
         select_all(self.followed.iter_mut().map(|follower| Box::pin(follower.changed()))).await;
     }
 
-    fn say(&mut self, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
+    async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         self.followed.retain_mut(|follower| match follower.say() {
             Ok(said) => {
-                out.extend(said.map(Packet::Binary));
+                out.extend(said.map(Message::Binary));
                 true
             }
             Err(gone) => {
-                out.push(Packet::Binary(gone));
+                out.push(Message::Binary(gone));
                 false
             }
         });
-        ready(Ok(()))
-    }
-
-    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
-        Farewell {
-            code: code::GOING_AWAY,
-            reason: "the server is going away".into(),
-        }
+        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 //! Knows the hub, not what waits.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -21,11 +20,10 @@ use crate::server::unread::Summons;
 use crate::server::{identity, limits};
 use crate::wire::arrival::Arrival;
 use crate::wire::summons::{CAME, WAITS};
-use duplex_axum::connection::counters::Way;
+use duplex_axum::connection::{TransportKind, UNBUFFERED};
 use duplex_axum::error::Problem;
-use duplex_axum::quota::guard::RequestClient;
-use duplex_axum::transport::session::spread;
-use duplex_axum::transport::sse::{UNBUFFERED, open_stream};
+use duplex_axum::quota::RequestClient;
+use duplex_axum::shutdown::reconnect_delay;
 use duplex_hub::quota::Client;
 use duplex_hub::session::Reader;
 use duplex_hub::{ReadLimit, now};
@@ -60,21 +58,17 @@ fn wait(
     let person = identity::person(&state, &Grant::of_request(extensions), headers, Otherwise::New);
     let arrival = Arrival(identity::arrival(headers, &state.settings));
     let client = client.known_as(&person);
-    let held = match open_stream(&state, &client) {
-        Ok(held) => held,
-        Err(exceeded) => return Problem::from(exceeded).into_response(),
-    };
-    let counted = state.counters.open(state.settings.max_connections as u64);
-    let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
-        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    let counted = match state.open_connection(&client) {
+        Ok(counted) => counted.of_kind(TransportKind::Sse),
+        Err(problem) => return problem.into_response(),
     };
     let subject = Subject::of_person(extensions, &person);
     // Who is cut off comes back by itself: not all at the same moment.
-    let pause = Duration::from_millis(spread(&session).into());
+    let pause = reconnect_delay(&session);
     let topics = (summons.topics)(&person);
     let mut reader = Reader::new(state.hub_for(&state.hub, client), Encoding::Json, session, person);
     let news = async move {
-        let _counted = (counted, held);
+        let _counted = counted;
         for topic in &topics {
             reader.subscribe(topic, None).await;
         }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::wire::civil::civil;
 use duplex_leptos::status::Transport;
 use duplex_leptos::trace::{Carrier, EventKind, Frame, Payload, RequestedFault, SessionTrace, TraceEvent};
 use duplex_protocol::handshake::{Handshake, without_trace};
@@ -237,25 +238,12 @@ fn base64(bytes: &[u8]) -> String {
 fn date(millis: f64) -> String {
     let millis = millis.max(0.0) as u64;
     let (days, rest) = (millis / 86_400_000, millis % 86_400_000);
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil(days.cast_signed());
     let (hours, minutes, seconds) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60);
     format!(
         "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z",
         millis % 1000
     )
-}
-
-/// Days since 1970-01-01 as a date of the Gregorian calendar: years are counted from a March, so that a leap day is a year's
-/// last, and in eras of 400 years, which all have the same length.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -405,15 +393,6 @@ mod tests {
             let sockets = steps.iter().filter(|step| step.2 == 0).count();
             let asked = steps.iter().filter(|step| step.2 != 0 && step.1).count();
             prop_assert_eq!((messages, entries.len()), (sockets, 3 + asked));
-        }
-
-        #[test]
-        fn dates_follow_each_other(days in 0u64..100_000) {
-            let (today, tomorrow) = (civil(days), civil(days + 1));
-            let next_day = tomorrow == (today.0, today.1, today.2 + 1);
-            let next_month = tomorrow == (today.0, today.1 + 1, 1) && today.2 >= 28;
-            let next_year = tomorrow == (today.0 + 1, 1, 1) && (today.1, today.2) == (12, 31);
-            prop_assert!(next_day || next_month || next_year, "{:?} {:?}", today, tomorrow);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use duplex::server::limits;
-use duplex_axum::connection::counters::Cut;
+use duplex_axum::connection::DisconnectReason;
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{ClientFrame, SESSION_PATH, ServerFrame, Verdict};
@@ -139,7 +139,7 @@ async fn unfinished_messages_have_a_budget_and_the_largest_goes() {
         assert!(held <= (1 << 20) + PIPE, "{held} bytes are held");
     }
     let counters = node.state.counters.read();
-    assert_eq!(counters.cuts[Cut::Memory as usize], 3);
+    assert_eq!(counters.cut_offs(DisconnectReason::Memory), 3);
     assert_eq!(honest.ask("not disturbed").await, Message::text("not disturbed"));
     let told = AtomicUsize::new(0);
     // Each time the largest was the one before the newcomer, who had just begun.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
 use duplex::server::limits;
-use duplex_axum::connection::counters::Cut;
+use duplex_axum::connection::DisconnectReason;
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;
@@ -115,7 +115,7 @@ async fn an_answer_that_is_not_taken_is_broken_off() {
     raw.write(b"GET /api/compare/document?bytes=2000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     let start = Instant::now();
-    let cut_offs = || node.state.counters.read().cuts[Cut::Slow as usize];
+    let cut_offs = || node.state.counters.read().cut_offs(DisconnectReason::Slow);
     while cut_offs() == 0 {
         advance(Duration::from_secs(1)).await;
         settle().await;

@@ -138,11 +138,11 @@ impl Node {
 
     fn connected(&self, peer: Option<SocketAddr>) -> DuplexStream {
         let (client, server) = duplex(PIPE);
-        tokio::spawn(listen::serve(
+        tokio::spawn(listen::serve_connection(
             server,
             peer,
             self.router.clone(),
-            self.state.connection_context(),
+            self.state.gateway.clone(),
         ));
         client
     }

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode};
 use duplex::apps::compare::wire::measure::signal_name;
 use duplex::server::limits;
 use duplex::wire::vitals::VITALS;
-use duplex_axum::connection::counters::Way;
+use duplex_axum::connection::{DisconnectReason, TransportKind};
 use leptos_ws::messages::{BiDirectionalMessage, ChannelMessage, Messages, ServerSignalMessage, SignalUpdate};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -110,8 +110,8 @@ async fn anything_but_a_wish_ends_the_socket_and_changes_nothing() {
             "{what}"
         );
     }
-    until(async || node.state.counters.read().ways[Way::Signals as usize] == 1).await;
-    let breaches = node.state.counters.read().cuts[2];
+    until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
+    let breaches = node.state.counters.read().cut_offs(DisconnectReason::ProtocolError);
     assert_eq!(breaches, attacks().len() as u64);
 }
 
@@ -161,12 +161,12 @@ async fn a_flood_of_messages_ends_its_socket_and_the_vitals_go_on() {
     for flood in floods {
         within(flood).await.unwrap();
     }
-    until(async || node.state.counters.read().ways[Way::Signals as usize] == 1).await;
+    until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
     for _ in 0..2 {
         next_update(&mut witness).await;
     }
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
-    assert_eq!(node.state.counters.read().cuts[2], 4);
+    assert_eq!(node.state.counters.read().cut_offs(DisconnectReason::ProtocolError), 4);
 }
 
 #[tokio::test(start_paused = true)]

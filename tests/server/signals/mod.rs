@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::apps::compare::wire::measure::{MAX_PAYLOAD, signal_name};
 use duplex::wire::vitals::{VITALS, Vitals};
-use duplex_axum::connection::counters::Way;
+use duplex_axum::connection::TransportKind;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::{Decodes, Encodes};
 use leptos_ws::messages::{Messages, ServerSignalMessage, SignalUpdate};
@@ -166,13 +166,13 @@ async fn sockets_of_signals_are_bounded_counted_and_take_no_session_its_place() 
     let _session = node.socket(crate::harness::ECHO).await;
     assert_eq!(node.vitals().await.vitals.connections, 1);
     let counted = || node.state.counters.read();
-    assert_eq!(counted().ways[Way::Signals as usize], 1);
+    assert_eq!(counted().open(TransportKind::Signals), 1);
     follow(&mut first, VITALS).await;
     assert_eq!((counted().received, counted().sent), (0, 0), "of visitors only");
     first.close(Some(close_frame(1000, ""))).await;
     first.closed().await;
-    until(async || counted().ways[Way::Signals as usize] == 0).await;
-    assert_eq!(counted().opened[Way::Signals as usize], 1);
+    until(async || counted().open(TransportKind::Signals) == 0).await;
+    assert_eq!(counted().opened(TransportKind::Signals), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,7 +187,7 @@ async fn it_is_pinged_and_given_up_when_it_is_silent() {
     // As long as the server waits for the answer to its close frame.
     assert_eq!(within(raw.0.read(&mut [0])).await.unwrap(), 0);
     drop(raw);
-    until(async || node.state.counters.read().ways[Way::Signals as usize] == 0).await;
+    until(async || node.state.counters.read().open(TransportKind::Signals) == 0).await;
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl Server {
         let Node { router, state, .. } = self.node()?;
         let (client, server) = duplex(PIPE);
         let shutdown = state.shutdown.clone();
-        shutdown.spawn(listen::serve(server, None, router, state.connection_context()));
+        shutdown.spawn(listen::serve_connection(server, None, router, state.gateway.clone()));
         Some(client)
     }
 }

@@ -1,15 +1,16 @@
-//! The node's budget of buffered bytes: messages that have arrived in part, and answers that their peers do not take. When the
-//! sum exceeds the budget, the connection that holds most is cut off, and the next, until the rest fits.
-//! Knows no connection: each holds a share and watches whether it is revoked.
+//! The node's budget of buffered bytes: messages that have arrived in part, and responses that their peers do not read. When the sum
+//! exceeds the budget, the connection that holds most is closed, then the next, until the rest fits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::connection::counters::{Counters, Cut};
+use crate::connection::counters::{Counters, DisconnectReason};
+use crate::sync::lock;
 
+/// The budget of a node's buffered bytes. All clones are the same budget.
 #[derive(Debug, Clone)]
 pub struct BufferBudget(Arc<Inner>);
 
@@ -19,7 +20,7 @@ struct Inner {
     counters: Arc<Counters>,
     held: AtomicUsize,
     next: AtomicU64,
-    /// Only shares that ever held something.
+    /// Shares that have held bytes, by id.
     holders: Mutex<HashMap<u64, Arc<Holder>>>,
 }
 
@@ -31,7 +32,7 @@ struct Holder {
 }
 
 impl BufferBudget {
-    pub fn new(limit: usize, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(limit: usize, counters: Arc<Counters>) -> Self {
         Self(Arc::new(Inner {
             limit,
             counters,
@@ -42,7 +43,7 @@ impl BufferBudget {
     }
 
     /// One connection's share, empty at first.
-    pub fn share(&self) -> Arc<BufferShare> {
+    pub(crate) fn share(&self) -> Arc<BufferShare> {
         Arc::new(BufferShare {
             budget: Arc::clone(&self.0),
             id: self.0.next.fetch_add(1, Relaxed),
@@ -51,10 +52,13 @@ impl BufferBudget {
     }
 
     /// Bytes that all connections hold now.
+    #[must_use]
     pub fn held(&self) -> usize {
         self.0.held.load(Relaxed)
     }
 
+    /// The budget, in bytes: [`Settings::max_buffered`](crate::Settings::max_buffered).
+    #[must_use]
     pub fn limit(&self) -> usize {
         self.0.limit
     }
@@ -62,10 +66,11 @@ impl BufferBudget {
 
 impl Inner {
     fn holders(&self) -> MutexGuard<'_, HashMap<u64, Arc<Holder>>> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.holders)
     }
 
-    /// Revokes the largest shares until those that remain fit. What was revoked before is about to be released and not counted.
+    /// Revokes the largest shares until the rest fits the limit. Shares that are revoked already do not count: they are about to be
+    /// released.
     fn relieve(&self) {
         let holders = self.holders();
         let mut left: Vec<_> = holders
@@ -80,22 +85,22 @@ impl Inner {
         left.sort_unstable_by_key(|(bytes, _)| *bytes);
         while let Some((bytes, holder)) = left.pop().filter(|_| sum > self.limit) {
             holder.revoked.cancel();
-            self.counters.cut(Cut::Memory);
+            self.counters.count_disconnect(DisconnectReason::Memory);
             sum -= bytes;
         }
     }
 }
 
-/// What one connection holds. Released when it is dropped.
+/// The bytes that one connection holds, released when the share is dropped.
 #[derive(Debug)]
-pub struct BufferShare {
+pub(crate) struct BufferShare {
     budget: Arc<Inner>,
     id: u64,
     holder: Arc<Holder>,
 }
 
 impl BufferShare {
-    pub fn grow(&self, bytes: usize) {
+    pub(crate) fn grow(&self, bytes: usize) {
         if bytes == 0 || self.holder.closed.load(Relaxed) {
             return;
         }
@@ -108,8 +113,8 @@ impl BufferShare {
         }
     }
 
-    /// Never below nothing.
-    pub fn shrink(&self, bytes: usize) {
+    /// Gives back `bytes`, or all that is held if that is less.
+    pub(crate) fn shrink(&self, bytes: usize) {
         if bytes == 0 {
             return;
         }
@@ -123,22 +128,24 @@ impl BufferShare {
         self.budget.held.fetch_sub(before.min(bytes), Relaxed);
     }
 
-    /// Gives everything back, and takes nothing any more.
-    pub fn close(&self) {
+    /// Gives back all bytes, and holds none from now on.
+    pub(crate) fn close(&self) {
         self.holder.closed.store(true, Relaxed);
         self.shrink(usize::MAX);
     }
 
-    pub fn held(&self) -> usize {
+    #[cfg(test)]
+    fn held(&self) -> usize {
         self.holder.bytes.load(Relaxed)
     }
 
-    /// Ready when the node has no room for what this connection holds: it is to be closed.
-    pub fn revoked(&self) -> WaitForCancellationFuture<'_> {
+    /// Completes when the node needs the bytes back: the connection is to be closed.
+    pub(crate) fn revoked(&self) -> WaitForCancellationFuture<'_> {
         self.holder.revoked.cancelled()
     }
 
-    pub fn is_revoked(&self) -> bool {
+    #[cfg(test)]
+    fn is_revoked(&self) -> bool {
         self.holder.revoked.is_cancelled()
     }
 }
@@ -172,7 +179,7 @@ mod tests {
         assert!(!last.is_revoked(), "what was revoked is on its way out");
         last.grow(20);
         assert!(last.is_revoked() && !small.is_revoked());
-        assert_eq!(counters.read().cuts[Cut::Memory as usize], 2);
+        assert_eq!(counters.read().cut_offs(DisconnectReason::Memory), 2);
         drop((large, last));
         assert_eq!(budget.held(), 10);
         small.shrink(1000);

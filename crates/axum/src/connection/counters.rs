@@ -1,86 +1,108 @@
-//! What the node counts: connections by their way in, messages, bytes, answers. A connection is counted as long as its guard
-//! lives. Knows no socket and no clock.
+//! Counters of a node: connections by transport, messages, bytes, responses. A connection is counted as long as its guard lives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How a connection came in.
+use duplex_hub::quota::QuotaGuard;
+
+/// The transport of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// An endpoint's socket, which is no session.
-    Echo,
+#[non_exhaustive]
+pub enum TransportKind {
+    /// A WebSocket of an endpoint, which is no session.
+    Endpoint,
+    /// A session over WebSocket.
     WebSocket,
+    /// A session over server-sent events, or an event stream of the app's own.
     Sse,
+    /// A request of a session over long polling, while it waits.
     Poll,
-    /// A socket of what is no topic.
-    Stage,
-    /// A socket that carries signals, beside the one of its page.
+    /// A participant of a simulation, over WebSocket or over HTTP.
+    Simulation,
+    /// A second WebSocket of a page beside its session, such as for signals. It is counted apart from [`CounterSnapshot::connections`].
     Signals,
 }
 
-impl Way {
+impl TransportKind {
+    /// Every transport.
     pub const ALL: [Self; 6] = [
-        Self::Echo,
+        Self::Endpoint,
         Self::WebSocket,
         Self::Sse,
         Self::Poll,
-        Self::Stage,
+        Self::Simulation,
         Self::Signals,
     ];
 
+    /// The transport's label in metrics.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Echo => "echo",
+            Self::Endpoint => "echo",
             Self::WebSocket => "websocket",
             Self::Sse => "sse",
             Self::Poll => "poll",
-            Self::Stage => "stage",
+            Self::Simulation => "stage",
             Self::Signals => "signals",
         }
     }
 }
 
-/// Why the server ended a conversation that its peer would have gone on with.
+/// Why the server ended a connection that its peer did not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
-    /// It took nothing of what was sent.
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The peer read nothing of what was sent.
     Slow,
-    /// Nothing was heard of it.
+    /// Nothing came from the peer.
     Silent,
-    /// It broke the session protocol.
-    Breach,
-    /// The node's buffers were full, and it held the most of them.
+    /// The peer broke the protocol spoken on the connection.
+    ProtocolError,
+    /// The node's buffers were full, and the connection held the most of them.
     Memory,
-    /// An operator banned its visitor.
+    /// An operator banned the visitor.
     Banned,
 }
 
-impl Cut {
-    pub const ALL: [Self; 5] = [Self::Slow, Self::Silent, Self::Breach, Self::Memory, Self::Banned];
+impl DisconnectReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::Slow,
+        Self::Silent,
+        Self::ProtocolError,
+        Self::Memory,
+        Self::Banned,
+    ];
 
+    /// The reason's label in metrics.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Slow => "slow",
             Self::Silent => "silent",
-            Self::Breach => "breach",
+            Self::ProtocolError => "breach",
             Self::Memory => "memory",
             Self::Banned => "banned",
         }
     }
 }
 
-/// Why a request was turned away before any route saw it.
+/// Why a request was refused before any route saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// It was for a host that this server does not serve, or for none.
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// It names no host, or one under which the node does not answer.
     Host,
-    /// Its page is of another origin.
+    /// It comes from a page of another origin.
     Origin,
 }
 
-impl Refused {
+impl RefusalReason {
+    /// Every reason.
     pub const ALL: [Self; 2] = [Self::Host, Self::Origin];
 
+    /// The reason's label in metrics.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -89,93 +111,98 @@ impl Refused {
     }
 }
 
+/// The counters of a node. Counting never blocks.
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
-    /// Sockets of signals. Every page has one beside its own: they are not among the connections that visitors are shown,
-    /// and take no place of them.
+    /// Open [`TransportKind::Signals`] sockets. Every page has one beside its session, so they are counted and bounded apart.
     signals: AtomicU64,
-    /// By [`Way`], as all arrays of these.
-    ways: [AtomicU64; Way::ALL.len()],
-    opened: [AtomicU64; Way::ALL.len()],
-    cuts: [AtomicU64; Cut::ALL.len()],
-    refused: [AtomicU64; Refused::ALL.len()],
+    /// Open now, by [`TransportKind`]. All arrays are indexed by their enum.
+    kinds: [AtomicU64; TransportKind::ALL.len()],
+    opened: [AtomicU64; TransportKind::ALL.len()],
+    cut_offs: [AtomicU64; DisconnectReason::ALL.len()],
+    refused: [AtomicU64; RefusalReason::ALL.len()],
     failed_handshakes: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// By the status's first digit.
-    answers: [AtomicU64; 5],
+    responses: [AtomicU64; 5],
 }
 
 impl Counters {
     /// Counts a connection if there are fewer than `limit`.
-    pub fn open(self: &Arc<Self>, limit: u64) -> Option<Open> {
+    pub(crate) fn open(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
         self.open_among(|counters| &counters.connections, limit)
     }
 
-    /// Counts a socket of signals if there are fewer than `limit`.
-    pub fn open_signals(self: &Arc<Self>, limit: u64) -> Option<Open> {
+    /// Counts a [`TransportKind::Signals`] socket if there are fewer than `limit`.
+    pub(crate) fn open_signals(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
         self.open_among(|counters| &counters.signals, limit)
     }
 
-    fn open_among(self: &Arc<Self>, among: Among, limit: u64) -> Option<Open> {
+    fn open_among(self: &Arc<Self>, among: Among, limit: u64) -> Option<ConnectionGuard> {
         among(self)
             .try_update(Relaxed, Relaxed, |open| (open < limit).then_some(open + 1))
             .ok()
-            .map(|_| Open {
+            .map(|_| ConnectionGuard {
                 counters: Arc::clone(self),
                 among,
-                way: None,
+                kind: None,
+                _held: None,
             })
     }
 
-    pub fn add(&self, received: u64, sent: u64) {
+    /// Counts messages of an app's own transport, in both directions.
+    pub fn count_messages(&self, received: u64, sent: u64) {
         self.received.fetch_add(received, Relaxed);
         self.sent.fetch_add(sent, Relaxed);
     }
 
-    /// Of TCP connections, whatever they carry.
-    pub fn add_bytes(&self, bytes_in: u64, bytes_out: u64) {
+    /// Counts bytes of TCP connections.
+    pub(crate) fn count_bytes(&self, bytes_in: u64, bytes_out: u64) {
         self.bytes_in.fetch_add(bytes_in, Relaxed);
         self.bytes_out.fetch_add(bytes_out, Relaxed);
     }
 
-    pub fn cut(&self, why: Cut) {
-        self.cuts[why as usize].fetch_add(1, Relaxed);
+    /// Counts a connection that the server ended.
+    pub fn count_disconnect(&self, why: DisconnectReason) {
+        self.cut_offs[why as usize].fetch_add(1, Relaxed);
     }
 
-    pub fn refused(&self, why: Refused) {
+    pub(crate) fn count_refusal(&self, why: RefusalReason) {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
-    /// Of TLS.
-    pub fn handshake_failed(&self) {
+    /// Counts a failed TLS handshake.
+    pub(crate) fn count_failed_handshake(&self) {
         self.failed_handshakes.fetch_add(1, Relaxed);
     }
 
-    /// An HTTP answer of this status.
-    pub fn answer(&self, status: u16) {
-        if let Some(count) = self.answers.get(usize::from(status / 100).wrapping_sub(1)) {
+    /// Counts an HTTP response with this status.
+    pub fn count_response(&self, status: u16) {
+        if let Some(count) = self.responses.get(usize::from(status / 100).wrapping_sub(1)) {
             count.fetch_add(1, Relaxed);
         }
     }
 
-    pub fn read(&self) -> Reading {
+    /// All counters now. Each is read by itself: the sums of two may differ by what happens in between.
+    #[must_use]
+    pub fn read(&self) -> CounterSnapshot {
         let read = |count: &AtomicU64| count.load(Relaxed);
-        Reading {
+        CounterSnapshot {
             connections: read(&self.connections),
-            ways: self.ways.each_ref().map(read),
+            open: self.kinds.each_ref().map(read),
             opened: self.opened.each_ref().map(read),
-            cuts: self.cuts.each_ref().map(read),
+            cut_offs: self.cut_offs.each_ref().map(read),
             refused: self.refused.each_ref().map(read),
             failed_handshakes: read(&self.failed_handshakes),
             received: read(&self.received),
             sent: read(&self.sent),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
-            answers: self.answers.each_ref().map(read),
+            responses: self.responses.each_ref().map(read),
         }
     }
 }
@@ -183,47 +210,89 @@ impl Counters {
 /// The count that bounds a connection.
 type Among = fn(&Counters) -> &AtomicU64;
 
-/// A counted connection.
-#[derive(Debug)]
-pub struct Open {
+/// A place among the node's connections, and among those of its client, until it is dropped.
+#[must_use = "the place is given back when the guard is dropped"]
+pub struct ConnectionGuard {
     counters: Arc<Counters>,
     among: Among,
-    way: Option<Way>,
+    kind: Option<TransportKind>,
+    /// The place among those of its client.
+    _held: Option<QuotaGuard>,
 }
 
-impl Open {
-    #[must_use]
-    pub fn by(mut self, way: Way) -> Self {
-        self.way = Some(way);
-        self.counters.ways[way as usize].fetch_add(1, Relaxed);
-        self.counters.opened[way as usize].fetch_add(1, Relaxed);
+impl ConnectionGuard {
+    /// The same guard with a place among those of its client.
+    pub(crate) fn holding(mut self, held: QuotaGuard) -> Self {
+        self._held = Some(held);
+        self
+    }
+
+    /// Counts the connection under its transport, too.
+    pub fn of_kind(mut self, kind: TransportKind) -> Self {
+        self.kind = Some(kind);
+        self.counters.kinds[kind as usize].fetch_add(1, Relaxed);
+        self.counters.opened[kind as usize].fetch_add(1, Relaxed);
         self
     }
 }
 
-impl Drop for Open {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         (self.among)(&self.counters).fetch_sub(1, Relaxed);
-        if let Some(way) = self.way {
-            self.counters.ways[way as usize].fetch_sub(1, Relaxed);
+        if let Some(kind) = self.kind {
+            self.counters.kinds[kind as usize].fetch_sub(1, Relaxed);
         }
     }
 }
 
-/// The counters at one moment; all but the open connections are totals since the start.
+/// The counters at one moment. Counts of open connections go up and down; all others are totals since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reading {
+#[non_exhaustive]
+pub struct CounterSnapshot {
+    /// Open connections of visitors: all but the sockets of [`TransportKind::Signals`].
     pub connections: u64,
-    pub ways: [u64; Way::ALL.len()],
-    pub opened: [u64; Way::ALL.len()],
-    pub refused: [u64; Refused::ALL.len()],
+    /// TLS handshakes that failed or took too long.
     pub failed_handshakes: u64,
-    pub cuts: [u64; Cut::ALL.len()],
+    /// WebSocket messages received, and posted frames.
     pub received: u64,
+    /// WebSocket messages sent, and frames over the fallbacks.
     pub sent: u64,
+    /// Bytes received over TCP, whatever they carry.
     pub bytes_in: u64,
+    /// Bytes sent over TCP, whatever they carry.
     pub bytes_out: u64,
-    pub answers: [u64; 5],
+    /// HTTP responses by the status's first digit, from 1xx to 5xx.
+    pub responses: [u64; 5],
+    open: [u64; TransportKind::ALL.len()],
+    opened: [u64; TransportKind::ALL.len()],
+    refused: [u64; RefusalReason::ALL.len()],
+    cut_offs: [u64; DisconnectReason::ALL.len()],
+}
+
+impl CounterSnapshot {
+    /// Connections of this kind that are open now.
+    #[must_use]
+    pub const fn open(&self, kind: TransportKind) -> u64 {
+        self.open[kind as usize]
+    }
+
+    /// Connections of this kind that were opened since the start. A poll is one.
+    #[must_use]
+    pub const fn opened(&self, kind: TransportKind) -> u64 {
+        self.opened[kind as usize]
+    }
+
+    /// Connections that the server ended for this reason.
+    #[must_use]
+    pub const fn cut_offs(&self, why: DisconnectReason) -> u64 {
+        self.cut_offs[why as usize]
+    }
+
+    /// Requests that were refused for this reason before any route saw them.
+    #[must_use]
+    pub const fn refused(&self, why: RefusalReason) -> u64 {
+        self.refused[why as usize]
+    }
 }
 
 #[cfg(test)]
@@ -246,16 +315,16 @@ mod tests {
     #[test]
     fn a_connection_counts_for_its_way() {
         let counters = Arc::new(Counters::default());
-        let open = counters.open(2).map(|open| open.by(Way::Sse));
+        let open = counters.open(2).map(|open| open.of_kind(TransportKind::Sse));
         let other = counters.open(2);
         assert_eq!(
-            (counters.read().connections, counters.read().ways),
+            (counters.read().connections, counters.read().open),
             (2, [0, 0, 1, 0, 0, 0])
         );
         drop((open, other));
         let after = counters.read();
         assert_eq!(
-            (after.connections, after.ways, after.opened),
+            (after.connections, after.open, after.opened),
             (0, [0; 6], [0, 0, 1, 0, 0, 0])
         );
     }
@@ -263,15 +332,17 @@ mod tests {
     #[test]
     fn sockets_of_signals_are_bounded_and_take_no_place_of_others() {
         let counters = Arc::new(Counters::default());
-        let signals = counters.open_signals(1).map(|open| open.by(Way::Signals));
+        let signals = counters
+            .open_signals(1)
+            .map(|open| open.of_kind(TransportKind::Signals));
         assert!(signals.is_some() && counters.open_signals(1).is_none());
         assert!(counters.open(1).is_some());
         assert_eq!(
-            (counters.read().connections, counters.read().ways),
+            (counters.read().connections, counters.read().open),
             (0, [0, 0, 0, 0, 0, 1])
         );
         drop(signals);
-        assert_eq!(counters.read().ways, [0; 6]);
+        assert_eq!(counters.read().open, [0; 6]);
         assert!(counters.open_signals(1).is_some());
     }
 }

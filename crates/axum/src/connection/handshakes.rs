@@ -1,39 +1,40 @@
-//! Records of connections, by the name that the page chose: every open one that has a name, and the last that ended.
-//! Knows no HTTP.
+//! Records of handshakes, by the name that the page chose for its connection: those of all open connections that have a name, and of
+//! the last ones that ended.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::sync::lock;
 use duplex_protocol::handshake::{Ended, Handshake};
 
 #[derive(Debug)]
-pub struct Handshakes {
+pub(crate) struct Handshakes {
     kept: Mutex<Kept>,
-    /// Of the ended ones; the open ones are bounded by the connections.
+    /// Records of ended connections; those of open ones are bounded by the connections.
     limit: usize,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     records: HashMap<String, Handshake>,
-    /// Trace and connection, oldest first: a trace may meanwhile name a younger connection.
+    /// Trace and connection, oldest first. The trace may name a newer connection by now.
     ended: VecDeque<(String, String)>,
 }
 
 impl Handshakes {
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             kept: Mutex::default(),
             limit,
         }
     }
 
-    /// A page that uses a trace again gets the younger connection under it.
-    pub fn open(&self, trace: &str, record: Handshake) {
+    /// Keeps the record of a connection that opened. It replaces an older one of the same trace.
+    pub(crate) fn open(&self, trace: &str, record: Handshake) {
         self.kept().records.insert(trace.to_owned(), record);
     }
 
-    pub fn end(&self, trace: &str, connection: &str, ended: Ended) {
+    pub(crate) fn end(&self, trace: &str, connection: &str, ended: Ended) {
         let kept = &mut *self.kept();
         let Some(record) = kept
             .records
@@ -49,13 +50,13 @@ impl Handshakes {
         }
     }
 
-    pub fn get(&self, trace: &str) -> Option<Handshake> {
+    pub(crate) fn get(&self, trace: &str) -> Option<Handshake> {
         self.kept().records.get(trace).cloned()
     }
 
-    /// A panic elsewhere cannot leave a record half-written: each is put in whole.
+    /// The records, locked.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

@@ -1,34 +1,34 @@
-//! When to ping a peer and when to give it up: a pure machine over moments. Knows no timer and no socket.
+//! The keepalive state machine: when to ping a peer and when to give it up. Pure: it takes moments and owns no timer.
 
 use std::time::Duration;
 
-/// All moments are measured from the connection's opening.
+/// The state of one connection's keepalive. All times are durations since the connection's opening.
 #[derive(Debug, Clone, Copy)]
-pub struct Keepalive {
+pub(crate) struct Keepalive {
     ping_every: Duration,
-    /// A peer that answers pings is never silent for longer than this, whatever it has to say.
+    /// Longest silence. A peer that answers pings never reaches it.
     silence_limit: Duration,
-    /// A look that comes so much too late came after a pause of the process.
+    /// A check that comes so much late came after a pause of the process.
     gap: Duration,
     next_ping: Duration,
-    /// When the next look is due.
+    /// When the next check is due.
     due: Duration,
-    /// The process was paused until then: nobody could be heard before.
+    /// When the process last resumed from a pause: nothing could be received before.
     resumed: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
-    /// Nothing to do; look again then.
+pub(crate) enum KeepaliveAction {
+    /// Nothing to do. Check again at `until`.
     Rest { until: Duration },
-    /// Send a ping; look again then.
+    /// Send a ping. Check again at `until`.
     Ping { until: Duration },
-    /// Nothing was heard for the silence limit.
+    /// Nothing was received for the silence limit: give the peer up.
     Silent,
 }
 
 impl Keepalive {
-    pub fn new(ping_every: Duration, silence_limit: Duration, gap: Duration) -> Self {
+    pub(crate) fn new(ping_every: Duration, silence_limit: Duration, gap: Duration) -> Self {
         Self {
             ping_every,
             silence_limit,
@@ -39,19 +39,19 @@ impl Keepalive {
         }
     }
 
-    /// When to look for the first time.
-    pub const fn first(&self) -> Duration {
+    /// When the first check is due.
+    pub(crate) const fn first(&self) -> Duration {
         self.due
     }
 
-    /// `heard`: the last moment at which anything came from the peer, or at which the connection was not listening.
-    pub fn beat(&mut self, now: Duration, heard: Duration) -> Beat {
+    /// Checks at `now`. `heard` is when bytes were last received, or when the connection last did not read.
+    pub(crate) fn beat(&mut self, now: Duration, heard: Duration) -> KeepaliveAction {
         if now >= self.due.saturating_add(self.gap) {
             self.resumed = now;
         }
         let silent_at = heard.max(self.resumed).saturating_add(self.silence_limit);
         if now >= silent_at {
-            return Beat::Silent;
+            return KeepaliveAction::Silent;
         }
         let pings = now >= self.next_ping;
         if pings {
@@ -60,9 +60,9 @@ impl Keepalive {
         let until = self.next_ping.min(silent_at);
         self.due = until;
         if pings {
-            Beat::Ping { until }
+            KeepaliveAction::Ping { until }
         } else {
-            Beat::Rest { until }
+            KeepaliveAction::Rest { until }
         }
     }
 }
@@ -80,26 +80,30 @@ mod tests {
     fn a_silent_peer_is_pinged_and_then_given_up() {
         let mut keepalive = Keepalive::new(s(25), s(60), s(2));
         assert_eq!(keepalive.first(), s(25));
-        assert_eq!(keepalive.beat(s(25), s(0)), Beat::Ping { until: s(50) });
-        assert_eq!(keepalive.beat(s(50), s(0)), Beat::Ping { until: s(60) });
-        assert_eq!(keepalive.beat(s(60), s(0)), Beat::Silent);
+        assert_eq!(keepalive.beat(s(25), s(0)), KeepaliveAction::Ping { until: s(50) });
+        assert_eq!(keepalive.beat(s(50), s(0)), KeepaliveAction::Ping { until: s(60) });
+        assert_eq!(keepalive.beat(s(60), s(0)), KeepaliveAction::Silent);
     }
 
     #[test]
     fn a_peer_that_was_heard_stays() {
         let mut keepalive = Keepalive::new(s(25), s(60), s(2));
-        assert_eq!(keepalive.beat(s(26), s(25)), Beat::Ping { until: s(51) });
-        assert_eq!(keepalive.beat(s(30), s(25)), Beat::Rest { until: s(51) });
+        assert_eq!(keepalive.beat(s(26), s(25)), KeepaliveAction::Ping { until: s(51) });
+        assert_eq!(keepalive.beat(s(30), s(25)), KeepaliveAction::Rest { until: s(51) });
     }
 
     #[test]
     fn a_pause_of_the_process_is_no_silence_of_the_peer() {
         let mut keepalive = Keepalive::new(s(12), s(32), s(2));
-        assert_eq!(keepalive.beat(s(12), s(11)), Beat::Ping { until: s(24) });
-        assert_eq!(keepalive.beat(s(69), s(11)), Beat::Ping { until: s(81) }, "45 s later");
-        assert_eq!(keepalive.beat(s(81), s(11)), Beat::Ping { until: s(93) });
-        assert_eq!(keepalive.beat(s(93), s(11)), Beat::Ping { until: s(101) });
-        assert_eq!(keepalive.beat(s(101), s(11)), Beat::Silent);
+        assert_eq!(keepalive.beat(s(12), s(11)), KeepaliveAction::Ping { until: s(24) });
+        assert_eq!(
+            keepalive.beat(s(69), s(11)),
+            KeepaliveAction::Ping { until: s(81) },
+            "45 s later"
+        );
+        assert_eq!(keepalive.beat(s(81), s(11)), KeepaliveAction::Ping { until: s(93) });
+        assert_eq!(keepalive.beat(s(93), s(11)), KeepaliveAction::Ping { until: s(101) });
+        assert_eq!(keepalive.beat(s(101), s(11)), KeepaliveAction::Silent);
     }
 
     proptest! {
@@ -118,14 +122,14 @@ mod tests {
             loop {
                 let heard = sounds.iter().copied().filter(|at| s(*at) <= now).max().unwrap_or(0);
                 match keepalive.beat(now, s(heard)) {
-                    Beat::Rest { until } => { prop_assert!(until > now); now = until; }
-                    Beat::Ping { until } => {
+                    KeepaliveAction::Rest { until } => { prop_assert!(until > now); now = until; }
+                    KeepaliveAction::Ping { until } => {
                         if let Some(before) = pinged { prop_assert!(now - before >= s(ping)); }
                         pinged = Some(now);
                         prop_assert!(until > now);
                         now = until;
                     }
-                    Beat::Silent => { prop_assert_eq!(now, s(heard + limit)); break; }
+                    KeepaliveAction::Silent => { prop_assert_eq!(now, s(heard + limit)); break; }
                 }
             }
         }

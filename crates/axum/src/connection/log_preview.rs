@@ -1,24 +1,23 @@
-//! A message as a line of the log: cut to a sane length, control characters made visible, binary as its size.
-//! Knows no log.
+//! A message as a line of the log: cut to a bounded length, control characters escaped, binary as its size.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use crate::endpoint::Payload;
 
 #[derive(Debug, Clone, Copy)]
-pub struct Excerpt<'a> {
+pub(crate) struct LogPreview<'a> {
     payload: Payload<'a>,
     /// Characters of text shown.
     limit: usize,
 }
 
-impl<'a> Excerpt<'a> {
-    pub const fn new(payload: Payload<'a>, limit: usize) -> Self {
+impl<'a> LogPreview<'a> {
+    pub(crate) const fn new(payload: Payload<'a>, limit: usize) -> Self {
         Self { payload, limit }
     }
 }
 
-impl Display for Excerpt<'_> {
+impl Display for LogPreview<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.payload {
             Payload::Text(text) => write_text(f, text, self.limit),
@@ -27,7 +26,7 @@ impl Display for Excerpt<'_> {
     }
 }
 
-/// A control character could forge a line of the log or drive the terminal that shows it.
+/// Escapes control characters: they could forge a line of the log or drive the terminal that shows it.
 fn write_text(f: &mut Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
     let mut rest = text.chars();
     for c in rest.by_ref().take(limit) {
@@ -49,7 +48,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(text: &str, limit: usize) -> String {
-        Excerpt::new(Payload::Text(text), limit).to_string()
+        LogPreview::new(Payload::Text(text), limit).to_string()
     }
 
     #[test]
@@ -66,7 +65,7 @@ mod tests {
 
     #[test]
     fn binary_is_shown_as_its_size() {
-        assert_eq!(Excerpt::new(Payload::Binary(&[0; 3]), 1).to_string(), "<3 bytes>");
+        assert_eq!(LogPreview::new(Payload::Binary(&[0; 3]), 1).to_string(), "<3 bytes>");
     }
 
     proptest! {

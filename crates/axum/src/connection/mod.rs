@@ -1,53 +1,62 @@
-//! What bounds every connection whatever it carries: time for a request's body, progress of what is written, bytes held for
-//! the peer. Knows HTTP bodies and streams; no route and no engine.
+//! What bounds and counts every connection, whatever it carries: counters, the budget of buffered bytes, observers of TCP bytes.
 
-pub mod buffers;
-pub mod counters;
-pub mod handshakes;
-pub mod keepalive;
-pub mod log_preview;
-pub mod observed;
+mod buffers;
+pub(crate) mod counters;
+pub(crate) mod handshakes;
+pub(crate) mod keepalive;
+pub(crate) mod log_preview;
+pub(crate) mod observed_stream;
 mod progress;
-pub mod request_body;
+pub(crate) mod request_body;
 mod response_body;
 mod write_stall;
 
 use std::sync::Arc;
 
-use axum::http::Extensions;
+use axum::http::{Extensions, HeaderName, HeaderValue, header};
 
-use self::observed::Observer;
+use self::observed_stream::ByteObserver;
 
-pub use self::buffers::{BufferBudget, BufferShare};
-pub use self::progress::{ActiveExchange, ConnectionProgress, Health};
-pub use self::response_body::{PacedBody, shared_body};
-pub use self::write_stall::WriteStall;
-use crate::connection::counters::Counters;
-use crate::listen::https::Tls;
-use crate::shutdown::Shutdown;
+pub use self::buffers::BufferBudget;
+pub(crate) use self::buffers::BufferShare;
+pub use self::counters::{ConnectionGuard, CounterSnapshot, Counters, DisconnectReason, RefusalReason, TransportKind};
+pub(crate) use self::progress::{ActiveExchange, ConnectionProgress, Health};
+pub(crate) use self::response_body::PacedBody;
+pub use self::response_body::shared_body;
+pub(crate) use self::write_stall::WriteStall;
 
-/// What all connections of a node share.
-#[derive(Clone)]
-pub struct ConnectionContext {
-    pub shutdown: Shutdown,
-    pub counters: Arc<Counters>,
-    pub buffers: BufferBudget,
-    /// Connections speak it, where it is.
-    pub tls: Option<Tls>,
-    /// Makes an observer for each TCP connection.
-    pub observer: Option<NewConnectionObserver>,
-}
+/// Response headers for what must reach its reader at once: proxies neither store, transform nor buffer it.
+pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    ),
+    (
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    ),
+];
 
-/// An observer of one TCP connection's bytes, which its requests can find.
-pub trait ConnectionObserver: Observer + Send + Sync {
-    /// Leaves the observer in the extensions of a request of the connection.
+/// An observer of one TCP connection's bytes. Its methods are called on the connection's task and must not block. With TLS it sees
+/// the bytes inside.
+pub trait ConnectionObserver: Send + Sync + 'static {
+    /// Leaves what the app's routes need of the observer in the extensions of a request of the connection.
     fn insert(&self, extensions: &mut Extensions);
+
+    /// These bytes, at least one, were read.
+    fn read(&self, bytes: &[u8]);
+
+    /// So many bytes are about to be written. The peer may have received them, and answered, before [`wrote`](Self::wrote) is called.
+    fn writing(&self, count: usize);
+
+    /// So many of the bytes announced by [`writing`](Self::writing) were not written.
+    fn kept_back(&self, count: usize);
+
+    /// So many bytes, at least one, were written.
+    fn wrote(&self, count: usize);
 }
 
-/// Makes the observer of a new TCP connection.
-pub type NewConnectionObserver = Arc<dyn Fn() -> Arc<dyn ConnectionObserver> + Send + Sync>;
-
-impl Observer for Option<Arc<dyn ConnectionObserver>> {
+impl ByteObserver for Option<Arc<dyn ConnectionObserver>> {
     fn read(&self, bytes: &[u8]) {
         if let Some(observer) = self {
             observer.read(bytes);

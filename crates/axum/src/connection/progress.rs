@@ -1,28 +1,29 @@
-//! Whether the exchanges of one HTTP connection go on: each response body says when its peer was offered something, and when it
-//! came for more. In HTTP/2 a peer that gives a stream no window holds the answer without ever blocking the connection, so
-//! the stream below cannot notice it.
+//! The progress of one HTTP connection's exchanges: each response body notes when its peer was offered bytes and when it asked for
+//! more. In HTTP/2 a peer that gives a stream no window holds the response without ever blocking the connection, so the stream below
+//! cannot notice it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::BufferShare;
 use crate::limits;
+use crate::sync::lock;
 
-/// What a look at a connection finds.
+/// The state of a connection's exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
+pub(crate) enum Health {
     Fine,
-    /// No request was open for a while.
+    /// No request was open for [`limits::CONNECTION_IDLE`].
     Idle,
-    /// An answer is offered, and its peer does not take it.
+    /// A response was offered for [`limits::WRITE_STALL`], and the peer does not read it.
     Stalled,
 }
 
 #[derive(Debug)]
-pub struct ConnectionProgress {
+pub(crate) struct ConnectionProgress {
     began: Instant,
     exchanges: Mutex<Vec<Weak<ActiveExchange>>>,
     active: AtomicUsize,
@@ -31,21 +32,21 @@ pub struct ConnectionProgress {
     share: Arc<BufferShare>,
 }
 
-/// A request from its head to the last byte of its answer, or to the end of the stream that it was upgraded to.
+/// A request, from its head to the last byte of its response, or to the end of the stream that it was upgraded to.
 #[derive(Debug)]
-pub struct ActiveExchange {
+pub(crate) struct ActiveExchange {
     connection: Arc<ConnectionProgress>,
-    /// Milliseconds after the connection's begin, and one: since when the peer is offered what it does not take. 0: the server
-    /// has nothing to offer.
+    /// Since when the peer does not read what it is offered, in milliseconds after the connection's begin, plus one. 0 if the
+    /// server has nothing to offer.
     offered: AtomicU64,
-    /// Bytes of the answer that wait for the peer.
+    /// Bytes of the response that wait for the peer.
     held: AtomicUsize,
-    /// Bytes of the request's body, until it is answered.
+    /// Bytes received of the request's body, until it is answered.
     received: AtomicUsize,
 }
 
 impl ConnectionProgress {
-    pub fn new(share: Arc<BufferShare>) -> Arc<Self> {
+    pub(crate) fn new(share: Arc<BufferShare>) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
             exchanges: Mutex::default(),
@@ -55,7 +56,7 @@ impl ConnectionProgress {
         })
     }
 
-    pub fn begin(self: &Arc<Self>) -> Arc<ActiveExchange> {
+    pub(crate) fn begin(self: &Arc<Self>) -> Arc<ActiveExchange> {
         self.active.fetch_add(1, Relaxed);
         let exchange = Arc::new(ActiveExchange {
             connection: Arc::clone(self),
@@ -71,7 +72,7 @@ impl ConnectionProgress {
         exchange
     }
 
-    pub fn look(&self) -> Health {
+    pub(crate) fn look(&self) -> Health {
         let now = self.now();
         let too_long = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         let mut exchanges = self.exchanges();
@@ -95,19 +96,19 @@ impl ConnectionProgress {
     }
 
     fn exchanges(&self) -> MutexGuard<'_, Vec<Weak<ActiveExchange>>> {
-        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.exchanges)
     }
 }
 
 impl ActiveExchange {
-    /// So many bytes of the request's body came, and lie with a route that reads on.
-    pub fn received(&self, bytes: usize) {
+    /// Counts bytes of the request's body, which its route holds.
+    pub(crate) fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes, Relaxed);
         self.connection.share.grow(bytes);
     }
 
-    /// The peer is offered a part of the answer, and so many bytes of it wait.
-    pub fn offers(&self, held: usize) {
+    /// The peer is offered a part of the response, of which `held` bytes wait.
+    pub(crate) fn offers(&self, held: usize) {
         self.offered.store(self.connection.now() + 1, Relaxed);
         let before = self.held.swap(held, Relaxed);
         let share = &self.connection.share;
@@ -119,8 +120,8 @@ impl ActiveExchange {
         }
     }
 
-    /// The peer took what it was offered.
-    pub fn taken(&self) {
+    /// The peer read what it was offered.
+    pub(crate) fn taken(&self) {
         self.offered.store(0, Relaxed);
     }
 }

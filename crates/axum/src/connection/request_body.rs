@@ -1,5 +1,5 @@
-//! The time that a request's body may take, for every route and protocol: a body that stops, or trickles, is answered with 408
-//! and its connection closed. Outside the routes, so that none of them can forget it.
+//! A time limit for request bodies, on every route and protocol: a body that stalls or trickles is answered with 408, and its
+//! connection is closed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::awake::AwakeSleep;
 use crate::error::Problem;
 use crate::limits;
 
+/// Middleware: a request's body may pause for 10 s and take 30 s in all. Past either, the response is 408 and the connection closes.
 pub async fn limit_time(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
@@ -46,11 +47,11 @@ enum BodyError {
     Broken(#[from] axum::Error),
 }
 
-/// Ends with an error when nothing comes for a while, or when the whole takes too long.
+/// A body that fails when it pauses for too long, or takes too long as a whole.
 struct TimedBody {
     inner: Body,
     late: Arc<AtomicBool>,
-    /// Where what arrives is counted; a request that came over no connection has none.
+    /// Where received bytes are counted. `None` for a request without a connection, as in tests.
     exchange: Option<Arc<ActiveExchange>>,
     idle: AwakeSleep,
     deadline: AwakeSleep,

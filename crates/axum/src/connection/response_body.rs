@@ -1,5 +1,4 @@
-//! An answer's body in small pieces, so that what is handed to the protocol below before the peer takes it stays small, and
-//! with a note of when the peer was offered something and when it came for more.
+//! Response bodies in small pieces: little is handed to HTTP before the peer takes it, and each piece notes the progress.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,20 +13,20 @@ use super::ActiveExchange;
 use crate::limits;
 
 #[derive(Debug)]
-pub struct PacedBody {
+pub(crate) struct PacedBody {
     inner: Body,
-    /// Of the frame that is being handed out.
+    /// What is left of the frame that is being handed out.
     rest: Bytes,
-    /// Something was handed out: the end is said by an end of its own, which is asked for when the peer has a window for
+    /// Something was handed out. The body then ends with a poll of its own, which HTTP/2 makes when the peer has a window for
     /// everything before it.
     begun: bool,
-    /// The last byte of a frame goes by itself: in HTTP/2 it is asked for only when the window covers all before it.
+    /// Hands out the last byte of a frame by itself: HTTP/2 polls for it only when the window covers everything before it.
     last_byte_apart: bool,
     exchange: Arc<ActiveExchange>,
 }
 
 impl PacedBody {
-    pub fn new(inner: Body, exchange: Arc<ActiveExchange>, last_byte_apart: bool) -> Self {
+    pub(crate) fn new(inner: Body, exchange: Arc<ActiveExchange>, last_byte_apart: bool) -> Self {
         let body = Self {
             inner,
             rest: Bytes::new(),
@@ -40,7 +39,7 @@ impl PacedBody {
     }
 
     fn held(&self) -> usize {
-        // A body of known size lies in memory; one of unknown size is made while it is sent.
+        // A body of known size is in memory; one of unknown size is made while it is sent.
         let ahead = self.inner.size_hint().exact().unwrap_or_default();
         self.rest
             .len()
@@ -97,8 +96,8 @@ impl HttpBody for PacedBody {
     }
 }
 
-/// A body out of bytes that many answers share: it counts as made while it is sent, for an answer holds only a piece of its own.
-/// Its length is the caller's to say.
+/// A response body of bytes that many responses share: only the piece that is being sent counts as held by the connection. It has no
+/// known length: set `Content-Length` where it is wanted.
 pub fn shared_body(bytes: Bytes) -> Body {
     let pieces = (0..bytes.len()).step_by(limits::BODY_PIECE).map(move |from| {
         let to = bytes.len().min(from + limits::BODY_PIECE);

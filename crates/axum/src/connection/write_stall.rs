@@ -1,5 +1,5 @@
-//! A stream whose peer has to take what is written: one that takes next to nothing for too long ends it with an error.
-//! Knows no protocol. Below HTTP, so it holds for every version and every kind of answer.
+//! A stream that fails when its peer reads next to nothing for too long. It lies below HTTP, so it holds for every version and every
+//! kind of response.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,23 +10,23 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::awake::AwakeSleep;
-use crate::connection::counters::{Counters, Cut};
+use crate::connection::counters::{Counters, DisconnectReason};
 use crate::limits;
 
 #[derive(Debug)]
-pub struct WriteStall<S> {
+pub(crate) struct WriteStall<S> {
     stream: S,
     counters: Arc<Counters>,
-    /// The stream was upgraded: its new protocol has limits of its own.
+    /// Set when the stream was upgraded: its new protocol has limits of its own.
     upgraded: Arc<AtomicBool>,
-    /// Runs since a write had to wait.
+    /// Runs while a write waits for the peer.
     deadline: Option<AwakeSleep>,
-    /// Taken since then.
+    /// Bytes written meanwhile.
     taken: usize,
 }
 
 impl<S> WriteStall<S> {
-    pub fn new(stream: S, counters: Arc<Counters>, upgraded: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(stream: S, counters: Arc<Counters>, upgraded: Arc<AtomicBool>) -> Self {
         Self {
             stream,
             counters,
@@ -36,7 +36,7 @@ impl<S> WriteStall<S> {
         }
     }
 
-    /// So many of the bytes offered were taken.
+    /// Notes that `count` of `offered` bytes were written.
     fn took(&mut self, count: usize, offered: usize) {
         self.taken = self.taken.saturating_add(count);
         if count == offered || self.taken >= limits::WRITE_PROGRESS {
@@ -55,7 +55,7 @@ impl<S> WriteStall<S> {
             .get_or_insert_with(|| AwakeSleep::new(limits::WRITE_STALL));
         ready!(Pin::new(deadline).poll(cx));
         self.deadline = None;
-        self.counters.cut(Cut::Slow);
+        self.counters.count_disconnect(DisconnectReason::Slow);
         let why = "the peer takes nothing of what is written";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
     }
@@ -103,7 +103,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteStall<S> {
         self.stream.is_write_vectored()
     }
 
-    /// A stream that encrypts may take all it is given and wait here.
+    /// An encrypting stream may accept everything in `poll_write` and wait here.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Pending => self.check(cx),
@@ -145,7 +145,7 @@ mod tests {
         let written = near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), limits::WRITE_STALL);
-        assert_eq!(near.counters.read().cuts[Cut::Slow as usize], 1);
+        assert_eq!(near.counters.read().cut_offs(DisconnectReason::Slow), 1);
     }
 
     /// One that reads so many bytes ten times in the time that a stall may take.

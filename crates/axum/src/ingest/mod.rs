@@ -1,6 +1,8 @@
-//! Addresses where programs post what becomes a command. Knows no HTTP and no application.
+//! Ingest: addresses where programs post JSON that becomes a command of a topic.
 
-pub(crate) mod route;
+mod route;
+
+pub use self::route::routes;
 
 use std::collections::BTreeMap;
 
@@ -8,41 +10,62 @@ use duplex_hub::decider::Millis;
 use duplex_hub::{CommandError, TopicCommand};
 use duplex_protocol::topic::Topic;
 
-/// An address where a program posts JSON, and shows the token.
+/// An address where a program posts JSON and gets the topic's answer as JSON.
+///
+/// The program authenticates as the app's login demands; a caller whose [`Rights`](duplex_hub::Rights) are not a program's is answered
+/// with 401. An accepted command is answered with 200 and `{"topic", "seq", "again"}`; a rejected one with problem details, whose status
+/// depends on the [`Rejection`](duplex_protocol::session::Rejection):
+///
+/// | status | rejection |
+/// | --- | --- |
+/// | 400 | the body is not JSON |
+/// | 403 | the topic denies the caller, or its token lacks a role |
+/// | 404 | [`IngestError::NotFound`], or no such topic |
+/// | 409 | the command's time is out of the topic's memory |
+/// | 413 | the body or the command is too large |
+/// | 422 | [`IngestError::Unprocessable`], or the decider rejects the command |
+/// | 429 | too many commands; with `Retry-After` |
+/// | 503 | the node has no room for the topic; with `Retry-After` |
+/// | 507 | the log is full |
 #[derive(Debug, Clone, Copy)]
 pub struct IngestEndpoint {
-    /// As Axum writes it: `/api/devices/{id}/readings`.
+    /// The path, with parameters as in [`axum::Router::route`]: `/api/devices/{id}/readings`.
     pub path: &'static str,
-    /// One English sentence for a developer who asks this address with another method.
+    /// One English sentence for a developer who uses another method than `POST`. It follows "Programs post here:".
     pub purpose: &'static str,
-    /// Bytes of a body.
+    /// Bytes of a request's body.
     pub body_limit: usize,
-    /// A token that is no JSON number costs its own member, not the body: see [`mend`](duplex_hub::json::mend).
+    /// Tolerates tokens that are no JSON numbers, such as `NaN`: they cost their own member, not the body. See
+    /// [`mend`](duplex_hub::json::mend).
     pub mends_numbers: bool,
-    /// Reads a request.
+    /// Makes the command of a request. Must not block.
     pub command: fn(&IngestRequest) -> Result<IngestCommand, IngestError>,
-    /// What an accepted request is told beside its seq.
+    /// Makes members of the response from the events of an accepted command.
     pub outcome: Option<Outcome>,
 }
 
-/// By the event that says it, as the log keeps it. None: that event says nothing.
+/// Makes members of the response from one event, in the JSON that the log keeps. `None` if the event has none.
 pub type Outcome = fn(&[u8]) -> Option<serde_json::Value>;
 
+/// A program's request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IngestRequest {
-    /// Of the path, by name.
+    /// The path's parameters, by name.
     pub params: BTreeMap<String, String>,
+    /// The body.
     pub body: serde_json::Value,
 }
 
-/// What a request wants.
+/// The command that a request makes, and what makes it idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestCommand {
+    /// The command, and its topic.
     pub command: TopicCommand,
-    /// Requests of the same path with the same key have one effect. The header `Idempotency-Key` goes first.
+    /// Requests of the same path with the same key have one effect. The header `Idempotency-Key` takes precedence
+    /// (draft-ietf-httpapi-idempotency-key-header).
     pub key: Option<String>,
-    /// When it happened, as the request itself says: with it, requests of the same key have one effect for ever. Without it, and
-    /// where the header says the key, within the window of ids that carry no time.
+    /// When it happened, as the request says. With it, requests of the same key have one effect for ever; without it, and with a key
+    /// from the header, within the window of command ids that carry no time.
     pub time: Option<Millis>,
 }
 
@@ -51,16 +74,18 @@ impl IngestCommand {
     ///
     /// # Errors
     ///
-    /// Where `rest` makes no topic's name, or the command has no JSON.
+    /// [`IngestError::NotFound`] if `rest` makes no topic's name, [`IngestError::Unprocessable`] if the command has no JSON.
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, IngestError> {
         Ok(TopicCommand::to::<T>(rest, command)?.into())
     }
 
+    /// The same command with an idempotency key.
     #[must_use]
     pub fn with_key(self, key: Option<String>) -> Self {
         Self { key, ..self }
     }
 
+    /// The same command with the time at which it happened, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn with_time(self, time: Option<Millis>) -> Self {
         Self { time, ..self }
@@ -77,11 +102,13 @@ impl From<TopicCommand> for IngestCommand {
     }
 }
 
-/// English text for the program's developer.
+/// Why a request makes no command. The text is English, for the program's developer, and ends with a full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
+    /// The path names nothing that exists: 404.
     #[error("{0}")]
     NotFound(String),
+    /// The body is JSON of another shape: 422.
     #[error("{0}")]
     Unprocessable(String),
 }

@@ -1,5 +1,4 @@
-//! The addresses for programs: JSON comes in, with the token; a command goes to a topic, and its answer comes back.
-//! Knows HTTP and the hub, not what a request means.
+//! The routes of ingest: a request is authenticated, its body becomes a command, and the topic's answer becomes the response.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,33 +18,41 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use crate::limits;
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use duplex_hub::quota::{Client, Rate};
 use duplex_hub::{Hub, WriteDenied, json};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What a request did.
+/// The response to an accepted command.
 #[derive(Serialize)]
 struct Done {
     topic: TopicName,
-    /// Of the last event that it made; with `again`, then.
+    /// The seq of the command's last event.
     seq: Seq,
-    /// The request had been made before, with the same key: nothing happened now.
+    /// An earlier request with the same key had the effect; this one had none.
     again: bool,
-    /// What the application tells of it.
+    /// Further members: see [`IngestEndpoint::outcome`].
     #[serde(flatten)]
     outcome: Option<serde_json::Value>,
 }
 
-/// Events of one command, of which one tells its outcome.
+/// Events before a command's seq that are searched for its outcome.
 const EVENTS: usize = 64;
 
-pub fn route(router: Router<Gateway>, endpoint: IngestEndpoint) -> Router<Gateway> {
+/// Routes for `endpoints`. Each takes `POST`; another method is answered with 405 and the endpoint's purpose.
+pub fn routes<S: Clone + Send + Sync + 'static>(
+    gateway: Gateway,
+    endpoints: impl IntoIterator<Item = IngestEndpoint>,
+) -> Router<S> {
+    endpoints.into_iter().fold(Router::new(), route).with_state(gateway)
+}
+
+fn route(router: Router<Gateway>, endpoint: IngestEndpoint) -> Router<Gateway> {
     let accept = async move |State(state): State<Gateway>,
                              Path(params): Path<BTreeMap<String, String>>,
                              RequestClient(client): RequestClient,
@@ -76,18 +83,15 @@ async fn accept(
     (headers, extensions): (&HeaderMap, &Extensions),
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Done, Problem> {
-    let caller = state
-        .identify
-        .identify(IdentityRequest::new(headers, extensions))
-        .await?;
+    let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     if !caller.rights.is_program() {
         let detail = "A program shows a token: Authorization: Bearer …";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
     let client = client.known_as(&caller.person);
-    state.quotas.take(&client, Rate::Calls).map_err(Problem::from)?;
-    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    state.quotas.take(&client, Rate::Calls)?;
+    let body = body?;
     let body = if endpoint.mends_numbers {
         json::mend(&body)
     } else {
@@ -101,7 +105,7 @@ async fn accept(
         Some(key) => command_id(endpoint.path, &topic, Some(key), None)?,
         None => command_id(endpoint.path, &topic, key, time)?,
     };
-    state.counters.add(1, 1);
+    state.counters.count_messages(1, 1);
     let hub = caller.hub(&state.hub);
     let (answer, again) = tell(&hub, &caller, &topic, id, command).await?;
     match answer {
@@ -111,11 +115,11 @@ async fn accept(
             seq,
             again,
         }),
-        Answer::Rejected(rejection) => Err(rejected(rejection)),
+        Answer::Rejected(rejection) => Err(rejection.into()),
     }
 }
 
-/// From the newest event up to `seq` that tells it; nothing where the log no longer has it.
+/// The outcome by the newest event up to `seq` that has one. `None` if the log no longer keeps it.
 async fn outcome(hub: &Hub, endpoint: IngestEndpoint, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
     let outcome = endpoint.outcome?;
     let before = seq.saturating_sub(EVENTS as Seq);
@@ -143,7 +147,7 @@ async fn tell(
     }
 }
 
-/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>; with or without the quotes.
+/// The idempotency key, with or without quotes: <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>.
 fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(KEY) else {
         return Ok(None);
@@ -180,27 +184,8 @@ fn refused(error: IngestError) -> Problem {
     }
 }
 
-fn rejected(rejection: Rejection) -> Problem {
-    let detail = rejection.to_string();
-    match rejection {
-        Rejection::Refused { .. } | Rejection::Malformed { .. } => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-        }
-        Rejection::Denied(Denied::Unknown) => Problem::not_found("There is no such topic."),
-        Rejection::Denied(Denied::Forbidden | Denied::TooMany) => Problem::new(StatusCode::FORBIDDEN, detail),
-        Rejection::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
-        // A report whose times are older than what the topic remembers.
-        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => Problem::new(StatusCode::CONFLICT, detail),
-        Rejection::TooFast { retry_after_ms } => Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
-            .header(header::RETRY_AFTER, retry_after_ms.div_ceil(1000)),
-        Rejection::StorageFull => Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail),
-        Rejection::Denied(Denied::Unavailable | Denied::Full) | Rejection::Unavailable => Problem::unavailable(detail),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::future::ready;
     use std::sync::Arc;
 
     use axum::body::{Body, to_bytes};
@@ -216,8 +201,8 @@ mod tests {
     use duplex_hub::{Rights, Role};
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::person::{Person, PersonId};
+    use duplex_protocol::session::Denied;
     use duplex_protocol::topic::Topic;
-    use futures_util::future::BoxFuture;
 
     const TOKEN: &str = "Bearer a-token-for-the-tests";
 
@@ -225,7 +210,7 @@ mod tests {
     struct Bearer;
 
     impl Identify for Bearer {
-        fn identify<'a>(&'a self, request: IdentityRequest<'a>) -> BoxFuture<'a, Result<Caller, Problem>> {
+        async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
             let shown = request
                 .headers
                 .get(header::AUTHORIZATION)
@@ -238,9 +223,7 @@ mod tests {
                 id: PersonId("a".to_owned()),
                 name: String::new(),
             };
-            let mut caller = Caller::visitor(rights.origin().person(visitor));
-            caller.rights = rights;
-            Box::pin(ready(Ok(caller)))
+            Ok(Caller::visitor(rights.origin().person(visitor)).with_rights(rights))
         }
     }
 
@@ -293,8 +276,8 @@ mod tests {
                 Ok(IngestCommand::to::<Sums>(&request.params["name"], &add)?.with_key(key))
             },
         };
-        let gateway = Gateway::new(hub, Settings::default(), Arc::new(Bearer));
-        route(Router::new(), endpoint).with_state(gateway)
+        let gateway = Gateway::new(hub, Settings::default(), Bearer);
+        routes(gateway, [endpoint])
     }
 
     async fn post(app: &Router, path: &str, token: Option<&str>, key: Option<&str>, body: &str) -> (StatusCode, Value) {

@@ -1,18 +1,29 @@
-//! Where a server listens, as people write it: an IP address or a name, and a port. Knows no socket.
+//! The address of a listening socket as an operator writes it: an IP address or a name, and a port.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
+/// An address to listen at: `127.0.0.1:3000`, `[::1]:3000` or `localhost:3000`. Parsing it resolves no name.
+///
+/// ```
+/// use duplex_axum::listen::ListenAddr;
+///
+/// let addr: ListenAddr = "127.0.0.1:3000".parse()?;
+/// assert_eq!(addr.first()?.port(), 3000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddr(String);
 
+/// A text that is no [`ListenAddr`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not an address; write an IP address or a name, and a port, such as 127.0.0.1:3000, [::1]:3000 or localhost:3000"
 )]
 pub struct NotAnAddress;
 
+/// A name without an address. The message says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is no name of an address: {why}")]
 pub struct Unresolved {
@@ -51,6 +62,11 @@ impl From<SocketAddr> for ListenAddr {
 }
 
 impl ListenAddr {
+    /// The first of [`Self::resolve`].
+    ///
+    /// # Errors
+    ///
+    /// If the name cannot be resolved.
     pub fn first(&self) -> Result<SocketAddr, Unresolved> {
         let addrs = self.resolve()?;
         addrs.first().copied().ok_or_else(|| self.unresolved("it has none"))
@@ -63,7 +79,11 @@ impl ListenAddr {
         }
     }
 
-    /// The addresses of the name, those of IPv4 first: programs that know no IPv6 find the server too. At least one.
+    /// The addresses of the name, at least one, IPv4 first. Blocks while the system's resolver is asked.
+    ///
+    /// # Errors
+    ///
+    /// If the name cannot be resolved.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, Unresolved> {
         let found = self.0.to_socket_addrs().map_err(|error| self.unresolved(error))?;
         let mut found: Vec<_> = found.collect();

@@ -1,9 +1,11 @@
-//! From the listening port to HTTP: takes TCP connections, as many as may be, and serves HTTP/1.1 and HTTP/2 on each.
-//! Used instead of `axum::serve`, which sets no time limits and no bound on connections. Knows no route.
+//! Listening: from the port to HTTP/1.1 and HTTP/2 connections, with time limits and bounds on their number. Used instead of
+//! [`axum::serve()`], which has neither.
 
-pub mod addr;
-pub mod https;
-pub mod reception;
+mod accept;
+mod addr;
+mod address_limit;
+mod server;
+mod tls;
 
 use std::convert::Infallible;
 use std::io;
@@ -23,27 +25,41 @@ use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use self::accept::{AcceptedConnection, Acceptor};
+use self::address_limit::AddressLimit;
 use super::awake::{AwakeSleep, AwakeTimer, paused_at};
-use super::connection::{ConnectionContext, ConnectionProgress, Health, PacedBody, WriteStall};
-use super::quota::Gate;
-use crate::connection::counters::Cut;
-use crate::connection::observed::Observed;
+use super::connection::{ActiveExchange, ConnectionObserver, ConnectionProgress, Health, PacedBody, WriteStall};
+use crate::connection::counters::DisconnectReason;
+use crate::connection::observed_stream::ObservedStream;
+use crate::gateway::Gateway;
 use crate::limits;
-use crate::listen::reception::{Arrival, Reception};
 
+pub use self::addr::{ListenAddr, NotAnAddress, Unresolved};
+pub use self::server::Server;
+pub use self::tls::{CertificateError, CertificateFiles, Tls};
+
+/// Why a port cannot be listened at.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BindError {
+    /// Another socket listens there.
     #[error("port {} is in use at {}; choose another with --addr", .0.port(), .0.ip())]
     InUse(SocketAddr),
+    /// The operating system refuses for another reason.
     #[error("cannot listen at {0}: {1}")]
     Other(SocketAddr, io::Error),
+    /// No address was given.
     #[error("there is no address to listen at")]
     Nowhere,
 }
 
-/// As [`bind`], at the first of a name's addresses that this machine has.
+/// Listens at the first of `addrs` that this machine has. Must be called within a Tokio runtime.
+///
+/// # Errors
+///
+/// If the port of one is in use, or none is an address of this machine.
 pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
     let mut missing = None;
     for addr in addrs {
@@ -55,8 +71,12 @@ pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
     Err(missing.unwrap_or(BindError::Nowhere))
 }
 
-/// Takes the port, with room for all the clients of a node that come back at the same moment: one that finds no room waits a
-/// second and more before it knocks again.
+/// Listens at `addr`, with a backlog for all clients of a node that reconnect at the same moment: the kernel makes a client without a
+/// place in the backlog wait for a second or more. Must be called within a Tokio runtime.
+///
+/// # Errors
+///
+/// If the port is in use, or the operating system refuses.
 pub fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
     listen(addr).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse(addr),
@@ -69,59 +89,53 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // As `TcpListener::bind` does: a port whose last connections are still ending may be taken again.
+    // As `TcpListener::bind` does: the port may be bound while earlier connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(limits::BACKLOG)
 }
 
-/// Takes connections until the shutdown begins; those that are open then go on in their own tasks. `health` answers those who
-/// ask for the node's health, and those beyond `max_connections`.
-pub async fn accept(
-    listener: TcpListener,
-    router: Router,
-    health: Router,
-    max_connections: usize,
-    gate: Gate,
-    context: ConnectionContext,
-) {
-    let mut reception = match Reception::start(listener, health, max_connections, gate, Arc::clone(&context.counters)) {
-        Ok(reception) => reception,
+/// Accepts connections until the shutdown begins; open ones go on in their own tasks. `health` answers health checks, and connections
+/// beyond `max_connections`.
+async fn accept(listener: TcpListener, router: Router, health: Router, max_connections: usize, gateway: Gateway) {
+    let (limit, counters) = (AddressLimit::of(&gateway), Arc::clone(&gateway.counters));
+    let mut acceptor = match Acceptor::start(listener, health, max_connections, limit, counters) {
+        Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
-    let begun = context.shutdown.begun();
+    let begun = gateway.shutdown.begun();
     tokio::pin!(begun);
     loop {
         tokio::select! {
             () = &mut begun => break,
-            arrival = reception.arrivals.recv() => match arrival {
-                Some(arrival) => open(arrival, &router, &context),
+            accepted = acceptor.accepted.recv() => match accepted {
+                Some(accepted) => open(accepted, &router, &gateway),
                 None => return,
             },
         }
     }
-    reception.stop();
-    while let Some(arrival) = reception.arrivals.recv().await {
-        open(arrival, &router, &context);
+    acceptor.stop();
+    while let Some(accepted) = acceptor.accepted.recv().await {
+        open(accepted, &router, &gateway);
     }
 }
 
-fn open(Arrival { stream, peer, place }: Arrival, router: &Router, context: &ConnectionContext) {
+fn open(AcceptedConnection { stream, peer, place }: AcceptedConnection, router: &Router, gateway: &Gateway) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
     limit_unconfirmed(&stream);
-    let (stream, router, context) = (Observed::new(stream, place), router.clone(), context.clone());
-    let shutdown = context.shutdown.clone();
-    match context.tls.clone() {
-        None => shutdown.spawn(serve(stream, Some(peer), router, context)),
-        Some(tls) => shutdown.spawn(tls.serve(stream, Some(peer), router, context)),
+    let (stream, router, gateway) = (ObservedStream::new(stream, place), router.clone(), gateway.clone());
+    let shutdown = gateway.shutdown.clone();
+    match gateway.tls.clone() {
+        None => shutdown.spawn(serve_connection(stream, Some(peer), router, gateway)),
+        Some(tls) => shutdown.spawn(tls.serve_connection(stream, Some(peer), router, gateway)),
     }
 }
 
-/// A peer that vanished, or whose window stays shut, ends its connection. Where the kernel knows no such limit, its own does so in
-/// the end.
+/// Ends the connection of a peer that vanished, or whose TCP window stays closed. Without support for the option, the kernel's own
+/// retransmission limit applies.
 fn limit_unconfirmed(stream: &TcpStream) {
     let limit = u32::try_from(limits::TCP_UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = sockopt::set_tcp_user_timeout(stream, limit) {
@@ -129,50 +143,38 @@ fn limit_unconfirmed(stream: &TcpStream) {
     }
 }
 
-/// Serves one connection until it ends, is upgraded, or its peer takes nothing for too long. `peer` is shown to whoever asks for
-/// `ConnectInfo`.
-pub async fn serve<S>(stream: S, peer: Option<SocketAddr>, router: Router, context: ConnectionContext)
+/// Serves HTTP/1.1 or HTTP/2 on one stream, until it ends, is upgraded, its peer reads nothing for too long, or the shutdown has begun
+/// and its last response is sent. `peer` becomes the requests' [`ConnectInfo`]. For streams that no listener accepts, such as those of
+/// tests.
+pub async fn serve_connection<S>(stream: S, peer: Option<SocketAddr>, router: Router, gateway: Gateway)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let upgraded = Arc::new(AtomicBool::new(false));
-    let stream = WriteStall::new(stream, Arc::clone(&context.counters), Arc::clone(&upgraded));
-    let share = context.buffers.share();
-    let progress = ConnectionProgress::new(Arc::clone(&share));
-    let asked = Arc::new(AtomicBool::new(false));
-    let counted = context.observer.as_ref().map(|new| new());
-    let stream = Observed::new(stream, counted.clone());
-    let router = TowerToHyperService::new(router);
-    let service = {
-        let (asked, progress) = (Arc::clone(&asked), Arc::clone(&progress));
-        service_fn(move |mut request: Request<Incoming>| {
-            asked.store(true, Relaxed);
-            let exchange = progress.begin();
-            // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
-            request.extensions_mut().insert(Arc::clone(&exchange));
-            if let Some(counted) = &counted {
-                counted.insert(request.extensions_mut());
-            }
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(ConnectInfo(peer));
-            }
-            let last_byte_apart = request.version() == Version::HTTP_2;
-            let answer = router.call(request);
-            async move {
-                Ok::<_, Infallible>(
-                    answer
-                        .await?
-                        .map(|body| PacedBody::new(body, exchange, last_byte_apart)),
-                )
-            }
-        })
+    let stream = WriteStall::new(stream, Arc::clone(&gateway.counters), Arc::clone(&upgraded));
+    let share = gateway.buffers.share();
+    let exchanges = Exchanges {
+        progress: ConnectionProgress::new(Arc::clone(&share)),
+        asked: Arc::default(),
+        observer: gateway.observe.as_ref().map(|new| new()),
+        peer,
     };
+    let stream = ObservedStream::new(stream, exchanges.observer.clone());
+    let (router, begin) = (TowerToHyperService::new(router), exchanges.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let exchange = begin.begin(&mut request);
+        let last_byte_apart = request.version() == Version::HTTP_2;
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, exchange, last_byte_apart)))
+        }
+    });
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut first_request = pin!(AwakeSleep::new(limits::FIRST_REQUEST));
-    let (mut begun, mut revoked) = (pin!(context.shutdown.begun()), pin!(share.revoked()));
-    let mut look = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut begun, mut revoked) = (pin!(gateway.shutdown.begun()), pin!(share.revoked()));
+    let mut look = looks();
     let (mut waits, mut runs, mut retires) = (true, true, false);
     loop {
         tokio::select! {
@@ -188,18 +190,18 @@ where
             }
             () = &mut first_request, if waits => {
                 waits = false;
-                if !asked.load(Relaxed) { return; }
+                if !exchanges.asked.load(Relaxed) { return; }
             }
             () = &mut revoked => return tracing::debug!("connection: cut off, the node's buffers are full"),
-            due = look.tick() => match progress.look() {
-                // The peer may have taken it while this process did not run: the next look knows.
+            due = look.tick() => match exchanges.progress.look() {
+                // The peer may have read it while this process did not run: the next check tells.
                 _ if paused_at(due) => {}
                 Health::Fine => {}
                 Health::Stalled => {
-                    context.counters.cut(Cut::Slow);
+                    gateway.counters.count_disconnect(DisconnectReason::Slow);
                     return tracing::debug!("connection: cut off, the peer takes nothing of an answer");
                 }
-                // One that is still there at the next look has something left that its peer never takes.
+                // A connection that is still open at the next check holds something that its peer never reads.
                 Health::Idle if retires => return,
                 Health::Idle => {
                     retires = true;
@@ -208,6 +210,41 @@ where
             },
         }
     }
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+struct Exchanges {
+    progress: Arc<ConnectionProgress>,
+    /// Whether a request has come.
+    asked: Arc<AtomicBool>,
+    observer: Option<Arc<dyn ConnectionObserver>>,
+    peer: Option<SocketAddr>,
+}
+
+impl Exchanges {
+    /// Begins an exchange, and inserts the connection's extensions into its request.
+    fn begin(&self, request: &mut Request<Incoming>) -> Arc<ActiveExchange> {
+        self.asked.store(true, Relaxed);
+        let exchange = self.progress.begin();
+        let extensions = request.extensions_mut();
+        // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
+        extensions.insert(Arc::clone(&exchange));
+        if let Some(observer) = &self.observer {
+            observer.insert(extensions);
+        }
+        if let Some(peer) = self.peer {
+            extensions.insert(ConnectInfo(peer));
+        }
+        exchange
+    }
+}
+
+/// The times at which a connection's progress is checked.
+fn looks() -> Interval {
+    let mut looks = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {

@@ -1,4 +1,4 @@
-//! A session's way in over HTTP: one client frame a request, answered by one frame or by nothing. And the pages of history.
+//! Commands of a session over HTTP: one client frame a request, answered by one frame or by 204. And the pages of a topic's history.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -11,10 +11,11 @@ use tracing::Instrument as _;
 
 use super::poll::JSON;
 use super::query::Query;
+use crate::connection::UNBUFFERED;
 use crate::error::{Problem, wrong_role};
 use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::Hub;
 use duplex_hub::quota::Client;
@@ -24,13 +25,11 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::MAX_ACTIVITY;
 use duplex_protocol::protocol::Protocol;
-use duplex_protocol::session::{
-    Answer, ClientFrame, CommandId, Denied, MAX_COMMAND, Rejection, ServerFrame, SessionId,
-};
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, MAX_COMMAND, Rejection, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
 /// `POST` [`COMMAND_PATH`](duplex_protocol::session::COMMAND_PATH)
-pub async fn command(
+pub(super) async fn command(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     headers: HeaderMap,
@@ -51,17 +50,17 @@ async fn act(
     query: Result<Parameters<Query>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let Parameters(query) = query?;
     let session = query.session().map_err(|error| error.problem())?;
-    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let body = body?;
     let protocol = query.protocol(&[]).map_err(|error| error.problem())?;
     let frame = protocol
         .decode(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
     let asked = IdentityRequest::new(headers, extensions).of_session(&session);
-    let caller = state.identify.identify(asked).await?;
+    let caller = state.identify(asked).await?;
     let person = caller.person.clone();
-    state.counters.add(1, 1);
+    state.counters.count_messages(1, 1);
     state.streams.heard(&person.id, &session);
     let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
     match frame {
@@ -74,7 +73,7 @@ async fn act(
             }
         }
         ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
-        // The name is in the cookie that came along; the next request to a topic shows it.
+        // Checks the name only: the client keeps it in a cookie, which its next requests carry.
         ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
@@ -82,7 +81,7 @@ async fn act(
                 return framed(protocol, &ServerFrame::NameRefused { why });
             }
         }),
-        // That it came is all that it says.
+        // Its arrival was noted above.
         ClientFrame::Ping { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -99,7 +98,7 @@ fn framed(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> 
     Ok(([JSON], body).into_response())
 }
 
-/// The role that the command's sender would need.
+/// The role that the command's sender lacks.
 fn role_needed(decided: &ServerFrame) -> Option<&str> {
     match decided {
         ServerFrame::Reply {
@@ -145,8 +144,8 @@ async fn activity_of(
             "The activity is too long.",
         ));
     }
-    hub.admit(&person, topic).map_err(denied)?;
-    // Where nobody is, nobody is shown what somebody does.
+    hub.admit(&person, topic)?;
+    // A topic that is not awake has nobody to tell.
     if let Some(topic) = hub.awake_one(topic) {
         topic.activity(&session, activity);
     }
@@ -154,15 +153,15 @@ async fn activity_of(
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Before {
+pub(super) struct Before {
     topic: TopicName,
-    /// None: from the newest on.
+    /// `None`: from the newest event on.
     before: Option<Seq>,
     limit: Option<usize>,
 }
 
 /// `GET` [`HISTORY_PATH`](duplex_protocol::session::HISTORY_PATH)
-pub async fn history(
+pub(super) async fn history(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     headers: HeaderMap,
@@ -181,27 +180,12 @@ async fn page(
     (headers, extensions): (&HeaderMap, &Extensions),
     query: Result<Parameters<Before>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Parameters(Before { topic, before, limit }) =
-        query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let Parameters(Before { topic, before, limit }) = query?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
-    let caller = state
-        .identify
-        .identify(IdentityRequest::new(headers, extensions))
-        .await?;
+    let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     let person = caller.person.clone();
     let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
-    hub.admit(&person, &topic).map_err(denied)?;
-    let page = hub
-        .history(&topic, before.unwrap_or(Seq::MAX), limit)
-        .await
-        .map_err(denied)?;
-    Ok((super::sse::UNBUFFERED, Json(page)).into_response())
-}
-
-fn denied(denied: Denied) -> Problem {
-    match denied {
-        Denied::Unknown => Problem::not_found("There is no such topic."),
-        Denied::Unavailable | Denied::Full => Problem::unavailable(denied.to_string()),
-        Denied::Forbidden | Denied::TooMany => Problem::new(StatusCode::FORBIDDEN, denied.to_string()),
-    }
+    hub.admit(&person, &topic)?;
+    let page = hub.history(&topic, before.unwrap_or(Seq::MAX), limit).await?;
+    Ok((UNBUFFERED, Json(page)).into_response())
 }

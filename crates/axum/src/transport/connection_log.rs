@@ -1,5 +1,5 @@
-//! Which connections the log tells of one by one. A stranger who opens them by the hundred a second does not fill the disk with
-//! lines: beyond a rate they are counted, and the count is logged once a minute.
+//! The rate of logged connections. Beyond it connections are counted, and the count is logged once a minute, so that a flood of
+//! connections does not fill the disk.
 
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
@@ -33,8 +33,8 @@ impl ConnectionLog {
     }
 }
 
-/// Whether this connection's beginning and end are logged at the level info.
-pub fn takes() -> bool {
+/// Whether this connection's begin and end are logged at level info.
+pub(super) fn takes() -> bool {
     static LOG: LazyLock<ConnectionLog> = LazyLock::new(ConnectionLog::new);
     LOG.takes()
 }

@@ -1,4 +1,4 @@
-//! Hostile queries and heads of requests.
+//! Fuzz tests of queries and request heads.
 
 use std::fmt::Write as _;
 

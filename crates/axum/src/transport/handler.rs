@@ -1,75 +1,145 @@
-//! What is said over a connection, as its engine sees it. Knows no engine, no HTTP and no meaning.
+//! The interface between a WebSocket connection and what runs on it: messages in both directions, and the close frame at the end.
 
 use std::borrow::Cow;
+use std::future::{pending, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use duplex_protocol::code;
 
 use crate::identity::LoginEnd;
 
-/// Valid UTF-8 that can be shared.
+/// UTF-8 text, shared without being copied.
 pub use super::websocket::Text;
 
-/// One message.
+/// One WebSocket message, whole, whatever frames it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Packet {
+pub enum Message {
+    /// A text message.
     Text(Text),
+    /// A binary message.
     Binary(Bytes),
 }
 
-impl Packet {
-    pub fn len(&self) -> usize {
+impl Message {
+    /// The payload, as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
         }
     }
 
+    /// Bytes of the payload.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Why the server ends a conversation: a close frame's code and reason.
+/// The close frame with which the server ends a connection (RFC 6455 section 5.5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Farewell {
+pub struct CloseFrame {
+    /// A close code: see [`duplex_protocol::code`].
     pub code: u16,
+    /// English text for developers and logs. More than 123 bytes are cut off.
     pub reason: Cow<'static, str>,
 }
 
-/// One side of a conversation. What it puts into `out` is sent in that order, all of it with one flush.
-pub trait Talk: Send {
-    /// Pings come at least so often, and a peer that says nothing for so long is given up; the operator may choose less.
-    const PING: Duration;
-    const SILENCE: Duration;
+impl CloseFrame {
+    /// A close frame.
+    #[must_use]
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+        }
+    }
+}
 
-    /// A peer that takes nothing of what is sent for this long is given up.
-    const STALL: Duration;
+/// The server's side of a WebSocket connection. All methods run on the connection's task, one at a time, and must not block it.
+///
+/// Messages that a method puts into `out` are sent in that order, with one flush. The connection answers pings, sends its own, ends
+/// with the caller's login and drains at shutdown by itself.
+///
+/// ```
+/// use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message};
+///
+/// /// Sends every message back.
+/// struct Echo;
+///
+/// impl ConnectionHandler for Echo {
+///     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
+///         out.push(message);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait ConnectionHandler: Send {
+    /// Longest time between two pings. [`Settings::ping_interval`](crate::Settings::ping_interval) applies if it is shorter.
+    const PING_INTERVAL: Duration = Duration::MAX;
 
-    /// Bytes of one message that the peer may send; the operator may choose less.
-    const MESSAGE: usize = usize::MAX;
+    /// A peer of which no byte comes for so long, not even a pong, is closed with 3008.
+    /// [`Settings::silence_limit`](crate::Settings::silence_limit) applies if it is shorter.
+    const SILENCE_LIMIT: Duration = Duration::MAX;
 
-    /// Whether its messages are among those that visitors are shown the number of.
+    /// A peer that reads nothing for so long while something is to be sent is disconnected. It is told so with close code 4000 if this
+    /// is shorter than [`Settings::silence_limit`](crate::Settings::silence_limit), which applies otherwise.
+    const STALL_LIMIT: Duration = Duration::MAX;
+
+    /// Bytes of one message from the peer; a longer one closes the connection with 1009.
+    /// [`Settings::max_message`](crate::Settings::max_message) applies if it is less.
+    const MAX_MESSAGE: usize = usize::MAX;
+
+    /// Whether messages are counted in [`Counters`](crate::connection::Counters).
     const COUNTED: bool = true;
 
-    fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send;
+    /// Handles a message from the peer.
+    ///
+    /// # Errors
+    ///
+    /// The close frame that ends the connection, after the messages in `out`.
+    fn on_message(
+        &mut self,
+        message: Message,
+        out: &mut Vec<Message>,
+    ) -> impl Future<Output = Result<(), CloseFrame>> + Send;
 
-    /// Ready when there is something to say that answers no message. May be dropped and asked for again at any time.
-    fn stir(&mut self) -> impl Future<Output = ()> + Send;
+    /// Completes when there is something to send that answers no message. Must be cancel-safe: it is dropped and called again whenever
+    /// something else happens. Never completes by default.
+    fn ready(&mut self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
 
-    /// Called when `stir` was ready and after messages were heard: a bounded part of what there is to say.
-    fn say(&mut self, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send;
+    /// Called when [`ready`](Self::ready) completed, and after messages were handled. Writes a bounded part of what there is to send;
+    /// it is called again for the rest if `ready` completes at once. Writes nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// The close frame that ends the connection, after the messages in `out`.
+    fn write(&mut self, _out: &mut Vec<Message>) -> impl Future<Output = Result<(), CloseFrame>> + Send {
+        ready(Ok(()))
+    }
 
-    /// The node goes away.
-    fn part(&mut self, out: &mut Vec<Packet>) -> Farewell;
+    /// The last messages and the close frame when the node shuts down: 1001 by default.
+    fn on_shutdown(&mut self, _out: &mut Vec<Message>) -> CloseFrame {
+        CloseFrame::new(code::GOING_AWAY, "the server is going away")
+    }
 
-    /// The peer's login has ended.
-    fn on_login_end(&mut self, end: LoginEnd, _out: &mut Vec<Packet>) -> Farewell {
+    /// The last messages and the close frame when the caller's login ends: those of the [`LoginEnd`] by default.
+    fn on_login_end(&mut self, end: LoginEnd, _out: &mut Vec<Message>) -> CloseFrame {
         end.into()
     }
 }
 
-impl From<LoginEnd> for Farewell {
+impl From<LoginEnd> for CloseFrame {
     fn from(LoginEnd { code, reason, .. }: LoginEnd) -> Self {
         Self { code, reason }
     }

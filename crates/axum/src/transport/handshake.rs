@@ -1,35 +1,37 @@
-//! Who may come in: is this request a WebSocket handshake that can be answered (RFC 6455 section 4.2.1, RFC 8441 section 5)?
-//! Pure: knows the request's head, not the engine and not what lies behind the door.
+//! The WebSocket opening handshake: whether a request is one that can be answered (RFC 6455 section 4.2.1, RFC 8441 section 5).
+//! Pure: it reads the request's head.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use hyper::ext::Protocol as ConnectProtocol;
 
 use super::super::error::Problem;
-use crate::connection::counters::Way;
+use crate::connection::counters::TransportKind;
 use crate::limits;
 use duplex_hub::quota::Exceeded;
 use duplex_protocol::handshake::TRACE_PARAMETER;
 use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
 
-/// The only version of the protocol that was ever final.
+/// The version of RFC 6455.
 const VERSION: &str = "13";
 
 /// Base64 of 16 bytes.
 const KEY_CHARS: usize = 24;
 
-/// An address that opens WebSockets.
+/// An address at which WebSockets of an app's own are opened.
 #[derive(Debug, Clone, Copy)]
-pub struct Door {
+pub struct UpgradeEndpoint {
+    /// The path: starts with a slash.
     pub path: &'static str,
-    /// One English sentence for a developer who asks this address over plain HTTP.
+    /// One English sentence for a developer who requests the path without upgrading (426). It follows the path and a colon.
     pub purpose: &'static str,
-    pub way: Way,
+    /// The transport under which its connections are counted: mostly [`TransportKind::Endpoint`].
+    pub kind: TransportKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum UpgradeError {
     #[error("This address answers GET with a WebSocket handshake and nothing else.")]
     Method,
     #[error("This address speaks WebSocket, and the request did not ask for it.")]
@@ -48,8 +50,8 @@ pub enum Refusal {
     Blocked,
 }
 
-impl Refusal {
-    pub fn problem(self, Door { path, purpose, .. }: Door) -> Problem {
+impl UpgradeError {
+    pub(crate) fn problem(self, UpgradeEndpoint { path, purpose, .. }: UpgradeEndpoint) -> Problem {
         match self {
             Self::Method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, self.to_string())
                 .header(header::ALLOW, HeaderValue::from_static("GET, CONNECT")),
@@ -72,7 +74,7 @@ fn upgrade_required(detail: String) -> Problem {
         .header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
 }
 
-pub fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
+pub(crate) fn check_handshake(parts: &Parts) -> Result<(), UpgradeError> {
     if parts.version == Version::HTTP_2 {
         check_extended_connect(parts)
     } else {
@@ -80,39 +82,39 @@ pub fn check_handshake(parts: &Parts) -> Result<(), Refusal> {
     }
 }
 
-fn check_upgrade(parts: &Parts) -> Result<(), Refusal> {
+fn check_upgrade(parts: &Parts) -> Result<(), UpgradeError> {
     if parts.method != Method::GET {
-        return Err(Refusal::Method);
+        return Err(UpgradeError::Method);
     }
     let asks =
         lists(&parts.headers, header::UPGRADE, "websocket") && lists(&parts.headers, header::CONNECTION, "upgrade");
     if parts.version < Version::HTTP_11 || !asks {
-        return Err(Refusal::NotAnUpgrade);
+        return Err(UpgradeError::NotAnUpgrade);
     }
     check_version(&parts.headers)?;
-    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::Key)?;
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).ok_or(UpgradeError::Key)?;
     if is_key(key.as_bytes()) {
         Ok(())
     } else {
-        Err(Refusal::Key)
+        Err(UpgradeError::Key)
     }
 }
 
-fn check_extended_connect(parts: &Parts) -> Result<(), Refusal> {
+fn check_extended_connect(parts: &Parts) -> Result<(), UpgradeError> {
     if parts.method == Method::GET {
-        return Err(Refusal::NotAnUpgrade);
+        return Err(UpgradeError::NotAnUpgrade);
     }
     let protocol = parts.extensions.get::<ConnectProtocol>();
     if parts.method != Method::CONNECT || protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
-        return Err(Refusal::Method);
+        return Err(UpgradeError::Method);
     }
     check_version(&parts.headers)
 }
 
-fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_version(headers: &HeaderMap) -> Result<(), UpgradeError> {
     match headers.get(header::SEC_WEBSOCKET_VERSION) {
         Some(version) if version == VERSION => Ok(()),
-        _ => Err(Refusal::Version),
+        _ => Err(UpgradeError::Version),
     }
 }
 
@@ -124,7 +126,7 @@ fn is_key(key: &[u8]) -> bool {
         })
 }
 
-/// Does a header that is a list of tokens have this one, in whatever case?
+/// Whether a header that is a list of tokens contains this one, ignoring case.
 fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|listed| listed.eq_ignore_ascii_case(token))
 }
@@ -138,29 +140,28 @@ fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-/// An endpoint that answers each message by itself works under any subprotocol: the first one offered is as good as another,
-/// and a browser that offered some takes only one of them.
-pub fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+/// The first subprotocol that the client offers. A browser that offers some accepts only one of them (RFC 6455 section 4.1).
+pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| is_token(offered))
         .and_then(|offered| HeaderValue::from_str(offered).ok())
 }
 
-/// The first subprotocol that the client offers and that is spoken here.
-pub fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
+/// The first offered subprotocol that the server speaks.
+pub(crate) fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::of_subprotocol)
 }
 
-/// Where none is spoken here the client's first is agreed to all the same: a browser could not read a refusal, but it can
-/// read the close code that follows.
-pub fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+/// The subprotocol of a session. If the server speaks none of those offered, the first is accepted all the same: a page cannot see
+/// why a handshake failed, but it sees the close code that follows.
+pub(crate) fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     session_protocol(headers).map_or_else(
         || subprotocol(headers),
         |protocol| Some(HeaderValue::from_static(protocol.subprotocol())),
     )
 }
 
-/// RFC 9110 section 5.6.2.
+/// A token (RFC 9110 section 5.6.2).
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -168,8 +169,8 @@ fn is_token(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
-/// The name under which a page will ask for this connection. One that does not fit is no name.
-pub fn trace(query: Option<&str>) -> Option<&str> {
+/// The name under which the page will ask for this connection's record. `None` if it is not well-formed.
+pub(crate) fn trace(query: Option<&str>) -> Option<&str> {
     let fits = |name: &&str| {
         limits::TRACE_CHARS.contains(&name.len())
             && name
@@ -179,9 +180,9 @@ pub fn trace(query: Option<&str>) -> Option<&str> {
     parameter(query, TRACE_PARAMETER).filter(fits)
 }
 
-/// What a client without cookies calls itself, so that it is the same person on its next connection. One that does not fit is no
-/// name.
-pub fn session(query: Option<&str>) -> Option<SessionId> {
+/// The session id with which a client without cookies stays the same person on its next connection. `None` if it is not
+/// well-formed.
+pub(crate) fn session(query: Option<&str>) -> Option<SessionId> {
     let session = SessionId(parameter(query, SESSION_PARAMETER)?.to_owned());
     session.is_well_formed().then_some(session)
 }
@@ -237,15 +238,15 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         for (changed, expected) in [
-            (("upgrade", ""), Refusal::NotAnUpgrade),
-            (("upgrade", "h2c"), Refusal::NotAnUpgrade),
-            (("connection", ""), Refusal::NotAnUpgrade),
-            (("connection", "keep-alive"), Refusal::NotAnUpgrade),
-            (("sec-websocket-version", ""), Refusal::Version),
-            (("sec-websocket-version", "8"), Refusal::Version),
-            (("sec-websocket-key", ""), Refusal::Key),
-            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"), Refusal::Key),
-            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=!"), Refusal::Key),
+            (("upgrade", ""), UpgradeError::NotAnUpgrade),
+            (("upgrade", "h2c"), UpgradeError::NotAnUpgrade),
+            (("connection", ""), UpgradeError::NotAnUpgrade),
+            (("connection", "keep-alive"), UpgradeError::NotAnUpgrade),
+            (("sec-websocket-version", ""), UpgradeError::Version),
+            (("sec-websocket-version", "8"), UpgradeError::Version),
+            (("sec-websocket-key", ""), UpgradeError::Key),
+            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"), UpgradeError::Key),
+            (("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=!"), UpgradeError::Key),
         ] {
             assert_eq!(
                 check_handshake(&parts("GET", &handshake(changed))),
@@ -255,7 +256,7 @@ mod tests {
         }
         assert_eq!(
             check_handshake(&parts("POST", &handshake(("x", "y")))),
-            Err(Refusal::Method)
+            Err(UpgradeError::Method)
         );
     }
 
@@ -264,14 +265,14 @@ mod tests {
         let version = [("sec-websocket-version", VERSION)];
         let mut connect = parts("CONNECT", &version);
         connect.version = Version::HTTP_2;
-        assert_eq!(check_handshake(&connect), Err(Refusal::Method));
+        assert_eq!(check_handshake(&connect), Err(UpgradeError::Method));
         connect.extensions.insert(ConnectProtocol::from_static("connect-udp"));
-        assert_eq!(check_handshake(&connect), Err(Refusal::Method));
+        assert_eq!(check_handshake(&connect), Err(UpgradeError::Method));
         connect.extensions.insert(ConnectProtocol::from_static("websocket"));
         assert_eq!(check_handshake(&connect), Ok(()));
         let mut get = parts("GET", &version);
         get.version = Version::HTTP_2;
-        assert_eq!(check_handshake(&get), Err(Refusal::NotAnUpgrade));
+        assert_eq!(check_handshake(&get), Err(UpgradeError::NotAnUpgrade));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A session's way out by long polling, for where even a stream is held back: each request is answered when there is news, or
-//! after a while without. Nothing is kept from one request to the next but a place among those present.
+//! The long-polling transport, for networks that hold back even event streams. Each request is answered when there is something to
+//! send, or after a while without. Between two requests only the place among those present is kept.
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -11,15 +11,16 @@ use futures_util::{FutureExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
-use super::faults::{Ending, Gate};
+use super::faults::{Ending, FaultGate};
 use super::query::Query;
-use super::session::{spread, welcome};
-use super::sse::{Cut, UNBUFFERED, asked};
-use crate::connection::counters::Way;
+use super::session::{reconnect_ms, welcome};
+use super::sse::{Aborted, asked};
+use crate::connection::UNBUFFERED;
+use crate::connection::counters::TransportKind;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::ReadLimit;
 use duplex_hub::quota::Resource;
@@ -29,7 +30,7 @@ use duplex_protocol::session::{Closing, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
 /// `GET` [`POLL_PATH`](duplex_protocol::session::POLL_PATH)
-pub async fn poll(
+pub(super) async fn poll(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     extensions: Extensions,
@@ -42,51 +43,51 @@ pub async fn poll(
         Err(problem) => return problem.into_response(),
     };
     let asked = IdentityRequest::new(&headers, &extensions).of_session(&session);
-    let caller = match state.identify.identify(asked).await {
+    let caller = match state.identify(asked).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
     let client = client.known_as(&person);
-    let _held = match state.quotas.hold(&client, Resource::Connections) {
+    let held = match state.quotas.hold(&client, Resource::Connections) {
         Ok(held) => held,
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
-    let counted = state.counters.open(state.settings.max_connections as u64);
-    let Some(_counted) = counted.map(|open| open.by(Way::Poll)) else {
-        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    let _counted = match state.count_connection() {
+        Ok(counted) => counted.holding(held).of_kind(TransportKind::Poll),
+        Err(problem) => return problem.into_response(),
     };
-    let gate = state.faults.enter(&session, &person.id, Way::Poll);
+    let gate = state.faults.enter(&session, &person.id, TransportKind::Poll);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
-    // Each poll begins with another topic, so that a busy one does not keep the others waiting.
-    reader.begin_with(usize::try_from(state.counters.read().opened[Way::Poll as usize]).unwrap_or_default());
-    let mut turn = Turn {
+    // Each poll begins with another topic, so that a busy one does not starve the others.
+    reader.begin_with(usize::try_from(state.counters.read().opened(TransportKind::Poll)).unwrap_or_default());
+    let mut answer = PollResponse {
         state,
         caller,
         reader,
         frames: Vec::new(),
     };
     let span = tracing::info_span!("poll", session = identity::shown(&session));
-    if turn.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
-        return Body::from_stream(stream::iter([Err::<Bytes, _>(Cut)])).into_response();
+    if answer.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
+        return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
-    turn.state.counters.add(0, turn.frames.len() as u64);
-    (UNBUFFERED, [JSON], list(&turn.frames)).into_response()
+    answer.state.counters.count_messages(0, answer.frames.len() as u64);
+    (UNBUFFERED, [JSON], list(&answer.frames)).into_response()
 }
 
 type Topics = Vec<(TopicName, Option<Cursor>)>;
 
-struct Turn {
+struct PollResponse {
     state: Gateway,
     caller: Caller,
     reader: Reader,
     frames: Vec<Bytes>,
 }
 
-impl Turn {
-    /// How it is to end, if a fault says so.
-    async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: Gate) -> Option<Ending> {
+impl PollResponse {
+    /// Gathers the response's frames. Returns how an injected fault ends it, if one does.
+    async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: FaultGate) -> Option<Ending> {
         let lease = Instant::now() + limits::POLL_LEASE;
         if at_once {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
@@ -100,7 +101,7 @@ impl Turn {
         if self.frames.is_empty() && ending.is_none() {
             tokio::select! {
                 () = shutdown.begun() => {}
-                _ = caller.login().wait() => {}
+                _ = caller.login_end() => {}
                 ordered = gate.ended() => ending = Some(ordered),
                 _ = timeout(limits::POLL_WAIT, self.wait()) => {}
             }
@@ -111,19 +112,19 @@ impl Turn {
         }
         ending = ending.or(gate.ended().now_or_never());
         if shutdown.has_begun() || ending == Some(Ending::Drain) {
-            self.close(Closing::Draining, spread(&session));
-        } else if let Some(end) = caller.login().ended() {
+            self.close(Closing::Draining, reconnect_ms(&session));
+        } else if let Some(end) = caller.login_ended() {
             tracing::info!("the session ends: {}", end.reason);
-            self.close(end.closing, if end.is_ban() { 0 } else { spread(&session) });
+            self.close(end.closing, if end.is_ban() { 0 } else { reconnect_ms(&session) });
         }
-        // Who came and went between two polls was told to nobody: each answer says who is there.
+        // Joins and leaves between two polls were not seen: each response says who is present.
         let room = limits::POLL_BYTES.saturating_sub(self.bytes());
         self.reader.presences(room, &mut self.frames);
         ending
     }
 
-    /// Verdicts until the answer has its bytes. A topic that finds no room is as if it had not been asked for: its cursor is in the
-    /// client's next question. Those with a cursor come first, for most of them cost next to nothing.
+    /// Subscribes until the response is full. A topic without room is left to the next poll, which repeats its cursor. Topics with
+    /// a cursor come first: most of them cost next to nothing.
     async fn subscribe(&mut self, mut topics: Topics, at_once: bool, lease: Instant) {
         topics.sort_by_key(|(_, cursor)| cursor.is_none());
         for (topic, cursor) in topics {
@@ -132,7 +133,7 @@ impl Turn {
             }
             let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
             self.reader.lease(&topic, lease);
-            // To hear again that nothing was missed is no news.
+            // That nothing was missed does not answer a poll that waits.
             if at_once || kind != AnswerKind::Resumed {
                 self.frames.extend(frame);
             }
@@ -143,7 +144,7 @@ impl Turn {
         self.frames.iter().map(Bytes::len).sum()
     }
 
-    /// Until there is news; a burst of it is gathered.
+    /// Waits until there are frames, then gathers a burst.
     async fn wait(&mut self) {
         while self.frames.is_empty() {
             self.reader.woken().await;
@@ -166,9 +167,9 @@ impl Turn {
     }
 }
 
-pub const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+pub(super) const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-/// The frames are JSON already: they are not read again.
+/// Joins frames, which are JSON already, to a JSON array.
 fn list(frames: &[Bytes]) -> Bytes {
     let mut list = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
     list.push(b'[');

@@ -1,4 +1,4 @@
-//! What a request of the fallbacks asks for: a session without a connection. Pure.
+//! The query of a fallback's request: the session, its topics and their cursors.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -12,18 +12,18 @@ use duplex_protocol::topic::TopicName;
 
 /// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Query {
+pub(super) struct Query {
     session: SessionId,
     #[serde(default)]
     topics: String,
-    /// Of a poll: 0 asks for an answer at once, with a welcome and every verdict.
+    /// Of a poll: 0 asks for a response at once, with a welcome and every verdict.
     wait: Option<u32>,
-    /// The protocol's version; 1 if it is not said and no cursor has a check, which version 1 does not know.
+    /// The protocol's version. Without it, 2 if a cursor has a check, which version 1 does not know, and 1 otherwise.
     v: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAQuery {
+pub(super) enum NotAQuery {
     #[error("A session's id has 1 to 64 letters, digits and hyphens.")]
     Session,
     #[error("{0:?} is not a topic with or without a cursor, such as chat/lobby@17:4.")]
@@ -35,13 +35,13 @@ pub enum NotAQuery {
 }
 
 impl NotAQuery {
-    pub fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, self.to_string())
     }
 }
 
 impl Query {
-    pub fn session(&self) -> Result<SessionId, NotAQuery> {
+    pub(super) fn session(&self) -> Result<SessionId, NotAQuery> {
         if self.session.is_well_formed() {
             Ok(self.session.clone())
         } else {
@@ -49,11 +49,11 @@ impl Query {
         }
     }
 
-    pub fn is_at_once(&self) -> bool {
+    pub(super) fn is_at_once(&self) -> bool {
         self.wait == Some(0)
     }
 
-    pub fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Protocol, NotAQuery> {
+    pub(super) fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Protocol, NotAQuery> {
         let checked = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.check.is_some());
         let version = match self.v {
             Some(2) => Version::V2,
@@ -64,7 +64,7 @@ impl Query {
         Ok(Protocol::of(version, Encoding::Json))
     }
 
-    pub fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {
+    pub(super) fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {
         let topics: Vec<_> = self.topics.split(',').filter(|topic| !topic.is_empty()).collect();
         if topics.len() > MAX_SUBSCRIPTIONS {
             return Err(NotAQuery::TooMany);

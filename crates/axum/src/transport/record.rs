@@ -1,6 +1,4 @@
-//! A handshake as it is shown to the page that made it. Knows heads of requests and responses, not what follows them.
-
-use std::time::{Duration, SystemTime};
+//! The record of a handshake that its page is shown: heads of the request and the response, without secrets.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
@@ -10,11 +8,11 @@ use super::super::client_addr::ClientName;
 use crate::limits;
 use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 
-/// What a record of `request` begins with, before it is answered.
-pub fn begin(connection: String, request: &Parts) -> Handshake {
+/// The record of a request that is not answered yet.
+pub(super) fn begin(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
-        opened_at: unix_millis(),
+        opened_at: duplex_hub::now(),
         peer: ClientName::of(&request.extensions).map(|client| client.to_string()),
         method: request.method.to_string(),
         target: shown_target(&request.uri),
@@ -30,21 +28,13 @@ pub fn begin(connection: String, request: &Parts) -> Handshake {
     }
 }
 
-pub fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
+pub(super) fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
     record.status = status.as_u16();
     record.response = shown(headers);
     record.subprotocol = headers
         .get(header::SEC_WEBSOCKET_PROTOCOL)
         .map(|chosen| cut(chosen.as_bytes()));
     record
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn unix_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// In HTTP/2 a request's first line is made of headers (RFC 9113 section 8.3.1, RFC 8441 section 4).
@@ -75,8 +65,8 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What explains a handshake, of a browser or of a program. Of every other header a record has the name and the size: proxies add
-/// tokens under names of their own.
+/// Headers that explain a handshake. Of every other header a record has only the name and the size: proxies add tokens under names
+/// of their own.
 const EXPLAINING: &[&str] = &[
     "accept",
     "accept-encoding",
@@ -117,10 +107,10 @@ fn show(name: &HeaderName, value: &HeaderValue) -> String {
     }
 }
 
-/// The parameters of this server's own sockets.
+/// Query parameters that are no secrets.
 const PARAMETERS: [&str; 4] = [TRACE_PARAMETER, "run", "way", "box"];
 
-/// Path and query. A parameter that is none of ours may be a secret, and is shown as its size.
+/// Path and query. An unknown parameter may be a secret and is shown as its size.
 fn shown_target(uri: &Uri) -> String {
     let path = cut(uri.path().as_bytes());
     let Some(query) = uri.query() else { return path };

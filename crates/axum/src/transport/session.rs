@@ -1,4 +1,4 @@
-//! A session over WebSocket: frames of the protocol in both directions. Knows no engine and no application.
+//! The WebSocket transport: a [`ConnectionHandler`] that speaks the session protocol.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::awake::paused_at;
-use crate::connection::counters::Cut;
+use crate::connection::counters::DisconnectReason;
 use crate::gateway::Gateway;
 use crate::identity::LoginEnd;
 use crate::limits;
-use crate::transport::handler::{Farewell, Packet, Talk, Text};
+use crate::shutdown::reconnect_delay;
+use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
 use duplex_hub::NameRefused;
 use duplex_hub::session::Bucket;
 use duplex_hub::session::authorize_write;
@@ -29,30 +30,30 @@ use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
 use duplex_protocol::topic::TopicName;
 
-pub struct Topics {
+pub(super) struct SessionHandler {
     state: Gateway,
     hub: Hub,
-    /// None: the client offered no subprotocol that is spoken here.
+    /// `None` if the client offered no subprotocol that the server speaks.
     protocol: Option<Protocol>,
     id: SessionId,
     session: Session,
     reader: Reader,
-    /// Commands that are being decided and kept, with their sizes. Begun in the order in which they came.
+    /// Commands that are being decided and appended, with their sizes, started in the order in which they came.
     deciding: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
     deciding_bytes: usize,
-    /// Subscribes without a verdict, one for each topic: a state is made when the socket has taken what came before.
+    /// Subscribes without a verdict, one for each topic: a state is made when the peer has read what came before.
     subscribes: VecDeque<(TopicName, Option<Cursor>)>,
     states: Bucket,
-    /// Answers that wait for the next flush.
+    /// Frames that wait for the next flush.
     answers: Vec<ServerFrame>,
     names: watch::Receiver<()>,
     began: Instant,
     hello_by: Instant,
 }
 
-impl Topics {
-    /// `hub`: as this client may use it.
-    pub fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
+impl SessionHandler {
+    /// A session of `person`. `hub` has the client's rights and quotas.
+    pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
         let written = protocol.unwrap_or(Protocol::JSON);
         Self {
             state: state.clone(),
@@ -72,7 +73,7 @@ impl Topics {
         }
     }
 
-    /// No hello came in time, and the server was there to hear it.
+    /// Whether no hello came in time although the process ran.
     fn is_hello_late(&mut self) -> bool {
         if self.session.is_greeted() || Instant::now() < self.hello_by {
             return false;
@@ -88,17 +89,17 @@ impl Topics {
         self.protocol.unwrap_or(Protocol::JSON).encoding
     }
 
-    fn read(&self, packet: &Packet) -> Result<ClientFrame, ProtocolError> {
+    fn read(&self, message: &Message) -> Result<ClientFrame, ProtocolError> {
         let protocol = self.protocol.ok_or(ProtocolError::Protocol)?;
-        let bytes: &[u8] = match (packet, protocol.encoding) {
-            (Packet::Text(text), Encoding::Json) => text.as_bytes(),
-            (Packet::Binary(bytes), Encoding::Postcard) => bytes,
-            (Packet::Text(_), _) => {
+        let bytes: &[u8] = match (message, protocol.encoding) {
+            (Message::Text(text), Encoding::Json) => text.as_bytes(),
+            (Message::Binary(bytes), Encoding::Postcard) => bytes,
+            (Message::Text(_), _) => {
                 return Err(ProtocolError::Unreadable(
                     "this subprotocol's messages are binary".to_owned(),
                 ));
             }
-            (Packet::Binary(_), _) => {
+            (Message::Binary(_), _) => {
                 return Err(ProtocolError::Unreadable(
                     "this subprotocol's messages are text".to_owned(),
                 ));
@@ -112,7 +113,7 @@ impl Topics {
     async fn act(&mut self, act: Act) {
         match act {
             Act::Welcome { name } => {
-                // A name that is not to be had is as none: the welcome says who the visitor is.
+                // A refused name is ignored: the welcome says which one the visitor has.
                 if let Some(Ok(name)) = name.map(|name| self.choose(&name)) {
                     self.reader.rename(&name);
                 }
@@ -137,7 +138,7 @@ impl Topics {
         }
     }
 
-    /// Said again before its verdict, a subscribe takes the place of the one before.
+    /// A subscribe that is repeated before its verdict replaces the earlier one.
     fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) {
         match self.subscribes.iter_mut().find(|(known, _)| *known == topic) {
             Some((_, known)) => *known = cursor,
@@ -145,14 +146,14 @@ impl Topics {
         }
     }
 
-    /// When the next verdict may be given, if one is asked for.
+    /// When the next verdict may be given, if one is due.
     fn verdict_due(&self) -> Option<Instant> {
         let now = self.began.elapsed();
         (!self.subscribes.is_empty()).then(|| self.began + now + self.states.wait(now).unwrap_or_default())
     }
 
-    /// Adds verdicts until the turn has its bytes, or the session has had its states for now. Returns the turn's bytes.
-    async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Packet>) -> usize {
+    /// Adds verdicts until the turn is full or the session has exhausted its states for now. Returns the turn's bytes.
+    async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Message>) -> usize {
         while bytes < limits::TURN_BYTES && self.states.wait(self.began.elapsed()).is_none() {
             let Some((topic, cursor)) = self.subscribes.pop_front() else {
                 break;
@@ -165,7 +166,7 @@ impl Topics {
             self.states
                 .owe(self.began.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
             bytes += size;
-            out.extend(frame.and_then(|frame| packet(self.written(), frame)));
+            out.extend(frame.and_then(|frame| message(self.written(), frame)));
         }
         bytes
     }
@@ -175,7 +176,7 @@ impl Topics {
         names.choose(&self.reader.person().id, self.hub.is_for_operator(), name)
     }
 
-    /// An operator may have chosen another name for this visitor: the page is told.
+    /// Tells the page if an operator gave this visitor another name.
     fn look_at_the_name(&mut self) {
         let person = self.reader.person().clone();
         let named = self.hub.names().named(person.clone(), self.hub.is_for_operator());
@@ -186,7 +187,7 @@ impl Topics {
         }
     }
 
-    /// The topic is opened before the next frame is read: commands to one topic stay in order.
+    /// Starts a command. The topic is opened before the next frame is read, so commands to one topic stay in order.
     async fn command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
         let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
@@ -209,7 +210,7 @@ impl Topics {
         }
     }
 
-    /// Polls what was pushed, so that it stands in the topic's line; waits only where too much is on its way.
+    /// Polls a new command once, so that it enters the topic's queue. Waits only if too many are in flight.
     async fn begin_deciding(&mut self) {
         use futures_util::FutureExt as _;
         while self.deciding.len() > limits::COMMANDS_IN_FLIGHT
@@ -230,47 +231,44 @@ impl Topics {
         self.answers.push(frame);
     }
 
-    fn breach(&self, breach: &ProtocolError, out: &mut Vec<Packet>) -> Farewell {
-        self.state.counters.cut(Cut::Breach);
+    fn breach(&self, breach: &ProtocolError, out: &mut Vec<Message>) -> CloseFrame {
+        self.state.counters.count_disconnect(DisconnectReason::ProtocolError);
         tracing::debug!("a session broke the protocol: {breach}");
-        let retry_after_ms = u32::try_from(limits::BREACH_PAUSE.as_millis()).unwrap_or(u32::MAX);
+        let retry_after_ms = u32::try_from(limits::PROTOCOL_ERROR_PAUSE.as_millis()).unwrap_or(u32::MAX);
         self.close(breach.closing(), retry_after_ms, out);
-        Farewell {
-            code: breach.code(),
-            reason: breach.to_string().into(),
-        }
+        CloseFrame::new(breach.code(), breach.to_string())
     }
 
-    fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Packet>) {
-        out.extend(self.packet(&ServerFrame::Closing { reason, retry_after_ms }));
+    fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Message>) {
+        out.extend(self.message(&ServerFrame::Closing { reason, retry_after_ms }));
     }
 
-    fn packet(&self, frame: &ServerFrame) -> Option<Packet> {
+    fn message(&self, frame: &ServerFrame) -> Option<Message> {
         let bytes = self.reader.encoded(frame)?;
-        packet(self.written(), bytes)
+        message(self.written(), bytes)
     }
 }
 
-impl Talk for Topics {
-    const PING: Duration = limits::SESSION_PING;
-    const SILENCE: Duration = limits::SESSION_SILENCE;
-    const STALL: Duration = limits::STALL;
-    /// A command, and what stands around it.
-    const MESSAGE: usize = limits::COMMAND_BODY;
+impl ConnectionHandler for SessionHandler {
+    const PING_INTERVAL: Duration = limits::SESSION_PING;
+    const SILENCE_LIMIT: Duration = limits::SESSION_SILENCE;
+    const STALL_LIMIT: Duration = limits::STALL;
+    /// A command and its frame.
+    const MAX_MESSAGE: usize = limits::COMMAND_BODY;
 
-    async fn hear(&mut self, packet: Packet, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         let heard = self
-            .read(&packet)
+            .read(&message)
             .and_then(|frame| self.session.on_frame(frame, self.began.elapsed()));
         match heard {
-            // Boxed, as below: an idle session should not hold the room that its busy moments need.
+            // Boxed, as below: an idle session should not hold the memory that its busy moments need.
             Ok(act) => Box::pin(self.act(act)).await,
             Err(breach) => return Err(self.breach(&breach, out)),
         }
         Ok(())
     }
 
-    async fn stir(&mut self) {
+    async fn ready(&mut self) {
         if !self.answers.is_empty() {
             return;
         }
@@ -285,7 +283,7 @@ impl Talk for Topics {
         }
     }
 
-    async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         if self.protocol.is_none() {
             return Err(self.breach(&ProtocolError::Protocol, out));
         }
@@ -293,8 +291,8 @@ impl Talk for Topics {
             return Err(self.breach(&ProtocolError::NoHello, out));
         }
         let answers = std::mem::take(&mut self.answers);
-        out.extend(answers.iter().filter_map(|answer| self.packet(answer)));
-        let bytes = out.iter().map(Packet::len).sum();
+        out.extend(answers.iter().filter_map(|answer| self.message(answer)));
+        let bytes = out.iter().map(Message::len).sum();
         let bytes = Box::pin(self.give_verdicts(bytes, out)).await;
         let mut frames = Vec::new();
         let most = ReadLimit {
@@ -303,27 +301,24 @@ impl Talk for Topics {
         };
         Box::pin(self.reader.gather(most, &mut frames)).await;
         let encoding = self.written();
-        out.extend(frames.into_iter().filter_map(|frame| packet(encoding, frame)));
+        out.extend(frames.into_iter().filter_map(|frame| message(encoding, frame)));
         Ok(())
     }
 
-    fn on_login_end(&mut self, end: LoginEnd, out: &mut Vec<Packet>) -> Farewell {
+    fn on_login_end(&mut self, end: LoginEnd, out: &mut Vec<Message>) -> CloseFrame {
         tracing::info!("the session ends: {}", end.reason);
         self.close(end.closing, 0, out);
         end.into()
     }
 
-    /// Everyone comes back at another moment, and finds the successor at work.
-    fn part(&mut self, out: &mut Vec<Packet>) -> Farewell {
-        self.close(Closing::Draining, spread(&self.id), out);
-        Farewell {
-            code: code::RESTART,
-            reason: "the server is going away; come back".into(),
-        }
+    /// Clients are told to come back spread over time, when a successor serves.
+    fn on_shutdown(&mut self, out: &mut Vec<Message>) -> CloseFrame {
+        self.close(Closing::Draining, reconnect_ms(&self.id), out);
+        CloseFrame::new(code::RESTART, "the server is going away; come back")
     }
 }
 
-pub fn welcome(state: &Gateway, session: SessionId, person: Person) -> Welcome {
+pub(super) fn welcome(state: &Gateway, session: SessionId, person: Person) -> Welcome {
     Welcome {
         session,
         person,
@@ -334,18 +329,14 @@ pub fn welcome(state: &Gateway, session: SessionId, person: Person) -> Welcome {
     }
 }
 
-/// Milliseconds within the spread, evenly by the session's id.
-pub fn spread(session: &SessionId) -> u32 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    session.hash(&mut hasher);
-    let range = limits::DRAIN_SPREAD.as_millis() as u64;
-    u32::try_from(limits::DRAIN_PAUSE.as_millis() as u64 + hasher.finish() % range.max(1)).unwrap_or(u32::MAX)
+/// [`reconnect_delay`] in milliseconds, for the `closing` frame.
+pub(super) fn reconnect_ms(session: &SessionId) -> u32 {
+    u32::try_from(reconnect_delay(session).as_millis()).unwrap_or(u32::MAX)
 }
 
-fn packet(encoding: Encoding, bytes: Bytes) -> Option<Packet> {
+fn message(encoding: Encoding, bytes: Bytes) -> Option<Message> {
     match encoding {
-        Encoding::Json => Text::try_from(bytes).ok().map(Packet::Text),
-        Encoding::Postcard => Some(Packet::Binary(bytes)),
+        Encoding::Json => Text::try_from(bytes).ok().map(Message::Text),
+        Encoding::Postcard => Some(Message::Binary(bytes)),
     }
 }

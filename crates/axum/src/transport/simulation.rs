@@ -1,8 +1,8 @@
-//! The ways onto a stage: a WebSocket that says the newest frame at each stir, and the same over plain HTTP, one post a turn,
-//! for where WebSocket is blocked. Knows no engine and no application.
+//! The transports of simulations: a WebSocket that sends the latest frame whenever there is one, and the same over HTTP, one post a
+//! turn, for networks that block WebSocket.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,31 +15,36 @@ use axum::routing::{any, get, post};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::faults::Gate;
-use super::sse::UNBUFFERED;
-use crate::connection::counters::{Open, Way};
-use crate::connection::shared_body;
+use super::faults::FaultGate;
+use crate::connection::counters::{ConnectionGuard, TransportKind};
+use crate::connection::{UNBUFFERED, shared_body};
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::limits;
-use crate::quota::guard;
-use crate::quota::guard::RequestClient;
-use crate::transport::handler::{Farewell, Packet, Talk};
-use crate::transport::handshake::{self, Door};
+use crate::quota::{self as client_quota, RequestClient};
+use crate::sync::lock;
+use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
+use crate::transport::handshake::{self, UpgradeEndpoint};
 use duplex_hub::quota::{self, Client, Rate, Resource};
 use duplex_hub::simulation::{JoinError, Participant, ProtocolError, RateLimited, Simulation};
 use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
-pub fn route(router: Router<Gateway>, stage: &Arc<dyn Simulation>) -> Router<Gateway> {
-    let door = Door {
+/// Routes for simulations. Under the path of each: a WebSocket. Under `{path}/turn`: the same over HTTP, by a `POST` for each turn with
+/// `?seat=ID`, answered with the latest frame or 204. Under `{path}/record`: what the simulation recorded, or 404.
+pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, stages: &[Arc<dyn Simulation>]) -> Router<S> {
+    stages.iter().fold(Router::new(), route).with_state(gateway)
+}
+
+fn route(router: Router<Gateway>, stage: &Arc<dyn Simulation>) -> Router<Gateway> {
+    let endpoint = UpgradeEndpoint {
         path: stage.path(),
         purpose: stage.purpose(),
-        way: Way::Stage,
+        kind: TransportKind::Simulation,
     };
-    let turns = Arc::new(Turns::default());
+    let turns = Arc::new(PostingParticipants::default());
     let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
     let turn = post(
         async move |State(state): State<Gateway>,
@@ -57,41 +62,44 @@ pub fn route(router: Router<Gateway>, stage: &Arc<dyn Simulation>) -> Router<Gat
     );
     router
         .route(
-            door.path,
+            endpoint.path,
             any(async move |State(state): State<Gateway>, request: Request| {
-                let client = guard::client(request.extensions());
+                let client = client_quota::client(request.extensions());
                 let (parts, _) = request.into_parts();
-                let caller = match state.identify.identify(super::of_visitor(&parts)).await {
+                let caller = match state
+                    .identify(IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor())
+                    .await
+                {
                     Ok(caller) => caller,
                     Err(problem) => return problem.into_response(),
                 };
-                super::enter(&state, parts, door, client.clone(), caller.clone(), |_, _| {
+                super::upgrade::enter(&state, parts, endpoint, client.clone(), caller.clone(), |_, _| {
                     let hub = caller.hub(&state.hub);
                     let held = state.quotas.hold(&client.known_as(&caller.person), Resource::Seats);
                     let seat = held.map_err(|_| JoinError::Full);
                     let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&caller.person, &hub)?, held)));
-                    let play = Play::new(seat);
-                    (handshake::subprotocol, play, Gate::default())
+                    let handler = SimulationHandler::new(seat);
+                    (handshake::subprotocol, handler, FaultGate::default())
                 })
             }),
         )
         .route(
-            &format!("{}/turn", door.path),
+            &format!("{}/turn", endpoint.path),
             turn.layer(DefaultBodyLimit::max(stage.message_limit())),
         )
-        .route(&format!("{}/record", door.path), get(async move || record(&*kept)))
+        .route(&format!("{}/record", endpoint.path), get(async move || record(&*kept)))
 }
 
-/// Over WebSocket.
-struct Play {
+/// A participant over WebSocket.
+struct SimulationHandler {
     seat: Result<RateLimited, JoinError>,
-    /// Among the seats of the client.
+    /// The place among those of its client.
     _held: Option<quota::QuotaGuard>,
     began: Instant,
     told: bool,
 }
 
-impl Play {
+impl SimulationHandler {
     fn new(seat: Result<(Box<dyn Participant>, quota::QuotaGuard), JoinError>) -> Self {
         let (seat, held) = match seat {
             Ok((seat, held)) => (Ok(seat), Some(held)),
@@ -106,79 +114,72 @@ impl Play {
     }
 }
 
-fn farewell(code: u16, reason: &(impl ToString + ?Sized)) -> Farewell {
-    Farewell {
-        code,
-        reason: reason.to_string().into(),
-    }
-}
+impl ConnectionHandler for SimulationHandler {
+    const PING_INTERVAL: Duration = limits::SIMULATION_PING;
+    const SILENCE_LIMIT: Duration = limits::SIMULATION_SILENCE;
+    const STALL_LIMIT: Duration = limits::STALL;
+    const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
-impl Talk for Play {
-    const PING: Duration = limits::STAGE_PING;
-    const SILENCE: Duration = limits::STAGE_SILENCE;
-    const STALL: Duration = limits::STALL;
-    const MESSAGE: usize = limits::SMALL_MESSAGE;
-
-    async fn hear(&mut self, packet: Packet, _out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn on_message(&mut self, message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         let Ok(seat) = &mut self.seat else { return Ok(()) };
-        let heard = match &packet {
-            Packet::Binary(bytes) => seat.on_message(bytes, self.began.elapsed()),
-            Packet::Text(_) => Err(ProtocolError::Malformed),
+        let heard = match &message {
+            Message::Binary(bytes) => seat.on_message(bytes, self.began.elapsed()),
+            Message::Text(_) => Err(ProtocolError::Malformed),
         };
-        heard.map_err(|breach| farewell(breach.code(), &breach))
+        heard.map_err(|breach| CloseFrame::new(breach.code(), breach.to_string()))
     }
 
-    async fn stir(&mut self) {
+    async fn ready(&mut self) {
         match &mut self.seat {
             Ok(seat) => seat.ready().await,
-            // It is said why, once; then the peer is waited for.
+            // The refusal is sent once; then the peer's close frame is awaited.
             Err(_) if !self.told => self.told = true,
             Err(_) => std::future::pending().await,
         }
     }
 
-    async fn say(&mut self, out: &mut Vec<Packet>) -> Result<(), Farewell> {
+    async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         match &mut self.seat {
-            Ok(seat) => out.extend(seat.next_frame().map(Packet::Binary)),
-            Err(why) => return Err(farewell(why.code(), why)),
+            Ok(seat) => out.extend(seat.next_frame().map(Message::Binary)),
+            Err(why) => return Err(CloseFrame::new(why.code(), why.to_string())),
         }
         Ok(())
     }
 
-    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
-        farewell(code::RESTART, "the server is going away; come back")
+    fn on_shutdown(&mut self, _out: &mut Vec<Message>) -> CloseFrame {
+        CloseFrame::new(code::RESTART, "the server is going away; come back")
     }
 }
 
-/// `?seat=ID`: of the client's making, and the same for all its turns.
+/// `?seat=ID`: chosen by the client, and the same for all its turns.
 #[derive(Debug, Deserialize)]
 struct Asked {
     seat: SessionId,
 }
 
-/// The seats of those who post, between two posts.
+/// The participants over HTTP, which stay between two turns.
 #[derive(Default)]
-struct Turns(Mutex<HashMap<Key, Arc<Chair>>>);
+struct PostingParticipants(Mutex<HashMap<Key, Arc<PostingParticipant>>>);
 
-/// Nobody comes to another's seat by its id alone.
+/// The person is part of the key: the id alone gives nobody access.
 type Key = (PersonId, SessionId);
 
-struct Chair {
-    seat: tokio::sync::Mutex<Seated>,
-    /// When it is given up, unless another turn comes.
+struct PostingParticipant {
+    seat: tokio::sync::Mutex<ParticipantState>,
+    /// When the participant leaves, unless another turn comes.
     until: Mutex<Instant>,
-    /// Who posts counts as a connection.
-    _counted: (Open, quota::QuotaGuard, quota::QuotaGuard),
+    /// A participant over HTTP counts as a connection, too.
+    _counted: (ConnectionGuard, quota::QuotaGuard),
 }
 
-struct Seated {
+struct ParticipantState {
     held: RateLimited,
     began: Instant,
     /// When the last turn was answered.
     said: Instant,
 }
 
-impl Turns {
+impl PostingParticipants {
     async fn turn(
         self: &Arc<Self>,
         state: &Gateway,
@@ -188,25 +189,25 @@ impl Turns {
         query: Result<Query<Asked>, QueryRejection>,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Option<Bytes>, Problem> {
-        let Query(Asked { seat }) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+        let Query(Asked { seat }) = query?;
         if !seat.is_well_formed() {
             let detail = "A seat's id has 1 to 64 letters, digits and hyphens.";
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
-        let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+        let body = body?;
         if state.shutdown.has_begun() {
             return Err(Problem::unavailable("The server is going away."));
         }
         let asked = IdentityRequest::new(headers, extensions).of_session(&seat).as_visitor();
-        let caller = state.identify.identify(asked).await?;
+        let caller = state.identify(asked).await?;
         let person = caller.person.clone();
         let client = client.known_as(&person);
-        state.quotas.take(&client, Rate::Turns).map_err(Problem::from)?;
+        state.quotas.take(&client, Rate::Turns)?;
         let key = (person.id.clone(), seat);
         let hub = caller.hub(&state.hub);
         let join = || Arc::clone(stage).join(&person, &hub);
         let place = self.place(state, &key, (&client, caller), join)?;
-        state.counters.add(1, 1);
+        state.counters.count_messages(1, 1);
         let mut seated = place.seat.lock().await;
         let now = seated.began.elapsed();
         if !body.is_empty()
@@ -216,7 +217,7 @@ impl Turns {
             return Err(broken(breach));
         }
         let frame = next(&mut seated, state).await?;
-        *lock(&place.until) = Instant::now() + limits::STAGE_LEASE;
+        *lock(&place.until) = Instant::now() + limits::SIMULATION_LEASE;
         Ok(frame)
     }
 
@@ -226,34 +227,32 @@ impl Turns {
         key: &Key,
         (client, caller): (&Client, Caller),
         join: impl FnOnce() -> Result<Box<dyn Participant>, JoinError>,
-    ) -> Result<Arc<Chair>, Problem> {
+    ) -> Result<Arc<PostingParticipant>, Problem> {
         let mut places = lock(&self.0);
-        let until = Instant::now() + limits::STAGE_LEASE + limits::STAGE_WAIT;
+        let until = Instant::now() + limits::SIMULATION_LEASE + limits::SIMULATION_WAIT;
         if let Some(place) = places.get(key) {
             *lock(&place.until) = until;
             return Ok(Arc::clone(place));
         }
-        if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::STAGE_SEATS_EACH {
+        if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_PLACES_EACH {
             return Err(Problem::unavailable("You have as many seats here as one may."));
         }
-        let seat = state.quotas.hold(client, Resource::Seats).map_err(Problem::from)?;
-        let held = state
-            .quotas
-            .hold(client, Resource::Connections)
-            .map_err(Problem::from)?;
-        let counted = state.counters.open(state.settings.max_connections as u64);
-        let counted = counted.map(|open| open.by(Way::Stage));
-        let counted = counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))?;
+        let seat = state.quotas.hold(client, Resource::Seats)?;
+        let held = state.quotas.hold(client, Resource::Connections)?;
+        let counted = state
+            .count_connection()?
+            .holding(held)
+            .of_kind(TransportKind::Simulation);
         let joined = RateLimited::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();
-        let place = Arc::new(Chair {
-            seat: tokio::sync::Mutex::new(Seated {
+        let place = Arc::new(PostingParticipant {
+            seat: tokio::sync::Mutex::new(ParticipantState {
                 held: joined,
                 began: now,
                 said: now,
             }),
             until: Mutex::new(until),
-            _counted: (counted, held, seat),
+            _counted: (counted, seat),
         });
         places.insert(key.clone(), Arc::clone(&place));
         let (turns, key) = (Arc::clone(self), key.clone());
@@ -261,7 +260,7 @@ impl Turns {
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.begun() => {}
-                _ = caller.login().wait() => {}
+                _ = caller.login_end() => {}
                 () = turns.lapse(&key) => {}
             }
             lock(&turns.0).remove(&key);
@@ -269,7 +268,7 @@ impl Turns {
         Ok(place)
     }
 
-    /// Ready when the seat's time is up, or it is gone.
+    /// Completes when the participant's lease has expired, or it is gone.
     async fn lapse(&self, key: &Key) {
         loop {
             let until = lock(&self.0).get(key).map(|place| *lock(&place.until));
@@ -281,11 +280,11 @@ impl Turns {
     }
 }
 
-/// The newest frame, when there is one; a short pause after the last one, so that a turn is worth its request.
-async fn next(seated: &mut Seated, state: &Gateway) -> Result<Option<Bytes>, Problem> {
+/// Waits for the next frame, at least [`limits::SIMULATION_PAUSE`] after the previous response.
+async fn next(seated: &mut ParticipantState, state: &Gateway) -> Result<Option<Bytes>, Problem> {
     let shutdown = state.shutdown.clone();
     let stirred = async {
-        sleep_until(seated.said + limits::STAGE_PAUSE).await;
+        sleep_until(seated.said + limits::SIMULATION_PAUSE).await;
         let mut frame = seated.held.next_frame();
         while frame.is_none() {
             seated.held.ready().await;
@@ -295,7 +294,7 @@ async fn next(seated: &mut Seated, state: &Gateway) -> Result<Option<Bytes>, Pro
     };
     let frame = tokio::select! {
         () = shutdown.begun() => return Err(Problem::unavailable("The server is going away.")),
-        frame = timeout(limits::STAGE_WAIT, stirred) => frame.ok().flatten(),
+        frame = timeout(limits::SIMULATION_WAIT, stirred) => frame.ok().flatten(),
     };
     seated.said = Instant::now();
     Ok(frame)
@@ -309,7 +308,7 @@ fn broken(breach: ProtocolError) -> Problem {
     Problem::new(status, breach.to_string())
 }
 
-/// Already as small as it gets: to compress it would only take time.
+/// The response to a turn. Frames are compact: `identity` keeps the server from compressing them.
 fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
     let kind = [
         (
@@ -341,8 +340,4 @@ fn record(stage: &dyn Simulation) -> Response {
         }
         None => Problem::not_found("Nothing has happened yet that could be kept.").into_response(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! A session's way out as server-sent events, for where WebSocket is blocked. All that the server keeps is the open answer:
-//! the cursors are in the request, so another node may serve the next one.
+//! The transport of server-sent events, for networks that block WebSocket. The server keeps only the open response: the cursors are in
+//! the request, so another node may serve the next one.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
 use std::collections::VecDeque;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Parameters, State};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -15,13 +15,14 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
-use super::faults::{Ending, Gate};
+use super::faults::{Ending, FaultGate};
 use super::query::{NotAQuery, Query};
-use super::session::{spread, welcome};
+use super::session::{reconnect_ms, welcome};
 use super::streams::OpenStream;
-use crate::quota::guard::RequestClient;
+use crate::quota::RequestClient;
 use crate::{
-    connection::counters::{self, Open, Way},
+    connection::UNBUFFERED,
+    connection::counters::{self, ConnectionGuard, TransportKind},
     error::Problem,
     gateway::Gateway,
     identity::{self, Caller, IdentityRequest, LoginEnd},
@@ -29,7 +30,6 @@ use crate::{
 };
 use duplex_hub::{
     ReadLimit,
-    quota::{Client, Exceeded, QuotaGuard, Rate, Resource},
     session::{Reader, encoded},
 };
 use duplex_protocol::{
@@ -40,7 +40,7 @@ use duplex_protocol::{
 };
 
 /// `GET` [`EVENTS_PATH`](duplex_protocol::session::EVENTS_PATH)
-pub async fn events(
+pub(super) async fn events(
     State(state): State<Gateway>,
     RequestClient(client): RequestClient,
     extensions: Extensions,
@@ -55,34 +55,30 @@ pub async fn events(
         return Problem::unavailable("The server is going away.").into_response();
     }
     let asked = IdentityRequest::new(&headers, &extensions).of_session(&session);
-    let caller = match state.identify.identify(asked).await {
+    let caller = match state.identify(asked).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
-    if state.faults.is_blocked(&person.id, Way::Sse) {
+    if state.faults.is_blocked(&person.id, TransportKind::Sse) {
         let why = "This visitor asked to be kept from server-sent events for a while.";
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
     let client = client.known_as(&person);
-    let held = match open_stream(&state, &client) {
-        Ok(held) => held,
-        Err(exceeded) => return Problem::from(exceeded).into_response(),
+    let counted = match state.open_connection(&client) {
+        Ok(counted) => counted.of_kind(TransportKind::Sse),
+        Err(problem) => return problem.into_response(),
     };
-    let counted = state.counters.open(state.settings.max_connections as u64);
-    let Some(counted) = counted.map(|open| open.by(Way::Sse)) else {
-        return Problem::unavailable("The server has as many connections as it may.").into_response();
-    };
-    let gate = state.faults.enter(&session, &person.id, Way::Sse);
+    let gate = state.faults.enter(&session, &person.id, TransportKind::Sse);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let reader = Reader::new(hub, protocol, session.clone(), person);
     let limit = silence_limit(&state, protocol);
     let open = state.streams.open(&reader.person().id, &session, limit);
-    let feed = Feed {
+    let stream = EventStream {
         welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
         topics: topics.into(),
         reader,
-        ends: Ends {
+        ends: StreamEnd {
             open,
             state,
             protocol,
@@ -92,14 +88,14 @@ pub async fn events(
         },
     };
     let span = tracing::info_span!("events", session = identity::shown(&session));
-    let said = feed.start(span, (counted, held));
-    // A frame, not a comment: a page does not get to see comments, and wants to know that the stream is alive.
+    let said = stream.start(span, counted);
+    // A frame, not a comment: pages do not see comments, and need to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
     (UNBUFFERED, Sse::new(said).keep_alive(kept)).into_response()
 }
 
-/// A client of version 1 knows of no answer to a pong: whether it reads shows when it asks anew.
+/// How long the client may post nothing. A client of version 1 does not answer pongs: it shows that it reads by reconnecting.
 fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
     match protocol.version {
         Version::V1 => limits::SSE_UNANSWERED,
@@ -107,28 +103,10 @@ fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
     }
 }
 
-/// A stream is opened as a socket is.
-pub fn open_stream(state: &Gateway, client: &Client) -> Result<QuotaGuard, Exceeded> {
-    state.quotas.take(client, Rate::Handshakes)?;
-    state.quotas.hold(client, Resource::Connections)
-}
+pub(super) type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
 
-/// Proxies must neither keep nor gather what is meant for now.
-pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
-    (
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-store, no-transform"),
-    ),
-    (
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    ),
-];
-
-pub type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
-
-pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
-    let Parameters(query) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+pub(super) fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
+    let Parameters(query) = query?;
     let asked = || {
         let topics = query.topics()?;
         let protocol = query.protocol(&topics)?;
@@ -137,26 +115,26 @@ pub fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, 
     asked().map_err(|error: NotAQuery| error.problem())
 }
 
-struct Feed {
-    /// Until it is said.
+struct EventStream {
+    /// Until it is sent.
     welcome: Option<Welcome>,
-    /// Those without a verdict.
+    /// Topics without a verdict.
     topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
-    ends: Ends,
+    ends: StreamEnd,
 }
 
-/// What is said at once, or how the answer breaks off.
-type Turn = Result<Vec<Bytes>, Cut>;
+/// Frames that are sent together, or the abort of the response.
+type Turn = Result<Vec<Bytes>, Aborted>;
 
-impl Feed {
-    /// Goes on in a task of its own: HTTP asks for nothing while the client takes nothing, and the session's end must be found
-    /// meanwhile. `counted`: as long as the answer is open.
-    fn start(self, span: Span, counted: (Open, QuotaGuard)) -> impl Stream<Item = Result<Event, Cut>> {
+impl EventStream {
+    /// Runs the stream in a task of its own: HTTP polls no body whose client does not read, and the session's end must be noticed
+    /// meanwhile. `counted` lives as long as the response.
+    fn start(self, span: Span, counted: ConnectionGuard) -> impl Stream<Item = Result<Event, Aborted>> {
         let ((ask, asks), (say, said)) = (mpsc::channel(1), mpsc::channel(1));
         tokio::spawn(self.run(asks, say).instrument(span));
         stream::unfold((ask, said, counted), |(ask, mut said, counted)| async {
-            // Who has said the last is gone, and that is still to be taken.
+            // The task may have ended; its last turn is still in the channel.
             let _ = ask.send(()).await;
             let turn: Turn = said.recv().await?;
             Some((turn, (ask, said, counted)))
@@ -164,7 +142,7 @@ impl Feed {
         .flat_map(|turn| stream::iter(turn.map_or_else(|cut| vec![Err(cut)], written)))
     }
 
-    /// A turn is made when the client has taken the one before.
+    /// Makes a turn when the client has read the previous one.
     async fn run(mut self, mut asks: mpsc::Receiver<()>, say: mpsc::Sender<Turn>) {
         let last = loop {
             let turn = tokio::select! {
@@ -177,7 +155,7 @@ impl Feed {
             match turn {
                 Ok(frames) if frames.is_empty() => return,
                 Ok(frames) => {
-                    self.ends.state.counters.add(0, frames.len() as u64);
+                    self.ends.state.counters.count_messages(0, frames.len() as u64);
                     if say.send(Ok(frames)).await.is_err() {
                         return;
                     }
@@ -185,13 +163,12 @@ impl Feed {
                 Err(last) => break last,
             }
         };
-        // Nobody is present any more who may never take it.
+        // The session leaves its topics now: the client may never read the last turn.
         drop(self);
         let _ = say.send(last).await;
     }
 
-    /// What comes next: at first the welcome and the verdicts, a turn of them at a time; nothing if nobody waits for it any more. As
-    /// an error the last turn.
+    /// The next turn: at first the welcome and the verdicts, then events. Empty if the response is gone. The last turn is an error.
     async fn turn(&mut self, asks: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Turn> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
@@ -200,7 +177,7 @@ impl Feed {
         self.give_verdicts(&mut frames).await;
         while frames.is_empty() {
             tokio::select! {
-                // It asks for no second turn before it has the first.
+                // A second request before the first turn: the response is gone.
                 _ = asks.recv() => break,
                 last = self.ends.come() => return Err(last),
                 () = self.reader.woken() => {
@@ -229,46 +206,46 @@ impl Feed {
     }
 }
 
-/// What ends a stream from the server's side.
-struct Ends {
+/// The causes for which the server ends a stream.
+struct StreamEnd {
     open: OpenStream,
     state: Gateway,
     protocol: Protocol,
     session: SessionId,
     caller: Caller,
-    gate: Gate,
+    gate: FaultGate,
 }
 
-impl Ends {
-    /// The last turn, when one of them has come. May be dropped and asked for again.
+impl StreamEnd {
+    /// Completes with the last turn when a cause has come. Cancel-safe.
     async fn come(&mut self) -> Turn {
         tokio::select! {
             () = self.state.shutdown.begun() => Ok(self.closing(Closing::Draining)),
-            end = self.caller.login().wait() => Ok(self.over(&end)),
+            end = self.caller.login_end() => Ok(self.over(&end)),
             () = self.open.silent() => Ok(self.unheard()),
             ending = self.gate.ended() => match ending {
-                Ending::Cut => Err(Cut),
+                Ending::Cut => Err(Aborted),
                 Ending::Drain => Ok(self.closing(Closing::Draining)),
             },
         }
     }
 
-    /// The login that opened it has ended.
+    /// The last turn after the caller's login has ended.
     fn over(&self, end: &LoginEnd) -> Vec<Bytes> {
         tracing::info!("the session ends: {}", end.reason);
         if end.is_ban() {
-            self.state.counters.cut(counters::Cut::Banned);
+            self.state.counters.count_disconnect(counters::DisconnectReason::Banned);
         }
         self.closing(end.closing)
     }
 
-    /// Whoever reads this is there, and comes back at once.
+    /// The last turn for a client that posted nothing. One that reads it comes back at once.
     fn unheard(&self) -> Vec<Bytes> {
         let reason = match self.protocol.version {
-            // Its client was asked nothing: it did nothing wrong.
+            // A client of version 1 was not asked to post.
             Version::V1 => Closing::Draining,
             Version::V2 => {
-                self.state.counters.cut(counters::Cut::Silent);
+                self.state.counters.count_disconnect(counters::DisconnectReason::Silent);
                 Closing::Slow
             }
         };
@@ -276,7 +253,7 @@ impl Ends {
     }
 
     fn closing(&self, reason: Closing) -> Vec<Bytes> {
-        self.closing_within(reason, spread(&self.session))
+        self.closing_within(reason, reconnect_ms(&self.session))
     }
 
     fn closing_within(&self, reason: Closing, retry_after_ms: u32) -> Vec<Bytes> {
@@ -285,16 +262,16 @@ impl Ends {
     }
 }
 
-/// The answer breaks off in the middle, and with it the connection.
+/// The abort of a response in the middle, and with it of the connection.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("cut, as its visitor asked")]
-pub struct Cut;
+pub(super) struct Aborted;
 
-fn written(frames: Vec<Bytes>) -> Vec<Result<Event, Cut>> {
+fn written(frames: Vec<Bytes>) -> Vec<Result<Event, Aborted>> {
     frames.into_iter().filter_map(event).collect()
 }
 
-fn event(frame: Bytes) -> Option<Result<Event, Cut>> {
+fn event(frame: Bytes) -> Option<Result<Event, Aborted>> {
     // JSON has no line breaks but escaped ones: a frame is one `data:` line.
     let frame = str::from_utf8(&frame).ok()?;
     Some(Ok(Event::default().data(frame)))

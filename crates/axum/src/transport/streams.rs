@@ -1,25 +1,25 @@
-//! Whether the clients of server-sent streams are there. A stream goes one way: its client shows that it reads by what it
-//! posts, or by asking anew. Knows no route.
+//! Liveness of event streams. A stream goes one way: its client shows that it reads by what it posts, or by asking again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::awake::AwakeSleep;
+use crate::sync::lock;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
 type Key = (PersonId, SessionId);
 
-/// The open streams of a node; several may be of one session, for a moment.
+/// The open streams of a node. A session has several for a moment, when it reconnects.
 #[derive(Debug, Default)]
-pub struct Streams(Mutex<HashMap<Key, watch::Sender<()>>>);
+pub(crate) struct Streams(Mutex<HashMap<Key, watch::Sender<()>>>);
 
-/// An open stream's place among them.
+/// One open stream.
 #[derive(Debug)]
-pub struct OpenStream {
+pub(crate) struct OpenStream {
     streams: Arc<Streams>,
     key: Key,
     heard: watch::Receiver<()>,
@@ -27,8 +27,8 @@ pub struct OpenStream {
 }
 
 impl Streams {
-    /// `limit`: how long its client may say nothing.
-    pub fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Duration) -> OpenStream {
+    /// Opens a stream whose client may post nothing for `limit`.
+    pub(crate) fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Duration) -> OpenStream {
         let key = (person.clone(), session.clone());
         let heard = self.lock().entry(key.clone()).or_default().subscribe();
         OpenStream {
@@ -39,21 +39,21 @@ impl Streams {
         }
     }
 
-    /// The session's client said something.
-    pub fn heard(&self, person: &PersonId, session: &SessionId) {
+    /// The session's client posted something.
+    pub(crate) fn heard(&self, person: &PersonId, session: &SessionId) {
         if let Some(streams) = self.lock().get(&(person.clone(), session.clone())) {
             streams.send_replace(());
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Sender<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
 impl OpenStream {
-    /// Ready when nothing was heard for the limit. May be dropped and asked for again.
-    pub async fn silent(&mut self) {
+    /// Completes when the client has posted nothing for the limit. Cancel-safe.
+    pub(crate) async fn silent(&mut self) {
         loop {
             tokio::select! {
                 biased;
@@ -68,7 +68,7 @@ impl OpenStream {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut streams = self.streams.lock();
-        // This one listens still.
+        // This stream's receiver is still counted.
         if streams
             .get(&self.key)
             .is_some_and(|streams| streams.receiver_count() <= 1)

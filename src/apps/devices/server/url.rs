@@ -1,6 +1,9 @@
 //! A broker's address, and the topics in which a device's id stands. Pure.
 
+use std::borrow::Cow;
 use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
 
 use super::super::wire::is_device;
 
@@ -81,25 +84,17 @@ fn split(place: &str) -> Result<(&str, Option<&str>), NotABroker> {
     }
 }
 
+/// `None` if an escape is no two hexadecimal digits, or the text is not UTF-8.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let value = digit(*high)? * 16 + digit(*low)?;
-                bytes.push(u8::try_from(value).ok()?);
-                rest = after;
-            }
-            (b'%', _) => return None,
-            (byte, after) => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
+    let is_escape = |after: &str| {
+        after
+            .get(..2)
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// An MQTT topic with `{id}` as one of its levels.

@@ -1,6 +1,7 @@
 //! Moments between people's notation and milliseconds since 1970. Pure; knows no clock.
 
 use super::Millis;
+use crate::wire::civil::{civil, days_from_civil};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -97,33 +98,6 @@ impl Rest<'_> {
         let (hours, minutes) = (self.number(2)?, self.after(b":")?);
         (hours < 24 && minutes < 60).then_some(sign * (hours * HOUR + minutes * MINUTE))
     }
-}
-
-/// In the proleptic Gregorian calendar, whose cycle has 400 years; a year is counted from March, so that a leap day is its last.
-const CYCLE: i64 = 146_097;
-const TO_1970: i64 = 719_468;
-
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let in_cycle = year.rem_euclid(400);
-    let from_march = (month + 9) % 12;
-    let in_year = (153 * from_march + 2) / 5 + day - 1;
-    year.div_euclid(400) * CYCLE + in_cycle * 365 + in_cycle / 4 - in_cycle / 100 + in_year - TO_1970
-}
-
-fn civil(days: i64) -> (i64, i64, i64) {
-    let since = days + TO_1970;
-    let in_cycle = since.rem_euclid(CYCLE);
-    let years = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / (CYCLE - 1)) / 365;
-    let in_year = in_cycle - (365 * years + years / 4 - years / 100);
-    let from_march = (5 * in_year + 2) / 153;
-    let day = in_year - (153 * from_march + 2) / 5 + 1;
-    let month = (from_march + 2) % 12 + 1;
-    (
-        since.div_euclid(CYCLE) * 400 + years + i64::from(month <= 2),
-        month,
-        day,
-    )
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a session's line asks before it writes, and while it waits: may it, and is it to end? Knows no transport.
+//! One connection's view of injected faults: whether it may write now, and whether it is to end.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -6,31 +6,31 @@ use std::sync::Arc;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Faults, Orders};
+use super::{ActiveFaults, Faults};
 use duplex_protocol::session::SessionId;
 
-/// How a line is to end.
+/// How an injected fault ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Without a word.
+pub(crate) enum Ending {
+    /// Without a close frame.
     Cut,
-    /// As before the node goes away.
+    /// As at the node's shutdown.
     Drain,
 }
 
-/// Open for ever where faults are switched off.
+/// The faults of one connection. By default none, ever.
 #[derive(Debug, Default)]
-pub struct Gate(Option<Box<Watched>>);
+pub(crate) struct FaultGate(Option<Box<Watched>>);
 
 #[derive(Debug)]
 struct Watched {
-    orders: Receiver<Orders>,
+    orders: Receiver<ActiveFaults>,
     faults: Arc<Faults>,
     session: SessionId,
 }
 
-impl Gate {
-    pub(super) fn new(orders: Receiver<Orders>, faults: Arc<Faults>, session: SessionId) -> Self {
+impl FaultGate {
+    pub(super) fn new(orders: Receiver<ActiveFaults>, faults: Arc<Faults>, session: SessionId) -> Self {
         Self(Some(Box::new(Watched {
             orders,
             faults,
@@ -38,13 +38,13 @@ impl Gate {
         })))
     }
 
-    /// Nothing can be ordered.
-    pub const fn is_free(&self) -> bool {
+    /// Whether no fault can be requested.
+    pub(crate) const fn is_free(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Ready when the line is to end; the order is then taken. May be dropped and asked for again.
-    pub async fn ended(&mut self) -> Ending {
+    /// Completes when the connection is to end, and consumes the fault. Cancel-safe.
+    pub(crate) async fn ended(&mut self) -> Ending {
         let Some(watched) = &mut self.0 else {
             return pending().await;
         };
@@ -61,9 +61,9 @@ impl Gate {
         }
     }
 
-    /// Ready when the line may write: at once, after the delay, when a client that reads slowly would read again, or when
-    /// the line is to end.
-    pub async fn pass(&mut self) {
+    /// Completes when the connection may write: at once, after a delay, when a simulated slow reader would read again, or when the
+    /// connection is to end.
+    pub(crate) async fn pass(&mut self) {
         let Some(watched) = &mut self.0 else { return };
         let came = Instant::now();
         loop {
@@ -77,8 +77,8 @@ impl Gate {
     }
 }
 
-impl Orders {
-    /// For a write that `came` then.
+impl ActiveFaults {
+    /// Until when a write that began at `came` is held back.
     fn closed_until(&self, came: Instant) -> Option<Instant> {
         if self.ending.is_some() {
             return None;

@@ -1,50 +1,51 @@
-//! Faults on request: which sessions are open and whose they are, what was ordered for each, and who is kept from which
-//! transport. Switched off it knows nobody and costs nothing. Knows no HTTP and no socket: a session's line asks its [`Gate`].
+//! Injected faults: which sessions are open and whose they are, what was requested for each, and who is kept from which transport.
+//! Switched off, it stores nothing and costs nothing.
 
 mod gate;
 mod requests;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use self::gate::{Ending, Gate};
-pub use self::requests::{order, show};
-use crate::connection::counters::Way;
+pub(crate) use self::gate::{Ending, FaultGate};
+pub(crate) use self::requests::{order, show};
+use crate::connection::counters::TransportKind;
 use crate::limits;
+use crate::sync::lock;
 use duplex_protocol::fault::{Fault, FaultReport};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     on: bool,
-    kept: Mutex<Kept>,
+    kept: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    sessions: HashMap<SessionId, Known>,
+struct State {
+    sessions: HashMap<SessionId, KnownSession>,
     blocks: HashMap<PersonId, Block>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownSession {
     owner: PersonId,
-    way: Way,
-    orders: watch::Sender<Orders>,
-    /// Lines that carry it now. A session of the fallbacks has none between two questions, and stays known.
+    kind: TransportKind,
+    orders: watch::Sender<ActiveFaults>,
+    /// Open connections of the session. One over polling has none between two polls, and stays known.
     lines: usize,
 }
 
-/// What a session's line is to do.
+/// The faults that are active for a session.
 #[derive(Debug, Clone, Copy, Default)]
-struct Orders {
-    /// Taken by the line that obeys it.
+struct ActiveFaults {
+    /// Consumed by the connection that it ends.
     ending: Option<Ending>,
     delay: Duration,
     delay_until: Option<Instant>,
@@ -58,7 +59,7 @@ struct Block {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotOrdered {
+pub(crate) enum FaultError {
     #[error("Faults are switched off on this server; its operator can switch them on by --faults on.")]
     Off,
     #[error("No session of this name is open on this node.")]
@@ -72,75 +73,75 @@ pub enum NotOrdered {
 }
 
 impl Faults {
-    pub fn new(on: bool) -> Arc<Self> {
+    pub(crate) fn new(on: bool) -> Arc<Self> {
         Arc::new(Self {
             on,
             kept: Mutex::default(),
         })
     }
 
-    /// A line of this session opens; what is ordered for the session comes to it through the gate.
-    pub fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, way: Way) -> Gate {
+    /// Registers a connection of this session. Faults requested for the session reach it through the gate.
+    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> FaultGate {
         if !self.on {
-            return Gate::default();
+            return FaultGate::default();
         }
         let kept = &mut *self.kept();
         kept.make_room();
         let full = kept.sessions.len() >= limits::FAULT_SESSIONS;
         let known = match kept.sessions.entry(session.clone()) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(_) if full => return Gate::default(),
-            Entry::Vacant(place) => place.insert(Known {
+            Entry::Vacant(_) if full => return FaultGate::default(),
+            Entry::Vacant(place) => place.insert(KnownSession {
                 owner: owner.clone(),
-                way,
+                kind,
                 orders: watch::Sender::default(),
                 lines: 0,
             }),
         };
         if known.owner != *owner {
-            return Gate::default();
+            return FaultGate::default();
         }
-        known.way = way;
+        known.kind = kind;
         known.lines += 1;
-        Gate::new(known.orders.subscribe(), Arc::clone(self), session.clone())
+        FaultGate::new(known.orders.subscribe(), Arc::clone(self), session.clone())
     }
 
-    /// A line of the session ended.
+    /// A connection of the session has ended.
     fn leave(&self, session: &SessionId) {
         let kept = &mut *self.kept();
         let Some(known) = kept.sessions.get_mut(session) else {
             return;
         };
         known.lines = known.lines.saturating_sub(1);
-        // The next WebSocket is another session.
-        if known.way == Way::WebSocket {
+        // Every WebSocket is a session of its own.
+        if known.kind == TransportKind::WebSocket {
             kept.sessions.remove(session);
         }
     }
 
-    /// The line that is about to obey takes the order away, so that the session's next one does not obey it again.
+    /// Consumes the fault, so that it does not end the session's next connection, too.
     fn take_ending(&self, session: &SessionId) {
         if let Some(known) = self.kept().sessions.get(session) {
             known.orders.send_modify(|orders| orders.ending = None);
         }
     }
 
-    /// Whether this visitor is kept from this transport now.
-    pub fn is_blocked(&self, person: &PersonId, way: Way) -> bool {
-        self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(way))) > Duration::ZERO
+    /// Whether this transport is blocked for this visitor now.
+    pub(crate) fn is_blocked(&self, person: &PersonId, kind: TransportKind) -> bool {
+        self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
     }
 
-    pub fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), NotOrdered> {
+    pub(crate) fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), FaultError> {
         if !self.on {
-            return Err(NotOrdered::Off);
+            return Err(FaultError::Off);
         }
         if !fault.is_bounded() {
-            return Err(NotOrdered::TooLong);
+            return Err(FaultError::TooLong);
         }
         let kept = &mut *self.kept();
-        let known = kept.sessions.get(session).ok_or(NotOrdered::Unknown)?;
+        let known = kept.sessions.get(session).ok_or(FaultError::Unknown)?;
         if known.owner != *person {
-            return Err(NotOrdered::Foreign);
+            return Err(FaultError::Foreign);
         }
         match fault {
             Fault::Cut => known.end(Ending::Cut),
@@ -165,7 +166,7 @@ impl Faults {
         Ok(())
     }
 
-    pub fn report(&self, session: &SessionId, person: &PersonId) -> FaultReport {
+    pub(crate) fn report(&self, session: &SessionId, person: &PersonId) -> FaultReport {
         let kept = &*self.kept();
         let known = kept.sessions.get(session).filter(|known| known.owner == *person);
         let orders = known.map(|known| *known.orders.borrow()).unwrap_or_default();
@@ -181,29 +182,30 @@ impl Faults {
         }
     }
 
-    /// A panic elsewhere leaves nothing half-written: every change is one insertion or one value.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state, locked.
+    fn kept(&self) -> MutexGuard<'_, State> {
+        lock(&self.kept)
     }
 }
 
-impl Kept {
-    /// Of the fallbacks' sessions nobody knows when they are over: the idle ones go when room is wanted.
+impl State {
+    /// Forgets idle sessions when room is needed: sessions over polling do not say when they end.
     fn make_room(&mut self) {
         if self.sessions.len() >= limits::FAULT_SESSIONS {
             self.sessions.retain(|_, known| known.lines > 0);
         }
     }
 
-    /// Keeps the visitor out, and cuts what is open.
-    fn block(&mut self, person: &PersonId, block: Block) -> Result<(), NotOrdered> {
+    /// Blocks the transports for the visitor, and cuts the open connections.
+    fn block(&mut self, person: &PersonId, block: Block) -> Result<(), FaultError> {
         self.blocks
             .retain(|_, block| left(block.websocket.max(block.sse)) > Duration::ZERO);
         if self.blocks.len() >= limits::FAULT_BLOCKS && !self.blocks.contains_key(person) {
-            return Err(NotOrdered::Full);
+            return Err(FaultError::Full);
         }
         self.blocks.insert(person.clone(), block);
-        let cut = |known: &&Known| known.owner == *person && known.lines > 0 && block.until(known.way).is_some();
+        let cut =
+            |known: &&KnownSession| known.owner == *person && known.lines > 0 && block.until(known.kind).is_some();
         self.sessions
             .values()
             .filter(cut)
@@ -212,19 +214,19 @@ impl Kept {
     }
 }
 
-impl Known {
+impl KnownSession {
     fn end(&self, ending: Ending) {
         self.orders.send_modify(|orders| orders.ending = Some(ending));
     }
 }
 
 impl Block {
-    const fn until(&self, way: Way) -> Option<Instant> {
-        match way {
-            Way::WebSocket => self.websocket,
-            Way::Sse => self.sse,
-            // The one transport that any proxy lets pass.
-            Way::Poll | Way::Echo | Way::Stage | Way::Signals => None,
+    const fn until(&self, kind: TransportKind) -> Option<Instant> {
+        match kind {
+            TransportKind::WebSocket => self.websocket,
+            TransportKind::Sse => self.sse,
+            // Polling is never blocked: it stands for the transport that every proxy lets pass.
+            TransportKind::Poll | TransportKind::Endpoint | TransportKind::Simulation | TransportKind::Signals => None,
         }
     }
 }
@@ -255,18 +257,18 @@ mod tests {
     async fn only_the_owner_of_an_open_session_is_obeyed() {
         let faults = Faults::new(true);
         let (s, a, b) = (session("s"), person("a"), person("b"));
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(NotOrdered::Unknown));
-        let mut gate = faults.enter(&s, &a, Way::WebSocket);
-        assert_eq!(faults.make(&s, &b, Fault::Cut), Err(NotOrdered::Foreign));
+        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(FaultError::Unknown));
+        let mut gate = faults.enter(&s, &a, TransportKind::WebSocket);
+        assert_eq!(faults.make(&s, &b, Fault::Cut), Err(FaultError::Foreign));
         assert!(!faults.report(&s, &b).known);
         assert_eq!(gate.ended().now_or_never(), None);
         assert_eq!(faults.make(&s, &a, Fault::Cut), Ok(()));
         assert_eq!(gate.ended().await, Ending::Cut);
         drop(gate);
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(NotOrdered::Unknown));
+        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(FaultError::Unknown));
         let off = Faults::new(false);
-        let mut gate = off.enter(&s, &a, Way::WebSocket);
-        assert_eq!(off.make(&s, &a, Fault::Cut), Err(NotOrdered::Off));
+        let mut gate = off.enter(&s, &a, TransportKind::WebSocket);
+        assert_eq!(off.make(&s, &a, Fault::Cut), Err(FaultError::Off));
         assert_eq!(gate.ended().now_or_never(), None);
         assert!(off.kept().sessions.is_empty());
     }
@@ -275,14 +277,14 @@ mod tests {
     async fn an_order_between_two_polls_reaches_the_next_one_and_no_other() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        drop(faults.enter(&s, &a, Way::Poll));
+        drop(faults.enter(&s, &a, TransportKind::Poll));
         assert_eq!(faults.make(&s, &a, Fault::Drain), Ok(()));
         assert_eq!(
-            faults.enter(&s, &a, Way::Poll).ended().now_or_never(),
+            faults.enter(&s, &a, TransportKind::Poll).ended().now_or_never(),
             Some(Ending::Drain)
         );
-        assert_eq!(faults.enter(&s, &a, Way::Poll).ended().now_or_never(), None);
-        let mut foreign = faults.enter(&s, &person("b"), Way::Poll);
+        assert_eq!(faults.enter(&s, &a, TransportKind::Poll).ended().now_or_never(), None);
+        let mut foreign = faults.enter(&s, &person("b"), TransportKind::Poll);
         assert_eq!(faults.make(&s, &a, Fault::Cut), Ok(()));
         assert_eq!(
             foreign.ended().now_or_never(),
@@ -295,7 +297,7 @@ mod tests {
     async fn a_shut_gate_opens_in_time_and_a_delay_holds_each_write() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        let mut gate = faults.enter(&s, &a, Way::WebSocket);
+        let mut gate = faults.enter(&s, &a, TransportKind::WebSocket);
         let began = Instant::now();
         gate.pass().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
@@ -323,9 +325,9 @@ mod tests {
     async fn a_block_is_the_visitors_cuts_what_is_open_and_ends() {
         let faults = Faults::new(true);
         let (a, b) = (person("a"), person("b"));
-        let mut socket = faults.enter(&session("1"), &a, Way::WebSocket);
-        let mut stream = faults.enter(&session("2"), &a, Way::Sse);
-        let mut other = faults.enter(&session("3"), &b, Way::WebSocket);
+        let mut socket = faults.enter(&session("1"), &a, TransportKind::WebSocket);
+        let mut stream = faults.enter(&session("2"), &a, TransportKind::Sse);
+        let mut other = faults.enter(&session("3"), &b, TransportKind::WebSocket);
         let block = |websocket, sse| Fault::Block {
             websocket,
             sse,
@@ -335,7 +337,9 @@ mod tests {
         assert_eq!(socket.ended().now_or_never(), Some(Ending::Cut));
         assert_eq!(stream.ended().now_or_never(), None);
         assert_eq!(other.ended().now_or_never(), None);
-        let blocked = |who: &PersonId| [Way::WebSocket, Way::Sse, Way::Poll].map(|way| faults.is_blocked(who, way));
+        let blocked = |who: &PersonId| {
+            [TransportKind::WebSocket, TransportKind::Sse, TransportKind::Poll].map(|kind| faults.is_blocked(who, kind))
+        };
         assert_eq!((blocked(&a), blocked(&b)), ([true, false, false], [false; 3]));
         faults.make(&session("2"), &a, block(true, true)).unwrap();
         assert_eq!(stream.ended().now_or_never(), Some(Ending::Cut));
@@ -346,7 +350,7 @@ mod tests {
         faults.make(&session("2"), &a, Fault::Unblock).unwrap();
         assert_eq!(blocked(&a), [false; 3]);
         let long = Fault::Slow { for_ms: u32::MAX };
-        assert_eq!(faults.make(&session("2"), &a, long), Err(NotOrdered::TooLong));
+        assert_eq!(faults.make(&session("2"), &a, long), Err(FaultError::TooLong));
     }
 
     #[test]
@@ -354,7 +358,7 @@ mod tests {
         let faults = Faults::new(true);
         let a = person("a");
         for number in 0..limits::FAULT_SESSIONS + 10 {
-            drop(faults.enter(&session(&format!("s-{number}")), &a, Way::Poll));
+            drop(faults.enter(&session(&format!("s-{number}")), &a, TransportKind::Poll));
         }
         assert!(faults.kept().sessions.len() <= limits::FAULT_SESSIONS);
     }

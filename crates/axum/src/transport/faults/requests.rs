@@ -1,4 +1,4 @@
-//! How a visitor asks for faults: a post for each, answered with how the session stands. Knows HTTP, no transport.
+//! The routes by which visitors request faults: a post each, answered with the session's report.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -7,14 +7,14 @@ use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::NotOrdered;
+use super::FaultError;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{self, Caller, IdentityRequest};
 use duplex_protocol::fault::FaultRequest;
 use duplex_protocol::session::SessionId;
 
-impl NotOrdered {
+impl FaultError {
     fn problem(self) -> Problem {
         let status = match self {
             Self::Off | Self::Unknown => StatusCode::NOT_FOUND,
@@ -27,7 +27,7 @@ impl NotOrdered {
 }
 
 /// `POST` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
-pub async fn order(
+pub(crate) async fn order(
     State(state): State<Gateway>,
     headers: HeaderMap,
     extensions: Extensions,
@@ -35,7 +35,7 @@ pub async fn order(
 ) -> Response {
     let Json(FaultRequest { session, fault }) = match request {
         Ok(request) => request,
-        Err(error) => return Problem::new(error.status(), error.body_text()).into_response(),
+        Err(error) => return Problem::from(error).into_response(),
     };
     let caller = match identify(&state, (&headers, &extensions), &session).await {
         Ok(caller) => caller,
@@ -55,12 +55,12 @@ pub async fn order(
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Shown {
+pub(crate) struct Shown {
     session: SessionId,
 }
 
 /// `GET` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
-pub async fn show(
+pub(crate) async fn show(
     State(state): State<Gateway>,
     headers: HeaderMap,
     extensions: Extensions,
@@ -71,7 +71,7 @@ pub async fn show(
             Ok(caller) => report(&state, &caller, &session),
             Err(problem) => problem.into_response(),
         },
-        Err(error) => Problem::new(error.status(), error.body_text()).into_response(),
+        Err(error) => Problem::from(error).into_response(),
     }
 }
 
@@ -81,7 +81,7 @@ async fn identify(
     session: &SessionId,
 ) -> Result<Caller, Problem> {
     let asked = IdentityRequest::new(headers, extensions).of_session(session);
-    state.identify.identify(asked).await
+    state.identify(asked).await
 }
 
 fn report(state: &Gateway, caller: &Caller, session: &SessionId) -> Response {

@@ -1,4 +1,4 @@
-//! The end of a conversation: the peer gets to know why, and the connection is not cut while it may still be reading.
+//! The closing handshake: the peer is told why, and the stream is not cut while the peer may still be reading.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,28 +8,28 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as EngineError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame as EngineCloseFrame, Message as EngineMessage};
 
-use super::{Packet, Raw, Socket, Text};
+use super::{Message, Raw, Socket, Text};
 use crate::limits;
-use crate::transport::handler::Farewell;
+use crate::transport::handler::CloseFrame;
 use duplex_protocol::code::{self, MAX_REASON, Side};
 
-/// Why a conversation cannot go on.
+/// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stop {
+pub(super) enum EndCause {
     #[error("the peer closed")]
-    Closed(Option<CloseFrame>),
-    /// As [`Self::Closed`], with a code that the engine does not know, and answers wrongly.
+    Closed(Option<EngineCloseFrame>),
+    /// As [`Self::Closed`], with a registered code that the engine does not know and answers wrongly.
     #[error("the peer closed")]
     ClosedAs(u16, String),
-    /// We close; the peer is expected to answer our close frame.
+    /// The server closes; the peer is expected to answer its close frame.
     #[error("{1}")]
     Leave(u16, Cow<'static, str>),
-    /// The peer broke a rule, so that nothing that follows can be understood: it is told why and no longer listened to.
+    /// The server closes and reads no further, as after a protocol error.
     #[error("{1}")]
     Refuse(u16, Cow<'static, str>),
-    /// The peer does not read. It is told why, should it begin to.
+    /// The peer does not read. The close frame is there should it begin to.
     #[error("{0}")]
     Stuck(Cow<'static, str>),
     /// Nothing can be sent any more.
@@ -37,7 +37,7 @@ pub(super) enum Stop {
     Lost(Cow<'static, str>),
 }
 
-impl Stop {
+impl EndCause {
     /// The engine's error as the close code of RFC 6455 section 7.4.1.
     pub(super) fn from_engine(error: EngineError, max_message: usize) -> Self {
         match error {
@@ -55,24 +55,24 @@ impl Stop {
     }
 }
 
-impl From<Farewell> for Stop {
-    fn from(Farewell { code, reason }: Farewell) -> Self {
+impl From<CloseFrame> for EndCause {
+    fn from(CloseFrame { code, reason }: CloseFrame) -> Self {
         Self::Leave(code, reason)
     }
 }
 
-/// How a conversation ended.
+/// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub(crate) struct ConnectionEnd {
     /// Who sent the first close frame.
     pub by: Side,
     pub code: Option<u16>,
     pub reason: Cow<'static, str>,
 }
 
-impl End {
+impl ConnectionEnd {
     /// Without a close frame from either side.
-    pub fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             by: Side::Network,
             code: None,
@@ -81,88 +81,88 @@ impl End {
     }
 }
 
-/// The reason of a connection that is closed because the node has no room for what it holds.
+/// The close reason of the largest holder of the node's full buffers.
 pub(super) const FULL: &str = "the node's buffers are full, and this connection held the most of them";
 
-/// As a reason says it.
+/// A duration in a close reason.
 pub(super) fn humantime(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
 }
 
-impl From<Packet> for Message {
-    fn from(packet: Packet) -> Self {
-        match packet {
-            Packet::Text(text) => Self::Text(text),
-            Packet::Binary(bytes) => Self::Binary(bytes),
+impl From<Message> for EngineMessage {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text),
+            Message::Binary(bytes) => Self::Binary(bytes),
         }
     }
 }
 
-pub(super) fn full() -> Stop {
-    Stop::Refuse(code::TRY_AGAIN, FULL.into())
+pub(super) fn full() -> EndCause {
+    EndCause::Refuse(code::TRY_AGAIN, FULL.into())
 }
 
-/// Ends the conversation so that the peer gets to know why.
-pub(super) async fn finish(mut socket: Socket, stop: Stop) -> (End, Line) {
+/// Performs the closing handshake that the cause asks for.
+pub(super) async fn finish(mut socket: Socket, stop: EndCause) -> (ConnectionEnd, ClosingStream) {
     let end = match stop {
-        Stop::Lost(reason) => return (End::lost(reason), Line(None)),
-        Stop::Stuck(reason) => {
+        EndCause::Lost(reason) => return (ConnectionEnd::lost(reason), ClosingStream(None)),
+        EndCause::Stuck(reason) => {
             let told = timeout(limits::CLOSE_WAIT, socket.send(close(code::SLOW, &reason))).await;
             if !matches!(told, Ok(Ok(()))) {
-                return (End::lost(reason), Line(None));
+                return (ConnectionEnd::lost(reason), ClosingStream(None));
             }
-            End {
+            ConnectionEnd {
                 by: Side::Server,
                 code: Some(code::SLOW),
                 reason,
             }
         }
-        Stop::Closed(frame) => {
+        EndCause::Closed(frame) => {
             let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
             closed_by_client(frame)
         }
-        Stop::ClosedAs(code, reason) => {
+        EndCause::ClosedAs(code, reason) => {
             let mut raw = socket.into_inner();
             let _ = timeout(limits::CLOSE_WAIT, raw.write_all(&close_bytes(code, &reason))).await;
-            let end = End {
+            let end = ConnectionEnd {
                 by: Side::Client,
                 code: Some(code),
                 reason: reason.into(),
             };
-            return (end, Line(Some(raw)));
+            return (end, ClosingStream(Some(raw)));
         }
-        Stop::Leave(code, reason) => {
+        EndCause::Leave(code, reason) => {
             let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
-            End {
+            ConnectionEnd {
                 by: Side::Server,
                 code: Some(code),
                 reason,
             }
         }
-        Stop::Refuse(code, reason) => {
+        EndCause::Refuse(code, reason) => {
             let _ = timeout(limits::CLOSE_WAIT, socket.send(close(code, &reason))).await;
-            End {
+            ConnectionEnd {
                 by: Side::Server,
                 code: Some(code),
                 reason,
             }
         }
     };
-    (end, Line(Some(socket.into_inner())))
+    (end, ClosingStream(Some(socket.into_inner())))
 }
 
-fn closed_by_client(frame: Option<CloseFrame>) -> End {
-    let (code, reason) = frame.map_or((None, String::new()), |CloseFrame { code, reason }| {
+fn closed_by_client(frame: Option<EngineCloseFrame>) -> ConnectionEnd {
+    let (code, reason) = frame.map_or((None, String::new()), |EngineCloseFrame { code, reason }| {
         (Some(code.into()), reason.as_str().to_owned())
     });
-    End {
+    ConnectionEnd {
         by: Side::Client,
         code,
         reason: reason.into(),
     }
 }
 
-/// A server's close frame: unmasked. The peer's reason fits, as it came in one.
+/// An unmasked close frame. The reason fits: it came in one.
 fn close_bytes(code: u16, reason: &str) -> Vec<u8> {
     let mut bytes = vec![0x88, 2 + reason.len() as u8];
     bytes.extend(code.to_be_bytes());
@@ -170,34 +170,34 @@ fn close_bytes(code: u16, reason: &str) -> Vec<u8> {
     bytes
 }
 
-fn close(code: u16, reason: &str) -> Message {
+fn close(code: u16, reason: &str) -> EngineMessage {
     let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
-    Message::Close(Some(CloseFrame {
+    EngineMessage::Close(Some(EngineCloseFrame {
         code: code.into(),
         reason: Text::from(reason),
     }))
 }
 
-/// What the peer sent before it saw our close frame is dropped.
+/// Sends a close frame and drops what the peer sends before it answers.
 async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<(), EngineError> {
     socket.send(close(code, reason)).await?;
     while socket.next().await.transpose()?.is_some() {}
     Ok(())
 }
 
-/// The stream after the conversation, if there still is one.
-pub struct Line(Option<Raw>);
+/// The stream after the closing handshake, if it still exists.
+pub(crate) struct ClosingStream(Option<Raw>);
 
-impl Line {
-    /// Ends our half, then waits a while for the peer to end its own.
-    pub async fn hang_up(self) {
+impl ClosingStream {
+    /// Shuts down the server's half, then waits a while for the peer to close.
+    pub(crate) async fn hang_up(self) {
         if let Some(raw) = self.0 {
             let _ = timeout(limits::LINGER, linger(raw)).await;
         }
     }
 }
 
-/// To drop the stream at once, with bytes of the peer unread, would reset it.
+/// Reads until the peer closes: dropping the stream with bytes unread would reset it.
 async fn linger(mut raw: Raw) -> io::Result<()> {
     raw.shutdown().await?;
     let mut dropped = 0;

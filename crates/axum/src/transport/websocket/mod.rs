@@ -1,6 +1,5 @@
-//! The WebSocket engine, and the conversation over it: one flush for all that is to be said, pings, limits, and an end that
-//! the peer gets to know. The only file that knows the engine. Knows nothing of HTTP but the stream it left behind, and nothing
-//! of what a message means: that is a [`Talk`].
+//! A WebSocket connection on its engine, tungstenite: batched writes, pings, limits and the closing handshake. No other module names
+//! the engine. What messages mean is up to the [`ConnectionHandler`].
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,60 +13,60 @@ use hyper_util::rt::TokioIo;
 use tokio::time::sleep_until;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as EngineError;
-use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Message as EngineMessage, Role, WebSocketConfig};
 
-use self::ending::{FULL, Stop, finish, full, humantime};
-use super::faults::{Ending, Gate};
-use super::meter::Meter;
+use self::ending::{EndCause, FULL, finish, full, humantime};
+use super::activity_meter::ActivityMeter;
+use super::faults::{Ending, FaultGate};
 use crate::awake::paused_at;
-use crate::connection::counters::Cut;
-use crate::connection::keepalive::{Beat, Keepalive};
-use crate::connection::observed::Observed;
+use crate::connection::counters::DisconnectReason;
+use crate::connection::keepalive::{Keepalive, KeepaliveAction};
+use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, LoginEnd};
 use crate::limits;
-use crate::transport::handler::{Packet, Talk};
+use crate::transport::handler::{ConnectionHandler, Message};
 use duplex_protocol::code;
 use duplex_protocol::frame::wire_len;
 
-pub use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+pub(super) use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 
 mod ending;
 mod peer_close;
 
-pub use self::ending::{End, Line};
-pub use self::peer_close::PeerClose;
+pub(super) use self::ending::{ClosingStream, ConnectionEnd};
+pub(super) use self::peer_close::PeerClose;
 
-type Raw = Observed<TokioIo<Upgraded>, Arc<Meter>>;
+type Raw = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
 type Socket = WebSocketStream<Raw>;
 
-/// One connection: who talks and what the peer is held to.
-pub struct Conversation<T> {
-    talk: T,
-    gate: Gate,
-    /// Whose connection it is: it ends with their login.
+/// One connection: its handler, and the limits that its peer is held to.
+pub(super) struct Connection<H> {
+    handler: H,
+    gate: FaultGate,
+    /// The caller, with whose login the connection ends.
     caller: Caller,
     gateway: Gateway,
-    meter: Arc<Meter>,
-    /// Packets that are to be sent with the next flush.
-    out: Vec<Packet>,
-    /// Bytes of packets that are not flushed.
+    meter: Arc<ActivityMeter>,
+    /// Messages for the next flush.
+    out: Vec<Message>,
+    /// Bytes of messages that are written and not flushed.
     unsent: usize,
-    /// Bytes of the messages so far, had each come in one frame. As many as came in: nothing waits half-read in a buffer.
+    /// Bytes of all messages so far, had each come in one frame. If it equals the bytes received, no message is half-read.
     accounted: u64,
-    /// The largest message since the buffers were new.
+    /// The largest message since the buffers were allocated.
     largest: usize,
 }
 
-impl<T: Talk> Conversation<T> {
-    pub fn new(talk: T, gateway: &Gateway, gate: Gate, caller: Caller) -> Self {
+impl<H: ConnectionHandler> Connection<H> {
+    pub(super) fn new(handler: H, gateway: &Gateway, gate: FaultGate, caller: Caller) -> Self {
         Self {
-            talk,
+            handler,
             gate,
             caller,
             gateway: gateway.clone(),
-            meter: Meter::start(gateway.buffers.share()),
+            meter: ActivityMeter::start(gateway.buffers.share()),
             out: Vec::new(),
             unsent: 0,
             accounted: 0,
@@ -75,13 +74,13 @@ impl<T: Talk> Conversation<T> {
         }
     }
 
-    /// Talks until one side ends it. What is left to do is to hang up.
-    pub async fn run(mut self, upgraded: Upgraded) -> (End, Line) {
-        let raw = Observed::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
+    /// Runs until one side closes. The caller then hangs up.
+    pub(super) async fn run(mut self, upgraded: Upgraded) -> (ConnectionEnd, ClosingStream) {
+        let raw = ObservedStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
         let (socket, stop) = self.listen(socket).await;
         self.meter.release();
-        // Boxed: it is needed once, and its state would make every idle connection larger.
+        // Boxed: it runs once, and its state would make every idle connection larger.
         Box::pin(finish(socket, stop)).await
     }
 
@@ -97,27 +96,27 @@ impl<T: Talk> Conversation<T> {
         WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
     }
 
-    async fn listen(&mut self, mut socket: Socket) -> (Socket, Stop) {
+    async fn listen(&mut self, mut socket: Socket) -> (Socket, EndCause) {
         let shutdown = self.gateway.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
         let caller = self.caller.clone();
-        let mut login_end = caller.login().wait();
-        let ping = self.gateway.settings.ping_interval.min(T::PING);
+        let mut login_end = caller.login_end();
+        let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::CLOCK_GAP);
         let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
         loop {
             let turn = tokio::select! {
                 biased;
-                () = &mut shutdown => Err(self.part(&mut socket).await),
+                () = &mut shutdown => Err(self.shut_down(&mut socket).await),
                 () = self.meter.share().revoked() => Err(full()),
                 end = &mut login_end => Err(Box::pin(self.dismiss(&mut socket, end)).await),
                 ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
-                // Before the clock: what waits to be read is no silence.
+                // Before the alarm: unread bytes are no silence.
                 message = socket.next() => self.turn(&mut socket, message).await,
                 () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
                     alarm.as_mut().reset(self.meter.at(until));
                 }),
-                () = self.talk.stir() => self.speak(&mut socket).await,
+                () = self.handler.ready() => self.write(&mut socket).await,
             };
             if let Err(stop) = turn {
                 return (socket, stop);
@@ -129,39 +128,39 @@ impl<T: Talk> Conversation<T> {
     }
 
     fn message_limit(&self) -> usize {
-        self.gateway.settings.max_message.min(T::MESSAGE)
+        self.gateway.settings.max_message.min(H::MAX_MESSAGE)
     }
 
     fn silence_limit(&self) -> Duration {
-        self.gateway.settings.silence_limit.min(T::SILENCE)
+        self.gateway.settings.silence_limit.min(H::SILENCE_LIMIT)
     }
 
-    async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, Stop> {
+    async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, EndCause> {
         match keepalive.beat(self.meter.now(), self.meter.heard()) {
-            Beat::Rest { until } => Ok(until),
-            Beat::Ping { until } => {
-                let ping = socket.send(Message::Ping(Bytes::new()));
+            KeepaliveAction::Rest { until } => Ok(until),
+            KeepaliveAction::Ping { until } => {
+                let ping = socket.send(EngineMessage::Ping(Bytes::new()));
                 self.moving(ping).await?.map_err(|error| self.stop(error))?;
                 Ok(until)
             }
-            Beat::Silent => {
-                self.gateway.counters.cut(Cut::Silent);
+            KeepaliveAction::Silent => {
+                self.gateway.counters.count_disconnect(DisconnectReason::Silent);
                 let reason = format!("nothing was heard for {}", humantime(self.silence_limit()));
-                Err(Stop::Leave(code::TIMEOUT, reason.into()))
+                Err(EndCause::Leave(code::TIMEOUT, reason.into()))
             }
         }
     }
 
-    /// Hears everything that is there, then writes once.
-    async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
-        let heard = self.hear_all(socket, first).await;
+    /// Handles all messages that have arrived, then writes once.
+    async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
+        let read = self.read_all(socket, first).await;
         let sent = self.feed(socket).await;
-        heard?;
+        read?;
         sent?;
-        self.speak(socket).await
+        self.write(socket).await
     }
 
-    async fn hear_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), Stop> {
+    async fn read_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
         let mut received = first;
         let (mut messages, mut bytes) = (0, 0);
         loop {
@@ -172,16 +171,18 @@ impl<T: Talk> Conversation<T> {
             bytes += message.len();
             let answers = self.out.len();
             match message {
-                Message::Close(frame) => {
+                EngineMessage::Close(frame) => {
                     let registered = self.meter.registered_close();
-                    return Err(registered.map_or(Stop::Closed(frame), |(code, reason)| Stop::ClosedAs(code, reason)));
+                    return Err(registered.map_or(EndCause::Closed(frame), |(code, reason)| {
+                        EndCause::ClosedAs(code, reason)
+                    }));
                 }
-                Message::Text(text) => self.hear(Packet::Text(text)).await?,
-                Message::Binary(bytes) => self.hear(Packet::Binary(bytes)).await?,
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                EngineMessage::Text(text) => self.on_message(Message::Text(text)).await?,
+                EngineMessage::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
+                EngineMessage::Ping(_) | EngineMessage::Pong(_) | EngineMessage::Frame(_) => {}
             }
             messages += 1;
-            bytes += self.out[answers..].iter().map(Packet::len).sum::<usize>();
+            bytes += self.out[answers..].iter().map(Message::len).sum::<usize>();
             if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
                 return Ok(());
             }
@@ -192,17 +193,17 @@ impl<T: Talk> Conversation<T> {
         }
     }
 
-    async fn hear(&mut self, packet: Packet) -> Result<(), Stop> {
+    async fn on_message(&mut self, message: Message) -> Result<(), EndCause> {
         self.count(1, 0);
-        Ok(self.talk.hear(packet, &mut self.out).await?)
+        Ok(self.handler.on_message(message, &mut self.out).await?)
     }
 
-    /// Says what there is to say, and writes once.
-    async fn speak(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+    /// Sends what the handler has to send, with one flush.
+    async fn write(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
         if !self.gate.is_free() {
             Box::pin(self.pass()).await?;
         }
-        let said = self.talk.say(&mut self.out).await;
+        let said = self.handler.write(&mut self.out).await;
         self.feed(socket).await?;
         said?;
         self.moving(socket.flush()).await?.map_err(|error| self.stop(error))?;
@@ -210,8 +211,8 @@ impl<T: Talk> Conversation<T> {
         Ok(())
     }
 
-    /// Where a fault holds the session back, it waits as for a peer that takes nothing.
-    async fn pass(&mut self) -> Result<(), Stop> {
+    /// Waits while an injected fault holds writes back, as for a peer that does not read.
+    async fn pass(&mut self) -> Result<(), EndCause> {
         let (mut gate, shutdown) = (std::mem::take(&mut self.gate), self.gateway.shutdown.clone());
         let passed = self
             .moving(async {
@@ -225,64 +226,64 @@ impl<T: Talk> Conversation<T> {
         passed
     }
 
-    async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> Stop {
+    async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> EndCause {
         match ending {
-            Ending::Cut => Stop::Lost("cut, as its visitor asked".into()),
-            Ending::Drain => self.part(socket).await,
+            Ending::Cut => EndCause::Lost("cut, as its visitor asked".into()),
+            Ending::Drain => self.shut_down(socket).await,
         }
     }
 
-    async fn feed(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+    async fn feed(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
         self.count(0, self.out.len() as u64);
         let mut out = std::mem::take(&mut self.out);
-        self.unsent += out.iter().map(Packet::len).sum::<usize>();
-        for packet in out.drain(..) {
-            self.largest = self.largest.max(packet.len());
-            self.moving(socket.feed(packet.into()))
+        self.unsent += out.iter().map(Message::len).sum::<usize>();
+        for message in out.drain(..) {
+            self.largest = self.largest.max(message.len());
+            self.moving(socket.feed(message.into()))
                 .await?
                 .map_err(|error| self.stop(error))?;
         }
-        if out.capacity() <= limits::KEPT_PACKETS {
+        if out.capacity() <= limits::KEPT_MESSAGES {
             self.out = out;
         }
         Ok(())
     }
 
-    /// The last words before the node goes.
-    async fn part(&mut self, socket: &mut Socket) -> Stop {
-        let farewell = self.talk.part(&mut self.out);
+    /// Sends the last messages before the node shuts down.
+    async fn shut_down(&mut self, socket: &mut Socket) -> EndCause {
+        let close_frame = self.handler.on_shutdown(&mut self.out);
         match self.feed(socket).await {
-            Ok(()) => farewell.into(),
+            Ok(()) => close_frame.into(),
             Err(stop) => stop,
         }
     }
 
-    /// Nothing is read any more of a peer that was banned.
-    async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> Stop {
+    /// Sends the last messages after the login has ended. A banned peer is read no further.
+    async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> EndCause {
         let is_ban = end.is_ban();
         if is_ban {
-            self.gateway.counters.cut(Cut::Banned);
+            self.gateway.counters.count_disconnect(DisconnectReason::Banned);
         }
-        let farewell = self.talk.on_login_end(end, &mut self.out);
+        let close_frame = self.handler.on_login_end(end, &mut self.out);
         match self.feed(socket).await {
-            Ok(()) if is_ban => Stop::Refuse(farewell.code, farewell.reason),
-            Ok(()) => farewell.into(),
+            Ok(()) if is_ban => EndCause::Refuse(close_frame.code, close_frame.reason),
+            Ok(()) => close_frame.into(),
             Err(stop) => stop,
         }
     }
 
-    fn stop(&self, error: EngineError) -> Stop {
-        Stop::from_engine(error, self.message_limit())
+    fn stop(&self, error: EngineError) -> EndCause {
+        EndCause::from_engine(error, self.message_limit())
     }
 
     fn count(&self, received: u64, sent: u64) {
-        if T::COUNTED {
-            self.gateway.counters.add(received, sent);
+        if H::COUNTED {
+            self.gateway.counters.count_messages(received, sent);
         }
     }
 
-    /// Waits for a write, as long as the peer takes some of it within the silence limit.
-    async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, Stop> {
+    /// Waits for a write, as long as the peer reads some of it within the stall limit.
+    async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, EndCause> {
         let mut write = pin!(write);
         if let Poll::Ready(done) = poll!(write.as_mut()) {
             return Ok(done);
@@ -296,14 +297,14 @@ impl<T: Talk> Conversation<T> {
         done
     }
 
-    async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, Stop> {
-        let limit = T::STALL.min(self.gateway.settings.silence_limit);
+    async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, EndCause> {
+        let limit = H::STALL_LIMIT.min(self.gateway.settings.silence_limit);
         let mut since = self.meter.now();
         loop {
             tokio::select! {
                 biased;
                 done = &mut write => return Ok(done),
-                () = self.meter.share().revoked() => return Err(Stop::Lost(FULL.into())),
+                () = self.meter.share().revoked() => return Err(EndCause::Lost(FULL.into())),
                 () = sleep_until(self.meter.at(since + limit)) => {}
             }
             let wrote = self.meter.wrote();
@@ -312,29 +313,33 @@ impl<T: Talk> Conversation<T> {
                 continue;
             }
             if wrote <= since {
-                self.gateway.counters.cut(Cut::Slow);
+                self.gateway.counters.count_disconnect(DisconnectReason::Slow);
                 let reason = format!("the peer took nothing for {}", humantime(limit)).into();
-                let told = T::STALL < self.gateway.settings.silence_limit;
-                return Err(if told { Stop::Stuck(reason) } else { Stop::Lost(reason) });
+                let told = H::STALL_LIMIT < self.gateway.settings.silence_limit;
+                return Err(if told {
+                    EndCause::Stuck(reason)
+                } else {
+                    EndCause::Lost(reason)
+                });
             }
             since = wrote;
         }
     }
 
-    fn account(&mut self, message: &Message) {
+    fn account(&mut self, message: &EngineMessage) {
         let payload = message.len();
         let bytes = wire_len(payload as u64, true);
         match message {
-            Message::Text(_) | Message::Binary(_) => self.meter.message_arrived(),
+            EngineMessage::Text(_) | EngineMessage::Binary(_) => self.meter.message_arrived(),
             _ => self.meter.control_arrived(usize::try_from(bytes).unwrap_or(usize::MAX)),
         }
         self.accounted += bytes;
         self.largest = self.largest.max(payload);
     }
 
-    /// The engine keeps buffers as large as the largest message. New ones may be had when nothing is in the old ones: the
-    /// answers are flushed, and as many bytes came in as the messages had. Fragments and odd headers cost more bytes than
-    /// that, so the two are equal only if nothing is half-read.
+    /// Whether the buffers can be replaced: the engine keeps them as large as the largest message. They are empty when everything
+    /// is flushed and as many bytes were received as the messages have. Fragments and long headers cost more bytes, so the two are
+    /// equal only if no message is half-read.
     fn may_shrink(&self) -> bool {
         self.largest > limits::KEPT_BUFFER && self.accounted == self.meter.bytes_in()
     }
@@ -345,5 +350,5 @@ impl<T: Talk> Conversation<T> {
     }
 }
 
-/// What the engine's stream gave: nothing is its end.
-type Received = Option<Result<Message, EngineError>>;
+/// An item of the engine's stream; `None` is its end.
+type Received = Option<Result<EngineMessage, EngineError>>;

@@ -1,25 +1,25 @@
-//! The close frame as the peer sent it. The engine takes 1014 for a wrong code and answers 1002, though IANA's registry of close
-//! codes has it since RFC 6455; so the frames' headers are read beside it. Knows frames, and nothing of what they carry.
+//! A reader of the peer's close frame beside the engine, which takes code 1014 for invalid and answers 1002, although IANA's registry
+//! of close codes lists it.
 
 use std::ops::ControlFlow;
 
 const CLOSE: u8 = 8;
-/// Set in a header's second byte: the payload is masked.
+/// The mask bit in a header's second byte (RFC 6455 section 5.2).
 const MASKED: u8 = 0x80;
 const MAX_HEADER: usize = 14;
 
-/// The codes of the registry that the engine does not know.
+/// Registered codes that the engine does not know.
 const REGISTERED: [u16; 1] = [1014];
 
-/// Follows the bytes that come in.
+/// A reader of the frames that come in, up to the close frame.
 #[derive(Debug, Default)]
-pub struct PeerClose {
+pub(crate) struct PeerClose {
     header: [u8; MAX_HEADER],
-    /// How much of a header has come.
+    /// Bytes of the current header that have come.
     have: u8,
     /// Bytes of the current frame's payload that are still to come.
     left: u64,
-    /// The close frame's payload as far as it came: nothing after it counts.
+    /// The close frame's payload as far as it has come. Nothing after it is read.
     close: Option<Box<Closing>>,
 }
 
@@ -30,7 +30,7 @@ struct Closing {
 }
 
 impl PeerClose {
-    pub fn read(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.take(bytes) {
                 ControlFlow::Continue(rest) => rest,
@@ -58,7 +58,7 @@ impl PeerClose {
         let (more, rest) = bytes.split_at(count);
         self.header[have..have + count].copy_from_slice(more);
         self.have += count as u8;
-        // The second byte says how much more there is of it.
+        // The second byte tells the header's length.
         let have = have + count;
         if have == self::need(&self.header[..have]) && have >= 2 {
             self.begin(have);
@@ -87,8 +87,8 @@ impl PeerClose {
         }
     }
 
-    /// The code and the reason of a close frame whose code the engine took for wrong though it may be sent.
-    pub fn registered(&self) -> Option<(u16, String)> {
+    /// The code and the reason of a close frame whose code is registered but unknown to the engine.
+    pub(crate) fn registered(&self) -> Option<(u16, String)> {
         let Closing { mask, payload } = &**self.close.as_ref().filter(|_| self.left == 0)?;
         let payload: Vec<_> = payload
             .iter()
@@ -102,7 +102,7 @@ impl PeerClose {
     }
 }
 
-/// How long a header is that begins so, or how much of it says that.
+/// The length of a header that begins so, or of the part that tells it.
 fn need(header: &[u8]) -> usize {
     let Some(second) = header.get(1) else { return 2 };
     let length = match second & !MASKED {

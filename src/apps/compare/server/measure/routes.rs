@@ -31,8 +31,7 @@ use crate::server::preferences::cookie_value;
 use crate::server::state::ServerState;
 use duplex_axum::connection::shared_body;
 use duplex_axum::error::Problem;
-use duplex_axum::quota::guard::RequestClient;
-use duplex_hub::quota::{Rate, Resource};
+use duplex_axum::quota::RequestClient;
 
 pub fn routes() -> Router<ServerState> {
     Router::new()
@@ -180,20 +179,13 @@ async fn events(State(state): State<ServerState>, RequestClient(client): Request
         Ok(mailbox) => mailbox,
         Err(problem) => return problem.into_response(),
     };
-    let held = match state
-        .quotas
-        .take(&client, Rate::Handshakes)
-        .and_then(|()| state.quotas.hold(&client, Resource::Connections))
-    {
-        Ok(held) => held,
-        Err(exceeded) => return Problem::from(exceeded).into_response(),
-    };
-    let Some(counted) = state.counters.open(state.settings.max_connections as u64) else {
-        return Problem::unavailable("The server has as many connections as it may.").into_response();
+    let counted = match state.open_connection(&client) {
+        Ok(counted) => counted,
+        Err(problem) => return problem.into_response(),
     };
     let from = mailbox.newest().0;
     let said = stream::unfold(
-        (state, mailbox, from, (counted, held)),
+        (state, mailbox, from, counted),
         async move |(state, mailbox, after, counted)| {
             tokio::select! {
                 () = state.shutdown.begun() => return None,

@@ -1,17 +1,12 @@
 //! A WebSocket that says what comes into a box of the measurements: pushing, and nothing else. Knows no engine.
 
-use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
 use axum::response::Response;
-use duplex_axum::connection::counters::Way;
+use duplex_axum::connection::TransportKind;
 use duplex_axum::error::Problem;
-use duplex_axum::quota::guard;
-use duplex_axum::transport::faults::Gate;
-use duplex_axum::transport::handshake::{self, Door};
-use duplex_axum::transport::{enter as enter_socket, of_visitor};
+use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndpoint, upgrade};
 use serde::Deserialize;
 
 use crate::apps::compare::wire::measure::WATCH_PATH;
@@ -19,8 +14,6 @@ use crate::server::state::ServerState;
 
 use super::boxes::Mailbox;
 use crate::server::limits;
-use duplex_axum::transport::handler::{Farewell, Packet, Talk};
-use duplex_protocol::code;
 
 #[derive(Deserialize)]
 pub struct Watched {
@@ -37,17 +30,12 @@ pub async fn enter(
     let Some(mailbox) = state.bench.boxes.get(&watched.run, &watched.r#box) else {
         return Err(Problem::not_found("There is no box of this name."));
     };
-    let door = Door {
+    let endpoint = UpgradeEndpoint {
         path: WATCH_PATH,
         purpose: "what is said into the box that the address names.",
-        way: Way::Echo,
+        kind: TransportKind::Endpoint,
     };
-    let client = guard::client(request.extensions());
-    let (parts, _) = request.into_parts();
-    let caller = state.identify.identify(of_visitor(&parts)).await?;
-    Ok(enter_socket(&state, parts, door, client, caller, |_, _| {
-        (handshake::subprotocol, Watch::new(mailbox), Gate::default())
-    }))
+    upgrade(&state, request, endpoint, |_| Watch::new(mailbox)).await
 }
 
 struct Watch {
@@ -63,34 +51,23 @@ impl Watch {
     }
 }
 
-impl Talk for Watch {
-    // As the operator chose.
-    const PING: Duration = Duration::MAX;
-    const SILENCE: Duration = Duration::MAX;
-    const STALL: Duration = Duration::MAX;
+impl ConnectionHandler for Watch {
     /// Nothing is expected, and whatever comes is dropped.
-    const MESSAGE: usize = limits::SMALL_MESSAGE;
+    const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
-    fn hear(&mut self, _packet: Packet, _out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
-        ready(Ok(()))
+    async fn on_message(&mut self, _message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
+        Ok(())
     }
 
-    async fn stir(&mut self) {
+    async fn ready(&mut self) {
         self.mailbox.wait(self.said).await;
     }
 
-    fn say(&mut self, out: &mut Vec<Packet>) -> impl Future<Output = Result<(), Farewell>> + Send {
+    async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         for (number, text) in self.mailbox.since(self.said) {
             self.said = number;
-            out.push(Packet::Text((*text).into()));
+            out.push(Message::Text((*text).into()));
         }
-        ready(Ok(()))
-    }
-
-    fn part(&mut self, _out: &mut Vec<Packet>) -> Farewell {
-        Farewell {
-            code: code::GOING_AWAY,
-            reason: "the server is going away".into(),
-        }
+        Ok(())
     }
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::Extensions;
 use duplex_axum::connection::ConnectionObserver;
-use duplex_axum::connection::observed::Observer;
 
 /// What an owner was counted.
 #[derive(Debug, Default)]
@@ -69,9 +68,7 @@ impl ConnectionObserver for Connection {
     fn insert(&self, extensions: &mut Extensions) {
         extensions.insert(self.clone());
     }
-}
 
-impl Observer for Connection {
     fn read(&self, bytes: &[u8]) {
         let count = bytes.len();
         let flow = &mut *self.flow();

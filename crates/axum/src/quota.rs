@@ -1,10 +1,10 @@
-//! The quotas of HTTP requests, whatever they ask for, and the shape of a refusal.
+//! The client of a request, to whom quotas are counted. The rates themselves stand in [`duplex_hub::quota`].
 
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Extensions;
 use axum::http::request::Parts;
-use axum::http::{Extensions, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -12,12 +12,13 @@ use crate::client_addr::ClientAddr;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::health::{ALIVE_PATH, READY_PATH};
-use duplex_hub::quota::{Address, Client, Exceeded, Rate};
+use duplex_hub::quota::{Address, Client, Rate};
 
-/// Answered whatever else is asked: whoever watches over the node shares its address with those who ask too much.
+/// Paths outside the quota: a supervisor may share its address with clients that exceed theirs.
 const ALWAYS: [&str; 2] = [ALIVE_PATH, READY_PATH];
 
-/// Who sends a request, before it is known which person it is.
+/// The client of a request by its address, as [`ClientAddr`] says. The person is not known yet: add it with [`Client::known_as`].
+#[must_use]
 pub fn client(extensions: &Extensions) -> Client {
     Client {
         address: address(extensions),
@@ -25,7 +26,8 @@ pub fn client(extensions: &Extensions) -> Client {
     }
 }
 
-/// Who sends a request, as an extractor.
+/// The [`client`] of a request, as an extractor.
+#[derive(Debug, Clone)]
 pub struct RequestClient(pub Client);
 
 impl<S: Sync> FromRequestParts<S> for RequestClient {
@@ -40,7 +42,8 @@ fn address(extensions: &Extensions) -> Option<Address> {
     extensions.get().map(|ClientAddr(address)| Address::from(*address))
 }
 
-/// Of every request.
+/// Middleware: counts a request towards its address's quota. Past it, the response is 429 with `Retry-After`. Health checks are not
+/// counted.
 pub async fn requests(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     if ALWAYS.contains(&request.uri().path()) {
         return next.run(request).await;
@@ -48,18 +51,5 @@ pub async fn requests(State(gateway): State<Gateway>, request: Request, next: Ne
     match gateway.quotas.take(&client(request.extensions()), Rate::Requests) {
         Ok(()) => next.run(request).await,
         Err(exceeded) => Problem::from(exceeded).into_response(),
-    }
-}
-
-impl From<Exceeded> for Problem {
-    fn from(exceeded: Exceeded) -> Self {
-        Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            format!(
-                "There are {exceeded}; try again in {} s.",
-                exceeded.retry_after_seconds()
-            ),
-        )
-        .header(header::RETRY_AFTER, exceeded.retry_after_seconds())
     }
 }

@@ -1,21 +1,21 @@
-//! Notes when bytes of a stream last moved in each direction, and how many came in. A peer that is sending one long message
-//! is not silent, though no message of it has arrived; one that takes our bytes slowly is not stuck.
-//! Knows no protocol.
+//! A meter of a WebSocket's bytes: when they last moved in each direction, and how many came in. A peer that sends one long message
+//! is not silent, though no message of it has arrived; one that reads slowly has not stalled.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::websocket::PeerClose;
 use crate::connection::BufferShare;
-use crate::connection::observed::Observer;
+use crate::connection::observed_stream::ByteObserver;
 use crate::limits;
+use crate::sync::lock;
 
-/// Read beside the stream while the stream is borrowed.
+/// The meter of one connection. It is read while the stream itself is borrowed.
 #[derive(Debug)]
-pub struct Meter {
+pub(crate) struct ActivityMeter {
     opened: Instant,
     /// Nanoseconds after `opened`: 584 years fit.
     heard: AtomicU64,
@@ -23,14 +23,14 @@ pub struct Meter {
     bytes_in: AtomicU64,
     /// Bytes of messages that have not arrived whole.
     partial: AtomicUsize,
-    /// What of them the node's budget knows of.
+    /// How many of them are charged to the node's budget.
     charged: AtomicUsize,
     share: Arc<BufferShare>,
     peer_close: Mutex<PeerClose>,
 }
 
-impl Meter {
-    pub fn start(share: Arc<BufferShare>) -> Arc<Self> {
+impl ActivityMeter {
+    pub(crate) fn start(share: Arc<BufferShare>) -> Arc<Self> {
         let zero = AtomicU64::default;
         Arc::new(Self {
             opened: Instant::now(),
@@ -45,65 +45,62 @@ impl Meter {
     }
 
     /// The time since the connection's opening.
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.opened.elapsed()
     }
 
-    pub fn at(&self, moment: Duration) -> Instant {
+    pub(crate) fn at(&self, moment: Duration) -> Instant {
         self.opened + moment
     }
 
-    /// When bytes last came in, or when we began to listen again.
-    pub fn heard(&self) -> Duration {
+    /// When bytes were last received, or when the connection last resumed reading.
+    pub(crate) fn heard(&self) -> Duration {
         Duration::from_nanos(self.heard.load(Relaxed))
     }
 
-    /// Whoever did not listen cannot blame the peer for its silence.
-    pub fn listens(&self) {
+    /// Notes that the connection reads again: the peer's silence counts from now.
+    pub(crate) fn listens(&self) {
         self.mark(&self.heard);
     }
 
-    /// When the peer's side last took bytes.
-    pub fn wrote(&self) -> Duration {
+    /// When bytes were last written.
+    pub(crate) fn wrote(&self) -> Duration {
         Duration::from_nanos(self.wrote.load(Relaxed))
     }
 
-    pub fn bytes_in(&self) -> u64 {
+    pub(crate) fn bytes_in(&self) -> u64 {
         self.bytes_in.load(Relaxed)
     }
 
-    /// What the connection holds of the node's buffers.
-    pub fn share(&self) -> &BufferShare {
+    /// The connection's share of the node's buffers.
+    pub(crate) fn share(&self) -> &BufferShare {
         &self.share
     }
 
-    /// The peer's close frame, if the engine took a code for wrong that may be sent.
-    pub fn registered_close(&self) -> Option<(u16, String)> {
-        self.peer_close
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .registered()
+    /// The peer's close frame, if its code is registered but unknown to the engine.
+    pub(crate) fn registered_close(&self) -> Option<(u16, String)> {
+        lock(&self.peer_close).registered()
     }
 
-    /// The conversation is over: what still comes in is dropped as it comes.
-    pub fn release(&self) {
+    /// Ends the charging: from now on what is received is dropped.
+    pub(crate) fn release(&self) {
         self.share.close();
     }
 
-    /// A message arrived whole, and what came before belonged to it.
-    pub fn message_arrived(&self) {
+    /// A message is complete: all bytes before belonged to it.
+    pub(crate) fn message_arrived(&self) {
         self.partial.store(0, Relaxed);
         self.charge();
     }
 
-    /// A control frame of so many bytes came, perhaps between the parts of a message.
-    pub fn control_arrived(&self, bytes: usize) {
+    /// A control frame of so many bytes is complete. It may have come between the frames of a message.
+    pub(crate) fn control_arrived(&self, bytes: usize) {
         let left = |partial: usize| Some(partial.saturating_sub(bytes));
         let _ = self.partial.try_update(Relaxed, Relaxed, left);
         self.charge();
     }
 
-    /// Small remainders are not counted: most messages arrive whole, and cost no more than before.
+    /// Charges partial messages beyond one read buffer, so that messages that arrive whole cost nothing.
     fn charge(&self) {
         let due = self.partial.load(Relaxed).saturating_sub(limits::READ_BUFFER);
         let before = self.charged.swap(due, Relaxed);
@@ -119,14 +116,11 @@ impl Meter {
     }
 }
 
-impl Observer for Arc<Meter> {
+impl ByteObserver for Arc<ActivityMeter> {
     fn read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.mark(&self.heard);
-        self.peer_close
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read(bytes);
+        lock(&self.peer_close).read(bytes);
         self.bytes_in.fetch_add(count as u64, Relaxed);
         if self.partial.fetch_add(count, Relaxed) + count > limits::READ_BUFFER {
             self.charge();

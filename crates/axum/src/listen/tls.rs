@@ -1,4 +1,4 @@
-//! TLS for incoming connections: the certificate, its renewal while connections go on, and the handshake. Knows no route.
+//! TLS for incoming connections: the certificate, its renewal, and the handshake.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,34 +19,51 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
-use crate::connection::ConnectionContext;
+use crate::gateway::Gateway;
 use crate::limits;
 use crate::shutdown::Shutdown;
 use crate::{awake, listen};
 use duplex_hub::quota::LogThrottle;
 
-/// Where the certificate and its key are, in PEM.
+/// The files of a certificate and its key, in PEM (RFC 7468).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
+    /// The certificate, followed by its intermediates.
     pub certificate: PathBuf,
+    /// The private key.
     pub key: PathBuf,
 }
 
+/// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CertificateError {
+    /// A file cannot be read or parsed.
     #[error("{}: {error}", .path.display())]
-    File { path: PathBuf, error: pem::Error },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: pem::Error,
+    },
+    /// A file without a certificate.
     #[error("{} holds no certificate in PEM", .0.display())]
     NoCertificate(PathBuf),
+    /// A file without a private key.
     #[error("{} holds no private key in PEM", .0.display())]
     NoKey(PathBuf),
+    /// The key belongs to another certificate.
     #[error("the key in {} is not that of the certificate in {}", .0.key.display(), .0.certificate.display())]
     Mismatch(CertificateFiles),
+    /// The TLS library rejects the certificate or its key.
     #[error("the certificate in {} cannot be used: {error}", .files.certificate.display())]
     Unusable {
+        /// The files.
         files: CertificateFiles,
+        /// The TLS library's reason.
         error: rustls::Error,
     },
+    /// TLS cannot be set up.
     #[error("no TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -76,7 +93,7 @@ impl CertificateFiles {
         })
     }
 
-    /// What differs once a file was written.
+    /// Modification times and sizes, which differ once a file was written.
     fn stamp(&self) -> [Option<(SystemTime, u64)>; 2] {
         [&self.certificate, &self.key].map(|file| {
             let metadata = fs::metadata(file).ok()?;
@@ -85,7 +102,7 @@ impl CertificateFiles {
     }
 }
 
-/// The certificate that the next handshake shows.
+/// The certificate for the next handshakes.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -95,7 +112,7 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// TLS as this server speaks it. Cheap to clone.
+/// TLS 1.2 and 1.3 for incoming connections, with HTTP/2 and HTTP/1.1 by ALPN. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     files: CertificateFiles,
@@ -104,6 +121,11 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// Reads the certificate. Blocks on the files.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing or unreadable, or the certificate and the key do not match.
     pub fn load(files: CertificateFiles) -> Result<Self, CertificateError> {
         let current = Arc::new(Current(RwLock::new(Arc::new(files.load()?))));
         let provider = Arc::new(ring::default_provider());
@@ -112,7 +134,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(current.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Clients that come back all at once after a restart of their network resume without a signature.
+        // Session tickets: clients that reconnect all at once resume without a signature.
         config.ticketer = ring::Ticketer::new()?;
         Ok(Self {
             files,
@@ -121,8 +143,8 @@ impl Tls {
         })
     }
 
-    /// Takes the certificate anew once its files have changed, and on SIGHUP. One that cannot be used, such as a file that is
-    /// half written, leaves the one before in use, with a warning.
+    /// Reloads the certificate when its files change, and on SIGHUP, until the shutdown begins. A certificate that cannot be used, such
+    /// as a half-written file, is logged, and the previous one stays in use. [`Server::serve`](super::Server::serve) runs this.
     pub async fn renew(self, shutdown: Shutdown) {
         let Ok(mut hangups) = signal(SignalKind::hangup()) else {
             return tracing::error!("cannot hear SIGHUP, nor renew the certificate");
@@ -136,7 +158,7 @@ impl Tls {
                 () = sleep(limits::CERTIFICATE_POLL) => false,
             };
             let files = self.files.clone();
-            // The stamp first: what is written in between differs from it the next time.
+            // The stamp is read first: what is written in between differs from it the next time.
             let read = spawn_blocking(move || {
                 let stamp = files.stamp();
                 (asked || stamp != taken).then(|| (stamp, files.load()))
@@ -157,8 +179,9 @@ impl Tls {
         }
     }
 
-    /// Makes the handshake, then serves the connection. One that takes too long, or fails, ends.
-    pub async fn serve<S>(self, stream: S, peer: Option<SocketAddr>, router: Router, context: ConnectionContext)
+    /// Performs the handshake on `stream`, then serves the connection as [`serve_connection`](super::serve_connection) does. A handshake
+    /// that fails, or takes more than 10 s, ends the connection.
+    pub async fn serve_connection<S>(self, stream: S, peer: Option<SocketAddr>, router: Router, gateway: Gateway)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -166,14 +189,14 @@ impl Tls {
 
         let handshake = awake::timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
         let failure = tokio::select! {
-            () = context.shutdown.begun() => return,
+            () = gateway.shutdown.begun() => return,
             made = handshake => match made {
-                Some(Ok(stream)) => return listen::serve(stream, peer, router, context).await,
+                Some(Ok(stream)) => return listen::serve_connection(stream, peer, router, gateway).await,
                 Some(Err(error)) => error.to_string(),
                 None => "it took too long".to_owned(),
             },
         };
-        context.counters.handshake_failed();
+        gateway.counters.count_failed_handshake();
         if let Some(unlogged) = FAILURES.due() {
             let peer = peer.map(tracing::field::display);
             tracing::info!(peer, unlogged, "no TLS: {failure}");

@@ -1,4 +1,4 @@
-//! A stream whose bytes somebody is told of, as they move. Knows no protocol, and not what is made of it.
+//! A stream that tells an observer of its bytes as they move.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,27 +6,27 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Called on the connection's own task, where bytes moved: at least one, whichever way.
-pub trait Observer {
+/// An observer of a stream's bytes, called on the connection's task whenever at least one byte moved.
+pub(crate) trait ByteObserver {
     fn read(&self, bytes: &[u8]);
 
-    /// So many are about to be written. The other side may have them, and be heard again, before [`Self::wrote`] is called.
+    /// So many bytes are about to be written. The peer may have received them, and answered, before [`Self::wrote`] is called.
     fn writing(&self, _count: usize) {}
 
-    /// So many of them were not taken.
+    /// So many of those bytes were not written.
     fn kept_back(&self, _count: usize) {}
 
     fn wrote(&self, count: usize);
 }
 
 #[derive(Debug)]
-pub struct Observed<S, O> {
+pub(crate) struct ObservedStream<S, O> {
     stream: S,
     observer: O,
 }
 
-impl<S, O: Observer> Observed<S, O> {
-    pub const fn new(stream: S, observer: O) -> Self {
+impl<S, O: ByteObserver> ObservedStream<S, O> {
+    pub(crate) const fn new(stream: S, observer: O) -> Self {
         Self { stream, observer }
     }
 
@@ -44,7 +44,7 @@ impl<S, O: Observer> Observed<S, O> {
     }
 }
 
-impl<S: AsyncRead + Unpin, O: Observer + Unpin> AsyncRead for Observed<S, O> {
+impl<S: AsyncRead + Unpin, O: ByteObserver + Unpin> AsyncRead for ObservedStream<S, O> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -56,7 +56,7 @@ impl<S: AsyncRead + Unpin, O: Observer + Unpin> AsyncRead for Observed<S, O> {
     }
 }
 
-impl<S: AsyncWrite + Unpin, O: Observer + Unpin> AsyncWrite for Observed<S, O> {
+impl<S: AsyncWrite + Unpin, O: ByteObserver + Unpin> AsyncWrite for ObservedStream<S, O> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.observer.writing(buf.len());
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
@@ -107,7 +107,7 @@ mod tests {
     #[derive(Default)]
     struct Notes(RefCell<Vec<Told>>);
 
-    impl Observer for &Notes {
+    impl ByteObserver for &Notes {
         fn read(&self, _bytes: &[u8]) {}
 
         fn writing(&self, count: usize) {
@@ -127,7 +127,7 @@ mod tests {
     async fn what_is_written_is_told_before_it_goes_and_what_was_not_taken_after() {
         let (near, _far) = duplex(4);
         let notes = Notes::default();
-        let mut stream = Observed::new(near, &notes);
+        let mut stream = ObservedStream::new(near, &notes);
         assert_eq!(stream.write(b"abcdef").await.unwrap(), 4);
         let told = notes.0.take();
         assert_eq!(told, [Told::Writing(6), Told::KeptBack(2), Told::Wrote(4)]);

@@ -1,6 +1,5 @@
-//! Takes the connections that arrive, on a thread of its own. A request for the node's health is answered here, so that a
-//! supervisor has its answer however busy the other threads are and however many connections are open; every other connection
-//! is handed over. Knows no route but those of the health.
+//! The accept loop, on a thread of its own. Health checks are answered here, so a supervisor gets its answer however busy the other
+//! threads are and however many connections are open; every other connection is handed over.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,69 +17,69 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::address_limit::AddressLimit;
 use crate::awake;
 use crate::connection::counters::Counters;
-use crate::connection::observed::{Observed, Observer};
+use crate::connection::observed_stream::{ByteObserver, ObservedStream};
 use crate::limits;
-use crate::quota::Gate;
 use duplex_hub::quota::LogThrottle;
 use duplex_hub::quota::QuotaGuard;
 
-/// What a health check begins with.
+/// The first bytes of health checks.
 const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
 
-/// Enough to tell.
+/// Bytes that tell a health check from other requests.
 const FIRST_BYTES: usize = 16;
 
-/// A connection whose client has sent its first bytes, none of which were read.
-pub struct Arrival {
+/// A connection whose client has sent its first bytes, which are still unread.
+pub(super) struct AcceptedConnection {
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
-    pub place: Place,
+    pub place: ConnectionPlace,
 }
 
-/// A connection's place among those that may be open, if it has one; its stream's bytes are counted. An upgrade takes the stream
-/// elsewhere, and the place with it.
-pub struct Place {
+/// A connection's place within the limits, if it has one. It observes the stream, so it lives as long as the stream does, across
+/// upgrades, and counts the stream's bytes.
+pub(super) struct ConnectionPlace {
     counters: Arc<Counters>,
     _permit: Option<OwnedSemaphorePermit>,
-    /// Among those of its address.
+    /// The place among those of its address.
     _held: Option<QuotaGuard>,
 }
 
-impl Observer for Place {
+impl ByteObserver for ConnectionPlace {
     fn read(&self, bytes: &[u8]) {
         let count = bytes.len();
-        self.counters.add_bytes(count as u64, 0);
+        self.counters.count_bytes(count as u64, 0);
     }
 
     fn wrote(&self, count: usize) {
-        self.counters.add_bytes(0, count as u64);
+        self.counters.count_bytes(0, count as u64);
     }
 }
 
-/// Ends when it is dropped.
-pub struct Reception {
-    pub arrivals: mpsc::Receiver<Arrival>,
+/// The running accept loop. It stops when this is dropped.
+pub(super) struct Acceptor {
+    pub accepted: mpsc::Receiver<AcceptedConnection>,
     running: Option<DropGuard>,
 }
 
-impl Reception {
-    /// `health` answers health checks; a connection beyond `max_connections`, or beyond its
-    /// address's share, is answered by it too, whatever it asks for.
-    pub fn start(
+impl Acceptor {
+    /// Starts the thread. `health` answers health checks, and every request on a connection beyond `max_connections` or beyond its
+    /// address's limit.
+    pub(super) fn start(
         listener: TcpListener,
         health: Router,
         max_connections: usize,
-        gate: Gate,
+        limit: AddressLimit,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         let listener = listener.into_std()?;
-        let (arrived, arrivals) = mpsc::channel(limits::ARRIVALS);
+        let (arrived, accepted) = mpsc::channel(limits::ARRIVALS);
         let stop = CancellationToken::new();
-        let desk = Desk {
+        let accept_loop = AcceptLoop {
             places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
-            gate,
+            limit,
             counters,
             health,
             arrived,
@@ -88,34 +87,33 @@ impl Reception {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stopped = stop.clone();
-        thread::Builder::new().name("reception".to_owned()).spawn(move || {
-            let serving = stopped.run_until_cancelled(desk.take_all(listener));
+        thread::Builder::new().name("accept".to_owned()).spawn(move || {
+            let serving = stopped.run_until_cancelled(accept_loop.take_all(listener));
             runtime.block_on(serving);
         })?;
         Ok(Self {
-            arrivals,
+            accepted,
             running: Some(stop.drop_guard()),
         })
     }
 
-    /// Nobody listens any more once the arrivals have ended.
-    pub fn stop(&mut self) {
+    /// Stops accepting. The port is closed once `accepted` has ended.
+    pub(super) fn stop(&mut self) {
         self.running = None;
     }
 }
 
-struct Desk {
+struct AcceptLoop {
     places: Arc<Semaphore>,
-    gate: Gate,
+    limit: AddressLimit,
     counters: Arc<Counters>,
     health: Router,
-    arrived: mpsc::Sender<Arrival>,
-    /// Connections for which there is no place, the oldest first. One too many ends the oldest: who asks for the health has
-    /// done so at once, and been answered.
+    arrived: mpsc::Sender<AcceptedConnection>,
+    /// Connections without a place, oldest first. One too many aborts the oldest: a health check among them was answered at once.
     beyond: VecDeque<AbortHandle>,
 }
 
-impl Desk {
+impl AcceptLoop {
     async fn take_all(mut self, listener: std::net::TcpListener) {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
@@ -123,11 +121,11 @@ impl Desk {
         };
         loop {
             let (stream, peer) = next_connection(&listener).await;
-            // Counted before it says anything: silence is what takes places at the least cost.
-            let held = self.gate.admit(peer);
+            // Counted before its first bytes: a silent connection takes a place at the least cost.
+            let held = self.limit.admit(peer);
             let permit = held.as_ref().and(Arc::clone(&self.places).try_acquire_owned().ok());
             let is_beyond = permit.is_none();
-            let place = Place {
+            let place = ConnectionPlace {
                 counters: Arc::clone(&self.counters),
                 _permit: permit,
                 _held: held,
@@ -140,7 +138,7 @@ impl Desk {
         }
     }
 
-    fn receive_beyond(&mut self, stream: TcpStream, place: Place) {
+    fn receive_beyond(&mut self, stream: TcpStream, place: ConnectionPlace) {
         if self.beyond.len() >= limits::HEALTH_PLACES
             && let Some(oldest) = self.beyond.pop_front()
         {
@@ -151,7 +149,13 @@ impl Desk {
     }
 }
 
-async fn receive(stream: TcpStream, peer: SocketAddr, place: Place, health: Router, arrived: mpsc::Sender<Arrival>) {
+async fn receive(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: ConnectionPlace,
+    health: Router,
+    arrived: mpsc::Sender<AcceptedConnection>,
+) {
     let mut first = [0; FIRST_BYTES];
     let Some(Ok(count @ 1..)) = awake::timeout(limits::FIRST_REQUEST, stream.peek(&mut first)).await else {
         return;
@@ -161,16 +165,16 @@ async fn receive(stream: TcpStream, peer: SocketAddr, place: Place, health: Rout
     }
     match stream.into_std() {
         Ok(stream) => {
-            // The node may be going away.
-            let _ = arrived.send(Arrival { stream, peer, place }).await;
+            // The receiver is gone if the node is shutting down.
+            let _ = arrived.send(AcceptedConnection { stream, peer, place }).await;
         }
         Err(error) => tracing::debug!("connection: {error}"),
     }
 }
 
-/// One request, one answer, and not for long.
-async fn answer_health(stream: TcpStream, place: Place, health: Router) {
-    let stream = Observed::new(stream, place);
+/// Answers one request within [`limits::HEALTH_WAIT`].
+async fn answer_health(stream: TcpStream, place: ConnectionPlace, health: Router) {
+    let stream = ObservedStream::new(stream, place);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -189,7 +193,7 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Small answers must not wait for the acknowledgement of the one before.
+                // Small writes must not wait for the acknowledgement of the previous one (Nagle's algorithm).
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!("TCP_NODELAY: {error}");
                 }

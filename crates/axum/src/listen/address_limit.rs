@@ -1,4 +1,4 @@
-//! Which TCP connections are taken: of each address no more than its share, before any request.
+//! The limit of TCP connections for each client address, before any request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use crate::gateway::Gateway;
 use duplex_hub::quota::{Client, QuotaGuard, Quotas, Resource};
 
 #[derive(Clone)]
-pub struct Gate {
+pub(super) struct AddressLimit {
     quotas: Arc<Quotas>,
-    /// These carry the connections of others.
+    /// Proxies carry the connections of many clients and are not limited.
     proxies: TrustedProxies,
 }
 
-impl Gate {
-    pub fn of(state: &Gateway) -> Self {
+impl AddressLimit {
+    pub(super) fn of(state: &Gateway) -> Self {
         Self {
             quotas: Arc::clone(&state.quotas),
             proxies: state.settings.trusted_proxies.clone(),
         }
     }
 
-    /// None: the address has as many as it may.
-    pub fn admit(&self, peer: SocketAddr) -> Option<QuotaGuard> {
+    /// A place for a connection of `peer`. `None` if its address has as many as it may.
+    pub(super) fn admit(&self, peer: SocketAddr) -> Option<QuotaGuard> {
         if self.proxies.contain(peer.ip().to_canonical()) {
             return Some(QuotaGuard::default());
         }

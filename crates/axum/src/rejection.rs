@@ -1,0 +1,70 @@
+//! The HTTP status of each reason for which the session protocol, or Axum's extractors, refuse a request: one table for all routes.
+
+use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
+use axum::http::{StatusCode, header};
+use duplex_hub::quota::Exceeded;
+use duplex_protocol::session::{Denied, Rejection};
+
+use crate::error::Problem;
+
+/// 404, 403, or 503 with `Retry-After` where the same request may succeed later.
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unknown => Self::not_found("There is no such topic."),
+            Denied::Forbidden | Denied::TooMany => Self::new(StatusCode::FORBIDDEN, denied.to_string()),
+            Denied::Unavailable | Denied::Full => Self::unavailable(denied.to_string()),
+        }
+    }
+}
+
+/// 422 for what the command asks, 413 for its size, 409 for the time in its id, 429 for its rate, 507 for a full log; 503 with
+/// `Retry-After` where the same command may be accepted later.
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            Rejection::Denied(Denied::Unknown) => Denied::Unknown.into(),
+            Rejection::Denied(Denied::Forbidden | Denied::TooMany) => Self::new(StatusCode::FORBIDDEN, detail),
+            Rejection::Denied(Denied::Unavailable | Denied::Full) | Rejection::Unavailable => Self::unavailable(detail),
+            Rejection::Refused { .. } | Rejection::Malformed { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+            }
+            Rejection::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => Self::new(StatusCode::CONFLICT, detail),
+            Rejection::TooFast { retry_after_ms } => Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+                .header(header::RETRY_AFTER, retry_after_ms.div_ceil(1000)),
+            Rejection::StorageFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, detail),
+        }
+    }
+}
+
+/// 429 with `Retry-After`.
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let seconds = exceeded.retry_after_seconds();
+        let detail = format!("There are {exceeded}; try again in {seconds} s.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).header(header::RETRY_AFTER, seconds)
+    }
+}
+
+/// The status that Axum gives, mostly 400.
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+/// The status that Axum gives, such as 413.
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+/// The status that Axum gives, such as 415 or 422.
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}

@@ -1,0 +1,116 @@
+//! The WebSocket handler of an [`Endpoint`], and the routes of endpoints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::any;
+use tokio::time::Instant;
+
+use crate::connection::counters::TransportKind;
+use crate::connection::log_preview::LogPreview;
+use crate::endpoint::{Answer, Endpoint, Payload};
+use crate::gateway::Gateway;
+use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
+use crate::transport::handshake::UpgradeEndpoint;
+use crate::transport::upgrade::upgrade;
+use crate::{limits, quota};
+use duplex_hub::quota::{Client, Quotas, Rate};
+use duplex_hub::session::Bucket;
+use duplex_protocol::code;
+
+pub(crate) struct EndpointHandler {
+    endpoint: Endpoint,
+    quotas: Arc<Quotas>,
+    client: Client,
+    messages: Bucket,
+    kibibytes: Bucket,
+    began: Instant,
+}
+
+/// Routes for `endpoints`, under every method: HTTP/1.1 opens a WebSocket by GET, HTTP/2 by CONNECT.
+pub fn routes<S: Clone + Send + Sync + 'static>(
+    gateway: Gateway,
+    endpoints: impl IntoIterator<Item = Endpoint>,
+) -> Router<S> {
+    let router = endpoints.into_iter().fold(Router::new(), |router, endpoint| {
+        let enter = async move |State(gateway): State<Gateway>, request: Request| {
+            let client = quota::client(request.extensions());
+            let upgrades = UpgradeEndpoint {
+                path: endpoint.path,
+                purpose: endpoint.purpose,
+                kind: TransportKind::Endpoint,
+            };
+            upgrade(&gateway, request, upgrades, |_| {
+                EndpointHandler::new(endpoint, &gateway, client)
+            })
+            .await
+        };
+        router.route(endpoint.path, any(enter))
+    });
+    router.with_state(gateway)
+}
+
+impl EndpointHandler {
+    pub(crate) fn new(endpoint: Endpoint, state: &Gateway, client: Client) -> Self {
+        let largest = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
+        let second = Duration::from_secs(1);
+        Self {
+            endpoint,
+            quotas: Arc::clone(&state.quotas),
+            client,
+            messages: Bucket::new(limits::ECHO_BURST, second / limits::ECHO_RATE),
+            kibibytes: Bucket::new(limits::ECHO_KIB_BURST.max(2 * largest), second / limits::ECHO_KIB_RATE),
+            began: Instant::now(),
+        }
+    }
+
+    /// Takes the quota for one message of so many bytes, or returns how long to wait.
+    fn may_have(&mut self, bytes: usize) -> Result<(), Duration> {
+        if !self.quotas.is_on() {
+            return Ok(());
+        }
+        let (now, kibibytes) = (
+            self.began.elapsed(),
+            u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX),
+        );
+        self.messages.take(now)?;
+        self.kibibytes.take_many(now, kibibytes)?;
+        let taken = self.quotas.take(&self.client, Rate::EchoMessages);
+        let taken = taken.and_then(|()| self.quotas.take_many(&self.client, Rate::EchoBytes, kibibytes));
+        taken.map_err(|exceeded| exceeded.retry_after)
+    }
+
+    fn answer(&self, message: Message) -> Message {
+        let payload = match &message {
+            Message::Text(text) => Payload::Text(text),
+            Message::Binary(bytes) => Payload::Binary(bytes),
+        };
+        // At debug, for anyone could fill the disk with messages.
+        tracing::debug!(
+            bytes = payload.len(),
+            "받은 메시지: {}",
+            LogPreview::new(payload, limits::LOG_CHARS)
+        );
+        match (self.endpoint.answer)(payload) {
+            Answer::Same => message,
+            Answer::Text(text) => Message::Text(text.into()),
+        }
+    }
+}
+
+impl ConnectionHandler for EndpointHandler {
+    async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
+        match self.may_have(message.len()) {
+            Ok(()) => {
+                out.push(self.answer(message));
+                Ok(())
+            }
+            Err(wait) => {
+                let reason = format!("too much at once; again in {} ms", wait.as_millis().max(1));
+                Err(CloseFrame::new(code::TOO_FAST, reason))
+            }
+        }
+    }
+}
