@@ -1,12 +1,9 @@
 //! Every limit of the hub, the log and the quotas that is not configuration, each with its reason. Those that callers need are public.
 
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 
 use std::time::Duration;
-
-#[cfg(feature = "sqlite")]
-pub(crate) use self::sqlite::*;
 
 /// TCP connections allowed for each WebSocket: a page holds its own socket, the vitals' socket and a connection for requests.
 pub const TCP_PER_SOCKET: usize = 3;

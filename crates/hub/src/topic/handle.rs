@@ -108,10 +108,9 @@ impl Board {
     }
 }
 
-/// A handle to an open topic, from [`Hub::open`](crate::Hub::open). Cheap to clone; the topic stays awake while a handle lives. Commands
-/// have the rights of the hub that opened it.
-///
-/// If the topic's task ended because its log failed, every request answers [`Denied::Unavailable`]; opening the topic again may help.
+/// A handle to an open topic, from [`Hub::open`](crate::Hub::open), which stays awake while a handle lives. Cheap to clone. Commands have
+/// the rights of the hub that opened it. If the topic's log failed, every request answers [`Denied::Unavailable`], and opening the topic
+/// again may help.
 pub struct TopicHandle {
     pub(crate) board: Arc<Board>,
     authority: Authority,
@@ -189,10 +188,8 @@ impl TopicHandle {
 
     /// The same topic for the server's own commands.
     #[must_use]
-    pub(crate) fn for_server(mut self) -> Self {
-        self.authority = Authority::OPERATOR;
-        self.origin = Origin::Server;
-        self
+    pub(crate) fn for_server(self) -> Self {
+        Self::with(&self.board, Authority::OPERATOR, Origin::Server)
     }
 
     /// The committed state and its cursor.
@@ -376,7 +373,7 @@ impl TopicHandle {
         self.board.crowd.set().session_count()
     }
 
-    /// The presence's version and its complete encoded frame. Versions rise while the topic is awake; 0 is an empty presence.
+    /// The presence's version, which rises while the topic is awake from 0 for an empty presence, and its complete encoded frame.
     pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
         self.board.crowd.frame(&self.board.name, encoding)
     }

@@ -2,6 +2,7 @@
 //! made to fail or to stall.
 
 mod lost_tail;
+mod weather;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -9,6 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+pub use self::weather::Weather;
 use super::{
     Answered, End, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
     Refused, Retention, Undelivered, chain, going,
@@ -18,18 +20,6 @@ use crate::lock;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
-
-/// What happens to appends, for tests.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Weather {
-    /// They are stored.
-    #[default]
-    Fair,
-    /// They store nothing and return this error.
-    Failing(LogError),
-    /// They wait until this is changed.
-    Stalled,
-}
 
 /// A log in memory.
 pub struct Memory {
@@ -68,11 +58,6 @@ impl Memory {
         }
     }
 
-    /// Sets what happens to appends from now on, also to those that wait.
-    pub fn set_weather(&self, weather: Weather) {
-        self.weather.send_replace(weather);
-    }
-
     fn lock(&self) -> MutexGuard<'_, Topics> {
         lock::lock(&self.topics)
     }
@@ -87,19 +72,6 @@ impl Memory {
             let nothing = Kept::default();
             Ok(look(self.lock().get(&topic).unwrap_or(&nothing), self.epoch))
         })
-    }
-
-    async fn weathered(&self) -> Result<(), LogError> {
-        let mut weather = self.weather.subscribe();
-        // The sender lives as long as `self`.
-        match weather
-            .wait_for(|weather| *weather != Weather::Stalled)
-            .await
-            .as_deref()
-        {
-            Ok(Weather::Failing(error)) => Err(error.clone()),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -143,11 +143,11 @@ pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
 
 fn hold(file: File) -> io::Result<Option<File>> {
     // Whoever had it before may have forked: until the child runs its own program, it holds what its parent held.
-    let patience = Instant::now() + limits::LOCK_PATIENCE;
+    let patience = Instant::now() + limits::sqlite::LOCK_PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if Instant::now() < patience => thread::sleep(limits::LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => thread::sleep(limits::sqlite::LOCK_PAUSE),
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }

@@ -94,7 +94,7 @@ impl Sqlite {
         let store = schema::open(path)?;
         let counts = Arc::new(Counts::default());
         let room = Arc::new(Room::new(store.path.clone()));
-        let (jobs, waiting) = mpsc::channel(limits::LOG_QUEUE);
+        let (jobs, waiting) = mpsc::channel(limits::sqlite::LOG_QUEUE);
         let (ending, ended) = watch::channel(());
         let writer = Writer {
             connection: store.connection,

@@ -28,7 +28,7 @@ impl Readers {
         Self {
             path,
             spare: Mutex::default(),
-            permits: Arc::new(Semaphore::new(limits::LOG_READERS)),
+            permits: Arc::new(Semaphore::new(limits::sqlite::LOG_READERS)),
         }
     }
 
@@ -58,7 +58,7 @@ impl Readers {
 
     /// Ready when the last read has ended.
     pub(super) async fn close(&self) {
-        let all = u32::try_from(limits::LOG_READERS).unwrap_or(u32::MAX);
+        let all = u32::try_from(limits::sqlite::LOG_READERS).unwrap_or(u32::MAX);
         let permits = self.permits.acquire_many(all).await;
         self.permits.close();
         self.spare().clear();

@@ -290,7 +290,7 @@ pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> 
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(limits::LOG_PATIENCE)?;
+    connection.busy_timeout(limits::sqlite::LOG_PATIENCE)?;
     Ok(connection)
 }
 
@@ -303,7 +303,7 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // Each commit is on the disk before it is answered, not only before the next checkpoint.
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "journal_size_limit", limits::LOG_JOURNAL)?;
+    connection.pragma_update(None, "journal_size_limit", limits::sqlite::LOG_JOURNAL)?;
     // What is deleted or overwritten is zeros in the file, not bytes that wait to be used again.
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     // A process that was killed may have left what it overwrote in the journal.
@@ -314,8 +314,8 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
 /// Brings everything of the journal into the file and leaves the journal without a byte. Says whether it could: a reader that
 /// began before, and reads on, keeps it from that.
 pub(super) fn empty_journal(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(limits::LOG_SCRUB_PATIENCE)?;
+    connection.busy_timeout(limits::sqlite::LOG_SCRUB_PATIENCE)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, bool>(0));
-    connection.busy_timeout(limits::LOG_PATIENCE)?;
+    connection.busy_timeout(limits::sqlite::LOG_PATIENCE)?;
     Ok(!busy?)
 }

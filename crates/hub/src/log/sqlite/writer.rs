@@ -139,8 +139,8 @@ impl Writer {
         };
         let mut bytes = first.bytes();
         let mut batch = vec![first];
-        while batch.len() < limits::LOG_BATCH
-            && bytes < limits::LOG_BATCH_BYTES
+        while batch.len() < limits::sqlite::LOG_BATCH
+            && bytes < limits::sqlite::LOG_BATCH_BYTES
             && let Ok(job) = self.jobs.try_recv()
         {
             bytes += job.bytes();
@@ -223,7 +223,7 @@ impl Writer {
         let again = self.again.clone();
         let thread = thread::Builder::new().name("log-scrub".to_owned());
         let started = thread.spawn(move || {
-            thread::sleep(limits::LOG_SCRUB_PAUSE);
+            thread::sleep(limits::sqlite::LOG_SCRUB_PAUSE);
             // A log that was closed meanwhile has no journal.
             let _ = again.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
         });
