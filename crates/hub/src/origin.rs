@@ -90,7 +90,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::decider::{Access, Context, Decider};
+    use crate::decider::{Access, Context, Decider, NoCommand};
     use crate::log::memory::Memory;
     use crate::{Hub, Rights, Role, kind};
     use duplex_protocol::codec::{Blob, Encoding};
@@ -113,6 +113,8 @@ mod tests {
     }
 
     impl Decider for Senders {
+        type ServerCommand = NoCommand;
+
         fn admit(&self, who: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             match who.origin {
                 Origin::Visitor => Ok(Access::Read),

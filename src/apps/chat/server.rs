@@ -9,7 +9,7 @@ use crate::apps::server::AppServer;
 use crate::server::forms::CommandForm;
 use crate::server::names::tidy::{tidy_line, tidy_text};
 use duplex_hub::TopicCommand;
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Origin, Principal, Redaction};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, NoCommand, Origin, Principal, Redaction};
 use duplex_hub::kind;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
@@ -70,6 +70,8 @@ pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
 }
 
 impl Decider for Chat {
+    type ServerCommand = NoCommand;
+
     /// Any well-formed room: which ones exist is known to the list of rooms, and the page asks there.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_room(topic.rest()) {
@@ -245,6 +247,8 @@ fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Resu
 }
 
 impl Decider for Rooms {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL_ROOMS {
             Ok(Access::Write)

@@ -6,7 +6,7 @@ use crate::apps::server::AppServer;
 use crate::wire::status::Sample;
 use duplex_hub::{
     self,
-    decider::{Access, Context, Decider, Origin, Principal},
+    decider::{Access, Context, Decider, NoCommand, Origin, Principal},
     kind,
 };
 use duplex_protocol::session::{Denied, Rejection};
@@ -20,6 +20,8 @@ pub fn app() -> AppServer {
 }
 
 impl Decider for NodeStatus {
+    type ServerCommand = NoCommand;
+
     const FLEETING: bool = true;
     const FOR_OPERATORS: bool = true;
 

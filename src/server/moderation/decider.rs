@@ -10,7 +10,7 @@ use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
     Target, why,
 };
-use duplex_hub::decider::{Access, Context, Decider, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Retention};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -24,6 +24,8 @@ const WIDEST_IPV6: u8 = 20;
 const MAX_PERSON: usize = 64;
 
 impl Decider for Moderation {
+    type ServerCommand = NoCommand;
+
     const FOR_OPERATORS: bool = true;
 
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {

@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::decider::{Access, Context, Decider, Forward, Kept, Makes, Principal, Redaction};
+use crate::decider::{
+    Access, Context, Decider, Forward, Kept, Makes, Origin, Principal, Redaction, ServerCommand as _,
+};
 use crate::log::Retention;
 use crate::rights::Needed;
 use crate::{json, topic::stored};
@@ -200,6 +202,25 @@ fn write_event<D: Decider>(event: &D::Event) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(event).map(stored::write::<D>)
 }
 
+/// A command, by who may give it.
+enum Given<D: Decider> {
+    Visitor(D::Command),
+    Server(D::ServerCommand),
+}
+
+impl<D: Decider> Given<D> {
+    /// Who sends it decides which types it is decoded as.
+    fn decode(origin: Origin, command: &Blob, encoding: Encoding) -> Result<Self, CodecError> {
+        let visitor = || command.decode(encoding).map(Self::Visitor);
+        let server = || command.decode(encoding).map(Self::Server);
+        match origin {
+            Origin::Server => server().or_else(|error| visitor().map_err(|_| error)),
+            Origin::Program if D::ServerCommand::FOR_PROGRAMS => server(),
+            Origin::Visitor | Origin::Program => visitor(),
+        }
+    }
+}
+
 struct Folded<D: Decider> {
     decider: Arc<D>,
     refused_parts: Arc<AtomicU64>,
@@ -219,11 +240,12 @@ impl<D: Decider> Folded<D> {
         }
     }
 
-    fn decided(&mut self, at: Context<'_>, command: D::Command) -> Result<Vec<Made>, Undecided> {
-        let events = self
-            .decider
-            .decide(at, &self.state, command)
-            .map_err(Undecided::Rejected)?;
+    fn decided(&mut self, at: Context<'_>, command: Given<D>) -> Result<Vec<Made>, Undecided> {
+        let events = match command {
+            Given::Visitor(command) => self.decider.decide(at, &self.state, command),
+            Given::Server(command) => command.decide(&self.decider, at, &self.state),
+        };
+        let events = events.map_err(Undecided::Rejected)?;
         let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
         let written = written.map_err(|error| Undecided::Broken(error.into()))?;
         let made = (at.next..).zip(events.into_iter().zip(written));
@@ -239,7 +261,7 @@ impl<D: Decider> Fold for Folded<D> {
         if encoding == Encoding::Json {
             json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
-        let command = command.decode(encoding).map_err(|error| malformed(error.to_string()))?;
+        let command = Given::decode(at.origin, command, encoding).map_err(|error| malformed(error.to_string()))?;
         catch_unwind(AssertUnwindSafe(|| self.decided(at, command)))
             .unwrap_or(Err(Undecided::Broken(FoldError::Panicked)))
     }

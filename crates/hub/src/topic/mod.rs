@@ -17,6 +17,8 @@ pub mod recovery;
 pub mod redaction;
 pub mod resume;
 pub mod ring;
+#[cfg(test)]
+mod server_command_tests;
 pub mod shared_state;
 pub mod stats;
 pub mod stored;

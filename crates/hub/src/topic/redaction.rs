@@ -178,7 +178,7 @@ mod tests {
 
     use super::super::handle::TopicHandle;
     use super::*;
-    use crate::decider::{Access, Context, Decider, Principal, Redaction};
+    use crate::decider::{Access, Context, Decider, NoCommand, Principal, Redaction};
     use crate::hub::Hub;
     use crate::log::memory::{Memory as Kept, Weather};
     use crate::log::sqlite::Sqlite;
@@ -233,6 +233,8 @@ mod tests {
     }
 
     impl Decider for Wall {
+        type ServerCommand = NoCommand;
+
         fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }

@@ -2,11 +2,13 @@
 
 use crate::apps::arena::model::best::Best;
 use crate::apps::arena::wire::scores::{ALL, Score, Scores, ScoresCommand};
-use duplex_hub::decider::{Access, Context, Decider, Origin, Principal};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 impl Decider for Scores {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)

@@ -11,7 +11,7 @@ use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
 use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
 use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 use duplex_hub::Retention;
-use duplex_hub::decider::{Access, Context, Decider, Principal};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -42,6 +42,8 @@ fn answer(message: Payload<'_>) -> Answer {
 }
 
 impl Decider for Compare {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_slot(topic.rest()) {
             Ok(Access::Write)

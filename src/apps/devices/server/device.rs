@@ -17,7 +17,7 @@ use crate::server::notify;
 use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use crate::wire::number::{self, show};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Origin, Principal, Retention};
 use duplex_hub::{Needed, TopicCommand, json};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -64,6 +64,8 @@ fn posted(fields: &Fields) -> Option<DeviceCommand> {
 }
 
 impl Decider for Devices {
+    type ServerCommand = NoCommand;
+
     /// Everybody may look. Who may set what a device does, its commands say; a browser is its visitor's alone.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {

@@ -8,7 +8,7 @@ use super::super::wire::{
 use super::NOTICE_LIFE;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -19,6 +19,8 @@ const KEPT_EVENTS: u64 = 5_000;
 const NAMED: usize = 3;
 
 impl Decider for Fleet {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)

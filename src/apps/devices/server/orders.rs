@@ -3,7 +3,7 @@
 
 use super::super::model::{MAX_OPEN, Waiting};
 use super::super::wire::{DeviceCommand, Devices, ORDER_WAIT, Open, Orders, OrdersCommand, OrdersEvent, why};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -12,6 +12,8 @@ use duplex_protocol::topic::TopicName;
 const KEPT_EVENTS: u64 = 2_000;
 
 impl Decider for Orders {
+    type ServerCommand = NoCommand;
+
     /// The server's own: the devices' pages show what there is to see.
     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Err(Denied::Forbidden)

@@ -8,7 +8,7 @@ use super::super::wire::{
     MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesCommand, QuotesEvent, Tick, Trade,
     Watches, check_price, is_symbol, why,
 };
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, NoCommand, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -36,6 +36,8 @@ const fn short() -> Retention {
 }
 
 impl Decider for Quotes {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
@@ -106,6 +108,8 @@ fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<Quotes
 }
 
 impl Decider for Candles {
+    type ServerCommand = NoCommand;
+
     /// Any well-formed symbol: which ones exist is known to the quotes, and the page asks there.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_symbol(topic.rest()) {
@@ -158,6 +162,8 @@ fn until(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
 }
 
 impl Decider for Alerts {
+    type ServerCommand = NoCommand;
+
     const PRIVATE: bool = true;
 
     /// One's own, and the server's, who must know when to speak.
@@ -240,6 +246,8 @@ impl Decider for Alerts {
 }
 
 impl Decider for Watches {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             ALL if who.origin == Origin::Server => Ok(Access::Write),

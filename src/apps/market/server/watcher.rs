@@ -290,7 +290,7 @@ mod tests {
     use super::super::super::wire::{AlertsCommand, QuotesCommand};
     use super::*;
     use crate::wire::notice::INBOX_KIND;
-    use duplex_hub::decider::{Access, Context, Decider, Origin, Principal};
+    use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal};
     use duplex_hub::kind;
     use duplex_hub::log::Log;
     use duplex_hub::log::memory::Memory;
@@ -318,6 +318,8 @@ mod tests {
     }
 
     impl Decider for Inbox {
+        type ServerCommand = NoCommand;
+
         fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Read)
         }

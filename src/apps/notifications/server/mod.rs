@@ -18,7 +18,7 @@ use super::wire::{
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
-use duplex_hub::decider::{Access, Context, Decider, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal, Retention};
 use duplex_hub::{Needed, TopicCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -63,6 +63,8 @@ fn sendable(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
 }
 
 impl Decider for Notices {
+    type ServerCommand = NoCommand;
+
     fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
         Needed::Notify
     }
@@ -96,6 +98,8 @@ impl Decider for Notices {
 }
 
 impl Decider for Inbox {
+    type ServerCommand = NoCommand;
+
     const PRIVATE: bool = true;
 
     fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
