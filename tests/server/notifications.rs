@@ -8,9 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use duplex::apps;
 use duplex::apps::notifications::model::InboxState;
-use duplex::apps::notifications::wire::{
-    Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesCommand, NoticesEvent,
-};
+use duplex::apps::notifications::server::NoticesCommand;
+use duplex::apps::notifications::wire::{Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesEvent};
 use duplex::server::token::Token;
 use duplex::wire::notice::{Level, Notice, Words};
 use duplex::wire::summons::{CAME, WAITS};

@@ -6,7 +6,7 @@ use crate::apps::server::AppServer;
 use crate::wire::status::Sample;
 use duplex_hub::{
     self,
-    decider::{Access, Context, Decider, NoCommand, Origin, Principal},
+    decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand},
     kind,
 };
 use duplex_protocol::session::{Denied, Rejection};
@@ -20,7 +20,7 @@ pub fn app() -> AppServer {
 }
 
 impl Decider for NodeStatus {
-    type ServerCommand = NoCommand;
+    type ServerCommand = Sample;
 
     const FLEETING: bool = true;
     const FOR_OPERATORS: bool = true;
@@ -33,11 +33,13 @@ impl Decider for NodeStatus {
         }
     }
 
-    fn decide(&self, at: Context<'_>, _state: &Status, sample: Sample) -> Result<Vec<Sample>, Rejection> {
-        if at.origin == Origin::Server {
-            Ok(vec![sample])
-        } else {
-            Err(Rejection::refused("not_for_you"))
-        }
+    fn decide(&self, _at: Context<'_>, _state: &Status, command: NoCommand) -> Result<Vec<Sample>, Rejection> {
+        match command {}
+    }
+}
+
+impl ServerCommand<NodeStatus> for Sample {
+    fn decide(self, _status: &NodeStatus, _at: Context<'_>, _state: &Status) -> Result<Vec<Sample>, Rejection> {
+        Ok(vec![self])
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pilots::{Pilots, SeatNumber};
 use super::records::Records;
+use super::scores::ScoresCommand;
 use super::seat::Place;
 use super::shot::{Flight, Shot};
 use crate::apps::arena::model::body::{BIRTH, Intent, RATE};
@@ -20,7 +21,7 @@ use crate::apps::arena::model::record::Recorder;
 use crate::apps::arena::model::sight::{Names, Scene, board};
 use crate::apps::arena::model::world::{Event, World};
 use crate::apps::arena::wire::frame::{Role, Row};
-use crate::apps::arena::wire::scores::{ALL, Scores, ScoresCommand};
+use crate::apps::arena::wire::scores::{ALL, Scores};
 use crate::apps::arena::wire::turn::MAX_TURN;
 use crate::apps::arena::wire::{ARENA_PATH, Glance, ROUND_SECONDS};
 use duplex_hub::simulation::{NoSeat, Seat, Stage};
@@ -327,7 +328,7 @@ async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
     while let Some((by, mass)) = ended.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
         let command = ScoresCommand::Tell { by, mass };
-        if let Answer::Rejected(why) = hub.tell::<Scores>(ALL, id, &command).await {
+        if let Answer::Rejected(why) = hub.server_command::<Scores>(ALL, id, &command).await {
             tracing::warn!("a score is lost: {why}");
         }
     }

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wire::{DeviceCommand, MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
+use super::super::wire::{MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
+use super::commands::DeviceServerCommand;
 use duplex_hub::decider::Millis;
 use duplex_hub::json;
 use duplex_protocol::cursor::Seq;
@@ -30,16 +31,16 @@ const fn yes() -> bool {
 /// What a message says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Letter {
-    pub command: DeviceCommand,
+    pub command: DeviceServerCommand,
     /// It says the time of each reading.
     pub dated: bool,
     /// It says that the device is gone: what stands beside that is the device's last, and no sign of life.
     pub will: bool,
 }
 
-impl From<DeviceCommand> for Letter {
+impl From<DeviceServerCommand> for Letter {
     /// An answer: its order's id says that it is the same.
-    fn from(command: DeviceCommand) -> Self {
+    fn from(command: DeviceServerCommand) -> Self {
         Self {
             command,
             dated: true,
@@ -51,7 +52,7 @@ impl From<DeviceCommand> for Letter {
 /// A report, or why it is none. What is wrong within it is refused by itself: see [`Report`].
 pub fn report(payload: &[u8]) -> Letter {
     let bad = |why: &str| Letter {
-        command: DeviceCommand::Bad { why: why.to_owned() },
+        command: DeviceServerCommand::Bad { why: why.to_owned() },
         dated: false,
         will: false,
     };
@@ -68,7 +69,7 @@ pub fn report(payload: &[u8]) -> Letter {
         Ok(report) => Letter {
             dated: report.is_dated(),
             will: serde_json::from_slice(&payload).is_ok_and(|Will { online }| online == Some(Value::Bool(false))),
-            command: DeviceCommand::Report(report),
+            command: DeviceServerCommand::Report(report),
         },
         Err(_) => bad(why::UNREADABLE),
     }
@@ -80,13 +81,13 @@ struct Will {
     online: Option<Value>,
 }
 
-pub fn ack(payload: &[u8]) -> DeviceCommand {
-    let unreadable = || DeviceCommand::Bad {
+pub fn ack(payload: &[u8]) -> DeviceServerCommand {
+    let unreadable = || DeviceServerCommand::Bad {
         why: why::UNREADABLE.to_owned(),
     };
     let payload = payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default();
     match serde_json::from_slice::<Ack>(payload) {
-        Ok(Ack { id, ok, note }) if json::check(payload).is_ok() => DeviceCommand::Ack { order: id, ok, note },
+        Ok(Ack { id, ok, note }) if json::check(payload).is_ok() => DeviceServerCommand::Ack { order: id, ok, note },
         _ => unreadable(),
     }
 }
@@ -108,9 +109,9 @@ pub fn same_id(parts: &[&[u8]]) -> CommandId {
 
 /// The same for the same parts. Of a report that says the times of its readings it carries the newest: it has its effect once,
 /// however late it comes again.
-pub fn dated_id(command: &DeviceCommand, parts: &[&[u8]], now: Millis) -> CommandId {
+pub fn dated_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -> CommandId {
     let time = match command {
-        DeviceCommand::Report(report) => newest(report, now),
+        DeviceServerCommand::Report(report) => newest(report, now),
         _ => None,
     };
     match time {
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn payloads_are_reports_or_have_a_reason() {
         let reason = |payload: &[u8]| match report(payload).command {
-            DeviceCommand::Bad { why } => why,
+            DeviceServerCommand::Bad { why } => why,
             other => panic!("{other:?}"),
         };
         for bad in [
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn an_answer_is_yes_unless_it_says_no() {
         let answered = |payload: &[u8]| match ack(payload) {
-            DeviceCommand::Ack { order, ok, note } => Some((order, ok, note)),
+            DeviceServerCommand::Ack { order, ok, note } => Some((order, ok, note)),
             _ => None,
         };
         assert_eq!(answered(br#"{"id":7}"#), Some((7, true, String::new())));
@@ -185,10 +186,10 @@ mod tests {
     fn no_payload_breaks_the_broker_connection() {
         fuzz("mqtt", |bytes| {
             let command = report(bytes).command;
-            assert!(!matches!(&command, DeviceCommand::Report(report) if report.readings.len() > MAX_READINGS));
+            assert!(!matches!(&command, DeviceServerCommand::Report(report) if report.readings.len() > MAX_READINGS));
             for command in [command, ack(bytes)] {
-                let json = |command: &DeviceCommand| serde_json::to_value(command).unwrap();
-                let read: DeviceCommand = serde_json::from_value(json(&command)).unwrap();
+                let json = |command: &DeviceServerCommand| serde_json::to_value(command).unwrap();
+                let read: DeviceServerCommand = serde_json::from_value(json(&command)).unwrap();
                 assert_eq!(json(&read), json(&command));
             }
         });

@@ -1,5 +1,6 @@
 //! The devices' server half: what they may say and be asked, and the ways in which they are reached.
 
+pub mod commands;
 mod device;
 mod fleet;
 mod host;

@@ -4,10 +4,11 @@ use super::super::model::alerts::AlertList;
 use super::super::model::board::{Board, SPARK, SPARK_STEP};
 use super::super::model::chart::{Chart, KEPT};
 use super::super::wire::{
-    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesCommand, CandlesEvent, Changed, Entry, Interval,
-    MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesCommand, QuotesEvent, Tick, Trade,
-    Watches, check_price, is_symbol, why,
+    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Changed, Entry, Interval, MAX_ALERTS,
+    MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesEvent, Tick, Trade, Watches, check_price,
+    is_symbol, why,
 };
+use super::commands::{AlertsServerCommand, CandlesCommand, QuotesCommand};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, NoCommand, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
@@ -15,14 +16,6 @@ use duplex_protocol::topic::TopicName;
 
 /// What a ring holds: prices of a minute ago are in the candles.
 const EVENTS: u64 = 1_024;
-
-fn only_server(at: Context<'_>) -> Result<(), Rejection> {
-    if at.origin == Origin::Server {
-        Ok(())
-    } else {
-        Err(Rejection::refused(why::NOT_FOR_YOU))
-    }
-}
 
 fn too_much() -> Rejection {
     Rejection::refused(why::TOO_MUCH)
@@ -36,7 +29,7 @@ const fn short() -> Retention {
 }
 
 impl Decider for Quotes {
-    type ServerCommand = NoCommand;
+    type ServerCommand = QuotesCommand;
 
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
@@ -46,16 +39,8 @@ impl Decider for Quotes {
         }
     }
 
-    fn decide(&self, at: Context<'_>, board: &Board, command: QuotesCommand) -> Result<Vec<QuotesEvent>, Rejection> {
-        only_server(at)?;
-        match command {
-            QuotesCommand::Open(source) if source == board.source => Ok(Vec::new()),
-            QuotesCommand::Open(source) => Ok(vec![QuotesEvent::Opened(source)]),
-            QuotesCommand::List(entries) => listed(entries),
-            QuotesCommand::Tick(ticks) => ticked(at, board, ticks),
-            QuotesCommand::Feed(feed) if feed == board.feed => Ok(Vec::new()),
-            QuotesCommand::Feed(feed) => Ok(vec![QuotesEvent::Feed(feed)]),
-        }
+    fn decide(&self, _at: Context<'_>, _board: &Board, command: NoCommand) -> Result<Vec<QuotesEvent>, Rejection> {
+        match command {}
     }
 
     fn retention(&self) -> Retention {
@@ -63,7 +48,7 @@ impl Decider for Quotes {
     }
 }
 
-fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
+pub fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
     if entries.len() > MAX_LISTED {
         return Err(too_much());
     }
@@ -80,7 +65,7 @@ fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
 }
 
 /// Each tick is an event, so that whoever keeps up sees all of them. Spark lines grow at the first that come after their time.
-fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
+pub fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
     if ticks.len() > MAX_TICKS {
         return Err(too_much());
     }
@@ -108,7 +93,7 @@ fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<Quotes
 }
 
 impl Decider for Candles {
-    type ServerCommand = NoCommand;
+    type ServerCommand = CandlesCommand;
 
     /// Any well-formed symbol: which ones exist is known to the quotes, and the page asks there.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
@@ -123,32 +108,37 @@ impl Decider for Candles {
         false
     }
 
-    fn decide(&self, at: Context<'_>, chart: &Chart, command: CandlesCommand) -> Result<Vec<CandlesEvent>, Rejection> {
-        only_server(at)?;
-        let is_priced = |price: u64| price > 0;
-        match command {
-            CandlesCommand::Seed { interval, candles } => {
-                let whole = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
-                match candles.len() {
-                    0..=KEPT if candles.iter().all(whole) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
-                    0..=KEPT => Err(Rejection::refused(why::BAD_PRICE)),
-                    _ => Err(too_much()),
-                }
-            }
-            CandlesCommand::Trade(trades) => match trades.len() {
-                0 => Ok(Vec::new()),
-                1..=MAX_TRADES if trades.iter().all(|trade: &Trade| is_priced(trade.price)) => {
-                    let traded = std::iter::once(CandlesEvent::Traded(trades));
-                    Ok(until(chart, at.now).chain(traded).collect())
-                }
-                1..=MAX_TRADES => Err(Rejection::refused(why::BAD_PRICE)),
-                _ => Err(too_much()),
-            },
-        }
+    fn decide(&self, _at: Context<'_>, _chart: &Chart, command: NoCommand) -> Result<Vec<CandlesEvent>, Rejection> {
+        match command {}
     }
 
     fn retention(&self) -> Retention {
         short()
+    }
+}
+
+const fn is_priced(price: u64) -> bool {
+    price > 0
+}
+
+pub fn seeded(interval: Interval, candles: Vec<Candle>) -> Result<Vec<CandlesEvent>, Rejection> {
+    let whole = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
+    match candles.len() {
+        0..=KEPT if candles.iter().all(whole) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
+        0..=KEPT => Err(Rejection::refused(why::BAD_PRICE)),
+        _ => Err(too_much()),
+    }
+}
+
+pub fn traded(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<CandlesEvent>, Rejection> {
+    match trades.len() {
+        0 => Ok(Vec::new()),
+        1..=MAX_TRADES if trades.iter().all(|trade| is_priced(trade.price)) => {
+            let traded = std::iter::once(CandlesEvent::Traded(trades));
+            Ok(until(chart, at.now).chain(traded).collect())
+        }
+        1..=MAX_TRADES => Err(Rejection::refused(why::BAD_PRICE)),
+        _ => Err(too_much()),
     }
 }
 
@@ -162,7 +152,7 @@ fn until(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
 }
 
 impl Decider for Alerts {
-    type ServerCommand = NoCommand;
+    type ServerCommand = AlertsServerCommand;
 
     const PRIVATE: bool = true;
 
@@ -218,17 +208,6 @@ impl Decider for Alerts {
                 Some(_) => Ok(vec![AlertsEvent::Removed { id }]),
                 None => Err(Rejection::refused(why::NO_ALERT)),
             },
-            AlertsCommand::Reach { id, price, scale } => {
-                only_server(at)?;
-                let waits = list.get(id).is_some_and(|alert| alert.done.is_none());
-                let reached = AlertsEvent::Reached {
-                    id,
-                    price,
-                    scale,
-                    at: at.now,
-                };
-                Ok(waits.then_some(reached).into_iter().collect())
-            }
         }
     }
 
@@ -236,7 +215,7 @@ impl Decider for Alerts {
     fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
         let changed = !matches!(event, AlertsEvent::Reached { .. });
         let person = topic.rest().to_owned();
-        let forward = Forward::to::<Watches>(ALL, &Changed { person });
+        let forward = Forward::server_command::<Watches>(ALL, &Changed { person });
         forward.filter(|_| changed).into_iter().collect()
     }
 
@@ -245,8 +224,20 @@ impl Decider for Alerts {
     }
 }
 
+/// At that price and scale.
+pub fn reached(at: Context<'_>, list: &AlertList, id: Seq, (price, scale): (u64, u8)) -> Vec<AlertsEvent> {
+    let waits = list.get(id).is_some_and(|alert| alert.done.is_none());
+    let reached = AlertsEvent::Reached {
+        id,
+        price,
+        scale,
+        at: at.now,
+    };
+    waits.then_some(reached).into_iter().collect()
+}
+
 impl Decider for Watches {
-    type ServerCommand = NoCommand;
+    type ServerCommand = Changed;
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
@@ -256,9 +247,8 @@ impl Decider for Watches {
         }
     }
 
-    fn decide(&self, at: Context<'_>, _state: &(), changed: Changed) -> Result<Vec<Changed>, Rejection> {
-        only_server(at)?;
-        Ok(vec![changed])
+    fn decide(&self, _at: Context<'_>, _state: &(), command: NoCommand) -> Result<Vec<Changed>, Rejection> {
+        match command {}
     }
 
     fn retention(&self) -> Retention {
@@ -294,9 +284,8 @@ mod tests {
             name: "x".to_owned(),
             simulated: true,
         });
-        assert_eq!(quotes.made(&person(1), open.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(quotes.made(Principal::server(), open.clone()), Ok(1));
-        assert_eq!(quotes.made(Principal::server(), open), Ok(0));
+        assert_eq!(quotes.made_by_server(open.clone()), Ok(1));
+        assert_eq!(quotes.made_by_server(open), Ok(0));
         let mut candles = Place::new(Candles, "a");
         let trade = Trade {
             at: 1,
@@ -304,14 +293,7 @@ mod tests {
             quantity: 1,
             bought: true,
         };
-        assert_eq!(
-            candles.made(&person(1), CandlesCommand::Trade(vec![trade])),
-            refused(why::NOT_FOR_YOU)
-        );
-        assert_eq!(
-            candles.made(Principal::server(), CandlesCommand::Trade(vec![trade])),
-            Ok(1)
-        );
+        assert_eq!(candles.made_by_server(CandlesCommand::Trade(vec![trade])), Ok(1));
         for who in [Principal::visitor(&person(1)), Principal::server()] {
             assert_eq!(Quotes.admit(who, &quotes.topic), Ok(Access::Read));
             assert_eq!(Candles.admit(who, &candles.topic), Ok(Access::Read));
@@ -321,29 +303,28 @@ mod tests {
     #[test]
     fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
         let mut quotes = Place::new(Quotes, ALL);
-        let server = Principal::server();
         assert_eq!(
-            quotes.made(server, QuotesCommand::List(vec![entry("a"), entry("b")])),
+            quotes.made_by_server(QuotesCommand::List(vec![entry("a"), entry("b")])),
             Ok(1)
         );
         let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
-        assert_eq!(quotes.made(server, ticks(7)), Ok(3));
+        assert_eq!(quotes.made_by_server(ticks(7)), Ok(3));
         assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
         assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
         quotes.now += SPARK_STEP - 1;
-        assert_eq!(quotes.made(server, ticks(9)), Ok(2));
+        assert_eq!(quotes.made_by_server(ticks(9)), Ok(2));
         quotes.now += 1;
-        assert_eq!(quotes.made(server, ticks(9)), Ok(3));
+        assert_eq!(quotes.made_by_server(ticks(9)), Ok(3));
         assert_eq!(
-            quotes.made(server, QuotesCommand::Tick(vec![tick("z", 1)])),
+            quotes.made_by_server(QuotesCommand::Tick(vec![tick("z", 1)])),
             refused(why::BAD_SYMBOL)
         );
         assert_eq!(
-            quotes.made(server, QuotesCommand::Tick(vec![tick("a", 0)])),
+            quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 0)])),
             refused(why::BAD_PRICE)
         );
         assert_eq!(
-            quotes.made(server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
+            quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
             refused(why::TOO_MUCH)
         );
     }
@@ -363,16 +344,16 @@ mod tests {
             let mut candles = Place::new(Candles, "a");
             let now = 400 * DAY + 3_600_000;
             candles.now = now;
-            assert_eq!(candles.made(Principal::server(), trade(now, 5)), Ok(1));
+            assert_eq!(candles.made_by_server(trade(now, 5)), Ok(1));
             candles.now = now + ahead;
-            assert_eq!(candles.made(Principal::server(), trade(now + ahead, 7)), Ok(1));
+            assert_eq!(candles.made_by_server(trade(now + ahead, 7)), Ok(1));
             candles.now = now + 1_000;
-            candles.say(Principal::server(), trade(now + 1_000, 9)).unwrap();
+            candles.made_by_server(trade(now + 1_000, 9)).unwrap();
             for interval in Interval::ALL {
                 let newest = *candles.state.candles(interval).back().unwrap();
                 assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
             }
-            assert_eq!(candles.made(Principal::server(), trade(now + 2_000, 8)), Ok(1), "once");
+            assert_eq!(candles.made_by_server(trade(now + 2_000, 8)), Ok(1), "once");
         }
     }
 
@@ -383,15 +364,9 @@ mod tests {
             interval: Interval::Minute,
             candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
         };
-        assert_eq!(candles.made(Principal::server(), seed(60_000, 4)), Ok(1));
-        assert_eq!(
-            candles.made(Principal::server(), seed(60_001, 4)),
-            refused(why::BAD_PRICE)
-        );
-        assert_eq!(
-            candles.made(Principal::server(), seed(60_000, 0)),
-            refused(why::BAD_PRICE)
-        );
+        assert_eq!(candles.made_by_server(seed(60_000, 4)), Ok(1));
+        assert_eq!(candles.made_by_server(seed(60_001, 4)), refused(why::BAD_PRICE));
+        assert_eq!(candles.made_by_server(seed(60_000, 0)), refused(why::BAD_PRICE));
         assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
     }
 
@@ -429,25 +404,20 @@ mod tests {
         assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(0));
         assert_eq!(alerts.made(&me, set("A", Side::Above, 150)), refused(why::BAD_SYMBOL));
         assert_eq!(alerts.made(&me, set("a", Side::Above, 0)), refused(why::BAD_PRICE));
-        let reach = AlertsCommand::Reach {
+        let reach = AlertsServerCommand::Reach {
             id: 1,
             price: 151,
             scale: 2,
         };
-        assert_eq!(alerts.made(&me, reach.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(alerts.made(Principal::server(), reach.clone()), Ok(1));
-        assert_eq!(alerts.made(Principal::server(), reach.clone()), Ok(0));
+        assert_eq!(alerts.made_by_server(reach.clone()), Ok(1));
+        assert_eq!(alerts.made_by_server(reach.clone()), Ok(0));
         assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
         assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
         assert_eq!(
             alerts.made(&me, AlertsCommand::Remove { id: 1 }),
             refused(why::NO_ALERT)
         );
-        assert_eq!(
-            alerts.made(Principal::server(), reach),
-            Ok(0),
-            "who removed it is not told of it"
-        );
+        assert_eq!(alerts.made_by_server(reach), Ok(0), "who removed it is not told of it");
     }
 
     #[test]
@@ -475,37 +445,31 @@ mod tests {
         let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
         let told = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
         assert_eq!(told[0].command().topic().as_str(), "watches/all");
-        let changed = told[0].command().decode::<Watches>().unwrap();
+        let changed: Changed = serde_json::from_str(told[0].command().json()).unwrap();
         assert_eq!(changed.person, person(1).id.0);
-        assert_eq!(
-            Place::new(Watches, ALL).made(Principal::server(), changed.clone()),
-            Ok(1)
-        );
-        assert_eq!(
-            Place::new(Watches, ALL).made(&person(1), changed),
-            refused(why::NOT_FOR_YOU)
-        );
+        assert_eq!(Place::new(Watches, ALL).made_by_server(changed), Ok(1));
     }
 
-    fn alert_commands() -> impl Strategy<Value = (bool, AlertsCommand)> {
+    /// The owner's command, or the server's.
+    fn alert_commands() -> impl Strategy<Value = Result<AlertsCommand, AlertsServerCommand>> {
         let side = prop_oneof![Just(Side::Above), Just(Side::Below)];
-        let command = prop_oneof![
-            4 => ("[a-c]", side, 0..90_u64).prop_map(|(symbol, side, price)| set(&symbol, side, price)),
-            1 => (0..120_u64).prop_map(|id| AlertsCommand::Remove { id }),
-            3 => (0..120_u64, 1..90_u64).prop_map(|(id, price)| AlertsCommand::Reach { id, price, scale: 2 }),
-        ];
-        (any::<bool>(), command)
+        prop_oneof![
+            4 => ("[a-c]", side, 0..90_u64).prop_map(|(symbol, side, price)| Ok(set(&symbol, side, price))),
+            1 => (0..120_u64).prop_map(|id| Ok(AlertsCommand::Remove { id })),
+            3 => (0..120_u64, 1..90_u64).prop_map(|(id, price)| Err(AlertsServerCommand::Reach { id, price, scale: 2 })),
+        ]
     }
 
     proptest! {
         #[test]
         fn alerts_keep_their_bounds_and_what_is_done_stays_done(commands in prop::collection::vec(alert_commands(), 0..200)) {
             let mut alerts = Place::new(Alerts, &person(1).id.0);
-            for (server, command) in commands {
+            for command in commands {
                 let before = alerts.state.clone();
-                let visitor = person(1);
-                let who = if server { Principal::server() } else { Principal::visitor(&visitor) };
-                let _ = alerts.made(who, command);
+                let _ = match command {
+                    Ok(command) => alerts.made(&person(1), command),
+                    Err(command) => alerts.made_by_server(command),
+                };
                 prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
                 prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);
                 for alert in before.alerts.iter().filter(|alert| alert.done.is_some()) {

@@ -1,5 +1,6 @@
 //! The market's server half: what the operator may choose, who decides, and where prices come from.
 
+pub mod commands;
 mod connector;
 mod deciders;
 mod desk;

@@ -15,9 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::alerts::{Alert, AlertList};
 use super::super::model::board::Board;
 use super::super::model::decimal;
-use super::super::wire::{
-    ALL, Alerts, AlertsCommand, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path,
-};
+use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
+use super::commands::AlertsServerCommand;
 use super::watch_list::WatchList;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
@@ -198,12 +197,12 @@ async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> boo
     if is_lost(&once(hub, id(person, alert, "notice"), notice).await) {
         return false;
     }
-    let reach = AlertsCommand::Reach {
+    let reach = AlertsServerCommand::Reach {
         id: alert.id,
         price: entry.tick.last,
         scale: entry.listing.scale,
     };
-    let Ok(reach) = TopicCommand::to::<Alerts>(&person.0, &reach) else {
+    let Ok(reach) = TopicCommand::server_command::<Alerts>(&person.0, &reach) else {
         return true;
     };
     !is_lost(&once(hub, id(person, alert, "reach"), reach).await)
@@ -287,10 +286,11 @@ mod tests {
     use tokio::time::timeout;
 
     use super::super::super::model::board::tests::{entry, tick};
-    use super::super::super::wire::{AlertsCommand, QuotesCommand};
+    use super::super::super::wire::AlertsCommand;
+    use super::super::commands::QuotesCommand;
     use super::*;
     use crate::wire::notice::INBOX_KIND;
-    use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal};
+    use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand};
     use duplex_hub::kind;
     use duplex_hub::log::Log;
     use duplex_hub::log::memory::Memory;
@@ -308,7 +308,7 @@ mod tests {
 
     impl Topic for Inbox {
         const KIND: &'static str = INBOX_KIND;
-        type Command = Send;
+        type Command = NoCommand;
         type Event = Notice;
         type State = Vec<Notice>;
 
@@ -318,19 +318,20 @@ mod tests {
     }
 
     impl Decider for Inbox {
-        type ServerCommand = NoCommand;
+        type ServerCommand = Send;
 
         fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Read)
         }
 
-        fn decide(
-            &self,
-            at: Context<'_>,
-            _state: &Vec<Notice>,
-            Send::Send(notice): Send,
-        ) -> Result<Vec<Notice>, Rejection> {
-            assert_eq!(at.origin, Origin::Server);
+        fn decide(&self, _at: Context<'_>, _state: &Vec<Notice>, none: NoCommand) -> Result<Vec<Notice>, Rejection> {
+            match none {}
+        }
+    }
+
+    impl ServerCommand<Inbox> for Send {
+        fn decide(self, _inbox: &Inbox, _at: Context<'_>, _state: &Vec<Notice>) -> Result<Vec<Notice>, Rejection> {
+            let Self::Send(notice) = self;
             Ok(vec![notice])
         }
     }
@@ -354,7 +355,7 @@ mod tests {
                 hub: Hub::with_room(log, kinds, room),
                 commands: 0,
             };
-            place.tell::<Quotes>(ALL, &QuotesCommand::List(vec![entry("a")])).await;
+            place.quote(QuotesCommand::List(vec![entry("a")])).await;
             place
         }
 
@@ -366,8 +367,14 @@ mod tests {
         }
 
         async fn price(&mut self, last: u64) {
-            self.tell::<Quotes>(ALL, &QuotesCommand::Tick(vec![tick("a", last)]))
-                .await;
+            self.quote(QuotesCommand::Tick(vec![tick("a", last)])).await;
+        }
+
+        async fn quote(&mut self, command: QuotesCommand) {
+            self.commands += 1;
+            let id = CommandId::from_random(self.commands);
+            let answer = self.hub.server_command::<Quotes>(ALL, id, &command).await;
+            assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
         }
 
         async fn set(&mut self, side: Side, price: u64) {
@@ -515,7 +522,7 @@ mod tests {
         place.tell::<Alerts>(ME, &AlertsCommand::Remove { id: 1 }).await;
         let mut old = tick("a", 300);
         old.stale = true;
-        place.tell::<Quotes>(ALL, &QuotesCommand::Tick(vec![old])).await;
+        place.quote(QuotesCommand::Tick(vec![old])).await;
         let watch = place.watch();
         place.price(171).await;
         let told = place.done(1).await;

@@ -141,8 +141,9 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    use super::super::NoticesCommand;
     use super::*;
-    use crate::apps::notifications::wire::{Inbox, InboxCommand, Notices, NoticesCommand};
+    use crate::apps::notifications::wire::{Inbox, InboxCommand};
 
     fn call(body: Value) -> Result<IngestCommand, IngestError> {
         command(&IngestRequest {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     fn sent(ingest: &IngestCommand) -> Notice {
-        let NoticesCommand::Send(notice) = ingest.command.decode::<Notices>().unwrap();
+        let NoticesCommand::Send(notice) = serde_json::from_str(ingest.command.json()).unwrap();
         let same = ingest.command.decode::<Inbox>();
         assert_eq!(same, Ok(InboxCommand::Send(notice.clone())), "both kinds take it");
         notice

@@ -6,6 +6,7 @@ mod tests;
 
 use crate::apps::server::AppServer;
 use duplex_hub::kind;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ pub use self::ingest::ingest_endpoint;
 pub use self::news::news;
 use super::model::{Board, InboxState};
 use super::wire::{
-    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesCommand, NoticesEvent, PATH, checked, is_group,
-    is_public, is_source, is_visitor, parse_heads, why,
+    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesEvent, PATH, checked, is_group, is_public,
+    is_source, is_visitor, parse_heads, why,
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
-use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal, Retention, ServerCommand};
 use duplex_hub::{Needed, TopicCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -62,8 +63,15 @@ fn sendable(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
     checked(notice, at.now).map_err(|bad| Rejection::refused(bad.to_string()))
 }
 
+/// To a public topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticesCommand {
+    Send(Notice),
+}
+
 impl Decider for Notices {
-    type ServerCommand = NoCommand;
+    type ServerCommand = NoticesCommand;
 
     fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
         Needed::Notify
@@ -77,23 +85,28 @@ impl Decider for Notices {
         }
     }
 
-    fn decide(&self, at: Context<'_>, _board: &Board, command: NoticesCommand) -> Result<Vec<NoticesEvent>, Rejection> {
-        let NoticesCommand::Send(notice) = command;
-        // The server's own commands and those of programs were not asked to be admitted.
+    fn decide(&self, _at: Context<'_>, _board: &Board, command: NoCommand) -> Result<Vec<NoticesEvent>, Rejection> {
+        match command {}
+    }
+
+    fn retention(&self) -> Retention {
+        retention()
+    }
+}
+
+impl ServerCommand<Notices> for NoticesCommand {
+    const FOR_PROGRAMS: bool = true;
+
+    fn decide(self, _notices: &Notices, at: Context<'_>, _board: &Board) -> Result<Vec<NoticesEvent>, Rejection> {
+        let Self::Send(notice) = self;
+        // The server's own commands were not asked to be admitted.
         if !is_public(at.topic.rest()) {
             return Err(Rejection::Denied(Denied::Unknown));
-        }
-        if at.origin == Origin::Visitor {
-            return Err(Rejection::refused(why::NOT_FOR_YOU));
         }
         Ok(vec![NoticesEvent::Sent {
             at: at.now,
             notice: sendable(at, notice)?,
         }])
-    }
-
-    fn retention(&self) -> Retention {
-        retention()
     }
 }
 
