@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use duplex::apps;
+use duplex::apps::server::Apps;
 use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
@@ -73,7 +73,7 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     report.line("free disk", disk(&config.data))?;
     report.line("clock", clock(&config.data))?;
     report.line("address", address(config))?;
-    for (what, host) in apps::server::peers(&config.apps) {
+    for (what, host) in Apps::default().peers(&config.apps) {
         report.line(what, peer(&host))?;
     }
     match report {
@@ -86,7 +86,7 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 }
 
 fn configuration(config: &Config) -> Found {
-    let applications = apps::server::background_tasks(&config.apps).map(drop);
+    let applications = Apps::default().background_tasks(&config.apps).map(drop);
     let tls = config
         .settings()
         .map(|settings| settings.tls.map(Tls::load).transpose());

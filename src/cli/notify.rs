@@ -113,7 +113,7 @@ mod tests {
 
     use axum::http::StatusCode;
     use clap::Parser;
-    use duplex::apps;
+    use duplex::apps::server::Apps;
     use duplex::server::state::{ServerState, Settings};
     use duplex::server::token::Token;
     use duplex::server::{self, site};
@@ -155,9 +155,10 @@ mod tests {
             token: Some(Token::new(TOKEN).unwrap()),
             ..Settings::default()
         };
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps::server::kinds());
+        let apps = Arc::new(Apps::default());
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps.kinds());
         let options = site::options(Path::new("/nonexistent"), None, None);
-        let state = ServerState::new(settings, options, hub);
+        let state = ServerState::new(settings, options, hub, apps);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let shutdown = state.shutdown.clone();

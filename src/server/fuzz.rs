@@ -10,8 +10,8 @@ use leptos::prelude::Owner;
 use serde_json::Value;
 
 use super::{cookies, limits, preferences, signals};
-use crate::apps;
 use crate::apps::compare::wire::measure::MAX_PIECE;
+use crate::apps::server::Apps;
 use crate::wire::person::tidy_name;
 use duplex_axum::forwarded;
 use duplex_axum::origin::{Host, Origin};
@@ -117,7 +117,7 @@ fn no_posted_body_breaks_an_address_for_programs() {
         let Ok(body) = serde_json::from_slice::<Value>(bytes) else {
             return;
         };
-        for endpoint in apps::server::ingest_endpoints() {
+        for endpoint in Apps::default().ingest_endpoints() {
             if bytes.len() > endpoint.body_limit {
                 continue;
             }
@@ -145,7 +145,7 @@ fn no_form_breaks_a_page() {
         let fields: BTreeMap<_, _> = pairs
             .map(|(name, value)| (name.to_owned(), preferences::percent_decoded(value)))
             .collect();
-        for form in apps::server::command_forms() {
+        for form in Apps::default().command_forms() {
             for path in [form.path, "/chat/../x", "/devices/\u{2028}", "/", ""] {
                 if let Some(command) = (form.command)(path, &fields) {
                     assert!(command.json().starts_with('{'));
@@ -165,7 +165,7 @@ const MAX_ANSWER: usize = 64 << 10;
 #[test]
 fn no_message_makes_a_long_answer() {
     fuzz("messages", |bytes| {
-        for endpoint in apps::server::endpoints() {
+        for endpoint in Apps::default().endpoints() {
             let text = String::from_utf8_lossy(bytes);
             for payload in [Payload::Text(&text), Payload::Binary(bytes)] {
                 if let Answer::Text(answer) = (endpoint.answer)(payload) {

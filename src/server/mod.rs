@@ -50,7 +50,7 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::state::ServerState;
-use crate::apps;
+use crate::apps::server::measure;
 use crate::ui::preferences::PREFERENCES_PATH;
 use duplex_axum::error::Problem;
 use duplex_axum::quota::{Gate, guard};
@@ -59,7 +59,8 @@ use duplex_axum::{client_addr, connection, health, host, listen, origin};
 /// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
 /// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
 pub fn router(state: ServerState) -> Router {
-    let (pages, paths) = pages::routes(&state, apps::server::forms(), apps::server::command_forms());
+    let apps = &state.apps;
+    let (pages, paths) = pages::routes(&state, apps.forms(), apps.command_forms());
     let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone())
         .layer(from_fn_with_state(paths, page_paths::redirect));
     Router::new()
@@ -67,11 +68,11 @@ pub fn router(state: ServerState) -> Router {
         .route("/api/vitals", get(vitals::show))
         .merge(duplex_axum::routes(
             state.gateway.clone(),
-            apps::server::endpoints(),
-            apps::server::ingest_endpoints(),
+            apps.endpoints(),
+            apps.ingest_endpoints(),
             &state.stages,
         ))
-        .merge(unread::route::routes(apps::server::summonses()))
+        .merge(unread::route::routes(apps.summonses()))
         .route(signals::SIGNALS_PATH, any(signals::socket::enter))
         .route(
             PREFERENCES_PATH,
@@ -87,7 +88,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(files)
         .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))
-        .merge(apps::server::routes())
+        .merge(apps.routes())
         .layer(from_fn(connection::request_body::limit_time))
         .layer(from_fn_with_state(state.clone(), moderation::guard))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
@@ -98,7 +99,7 @@ pub fn router(state: ServerState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
-        .layer(from_fn_with_state(state.clone(), apps::server::measure::count))
+        .layer(from_fn_with_state(state.clone(), measure::count))
         .layer(from_fn_with_state(state.gateway.clone(), client_addr::insert))
         .with_state(state)
 }

@@ -5,8 +5,7 @@ use std::io::Read as _;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::apps;
-use duplex::apps::chat::model::Room;
-use duplex::apps::chat::server::commands::RoomsServerCommand;
+use duplex::apps::chat::{model::Room, server::commands::RoomsServerCommand};
 use duplex::apps::chat::wire::{ALL_ROOMS, Chat, ChatCommand, LOBBY, Rooms, RoomsCommand};
 use duplex::apps::market::wire::Alerts;
 use duplex::server::token::Token;
@@ -40,7 +39,7 @@ fn site() -> &'static std::path::Path {
 }
 
 fn apps_node() -> Node {
-    Node::of(apps::server::kinds(), site(), |settings| {
+    Node::of(apps::server::Apps::default().kinds(), site(), |settings| {
         settings.token = Some(Token::new(TOKEN).unwrap())
     })
 }

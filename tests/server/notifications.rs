@@ -27,9 +27,13 @@ const ALL: &str = "notices/all";
 const WAYS: [Way; 3] = [Way::WebSocket(Encoding::Json), Way::Sse, Way::Poll];
 
 fn node() -> Node {
-    Node::of(apps::server::kinds(), Path::new("/nonexistent"), |settings| {
-        settings.token = Some(Token::new(TOKEN).unwrap());
-    })
+    Node::of(
+        apps::server::Apps::default().kinds(),
+        Path::new("/nonexistent"),
+        |settings| {
+            settings.token = Some(Token::new(TOKEN).unwrap());
+        },
+    )
 }
 
 async fn post(node: &Node, token: Option<&str>, body: Value) -> harness::Answer {

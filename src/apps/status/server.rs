@@ -14,7 +14,7 @@ use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(NodeStatus)],
+        kinds: Some(|| vec![kind(NodeStatus)]),
         ..AppServer::default()
     }
 }

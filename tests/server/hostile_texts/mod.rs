@@ -202,7 +202,7 @@ fn holds(value: &Value, text: &str) -> bool {
 }
 
 async fn filled(text: &str) -> Node {
-    let kinds = duplex::apps::server::kinds();
+    let kinds = duplex::apps::server::Apps::default().kinds();
     // One client asks for hundreds of pages.
     let node = Node::of(kinds, Path::new("/nonexistent"), |settings| settings.limits = false);
     fill(&node, text).await;

@@ -208,6 +208,7 @@ async fn a_ban_holds_after_a_start() {
             duplex::server::state::Settings::default(),
             node.state.options.clone(),
             node.state.hub.clone(),
+            node.state.apps.clone(),
         ),
         router: node.router.clone(),
     };

@@ -19,7 +19,7 @@ use duplex_hub::simulation::Stage;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Scores)],
+        kinds: Some(|| vec![kind(Scores)]),
         simulations: Some(|options| vec![stage(&options.arena)]),
         ..AppServer::default()
     }

@@ -22,7 +22,7 @@ use duplex_protocol::topic::{Topic as _, TopicName};
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Chat), kind(Rooms)],
+        kinds: Some(|| vec![kind(Chat), kind(Rooms)]),
         command_forms: forms().to_vec(),
         closing: Some(closing),
         ..AppServer::default()

@@ -17,7 +17,7 @@ use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Compare)],
+        kinds: Some(|| vec![kind(Compare)]),
         endpoints: endpoints().to_vec(),
         routes: Some(measure::routes()),
         ..AppServer::default()

@@ -33,7 +33,7 @@ use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Devices), kind(Fleet), kind(Orders)],
+        kinds: Some(|| vec![kind(Devices), kind(Fleet), kind(Orders)]),
         ingest: vec![ingest_endpoint()],
         command_forms: forms().to_vec(),
         tasks: Some(|options| background_tasks(&options.devices)),

@@ -29,7 +29,7 @@ use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Quotes), kind(Candles), kind(Alerts), kind(Watches)],
+        kinds: Some(|| vec![kind(Quotes), kind(Candles), kind(Alerts), kind(Watches)]),
         tasks: Some(|options| background_tasks(&options.market)),
         ..AppServer::default()
     }

@@ -28,7 +28,7 @@ use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![kind(Notices), kind(Inbox)],
+        kinds: Some(|| vec![kind(Notices), kind(Inbox)]),
         ingest: vec![ingest_endpoint()],
         command_forms: vec![form()],
         unread: vec![news()],
