@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::harness::{
     process::{Server, duplex, run, stdout},
-    within,
+    until, within,
 };
 use duplex::apps;
 use duplex::apps::devices::model::{Device, Overview};
