@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use duplex::apps::devices::server::mqtt;
 use duplex::apps::devices::server::url::{Broker, Pattern};
@@ -191,7 +191,7 @@ impl Device {
             self.silent -= 1;
             return Vec::new();
         }
-        let report = self.measure(unix_millis());
+        let report = self.measure(duplex_hub::now());
         match self.random.part() {
             ..0.004 => {
                 self.silent = 3 + (self.random.part() * 5.0) as u32;
@@ -239,7 +239,7 @@ impl Device {
 
     fn obey(&mut self, letter: &Value) -> (bool, String) {
         let expires = letter.get("expires").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        if expires < unix_millis() {
+        if expires < duplex_hub::now() {
             return (false, "too late".to_owned());
         }
         let argument = letter.get("argument").unwrap_or(&Value::Null);
@@ -277,13 +277,6 @@ impl Random {
     fn around(&mut self, spread: f64) -> f64 {
         (self.part() - 0.5) * 2.0 * spread
     }
-}
-
-fn unix_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

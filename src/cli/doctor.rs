@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use duplex::apps::server::Apps;
 use duplex::server::config::Config;
@@ -193,9 +193,7 @@ fn disk(path: &Path) -> Found {
 
 /// Events carry the time: one of the future, or a clock that was never set, confuses whoever reads them.
 fn clock(data: &Path) -> Found {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let now = now() / 1000;
     let newest = data
         .exists()
         .then(|| check(data).ok()?.newest)

@@ -1,7 +1,7 @@
 //! `duplex ban`, `unban`, `bans`, `rename`, `delete-message` and `delete-room`: what an operator forbids, on a server that runs.
 
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use duplex::server::config::Config;
 use duplex::wire::moderation::{ALL, Ban, Millis, Moderation, ModerationCommand, Rules, Target};
@@ -106,7 +106,7 @@ impl BanArgs {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let command = ModerationCommand::Ban {
             target: self.target.into(),
-            until: self.length.map(|length| now().saturating_add(length)),
+            until: self.length.map(|length| duplex_hub::now().saturating_add(length)),
             reason: self.reason,
         };
         moderate(&self.remote, config, &command)
@@ -216,11 +216,6 @@ fn name(target: &Target) -> String {
         Target::Person(PersonId(id)) => format!("person {id}"),
         Target::Address(address) => format!("address {address}"),
     }
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
 fn time(millis: Millis) -> String {

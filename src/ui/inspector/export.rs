@@ -1,6 +1,7 @@
 //! The session as a file: JSON with all that is kept, and HAR 1.2 with Chrome's extension for WebSocket messages, which other
 //! tools read. <http://www.softwareishard.com/blog/har-12-spec/> Pure.
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use duplex_leptos::status::Transport;
@@ -129,7 +130,7 @@ fn sockets(recorded: &SessionTrace, place: &Place, handshakes: &[(String, Handsh
 fn message(frame: &Frame, place: &Place) -> Option<Value> {
     let (opcode, data) = match frame.content.as_ref()? {
         Payload::Text(text) => (1, text.clone()),
-        Payload::Binary(bytes) => (2, base64(bytes)),
+        Payload::Binary(bytes) => (2, BASE64.encode(bytes)),
     };
     let kind = if frame.sent { "send" } else { "receive" };
     Some(json!({ "type": kind, "time": (place.epoch + frame.at) / 1000.0, "opcode": opcode, "data": data }))
@@ -217,22 +218,6 @@ fn headers(headers: &[(String, String)]) -> Value {
         .collect()
 }
 
-/// RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let known = digit <= chunk.len();
-            let value = (bits >> (18 - 6 * digit)) & 63;
-            text.push(if known { char::from(DIGITS[value as usize]) } else { '=' });
-        }
-    }
-    text
-}
-
 /// Milliseconds since the Unix epoch as RFC 3339, in UTC.
 fn date(millis: f64) -> String {
     let millis = millis.max(0.0) as u64;
@@ -288,9 +273,9 @@ mod tests {
             ("foo", "Zm9v"),
             ("foobar", "Zm9vYmFy"),
         ] {
-            assert_eq!(base64(bytes.as_bytes()), encoded);
+            assert_eq!(BASE64.encode(bytes.as_bytes()), encoded);
         }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+        assert_eq!(BASE64.encode(&[0xfb, 0xff, 0xfe]), "+//+");
     }
 
     #[test]

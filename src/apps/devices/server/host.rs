@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::wire::{Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
 use super::commands::DeviceServerCommand;
+use super::letter;
 use super::outbox::Outbox;
-use super::{letter, now};
-use duplex_hub::{BackgroundTask, Hub, TaskFuture};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture, now};
 use duplex_protocol::session::Answer;
 
 const PREFIX: &str = "host-";

@@ -51,7 +51,7 @@ fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
 fn key(report: &Report, body: &Value) -> Option<String> {
     report
         .is_dated()
-        .then(|| format!("{:032x}", letter::digest(&[body.to_string().as_bytes()])))
+        .then(|| format!("{:032x}", letter::digest_of(&[body.to_string().as_bytes()])))
 }
 
 #[cfg(test)]

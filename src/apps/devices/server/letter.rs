@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::wire::{MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
 use super::commands::DeviceServerCommand;
+use crate::server::digest;
 use duplex_hub::decider::Millis;
 use duplex_hub::json;
 use duplex_protocol::cursor::Seq;
@@ -93,18 +94,17 @@ pub fn ack(payload: &[u8]) -> DeviceServerCommand {
 }
 
 /// The same for the same parts.
-pub fn digest(parts: &[&[u8]]) -> u128 {
+pub fn digest_of(parts: &[&[u8]]) -> u128 {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let hash = hash.finalize();
-    hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+    digest::bits(hash)
 }
 
 pub fn same_id(parts: &[&[u8]]) -> CommandId {
-    CommandId::without_time(digest(parts))
+    CommandId::without_time(digest_of(parts))
 }
 
 /// The same for the same parts. Of a report that says the times of its readings it carries the newest: it has its effect once,
@@ -115,7 +115,7 @@ pub fn dated_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -> 
         _ => None,
     };
     match time {
-        Some(at) => CommandId::at(at, digest(parts)),
+        Some(at) => CommandId::at(at, digest_of(parts)),
         None => same_id(parts),
     }
 }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_each_other() {
-        assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));
-        assert_ne!(digest(&[b"a", b"b"]), digest(&[b"ab", b""]));
+        assert_eq!(digest_of(&[b"a", b"b"]), digest_of(&[b"a", b"b"]));
+        assert_ne!(digest_of(&[b"a", b"b"]), digest_of(&[b"ab", b""]));
     }
 }

@@ -21,7 +21,6 @@ use crate::apps::server::AppServer;
 use duplex_hub::kind;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 pub use self::device::forms;
 pub use self::ingest::ingest_endpoint;
@@ -164,13 +163,6 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
         commands: pattern("commands", &options.devices_mqtt_commands)?,
         acks: pattern("acks", &options.devices_mqtt_acks)?,
     }))
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
 #[cfg(test)]

@@ -215,7 +215,7 @@ impl Connector {
         } else if publish.qos == QoS::AtMostOnce {
             letter::new_id()
         } else {
-            before.again(publish, letter::digest(&parts))
+            before.again(publish, letter::digest_of(&parts))
         };
         Some((name, command_id, command))
     }
@@ -292,7 +292,7 @@ impl Before {
         if !publish.retain || publish.dup || self.stored.len() >= STORED {
             return publish.retain;
         }
-        self.stored.insert(letter::digest(&[&publish.topic[..]]))
+        self.stored.insert(letter::digest_of(&[&publish.topic[..]]))
     }
 }
 

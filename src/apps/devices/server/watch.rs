@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::{Overview, Waiting};
 use super::super::wire::{ALL, Fleet, Orders};
 use super::commands::{FleetCommand, OrdersCommand};
-use super::{fleet, letter, now, orders};
+use super::{fleet, letter, orders};
 use duplex_hub::decider::Decider;
-use duplex_hub::{BackgroundTask, Hub, TaskFuture};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture, now};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::topic::TopicName;
 

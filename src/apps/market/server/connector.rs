@@ -254,7 +254,7 @@ impl Floor {
         let known = board.source == source;
         publisher.open(source).await?;
         let mut desk = Desk::new(if known { board.entries } else { Default::default() });
-        desk.not_after(super::now());
+        desk.not_after(duplex_hub::now());
         // What was published before is old until something is heard.
         desk.mark_stale(Millis::MAX);
         Ok(Self {
@@ -271,7 +271,7 @@ impl Floor {
     async fn stand(&mut self, standing: Standing) {
         if self.feed.standing != standing || self.feed.since == 0 {
             self.feed.standing = standing;
-            self.feed.since = super::now();
+            self.feed.since = duplex_hub::now();
             self.tell().await;
         }
     }
@@ -314,7 +314,7 @@ impl Floor {
 
     /// Whether it was a price.
     fn take(&mut self, exchange: Exchange, heard: Heard) -> Result<bool, Told> {
-        let now = super::now();
+        let now = duplex_hub::now();
         match heard {
             Heard::Aside => Ok(false),
             Heard::Leave => Err(Told::Leave),
@@ -363,7 +363,7 @@ impl Floor {
     /// Each slot: tells what was heard; each tenth, also what was traded and what is silent.
     async fn tend(&mut self, slot: u64) {
         if slot.is_multiple_of(TRADE_SLOTS) {
-            let now = super::now();
+            let now = duplex_hub::now();
             self.desk.not_after(now);
             self.desk.mark_stale(now.saturating_sub(STALE_SYMBOL));
             self.publisher.desk(&mut self.desk).await;

@@ -139,12 +139,6 @@ fn connector(exchange: Exchange, options: &Options) -> Result<Connector, Options
     }
 }
 
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

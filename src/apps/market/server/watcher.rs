@@ -21,7 +21,7 @@ use super::super::model::decimal;
 use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
 use super::commands::AlertsServerCommand;
 use super::watch_list::WatchList;
-use crate::server::notify;
+use crate::server::{digest, notify};
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_hub::session::reader::Reader;
 use duplex_hub::{BackgroundTask, Hub, Most, TaskFuture, TopicCommand};
@@ -243,11 +243,7 @@ fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
     for number in [alert.id, alert.at, alert.price] {
         hash.update(number.to_be_bytes());
     }
-    let hash = hash.finalize();
-    CommandId::at(
-        alert.at,
-        hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)),
-    )
+    CommandId::at(alert.at, digest::bits(hash))
 }
 
 fn notice(alert: &Alert, entry: &Entry) -> Notice {
