@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::UNIX_EPOCH;
 
+use duplex::apps::chat::wire::ChatCommand;
 use duplex::server::config::Config;
 use duplex::wire::moderation::{ALL, Ban, Millis, Moderation, ModerationCommand, Rules, Target};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -11,7 +12,6 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, POLL_PATH, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 use serde::Serialize;
-use serde_json::json;
 
 use super::output::out;
 use super::remote::{Remote, Server};
@@ -130,7 +130,7 @@ impl RenameArgs {
 impl DeleteMessageArgs {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let topic = format!("chat/{}", self.room).parse()?;
-        let command = json!({ "delete": { "seq": self.seq } });
+        let command = ChatCommand::Delete { seq: self.seq };
         send(&self.remote, config, topic, &command)
     }
 }

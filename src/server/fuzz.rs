@@ -10,6 +10,7 @@ use leptos::prelude::Owner;
 use serde_json::Value;
 
 use super::{cookies, limits, preferences, signals};
+use crate::apps;
 use crate::apps::compare::wire::measure::MAX_PIECE;
 use crate::apps::server::Apps;
 use crate::wire::person::tidy_name;

@@ -3,9 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use super::super::model::Device;
 
 use super::super::wire::{
@@ -15,6 +12,7 @@ use super::super::wire::{
 };
 use super::NOTICE_LIFE;
 use super::commands::{DeviceServerCommand, FleetCommand, OrdersCommand};
+use super::letter::OrderLetter;
 use super::readings::{judge, kept, reported};
 use crate::server::forms::CommandForm;
 use crate::server::notify;
@@ -362,18 +360,11 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
 /// What the device is told, as MQTT carries it. After `expires` nobody waits for it any more, and it must not be done. The argument is
 /// as it was typed, to the last digit.
 pub fn letter(open: &Open) -> String {
-    #[derive(Serialize)]
-    struct Letter<'a> {
-        id: Seq,
-        name: &'a str,
-        argument: Option<&'a RawValue>,
-        expires: Millis,
-    }
-    let letter = Letter {
+    let letter = OrderLetter {
         id: open.order,
         name: &open.name,
         argument: serde_json::from_str(&open.argument).ok(),
-        expires: open.at.saturating_add(ORDER_WAIT),
+        expires: Some(open.at.saturating_add(ORDER_WAIT)),
     };
     serde_json::to_string(&letter).unwrap_or_default()
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use sysinfo::{Disks, Networks, System};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::wire::{Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
 use super::commands::DeviceServerCommand;
 use super::letter;
+use super::letter::Interval;
 use super::outbox::Outbox;
 use duplex_hub::{BackgroundTask, Hub, TaskFuture, now};
 use duplex_protocol::session::Answer;
@@ -127,8 +127,7 @@ async fn tell(hub: &Hub, id: &str, command: &DeviceServerCommand) {
 
 /// What this machine does when it is asked to.
 fn obey(open: &Open, every: &mut u32) -> DeviceServerCommand {
-    let argument: Value = serde_json::from_str(&open.argument).unwrap_or_default();
-    let seconds = argument.get("seconds").unwrap_or(&argument).as_u64();
+    let seconds = Interval::read(&open.argument);
     let (ok, note) = match (open.name.as_str(), seconds) {
         ("identify", _) => {
             tracing::info!("this machine was asked to identify itself");

@@ -1,7 +1,8 @@
 //! What comes in a device's name from outside, as a command with an id: what comes twice has its effect once. Pure.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::super::wire::{MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
@@ -16,17 +17,47 @@ use duplex_protocol::session::CommandId;
 pub const MAX_BODY: usize = 16 << 10;
 
 /// A device's answer to a command.
-#[derive(Debug, Deserialize)]
-struct Ack {
-    id: Seq,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Ack {
+    pub id: Seq,
     #[serde(default = "yes")]
-    ok: bool,
+    pub ok: bool,
     #[serde(default)]
-    note: String,
+    pub note: String,
 }
 
 const fn yes() -> bool {
     true
+}
+
+/// An order as a device hears it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OrderLetter<'a> {
+    pub id: Seq,
+    #[serde(borrow)]
+    pub name: &'a str,
+    /// As it was typed; null where nothing was.
+    #[serde(borrow)]
+    pub argument: Option<&'a RawValue>,
+    /// After this time nobody waits for it any more, and it must not be done.
+    pub expires: Option<Millis>,
+}
+
+/// The argument of `set-interval`: a number of seconds, alone or as the member `seconds`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub enum Interval {
+    Seconds(u64),
+    Named { seconds: u64 },
+}
+
+impl Interval {
+    /// None where the argument is neither.
+    pub fn read(argument: &str) -> Option<u64> {
+        match serde_json::from_str(argument).ok()? {
+            Self::Seconds(seconds) | Self::Named { seconds } => Some(seconds),
+        }
+    }
 }
 
 /// What a message says.

@@ -5,7 +5,7 @@ mod device;
 mod fleet;
 mod host;
 mod ingest;
-mod letter;
+pub mod letter;
 pub mod mqtt;
 mod mqtt_size;
 mod mqtt_socket;

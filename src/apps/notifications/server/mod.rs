@@ -2,6 +2,7 @@
 
 mod ingest;
 mod news;
+pub mod posted;
 mod tests;
 
 use crate::apps::server::AppServer;
