@@ -31,6 +31,7 @@ pub struct Options {
 
 /// What follows from the operator's choice.
 type ByOptions<T> = fn(&Options) -> T;
+pub type Kinds = Vec<Box<dyn Kind>>;
 pub type Tasks = Vec<Arc<dyn BackgroundTask>>;
 pub type Simulations = Vec<Arc<dyn Stage>>;
 /// Other servers: what each is for, and its `host:port`.
@@ -41,7 +42,7 @@ type Closing = fn(&TopicName) -> Option<Vec<TopicCommand>>;
 #[derive(Default)]
 pub struct AppServer {
     /// Its kinds of topics, for a hub.
-    pub kinds: Option<fn() -> Vec<Box<dyn Kind>>>,
+    pub kinds: Option<fn() -> Kinds>,
     /// WebSocket addresses that answer each message by itself.
     pub endpoints: Vec<Endpoint>,
     /// Where programs post.
@@ -83,7 +84,7 @@ impl Default for Apps {
 
 impl Apps {
     /// The kinds of topics of one hub: those of the applications, and the server's own.
-    pub fn kinds(&self) -> Vec<Box<dyn Kind>> {
+    pub fn kinds(&self) -> Kinds {
         let own = kind(Moderator::new(self.closings()));
         let apps = self.0.iter().filter_map(|app| app.kinds);
         apps.flat_map(|kinds| kinds()).chain([own]).collect()
