@@ -1,8 +1,6 @@
 //! The rooms' server half: who may enter, and what a command does. Pure.
 
 pub mod commands;
-#[cfg(test)]
-mod tests;
 
 use self::commands::{ChatServerCommand, RoomsServerCommand};
 use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
@@ -354,3 +352,6 @@ fn remove(at: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent> {
 fn known<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
     list.rooms.get(room).ok_or_else(|| Rejection::refused(why::NO_ROOM))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,5 @@
 //! One device: what it may say, what it may be asked, and who may do so. Pure.
 
-#[cfg(test)]
-mod tests;
-
 use super::super::model::Device;
 
 use super::super::wire::{
@@ -368,3 +365,6 @@ pub fn letter(open: &Open) -> String {
     };
     serde_json::to_string(&letter).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

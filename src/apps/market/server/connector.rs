@@ -1,9 +1,6 @@
 //! The feed that hears an exchange. Whatever comes, or does not come, the page goes on with what was last heard, and says how
 //! old it is: a message that cannot be read is counted and skipped, a lost connection is made anew after a growing pause.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -389,3 +386,6 @@ impl From<Bad> for Told {
         Self::Bad(bad)
     }
 }
+
+#[cfg(test)]
+mod tests;

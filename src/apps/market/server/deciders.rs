@@ -1,8 +1,5 @@
 //! Who may speak of prices and alerts, and what a command does. Pure.
 
-#[cfg(test)]
-mod tests;
-
 use super::super::model::alerts::AlertList;
 use super::super::model::board::{Board, SPARK, SPARK_STEP};
 use super::super::model::chart::{Chart, KEPT};
@@ -258,3 +255,6 @@ impl Decider for Watches {
         short()
     }
 }
+
+#[cfg(test)]
+mod tests;

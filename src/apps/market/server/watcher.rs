@@ -4,9 +4,6 @@
 //! An alert is told by a notice whose id follows from the alert alone, and only then marked as done: whenever a server dies in
 //! between, the next one says the same notice again, which is then known, and goes on.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -277,3 +274,6 @@ fn read<T: serde::de::DeserializeOwned>(blob: &Blob) -> Option<T> {
         .inspect_err(|error| tracing::error!("the market cannot be read: {error}"))
         .ok()
 }
+
+#[cfg(test)]
+mod tests;
