@@ -1,6 +1,6 @@
 //! The smallest application: a number that everybody may raise, the same for all, and never lost.
 
-use duplex_hub::decider::{Access, Context, Decider, Principal};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_leptos::topic::{Live, use_topic};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
@@ -23,6 +23,8 @@ impl Topic for Tally {
 
 // server.rs: who may enter, and what a command does.
 impl Decider for Tally {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod apps;
 pub mod i18n;
+mod lock;
 #[cfg(feature = "ssr")]
 pub mod server;
 #[cfg(feature = "hydrate")]

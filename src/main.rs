@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use duplex::apps;
+use duplex::apps::server::Apps;
 use duplex::server::access::link;
 use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
@@ -71,10 +71,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         ..config.settings()?
     };
     let tls = settings.tls.clone().map(Tls::load).transpose()?;
-    let (tasks, stages) = (
-        apps::server::background_tasks(&config.apps)?,
-        apps::server::stages(&config.apps),
-    );
+    let apps = Arc::new(Apps::default());
+    let (tasks, stages) = (apps.background_tasks(&config.apps)?, apps.stages(&config.apps));
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
@@ -83,8 +81,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     // Each connection is a file descriptor, and the usual soft limit of 1,024 is soon reached.
     rlimit::increase_nofile_limit(u64::MAX)?;
     runtime.block_on(async {
-        let hub = Hub::new(Arc::new(log), apps::server::kinds());
-        let state = ServerState::new(settings, options, hub);
+        let hub = Hub::new(Arc::new(log), apps.kinds());
+        let state = ServerState::new(settings, options, hub, apps);
         let mut state = state
             .with_tasks(tasks)
             .with_stages(stages)

@@ -13,9 +13,9 @@ use duplex_protocol::topic::TopicName;
 pub use super::compare::server::measure;
 use super::{arena, chat, compare, devices, echo, market, notifications, status};
 use crate::server::forms::{CommandForm, Form};
+use crate::server::moderation::Moderator;
 use crate::server::state::ServerState;
 use crate::server::unread::Summons;
-use crate::wire::moderation::Moderation;
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -31,17 +31,18 @@ pub struct Options {
 
 /// What follows from the operator's choice.
 type ByOptions<T> = fn(&Options) -> T;
-type Tasks = Vec<Arc<dyn BackgroundTask>>;
-type Simulations = Vec<Arc<dyn Simulation>>;
+pub type Kinds = Vec<Box<dyn DynTopic>>;
+pub type Tasks = Vec<Arc<dyn BackgroundTask>>;
+pub type Simulations = Vec<Arc<dyn Simulation>>;
 /// Other servers: what each is for, and its `host:port`.
-type Peers = Vec<(&'static str, String)>;
+pub type Peers = Vec<(&'static str, String)>;
 type Closing = fn(&TopicName) -> Option<Vec<TopicCommand>>;
 
 /// What an application brings to the server.
 #[derive(Default)]
 pub struct AppServer {
-    /// Its kinds of topics.
-    pub kinds: Vec<Box<dyn DynTopic>>,
+    /// Its kinds of topics, for a hub.
+    pub kinds: Option<fn() -> Kinds>,
     /// WebSocket addresses that answer each message by itself.
     pub endpoints: Vec<Endpoint>,
     /// Where programs post.
@@ -63,68 +64,97 @@ pub struct AppServer {
     pub closing: Option<Closing>,
 }
 
-fn all() -> [AppServer; 8] {
-    [
-        echo::server::app(),
-        chat::server::app(),
-        arena::server::app(),
-        market::server::app(),
-        devices::server::app(),
-        compare::server::app(),
-        status::server::app(),
-        notifications::server::app(),
-    ]
+/// What all applications bring to the server: listed once, when the server starts.
+pub struct Apps([AppServer; 8]);
+
+impl Default for Apps {
+    fn default() -> Self {
+        Self([
+            echo::server::app(),
+            chat::server::app(),
+            arena::server::app(),
+            market::server::app(),
+            devices::server::app(),
+            compare::server::app(),
+            status::server::app(),
+            notifications::server::app(),
+        ])
+    }
 }
 
-/// Those of the applications, and the server's own.
-pub fn kinds() -> Vec<Box<dyn DynTopic>> {
-    let own = [dyn_topic(Moderation)];
-    all().into_iter().flat_map(|app| app.kinds).chain(own).collect()
+impl Apps {
+    /// The kinds of topics of one hub: those of the applications, and the server's own.
+    pub fn kinds(&self) -> Kinds {
+        let own = dyn_topic(Moderator::new(self.closings()));
+        let apps = self.0.iter().filter_map(|app| app.kinds);
+        apps.flat_map(|kinds| kinds()).chain([own]).collect()
+    }
+
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.all(|app| &app.endpoints)
+    }
+
+    pub fn ingest_endpoints(&self) -> Vec<IngestEndpoint> {
+        self.all(|app| &app.ingest)
+    }
+
+    pub fn forms(&self) -> Vec<Form> {
+        self.all(|app| &app.forms)
+    }
+
+    pub fn command_forms(&self) -> Vec<CommandForm> {
+        self.all(|app| &app.command_forms)
+    }
+
+    pub fn summonses(&self) -> Vec<Summons> {
+        self.all(|app| &app.unread)
+    }
+
+    pub fn routes(&self) -> Router<ServerState> {
+        let routes = self.0.iter().filter_map(|app| app.routes.clone());
+        routes.fold(Router::new(), Router::merge)
+    }
+
+    /// # Errors
+    ///
+    /// Says which option cannot work.
+    pub fn background_tasks(&self, options: &Options) -> Result<Tasks, String> {
+        let tasks = self.0.iter().filter_map(|app| app.tasks);
+        let tasks: Vec<_> = tasks.map(|tasks| tasks(options)).collect::<Result<_, _>>()?;
+        Ok(tasks.into_iter().flatten().collect())
+    }
+
+    pub fn stages(&self, options: &Options) -> Simulations {
+        let simulations = self.0.iter().filter_map(|app| app.simulations);
+        simulations.flat_map(|simulations| simulations(options)).collect()
+    }
+
+    pub fn peers(&self, options: &Options) -> Peers {
+        let peers = self.0.iter().filter_map(|app| app.peers);
+        peers.flat_map(|peers| peers(options)).collect()
+    }
+
+    fn closings(&self) -> Closings {
+        Closings(self.0.iter().filter_map(|app| app.closing).collect())
+    }
+
+    /// What is told, and to whom, when an operator closes this topic for good; none if it stays.
+    pub fn closing(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
+        self.closings().of(topic)
+    }
+
+    fn all<T: Clone>(&self, of: fn(&AppServer) -> &Vec<T>) -> Vec<T> {
+        self.0.iter().flat_map(|app| of(app).iter().cloned()).collect()
+    }
 }
 
-pub fn endpoints() -> Vec<Endpoint> {
-    all().into_iter().flat_map(|app| app.endpoints).collect()
-}
+/// Which topics an operator may close for good.
+#[derive(Debug, Clone)]
+pub struct Closings(Vec<Closing>);
 
-pub fn ingest_endpoints() -> Vec<IngestEndpoint> {
-    all().into_iter().flat_map(|app| app.ingest).collect()
-}
-
-pub fn forms() -> Vec<Form> {
-    all().into_iter().flat_map(|app| app.forms).collect()
-}
-
-pub fn command_forms() -> Vec<CommandForm> {
-    all().into_iter().flat_map(|app| app.command_forms).collect()
-}
-
-pub fn summonses() -> Vec<Summons> {
-    all().into_iter().flat_map(|app| app.unread).collect()
-}
-
-pub fn routes() -> Router<ServerState> {
-    let routes = all().into_iter().filter_map(|app| app.routes);
-    routes.fold(Router::new(), Router::merge)
-}
-
-pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String> {
-    let tasks = all().into_iter().filter_map(|app| app.tasks);
-    let tasks: Vec<_> = tasks.map(|tasks| tasks(options)).collect::<Result<_, _>>()?;
-    Ok(tasks.into_iter().flatten().collect())
-}
-
-pub fn stages(options: &Options) -> Vec<Arc<dyn Simulation>> {
-    let simulations = all().into_iter().filter_map(|app| app.simulations);
-    simulations.flat_map(|simulations| simulations(options)).collect()
-}
-
-pub fn peers(options: &Options) -> Vec<(&'static str, String)> {
-    let peers = all().into_iter().filter_map(|app| app.peers);
-    peers.flat_map(|peers| peers(options)).collect()
-}
-
-/// What is told, and to whom, when an operator closes this topic for good; none if it stays.
-pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
-    let mut closings = all().into_iter().filter_map(|app| app.closing);
-    closings.find_map(|closing| closing(topic))
+impl Closings {
+    /// What is told, and to whom; none if the topic stays.
+    pub fn of(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
+        self.0.iter().find_map(|closing| closing(topic))
+    }
 }

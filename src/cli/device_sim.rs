@@ -4,13 +4,14 @@
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use duplex::apps::devices::server::letter::{Ack, Interval, OrderLetter};
 use duplex::apps::devices::server::mqtt;
 use duplex::apps::devices::server::url::{Broker, Pattern};
+use duplex::apps::devices::wire::{Raw, Reading, Report};
 use duplex::server::tls;
 use rumqttc::{AckMode, AsyncClient, Event, EventLoop, Packet, Publish, PublishOptions, QoS};
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -97,10 +98,11 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
             () = sleep_until(next) => {
                 let now = Instant::now();
                 for device in devices.iter_mut().filter(|device| device.due <= now) {
-                    for report in device.live() {
+                    let reports = device.live().into_iter();
+                    for report in reports.filter_map(|report| serde_json::to_string(&report).ok()) {
                         // With the queue full the broker is away: a real device's memory is full then too.
                         let topic = options.readings.topic(&device.id);
-                        let _ = client.try_publish(topic, report.to_string(), PublishOptions::at_least_once());
+                        let _ = client.try_publish(topic, report, PublishOptions::at_least_once());
                     }
                 }
             }
@@ -137,13 +139,16 @@ fn obey(options: &DeviceSim, client: &AsyncClient, devices: &mut [Device], publi
     let Some(device) = devices.iter_mut().find(|device| Some(device.id.as_str()) == id) else {
         return;
     };
-    let Ok(letter) = serde_json::from_slice::<Value>(&publish.payload) else {
+    let Ok(letter) = serde_json::from_slice::<OrderLetter<'_>>(&publish.payload) else {
         return;
     };
     let (ok, note) = device.obey(&letter);
-    let ack = json!({ "id": letter.get("id"), "ok": ok, "note": note });
+    let id = letter.id;
+    let Ok(ack) = serde_json::to_string(&Ack { id, ok, note }) else {
+        return;
+    };
     let topic = options.acks.topic(&device.id);
-    let _ = client.try_publish(topic, ack.to_string(), PublishOptions::at_least_once());
+    let _ = client.try_publish(topic, ack, PublishOptions::at_least_once());
 }
 
 struct Device {
@@ -155,7 +160,7 @@ struct Device {
     /// Percent.
     battery: f64,
     /// Reports that it keeps back, to come late.
-    kept: Vec<Value>,
+    kept: Vec<Report>,
     /// How many reports it will not send.
     silent: u32,
     introduced: bool,
@@ -179,7 +184,7 @@ impl Device {
     }
 
     /// What it sends now: mostly one report; at times nothing, or several, the newest first.
-    fn live(&mut self) -> Vec<Value> {
+    fn live(&mut self) -> Vec<Report> {
         self.due = Instant::now() + Duration::from_secs(self.every.into());
         // Run down, it is charged again.
         self.battery = if self.battery < 5.0 {
@@ -191,7 +196,7 @@ impl Device {
             self.silent -= 1;
             return Vec::new();
         }
-        let report = self.measure(unix_millis());
+        let report = self.measure(duplex_hub::now());
         match self.random.part() {
             ..0.004 => {
                 self.silent = 3 + (self.random.part() * 5.0) as u32;
@@ -205,7 +210,7 @@ impl Device {
         }
     }
 
-    fn measure(&mut self, at: u64) -> Value {
+    fn measure(&mut self, at: u64) -> Report {
         let day = at as f64 / 86_400_000.0;
         // Warmest in the afternoon, most humid in the morning.
         let sun = (TAU * (day - 0.375)).sin();
@@ -225,33 +230,35 @@ impl Device {
             ),
             ("battery", self.battery, "%"),
         ];
-        let readings = values.map(|(metric, value, unit)| {
-            json!({ "metric": metric, "value": (value * 100.0).round() / 100.0, "unit": unit, "at": at })
+        let readings = values.map(|(metric, value, unit)| Reading {
+            metric: metric.to_owned(),
+            value: Raw((value * 100.0).round() / 100.0),
+            unit: Some(unit.to_owned()),
+            at: Some(at),
         });
-        let mut report = json!({ "readings": readings, "every": self.every });
-        if !std::mem::replace(&mut self.introduced, true) {
-            let place = PLACES[self.number as usize % PLACES.len()];
-            report["name"] = json!(format!("Sensor {}", self.number + 1));
-            report["place"] = json!(place);
+        let is_new = !std::mem::replace(&mut self.introduced, true);
+        let place = PLACES[self.number as usize % PLACES.len()];
+        Report {
+            readings: readings.into(),
+            name: is_new.then(|| format!("Sensor {}", self.number + 1)),
+            place: is_new.then(|| place.to_owned()),
+            every: Some(self.every),
         }
-        report
     }
 
-    fn obey(&mut self, letter: &Value) -> (bool, String) {
-        let expires = letter.get("expires").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        if expires < unix_millis() {
+    fn obey(&mut self, letter: &OrderLetter<'_>) -> (bool, String) {
+        if letter.expires.is_some_and(|expires| expires < duplex_hub::now()) {
             return (false, "too late".to_owned());
         }
-        let argument = letter.get("argument").unwrap_or(&Value::Null);
-        let seconds = argument.get("seconds").unwrap_or(argument).as_u64();
-        match (letter.get("name").and_then(Value::as_str), seconds) {
-            (Some("identify"), _) => (true, format!("{} blinks", self.id)),
-            (Some("reboot"), _) => {
+        let seconds = letter.argument.and_then(|argument| Interval::read(argument.get()));
+        match (letter.name, seconds) {
+            ("identify", _) => (true, format!("{} blinks", self.id)),
+            ("reboot", _) => {
                 self.introduced = false;
                 self.kept.clear();
                 (true, "back in a moment".to_owned())
             }
-            (Some("set-interval"), Some(seconds @ 1..=3_600)) => {
+            ("set-interval", Some(seconds @ 1..=3_600)) => {
                 self.every = u32::try_from(seconds).unwrap_or(self.every);
                 self.due = self.due.min(Instant::now() + Duration::from_secs(seconds));
                 (true, format!("{seconds} s"))
@@ -279,13 +286,6 @@ impl Random {
     }
 }
 
-fn unix_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,8 +297,8 @@ mod tests {
         for _ in 0..2_000 {
             for report in device.live() {
                 reports += 1;
-                for reading in report["readings"].as_array().unwrap() {
-                    assert!(reading["value"].as_f64().unwrap().abs() < 200.0);
+                for reading in &report.readings {
+                    assert!(reading.value.0.abs() < 200.0);
                 }
             }
             assert!(device.kept.len() < 20);
@@ -309,13 +309,12 @@ mod tests {
     #[test]
     fn it_answers_every_command_and_does_none_too_late() {
         let mut device = Device::new(1, 10);
-        let mut ask = |name: &str, argument: Value, expires: u64| {
-            device
-                .obey(&json!({"id": 1, "name": name, "argument": argument, "expires": expires}))
-                .0
+        let mut ask = |name: &str, argument: &str, expires: u64| {
+            let letter = format!(r#"{{"id":1,"name":"{name}","argument":{argument},"expires":{expires}}}"#);
+            device.obey(&serde_json::from_str(&letter).unwrap()).0
         };
-        assert!(ask("identify", Value::Null, u64::MAX) && ask("set-interval", json!({"seconds": 3}), u64::MAX));
-        assert!(!ask("dance", Value::Null, u64::MAX) && !ask("reboot", Value::Null, 1));
+        assert!(ask("identify", "null", u64::MAX) && ask("set-interval", r#"{"seconds":3}"#, u64::MAX));
+        assert!(!ask("dance", "null", u64::MAX) && !ask("reboot", "null", 1));
         assert_eq!(device.every, 3);
     }
 }

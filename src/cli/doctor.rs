@@ -6,9 +6,9 @@ use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use duplex::apps;
+use duplex::apps::server::Apps;
 use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
@@ -73,7 +73,7 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     report.line("free disk", disk(&config.data))?;
     report.line("clock", clock(&config.data))?;
     report.line("address", address(config))?;
-    for (what, host) in apps::server::peers(&config.apps) {
+    for (what, host) in Apps::default().peers(&config.apps) {
         report.line(what, peer(&host))?;
     }
     match report {
@@ -86,7 +86,7 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 }
 
 fn configuration(config: &Config) -> Found {
-    let applications = apps::server::background_tasks(&config.apps).map(drop);
+    let applications = Apps::default().background_tasks(&config.apps).map(drop);
     let tls = config
         .settings()
         .map(|settings| settings.tls.map(Tls::load).transpose());
@@ -193,9 +193,7 @@ fn disk(path: &Path) -> Found {
 
 /// Events carry the time: one of the future, or a clock that was never set, confuses whoever reads them.
 fn clock(data: &Path) -> Found {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let now = now() / 1000;
     let newest = data
         .exists()
         .then(|| check(data).ok()?.newest)

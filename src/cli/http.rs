@@ -133,9 +133,16 @@ async fn whole(body: Body) -> Result<Bytes, HttpError> {
     axum::body::to_bytes(body, MOST).await.map_err(HttpError::Cut)
 }
 
+/// Of a problem (RFC 9457) what this program shows.
+#[derive(serde::Deserialize)]
+struct Problem {
+    detail: String,
+}
+
 /// What a problem says, or the answer as it is.
 fn detail(text: &[u8]) -> String {
-    let problem: Option<serde_json::Value> = serde_json::from_slice(text).ok();
-    let said = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-    said.map_or_else(|| String::from_utf8_lossy(text).into_owned(), str::to_owned)
+    match serde_json::from_slice(text) {
+        Ok(Problem { detail }) => detail,
+        Err(_) => String::from_utf8_lossy(text).into_owned(),
+    }
 }

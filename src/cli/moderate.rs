@@ -1,8 +1,9 @@
 //! `duplex ban`, `unban`, `bans`, `rename`, `delete-message` and `delete-room`: what an operator forbids, on a server that runs.
 
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
+use duplex::apps::chat::wire::ChatCommand;
 use duplex::server::config::Config;
 use duplex::wire::moderation::{ALL, Ban, Millis, Moderation, ModerationCommand, Rules, Target};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -11,7 +12,6 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, POLL_PATH, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 use serde::Serialize;
-use serde_json::json;
 
 use super::output::out;
 use super::remote::{Remote, Server};
@@ -106,7 +106,7 @@ impl BanArgs {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let command = ModerationCommand::Ban {
             target: self.target.into(),
-            until: self.length.map(|length| now().saturating_add(length)),
+            until: self.length.map(|length| duplex_hub::now().saturating_add(length)),
             reason: self.reason,
         };
         moderate(&self.remote, config, &command)
@@ -130,7 +130,7 @@ impl RenameArgs {
 impl DeleteMessageArgs {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let topic = format!("chat/{}", self.room).parse()?;
-        let command = json!({ "delete": { "seq": self.seq } });
+        let command = ChatCommand::Delete { seq: self.seq };
         send(&self.remote, config, topic, &command)
     }
 }
@@ -216,11 +216,6 @@ fn name(target: &Target) -> String {
         Target::Person(PersonId(id)) => format!("person {id}"),
         Target::Address(address) => format!("address {address}"),
     }
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
 fn time(millis: Millis) -> String {

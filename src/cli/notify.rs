@@ -3,16 +3,20 @@
 use std::error::Error;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use duplex::apps::notifications::server::posted::{self, PostedNotice, Text, Time};
+use duplex::apps::notifications::wire::INLET;
 use duplex::server::config::Config;
-use serde_json::{Map, Value, json};
+use duplex::wire::notice::Level;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::PersonId;
+use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::http::HttpError;
 use super::output::out;
 use super::remote::{Remote, Server};
 
-const INLET: &str = "/api/notifications";
 /// From the first look-up to the answer's last byte.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,8 +37,8 @@ pub struct Notify {
     link: Option<String>,
 
     /// How much it matters
-    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["info", "success", "warning", "danger"])]
-    level: String,
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    level: Importance,
 
     /// Sent again with the same key, it comes once
     #[arg(long, value_name = "KEY")]
@@ -64,6 +68,33 @@ struct To {
     visitor: Option<String>,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Importance {
+    Info,
+    Success,
+    Warning,
+    Danger,
+}
+
+impl From<Importance> for Level {
+    fn from(importance: Importance) -> Self {
+        match importance {
+            Importance::Info => Self::Info,
+            Importance::Success => Self::Success,
+            Importance::Warning => Self::Warning,
+            Importance::Danger => Self::Danger,
+        }
+    }
+}
+
+/// What the server answers.
+#[derive(Debug, Deserialize)]
+struct Done {
+    topic: String,
+    seq: Seq,
+    again: bool,
+}
+
 impl Notify {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let server = self.remote.server(config)?;
@@ -76,34 +107,29 @@ impl Notify {
 }
 
 async fn send(notify: &Notify, server: &Server) -> Result<String, HttpError> {
-    let answer = timeout(PATIENCE, server.post(INLET, body(notify).to_string().into())).await;
-    let said: Value = answer.map_err(|_| HttpError::Slow(server.authority.clone()))??;
-    let again = if said["again"] == true { " again" } else { "" };
-    let topic = said["topic"].as_str().unwrap_or_default();
-    Ok(format!("{topic} {}{again}", said["seq"]))
+    let body = serde_json::to_vec(&body(notify))?;
+    let answer = timeout(PATIENCE, server.post(INLET, body)).await;
+    let Done { topic, seq, again } = answer.map_err(|_| HttpError::Slow(server.authority.clone()))??;
+    let again = if again { " again" } else { "" };
+    Ok(format!("{topic} {seq}{again}"))
 }
 
-fn body(notify: &Notify) -> Value {
+fn body(notify: &Notify) -> PostedNotice {
     let To { group, visitor, .. } = &notify.to;
     let to = match (group, visitor) {
-        (Some(group), _) => json!({ "group": group }),
-        (_, Some(visitor)) => json!({ "visitor": visitor }),
-        _ => json!("everyone"),
+        (Some(group), _) => posted::To::Group(group.clone()),
+        (_, Some(visitor)) => posted::To::Visitor(PersonId(visitor.clone())),
+        _ => posted::To::Everyone,
     };
-    let mut fields = Map::from_iter([
-        ("to".to_owned(), to),
-        ("title".to_owned(), json!(notify.title)),
-        ("level".to_owned(), json!(notify.level)),
-    ]);
-    for (name, value) in [
-        ("body", &notify.body),
-        ("link", &notify.link),
-        ("key", &notify.key),
-        ("expires", &notify.expires),
-    ] {
-        fields.extend(value.iter().map(|value| (name.to_owned(), json!(value))));
+    PostedNotice {
+        to,
+        title: Text::Same(notify.title.clone()),
+        body: notify.body.clone().map(Text::Same),
+        link: notify.link.clone(),
+        level: notify.level.into(),
+        key: notify.key.clone(),
+        expires: notify.expires.clone().map(Time::Text),
     }
-    Value::Object(fields)
 }
 
 #[cfg(test)]
@@ -113,13 +139,14 @@ mod tests {
 
     use axum::http::StatusCode;
     use clap::Parser;
-    use duplex::apps;
+    use duplex::apps::server::Apps;
     use duplex::server::state::{ServerState, Settings};
     use duplex::server::token::Token;
     use duplex::server::{self, site};
     use duplex_hub::Hub;
     use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::Epoch;
+    use serde_json::json;
 
     use super::*;
 
@@ -143,8 +170,15 @@ mod tests {
             "--group", "market", "--body", "b", "--link", "/x", "--level", "danger", "--key", "k", "t",
         ]);
         let expected = json!({ "to": { "group": "market" }, "title": "t", "body": "b", "link": "/x", "level": "danger", "key": "k" });
-        assert_eq!(body(&said.notify), expected);
-        assert_eq!(body(&line(&["--everyone", "t"]).notify)["to"], "everyone");
+        let written = |line: &Line| serde_json::to_value(body(&line.notify)).unwrap();
+        assert_eq!(written(&said), expected);
+        assert_eq!(
+            PostedNotice::read(&expected),
+            Ok(body(&said.notify)),
+            "the server reads the same"
+        );
+        let everyone = json!({ "to": "everyone", "title": "t", "level": "info" });
+        assert_eq!(written(&line(&["--everyone", "t"])), everyone);
         assert!(Line::try_parse_from(["duplex", "t"]).is_err(), "to whom?");
         assert!(Line::try_parse_from(["duplex", "--everyone", "--group", "market", "t"]).is_err());
     }
@@ -155,9 +189,10 @@ mod tests {
             token: Some(Token::new(TOKEN).unwrap()),
             ..Settings::default()
         };
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps::server::kinds());
+        let apps = Arc::new(Apps::default());
+        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps.kinds());
         let options = site::options(Path::new("/nonexistent"), None, None);
-        let state = ServerState::new(settings, options, hub);
+        let state = ServerState::new(settings, options, hub, apps);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let shutdown = state.shutdown.clone();

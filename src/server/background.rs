@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use super::limits::{TASK_PAUSE, TASK_PAUSE_MOST, TASK_WELL};
 use super::state::ServerState;
+use crate::lock::lock;
 use crate::wire::status::FeedFigures;
 use duplex_hub::{BackgroundTask, Hub};
 
@@ -51,7 +52,7 @@ impl Supervisor {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, FeedFigures>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

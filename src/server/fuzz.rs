@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{cookies, preferences, signals};
 use crate::apps;
 use crate::apps::compare::wire::measure::MAX_PIECE;
+use crate::apps::server::Apps;
 use crate::wire::person::tidy_name;
 use duplex_axum::{
     endpoint::{Answer, Payload},
@@ -76,7 +77,7 @@ fn no_posted_body_breaks_an_address_for_programs() {
         let Ok(body) = serde_json::from_slice::<Value>(bytes) else {
             return;
         };
-        for endpoint in apps::server::ingest_endpoints() {
+        for endpoint in Apps::default().ingest_endpoints() {
             if bytes.len() > endpoint.body_limit {
                 continue;
             }
@@ -104,7 +105,7 @@ fn no_form_breaks_a_page() {
         let fields: BTreeMap<_, _> = pairs
             .map(|(name, value)| (name.to_owned(), preferences::percent_decoded(value)))
             .collect();
-        for form in apps::server::command_forms() {
+        for form in Apps::default().command_forms() {
             for path in [form.path, "/chat/../x", "/devices/\u{2028}", "/", ""] {
                 if let Some(command) = (form.command)(path, &fields) {
                     assert!(command.json().starts_with('{'));
@@ -124,7 +125,7 @@ const MAX_ANSWER: usize = 64 << 10;
 #[test]
 fn no_message_makes_a_long_answer() {
     fuzz("messages", |bytes| {
-        for endpoint in apps::server::endpoints() {
+        for endpoint in Apps::default().endpoints() {
             let text = String::from_utf8_lossy(bytes);
             for payload in [Payload::Text(&text), Payload::Binary(bytes)] {
                 if let Answer::Text(answer) = (endpoint.answer)(payload) {

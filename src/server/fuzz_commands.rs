@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 
-use crate::apps;
+use crate::apps::server::Apps;
 use duplex_fuzz::{fuzz, search, sequences};
 use duplex_hub::decider::{Context, Principal};
 use duplex_hub::session::{Act, Session};
@@ -90,7 +90,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
 
 #[test]
 fn no_command_breaks_a_topic() {
-    for kind in apps::server::kinds() {
+    for kind in Apps::default().kinds() {
         let corpus = format!("commands/{}", kind.name());
         let times = prop_oneof![4 => Just(1_000_000_u64), 1 => any::<u64>(), 1 => Just(0), 1 => Just(u64::MAX)];
         let told = (any::<bool>(), 0..4_usize, times);

@@ -284,7 +284,7 @@ mod tests {
             duplex_protocol::cursor::Epoch::new(1),
         ));
         let site = crate::server::site::options(std::path::Path::new("/nonexistent"), None, None);
-        ServerState::new(Settings::default(), site, Hub::new(log, Vec::new()))
+        ServerState::new(Settings::default(), site, Hub::new(log, Vec::new()), Arc::default())
     }
 
     fn cookies(value: &str) -> HeaderMap {

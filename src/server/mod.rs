@@ -7,6 +7,7 @@ mod backup;
 mod compress;
 pub mod config;
 mod cookies;
+pub mod digest;
 mod document_shape;
 pub mod figures;
 pub mod forms;
@@ -49,7 +50,7 @@ use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::state::ServerState;
-use crate::apps;
+use crate::apps::server::measure;
 use crate::ui::preferences::PREFERENCES_PATH;
 use duplex_axum::error::Problem;
 use duplex_axum::listen::Server;
@@ -58,17 +59,18 @@ use duplex_axum::{endpoint, guard, health, ingest, simulation};
 /// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
 /// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
 pub fn router(state: ServerState) -> Router {
-    let (pages, paths) = pages::routes(&state, apps::server::forms(), apps::server::command_forms());
+    let apps = &state.apps;
+    let (pages, paths) = pages::routes(&state, apps.forms(), apps.command_forms());
     let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone())
         .layer(from_fn_with_state(paths, page_paths::redirect));
     Router::new()
         .merge(health::routes(state.gateway.clone()))
         .route("/api/vitals", get(vitals::show))
         .merge(duplex_axum::routes(state.gateway.clone()))
-        .merge(endpoint::routes(state.gateway.clone(), apps::server::endpoints()))
-        .merge(ingest::routes(state.gateway.clone(), apps::server::ingest_endpoints()))
+        .merge(endpoint::routes(state.gateway.clone(), apps.endpoints()))
+        .merge(ingest::routes(state.gateway.clone(), apps.ingest_endpoints()))
         .merge(simulation::routes(state.gateway.clone(), &state.stages))
-        .merge(unread::route::routes(apps::server::summonses()))
+        .merge(unread::route::routes(apps.summonses()))
         .route(signals::SIGNALS_PATH, any(signals::socket::enter))
         .route(
             PREFERENCES_PATH,
@@ -84,7 +86,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(files)
         .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))
-        .merge(apps::server::routes())
+        .merge(apps.routes())
         .layer(from_fn(guard::body_time))
         .layer(from_fn_with_state(state.clone(), moderation::guard))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
@@ -95,7 +97,7 @@ pub fn router(state: ServerState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
-        .layer(from_fn_with_state(state.clone(), apps::server::measure::count))
+        .layer(from_fn_with_state(state.clone(), measure::count))
         .layer(from_fn_with_state(state.gateway.clone(), guard::client_addr))
         .with_state(state)
 }

@@ -24,6 +24,7 @@ use super::site;
 use super::telemetry::Trouble;
 use super::token::Token;
 use super::vitals::LastBeat;
+use crate::apps::server::Apps;
 use crate::apps::server::measure::Bench;
 use crate::ui::fragment::Fragments;
 use duplex_axum::client_addr::TrustedProxies;
@@ -137,6 +138,8 @@ impl Settings {
 /// Cheap to clone: all clones are the same node.
 #[derive(Clone)]
 pub struct ServerState {
+    /// What the applications bring.
+    pub apps: Arc<Apps>,
     /// What the transports reach: the hub, the counters, the quotas, the stop signal.
     pub gateway: Gateway,
     pub settings: Arc<Settings>,
@@ -171,7 +174,8 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    pub fn new(settings: Settings, options: LeptosOptions, hub: Hub) -> Self {
+    /// `hub` has the kinds of topics of `apps`.
+    pub fn new(settings: Settings, options: LeptosOptions, hub: Hub, apps: Arc<Apps>) -> Self {
         let reserved = settings.operator_names.iter().chain([&settings.node]);
         let names = Arc::<Names>::default();
         names.reserve(reserved.map(String::as_str));
@@ -187,6 +191,7 @@ impl ServerState {
         });
         let gateway = Gateway::new(hub, of_gateway, Arc::clone(&visitors));
         Self {
+            apps,
             gateway: gateway.with_observer(wire_bytes::Connection::default),
             access,
             settings,

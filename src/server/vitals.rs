@@ -1,7 +1,7 @@
 //! The node's vital signs, once a beat to every page through a signal, and on request to operators.
 //! Knows no page.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Json;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::state::ServerState;
+use crate::lock::lock;
 use crate::wire::vitals::{BEAT_SECONDS, Vitals};
 use duplex_axum::connection::{CounterSnapshot, TransportKind};
 use duplex_hub::HubStats;
@@ -36,11 +37,11 @@ pub struct LastBeat(Mutex<Vitals>);
 
 impl LastBeat {
     pub fn get(&self) -> Vitals {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 
     fn put(&self, vitals: Vitals) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = vitals;
+        *lock(&self.0) = vitals;
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use crate::lock::lock;
 use leptos::prelude::*;
 use leptos::tachys::html::InertElement;
 
@@ -30,13 +31,13 @@ impl Fragments {
     }
 
     fn html<T: PartialEq + 'static>(&self, key: &str, shows: &T) -> Option<Arc<str>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.kept);
         let same = kept.get(key).filter(|kept| kept.shows.downcast_ref() == Some(shows))?;
         Some(Arc::clone(&same.html))
     }
 
     fn keep(&self, key: String, shows: impl Any + Send + Sync, html: &str) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         if kept.len() >= self.most && !kept.contains_key(&key) {
             kept.clear();
         }

@@ -2,11 +2,12 @@
 //! a part for each page a visit would ask for dozens of files. So the parts are `app` (router, frame and bell), `talk`,
 //! `figures`, `arena` and `lab`, each for what is visited together, and a function says to which it belongs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use leptos::prelude::*;
 
 use super::words::part;
+use crate::lock::lock;
 
 /// A place in the page for a view that comes later. Empty on the server.
 #[derive(Clone, Default)]
@@ -18,7 +19,7 @@ pub struct Place {
 
 impl Place {
     pub fn fill(&self, view: AnyView) {
-        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
+        *lock(&self.view) = Some(view);
         self.filled.set(true);
     }
 
@@ -26,7 +27,7 @@ impl Place {
         let (filled, view) = (self.filled, Arc::clone(&self.view));
         part(move || {
             filled.track();
-            view.lock().unwrap_or_else(PoisonError::into_inner).take()
+            lock(&view).take()
         })
     }
 }

@@ -36,7 +36,10 @@ impl Plant {
             .publish("devices/beacon/readings", &reading(1.0, now()), true)
             .await;
         beacon.taken().await;
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps::server::kinds());
+        let hub = Hub::new(
+            Arc::new(Memory::new(Epoch::new(7))),
+            apps::server::Apps::default().kinds(),
+        );
         let mut plant = Self {
             hub,
             stop: CancellationToken::new(),

@@ -22,7 +22,7 @@ async fn about(node: &Node, host: &str, cookies: &str) -> Answer {
 
 fn chat(change: impl FnOnce(&mut Settings)) -> Node {
     Node::of(
-        duplex::apps::server::kinds(),
+        duplex::apps::server::Apps::default().kinds(),
         std::path::Path::new("/nonexistent"),
         change,
     )

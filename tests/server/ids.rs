@@ -5,8 +5,8 @@ use std::io::Read as _;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::apps;
-use duplex::apps::chat::model::Room;
 use duplex::apps::chat::wire::{ALL_ROOMS, Chat, ChatCommand, LOBBY, Rooms, RoomsCommand};
+use duplex::apps::chat::{model::Room, server::commands::RoomsServerCommand};
 use duplex::apps::market::wire::Alerts;
 use duplex::server::token::Token;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -39,7 +39,7 @@ fn site() -> &'static std::path::Path {
 }
 
 fn apps_node() -> Node {
-    Node::of(apps::server::kinds(), site(), |settings| {
+    Node::of(apps::server::Apps::default().kinds(), site(), |settings| {
         settings.token = Some(Token::new(TOKEN).unwrap())
     })
 }
@@ -140,8 +140,8 @@ async fn a_rooms_count_cannot_be_swallowed() {
     until(async || count().await == 1).await;
     // That it was the id is seen by what the server itself is answered with it.
     let (room, count, at) = ("tea".to_owned(), 1, 1);
-    let told = RoomsCommand::Posted { room, count, at };
-    let again = node.state.hub.tell::<Rooms>(ALL_ROOMS, foreseen, &told).await;
+    let told = RoomsServerCommand::Posted { room, count, at };
+    let again = node.state.hub.server_command::<Rooms>(ALL_ROOMS, foreseen, &told).await;
     assert_eq!(again, Answer::Accepted { seq: 3 });
 }
 

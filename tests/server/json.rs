@@ -20,9 +20,13 @@ const TOKEN: &str = "a-token-for-the-tests";
 const READINGS: &str = "/api/devices/oven-1/readings";
 
 fn node() -> Node {
-    Node::of(apps::server::kinds(), Path::new("/nonexistent"), |settings| {
-        settings.token = Some(Token::new(TOKEN).unwrap());
-    })
+    Node::of(
+        apps::server::Apps::default().kinds(),
+        Path::new("/nonexistent"),
+        |settings| {
+            settings.token = Some(Token::new(TOKEN).unwrap());
+        },
+    )
 }
 
 async fn post(node: &Node, path: &str, body: &str) -> (StatusCode, Value) {

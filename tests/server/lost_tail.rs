@@ -115,12 +115,12 @@ async fn a_page_of_before_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let topic = "chat/lobby";
     let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
-    let early = node(folder.path(), duplex::apps::server::kinds());
+    let early = node(folder.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&early, Way::Poll).await;
     writer.command(topic, &post("kept")).await;
     end(&early, folder.path(), None).await;
 
-    let whole = node(folder.path(), duplex::apps::server::kinds());
+    let whole = node(folder.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&whole, Way::Poll).await;
     writer.command(topic, &post("lost")).await;
     let page = whole.get("/chat/lobby").await.body.replace('\\', "");
@@ -130,7 +130,7 @@ async fn a_page_of_before_is_told_so() {
     assert!(cursor.check.is_some() && page.contains(&in_page), "{in_page}");
     end(&whole, folder.path(), Some("early.db")).await;
 
-    let after = node(folder.path(), duplex::apps::server::kinds());
+    let after = node(folder.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&after, Way::Poll).await;
     for text in ["another", "one"] {
         writer.command(topic, &post(text)).await;

@@ -40,6 +40,7 @@ mod proxies;
 mod quotas;
 mod records;
 mod security;
+mod server_commands;
 mod shutdown;
 mod signals;
 mod silence;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use duplex::apps;
 use duplex::apps::market::model::board::Board;
 use duplex::apps::market::model::chart::Chart;
-use duplex::apps::market::wire::{ALL, Candles, Interval, Quotes, QuotesCommand, Source, Standing};
+use duplex::apps::market::server::commands::QuotesCommand;
+use duplex::apps::market::wire::{ALL, Candles, Interval, Quotes, Source, Standing};
 use duplex::server::site;
 use duplex::server::state::{ServerState, Settings};
 use duplex_hub::log::Log;
@@ -33,7 +34,9 @@ use crate::harness::{Node, routes, until, within};
 
 fn node(log: Arc<dyn Log>) -> Node {
     let options = site::options(Path::new("/nonexistent"), None, None);
-    let state = ServerState::new(Settings::default(), options, Hub::new(log, apps::server::kinds()));
+    let apps = Arc::new(apps::server::Apps::default());
+    let hub = Hub::new(log, apps.kinds());
+    let state = ServerState::new(Settings::default(), options, hub, apps);
     Node {
         router: routes(&state),
         state,
@@ -54,7 +57,7 @@ impl Feeds {
         let mut options = apps::server::Options::default();
         change(&mut options);
         let stop = CancellationToken::new();
-        let feeds = apps::server::background_tasks(&options).unwrap();
+        let feeds = apps::server::Apps::default().background_tasks(&options).unwrap();
         let market = feeds.into_iter().filter(|feed| feed.name().starts_with("market"));
         let running = market.map(|feed| tokio::spawn(feed.run(node.state.hub.clone(), stop.clone())));
         Self {

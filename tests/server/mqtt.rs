@@ -121,7 +121,10 @@ async fn until(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
 }
 
 fn start(broker: &Hostile) -> (Hub, CancellationToken) {
-    let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps::server::kinds());
+    let hub = Hub::new(
+        Arc::new(Memory::new(Epoch::new(7))),
+        apps::server::Apps::default().kinds(),
+    );
     let options = Options {
         devices_mqtt_url: Some(broker.url()),
         devices_self: 0,

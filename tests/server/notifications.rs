@@ -8,9 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use duplex::apps;
 use duplex::apps::notifications::model::InboxState;
-use duplex::apps::notifications::wire::{
-    Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesCommand, NoticesEvent,
-};
+use duplex::apps::notifications::server::NoticesCommand;
+use duplex::apps::notifications::wire::{Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesEvent};
 use duplex::server::token::Token;
 use duplex::wire::notice::{Level, Notice, Words};
 use duplex::wire::summons::{CAME, WAITS};
@@ -28,9 +27,13 @@ const ALL: &str = "notices/all";
 const WAYS: [Way; 3] = [Way::WebSocket(Encoding::Json), Way::Sse, Way::Poll];
 
 fn node() -> Node {
-    Node::of(apps::server::kinds(), Path::new("/nonexistent"), |settings| {
-        settings.token = Some(Token::new(TOKEN).unwrap());
-    })
+    Node::of(
+        apps::server::Apps::default().kinds(),
+        Path::new("/nonexistent"),
+        |settings| {
+            settings.token = Some(Token::new(TOKEN).unwrap());
+        },
+    )
 }
 
 async fn post(node: &Node, token: Option<&str>, body: Value) -> harness::Answer {

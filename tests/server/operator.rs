@@ -254,7 +254,7 @@ async fn the_token_becomes_a_cookie_that_opens_the_page() {
         ..Sample::default()
     };
     let id = CommandId::from_random(1);
-    let told = node.state.hub.tell::<NodeStatus>(NODE, id, &sample).await;
+    let told = node.state.hub.server_command::<NodeStatus>(NODE, id, &sample).await;
     assert_eq!(told, Reply::Accepted { seq: 1 });
 
     let stranger = node.get("/status").await.body;

@@ -17,7 +17,7 @@
 //! use duplex_axum::identity::{Caller, Identify, IdentityRequest, LoginEnd, RevocableLogin, cookie};
 //! use duplex_axum::listen::{self, Server};
 //! use duplex_axum::{Gateway, Settings, guard};
-//! use duplex_hub::decider::{Access, Context, Decider, Principal};
+//! use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 //! use duplex_hub::log::memory::Memory;
 //! use duplex_hub::{Hub, dyn_topic};
 //! use duplex_protocol::cursor::{Epoch, Seq};
@@ -41,6 +41,8 @@
 //!
 //! // server.rs: who may enter, and what a command does.
 //! impl Decider for Tally {
+//!     type ServerCommand = NoCommand;
+//!
 //!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
 //!         Ok(Access::Write)
 //!     }

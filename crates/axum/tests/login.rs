@@ -18,7 +18,7 @@ use axum::http::{Request, StatusCode};
 use duplex_axum::error::Problem;
 use duplex_axum::identity::{Caller, Identify, IdentityRequest, LoginEnd, RevocableLogin, cookie};
 use duplex_axum::{Gateway, Settings, guard, listen};
-use duplex_hub::decider::{Access, Context, Decider, Principal};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::{Hub, dyn_topic};
 use duplex_protocol::code;
@@ -56,6 +56,8 @@ impl Topic for Tally {
 }
 
 impl Decider for Tally {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }

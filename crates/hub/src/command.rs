@@ -4,6 +4,8 @@ use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::topic::{ParseTopicNameError, Topic, TopicName};
 use serde::Serialize;
 
+use crate::decider::Decider;
+
 /// A command of the server's own code, with its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicCommand {
@@ -30,6 +32,15 @@ impl TopicCommand {
     /// If `rest` makes no topic's name, or the command does not encode.
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, CommandError> {
         Self::new(TopicName::of::<T>(rest)?, command)
+    }
+
+    /// A command of the server's own for the topic `rest` of `D`'s kind.
+    ///
+    /// # Errors
+    ///
+    /// Where `rest` makes no topic's name, or the command has no JSON.
+    pub fn server_command<D: Decider>(rest: &str, command: &D::ServerCommand) -> Result<Self, CommandError> {
+        Self::new(TopicName::of::<D>(rest)?, command)
     }
 
     /// A command of any type, for a topic of any kind.

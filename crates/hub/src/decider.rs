@@ -1,5 +1,8 @@
 //! Deciders: the server half of a kind of topic, which says who may enter and what a command does.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::command::TopicCommand;
 use super::rights::{Authority, Needed};
 use duplex_protocol::codec::Blob;
@@ -10,6 +13,7 @@ use duplex_protocol::topic::{Topic, TopicName};
 
 pub use crate::log::{Millis, Retention};
 pub use crate::origin::{Origin, Principal};
+pub use duplex_protocol::topic::NoCommand;
 
 /// What a sender may do in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,13 @@ impl Forward {
         TopicCommand::to::<T>(rest, command).ok().map(Self)
     }
 
+    /// Sends a command of the server's own to the topic `rest` of `D`'s kind. None if `rest` makes no topic's name, or the command
+    /// has no JSON.
+    #[must_use]
+    pub fn server_command<D: Decider>(rest: &str, command: &D::ServerCommand) -> Option<Self> {
+        TopicCommand::server_command::<D>(rest, command).ok().map(Self)
+    }
+
     /// Only starts the topic, for readers that wait for it. None if `rest` makes no topic's name.
     #[must_use]
     pub fn start<T: Topic>(rest: &str) -> Option<Self> {
@@ -115,9 +126,35 @@ pub enum Redaction {
     Everything,
 }
 
+/// Commands that the server gives and visitors do not. What a visitor sends is never decoded as this type.
+///
+/// Commands of the server are JSON. They are decoded as this type, and as [`Topic::Command`] where they are none of it: the server
+/// may give a visitor's command, too. The log keeps undelivered ones, so that what it holds must still be read.
+pub trait ServerCommand<D: Decider>: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Whether programs give these commands, too. If so, a program's commands are decoded as this type only.
+    const FOR_PROGRAMS: bool = false;
+
+    /// Decides the command, as [`Decider::decide`] decides those of visitors.
+    ///
+    /// # Errors
+    ///
+    /// Why the command has no effect.
+    fn decide(self, decider: &D, at: Context<'_>, state: &D::State) -> Result<Vec<D::Event>, Rejection>;
+}
+
+/// For topics whose every command visitors may give.
+impl<D: Decider> ServerCommand<D> for NoCommand {
+    fn decide(self, _decider: &D, _at: Context<'_>, _state: &D::State) -> Result<Vec<D::Event>, Rejection> {
+        match self {}
+    }
+}
+
 /// The server half of a kind of topic. Its methods are pure: the same arguments, the same result. The crate's [front page](crate) has an
 /// example.
 pub trait Decider: Topic {
+    /// What only the server may command; [`NoCommand`] where there is no such command.
+    type ServerCommand: ServerCommand<Self>;
+
     /// Whether events are kept in this process's memory only and end with it.
     const FLEETING: bool = false;
 

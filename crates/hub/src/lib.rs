@@ -8,7 +8,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use duplex_hub::decider::{Access, Context, Decider, Principal};
+//! use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 //! use duplex_hub::log::memory::Memory;
 //! use duplex_hub::testing::DeciderHarness;
 //! use duplex_hub::{Hub, dyn_topic};
@@ -33,6 +33,8 @@
 //!
 //! // server.rs: who may enter, and what a command does.
 //! impl Decider for Tally {
+//!     type ServerCommand = NoCommand;
+//!
 //!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
 //!         Ok(Access::Write)
 //!     }

@@ -95,7 +95,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::decider::{Access, Context, Decider};
+    use crate::decider::{Access, Context, Decider, NoCommand};
     use crate::log::memory::Memory;
     use crate::{Hub, Rights, Role, dyn_topic};
     use duplex_protocol::codec::{Blob, Encoding};
@@ -118,6 +118,8 @@ mod tests {
     }
 
     impl Decider for Senders {
+        type ServerCommand = NoCommand;
+
         fn admit(&self, who: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
             match who.origin {
                 Origin::Visitor => Ok(Access::Read),

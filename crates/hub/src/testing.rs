@@ -1,7 +1,7 @@
 //! Tests of deciders, without a hub.
 
 use super::Authority;
-use super::decider::{Context, Decider, Millis, Principal};
+use super::decider::{Context, Decider, Millis, Principal, ServerCommand as _};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
 use duplex_protocol::topic::TopicName;
@@ -46,23 +46,35 @@ impl<D: Decider> DeciderHarness<D> {
     ///
     /// The decider's rejection; the state is then unchanged.
     pub fn made<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<usize, Rejection> {
-        let who = who.into();
-        let at = Context {
+        let events = self.decider.decide(self.context(who.into()), &self.state, command)?;
+        Ok(self.keep(events))
+    }
+
+    /// How many events a command of the server's own made.
+    pub fn made_by_server(&mut self, command: D::ServerCommand) -> Result<usize, Rejection> {
+        let events = command.decide(&self.decider, self.context(Principal::server()), &self.state)?;
+        Ok(self.keep(events))
+    }
+
+    fn context<'a>(&'a self, who: Principal<'a>) -> Context<'a> {
+        Context {
             topic: &self.topic,
             who: who.person,
             origin: who.origin,
             authority: self.authority,
             now: self.now,
             next: self.log.len() as Seq + 1,
-        };
-        let events = self.decider.decide(at, &self.state, command)?;
+        }
+    }
+
+    fn keep(&mut self, events: Vec<D::Event>) -> usize {
         let count = events.len();
         for event in events {
             let seq = self.log.len() as Seq + 1;
             D::apply(&mut self.state, seq, &event);
             self.log.push((seq, event));
         }
-        Ok(count)
+        count
     }
 
     /// As [`Self::made`], without the number of events.

@@ -45,6 +45,10 @@ pub trait Topic: Sized + Send + Sync + 'static {
     }
 }
 
+/// The command type of topics that visitors only read. It has no value: nothing encodes it, and every decode fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoCommand {}
+
 /// What a subscriber gets that cannot keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
@@ -130,6 +134,17 @@ impl<'de> Deserialize<'de> for TopicName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Encoding;
+
+    #[test]
+    fn nothing_is_decoded_as_no_command() {
+        for json in ["null", "{}", "\"a\"", "{\"a\":1}", "0"] {
+            assert!(Encoding::Json.decode::<NoCommand>(json.as_bytes()).is_err(), "{json}");
+        }
+        for byte in [0, 1, 0x7f] {
+            assert!(Encoding::Postcard.decode::<NoCommand>(&[byte]).is_err(), "{byte}");
+        }
+    }
 
     #[test]
     fn a_name_has_a_kind_and_a_rest() {

@@ -42,8 +42,6 @@ pub mod why {
     pub const NO_ROOM: &str = "no_room";
     /// An operator deleted the room: its name is not given again.
     pub const ROOM_GONE: &str = "room_gone";
-    /// Only the server counts messages.
-    pub const NOT_FOR_YOU: &str = "not_for_you";
 }
 
 /// The topics `chat/<room>`: a room's messages. A message's id is its event's seq.
@@ -57,24 +55,10 @@ pub struct Rooms;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatCommand {
-    Post {
-        text: String,
-        reply_to: Option<Seq>,
-    },
-    Edit {
-        seq: Seq,
-        text: String,
-    },
-    Delete {
-        seq: Seq,
-    },
-    React {
-        seq: Seq,
-        emoji: Emoji,
-        on: bool,
-    },
-    /// From the server: the room is deleted.
-    Close,
+    Post { text: String, reply_to: Option<Seq> },
+    Edit { seq: Seq, text: String },
+    Delete { seq: Seq },
+    React { seq: Seq, emoji: Emoji, on: bool },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,16 +153,6 @@ pub enum RoomsCommand {
     Describe {
         room: String,
         line: String,
-    },
-    /// From the room itself: so many messages now, the newest at that time. An older count changes nothing.
-    Posted {
-        room: String,
-        count: u64,
-        at: Millis,
-    },
-    /// From the server: the room is deleted.
-    Delete {
-        room: String,
     },
 }
 

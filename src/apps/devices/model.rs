@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::trail::Trail;
 pub use super::waiting::{MAX_OPEN, Waiting};
 use super::wire::{
-    DEFAULT_EVERY, DeviceCommand, DeviceEvent, Devices, Entry, Fleet, FleetCommand, FleetEvent, Health, MAX_DEVICES,
-    MAX_METRICS, Millis, News, ORDER_WAIT, Outcome, Recalled, Refusal, Shown, Side, Taken, Threshold,
+    DEFAULT_EVERY, DeviceCommand, DeviceEvent, Devices, Entry, Fleet, FleetEvent, Health, MAX_DEVICES, MAX_METRICS,
+    Millis, News, ORDER_WAIT, Outcome, Recalled, Refusal, Shown, Side, Taken, Threshold,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
-use duplex_protocol::topic::{Delivery, Topic};
+use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
 /// What a page shows of the past; the log has more.
 pub const KEPT_ALARMS: usize = 40;
@@ -367,7 +367,7 @@ impl Topic for Fleet {
     const DELIVERY: Delivery = Delivery::Latest;
     const PRESENCE: bool = false;
 
-    type Command = FleetCommand;
+    type Command = NoCommand;
     type Event = FleetEvent;
     type State = Overview;
 

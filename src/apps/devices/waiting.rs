@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Open, Orders, OrdersCommand, OrdersEvent};
+use super::wire::{Open, Orders, OrdersEvent};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::Topic;
+use duplex_protocol::topic::{NoCommand, Topic};
 
 /// Of all devices.
 pub const MAX_OPEN: usize = 500;
@@ -21,7 +21,7 @@ impl Topic for Orders {
     const KIND: &'static str = "orders";
     const PRESENCE: bool = false;
 
-    type Command = OrdersCommand;
+    type Command = NoCommand;
     type Event = OrdersEvent;
     type State = Waiting;
 

@@ -6,6 +6,7 @@ pub use super::raw::{NO_TEXT, NO_WHOLE, Raw, Reading, Report};
 use crate::wire::text;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::topic::NoCommand;
 
 /// Milliseconds since 1970, by the server's clock unless a reading brought its own.
 pub type Millis = u64;
@@ -74,8 +75,6 @@ pub mod why {
     pub const TOO_MANY_READINGS: &str = "too_many_readings";
     /// Only the device itself reports and answers.
     pub const NOT_YOURS: &str = "not_yours";
-    /// Only the server says this.
-    pub const NOT_FOR_YOU: &str = "not_for_you";
     pub const NO_METRIC: &str = "no_metric";
     pub const BAD_THRESHOLD: &str = "bad_threshold";
     pub const NO_ALARM: &str = "no_alarm";
@@ -134,15 +133,20 @@ pub enum Outcome {
     TimedOut,
 }
 
+impl Outcome {
+    /// As the device says it.
+    pub const fn of_answer(ok: bool) -> Self {
+        if ok { Self::Acknowledged } else { Self::Failed }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceCommand {
     /// From the device.
     Report(Report),
-    /// From the server: something came in the device's name that is no report.
-    Bad {
-        why: String,
-    },
+    /// No command: it keeps the places of those behind it in postcard.
+    Reserved(NoCommand),
     /// None of both takes the threshold away.
     SetThreshold {
         metric: String,
@@ -166,17 +170,6 @@ pub enum DeviceCommand {
         #[serde(default)]
         note: String,
     },
-    /// From the server: the device is heard, or not.
-    Turn {
-        health: Health,
-        at: Millis,
-    },
-    /// From the server: the device did not answer.
-    Expire {
-        order: Seq,
-    },
-    /// From the server: what the device said last, without saying when. It may be long gone.
-    Last(Report),
 }
 
 /// A reading that counts.
@@ -291,15 +284,6 @@ pub struct News {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FleetCommand {
-    /// From the device's topic.
-    Update { id: String, news: News },
-    /// From the server's clock: who is late now, and who was away for so long that it goes.
-    Look,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub news: News,
     pub health: Health,
@@ -332,19 +316,6 @@ pub struct Open {
     pub name: String,
     pub argument: String,
     pub at: Millis,
-}
-
-/// All from the server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrdersCommand {
-    Add(Open),
-    Done {
-        device: String,
-        order: Seq,
-    },
-    /// Who waits for too long?
-    Look,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,15 +1,10 @@
 //! Bytes as hex digits, written and read. Pure.
 
-use std::fmt::Write;
+use data_encoding::HEXLOWER;
 
 /// Pairs of lower-case digits without a separator.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    HEXLOWER.encode(bytes)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

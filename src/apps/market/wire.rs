@@ -29,8 +29,6 @@ pub const MAX_DONE: usize = 20;
 
 /// Why a command is refused, in the word that the page translates.
 pub mod why {
-    /// Only the server knows prices.
-    pub const NOT_FOR_YOU: &str = "not_for_you";
     pub const BAD_SYMBOL: &str = "bad_symbol";
     pub const BAD_PRICE: &str = "bad_price";
     pub const TOO_MUCH: &str = "too_much";
@@ -152,16 +150,6 @@ pub struct Entry {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum QuotesCommand {
-    /// From now on prices come from here; what another source listed is forgotten.
-    Open(Source),
-    List(Vec<Entry>),
-    Tick(Vec<Tick>),
-    Feed(Feed),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum QuotesEvent {
     Opened(Source),
     Listed(Vec<Entry>),
@@ -270,17 +258,6 @@ impl From<Candle> for (u64, u64, u64, u64, u64, u64) {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CandlesCommand {
-    /// What happened before the server looked; takes the place of what was kept of that interval.
-    Seed {
-        interval: Interval,
-        candles: Vec<Candle>,
-    },
-    Trade(Vec<Trade>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum CandlesEvent {
     Seeded { interval: Interval, candles: Vec<Candle> },
     Traded(Vec<Trade>),
@@ -306,12 +283,6 @@ pub enum AlertsCommand {
     },
     Remove {
         id: Seq,
-    },
-    /// From the server: the price was reached, and its owner was told. What is done, or gone, stays so.
-    Reach {
-        id: Seq,
-        price: u64,
-        scale: u8,
     },
 }
 

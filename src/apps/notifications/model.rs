@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Inbox, InboxCommand, InboxEvent, ME, Millis, Notices, NoticesCommand, NoticesEvent, is_source};
+use super::wire::{Inbox, InboxCommand, InboxEvent, ME, Millis, Notices, NoticesEvent, is_source};
 use crate::wire::arrival::Arrival;
 use crate::wire::notice::{EVERYONE, INBOX_KIND, Notice, PUBLIC_KIND};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::Topic;
+use duplex_protocol::topic::{NoCommand, Topic};
 
 /// Notices of a topic's state: what counts as unread, and what a page shows at first.
 pub const KEPT: usize = 50;
@@ -162,7 +162,7 @@ impl Topic for Notices {
     const KIND: &'static str = PUBLIC_KIND;
     const PRESENCE: bool = false;
 
-    type Command = NoticesCommand;
+    type Command = NoCommand;
     type Event = NoticesEvent;
     type State = Board;
 

@@ -5,8 +5,7 @@ use super::wire::{NODE, NodeStatus};
 use crate::apps::server::AppServer;
 use crate::wire::status::Sample;
 use duplex_hub::{
-    self,
-    decider::{Access, Context, Decider, Origin, Principal},
+    decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand},
     dyn_topic,
 };
 use duplex_protocol::session::{Denied, Rejection};
@@ -14,12 +13,14 @@ use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![dyn_topic(NodeStatus)],
+        kinds: Some(|| vec![dyn_topic(NodeStatus)]),
         ..AppServer::default()
     }
 }
 
 impl Decider for NodeStatus {
+    type ServerCommand = Sample;
+
     const FLEETING: bool = true;
     const FOR_OPERATORS: bool = true;
 
@@ -31,11 +32,13 @@ impl Decider for NodeStatus {
         }
     }
 
-    fn decide(&self, at: Context<'_>, _state: &Status, sample: Sample) -> Result<Vec<Sample>, Rejection> {
-        if at.origin == Origin::Server {
-            Ok(vec![sample])
-        } else {
-            Err(Rejection::refused("not_for_you"))
-        }
+    fn decide(&self, _at: Context<'_>, _state: &Status, command: NoCommand) -> Result<Vec<Sample>, Rejection> {
+        match command {}
+    }
+}
+
+impl ServerCommand<NodeStatus> for Sample {
+    fn decide(self, _status: &NodeStatus, _at: Context<'_>, _state: &Status) -> Result<Vec<Sample>, Rejection> {
+        Ok(vec![self])
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::wire::status::Sample;
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::Topic;
+use duplex_protocol::topic::{NoCommand, Topic};
 
 use super::model::Status;
 
@@ -14,7 +14,7 @@ pub const NODE: &str = "node";
 
 impl Topic for NodeStatus {
     const KIND: &'static str = "status";
-    type Command = Sample;
+    type Command = NoCommand;
     type Event = Sample;
     type State = Status;
 

@@ -1,13 +1,14 @@
 //! Operators who signed in with a browser. The cookie holds a random id; the server keeps its hash, in memory: after a restart
 //! an operator signs in again. Knows no HTTP.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::secret::{Secret, SecretHash};
+use crate::lock::lock;
 use crate::server::limits;
 
 pub struct OperatorSessions {
@@ -100,7 +101,7 @@ impl OperatorSessions {
     }
 
     fn open(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Debug, Formatter};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -30,7 +31,7 @@ impl Secret {
         for _ in 0..3 {
             hash.update(Uuid::new_v4().as_bytes());
         }
-        Self(hex(&hash.finalize()))
+        Self(HEXLOWER.encode(&hash.finalize()))
     }
 
     pub fn random_token() -> Self {
@@ -71,24 +72,20 @@ pub const fn could_be_guessed(secret: &str) -> bool {
     secret.len() < UNGUESSABLE_CHARS
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a hash has 64 lower-case hexadecimal digits")]
 pub struct NotAHash;
 
 impl Serialize for SecretHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex(&self.0))
+        serializer.serialize_str(&HEXLOWER.encode(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for SecretHash {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
         bytes.map(Self).ok_or_else(|| serde::de::Error::custom(NotAHash))
     }

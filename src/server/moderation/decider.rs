@@ -4,16 +4,17 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::apps;
+use crate::apps::server::Closings;
 use crate::server::names::tidy::{tidy_line, tidy_name};
 use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
     Target, why,
 };
-use duplex_hub::decider::{Access, Context, Decider, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Retention};
+use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
-use duplex_protocol::topic::TopicName;
+use duplex_protocol::topic::{Delivery, Topic, TopicName};
 
 /// A single IPv6 address says nothing: its owner has the network.
 const IPV6_PREFIX: u8 = 64;
@@ -23,7 +24,34 @@ const WIDEST_IPV6: u8 = 20;
 /// Characters of a public id.
 const MAX_PERSON: usize = 64;
 
-impl Decider for Moderation {
+/// Decides [`Moderation`]: it knows which topics may be closed.
+pub struct Moderator {
+    closings: Closings,
+}
+
+impl Moderator {
+    pub const fn new(closings: Closings) -> Self {
+        Self { closings }
+    }
+}
+
+impl Topic for Moderator {
+    const KIND: &'static str = Moderation::KIND;
+    const DELIVERY: Delivery = Moderation::DELIVERY;
+    const PRESENCE: bool = Moderation::PRESENCE;
+
+    type Command = ModerationCommand;
+    type Event = ModerationEvent;
+    type State = Rules;
+
+    fn apply(rules: &mut Rules, seq: Seq, event: &ModerationEvent) {
+        Moderation::apply(rules, seq, event);
+    }
+}
+
+impl Decider for Moderator {
+    type ServerCommand = NoCommand;
+
     const FOR_OPERATORS: bool = true;
 
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
@@ -44,7 +72,7 @@ impl Decider for Moderation {
             ModerationCommand::Ban { target, until, reason } => ban(at, rules, &target, until, &reason),
             ModerationCommand::Unban { target } => unban(rules, &target),
             ModerationCommand::Rename { person, name } => rename(rules, person, &name),
-            ModerationCommand::Close { topic } => close(rules, topic),
+            ModerationCommand::Close { topic } => close(&self.closings, rules, topic),
         }
     }
 
@@ -104,8 +132,8 @@ fn rename(rules: &Rules, person: PersonId, name: &str) -> Result<Vec<ModerationE
     Ok(vec![ModerationEvent::Renamed { person, name }])
 }
 
-fn close(rules: &Rules, topic: TopicName) -> Result<Vec<ModerationEvent>, Rejection> {
-    if apps::server::closing(&topic).is_none() {
+fn close(closings: &Closings, rules: &Rules, topic: TopicName) -> Result<Vec<ModerationEvent>, Rejection> {
+    if closings.of(&topic).is_none() {
         return Err(Rejection::refused(why::STAYS));
     }
     if rules.closed.contains(&topic) {

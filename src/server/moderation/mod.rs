@@ -15,12 +15,13 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 pub use self::bans::{Bans, Subject};
+pub use self::decider::Moderator;
 use super::access::Grant;
 pub use super::identity::Otherwise;
 use super::names::Names;
 use super::state::ServerState;
 use super::{identity, limits};
-use crate::apps;
+use crate::apps::server::Apps;
 use crate::wire::moderation::{ALL, Ban, Moderation, Rules};
 use duplex_axum::client_addr::ClientAddr;
 use duplex_hub::{Hub, Wake};
@@ -85,6 +86,7 @@ pub async fn start(state: &ServerState) {
         hub: state.hub.clone(),
         names: Arc::clone(&state.names),
         enforcement: Arc::clone(&state.moderation),
+        apps: Arc::clone(&state.apps),
         topic,
         loaded,
     };
@@ -106,6 +108,7 @@ struct Follower {
     hub: Hub,
     names: Arc<Names>,
     enforcement: Arc<Enforcement>,
+    apps: Arc<Apps>,
     topic: TopicName,
     loaded: watch::Sender<bool>,
 }
@@ -153,7 +156,7 @@ impl Follower {
     async fn close(&self, rules: &Rules, seq: Seq) {
         for topic in &rules.closed {
             if !self.hub.is_erased(topic) {
-                let commands = apps::server::closing(topic).unwrap_or_default();
+                let commands = self.apps.closing(topic).unwrap_or_default();
                 let id = |index: u128| CommandId::without_time(u128::from(seq) << 8 | index);
                 let told = (0..)
                     .zip(commands)

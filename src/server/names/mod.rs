@@ -4,7 +4,7 @@
 pub mod tidy;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{LazyLock, RwLock};
 
 use tokio::sync::watch;
 use unicode_normalization::UnicodeNormalization as _;
@@ -12,6 +12,7 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_security::skeleton;
 
 use self::tidy::tidy_name;
+use crate::lock::{read, write};
 use duplex_hub::{NamePolicy, NameRefused};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
 
@@ -76,18 +77,18 @@ pub struct Names {
 impl Names {
     /// Keeps more names from visitors.
     pub fn reserve<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
-        let mut more = self.more.write().unwrap_or_else(PoisonError::into_inner);
+        let mut more = write(&self.more);
         more.extend(names.into_iter().flat_map(folds).filter(|fold| !fold.is_empty()));
     }
 
     /// All that operators chose, in the place of what they had.
     pub fn fix(&self, names: HashMap<PersonId, String>) {
-        *self.fixed.write().unwrap_or_else(PoisonError::into_inner) = names;
+        *write(&self.fixed) = names;
         self.changes.send_replace(());
     }
 
     pub fn fixed(&self, who: &PersonId) -> Option<String> {
-        let fixed = self.fixed.read().unwrap_or_else(PoisonError::into_inner);
+        let fixed = read(&self.fixed);
         fixed.get(who).cloned()
     }
 
@@ -107,7 +108,7 @@ impl Names {
 
     pub fn is_reserved(&self, name: &str) -> bool {
         let whole = folds(name);
-        let more = self.more.read().unwrap_or_else(PoisonError::into_inner);
+        let more = read(&self.more);
         let is_taken = whole.iter().any(|fold| KNOWN.contains(fold) || more.contains(fold));
         is_taken || has_title(name, &whole)
     }

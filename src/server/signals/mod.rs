@@ -5,7 +5,7 @@
 pub mod socket;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use leptos::server_fn::ServerFn;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::apps::server::measure::{MAX_PAYLOAD, is_run, signal_name};
+use crate::lock::lock;
 use crate::server::limits;
 use crate::wire::vitals::{VITALS, Vitals};
 
@@ -136,7 +137,7 @@ impl Signals {
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<String, Run>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
     }
 }
 

@@ -1,13 +1,23 @@
 //! The session as a file: JSON with all that is kept, and HAR 1.2 with Chrome's extension for WebSocket messages, which other
 //! tools read. <http://www.softwareishard.com/blog/har-12-spec/> Pure.
 
-use serde_json::{Value, json};
+use std::collections::VecDeque;
 
+use data_encoding::BASE64;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::har::{self, Entry, Har, PostData, Request, Response};
 use crate::wire::civil::civil;
 use duplex_leptos::status::Transport;
-use duplex_leptos::trace::{Carrier, EventKind, Frame, Payload, RequestedFault, SessionTrace, TraceEvent};
-use duplex_protocol::handshake::{Handshake, without_trace};
-use duplex_protocol::session::{COMMAND_PATH, SESSION_PATH};
+use duplex_leptos::trace::{
+    Carrier, DeliveryCounts, EventKind, Finding, Frame, Payload, RequestedFault, SessionCounters, SessionTrace,
+    TraceEvent,
+};
+use duplex_protocol::fault::Fault;
+use duplex_protocol::handshake::Handshake;
+use duplex_protocol::session::{COMMAND_PATH, SESSION_PATH, SessionId};
+use duplex_protocol::topic::TopicName;
 
 /// Where the page is.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,53 +28,171 @@ pub struct Place {
     pub epoch: f64,
 }
 
+/// The file of everything that is kept.
+#[derive(Serialize)]
+struct Session<'a> {
+    session: &'a Option<SessionId>,
+    counts: &'a SessionCounters,
+    told: DeliveryCounts,
+    findings: &'a [Finding],
+    round_trips_ms: &'a VecDeque<f64>,
+    moments: Vec<Moment<'a>>,
+    frames: Vec<KeptFrame>,
+}
+
+#[derive(Serialize)]
+struct KeptFrame {
+    number: u64,
+    at: String,
+    line: u32,
+    carrier: Carrier,
+    direction: &'static str,
+    size: usize,
+    wire: u64,
+    /// An application's own; null where it is no JSON.
+    content: Value,
+}
+
+#[derive(Serialize)]
+struct Moment<'a> {
+    number: u64,
+    at: String,
+    what: What<'a>,
+    told: DeliveryCounts,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum What<'a> {
+    Phase {
+        phase: String,
+        transport: Option<&'static str>,
+    },
+    Opening {
+        opening: u32,
+        transport: &'static str,
+    },
+    Opened {
+        opened: u32,
+    },
+    Closed {
+        closed: u32,
+        code: u16,
+    },
+    ClosedLocally {
+        left: u32,
+    },
+    Closing {
+        closing: Closing,
+    },
+    Resumed {
+        resumed: &'a TopicName,
+        replayed: u64,
+    },
+    Reset {
+        reset: &'a TopicName,
+    },
+    Denied {
+        denied: &'a TopicName,
+    },
+    Fault {
+        fault: WantedFault<'a>,
+        refused: Option<u16>,
+    },
+    Word(&'static str),
+}
+
+#[derive(Serialize)]
+struct Closing {
+    retry_after_ms: u32,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum WantedFault<'a> {
+    Server(&'a Fault),
+    Offline { offline: Offline },
+}
+
+#[derive(Serialize)]
+struct Offline {
+    for_ms: u32,
+}
+
 /// `read` gives a frame's content as JSON text.
 pub fn session(trace: &SessionTrace, place: &Place, read: impl Fn(&Frame) -> String) -> Value {
-    let events: Vec<_> = trace.events.iter().map(|event| told(event, place)).collect();
-    let frame = |frame: &Frame| {
-        let text = read(frame);
-        json!({
-            "number": frame.number, "at": date(place.epoch + frame.at), "line": frame.connection, "carrier": frame.carrier,
-            "direction": if frame.sent { "sent" } else { "received" },
-            "size": frame.size, "wire": super::reading::wire_size(frame),
-            "content": serde_json::from_str::<Value>(&text).unwrap_or(Value::Null),
-        })
+    let frame = |frame: &Frame| KeptFrame {
+        number: frame.number,
+        at: date(place.epoch + frame.at),
+        line: frame.connection,
+        carrier: frame.carrier,
+        direction: if frame.sent { "sent" } else { "received" },
+        size: frame.size,
+        wire: super::reading::wire_size(frame),
+        content: serde_json::from_str(&read(frame)).unwrap_or(Value::Null),
     };
-    json!({
-        "session": trace.session, "counts": trace.counters,
-        "told": trace.audit.counts(), "findings": trace.audit.findings(),
-        "round_trips_ms": trace.round_trips, "moments": events,
-        "frames": trace.frames.iter().map(frame).collect::<Vec<_>>(),
+    written(&Session {
+        session: &trace.session,
+        counts: &trace.counters,
+        told: trace.audit.counts(),
+        findings: trace.audit.findings(),
+        round_trips_ms: &trace.round_trips,
+        moments: trace.events.iter().map(|event| moment(event, place)).collect(),
+        frames: trace.frames.iter().map(frame).collect(),
     })
 }
 
-fn told(event: &TraceEvent, place: &Place) -> Value {
+/// With the members of each object in the order of their names.
+fn written(file: &impl Serialize) -> Value {
+    serde_json::to_value(file).unwrap_or_default()
+}
+
+fn moment<'a>(event: &'a TraceEvent, place: &Place) -> Moment<'a> {
     let what = match &event.kind {
-        EventKind::Phase { phase, transport } => {
-            json!({ "phase": format!("{phase:?}"), "transport": transport.map(transport_name) })
-        }
+        EventKind::Phase { phase, transport } => What::Phase {
+            phase: format!("{phase:?}"),
+            transport: transport.map(transport_name),
+        },
         EventKind::Opening {
             connection, transport, ..
-        } => {
-            json!({ "opening": connection, "transport": transport_name(*transport) })
-        }
-        EventKind::Opened { connection } => json!({ "opened": connection }),
-        EventKind::Closed { connection, code } => json!({ "closed": connection, "code": code }),
-        EventKind::ClosedLocally { connection } => json!({ "left": connection }),
-        EventKind::Closing { retry_after_ms } => json!({ "closing": { "retry_after_ms": retry_after_ms } }),
-        EventKind::Resumed { topic, replayed } => json!({ "resumed": topic, "replayed": replayed }),
-        EventKind::Reset { topic } => json!({ "reset": topic }),
-        EventKind::Denied { topic } => json!({ "denied": topic }),
-        EventKind::Fault { fault, refused } => {
-            let fault = match fault {
-                RequestedFault::Server(fault) => json!(fault),
-                RequestedFault::Offline(for_ms) => json!({ "offline": { "for_ms": for_ms } }),
-            };
-            json!({ "fault": fault, "refused": refused })
-        }
-        EventKind::Restored => json!("restored"),
+        } => What::Opening {
+            opening: *connection,
+            transport: transport_name(*transport),
+        },
+        EventKind::Opened { connection: opened } => What::Opened { opened: *opened },
+        EventKind::Closed { connection, code } => What::Closed {
+            closed: *connection,
+            code: *code,
+        },
+        EventKind::ClosedLocally { connection: left } => What::ClosedLocally { left: *left },
+        EventKind::Closing { retry_after_ms } => What::Closing {
+            closing: Closing {
+                retry_after_ms: *retry_after_ms,
+            },
+        },
+        EventKind::Resumed { topic, replayed } => What::Resumed {
+            resumed: topic,
+            replayed: *replayed,
+        },
+        EventKind::Reset { topic: reset } => What::Reset { reset },
+        EventKind::Denied { topic: denied } => What::Denied { denied },
+        EventKind::Fault { fault, refused } => What::Fault {
+            fault: match fault {
+                RequestedFault::Server(fault) => WantedFault::Server(fault),
+                RequestedFault::Offline(for_ms) => WantedFault::Offline {
+                    offline: Offline { for_ms: *for_ms },
+                },
+            },
+            refused: *refused,
+        },
+        EventKind::Restored => What::Word("restored"),
     };
-    json!({ "number": event.number, "at": date(place.epoch + event.at), "what": what, "told": event.delivery })
+    Moment {
+        number: event.number,
+        at: date(place.epoch + event.at),
+        what,
+        told: event.delivery,
+    }
 }
 
 const fn transport_name(transport: Transport) -> &'static str {
@@ -77,15 +205,17 @@ const fn transport_name(transport: Transport) -> &'static str {
 
 /// An entry for each WebSocket, stream, poll and post. `handshakes`: by trace, as far as the server still knows them.
 pub fn har(trace: &SessionTrace, place: &Place, handshakes: &[(String, Handshake)]) -> Value {
-    let mut entries: Vec<(f64, Value)> = sockets(trace, place, handshakes);
+    let mut entries = sockets(trace, place, handshakes);
     entries.extend(requests(trace, place));
     entries.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
-    let creator = json!({ "name": "Duplex", "version": env!("CARGO_PKG_VERSION") });
-    json!({ "log": { "version": "1.2", "creator": creator, "pages": [], "entries": entries } })
+    written(&Har::of(entries.into_iter().map(|(_, entry)| entry).collect()))
 }
 
-fn sockets(recorded: &SessionTrace, place: &Place, handshakes: &[(String, Handshake)]) -> Vec<(f64, Value)> {
+fn sockets<'a>(
+    recorded: &'a SessionTrace,
+    place: &Place,
+    handshakes: &'a [(String, Handshake)],
+) -> Vec<(f64, Entry<'a>)> {
     let opening = |event: &TraceEvent| match &event.kind {
         EventKind::Opening {
             connection,
@@ -107,37 +237,43 @@ fn sockets(recorded: &SessionTrace, place: &Place, handshakes: &[(String, Handsh
             .any(|event| event.kind == EventKind::Opened { connection });
         let known = handshakes.iter().find(|(known, _)| Some(known) == trace.as_ref());
         let known = known.map(|(_, handshake)| handshake);
-        let messages: Vec<_> = carried.iter().filter_map(|frame| message(frame, place)).collect();
         let url = place.origin.replacen("http", "ws", 1) + SESSION_PATH;
         let version = known.map_or("HTTP/1.1", |known| known.version.as_str());
         let status = known.map_or(if opened { 101 } else { 0 }, |known| known.status);
-        let mut request = request("GET", &url, version);
-        let mut response = response(status, version, "", "x-unknown");
+        let mut request = Request::new("GET", &url, version);
+        let mut response = Response::new(status, version, String::new(), "x-unknown");
         if let Some(known) = known {
-            request["method"] = json!(known.method);
-            request["headers"] = headers(&known.request);
-            response["headers"] = headers(&known.response);
+            request.method = &known.method;
+            request.headers = headers(&known.request);
+            response.headers = headers(&known.response);
         }
-        let mut entry = entry(place, at, end, request, response);
-        entry["_resourceType"] = json!("websocket");
-        entry["_webSocketMessages"] = json!(messages);
+        let messages = carried.iter().filter_map(|frame| message(frame, place));
+        let entry = Entry {
+            resource_type: Some("websocket"),
+            messages: Some(messages.collect()),
+            ..entry(place, at, end, request, response)
+        };
         (at, entry)
     };
     recorded.events.iter().filter_map(opening).map(entry).collect()
 }
 
 /// As Chrome writes it: seconds, the opcode, and base64 where it is binary.
-fn message(frame: &Frame, place: &Place) -> Option<Value> {
+fn message(frame: &Frame, place: &Place) -> Option<har::Message> {
     let (opcode, data) = match frame.content.as_ref()? {
         Payload::Text(text) => (1, text.clone()),
-        Payload::Binary(bytes) => (2, base64(bytes)),
+        Payload::Binary(bytes) => (2, BASE64.encode(bytes)),
     };
-    let kind = if frame.sent { "send" } else { "receive" };
-    Some(json!({ "type": kind, "time": (place.epoch + frame.at) / 1000.0, "opcode": opcode, "data": data }))
+    Some(har::Message {
+        kind: if frame.sent { "send" } else { "receive" },
+        time: (place.epoch + frame.at) / 1000.0,
+        opcode,
+        data,
+    })
 }
 
 /// What the fallbacks asked, each with what came for it on its line.
-fn requests(trace: &SessionTrace, place: &Place) -> Vec<(f64, Value)> {
+fn requests<'a>(trace: &'a SessionTrace, place: &Place) -> Vec<(f64, Entry<'a>)> {
     let asked = |frame: &&Frame| frame.sent && frame.carrier != Carrier::Socket;
     let frames = trace.frames.iter();
     frames
@@ -146,7 +282,7 @@ fn requests(trace: &SessionTrace, place: &Place) -> Vec<(f64, Value)> {
         .collect()
 }
 
-fn exchange(trace: &SessionTrace, place: &Place, asked: &Frame) -> Value {
+fn exchange<'a>(trace: &'a SessionTrace, place: &Place, asked: &'a Frame) -> Entry<'a> {
     let same = |frame: &&Frame| {
         frame.connection == asked.connection && frame.carrier == asked.carrier && frame.number > asked.number
     };
@@ -156,23 +292,29 @@ fn exchange(trace: &SessionTrace, place: &Place, asked: &Frame) -> Value {
     let status = if answers.is_empty() { 0 } else { 200 };
     let text: String = answers.iter().map(|frame| event_text(frame)).collect();
     let own = content_text(asked);
+    let get = || Request::new("GET", &(place.origin.clone() + own), "HTTP/1.1");
     let (request, kind) = match asked.carrier {
         Carrier::Post => {
             let url = place.origin.clone() + COMMAND_PATH;
-            let mut request = request("POST", &url, "HTTP/1.1");
-            request["postData"] = json!({ "mimeType": "application/json", "text": own });
+            let request = Request {
+                post_data: Some(PostData {
+                    mime_type: "application/json",
+                    text: own,
+                }),
+                ..Request::new("POST", &url, "HTTP/1.1")
+            };
             (request, "application/json")
         }
-        Carrier::Event => {
-            let url = place.origin.clone() + own;
-            (request("GET", &url, "HTTP/1.1"), "text/event-stream")
-        }
-        Carrier::Poll | Carrier::Socket => {
-            let url = place.origin.clone() + own;
-            (request("GET", &url, "HTTP/1.1"), "application/json")
-        }
+        Carrier::Event => (get(), "text/event-stream"),
+        Carrier::Poll | Carrier::Socket => (get(), "application/json"),
     };
-    entry(place, asked.at, end, request, response(status, "HTTP/1.1", &text, kind))
+    entry(
+        place,
+        asked.at,
+        end,
+        request,
+        Response::new(status, "HTTP/1.1", text, kind),
+    )
 }
 
 fn content_text(frame: &Frame) -> &str {
@@ -189,49 +331,26 @@ fn event_text(frame: &Frame) -> String {
     }
 }
 
-fn request(method: &str, url: &str, version: &str) -> Value {
-    json!({
-        "method": method, "url": without_trace(url), "httpVersion": version, "headers": [], "queryString": [],
-        "cookies": [], "headersSize": -1, "bodySize": -1,
-    })
-}
-
-fn response(status: u16, version: &str, text: &str, kind: &str) -> Value {
-    json!({
-        "status": status, "statusText": "", "httpVersion": version, "headers": [], "cookies": [],
-        "content": { "size": text.len(), "mimeType": kind, "text": text },
-        "redirectURL": "", "headersSize": -1, "bodySize": -1,
-    })
-}
-
-fn entry(place: &Place, at: f64, end: f64, request: Value, response: Value) -> Value {
-    json!({
-        "startedDateTime": date(place.epoch + at), "time": end - at, "request": request, "response": response,
-        "cache": {}, "timings": { "send": 0, "wait": 0, "receive": end - at },
-    })
-}
-
-fn headers(headers: &[(String, String)]) -> Value {
-    headers
-        .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
-        .collect()
-}
-
-/// RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let known = digit <= chunk.len();
-            let value = (bits >> (18 - 6 * digit)) & 63;
-            text.push(if known { char::from(DIGITS[value as usize]) } else { '=' });
-        }
+fn entry<'a>(place: &Place, at: f64, end: f64, request: Request<'a>, response: Response<'a>) -> Entry<'a> {
+    Entry {
+        started: date(place.epoch + at),
+        time: end - at,
+        request,
+        response,
+        cache: har::Cache {},
+        timings: har::Timings {
+            send: 0,
+            wait: 0,
+            receive: end - at,
+        },
+        resource_type: None,
+        messages: None,
     }
-    text
+}
+
+fn headers(headers: &[(String, String)]) -> Vec<har::Header<'_>> {
+    let headers = headers.iter();
+    headers.map(|(name, value)| har::Header { name, value }).collect()
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339, in UTC.
@@ -249,6 +368,7 @@ fn date(millis: f64) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -276,9 +396,9 @@ mod tests {
             ("foo", "Zm9v"),
             ("foobar", "Zm9vYmFy"),
         ] {
-            assert_eq!(base64(bytes.as_bytes()), encoded);
+            assert_eq!(BASE64.encode(bytes.as_bytes()), encoded);
         }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+        assert_eq!(BASE64.encode(&[0xfb, 0xff, 0xfe]), "+//+");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod drawer;
 mod export;
 mod faults;
 mod frames;
+mod har;
 mod how;
 mod live;
 mod reading;

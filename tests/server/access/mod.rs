@@ -44,10 +44,14 @@ fn node() -> Node {
 }
 
 fn node_with(demo: bool) -> Node {
-    Node::of(apps::server::kinds(), Path::new("/nonexistent"), |settings| {
-        settings.token = Some(Token::new(TOKEN).unwrap());
-        settings.demo = demo;
-    })
+    Node::of(
+        apps::server::Apps::default().kinds(),
+        Path::new("/nonexistent"),
+        |settings| {
+            settings.token = Some(Token::new(TOKEN).unwrap());
+            settings.demo = demo;
+        },
+    )
 }
 
 fn token(node: &Node, role: &str, life: Option<Duration>) -> (String, String) {

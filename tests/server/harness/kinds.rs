@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use duplex::apps::status::wire::NodeStatus;
-use duplex_hub::decider::{Access, Context, Decider, Principal};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_hub::{DynTopic, dyn_topic};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
@@ -58,6 +58,8 @@ impl Topic for Notes {
 }
 
 impl Decider for Notes {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             "secret" => Err(Denied::Forbidden),
@@ -97,6 +99,8 @@ impl Topic for Prices {
 }
 
 impl Decider for Prices {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }

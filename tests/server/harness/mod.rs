@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
-use duplex::apps::server::Options;
+use duplex::apps::server::{Apps, Options};
 use duplex::server::state::{ServerState, Settings};
 use duplex::server::vitals::Report;
 use duplex::server::{router, run, site};
@@ -90,8 +90,9 @@ impl Node {
             ..Settings::default()
         };
         change(&mut settings);
-        let state = ServerState::new(settings, site::options(site, None, None), hub)
-            .with_stages(duplex::apps::server::stages(&Options::default()));
+        let apps = Arc::new(Apps::default());
+        let stages = apps.stages(&Options::default());
+        let state = ServerState::new(settings, site::options(site, None, None), hub, apps).with_stages(stages);
         Self {
             router: routes(&state),
             state,
@@ -105,6 +106,7 @@ impl Node {
             Settings::default(),
             site::options(site, None, None),
             Hub::new(log, kinds),
+            Arc::default(),
         );
         Self {
             router: routes(&state),

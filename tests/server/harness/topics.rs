@@ -181,6 +181,11 @@ impl<'a> Visitor<'a> {
 
     pub async fn command_as<C: Serialize>(&mut self, topic: &str, id: CommandId, command: &C) -> (Answer, bool) {
         let command = Blob::encode(self.encoding(), command).unwrap();
+        self.command_bytes(topic, id, command).await
+    }
+
+    /// A command that is encoded already.
+    pub async fn command_bytes(&mut self, topic: &str, id: CommandId, command: Blob) -> (Answer, bool) {
         let topic = topic.parse().unwrap();
         let frame = ClientFrame::Command {
             topic,

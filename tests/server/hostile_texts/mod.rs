@@ -13,9 +13,10 @@ use duplex::apps::devices::wire::Devices;
 use duplex::apps::notifications::wire::Notices;
 use duplex::wire::notice::EVERYONE;
 use duplex::wire::person::tidy_name;
+use duplex_hub::TopicCommand;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer as Told, CommandId};
-use duplex_protocol::topic::Topic;
+use duplex_protocol::topic::{Topic, TopicName};
 use serde_json::{Value, json};
 
 use self::page::Page;
@@ -49,8 +50,9 @@ fn encoded(text: &str) -> String {
 /// Commands in the name of the server; the seq of the command's last event.
 async fn tell<T: Topic>(node: &Node, name: &str, command: Value) -> Seq {
     let id = CommandId::without_time(rand());
-    let command: T::Command = serde_json::from_value(command.clone()).unwrap();
-    let told = node.state.hub.tell::<T>(name, id, &command).await;
+    let topic = TopicName::of::<T>(name).unwrap();
+    let told = TopicCommand::new(topic, &command).unwrap();
+    let told = node.state.hub.tell_command(id, told).await;
     match told {
         Told::Accepted { seq } => seq,
         refused => panic!("{}/{name} {command:?}: {refused:?}", T::KIND),
@@ -200,7 +202,7 @@ fn holds(value: &Value, text: &str) -> bool {
 }
 
 async fn filled(text: &str) -> Node {
-    let kinds = duplex::apps::server::kinds();
+    let kinds = duplex::apps::server::Apps::default().kinds();
     // One client asks for hundreds of pages.
     let node = Node::of(kinds, Path::new("/nonexistent"), |settings| settings.limits = false);
     fill(&node, text).await;

@@ -62,7 +62,7 @@ fn version(path: &Path) -> u32 {
 }
 
 fn kind(topic: &TopicName) -> Box<dyn DynTopic> {
-    let mut kinds = apps::server::kinds().into_iter();
+    let mut kinds = apps::server::Apps::default().kinds().into_iter();
     kinds.find(|kind| kind.name() == topic.kind()).unwrap()
 }
 
@@ -94,7 +94,7 @@ async fn its_log_is_opened_with_all_that_is_in_it() {
     let log = Sqlite::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let mut topics = Vec::new();
-    for kind in apps::server::kinds() {
+    for kind in apps::server::Apps::default().kinds() {
         topics.extend(log.topics(kind.name()).await.unwrap());
     }
     topics.sort_by(|a, b| a.as_str().cmp(b.as_str()));
@@ -146,7 +146,7 @@ fn its_log_is_upgraded_whole_or_not_at_all() {
 async fn its_states_are_what_it_showed_its_readers() {
     let folder = tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
-    let hub = Hub::new(log.clone(), apps::server::kinds());
+    let hub = Hub::new(log.clone(), apps::server::Apps::default().kinds());
     assert_eq!(states().count(), 15);
     for (topic, cursor, said) in states() {
         let handle = hub.open(&topic).await.unwrap();
@@ -169,7 +169,7 @@ async fn its_states_are_what_it_showed_its_readers() {
 async fn its_readers_resume_from_their_cursors() {
     let folder = tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
-    let node = Node::on(log, apps::server::kinds());
+    let node = Node::on(log, apps::server::Apps::default().kinds());
     for way in [
         Way::WebSocket(Encoding::Json),
         Way::WebSocket(Encoding::Postcard),

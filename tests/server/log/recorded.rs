@@ -46,7 +46,7 @@ pub fn still_says(old: &Value, new: &Value) -> bool {
 
 #[test]
 fn every_event_that_was_ever_written_is_read_and_means_the_same() {
-    let kinds = apps::server::kinds();
+    let kinds = apps::server::Apps::default().kinds();
     for line in EVENTS.lines().chain(LATER.lines()) {
         let (name, json) = line.split_once('\t').unwrap();
         let kind = kinds.iter().find(|kind| kind.name() == name).unwrap();
@@ -87,7 +87,7 @@ async fn a_log_of_version_1_goes_on_where_it_was() {
     assert_eq!(version, Ok(3));
     file.close().unwrap();
     let mut topics = Vec::new();
-    for kind in apps::server::kinds() {
+    for kind in apps::server::Apps::default().kinds() {
         topics.extend(log.topics(kind.name()).await.unwrap());
     }
     assert_eq!(topics.len(), 13, "{topics:?}");
@@ -104,7 +104,7 @@ async fn a_log_of_version_1_goes_on_where_it_was() {
         );
         assert_eq!(opened.commands.len(), count, "{topic}");
     }
-    let hub = Hub::new(log.clone(), apps::server::kinds());
+    let hub = Hub::new(log.clone(), apps::server::Apps::default().kinds());
     for topic in topics.iter().filter(|topic| topic.kind() != "moderation") {
         let handle = hub
             .open(topic)
@@ -131,7 +131,10 @@ async fn a_reader_of_the_earlier_release_resumes_from_its_cursor() {
     drop(restored);
     let path = folder.path().join("here");
     fs::copy(recorded(), &path).unwrap();
-    let node = Node::on(Arc::new(Sqlite::open(&path).unwrap()), apps::server::kinds());
+    let node = Node::on(
+        Arc::new(Sqlite::open(&path).unwrap()),
+        apps::server::Apps::default().kinds(),
+    );
     for way in [
         Way::WebSocket(Encoding::Json),
         Way::WebSocket(Encoding::Postcard),

@@ -39,7 +39,7 @@ fn limited(change: impl FnOnce(&mut Settings)) -> Node {
 /// With the applications' topics, of which so many may be awake.
 fn applications(room: usize) -> Node {
     let log = Arc::new(Memory::new(Epoch::new(7)));
-    let hub = Hub::with_room(log, apps::server::kinds(), room);
+    let hub = Hub::with_room(log, apps::server::Apps::default().kinds(), room);
     Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true)
 }
 

@@ -46,7 +46,7 @@ impl Server {
             let disk = Arc::new(self.store.open(self.random.lock().unwrap().fork()));
             let hub = Hub::new(Arc::clone(&disk) as Arc<dyn Log>, kinds::all());
             let options = site::options(Path::new("/nonexistent"), None, None);
-            let state = ServerState::new(Settings::default(), options, hub);
+            let state = ServerState::new(Settings::default(), options, hub, Arc::default());
             *node = Some(Node {
                 router: routes(&state),
                 state,

@@ -60,6 +60,10 @@ pub fn forbidden(room: &Room, path: &[String]) -> Option<String> {
 
 fn may_name_own(room: &Room, path: &[&str]) -> bool {
     let (wire, texts) = (matches!(path, ["wire", ..]), matches!(path, ["i18n", ..]));
+    // Locks are for what runs, on either side.
+    if matches!(path, ["lock", ..]) {
+        return !matches!(room, Room::Shared(_));
+    }
     match room {
         Room::Free => true,
         Room::Shared(None) => wire,
@@ -79,7 +83,7 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
                     path,
                     [
                         "server",
-                        "forms" | "limits" | "names" | "notify" | "preferences" | "state" | "tls" | "unread",
+                        "digest" | "forms" | "limits" | "names" | "notify" | "preferences" | "state" | "tls" | "unread",
                         ..
                     ]
                 )

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::gateway::Settings;
     use crate::identity::Identify;
-    use duplex_hub::decider::{Access, Context, Decider, Principal};
+    use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
     use duplex_hub::log::memory::Memory;
     use duplex_hub::{Rights, Role};
     use duplex_protocol::cursor::Epoch;
@@ -242,6 +242,8 @@ mod tests {
     }
 
     impl Decider for Sums {
+        type ServerCommand = NoCommand;
+
         fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
             Ok(Access::Write)
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::yield_now;
 use tokio::time::{Instant, advance};
 
-use super::super::decider::{Context, Decider, Forward, Millis};
+use super::super::decider::{Context, Decider, Forward, Millis, NoCommand};
 use super::*;
 use crate::command::TopicCommand;
 use crate::{
@@ -75,6 +75,8 @@ impl Topic for Count {
 }
 
 impl Decider for Count {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             "closed" => Err(Denied::Forbidden),
@@ -131,6 +133,8 @@ impl Topic for Gauge {
 }
 
 impl Decider for Gauge {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }

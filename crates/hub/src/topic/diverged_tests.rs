@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::handle::TopicHandle;
 use super::recovery::{Recovery, recover};
 use crate::Hub;
-use crate::decider::{Access, Context, Decider, Principal};
+use crate::decider::{Access, Context, Decider, NoCommand, Principal};
 use crate::log::memory::Memory;
 use crate::log::{Entry, Log, Retention};
 use crate::topic::dyn_topic::dyn_topic;
@@ -36,6 +36,8 @@ impl Topic for Values {
 }
 
 impl Decider for Values {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }

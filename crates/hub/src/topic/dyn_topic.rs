@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::decider::{Access, Context, Decider, Forward, Kept, Makes, Principal, Redaction};
+use crate::decider::{
+    Access, Context, Decider, Forward, Kept, Makes, Origin, Principal, Redaction, ServerCommand as _,
+};
 use crate::log::Retention;
 use crate::rights::Needed;
 use crate::{json, topic::stored};
@@ -265,6 +267,25 @@ fn write_event<D: Decider>(event: &D::Event) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(event).map(stored::write::<D>)
 }
 
+/// A command, by who may give it.
+enum Given<D: Decider> {
+    Visitor(D::Command),
+    Server(D::ServerCommand),
+}
+
+impl<D: Decider> Given<D> {
+    /// Who sends it decides which types it is decoded as.
+    fn decode(origin: Origin, command: &Blob, encoding: Encoding) -> Result<Self, CodecError> {
+        let visitor = || command.decode(encoding).map(Self::Visitor);
+        let server = || command.decode(encoding).map(Self::Server);
+        match origin {
+            Origin::Server => server().or_else(|error| visitor().map_err(|_| error)),
+            Origin::Program if D::ServerCommand::FOR_PROGRAMS => server(),
+            Origin::Visitor | Origin::Program => visitor(),
+        }
+    }
+}
+
 struct TypedState<D: Decider> {
     decider: Arc<D>,
     refused_parts: Arc<AtomicU64>,
@@ -284,11 +305,12 @@ impl<D: Decider> TypedState<D> {
         }
     }
 
-    fn decided(&mut self, at: Context<'_>, command: D::Command) -> Result<Vec<DecidedEvent>, DecideError> {
-        let events = self
-            .decider
-            .decide(at, &self.state, command)
-            .map_err(DecideError::Rejected)?;
+    fn decided(&mut self, at: Context<'_>, command: Given<D>) -> Result<Vec<DecidedEvent>, DecideError> {
+        let events = match command {
+            Given::Visitor(command) => self.decider.decide(at, &self.state, command),
+            Given::Server(command) => command.decide(&self.decider, at, &self.state),
+        };
+        let events = events.map_err(DecideError::Rejected)?;
         let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
         let written = written.map_err(|error| DecideError::Broken(error.into()))?;
         let made = (at.next..).zip(events.into_iter().zip(written));
@@ -309,7 +331,7 @@ impl<D: Decider> DynState for TypedState<D> {
         if encoding == Encoding::Json {
             json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
-        let command = command.decode(encoding).map_err(|error| malformed(error.to_string()))?;
+        let command = Given::decode(at.origin, command, encoding).map_err(|error| malformed(error.to_string()))?;
         catch_unwind(AssertUnwindSafe(|| self.decided(at, command)))
             .unwrap_or(Err(DecideError::Broken(StateError::Panicked)))
     }

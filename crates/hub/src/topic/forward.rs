@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::command::{CommandError, TopicCommand};
-use crate::decider::Millis;
+use crate::decider::{Decider, Millis};
 use crate::hub::Hub;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
@@ -12,7 +12,17 @@ use duplex_protocol::topic::{Topic, TopicName};
 impl Hub {
     /// A command of the server itself: nobody is asked to admit it.
     pub async fn tell<T: Topic>(&self, rest: &str, id: CommandId, command: &T::Command) -> Answer {
-        match TopicCommand::to::<T>(rest, command) {
+        self.tell_made(id, TopicCommand::to::<T>(rest, command)).await
+    }
+
+    /// As [`tell`](Self::tell), of a command that visitors cannot give.
+    pub async fn server_command<D: Decider>(&self, rest: &str, id: CommandId, command: &D::ServerCommand) -> Answer {
+        self.tell_made(id, TopicCommand::server_command::<D>(rest, command))
+            .await
+    }
+
+    async fn tell_made(&self, id: CommandId, command: Result<TopicCommand, CommandError>) -> Answer {
+        match command {
             Ok(command) => self.tell_command(id, command).await,
             Err(CommandError::Topic(_)) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
             Err(CommandError::Unwritable(what)) => Answer::Rejected(Rejection::Malformed { what }),

@@ -18,6 +18,8 @@ mod recovery;
 mod redaction;
 mod resume;
 pub(crate) mod ring;
+#[cfg(test)]
+mod server_command_tests;
 pub(crate) mod shared_state;
 pub(crate) mod stats;
 mod stored;

@@ -54,7 +54,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::decider::{Access, Context, Principal};
+    use crate::decider::{Access, Context, NoCommand, Principal};
     use crate::topic::dyn_topic::dyn_topic;
     use duplex_protocol::cursor::Seq;
     use duplex_protocol::session::{Denied, Rejection};
@@ -78,6 +78,8 @@ mod tests {
     }
 
     impl<const V: u32> Decider for Names<V> {
+        type ServerCommand = NoCommand;
+
         const KEPT_VERSION: u32 = V;
 
         fn upcast(version: u32, kept: Kept, json: Value) -> Value {

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use crate::apps::arena::wire::scores::{Score, Scores, ScoresCommand};
+use crate::apps::arena::wire::scores::{Score, Scores};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::Topic;
+use duplex_protocol::topic::{NoCommand, Topic};
 
 pub const MAX_BEST: usize = 20;
 
@@ -31,7 +31,7 @@ impl Best {
 impl Topic for Scores {
     const KIND: &'static str = "scores";
 
-    type Command = ScoresCommand;
+    type Command = NoCommand;
     type Event = Score;
     type State = Best;
 

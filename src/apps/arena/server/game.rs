@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pilots::{Pilots, SeatNumber};
 use super::records::Records;
+use super::scores::ScoresCommand;
 use super::seat::Place;
 use super::shot::{Flight, Shot};
 use crate::apps::arena::model::body::{BIRTH, Intent, RATE};
@@ -20,9 +21,10 @@ use crate::apps::arena::model::record::Recorder;
 use crate::apps::arena::model::sight::{Names, Scene, board};
 use crate::apps::arena::model::world::{Event, World};
 use crate::apps::arena::wire::frame::{Role, Row};
-use crate::apps::arena::wire::scores::{ALL, Scores, ScoresCommand};
+use crate::apps::arena::wire::scores::{ALL, Scores};
 use crate::apps::arena::wire::turn::MAX_TURN;
 use crate::apps::arena::wire::{ARENA_PATH, Glance, ROUND_SECONDS};
+use crate::lock::lock;
 use duplex_hub::simulation::{JoinError, Participant, Simulation};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::person::Person;
@@ -84,7 +86,7 @@ impl Game {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     pub fn shots(&self) -> watch::Receiver<Arc<Shot>> {
@@ -327,7 +329,7 @@ async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
     while let Some((by, mass)) = ended.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
         let command = ScoresCommand::Tell { by, mass };
-        if let Answer::Rejected(why) = hub.tell::<Scores>(ALL, id, &command).await {
+        if let Answer::Rejected(why) = hub.server_command::<Scores>(ALL, id, &command).await {
             tracing::warn!("a score is lost: {why}");
         }
     }

@@ -19,7 +19,7 @@ use duplex_hub::simulation::Simulation;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![dyn_topic(Scores)],
+        kinds: Some(|| vec![dyn_topic(Scores)]),
         simulations: Some(|options| vec![stage(&options.arena)]),
         ..AppServer::default()
     }

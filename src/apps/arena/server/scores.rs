@@ -1,12 +1,24 @@
 //! The best scores' server half: everybody reads, only the server writes. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::apps::arena::model::best::Best;
-use crate::apps::arena::wire::scores::{ALL, Score, Scores, ScoresCommand};
-use duplex_hub::decider::{Access, Context, Decider, Origin, Principal};
+use crate::apps::arena::wire::scores::{ALL, Score, Scores};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand};
+use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoresCommand {
+    /// Somebody's game ended with this.
+    Tell { by: Person, mass: u32 },
+}
+
 impl Decider for Scores {
+    type ServerCommand = ScoresCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
@@ -15,12 +27,15 @@ impl Decider for Scores {
         }
     }
 
+    fn decide(&self, _at: Context<'_>, _best: &Best, command: NoCommand) -> Result<Vec<Score>, Rejection> {
+        match command {}
+    }
+}
+
+impl ServerCommand<Scores> for ScoresCommand {
     /// A score that is not among the best is no event.
-    fn decide(&self, at: Context<'_>, best: &Best, command: ScoresCommand) -> Result<Vec<Score>, Rejection> {
-        if at.origin != Origin::Server {
-            return Err(Rejection::Denied(Denied::Forbidden));
-        }
-        let ScoresCommand::Tell { by, mass } = command;
+    fn decide(self, _scores: &Scores, at: Context<'_>, best: &Best) -> Result<Vec<Score>, Rejection> {
+        let Self::Tell { by, mass } = self;
         let score = Score { by, mass, at: at.now };
         Ok(if best.has_room_for(&score) {
             vec![score]
@@ -33,47 +48,22 @@ impl Decider for Scores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_protocol::person::{Person, PersonId};
-    use duplex_protocol::topic::Topic as _;
+    use duplex_hub::testing::DeciderHarness;
+    use duplex_protocol::person::PersonId;
 
     #[test]
-    fn only_the_server_tells_and_only_what_is_better() {
-        let topic = TopicName::of::<Scores>(ALL).unwrap();
+    fn only_what_is_better_is_an_event() {
         let person = Person {
             id: PersonId("1".repeat(16)),
             name: "Kim".to_owned(),
         };
-        let mut best = Best::default();
-        let tell = |who: Principal<'_>, best: &Best, mass| {
-            let at = Context {
-                topic: &topic,
-                who: who.person,
-                origin: who.origin,
-                authority: duplex_hub::Authority::VISITOR,
-                now: 7,
-                next: 1,
-            };
-            Scores.decide(
-                at,
-                best,
-                ScoresCommand::Tell {
-                    by: person.clone(),
-                    mass,
-                },
-            )
+        let mut scores = DeciderHarness::new(Scores, ALL);
+        let mut tell = |mass| {
+            let by = person.clone();
+            scores.made_by_server(ScoresCommand::Tell { by, mass })
         };
-        assert_eq!(
-            tell(Principal::visitor(&person), &best, 500),
-            Err(Rejection::Denied(Denied::Forbidden))
-        );
-        assert_eq!(
-            tell(Principal::program(), &best, 500),
-            Err(Rejection::Denied(Denied::Forbidden))
-        );
-        let events = tell(Principal::server(), &best, 500).unwrap();
-        Scores::apply(&mut best, 1, &events[0]);
-        assert_eq!(tell(Principal::server(), &best, 400), Ok(Vec::new()));
-        assert_eq!(tell(Principal::server(), &best, 501).unwrap().len(), 1);
-        assert_eq!(Scores.admit(Principal::visitor(&person), &topic), Ok(Access::Read));
+        assert_eq!([tell(500), tell(400), tell(501)], [Ok(1), Ok(0), Ok(1)]);
+        let admitted = Scores.admit(Principal::visitor(&person), &scores.topic);
+        assert_eq!(admitted, Ok(Access::Read));
     }
 }

@@ -11,13 +11,6 @@ pub const ALL: &str = "all";
 pub struct Scores;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScoresCommand {
-    /// Somebody's game ended with this.
-    Tell { by: Person, mass: u32 },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
     pub by: Person,
     /// The most that their body weighed.

@@ -91,7 +91,6 @@ fn described(locale: Locale, command: &ChatCommand) -> String {
         ChatCommand::Edit { text, .. } => named(words!(chat.edit), text),
         ChatCommand::Delete { .. } => named(words!(chat.delete), ""),
         ChatCommand::React { emoji, .. } => emoji.sign().to_owned(),
-        ChatCommand::Close => String::new(),
     }
 }
 

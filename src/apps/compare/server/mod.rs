@@ -11,13 +11,13 @@ use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
 use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
 use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 use duplex_hub::Retention;
-use duplex_hub::decider::{Access, Context, Decider, Principal};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![dyn_topic(Compare)],
+        kinds: Some(|| vec![dyn_topic(Compare)]),
         endpoints: endpoints().to_vec(),
         routes: Some(measure::routes()),
         ..AppServer::default()
@@ -42,6 +42,8 @@ fn answer(message: Payload<'_>) -> Answer {
 }
 
 impl Decider for Compare {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_slot(topic.rest()) {
             Ok(Access::Write)

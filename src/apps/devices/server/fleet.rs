@@ -2,13 +2,13 @@
 
 use super::super::model::{Overview, judge};
 use super::super::wire::{
-    ALL, DeviceCommand, Devices, Entry, Fleet, FleetCommand, FleetEvent, GROUP, Health, MAX_AGE, MAX_DEVICES, News,
-    device_path, owner, why,
+    ALL, Devices, Entry, Fleet, FleetEvent, GROUP, Health, MAX_AGE, MAX_DEVICES, News, device_path, owner, why,
 };
 use super::NOTICE_LIFE;
+use super::commands::{DeviceServerCommand, FleetCommand};
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -19,6 +19,8 @@ const KEPT_EVENTS: u64 = 5_000;
 const NAMED: usize = 3;
 
 impl Decider for Fleet {
+    type ServerCommand = FleetCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
@@ -27,19 +29,8 @@ impl Decider for Fleet {
         }
     }
 
-    fn decide(
-        &self,
-        at: Context<'_>,
-        overview: &Overview,
-        command: FleetCommand,
-    ) -> Result<Vec<FleetEvent>, Rejection> {
-        if at.origin != Origin::Server {
-            return Err(Rejection::refused(why::NOT_FOR_YOU));
-        }
-        match command {
-            FleetCommand::Update { id, news } => update(overview, id, news, at.now),
-            FleetCommand::Look => Ok(look(overview, at.now)),
-        }
+    fn decide(&self, _at: Context<'_>, _overview: &Overview, command: NoCommand) -> Result<Vec<FleetEvent>, Rejection> {
+        match command {}
     }
 
     fn forward(&self, _topic: &TopicName, overview: &Overview, _seq: Seq, event: &FleetEvent) -> Vec<Forward> {
@@ -63,7 +54,7 @@ impl Decider for Fleet {
     }
 }
 
-fn update(overview: &Overview, id: String, news: News, now: Millis) -> Result<Vec<FleetEvent>, Rejection> {
+pub fn update(overview: &Overview, id: String, news: News, now: Millis) -> Result<Vec<FleetEvent>, Rejection> {
     let before = overview.devices.get(&id);
     let mut events = Vec::new();
     if before.is_none() && overview.devices.len() >= MAX_DEVICES {
@@ -101,11 +92,11 @@ fn heard_by(news: News, now: Millis) -> News {
 }
 
 fn turn(id: &str, entry: &Entry) -> Option<Forward> {
-    let turn = DeviceCommand::Turn {
+    let turn = DeviceServerCommand::Turn {
         health: entry.health,
         at: entry.since,
     };
-    Forward::to::<Devices>(id, &turn)
+    Forward::server_command::<Devices>(id, &turn)
 }
 
 /// One for all that fell silent together, as behind a broker that went away.
@@ -189,6 +180,7 @@ pub fn look(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duplex_hub::decider::ServerCommand as _;
     use duplex_protocol::topic::Topic as _;
 
     const START: Millis = 1_000_000_000;
@@ -211,7 +203,7 @@ mod tests {
             now,
             next: 1,
         };
-        let events = Fleet.decide(at, overview, command).unwrap();
+        let events = command.decide(&Fleet, at, overview).unwrap();
         events.iter().for_each(|event| Fleet::apply(overview, 1, event));
         events
     }
@@ -323,7 +315,7 @@ mod tests {
             now,
             next: 1,
         };
-        let full = Fleet.decide(at(START), &overview, update("new", START));
+        let full = update("new", START).decide(&Fleet, at(START), &overview);
         assert_eq!(full, Err(Rejection::refused(why::FLEET_FULL)));
         tell(&mut overview, FleetCommand::Look, START + 43_000);
         let events = tell(&mut overview, update("new", START + 43_000), START + 43_000);
@@ -336,16 +328,6 @@ mod tests {
     #[test]
     fn only_the_server_writes() {
         let topic = TopicName::of::<Fleet>(ALL).unwrap();
-        let who = Principal::program();
-        let at = Context {
-            topic: &topic,
-            who: who.person,
-            origin: who.origin,
-            authority: duplex_hub::Authority::VISITOR,
-            now: START,
-            next: 1,
-        };
-        assert_eq!(Fleet.admit(who, &topic), Ok(Access::Read));
-        assert!(Fleet.decide(at, &Overview::default(), FleetCommand::Look).is_err());
+        assert_eq!(Fleet.admit(Principal::program(), &topic), Ok(Access::Read));
     }
 }

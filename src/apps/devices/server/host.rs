@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use sysinfo::{Disks, Networks, System};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{DeviceCommand, Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
+use super::super::wire::{Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
+use super::commands::DeviceServerCommand;
+use super::letter;
+use super::letter::Interval;
 use super::outbox::Outbox;
-use super::{letter, now};
-use duplex_hub::{BackgroundTask, Hub, TaskFuture};
+use duplex_hub::{BackgroundTask, Hub, TaskFuture, now};
 use duplex_protocol::session::Answer;
 
 const PREFIX: &str = "host-";
@@ -104,7 +105,7 @@ async fn live(hub: Hub, mut every: u32, identity: Identity) -> Result<(), sysinf
                     place: Some(place.clone()),
                     every: Some(every),
                 };
-                tell(&hub, &id, &DeviceCommand::Report(report)).await;
+                tell(&hub, &id, &DeviceServerCommand::Report(report)).await;
                 due = Instant::now() + Duration::from_secs(every.into());
             }
             orders = outbox.next() => for open in orders {
@@ -118,16 +119,15 @@ async fn live(hub: Hub, mut every: u32, identity: Identity) -> Result<(), sysinf
     }
 }
 
-async fn tell(hub: &Hub, id: &str, command: &DeviceCommand) {
-    if let Answer::Rejected(why) = hub.tell::<Devices>(id, letter::new_id(), command).await {
+async fn tell(hub: &Hub, id: &str, command: &DeviceServerCommand) {
+    if let Answer::Rejected(why) = hub.server_command::<Devices>(id, letter::new_id(), command).await {
         tracing::warn!(id, "this machine's report was refused: {why}");
     }
 }
 
 /// What this machine does when it is asked to.
-fn obey(open: &Open, every: &mut u32) -> DeviceCommand {
-    let argument: Value = serde_json::from_str(&open.argument).unwrap_or_default();
-    let seconds = argument.get("seconds").unwrap_or(&argument).as_u64();
+fn obey(open: &Open, every: &mut u32) -> DeviceServerCommand {
+    let seconds = Interval::read(&open.argument);
     let (ok, note) = match (open.name.as_str(), seconds) {
         ("identify", _) => {
             tracing::info!("this machine was asked to identify itself");
@@ -140,7 +140,7 @@ fn obey(open: &Open, every: &mut u32) -> DeviceCommand {
         ("set-interval", _) => (false, "wants 1 to 3600 seconds".to_owned()),
         _ => (false, "knows identify and set-interval".to_owned()),
     };
-    DeviceCommand::Ack {
+    DeviceServerCommand::Ack {
         order: open.order,
         ok,
         note,
@@ -260,7 +260,7 @@ mod tests {
                 argument: argument.to_owned(),
                 at: 0,
             };
-            let DeviceCommand::Ack { order: 7, ok, .. } = obey(&open, &mut every) else {
+            let DeviceServerCommand::Ack { order: 7, ok, .. } = obey(&open, &mut every) else {
                 panic!("no answer")
             };
             ok

@@ -1,8 +1,9 @@
 //! Where devices post that speak HTTP.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Report, is_device, owner};
+use super::super::wire::{DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Refusal, Report, is_device, owner};
 use super::letter;
 use duplex_axum::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use duplex_hub::now;
@@ -21,9 +22,15 @@ pub fn ingest_endpoint() -> IngestEndpoint {
 /// The readings that did not count, and why.
 fn refused(event: &[u8]) -> Option<Value> {
     match serde_json::from_slice(event).ok()? {
-        DeviceEvent::Reported { refused, .. } => Some(json!({ "refused": refused })),
+        DeviceEvent::Reported { refused, .. } => serde_json::to_value(Outcome { refused }).ok(),
         _ => None,
     }
+}
+
+/// What an accepted report is answered beside its seq.
+#[derive(Serialize)]
+struct Outcome {
+    refused: Vec<Refusal>,
 }
 
 fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
@@ -51,11 +58,13 @@ fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
 fn key(report: &Report, body: &Value) -> Option<String> {
     report
         .is_dated()
-        .then(|| format!("{:032x}", letter::digest(&[body.to_string().as_bytes()])))
+        .then(|| format!("{:032x}", letter::digest_of(&[body.to_string().as_bytes()])))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -1,10 +1,13 @@
 //! What comes in a device's name from outside, as a command with an id: what comes twice has its effect once. Pure.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wire::{DeviceCommand, MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
+use super::super::wire::{MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
+use super::commands::DeviceServerCommand;
+use crate::server::digest;
 use duplex_hub::decider::Millis;
 use duplex_hub::json;
 use duplex_protocol::cursor::Seq;
@@ -14,32 +17,62 @@ use duplex_protocol::session::CommandId;
 pub const MAX_BODY: usize = 16 << 10;
 
 /// A device's answer to a command.
-#[derive(Debug, Deserialize)]
-struct Ack {
-    id: Seq,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Ack {
+    pub id: Seq,
     #[serde(default = "yes")]
-    ok: bool,
+    pub ok: bool,
     #[serde(default)]
-    note: String,
+    pub note: String,
 }
 
 const fn yes() -> bool {
     true
 }
 
+/// An order as a device hears it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OrderLetter<'a> {
+    pub id: Seq,
+    #[serde(borrow)]
+    pub name: &'a str,
+    /// As it was typed; null where nothing was.
+    #[serde(borrow)]
+    pub argument: Option<&'a RawValue>,
+    /// After this time nobody waits for it any more, and it must not be done.
+    pub expires: Option<Millis>,
+}
+
+/// The argument of `set-interval`: a number of seconds, alone or as the member `seconds`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub enum Interval {
+    Seconds(u64),
+    Named { seconds: u64 },
+}
+
+impl Interval {
+    /// None where the argument is neither.
+    pub fn read(argument: &str) -> Option<u64> {
+        match serde_json::from_str(argument).ok()? {
+            Self::Seconds(seconds) | Self::Named { seconds } => Some(seconds),
+        }
+    }
+}
+
 /// What a message says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Letter {
-    pub command: DeviceCommand,
+    pub command: DeviceServerCommand,
     /// It says the time of each reading.
     pub dated: bool,
     /// It says that the device is gone: what stands beside that is the device's last, and no sign of life.
     pub will: bool,
 }
 
-impl From<DeviceCommand> for Letter {
+impl From<DeviceServerCommand> for Letter {
     /// An answer: its order's id says that it is the same.
-    fn from(command: DeviceCommand) -> Self {
+    fn from(command: DeviceServerCommand) -> Self {
         Self {
             command,
             dated: true,
@@ -51,7 +84,7 @@ impl From<DeviceCommand> for Letter {
 /// A report, or why it is none. What is wrong within it is refused by itself: see [`Report`].
 pub fn report(payload: &[u8]) -> Letter {
     let bad = |why: &str| Letter {
-        command: DeviceCommand::Bad { why: why.to_owned() },
+        command: DeviceServerCommand::Bad { why: why.to_owned() },
         dated: false,
         will: false,
     };
@@ -68,7 +101,7 @@ pub fn report(payload: &[u8]) -> Letter {
         Ok(report) => Letter {
             dated: report.is_dated(),
             will: serde_json::from_slice(&payload).is_ok_and(|Will { online }| online == Some(Value::Bool(false))),
-            command: DeviceCommand::Report(report),
+            command: DeviceServerCommand::Report(report),
         },
         Err(_) => bad(why::UNREADABLE),
     }
@@ -80,41 +113,40 @@ struct Will {
     online: Option<Value>,
 }
 
-pub fn ack(payload: &[u8]) -> DeviceCommand {
-    let unreadable = || DeviceCommand::Bad {
+pub fn ack(payload: &[u8]) -> DeviceServerCommand {
+    let unreadable = || DeviceServerCommand::Bad {
         why: why::UNREADABLE.to_owned(),
     };
     let payload = payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default();
     match serde_json::from_slice::<Ack>(payload) {
-        Ok(Ack { id, ok, note }) if json::check(payload).is_ok() => DeviceCommand::Ack { order: id, ok, note },
+        Ok(Ack { id, ok, note }) if json::check(payload).is_ok() => DeviceServerCommand::Ack { order: id, ok, note },
         _ => unreadable(),
     }
 }
 
 /// The same for the same parts.
-pub fn digest(parts: &[&[u8]]) -> u128 {
+pub fn digest_of(parts: &[&[u8]]) -> u128 {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let hash = hash.finalize();
-    hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+    digest::bits(hash)
 }
 
 pub fn same_id(parts: &[&[u8]]) -> CommandId {
-    CommandId::without_time(digest(parts))
+    CommandId::without_time(digest_of(parts))
 }
 
 /// The same for the same parts. Of a report that says the times of its readings it carries the newest: it has its effect once,
 /// however late it comes again.
-pub fn dated_id(command: &DeviceCommand, parts: &[&[u8]], now: Millis) -> CommandId {
+pub fn dated_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -> CommandId {
     let time = match command {
-        DeviceCommand::Report(report) => newest(report, now),
+        DeviceServerCommand::Report(report) => newest(report, now),
         _ => None,
     };
     match time {
-        Some(at) => CommandId::at(at, digest(parts)),
+        Some(at) => CommandId::at(at, digest_of(parts)),
         None => same_id(parts),
     }
 }
@@ -139,7 +171,7 @@ mod tests {
     #[test]
     fn payloads_are_reports_or_have_a_reason() {
         let reason = |payload: &[u8]| match report(payload).command {
-            DeviceCommand::Bad { why } => why,
+            DeviceServerCommand::Bad { why } => why,
             other => panic!("{other:?}"),
         };
         for bad in [
@@ -169,7 +201,7 @@ mod tests {
     #[test]
     fn an_answer_is_yes_unless_it_says_no() {
         let answered = |payload: &[u8]| match ack(payload) {
-            DeviceCommand::Ack { order, ok, note } => Some((order, ok, note)),
+            DeviceServerCommand::Ack { order, ok, note } => Some((order, ok, note)),
             _ => None,
         };
         assert_eq!(answered(br#"{"id":7}"#), Some((7, true, String::new())));
@@ -185,10 +217,10 @@ mod tests {
     fn no_payload_breaks_the_broker_connection() {
         fuzz("mqtt", |bytes| {
             let command = report(bytes).command;
-            assert!(!matches!(&command, DeviceCommand::Report(report) if report.readings.len() > MAX_READINGS));
+            assert!(!matches!(&command, DeviceServerCommand::Report(report) if report.readings.len() > MAX_READINGS));
             for command in [command, ack(bytes)] {
-                let json = |command: &DeviceCommand| serde_json::to_value(command).unwrap();
-                let read: DeviceCommand = serde_json::from_value(json(&command)).unwrap();
+                let json = |command: &DeviceServerCommand| serde_json::to_value(command).unwrap();
+                let read: DeviceServerCommand = serde_json::from_value(json(&command)).unwrap();
                 assert_eq!(json(&read), json(&command));
             }
         });
@@ -214,7 +246,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_each_other() {
-        assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));
-        assert_ne!(digest(&[b"a", b"b"]), digest(&[b"ab", b""]));
+        assert_eq!(digest_of(&[b"a", b"b"]), digest_of(&[b"a", b"b"]));
+        assert_ne!(digest_of(&[b"a", b"b"]), digest_of(&[b"ab", b""]));
     }
 }

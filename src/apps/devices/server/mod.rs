@@ -1,10 +1,11 @@
 //! The devices' server half: what they may say and be asked, and the ways in which they are reached.
 
+pub mod commands;
 mod device;
 mod fleet;
 mod host;
 mod ingest;
-mod letter;
+pub mod letter;
 pub mod mqtt;
 mod mqtt_size;
 mod mqtt_socket;
@@ -20,7 +21,6 @@ use crate::apps::server::AppServer;
 use duplex_hub::dyn_topic;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 pub use self::device::forms;
 pub use self::ingest::ingest_endpoint;
@@ -32,7 +32,7 @@ use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![dyn_topic(Devices), dyn_topic(Fleet), dyn_topic(Orders)],
+        kinds: Some(|| vec![dyn_topic(Devices), dyn_topic(Fleet), dyn_topic(Orders)]),
         ingest: vec![ingest_endpoint()],
         command_forms: forms().to_vec(),
         tasks: Some(|options| background_tasks(&options.devices)),
@@ -163,13 +163,6 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
         commands: pattern("commands", &options.devices_mqtt_commands)?,
         acks: pattern("acks", &options.devices_mqtt_acks)?,
     }))
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{DeviceCommand, Devices, owner, why};
+use super::super::wire::{Devices, owner, why};
+use super::commands::DeviceServerCommand;
 use super::letter::{self, Letter};
 use super::mqtt_size::MAX_PACKET;
 use super::mqtt_socket;
@@ -180,7 +181,7 @@ impl Connector {
     }
 
     /// What a message wants of which device, under an id that is the same when it comes again.
-    fn command(&self, publish: &Publish, before: &mut Before) -> Option<(TopicName, CommandId, DeviceCommand)> {
+    fn command(&self, publish: &Publish, before: &mut Before) -> Option<(TopicName, CommandId, DeviceServerCommand)> {
         let (topic, payload) = (str::from_utf8(&publish.topic).ok()?, &publish.payload[..]);
         let parts = [topic.as_bytes(), payload];
         let (id, Letter { command, dated, will }) = if let Some(id) = self.readings.id(topic) {
@@ -201,11 +202,11 @@ impl Connector {
         }
         let name = TopicName::of::<Devices>(id).ok()?;
         let command = match command {
-            DeviceCommand::Report(report)
+            DeviceServerCommand::Report(report)
                 if before.is_stored(publish) || (!dated && (will || before.is_queued(publish))) =>
             {
                 // Compared with what is known of the device, not with what was heard under the same id: that is forgotten.
-                return Some((name, letter::new_id(), DeviceCommand::Last(report)));
+                return Some((name, letter::new_id(), DeviceServerCommand::Last(report)));
             }
             command => command,
         };
@@ -214,7 +215,7 @@ impl Connector {
         } else if publish.qos == QoS::AtMostOnce {
             letter::new_id()
         } else {
-            before.again(publish, letter::digest(&parts))
+            before.again(publish, letter::digest_of(&parts))
         };
         Some((name, command_id, command))
     }
@@ -291,27 +292,29 @@ impl Before {
         if !publish.retain || publish.dup || self.stored.len() >= STORED {
             return publish.retain;
         }
-        self.stored.insert(letter::digest(&[&publish.topic[..]]))
+        self.stored.insert(letter::digest_of(&[&publish.topic[..]]))
     }
 }
 
 /// Ready when it is kept, or refused for good.
-async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceCommand) {
+async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServerCommand) {
     loop {
-        match hub.tell::<Devices>(topic.rest(), id.clone(), &command).await {
+        match hub.server_command::<Devices>(topic.rest(), id.clone(), &command).await {
             Answer::Accepted { .. } => return,
             Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
             Answer::Rejected(rejection) => {
                 tracing::debug!(%topic, "an MQTT message was refused: {rejection}");
                 if let (
-                    DeviceCommand::Report(_) | DeviceCommand::Last(_),
+                    DeviceServerCommand::Report(_) | DeviceServerCommand::Last(_),
                     Rejection::TooLarge | Rejection::Malformed { .. },
                 ) = (&command, &rejection)
                 {
-                    let bad = DeviceCommand::Bad {
+                    let bad = DeviceServerCommand::Bad {
                         why: why::UNREADABLE.to_owned(),
                     };
-                    let _ = hub.tell::<Devices>(topic.rest(), letter::new_id(), &bad).await;
+                    let _ = hub
+                        .server_command::<Devices>(topic.rest(), letter::new_id(), &bad)
+                        .await;
                 }
                 return;
             }
@@ -364,7 +367,7 @@ mod tests {
             let publish = message("devices/a/readings", payload, 1, dup, retain);
             matches!(
                 connector.command(&publish, &mut before).unwrap().2,
-                DeviceCommand::Last(_)
+                DeviceServerCommand::Last(_)
             )
         };
         let (undated, dated) = (
@@ -380,12 +383,15 @@ mod tests {
         assert!(!is_last(undated, false, false) && !is_last(dated, false, true));
         let other = message("devices/b/readings", dated, 1, false, true);
         let (_, _, command) = connector.command(&other, &mut Before::default()).unwrap();
-        assert!(matches!(command, DeviceCommand::Last(_)), "ordered by its own time");
+        assert!(
+            matches!(command, DeviceServerCommand::Last(_)),
+            "ordered by its own time"
+        );
         assert!(is_last(r#"{"online":false}"#, false, false), "a will");
         before.stored.clear();
         let publish = message("devices/a/readings", "{}", 1, false, true);
         let (_, one, command) = connector.command(&publish, &mut before).unwrap();
-        assert!(matches!(command, DeviceCommand::Last(_)), "after a reconnect");
+        assert!(matches!(command, DeviceServerCommand::Last(_)), "after a reconnect");
         before.stored.clear();
         assert_ne!(
             connector.command(&publish, &mut before).unwrap().1,
@@ -404,7 +410,10 @@ mod tests {
         let is_last = |before: &mut Before, payload: &str, qos| {
             let mut publish = message("devices/a/readings", payload, 1, false, false);
             publish.qos = qos;
-            matches!(connector.command(&publish, before).unwrap().2, DeviceCommand::Last(_))
+            matches!(
+                connector.command(&publish, before).unwrap().2,
+                DeviceServerCommand::Last(_)
+            )
         };
         assert!(
             !is_last(&mut before, undated, QoS::AtLeastOnce),
@@ -460,6 +469,6 @@ mod tests {
             .command(&message("devices/a/acks", r#"{"id":3}"#, 1, false, false), &mut before)
             .unwrap();
         assert_eq!(topic.as_str(), "device/a");
-        assert!(matches!(command, DeviceCommand::Ack { order: 3, ok: true, .. }));
+        assert!(matches!(command, DeviceServerCommand::Ack { order: 3, ok: true, .. }));
     }
 }

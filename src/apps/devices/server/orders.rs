@@ -2,8 +2,9 @@
 //! slow. Pure.
 
 use super::super::model::{MAX_OPEN, Waiting};
-use super::super::wire::{DeviceCommand, Devices, ORDER_WAIT, Open, Orders, OrdersCommand, OrdersEvent, why};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
+use super::super::wire::{Devices, ORDER_WAIT, Open, Orders, OrdersEvent};
+use super::commands::{DeviceServerCommand, OrdersCommand};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -12,47 +13,25 @@ use duplex_protocol::topic::TopicName;
 const KEPT_EVENTS: u64 = 2_000;
 
 impl Decider for Orders {
+    type ServerCommand = OrdersCommand;
+
     /// The server's own: the devices' pages show what there is to see.
     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Err(Denied::Forbidden)
     }
 
-    fn decide(
-        &self,
-        at: Context<'_>,
-        waiting: &Waiting,
-        command: OrdersCommand,
-    ) -> Result<Vec<OrdersEvent>, Rejection> {
-        if at.origin != Origin::Server {
-            return Err(Rejection::refused(why::NOT_FOR_YOU));
-        }
-        let known = |device: &str, order: Seq| {
-            waiting
-                .open
-                .iter()
-                .any(|one| one.device == device && one.order == order)
-        };
-        Ok(match command {
-            OrdersCommand::Add(open) if known(&open.device, open.order) => Vec::new(),
-            // Nobody would ever say that it is over.
-            OrdersCommand::Add(Open { device, order, .. }) if waiting.open.len() >= MAX_OPEN => {
-                vec![OrdersEvent::Expired { device, order }]
-            }
-            OrdersCommand::Add(open) => vec![OrdersEvent::Added(open)],
-            OrdersCommand::Done { device, order } if known(&device, order) => {
-                vec![OrdersEvent::Done { device, order }]
-            }
-            OrdersCommand::Done { .. } => Vec::new(),
-            OrdersCommand::Look => look(waiting, at.now),
-        })
+    fn decide(&self, _at: Context<'_>, _waiting: &Waiting, command: NoCommand) -> Result<Vec<OrdersEvent>, Rejection> {
+        match command {}
     }
 
     fn forward(&self, _topic: &TopicName, _waiting: &Waiting, _seq: Seq, event: &OrdersEvent) -> Vec<Forward> {
         let OrdersEvent::Expired { device, order } = event else {
             return Vec::new();
         };
-        let expire = DeviceCommand::Expire { order: *order };
-        Forward::to::<Devices>(device, &expire).into_iter().collect()
+        let expire = DeviceServerCommand::Expire { order: *order };
+        Forward::server_command::<Devices>(device, &expire)
+            .into_iter()
+            .collect()
     }
 
     fn retention(&self) -> Retention {
@@ -61,6 +40,30 @@ impl Decider for Orders {
             age: None,
         }
     }
+}
+
+fn is_known(waiting: &Waiting, device: &str, order: Seq) -> bool {
+    let mut open = waiting.open.iter();
+    open.any(|one| one.device == device && one.order == order)
+}
+
+pub fn add(waiting: &Waiting, open: Open) -> Vec<OrdersEvent> {
+    if is_known(waiting, &open.device, open.order) {
+        return Vec::new();
+    }
+    if waiting.open.len() >= MAX_OPEN {
+        // Nobody would ever say that it is over.
+        let Open { device, order, .. } = open;
+        return vec![OrdersEvent::Expired { device, order }];
+    }
+    vec![OrdersEvent::Added(open)]
+}
+
+pub fn done(waiting: &Waiting, device: String, order: Seq) -> Vec<OrdersEvent> {
+    if !is_known(waiting, &device, order) {
+        return Vec::new();
+    }
+    vec![OrdersEvent::Done { device, order }]
 }
 
 /// Who had time enough. An order from the future was given by a clock that was ahead, and waits for longer than is known.
@@ -76,13 +79,14 @@ pub fn look(waiting: &Waiting, now: Millis) -> Vec<OrdersEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duplex_hub::decider::ServerCommand as _;
     use duplex_protocol::topic::Topic as _;
 
     #[test]
     fn an_order_waits_until_it_is_answered_or_too_old() {
         let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), Principal::server());
         let mut waiting = Waiting::default();
-        let mut tell = |command, now| {
+        let mut tell = |command: OrdersCommand, now| {
             let at = Context {
                 topic: &topic,
                 who: who.person,
@@ -91,7 +95,7 @@ mod tests {
                 now,
                 next: 1,
             };
-            let events = Orders.decide(at, &waiting, command).unwrap();
+            let events = command.decide(&Orders, at, &waiting).unwrap();
             events.iter().for_each(|event| Orders::apply(&mut waiting, 1, event));
             events.len()
         };

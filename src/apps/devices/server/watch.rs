@@ -7,11 +7,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::super::model::{Overview, Waiting};
-use super::super::wire::{ALL, Fleet, FleetCommand, Orders, OrdersCommand};
-use super::{fleet, letter, now, orders};
-use duplex_hub::{BackgroundTask, Hub, TaskFuture};
+use super::super::wire::{ALL, Fleet, Orders};
+use super::commands::{FleetCommand, OrdersCommand};
+use super::{fleet, letter, orders};
+use duplex_hub::decider::Decider;
+use duplex_hub::{BackgroundTask, Hub, TaskFuture, now};
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::topic::{Topic, TopicName};
+use duplex_protocol::topic::TopicName;
 
 const TICK: Duration = Duration::from_secs(1);
 /// What was heard before a restart is old: devices have this time to be heard again.
@@ -49,14 +51,14 @@ async fn watch(hub: &Hub) {
     }
 }
 
-async fn look<T: Topic>(hub: &Hub, wanted: impl Fn(&T::State) -> bool, command: &T::Command) {
-    let Ok(name) = TopicName::of::<T>(ALL) else { return };
+async fn look<D: Decider>(hub: &Hub, wanted: impl Fn(&D::State) -> bool, command: &D::ServerCommand) {
+    let Ok(name) = TopicName::of::<D>(ALL) else { return };
     let Ok(topic) = hub.open(&name).await else { return };
     let Ok((_, state)) = topic.state(Encoding::Json).await else {
         return;
     };
     if state.decode(Encoding::Json).is_ok_and(|state| wanted(&state)) {
         // Refused now, it is asked again at the next tick.
-        let _ = hub.tell::<T>(ALL, letter::new_id(), command).await;
+        let _ = hub.server_command::<D>(ALL, letter::new_id(), command).await;
     }
 }

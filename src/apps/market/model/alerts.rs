@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::wire::{Alerts, AlertsCommand, AlertsEvent, Changed, MAX_ALERTS, MAX_DONE, Millis, Side, Watches};
 use super::decimal;
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::{Delivery, Topic};
+use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
@@ -109,7 +109,7 @@ impl Topic for Watches {
     const DELIVERY: Delivery = Delivery::Latest;
     const PRESENCE: bool = false;
 
-    type Command = Changed;
+    type Command = NoCommand;
     type Event = Changed;
     type State = ();
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::wire::{Entry, Feed, MAX_SYMBOLS, Millis, Quotes, QuotesCommand, QuotesEvent, Source};
+use super::super::wire::{Entry, Feed, MAX_SYMBOLS, Millis, Quotes, QuotesEvent, Source};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::{Delivery, Topic};
+use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
 /// Points of a spark line.
 pub const SPARK: usize = 48;
@@ -28,7 +28,7 @@ impl Topic for Quotes {
     const DELIVERY: Delivery = Delivery::Latest;
     const PRESENCE: bool = false;
 
-    type Command = QuotesCommand;
+    type Command = NoCommand;
     type Event = QuotesEvent;
     type State = Board;
 

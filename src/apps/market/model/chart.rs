@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::wire::{Candle, Candles, CandlesCommand, CandlesEvent, Interval, Trade};
+use super::super::wire::{Candle, Candles, CandlesEvent, Interval, Trade};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::Topic;
+use duplex_protocol::topic::{NoCommand, Topic};
 
 /// Candles of each interval: what a chart has room for. The state travels whole.
 pub const KEPT: usize = 90;
@@ -102,7 +102,7 @@ impl Topic for Candles {
     const KIND: &'static str = "candles";
     const PRESENCE: bool = false;
 
-    type Command = CandlesCommand;
+    type Command = NoCommand;
     type Event = CandlesEvent;
     type State = Chart;
 

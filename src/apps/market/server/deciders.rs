@@ -4,25 +4,18 @@ use super::super::model::alerts::AlertList;
 use super::super::model::board::{Board, SPARK, SPARK_STEP};
 use super::super::model::chart::{Chart, KEPT};
 use super::super::wire::{
-    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesCommand, CandlesEvent, Changed, Entry, Interval,
-    MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesCommand, QuotesEvent, Tick, Trade,
-    Watches, check_price, is_symbol, why,
+    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Changed, Entry, Interval, MAX_ALERTS,
+    MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesEvent, Tick, Trade, Watches, check_price,
+    is_symbol, why,
 };
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Origin, Principal, Retention};
+use super::commands::{AlertsServerCommand, CandlesCommand, QuotesCommand};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, NoCommand, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// What a ring holds: prices of a minute ago are in the candles.
 const EVENTS: u64 = 1_024;
-
-fn only_server(at: Context<'_>) -> Result<(), Rejection> {
-    if at.origin == Origin::Server {
-        Ok(())
-    } else {
-        Err(Rejection::refused(why::NOT_FOR_YOU))
-    }
-}
 
 fn too_much() -> Rejection {
     Rejection::refused(why::TOO_MUCH)
@@ -36,6 +29,8 @@ const fn short() -> Retention {
 }
 
 impl Decider for Quotes {
+    type ServerCommand = QuotesCommand;
+
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
             Ok(Access::Read)
@@ -44,16 +39,8 @@ impl Decider for Quotes {
         }
     }
 
-    fn decide(&self, at: Context<'_>, board: &Board, command: QuotesCommand) -> Result<Vec<QuotesEvent>, Rejection> {
-        only_server(at)?;
-        match command {
-            QuotesCommand::Open(source) if source == board.source => Ok(Vec::new()),
-            QuotesCommand::Open(source) => Ok(vec![QuotesEvent::Opened(source)]),
-            QuotesCommand::List(entries) => listed(entries),
-            QuotesCommand::Tick(ticks) => ticked(at, board, ticks),
-            QuotesCommand::Feed(feed) if feed == board.feed => Ok(Vec::new()),
-            QuotesCommand::Feed(feed) => Ok(vec![QuotesEvent::Feed(feed)]),
-        }
+    fn decide(&self, _at: Context<'_>, _board: &Board, command: NoCommand) -> Result<Vec<QuotesEvent>, Rejection> {
+        match command {}
     }
 
     fn retention(&self) -> Retention {
@@ -61,7 +48,7 @@ impl Decider for Quotes {
     }
 }
 
-fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
+pub fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
     if entries.len() > MAX_LISTED {
         return Err(too_much());
     }
@@ -78,7 +65,7 @@ fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
 }
 
 /// Each tick is an event, so that whoever keeps up sees all of them. Spark lines grow at the first that come after their time.
-fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
+pub fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
     if ticks.len() > MAX_TICKS {
         return Err(too_much());
     }
@@ -106,6 +93,8 @@ fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<Quotes
 }
 
 impl Decider for Candles {
+    type ServerCommand = CandlesCommand;
+
     /// Any well-formed symbol: which ones exist is known to the quotes, and the page asks there.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_symbol(topic.rest()) {
@@ -119,32 +108,37 @@ impl Decider for Candles {
         false
     }
 
-    fn decide(&self, at: Context<'_>, chart: &Chart, command: CandlesCommand) -> Result<Vec<CandlesEvent>, Rejection> {
-        only_server(at)?;
-        let is_priced = |price: u64| price > 0;
-        match command {
-            CandlesCommand::Seed { interval, candles } => {
-                let whole = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
-                match candles.len() {
-                    0..=KEPT if candles.iter().all(whole) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
-                    0..=KEPT => Err(Rejection::refused(why::BAD_PRICE)),
-                    _ => Err(too_much()),
-                }
-            }
-            CandlesCommand::Trade(trades) => match trades.len() {
-                0 => Ok(Vec::new()),
-                1..=MAX_TRADES if trades.iter().all(|trade: &Trade| is_priced(trade.price)) => {
-                    let traded = std::iter::once(CandlesEvent::Traded(trades));
-                    Ok(until(chart, at.now).chain(traded).collect())
-                }
-                1..=MAX_TRADES => Err(Rejection::refused(why::BAD_PRICE)),
-                _ => Err(too_much()),
-            },
-        }
+    fn decide(&self, _at: Context<'_>, _chart: &Chart, command: NoCommand) -> Result<Vec<CandlesEvent>, Rejection> {
+        match command {}
     }
 
     fn retention(&self) -> Retention {
         short()
+    }
+}
+
+const fn is_priced(price: u64) -> bool {
+    price > 0
+}
+
+pub fn seeded(interval: Interval, candles: Vec<Candle>) -> Result<Vec<CandlesEvent>, Rejection> {
+    let whole = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
+    match candles.len() {
+        0..=KEPT if candles.iter().all(whole) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
+        0..=KEPT => Err(Rejection::refused(why::BAD_PRICE)),
+        _ => Err(too_much()),
+    }
+}
+
+pub fn traded(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<CandlesEvent>, Rejection> {
+    match trades.len() {
+        0 => Ok(Vec::new()),
+        1..=MAX_TRADES if trades.iter().all(|trade| is_priced(trade.price)) => {
+            let traded = std::iter::once(CandlesEvent::Traded(trades));
+            Ok(until(chart, at.now).chain(traded).collect())
+        }
+        1..=MAX_TRADES => Err(Rejection::refused(why::BAD_PRICE)),
+        _ => Err(too_much()),
     }
 }
 
@@ -158,6 +152,8 @@ fn until(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
 }
 
 impl Decider for Alerts {
+    type ServerCommand = AlertsServerCommand;
+
     const PRIVATE: bool = true;
 
     /// One's own, and the server's, who must know when to speak.
@@ -212,17 +208,6 @@ impl Decider for Alerts {
                 Some(_) => Ok(vec![AlertsEvent::Removed { id }]),
                 None => Err(Rejection::refused(why::NO_ALERT)),
             },
-            AlertsCommand::Reach { id, price, scale } => {
-                only_server(at)?;
-                let waits = list.get(id).is_some_and(|alert| alert.done.is_none());
-                let reached = AlertsEvent::Reached {
-                    id,
-                    price,
-                    scale,
-                    at: at.now,
-                };
-                Ok(waits.then_some(reached).into_iter().collect())
-            }
         }
     }
 
@@ -230,7 +215,7 @@ impl Decider for Alerts {
     fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
         let changed = !matches!(event, AlertsEvent::Reached { .. });
         let person = topic.rest().to_owned();
-        let forward = Forward::to::<Watches>(ALL, &Changed { person });
+        let forward = Forward::server_command::<Watches>(ALL, &Changed { person });
         forward.filter(|_| changed).into_iter().collect()
     }
 
@@ -239,7 +224,21 @@ impl Decider for Alerts {
     }
 }
 
+/// At that price and scale.
+pub fn reached(at: Context<'_>, list: &AlertList, id: Seq, (price, scale): (u64, u8)) -> Vec<AlertsEvent> {
+    let waits = list.get(id).is_some_and(|alert| alert.done.is_none());
+    let reached = AlertsEvent::Reached {
+        id,
+        price,
+        scale,
+        at: at.now,
+    };
+    waits.then_some(reached).into_iter().collect()
+}
+
 impl Decider for Watches {
+    type ServerCommand = Changed;
+
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             ALL if who.origin == Origin::Server => Ok(Access::Write),
@@ -248,9 +247,8 @@ impl Decider for Watches {
         }
     }
 
-    fn decide(&self, at: Context<'_>, _state: &(), changed: Changed) -> Result<Vec<Changed>, Rejection> {
-        only_server(at)?;
-        Ok(vec![changed])
+    fn decide(&self, _at: Context<'_>, _state: &(), command: NoCommand) -> Result<Vec<Changed>, Rejection> {
+        match command {}
     }
 
     fn retention(&self) -> Retention {
@@ -259,252 +257,4 @@ impl Decider for Watches {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::super::model::board::tests::{entry, tick};
-    use super::super::super::wire::{MAX_DONE, Side, Source};
-    use super::*;
-    use duplex_hub::testing::DeciderHarness as Place;
-    use duplex_protocol::person::{Person, PersonId};
-
-    fn person(id: u8) -> Person {
-        Person {
-            id: PersonId(format!("{id:016x}")),
-            name: String::new(),
-        }
-    }
-
-    fn refused<T>(why: &str) -> Result<T, Rejection> {
-        Err(Rejection::refused(why))
-    }
-
-    #[test]
-    fn only_the_server_speaks_of_prices() {
-        let mut quotes = Place::new(Quotes, ALL);
-        let open = QuotesCommand::Open(Source {
-            name: "x".to_owned(),
-            simulated: true,
-        });
-        assert_eq!(quotes.made(&person(1), open.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(quotes.made(Principal::server(), open.clone()), Ok(1));
-        assert_eq!(quotes.made(Principal::server(), open), Ok(0));
-        let mut candles = Place::new(Candles, "a");
-        let trade = Trade {
-            at: 1,
-            price: 1,
-            quantity: 1,
-            bought: true,
-        };
-        assert_eq!(
-            candles.made(&person(1), CandlesCommand::Trade(vec![trade])),
-            refused(why::NOT_FOR_YOU)
-        );
-        assert_eq!(
-            candles.made(Principal::server(), CandlesCommand::Trade(vec![trade])),
-            Ok(1)
-        );
-        for who in [Principal::visitor(&person(1)), Principal::server()] {
-            assert_eq!(Quotes.admit(who, &quotes.topic), Ok(Access::Read));
-            assert_eq!(Candles.admit(who, &candles.topic), Ok(Access::Read));
-        }
-    }
-
-    #[test]
-    fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
-        let mut quotes = Place::new(Quotes, ALL);
-        let server = Principal::server();
-        assert_eq!(
-            quotes.made(server, QuotesCommand::List(vec![entry("a"), entry("b")])),
-            Ok(1)
-        );
-        let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
-        assert_eq!(quotes.made(server, ticks(7)), Ok(3));
-        assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
-        assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
-        quotes.now += SPARK_STEP - 1;
-        assert_eq!(quotes.made(server, ticks(9)), Ok(2));
-        quotes.now += 1;
-        assert_eq!(quotes.made(server, ticks(9)), Ok(3));
-        assert_eq!(
-            quotes.made(server, QuotesCommand::Tick(vec![tick("z", 1)])),
-            refused(why::BAD_SYMBOL)
-        );
-        assert_eq!(
-            quotes.made(server, QuotesCommand::Tick(vec![tick("a", 0)])),
-            refused(why::BAD_PRICE)
-        );
-        assert_eq!(
-            quotes.made(server, QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
-            refused(why::TOO_MUCH)
-        );
-    }
-
-    #[test]
-    fn candles_move_after_a_clock_that_was_ahead() {
-        const DAY: u64 = 24 * 3_600_000;
-        let trade = |at, price| {
-            CandlesCommand::Trade(vec![Trade {
-                at,
-                price,
-                quantity: 1,
-                bought: true,
-            }])
-        };
-        for ahead in [120_000, 3_600_000, 3 * DAY] {
-            let mut candles = Place::new(Candles, "a");
-            let now = 400 * DAY + 3_600_000;
-            candles.now = now;
-            assert_eq!(candles.made(Principal::server(), trade(now, 5)), Ok(1));
-            candles.now = now + ahead;
-            assert_eq!(candles.made(Principal::server(), trade(now + ahead, 7)), Ok(1));
-            candles.now = now + 1_000;
-            candles.say(Principal::server(), trade(now + 1_000, 9)).unwrap();
-            for interval in Interval::ALL {
-                let newest = *candles.state.candles(interval).back().unwrap();
-                assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
-            }
-            assert_eq!(candles.made(Principal::server(), trade(now + 2_000, 8)), Ok(1), "once");
-        }
-    }
-
-    #[test]
-    fn candles_are_seeded_in_their_places() {
-        let mut candles = Place::new(Candles, "a");
-        let seed = |at, low| CandlesCommand::Seed {
-            interval: Interval::Minute,
-            candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
-        };
-        assert_eq!(candles.made(Principal::server(), seed(60_000, 4)), Ok(1));
-        assert_eq!(
-            candles.made(Principal::server(), seed(60_001, 4)),
-            refused(why::BAD_PRICE)
-        );
-        assert_eq!(
-            candles.made(Principal::server(), seed(60_000, 0)),
-            refused(why::BAD_PRICE)
-        );
-        assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
-    }
-
-    fn set(symbol: &str, side: Side, price: u64) -> AlertsCommand {
-        AlertsCommand::Set {
-            symbol: symbol.to_owned(),
-            side,
-            price,
-            scale: 2,
-        }
-    }
-
-    #[test]
-    fn alerts_are_their_owners_and_the_servers() {
-        let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
-        assert_eq!(Alerts.admit(Principal::visitor(&person(1)), &topic), Ok(Access::Write));
-        assert_eq!(Alerts.admit(Principal::server(), &topic), Ok(Access::Write));
-        assert_eq!(
-            Alerts.admit(Principal::visitor(&person(2)), &topic),
-            Err(Denied::Forbidden)
-        );
-        let watches = TopicName::of::<Watches>(ALL).unwrap();
-        assert_eq!(
-            Watches.admit(Principal::visitor(&person(1)), &watches),
-            Err(Denied::Forbidden)
-        );
-        assert_eq!(Watches.admit(Principal::server(), &watches), Ok(Access::Write));
-    }
-
-    #[test]
-    fn an_alert_is_set_once_and_reached_once() {
-        let mut alerts = Place::new(Alerts, &person(1).id.0);
-        let me = person(1);
-        assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(1));
-        assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(0));
-        assert_eq!(alerts.made(&me, set("A", Side::Above, 150)), refused(why::BAD_SYMBOL));
-        assert_eq!(alerts.made(&me, set("a", Side::Above, 0)), refused(why::BAD_PRICE));
-        let reach = AlertsCommand::Reach {
-            id: 1,
-            price: 151,
-            scale: 2,
-        };
-        assert_eq!(alerts.made(&me, reach.clone()), refused(why::NOT_FOR_YOU));
-        assert_eq!(alerts.made(Principal::server(), reach.clone()), Ok(1));
-        assert_eq!(alerts.made(Principal::server(), reach.clone()), Ok(0));
-        assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
-        assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
-        assert_eq!(
-            alerts.made(&me, AlertsCommand::Remove { id: 1 }),
-            refused(why::NO_ALERT)
-        );
-        assert_eq!(
-            alerts.made(Principal::server(), reach),
-            Ok(0),
-            "who removed it is not told of it"
-        );
-    }
-
-    #[test]
-    fn a_price_reaches_from_its_side() {
-        let mut alerts = Place::new(Alerts, &person(1).id.0);
-        alerts.made(&person(1), set("a", Side::Above, 150)).unwrap();
-        alerts.made(&person(1), set("a", Side::Below, 150)).unwrap();
-        let reached = |price, scale| {
-            alerts
-                .state
-                .alerts
-                .iter()
-                .map(|one| one.is_reached(price, scale))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(reached(151, 2), [true, false]);
-        assert_eq!(reached(150, 2), [true, true]);
-        assert_eq!(reached(149, 2), [false, true]);
-        assert_eq!(reached(15, 1), [true, true]);
-        assert_eq!(reached(2, 0), [true, false]);
-    }
-
-    #[test]
-    fn the_watcher_hears_of_what_was_set_and_removed() {
-        let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
-        let told = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
-        assert_eq!(told[0].command().topic().as_str(), "watches/all");
-        let changed = told[0].command().decode::<Watches>().unwrap();
-        assert_eq!(changed.person, person(1).id.0);
-        assert_eq!(
-            Place::new(Watches, ALL).made(Principal::server(), changed.clone()),
-            Ok(1)
-        );
-        assert_eq!(
-            Place::new(Watches, ALL).made(&person(1), changed),
-            refused(why::NOT_FOR_YOU)
-        );
-    }
-
-    fn alert_commands() -> impl Strategy<Value = (bool, AlertsCommand)> {
-        let side = prop_oneof![Just(Side::Above), Just(Side::Below)];
-        let command = prop_oneof![
-            4 => ("[a-c]", side, 0..90_u64).prop_map(|(symbol, side, price)| set(&symbol, side, price)),
-            1 => (0..120_u64).prop_map(|id| AlertsCommand::Remove { id }),
-            3 => (0..120_u64, 1..90_u64).prop_map(|(id, price)| AlertsCommand::Reach { id, price, scale: 2 }),
-        ];
-        (any::<bool>(), command)
-    }
-
-    proptest! {
-        #[test]
-        fn alerts_keep_their_bounds_and_what_is_done_stays_done(commands in prop::collection::vec(alert_commands(), 0..200)) {
-            let mut alerts = Place::new(Alerts, &person(1).id.0);
-            for (server, command) in commands {
-                let before = alerts.state.clone();
-                let visitor = person(1);
-                let who = if server { Principal::server() } else { Principal::visitor(&visitor) };
-                let _ = alerts.made(who, command);
-                prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
-                prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);
-                for alert in before.alerts.iter().filter(|alert| alert.done.is_some()) {
-                    let now = alerts.state.get(alert.id);
-                    prop_assert!(now.is_none() || now == Some(alert));
-                }
-            }
-        }
-    }
-}
+mod tests;

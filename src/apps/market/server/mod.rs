@@ -1,5 +1,6 @@
 //! The market's server half: what the operator may choose, who decides, and where prices come from.
 
+pub mod commands;
 mod connector;
 mod deciders;
 mod desk;
@@ -28,12 +29,14 @@ use duplex_hub::BackgroundTask;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![
-            dyn_topic(Quotes),
-            dyn_topic(Candles),
-            dyn_topic(Alerts),
-            dyn_topic(Watches),
-        ],
+        kinds: Some(|| {
+            vec![
+                dyn_topic(Quotes),
+                dyn_topic(Candles),
+                dyn_topic(Alerts),
+                dyn_topic(Watches),
+            ]
+        }),
         tasks: Some(|options| background_tasks(&options.market)),
         ..AppServer::default()
     }
@@ -141,12 +144,6 @@ fn connector(exchange: Exchange, options: &Options) -> Result<Connector, Options
         Some(wrong) => Err(OptionsError::Symbol(wrong.clone())),
         None => Ok(Connector::new(exchange, url.to_owned(), codes)),
     }
-}
-
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -8,14 +8,15 @@ use tokio::time::Instant;
 
 use super::super::model::board::Board;
 use super::super::wire::{
-    ALL, Candle, Candles, CandlesCommand, Entry, Feed, Interval, MAX_LISTED, MAX_TICKS, MAX_TRADES, Quotes,
-    QuotesCommand, Source, Tick,
+    ALL, Candle, Candles, Entry, Feed, Interval, MAX_LISTED, MAX_TICKS, MAX_TRADES, Quotes, Source, Tick,
 };
+use super::commands::{CandlesCommand, QuotesCommand};
 use super::desk::Desk;
+use duplex_hub::decider::Decider;
 use duplex_hub::{Hub, TopicHandle};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
-use duplex_protocol::topic::{Topic, TopicName};
+use duplex_protocol::topic::TopicName;
 
 /// How long the trades of a symbol wait that nobody looks at, and how many of them do.
 const UNWATCHED: Duration = Duration::from_secs(30);
@@ -163,9 +164,9 @@ fn candle_topic(symbol: &str) -> Option<TopicName> {
     TopicName::of::<Candles>(symbol).ok()
 }
 
-async fn tell<T: Topic>(hub: &Hub, rest: &str, command: &T::Command) -> Result<(), PublishError> {
+async fn tell<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) -> Result<(), PublishError> {
     let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-    match hub.tell::<T>(rest, id, command).await {
+    match hub.server_command::<D>(rest, id, command).await {
         Answer::Accepted { .. } => Ok(()),
         Answer::Rejected(why) => Err(PublishError::Rejected(why)),
     }

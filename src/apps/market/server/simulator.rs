@@ -64,14 +64,14 @@ impl Simulator {
         };
         let feed = FeedState {
             standing: Standing::Live,
-            since: super::now(),
+            since: duplex_hub::now(),
             skipped: 0,
         };
         publisher.feed(feed).await?;
         let mut slots = interval(SLOT);
         slots.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut last, mut slot) = (Instant::now(), 0_u64);
-        let mut day = super::now() / DAY;
+        let mut day = duplex_hub::now() / DAY;
         loop {
             tokio::select! {
                 () = stop.cancelled() => {
@@ -80,7 +80,7 @@ impl Simulator {
                 }
                 _ = slots.tick() => {}
             }
-            let (now, passed) = (super::now(), last.elapsed());
+            let (now, passed) = (duplex_hub::now(), last.elapsed());
             last = Instant::now();
             if std::mem::replace(&mut day, now / DAY) != now / DAY {
                 desk.new_day();
@@ -112,7 +112,7 @@ fn is_ours(board: &Board) -> bool {
 async fn begin(publisher: &mut Publisher, seed: u64) -> Result<(Generator, Desk), PublishError> {
     let made = tokio::task::spawn_blocking(move || {
         let mut market = Generator::new(seed, &SHARES);
-        let past = history::tell(&mut market, &SHARES, super::now());
+        let past = history::tell(&mut market, &SHARES, duplex_hub::now());
         (market, past)
     });
     let (market, past) = made

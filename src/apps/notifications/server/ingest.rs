@@ -1,17 +1,12 @@
-//! `POST /api/notifications`: any program that shows the token sends a notification. Pure; what is wrong with a call is
-//! said with the name of the field.
+//! `POST /api/notifications`: any program that shows the token sends a notification. Pure.
 
-use serde_json::{Map, Value};
-
-use super::super::wire::{GROUPS, INLET, is_group, is_link, is_visitor, moment};
+use super::super::wire::INLET;
+use super::posted::{PostedNotice, bad};
 use crate::server::notify;
-use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_axum::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
-use duplex_protocol::person::PersonId;
 
 /// The longest texts in two languages, each character escaped, and what stands around them.
 const BODY_BYTES: usize = 32 << 10;
-const FIELDS: [&str; 7] = ["to", "title", "body", "link", "level", "key", "expires"];
 
 pub fn ingest_endpoint() -> IngestEndpoint {
     IngestEndpoint {
@@ -25,113 +20,10 @@ pub fn ingest_endpoint() -> IngestEndpoint {
 }
 
 fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
-    let fields = request
-        .body
-        .as_object()
-        .ok_or_else(|| bad("The body is no JSON object"))?;
-    if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-        return Err(bad(&format!("`{unknown}` is no field here: {}", FIELDS.join(", "))));
-    }
-    let notice = Notice {
-        title: words(fields, "title")?.ok_or_else(|| bad("`title` is missing"))?,
-        body: words(fields, "body")?.unwrap_or_else(|| Words::same("")),
-        link: link(fields)?,
-        level: level(fields)?,
-        expires: expires(fields)?,
-    };
-    let send = notify::command(&audience(fields)?, &notice).map_err(|error| bad(&format!("`to`: {error}")))?;
-    let key = text(fields, "key")?.map(str::to_owned);
+    let posted = PostedNotice::read(&request.body)?;
+    let (audience, key) = (posted.audience(), posted.key.clone());
+    let send = notify::command(&audience, &posted.notice()).map_err(|error| bad(&format!("`to`: {error}")))?;
     Ok(IngestCommand::from(send).with_key(key))
-}
-
-fn bad(what: &str) -> IngestError {
-    IngestError::Unprocessable(format!("{what}."))
-}
-
-/// A field that is null is as good as none.
-fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    fields.get(name).filter(|value| !value.is_null())
-}
-
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, IngestError> {
-    let read = |value: &'a Value| value.as_str().ok_or_else(|| bad(&format!("`{name}` is no text")));
-    field(fields, name).map(read).transpose()
-}
-
-/// A text for all languages, or one for each; what is missing is said in the other.
-fn words(fields: &Map<String, Value>, name: &str) -> Result<Option<Words>, IngestError> {
-    let wrong = || {
-        bad(&format!(
-            "`{name}` is neither a text nor {{\"ko\": text, \"en\": text}}"
-        ))
-    };
-    match field(fields, name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(Words::same(text))),
-        Some(Value::Object(each)) => {
-            let known = each
-                .iter()
-                .all(|(language, text)| ["ko", "en"].contains(&language.as_str()) && text.is_string());
-            let in_language = |language: &str| each.get(language).and_then(Value::as_str);
-            let (ko, en) = (in_language("ko"), in_language("en"));
-            match (known, ko.or(en), en.or(ko)) {
-                (true, Some(ko), Some(en)) => Ok(Some(Words::new(ko, en))),
-                _ => Err(wrong()),
-            }
-        }
-        Some(_) => Err(wrong()),
-    }
-}
-
-fn audience(fields: &Map<String, Value>) -> Result<Audience, IngestError> {
-    let wrong = || bad("`to` is neither \"everyone\" nor {\"group\": name} nor {\"visitor\": id}");
-    let to = field(fields, "to").ok_or_else(|| bad("`to` is missing"))?;
-    if to == "everyone" {
-        return Ok(Audience::Everyone);
-    }
-    let to = to.as_object().filter(|to| to.len() == 1).ok_or_else(wrong)?;
-    if let Some(group) = text(to, "group").map_err(|_| wrong())? {
-        if !is_group(group) {
-            return Err(bad(&format!("`to.group` is none of {}", GROUPS.join(", "))));
-        }
-        return Ok(Audience::Group(group.to_owned()));
-    }
-    let id = text(to, "visitor").map_err(|_| wrong())?.ok_or_else(wrong)?;
-    let id = PersonId(id.to_owned());
-    if !is_visitor(&id) {
-        return Err(bad("`to.visitor` is no visitor's id: 32 hexadecimal digits, or 16"));
-    }
-    Ok(Audience::Person(id))
-}
-
-fn link(fields: &Map<String, Value>) -> Result<Option<String>, IngestError> {
-    match text(fields, "link")? {
-        Some(link) if !is_link(link) => Err(bad(
-            "`link` is neither a path of this site, such as /chat, nor an http or https address",
-        )),
-        link => Ok(link.map(str::to_owned)),
-    }
-}
-
-fn level(fields: &Map<String, Value>) -> Result<Level, IngestError> {
-    let Some(level) = field(fields, "level") else {
-        return Ok(Level::Info);
-    };
-    serde_json::from_value(level.clone())
-        .map_err(|_| bad("`level` is none of \"info\", \"success\", \"warning\", \"danger\""))
-}
-
-/// RFC 3339, or milliseconds since 1970.
-fn expires(fields: &Map<String, Value>) -> Result<Option<u64>, IngestError> {
-    let Some(expires) = field(fields, "expires") else {
-        return Ok(None);
-    };
-    let at = match expires {
-        Value::String(text) => moment::parse(text),
-        number => number.as_u64(),
-    };
-    at.map(Some)
-        .ok_or_else(|| bad("`expires` is no time: write 2030-01-31T09:00:00Z, or milliseconds since 1970"))
 }
 
 #[cfg(test)]
@@ -139,10 +31,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
+    use super::super::NoticesCommand;
     use super::*;
-    use crate::apps::notifications::wire::{Inbox, InboxCommand, Notices, NoticesCommand};
+    use crate::apps::notifications::wire::{Inbox, InboxCommand};
+    use crate::wire::notice::{Level, Notice, Words};
 
     fn call(body: Value) -> Result<IngestCommand, IngestError> {
         command(&IngestRequest {
@@ -152,7 +46,7 @@ mod tests {
     }
 
     fn sent(ingest: &IngestCommand) -> Notice {
-        let NoticesCommand::Send(notice) = ingest.command.decode::<Notices>().unwrap();
+        let NoticesCommand::Send(notice) = serde_json::from_str(ingest.command.json()).unwrap();
         let same = ingest.command.decode::<Inbox>();
         assert_eq!(same, Ok(InboxCommand::Send(notice.clone())), "both kinds take it");
         notice

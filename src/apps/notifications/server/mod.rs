@@ -2,10 +2,12 @@
 
 mod ingest;
 mod news;
+pub mod posted;
 mod tests;
 
 use crate::apps::server::AppServer;
 use duplex_hub::dyn_topic;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,12 +15,12 @@ pub use self::ingest::ingest_endpoint;
 pub use self::news::news;
 use super::model::{Board, InboxState};
 use super::wire::{
-    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesCommand, NoticesEvent, PATH, checked, is_group,
-    is_public, is_source, is_visitor, parse_heads, why,
+    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesEvent, PATH, checked, is_group, is_public,
+    is_source, is_visitor, parse_heads, why,
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
-use duplex_hub::decider::{Access, Context, Decider, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal, Retention, ServerCommand};
 use duplex_hub::{Needed, TopicCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -27,7 +29,7 @@ use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
     AppServer {
-        kinds: vec![dyn_topic(Notices), dyn_topic(Inbox)],
+        kinds: Some(|| vec![dyn_topic(Notices), dyn_topic(Inbox)]),
         ingest: vec![ingest_endpoint()],
         command_forms: vec![form()],
         unread: vec![news()],
@@ -62,7 +64,16 @@ fn sendable(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
     checked(notice, at.now).map_err(|bad| Rejection::refused(bad.to_string()))
 }
 
+/// To a public topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticesCommand {
+    Send(Notice),
+}
+
 impl Decider for Notices {
+    type ServerCommand = NoticesCommand;
+
     fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
         Needed::Notify
     }
@@ -75,19 +86,8 @@ impl Decider for Notices {
         }
     }
 
-    fn decide(&self, at: Context<'_>, _board: &Board, command: NoticesCommand) -> Result<Vec<NoticesEvent>, Rejection> {
-        let NoticesCommand::Send(notice) = command;
-        // The server's own commands and those of programs were not asked to be admitted.
-        if !is_public(at.topic.rest()) {
-            return Err(Rejection::Denied(Denied::Unknown));
-        }
-        if at.origin == Origin::Visitor {
-            return Err(Rejection::refused(why::NOT_FOR_YOU));
-        }
-        Ok(vec![NoticesEvent::Sent {
-            at: at.now,
-            notice: sendable(at, notice)?,
-        }])
+    fn decide(&self, _at: Context<'_>, _board: &Board, command: NoCommand) -> Result<Vec<NoticesEvent>, Rejection> {
+        match command {}
     }
 
     fn retention(&self) -> Retention {
@@ -95,7 +95,25 @@ impl Decider for Notices {
     }
 }
 
+impl ServerCommand<Notices> for NoticesCommand {
+    const FOR_PROGRAMS: bool = true;
+
+    fn decide(self, _notices: &Notices, at: Context<'_>, _board: &Board) -> Result<Vec<NoticesEvent>, Rejection> {
+        let Self::Send(notice) = self;
+        // The server's own commands were not asked to be admitted.
+        if !is_public(at.topic.rest()) {
+            return Err(Rejection::Denied(Denied::Unknown));
+        }
+        Ok(vec![NoticesEvent::Sent {
+            at: at.now,
+            notice: sendable(at, notice)?,
+        }])
+    }
+}
+
 impl Decider for Inbox {
+    type ServerCommand = NoCommand;
+
     const PRIVATE: bool = true;
 
     fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {

@@ -1,6 +1,6 @@
 //! Sources, levels, times and refusals in the visitor's language.
 
-use super::super::wire::{ME, Millis, moment, why};
+use super::super::wire::{ME, Millis, moment};
 use crate::{
     i18n::*,
     ui::{
@@ -79,7 +79,6 @@ pub fn time(locale: Locale, at: Millis, local: bool) -> String {
 
 pub fn rejection(rejection: &Rejection) -> Words {
     match rejection {
-        Rejection::Refused { why } if why == why::NOT_FOR_YOU => words!(notifications.not_for_you),
         Rejection::TooFast { .. } => words!(notifications.too_fast),
         Rejection::StorageFull | Rejection::Unavailable => words!(notifications.unavailable),
         Rejection::Denied(denied) if denied.may_retry() => words!(notifications.unavailable),

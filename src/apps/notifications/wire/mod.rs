@@ -35,7 +35,6 @@ pub const MAX_READ: usize = 200;
 
 /// Why a command of a page is refused, in the word that the page translates.
 pub mod why {
-    pub const NOT_FOR_YOU: &str = "not_for_you";
     pub const NO_SOURCE: &str = "no_source";
     pub const TOO_MANY: &str = "too_many";
 }
@@ -47,12 +46,6 @@ pub struct Notices;
 /// The topics `inbox/<person id>`: what was sent to one person, what they have read of all sources, and whom they follow.
 #[derive(Debug, Clone, Copy)]
 pub struct Inbox;
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoticesCommand {
-    Send(Notice),
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

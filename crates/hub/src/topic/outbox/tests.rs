@@ -9,7 +9,7 @@ use tokio::time::advance;
 
 use super::*;
 use crate::command::TopicCommand;
-use crate::decider::{Access, Context, Decider, Forward, Origin, Principal, Redaction};
+use crate::decider::{Access, Context, Decider, Forward, NoCommand, Principal, Redaction, ServerCommand};
 use crate::log::Log;
 use crate::log::memory::Memory;
 use crate::topic::dyn_topic::dyn_topic;
@@ -39,6 +39,8 @@ impl Topic for Teller {
 }
 
 impl Decider for Teller {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
@@ -74,7 +76,7 @@ struct Hearer(Arc<AtomicBool>);
 
 impl Topic for Hearer {
     const KIND: &'static str = "hearer";
-    type Command = String;
+    type Command = NoCommand;
     type Event = String;
     type State = Vec<String>;
 
@@ -84,16 +86,23 @@ impl Topic for Hearer {
 }
 
 impl Decider for Hearer {
+    type ServerCommand = String;
+
     fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
 
-    fn decide(&self, at: Context<'_>, _: &Vec<String>, text: String) -> Result<Vec<String>, Rejection> {
-        match &*text {
-            _ if at.origin != Origin::Server => Err(Rejection::refused("not_for_you")),
-            _ if at.topic.rest() == "shut" && self.0.load(SeqCst) => Err(Rejection::Unavailable),
+    fn decide(&self, _: Context<'_>, _: &Vec<String>, none: NoCommand) -> Result<Vec<String>, Rejection> {
+        match none {}
+    }
+}
+
+impl ServerCommand<Hearer> for String {
+    fn decide(self, hearer: &Hearer, at: Context<'_>, _: &Vec<String>) -> Result<Vec<String>, Rejection> {
+        match &*self {
+            _ if at.topic.rest() == "shut" && hearer.0.load(SeqCst) => Err(Rejection::Unavailable),
             "no" => Err(Rejection::refused("no")),
-            _ => Ok(vec![text]),
+            _ => Ok(vec![self]),
         }
     }
 }

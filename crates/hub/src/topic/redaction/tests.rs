@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::handle::TopicHandle;
 use super::*;
-use crate::decider::{Access, Context, Decider, Principal, Redaction};
+use crate::decider::{Access, Context, Decider, NoCommand, Principal, Redaction};
 use crate::hub::Hub;
 use crate::log::memory::{Memory as Kept, Weather};
 use crate::log::sqlite::Sqlite;
@@ -61,6 +61,8 @@ impl Topic for Wall {
 }
 
 impl Decider for Wall {
+    type ServerCommand = NoCommand;
+
     fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }

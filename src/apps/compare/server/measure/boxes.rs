@@ -2,12 +2,13 @@
 //! memory, without order across nodes, without a log. Bounded; a box that nobody uses is forgotten. Knows no HTTP.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::apps::compare::wire::measure::{is_name, is_run};
+use crate::lock::lock;
 use crate::server::limits;
 
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Boxes {
         if !is_run(run) || !is_name(name) {
             return None;
         }
-        let boxes = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let boxes = &mut *lock(&self.0);
         let key = (run.to_owned(), name.to_owned());
         if !boxes.contains_key(&key) {
             make_room(boxes);
@@ -98,7 +99,7 @@ impl Mailbox {
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inside)
     }
 }
 

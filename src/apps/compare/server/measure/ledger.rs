@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
 use super::wire_bytes::Totals;
 use crate::apps::compare::wire::measure::{Tally, is_name, is_run};
+use crate::lock::lock;
 use crate::server::limits;
 
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ impl Ledger {
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<String, Run>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

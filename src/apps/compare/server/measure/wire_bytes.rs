@@ -3,8 +3,9 @@
 //! answered older ones. Knows no request and no run.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::lock::lock;
 use axum::http::Extensions;
 use duplex_axum::connection::ConnectionObserver;
 
@@ -60,7 +61,7 @@ impl Connection {
 
     /// Held for a few additions; nothing in between can panic.
     fn flow(&self) -> MutexGuard<'_, Flow> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,8 +2,7 @@
 //! `websocket-ticker`, `websocket-trade` beside it): one JSON array asks for everything, answers come as binary frames with
 //! JSON in them, and who says nothing for 120 seconds is cut off, unless it pings.
 
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::desk::Day;
@@ -19,12 +18,32 @@ pub const CODES: [&str; 12] = [
 
 pub fn greeting(ticket: &str, codes: &[String]) -> String {
     let codes: Vec<String> = codes.iter().map(|code| code.to_uppercase()).collect();
-    json!([
-        { "ticket": ticket },
-        { "type": "ticker", "codes": codes },
-        { "type": "trade", "codes": codes },
-    ])
-    .to_string()
+    let request = [
+        Wanted::Ticket { ticket },
+        Wanted::Stream {
+            codes: &codes,
+            kind: "ticker",
+        },
+        Wanted::Stream {
+            codes: &codes,
+            kind: "trade",
+        },
+    ];
+    serde_json::to_string(&request).unwrap_or_default()
+}
+
+/// A part of a request.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Wanted<'a> {
+    Ticket {
+        ticket: &'a str,
+    },
+    Stream {
+        codes: &'a [String],
+        #[serde(rename = "type")]
+        kind: &'static str,
+    },
 }
 
 /// `krw-btc` as `BTC/KRW`.
@@ -104,6 +123,8 @@ pub fn read(message: &[u8]) -> Result<Heard, Bad> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC","timestamp":1730336862082,"trade_date":"2024-10-31","trade_time":"01:07:42","trade_timestamp":1730336862047,"trade_price":100473000.00000000,"trade_volume":0.00014208,"ask_bid":"BID","prev_closing_price":100571000.00000000,"change":"FALL","change_price":98000.00000000,"sequential_id":17303368620470000,"stream_type":"REALTIME"}"#;

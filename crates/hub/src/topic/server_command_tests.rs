@@ -1,0 +1,144 @@
+//! Who sends a command decides which type it is decoded as.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::TopicCommand;
+use crate::decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand};
+use crate::rights::Authority;
+use crate::topic::dyn_topic::{DecideError, dyn_topic};
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
+
+/// A gate that visitors ring at. The server opens it; if `PROGRAMS`, programs do, too.
+struct Gate<const PROGRAMS: bool>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Visit {
+    Ring,
+    Reserved(NoCommand),
+    Leave,
+}
+
+/// In postcard it has the bytes of [`Visit`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Guard {
+    Open,
+    Close { because: String },
+}
+
+impl<const PROGRAMS: bool> Topic for Gate<PROGRAMS> {
+    const KIND: &'static str = "gate";
+    type Command = Visit;
+    type Event = String;
+    type State = ();
+
+    fn apply(_: &mut (), _: Seq, _: &String) {}
+}
+
+impl<const PROGRAMS: bool> Decider for Gate<PROGRAMS> {
+    type ServerCommand = Guard;
+
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+        Ok(Access::Write)
+    }
+
+    fn decide(&self, _: Context<'_>, (): &(), command: Visit) -> Result<Vec<String>, Rejection> {
+        Ok(vec![format!("{command:?}")])
+    }
+}
+
+impl<const PROGRAMS: bool> ServerCommand<Gate<PROGRAMS>> for Guard {
+    const FOR_PROGRAMS: bool = PROGRAMS;
+
+    fn decide(self, _: &Gate<PROGRAMS>, _: Context<'_>, (): &()) -> Result<Vec<String>, Rejection> {
+        Ok(vec![format!("{self:?}")])
+    }
+}
+
+/// The event that the command made.
+fn decided<const PROGRAMS: bool>(
+    who: Principal<'_>,
+    command: &impl Serialize,
+    encoding: Encoding,
+) -> Result<String, Rejection> {
+    let kind = dyn_topic(Gate::<PROGRAMS>);
+    let at = Context {
+        topic: &"gate/a".parse().unwrap(),
+        who: who.person,
+        origin: who.origin,
+        authority: Authority::OPERATOR,
+        now: 1,
+        next: 1,
+    };
+    let command = Blob::encode(encoding, command).unwrap();
+    match kind.fold(None).unwrap().decide(at, &command, encoding) {
+        Ok(made) => Ok(serde_json::from_slice(&made[0].json).unwrap()),
+        Err(DecideError::Rejected(why)) => Err(why),
+        Err(DecideError::Broken(error)) => panic!("{error}"),
+    }
+}
+
+fn close() -> Guard {
+    let because = "night".to_owned();
+    Guard::Close { because }
+}
+
+fn is_malformed<T>(decided: Result<T, Rejection>) -> bool {
+    matches!(decided, Err(Rejection::Malformed { .. }))
+}
+
+#[test]
+fn a_visitor_and_a_program_are_not_heard_as_the_server() {
+    let person = Person {
+        id: PersonId("0".repeat(15) + "1"),
+        name: String::new(),
+    };
+    for who in [Principal::visitor(&person), Principal::program()] {
+        for encoding in Encoding::ALL {
+            let ring = decided::<false>(who, &Visit::Ring, encoding);
+            assert_eq!(ring, Ok("Ring".to_owned()));
+            assert!(is_malformed(decided::<false>(who, &close(), encoding)));
+        }
+        assert!(is_malformed(decided::<false>(who, &Guard::Open, Encoding::Json)));
+        let open = decided::<false>(who, &Guard::Open, Encoding::Postcard);
+        assert_eq!(open, Ok("Ring".to_owned()), "it is what the visitor's bytes mean");
+    }
+}
+
+#[test]
+fn the_server_gives_both_and_programs_where_they_may() {
+    let json = Encoding::Json;
+    let server = Principal::server();
+    assert_eq!(decided::<false>(server, &Guard::Open, json), Ok("Open".to_owned()));
+    assert_eq!(decided::<false>(server, &Visit::Ring, json), Ok("Ring".to_owned()));
+    assert!(is_malformed(decided::<false>(server, &"Sing", json)));
+    for encoding in Encoding::ALL {
+        let open = decided::<true>(Principal::program(), &Guard::Open, encoding);
+        assert_eq!(open, Ok("Open".to_owned()));
+    }
+    assert!(is_malformed(decided::<true>(Principal::program(), &Visit::Ring, json)));
+}
+
+#[test]
+fn a_reserved_variant_keeps_the_places_of_those_behind_it() {
+    let leave = Encoding::Postcard.encode(&Visit::Leave).unwrap();
+    assert_eq!(leave, [2]);
+    for bytes in [&[1][..], &[1, 0], &[1, 5, b'n']] {
+        assert!(Encoding::Postcard.decode::<Visit>(bytes).is_err(), "{bytes:?}");
+    }
+    for json in [r#""Reserved""#, r#"{"Reserved":null}"#, r#"{"Reserved":{"a":1}}"#] {
+        assert!(Encoding::Json.decode::<Visit>(json.as_bytes()).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn a_command_of_the_server_is_json_like_any_other() {
+    let command = TopicCommand::server_command::<Gate<false>>("a", &close()).unwrap();
+    assert_eq!(command.topic().as_str(), "gate/a");
+    assert_eq!(command.json(), r#"{"Close":{"because":"night"}}"#);
+    assert!(command.decode::<Gate<false>>().is_err());
+    assert!(TopicCommand::server_command::<Gate<false>>("A", &Guard::Open).is_err());
+}

@@ -1,0 +1,44 @@
+//! What only the server commands of rooms and of their list.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::model::{Room, RoomList};
+use super::super::wire::{Chat, ChatEvent, Rooms, RoomsEvent};
+use super::{close, posted, remove};
+use duplex_hub::decider::{Context, Millis, ServerCommand};
+use duplex_protocol::session::Rejection;
+
+/// To a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatServerCommand {
+    /// The room is deleted.
+    Close,
+}
+
+/// To the list of rooms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomsServerCommand {
+    /// From the room itself: so many messages now, the newest at that time. An older count changes nothing.
+    Posted { room: String, count: u64, at: Millis },
+    /// The room is deleted.
+    Delete { room: String },
+}
+
+impl ServerCommand<Chat> for ChatServerCommand {
+    fn decide(self, _chat: &Chat, at: Context<'_>, room: &Room) -> Result<Vec<ChatEvent>, Rejection> {
+        match self {
+            Self::Close => Ok(close(at, room)),
+        }
+    }
+}
+
+impl ServerCommand<Rooms> for RoomsServerCommand {
+    fn decide(self, _rooms: &Rooms, at: Context<'_>, list: &RoomList) -> Result<Vec<RoomsEvent>, Rejection> {
+        Ok(match self {
+            Self::Posted { room, count, at: time } => posted(list, room, count, time),
+            Self::Delete { room } => remove(at, list, room),
+        })
+    }
+}

@@ -1,0 +1,357 @@
+//! The rooms' server half: who may enter, and what a command does. Pure.
+
+pub mod commands;
+
+use self::commands::{ChatServerCommand, RoomsServerCommand};
+use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
+use super::wire::{
+    ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
+    RoomsEvent, check_text, is_room, room_path, why,
+};
+use crate::apps::server::AppServer;
+use crate::server::forms::CommandForm;
+use crate::server::names::tidy::{tidy_line, tidy_text};
+use duplex_hub::TopicCommand;
+use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Principal, Redaction};
+use duplex_hub::dyn_topic;
+use duplex_protocol::cursor::Seq;
+use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::topic::{Topic as _, TopicName};
+
+pub fn app() -> AppServer {
+    AppServer {
+        kinds: Some(|| vec![dyn_topic(Chat), dyn_topic(Rooms)]),
+        command_forms: forms().to_vec(),
+        closing: Some(closing),
+        ..AppServer::default()
+    }
+}
+
+/// One person posts at most so many messages in a room within [`POSTS_WITHIN`].
+const POSTS: usize = 10;
+const POSTS_WITHIN: Millis = 10_000;
+
+// What the state keeps is enough to count one person's newest posts.
+const _: () = assert!(POSTS <= KEPT && POSTS * MAX_TEXT * 4 <= KEPT_BYTES);
+
+/// The composer and the form for a new room, for browsers that run no scripts.
+pub fn forms() -> [CommandForm; 2] {
+    ["/chat", "/chat/{room}"].map(|path| CommandForm {
+        path,
+        command: |path, fields| {
+            if let Some(room) = fields.get("room") {
+                let create = RoomsCommand::Create {
+                    room: room.trim().to_owned(),
+                    title: fields.get("title")?.clone(),
+                };
+                return TopicCommand::to::<Rooms>(ALL_ROOMS, &create).ok();
+            }
+            let room = path.strip_prefix("/chat/").unwrap_or(LOBBY);
+            let post = ChatCommand::Post {
+                text: fields.get("message")?.clone(),
+                reply_to: None,
+            };
+            TopicCommand::to::<Chat>(room, &post).ok()
+        },
+        then: |path, fields| {
+            let made = fields.get("room").map(|room| room_path(room.trim()));
+            made.unwrap_or_else(|| path.to_owned())
+        },
+    })
+}
+
+/// A room is told that it is deleted, and so is the list. The lobby stays.
+pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
+    let room = topic.rest();
+    if topic.kind() != Chat::KIND || !is_room(room) || room == LOBBY {
+        return None;
+    }
+    let to_room = TopicCommand::server_command::<Chat>(room, &ChatServerCommand::Close).ok()?;
+    let room = room.to_owned();
+    let to_list = TopicCommand::server_command::<Rooms>(ALL_ROOMS, &RoomsServerCommand::Delete { room }).ok()?;
+    Some(vec![to_room, to_list])
+}
+
+impl Decider for Chat {
+    type ServerCommand = ChatServerCommand;
+
+    /// Any well-formed room: which ones exist is known to the list of rooms, and the page asks there.
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+        if is_room(topic.rest()) {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
+        if room.closed {
+            return Err(Rejection::refused(why::ROOM_GONE));
+        }
+        match command {
+            ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
+            ChatCommand::Edit { seq, text } => edit(at, room, seq, &text),
+            ChatCommand::Delete { seq } => delete(at, room, seq),
+            ChatCommand::React { seq, emoji, on } => react(at, room, seq, emoji, on),
+        }
+    }
+
+    /// Other rooms are there once the list of rooms has them, or once they were written in.
+    fn stands(&self, topic: &TopicName) -> bool {
+        topic.rest() == LOBBY
+    }
+
+    fn listed_in(&self) -> Option<TopicName> {
+        TopicName::of::<Rooms>(ALL_ROOMS).ok()
+    }
+
+    /// Who deletes a message wants its text gone, not only out of sight.
+    fn redacts(&self, _room: &Room, event: &ChatEvent) -> Redaction {
+        match event {
+            ChatEvent::Deleted { seq, .. } => Redaction::Events(vec![*seq]),
+            ChatEvent::Closed { .. } => Redaction::Everything,
+            _ => Redaction::Nothing,
+        }
+    }
+
+    fn redacted(&self, mut event: ChatEvent) -> ChatEvent {
+        if let ChatEvent::Posted { text, .. } | ChatEvent::Edited { text, .. } = &mut event {
+            text.clear();
+        }
+        event
+    }
+
+    fn forward(&self, topic: &TopicName, _room: &Room, _seq: Seq, event: &ChatEvent) -> Vec<Forward> {
+        let ChatEvent::Posted { number, at, .. } = event else {
+            return Vec::new();
+        };
+        let posted = RoomsServerCommand::Posted {
+            room: topic.rest().to_owned(),
+            count: *number,
+            at: *at,
+        };
+        Forward::server_command::<Rooms>(ALL_ROOMS, &posted)
+            .into_iter()
+            .collect()
+    }
+}
+
+fn post(at: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Result<Vec<ChatEvent>, Rejection> {
+    let text = tidy_text(typed);
+    check_text(&text).map_err(Rejection::refused)?;
+    let reply_to = reply_to.map(|seq| answered(room, seq)).transpose()?;
+    slow_down(at, room)?;
+    Ok(vec![ChatEvent::Posted {
+        number: room.count.saturating_add(1),
+        by: at.who.clone(),
+        at: at.now,
+        text,
+        reply_to,
+    }])
+}
+
+fn answered(room: &Room, seq: Seq) -> Result<Reply, Rejection> {
+    let message = recent(room, seq)?;
+    Ok(Reply {
+        seq,
+        to: message.by.clone(),
+    })
+}
+
+/// Judged by the times of this person's messages among the newest of the room: the state is enough. A message of a time that has not
+/// come yet is from before the clock was set back, and does not count: nobody could say for how long it should.
+fn slow_down(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
+    let own = room.messages.iter().rev().filter(|message| message.by.id == at.who.id);
+    let past = own.map(|message| message.at).filter(|time| *time <= at.now);
+    let Some(first) = past.take(POSTS).nth(POSTS - 1) else {
+        return Ok(());
+    };
+    let wait = first.saturating_add(POSTS_WITHIN).saturating_sub(at.now);
+    match u32::try_from(wait) {
+        Ok(0) | Err(_) => Ok(()),
+        Ok(retry_after_ms) => Err(Rejection::TooFast { retry_after_ms }),
+    }
+}
+
+fn recent(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
+    let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
+    if message.is_deleted() {
+        return Err(Rejection::refused(why::DELETED));
+    }
+    Ok(message)
+}
+
+fn own<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
+    let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
+    if message.by.id != at.who.id {
+        return Err(Rejection::refused(why::NOT_YOURS));
+    }
+    Ok(message)
+}
+
+fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatEvent>, Rejection> {
+    let text = tidy_text(typed);
+    check_text(&text).map_err(Rejection::refused)?;
+    let message = own(at, room, seq)?;
+    if message.is_deleted() {
+        return Err(Rejection::refused(why::DELETED));
+    }
+    if message.text == text {
+        return Ok(Vec::new());
+    }
+    Ok(vec![ChatEvent::Edited {
+        seq,
+        by: at.who.clone(),
+        at: at.now,
+        text,
+    }])
+}
+
+/// An operator deletes what anybody said, also what is too old to be in the state: the log has it.
+fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Rejection> {
+    let is_old = || room.messages.front().is_some_and(|first| (1..first.seq).contains(&seq));
+    let message = match at.authority.operator {
+        true if is_old() => None,
+        true => Some(room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?),
+        false => Some(own(at, room, seq)?),
+    };
+    if message.is_some_and(Message::is_deleted) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![ChatEvent::Deleted {
+        seq,
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+fn close(at: Context<'_>, room: &Room) -> Vec<ChatEvent> {
+    if room.closed {
+        return Vec::new();
+    }
+    vec![ChatEvent::Closed { at: at.now }]
+}
+
+fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Result<Vec<ChatEvent>, Rejection> {
+    let message = recent(room, seq)?;
+    if message.has_reaction(emoji, &at.who.id) == on {
+        return Ok(Vec::new());
+    }
+    if on && message.reactions.len() >= MAX_REACTIONS {
+        return Err(Rejection::refused(why::REACTIONS_FULL));
+    }
+    Ok(vec![ChatEvent::Reacted {
+        seq,
+        by: at.who.clone(),
+        at: at.now,
+        emoji,
+        on,
+    }])
+}
+
+impl Decider for Rooms {
+    type ServerCommand = RoomsServerCommand;
+
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+        if topic.rest() == ALL_ROOMS {
+            Ok(Access::Write)
+        } else {
+            Err(Denied::Unknown)
+        }
+    }
+
+    fn decide(&self, at: Context<'_>, list: &RoomList, command: RoomsCommand) -> Result<Vec<RoomsEvent>, Rejection> {
+        match command {
+            RoomsCommand::Create { room, title } => create(at, list, room, &title),
+            RoomsCommand::Describe { room, line } => describe(at, list, room, &line),
+        }
+    }
+
+    /// What was written about a deleted room stands in the events before; the state has the rest of the list.
+    fn redacts(&self, _list: &RoomList, event: &RoomsEvent) -> Redaction {
+        match event {
+            RoomsEvent::Deleted { .. } => Redaction::Everything,
+            _ => Redaction::Nothing,
+        }
+    }
+
+    fn lists(list: &RoomList, topic: &TopicName) -> bool {
+        topic.kind() == Chat::KIND && list.rooms.contains_key(topic.rest())
+    }
+
+    const MAKES: bool = true;
+
+    fn makes(command: &RoomsCommand) -> Option<Makes> {
+        matches!(command, RoomsCommand::Create { .. }).then_some(Makes::ForAll)
+    }
+
+    /// Who stands before a room that was not there is in it from now on.
+    fn forward(&self, _topic: &TopicName, _list: &RoomList, _seq: Seq, event: &RoomsEvent) -> Vec<Forward> {
+        let RoomsEvent::Created { room, .. } = event else {
+            return Vec::new();
+        };
+        Forward::start::<Chat>(room).into_iter().collect()
+    }
+}
+
+fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
+    let title = tidy_line(title, MAX_TITLE + 1);
+    if !is_room(&room) {
+        return Err(Rejection::refused(why::BAD_ROOM));
+    }
+    if !(1..=MAX_TITLE).contains(&title.chars().count()) {
+        return Err(Rejection::refused(why::BAD_TITLE));
+    }
+    if list.is_gone(&room) {
+        return Err(Rejection::refused(why::ROOM_GONE));
+    }
+    if list.rooms.contains_key(&room) {
+        return Err(Rejection::refused(why::ROOM_TAKEN));
+    }
+    if list.rooms.len() >= MAX_ROOMS {
+        return Err(Rejection::refused(why::ROOMS_FULL));
+    }
+    Ok(vec![RoomsEvent::Created {
+        room,
+        title,
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+fn describe(at: Context<'_>, list: &RoomList, room: String, line: &str) -> Result<Vec<RoomsEvent>, Rejection> {
+    let line = tidy_line(line, MAX_LINE + 1);
+    if line.chars().count() > MAX_LINE {
+        return Err(Rejection::refused(why::BAD_LINE));
+    }
+    if known(list, &room)?.line == line {
+        return Ok(Vec::new());
+    }
+    Ok(vec![RoomsEvent::Described {
+        room,
+        line,
+        by: at.who.clone(),
+        at: at.now,
+    }])
+}
+
+fn posted(list: &RoomList, room: String, count: u64, at: Millis) -> Vec<RoomsEvent> {
+    match list.rooms.get(&room) {
+        Some(entry) if entry.count < count => vec![RoomsEvent::Posted { room, count, at }],
+        _ => Vec::new(),
+    }
+}
+
+fn remove(at: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent> {
+    if room == LOBBY || !is_room(&room) || list.is_gone(&room) {
+        return Vec::new();
+    }
+    vec![RoomsEvent::Deleted { room, at: at.now }]
+}
+
+fn known<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
+    list.rooms.get(room).ok_or_else(|| Rejection::refused(why::NO_ROOM))
+}
+
+#[cfg(test)]
+mod tests;

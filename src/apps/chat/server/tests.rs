@@ -1,0 +1,324 @@
+//! The deciders without a hub.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::apps::chat::model::{fold_history, tell};
+use crate::apps::chat::wire::MAX_ROOM;
+use duplex_hub::testing::DeciderHarness as Place;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::person::{Person, PersonId};
+use duplex_protocol::topic::Topic;
+
+fn person(id: u8) -> Person {
+    Person {
+        id: PersonId(format!("{id:016x}")),
+        name: format!("P{id}"),
+    }
+}
+
+fn words(text: &str) -> ChatCommand {
+    ChatCommand::Post {
+        text: text.to_owned(),
+        reply_to: None,
+    }
+}
+
+fn refused<T>(why: &str) -> Result<T, Rejection> {
+    Err(Rejection::refused(why))
+}
+
+#[test]
+fn a_message_is_tidied_and_has_its_length() {
+    let mut room = Place::new(Chat, LOBBY);
+    assert_eq!(room.say(&person(1), words(" \n ")), refused(why::EMPTY));
+    assert_eq!(
+        room.say(&person(1), words(&"a".repeat(MAX_TEXT + 1))),
+        refused(why::TOO_LONG)
+    );
+    assert_eq!(room.say(&person(1), words(" hi ")), Ok(()));
+    assert_eq!(room.state.messages[0].text, "hi");
+}
+
+#[test]
+fn only_ones_own_message_is_edited_or_deleted() {
+    let mut room = Place::new(Chat, LOBBY);
+    room.say(&person(1), words("mine")).unwrap();
+    let edit = |seq| ChatCommand::Edit {
+        seq,
+        text: "other".to_owned(),
+    };
+    let delete = ChatCommand::Delete { seq: 1 };
+    assert_eq!(room.say(&person(2), edit(1)), refused(why::NOT_YOURS));
+    assert_eq!(room.say(&person(2), delete.clone()), refused(why::NOT_YOURS));
+    assert_eq!(room.say(&person(1), edit(7)), refused(why::TOO_OLD));
+    assert_eq!(room.say(&person(1), edit(1)), Ok(()));
+    assert_eq!(room.say(&person(1), edit(1)), Ok(()), "the same text is no event");
+    assert_eq!(room.log.len(), 2);
+    assert_eq!(room.say(&person(1), delete.clone()), Ok(()));
+    assert_eq!(room.say(&person(1), delete), Ok(()), "deleted once");
+    assert_eq!(room.log.len(), 3);
+    assert_eq!(room.say(&person(1), edit(1)), refused(why::DELETED));
+}
+
+#[test]
+fn an_operator_deletes_what_anybody_said() {
+    let mut room = Place::new(Chat, LOBBY);
+    for number in 0..KEPT as Millis + 2 {
+        room.say(&person((number % 50) as u8), words("x")).unwrap();
+        room.now += POSTS_WITHIN;
+    }
+    let delete = |seq| ChatCommand::Delete { seq };
+    assert_eq!(room.say(&person(60), delete(1)), refused(why::TOO_OLD));
+    assert_eq!(room.say(&person(60), delete(90)), refused(why::NOT_YOURS));
+    room.authority = duplex_hub::Authority::OPERATOR;
+    for (seq, events) in [(1, 1), (90, 1), (90, 0)] {
+        assert_eq!(room.made(&person(60), delete(seq)), Ok(events), "{seq}");
+    }
+    for wrong in [0, KEPT as Seq + 9] {
+        assert_eq!(room.made(&person(60), delete(wrong)), refused(why::TOO_OLD));
+    }
+    let (_, event) = room.log.last().unwrap();
+    assert_eq!(Chat.redacts(&room.state, event), Redaction::Events(vec![90]));
+}
+
+#[test]
+fn a_closed_room_takes_nothing_and_its_name_is_not_given_again() {
+    let (mut room, mut rooms) = (Place::new(Chat, "a"), Place::new(Rooms, ALL_ROOMS));
+    rooms.say(&person(1), create("a")).unwrap();
+    room.say(&person(1), words("secret")).unwrap();
+    let told = closing(&room.topic).unwrap();
+    let close: ChatServerCommand = serde_json::from_str(told[0].json()).unwrap();
+    let remove: RoomsServerCommand = serde_json::from_str(told[1].json()).unwrap();
+    for _ in 0..2 {
+        room.made_by_server(close.clone()).unwrap();
+        rooms.made_by_server(remove.clone()).unwrap();
+    }
+    assert_eq!((room.log.len(), rooms.log.len()), (2, 2), "told again, it does no harm");
+    assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
+    assert_eq!(Rooms.redacts(&rooms.state, &rooms.log[1].1), Redaction::Everything);
+    assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
+    assert_eq!(room.say(&person(1), words("again")), refused(why::ROOM_GONE));
+    assert_eq!(rooms.say(&person(1), create("a")), refused(why::ROOM_GONE));
+    assert_eq!(closing(&TopicName::of::<Chat>(LOBBY).unwrap()), None);
+}
+
+#[test]
+fn an_answer_names_whom_it_answers() {
+    let mut room = Place::new(Chat, LOBBY);
+    room.say(&person(1), words("a")).unwrap();
+    let answer = |to| ChatCommand::Post {
+        text: "b".to_owned(),
+        reply_to: Some(to),
+    };
+    room.say(&person(2), answer(1)).unwrap();
+    assert_eq!(room.state.messages[1].reply_to, Some(Reply { seq: 1, to: person(1) }));
+    assert_eq!(room.say(&person(2), answer(9)), refused(why::TOO_OLD));
+}
+
+#[test]
+fn reactions_go_on_and_off_and_have_their_limit() {
+    let mut room = Place::new(Chat, LOBBY);
+    room.say(&person(0), words("a")).unwrap();
+    let react = |emoji, on| ChatCommand::React { seq: 1, emoji, on };
+    for id in 0..MAX_REACTIONS {
+        room.say(&person(id as u8), react(Emoji::Yes, true)).unwrap();
+    }
+    assert_eq!(
+        room.say(&person(200), react(Emoji::Yes, true)),
+        refused(why::REACTIONS_FULL)
+    );
+    room.say(&person(3), react(Emoji::Yes, false)).unwrap();
+    assert_eq!(room.say(&person(200), react(Emoji::Party, true)), Ok(()));
+    assert_eq!(room.state.messages[0].emojis(), [Emoji::Yes, Emoji::Party]);
+}
+
+#[test]
+fn who_posts_too_fast_waits_and_nobody_else_does() {
+    let mut room = Place::new(Chat, LOBBY);
+    for _ in 0..POSTS {
+        room.say(&person(1), words("x")).unwrap();
+        room.now += 100;
+    }
+    let wait = (POSTS_WITHIN - POSTS as Millis * 100) as u32;
+    assert_eq!(
+        room.say(&person(1), words("x")),
+        Err(Rejection::TooFast { retry_after_ms: wait })
+    );
+    assert_eq!(room.say(&person(2), words("y")), Ok(()));
+    room.now += Millis::from(wait);
+    assert_eq!(room.say(&person(1), words("x")), Ok(()));
+}
+
+#[test]
+fn a_clock_set_back_silences_nobody() {
+    let mut room = Place::new(Chat, LOBBY);
+    let start = 1_800_000_000_000;
+    room.now = start;
+    (0..POSTS).for_each(|_| room.say(&person(1), words("x")).unwrap());
+    for back in [1, 60 * 60 * 1000, start] {
+        room.now = start - back;
+        // The limit is what it was, of what is said from now on.
+        (0..POSTS).for_each(|_| room.say(&person(1), words("x")).unwrap());
+        let limit = Rejection::TooFast {
+            retry_after_ms: POSTS_WITHIN as u32,
+        };
+        assert_eq!(room.say(&person(1), words("x")), Err(limit));
+    }
+}
+
+#[test]
+fn a_plain_form_posts_to_the_room_of_its_page() {
+    let fields = [("message".to_owned(), "hi".to_owned())].into();
+    for (path, topic) in [("/chat", "chat/lobby"), ("/chat/room-1", "chat/room-1")] {
+        let command = (forms()[0].command)(path, &fields).unwrap();
+        assert_eq!(command.topic().as_str(), topic);
+        assert_eq!(command.decode::<Chat>(), Ok(words("hi")));
+    }
+    assert_eq!((forms()[1].command)("/chat/A", &fields), None);
+}
+
+#[test]
+fn rooms_are_named_well() {
+    let admits = |rest: &str| Chat.admit(Principal::visitor(&person(1)), &TopicName::of::<Chat>(rest).unwrap());
+    assert_eq!(admits("room-1"), Ok(Access::Write));
+    for wrong in ["a_b", "a.b", "a/b", &"x".repeat(MAX_ROOM + 1)] {
+        assert_eq!(admits(wrong), Err(Denied::Unknown), "{wrong}");
+    }
+    assert_eq!(
+        Rooms.admit(Principal::visitor(&person(1)), &TopicName::of::<Rooms>("some").unwrap()),
+        Err(Denied::Unknown)
+    );
+}
+
+fn create(room: &str) -> RoomsCommand {
+    RoomsCommand::Create {
+        room: room.to_owned(),
+        title: "A room".to_owned(),
+    }
+}
+
+#[test]
+fn a_room_is_created_once_and_described_by_anybody() {
+    let mut rooms = Place::new(Rooms, ALL_ROOMS);
+    assert_eq!(rooms.say(&person(1), create("A")), refused(why::BAD_ROOM));
+    assert_eq!(rooms.say(&person(1), create("a")), Ok(()));
+    assert_eq!(rooms.say(&person(2), create("a")), refused(why::ROOM_TAKEN));
+    assert_eq!(rooms.say(&person(2), create(LOBBY)), refused(why::ROOM_TAKEN));
+    let untitled = RoomsCommand::Create {
+        room: "b".to_owned(),
+        title: " ".to_owned(),
+    };
+    assert_eq!(rooms.say(&person(2), untitled), refused(why::BAD_TITLE));
+    let describe = |room: &str, length| RoomsCommand::Describe {
+        room: room.to_owned(),
+        line: "가".repeat(length),
+    };
+    assert_eq!(rooms.say(&person(2), describe("a", MAX_LINE)), Ok(()));
+    assert_eq!(
+        rooms.say(&person(2), describe("a", MAX_LINE + 1)),
+        refused(why::BAD_LINE)
+    );
+    assert_eq!(rooms.say(&person(2), describe("none", 1)), refused(why::NO_ROOM));
+}
+
+#[test]
+fn there_are_only_so_many_rooms() {
+    let mut rooms = Place::new(Rooms, ALL_ROOMS);
+    for number in 1..MAX_ROOMS {
+        rooms.say(&person(1), create(&format!("r{number}"))).unwrap();
+    }
+    assert_eq!(rooms.say(&person(1), create("more")), refused(why::ROOMS_FULL));
+}
+
+#[test]
+fn a_room_tells_the_list_its_count() {
+    let mut room = Place::new(Chat, LOBBY);
+    room.say(&person(1), words("x")).unwrap();
+    let (seq, event) = &room.log[0];
+    let told = Chat.forward(&room.topic, &room.state, *seq, event);
+    let told = told[0].command();
+    assert_eq!(told.topic().as_str(), "rooms/all");
+    assert_eq!(
+        told.json(),
+        format!(r#"{{"posted":{{"at":{},"count":1,"room":"lobby"}}}}"#, room.now)
+    );
+    let command: RoomsServerCommand = serde_json::from_str(told.json()).unwrap();
+    let mut rooms = Place::new(Rooms, ALL_ROOMS);
+    rooms.made_by_server(command.clone()).unwrap();
+    rooms.made_by_server(command).unwrap();
+    assert_eq!(
+        (rooms.state.rooms[LOBBY].count, rooms.log.len()),
+        (1, 1),
+        "told again, it does no harm"
+    );
+}
+
+fn commands() -> impl Strategy<Value = (u8, u64, ChatCommand)> {
+    let emoji = (0..Emoji::ALL.len()).prop_map(|index| Emoji::ALL[index]);
+    let command = prop_oneof![
+        4 => ("[a-c가 ]{0,6}", prop::option::weighted(0.2, 1..200_u64)).prop_map(|(text, reply_to)| ChatCommand::Post { text, reply_to }),
+        1 => Just(words(&"가".repeat(MAX_TEXT))),
+        2 => (1..200_u64, "[a-c]{0,6}").prop_map(|(seq, text)| ChatCommand::Edit { seq, text }),
+        1 => (1..200_u64).prop_map(|seq| ChatCommand::Delete { seq }),
+        3 => (1..200_u64, emoji, any::<bool>()).prop_map(|(seq, emoji, on)| ChatCommand::React { seq, emoji, on }),
+    ];
+    (0..5_u8, 0..4_000_u64, command)
+}
+
+/// A page of history, as a log gives it.
+fn page(log: &[(Seq, ChatEvent)], before: Seq, limit: usize) -> Vec<(Seq, ChatEvent)> {
+    let own = log
+        .iter()
+        .filter(|(seq, event)| *seq < before && Chat::amends(event).is_none());
+    let newest: Vec<Seq> = own.map(|(seq, _)| *seq).rev().take(limit).collect();
+    let wanted = |(seq, event): &&(Seq, ChatEvent)| {
+        newest.contains(seq) || Chat::amends(event).is_some_and(|amended| newest.contains(&amended))
+    };
+    log.iter().filter(wanted).cloned().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is asked: the bounds hold, and pages of history, read backwards, are what was lived through.
+    #[test]
+    fn a_room_keeps_its_bounds_and_its_history(commands in prop::collection::vec(commands(), 0..300), limit in 1..60_usize) {
+        let mut room = Place::new(Chat, LOBBY);
+        let mut lived = VecDeque::new();
+        for (who, later, command) in commands {
+            room.now += later;
+            let already = room.log.len();
+            let _ = room.say(&person(who), command);
+            for (seq, event) in &room.log[already..] { tell(&mut lived, *seq, event); }
+            let bytes: usize = room.state.messages.iter().map(|message| message.text.len()).sum();
+            prop_assert!(room.state.messages.len() <= KEPT && bytes <= KEPT_BYTES);
+        }
+        prop_assert_eq!(room.state.count, lived.len() as u64);
+        let tail: Vec<_> = lived.iter().skip(lived.len() - room.state.messages.len()).collect();
+        prop_assert!(tail.into_iter().eq(&room.state.messages));
+        let (mut before, mut read) = (Seq::MAX, VecDeque::new());
+        loop {
+            let older = fold_history(&page(&room.log, before, limit));
+            let Some(first) = older.front() else { break };
+            before = first.seq;
+            for message in older.into_iter().rev() { read.push_front(message); }
+        }
+        prop_assert_eq!(read, lived);
+    }
+
+    #[test]
+    fn a_state_is_the_same_in_both_encodings(commands in prop::collection::vec(commands(), 0..40)) {
+        let mut room = Place::new(Chat, LOBBY);
+        for (who, later, command) in commands {
+            room.now += later;
+            let _ = room.say(&person(who), command);
+        }
+        for encoding in Encoding::ALL {
+            let bytes = encoding.encode(&room.state).unwrap();
+            prop_assert_eq!(&encoding.decode::<Room>(&bytes).unwrap(), &room.state);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The deciders without a hub.
+
+use proptest::prelude::*;
+
+use super::super::super::model::board::tests::{entry, tick};
+use super::super::super::wire::{MAX_DONE, Side, Source};
+use super::*;
+use duplex_hub::testing::DeciderHarness as Place;
+use duplex_protocol::person::{Person, PersonId};
+
+fn person(id: u8) -> Person {
+    Person {
+        id: PersonId(format!("{id:016x}")),
+        name: String::new(),
+    }
+}
+
+fn refused<T>(why: &str) -> Result<T, Rejection> {
+    Err(Rejection::refused(why))
+}
+
+#[test]
+fn only_the_server_speaks_of_prices() {
+    let mut quotes = Place::new(Quotes, ALL);
+    let open = QuotesCommand::Open(Source {
+        name: "x".to_owned(),
+        simulated: true,
+    });
+    assert_eq!(quotes.made_by_server(open.clone()), Ok(1));
+    assert_eq!(quotes.made_by_server(open), Ok(0));
+    let mut candles = Place::new(Candles, "a");
+    let trade = Trade {
+        at: 1,
+        price: 1,
+        quantity: 1,
+        bought: true,
+    };
+    assert_eq!(candles.made_by_server(CandlesCommand::Trade(vec![trade])), Ok(1));
+    for who in [Principal::visitor(&person(1)), Principal::server()] {
+        assert_eq!(Quotes.admit(who, &quotes.topic), Ok(Access::Read));
+        assert_eq!(Candles.admit(who, &candles.topic), Ok(Access::Read));
+    }
+}
+
+#[test]
+fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
+    let mut quotes = Place::new(Quotes, ALL);
+    assert_eq!(
+        quotes.made_by_server(QuotesCommand::List(vec![entry("a"), entry("b")])),
+        Ok(1)
+    );
+    let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
+    assert_eq!(quotes.made_by_server(ticks(7)), Ok(3));
+    assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
+    assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
+    quotes.now += SPARK_STEP - 1;
+    assert_eq!(quotes.made_by_server(ticks(9)), Ok(2));
+    quotes.now += 1;
+    assert_eq!(quotes.made_by_server(ticks(9)), Ok(3));
+    assert_eq!(
+        quotes.made_by_server(QuotesCommand::Tick(vec![tick("z", 1)])),
+        refused(why::BAD_SYMBOL)
+    );
+    assert_eq!(
+        quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 0)])),
+        refused(why::BAD_PRICE)
+    );
+    assert_eq!(
+        quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
+        refused(why::TOO_MUCH)
+    );
+}
+
+#[test]
+fn candles_move_after_a_clock_that_was_ahead() {
+    const DAY: u64 = 24 * 3_600_000;
+    let trade = |at, price| {
+        CandlesCommand::Trade(vec![Trade {
+            at,
+            price,
+            quantity: 1,
+            bought: true,
+        }])
+    };
+    for ahead in [120_000, 3_600_000, 3 * DAY] {
+        let mut candles = Place::new(Candles, "a");
+        let now = 400 * DAY + 3_600_000;
+        candles.now = now;
+        assert_eq!(candles.made_by_server(trade(now, 5)), Ok(1));
+        candles.now = now + ahead;
+        assert_eq!(candles.made_by_server(trade(now + ahead, 7)), Ok(1));
+        candles.now = now + 1_000;
+        candles.made_by_server(trade(now + 1_000, 9)).unwrap();
+        for interval in Interval::ALL {
+            let newest = *candles.state.candles(interval).back().unwrap();
+            assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
+        }
+        assert_eq!(candles.made_by_server(trade(now + 2_000, 8)), Ok(1), "once");
+    }
+}
+
+#[test]
+fn candles_are_seeded_in_their_places() {
+    let mut candles = Place::new(Candles, "a");
+    let seed = |at, low| CandlesCommand::Seed {
+        interval: Interval::Minute,
+        candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
+    };
+    assert_eq!(candles.made_by_server(seed(60_000, 4)), Ok(1));
+    assert_eq!(candles.made_by_server(seed(60_001, 4)), refused(why::BAD_PRICE));
+    assert_eq!(candles.made_by_server(seed(60_000, 0)), refused(why::BAD_PRICE));
+    assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
+}
+
+fn set(symbol: &str, side: Side, price: u64) -> AlertsCommand {
+    AlertsCommand::Set {
+        symbol: symbol.to_owned(),
+        side,
+        price,
+        scale: 2,
+    }
+}
+
+#[test]
+fn alerts_are_their_owners_and_the_servers() {
+    let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
+    assert_eq!(Alerts.admit(Principal::visitor(&person(1)), &topic), Ok(Access::Write));
+    assert_eq!(Alerts.admit(Principal::server(), &topic), Ok(Access::Write));
+    assert_eq!(
+        Alerts.admit(Principal::visitor(&person(2)), &topic),
+        Err(Denied::Forbidden)
+    );
+    let watches = TopicName::of::<Watches>(ALL).unwrap();
+    assert_eq!(
+        Watches.admit(Principal::visitor(&person(1)), &watches),
+        Err(Denied::Forbidden)
+    );
+    assert_eq!(Watches.admit(Principal::server(), &watches), Ok(Access::Write));
+}
+
+#[test]
+fn an_alert_is_set_once_and_reached_once() {
+    let mut alerts = Place::new(Alerts, &person(1).id.0);
+    let me = person(1);
+    assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(1));
+    assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(0));
+    assert_eq!(alerts.made(&me, set("A", Side::Above, 150)), refused(why::BAD_SYMBOL));
+    assert_eq!(alerts.made(&me, set("a", Side::Above, 0)), refused(why::BAD_PRICE));
+    let reach = AlertsServerCommand::Reach {
+        id: 1,
+        price: 151,
+        scale: 2,
+    };
+    assert_eq!(alerts.made_by_server(reach.clone()), Ok(1));
+    assert_eq!(alerts.made_by_server(reach.clone()), Ok(0));
+    assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
+    assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
+    assert_eq!(
+        alerts.made(&me, AlertsCommand::Remove { id: 1 }),
+        refused(why::NO_ALERT)
+    );
+    assert_eq!(alerts.made_by_server(reach), Ok(0), "who removed it is not told of it");
+}
+
+#[test]
+fn a_price_reaches_from_its_side() {
+    let mut alerts = Place::new(Alerts, &person(1).id.0);
+    alerts.made(&person(1), set("a", Side::Above, 150)).unwrap();
+    alerts.made(&person(1), set("a", Side::Below, 150)).unwrap();
+    let reached = |price, scale| {
+        alerts
+            .state
+            .alerts
+            .iter()
+            .map(|one| one.is_reached(price, scale))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(reached(151, 2), [true, false]);
+    assert_eq!(reached(150, 2), [true, true]);
+    assert_eq!(reached(149, 2), [false, true]);
+    assert_eq!(reached(15, 1), [true, true]);
+    assert_eq!(reached(2, 0), [true, false]);
+}
+
+#[test]
+fn the_watcher_hears_of_what_was_set_and_removed() {
+    let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
+    let told = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
+    assert_eq!(told[0].command().topic().as_str(), "watches/all");
+    let changed: Changed = serde_json::from_str(told[0].command().json()).unwrap();
+    assert_eq!(changed.person, person(1).id.0);
+    assert_eq!(Place::new(Watches, ALL).made_by_server(changed), Ok(1));
+}
+
+/// The owner's command, or the server's.
+fn alert_commands() -> impl Strategy<Value = Result<AlertsCommand, AlertsServerCommand>> {
+    let side = prop_oneof![Just(Side::Above), Just(Side::Below)];
+    prop_oneof![
+        4 => ("[a-c]", side, 0..90_u64).prop_map(|(symbol, side, price)| Ok(set(&symbol, side, price))),
+        1 => (0..120_u64).prop_map(|id| Ok(AlertsCommand::Remove { id })),
+        3 => (0..120_u64, 1..90_u64).prop_map(|(id, price)| Err(AlertsServerCommand::Reach { id, price, scale: 2 })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn alerts_keep_their_bounds_and_what_is_done_stays_done(commands in prop::collection::vec(alert_commands(), 0..200)) {
+        let mut alerts = Place::new(Alerts, &person(1).id.0);
+        for command in commands {
+            let before = alerts.state.clone();
+            let _ = match command {
+                Ok(command) => alerts.made(&person(1), command),
+                Err(command) => alerts.made_by_server(command),
+            };
+            prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
+            prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);
+            for alert in before.alerts.iter().filter(|alert| alert.done.is_some()) {
+                let now = alerts.state.get(alert.id);
+                prop_assert!(now.is_none() || now == Some(alert));
+            }
+        }
+    }
+}
