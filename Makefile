@@ -41,11 +41,11 @@ soak: ## simulate the whole system, seed after seed, for MINUTES
 dev: ## serve, build again on every change, and reload the page
 	$(CHECK_ADDR)
 	@tools/setup.sh
-	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --split
+	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --project duplex --split
 
 build: ## the server and the site as users get them, under target/
 	@tools/setup.sh
-	@$(ENV); cargo leptos build --release --split --precompress
+	@$(ENV); cargo leptos build --project duplex --release --split --precompress
 
 bench: ## measure Duplex beside its peers, and print a table; parts of it by ONLY="page echo topics arena", or ONLY=cost, ONLY=log
 	@tools/setup.sh test

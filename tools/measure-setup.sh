@@ -35,7 +35,7 @@ start=$SECONDS
 cargo fetch --locked
 fetch=$((SECONDS - start))
 start=$SECONDS
-cargo leptos build --release --split --precompress
+cargo leptos build --project duplex --release --split --precompress
 build=$((SECONDS - start))
 
 printf '\n%s, %s cores, %s\n\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(rustc --version)"
