@@ -7,6 +7,7 @@ const asRoot = process.getuid?.() === 0;
 
 module.exports = defineConfig({
   testDir: ".",
+  testIgnore: "tally/**",
   globalSetup: "./ready.js",
   // The vitals strip counts the connections of the whole server, and some specs compare them.
   workers: 1,
