@@ -41,7 +41,7 @@ soak: ## simulate the whole system, seed after seed, for MINUTES
 dev: ## serve, build again on every change, and reload the page
 	$(CHECK_ADDR)
 	@tools/setup.sh
-	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --split
+	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --project duplex --split
 
 build: ## the server and the site as users get them, under target/
 	@tools/build.sh

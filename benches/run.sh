@@ -107,7 +107,7 @@ duplex=${DUPLEX_BIN:-$PWD/../target/release/duplex}
 site=${DUPLEX_SITE:-$PWD/../target/site}
 if [ -z "${DUPLEX_BIN:-}" ] && [ ! -x "$duplex" ]; then
   step "building Duplex"
-  build=(cargo leptos build --release --split --precompress)
+  build=(cargo leptos build --project duplex --release --split --precompress)
   grep -qs '^build:' ../Makefile && build=(make build)
   (cd .. && unset NODE_ENV && "${build[@]}") >"$results/build.log" 2>&1 || absent[duplex]="the build failed: $(why "$results/build.log")"
 fi

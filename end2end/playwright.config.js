@@ -7,6 +7,7 @@ const asRoot = process.getuid?.() === 0;
 
 module.exports = defineConfig({
   testDir: ".",
+  testIgnore: "tally/**",
   globalSetup: "./ready.js",
   workers: Number(process.env.DUPLEX_WORKERS ?? 2),
   retries: 0,

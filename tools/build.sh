@@ -13,7 +13,7 @@ main() {
   local server=$!
   trap 'kill "$server" 2>/dev/null || true' EXIT
   tools/setup.sh
-  cargo leptos build --release --split --precompress --frontend-only
+  cargo leptos build --project duplex --release --split --precompress --frontend-only
   wait "$server" || { tail -n 40 "$log" >&2; echo "the server cannot be built: $log" >&2; exit 1; }
   trap - EXIT
   tail -n 1 "$log"

@@ -20,6 +20,7 @@ main() {
   check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser half' cargo clippy --locked --package duplex-leptos --features hydrate --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser entry' cargo clippy --locked --package duplex-browser --target wasm32-unknown-unknown -- -D warnings
+  check 'lints, tally in the browser' cargo clippy --locked --package tally "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
   check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --exclude duplex-browser --no-deps --document-private-items
   check 'supply' tools/supply.sh
   check 'tests, server' cargo test --locked --workspace --exclude duplex-browser
@@ -27,6 +28,7 @@ main() {
   check 'tests, browser half' cargo test --locked --package duplex-leptos
   check 'tests, browser' cargo test --locked "${hydrate[@]}" --lib
   check 'tests in Chromium' browser_tests
+  check 'tests in Chromium, tally' tally_browser_tests
 
   if [ -s "$results/failures" ]; then
     printf '\n== what failed\n'
@@ -83,7 +85,16 @@ browser_tests() {
   export DUPLEX_LIMITS=${DUPLEX_LIMITS:-off} DUPLEX_LOG=${DUPLEX_LOG:-warn} DUPLEX_DATA=$results/duplex.db
   # What specs try out is off by default; with the token they sign in as operator.
   export DUPLEX_DEMO=on DUPLEX_FAULTS=on DUPLEX_TOKEN=${DUPLEX_TOKEN:-a-token-for-the-tests}
-  tools/build.sh && cargo leptos end-to-end --release --split --server-only
+  tools/build.sh && cargo leptos end-to-end --project duplex --release --split --server-only
+}
+
+# The example as a developer builds it. The server is compiled together with the workspace's tests: their check has compiled all that it
+# is made of.
+tally_browser_tests() {
+  export TALLY_BIN=$target/debug/tally TALLY_SITE=target/tally
+  cargo test --locked --workspace --exclude duplex-browser --test tally --no-run &&
+    cargo leptos build --project tally --frontend-only &&
+    (cd end2end && npx playwright test --config tally)
 }
 
 main

@@ -36,15 +36,13 @@ use crate::ui::permits::Permits;
 use crate::wire::arrival::Arrival;
 use crate::wire::form::{Fields, Refused};
 use crate::wire::run_signals::RunSignals;
-use duplex_axum::{client_addr::ClientScheme, error::Problem};
-use duplex_hub::{Hub, TopicCommand, quota::Client, session::authorize_write};
+use duplex_axum::{PageVisitor, client_addr::ClientScheme, error::Problem};
+use duplex_hub::{TopicCommand, quota::Client};
 use duplex_leptos::{
     simulation::SimulationSource,
     topic::{TopicSource, Visitor},
 };
-use duplex_protocol::codec::Encoding;
-use duplex_protocol::person::Person;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::Rejection;
 
 /// The pages' routes, those of the server functions, and the forms'; and the pages' paths.
 pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> (Router<ServerState>, PagePaths) {
@@ -118,7 +116,8 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
     if hub.is_for_operator() {
         provide_context(Operator);
     }
-    provide_context(source(state.hub_for(&hub, client.known_as(&person)), person));
+    let hub = state.hub_for(&hub, client.known_as(&person));
+    provide_context(source(PageVisitor::new(hub, person)));
 }
 
 fn welcome(state: &ServerState, request: &Parts) -> Welcome {
@@ -149,15 +148,11 @@ fn glances(state: &ServerState) -> SimulationSource {
     }))
 }
 
-fn source(hub: Hub, person: Person) -> TopicSource {
-    TopicSource(Arc::new(move |name| {
-        let (hub, person) = (hub.clone(), person.clone());
-        Box::pin(async move {
-            hub.admit(&person, &name)?;
-            let (cursor, state) = hub.preview(&name, Encoding::Json).await?;
-            Ok((cursor, String::from_utf8(state.0).map_err(|_| Denied::Unavailable)?))
-        })
-    }))
+fn source(visitor: PageVisitor) -> TopicSource {
+    TopicSource::new(move |name| {
+        let visitor = visitor.clone();
+        async move { visitor.state(&name).await }
+    })
 }
 
 /// The page of the first path is a client of any WebSocket server; the others are of this one.
@@ -288,7 +283,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
     let refused = match name {
         Ok(name) => {
             person.name = name.unwrap_or(person.name);
-            decide(&hub, person, (form.command)(parts.uri.path(), &fields)).await
+            decide(PageVisitor::new(hub, person), (form.command)(parts.uri.path(), &fields)).await
         }
         Err(error) => Some(error.into()),
     };
@@ -313,24 +308,12 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
     }
 }
 
-async fn decide(hub: &Hub, person: Person, command: Option<TopicCommand>) -> Option<Rejection> {
+async fn decide(visitor: PageVisitor, command: Option<TopicCommand>) -> Option<Rejection> {
     let Some(command) = command else {
         let what = "the form's fields make no command".to_owned();
         return Some(Rejection::Malformed { what });
     };
-    let (topic, command) = command.into_parts();
-    let entered = authorize_write(hub, &person, &topic, None, (&command, Encoding::Json)).await;
-    let answer = match entered {
-        Err(answer) => answer,
-        Ok(topic) => {
-            let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-            topic.command(person, id, command, Encoding::Json).await.0
-        }
-    };
-    match answer {
-        Answer::Accepted { .. } => None,
-        Answer::Rejected(rejection) => Some(rejection),
-    }
+    visitor.send_command(command).await.err()
 }
 
 async fn read(request: Request) -> Result<Fields, FormError> {

@@ -163,6 +163,7 @@ pub mod ingest;
 pub mod limits;
 pub mod listen;
 pub mod origin;
+mod page;
 pub mod quota;
 mod rejection;
 pub mod shutdown;
@@ -172,4 +173,5 @@ mod transport;
 pub mod websocket;
 
 pub use self::gateway::{Gateway, GatewayParts, Settings};
+pub use self::page::PageVisitor;
 pub use self::transport::routes;

@@ -25,10 +25,20 @@ use duplex_protocol::topic::{Topic, TopicName};
 /// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; or why the visitor may not read
 /// it. The server provides it in the context of each rendering.
 #[derive(Clone)]
-pub struct TopicSource(pub Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
+pub struct TopicSource(pub(crate) Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
+
+impl TopicSource {
+    /// Calls `load` for each topic of the page.
+    pub fn new<F>(load: impl Fn(TopicName) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(Cursor, String), Denied>> + Send + 'static,
+    {
+        Self(Arc::new(move |name| Box::pin(load(name))))
+    }
+}
 
 /// The state of one topic, which is being loaded.
-pub type Loading = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
+pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
 
 /// Whom the page is rendered for. The server provides it in the context of each rendering.
 #[derive(Clone)]

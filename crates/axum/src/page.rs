@@ -1,0 +1,102 @@
+//! The visitor of a page that the server renders: reads topics for the page's HTML, and sends the commands of forms that are
+//! posted without JavaScript.
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use duplex_hub::session::authorize_write;
+use duplex_hub::{Hub, TopicCommand};
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::cursor::{Cursor, Seq};
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::topic::{Topic, TopicName};
+use uuid::Uuid;
+
+use crate::error::Problem;
+use crate::gateway::Gateway;
+use crate::identity::IdentityRequest;
+use crate::quota;
+
+/// A person with their rights and quotas, for one request. As an extractor it asks the node's [`Identify`](crate::identity::Identify),
+/// in a router whose state has a [`Gateway`].
+#[derive(Clone)]
+pub struct PageVisitor {
+    hub: Hub,
+    person: Person,
+}
+
+impl PageVisitor {
+    /// `hub`: with the person's rights and quotas.
+    #[must_use]
+    pub const fn new(hub: Hub, person: Person) -> Self {
+        Self { hub, person }
+    }
+
+    /// Whom the page is rendered for.
+    #[must_use]
+    pub const fn person(&self) -> &Person {
+        &self.person
+    }
+
+    /// The topic's state as JSON, and the cursor at which it is true.
+    ///
+    /// # Errors
+    ///
+    /// Why the visitor may not read the topic, or that it cannot be reached.
+    pub async fn state(&self, topic: &TopicName) -> Result<(Cursor, String), Denied> {
+        self.hub.admit(&self.person, topic)?;
+        let (cursor, state) = self.hub.preview(topic, Encoding::Json).await?;
+        let state = String::from_utf8(state.0).map_err(|_| Denied::Unavailable)?;
+        Ok((cursor, state))
+    }
+
+    /// Sends a command to the topic `rest` of `T`'s kind, and returns the seq of its last event.
+    ///
+    /// # Errors
+    ///
+    /// Why the command had no effect.
+    pub async fn send<T: Topic>(&self, rest: &str, command: &T::Command) -> Result<Seq, Rejection> {
+        let command = TopicCommand::to::<T>(rest, command).map_err(|error| Rejection::Malformed {
+            what: error.to_string(),
+        })?;
+        self.send_command(command).await
+    }
+
+    /// As [`send`](Self::send), for a command that was made before.
+    ///
+    /// # Errors
+    ///
+    /// Why the command had no effect.
+    pub async fn send_command(&self, command: TopicCommand) -> Result<Seq, Rejection> {
+        let (topic, command) = command.into_parts();
+        let entered = authorize_write(&self.hub, &self.person, &topic, None, (&command, Encoding::Json)).await;
+        let answer = match entered {
+            Err(answer) => answer,
+            Ok(topic) => {
+                let id = CommandId::from_random(Uuid::new_v4().as_u128());
+                topic.command(self.person.clone(), id, command, Encoding::Json).await.0
+            }
+        };
+        match answer {
+            Answer::Accepted { seq } => Ok(seq),
+            Answer::Rejected(rejection) => Err(rejection),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for PageVisitor
+where
+    S: Send + Sync,
+    Gateway: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let gateway = Gateway::from_ref(state);
+        let request = IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor();
+        let caller = gateway.identify(request).await?;
+        let client = quota::client(&parts.extensions).known_as(&caller.person);
+        let hub = gateway.hub_for(&caller.hub(&gateway.hub), client);
+        Ok(Self::new(hub, caller.person))
+    }
+}

@@ -1,0 +1,19 @@
+//! The tally: a number that everybody may raise, the same for all, and never lost.
+
+pub mod app;
+#[cfg(feature = "ssr")]
+pub mod decider;
+pub mod model;
+pub mod page;
+#[cfg(feature = "ssr")]
+pub mod server;
+#[cfg(feature = "ssr")]
+pub mod visitor;
+
+/// The browser's entry point: takes over the page that the server rendered.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(app::App);
+}

@@ -1,0 +1,54 @@
+//! Who a visitor is: a random secret in a cookie, and the public id that follows from it.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use duplex_axum::error::Problem;
+use duplex_axum::identity::{Caller, Identify, IdentityRequest, cookie};
+use duplex_hub::Hub;
+use duplex_protocol::person::{Person, PersonId};
+use uuid::Uuid;
+
+const COOKIE: &str = "tally_visitor";
+
+/// Tells the server's connections and pages who a visitor is.
+pub struct Visitors(pub Hub);
+
+impl Identify for Visitors {
+    async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
+        let key = self.0.log().key();
+        // A client without cookies is known by its session, or else as long as its connection lasts.
+        let code = match (secret(request.headers), request.session) {
+            (Some(secret), _) => Uuid::from_bytes(key.code("visitor", secret)),
+            (None, Some(session)) => Uuid::from_bytes(key.code("session", &session.0)),
+            (None, None) => Uuid::new_v4(),
+        };
+        let person = Person {
+            id: PersonId(code.simple().to_string()),
+            name: String::new(),
+        };
+        Ok(Caller::visitor(person))
+    }
+}
+
+/// Gives a new visitor the cookie. The request's own handler sees it, too.
+pub async fn welcome(mut request: Request, next: Next) -> Response {
+    if secret(request.headers()).is_some() {
+        return next.run(request).await;
+    }
+    let cookie = format!("{COOKIE}={}", Uuid::new_v4().simple());
+    let kept = format!("{cookie}; Max-Age=31536000; Path=/; SameSite=Lax; HttpOnly");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        request.headers_mut().append(header::COOKIE, cookie);
+    }
+    let mut response = next.run(request).await;
+    if let Ok(kept) = HeaderValue::from_str(&kept) {
+        response.headers_mut().append(header::SET_COOKIE, kept);
+    }
+    response
+}
+
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE).filter(|secret| Uuid::try_parse(secret).is_ok())
+}
