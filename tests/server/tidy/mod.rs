@@ -196,7 +196,9 @@ fn gates(file: &str, source: &str) -> Vec<String> {
 }
 
 fn is_module(line: &str) -> bool {
-    line.starts_with("mod ") || line.starts_with("pub mod ")
+    ["mod ", "pub mod ", "pub(crate) mod "]
+        .iter()
+        .any(|module| line.starts_with(module))
 }
 
 #[test]
