@@ -3,7 +3,7 @@
 pub mod app;
 pub mod apps;
 pub mod i18n;
-mod lock;
+pub mod lock;
 #[cfg(feature = "ssr")]
 pub mod server;
 #[cfg(feature = "hydrate")]
