@@ -12,21 +12,21 @@ main() {
   broken=0 # checks that failed without naming a failed test: lints, what does not compile
   [ ! -t 1 ] || export CARGO_TERM_COLOR=always
   local hydrate=(--no-default-features --features hydrate) failed
+  # All packages with the same features, so that all checks share what they compile: with traces, which the release build leaves out.
+  readonly server=(--workspace --exclude duplex-browser --features duplex/otel)
 
   check 'format' cargo fmt --all --check
   check 'format, tools' cargo fmt --all --check --manifest-path tools/cargo/Cargo.toml
-  check 'lints, server' cargo clippy --locked --workspace --exclude duplex-browser --all-targets -- -D warnings
+  check 'lints, server' cargo clippy --locked "${server[@]}" --all-targets -- -D warnings
   check 'lints, hub without sqlite' cargo clippy --locked --package duplex-hub --no-default-features --all-targets -- -D warnings
   check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser half' cargo clippy --locked --package duplex-leptos --features hydrate --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser entry' cargo clippy --locked --package duplex-browser --target wasm32-unknown-unknown -- -D warnings
   check 'lints, tally in the browser' cargo clippy --locked --package tally "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
-  check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --exclude duplex-browser --no-deps --document-private-items
+  check 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --locked "${server[@]}" --no-deps --document-private-items
   check 'supply' tools/supply.sh
-  check 'tests, server' cargo test --locked --workspace --exclude duplex-browser
-  check 'tests, traces' cargo test --locked --features otel --lib telemetry
-  check 'tests, browser half' cargo test --locked --package duplex-leptos
-  check 'tests, browser' cargo test --locked "${hydrate[@]}" --lib
+  check 'tests, server' cargo test --locked "${server[@]}"
+  check 'tests, browser' cargo test --locked --package duplex --package duplex-leptos --no-default-features --features duplex/hydrate,duplex-leptos/hydrate --lib
   check 'tests in Chromium' browser_tests
   check 'tests in Chromium, tally' tally_browser_tests
 
@@ -92,7 +92,7 @@ browser_tests() {
 # is made of.
 tally_browser_tests() {
   export TALLY_BIN=$target/debug/tally TALLY_SITE=target/tally
-  cargo test --locked --workspace --exclude duplex-browser --test tally --no-run &&
+  cargo test --locked "${server[@]}" --test tally --no-run &&
     cargo leptos build --project tally --frontend-only &&
     (cd end2end && npx playwright test --config tally)
 }

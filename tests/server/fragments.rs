@@ -12,7 +12,7 @@ fn list(written: &Cell<u32>, key: &str, value: u32) -> String {
         || value,
         |value| {
             written.set(written.get() + 1);
-            format!("<li data-value=\"{value}\">is <!>&lt;{value}&gt;<!></li>")
+            format!("<li data-value=\"{value}\">is <!>&lt;{value}&gt;<!><!></li>")
         },
         || {
             let text = Signal::derive(move || format!("<{value}>"));

@@ -84,8 +84,8 @@ fn spark(entry: RwSignal<Entry>) -> AnyView {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::wire::{Listing, Sector, Tick};
     use super::*;
+    use crate::apps::market::wire::{Listing, Sector, Tick};
 
     fn entry() -> impl Strategy<Value = Entry> {
         let listing = (
