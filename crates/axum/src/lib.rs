@@ -162,13 +162,13 @@ pub mod identity;
 pub mod ingest;
 pub mod limits;
 pub mod listen;
+mod lock;
 pub mod origin;
 mod page;
 pub mod quota;
 mod rejection;
 pub mod shutdown;
 pub mod simulation;
-mod sync;
 mod transport;
 pub mod websocket;
 

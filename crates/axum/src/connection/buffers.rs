@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::connection::counters::{Counters, DisconnectReason};
-use crate::sync::lock;
+use crate::lock::lock;
 
 /// The budget of a node's buffered bytes. All clones are the same budget.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::sync::lock;
+use crate::lock::lock;
 use duplex_protocol::handshake::{Ended, Handshake};
 
 #[derive(Debug)]

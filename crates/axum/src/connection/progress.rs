@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::BufferShare;
 use crate::limits;
-use crate::sync::lock;
+use crate::lock::lock;
 
 /// The state of a connection's exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

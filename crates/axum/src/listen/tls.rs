@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
 use axum::Router;
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Gateway;
 use crate::limits;
+use crate::lock;
 use crate::shutdown::Shutdown;
 use crate::{awake, listen};
 use duplex_hub::quota::LogThrottle;
@@ -108,7 +109,7 @@ struct Current(RwLock<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&lock::read(&self.0)))
     }
 }
 
@@ -165,7 +166,7 @@ impl Tls {
             });
             match read.await {
                 Ok(Some((stamp, Ok(certificate)))) => {
-                    *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
+                    *lock::write(&self.current.0) = Arc::new(certificate);
                     (taken, warned) = (stamp, false);
                     tracing::info!("a new certificate is in use");
                 }

@@ -11,7 +11,7 @@ use super::websocket::PeerClose;
 use crate::connection::BufferShare;
 use crate::connection::observed_stream::ByteObserver;
 use crate::limits;
-use crate::sync::lock;
+use crate::lock::lock;
 
 /// The meter of one connection. It is read while the stream itself is borrowed.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::awake::AwakeSleep;
-use crate::sync::lock;
+use crate::lock::lock;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 

@@ -16,7 +16,7 @@ pub(crate) use self::gate::{Ending, FaultGate};
 pub(crate) use self::requests::{order, show};
 use crate::connection::counters::TransportKind;
 use crate::limits;
-use crate::sync::lock;
+use crate::lock::lock;
 use duplex_protocol::fault::{Fault, FaultReport};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
