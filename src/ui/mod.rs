@@ -8,6 +8,7 @@ pub mod closing;
 pub mod content;
 pub mod download;
 pub mod early;
+pub mod escape;
 pub mod first_page;
 pub mod format;
 pub mod fragment;

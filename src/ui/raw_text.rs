@@ -3,21 +3,9 @@
 
 use leptos::prelude::is_server;
 
+use super::escape;
+
 /// What to give to such a place, so that the page shows `text`.
 pub fn raw_text(text: String) -> String {
-    if is_server() { escaped(&text) } else { text }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_left_that_could_begin_markup() {
-        assert_eq!(escaped("</title> &lt;"), "&lt;/title&gt; &amp;lt;");
-    }
+    if is_server() { escape::text(&text) } else { text }
 }

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::i18n::*;
 use crate::server::preferences;
-use crate::ui::calendar;
 use crate::ui::words::fill;
+use crate::ui::{calendar, escape};
 use crate::wire::moderation::Ban;
 use duplex_axum::error::Problem;
 
@@ -51,7 +51,7 @@ fn page(ban: &Ban, locale: Locale) -> Response {
         Some(until) => fill(td_string!(locale, moderation.banned_until), &[("until", &date(until))]),
         None => td_string!(locale, moderation.banned).to_owned(),
     };
-    let reason = match escaped(&ban.reason) {
+    let reason = match escape::text(&ban.reason) {
         reason if reason.is_empty() => String::new(),
         reason => format!("<p>{}: <bdi>{reason}</bdi></p>", td_string!(locale, moderation.reason)),
     };
@@ -68,13 +68,6 @@ fn page(ban: &Ban, locale: Locale) -> Response {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (StatusCode::FORBIDDEN, head, html).into_response()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// In UTC, as the server does not know where the visitor is.

@@ -8,7 +8,13 @@ use super::super::{
     wire::{Entry, symbol_path},
 };
 use super::words;
-use crate::{i18n::*, ui::words::fill};
+use crate::{
+    i18n::*,
+    ui::{
+        escape::{self, attribute},
+        words::fill,
+    },
+};
 
 pub fn row_html(locale: Locale, entry: &Entry) -> String {
     let listing = &entry.listing;
@@ -48,13 +54,9 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
 
 /// A text node: it is never empty, so that hydration finds it.
 fn text(text: &str) -> String {
-    if text.is_empty() { " ".to_owned() } else { escaped(text) }
-}
-
-fn attribute(text: &str) -> String {
-    escaped(text).replace('"', "&quot;")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    if text.is_empty() {
+        " ".to_owned()
+    } else {
+        escape::text(text)
+    }
 }
