@@ -38,10 +38,11 @@ soak: ## simulate the whole system, seed after seed, for MINUTES
 	@tools/setup.sh test
 	@$(ENV); MINUTES="$(MINUTES)" exec cargo test --locked --test server simulation::soak -- --ignored --exact --nocapture
 
+# What `watch` builds again has names without hashes, so the first build gets such, too.
 dev: ## serve, build again on every change, and reload the page
 	$(CHECK_ADDR)
 	@tools/setup.sh
-	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --project duplex --split
+	@$(ENV); $(if $(LOCAL),DUPLEX_DEMO=on DUPLEX_FAULTS=on) LEPTOS_HASH_FILES=false LEPTOS_SITE_ADDR="$(ADDR)" exec cargo leptos watch --project duplex --split
 
 build: ## the server and the site as users get them, under target/
 	@tools/build.sh

@@ -17,6 +17,8 @@ pub struct LeptosEnv {
     pub site_root: Option<PathBuf>,
     pub hash_file: Option<String>,
     pub reload_port: Option<u32>,
+    /// File names have no hashes; a file of hashes is of another build.
+    pub plain_names: bool,
     /// Started by `cargo leptos watch`: the front end may be in the making just now.
     pub watch: bool,
 }
@@ -27,6 +29,7 @@ impl LeptosEnv {
         Self {
             site_root: text("LEPTOS_SITE_ROOT").map(PathBuf::from),
             hash_file: text("LEPTOS_HASH_FILE_NAME"),
+            plain_names: text("LEPTOS_HASH_FILES").as_deref() == Some("false"),
             reload_port: text("LEPTOS_RELOAD_PORT").and_then(|port| port.parse().ok()),
             watch: text("LEPTOS_WATCH").is_some(),
         }
@@ -113,6 +116,9 @@ fn usual_root(executable: &Path) -> PathBuf {
 }
 
 fn hash_file(root: &Path, executable: &Path, env: &LeptosEnv) -> Option<PathBuf> {
+    if env.plain_names {
+        return None;
+    }
     let name = env.hash_file.as_deref().unwrap_or(HASH_FILE);
     [executable, root]
         .into_iter()
@@ -167,6 +173,7 @@ mod tests {
     const ENV: LeptosEnv = LeptosEnv {
         site_root: None,
         hash_file: None,
+        plain_names: false,
         reload_port: None,
         watch: false,
     };
@@ -201,6 +208,21 @@ mod tests {
     fn a_build_without_hashes_is_found() {
         let options = found(&target("", &["duplex.js"]), &ENV).unwrap();
         assert!(!options.hash_files);
+    }
+
+    #[test]
+    fn hashes_of_an_earlier_build_are_not_those_of_one_without() {
+        let target = target(
+            "js: AAA\nwasm: BBB\n",
+            &["duplex.AAA.js", "duplex.BBB.wasm", "duplex.js"],
+        );
+        let plain = LeptosEnv {
+            plain_names: true,
+            ..ENV
+        };
+        let options = found(&target, &plain).unwrap();
+        assert!(!options.hash_files);
+        assert_eq!(build(&options), "");
     }
 
     #[test]
