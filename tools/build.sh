@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# `make build`: the server and the site as users get them, under target/. The server needs no more than Rust, so it is compiled
-# beside the set-up and the front end: each of the three has long stretches that keep one core busy.
+# `make build`: the server and the site as users get them, under target/. The server needs no more than Rust and a C compiler, so it
+# is compiled beside the rest of the set-up and the front end: each of the three has long stretches that keep one core busy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
 
 main() {
+  tools/setup.sh system
   mkdir -p "$target"
   log=$target/server-build.log
   echo "the server is compiled beside the front end: $log"
@@ -21,7 +22,7 @@ main() {
 
 # As `cargo leptos build` compiles it: the same crates with the same features.
 server() {
-  cargo build --release --package duplex --bin duplex --no-default-features --features ssr
+  cargo build --release --locked --package duplex --bin duplex --no-default-features --features ssr
 }
 
 main

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building Duplex (`setup.sh build`) and testing it (`setup.sh test`) needs, and skips what is there.
+# Installs what building Duplex (`setup.sh build`) and testing it (`setup.sh test`) needs, and skips what is there; `setup.sh system`
+# stops after the system's packages, which compiling the server needs.
 # Rust (rustup) and Node.js are the two things that it does not bring. Safe to run again, also while another one runs.
 #
 #   DUPLEX_TOOLS=DIR            where programs go (default: duplex in cargo's home)
@@ -31,6 +32,7 @@ main() {
   trap 'report $?' EXIT
 
   need 'C compiler, pkg-config, curl' have_programs install_programs
+  [ "$what" != system ] || return 0
   need "Rust's library for wasm32" have_wasm install_wasm
   need 'wasm-opt, esbuild' have_npm_tools install_npm_tools
   need "cargo-leptos $LEPTOS, wasm-bindgen $BINDGEN" have_rust_tools install_rust_tools
