@@ -7,7 +7,6 @@ mod backup;
 mod compress;
 pub mod config;
 mod cookies;
-pub mod digest;
 mod document_shape;
 pub mod figures;
 pub mod forms;

@@ -83,7 +83,7 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
                     path,
                     [
                         "server",
-                        "digest" | "forms" | "limits" | "names" | "notify" | "preferences" | "state" | "tls" | "unread",
+                        "forms" | "limits" | "names" | "notify" | "preferences" | "state" | "tls" | "unread",
                         ..
                     ]
                 )

@@ -7,7 +7,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::wire::{MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
 use super::commands::DeviceServerCommand;
-use crate::server::digest;
 use duplex_hub::decider::Millis;
 use duplex_hub::json;
 use duplex_protocol::cursor::Seq;
@@ -131,7 +130,7 @@ pub fn digest_of(parts: &[&[u8]]) -> u128 {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    digest::bits(hash)
+    CommandId::bits_of(&hash.finalize())
 }
 
 pub fn same_id(parts: &[&[u8]]) -> CommandId {

@@ -18,7 +18,7 @@ use super::super::model::decimal;
 use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
 use super::commands::AlertsServerCommand;
 use super::watch_list::WatchList;
-use crate::server::{digest, notify};
+use crate::server::notify;
 use crate::wire::notice::{Audience, Level, Notice, Words};
 use duplex_hub::session::Reader;
 use duplex_hub::{BackgroundTask, Hub, ReadLimit, TaskFuture, TopicCommand};
@@ -240,7 +240,7 @@ fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
     for number in [alert.id, alert.at, alert.price] {
         hash.update(number.to_be_bytes());
     }
-    CommandId::at(alert.at, digest::bits(hash))
+    CommandId::at(alert.at, CommandId::bits_of(&hash.finalize()))
 }
 
 fn notice(alert: &Alert, entry: &Entry) -> Notice {
