@@ -9,21 +9,19 @@ use crate::harness::{
     until, within,
 };
 use duplex::apps;
-use duplex::apps::devices::model::{Device, Overview};
+use duplex::apps::devices::model::Device;
 use duplex::apps::devices::server::commands::{DeviceServerCommand, FleetCommand};
 use duplex::apps::devices::wire::{DeviceEvent, Devices, Entry as Known, Fleet, FleetEvent, Health, News, Taken};
-use duplex::apps::market::model::chart::Chart;
 use duplex::apps::market::server::commands::CandlesCommand;
 use duplex::apps::market::wire::{Candles, CandlesEvent, Interval, Trade};
 use duplex_hub::decider::Decider;
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::{Entry, Log as _};
+use duplex_hub::testing::state;
 use duplex_hub::{Hub, Principal};
-use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, CommandId};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -52,17 +50,6 @@ async fn tell<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) {
     let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
     let answer = hub.server_command::<D>(rest, id, command).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
-}
-
-async fn state<S: DeserializeOwned>(hub: &Hub, topic: &str) -> S {
-    let handle = hub.open(&topic.parse().unwrap()).await.unwrap();
-    handle
-        .state(Encoding::Json)
-        .await
-        .unwrap()
-        .1
-        .decode(Encoding::Json)
-        .unwrap()
 }
 
 #[tokio::test]
@@ -113,12 +100,12 @@ async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
     let report = json!({ "readings": [{ "metric": "t", "value": 31 }] });
     let report = DeviceServerCommand::Report(serde_json::from_value(report).unwrap());
     tell::<Devices>(&hub, "oven", &report).await;
-    let device: Device = state(&hub, "device/oven").await;
+    let device = state::<Devices>(&hub, "oven").await;
     assert_eq!(device.metrics["t"].value, 31.0);
     assert!(device.seen < then);
 
     tell::<Fleet>(&hub, "all", &FleetCommand::Look).await;
-    let overview: Overview = state(&hub, "fleet/all").await;
+    let overview = state::<Fleet>(&hub, "all").await;
     assert!(
         overview.devices[&id].news.seen <= duplex_hub::now(),
         "silent from now on"
@@ -126,7 +113,7 @@ async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
 
     let traded = CandlesCommand::Trade(vec![trade(duplex_hub::now(), 9)]);
     tell::<Candles>(&hub, "hnb", &traded).await;
-    let chart: Chart = state(&hub, "candles/hnb").await;
+    let chart = state::<Candles>(&hub, "hnb").await;
     for interval in Interval::ALL {
         assert_eq!(
             chart.candles(interval).back().map(|candle| candle.close),

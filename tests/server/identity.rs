@@ -21,11 +21,7 @@ async fn about(node: &Node, host: &str, cookies: &str) -> Answer {
 }
 
 fn chat(change: impl FnOnce(&mut Settings)) -> Node {
-    Node::of(
-        duplex::apps::server::Apps::default().kinds(),
-        std::path::Path::new("/nonexistent"),
-        change,
-    )
+    Node::of_apps(change)
 }
 
 /// Who a request with these cookies is, as its message says.

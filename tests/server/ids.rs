@@ -4,7 +4,6 @@ use std::io::Read as _;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex::apps;
 use duplex::apps::chat::wire::{ALL_ROOMS, Chat, ChatCommand, LOBBY, Rooms, RoomsCommand};
 use duplex::apps::chat::{model::Room, server::commands::RoomsServerCommand};
 use duplex::apps::market::wire::Alerts;
@@ -34,14 +33,8 @@ const WAYS: [Way; 4] = [
 
 const TOKEN: &str = "a-token-for-the-tests";
 
-fn site() -> &'static std::path::Path {
-    std::path::Path::new("/nonexistent")
-}
-
 fn apps_node() -> Node {
-    Node::of(apps::server::Apps::default().kinds(), site(), |settings| {
-        settings.token = Some(Token::new(TOKEN).unwrap())
-    })
+    Node::of_apps(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
 }
 
 fn id_of(parts: &[&[u8]]) -> CommandId {
@@ -49,8 +42,7 @@ fn id_of(parts: &[&[u8]]) -> CommandId {
     for part in parts {
         hash.update(part);
     }
-    let hash = hash.finalize();
-    CommandId::from_random(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+    CommandId::from_random(CommandId::bits_of(&hash.finalize()))
 }
 
 async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {

@@ -1,16 +1,13 @@
 //! JSON from programs: one rule on every way in, and numbers that are none cost what they stand for alone.
 
-use std::path::Path;
-
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex::apps;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::wire::{Devices, why};
 use duplex::server::token::Token;
+use duplex_hub::testing;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame};
-use duplex_protocol::topic::TopicName;
 use serde_json::{Value, json};
 
 use crate::harness::topics::{Visitor, Way};
@@ -20,13 +17,9 @@ const TOKEN: &str = "a-token-for-the-tests";
 const READINGS: &str = "/api/devices/oven-1/readings";
 
 fn node() -> Node {
-    Node::of(
-        apps::server::Apps::default().kinds(),
-        Path::new("/nonexistent"),
-        |settings| {
-            settings.token = Some(Token::new(TOKEN).unwrap());
-        },
-    )
+    Node::of_apps(|settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+    })
 }
 
 async fn post(node: &Node, path: &str, body: &str) -> (StatusCode, Value) {
@@ -41,10 +34,7 @@ async fn post(node: &Node, path: &str, body: &str) -> (StatusCode, Value) {
 }
 
 async fn device(node: &Node) -> Device {
-    let topic = TopicName::of::<Devices>("oven-1").unwrap();
-    let topic = node.state.hub.open(&topic).await.unwrap();
-    let (_, state) = topic.state(Encoding::Json).await.unwrap();
-    state.decode(Encoding::Json).unwrap()
+    testing::state::<Devices>(&node.state.hub, "oven-1").await
 }
 
 /// In a session, over a WebSocket and posted.

@@ -15,6 +15,7 @@ use duplex_hub::log::Log;
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;
 use duplex_hub::session::Reader;
+use duplex_hub::testing;
 use duplex_hub::{Hub, ReadLimit};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
@@ -75,14 +76,7 @@ impl Feeds {
 }
 
 async fn state<T: Topic>(node: &Node, rest: &str) -> T::State {
-    let handle = node.state.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
-    handle
-        .state(Encoding::Json)
-        .await
-        .unwrap()
-        .1
-        .decode(Encoding::Json)
-        .unwrap()
+    testing::state::<T>(&node.state.hub, rest).await
 }
 
 async fn board(node: &Node) -> Board {

@@ -1,12 +1,10 @@
 //! Notifications over the real server: programs send, visitors read, and nobody looks into another's inbox.
 
-use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use duplex::apps;
 use duplex::apps::notifications::model::InboxState;
 use duplex::apps::notifications::server::NoticesCommand;
 use duplex::apps::notifications::wire::{Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesEvent};
@@ -27,13 +25,9 @@ const ALL: &str = "notices/all";
 const WAYS: [Way; 3] = [Way::WebSocket(Encoding::Json), Way::Sse, Way::Poll];
 
 fn node() -> Node {
-    Node::of(
-        apps::server::Apps::default().kinds(),
-        Path::new("/nonexistent"),
-        |settings| {
-            settings.token = Some(Token::new(TOKEN).unwrap());
-        },
-    )
+    Node::of_apps(|settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+    })
 }
 
 async fn post(node: &Node, token: Option<&str>, body: Value) -> harness::Answer {

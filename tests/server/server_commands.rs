@@ -1,7 +1,6 @@
 //! What only the server commands: no frame of a visitor is decoded as it, on any way. What visitors command, and what the server forwards,
 //! has the bytes that the first release gave it: `recorded/commands_1.txt` and `recorded/forwards_1.txt` stay as they are.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use duplex::apps;
@@ -36,13 +35,9 @@ const WAYS: [Way; 4] = [
 ];
 
 fn node() -> Node {
-    Node::of(
-        apps::server::Apps::default().kinds(),
-        Path::new("/nonexistent"),
-        |settings| {
-            settings.token = Some(Token::new(TOKEN).unwrap());
-        },
-    )
+    Node::of_apps(|settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+    })
 }
 
 /// A command of the server's, as JSON and as the postcard that it had while visitors' frames were decoded as it.

@@ -165,7 +165,7 @@ fn a_deleted_message_is_in_no_answer_no_file_and_no_new_backup() {
 #[tokio::test]
 async fn a_deleted_message_is_told_to_nobody() {
     const SECRET: &str = "nobody-is-to-read-this";
-    let node = Node::of(apps::server::Apps::default().kinds(), Path::new("/nonexistent"), |_| {});
+    let node = Node::of_apps(|_| {});
     let ways = [
         Way::WebSocket(Encoding::Json),
         Way::WebSocket(Encoding::Postcard),

@@ -1,10 +1,11 @@
-//! Tests of deciders, without a hub.
+//! For tests: deciders without a hub, and the state of a hub's topic.
 
-use super::Authority;
 use super::decider::{Context, Decider, Millis, Principal, ServerCommand as _};
+use super::{Authority, Hub};
+use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
-use duplex_protocol::topic::TopicName;
+use duplex_protocol::topic::{Topic, TopicName};
 
 /// One topic with its state and its events in memory: sends commands to a decider and applies their events. The fields may be changed
 /// between commands.
@@ -87,7 +88,19 @@ impl<D: Decider> DeciderHarness<D> {
     }
 }
 
+/// The state of the topic `rest` of `T`'s kind, which is started for it.
+///
+/// # Panics
+///
+/// If `rest` makes no topic's name, or the topic cannot be opened or read.
+#[expect(clippy::expect_used, reason = "a test whose topic cannot be read has failed")]
+pub async fn state<T: Topic>(hub: &Hub, rest: &str) -> T::State {
+    let topic = hub.open(&topic::<T>(rest)).await.expect("a topic");
+    let (_, state) = topic.state(Encoding::Json).await.expect("a topic's state");
+    state.decode(Encoding::Json).expect("a state of this kind")
+}
+
 #[expect(clippy::expect_used, reason = "a test that names no topic has failed")]
-fn topic<D: Decider>(rest: &str) -> TopicName {
-    TopicName::of::<D>(rest).expect("a topic's name")
+fn topic<T: Topic>(rest: &str) -> TopicName {
+    TopicName::of::<T>(rest).expect("a topic's name")
 }

@@ -1,9 +1,9 @@
 //! Orders to devices, and their thresholds.
 
 use axum::http::StatusCode;
-use duplex::apps::devices::model::Device;
 use duplex::apps::devices::wire::{DeviceCommand, Devices, Report};
 use duplex_hub::Rights;
+use duplex_hub::testing;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer as Reply, CommandId, Rejection, ServerFrame};
@@ -35,9 +35,7 @@ async fn with_device(node: &Node, id: &str) {
 
 /// The id of the device's newest alarm.
 async fn alarm(node: &Node) -> u64 {
-    let topic = node.state.hub.open(&"device/oven-1".parse().unwrap()).await.unwrap();
-    let (_, state) = topic.state(Encoding::Json).await.unwrap();
-    let device: Device = state.decode(Encoding::Json).unwrap();
+    let device = testing::state::<Devices>(&node.state.hub, "oven-1").await;
     device.alarms.front().unwrap().id
 }
 

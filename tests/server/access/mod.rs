@@ -7,12 +7,10 @@ mod guesses;
 mod neighbours;
 mod roles;
 
-use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use duplex::apps;
 use duplex::server::token::Token;
 use duplex_hub::Role;
 use duplex_protocol::codec::Encoding;
@@ -44,14 +42,10 @@ fn node() -> Node {
 }
 
 fn node_with(demo: bool) -> Node {
-    Node::of(
-        apps::server::Apps::default().kinds(),
-        Path::new("/nonexistent"),
-        |settings| {
-            settings.token = Some(Token::new(TOKEN).unwrap());
-            settings.demo = demo;
-        },
-    )
+    Node::of_apps(|settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+        settings.demo = demo;
+    })
 }
 
 fn token(node: &Node, role: &str, life: Option<Duration>) -> (String, String) {

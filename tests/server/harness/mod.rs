@@ -83,6 +83,11 @@ impl Node {
         Self::with_hub(Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds), site, change)
     }
 
+    /// With the applications' topics.
+    pub fn of_apps(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(Apps::default().kinds(), Path::new("/nonexistent"), change)
+    }
+
     /// Without limits, unless the test is about them.
     pub fn with_hub(hub: Hub, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {

@@ -39,14 +39,10 @@ const WAYS: [Way; 4] = [
 ];
 
 async fn node() -> Node {
-    let node = Node::of(
-        apps::server::Apps::default().kinds(),
-        Path::new("/nonexistent"),
-        |settings| {
-            settings.token = Some(Token::new(TOKEN).unwrap());
-            settings.node = "seoul-1".to_owned();
-        },
-    );
+    let node = Node::of_apps(|settings| {
+        settings.token = Some(Token::new(TOKEN).unwrap());
+        settings.node = "seoul-1".to_owned();
+    });
     moderation::start(&node.state).await;
     node
 }

@@ -17,11 +17,10 @@ use crate::apps::arena::wire::scores::{ALL, Scores};
 use crate::apps::arena::wire::turn::{Turn, Wish};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::simulation::{Participant, ProtocolError, Simulation as _};
+use duplex_hub::testing;
 use duplex_hub::{BackgroundTask as _, Hub, dyn_topic};
-use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::topic::TopicName;
 
 struct World {
     game: Arc<Game>,
@@ -66,16 +65,7 @@ impl World {
     }
 
     async fn best(&self) -> Best {
-        let topic = TopicName::of::<Scores>(ALL).unwrap();
-        let (_, state) = self
-            .hub
-            .open(&topic)
-            .await
-            .unwrap()
-            .state(Encoding::Json)
-            .await
-            .unwrap();
-        state.decode(Encoding::Json).unwrap()
+        testing::state::<Scores>(&self.hub, ALL).await
     }
 }
 

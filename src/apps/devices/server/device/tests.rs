@@ -1,37 +1,42 @@
 //! The decider without a hub.
 
+use std::ops::{Deref, DerefMut};
+
 use proptest::prelude::*;
 
 use super::super::super::model::{KEPT_ALARMS, KEPT_ORDERS, KEPT_REFUSALS};
 use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, Raw, Reading, Report};
 use super::*;
 use duplex_hub::Authority;
-use duplex_hub::decider::ServerCommand as _;
+use duplex_hub::testing::DeciderHarness;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::Person;
-use duplex_protocol::topic::Topic as _;
 
 const NOW: Millis = 1_800_000_000_000;
 
-/// A device's topic, without a hub.
-struct Place {
-    topic: TopicName,
-    device: Device,
-    log: Vec<DeviceEvent>,
-    now: Millis,
-    /// Of whoever speaks next.
-    authority: Authority,
+/// A device's topic, without a hub. What is commanded has an operator's rights, unless a test takes them away.
+struct Place(DeciderHarness<Devices>);
+
+impl Deref for Place {
+    type Target = DeciderHarness<Devices>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Place {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl Place {
     fn new(id: &str) -> Self {
-        Self {
-            topic: TopicName::of::<Devices>(id).unwrap(),
-            device: Device::default(),
-            log: Vec::new(),
-            now: NOW,
-            authority: Authority::OPERATOR,
-        }
+        let mut harness = DeciderHarness::new(Devices, id);
+        harness.now = NOW;
+        harness.authority = Authority::OPERATOR;
+        Self(harness)
     }
 
     fn say<'a>(
@@ -39,33 +44,18 @@ impl Place {
         who: impl Into<Principal<'a>>,
         command: DeviceCommand,
     ) -> Result<Vec<DeviceEvent>, Rejection> {
-        let events = Devices.decide(self.context(who.into()), &self.device, command)?;
-        self.keep(&events);
-        Ok(events)
+        let count = self.made(who, command)?;
+        Ok(self.newest(count))
     }
 
     fn told(&mut self, command: DeviceServerCommand) -> Result<Vec<DeviceEvent>, Rejection> {
-        let events = command.decide(&Devices, self.context(Principal::server()), &self.device)?;
-        self.keep(&events);
-        Ok(events)
+        let count = self.made_by_server(command)?;
+        Ok(self.newest(count))
     }
 
-    fn context<'a>(&'a self, who: Principal<'a>) -> Context<'a> {
-        Context {
-            topic: &self.topic,
-            who: who.person,
-            origin: who.origin,
-            authority: self.authority,
-            now: self.now,
-            next: self.log.len() as Seq + 1,
-        }
-    }
-
-    fn keep(&mut self, events: &[DeviceEvent]) {
-        for event in events {
-            self.log.push(event.clone());
-            Devices::apply(&mut self.device, self.log.len() as Seq, event);
-        }
+    fn newest(&self, count: usize) -> Vec<DeviceEvent> {
+        let newest = &self.log[self.log.len() - count..];
+        newest.iter().map(|(_, event)| event.clone()).collect()
     }
 
     fn report(&mut self, readings: Vec<Reading>) -> Vec<DeviceEvent> {
@@ -77,11 +67,11 @@ impl Place {
     }
 
     fn value(&self, metric: &str) -> f64 {
-        self.device.metrics[metric].value
+        self.state.metrics[metric].value
     }
 
     fn active(&self) -> Vec<Side> {
-        let active = self.device.alarms.iter().filter(|alarm| alarm.cleared.is_none());
+        let active = self.state.alarms.iter().filter(|alarm| alarm.cleared.is_none());
         active.map(|alarm| alarm.side).collect()
     }
 }
@@ -133,15 +123,15 @@ fn what_was_stamped_in_the_future_holds_nothing_up() {
             matches!(events[..], [_, DeviceEvent::Raised { .. }]),
             "{ahead}: it is judged"
         );
-        assert_eq!((place.value("t"), place.device.seen), (31.0, NOW));
+        assert_eq!((place.value("t"), place.state.seen), (31.0, NOW));
         place.told(turn(Health::Online, NOW)).unwrap();
-        assert_eq!((place.device.health, place.device.since), (Health::Online, NOW));
+        assert_eq!((place.state.health, place.state.since), (Health::Online, NOW));
         place.now = NOW + 500;
         let points = |device: &Device| device.metrics["t"].trail.points(NOW - 3_600_000, u64::MAX, NOW);
         place.report(vec![reading("t", 29.0, None)]);
         assert_eq!((place.value("t"), place.active().len()), (29.0, 0));
-        assert!(points(&place.device).iter().all(|point| point.at <= NOW + 30_000));
-        assert_eq!(place.device.late, 0);
+        assert!(points(&place.state).iter().all(|point| point.at <= NOW + 30_000));
+        assert_eq!(place.state.late, 0);
     }
 }
 
@@ -155,9 +145,9 @@ fn readings_with_times_of_their_own_keep_their_order_whatever_the_clock() {
     ]);
     place.now = NOW;
     place.report(vec![reading("t", 3.0, Some(NOW - 15_000))]);
-    assert_eq!((place.value("t"), place.device.late), (2.0, 2));
+    assert_eq!((place.value("t"), place.state.late), (2.0, 2));
     place.report(vec![reading("t", 4.0, Some(NOW - 5_000))]);
-    assert_eq!((place.value("t"), place.device.seen), (4.0, NOW - 5_000));
+    assert_eq!((place.value("t"), place.state.seen), (4.0, NOW - 5_000));
 }
 
 #[test]
@@ -175,9 +165,9 @@ fn orders_that_nothing_ended_make_room_for_the_next() {
     // A restart without the forwards of before.
     place.now += 5 * ORDER_WAIT;
     assert_eq!(place.say(&person(1), order()).unwrap().len(), MAX_WAITING + 1);
-    assert_eq!(place.device.waiting(), 1);
+    assert_eq!(place.state.waiting(), 1);
     let timed_out = |order: &&super::super::super::model::Order| order.outcome == Outcome::TimedOut;
-    assert_eq!(place.device.orders.iter().filter(timed_out).count(), MAX_WAITING);
+    assert_eq!(place.state.orders.iter().filter(timed_out).count(), MAX_WAITING);
 }
 
 #[test]
@@ -197,7 +187,7 @@ fn what_cannot_be_is_refused_with_a_reason_and_counted() {
     ];
     place.report(readings);
     let whys: Vec<_> = place
-        .device
+        .state
         .refusals
         .iter()
         .rev()
@@ -213,13 +203,13 @@ fn what_cannot_be_is_refused_with_a_reason_and_counted() {
         why::OTHER_UNIT,
     ];
     assert_eq!(whys, expected);
-    assert_eq!((place.device.refused, place.value("t")), (7, 21.0));
+    assert_eq!((place.state.refused, place.value("t")), (7, 21.0));
     let bad = DeviceServerCommand::Bad {
         why: why::UNREADABLE.to_owned(),
     };
     place.told(bad).unwrap();
-    assert_eq!(place.device.refused, 8);
-    assert_eq!(place.device.metrics["t"].unit, "°C");
+    assert_eq!(place.state.refused, 8);
+    assert_eq!(place.state.metrics["t"].unit, "°C");
 }
 
 #[test]
@@ -233,8 +223,8 @@ fn the_last_word_sets_the_value_and_is_no_sign_of_life() {
     };
     assert_eq!(place.told(last(Vec::new())), Ok(Vec::new()));
     place.told(last(vec![reading("t", 9.0, None)])).unwrap();
-    assert_eq!((place.value("t"), place.device.seen), (9.0, 0));
-    let told = Devices.forward(&place.topic, &place.device, 1, &place.log[0]);
+    assert_eq!((place.value("t"), place.state.seen), (9.0, 0));
+    let told = Devices.forward(&place.topic, &place.state, 1, &place.log[0].1);
     assert_eq!(told[0].command().topic().as_str(), "fleet/all");
 
     place.report(vec![reading("t", 1.0, None)]);
@@ -243,7 +233,7 @@ fn the_last_word_sets_the_value_and_is_no_sign_of_life() {
     for (value, events) in [(1.0, 0), (7.0, 2), (7.0, 0), (1.0, 2)] {
         let made = place.told(last(vec![reading("t", value, None)])).unwrap();
         assert_eq!((made.len(), place.value("t")), (events, value), "{made:?}");
-        assert_eq!((place.device.seen, place.device.metrics["t"].at), (NOW, NOW));
+        assert_eq!((place.state.seen, place.state.metrics["t"].at), (NOW, NOW));
     }
     // What brings its own time is ordered by it; what is wrong is counted once.
     let mixed = last(vec![
@@ -253,12 +243,12 @@ fn the_last_word_sets_the_value_and_is_no_sign_of_life() {
     ]);
     assert_eq!(place.told(mixed.clone()).unwrap().len(), 2);
     assert_eq!(
-        (place.value("t"), place.device.seen, place.device.refused),
+        (place.value("t"), place.state.seen, place.state.refused),
         (4.0, NOW + 1, 1)
     );
     assert_eq!(place.told(mixed), Ok(Vec::new()));
     place.report(vec![reading("t", 2.0, None)]);
-    assert_eq!((place.value("t"), place.device.seen), (2.0, place.now));
+    assert_eq!((place.value("t"), place.state.seen), (2.0, place.now));
 }
 
 #[test]
@@ -280,9 +270,9 @@ fn a_late_reading_does_not_turn_the_value_back() {
         reading("t", 9.0, Some(NOW - 2_000)),
         reading("t", 8.0, Some(NOW - 3_000)),
     ]);
-    assert_eq!((place.value("t"), place.device.late), (5.0, 2));
+    assert_eq!((place.value("t"), place.state.late), (5.0, 2));
     assert_eq!(
-        place.device.metrics["t"]
+        place.state.metrics["t"]
             .trail
             .points(NOW - 60_000, NOW, NOW)
             .iter()
@@ -291,10 +281,7 @@ fn a_late_reading_does_not_turn_the_value_back() {
         3
     );
     place.report(vec![reading("t", 6.0, Some(NOW + 5_000))]);
-    assert_eq!(
-        place.device.metrics["t"].at, NOW,
-        "a clock that is ahead is set to ours"
-    );
+    assert_eq!(place.state.metrics["t"].at, NOW, "a clock that is ahead is set to ours");
 }
 
 #[test]
@@ -310,9 +297,9 @@ fn an_alarm_is_raised_once_cleared_once_and_told() {
     let raised = place
         .log
         .iter()
-        .position(|event| matches!(event, DeviceEvent::Raised { .. }))
+        .position(|(_, event)| matches!(event, DeviceEvent::Raised { .. }))
         .unwrap();
-    let told = Devices.forward(&place.topic, &place.device, raised as Seq + 1, &place.log[raised]);
+    let told = Devices.forward(&place.topic, &place.state, raised as Seq + 1, &place.log[raised].1);
     let topics: Vec<_> = told.iter().map(|forward| forward.command().topic().as_str()).collect();
     assert_eq!(topics, ["fleet/all", "notices/devices"]);
     let sent: serde_json::Value = serde_json::from_str(told[1].command().json()).unwrap();
@@ -322,13 +309,13 @@ fn an_alarm_is_raised_once_cleared_once_and_told() {
         (Level::Danger, Some("/devices/a"))
     );
     assert_eq!(notice.body.en, "t 31 °C (above 30)");
-    let id = place.device.alarms[0].id;
+    let id = place.state.alarms[0].id;
     place.say(&person(2), DeviceCommand::Acknowledge { alarm: id }).unwrap();
     assert_eq!(
         place.say(&person(3), DeviceCommand::Acknowledge { alarm: id }),
         Ok(Vec::new())
     );
-    assert_eq!(place.device.alarms[0].acknowledged, Some((person(2), NOW + 5)));
+    assert_eq!(place.state.alarms[0].acknowledged, Some((person(2), NOW + 5)));
     assert_eq!(
         place.say(&person(3), DeviceCommand::Acknowledge { alarm: 99 }),
         refused(why::NO_ALARM)
@@ -356,10 +343,7 @@ fn a_threshold_judges_at_once_and_must_make_sense() {
     place.say(&person(1), threshold(Some(60.0), None, 0.0)).unwrap();
     assert_eq!(place.active(), [Side::Low]);
     place.say(&person(1), threshold(None, None, 0.0)).unwrap();
-    assert_eq!(
-        (place.active(), place.device.metrics["t"].threshold),
-        (Vec::new(), None)
-    );
+    assert_eq!((place.active(), place.state.metrics["t"].threshold), (Vec::new(), None));
 }
 
 #[test]
@@ -379,7 +363,7 @@ fn an_order_goes_out_and_its_first_answer_counts() {
         );
     }
     let events = place.say(&person(1), order("reboot", "{\"in\":5}")).unwrap();
-    let told = Devices.forward(&place.topic, &place.device, 2, &events[0]);
+    let told = Devices.forward(&place.topic, &place.state, 2, &events[0]);
     assert_eq!(told[0].command().topic().as_str(), "orders/all");
     let Ok(OrdersCommand::Add(open)) = serde_json::from_str(told[0].command().json()) else {
         panic!("not added")
@@ -403,7 +387,7 @@ fn an_order_goes_out_and_its_first_answer_counts() {
     let expire = DeviceServerCommand::Expire { order: 2 };
     place.say(Principal::program(), ack(true)).unwrap();
     assert_eq!(place.told(expire), Ok(Vec::new()));
-    assert_eq!(place.device.orders[0].outcome, Outcome::Acknowledged);
+    assert_eq!(place.state.orders[0].outcome, Outcome::Acknowledged);
     for _ in 0..MAX_WAITING {
         place.say(&person(1), order("identify", "")).unwrap();
     }
@@ -462,7 +446,7 @@ fn a_browsers_alarm_is_told_to_its_visitor_alone() {
             .unwrap()
             .pop()
             .unwrap();
-        let forwards = Devices.forward(&place.topic, &place.device, 3, &raised);
+        let forwards = Devices.forward(&place.topic, &place.state, 3, &raised);
         let topics = forwards
             .iter()
             .map(|forward| forward.command().topic().as_str().to_owned());
@@ -590,7 +574,7 @@ proptest! {
             for some in readings.chunks(size) {
                 place.report(some.to_vec());
             }
-            (place.active(), place.device.seen, place.device.metrics)
+            (place.active(), place.state.seen, place.0.state.metrics)
         };
         let mut shuffled: Vec<_> = keys.iter().zip(readings.clone()).collect();
         shuffled.sort_by_key(|(key, _)| **key);
@@ -611,7 +595,7 @@ proptest! {
                 Err(command) => place.told(command),
             };
         }
-        let device = &place.device;
+        let device = &place.state;
         prop_assert!(device.metrics.len() <= MAX_METRICS && device.alarms.len() <= KEPT_ALARMS);
         prop_assert!(device.orders.len() <= KEPT_ORDERS && device.refusals.len() <= KEPT_REFUSALS && device.waiting() <= MAX_WAITING);
         prop_assert!(device.metrics.values().all(|metric| metric.value.is_finite() && metric.at <= place.now));

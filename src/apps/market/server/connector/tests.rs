@@ -13,9 +13,9 @@ use super::super::super::wire::{ALL, Candles, Quotes};
 use super::*;
 use duplex_hub::dyn_topic;
 use duplex_hub::log::memory::Memory;
-use duplex_protocol::codec::Encoding;
+use duplex_hub::testing;
 use duplex_protocol::cursor::Epoch;
-use duplex_protocol::topic::{Topic, TopicName};
+use duplex_protocol::topic::Topic;
 
 /// Bytes on their way in each direction.
 const PIPE: usize = 64 << 10;
@@ -71,14 +71,7 @@ impl Stage {
     }
 
     async fn state<T: Topic>(&self, rest: &str) -> T::State {
-        let handle = self.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
-        handle
-            .state(Encoding::Json)
-            .await
-            .unwrap()
-            .1
-            .decode(Encoding::Json)
-            .unwrap()
+        testing::state::<T>(&self.hub, rest).await
     }
 
     async fn until(&self, so: impl Fn(&Board) -> bool) -> Board {

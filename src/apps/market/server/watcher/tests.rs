@@ -13,6 +13,7 @@ use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Server
 use duplex_hub::dyn_topic;
 use duplex_hub::log::Log;
 use duplex_hub::log::memory::Memory;
+use duplex_hub::testing;
 use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::session::Rejection;
 
@@ -123,14 +124,7 @@ impl Place {
     }
 
     async fn state<T: Topic>(&self, rest: &str) -> T::State {
-        let handle = self.hub.open(&name::<T>(rest).unwrap()).await.unwrap();
-        handle
-            .state(Encoding::Json)
-            .await
-            .unwrap()
-            .1
-            .decode(Encoding::Json)
-            .unwrap()
+        testing::state::<T>(&self.hub, rest).await
     }
 
     /// Waits until so many alerts are done, and returns the notices.
