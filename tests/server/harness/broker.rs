@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
@@ -134,7 +135,12 @@ impl Broker {
                 }
             }
         });
-        let mut device = Device { client, heard, running };
+        let mut device = Device {
+            client,
+            heard,
+            running,
+            unacknowledged: AtomicUsize::new(0),
+        };
         device.until(|packet| matches!(packet, Packet::ConnAck(_))).await;
         if let Some(filter) = filter {
             device.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
@@ -157,6 +163,8 @@ pub struct Device {
     client: AsyncClient,
     heard: mpsc::UnboundedReceiver<Packet>,
     running: JoinHandle<()>,
+    /// Messages published at QoS 1 whose PUBACK was not awaited yet.
+    unacknowledged: AtomicUsize,
 }
 
 impl Device {
@@ -166,6 +174,7 @@ impl Device {
             .publish(topic, payload, PublishOptions::at_least_once().retain(retain))
             .await
             .unwrap();
+        self.unacknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Kept by the broker, at QoS 0: for sessions that are away it is not queued. Ready when the broker has it.
@@ -176,9 +185,11 @@ impl Device {
         self.taken().await;
     }
 
-    /// Waits until the broker has taken one more.
+    /// Waits until the broker has acknowledged every message published at QoS 1.
     pub async fn taken(&mut self) {
-        self.until(|packet| matches!(packet, Packet::PubAck(_))).await;
+        for _ in 0..self.unacknowledged.swap(0, Ordering::Relaxed) {
+            self.until(|packet| matches!(packet, Packet::PubAck(_))).await;
+        }
     }
 
     /// The next message: its topic and payload.
