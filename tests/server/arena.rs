@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt as _;
 
-use crate::harness::{Client, Node, close_frame, open, until, within};
+use crate::harness::{Client, Node, close_frame, open, wait_until, with_timeout};
 
 const SECRETS: [&str; 2] = ["0123456789abcdef0123456789abcde0", "0123456789abcdef0123456789abcde1"];
 
@@ -45,10 +45,10 @@ impl Player {
     async fn play(&mut self, name: &str) {
         let number = self.turn.wish.as_ref().map_or(1, |(number, _)| number + 1);
         self.turn.wish = Some((number, Wish::Play(name.to_owned())));
-        self.say().await;
+        self.send_turn().await;
     }
 
-    async fn say(&mut self) {
+    async fn send_turn(&mut self) {
         self.line.send(Message::binary(self.turn.encode())).await;
     }
 
@@ -62,7 +62,7 @@ impl Player {
         self.views.push(view.clone());
         self.turn.ack = view.tick;
         self.turn.intents = intents.to_vec();
-        self.say().await;
+        self.send_turn().await;
         self.turn.first += intents.len() as u32;
         view
     }
@@ -121,14 +121,14 @@ async fn who_drops_comes_back_to_the_same_body_and_a_stranger_does_not() {
     kim.play("Kim").await;
     let body = kim.see_until(&[], plays).await.focus;
     let mut watcher = Player::come(node.addr, SECRETS[1]).await;
-    watcher.say().await;
+    watcher.send_turn().await;
     kim.go().await;
     watcher
         .see_until(&[], |view| view.watchers == 1 && view.players == 1)
         .await;
     assert!(!plays(&watcher.see(&[]).await));
     let mut back = Player::come(node.addr, SECRETS[0]).await;
-    back.say().await;
+    back.send_turn().await;
     let first = back.see(&[]).await;
     // A bot may have been quicker.
     assert!(first.focus == body && plays(&first) || matches!(first.role, Role::Watching));
@@ -152,7 +152,7 @@ async fn another_window_takes_the_body_over() {
 async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
     let node = Node::new().listen().await;
     let mut player = Player::come(node.addr, SECRETS[0]).await;
-    player.say().await;
+    player.send_turn().await;
     let first = player.see(&[]).await;
     assert!(!first.motes.is_empty());
     let (mut built, mut whole) = (0, 0);
@@ -165,7 +165,7 @@ async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
         whole += view.encode(None).len();
         player.turn.ack = view.tick;
         player.views.push(view);
-        player.say().await;
+        player.send_turn().await;
     }
     // All together: where the one that is watched ends, the next frame is of another place.
     assert!(built < whole / 2, "{built} of {whole}");
@@ -176,7 +176,7 @@ async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
     let more = tokio::time::timeout(Duration::from_millis(700), player.line.receive()).await;
     assert!(more.is_err(), "{more:?}");
     player.turn.ack = 0;
-    player.say().await;
+    player.send_turn().await;
     let Message::Binary(bytes) = player.line.receive().await else {
         panic!("no frame")
     };
@@ -223,7 +223,7 @@ async fn post(node: &Node, secret: &str, turn: Vec<u8>) -> (StatusCode, Vec<u8>)
         .header("cookie", format!("visitor={secret}"))
         .body(Body::from(turn))
         .unwrap();
-    let response = within(node.router.clone().oneshot(request)).await.unwrap();
+    let response = with_timeout(node.router.clone().oneshot(request)).await.unwrap();
     let status = response.status();
     (
         status,
@@ -269,7 +269,7 @@ async fn over_posts_it_is_the_same_game() {
         post(&node, SECRETS[1], vec![1; 300]).await.0,
         StatusCode::PAYLOAD_TOO_LARGE
     );
-    until(async || node.vitals().await.vitals.connections == 1).await;
+    wait_until(async || node.vitals().await.vitals.connections == 1).await;
     drop(listening);
 }
 

@@ -7,8 +7,8 @@ use std::thread;
 use duplex_protocol::session::CommandId;
 use serde_json::{Value, json};
 
-use crate::harness::process::{Running, Server, duplex, run, site, stdout};
-use crate::harness::tls::Authority;
+use crate::harness::process::{RunningCommand, Server, duplex, minimal_site, run, stdout};
+use crate::harness::tls::CertificateAuthority;
 
 /// Says `text` in `room`; the answer's seq.
 fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
@@ -24,7 +24,7 @@ fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
 
 /// The texts of a room, in order.
 fn texts(folder: &Path, server: &Server, room: &str, count: usize) -> Vec<String> {
-    let tail = Running::start(
+    let tail = RunningCommand::start(
         folder,
         &[
             "tail",
@@ -37,7 +37,7 @@ fn texts(folder: &Path, server: &Server, room: &str, count: usize) -> Vec<String
         ],
     );
     let text = |seq| {
-        let line: Value = serde_json::from_str(&tail.line()).unwrap();
+        let line: Value = serde_json::from_str(&tail.next_line()).unwrap();
         assert_eq!(line["seq"], json!(seq));
         line["event"]["posted"]["text"].as_str().unwrap().to_owned()
     };
@@ -80,12 +80,12 @@ fn a_tail_goes_on_after_the_server_was_killed() {
         post(folder.path(), &server, "lobby", text);
     }
     let url = server.url();
-    let tail = Running::start(
+    let tail = RunningCommand::start(
         folder.path(),
         &["tail", "chat/lobby", "--from", "2", "--json", "--url", &url],
     );
-    let next = |tail: &Running| {
-        let line: Value = serde_json::from_str(&tail.line()).unwrap();
+    let next = |tail: &RunningCommand| {
+        let line: Value = serde_json::from_str(&tail.next_line()).unwrap();
         assert_eq!(line["topic"], "chat/lobby");
         (
             line["seq"].as_u64().unwrap(),
@@ -97,7 +97,7 @@ fn a_tail_goes_on_after_the_server_was_killed() {
     assert_eq!(next(&tail), (3, "three".to_owned()));
     let addr = server.addr.to_string();
     server.kill();
-    let server = Server::start_at(folder.path(), &addr, &[]);
+    let server = Server::start_with_args(folder.path(), &addr, &[]);
     post(folder.path(), &server, "lobby", "four");
     post(folder.path(), &server, "lobby", "five");
     assert_eq!(next(&tail), (4, "four".to_owned()));
@@ -108,7 +108,7 @@ fn a_tail_goes_on_after_the_server_was_killed() {
 fn what_is_awake_is_listed_for_whoever_has_the_token() {
     let folder = tempfile::tempdir().unwrap();
     // Not bound to loopback: only the token opens it.
-    let server = Server::start_at(folder.path(), "0.0.0.0:0", &["--token", "a-token-for-the-tests"]);
+    let server = Server::start_with_args(folder.path(), "0.0.0.0:0", &["--token", "a-token-for-the-tests"]);
     let url = format!("http://127.0.0.1:{}", server.addr.port());
     let command = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
     let sent = run(folder.path(), &["send", "chat/lobby", &command, "--url", &url]);
@@ -202,7 +202,7 @@ fn a_backup_can_be_made_of_a_file_that_nobody_uses() {
 #[test]
 fn the_doctor_names_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let site = site(folder.path());
+    let site = minimal_site(folder.path());
     let site = site.to_str().unwrap();
     let healthy = run(folder.path(), &["--addr", "127.0.0.1:0", "--site", site, "doctor"]);
     assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
@@ -250,19 +250,19 @@ fn the_doctor_names_what_is_wrong() {
 async fn a_server_behind_tls_is_reached_if_its_authority_is_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let authority = Authority::new();
-    let url = format!("https://localhost:{}", authority.door(server.addr).await);
+    let authority = CertificateAuthority::new();
+    let url = format!("https://localhost:{}", authority.tls_proxy(server.addr).await);
     let trusting = |arguments: &[&str]| {
         let mut command = duplex(folder.path());
         command.args(arguments).args(["--url", &url]);
-        command.env("SSL_CERT_FILE", authority.file());
+        command.env("SSL_CERT_FILE", authority.root_certificate());
         command
     };
     let command = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
     let sent = trusting(&["send", "chat/lobby", &command]).output().unwrap();
     assert!(sent.status.success(), "{sent:?}");
-    let tail = Running::start_as(trusting(&["tail", "chat/lobby", "--from", "start"]));
-    assert!(tail.line().contains("hello"));
+    let tail = RunningCommand::start_command(trusting(&["tail", "chat/lobby", "--from", "start"]));
+    assert!(tail.next_line().contains("hello"));
     let notified = trusting(&["notify", "--everyone", "hello"]).output().unwrap();
     assert_eq!(stdout(&notified), "notices/all 1\n", "{notified:?}");
     let awake = trusting(&["topics"]).output().unwrap();

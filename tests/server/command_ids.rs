@@ -17,10 +17,10 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::kinds::{self, Note, Noted};
+use crate::harness::kinds::{self, Note, NotesState};
 use crate::harness::process::Server;
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Client, Node, open, within};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Client, Node, open, with_timeout};
 
 const TOPIC: &str = "notes/a";
 const MINUTE: u64 = 60_000;
@@ -42,31 +42,33 @@ fn ahead(millis: u64) -> CommandId {
 async fn texts(node: &Node) -> Vec<String> {
     let topic = node.state.hub.open(&TOPIC.parse().unwrap()).await.unwrap();
     let (_, state) = topic.state(Encoding::Json).await.unwrap();
-    let noted: Noted = state.decode(Encoding::Json).unwrap();
+    let noted: NotesState = state.decode(Encoding::Json).unwrap();
     noted.texts.into_iter().map(|(_, text)| text).collect()
 }
 
 fn in_memory() -> Node {
-    Node::on(Arc::new(Memory::new(Epoch::new(7))), kinds::all())
+    Node::with_log(Arc::new(Memory::new(Epoch::new(7))), kinds::all())
 }
 
 /// As a tab that sends on the first try after its laptop's lid was closed for a weekend, and one whose clock is wrong.
 #[tokio::test]
 async fn an_id_outside_its_time_is_refused_and_says_what_to_do() {
     let node = in_memory();
-    for way in [
-        Way::WebSocket(Encoding::Json),
-        Way::WebSocket(Encoding::Postcard),
-        Way::Poll,
+    for transport in [
+        Transport::WebSocket(Encoding::Json),
+        Transport::WebSocket(Encoding::Postcard),
+        Transport::Poll,
     ] {
-        let mut visitor = Visitor::new(&node, way).await;
-        let refusal =
-            async |visitor: &mut Visitor<'_>, id: CommandId| match visitor.command_as(TOPIC, id, &note("late")).await.0
-            {
-                Answer::Rejected(why) => why,
-                Answer::Accepted { .. } => panic!("accepted"),
-            };
-        let told = refusal(&mut visitor, past(24 * HOUR + MINUTE)).await;
+        let mut visitor = Visitor::new(&node, transport).await;
+        let rejection = async |visitor: &mut Visitor<'_>, id: CommandId| match visitor
+            .command_with_id(TOPIC, id, &note("late"))
+            .await
+            .0
+        {
+            Answer::Rejected(why) => why,
+            Answer::Accepted { .. } => panic!("accepted"),
+        };
+        let told = rejection(&mut visitor, past(24 * HOUR + MINUTE)).await;
         let Rejection::IdTooOld {
             no_effect: true,
             now_ms,
@@ -75,12 +77,12 @@ async fn an_id_outside_its_time_is_refused_and_says_what_to_do() {
             panic!("{told:?}")
         };
         assert!(now_ms.abs_diff(duplex_hub::now()) < MINUTE);
-        let told = refusal(&mut visitor, ahead(2 * MINUTE)).await;
+        let told = rejection(&mut visitor, ahead(2 * MINUTE)).await;
         assert!(matches!(told, Rejection::IdTooNew { .. }), "{told:?}");
-        let told = refusal(&mut visitor, ahead(30 * 365 * 24 * HOUR)).await;
+        let told = rejection(&mut visitor, ahead(30 * 365 * 24 * HOUR)).await;
         assert!(matches!(told, Rejection::IdTooNew { .. }), "{told:?}");
         for id in [past(23 * HOUR), ahead(MINUTE / 2), CommandId::at(now_ms, 3)] {
-            let (answer, again) = visitor.command_as(TOPIC, id, &note("fine")).await;
+            let (answer, again) = visitor.command_with_id(TOPIC, id, &note("fine")).await;
             assert!(matches!(answer, Answer::Accepted { .. }) && !again, "{answer:?}");
         }
     }
@@ -92,8 +94,8 @@ async fn an_id_outside_its_time_is_refused_and_says_what_to_do() {
 async fn thirty_hours_later_there_is_no_second_effect() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let topic: TopicName = TOPIC.parse().unwrap();
-    let node = Node::on(log.clone(), kinds::all());
-    let mut visitor = Visitor::new(&node, Way::Poll).await;
+    let node = Node::with_log(log.clone(), kinds::all());
+    let mut visitor = Visitor::new(&node, Transport::Poll).await;
     // As it would have been then.
     let then = past(30 * HOUR);
     let by = who(&mut visitor, &log).await;
@@ -107,19 +109,19 @@ async fn thirty_hours_later_there_is_no_second_effect() {
         delivers: None,
     };
     assert_eq!(log.append(&topic, 0.into(), vec![entry]).await, Ok(1));
-    let sent = visitor.command_as(TOPIC, then.clone(), &note("then")).await;
+    let sent = visitor.command_with_id(TOPIC, then.clone(), &note("then")).await;
     assert_eq!(sent, (Answer::Accepted { seq: 1 }, true));
-    within(node.state.hub.close()).await;
+    with_timeout(node.state.hub.close()).await;
     let retention = Retention { events: 100, age: None };
     let state = serde_json::to_vec(&json!({ "count": 1, "texts": [[1, "then"]] })).unwrap();
     log.snapshot(&topic, 1, state, retention, duplex_hub::now())
         .await
         .unwrap();
     assert_eq!(log.open(&topic, 10, 0).await.unwrap().commands, []);
-    let node = Node::on(log.clone(), kinds::all());
-    let mut visitor = visitor.at(&node);
+    let node = Node::with_log(log.clone(), kinds::all());
+    let mut visitor = visitor.at_node(&node);
     for id in [then.clone(), then.anew(then.time().unwrap() - 1)] {
-        let (answer, _) = visitor.command_as(TOPIC, id, &note("then")).await;
+        let (answer, _) = visitor.command_with_id(TOPIC, id, &note("then")).await;
         let Answer::Rejected(Rejection::IdTooOld { no_effect: false, .. }) = answer else {
             panic!("{answer:?}")
         };
@@ -140,11 +142,11 @@ async fn who(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
 #[tokio::test]
 async fn after_ten_thousand_other_commands_there_is_no_second_effect() {
     let node = in_memory();
-    let mut visitor = Visitor::new(&node, Way::Poll).await;
+    let mut visitor = Visitor::new(&node, Transport::Poll).await;
     let (first, refused) = (past(2000), past(1999));
-    let sent = visitor.command_as(TOPIC, first.clone(), &note("first")).await;
+    let sent = visitor.command_with_id(TOPIC, first.clone(), &note("first")).await;
     assert_eq!(sent, (Answer::Accepted { seq: 1 }, false));
-    let (answer, _) = visitor.command_as(TOPIC, refused.clone(), &note("")).await;
+    let (answer, _) = visitor.command_with_id(TOPIC, refused.clone(), &note("")).await;
     assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")));
     let who = PersonId("a".to_owned());
     let who = Person {
@@ -166,16 +168,16 @@ async fn after_ten_thousand_other_commands_there_is_no_second_effect() {
             .all(|(answer, _)| matches!(answer, Answer::Accepted { .. }))
     );
     let head = topic.head();
-    let (answer, _) = visitor.command_as(TOPIC, first, &note("first")).await;
+    let (answer, _) = visitor.command_with_id(TOPIC, first, &note("first")).await;
     assert!(
         matches!(answer, Answer::Rejected(Rejection::IdTooOld { no_effect: false, .. })),
         "{answer:?}"
     );
-    let (answer, again) = visitor.command_as(TOPIC, refused, &note("now it would do")).await;
+    let (answer, again) = visitor.command_with_id(TOPIC, refused, &note("now it would do")).await;
     assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), true));
     assert_eq!(topic.head(), head);
     // What is new is taken.
-    let (answer, _) = visitor.command_as(TOPIC, ahead(0), &note("new")).await;
+    let (answer, _) = visitor.command_with_id(TOPIC, ahead(0), &note("new")).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
@@ -187,24 +189,24 @@ async fn what_was_refused_has_no_effect_after_a_restart() {
     let ids = [past(0), CommandId::from_random(uuid::Uuid::new_v4().as_u128())];
     let secret = {
         let log = Arc::new(Sqlite::open(&path).unwrap());
-        let node = Node::on(log.clone(), kinds::all());
-        let mut visitor = Visitor::new(&node, Way::Poll).await;
+        let node = Node::with_log(log.clone(), kinds::all());
+        let mut visitor = Visitor::new(&node, Transport::Poll).await;
         for id in &ids {
-            let (answer, again) = visitor.command_as(TOPIC, id.clone(), &note("")).await;
+            let (answer, again) = visitor.command_with_id(TOPIC, id.clone(), &note("")).await;
             assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), false));
         }
         let secret = visitor.cookie();
-        within(node.state.hub.close()).await;
+        with_timeout(node.state.hub.close()).await;
         secret
     };
-    let node = Node::on(Arc::new(Sqlite::open(&path).unwrap()), kinds::all());
-    let mut visitor = Visitor::new(&node, Way::Poll).await.with_secret(&secret);
+    let node = Node::with_log(Arc::new(Sqlite::open(&path).unwrap()), kinds::all());
+    let mut visitor = Visitor::new(&node, Transport::Poll).await.with_visitor_cookie(&secret);
     for id in ids {
-        let (answer, again) = visitor.command_as(TOPIC, id, &note("it would do now")).await;
+        let (answer, again) = visitor.command_with_id(TOPIC, id, &note("it would do now")).await;
         assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), true));
     }
     assert_eq!(texts(&node).await, [""; 0]);
-    within(node.state.hub.close()).await;
+    with_timeout(node.state.hub.close()).await;
 }
 
 async fn socket(server: &Server) -> Client<TcpStream> {
@@ -250,9 +252,12 @@ async fn what_was_refused_has_no_effect_after_a_kill() {
     let id = past(0);
     let refused = Answer::Rejected(Rejection::refused("empty"));
     let mut client = socket(&server).await;
-    assert_eq!(within(post(&mut client, &id, "")).await, (refused.clone(), false));
+    assert_eq!(with_timeout(post(&mut client, &id, "")).await, (refused.clone(), false));
     server.kill();
     let server = Server::start(folder.path());
     let mut client = socket(&server).await;
-    assert_eq!(within(post(&mut client, &id, "it would do now")).await, (refused, true));
+    assert_eq!(
+        with_timeout(post(&mut client, &id, "it would do now")).await,
+        (refused, true)
+    );
 }

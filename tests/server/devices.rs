@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::harness::broker::Broker;
-use super::harness::within;
+use super::harness::with_timeout;
 
 /// The background tasks of the devices on a hub in memory.
 struct Plant {
@@ -35,7 +35,7 @@ impl Plant {
         beacon
             .publish("devices/beacon/readings", &reading(1.0, now()), true)
             .await;
-        beacon.taken().await;
+        beacon.wait_for_pubacks().await;
         let hub = Hub::new(
             Arc::new(Memory::new(Epoch::new(7))),
             apps::server::Apps::default().kinds(),
@@ -53,7 +53,7 @@ impl Plant {
     fn start(&mut self, broker: &Broker) {
         let options = Options {
             devices_mqtt_url: Some(broker.url()),
-            devices_mqtt_ca: broker.authority(),
+            devices_mqtt_ca: broker.root_certificate(),
             devices_mqtt_client: Some("duplex-test".to_owned()),
             devices_self: 0,
             ..Options::default()
@@ -66,7 +66,7 @@ impl Plant {
     async fn stop(&mut self) {
         self.stop.cancel();
         for feed in self.running.drain(..) {
-            within(feed).await.unwrap();
+            with_timeout(feed).await.unwrap();
         }
     }
 
@@ -75,7 +75,7 @@ impl Plant {
         let topic = self.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
         let wake = Wake::new();
         let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
-        within(async {
+        with_timeout(async {
             loop {
                 let state: T::State = topic
                     .state(Encoding::Json)
@@ -141,7 +141,7 @@ async fn readings_arrive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_arrive_over_tls() {
-    let broker = Broker::secured();
+    let broker = Broker::with_tls();
     arrive(&broker).await;
 }
 
@@ -183,7 +183,7 @@ async fn nothing_is_lost_when_the_broker_goes_and_comes_back() {
             broker.stop();
         }
         if number == READINGS / 2 {
-            broker.go_on();
+            broker.spawn();
         }
     }
     let device = plant
@@ -204,14 +204,14 @@ async fn what_comes_while_the_server_is_away_is_kept_by_the_broker() {
     let mut oven = broker.device("oven", None).await;
     oven.publish("devices/oven-1/readings", &reading(1.0, now()), false)
         .await;
-    oven.taken().await;
+    oven.wait_for_pubacks().await;
     plant.device("oven-1", |device| device.reports == 1).await;
     plant.stop().await;
     let at = now();
     for number in 0..50 {
         oven.publish("devices/oven-1/readings", &reading(2.0, at - number), false)
             .await;
-        oven.taken().await;
+        oven.wait_for_pubacks().await;
     }
     plant.start(&broker);
     plant.device("oven-1", |device| counted(device) == 51).await;
@@ -244,7 +244,7 @@ async fn a_retained_value_counts_once_however_often_it_comes() {
         true,
     )
     .await;
-    oven.taken().await;
+    oven.wait_for_pubacks().await;
     let mut plant = Plant::new(&broker).await;
     let device = plant.device("oven-1", |device| device.reports == 1).await;
     assert_eq!(device.metrics["temperature"].value, 7.0);
@@ -268,7 +268,7 @@ async fn a_retained_value_counts_once_however_often_it_comes() {
         other
             .publish("devices/oven-2/readings", &reading(f64::from(round), now()), false)
             .await;
-        other.taken().await;
+        other.wait_for_pubacks().await;
     }
     plant.device("oven-2", |device| device.reports > 0).await;
     plant.device("oven-1", |device| device.reports == 1).await;
@@ -281,7 +281,7 @@ async fn a_retained_value_that_returned_while_the_server_was_away_is_the_devices
     let broker = Broker::start();
     let mut plant = Plant::new(&broker).await;
     let mut oven = broker.device("oven", None).await;
-    oven.keep("devices/oven-1/readings", &state(1)).await;
+    oven.publish_retained("devices/oven-1/readings", &state(1)).await;
     plant.device("oven-1", |device| value(device) == Some(1.0)).await;
     oven.publish("devices/oven-1/readings", &state(0), false).await;
     let live = plant.device("oven-1", |device| value(device) == Some(0.0)).await;
@@ -289,7 +289,7 @@ async fn a_retained_value_that_returned_while_the_server_was_away_is_the_devices
     let mut before = live.clone();
     for kept in [1, 1, 0, 1] {
         plant.stop().await;
-        oven.keep("devices/oven-1/readings", &state(kept)).await;
+        oven.publish_retained("devices/oven-1/readings", &state(kept)).await;
         plant.start(&broker);
         // Comes after what the broker stored.
         let beacon = plant.device("beacon", |_| true).await.reports;
@@ -379,7 +379,7 @@ async fn an_order_reaches_its_device_and_its_answer_comes_back() {
         argument: r#"{"seconds":5}"#.to_owned(),
     };
     assert!(matches!(plant.say("oven-1", &order).await, Answer::Accepted { .. }));
-    let (topic, payload) = oven.message().await;
+    let (topic, payload) = oven.next_message().await;
     let letter: serde_json::Value = serde_json::from_str(&payload).unwrap();
     assert_eq!(
         (topic.as_str(), &letter["argument"]["seconds"]),

@@ -18,14 +18,14 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tower::ServiceExt as _;
 
 use crate::harness::kinds::{Note, Price};
-use crate::harness::{Answer as Response, Client, Node, open, until, within};
+use crate::harness::{Client, Node, Response, open, wait_until, with_timeout};
 
 const OWNER: &str = "visitor=0123456789abcdef0123456789abcdef";
 const OTHER: &str = "visitor=fedcba9876543210fedcba9876543210";
 const TRACE: &str = "0123456789abcdef-faults";
 
 fn node() -> Node {
-    Node::with(|settings| settings.faults = true)
+    Node::with_settings(|settings| settings.faults = true)
 }
 
 /// A session over WebSocket, and its name.
@@ -41,27 +41,27 @@ impl Session {
             build: String::new(),
             name: None,
         };
-        session.say(&hello).await;
-        let ServerFrame::Welcome(welcome) = session.next().await else {
+        session.send(&hello).await;
+        let ServerFrame::Welcome(welcome) = session.next_frame().await else {
             panic!("no welcome")
         };
         session.1 = welcome.session;
         session
     }
 
-    async fn say(&mut self, frame: &ClientFrame) {
+    async fn send(&mut self, frame: &ClientFrame) {
         let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
         self.0.send(Message::text(text)).await;
     }
 
-    async fn next(&mut self) -> ServerFrame {
+    async fn next_frame(&mut self) -> ServerFrame {
         frame(&self.0.receive().await.into_data())
     }
 
     /// The next frame that is not about who is there.
     async fn news(&mut self) -> ServerFrame {
         loop {
-            match self.next().await {
+            match self.next_frame().await {
                 ServerFrame::Presence { .. } => {}
                 frame => return frame,
             }
@@ -70,7 +70,7 @@ impl Session {
 
     async fn subscribe(&mut self, topic: &str) {
         let topic = topic.parse().unwrap();
-        self.say(&ClientFrame::Subscribe { topic, cursor: None }).await;
+        self.send(&ClientFrame::Subscribe { topic, cursor: None }).await;
         let ServerFrame::Verdict { verdict, .. } = self.news().await else {
             panic!("no verdict")
         };
@@ -80,7 +80,7 @@ impl Session {
     /// The end without a close frame.
     async fn lost(&mut self) {
         loop {
-            match within(self.0.0.next()).await {
+            match with_timeout(self.0.0.next()).await {
                 Some(Ok(Message::Text(_) | Message::Ping(_))) => {}
                 Some(Ok(message)) => panic!("{message:?} instead of a cut"),
                 Some(Err(_)) | None => return,
@@ -176,7 +176,7 @@ async fn nobody_else_is_obeyed_and_nothing_without_an_end() {
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!report(&node, OTHER, &session.1).await.known);
     assert!(report(&node, OWNER, &session.1).await.known);
-    session.say(&ClientFrame::Ping { nonce: 7 }).await;
+    session.send(&ClientFrame::Ping { nonce: 7 }).await;
     assert_eq!(
         session.news().await,
         ServerFrame::Pong { nonce: 7 },
@@ -190,11 +190,11 @@ async fn a_cut_ends_the_connection_without_a_close_frame() {
     let mut session = Session::open(&node).await;
     make(&node, &session.1, Fault::Cut).await;
     session.lost().await;
-    until(async || record(&node).await.ended.is_some()).await;
+    wait_until(async || record(&node).await.ended.is_some()).await;
     let ended = record(&node).await.ended.unwrap();
     assert_eq!((ended.by, ended.code), (Side::Network, None));
     assert!(ended.reason.contains("asked"), "{}", ended.reason);
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn a_drained_session_is_told_when_to_come_back() {
     };
     assert_eq!(reason, Closing::Draining);
     assert!((500..5_000).contains(&retry_after_ms));
-    assert_eq!(session.0.closed().await.map(|(code, _)| code), Some(1012));
+    assert_eq!(session.0.expect_close().await.map(|(code, _)| code), Some(1012));
     assert!(!node.state.shutdown.has_begun(), "the node stays");
 }
 
@@ -324,10 +324,10 @@ async fn a_stream_is_cut_and_drained_as_a_socket_is() {
     for fault in [Fault::Cut, Fault::Drain] {
         let answer = node.router.clone().oneshot(get(&path, OWNER)).await.unwrap();
         let mut stream = answer.into_body().into_data_stream();
-        within(stream.next()).await.unwrap().unwrap();
+        with_timeout(stream.next()).await.unwrap().unwrap();
         make(&node, &session, fault).await;
         let (mut said, mut broke) = (String::new(), false);
-        while let Some(part) = within(stream.next()).await {
+        while let Some(part) = with_timeout(stream.next()).await {
             match part {
                 Ok(bytes) => said.push_str(str::from_utf8(&bytes).unwrap()),
                 Err(_) => broke = true,
@@ -338,7 +338,7 @@ async fn a_stream_is_cut_and_drained_as_a_socket_is() {
             (fault == Fault::Cut, fault == Fault::Drain)
         );
     }
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
 }
 
 #[tokio::test]

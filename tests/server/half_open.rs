@@ -18,9 +18,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::kinds::Note;
 use crate::harness::process::Server;
-use crate::harness::raw::{PING, Raw};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Client, ECHO, Node, open};
+use crate::harness::raw::{PING, RawConnection};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Client, ECHO_PATH, Node, open};
 
 const NOTES: &str = "notes/a";
 /// Who vanished is no longer among those present after this.
@@ -44,8 +44,8 @@ async fn post(node: &Node, session: &str, frame: &str) -> StatusCode {
 }
 
 /// A stream that is asked for and not read.
-async fn unread(node: &Node, asked: &str) -> Raw<tokio::io::DuplexStream> {
-    let mut raw = Raw(node.connect());
+async fn unread(node: &Node, asked: &str) -> RawConnection<tokio::io::DuplexStream> {
+    let mut raw = RawConnection(node.connect());
     let path = format!("{EVENTS_PATH}?session=s-1&{asked}");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     raw.write(request.as_bytes()).await;
@@ -56,13 +56,13 @@ async fn unread(node: &Node, asked: &str) -> Raw<tokio::io::DuplexStream> {
 async fn a_stream_that_nobody_reads_ends_as_a_socket_does_and_says_why() {
     let node = Node::new();
     let mut raw = unread(&node, "v=2&topics=notes/a").await;
-    let mut observer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut observer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     observer.subscribe(NOTES, None).await;
-    observer.until_present(|presence| presence.session_count == 2).await;
+    observer.wait_for_presence(|presence| presence.session_count == 2).await;
     let (start, mut text) = (Instant::now(), String::new());
     let (read, _) = tokio::join!(
         raw.0.read_to_string(&mut text),
-        observer.until_present(|presence| presence.session_count == 1)
+        observer.wait_for_presence(|presence| presence.session_count == 1)
     );
     read.unwrap();
     let elapsed = start.elapsed();
@@ -101,13 +101,13 @@ async fn a_stream_whose_client_answers_stays() {
 async fn a_stream_of_version_1_ends_after_a_while_and_its_reader_comes_back() {
     let node = Node::new();
     let mut raw = unread(&node, "topics=notes/a").await;
-    let mut observer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut observer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     observer.subscribe(NOTES, None).await;
-    observer.until_present(|presence| presence.session_count == 2).await;
+    observer.wait_for_presence(|presence| presence.session_count == 2).await;
     let (start, mut text) = (Instant::now(), String::new());
     let (read, _) = tokio::join!(
         raw.0.read_to_string(&mut text),
-        observer.until_present(|presence| presence.session_count == 1)
+        observer.wait_for_presence(|presence| presence.session_count == 1)
     );
     read.unwrap();
     let elapsed = start.elapsed();
@@ -157,22 +157,22 @@ fn text(frame: &ClientFrame) -> Message {
 #[tokio::test(start_paused = true)]
 async fn after_a_pause_nobody_was_silent() {
     let node = Node::new();
-    let mut echo = node.socket(ECHO).await;
-    let mut session = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut echo = node.websocket(ECHO_PATH).await;
+    let mut session = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     session.subscribe(NOTES, None).await;
-    let mut poller = Visitor::new(&node, Way::Poll).await;
+    let mut poller = Visitor::new(&node, Transport::Poll).await;
     poller.subscribe(NOTES, None).await;
     let _stream = unread(&node, "v=2&topics=notes/a").await;
-    session.until_present(|presence| presence.session_count == 3).await;
+    session.wait_for_presence(|presence| presence.session_count == 3).await;
     // Its hello is on the way.
     let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];
     let (mut late, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
 
     advance(s(75)).await;
-    assert_eq!(echo.ask("still here").await, Message::text("still here"));
-    session.say(&ClientFrame::Ping { nonce: 7 }).await;
+    assert_eq!(echo.send_and_receive("still here").await, Message::text("still here"));
+    session.send(&ClientFrame::Ping { nonce: 7 }).await;
     loop {
-        match session.next().await {
+        match session.next_frame().await {
             ServerFrame::Pong { nonce: 7 } => break,
             ServerFrame::Presence { presence, .. } => {
                 assert_eq!(presence.session_count, 3, "somebody was taken for gone")
@@ -209,7 +209,7 @@ async fn receive(client: &mut Client<TcpStream>) -> ServerFrame {
 #[tokio::test]
 async fn a_stopped_server_reads_what_waits_before_it_judges() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_at(
+    let server = Server::start_with_args(
         folder.path(),
         "127.0.0.1:0",
         &["--ping-interval", "1", "--silence-limit", "2"],
@@ -221,7 +221,7 @@ async fn a_stopped_server_reads_what_waits_before_it_judges() {
     client.send(text(&ClientFrame::Hello { build, name })).await;
     assert!(matches!(receive(&mut client).await, ServerFrame::Welcome(_)));
     let (mut raw, stopped) = (
-        Raw::open(TcpStream::connect(server.addr).await.unwrap(), ECHO).await,
+        RawConnection::open(TcpStream::connect(server.addr).await.unwrap(), ECHO_PATH).await,
         s(5),
     );
     server.signal("STOP");
@@ -230,5 +230,5 @@ async fn a_stopped_server_reads_what_waits_before_it_judges() {
     server.signal("CONT");
     assert_eq!(receive(&mut client).await, ServerFrame::Pong { nonce: 7 });
     // One that said nothing at all is asked, and not closed at once.
-    assert_eq!(raw.frame().await.0 & 0xf, PING);
+    assert_eq!(raw.read_frame().await.0 & 0xf, PING);
 }

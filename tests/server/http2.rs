@@ -10,15 +10,15 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::harness::{Client, ECHO, Node, PIPE, SOCKET, close_frame, within};
+use crate::harness::{Client, ECHO_PATH, Node, PIPE_CAPACITY, SOCKET_PATH, close_frame, with_timeout};
 
 /// An HTTP/2 connection that has heard the server's settings.
 async fn connect(node: &Node) -> SendRequest<Bytes> {
-    let (mut requests, connection) = within(h2::client::handshake(node.connect())).await.unwrap();
+    let (mut requests, connection) = with_timeout(h2::client::handshake(node.connect())).await.unwrap();
     tokio::spawn(connection);
     let health = Request::get("http://localhost/healthz").body(()).unwrap();
     let (response, _) = requests.send_request(health, true).unwrap();
-    assert_eq!(within(response).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(with_timeout(response).await.unwrap().status(), StatusCode::OK);
     assert!(requests.is_extended_connect_protocol_enabled());
     requests
 }
@@ -37,8 +37,8 @@ async fn open(
         .iter()
         .fold(request, |request, (name, value)| request.header(*name, *value));
     let (response, sending) = requests.send_request(request.body(()).unwrap(), false).unwrap();
-    let (parts, receiving) = within(response).await.unwrap().into_parts();
-    let (near, far) = duplex(PIPE);
+    let (parts, receiving) = with_timeout(response).await.unwrap().into_parts();
+    let (near, far) = duplex(PIPE_CAPACITY);
     let (read, write) = split(far);
     tokio::spawn(upwards(read, sending));
     tokio::spawn(downwards(receiving, write));
@@ -70,26 +70,29 @@ async fn downwards(mut from: RecvStream, mut to: WriteHalf<DuplexStream>) {
 async fn a_socket_is_a_stream_beside_others() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (opened, mut echo) = open(&mut requests, ECHO, &[("sec-websocket-protocol", "a, b")]).await;
+    let (opened, mut echo) = open(&mut requests, ECHO_PATH, &[("sec-websocket-protocol", "a, b")]).await;
     assert_eq!(opened.status, StatusCode::OK);
     assert_eq!(opened.headers["sec-websocket-protocol"], "a");
     assert!(!opened.headers.contains_key("sec-websocket-accept"));
-    let (_, mut socket) = open(&mut requests, SOCKET, &[]).await;
-    assert_eq!(echo.ask("one").await, Message::text("one"));
-    assert_eq!(socket.ask("two").await, Message::text("서버 응답: two"));
+    let (_, mut socket) = open(&mut requests, SOCKET_PATH, &[]).await;
+    assert_eq!(echo.send_and_receive("one").await, Message::text("one"));
+    assert_eq!(socket.send_and_receive("two").await, Message::text("서버 응답: two"));
     let large = Message::binary(vec![4; 300_000]);
-    assert_eq!(echo.ask(large.clone()).await, large);
+    assert_eq!(echo.send_and_receive(large.clone()).await, large);
     echo.close(Some(close_frame(1000, "done"))).await;
-    assert_eq!(echo.closed().await, Some((1000, "done".to_owned())));
-    node.until_open(1).await;
-    assert_eq!(socket.ask("still here").await, Message::text("서버 응답: still here"));
+    assert_eq!(echo.expect_close().await, Some((1000, "done".to_owned())));
+    node.wait_for_connections(1).await;
+    assert_eq!(
+        socket.send_and_receive("still here").await,
+        Message::text("서버 응답: still here")
+    );
 }
 
 #[tokio::test]
 async fn the_record_shows_http2() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (_, _client) = open(&mut requests, &format!("{ECHO}?trace=0123456789abcdef"), &[]).await;
+    let (_, _client) = open(&mut requests, &format!("{ECHO_PATH}?trace=0123456789abcdef"), &[]).await;
     let record: duplex_protocol::handshake::Handshake =
         serde_json::from_str(&node.get("/api/handshake/0123456789abcdef").await.body).unwrap();
     assert_eq!(
@@ -107,25 +110,28 @@ async fn the_record_shows_http2() {
 async fn the_doors_are_the_same() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (foreign, _) = open(&mut requests, ECHO, &[("origin", "http://evil.example")]).await;
+    let (foreign, _) = open(&mut requests, ECHO_PATH, &[("origin", "http://evil.example")]).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
-    let (own, _) = open(&mut requests, ECHO, &[("origin", "http://localhost")]).await;
+    let (own, _) = open(&mut requests, ECHO_PATH, &[("origin", "http://localhost")]).await;
     assert_eq!(own.status, StatusCode::OK);
-    let plain = Request::get(format!("http://localhost{ECHO}")).body(()).unwrap();
+    let plain = Request::get(format!("http://localhost{ECHO_PATH}")).body(()).unwrap();
     let (response, _) = requests.send_request(plain, true).unwrap();
-    assert_eq!(within(response).await.unwrap().status(), StatusCode::UPGRADE_REQUIRED);
+    assert_eq!(
+        with_timeout(response).await.unwrap().status(),
+        StatusCode::UPGRADE_REQUIRED
+    );
 }
 
 #[tokio::test]
 async fn a_shutdown_is_told_over_http2_too() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (_, mut client) = open(&mut requests, ECHO, &[]).await;
-    assert_eq!(client.ask("x").await, Message::text("x"));
+    let (_, mut client) = open(&mut requests, ECHO_PATH, &[]).await;
+    assert_eq!(client.send_and_receive("x").await, Message::text("x"));
     node.state.shutdown.begin();
     assert_eq!(
-        client.closed().await,
+        client.expect_close().await,
         Some((1001, "the server is going away".to_owned()))
     );
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
 }

@@ -14,10 +14,12 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::process::{Server, duplex as binary};
-use crate::harness::tls::Authority;
-use crate::harness::{ECHO, Headers, Listening, Node, PIPE, SOCKET, open, routes, until, within};
+use crate::harness::tls::CertificateAuthority;
+use crate::harness::{
+    ECHO_PATH, Headers, ListeningNode, Node, PIPE_CAPACITY, SOCKET_PATH, open, routes, wait_until, with_timeout,
+};
 
-fn files(authority: &Authority) -> CertificateFiles {
+fn files(authority: &CertificateAuthority) -> CertificateFiles {
     CertificateFiles {
         certificate: authority.certificate(),
         key: authority.key(),
@@ -25,20 +27,20 @@ fn files(authority: &Authority) -> CertificateFiles {
 }
 
 /// A node that speaks TLS.
-pub fn node(authority: &Authority) -> Node {
-    let mut node = Node::with(|settings| settings.tls = Some(files(authority)));
+pub fn node(authority: &CertificateAuthority) -> Node {
+    let mut node = Node::with_settings(|settings| settings.tls = Some(files(authority)));
     node.state = node.state.with_tls(Some(Tls::load(files(authority)).unwrap()));
     node.router = routes(&node.state);
     node
 }
 
-async fn opening(authority: &Authority, listening: &Listening, path: &str, headers: Headers<'_>) -> u16 {
+async fn opening(authority: &CertificateAuthority, listening: &ListeningNode, path: &str, headers: Headers<'_>) -> u16 {
     let stream = authority
         .connect(listening.connect().await, "localhost", &["http/1.1"])
         .await;
     match open(stream, path, headers).await {
         Ok((mut client, _)) => {
-            let Message::Text(answer) = client.ask("hello").await else {
+            let Message::Text(answer) = client.send_and_receive("hello").await else {
                 panic!("no text")
             };
             assert!(answer.ends_with("hello"));
@@ -53,16 +55,16 @@ async fn opening(authority: &Authority, listening: &Listening, path: &str, heade
 
 #[tokio::test]
 async fn sockets_and_pages_are_served_by_tls() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
-    assert_eq!(opening(&authority, &listening, SOCKET, &[]).await, 101);
+    assert_eq!(opening(&authority, &listening, SOCKET_PATH, &[]).await, 101);
     assert_eq!(
-        opening(&authority, &listening, ECHO, &[("origin", "https://localhost")]).await,
+        opening(&authority, &listening, ECHO_PATH, &[("origin", "https://localhost")]).await,
         101
     );
     assert_eq!(
-        opening(&authority, &listening, ECHO, &[("origin", "http://localhost")]).await,
+        opening(&authority, &listening, ECHO_PATH, &[("origin", "http://localhost")]).await,
         403
     );
 
@@ -71,9 +73,9 @@ async fn sockets_and_pages_are_served_by_tls() {
         .await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
     let get = "GET /about HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    within(stream.write_all(get.as_bytes())).await.unwrap();
+    with_timeout(stream.write_all(get.as_bytes())).await.unwrap();
     let mut answer = String::new();
-    within(stream.read_to_string(&mut answer)).await.unwrap();
+    with_timeout(stream.read_to_string(&mut answer)).await.unwrap();
     assert!(
         answer.contains("set-cookie: __Host-visitor=") && answer.contains("; Secure"),
         "{answer}"
@@ -82,57 +84,60 @@ async fn sockets_and_pages_are_served_by_tls() {
 
 #[tokio::test]
 async fn http2_is_agreed_on_and_carries_sockets() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
     let stream = authority
         .connect(listening.connect().await, "localhost", &["h2", "http/1.1"])
         .await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
-    let (mut requests, connection) = within(h2::client::handshake(stream)).await.unwrap();
+    let (mut requests, connection) = with_timeout(h2::client::handshake(stream)).await.unwrap();
     tokio::spawn(connection);
     let health = Request::get("https://localhost/healthz").body(()).unwrap();
     let (response, _) = requests.send_request(health, true).unwrap();
-    assert_eq!(within(response).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(with_timeout(response).await.unwrap().status(), StatusCode::OK);
     let opening = Request::builder()
         .method(Method::CONNECT)
-        .uri(format!("https://localhost{ECHO}"))
+        .uri(format!("https://localhost{ECHO_PATH}"))
         .extension(Protocol::from_static("websocket"))
         .header("sec-websocket-version", "13")
         .header("origin", "https://localhost");
     let (response, mut sending) = requests.send_request(opening.body(()).unwrap(), false).unwrap();
-    let response = within(response).await.unwrap();
+    let response = with_timeout(response).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     // A masked text frame, its mask zero, and its echo.
     sending
         .send_data(Bytes::from_static(b"\x81\x82\0\0\0\0hi"), false)
         .unwrap();
     let mut body = response.into_body();
-    assert_eq!(within(body.data()).await.unwrap().unwrap(), b"\x81\x02hi".as_slice());
+    assert_eq!(
+        with_timeout(body.data()).await.unwrap().unwrap(),
+        b"\x81\x02hi".as_slice()
+    );
 }
 
 #[tokio::test]
 async fn who_speaks_no_tls_is_counted_and_holds_up_nobody() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
     let _silent = listening.connect().await;
     let mut plain = listening.connect().await;
-    within(plain.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    with_timeout(plain.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         .await
         .unwrap();
     let mut answer = Vec::new();
-    let _ = within(plain.read_to_end(&mut answer)).await;
+    let _ = with_timeout(plain.read_to_end(&mut answer)).await;
     assert!(!answer.starts_with(b"HTTP/"), "nothing is served in the clear");
-    until(async || node.state.counters.read().failed_handshakes == 1).await;
-    assert_eq!(opening(&authority, &listening, SOCKET, &[]).await, 101);
+    wait_until(async || node.state.counters.read().failed_handshakes == 1).await;
+    assert_eq!(opening(&authority, &listening, SOCKET_PATH, &[]).await, 101);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_has_its_time() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let node = node(&authority);
-    let (mut client, server) = duplex(PIPE);
+    let (mut client, server) = duplex(PIPE_CAPACITY);
     let state = node.state.clone();
     let tls = state.tls.clone().unwrap();
     tokio::spawn(tls.serve_connection(server, None, node.router.clone(), state.gateway.clone()));
@@ -140,11 +145,11 @@ async fn a_handshake_has_its_time() {
     client.write_all(b"\x16\x03\x01").await.unwrap();
     assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(start.elapsed().as_secs(), limits::TLS_HANDSHAKE.as_secs());
-    until(async || state.counters.read().failed_handshakes == 1).await;
+    wait_until(async || state.counters.read().failed_handshakes == 1).await;
 }
 
 /// The certificate that a new connection is shown.
-async fn shown(authority: &Authority, stream: TcpStream) -> Vec<u8> {
+async fn shown(authority: &CertificateAuthority, stream: TcpStream) -> Vec<u8> {
     let stream = authority.connect(stream, "localhost", &["http/1.1"]).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
@@ -152,27 +157,27 @@ async fn shown(authority: &Authority, stream: TcpStream) -> Vec<u8> {
 /// By its files' times, with the clock in the test's hands.
 #[tokio::test]
 async fn a_certificate_is_renewed_when_its_files_change() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
     let old = shown(&authority, listening.connect().await).await;
     let stream = authority
         .connect(listening.connect().await, "localhost", &["http/1.1"])
         .await;
-    let (mut open, _) = open(stream, ECHO, &[]).await.unwrap();
+    let (mut open, _) = open(stream, ECHO_PATH, &[]).await.unwrap();
 
     authority.renew();
     tokio::time::pause();
     tokio::time::advance(limits::CERTIFICATE_POLL + Duration::from_secs(1)).await;
     tokio::time::resume();
-    until(async || shown(&authority, listening.connect().await).await != old).await;
-    assert_eq!(open.ask("still here").await, Message::text("still here"));
+    wait_until(async || shown(&authority, listening.connect().await).await != old).await;
+    assert_eq!(open.send_and_receive("still here").await, Message::text("still here"));
     assert_eq!(node.state.counters.read().failed_handshakes, 0);
 }
 
 #[tokio::test]
 async fn a_running_server_takes_a_new_certificate_on_sighup_and_keeps_its_own_for_half_of_one() {
-    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
     let (certificate, key) = (authority.certificate(), authority.key());
     let flags = [
         "--tls-cert",
@@ -180,18 +185,18 @@ async fn a_running_server_takes_a_new_certificate_on_sighup_and_keeps_its_own_fo
         "--tls-key",
         key.to_str().unwrap(),
     ];
-    let server = Server::start_at(folder.path(), "127.0.0.1:0", &flags);
+    let server = Server::start_with_args(folder.path(), "127.0.0.1:0", &flags);
     let connect = async || TcpStream::connect(server.addr).await.unwrap();
     let old = shown(&authority, connect().await).await;
     let stream = authority.connect(connect().await, "localhost", &["http/1.1"]).await;
-    let (mut open, _) = open(stream, ECHO, &[]).await.unwrap();
+    let (mut open, _) = open(stream, ECHO_PATH, &[]).await.unwrap();
 
     let key_before = fs::read(&key).unwrap();
     authority.renew();
     let key_after = fs::read(&key).unwrap();
     fs::write(&key, &key_before).unwrap();
     server.signal("HUP");
-    assert_eq!(open.ask("one").await, Message::text("one"));
+    assert_eq!(open.send_and_receive("one").await, Message::text("one"));
     assert_eq!(
         shown(&authority, connect().await).await,
         old,
@@ -199,13 +204,17 @@ async fn a_running_server_takes_a_new_certificate_on_sighup_and_keeps_its_own_fo
     );
     fs::write(&key, &key_after).unwrap();
     server.signal("HUP");
-    until(async || shown(&authority, connect().await).await != old).await;
-    assert_eq!(open.ask("two").await, Message::text("two"));
+    wait_until(async || shown(&authority, connect().await).await != old).await;
+    assert_eq!(open.send_and_receive("two").await, Message::text("two"));
 }
 
 #[test]
 fn a_wrong_pair_ends_the_start_with_one_line() {
-    let (folder, one, other) = (tempfile::tempdir().unwrap(), Authority::new(), Authority::new());
+    let (folder, one, other) = (
+        tempfile::tempdir().unwrap(),
+        CertificateAuthority::new(),
+        CertificateAuthority::new(),
+    );
     let (certificate, key) = (one.certificate(), other.key());
     for (flags, why) in [
         (

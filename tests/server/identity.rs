@@ -6,7 +6,7 @@ use duplex::server::state::Settings;
 use duplex_protocol::session::{COMMAND_PATH, HISTORY_PATH};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Node, within};
+use crate::harness::{Node, Response, with_timeout};
 
 const MINE: &str = "0123456789abcdef0123456789abcdef";
 const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
@@ -15,13 +15,13 @@ fn public(settings: &mut Settings) {
     settings.public_url = Some("https://duplex.example".parse().unwrap());
 }
 
-async fn about(node: &Node, host: &str, cookies: &str) -> Answer {
+async fn about(node: &Node, host: &str, cookies: &str) -> Response {
     let request = Request::get("/about").header("host", host).header("cookie", cookies);
     node.page(request.body(Body::empty()).unwrap()).await
 }
 
 fn chat(change: impl FnOnce(&mut Settings)) -> Node {
-    Node::of_apps(change)
+    Node::with_apps(change)
 }
 
 /// Who a request with these cookies is, as its message says.
@@ -36,10 +36,10 @@ async fn author(node: &Node, host: &str, cookies: &str) -> String {
         .header("content-type", "application/json")
         .body(Body::from(frame.to_string()))
         .unwrap();
-    let answer = within(node.request(request)).await;
+    let answer = with_timeout(node.request(request)).await;
     assert!(answer.body.contains("accepted"), "{}", answer.body);
     let request = Request::get(format!("{HISTORY_PATH}?topic=chat/lobby&limit=1")).header("host", host);
-    let history = within(node.request(request.body(Body::empty()).unwrap())).await;
+    let history = with_timeout(node.request(request.body(Body::empty()).unwrap())).await;
     let history: Value = serde_json::from_str(&history.body).unwrap();
     find(&history, "id").unwrap()
 }
@@ -56,7 +56,7 @@ fn find(value: &Value, key: &str) -> Option<String> {
     }
 }
 
-fn set_cookies(answer: &Answer) -> Vec<&str> {
+fn set_cookies(answer: &Response) -> Vec<&str> {
     let cookies = answer.headers.get_all("set-cookie").iter();
     cookies.map(|cookie| cookie.to_str().unwrap()).collect()
 }

@@ -10,14 +10,14 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame};
 use serde_json::{Value, json};
 
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Node, within};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Node, with_timeout};
 
 const TOKEN: &str = "a-token-for-the-tests";
 const READINGS: &str = "/api/devices/oven-1/readings";
 
 fn node() -> Node {
-    Node::of_apps(|settings| {
+    Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
     })
 }
@@ -29,7 +29,7 @@ async fn post(node: &Node, path: &str, body: &str) -> (StatusCode, Value) {
         .header("content-type", "application/json")
         .body(Body::from(body.to_owned()))
         .unwrap();
-    let answer = within(node.request(request)).await;
+    let answer = with_timeout(node.request(request)).await;
     (answer.status, serde_json::from_str(&answer.body).unwrap())
 }
 
@@ -39,7 +39,9 @@ async fn device(node: &Node) -> Device {
 
 /// In a session, over a WebSocket and posted.
 async fn rejections(node: &Node, command: &str) -> Vec<Rejection> {
-    let mut program = Visitor::new(node, Way::WebSocket(Encoding::Json)).await.showing(TOKEN);
+    let mut program = Visitor::new(node, Transport::WebSocket(Encoding::Json))
+        .await
+        .with_token(TOKEN);
     let frame = || ClientFrame::Command {
         topic: "device/oven-1".parse().unwrap(),
         id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::process::Server;
-use crate::harness::{open, until, within};
+use crate::harness::{open, wait_until, with_timeout};
 
 const ROUNDS: u32 = 6;
 const WRITERS: u32 = 4;
@@ -120,7 +120,7 @@ async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
 async fn take_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut Sent, most: usize) -> usize {
     let mut accepted = 0;
     while accepted < most {
-        let Some(Ok(message)) = within(socket.0.next()).await else {
+        let Some(Ok(message)) = with_timeout(socket.0.next()).await else {
             break;
         };
         let Ok(ServerFrame::Reply { id, answer, .. }) = Encoding::Json.decode(&message.into_data()) else {
@@ -199,7 +199,7 @@ pub async fn get(addr: SocketAddr, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    within(stream.read_to_end(&mut answer)).await.unwrap();
+    with_timeout(stream.read_to_end(&mut answer)).await.unwrap();
     String::from_utf8(answer).unwrap()
 }
 
@@ -267,7 +267,7 @@ async fn what_follows_from_an_accepted_command_survives_a_kill() {
     }
     for _ in 0..2 {
         let mut server = Server::start(folder);
-        until(async || count(folder, "SELECT count(*) FROM forwards") == 0).await;
+        wait_until(async || count(folder, "SELECT count(*) FROM forwards") == 0).await;
         let told = events(folder, &inbox, "danger");
         let ordered = events(folder, "orders/all", "added");
         assert_eq!((told, ordered), (KILLS / 2, KILLS / 2), "each once");

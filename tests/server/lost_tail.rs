@@ -14,18 +14,18 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::kinds::{self, Note, Noted, Notes};
+use crate::harness::kinds::{self, Note, Notes, NotesState};
 use crate::harness::process::Server;
-use crate::harness::topics::{Visitor, Way};
+use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Client, Node, open};
 
 const LOSER: &str = "notes/a";
 const OTHER: &str = "notes/b";
-const WAYS: [Way; 4] = [
-    Way::WebSocket(Encoding::Json),
-    Way::WebSocket(Encoding::Postcard),
-    Way::Sse,
-    Way::Poll,
+const TRANSPORTS: [Transport; 4] = [
+    Transport::WebSocket(Encoding::Json),
+    Transport::WebSocket(Encoding::Postcard),
+    Transport::Sse,
+    Transport::Poll,
 ];
 
 fn node(folder: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
@@ -51,7 +51,7 @@ async fn end(node: &Node, folder: &Path, keep: Option<&str>) {
 }
 
 async fn add(node: &Node, topic: &str, texts: &[&str]) {
-    let mut writer = Visitor::new(node, Way::Sse).await;
+    let mut writer = Visitor::new(node, Transport::Sse).await;
     for text in texts {
         let answer = writer.command(topic, &Note::Add((*text).to_owned())).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
@@ -69,8 +69,8 @@ async fn who_saw_what_was_lost_is_told_so_and_other_topics_go_on() {
     let whole = node(folder.path(), kinds::all());
     add(&whole, LOSER, &["3", "4"]).await;
     let mut visitors = Vec::new();
-    for way in WAYS {
-        let mut visitor = Visitor::new(&whole, way).await;
+    for transport in TRANSPORTS {
+        let mut visitor = Visitor::new(&whole, transport).await;
         for topic in [LOSER, OTHER] {
             visitor.subscribe(topic, None).await;
         }
@@ -78,7 +78,7 @@ async fn who_saw_what_was_lost_is_told_so_and_other_topics_go_on() {
     }
     add(&whole, LOSER, &["5"]).await;
     for visitor in &mut visitors {
-        assert_eq!(visitor.event::<Notes>().await, (5, Note::Add("5".to_owned())));
+        assert_eq!(visitor.next_event::<Notes>().await, (5, Note::Add("5".to_owned())));
     }
     end(&whole, folder.path(), Some("early.db")).await;
 
@@ -86,7 +86,7 @@ async fn who_saw_what_was_lost_is_told_so_and_other_topics_go_on() {
     add(&after, LOSER, &["3", "other", "5", "6"]).await;
     add(&after, OTHER, &["3"]).await;
     for visitor in visitors {
-        let mut visitor = visitor.at(&after);
+        let mut visitor = visitor.at_node(&after);
         let (loser, other): (Option<Cursor>, Option<Cursor>) = (
             visitor.cursors[&LOSER.parse().unwrap()],
             visitor.cursors[&OTHER.parse().unwrap()],
@@ -96,7 +96,7 @@ async fn who_saw_what_was_lost_is_told_so_and_other_topics_go_on() {
         let Verdict::Reset { reason, cursor, state } = verdict else {
             panic!("{verdict:?}")
         };
-        let state: Noted = state.decode(visitor.encoding()).unwrap();
+        let state: NotesState = state.decode(visitor.encoding()).unwrap();
         assert_eq!((reason, cursor.seq, state.count), (ResetReason::Diverged, 6, 6));
         let verdict = visitor.subscribe(OTHER, other).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
@@ -116,12 +116,12 @@ async fn a_page_of_before_is_told_so() {
     let topic = "chat/lobby";
     let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
     let early = node(folder.path(), duplex::apps::server::Apps::default().kinds());
-    let mut writer = Visitor::new(&early, Way::Poll).await;
+    let mut writer = Visitor::new(&early, Transport::Poll).await;
     writer.command(topic, &post("kept")).await;
     end(&early, folder.path(), None).await;
 
     let whole = node(folder.path(), duplex::apps::server::Apps::default().kinds());
-    let mut writer = Visitor::new(&whole, Way::Poll).await;
+    let mut writer = Visitor::new(&whole, Transport::Poll).await;
     writer.command(topic, &post("lost")).await;
     let page = whole.get("/chat/lobby").await.body.replace('\\', "");
     let name = topic.parse().unwrap();
@@ -131,12 +131,12 @@ async fn a_page_of_before_is_told_so() {
     end(&whole, folder.path(), Some("early.db")).await;
 
     let after = node(folder.path(), duplex::apps::server::Apps::default().kinds());
-    let mut writer = Visitor::new(&after, Way::Poll).await;
+    let mut writer = Visitor::new(&after, Transport::Poll).await;
     for text in ["another", "one"] {
         writer.command(topic, &post(text)).await;
     }
-    for way in WAYS {
-        let mut visitor = Visitor::new(&after, way).await;
+    for transport in TRANSPORTS {
+        let mut visitor = Visitor::new(&after, transport).await;
         let verdict = visitor.subscribe(topic, Some(cursor)).await;
         let diverged = matches!(
             verdict,

@@ -1,53 +1,53 @@
-//! The server from outside: the real router over real connections, and the rules of the source tree.
+//! Integration tests of the server: the real router over real connections, and the rules of the source tree.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod access;
-mod addresses;
 mod arena;
 mod attacks;
-mod behaviour;
+mod broken_pipe;
 mod cli;
-mod clock;
-mod closing;
+mod clock_skew;
+mod close;
 mod command_ids;
+mod connection_records;
 mod devices;
 mod document_shape;
-mod doors;
 mod faults;
-mod files;
 mod fragments;
 mod half_open;
+mod handshake;
 mod harness;
+mod host_and_origin;
+mod hostile_broker;
 mod hostile_texts;
 mod http2;
 mod https;
+mod id_attacks;
 mod identity;
-mod ids;
 mod json;
+mod keepalive;
 mod kill;
 mod log;
 mod lost_tail;
 mod market;
 mod moderation;
-mod mqtt;
 mod notifications;
 mod operator;
-mod output;
-mod outside;
+mod page_urls;
 mod pages;
 mod proxies;
 mod quotas;
-mod records;
-mod security;
+mod range_requests;
+mod security_md;
 mod server_commands;
 mod shutdown;
 mod signals;
-mod silence;
 mod simulation;
 mod sockets;
 mod storage;
 mod tidy;
+mod topic_contract;
 mod unread_streams;
 mod versions;
 mod wire_bytes;

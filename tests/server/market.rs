@@ -28,10 +28,10 @@ use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::process::{Running, Server, duplex};
-use crate::harness::tls::Authority;
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Node, routes, until, within};
+use crate::harness::process::{RunningCommand, Server, duplex};
+use crate::harness::tls::CertificateAuthority;
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Node, routes, wait_until, with_timeout};
 
 fn node(log: Arc<dyn Log>) -> Node {
     let options = site::options(Path::new("/nonexistent"), None, None);
@@ -70,7 +70,7 @@ impl Feeds {
     async fn end(self) {
         self.stop.cancel();
         for feed in self.running {
-            within(feed).await.unwrap();
+            with_timeout(feed).await.unwrap();
         }
     }
 }
@@ -88,7 +88,7 @@ async fn chart(node: &Node, symbol: &str) -> Chart {
 }
 
 async fn until_live(node: &Node) {
-    until(async || {
+    wait_until(async || {
         let board = board(node).await;
         board.entries.len() > 50 && board.feed.standing == Standing::Live
     })
@@ -109,7 +109,7 @@ async fn heard(node: &Node, count: u64) -> u64 {
         bytes: 1 << 20,
     };
     while handle.head().seq < first + count {
-        within(reader.woken()).await;
+        with_timeout(reader.woken()).await;
         reader.gather(most, &mut Vec::new()).await;
     }
     handle.head().seq - first
@@ -155,7 +155,7 @@ async fn prices_move_and_the_candles_with_them() {
         assert!(chart(&node, "hnb").await.candles(interval).len() > 80);
     }
     heard(&node, 200).await;
-    until(async || chart(&node, "hnb").await.count > 3).await;
+    wait_until(async || chart(&node, "hnb").await.count > 3).await;
     let after = board(&node).await;
     let moved = |symbol: &String| before.entries[symbol].tick != after.entries[symbol].tick;
     assert!(before.entries.keys().filter(|symbol| moved(symbol)).count() > 20);
@@ -167,11 +167,11 @@ async fn a_market_that_starts_again_goes_on_from_its_prices() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |_| {});
     until_live(&node).await;
-    until(async || chart(&node, "hnb").await.count > 0).await;
+    wait_until(async || chart(&node, "hnb").await.count > 0).await;
     feeds.end().await;
     let (before, candles) = (board(&node).await, chart(&node, "hnb").await);
     let feeds = Feeds::start(&node, |_| {});
-    until(async || chart(&node, "hnb").await.count > candles.count).await;
+    wait_until(async || chart(&node, "hnb").await.count > candles.count).await;
     let after = board(&node).await;
     for (symbol, entry) in &before.entries {
         let (was, is) = (entry.tick.last, after.entries[symbol].tick.last);
@@ -189,7 +189,7 @@ async fn a_market_that_starts_again_goes_on_from_its_prices() {
 #[tokio::test]
 async fn visitors_listen_and_cannot_speak() {
     let node = node(memory());
-    let mut visitor = Visitor::new(&node, Way::Poll).await;
+    let mut visitor = Visitor::new(&node, Transport::Poll).await;
     let open = QuotesCommand::Open(Source {
         name: "mine".to_owned(),
         simulated: false,
@@ -255,10 +255,10 @@ async fn exchange() -> SocketAddr {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exchange_is_heard_over_tls() {
-    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
-    let door = authority.door(exchange().await).await;
+    let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
+    let door = authority.tls_proxy(exchange().await).await;
     let mut command = duplex(folder.path());
-    command.env("SSL_CERT_FILE", authority.file()).args([
+    command.env("SSL_CERT_FILE", authority.root_certificate()).args([
         "--market-feed",
         "upbit",
         "--market-symbols",
@@ -266,8 +266,8 @@ async fn an_exchange_is_heard_over_tls() {
         "--market-url",
         &format!("wss://localhost:{door}"),
     ]);
-    let server = Server::start_as(command, folder.path(), "127.0.0.1:0");
+    let server = Server::start_command(command, folder.path(), "127.0.0.1:0");
     let quotes = ["tail", "quotes/all", "--from", "start", "--url", &server.url()];
-    let tail = Running::start(folder.path(), &quotes);
-    while !tail.line().contains("krw-btc") {}
+    let tail = RunningCommand::start(folder.path(), &quotes);
+    while !tail.next_line().contains("krw-btc") {}
 }

@@ -17,28 +17,28 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{self, Node, within};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{self, Node, with_timeout};
 
 const TOKEN: &str = "a-token-for-the-tests";
 const ALL: &str = "notices/all";
-const WAYS: [Way; 3] = [Way::WebSocket(Encoding::Json), Way::Sse, Way::Poll];
+const TRANSPORTS: [Transport; 3] = [Transport::WebSocket(Encoding::Json), Transport::Sse, Transport::Poll];
 
 fn node() -> Node {
-    Node::of_apps(|settings| {
+    Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
     })
 }
 
-async fn post(node: &Node, token: Option<&str>, body: Value) -> harness::Answer {
+async fn post(node: &Node, token: Option<&str>, body: Value) -> harness::Response {
     let mut request = Request::post("/api/notifications").header("host", "localhost");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    within(node.request(request.body(Body::from(body.to_string())).unwrap())).await
+    with_timeout(node.request(request.body(Body::from(body.to_string())).unwrap())).await
 }
 
-async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Answer {
+async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Response {
     let request = Request::get(path)
         .header("host", "localhost")
         .header("accept-language", "en")
@@ -47,8 +47,8 @@ async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Answer 
 }
 
 /// A visitor and their id, as the page says it.
-async fn visitor(node: &Node, way: Way) -> (Visitor<'_>, String) {
-    let visitor = Visitor::new(node, way).await;
+async fn visitor(node: &Node, transport: Transport) -> (Visitor<'_>, String) {
+    let visitor = Visitor::new(node, transport).await;
     let page = get(node, "/notifications", &visitor).await.body;
     let id = field(&page, "inbox");
     (visitor, id)
@@ -73,9 +73,9 @@ fn state(visitor: &Visitor<'_>, verdict: Verdict) -> InboxState {
 
 #[tokio::test]
 async fn a_program_sends_and_every_way_brings_it_once() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node();
-        let (mut visitor, id) = visitor(&node, way).await;
+        let (mut visitor, id) = visitor(&node, transport).await;
         let inbox = format!("inbox/{id}");
         visitor.subscribe(ALL, None).await;
         visitor.subscribe(&inbox, None).await;
@@ -84,14 +84,14 @@ async fn a_program_sends_and_every_way_brings_it_once() {
             let done: Value = serde_json::from_str(&post(&node, Some(TOKEN), call.clone()).await.body).unwrap();
             assert_eq!(done, json!({ "topic": ALL, "seq": 1, "again": again }));
         }
-        let (seq, NoticesEvent::Sent { notice, .. }) = visitor.event::<Notices>().await;
+        let (seq, NoticesEvent::Sent { notice, .. }) = visitor.next_event::<Notices>().await;
         assert_eq!(
             (seq, notice.title, notice.level),
             (1, Words::new("모두", "All"), Level::Warning)
         );
         let to = json!({ "to": { "visitor": id }, "title": "Mine" });
         assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
-        let (seq, event) = visitor.event::<Inbox>().await;
+        let (seq, event) = visitor.next_event::<Inbox>().await;
         assert!(matches!(event, InboxEvent::Sent { notice, .. } if seq == 1 && notice.title.en == "Mine"));
     }
 }
@@ -99,10 +99,10 @@ async fn a_program_sends_and_every_way_brings_it_once() {
 #[tokio::test]
 async fn what_was_sent_meanwhile_comes_on_return_and_once() {
     let node = node();
-    let (mut visitor, id) = visitor(&node, Way::WebSocket(Encoding::Postcard)).await;
+    let (mut visitor, id) = visitor(&node, Transport::WebSocket(Encoding::Postcard)).await;
     let inbox = format!("inbox/{id}");
     visitor.subscribe(&inbox, None).await;
-    visitor.vanish();
+    visitor.disconnect();
     for title in ["one", "two"] {
         let call = json!({ "to": { "visitor": id }, "title": title });
         assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
@@ -113,7 +113,7 @@ async fn what_was_sent_meanwhile_comes_on_return_and_once() {
     };
     assert_eq!(replayed, 2);
     for (number, title) in [(1, "one"), (2, "two")] {
-        let (seq, event) = visitor.event::<Inbox>().await;
+        let (seq, event) = visitor.next_event::<Inbox>().await;
         assert!(matches!(event, InboxEvent::Sent { notice, .. } if seq == number && notice.title.en == title));
     }
 }
@@ -132,7 +132,7 @@ async fn news(node: &Node, visitor: &Visitor<'_>) -> String {
 async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
     const QUIET: Duration = Duration::from_millis(300);
     let node = node();
-    let (mut mine, id) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let (mut mine, id) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let inbox = format!("inbox/{id}");
     mine.subscribe(&inbox, None).await;
     let said = |of: &str| -> Vec<String> {
@@ -150,10 +150,10 @@ async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
         );
         let to = json!({ "to": { "visitor": id }, "title": "Mine" });
         assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
-        assert_eq!(said(&within(waiting).await), [CAME]);
+        assert_eq!(said(&with_timeout(waiting).await), [CAME]);
     }
-    assert_eq!(said(&within(news(&node, &mine)).await), [WAITS]);
-    let (stranger, _) = visitor(&node, Way::Poll).await;
+    assert_eq!(said(&with_timeout(news(&node, &mine)).await), [WAITS]);
+    let (stranger, _) = visitor(&node, Transport::Poll).await;
     assert!(
         timeout(QUIET, news(&node, &stranger)).await.is_err(),
         "it is nobody else's"
@@ -164,7 +164,7 @@ async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
     let mut waiting = pin!(news(&node, &mine));
     assert!(timeout(QUIET, &mut waiting).await.is_err(), "all is read");
     node.state.shutdown.begin();
-    assert_eq!(said(&within(waiting).await), [""; 0], "the end is no news");
+    assert_eq!(said(&with_timeout(waiting).await), [""; 0], "the end is no news");
 }
 
 #[tokio::test]
@@ -200,24 +200,24 @@ async fn a_newcomer_begins_with_everything_read() {
         assert!(quiet.is_err(), "{cookies}: {quiet:?}");
     }
     // Who has been here longer, has it to read.
-    let (known, _) = visitor(&node, Way::Poll).await;
-    assert!(within(news(&node, &known)).await.contains(WAITS));
+    let (known, _) = visitor(&node, Transport::Poll).await;
+    assert!(with_timeout(news(&node, &known)).await.contains(WAITS));
 }
 
 #[tokio::test]
 async fn nobody_enters_another_ones_inbox_by_any_way() {
     let node = node();
-    let (mut mine, id) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let (mut mine, id) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let inbox = format!("inbox/{id}");
     mine.subscribe(&inbox, None).await;
     let secret = InboxCommand::Send(notice("secret"));
     assert_eq!(mine.command(&inbox, &secret).await, Answer::Accepted { seq: 1 });
-    assert_eq!(mine.event::<Inbox>().await.0, 1);
+    assert_eq!(mine.next_event::<Inbox>().await.0, 1);
     let history = format!("{HISTORY_PATH}?topic={inbox}");
     assert!(get(&node, &history, &mine).await.body.contains("secret"));
     let forbidden = Denied::Forbidden;
-    for way in WAYS {
-        let (mut other, other_id) = visitor(&node, way).await;
+    for transport in TRANSPORTS {
+        let (mut other, other_id) = visitor(&node, transport).await;
         assert_ne!(other_id, id);
         let verdict = other.subscribe(&inbox, None).await;
         assert_eq!(verdict, Verdict::Denied { reason: forbidden });
@@ -252,7 +252,7 @@ async fn nobody_enters_another_ones_inbox_by_any_way() {
 #[tokio::test]
 async fn visitors_send_to_nobody_but_themselves() {
     let node = node();
-    let (mut visitor, _) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let (mut visitor, _) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let answer = visitor.command(ALL, &NoticesCommand::Send(notice("x"))).await;
     assert_eq!(answer, Answer::Rejected(Rejection::Denied(Denied::Forbidden)));
     let verdict = visitor.subscribe("notices/nobody", None).await;
@@ -288,7 +288,7 @@ async fn a_wrong_field_is_named_in_a_problem() {
     }
 }
 
-async fn submit(node: &Node, visitor: &Visitor<'_>, form: String) -> harness::Answer {
+async fn submit(node: &Node, visitor: &Visitor<'_>, form: String) -> harness::Response {
     let request = Request::post("/notifications")
         .header("host", "localhost")
         .header("cookie", visitor.cookie())
@@ -309,7 +309,7 @@ fn field(page: &str, name: &str) -> String {
 #[tokio::test]
 async fn without_scripts_the_page_lists_them_and_a_form_marks_all_as_read() {
     let node = node();
-    let (mut visitor, id) = visitor(&node, Way::WebSocket(Encoding::Json)).await;
+    let (mut visitor, id) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let follow = InboxCommand::Follow {
         group: "market".to_owned(),
         on: true,

@@ -8,26 +8,26 @@ use duplex::apps::status::wire::{NODE, NodeStatus};
 use duplex::server::token::Token;
 use duplex::wire::status::{STATUS, Sample, Series};
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{Answer as Reply, CommandId, Denied, HISTORY_PATH, Rejection, Verdict};
+use duplex_protocol::session::{Answer, CommandId, Denied, HISTORY_PATH, Rejection, Verdict};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::kinds::{Note, Notes};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Answer, ECHO, Node, until, within};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{ECHO_PATH, Node, Response, wait_until, with_timeout};
 
 const TOKEN: &str = "a-token-for-the-tests";
-const WAYS: [Way; 4] = [
-    Way::WebSocket(Encoding::Json),
-    Way::WebSocket(Encoding::Postcard),
-    Way::Sse,
-    Way::Poll,
+const TRANSPORTS: [Transport; 4] = [
+    Transport::WebSocket(Encoding::Json),
+    Transport::WebSocket(Encoding::Postcard),
+    Transport::Sse,
+    Transport::Poll,
 ];
 
 fn node() -> Node {
-    Node::with(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
+    Node::with_settings(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
 }
 
-async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]) -> Answer {
+async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]) -> Response {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -59,9 +59,9 @@ fn expect(metrics: &BTreeMap<String, f64>, expected: &[(&str, f64)]) {
 #[tokio::test]
 async fn metrics_count_what_happened() {
     let node = node();
-    let mut writer = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
-    let mut reader = Visitor::new(&node, Way::WebSocket(Encoding::Postcard)).await;
-    let mut stream = Visitor::new(&node, Way::Sse).await;
+    let mut writer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
+    let mut reader = Visitor::new(&node, Transport::WebSocket(Encoding::Postcard)).await;
+    let mut stream = Visitor::new(&node, Transport::Sse).await;
     for visitor in [&mut writer, &mut reader, &mut stream] {
         assert!(matches!(
             visitor.subscribe("notes/a", None).await,
@@ -71,22 +71,22 @@ async fn metrics_count_what_happened() {
     for number in 1..=3 {
         let id = CommandId::from_random(number);
         let note = Note::Add(number.to_string());
-        let (answer, again) = writer.command_as("notes/a", id, &note).await;
-        assert_eq!((answer, again), (Reply::Accepted { seq: number as u64 }, false));
+        let (answer, again) = writer.command_with_id("notes/a", id, &note).await;
+        assert_eq!((answer, again), (Answer::Accepted { seq: number as u64 }, false));
     }
     let (_, again) = writer
-        .command_as("notes/a", CommandId::from_random(1), &Note::Add("1".to_owned()))
+        .command_with_id("notes/a", CommandId::from_random(1), &Note::Add("1".to_owned()))
         .await;
     assert!(again);
     let refused = writer.command("notes/a", &Note::Add(String::new())).await;
-    assert!(matches!(refused, Reply::Rejected(Rejection::Refused { .. })));
+    assert!(matches!(refused, Answer::Rejected(Rejection::Refused { .. })));
     for visitor in [&mut writer, &mut reader, &mut stream] {
         for seq in 1..=3 {
-            assert_eq!(visitor.event::<Notes>().await.0, seq);
+            assert_eq!(visitor.next_event::<Notes>().await.0, seq);
         }
     }
-    let mut echo = node.socket(ECHO).await;
-    echo.ask("hello").await;
+    let mut echo = node.websocket(ECHO_PATH).await;
+    echo.send_and_receive("hello").await;
     let found = metrics(&node).await;
     expect(
         &found,
@@ -110,8 +110,8 @@ async fn metrics_count_what_happened() {
         ],
     );
     drop((writer, reader, stream, echo));
-    until(async || metrics(&node).await[r#"duplex_connections{transport="websocket"}"#] == 0.0).await;
-    until(async || node.vitals().await.vitals.connections == 0).await;
+    wait_until(async || metrics(&node).await[r#"duplex_connections{transport="websocket"}"#] == 0.0).await;
+    wait_until(async || node.vitals().await.vitals.connections == 0).await;
     let found = metrics(&node).await;
     expect(
         &found,
@@ -133,7 +133,7 @@ async fn metrics_count_bytes_and_answers() {
     let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
-    within(stream.read_to_end(&mut answer)).await.unwrap();
+    with_timeout(stream.read_to_end(&mut answer)).await.unwrap();
     let before = metrics(&node).await;
     expect(
         &before,
@@ -155,16 +155,16 @@ async fn metrics_count_bytes_and_answers() {
 #[tokio::test]
 async fn a_cut_off_has_its_reason() {
     let node = node();
-    let mut rude = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
-    rude.socket().await.send("no frame at all").await;
-    until(async || metrics(&node).await[r#"duplex_cut_offs_total{reason="breach"}"#] == 1.0).await;
+    let mut rude = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
+    rude.websocket().await.send("no frame at all").await;
+    wait_until(async || metrics(&node).await[r#"duplex_cut_offs_total{reason="breach"}"#] == 1.0).await;
 }
 
 #[tokio::test]
 async fn the_topic_is_closed_to_visitors_on_every_way() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node();
-        let mut visitor = Visitor::new(&node, way).await;
+        let mut visitor = Visitor::new(&node, transport).await;
         let verdict = visitor.subscribe(STATUS, None).await;
         assert!(
             matches!(
@@ -173,24 +173,24 @@ async fn the_topic_is_closed_to_visitors_on_every_way() {
                     reason: Denied::Forbidden
                 }
             ),
-            "{way:?}"
+            "{transport:?}"
         );
-        let mut operator = Visitor::new(&node, way).await.showing(TOKEN);
+        let mut operator = Visitor::new(&node, transport).await.with_token(TOKEN);
         assert!(
             matches!(operator.subscribe(STATUS, None).await, Verdict::Reset { .. }),
-            "{way:?}"
+            "{transport:?}"
         );
         let cookie = operator_cookie(&node).await;
-        let mut operator = Visitor::new(&node, way).await.with_cookie(&cookie);
+        let mut operator = Visitor::new(&node, transport).await.with_cookie(&cookie);
         assert!(
             matches!(operator.subscribe(STATUS, None).await, Verdict::Reset { .. }),
-            "{way:?}"
+            "{transport:?}"
         );
         let written = operator.command(STATUS, &Sample::default()).await;
         assert_eq!(
             written,
-            Reply::Rejected(Rejection::Denied(Denied::Forbidden)),
-            "{way:?}"
+            Answer::Rejected(Rejection::Denied(Denied::Forbidden)),
+            "{transport:?}"
         );
     }
     let history = format!("{HISTORY_PATH}?topic={STATUS}");
@@ -204,16 +204,18 @@ async fn the_topic_is_closed_to_visitors_on_every_way() {
 async fn samples_tell_of_the_traffic() {
     let node = node();
     let _listening = node.listen().await;
-    let mut operator = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await.showing(TOKEN);
+    let mut operator = Visitor::new(&node, Transport::WebSocket(Encoding::Json))
+        .await
+        .with_token(TOKEN);
     operator.subscribe(STATUS, None).await;
     // The first sample counts from here on.
-    operator.event::<NodeStatus>().await;
+    operator.next_event::<NodeStatus>().await;
     for number in 0..5 {
         operator.command("notes/a", &Note::Add(number.to_string())).await;
     }
     let (mut commands, mut busy) = (0, 0);
     while commands < 5 {
-        let (_, sample) = operator.event::<NodeStatus>().await;
+        let (_, sample) = operator.next_event::<NodeStatus>().await;
         // The node's own samples are commands, too: one each.
         commands += sample.point.get(Series::Commands) - 1;
         assert_eq!(sample.point.get(Series::WebSocket), 1);
@@ -236,7 +238,7 @@ async fn operator_cookie(node: &Node) -> String {
     pair.to_owned()
 }
 
-async fn sign_in(node: &Node, token: &str, origin: &str) -> Answer {
+async fn sign_in(node: &Node, token: &str, origin: &str) -> Response {
     let request = Request::post("/api/operator/sign-in")
         .header("host", "localhost")
         .header("origin", origin)
@@ -255,7 +257,7 @@ async fn the_token_becomes_a_cookie_that_opens_the_page() {
     };
     let id = CommandId::from_random(1);
     let told = node.state.hub.server_command::<NodeStatus>(NODE, id, &sample).await;
-    assert_eq!(told, Reply::Accepted { seq: 1 });
+    assert_eq!(told, Answer::Accepted { seq: 1 });
 
     let stranger = node.get("/status").await.body;
     assert!(stranger.contains("/api/operator/sign-in") && !stranger.contains("data-fact=\"websocket\""));

@@ -6,9 +6,9 @@ use std::path::Path;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use crate::harness::{Answer, Node, ROUTES, within};
+use crate::harness::{Node, ROUTE_LIST_LOCK, Response, with_timeout};
 
-async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
     let request = Request::get(path).header("host", "localhost");
     let request = headers
         .iter()
@@ -16,7 +16,7 @@ async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
     node.page(request.body(Body::empty()).unwrap()).await
 }
 
-async fn post(node: &Node, kind: &str, body: impl Into<Body>) -> Answer {
+async fn post(node: &Node, kind: &str, body: impl Into<Body>) -> Response {
     let request = Request::post("/")
         .header("host", "localhost")
         .header("content-type", kind);
@@ -124,7 +124,7 @@ async fn only_the_first_page_reaches_other_servers() {
 async fn the_first_page_brings_its_style_and_the_others_wait_for_the_sheet() {
     let site = site();
     fs::write(site.path().join("pkg/duplex.css"), "a{}@layer rest;b{}").unwrap();
-    let node = Node::at(site.path(), |_| {});
+    let node = Node::with_site(site.path(), |_| {});
     let first = ask(&node, "/", &[]).await;
     let policy = first.header("content-security-policy").to_owned();
     let (tag, style) = first.body.split_once("<style").unwrap().1.split_once('>').unwrap();
@@ -134,7 +134,7 @@ async fn the_first_page_brings_its_style_and_the_others_wait_for_the_sheet() {
         "{policy} {tag}"
     );
     assert!(style.starts_with("a{}</style>"), "{style}");
-    let sheet = |page: &Answer| {
+    let sheet = |page: &Response| {
         let mut links = page
             .body
             .split("<link ")
@@ -150,7 +150,7 @@ async fn the_first_page_brings_its_style_and_the_others_wait_for_the_sheet() {
     assert!(!sheet(&other));
     // Without a mark in it, all pages wait for the sheet.
     fs::write(site.path().join("pkg/duplex.css"), "a{}b{}").unwrap();
-    let first = ask(&Node::at(site.path(), |_| {}), "/", &[]).await;
+    let first = ask(&Node::with_site(site.path(), |_| {}), "/", &[]).await;
     assert!(!first.body.contains("<style"));
     assert!(!sheet(&first));
 }
@@ -239,7 +239,7 @@ const SCRIPT: &str = "/pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.js";
 #[tokio::test]
 async fn files_are_sent_as_the_build_compressed_them() {
     let site = site();
-    let node = Node::at(site.path(), |_| {});
+    let node = Node::with_site(site.path(), |_| {});
     for (accept, encoding, body) in [
         ("br, gzip", "br", "brotli"),
         ("gzip", "gzip", "gzip"),
@@ -258,7 +258,7 @@ async fn files_are_sent_as_the_build_compressed_them() {
 #[tokio::test]
 async fn a_file_without_a_hash_is_asked_for_again_and_answered_by_its_tag() {
     let site = site();
-    let node = Node::at(site.path(), |_| {});
+    let node = Node::with_site(site.path(), |_| {});
     let first = ask(&node, "/favicon.svg", &[]).await;
     assert_eq!(
         (first.status, first.header("cache-control")),
@@ -272,7 +272,7 @@ async fn a_file_without_a_hash_is_asked_for_again_and_answered_by_its_tag() {
 async fn no_path_leads_out_of_the_site() {
     let site = site();
     fs::write(site.path().join("secret"), "secret").unwrap();
-    let node = Node::at(&site.path().join("pkg"), |_| {});
+    let node = Node::with_site(&site.path().join("pkg"), |_| {});
     for path in ["/../secret", "/%2e%2e/secret", "/..%2fsecret", "//secret", "//secret/"] {
         assert_eq!(ask(&node, path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
     }
@@ -312,7 +312,9 @@ async fn many_who_come_at_once_all_get_their_pages() {
         "/no/such/page",
     ];
     let node = std::sync::Arc::new(Node::new());
-    let _meanwhile = ROUTES.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _meanwhile = ROUTE_LIST_LOCK
+        .read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let asked: Vec<_> = (0..64)
         .map(|number| {
             let node = node.clone();
@@ -325,7 +327,7 @@ async fn many_who_come_at_once_all_get_their_pages() {
                         .body(Body::empty())
                         .unwrap(),
                 );
-                (path, within(page).await)
+                (path, with_timeout(page).await)
             })
         })
         .collect();

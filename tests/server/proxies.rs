@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::proxy::{CLIENT, NAME, Proxy, URL};
-use crate::harness::{ECHO, Headers, Listening, Node, open, process, within};
+use crate::harness::{ECHO_PATH, Headers, ListeningNode, Node, open, process, with_timeout};
 
 /// With the flags that the files name.
 fn node() -> Node {
-    Node::with(|settings: &mut Settings| {
+    Node::with_settings(|settings: &mut Settings| {
         settings.public_url = Some(URL.parse().unwrap());
         settings.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).unwrap();
     })
@@ -37,7 +37,7 @@ async fn ask(proxy: &Proxy, request: &str, body: &str, expected: &str) -> (Strin
     };
     let request =
         format!("{line} HTTP/1.1\r\nHost: {NAME}\r\n{headers}{length}Content-Type: application/json\r\n\r\n{body}");
-    within(stream.write_all(request.as_bytes())).await.unwrap();
+    with_timeout(stream.write_all(request.as_bytes())).await.unwrap();
     read_until(&mut stream, String::new(), expected).await
 }
 
@@ -53,7 +53,7 @@ async fn read_until(
             return (head.to_lowercase(), body.to_owned());
         }
         let mut buffer = [0; 4096];
-        let read = within(stream.read(&mut buffer)).await.unwrap();
+        let read = with_timeout(stream.read(&mut buffer)).await.unwrap();
         assert!(read > 0, "ended before {expected:?}: {text}");
         text.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
@@ -68,9 +68,9 @@ async fn record(proxy: &Proxy, trace: &str) -> Handshake {
 /// A socket through the proxy echoes; the record shows the client, whatever the client says of itself.
 async fn socket(proxy: &Proxy, headers: Headers<'_>, trace: &str) -> Option<String> {
     let headers = [&[("host", NAME), ("origin", URL)], headers].concat();
-    let path = format!("{ECHO}?trace={trace}");
+    let path = format!("{ECHO_PATH}?trace={trace}");
     let (mut client, _) = open(proxy.connect().await, &path, &headers).await.unwrap();
-    assert_eq!(client.ask("hello").await, Message::text("hello"));
+    assert_eq!(client.send_and_receive("hello").await, Message::text("hello"));
     record(proxy, trace).await.peer
 }
 
@@ -87,7 +87,7 @@ async fn everything_works(proxy: &Proxy) {
     // Server-sent events: the stream stays open, and an event comes while it does.
     let mut events = proxy.connect().await;
     let get = format!("GET {EVENTS_PATH}?session=s1&topics=notes/a HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
-    within(events.write_all(get.as_bytes())).await.unwrap();
+    with_timeout(events.write_all(get.as_bytes())).await.unwrap();
     let (head, begun) = read_until(&mut events, String::new(), "reset").await;
     assert!(head.contains("text/event-stream"), "{head}");
     let post = format!("POST {COMMAND_PATH}?session=s2");
@@ -108,7 +108,7 @@ async fn everything_works(proxy: &Proxy) {
 
 async fn behind(start: impl AsyncFnOnce(std::net::SocketAddr) -> Proxy) {
     let node = node();
-    let listening: Listening = node.listen().await;
+    let listening: ListeningNode = node.listen().await;
     everything_works(&start(listening.addr).await).await;
 }
 
@@ -127,7 +127,7 @@ async fn caddy_as_its_example_says() {
 async fn a_proxy_that_says_nothing_makes_nobody_an_operator() {
     let folder = tempfile::tempdir().unwrap();
     let server = process::Server::start(folder.path());
-    let proxy = Proxy::bare_nginx(server.addr).await;
+    let proxy = Proxy::minimal_nginx(server.addr).await;
     for request in ["GET /metrics", "GET /api/topics", "POST /api/operator/backup"] {
         let (head, _) = ask(&proxy, request, "", "\"detail\"").await;
         assert!(head.contains(" 401") || head.contains(" 403"), "{request}: {head}");
@@ -136,9 +136,9 @@ async fn a_proxy_that_says_nothing_makes_nobody_an_operator() {
 
     let node = node();
     let listening = node.listen().await;
-    let proxy = Proxy::bare_nginx(listening.addr).await;
+    let proxy = Proxy::minimal_nginx(listening.addr).await;
     let (head, _) = ask(&proxy, "GET /about\nSec-Fetch-Site: none\r\n", "", "--public-url").await;
     assert!(head.contains(" 421"), "{head}");
-    let refused = open(proxy.connect().await, ECHO, &[("host", NAME), ("origin", URL)]).await;
+    let refused = open(proxy.connect().await, ECHO_PATH, &[("host", NAME), ("origin", URL)]).await;
     assert!(refused.is_err(), "no upgrade, no socket");
 }

@@ -18,8 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Node, until};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Node, wait_until};
 
 const COMMANDS: &str = include_str!("recorded/commands_1.txt");
 const FORWARDS: &str = include_str!("recorded/forwards_1.txt");
@@ -27,15 +27,15 @@ const EVENTS: &str = include_str!("recorded/events_1.txt");
 const TOKEN: &str = "a-token-for-the-tests";
 
 /// With scripts WebSocket in either codec, SSE or polls; the last two post their commands.
-const WAYS: [Way; 4] = [
-    Way::WebSocket(Encoding::Postcard),
-    Way::WebSocket(Encoding::Json),
-    Way::Sse,
-    Way::Poll,
+const TRANSPORTS: [Transport; 4] = [
+    Transport::WebSocket(Encoding::Postcard),
+    Transport::WebSocket(Encoding::Json),
+    Transport::Sse,
+    Transport::Poll,
 ];
 
 fn node() -> Node {
-    Node::of_apps(|settings| {
+    Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
     })
 }
@@ -103,7 +103,7 @@ async fn answer(visitor: &mut Visitor<'_>, topic: &str, json: &str, postcard: &[
         Encoding::Postcard => Blob(postcard.to_vec()),
     };
     let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
-    visitor.command_bytes(topic, id, command).await.0
+    visitor.command_encoded(topic, id, command).await.0
 }
 
 const fn is_malformed(answer: &Answer) -> bool {
@@ -121,41 +121,41 @@ async fn id_of(node: &Node, visitor: &Visitor<'_>) -> String {
 
 #[tokio::test]
 async fn a_visitors_frame_is_no_command_of_the_servers_on_any_way() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node();
-        let mut visitor = Visitor::new(&node, way).await;
+        let mut visitor = Visitor::new(&node, transport).await;
         let me = id_of(&node, &visitor).await;
         let commands = in_writable_topics(&me);
         for (topic, (_, json, postcard)) in &commands {
             let given = answer(&mut visitor, topic, &json.to_string(), postcard).await;
-            assert!(is_malformed(&given), "{way:?}: {topic} {json}: {given:?}");
+            assert!(is_malformed(&given), "{transport:?}: {topic} {json}: {given:?}");
             // As what is no command at all.
             let garbled = answer(&mut visitor, topic, r#"{"sing":1}"#, &[0x63]).await;
-            assert!(is_malformed(&garbled), "{way:?}: {topic}: {garbled:?}");
+            assert!(is_malformed(&garbled), "{transport:?}: {topic}: {garbled:?}");
         }
         for (topic, json, postcard) in IN_OTHERS {
             let given = answer(&mut visitor, topic, json, postcard).await;
             let forbidden = Answer::Rejected(Rejection::Denied(Denied::Forbidden));
-            assert_eq!(given, forbidden, "{way:?}: {topic}");
+            assert_eq!(given, forbidden, "{transport:?}: {topic}");
         }
-        assert_eq!(node.state.hub.stats().events, 0, "{way:?}");
+        assert_eq!(node.state.hub.stats().events, 0, "{transport:?}");
     }
 }
 
 #[tokio::test]
 async fn a_program_gives_only_what_is_for_programs() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node();
-        let mut program = Visitor::new(&node, way).await.showing(TOKEN);
+        let mut program = Visitor::new(&node, transport).await.with_token(TOKEN);
         for (topic, (_, json, postcard)) in in_writable_topics("0123456789abcdef") {
             let given = answer(&mut program, &topic, &json.to_string(), postcard).await;
-            assert!(matches!(given, Answer::Rejected(_)), "{way:?}: {topic} {json}");
+            assert!(matches!(given, Answer::Rejected(_)), "{transport:?}: {topic} {json}");
         }
         let bad = answer(&mut program, "device/oven", r#"{"bad":{"why":"x"}}"#, &[1, 1, b'x']).await;
-        assert!(is_malformed(&bad), "{way:?}: {bad:?}");
+        assert!(is_malformed(&bad), "{transport:?}: {bad:?}");
         let (topic, json, postcard) = IN_OTHERS[6];
         let sent = answer(&mut program, topic, json, postcard).await;
-        assert_eq!(sent, Answer::Accepted { seq: 1 }, "{way:?}");
+        assert_eq!(sent, Answer::Accepted { seq: 1 }, "{transport:?}");
     }
 }
 
@@ -243,7 +243,7 @@ async fn forwards_that_the_first_release_left_in_its_log_are_delivered() {
 
     let hub = Hub::new(Arc::<Memory>::clone(&log), apps::server::Apps::default().kinds());
     hub.deliver_forwards();
-    until(async || log.forwards(None).await.unwrap().is_empty()).await;
+    wait_until(async || log.forwards(None).await.unwrap().is_empty()).await;
     let stats = hub.stats();
     assert_eq!(stats.forwards_lost, 0);
     assert!(stats.forwards >= forwards.len() as u64, "{}", stats.forwards);

@@ -6,28 +6,28 @@ use axum::http::StatusCode;
 use tokio::io::AsyncReadExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::raw::Raw;
-use crate::harness::{ECHO, Node, SOCKET, within};
+use crate::harness::raw::RawConnection;
+use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, with_timeout};
 
 #[tokio::test]
 async fn open_sockets_are_told_and_the_node_ends() {
     let node = Node::new();
     let listening = node.listen().await;
     let mut clients = Vec::new();
-    for path in [SOCKET, ECHO] {
-        let mut client = listening.socket(path).await;
-        client.ask("hello").await;
+    for path in [SOCKET_PATH, ECHO_PATH] {
+        let mut client = listening.websocket(path).await;
+        client.send_and_receive("hello").await;
         clients.push(client);
     }
     node.state.shutdown.begin();
     for client in &mut clients {
         assert_eq!(
-            client.closed().await,
+            client.expect_close().await,
             Some((1001, "the server is going away".to_owned()))
         );
     }
     drop(clients);
-    within(listening.running).await.unwrap();
+    with_timeout(listening.task).await.unwrap();
     assert_eq!(node.vitals().await.vitals.connections, 0);
     assert!(
         tokio::net::TcpStream::connect(listening.addr).await.is_err(),
@@ -39,46 +39,46 @@ async fn open_sockets_are_told_and_the_node_ends() {
 async fn what_was_sent_before_is_answered_before_the_end() {
     let node = Node::new();
     let listening = node.listen().await;
-    let mut client = listening.socket(ECHO).await;
-    assert_eq!(client.ask("before").await, Message::text("before"));
+    let mut client = listening.websocket(ECHO_PATH).await;
+    assert_eq!(client.send_and_receive("before").await, Message::text("before"));
     node.state.shutdown.begin();
-    assert_eq!(client.closed().await.map(|(code, _)| code), Some(1001));
+    assert_eq!(client.expect_close().await.map(|(code, _)| code), Some(1001));
     drop(client);
-    within(listening.running).await.unwrap();
+    with_timeout(listening.task).await.unwrap();
 }
 
 /// The server has begun to read the request's body when the shutdown begins.
 #[tokio::test]
 async fn a_request_that_was_begun_is_finished() {
     let node = Node::new();
-    let mut raw = Raw(node.connect());
+    let mut raw = RawConnection(node.connect());
     raw.write(
         b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 13\r\n\
           Content-Type: application/x-www-form-urlencoded\r\n\r\n",
     )
     .await;
-    assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
+    assert!(raw.read_head().await.starts_with("HTTP/1.1 100 "));
     node.state.shutdown.begin();
     raw.write(b"message=hello").await;
-    let head = raw.head().await;
+    let head = raw.read_head().await;
     assert!(
         head.starts_with("HTTP/1.1 200 ") && head.contains("connection: close"),
         "{head}"
     );
     let mut body = String::new();
-    within(raw.0.read_to_string(&mut body)).await.unwrap();
+    with_timeout(raw.0.read_to_string(&mut body)).await.unwrap();
     assert!(body.contains("서버 응답: hello"), "{body}");
 }
 
 /// A peer that neither reads nor answers cannot hold the node longer than the deadline.
 #[tokio::test]
 async fn the_deadline_ends_it() {
-    let node = Node::with(|settings| settings.drain_deadline = Duration::from_millis(50));
+    let node = Node::with_settings(|settings| settings.drain_deadline = Duration::from_millis(50));
     let listening = node.listen().await;
-    let _mute = Raw::open(listening.connect().await, ECHO).await;
-    node.until_open(1).await;
+    let _mute = RawConnection::open(listening.connect().await, ECHO_PATH).await;
+    node.wait_for_connections(1).await;
     node.state.shutdown.begin();
-    within(listening.running).await.unwrap();
+    with_timeout(listening.task).await.unwrap();
     assert_eq!(
         node.vitals().await.vitals.connections,
         1,
@@ -91,9 +91,9 @@ async fn a_node_that_goes_away_says_so_and_lets_nobody_in() {
     let node = Node::new();
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
     assert_eq!(node.get("/readyz").await.status, StatusCode::OK);
-    let mut early = Raw(node.connect());
+    let mut early = RawConnection(node.connect());
     early.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    assert!(early.head().await.starts_with("HTTP/1.1 200 "));
+    assert!(early.read_head().await.starts_with("HTTP/1.1 200 "));
     node.state.shutdown.begin();
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
     let ready = node.get("/readyz").await;

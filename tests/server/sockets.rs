@@ -3,28 +3,31 @@
 use duplex::server::limits;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::raw::{BINARY, FIN, PING, PONG, Raw, TEXT, masked};
-use crate::harness::{ECHO, Node, PIPE, SOCKET, within};
+use crate::harness::raw::{BINARY, FIN, PING, PONG, RawConnection, TEXT, masked};
+use crate::harness::{ECHO_PATH, Node, PIPE_CAPACITY, SOCKET_PATH, with_timeout};
 
 const MIB: usize = 1 << 20;
 
 #[tokio::test]
 async fn the_socket_answers_text_with_the_prefix_and_binary_with_itself() {
     let node = Node::new().listen().await;
-    let mut client = node.socket(SOCKET).await;
+    let mut client = node.websocket(SOCKET_PATH).await;
     assert_eq!(
-        client.ask("안녕하세요 서버!").await,
+        client.send_and_receive("안녕하세요 서버!").await,
         Message::text("서버 응답: 안녕하세요 서버!")
     );
-    assert_eq!(client.ask("").await, Message::text("서버 응답: "));
-    assert_eq!(client.ask(vec![0, 255, 7]).await, Message::binary(vec![0, 255, 7]));
-    assert_eq!(client.ask(Vec::new()).await, Message::binary(Vec::new()));
+    assert_eq!(client.send_and_receive("").await, Message::text("서버 응답: "));
+    assert_eq!(
+        client.send_and_receive(vec![0, 255, 7]).await,
+        Message::binary(vec![0, 255, 7])
+    );
+    assert_eq!(client.send_and_receive(Vec::new()).await, Message::binary(Vec::new()));
 }
 
 #[tokio::test]
 async fn the_echo_answers_every_message_with_itself() {
     let node = Node::new().listen().await;
-    let mut client = node.socket(ECHO).await;
+    let mut client = node.websocket(ECHO_PATH).await;
     for message in [
         Message::text("hello"),
         Message::text(""),
@@ -33,21 +36,21 @@ async fn the_echo_answers_every_message_with_itself() {
         Message::binary(Vec::new()),
         Message::binary(vec![7; 65_536]),
     ] {
-        assert_eq!(client.ask(message.clone()).await, message);
+        assert_eq!(client.send_and_receive(message.clone()).await, message);
     }
 }
 
 #[tokio::test]
 async fn a_message_may_have_exactly_the_limit() {
     let node = Node::new().listen().await;
-    let mut echo = node.socket(ECHO).await;
+    let mut echo = node.websocket(ECHO_PATH).await;
     let binary = Message::binary(vec![5; MIB]);
-    assert_eq!(echo.ask(binary.clone()).await, binary);
+    assert_eq!(echo.send_and_receive(binary.clone()).await, binary);
     let text = Message::text("x".repeat(MIB));
-    assert_eq!(echo.ask(text.clone()).await, text);
-    let mut socket = node.socket(SOCKET).await;
+    assert_eq!(echo.send_and_receive(text.clone()).await, text);
+    let mut socket = node.websocket(SOCKET_PATH).await;
     assert_eq!(
-        socket.ask(text).await,
+        socket.send_and_receive(text).await,
         Message::text(format!("서버 응답: {}", "x".repeat(MIB)))
     );
 }
@@ -55,11 +58,11 @@ async fn a_message_may_have_exactly_the_limit() {
 #[tokio::test]
 async fn one_byte_more_is_refused_with_a_reason_that_arrives() {
     let node = Node::new().listen().await;
-    for (path, size) in [(SOCKET, MIB + 1), (ECHO, MIB + 1), (ECHO, 16 * MIB)] {
-        let mut client = node.socket(path).await;
+    for (path, size) in [(SOCKET_PATH, MIB + 1), (ECHO_PATH, MIB + 1), (ECHO_PATH, 16 * MIB)] {
+        let mut client = node.websocket(path).await;
         client.send(Message::binary(vec![0; size])).await;
         assert_eq!(
-            client.closed().await,
+            client.expect_close().await,
             Some((1009, "a message may have 1048576 bytes".to_owned())),
             "{path} {size}"
         );
@@ -68,31 +71,39 @@ async fn one_byte_more_is_refused_with_a_reason_that_arrives() {
 
 #[tokio::test]
 async fn the_limit_holds_for_a_message_in_pieces_too() {
-    let node = Node::with(|settings| settings.max_message = 1000).listen().await;
-    let mut raw = Raw::open(node.connect().await, ECHO).await;
+    let node = Node::with_settings(|settings| settings.max_message = 1000)
+        .listen()
+        .await;
+    let mut raw = RawConnection::open(node.connect().await, ECHO_PATH).await;
     raw.write(&masked(BINARY, &[1; 600])).await;
     raw.write(&masked(0, &[2; 401])).await;
-    assert_eq!(raw.closed().await, (1009, "a message may have 1000 bytes".to_owned()));
+    assert_eq!(
+        raw.expect_close().await,
+        (1009, "a message may have 1000 bytes".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_message_in_pieces_is_one_message_even_around_a_ping() {
     let node = Node::new().listen().await;
-    let mut raw = Raw::open(node.connect().await, SOCKET).await;
+    let mut raw = RawConnection::open(node.connect().await, SOCKET_PATH).await;
     let (start, end) = "안녕".as_bytes().split_at(4);
     raw.write(&masked(TEXT, start)).await;
     raw.write(&masked(FIN | PING, b"?")).await;
-    assert_eq!(raw.frame().await, (FIN | PONG, b"?".to_vec()));
+    assert_eq!(raw.read_frame().await, (FIN | PONG, b"?".to_vec()));
     raw.write(&masked(FIN, end)).await;
-    assert_eq!(raw.frame().await, (FIN | TEXT, "서버 응답: 안녕".as_bytes().to_vec()));
+    assert_eq!(
+        raw.read_frame().await,
+        (FIN | TEXT, "서버 응답: 안녕".as_bytes().to_vec())
+    );
 }
 
 #[tokio::test]
 async fn a_ping_is_answered_with_its_own_payload() {
     let node = Node::new().listen().await;
-    let mut client = node.socket(ECHO).await;
+    let mut client = node.websocket(ECHO_PATH).await;
     assert_eq!(
-        client.ask(Message::Ping("here?".into())).await,
+        client.send_and_receive(Message::Ping("here?".into())).await,
         Message::Pong("here?".into())
     );
 }
@@ -100,18 +111,18 @@ async fn a_ping_is_answered_with_its_own_payload() {
 #[tokio::test]
 async fn a_first_message_sent_with_the_handshake_is_not_lost() {
     let node = Node::new().listen().await;
-    let mut raw = Raw(node.connect().await);
-    let mut early = crate::harness::raw::handshake(ECHO).into_bytes();
+    let mut raw = RawConnection(node.connect().await);
+    let mut early = crate::harness::raw::handshake_request(ECHO_PATH).into_bytes();
     early.extend(masked(FIN | TEXT, b"early"));
     raw.write(&early).await;
-    assert!(raw.head().await.starts_with("HTTP/1.1 101 "));
-    assert_eq!(raw.frame().await, (FIN | TEXT, b"early".to_vec()));
+    assert!(raw.read_head().await.starts_with("HTTP/1.1 101 "));
+    assert_eq!(raw.read_frame().await, (FIN | TEXT, b"early".to_vec()));
 }
 
 #[tokio::test]
 async fn messages_sent_at_once_are_answered_in_order() {
     let node = Node::new().listen().await;
-    let mut client = node.socket(ECHO).await;
+    let mut client = node.websocket(ECHO_PATH).await;
     for number in 0..2_000 {
         client.0.feed_text(number).await;
     }
@@ -126,7 +137,7 @@ async fn messages_sent_at_once_are_answered_in_order() {
 #[tokio::test]
 async fn large_and_small_messages_mix() {
     let node = Node::new().listen().await;
-    let mut raw = Raw::open(node.connect().await, ECHO).await;
+    let mut raw = RawConnection::open(node.connect().await, ECHO_PATH).await;
     let large = vec![9; 100_000];
     let stream = [
         masked(FIN | BINARY, &large),
@@ -139,9 +150,9 @@ async fn large_and_small_messages_mix() {
         raw.write(first).await;
         tokio::task::yield_now().await;
         raw.write(second).await;
-        assert_eq!(raw.frame().await, (FIN | BINARY, large.clone()), "{cut}");
-        assert_eq!(raw.frame().await, (FIN | TEXT, b"small".to_vec()), "{cut}");
-        assert_eq!(raw.frame().await, (FIN | BINARY, large.clone()), "{cut}");
+        assert_eq!(raw.read_frame().await, (FIN | BINARY, large.clone()), "{cut}");
+        assert_eq!(raw.read_frame().await, (FIN | TEXT, b"small".to_vec()), "{cut}");
+        assert_eq!(raw.read_frame().await, (FIN | BINARY, large.clone()), "{cut}");
     }
 }
 
@@ -152,7 +163,7 @@ async fn a_slow_reader_fills_its_own_pipe_and_nothing_else() {
     use tokio::io::AsyncWriteExt as _;
 
     let node = Node::new();
-    let mut slow = Raw::open(node.connect(), ECHO).await;
+    let mut slow = RawConnection::open(node.connect(), ECHO_PATH).await;
     let message = masked(FIN | BINARY, &[3; 4096]);
     let mut taken = 0;
     let mut idle = 0;
@@ -166,13 +177,16 @@ async fn a_slow_reader_fills_its_own_pipe_and_nothing_else() {
         }
     }
     assert!(
-        taken < 2 * PIPE + limits::TURN_BYTES + 64 * 1024,
+        taken < 2 * PIPE_CAPACITY + limits::TURN_BYTES + 64 * 1024,
         "the server took {taken} bytes from a peer that takes none"
     );
-    let mut other = node.socket(ECHO).await;
-    assert_eq!(other.ask("still here?").await, Message::text("still here?"));
+    let mut other = node.websocket(ECHO_PATH).await;
+    assert_eq!(
+        other.send_and_receive("still here?").await,
+        Message::text("still here?")
+    );
     for _ in 0..taken / message.len() {
-        assert_eq!(within(slow.frame()).await, (FIN | BINARY, vec![3; 4096]));
+        assert_eq!(with_timeout(slow.read_frame()).await, (FIN | BINARY, vec![3; 4096]));
     }
 }
 
@@ -183,6 +197,8 @@ trait FeedText {
 impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> FeedText for tokio_tungstenite::WebSocketStream<S> {
     async fn feed_text(&mut self, number: u32) {
         use futures_util::SinkExt as _;
-        within(self.feed(Message::text(number.to_string()))).await.unwrap();
+        with_timeout(self.feed(Message::text(number.to_string())))
+            .await
+            .unwrap();
     }
 }

@@ -18,10 +18,10 @@ use duplex_protocol::session::{Answer, HISTORY_PATH, Rejection, Verdict};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::harness::kinds::{self, Note, Noted, Notes};
-use crate::harness::process::{Server, duplex, run, site, stdout};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{ECHO, Node, SOCKET, open, until, within};
+use crate::harness::kinds::{self, Note, Notes, NotesState};
+use crate::harness::process::{Server, duplex, minimal_site, run, stdout};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, open, wait_until, with_timeout};
 
 /// A server whose log lines are kept, in a shell that did something before.
 struct Watched {
@@ -39,7 +39,7 @@ impl Watched {
             .arg(like.get_program())
             .args(like.get_args())
             .args(["--addr", "127.0.0.1:0", "--site"])
-            .arg(site(folder))
+            .arg(minimal_site(folder))
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&stderr).unwrap())
             .spawn()
@@ -131,8 +131,8 @@ fn a_deleted_message_is_in_no_answer_no_file_and_no_new_backup() {
             "--url",
             &server.url(),
         ];
-        let tail = crate::harness::process::Running::start(folder, &args);
-        (1..=4).map(|_| tail.line()).collect::<String>()
+        let tail = crate::harness::process::RunningCommand::start(folder, &args);
+        (1..=4).map(|_| tail.next_line()).collect::<String>()
     };
     let url = server.url();
     send(folder, &url, &json!({ "post": { "text": SECRET, "reply_to": null } }));
@@ -165,14 +165,14 @@ fn a_deleted_message_is_in_no_answer_no_file_and_no_new_backup() {
 #[tokio::test]
 async fn a_deleted_message_is_told_to_nobody() {
     const SECRET: &str = "nobody-is-to-read-this";
-    let node = Node::of_apps(|_| {});
+    let node = Node::with_apps(|_| {});
     let ways = [
-        Way::WebSocket(Encoding::Json),
-        Way::WebSocket(Encoding::Postcard),
-        Way::Sse,
-        Way::Poll,
+        Transport::WebSocket(Encoding::Json),
+        Transport::WebSocket(Encoding::Postcard),
+        Transport::Sse,
+        Transport::Poll,
     ];
-    let mut author = Visitor::new(&node, Way::Poll).await;
+    let mut author = Visitor::new(&node, Transport::Poll).await;
     let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
     author.command("chat/lobby", &post(SECRET)).await;
     author.command("chat/lobby", &post("stays")).await;
@@ -180,8 +180,8 @@ async fn a_deleted_message_is_told_to_nobody() {
     let lobby = node.state.hub.open(&"chat/lobby".parse().unwrap()).await.unwrap();
     let mut start = lobby.head();
     start.seq = 0;
-    for way in ways {
-        let mut reader = Visitor::new(&node, way).await;
+    for transport in ways {
+        let mut reader = Visitor::new(&node, transport).await;
         assert!(matches!(
             reader.subscribe("chat/lobby", Some(start)).await,
             Verdict::Resumed { replayed: 2, .. }
@@ -195,16 +195,16 @@ async fn a_deleted_message_is_told_to_nobody() {
     let history = node.get(&format!("{HISTORY_PATH}?topic=chat/lobby")).await.body;
     assert!(page.contains("stays") && history.contains("stays"));
     assert!(!page.contains(SECRET) && !history.contains(SECRET));
-    for way in ways {
-        let mut reader = Visitor::new(&node, way).await;
+    for transport in ways {
+        let mut reader = Visitor::new(&node, transport).await;
         let verdict = reader.subscribe("chat/lobby", Some(start)).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 3, .. }), "{verdict:?}");
         for seq in 1..=3 {
-            let (of, event) = reader.event::<apps::chat::wire::Chat>().await;
+            let (of, event) = reader.next_event::<apps::chat::wire::Chat>().await;
             assert_eq!(of, seq, "no gap");
             assert!(!format!("{event:?}").contains(SECRET), "{event:?}");
         }
-        let mut other = Visitor::new(&node, way).await;
+        let mut other = Visitor::new(&node, transport).await;
         let verdict = other.subscribe("chat/lobby", None).await;
         let Verdict::Reset { state, .. } = verdict else {
             panic!("{verdict:?}")
@@ -218,8 +218,8 @@ async fn a_deleted_message_is_told_to_nobody() {
 async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&folder.path().join("log")).unwrap().with_room(1 << 20, 0));
-    let node = Node::on(log.clone(), kinds::all());
-    let mut writer = Visitor::new(&node, Way::Poll).await;
+    let node = Node::with_log(log.clone(), kinds::all());
+    let mut writer = Visitor::new(&node, Transport::Poll).await;
     let note = Note::Add("x".repeat(20_000));
     let mut kept = 0;
     let refused = loop {
@@ -234,12 +234,12 @@ async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
     let stats = log.stats().await.unwrap();
     assert!(stats.bytes < 2 << 20, "{stats:?}");
     // Reads go on, and what takes away makes room.
-    let mut reader = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut reader = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let Verdict::Reset { state, cursor, .. } = reader.subscribe("notes/a", None).await else {
         panic!("no state")
     };
     assert_eq!(
-        (cursor.seq, state.decode::<Noted>(Encoding::Json).unwrap().count),
+        (cursor.seq, state.decode::<NotesState>(Encoding::Json).unwrap().count),
         (kept, kept)
     );
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
@@ -250,7 +250,7 @@ async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
         .unwrap();
     let answer = writer.command("notes/a", &note).await;
     assert_eq!(answer, Answer::Accepted { seq: kept + 1 });
-    assert_eq!(reader.event::<Notes>().await.0, kept + 1);
+    assert_eq!(reader.next_event::<Notes>().await.0, kept + 1);
 }
 
 /// A message to the own browser's device that says much.
@@ -308,7 +308,7 @@ async fn descriptors_that_run_out_are_told_of_once_and_service_goes_on() {
         for _ in 0..80 {
             held.push(TcpStream::connect(server.addr).await.unwrap());
         }
-        until(async || told() > 0).await;
+        wait_until(async || told() > 0).await;
         drop(held);
         assert!(
             crate::kill::get(server.addr, "/healthz")
@@ -325,16 +325,16 @@ async fn what_a_stranger_says_is_not_in_the_servers_log() {
     const SAID: &str = "said-by-a-stranger";
     let folder = tempfile::tempdir().unwrap();
     let server = Watched::start(folder.path(), "umask 022");
-    for path in [SOCKET, ECHO] {
+    for path in [SOCKET_PATH, ECHO_PATH] {
         let stream = TcpStream::connect(server.addr).await.unwrap();
         let (mut client, _) = open(stream, path, &[]).await.unwrap();
         for _ in 0..200 {
-            client.ask(SAID).await;
+            client.send_and_receive(SAID).await;
         }
         client.close(None).await;
-        within(client.closed()).await;
+        with_timeout(client.expect_close()).await;
     }
-    until(async || server.log().matches("client disconnected").count() == 2).await;
+    wait_until(async || server.log().matches("client disconnected").count() == 2).await;
     let log = server.log();
     assert!(!log.contains(SAID), "{log}");
     assert!(log.lines().count() < 50, "{log}");

@@ -12,9 +12,9 @@ use tokio::time::{Duration, Instant, timeout};
 
 use crate::half_open::GONE;
 use crate::harness::kinds::Note;
-use crate::harness::tls::Authority;
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Node, PIPE, within};
+use crate::harness::tls::CertificateAuthority;
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Node, PIPE_CAPACITY, with_timeout};
 use crate::https;
 
 const NOTES: &str = "notes/a";
@@ -40,23 +40,23 @@ async fn http1<S: AsyncWrite + Send + Unpin>(mut stream: S) -> S {
         "GET {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
         path()
     );
-    within(stream.write_all(request.as_bytes())).await.unwrap();
+    with_timeout(stream.write_all(request.as_bytes())).await.unwrap();
     stream
 }
 
 /// The connection is read, and answers its pings; the stream is not.
 async fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) -> Box<dyn Any> {
-    let (mut requests, connection) = within(h2::client::handshake(stream)).await.unwrap();
+    let (mut requests, connection) = with_timeout(h2::client::handshake(stream)).await.unwrap();
     tokio::spawn(connection);
     let request = Request::get(format!("http://localhost{}", path())).body(()).unwrap();
     let (response, _) = requests.send_request(request, true).unwrap();
-    Box::new((within(response).await.unwrap(), requests))
+    Box::new((with_timeout(response).await.unwrap(), requests))
 }
 
 /// The client, as long as it lives.
-async fn opened(node: &Node, authority: &Authority, line: Line) -> Box<dyn Any> {
+async fn opened(node: &Node, authority: &CertificateAuthority, line: Line) -> Box<dyn Any> {
     let over_tls = async |protocol| {
-        let (client, server) = duplex(PIPE);
+        let (client, server) = duplex(PIPE_CAPACITY);
         let tls = node.state.tls.clone().unwrap();
         tokio::spawn(tls.serve_connection(server, None, node.router.clone(), node.state.gateway.clone()));
         authority.connect(client, "localhost", &[protocol]).await
@@ -70,7 +70,7 @@ async fn opened(node: &Node, authority: &Authority, line: Line) -> Box<dyn Any> 
 }
 
 async fn fill(node: &Node) {
-    let mut writer = Visitor::new(node, Way::Sse).await;
+    let mut writer = Visitor::new(node, Transport::Sse).await;
     for _ in 0..TEXTS {
         let answer = writer.command(NOTES, &Note::Add("x".repeat(4000))).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
@@ -79,18 +79,18 @@ async fn fill(node: &Node) {
 
 /// Whether so many sessions are in the topic before `limit`.
 async fn present(observer: &mut Visitor<'_>, count: u32, limit: Duration) -> bool {
-    let expected = observer.until_present(|presence| presence.session_count == count);
+    let expected = observer.wait_for_presence(|presence| presence.session_count == count);
     timeout(limit, expected).await.is_ok()
 }
 
 async fn observer(node: &Node) -> Visitor<'_> {
-    let mut observer = Visitor::new(node, Way::WebSocket(Encoding::Json)).await;
+    let mut observer = Visitor::new(node, Transport::WebSocket(Encoding::Json)).await;
     observer.subscribe(NOTES, None).await;
     observer
 }
 
 /// How long one that reads nothing is counted as present. `filled`: when more comes into the topic than the way holds.
-async fn found_after(authority: &Authority, line: Line, filled: Option<Duration>) -> Duration {
+async fn found_after(authority: &CertificateAuthority, line: Line, filled: Option<Duration>) -> Duration {
     let node = https::node(authority);
     let mut observer = observer(&node).await;
     let (start, _client) = (Instant::now(), opened(&node, authority, line).await);
@@ -105,7 +105,7 @@ async fn found_after(authority: &Authority, line: Line, filled: Option<Duration>
 
 #[tokio::test(start_paused = true)]
 async fn one_in_a_quiet_topic_is_found_in_the_same_time_over_every_line() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     for line in LINES {
         let after = found_after(&authority, line, None).await;
         assert!(
@@ -117,7 +117,7 @@ async fn one_in_a_quiet_topic_is_found_in_the_same_time_over_every_line() {
 
 #[tokio::test(start_paused = true)]
 async fn one_with_more_than_the_way_holds_is_found_in_the_same_time_over_every_line() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     for line in LINES {
         for filled in [1, 15, 30].map(Duration::from_secs) {
             let after = found_after(&authority, line, Some(filled)).await;
@@ -139,7 +139,7 @@ async fn one_that_reads_again_soon_after_its_end_hears_why() {
     fill(&node).await;
     assert!(present(&mut observer, 1, GONE).await);
     let mut text = String::new();
-    within(unread.read_to_string(&mut text)).await.unwrap();
+    with_timeout(unread.read_to_string(&mut text)).await.unwrap();
     let told = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
     assert!(told > text.rfind("xxxx"), "{} bytes", text.len());
     assert!(text.ends_with("\r\n0\r\n\r\n"), "the answer is whole");

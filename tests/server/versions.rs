@@ -10,7 +10,7 @@ use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::kinds::Note;
-use crate::harness::topics::{Visitor, Way};
+use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Client, Node, open};
 
 const NOTES: &str = "notes/a";
@@ -23,7 +23,7 @@ async fn socket(node: &Node, subprotocol: &str) -> Client<DuplexStream> {
 }
 
 async fn add(node: &Node) {
-    Visitor::new(node, Way::Sse)
+    Visitor::new(node, Transport::Sse)
         .await
         .command(NOTES, &Note::Add("x".to_owned()))
         .await;
@@ -133,7 +133,7 @@ async fn an_unknown_version_is_refused() {
     let mut client = socket(&node, "duplex.v3.json").await;
     let last = next(&mut client).await;
     assert_eq!(last["closing"]["reason"], "reload");
-    let (closed, _) = client.closed().await.unwrap();
+    let (closed, _) = client.expect_close().await.unwrap();
     assert_eq!(closed, code::RELOAD);
     assert!(Protocol::of_subprotocol("duplex.v3.json").is_none());
 }

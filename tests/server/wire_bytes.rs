@@ -8,8 +8,8 @@ use duplex::server::limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::raw::{CLOSE, FIN, TEXT, handshake, masked};
-use crate::harness::{ECHO, Listening, Node, until, within};
+use crate::harness::raw::{CLOSE, FIN, TEXT, handshake_request, masked};
+use crate::harness::{self, ListeningNode, Node, wait_until, with_timeout};
 
 const RUN: &str = "0123456789abcdef";
 const OTHER: &str = "fedcba9876543210";
@@ -22,7 +22,7 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(node: &Listening) -> Self {
+    async fn connect(node: &ListeningNode) -> Self {
         Self {
             stream: node.connect().await,
             sent: 0,
@@ -31,7 +31,7 @@ impl Client {
     }
 
     async fn send(&mut self, bytes: &[u8]) {
-        within(self.stream.write_all(bytes)).await.unwrap();
+        with_timeout(self.stream.write_all(bytes)).await.unwrap();
         self.sent += bytes.len() as u64;
     }
 
@@ -39,7 +39,7 @@ impl Client {
     async fn read_until(&mut self, end: &[u8]) -> String {
         let mut read = Vec::new();
         while !read.ends_with(end) {
-            read.push(within(self.stream.read_u8()).await.unwrap());
+            read.push(with_timeout(self.stream.read_u8()).await.unwrap());
         }
         self.received += read.len() as u64;
         String::from_utf8_lossy(&read).into_owned()
@@ -47,7 +47,7 @@ impl Client {
 
     async fn read_exactly(&mut self, count: usize) -> Vec<u8> {
         let mut read = vec![0; count];
-        within(self.stream.read_exact(&mut read)).await.unwrap();
+        with_timeout(self.stream.read_exact(&mut read)).await.unwrap();
         self.received += count as u64;
         read
     }
@@ -60,7 +60,7 @@ impl Client {
         (head, String::from_utf8(body).unwrap())
     }
 
-    async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
+    async fn request(&mut self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n");
         self.send(head.as_bytes()).await;
@@ -72,11 +72,11 @@ impl Client {
     }
 
     async fn post(&mut self, path: &str, body: &str) -> (String, String) {
-        self.ask("POST", path, "", body).await
+        self.request("POST", path, "", body).await
     }
 
     async fn get(&mut self, path: &str) -> (String, String) {
-        self.ask("GET", path, "", "").await
+        self.request("GET", path, "", "").await
     }
 
     const fn both(&self) -> (u64, u64) {
@@ -91,19 +91,19 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
         .map_or("", |(_, value)| value)
 }
 
-fn labelled(path: &str, run: &str, way: &str, more: &str) -> String {
-    format!("{path}?run={run}&way={way}{more}")
+fn labelled(path: &str, run: &str, transport: &str, more: &str) -> String {
+    format!("{path}?run={run}&way={transport}{more}")
 }
 
 /// Asked without a label, over a connection of its own.
-async fn counts(node: &Listening, run: &str) -> Counts {
+async fn counts(node: &ListeningNode, run: &str) -> Counts {
     let (head, body) = Client::connect(node).await.get(&format!("{RUNS_PATH}/{run}")).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     serde_json::from_str(&body).unwrap()
 }
 
-async fn tally(node: &Listening, run: &str, way: &str) -> Tally {
-    counts(node, run).await.ways[way]
+async fn tally(node: &ListeningNode, run: &str, transport: &str) -> Tally {
+    counts(node, run).await.ways[transport]
 }
 
 const fn both(tally: Tally) -> (u64, u64) {
@@ -160,7 +160,7 @@ async fn an_answer_that_closes_makes_the_next_request_open_a_connection() {
             .await;
         assert_eq!(header(&head, "connection"), "close");
         assert_eq!(
-            within(client.stream.read(&mut [0])).await.unwrap(),
+            with_timeout(client.stream.read(&mut [0])).await.unwrap(),
             0,
             "the server hangs up"
         );
@@ -175,7 +175,7 @@ async fn a_websocket_is_counted_from_its_handshake_to_its_closing_frame() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
     client
-        .send(handshake(&labelled(ECHO, RUN, "socket", "")).as_bytes())
+        .send(handshake_request(&labelled(harness::ECHO_PATH, RUN, "socket", "")).as_bytes())
         .await;
     client.read_until(b"\r\n\r\n").await;
     assert_eq!(both(tally(&node, RUN, "socket").await), client.both());
@@ -238,13 +238,13 @@ async fn a_poll_waits_for_news_and_a_watch_is_told_of_them() {
         Client::connect(&node).await,
     );
     watch
-        .send(handshake(&labelled(WATCH_PATH, RUN, "push", "&box=v")).as_bytes())
+        .send(handshake_request(&labelled(WATCH_PATH, RUN, "push", "&box=v")).as_bytes())
         .await;
     watch.read_until(b"\r\n\r\n").await;
     let address = labelled(POLL_PATH, RUN, "poll", "&box=v&after=0");
     poll.send(format!("GET {address} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
         .await;
-    until(async || counts(&node, RUN).await.ways.contains_key("poll")).await;
+    wait_until(async || counts(&node, RUN).await.ways.contains_key("poll")).await;
     post.post(&labelled(SAY_PATH, RUN, "source", "&box=v"), "news").await;
     assert_eq!(poll.answer().await.1, "1\nnews");
     assert_eq!(watch.read_exactly(6).await, b"\x81\x04news");
@@ -255,7 +255,7 @@ async fn a_poll_waits_for_news_and_a_watch_is_told_of_them() {
 async fn a_cookie_labels_what_has_no_address_of_its_own() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
-    let plain = handshake("/api/leptos_ws_websocket");
+    let plain = handshake_request("/api/leptos_ws_websocket");
     let labelled = plain.replace("Host:", &format!("Cookie: a=b; measured={RUN}.signal\r\nHost:"));
     client.send(labelled.as_bytes()).await;
     let head = client.read_until(b"\r\n\r\n").await;
@@ -265,7 +265,7 @@ async fn a_cookie_labels_what_has_no_address_of_its_own() {
     let mut client = Client::connect(&node).await;
     let headers = format!("cookie: measured={RUN}.function\r\ncontent-type: application/x-www-form-urlencoded\r\n");
     let (head, body) = client
-        .ask("POST", "/api/compare/function", &headers, "text=hello")
+        .request("POST", "/api/compare/function", &headers, "text=hello")
         .await;
     assert!(
         head.starts_with("HTTP/1.1 200 ") && body.contains("hello"),
@@ -283,7 +283,7 @@ async fn a_document_that_is_there_already_is_not_sent_again() {
     assert_eq!(body, document(32_768));
     let tag = format!("if-none-match: {}\r\n", header(&head, "etag"));
     let before = client.received;
-    let (head, _) = client.ask("GET", &path, &tag, "").await;
+    let (head, _) = client.request("GET", &path, &tag, "").await;
     assert!(head.starts_with("HTTP/1.1 304 "), "{head}");
     assert!(client.received - before < 1000);
     assert_eq!(both(tally(&node, RUN, "cached").await), client.both());
@@ -302,9 +302,9 @@ async fn what_is_out_of_bounds_is_refused_and_not_counted() {
     let mut client = Client::connect(&listening).await;
     let (head, _) = client.post(&labelled(ECHO_PATH, RUN, "a-b", ""), "no way").await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    for way in 0..=limits::MEASURED_WAYS {
+    for number in 0..=limits::MEASURED_WAYS {
         client
-            .post(&labelled(ECHO_PATH, RUN, &format!("way{way}"), ""), "x")
+            .post(&labelled(ECHO_PATH, RUN, &format!("way{number}"), ""), "x")
             .await;
     }
     let ways = counts(&listening, RUN).await.ways;

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use crate::harness::open;
-use crate::harness::process::{Server, duplex, run, site, stdout};
+use crate::harness::process::{Server, duplex, minimal_site, run, stdout};
 
 #[test]
 fn tokens_are_made_listed_and_revoked_beside_a_server() {
@@ -91,12 +91,15 @@ async fn a_socket_ends_when_its_token_is_revoked_beside_the_server() {
         ("authorization", bearer.as_str()),
     ];
     let (mut socket, _) = open(stream, "/api/session", &headers).await.unwrap();
-    socket.ask(r#"{"hello":{"build":"","name":null}}"#).await;
+    socket.send_and_receive(r#"{"hello":{"build":"","name":null}}"#).await;
     let list = stdout(&run(folder.path(), &["token", "list"]));
     let id = list.lines().find(|line| line.contains(" read ")).unwrap();
     run(folder.path(), &["token", "revoke", id.split_once(' ').unwrap().0]);
     assert!(socket.receive().await.into_text().unwrap().contains("closing"));
-    assert_eq!(socket.closed().await, Some((4502, "the token is revoked".to_owned())));
+    assert_eq!(
+        socket.expect_close().await,
+        Some((4502, "the token is revoked".to_owned()))
+    );
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn a_sign_in_link_goes_to_a_terminal_only_and_a_command_makes_one() {
     let mut command = duplex(folder.path());
     command
         .args(["--addr", "127.0.0.1:0", "--log", "debug", "--site"])
-        .arg(site(folder.path()));
+        .arg(minimal_site(folder.path()));
     let mut process = command
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

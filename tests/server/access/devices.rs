@@ -6,12 +6,12 @@ use duplex_hub::Rights;
 use duplex_hub::testing;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::PersonId;
-use duplex_protocol::session::{Answer as Reply, CommandId, Rejection, ServerFrame};
+use duplex_protocol::session::{Answer, CommandId, Rejection, ServerFrame};
 use serde_json::json;
 
 use super::{TOKEN, ask, form, node, node_with, said, sign_in};
 use crate::harness::Node;
-use crate::harness::topics::{Visitor, Way};
+use crate::harness::visitor::{Transport, Visitor};
 
 fn order() -> serde_json::Value {
     json!({ "order": { "name": "reboot", "argument": "" } })
@@ -30,7 +30,7 @@ async fn with_device(node: &Node, id: &str) {
         .hub
         .tell::<Devices>(id, CommandId::from_random(7), &report)
         .await;
-    assert!(matches!(told, Reply::Accepted { .. }), "{told:?}");
+    assert!(matches!(told, Answer::Accepted { .. }), "{told:?}");
 }
 
 /// The id of the device's newest alarm.
@@ -46,23 +46,27 @@ async fn to_control_a_device_takes_an_operator_on_every_way() {
     with_device(&demo, "oven-1").await;
     let cookie = sign_in(&node, TOKEN).await;
     let threshold = json!({ "set_threshold": { "metric": "t", "low": null, "high": 0.5, "hysteresis": 0.0 } });
-    for way in [Way::WebSocket(Encoding::Json), Way::Sse, Way::Poll] {
+    for transport in [Transport::WebSocket(Encoding::Json), Transport::Sse, Transport::Poll] {
         for step in 0..3 {
             let command = match step {
                 0 => order(),
                 1 => threshold.clone(),
                 _ => json!({ "acknowledge": { "alarm": alarm(&node).await } }),
             };
-            let mut stranger = Visitor::new(&node, way).await;
+            let mut stranger = Visitor::new(&node, transport).await;
             let refused = stranger.command("device/oven-1", &command).await;
-            assert_eq!(refused, Reply::Rejected(Rejection::needs_role("operator")), "{way:?}");
-            let mut operator = Visitor::new(&node, way).await.with_cookie(&cookie);
+            assert_eq!(
+                refused,
+                Answer::Rejected(Rejection::needs_role("operator")),
+                "{transport:?}"
+            );
+            let mut operator = Visitor::new(&node, transport).await.with_cookie(&cookie);
             assert_eq!(
                 said(&operator.command("device/oven-1", &command).await),
                 "accepted",
-                "{way:?} {command}"
+                "{transport:?} {command}"
             );
-            let mut shown_around = Visitor::new(&demo, way).await;
+            let mut shown_around = Visitor::new(&demo, transport).await;
             let answer = shown_around.command("device/oven-1", &command).await;
             // The alarm's id is the other node's.
             assert!(step == 2 || said(&answer) == "accepted", "{answer:?}");
@@ -81,8 +85,8 @@ async fn to_control_a_device_takes_an_operator_on_every_way() {
 #[tokio::test]
 async fn a_visitor_controls_their_own_browser_and_no_other() {
     let node = node();
-    let mut me = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
-    let ServerFrame::Welcome(welcome) = me.next().await else {
+    let mut me = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
+    let ServerFrame::Welcome(welcome) = me.next_frame().await else {
         panic!("no welcome")
     };
     let PersonId(id) = welcome.person.id;
@@ -92,7 +96,7 @@ async fn a_visitor_controls_their_own_browser_and_no_other() {
     let threshold = json!({ "set_threshold": { "metric": "t", "low": null, "high": 0.5, "hysteresis": 0.0 } });
     assert_eq!(said(&me.command(&own, &threshold).await), "accepted");
     assert_eq!(said(&me.command(&own, &order()).await), "accepted");
-    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     assert_eq!(said(&other.command(&own, &order()).await), "forbidden");
     let notices = node.state.hub.open(&"notices/devices".parse().unwrap()).await.unwrap();
     assert_eq!(notices.head().seq, 0, "one's own alarm is told to nobody else");
@@ -140,7 +144,7 @@ async fn what_wakes_a_topic_leaves_it_no_rights() {
         .await
         .unwrap();
     with_device(&node, "oven-1").await;
-    let mut stranger = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut stranger = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     stranger.subscribe("device/oven-1", None).await;
     assert_eq!(said(&stranger.command("device/oven-1", &order()).await), "role");
 }

@@ -1,10 +1,10 @@
 //! Who may do what: attacks of strangers and of programs with too little a role, on every way in.
 
+mod brute_force;
 mod commands;
 mod devices;
-mod endings;
-mod guesses;
-mod neighbours;
+mod loopback;
+mod revocation;
 mod roles;
 
 use std::time::Duration;
@@ -14,10 +14,10 @@ use axum::http::Request;
 use duplex::server::token::Token;
 use duplex_hub::Role;
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{Answer as Reply, Denied, Rejection};
+use duplex_protocol::session::{Answer, Denied, Rejection};
 
-use crate::harness::topics::Way;
-use crate::harness::{Answer, Node};
+use crate::harness::visitor::Transport;
+use crate::harness::{Node, Response};
 
 const TOKEN: &str = "a-token-for-the-tests";
 
@@ -29,11 +29,11 @@ const READABLE: [(&str, &str); 3] = [
 
 const BACKUP: (&str, &str) = ("POST", "/api/operator/backup");
 
-const WAYS: [Way; 4] = [
-    Way::WebSocket(Encoding::Json),
-    Way::WebSocket(Encoding::Postcard),
-    Way::Sse,
-    Way::Poll,
+const TRANSPORTS: [Transport; 4] = [
+    Transport::WebSocket(Encoding::Json),
+    Transport::WebSocket(Encoding::Postcard),
+    Transport::Sse,
+    Transport::Poll,
 ];
 
 /// With the applications' topics.
@@ -42,7 +42,7 @@ fn node() -> Node {
 }
 
 fn node_with(demo: bool) -> Node {
-    Node::of_apps(|settings| {
+    Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
         settings.demo = demo;
     })
@@ -54,7 +54,7 @@ fn token(node: &Node, role: &str, life: Option<Duration>) -> (String, String) {
     (secret.as_str().to_owned(), record.id)
 }
 
-async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)], body: &str) -> Answer {
+async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)], body: &str) -> Response {
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "localhost");
@@ -65,11 +65,11 @@ async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]
     node.page(request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
-async fn show(node: &Node, address: (&str, &str), token: &str) -> Answer {
+async fn show(node: &Node, address: (&str, &str), token: &str) -> Response {
     ask(node, address, &[("authorization", &format!("Bearer {token}"))], "").await
 }
 
-async fn form(node: &Node, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+async fn form(node: &Node, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let form = [
         ("content-type", "application/x-www-form-urlencoded"),
         ("origin", "http://localhost"),
@@ -86,11 +86,11 @@ async fn sign_in(node: &Node, token: &str) -> String {
     pair.to_owned()
 }
 
-fn said(answer: &Reply) -> &'static str {
+fn said(answer: &Answer) -> &'static str {
     match answer {
-        Reply::Accepted { .. } => "accepted",
-        Reply::Rejected(why) if why.role_needed().is_some() => "role",
-        Reply::Rejected(Rejection::Denied(Denied::Forbidden)) => "forbidden",
-        Reply::Rejected(_) => "rejected",
+        Answer::Accepted { .. } => "accepted",
+        Answer::Rejected(why) if why.role_needed().is_some() => "role",
+        Answer::Rejected(Rejection::Denied(Denied::Forbidden)) => "forbidden",
+        Answer::Rejected(_) => "rejected",
     }
 }

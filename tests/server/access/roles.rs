@@ -9,9 +9,9 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{ClientFrame, CommandId, Denied, HISTORY_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
-use super::{BACKUP, READABLE, WAYS, ask, node, said, show, token};
+use super::{BACKUP, READABLE, TRANSPORTS, ask, node, said, show, token};
 use crate::harness::Node;
-use crate::harness::topics::{Visitor, Way};
+use crate::harness::visitor::{Transport, Visitor};
 
 #[tokio::test]
 async fn each_role_opens_what_it_is_for() {
@@ -88,7 +88,9 @@ fn a_notice() -> serde_json::Value {
 
 /// What a program says over a WebSocket, and what it is answered.
 async fn tell(node: &Node, token: &str, topic: &str, command: &serde_json::Value) -> &'static str {
-    let mut program = Visitor::new(node, Way::WebSocket(Encoding::Json)).await.showing(token);
+    let mut program = Visitor::new(node, Transport::WebSocket(Encoding::Json))
+        .await
+        .with_token(token);
     let over_socket = program.command(topic, command).await;
     let (status, posted) = program.post(&frame(topic, command)).await;
     match (said(&over_socket), status, posted) {
@@ -146,9 +148,9 @@ async fn a_role_reads_nothing_that_is_somebodys_own() {
     let private = ["inbox/00000000000000aa", "alerts/00000000000000aa"];
     for role in ["read", "notify", "device"] {
         let (token, _) = token(&node, role, None);
-        for way in WAYS {
+        for transport in TRANSPORTS {
             for topic in private {
-                let mut program = Visitor::new(&node, way).await.showing(&token);
+                let mut program = Visitor::new(&node, transport).await.with_token(&token);
                 let verdict = program.subscribe(topic, None).await;
                 assert!(
                     matches!(
@@ -157,12 +159,12 @@ async fn a_role_reads_nothing_that_is_somebodys_own() {
                             reason: Denied::Forbidden
                         }
                     ),
-                    "{role} {way:?} {topic}"
+                    "{role} {transport:?} {topic}"
                 );
             }
-            let mut program = Visitor::new(&node, way).await.showing(&token);
+            let mut program = Visitor::new(&node, transport).await.with_token(&token);
             let opens = matches!(program.subscribe(STATUS, None).await, Verdict::Reset { .. });
-            assert_eq!(opens, role == "read", "{role} {way:?}");
+            assert_eq!(opens, role == "read", "{role} {transport:?}");
         }
         for topic in private {
             let path = format!("{HISTORY_PATH}?topic={topic}");

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use super::{fill_rooms, topics_of};
-use crate::harness::{Node, within};
+use crate::harness::{Node, with_timeout};
 
 /// A state of [`fill_rooms`], at most.
 const STATE: usize = 300 << 10;
@@ -39,7 +39,7 @@ async fn a_poll_of_full_rooms_is_answered_in_parts() {
     while cursors.len() < rooms.len() {
         let wait = if polls == 0 { "&wait=0" } else { "" };
         let request = poll(&rooms, &cursors, wait);
-        let response = within(node.router.clone().oneshot(request)).await.unwrap();
+        let response = with_timeout(node.router.clone().oneshot(request)).await.unwrap();
         assert_ne!(
             response.headers().get("content-encoding").map(|value| value.as_bytes()),
             Some(&b"br"[..])
@@ -47,7 +47,7 @@ async fn a_poll_of_full_rooms_is_answered_in_parts() {
         let plain = poll(&rooms, &cursors, wait);
         let (mut parts, body) = plain.into_parts();
         parts.headers.remove("accept-encoding");
-        let answer = within(node.request(Request::from_parts(parts, body))).await;
+        let answer = with_timeout(node.request(Request::from_parts(parts, body))).await;
         assert!(
             answer.body.len() <= limits::POLL_BYTES + STATE,
             "{} bytes",
@@ -82,16 +82,16 @@ async fn a_stream_of_full_rooms_begins_in_turns() {
         .header("host", "localhost")
         .body(Body::empty())
         .unwrap();
-    let response = within(node.router.clone().oneshot(request)).await.unwrap();
+    let response = with_timeout(node.router.clone().oneshot(request)).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let mut stream = response.into_body().into_data_stream();
-    let first = within(stream.next()).await.unwrap().unwrap();
+    let first = with_timeout(stream.next()).await.unwrap().unwrap();
     assert!(first.len() < 1000, "the welcome comes first");
     let sent = node.state.counters.read().sent;
     assert!(sent <= 2, "{sent} frames were made");
     let mut verdicts = 0;
     while verdicts < rooms.len() {
-        let piece = within(stream.next()).await.unwrap().unwrap();
+        let piece = with_timeout(stream.next()).await.unwrap().unwrap();
         verdicts += String::from_utf8_lossy(&piece).matches("data: {\"verdict\"").count();
     }
 }
@@ -129,7 +129,7 @@ async fn health_is_answered_before_the_attack_is() {
     let mut stream = listening.connect().await;
     stream.write_all(get("/healthz").as_bytes()).await.unwrap();
     let mut health = String::new();
-    within(stream.read_to_string(&mut health)).await.unwrap();
+    with_timeout(stream.read_to_string(&mut health)).await.unwrap();
     let before = answered.load(Relaxed);
     assert!(
         health.starts_with("HTTP/1.1 200 ") && health.ends_with("ok\n"),
@@ -137,6 +137,6 @@ async fn health_is_answered_before_the_attack_is() {
     );
     assert!(before < ATTACKERS * POLLS_EACH, "all {before} were answered before");
     for asked in attack {
-        within(asked).await.unwrap();
+        with_timeout(asked).await.unwrap();
     }
 }

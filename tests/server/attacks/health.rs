@@ -4,19 +4,19 @@ use duplex::server::limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Listening, Node, until, within};
+use crate::harness::{ListeningNode, Node, wait_until, with_timeout};
 
-async fn ask(listening: &Listening, path: &str) -> String {
+async fn ask(listening: &ListeningNode, path: &str) -> String {
     let mut stream = listening.connect().await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    within(stream.write_all(request.as_bytes())).await.unwrap();
+    with_timeout(stream.write_all(request.as_bytes())).await.unwrap();
     let mut answer = String::new();
-    let _ = within(stream.read_to_string(&mut answer)).await;
+    let _ = with_timeout(stream.read_to_string(&mut answer)).await;
     answer
 }
 
 /// As many as there may be, and more, none of which ask for anything.
-async fn fill(listening: &Listening, count: usize) -> Vec<TcpStream> {
+async fn fill(listening: &ListeningNode, count: usize) -> Vec<TcpStream> {
     let mut held = Vec::new();
     for _ in 0..count {
         held.push(listening.connect().await);
@@ -26,7 +26,7 @@ async fn fill(listening: &Listening, count: usize) -> Vec<TcpStream> {
 
 #[tokio::test]
 async fn a_full_node_answers_health_checks_and_tells_others_that_it_is_full() {
-    let node = Node::with(|settings| settings.max_connections = 1);
+    let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
     let held = fill(&listening, limits::TCP_PER_SOCKET + limits::HEALTH_PLACES).await;
     for path in ["/healthz", "/readyz"] {
@@ -48,7 +48,7 @@ async fn a_full_node_answers_health_checks_and_tells_others_that_it_is_full() {
 /// However many come beyond the last place, who asks at once is answered.
 #[tokio::test]
 async fn a_crowd_beyond_the_last_place_keeps_no_health_check_waiting() {
-    let node = Node::with(|settings| settings.max_connections = 1);
+    let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
     let mut held = Vec::new();
     for _ in 0..4 {
@@ -60,10 +60,10 @@ async fn a_crowd_beyond_the_last_place_keeps_no_health_check_waiting() {
 
 #[tokio::test]
 async fn a_place_that_was_given_up_is_taken_by_the_next() {
-    let node = Node::with(|settings| settings.max_connections = 1);
+    let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
     let held = fill(&listening, limits::TCP_PER_SOCKET).await;
     assert!(ask(&listening, "/about").await.starts_with("HTTP/1.1 503 "));
     drop(held);
-    until(async || ask(&listening, "/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;
+    wait_until(async || ask(&listening, "/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;
 }

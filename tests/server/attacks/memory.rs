@@ -12,8 +12,8 @@ use tokio::task::yield_now;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::fill_rooms;
-use crate::harness::raw::{BINARY, CLOSE, FIN, PING, PONG, Raw, TEXT, masked};
-use crate::harness::{Client, ECHO, Node, PIPE, open, until};
+use crate::harness::raw::{BINARY, CLOSE, FIN, PING, PONG, RawConnection, TEXT, masked};
+use crate::harness::{Client, ECHO_PATH, Node, PIPE_CAPACITY, open, wait_until};
 
 const MARGIN: usize = 16 << 10;
 
@@ -75,7 +75,7 @@ async fn subscribes_whose_answers_are_not_read_hold_one_turn() {
             verdicts += usize::from(last.replace(topic.clone()) != Some(topic));
         }
     }
-    until(async || node.state.buffers.held() == 0).await;
+    wait_until(async || node.state.buffers.held() == 0).await;
 }
 
 /// To subscribe anew again and again brings no more than the session's share of states.
@@ -116,7 +116,7 @@ async fn a_session_takes_no_message_larger_than_a_command() {
     let mut client = session(&node).await;
     client.receive().await;
     client.send(Message::text("x".repeat(limits::COMMAND_BODY + 1))).await;
-    let closed = client.closed().await.unwrap();
+    let closed = client.expect_close().await.unwrap();
     let reason = format!("a message may have {} bytes", limits::COMMAND_BODY);
     assert_eq!(closed, (code::TOO_BIG, reason));
 }
@@ -124,29 +124,32 @@ async fn a_session_takes_no_message_larger_than_a_command() {
 /// Messages of which all but the last byte come.
 #[tokio::test(start_paused = true)]
 async fn unfinished_messages_have_a_budget_and_the_largest_goes() {
-    let node = Node::with(|settings| settings.max_buffered = 1 << 20);
-    let mut honest = node.socket(ECHO).await;
+    let node = Node::with_settings(|settings| settings.max_buffered = 1 << 20);
+    let mut honest = node.websocket(ECHO_PATH).await;
     let part = vec![b'x'; 200 << 10];
     let mut attackers = Vec::new();
     for number in 0..8 {
-        let mut raw = Raw::open(node.connect(), ECHO).await;
+        let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
         let frame = masked(FIN | TEXT, &vec![b'x'; 900 << 10]);
         let sent = part.len() + number * 1000;
         raw.write(&frame[..sent]).await;
         attackers.push(raw);
         settle().await;
         let held = node.state.buffers.held();
-        assert!(held <= (1 << 20) + PIPE, "{held} bytes are held");
+        assert!(held <= (1 << 20) + PIPE_CAPACITY, "{held} bytes are held");
     }
     let counters = node.state.counters.read();
     assert_eq!(counters.cut_offs(DisconnectReason::Memory), 3);
-    assert_eq!(honest.ask("not disturbed").await, Message::text("not disturbed"));
+    assert_eq!(
+        honest.send_and_receive("not disturbed").await,
+        Message::text("not disturbed")
+    );
     let told = AtomicUsize::new(0);
     // Each time the largest was the one before the newcomer, who had just begun.
     for raw in &mut attackers[4..7] {
-        let (mut first, mut payload) = raw.frame().await;
+        let (mut first, mut payload) = raw.read_frame().await;
         while first == FIN | PING {
-            (first, payload) = raw.frame().await;
+            (first, payload) = raw.read_frame().await;
         }
         assert_eq!(
             (first, &payload[..2]),
@@ -156,22 +159,22 @@ async fn unfinished_messages_have_a_budget_and_the_largest_goes() {
     }
     assert_eq!(told.load(Relaxed), 3);
     drop(attackers);
-    until(async || node.state.buffers.held() == 0).await;
+    wait_until(async || node.state.buffers.held() == 0).await;
 }
 
 /// Between the parts of a message control frames may stand; they make it no smaller.
 #[tokio::test]
 async fn parts_of_a_message_count_whatever_stands_between_them() {
     let node = Node::new();
-    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     raw.write(&masked(BINARY, &vec![7; 100 << 10])).await;
     for _ in 0..20 {
         raw.write(&masked(FIN | PING, b"")).await;
-        assert_eq!(raw.frame().await.0, FIN | PONG);
+        assert_eq!(raw.read_frame().await.0, FIN | PONG);
     }
     let held = node.state.buffers.held();
     assert!((90 << 10..=100 << 10).contains(&held), "{held} bytes are held");
     raw.write(&masked(FIN, b"end")).await;
-    assert_eq!(raw.frame().await.1.len(), (100 << 10) + 3);
-    until(async || node.state.buffers.held() == 0).await;
+    assert_eq!(raw.read_frame().await.1.len(), (100 << 10) + 3);
+    wait_until(async || node.state.buffers.held() == 0).await;
 }

@@ -4,7 +4,7 @@
 mod cost;
 mod health;
 mod memory;
-mod time;
+mod timeouts;
 
 use std::collections::BTreeMap;
 

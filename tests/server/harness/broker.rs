@@ -1,5 +1,5 @@
-//! A Mosquitto of a test's own: on a port that was free, with its files in a folder that goes with the test. And devices
-//! that speak to it.
+//! A Mosquitto broker for one test, on a free port and with its files in a temporary folder, and MQTT clients that act as
+//! devices.
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,17 +14,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::tls::Authority;
-use super::within;
+use super::tls::CertificateAuthority;
+use super::with_timeout;
 
 const USER: &str = "duplex";
-/// With signs that an address must encode.
+/// Contains characters that a URL must percent-encode.
 const PASSWORD: &str = "p@ss:word";
 
 pub struct Broker {
     folder: TempDir,
     port: u16,
-    secured: Option<(Authority, u16)>,
+    tls: Option<(CertificateAuthority, u16)>,
     process: Option<Child>,
 }
 
@@ -34,23 +34,23 @@ fn free_port() -> u16 {
 
 impl Broker {
     pub fn start() -> Self {
-        Self::with(None)
+        Self::start_with(None)
     }
 
-    /// With a second port, for Duplex, that speaks TLS.
-    pub fn secured() -> Self {
-        Self::with(Some((Authority::new(), free_port())))
+    /// Starts a broker with a second port that speaks TLS; [`Self::url`] names that port.
+    pub fn with_tls() -> Self {
+        Self::start_with(Some((CertificateAuthority::new(), free_port())))
     }
 
-    fn with(secured: Option<(Authority, u16)>) -> Self {
+    fn start_with(tls: Option<(CertificateAuthority, u16)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
-        let at = folder.path().display();
+        let path = folder.path().display();
         let mut config = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {at}/passwords\npersistence true\n\
-             persistence_location {at}/\nmax_queued_messages 0\nlog_dest none\nuser root\n"
+            "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {path}/passwords\npersistence true\n\
+             persistence_location {path}/\nmax_queued_messages 0\nlog_dest none\nuser root\n"
         );
-        if let Some((authority, port)) = &secured {
+        if let Some((authority, port)) = &tls {
             let (certificate, key) = (authority.certificate(), authority.key());
             let (certificate, key) = (certificate.display(), key.display());
             config.push_str(&format!(
@@ -61,20 +61,20 @@ impl Broker {
         let mut broker = Self {
             folder,
             port,
-            secured,
+            tls,
             process: None,
         };
         let passwords = broker.file("passwords");
-        let made = Command::new("mosquitto_passwd")
+        let status = Command::new("mosquitto_passwd")
             .args(["-c", "-b"])
             .arg(passwords)
             .args([USER, PASSWORD])
             .status();
         assert!(
-            made.is_ok_and(|status| status.success()),
+            status.is_ok_and(|status| status.success()),
             "no mosquitto_passwd: run tools/setup.sh test"
         );
-        broker.go_on();
+        broker.spawn();
         broker
     }
 
@@ -82,69 +82,69 @@ impl Broker {
         self.folder.path().join(name)
     }
 
-    /// Starts again where it was stopped.
-    pub fn go_on(&mut self) {
-        let places = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
+    /// Starts the process, with the data of the one before it.
+    pub fn spawn(&mut self) {
+        let programs = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
         let start = |program: &str| {
             let mut command = Command::new(program);
             command.arg("-c").arg(self.file("mosquitto.conf"));
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()
         };
-        self.process = places.into_iter().find_map(start);
+        self.process = programs.into_iter().find_map(start);
         assert!(
             self.process.is_some(),
             "no mosquitto here: run tools/setup.sh test, or apt-get install mosquitto"
         );
     }
 
-    /// As a service is stopped: what it promised is on the disk then.
+    /// Stops the process with SIGTERM, as a service manager does: it writes its persistent state to disk first.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            let told = Command::new("kill").arg(process.id().to_string()).status();
-            assert!(told.unwrap().success());
+            let status = Command::new("kill").arg(process.id().to_string()).status();
+            assert!(status.unwrap().success());
             process.wait().unwrap();
         }
     }
 
     pub fn url(&self) -> String {
-        match &self.secured {
+        match &self.tls {
             Some((_, port)) => format!("mqtts://{USER}:p%40ss%3Aword@localhost:{port}"),
             None => format!("mqtt://{USER}:p%40ss%3Aword@127.0.0.1:{}", self.port),
         }
     }
 
-    /// Who signed its certificate.
-    pub fn authority(&self) -> Option<PathBuf> {
-        self.secured.as_ref().map(|(authority, _)| authority.file())
+    /// The root certificate of its CA.
+    pub fn root_certificate(&self) -> Option<PathBuf> {
+        self.tls.as_ref().map(|(authority, _)| authority.root_certificate())
     }
 
-    /// A device that hears what is published at `filter`.
+    /// A connected device, subscribed to `filter`.
     pub async fn device(&self, name: &str, filter: Option<&str>) -> Device {
         let mut options = MqttOptions::new(name, ("127.0.0.1", self.port));
         options.set_credentials(USER, PASSWORD).set_clean_session(false);
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut events) = AsyncClient::builder(options).capacity(10_000).build();
-        let (tell, heard) = mpsc::unbounded_channel();
-        let running = tokio::spawn(async move {
+        let (sender, packets) = mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
             loop {
                 match events.poll().await {
-                    Ok(Event::Incoming(packet)) => drop(tell.send(packet)),
+                    Ok(Event::Incoming(packet)) => drop(sender.send(packet)),
                     Ok(_) => {}
-                    // The broker may not be there yet, or not now.
+                    // The broker is not running yet, or is stopped.
                     Err(_) => drop(timeout(Duration::from_millis(20), std::future::pending::<()>()).await),
                 }
             }
         });
         let mut device = Device {
             client,
-            heard,
-            running,
+            packets,
+            task,
             unacknowledged: AtomicUsize::new(0),
         };
-        device.until(|packet| matches!(packet, Packet::ConnAck(_))).await;
+        device.wait_for(|packet| matches!(packet, Packet::ConnAck(_))).await;
         if let Some(filter) = filter {
             device.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
-            device.until(|packet| matches!(packet, Packet::SubAck(_))).await;
+            device.wait_for(|packet| matches!(packet, Packet::SubAck(_))).await;
         }
         device
     }
@@ -161,14 +161,14 @@ impl Drop for Broker {
 
 pub struct Device {
     client: AsyncClient,
-    heard: mpsc::UnboundedReceiver<Packet>,
-    running: JoinHandle<()>,
+    packets: mpsc::UnboundedReceiver<Packet>,
+    task: JoinHandle<()>,
     /// Messages published at QoS 1 whose PUBACK was not awaited yet.
     unacknowledged: AtomicUsize,
 }
 
 impl Device {
-    /// At QoS 1; goes out when the broker is there.
+    /// Publishes at QoS 1; the client sends it once the broker runs.
     pub async fn publish(&self, topic: &str, payload: &str, retain: bool) {
         self.client
             .publish(topic, payload, PublishOptions::at_least_once().retain(retain))
@@ -177,33 +177,34 @@ impl Device {
         self.unacknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Kept by the broker, at QoS 0: for sessions that are away it is not queued. Ready when the broker has it.
-    pub async fn keep(&mut self, topic: &str, payload: &str) {
+    /// Publishes a retained message at QoS 0, which the broker does not queue for offline sessions. Returns when the broker
+    /// has it.
+    pub async fn publish_retained(&mut self, topic: &str, payload: &str) {
         let options = PublishOptions::at_most_once().retain(true);
         self.client.publish(topic, payload, options).await.unwrap();
         self.publish("after/that", "", false).await;
-        self.taken().await;
+        self.wait_for_pubacks().await;
     }
 
     /// Waits until the broker has acknowledged every message published at QoS 1.
-    pub async fn taken(&mut self) {
+    pub async fn wait_for_pubacks(&mut self) {
         for _ in 0..self.unacknowledged.swap(0, Ordering::Relaxed) {
-            self.until(|packet| matches!(packet, Packet::PubAck(_))).await;
+            self.wait_for(|packet| matches!(packet, Packet::PubAck(_))).await;
         }
     }
 
     /// The next message: its topic and payload.
-    pub async fn message(&mut self) -> (String, String) {
-        match self.until(|packet| matches!(packet, Packet::Publish(_))).await {
+    pub async fn next_message(&mut self) -> (String, String) {
+        match self.wait_for(|packet| matches!(packet, Packet::Publish(_))).await {
             Packet::Publish(publish) => (text(&publish.topic), text(&publish.payload)),
             other => panic!("{other:?}"),
         }
     }
 
-    async fn until(&mut self, wanted: impl Fn(&Packet) -> bool) -> Packet {
-        within(async {
+    async fn wait_for(&mut self, wanted: impl Fn(&Packet) -> bool) -> Packet {
+        with_timeout(async {
             loop {
-                let packet = self.heard.recv().await.unwrap();
+                let packet = self.packets.recv().await.unwrap();
                 if wanted(&packet) {
                     return packet;
                 }
@@ -219,6 +220,6 @@ fn text(bytes: &[u8]) -> String {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        self.running.abort();
+        self.task.abort();
     }
 }

@@ -1,4 +1,4 @@
-//! Two kinds of topic for tests, one of each delivery.
+//! Two kinds of topics for tests, one for each delivery mode.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Delivery, Topic, TopicName};
 use serde::{Deserialize, Serialize};
 
-/// A list of texts; every one counts.
+/// A list of texts, with [`Delivery::Every`].
 pub struct Notes;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub enum Note {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Noted {
+pub struct NotesState {
     pub count: u64,
     /// The newest 20.
     pub texts: Vec<(Seq, String)>,
@@ -30,9 +30,9 @@ impl Topic for Notes {
     const KIND: &'static str = "notes";
     type Command = Note;
     type Event = Note;
-    type State = Noted;
+    type State = NotesState;
 
-    fn apply(state: &mut Noted, seq: Seq, event: &Note) {
+    fn apply(state: &mut NotesState, seq: Seq, event: &Note) {
         match event {
             Note::Add(text) => {
                 state.count += 1;
@@ -68,7 +68,7 @@ impl Decider for Notes {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &Noted, command: Note) -> Result<Vec<Note>, Rejection> {
+    fn decide(&self, _at: Context<'_>, _state: &NotesState, command: Note) -> Result<Vec<Note>, Rejection> {
         match &command {
             Note::Add(text) if text.is_empty() => Err(Rejection::refused("empty")),
             _ => Ok(vec![command]),
@@ -76,7 +76,7 @@ impl Decider for Notes {
     }
 }
 
-/// Numbers by name; only the newest of each matters.
+/// Numbers by name, with [`Delivery::Latest`].
 pub struct Prices;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

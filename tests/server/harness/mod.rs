@@ -1,5 +1,5 @@
-//! A node for a test: over TCP on a free port as in life, or in memory, where the test owns the clock.
-//! Waits only for what is expected, and never longer than [`PATIENCE`].
+//! A node for a test: over TCP on a free port, or over connections in memory, where the test can pause the clock.
+//! Every wait is for a stated condition and ends after [`TIMEOUT`].
 
 pub mod broker;
 pub mod kinds;
@@ -7,7 +7,7 @@ pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod tls;
-pub mod topics;
+pub mod visitor;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -33,29 +33,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::handshake::client::Response as Opened;
+use tokio_tungstenite::tungstenite::handshake::client::Response as HandshakeResponse;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tower::ServiceExt as _;
 
-/// For what takes milliseconds on an idle machine, on a busy one.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Bounds every wait. An operation that takes milliseconds on an idle machine may take seconds on a busy one.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes that fit into an in-memory connection in each direction.
-pub const PIPE: usize = 64 << 10;
+/// Capacity of an in-memory connection in each direction, in bytes.
+pub const PIPE_CAPACITY: usize = 64 << 10;
 
-pub const SOCKET: &str = "/api/socket";
-pub const ECHO: &str = "/api/echo";
+pub const SOCKET_PATH: &str = "/api/socket";
+pub const ECHO_PATH: &str = "/api/echo";
 
-/// Held while a node's routes are listed: see [`routes`]. Tests make nodes all the time, while others render pages; a server
-/// lists its routes once, before it serves.
-pub static ROUTES: RwLock<()> = RwLock::new(());
+/// Write-locked while a node's routes are listed: see [`routes`]. A server lists its routes once, before it serves; tests
+/// create nodes while other tests render pages.
+pub static ROUTE_LIST_LOCK: RwLock<()> = RwLock::new(());
 
-/// All routes of a node. Listing them renders the app in a mode of the whole process, in which a page that waits for a topic
-/// never ends.
+/// All routes of a node. Listing them renders the app in a process-wide mode in which a page that waits for a topic never
+/// completes.
 pub fn routes(state: &ServerState) -> Router {
-    let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+    let _guard = ROUTE_LIST_LOCK.write().unwrap_or_else(PoisonError::into_inner);
     router(state.clone())
 }
 
@@ -66,29 +66,29 @@ pub struct Node {
 
 impl Node {
     pub fn new() -> Self {
-        Self::with(|_| {})
+        Self::with_settings(|_| {})
     }
 
-    pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::at(Path::new("/nonexistent"), change)
+    pub fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_site(Path::new("/nonexistent"), change)
     }
 
-    /// With a front end in the folder `site`.
-    pub fn at(site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::of(kinds::all(), site, change)
+    /// With its front end in the folder `site`.
+    pub fn with_site(site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_kinds(kinds::all(), site, change)
     }
 
-    /// With other kinds of topics, such as the applications' own.
-    pub fn of(kinds: Vec<Box<dyn DynTopic>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+    /// With other kinds of topics than [`kinds::all`].
+    pub fn with_kinds(kinds: Vec<Box<dyn DynTopic>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         Self::with_hub(Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds), site, change)
     }
 
     /// With the applications' topics.
-    pub fn of_apps(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::of(Apps::default().kinds(), Path::new("/nonexistent"), change)
+    pub fn with_apps(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_kinds(Apps::default().kinds(), Path::new("/nonexistent"), change)
     }
 
-    /// Without limits, unless the test is about them.
+    /// Without limits, unless `change` turns them on.
     pub fn with_hub(hub: Hub, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             limits: false,
@@ -104,8 +104,8 @@ impl Node {
         }
     }
 
-    /// With a log of the test's own.
-    pub fn on(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
+    /// With the test's own log.
+    pub fn with_log(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
         let site = Path::new("/nonexistent");
         let state = ServerState::new(
             Settings::default(),
@@ -120,31 +120,31 @@ impl Node {
     }
 
     /// Serves on a free port.
-    pub async fn listen(&self) -> Listening {
+    pub async fn listen(&self) -> ListeningNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let serving = {
-            let _alone = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+            let _guard = ROUTE_LIST_LOCK.write().unwrap_or_else(PoisonError::into_inner);
             run(listener, self.state.clone())
         };
-        Listening {
+        ListeningNode {
             addr,
-            running: tokio::spawn(serving),
+            task: tokio::spawn(serving),
         }
     }
 
-    /// A connection in memory.
+    /// An in-memory connection.
     pub fn connect(&self) -> DuplexStream {
-        self.connected(None)
+        self.connect_as(None)
     }
 
-    /// As from this address.
+    /// An in-memory connection from this address.
     pub fn connect_from(&self, address: IpAddr) -> DuplexStream {
-        self.connected(Some(SocketAddr::new(address, 40_000)))
+        self.connect_as(Some(SocketAddr::new(address, 40_000)))
     }
 
-    fn connected(&self, peer: Option<SocketAddr>) -> DuplexStream {
-        let (client, server) = duplex(PIPE);
+    fn connect_as(&self, peer: Option<SocketAddr>) -> DuplexStream {
+        let (client, server) = duplex(PIPE_CAPACITY);
         tokio::spawn(listen::serve_connection(
             server,
             peer,
@@ -154,33 +154,33 @@ impl Node {
         client
     }
 
-    /// A WebSocket in memory.
-    pub async fn socket(&self, path: &str) -> Client<DuplexStream> {
+    /// A WebSocket over an in-memory connection.
+    pub async fn websocket(&self, path: &str) -> Client<DuplexStream> {
         open(self.connect(), path, &[]).await.unwrap().0
     }
 
-    /// For `localhost`, if the request names no host.
-    pub async fn request(&self, mut request: Request<Body>) -> Answer {
+    /// Sends a request to the router; its host is `localhost` unless it names one.
+    pub async fn request(&self, mut request: Request<Body>) -> Response {
         let host = HeaderValue::from_static("localhost");
         request.headers_mut().entry("host").or_insert(host);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
+        Response {
             status: parts.status,
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         }
     }
 
-    /// What may be a page that shows topics, never while another test's routes are listed: see [`ROUTES`].
-    #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
-    pub async fn page(&self, request: Request<Body>) -> Answer {
-        let _not_meanwhile = ROUTES.read().unwrap_or_else(PoisonError::into_inner);
-        within(self.request(request)).await
+    /// A request that may render a page. It does not run while another test lists routes: see [`ROUTE_LIST_LOCK`].
+    #[expect(clippy::await_holding_lock, reason = "listing routes waits for no page")]
+    pub async fn page(&self, request: Request<Body>) -> Response {
+        let _guard = ROUTE_LIST_LOCK.read().unwrap_or_else(PoisonError::into_inner);
+        with_timeout(self.request(request)).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Response {
         self.page(
             Request::get(path)
                 .header("host", "localhost")
@@ -194,39 +194,39 @@ impl Node {
         serde_json::from_str(&self.get("/api/vitals").await.body).unwrap()
     }
 
-    /// Waits until this many connections are open.
-    pub async fn until_open(&self, count: u64) {
-        until(async || self.vitals().await.vitals.connections == count).await;
+    /// Waits until `count` connections are open.
+    pub async fn wait_for_connections(&self, count: u64) {
+        wait_until(async || self.vitals().await.vitals.connections == count).await;
     }
 }
 
-pub struct Listening {
+pub struct ListeningNode {
     pub addr: SocketAddr,
-    pub running: JoinHandle<()>,
+    pub task: JoinHandle<()>,
 }
 
-impl Listening {
+impl ListeningNode {
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.unwrap()
     }
 
-    pub async fn socket(&self, path: &str) -> Client<TcpStream> {
+    pub async fn websocket(&self, path: &str) -> Client<TcpStream> {
         open(self.connect().await, path, &[]).await.unwrap().0
     }
 }
 
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The detail of a problem, whose other members are checked on the way.
+    /// The `detail` of a problem document (RFC 9457); checks its other members.
     pub fn problem(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.body);
         let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
@@ -236,13 +236,13 @@ impl Answer {
     }
 }
 
-/// A WebSocket peer; each wait of it is bounded.
+/// A WebSocket client; every wait is bounded by [`TIMEOUT`].
 pub struct Client<S>(pub WebSocketStream<S>);
 
 pub type Headers<'a> = &'a [(&'static str, &'a str)];
 
 /// Opens a WebSocket over `stream`; the host is `localhost`.
-pub async fn open<S>(stream: S, path: &str, headers: Headers<'_>) -> Result<(Client<S>, Opened), Box<Error>>
+pub async fn open<S>(stream: S, path: &str, headers: Headers<'_>) -> Result<(Client<S>, HandshakeResponse), Box<Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -250,48 +250,51 @@ where
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
-    let (socket, response) = within(client_async(request, stream)).await.map_err(Box::new)?;
+    let (socket, response) = with_timeout(client_async(request, stream)).await.map_err(Box::new)?;
     Ok((Client(socket), response))
 }
 
-/// What a handshake was answered that opened nothing.
-pub fn refusal(error: Error) -> axum::http::Response<Option<Vec<u8>>> {
+/// The HTTP response to a rejected handshake.
+pub fn rejected_response(error: Error) -> axum::http::Response<Option<Vec<u8>>> {
     match error {
         Error::Http(response) => *response,
-        error => panic!("{error} is no answer"),
+        error => panic!("not an HTTP response: {error}"),
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn send(&mut self, message: impl Into<Message>) {
-        within(self.0.send(message.into())).await.unwrap();
+        with_timeout(self.0.send(message.into())).await.unwrap();
     }
 
-    /// The next message that is not the server's ping.
+    /// The next message other than the server's pings.
     pub async fn receive(&mut self) -> Message {
         loop {
-            match within(self.0.next()).await.unwrap().unwrap() {
+            match with_timeout(self.0.next()).await.unwrap().unwrap() {
                 Message::Ping(_) => {}
                 message => return message,
             }
         }
     }
 
-    pub async fn ask(&mut self, message: impl Into<Message>) -> Message {
+    pub async fn send_and_receive(&mut self, message: impl Into<Message>) -> Message {
         self.send(message).await;
         self.receive().await
     }
 
     pub async fn close(&mut self, frame: Option<CloseFrame>) {
-        within(self.0.close(frame)).await.unwrap();
+        with_timeout(self.0.close(frame)).await.unwrap();
     }
 
-    /// The close frame that comes next, and then the end of the connection itself.
-    pub async fn closed(&mut self) -> Option<(u16, String)> {
+    /// Reads the close frame and the end of the connection that must come next.
+    pub async fn expect_close(&mut self) -> Option<(u16, String)> {
         let Message::Close(frame) = self.receive().await else {
-            panic!("a message after the last")
+            panic!("a message instead of a close frame")
         };
-        assert!(within(self.0.next()).await.is_none(), "the server hangs up");
+        assert!(
+            with_timeout(self.0.next()).await.is_none(),
+            "the server did not close the connection"
+        );
         frame.map(|frame| (frame.code.into(), frame.reason.to_string()))
     }
 }
@@ -303,17 +306,17 @@ pub fn close_frame(code: u16, reason: &str) -> CloseFrame {
     }
 }
 
-/// Waits for something that must come.
-pub async fn within<T>(expected: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, expected)
+/// Waits for a future for at most [`TIMEOUT`].
+pub async fn with_timeout<T>(expected: impl Future<Output = T>) -> T {
+    timeout(TIMEOUT, expected)
         .await
-        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain"))
+        .unwrap_or_else(|_| panic!("not ready after {TIMEOUT:?}"))
 }
 
-/// Waits until something is so.
-pub async fn until(so: impl AsyncFn() -> bool) {
-    within(async {
-        while !so().await {
+/// Waits until a condition holds.
+pub async fn wait_until(condition: impl AsyncFn() -> bool) {
+    with_timeout(async {
+        while !condition().await {
             yield_now().await;
         }
     })

@@ -1,4 +1,4 @@
-//! The real binary: a server of its own file, and commands beside it.
+//! The real binary: a server on its own data file, and the commands of the command line.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 pub struct Server {
     process: Child,
@@ -17,22 +17,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// With its front end and its data in `folder`.
+    /// Starts a server on a free port, with its front end and its data in `folder`.
     pub fn start(folder: &Path) -> Self {
-        Self::start_at(folder, "127.0.0.1:0", &[])
+        Self::start_with_args(folder, "127.0.0.1:0", &[])
     }
 
-    pub fn start_at(folder: &Path, addr: &str, more: &[&str]) -> Self {
+    pub fn start_with_args(folder: &Path, addr: &str, args: &[&str]) -> Self {
         let mut command = duplex(folder);
-        command.args(more);
-        Self::start_as(command, folder, addr)
+        command.args(args);
+        Self::start_command(command, folder, addr)
     }
 
-    /// As `command` says, and nothing else but where it is.
-    pub fn start_as(mut command: Command, folder: &Path, addr: &str) -> Self {
+    /// Starts `command` with the address, the log level and the site added.
+    pub fn start_command(mut command: Command, folder: &Path, addr: &str) -> Self {
         let mut process = command
             .args(["--addr", addr, "--log", "warn", "--site"])
-            .arg(site(folder))
+            .arg(minimal_site(folder))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -45,19 +45,19 @@ impl Server {
         Self { process, addr }
     }
 
-    /// SIGKILL: nothing in the process can hear it.
+    /// Sends SIGKILL, which the process cannot handle, and waits for its end.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// By its name, such as `HUP`.
+    /// Sends a signal by its name, such as `HUP`.
     pub fn signal(&self, name: &str) {
-        let told = Command::new("kill")
+        let status = Command::new("kill")
             .args(["-s", name])
             .arg(self.process.id().to_string())
             .status();
-        assert!(told.unwrap().success());
+        assert!(status.unwrap().success());
     }
 
     pub fn url(&self) -> String {
@@ -72,34 +72,35 @@ impl Drop for Server {
     }
 }
 
-/// A front end of the least files.
-pub fn site(folder: &Path) -> PathBuf {
+/// Writes the smallest front end that a server accepts; returns its folder.
+pub fn minimal_site(folder: &Path) -> PathBuf {
     let site = folder.join("site");
     fs::create_dir_all(site.join("pkg")).unwrap();
     fs::write(site.join("pkg/duplex.js"), "").unwrap();
     site
 }
 
-/// In a folder of its own: `make dev` leaves the names of its files beside the binary, and a server goes by them.
+/// The binary, linked into a folder of its own: `make dev` writes the hashes of its files beside the built binary, and a
+/// server reads them.
 fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
-        let (built, folder) = (env!("CARGO_BIN_EXE_duplex"), Path::new(env!("CARGO_TARGET_TMPDIR")));
-        let (link, own) = (folder.join(std::process::id().to_string()), folder.join("duplex"));
+        let (built, target) = (env!("CARGO_BIN_EXE_duplex"), Path::new(env!("CARGO_TARGET_TMPDIR")));
+        let (link, binary) = (target.join(std::process::id().to_string()), target.join("duplex"));
         fs::hard_link(built, &link)
             .or_else(|_| fs::copy(built, &link).map(drop))
             .unwrap();
-        fs::rename(link, &own).unwrap();
-        own
+        fs::rename(link, &binary).unwrap();
+        binary
     });
     &BINARY
 }
 
-/// The binary, for the data in `folder`.
+/// The command line of the binary, with `duplex.db` in `folder` as its data file.
 pub fn duplex(folder: &Path) -> Command {
-    duplex_at(&folder.join("duplex.db"))
+    duplex_with_data(&folder.join("duplex.db"))
 }
 
-pub fn duplex_at(data: &Path) -> Command {
+pub fn duplex_with_data(data: &Path) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DUPLEX_") || name.starts_with("LEPTOS_")) {
         command.env_remove(name);
@@ -117,26 +118,26 @@ pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A command that goes on, and the lines that it prints.
-pub struct Running {
+/// A command that keeps running, and the lines that it prints.
+pub struct RunningCommand {
     process: Child,
     lines: Receiver<String>,
 }
 
-impl Running {
+impl RunningCommand {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = duplex(folder);
         command.args(arguments);
-        Self::start_as(command)
+        Self::start_command(command)
     }
 
-    pub fn start_as(mut command: Command) -> Self {
+    pub fn start_command(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(process.stdout.take().unwrap());
-        let (said, lines) = channel();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let (sender, lines) = channel();
         thread::spawn(move || {
-            for line in out.lines() {
-                if said.send(line.unwrap()).is_err() {
+            for line in stdout.lines() {
+                if sender.send(line.unwrap()).is_err() {
                     return;
                 }
             }
@@ -144,12 +145,12 @@ impl Running {
         Self { process, lines }
     }
 
-    pub fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).unwrap()
+    pub fn next_line(&self) -> String {
+        self.lines.recv_timeout(TIMEOUT).unwrap()
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCommand {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

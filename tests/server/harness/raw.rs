@@ -1,8 +1,8 @@
-//! A WebSocket peer that writes whatever bytes a test gives it, right or wrong.
+//! An HTTP and WebSocket client that writes the exact bytes that a test gives it, valid or not.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::within;
+use super::with_timeout;
 
 pub const TEXT: u8 = 1;
 pub const BINARY: u8 = 2;
@@ -10,53 +10,57 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// Set in a frame's first byte: it is the last of its message.
+/// The FIN bit of a frame's first byte: the frame is the last of its message.
 pub const FIN: u8 = 0x80;
 
-pub struct Raw<S>(pub S);
+pub struct RawConnection<S>(pub S);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
-    /// Makes the handshake.
+impl<S: AsyncRead + AsyncWrite + Unpin> RawConnection<S> {
+    /// Connects with a WebSocket handshake.
     pub async fn open(stream: S, path: &str) -> Self {
         let mut raw = Self(stream);
-        raw.write(handshake(path).as_bytes()).await;
-        let head = raw.head().await;
+        raw.write(handshake_request(path).as_bytes()).await;
+        let head = raw.read_head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         raw
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
-        within(self.0.write_all(bytes)).await.unwrap();
+        with_timeout(self.0.write_all(bytes)).await.unwrap();
     }
 
-    /// An HTTP head, up to its empty line.
-    pub async fn head(&mut self) -> String {
+    /// Reads an HTTP head, up to and including its empty line.
+    pub async fn read_head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(within(self.0.read_u8()).await.unwrap());
+            head.push(with_timeout(self.0.read_u8()).await.unwrap());
         }
         String::from_utf8(head).unwrap()
     }
 
-    /// The next frame: its first byte, and its payload.
-    pub async fn frame(&mut self) -> (u8, Vec<u8>) {
-        let first = within(self.0.read_u8()).await.unwrap();
-        let length = match within(self.0.read_u8()).await.unwrap() {
-            126 => usize::from(within(self.0.read_u16()).await.unwrap()),
-            127 => usize::try_from(within(self.0.read_u64()).await.unwrap()).unwrap(),
+    /// Reads the next frame; returns its first byte and its payload.
+    pub async fn read_frame(&mut self) -> (u8, Vec<u8>) {
+        let first = with_timeout(self.0.read_u8()).await.unwrap();
+        let length = match with_timeout(self.0.read_u8()).await.unwrap() {
+            126 => usize::from(with_timeout(self.0.read_u16()).await.unwrap()),
+            127 => usize::try_from(with_timeout(self.0.read_u64()).await.unwrap()).unwrap(),
             short => usize::from(short),
         };
         let mut payload = vec![0; length];
-        within(self.0.read_exact(&mut payload)).await.unwrap();
+        with_timeout(self.0.read_exact(&mut payload)).await.unwrap();
         (first, payload)
     }
 
-    /// The close frame that comes next, and then the end of the server's half.
-    pub async fn closed(&mut self) -> (u16, String) {
-        let (first, payload) = self.frame().await;
+    /// Reads the close frame and the end of the stream that must come next.
+    pub async fn expect_close(&mut self) -> (u16, String) {
+        let (first, payload) = self.read_frame().await;
         assert_eq!(first, FIN | CLOSE);
         let (code, reason) = payload.split_at(2);
-        assert_eq!(within(self.0.read(&mut [0])).await.unwrap(), 0, "the server hangs up");
+        assert_eq!(
+            with_timeout(self.0.read(&mut [0])).await.unwrap(),
+            0,
+            "the server did not close the connection"
+        );
         (
             u16::from_be_bytes([code[0], code[1]]),
             String::from_utf8(reason.to_vec()).unwrap(),
@@ -64,19 +68,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 }
 
-pub fn handshake(path: &str) -> String {
+pub fn handshake_request(path: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
 }
 
-/// A client's frame. The mask is four zero bytes, so that the payload stays as it is.
+/// A client's frame. Its masking key is zero, so the payload is readable.
 pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame(first, 0x80, payload)
 }
 
-/// What no client may send.
+/// A frame without a mask, which a client must not send (RFC 6455, section 5.1).
 pub fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame(first, 0, payload)
 }

@@ -1,4 +1,4 @@
-//! An authority of a test's own, and a door that speaks TLS before a server that does not, as a proxy does.
+//! A certificate authority for one test, and a proxy that terminates TLS in front of a plain server.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,29 +16,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::within;
+use super::with_timeout;
 
-/// With a certificate for `localhost` and `duplex.example` that it signed.
-pub struct Authority {
+/// A certificate authority and a certificate for `localhost` and `duplex.example` that it signed.
+pub struct CertificateAuthority {
     folder: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
-impl Authority {
+impl CertificateAuthority {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut own = CertificateParams::new(Vec::new()).unwrap();
-        own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let own_key = KeyPair::generate().unwrap();
-        let authority = own.self_signed(&own_key).unwrap();
-        fs::write(folder.path().join("authority.pem"), authority.pem()).unwrap();
-        let issuer = Issuer::new(own, own_key);
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let root = params.self_signed(&key).unwrap();
+        fs::write(folder.path().join("authority.pem"), root.pem()).unwrap();
+        let issuer = Issuer::new(params, key);
         let authority = Self { folder, issuer };
         authority.renew();
         authority
     }
 
-    /// Another certificate, with another key, in the place of the one before.
+    /// Replaces the certificate and its key by new ones.
     pub fn renew(&self) {
         let key = KeyPair::generate().unwrap();
         let names = ["localhost", "duplex.example"].map(str::to_owned);
@@ -48,13 +48,15 @@ impl Authority {
         fs::write(self.key(), key.serialize_pem()).unwrap();
     }
 
-    /// By TLS over `stream`, trusting this authority alone; `name` is the server's.
+    /// Opens TLS over `stream`, trusting this authority alone; `name` is the server's name.
     pub async fn connect<S>(&self, stream: S, name: &'static str, protocols: &[&str]) -> TlsStream<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.file()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_file(self.root_certificate()).unwrap())
+            .unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -62,13 +64,13 @@ impl Authority {
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(name).unwrap();
-        within(TlsConnector::from(Arc::new(config)).connect(name, stream))
+        with_timeout(TlsConnector::from(Arc::new(config)).connect(name, stream))
             .await
             .unwrap()
     }
 
-    /// What is to be trusted.
-    pub fn file(&self) -> PathBuf {
+    /// The root certificate, for the client's trust store.
+    pub fn root_certificate(&self) -> PathBuf {
         self.folder.path().join("authority.pem")
     }
 
@@ -80,8 +82,8 @@ impl Authority {
         self.folder.path().join("key.pem")
     }
 
-    /// Leads to `server`. Returns its port on this machine.
-    pub async fn door(&self, server: SocketAddr) -> u16 {
+    /// Starts a proxy that terminates TLS in front of `server`; returns its port on this machine.
+    pub async fn tls_proxy(&self, server: SocketAddr) -> u16 {
         let certificate = CertificateDer::from_pem_file(self.certificate()).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.key()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -94,13 +96,13 @@ impl Authority {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
-            while let Ok((outside, _)) = listener.accept().await {
+            while let Ok((client, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
-                // Who does not trust the certificate goes away.
+                // A client that does not trust the certificate ends the handshake.
                 tokio::spawn(async move {
-                    let mut outside = acceptor.accept(outside).await?;
-                    let mut inside = TcpStream::connect(server).await?;
-                    copy_bidirectional(&mut outside, &mut inside).await
+                    let mut client = acceptor.accept(client).await?;
+                    let mut upstream = TcpStream::connect(server).await?;
+                    copy_bidirectional(&mut client, &mut upstream).await
                 });
             }
         });

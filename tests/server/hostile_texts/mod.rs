@@ -15,12 +15,12 @@ use duplex::wire::notice::EVERYONE;
 use duplex::wire::person::tidy_name;
 use duplex_hub::TopicCommand;
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Answer as Told, CommandId};
+use duplex_protocol::session::{Answer, CommandId};
 use duplex_protocol::topic::{Topic, TopicName};
 use serde_json::{Value, json};
 
 use self::page::Page;
-use crate::harness::{Answer, Node, until};
+use crate::harness::{Node, Response, wait_until};
 
 /// Each breaks out of one of the places in which a text may stand.
 const HOSTILE: [&str; 6] = [
@@ -54,7 +54,7 @@ async fn tell<T: Topic>(node: &Node, name: &str, command: Value) -> Seq {
     let told = TopicCommand::new(topic, &command).unwrap();
     let told = node.state.hub.tell_command(id, told).await;
     match told {
-        Told::Accepted { seq } => seq,
+        Answer::Accepted { seq } => seq,
         refused => panic!("{}/{name} {command:?}: {refused:?}", T::KIND),
     }
 }
@@ -122,7 +122,7 @@ async fn fill(node: &Node, text: &str) {
     let best = json!({ "tell": { "by": { "id": "1".repeat(16), "name": name }, "mass": 900 } });
     tell::<Scores>(node, scores::ALL, best).await;
     let known = async || node.get("/devices").await.body.contains("data-device=\"hostile-1\"");
-    until(known).await;
+    wait_until(known).await;
 }
 
 /// A page, and how it is asked for; `{}` stands for the text.
@@ -156,7 +156,7 @@ fn pages() -> Vec<String> {
     .collect()
 }
 
-async fn ask(node: &Node, path: &str, text: &str, language: &str) -> Answer {
+async fn ask(node: &Node, path: &str, text: &str, language: &str) -> Response {
     let path = path.replace("{}", &encoded(text));
     let request = Request::get(path)
         .header("host", "localhost")
@@ -204,7 +204,7 @@ fn holds(value: &Value, text: &str) -> bool {
 async fn filled(text: &str) -> Node {
     let kinds = duplex::apps::server::Apps::default().kinds();
     // One client asks for hundreds of pages.
-    let node = Node::of(kinds, Path::new("/nonexistent"), |settings| settings.limits = false);
+    let node = Node::with_kinds(kinds, Path::new("/nonexistent"), |settings| settings.limits = false);
     fill(&node, text).await;
     node
 }

@@ -12,9 +12,9 @@ type AnyLog = Arc<dyn Log>;
 pub async fn refusals_are_kept_beside_the_answers(log: AnyLog) {
     let lobby = topic(LOBBY);
     let refused = [
-        refusal(command(2), 2, "no"),
+        rejection_entry(command(2), 2, "no"),
         said(3),
-        refusal(CommandId::at(9, 4), 4, "가"),
+        rejection_entry(CommandId::at(9, 4), 4, "가"),
     ];
     assert_eq!(
         log.append(&lobby, 0.into(), [vec![said(1)], refused.to_vec()].concat())
@@ -45,7 +45,8 @@ pub async fn refusals_are_kept_beside_the_answers(log: AnyLog) {
     );
     // An append to an old state keeps no refusal either.
     assert_eq!(
-        log.append(&lobby, 0.into(), vec![refusal(command(7), 7, "no")]).await,
+        log.append(&lobby, 0.into(), vec![rejection_entry(command(7), 7, "no")])
+            .await,
         conflict(0, 2)
     );
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().refusals.len(), 2);
@@ -71,7 +72,7 @@ pub async fn what_goes_leaves_its_time(log: AnyLog) {
     assert_eq!(log.snapshot(&lobby, 4, vec![], ALL, 3 * day).await, Ok(()));
     assert_eq!(forgotten().await, Some(900));
     // Refusals go when others come.
-    let refused = |time, at| refusal(CommandId::at(time, 1), at, "no");
+    let refused = |time, at| rejection_entry(CommandId::at(time, 1), at, "no");
     let entries = vec![refused(1_500, 4 * day), refused(1_200, 6 * day)];
     assert_eq!(log.append(&lobby, 4.into(), entries).await, Ok(4));
     assert_eq!(forgotten().await, Some(1_500));
@@ -83,7 +84,7 @@ pub async fn what_is_not_told_leaves_its_time(log: AnyLog) {
         command: CommandId::at(time, 1),
         ..said(1)
     };
-    let refused = |time| refusal(CommandId::at(time, 1), 1, "no");
+    let refused = |time| rejection_entry(CommandId::at(time, 1), 1, "no");
     let entries = vec![timed(10), timed(30), timed(20), refused(15), refused(5)];
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(3));
     let forgotten = async |most| log.open(&lobby, most, 0).await.unwrap().forgotten;

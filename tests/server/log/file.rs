@@ -225,7 +225,7 @@ async fn the_journal_is_emptied_as_soon_as_nobody_reads_any_more() {
         "nobody waits for it"
     );
     reader.close().unwrap();
-    crate::harness::until(async || found(folder.path(), SECRET).is_empty()).await;
+    crate::harness::wait_until(async || found(folder.path(), SECRET).is_empty()).await;
 }
 
 #[tokio::test]

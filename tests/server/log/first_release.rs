@@ -21,7 +21,7 @@ use tempfile::tempdir;
 use super::recorded::still_says;
 use super::*;
 use crate::harness::Node;
-use crate::harness::topics::{Visitor, Way};
+use crate::harness::visitor::{Transport, Visitor};
 
 const EPOCH: u64 = 8_821_742_457_445_442;
 /// The topics, with the newest event of each.
@@ -169,21 +169,21 @@ async fn its_states_are_what_it_showed_its_readers() {
 async fn its_readers_resume_from_their_cursors() {
     let folder = tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
-    let node = Node::on(log, apps::server::Apps::default().kinds());
-    for way in [
-        Way::WebSocket(Encoding::Json),
-        Way::WebSocket(Encoding::Postcard),
-        Way::Sse,
-        Way::Poll,
+    let node = Node::with_log(log, apps::server::Apps::default().kinds());
+    for transport in [
+        Transport::WebSocket(Encoding::Json),
+        Transport::WebSocket(Encoding::Postcard),
+        Transport::Sse,
+        Transport::Poll,
     ] {
-        let mut reader = Visitor::new(&node, way).await;
+        let mut reader = Visitor::new(&node, transport).await;
         for (topic, replayed) in [(LOBBY, 3), ("rooms/all", 0), ("device/oven-1", 12), ("fleet/all", 1)] {
             let last = TOPICS.iter().find(|(name, _)| *name == topic).unwrap().1;
             let known = Cursor::new(Epoch::new(EPOCH), last - replayed);
             let verdict = reader.subscribe(topic, Some(known)).await;
             assert!(
                 matches!(&verdict, Verdict::Resumed { replayed: count, .. } if *count == replayed),
-                "{way:?} {topic}: {verdict:?}"
+                "{transport:?} {topic}: {verdict:?}"
             );
         }
     }

@@ -120,7 +120,7 @@ fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry
     }
 }
 
-fn refusal(command: CommandId, at: Millis, why: &str) -> Entry {
+fn rejection_entry(command: CommandId, at: Millis, why: &str) -> Entry {
     Entry {
         command,
         refused: Some(Rejection::refused(why)),

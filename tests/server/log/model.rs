@@ -226,7 +226,7 @@ impl Pair {
             })
         });
         match self.commands % 5 {
-            0 => refusal(command, at, "no"),
+            0 => rejection_entry(command, at, "no"),
             _ => Entry {
                 command,
                 forwards: forwards.collect(),

@@ -11,7 +11,7 @@ use duplex_hub::log::sqlite::Sqlite;
 use serde_json::json;
 
 use super::{LOBBY, all, topic};
-use crate::harness::process::{Server, duplex_at, run, site, stdout};
+use crate::harness::process::{Server, duplex_with_data, minimal_site, run, stdout};
 
 fn post(folder: &Path, server: &Server, text: &str) {
     let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
@@ -29,7 +29,7 @@ async fn events(path: &Path) -> usize {
 
 /// Runs a command with another data file.
 fn with(data: &Path, arguments: &[&str]) -> std::process::Output {
-    duplex_at(data).args(arguments).output().unwrap()
+    duplex_with_data(data).args(arguments).output().unwrap()
 }
 
 fn files(folder: &Path, with: &str) -> Vec<String> {
@@ -61,7 +61,7 @@ async fn whatever_was_accepted_before_a_kill_is_in_a_copy_and_in_what_is_restore
     // Put aside with its journal, and brought back.
     let empty = with(
         &at("empty.db"),
-        &["--site", site(folder.path()).to_str().unwrap(), "doctor"],
+        &["--site", minimal_site(folder.path()).to_str().unwrap(), "doctor"],
     );
     assert!(stdout(&empty).contains("is made at the first start"), "{empty:?}");
     Sqlite::open(&at("empty.db")).unwrap();
@@ -92,7 +92,7 @@ async fn all_names_of_a_log_are_one_log_with_one_owner() {
     let server = Server::start(folder.path());
     post(folder.path(), &server, "one");
     fs::hard_link(&real, &names[2]).unwrap();
-    let site = site(folder.path());
+    let site = minimal_site(folder.path());
     let copy = other.path().join("copy.db");
     for name in &names {
         let second = with(name, &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()]);
@@ -172,7 +172,7 @@ fn judged(mut doctor: Command, mut server: Command, site: &Path) -> (String, boo
 #[test]
 fn the_doctor_says_no_where_a_server_cannot_start() {
     let folder = tempfile::tempdir().unwrap();
-    let site = site(folder.path());
+    let site = minimal_site(folder.path());
     let at = |name: &str| folder.path().join(name);
     for name in ["taken.db", "lock.db.lock"] {
         fs::create_dir_all(at(name)).unwrap();
@@ -197,7 +197,7 @@ fn the_doctor_says_no_where_a_server_cannot_start() {
         Path::new("/proc/no/duplex.db").to_owned(),
     ];
     let good = [at("fresh.db"), at("in/new/folders.db")];
-    let judge = |data: &Path| judged(duplex_at(data), duplex_at(data), &site);
+    let judge = |data: &Path| judged(duplex_with_data(data), duplex_with_data(data), &site);
     for data in bad.iter().chain(&nowhere) {
         let (line, starts) = judge(data);
         assert!(
@@ -219,7 +219,7 @@ fn the_doctor_says_no_where_a_server_cannot_start() {
 #[test]
 fn the_doctor_says_no_to_a_certificate_that_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
-    let site = site(folder.path());
+    let site = minimal_site(folder.path());
     let tls = ["--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.key"];
     let arguments = [
         &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()],

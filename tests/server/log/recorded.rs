@@ -21,7 +21,7 @@ use tempfile::tempdir;
 
 use super::*;
 use crate::harness::Node;
-use crate::harness::topics::{Visitor, Way};
+use crate::harness::visitor::{Transport, Visitor};
 
 const EVENTS: &str = include_str!("../recorded/events_1.txt");
 const LATER: &str = include_str!("../recorded/events_1_later.txt");
@@ -131,22 +131,22 @@ async fn a_reader_of_the_earlier_release_resumes_from_its_cursor() {
     drop(restored);
     let path = folder.path().join("here");
     fs::copy(recorded(), &path).unwrap();
-    let node = Node::on(
+    let node = Node::with_log(
         Arc::new(Sqlite::open(&path).unwrap()),
         apps::server::Apps::default().kinds(),
     );
-    for way in [
-        Way::WebSocket(Encoding::Json),
-        Way::WebSocket(Encoding::Postcard),
-        Way::Sse,
-        Way::Poll,
+    for transport in [
+        Transport::WebSocket(Encoding::Json),
+        Transport::WebSocket(Encoding::Postcard),
+        Transport::Sse,
+        Transport::Poll,
     ] {
-        let mut reader = Visitor::new(&node, way).await;
+        let mut reader = Visitor::new(&node, transport).await;
         let known = Cursor::new(Epoch::new(EPOCH), 3);
         let verdict = reader.subscribe(LOBBY, Some(known)).await;
         assert!(
             matches!(verdict, Verdict::Resumed { replayed: 4.., .. }),
-            "{way:?}: {verdict:?}"
+            "{transport:?}: {verdict:?}"
         );
     }
 }

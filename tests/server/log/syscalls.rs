@@ -17,7 +17,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::file::version_1;
 use super::*;
-use crate::harness::process::{duplex, run, site, stdout};
+use crate::harness::process::{duplex, minimal_site, run, stdout};
 
 /// System calls that change a folder or a file in it; of `openat` only those that make a file.
 const CHANGES: &str = "openat,write,pwrite64,ftruncate,fallocate,copy_file_range,sendfile,rename,renameat,renameat2,unlink,\
@@ -101,7 +101,7 @@ impl Scenario {
                 .map(|argument| argument.replace("HERE", folder.to_str().unwrap())),
         );
         if self.arguments.is_empty() {
-            let site = site(&folder.join("front"));
+            let site = minimal_site(&folder.join("front"));
             command
                 .args(["--addr", "127.0.0.1:0", "--log", "off", "--site"])
                 .arg(site);

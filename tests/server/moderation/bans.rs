@@ -56,18 +56,21 @@ async fn knocks(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
 #[tokio::test]
 async fn a_banned_person_is_kept_out_of_every_way_in() {
     let node = node().await;
-    let (mine, other) = (Visitor::new(&node, Way::Sse).await, Visitor::new(&node, Way::Sse).await);
+    let (mine, other) = (
+        Visitor::new(&node, Transport::Sse).await,
+        Visitor::new(&node, Transport::Sse).await,
+    );
     let me = person(&node, &mine.cookie()).await;
-    for (way, status) in knocks(&node, &mine.cookie()).await {
-        assert_ne!(status, StatusCode::FORBIDDEN, "{way}");
+    for (transport, status) in knocks(&node, &mine.cookie()).await {
+        assert_ne!(status, StatusCode::FORBIDDEN, "{transport}");
     }
     ban(&node, Target::Person(me.id.clone())).await;
-    until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::FORBIDDEN).await;
-    for (way, status) in knocks(&node, &mine.cookie()).await {
-        assert_eq!(status, StatusCode::FORBIDDEN, "{way}");
+    wait_until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::FORBIDDEN).await;
+    for (transport, status) in knocks(&node, &mine.cookie()).await {
+        assert_eq!(status, StatusCode::FORBIDDEN, "{transport}");
     }
-    for (way, status) in knocks(&node, &other.cookie()).await {
-        assert_ne!(status, StatusCode::FORBIDDEN, "{way}");
+    for (transport, status) in knocks(&node, &other.cookie()).await {
+        assert_ne!(status, StatusCode::FORBIDDEN, "{transport}");
     }
     let page = ask(&node, "GET", "/chat", &mine.cookie(), "").await;
     assert!(
@@ -85,49 +88,51 @@ async fn a_banned_person_is_kept_out_of_every_way_in() {
         target: Target::Person(me.id),
     };
     operate(&node, RULES, &unban).await;
-    until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::OK).await;
+    wait_until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::OK).await;
 }
 
 #[tokio::test]
 async fn what_a_banned_person_has_open_ends_with_a_code() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node().await;
-        let mut visitor = Visitor::new(&node, way).await;
-        let mut other = Visitor::new(&node, way).await;
+        let mut visitor = Visitor::new(&node, transport).await;
+        let mut other = Visitor::new(&node, transport).await;
         visitor.subscribe(LOBBY, None).await;
         other.subscribe(LOBBY, None).await;
         let me = person(&node, &visitor.cookie()).await;
         // Between two polls there is nothing to end: the next one is turned away.
-        if way == Way::Poll {
+        if transport == Transport::Poll {
             ban(&node, Target::Person(me.id)).await;
-            until(async || ask(&node, "GET", "/chat", &visitor.cookie(), "").await.status == StatusCode::FORBIDDEN)
-                .await;
+            wait_until(async || {
+                ask(&node, "GET", "/chat", &visitor.cookie(), "").await.status == StatusCode::FORBIDDEN
+            })
+            .await;
             continue;
         }
         let closed = async {
             loop {
-                if let ServerFrame::Closing { reason, .. } = visitor.next().await {
+                if let ServerFrame::Closing { reason, .. } = visitor.next_frame().await {
                     break reason;
                 }
             }
         };
         let (reason, ()) = tokio::join!(closed, ban(&node, Target::Person(me.id.clone())));
-        assert_eq!(reason, Closing::Banned, "{way:?}");
-        if let Way::WebSocket(_) = way {
-            let (closed, _) = visitor.socket().await.closed().await.unwrap();
+        assert_eq!(reason, Closing::Banned, "{transport:?}");
+        if let Transport::WebSocket(_) = transport {
+            let (closed, _) = visitor.websocket().await.expect_close().await.unwrap();
             assert_eq!(closed, code::BANNED);
             assert!(!code::may_return(closed));
         }
         let answer = other.command(LOBBY, &post("still here")).await;
-        assert!(matches!(answer, Reply::Accepted { .. }), "{way:?}");
-        assert!(matches!(other.event::<Chat>().await.1, ChatEvent::Posted { .. }));
+        assert!(matches!(answer, Answer::Accepted { .. }), "{transport:?}");
+        assert!(matches!(other.next_event::<Chat>().await.1, ChatEvent::Posted { .. }));
     }
 }
 
 #[tokio::test]
 async fn a_poll_and_a_socket_of_each_kind_end_when_their_person_is_banned() {
     let node = node().await;
-    let visitor = Visitor::new(&node, Way::Poll).await;
+    let visitor = Visitor::new(&node, Transport::Poll).await;
     let (cookie, me) = (visitor.cookie(), person(&node, &visitor.cookie()).await);
     let mut sockets = Vec::new();
     for path in ["/api/echo", "/api/arena"] {
@@ -176,9 +181,9 @@ async fn a_banned_address_is_kept_out_and_its_operator_is_not() {
             "GET {path} HTTP/1.1\r\nhost: localhost\r\n{}connection: close\r\n\r\n",
             bearer.unwrap_or_default()
         );
-        within(stream.write_all(head.as_bytes())).await.unwrap();
+        with_timeout(stream.write_all(head.as_bytes())).await.unwrap();
         let mut answer = String::new();
-        within(stream.read_to_string(&mut answer)).await.unwrap();
+        with_timeout(stream.read_to_string(&mut answer)).await.unwrap();
         answer[9..12].parse::<u16>().unwrap()
     };
     let protocol = [("sec-websocket-protocol", "duplex.v1.json")];
@@ -189,7 +194,7 @@ async fn a_banned_address_is_kept_out_and_its_operator_is_not() {
     assert_eq!(get("/api/vitals", None).await, 200);
     ban(&node, Target::Address("127.0.0.0/8".to_owned())).await;
     assert!(live.receive().await.to_string().contains("banned"));
-    assert_eq!(live.closed().await.unwrap().0, code::BANNED);
+    assert_eq!(live.expect_close().await.unwrap().0, code::BANNED);
     assert_eq!(get("/api/vitals", None).await, 403);
     assert_eq!(get("/healthz", None).await, 200);
     assert_eq!(get("/api/vitals", Some(TOKEN)).await, 200);
@@ -200,7 +205,7 @@ async fn a_banned_address_is_kept_out_and_its_operator_is_not() {
 #[tokio::test]
 async fn a_ban_holds_after_a_start() {
     let node = node().await;
-    let mine = Visitor::new(&node, Way::Poll).await;
+    let mine = Visitor::new(&node, Transport::Poll).await;
     let me = person(&node, &mine.cookie()).await;
     ban(&node, Target::Person(me.id)).await;
     let again = Node {
@@ -234,12 +239,12 @@ fn person_id(node: &Node, cookie: &str) -> PersonId {
 
 #[tokio::test]
 async fn nobody_but_an_operator_forbids() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node().await;
-        let mut visitor = Visitor::new(&node, way).await;
+        let mut visitor = Visitor::new(&node, transport).await;
         let verdict = visitor.subscribe(RULES, None).await;
         let reason = Denied::Forbidden;
-        assert_eq!(verdict, Verdict::Denied { reason }, "{way:?}");
+        assert_eq!(verdict, Verdict::Denied { reason }, "{transport:?}");
         let target = Target::Person(PersonId("0a".to_owned()));
         let ban = ModerationCommand::Ban {
             target,
@@ -247,7 +252,11 @@ async fn nobody_but_an_operator_forbids() {
             reason: String::new(),
         };
         let answer = visitor.command(RULES, &ban).await;
-        assert_eq!(answer, Reply::Rejected(Rejection::Denied(Denied::Forbidden)), "{way:?}");
+        assert_eq!(
+            answer,
+            Answer::Rejected(Rejection::Denied(Denied::Forbidden)),
+            "{transport:?}"
+        );
     }
 }
 
@@ -283,11 +292,11 @@ async fn a_bad_rule_is_refused() {
         "192.0.2.1/33",
     ] {
         let answer = operate(&node, RULES, &address(wrong)).await;
-        assert_eq!(answer, Reply::Rejected(Rejection::refused("bad_address")), "{wrong}");
+        assert_eq!(answer, Answer::Rejected(Rejection::refused("bad_address")), "{wrong}");
     }
     for wrong in ["", "A b", "ffffffffffffffff", "0000000000000000"] {
         let answer = operate(&node, RULES, &ban(Target::Person(PersonId(wrong.to_owned())))).await;
-        assert!(matches!(answer, Reply::Rejected(Rejection::Refused { .. })), "{wrong}");
+        assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })), "{wrong}");
     }
     for text in [
         "192.0.2.7",

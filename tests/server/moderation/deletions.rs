@@ -59,9 +59,9 @@ fn no_file_holds_what_was_deleted() {
     for (path, secret) in copies(folder).iter().flat_map(|path| [(path, first), (path, edited)]) {
         assert!(!holds(path, secret), "{} has {secret}", path.display());
     }
-    let tail = Running::start(folder, &["tail", LOBBY, "--from", "start", "--url", &url]);
+    let tail = RunningCommand::start(folder, &["tail", LOBBY, "--from", "start", "--url", &url]);
     for _ in 1..=4 {
-        let line = tail.line();
+        let line = tail.next_line();
         assert!(SECRETS.iter().all(|secret| !line.contains(secret)), "{line}");
     }
 }
@@ -121,9 +121,9 @@ fn a_deleted_room_is_gone_from_every_file_and_does_not_come_back() {
 
 #[tokio::test]
 async fn who_is_in_a_room_is_told_that_it_is_deleted() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node().await;
-        let mut visitor = Visitor::new(&node, way).await;
+        let mut visitor = Visitor::new(&node, transport).await;
         let create = RoomsCommand::Create {
             room: "spam".to_owned(),
             title: "Spam".to_owned(),
@@ -136,9 +136,9 @@ async fn who_is_in_a_room_is_told_that_it_is_deleted() {
             if let ServerFrame::Verdict {
                 verdict: Verdict::Denied { reason },
                 ..
-            } = visitor.next().await
+            } = visitor.next_frame().await
             {
-                assert_eq!(reason, Denied::Unknown, "{way:?}");
+                assert_eq!(reason, Denied::Unknown, "{transport:?}");
                 break;
             }
         }
@@ -152,9 +152,13 @@ async fn who_is_in_a_room_is_told_that_it_is_deleted() {
         .await;
         assert_eq!(history.status, StatusCode::NOT_FOUND);
         let answer = visitor.command("chat/spam", &post("x")).await;
-        assert_eq!(answer, Reply::Rejected(Rejection::Denied(Denied::Unknown)), "{way:?}");
+        assert_eq!(
+            answer,
+            Answer::Rejected(Rejection::Denied(Denied::Unknown)),
+            "{transport:?}"
+        );
         let again = visitor.command("rooms/all", &create).await;
-        assert!(matches!(again, Reply::Rejected(_)), "{way:?}");
+        assert!(matches!(again, Answer::Rejected(_)), "{transport:?}");
         let lobby = operate(
             &node,
             RULES,
@@ -163,20 +167,20 @@ async fn who_is_in_a_room_is_told_that_it_is_deleted() {
             },
         )
         .await;
-        assert_eq!(lobby, Reply::Rejected(Rejection::refused("topic_stays")));
+        assert_eq!(lobby, Answer::Rejected(Rejection::refused("topic_stays")));
     }
 }
 
 #[tokio::test]
 async fn a_visitor_deletes_nobody_elses_message() {
     let node = node().await;
-    let mut visitor = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
-    let mut other = Visitor::new(&node, Way::Poll).await;
+    let mut visitor = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
+    let mut other = Visitor::new(&node, Transport::Poll).await;
     visitor.command(LOBBY, &post("mine")).await;
     let delete = ChatCommand::Delete { seq: 1 };
-    let refused = Reply::Rejected(Rejection::refused("not_yours"));
+    let refused = Answer::Rejected(Rejection::refused("not_yours"));
     assert_eq!(other.command(LOBBY, &delete).await, refused);
-    assert!(matches!(operate(&node, LOBBY, &delete).await, Reply::Accepted { .. }));
+    assert!(matches!(operate(&node, LOBBY, &delete).await, Answer::Accepted { .. }));
     let page = ask(
         &node,
         "GET",

@@ -17,29 +17,29 @@ use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
 use duplex_protocol::session::{
-    Answer as Reply, COMMAND_PATH, ClientFrame, Closing, CommandId, Denied, EVENTS_PATH, HISTORY_PATH, POLL_PATH,
-    Rejection, SESSION_PATH, ServerFrame, Verdict,
+    Answer, COMMAND_PATH, ClientFrame, Closing, CommandId, Denied, EVENTS_PATH, HISTORY_PATH, POLL_PATH, Rejection,
+    SESSION_PATH, ServerFrame, Verdict,
 };
 use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::harness::process::{Running, Server, run, stdout};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Answer, Node, open, until, within};
+use crate::harness::process::{RunningCommand, Server, run, stdout};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Node, Response, open, wait_until, with_timeout};
 
 const TOKEN: &str = "a-token-for-the-tests";
 const RULES: &str = "moderation/all";
 const LOBBY: &str = "chat/lobby";
-const WAYS: [Way; 4] = [
-    Way::WebSocket(Encoding::Json),
-    Way::WebSocket(Encoding::Postcard),
-    Way::Sse,
-    Way::Poll,
+const TRANSPORTS: [Transport; 4] = [
+    Transport::WebSocket(Encoding::Json),
+    Transport::WebSocket(Encoding::Postcard),
+    Transport::Sse,
+    Transport::Poll,
 ];
 
 async fn node() -> Node {
-    let node = Node::of_apps(|settings| {
+    let node = Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
         settings.node = "seoul-1".to_owned();
     });
@@ -48,7 +48,7 @@ async fn node() -> Node {
 }
 
 /// A command with an operator's rights.
-async fn operate<C: Serialize>(node: &Node, topic: &str, command: &C) -> Reply {
+async fn operate<C: Serialize>(node: &Node, topic: &str, command: &C) -> Answer {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
@@ -60,7 +60,7 @@ async fn operate<C: Serialize>(node: &Node, topic: &str, command: &C) -> Reply {
         .header("authorization", bearer)
         .body(Body::from(Encoding::Json.encode(&frame).unwrap()))
         .unwrap();
-    let answer = within(node.request(request)).await;
+    let answer = with_timeout(node.request(request)).await;
     let frame = Encoding::Json.decode(answer.body.as_bytes());
     let Ok(ServerFrame::Reply { answer, .. }) = frame else {
         panic!("{} {}", answer.status, answer.body)
@@ -75,7 +75,7 @@ async fn ban(node: &Node, target: Target) {
         reason: "spam <b>".to_owned(),
     };
     let answer = operate(node, RULES, &command).await;
-    assert!(matches!(answer, Reply::Accepted { .. }), "{answer:?}");
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
 /// Who the server takes the bearer of this cookie for.
@@ -89,7 +89,7 @@ async fn person(node: &Node, cookie: &str) -> Person {
     found.unwrap()
 }
 
-async fn ask(node: &Node, method: &str, path: &str, cookie: &str, body: &str) -> Answer {
+async fn ask(node: &Node, method: &str, path: &str, cookie: &str, body: &str) -> Response {
     let kind = if body.starts_with('{') {
         "application/json"
     } else {

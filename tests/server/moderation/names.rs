@@ -6,7 +6,7 @@ use super::*;
 async fn name_of(visitor: &mut Visitor<'_>) -> String {
     visitor.command(LOBBY, &post("hello")).await;
     loop {
-        if let (_, ChatEvent::Posted { by, .. }) = visitor.event::<Chat>().await {
+        if let (_, ChatEvent::Posted { by, .. }) = visitor.next_event::<Chat>().await {
             return by.name;
         }
     }
@@ -15,10 +15,10 @@ async fn name_of(visitor: &mut Visitor<'_>) -> String {
 #[tokio::test]
 async fn a_reserved_name_is_refused_and_the_former_stays() {
     let node = node().await;
-    let mut visitor = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut visitor = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     visitor.subscribe(LOBBY, None).await;
     let rename = |name: &str| ClientFrame::Rename { name: name.to_owned() };
-    visitor.say(&rename(" Kim\u{202e}\u{200b} ")).await;
+    visitor.send(&rename(" Kim\u{202e}\u{200b} ")).await;
     assert_eq!(name_of(&mut visitor).await, "Kim");
     for name in [
         "admin",
@@ -31,9 +31,9 @@ async fn a_reserved_name_is_refused_and_the_former_stays() {
         "SEOUL-1",
         "ser\u{200b}ver",
     ] {
-        visitor.say(&rename(name)).await;
+        visitor.send(&rename(name)).await;
         let why = loop {
-            if let ServerFrame::NameRefused { why } = visitor.next().await {
+            if let ServerFrame::NameRefused { why } = visitor.next_frame().await {
                 break why;
             }
         };
@@ -63,9 +63,9 @@ async fn a_reserved_name_is_refused_and_the_former_stays() {
 
 #[tokio::test]
 async fn an_operator_gives_a_name_that_stays() {
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let node = node().await;
-        let mut visitor = Visitor::new(&node, way).await;
+        let mut visitor = Visitor::new(&node, transport).await;
         visitor.subscribe(LOBBY, None).await;
         let me = person(&node, &visitor.cookie()).await;
         let rename = |name: &str| ModerationCommand::Rename {
@@ -73,10 +73,10 @@ async fn an_operator_gives_a_name_that_stays() {
             name: name.to_owned(),
         };
         operate(&node, RULES, &rename("Lee")).await;
-        until(async || person(&node, &visitor.cookie()).await.name == "Lee").await;
-        if let Way::WebSocket(_) = way {
+        wait_until(async || person(&node, &visitor.cookie()).await.name == "Lee").await;
+        if let Transport::WebSocket(_) = transport {
             let told = loop {
-                if let ServerFrame::Welcome(welcome) = visitor.next().await
+                if let ServerFrame::Welcome(welcome) = visitor.next_frame().await
                     && !welcome.person.name.is_empty()
                 {
                     break welcome.person;
@@ -84,24 +84,24 @@ async fn an_operator_gives_a_name_that_stays() {
             };
             assert_eq!(told.name, "Lee");
             let name = "Kim".to_owned();
-            visitor.say(&ClientFrame::Rename { name }).await;
+            visitor.send(&ClientFrame::Rename { name }).await;
             loop {
-                if let ServerFrame::NameRefused { why } = visitor.next().await {
+                if let ServerFrame::NameRefused { why } = visitor.next_frame().await {
                     assert_eq!(why, NAME_FIXED);
                     break;
                 }
             }
         }
-        assert_eq!(name_of(&mut visitor).await, "Lee", "{way:?}");
+        assert_eq!(name_of(&mut visitor).await, "Lee", "{transport:?}");
         operate(&node, RULES, &rename("")).await;
-        until(async || person(&node, &visitor.cookie()).await.name.is_empty()).await;
+        wait_until(async || person(&node, &visitor.cookie()).await.name.is_empty()).await;
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_seen_is_no_message_and_no_title() {
     let node = node().await;
-    let mut visitor = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut visitor = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     for text in [
         "\u{200b}",
         "\u{3164}\u{2800}",
@@ -110,12 +110,12 @@ async fn what_cannot_be_seen_is_no_message_and_no_title() {
         "\u{301}",
     ] {
         let answer = visitor.command(LOBBY, &post(text)).await;
-        assert_eq!(answer, Reply::Rejected(Rejection::refused("empty")), "{text:?}");
+        assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")), "{text:?}");
         let create = RoomsCommand::Create {
             room: "room".to_owned(),
             title: text.to_owned(),
         };
         let answer = visitor.command("rooms/all", &create).await;
-        assert_eq!(answer, Reply::Rejected(Rejection::refused("bad_title")), "{text:?}");
+        assert_eq!(answer, Answer::Rejected(Rejection::refused("bad_title")), "{text:?}");
     }
 }

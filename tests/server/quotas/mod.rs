@@ -22,15 +22,15 @@ use futures_util::future::join_all;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::kinds::Note;
-use crate::harness::raw::Raw;
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{self, ECHO, Node, SOCKET, open, until};
+use crate::harness::raw::RawConnection;
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{self, ECHO_PATH, Node, SOCKET_PATH, open, wait_until};
 
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const NEIGHBOUR: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 fn limited(change: impl FnOnce(&mut Settings)) -> Node {
-    Node::with(|settings| {
+    Node::with_settings(|settings| {
         settings.limits = true;
         change(settings);
     })
@@ -145,7 +145,7 @@ async fn a_form_is_a_command_as_any() {
         .quotas
         .take_many(&at(STRANGER), Rate::Commands, 3_000)
         .unwrap();
-    let _not_meanwhile = harness::ROUTES.read().unwrap_or_else(PoisonError::into_inner);
+    let _not_meanwhile = harness::ROUTE_LIST_LOCK.read().unwrap_or_else(PoisonError::into_inner);
     let form = |address| {
         let request = Request::post("/chat")
             .header("host", "localhost")
@@ -163,13 +163,13 @@ async fn one_address_cannot_take_all_sockets() {
     let node = limited(|settings| settings.max_connections = 20);
     let mut sockets = Vec::new();
     for number in 0..10 {
-        let path = if number % 2 == 0 { ECHO } else { SOCKET };
+        let path = if number % 2 == 0 { ECHO_PATH } else { SOCKET_PATH };
         sockets.push(open(node.connect_from(STRANGER), path, &[]).await.unwrap());
     }
-    let Err(refusal) = open(node.connect_from(STRANGER), ECHO, &[]).await else {
+    let Err(refusal) = open(node.connect_from(STRANGER), ECHO_PATH, &[]).await else {
         panic!("an eleventh")
     };
-    let refusal = harness::refusal(*refusal);
+    let refusal = harness::rejected_response(*refusal);
     assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(refusal.headers()["retry-after"], "10");
     let stream = node
@@ -177,10 +177,10 @@ async fn one_address_cannot_take_all_sockets() {
         .await;
     assert_eq!(stream.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(stream.problem().contains("open_connections"));
-    assert!(open(node.connect_from(NEIGHBOUR), ECHO, &[]).await.is_ok());
+    assert!(open(node.connect_from(NEIGHBOUR), ECHO_PATH, &[]).await.is_ok());
     assert_eq!(refused(&node, "open_connections"), 2);
     sockets.clear();
-    until(async || open(node.connect_from(STRANGER), ECHO, &[]).await.is_ok()).await;
+    wait_until(async || open(node.connect_from(STRANGER), ECHO_PATH, &[]).await.is_ok()).await;
 }
 
 /// 5,000 polls put 5,000 people into the lobby once.
@@ -191,9 +191,9 @@ async fn one_address_is_no_crowd() {
         let path = format!("{POLL_PATH}?session=s-{number}&topics=notes/a&wait=0");
         assert_eq!(node.request(get(STRANGER, &path)).await.status, StatusCode::OK);
     }
-    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     other.subscribe("notes/a", None).await;
-    let presence = other.until_present(|presence| presence.people_count > 250).await;
+    let presence = other.wait_for_presence(|presence| presence.people_count > 250).await;
     assert_eq!(
         presence.people_count, 251,
         "the address's share, and who came from elsewhere"
@@ -224,7 +224,7 @@ async fn one_address_cannot_take_all_seats() {
 #[tokio::test(start_paused = true)]
 async fn an_echo_that_comes_too_fast_is_ended_with_a_code() {
     let node = limited(|_| {});
-    let mut client = open(node.connect_from(STRANGER), ECHO, &[]).await.unwrap().0;
+    let mut client = open(node.connect_from(STRANGER), ECHO_PATH, &[]).await.unwrap().0;
     let mut answered = 0;
     let (code, reason) = loop {
         client.send("again").await;
@@ -334,16 +334,16 @@ async fn one_address_cannot_take_all_tcp_connections() {
         open.push(listening.connect().await);
     }
     let ask = async |path: &str| {
-        let mut raw = Raw(listening.connect().await);
+        let mut raw = RawConnection(listening.connect().await);
         raw.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
             .await;
-        raw.head().await
+        raw.read_head().await
     };
     assert!(ask("/api/vitals").await.starts_with("HTTP/1.1 503 "));
     assert_eq!(refused(&node, "open_tcp"), 1);
     assert!(ask("/healthz").await.starts_with("HTTP/1.1 200 "));
     drop(open);
-    until(async || ask("/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;
+    wait_until(async || ask("/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;
     node.state.shutdown.begin();
 }
 
@@ -362,13 +362,13 @@ async fn people_behind_one_address_are_not_disturbed() {
                 ("sec-websocket-protocol", "duplex.v1.json"),
                 ("cookie", cookie.as_str()),
             ];
-            let (mut tab, _) = open(node.connect_from(STRANGER), SOCKET, &headers).await.unwrap();
+            let (mut tab, _) = open(node.connect_from(STRANGER), SOCKET_PATH, &headers).await.unwrap();
             tab.send(r#"{"hello":{"build":"","name":null}}"#).await;
             for topic in ["rooms/all", "chat/lobby", "notices/all"] {
                 tab.send(format!(r#"{{"subscribe":{{"topic":"{topic}","cursor":null}}}}"#))
                     .await;
             }
-            tabs.push((tab, open(node.connect_from(STRANGER), ECHO, &[]).await.unwrap()));
+            tabs.push((tab, open(node.connect_from(STRANGER), ECHO_PATH, &[]).await.unwrap()));
         }
         let text = "good morning".to_owned();
         let said = ChatCommand::Post { text, reply_to: None };

@@ -14,8 +14,8 @@ use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, POLL_PATH, Verdict};
 
 use super::{STRANGER, answer, applications, get, note, post};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{self, Node, within};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{self, Node, with_timeout};
 
 /// 165 GETs with 64 new rooms each made every new topic `full` for a minute once.
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn who_only_reads_starts_no_topic_that_nobody_wrote() {
     }
     let awake = node.state.hub.awake().len();
     assert!(awake < 20, "{awake} topics");
-    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let verdict = other.subscribe("chat/lobby", None).await;
     assert!(matches!(verdict, Verdict::Reset { .. }), "{verdict:?}");
 }
@@ -41,27 +41,27 @@ async fn who_only_reads_starts_no_topic_that_nobody_wrote() {
 /// Over every transport: who stands before a room that nobody made is in it once somebody does.
 #[tokio::test]
 async fn who_waits_for_a_topic_sees_its_first_event() {
-    for way in [
-        Way::WebSocket(Encoding::Json),
-        Way::WebSocket(Encoding::Postcard),
-        Way::Sse,
-        Way::Poll,
+    for transport in [
+        Transport::WebSocket(Encoding::Json),
+        Transport::WebSocket(Encoding::Postcard),
+        Transport::Sse,
+        Transport::Poll,
     ] {
         let node = applications(1_000);
-        let mut waits = Visitor::new(&node, way).await;
+        let mut waits = Visitor::new(&node, transport).await;
         let Verdict::Reset { cursor, .. } = waits.subscribe("chat/new", None).await else {
-            panic!("{way:?}")
+            panic!("{transport:?}")
         };
         assert_eq!(cursor.seq, 0);
         assert!(!node.state.hub.is_awake(&"chat/new".parse().unwrap()));
-        let mut makes = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+        let mut makes = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
         let (room, title) = ("new".to_owned(), "New".to_owned());
         let made = makes.command("rooms/all", &RoomsCommand::Create { room, title }).await;
         assert!(matches!(made, Answer::Accepted { .. }), "{made:?}");
-        if way != Way::Poll {
+        if transport != Transport::Poll {
             // Present before anything is said.
-            let there = waits.until_present(|presence| presence.people_count == 1);
-            within(there).await;
+            let there = waits.wait_for_presence(|presence| presence.people_count == 1);
+            with_timeout(there).await;
         }
         let said = ChatCommand::Post {
             text: "first".to_owned(),
@@ -69,8 +69,8 @@ async fn who_waits_for_a_topic_sees_its_first_event() {
         };
         let answer = makes.command("chat/new", &said).await;
         assert!(matches!(answer, Answer::Accepted { seq: 1 }), "{answer:?}");
-        let (seq, _) = waits.event::<apps::chat::wire::Chat>().await;
-        assert_eq!(seq, 1, "{way:?}");
+        let (seq, _) = waits.next_event::<apps::chat::wire::Chat>().await;
+        assert_eq!(seq, 1, "{transport:?}");
     }
 }
 
@@ -91,7 +91,7 @@ async fn idle_topics_make_room_and_the_servers_own_work_always_finds_some() {
         );
     }
     assert!(node.state.hub.awake().len() <= 15);
-    let mut reader = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut reader = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let mut verdicts = BTreeMap::new();
     for number in 0..16 {
         let verdict = reader.subscribe(&format!("notes/n{number}"), None).await;

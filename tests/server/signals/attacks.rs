@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{PATH, RUN, delete, encoded, establish, follow, framed, next_update, vitals};
-use crate::harness::raw::{BINARY, FIN, Raw, masked};
-use crate::harness::{Node, until, within};
+use crate::harness::raw::{BINARY, FIN, RawConnection, masked};
+use crate::harness::{Node, wait_until, with_timeout};
 
 /// What a client may not say, all of it in the form in which the server half of `leptos_ws` 0.9.10 takes it.
 fn attacks() -> Vec<(&'static str, Message)> {
@@ -89,13 +89,13 @@ fn attacks() -> Vec<(&'static str, Message)> {
 async fn anything_but_a_wish_ends_the_socket_and_changes_nothing() {
     let node = Node::new();
     node.state.signals.set_vitals(&vitals(1));
-    let mut witness = node.socket(PATH).await;
+    let mut witness = node.websocket(PATH).await;
     follow(&mut witness, VITALS).await;
     for (number, (what, attack)) in attacks().into_iter().enumerate() {
-        let mut client = node.socket(PATH).await;
+        let mut client = node.websocket(PATH).await;
         follow(&mut client, VITALS).await;
         client.send(attack).await;
-        let (code, reason) = client.closed().await.unwrap();
+        let (code, reason) = client.expect_close().await.unwrap();
         assert_eq!(code, 1008, "{what}");
         assert!(
             !reason.is_empty() && !reason.contains("FORGED") && !reason.contains(VITALS),
@@ -110,7 +110,7 @@ async fn anything_but_a_wish_ends_the_socket_and_changes_nothing() {
             "{what}"
         );
     }
-    until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
+    wait_until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
     let breaches = node.state.counters.read().cut_offs(DisconnectReason::ProtocolError);
     assert_eq!(breaches, attacks().len() as u64);
 }
@@ -119,18 +119,18 @@ async fn anything_but_a_wish_ends_the_socket_and_changes_nothing() {
 async fn a_large_message_is_refused_by_its_head() {
     let node = Node::new();
     for bytes in [limits::SIGNAL_MESSAGE as u64 + 1, 64 << 20] {
-        let mut raw = Raw::open(node.connect(), PATH).await;
+        let mut raw = RawConnection::open(node.connect(), PATH).await;
         let mut head = vec![FIN | BINARY, 0x80 | 127];
         head.extend(bytes.to_be_bytes());
         head.extend([0; 4]);
         raw.write(&head).await;
-        let (code, reason) = raw.closed().await;
+        let (code, reason) = raw.expect_close().await;
         assert_eq!((code, reason.as_str()), (1009, "a message may have 4096 bytes"));
     }
-    let mut client = node.socket(PATH).await;
+    let mut client = node.websocket(PATH).await;
     let name = "x".repeat(limits::SIGNAL_MESSAGE - 40);
     client.send(establish(&name)).await;
-    assert_eq!(client.closed().await.unwrap().0, 1008, "read, and no name");
+    assert_eq!(client.expect_close().await.unwrap().0, 1008, "read, and no name");
 }
 
 /// Four sockets with 20,000 messages each, unread, stopped the node: now each is ended after its burst.
@@ -138,11 +138,11 @@ async fn a_large_message_is_refused_by_its_head() {
 async fn a_flood_of_messages_ends_its_socket_and_the_vitals_go_on() {
     let node = Node::new();
     let listening = node.listen().await;
-    let mut witness = listening.socket(PATH).await;
+    let mut witness = listening.websocket(PATH).await;
     follow(&mut witness, VITALS).await;
     let mut floods = Vec::new();
     for _ in 0..4 {
-        let mut raw = Raw::open(listening.connect().await, PATH).await;
+        let mut raw = RawConnection::open(listening.connect().await, PATH).await;
         let Message::Binary(message) = establish(VITALS) else {
             panic!("text")
         };
@@ -159,9 +159,9 @@ async fn a_flood_of_messages_ends_its_socket_and_the_vitals_go_on() {
         }));
     }
     for flood in floods {
-        within(flood).await.unwrap();
+        with_timeout(flood).await.unwrap();
     }
-    until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
+    wait_until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
     for _ in 0..2 {
         next_update(&mut witness).await;
     }
@@ -172,7 +172,7 @@ async fn a_flood_of_messages_ends_its_socket_and_the_vitals_go_on() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_passes_and_more_does_not() {
     let node = Node::new();
-    let mut client = node.socket(PATH).await;
+    let mut client = node.websocket(PATH).await;
     for _ in 0..limits::SIGNAL_BURST {
         follow(&mut client, VITALS).await;
     }
@@ -180,7 +180,7 @@ async fn a_burst_passes_and_more_does_not() {
     follow(&mut client, VITALS).await;
     client.send(establish(VITALS)).await;
     assert_eq!(
-        client.closed().await,
+        client.expect_close().await,
         Some((1008, "too many messages at once".to_owned()))
     );
 }

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::raw::{FIN, PING, Raw};
-use crate::harness::{Answer, Client, Node, close_frame, until, within};
+use crate::harness::raw::{FIN, PING, RawConnection};
+use crate::harness::{Client, Node, Response, close_frame, wait_until, with_timeout};
 
 const PATH: &str = "/api/leptos_ws_websocket";
 const SET: &str = "/api/compare/signal";
@@ -56,7 +56,7 @@ fn delete(name: &str) -> Message {
 
 /// Follows a signal; its value.
 async fn follow<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, name: &str) -> Value {
-    match decoded(client.ask(establish(name)).await) {
+    match decoded(client.send_and_receive(establish(name)).await) {
         ServerSignalMessage::EstablishResponse((of, value)) if of == name => value,
         other => panic!("{other:?}"),
     }
@@ -77,7 +77,7 @@ fn vitals(beat: u64) -> Vitals {
     }
 }
 
-async fn set(node: &Node, run: &str, text: &str) -> Answer {
+async fn set(node: &Node, run: &str, text: &str) -> Response {
     let text: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let request = Request::post(SET)
         .header("host", "localhost")
@@ -92,7 +92,7 @@ async fn set(node: &Node, run: &str, text: &str) -> Answer {
 async fn a_value_is_followed_by_the_patches_of_leptos_ws() {
     let node = Node::new();
     node.state.signals.set_vitals(&vitals(1));
-    let mut client = node.socket(PATH).await;
+    let mut client = node.websocket(PATH).await;
     let mut copies = WsSignals::new();
     ReadOnlySignal::new_with_context(&mut copies, VITALS, Vitals::default()).unwrap();
     copies
@@ -112,7 +112,7 @@ async fn a_value_is_followed_by_the_patches_of_leptos_ws() {
 async fn who_deletes_hears_no_more_of_it() {
     let node = Node::new();
     assert_eq!(set(&node, RUN, "one").await.status, StatusCode::OK);
-    let mut client = node.socket(PATH).await;
+    let mut client = node.websocket(PATH).await;
     follow(&mut client, VITALS).await;
     assert_eq!(follow(&mut client, &signal_name(RUN)).await, json!("one"));
     client.send(delete(VITALS)).await;
@@ -133,7 +133,7 @@ async fn who_deletes_hears_no_more_of_it() {
 async fn who_reads_late_hears_the_newest_value_and_not_all_of_them() {
     const SETS: u64 = 20_000;
     let node = Node::new();
-    let mut client = node.socket(PATH).await;
+    let mut client = node.websocket(PATH).await;
     follow(&mut client, VITALS).await;
     for beat in 1..=SETS {
         node.state.signals.set_vitals(&vitals(beat));
@@ -156,48 +156,48 @@ async fn who_reads_late_hears_the_newest_value_and_not_all_of_them() {
 
 #[tokio::test]
 async fn sockets_of_signals_are_bounded_counted_and_take_no_session_its_place() {
-    let node = Node::with(|settings| settings.max_connections = 1);
-    let mut first = node.socket(PATH).await;
+    let node = Node::with_settings(|settings| settings.max_connections = 1);
+    let mut first = node.websocket(PATH).await;
     let refused = crate::harness::open(node.connect(), PATH, &[]).await;
     let Err(refused) = refused.map(|_| ()) else {
         panic!("one too many")
     };
     assert!(refused.to_string().contains("503"), "{refused}");
-    let _session = node.socket(crate::harness::ECHO).await;
+    let _session = node.websocket(crate::harness::ECHO_PATH).await;
     assert_eq!(node.vitals().await.vitals.connections, 1);
     let counted = || node.state.counters.read();
     assert_eq!(counted().open(TransportKind::Signals), 1);
     follow(&mut first, VITALS).await;
     assert_eq!((counted().received, counted().sent), (0, 0), "of visitors only");
     first.close(Some(close_frame(1000, ""))).await;
-    first.closed().await;
-    until(async || counted().open(TransportKind::Signals) == 0).await;
+    first.expect_close().await;
+    wait_until(async || counted().open(TransportKind::Signals) == 0).await;
     assert_eq!(counted().opened(TransportKind::Signals), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_is_pinged_and_given_up_when_it_is_silent() {
     let node = Node::new();
-    let mut raw = Raw::open(node.connect(), PATH).await;
+    let mut raw = RawConnection::open(node.connect(), PATH).await;
     for _ in 0..2 {
-        assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
+        assert_eq!(raw.read_frame().await, (FIN | PING, Vec::new()));
     }
-    let (first, payload) = raw.frame().await;
+    let (first, payload) = raw.read_frame().await;
     assert_eq!((first, &payload[..2]), (FIN | 8, 3008_u16.to_be_bytes().as_slice()));
     // As long as the server waits for the answer to its close frame.
-    assert_eq!(within(raw.0.read(&mut [0])).await.unwrap(), 0);
+    assert_eq!(with_timeout(raw.0.read(&mut [0])).await.unwrap(), 0);
     drop(raw);
-    until(async || node.state.counters.read().open(TransportKind::Signals) == 0).await;
+    wait_until(async || node.state.counters.read().open(TransportKind::Signals) == 0).await;
 }
 
 #[tokio::test]
 async fn it_is_told_when_the_node_goes() {
     let node = Node::new();
-    let mut client = node.socket(PATH).await;
+    let mut client = node.websocket(PATH).await;
     follow(&mut client, VITALS).await;
     node.state.shutdown.begin();
     assert_eq!(
-        client.closed().await,
+        client.expect_close().await,
         Some((1001, "the server is going away".to_owned()))
     );
 }
@@ -216,7 +216,7 @@ async fn a_run_is_set_by_who_knows_it() {
         assert_eq!(set(&node, run, text).await.status, 500, "{run:?}");
     }
     assert_eq!(set(&node, RUN, "mine").await.status, 200);
-    let mut client = node.socket(PATH).await;
+    let mut client = node.websocket(PATH).await;
     follow(&mut client, &signal_name(RUN)).await;
     // These came into the same signal when there were 256 of them.
     assert_eq!(set(&node, "01ffffffffffffff", "another's").await.status, 200);

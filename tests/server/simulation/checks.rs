@@ -14,7 +14,7 @@ use duplex_protocol::{
 use super::server::Server;
 use super::tab::{Diary, End, Seen};
 use super::world::Tally;
-use crate::harness::kinds::{Note, Noted, Notes};
+use crate::harness::kinds::{Note, Notes, NotesState};
 
 /// The truth: every event of each topic, by seq from 1.
 pub struct Logs(BTreeMap<TopicName, Vec<Note>>);
@@ -38,13 +38,13 @@ impl Logs {
     }
 
     /// What follows from the events up to `seq`.
-    fn fold(&self, topic: &TopicName, seq: Seq) -> Noted {
+    fn fold(&self, topic: &TopicName, seq: Seq) -> NotesState {
         fold(&self.0[topic], seq)
     }
 }
 
-fn fold(events: &[Note], seq: Seq) -> Noted {
-    let mut state = Noted::default();
+fn fold(events: &[Note], seq: Seq) -> NotesState {
+    let mut state = NotesState::default();
     for (event, seq) in events.iter().take(seq as usize).zip(1..) {
         Notes::apply(&mut state, seq, event);
     }

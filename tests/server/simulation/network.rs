@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::random::Random;
 use super::server::Server;
-use crate::harness::PIPE;
+use crate::harness::PIPE_CAPACITY;
 
 /// A system that gets no acknowledgement gives its connection up after this, about.
 const GIVEN_UP: Duration = Duration::from_secs(120);
@@ -131,7 +131,7 @@ impl Network {
     }
 
     fn lay(&self, far: DuplexStream, block: Block) -> DuplexStream {
-        let (tab, near) = duplex(PIPE);
+        let (tab, near) = duplex(PIPE_CAPACITY);
         let fate = watch::Sender::new(Fate::Flows);
         let (from_tab, to_tab) = split(near);
         let (from_server, to_server) = split(far);

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::disk::{Disk, Store};
 use super::random::Random;
-use crate::harness::{PATIENCE, PIPE, kinds, routes};
+use crate::harness::{PIPE_CAPACITY, TIMEOUT, kinds, routes};
 
 pub struct Server {
     pub store: Store,
@@ -67,7 +67,7 @@ impl Server {
     /// A connection to the node, if there is one.
     pub fn connect(&self) -> Option<DuplexStream> {
         let Node { router, state, .. } = self.node()?;
-        let (client, server) = duplex(PIPE);
+        let (client, server) = duplex(PIPE_CAPACITY);
         let shutdown = state.shutdown.clone();
         shutdown.spawn(listen::serve_connection(server, None, router, state.gateway.clone()));
         Some(client)
@@ -77,7 +77,7 @@ impl Server {
 impl Node {
     /// As the binary does after the stop signal. A disk that stalls holds it up, but the operator is not patient for ever.
     pub async fn drain(self) {
-        let _ = timeout(PATIENCE, async {
+        let _ = timeout(TIMEOUT, async {
             self.state.shutdown.begin();
             let _ = self.state.shutdown.drained(self.state.settings.drain_deadline).await;
             self.state.hub.close().await;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::lines::{Connection, Heard, Means};
 use super::random::Random;
-use crate::harness::kinds::{Note, Noted, Notes};
+use crate::harness::kinds::{Note, Notes, NotesState};
 
 /// A timer that is further away than any simulation is long.
 const NEVER: Duration = Duration::from_secs(1_000_000);
@@ -61,11 +61,11 @@ pub enum End {
 #[derive(Debug, Default, Clone)]
 pub struct Seen {
     pub joined: bool,
-    pub state: Noted,
+    pub state: NotesState,
     pub cursor: Option<Cursor>,
     /// Everything that was ever shown, in the order in which it was.
     pub events: Vec<(Seq, Note)>,
-    pub states: Vec<(Seq, Noted)>,
+    pub states: Vec<(Seq, NotesState)>,
     /// Why each state came, and what was there before it.
     pub resets: Vec<(ResetReason, Option<Cursor>)>,
     pub status: Option<TopicStatus>,

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::process::{Server, duplex, duplex_at, run, site};
-use crate::harness::{ECHO, open};
+use crate::harness::process::{Server, duplex, duplex_with_data, minimal_site, run};
+use crate::harness::{ECHO_PATH, open};
 
 /// A pipe that nobody reads, as behind a `head` that has enough.
 fn unread() -> io::PipeWriter {
@@ -37,7 +37,7 @@ fn every_command_ends_quietly_when_nobody_reads_it() {
             .status
             .success()
     );
-    let site = site(folder);
+    let site = minimal_site(folder);
     let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (copy, offline) = (at("copy"), at("offline"));
     let with = |arguments: &[&str]| {
@@ -46,7 +46,7 @@ fn every_command_ends_quietly_when_nobody_reads_it() {
         command
     };
     let elsewhere = |arguments: &[&str]| {
-        let mut command = duplex_at(&folder.join("other.db"));
+        let mut command = duplex_with_data(&folder.join("other.db"));
         command.args(arguments);
         command
     };
@@ -124,7 +124,7 @@ fn a_server_whose_output_nobody_reads_serves() {
             "debug",
             "--site",
         ])
-        .arg(site(folder.path()))
+        .arg(minimal_site(folder.path()))
         .stdout(unread())
         .stderr(unread())
         .spawn()
@@ -150,7 +150,7 @@ fn a_server_whose_output_nobody_reads_serves() {
 #[test]
 fn a_name_is_an_address_to_listen_at() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_at(folder.path(), "localhost:0", &["--trust-local"]);
+    let server = Server::start_with_args(folder.path(), "localhost:0", &["--trust-local"]);
     assert!(server.addr.ip().is_loopback());
     assert!(run(folder.path(), &["topics", "--url", &server.url()]).status.success());
     let refuse = |addr: &str| {
@@ -170,10 +170,10 @@ async fn a_hangup_ends_no_server_and_no_connection() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
-    let (mut kept, _) = open(stream, ECHO, &[]).await.unwrap();
+    let (mut kept, _) = open(stream, ECHO_PATH, &[]).await.unwrap();
     for _ in 0..3 {
         server.signal("HUP");
-        assert_eq!(kept.ask("still here").await, Message::text("still here"));
+        assert_eq!(kept.send_and_receive("still here").await, Message::text("still here"));
     }
     let listed = run(folder.path(), &["topics", "--url", &server.url()]);
     assert!(listed.status.success(), "{listed:?}");

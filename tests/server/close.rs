@@ -2,8 +2,8 @@
 
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::raw::{BINARY, CLOSE, FIN, PING, Raw, TEXT, masked, unmasked};
-use crate::harness::{ECHO, Node, SOCKET, close_frame};
+use crate::harness::raw::{BINARY, CLOSE, FIN, PING, RawConnection, TEXT, masked, unmasked};
+use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, close_frame};
 
 #[tokio::test]
 async fn the_peers_code_and_reason_come_back() {
@@ -29,53 +29,53 @@ async fn the_peers_code_and_reason_come_back() {
         (4000, ""),
         (4999, "own code"),
     ] {
-        let mut client = node.socket(SOCKET).await;
+        let mut client = node.websocket(SOCKET_PATH).await;
         client.close(Some(close_frame(code, reason))).await;
-        assert_eq!(client.closed().await, Some((code, reason.to_owned())));
+        assert_eq!(client.expect_close().await, Some((code, reason.to_owned())));
     }
 }
 
 #[tokio::test]
 async fn a_close_without_a_code_comes_back_without_one() {
     let node = Node::new().listen().await;
-    let mut client = node.socket(ECHO).await;
+    let mut client = node.websocket(ECHO_PATH).await;
     client.close(None).await;
-    assert_eq!(client.closed().await, None);
+    assert_eq!(client.expect_close().await, None);
 }
 
 #[tokio::test]
 async fn what_was_asked_before_the_close_is_answered() {
     let node = Node::new().listen().await;
-    let mut client = node.socket(ECHO).await;
+    let mut client = node.websocket(ECHO_PATH).await;
     client.send("last words").await;
     client.close(Some(close_frame(1000, ""))).await;
     assert_eq!(client.receive().await, Message::text("last words"));
-    assert_eq!(client.closed().await, Some((1000, String::new())));
+    assert_eq!(client.expect_close().await, Some((1000, String::new())));
 }
 
 #[tokio::test]
 async fn counts_return_to_where_they_were() {
     let node = Node::new();
     let listening = node.listen().await;
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
     let mut clients = Vec::new();
-    for path in [SOCKET, ECHO, ECHO] {
-        clients.push(listening.socket(path).await);
+    for path in [SOCKET_PATH, ECHO_PATH, ECHO_PATH] {
+        clients.push(listening.websocket(path).await);
     }
-    node.until_open(3).await;
+    node.wait_for_connections(3).await;
     clients[0].close(Some(close_frame(1000, ""))).await;
-    clients[0].closed().await;
-    node.until_open(2).await;
+    clients[0].expect_close().await;
+    node.wait_for_connections(2).await;
     drop(clients);
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
 }
 
 #[tokio::test]
 async fn messages_are_counted_both_ways() {
     let node = Node::new();
-    let mut client = node.socket(ECHO).await;
+    let mut client = node.websocket(ECHO_PATH).await;
     for _ in 0..5 {
-        client.ask("x").await;
+        client.send_and_receive("x").await;
     }
     let report = node.vitals().await;
     assert_eq!((report.received_total, report.sent_total), (5, 5));
@@ -135,11 +135,11 @@ async fn a_peer_that_breaks_the_protocol_is_told_how() {
             "UTF-8",
         ),
     ] {
-        let mut raw = Raw::open(node.connect().await, ECHO).await;
+        let mut raw = RawConnection::open(node.connect().await, ECHO_PATH).await;
         raw.write(&masked(FIN | TEXT, b"before")).await;
         raw.write(&bytes).await;
-        assert_eq!(raw.frame().await, (FIN | TEXT, b"before".to_vec()), "{name}");
-        let (sent, why) = raw.closed().await;
+        assert_eq!(raw.read_frame().await, (FIN | TEXT, b"before".to_vec()), "{name}");
+        let (sent, why) = raw.expect_close().await;
         assert_eq!(sent, code, "{name}: {why}");
         assert!(why.contains(reason), "{name}: {why}");
     }
@@ -150,30 +150,35 @@ async fn a_peer_that_breaks_the_protocol_is_told_how() {
 async fn a_close_code_that_may_not_be_sent_is_a_protocol_error() {
     let node = Node::new().listen().await;
     for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 2999] {
-        let mut raw = Raw::open(node.connect().await, ECHO).await;
+        let mut raw = RawConnection::open(node.connect().await, ECHO_PATH).await;
         raw.write(&masked(FIN | CLOSE, &code.to_be_bytes())).await;
-        assert_eq!(raw.closed().await.0, 1002, "{code}");
+        assert_eq!(raw.expect_close().await.0, 1002, "{code}");
     }
 }
 
 /// The peer goes on sending long after it was refused: the reason still arrives, no reset takes it away.
 #[tokio::test]
 async fn a_peer_in_full_flow_still_hears_why_it_was_refused() {
-    let node = Node::with(|settings| settings.max_message = 1000).listen().await;
-    let mut raw = Raw::open(node.connect().await, ECHO).await;
+    let node = Node::with_settings(|settings| settings.max_message = 1000)
+        .listen()
+        .await;
+    let mut raw = RawConnection::open(node.connect().await, ECHO_PATH).await;
     raw.write(&masked(FIN | BINARY, &[0; 1001])).await;
     for _ in 0..64 {
         raw.write(&[0; 65_536]).await;
     }
-    assert_eq!(raw.closed().await, (1009, "a message may have 1000 bytes".to_owned()));
+    assert_eq!(
+        raw.expect_close().await,
+        (1009, "a message may have 1000 bytes".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_peer_that_vanishes_is_noticed() {
     let node = Node::new();
     let listening = node.listen().await;
-    let client = listening.socket(ECHO).await;
-    node.until_open(1).await;
+    let client = listening.websocket(ECHO_PATH).await;
+    node.wait_for_connections(1).await;
     drop(client);
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
 }

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, advance};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::raw::{BINARY, FIN, PING, Raw, TEXT, masked};
-use crate::harness::{ECHO, Node};
+use crate::harness::raw::{BINARY, FIN, PING, RawConnection, TEXT, masked};
+use crate::harness::{ECHO_PATH, Node};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -17,7 +17,7 @@ const fn s(seconds: u64) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn the_server_pings_every_25_seconds_and_a_peer_that_answers_stays() {
     let node = Node::new();
-    let mut client = node.socket(ECHO).await;
+    let mut client = node.websocket(ECHO_PATH).await;
     let start = Instant::now();
     for number in 1..=20 {
         let Some(Ok(Message::Ping(_))) = client.0.next().await else {
@@ -25,20 +25,20 @@ async fn the_server_pings_every_25_seconds_and_a_peer_that_answers_stays() {
         };
         assert_eq!(start.elapsed().as_secs(), 25 * number);
     }
-    assert_eq!(client.ask("still here").await, Message::text("still here"));
+    assert_eq!(client.send_and_receive("still here").await, Message::text("still here"));
 }
 
 /// It never reads, so it never answers a ping.
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_closed_after_60_seconds() {
     let node = Node::new();
-    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     let start = Instant::now();
     for at in [25, 50] {
-        assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
+        assert_eq!(raw.read_frame().await, (FIN | PING, Vec::new()));
         assert_eq!(start.elapsed().as_secs(), at);
     }
-    let (code, reason) = silent(raw.frame().await);
+    let (code, reason) = silent(raw.read_frame().await);
     assert_eq!((code, reason.as_str()), (3008, "nothing was heard for 60 s"));
     assert_eq!(start.elapsed().as_secs(), 60);
     assert_eq!(raw.0.read(&mut [0]).await.unwrap(), 0);
@@ -48,7 +48,7 @@ async fn a_silent_peer_is_closed_after_60_seconds() {
         "the peer's answer is waited for, but not for ever"
     );
     drop(raw);
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
 }
 
 fn silent((first, payload): (u8, Vec<u8>)) -> (u16, String) {
@@ -61,18 +61,18 @@ fn silent((first, payload): (u8, Vec<u8>)) -> (u16, String) {
 
 #[tokio::test(start_paused = true)]
 async fn any_byte_is_a_sign_of_life() {
-    let node = Node::with(|settings| (settings.ping_interval, settings.silence_limit) = (s(1000), s(1001)));
-    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let node = Node::with_settings(|settings| (settings.ping_interval, settings.silence_limit) = (s(1000), s(1001)));
+    let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     let message = masked(FIN | BINARY, &[1; 300]);
     // One message, a byte every 10 seconds: no pong could come between, and 3,080 seconds pass before it is whole.
     for byte in &message {
         raw.write(&[*byte]).await;
         advance(s(10)).await;
     }
-    assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
-    let mut frame = raw.frame().await;
+    assert_eq!(raw.read_frame().await, (FIN | PING, Vec::new()));
+    let mut frame = raw.read_frame().await;
     while frame.0 == FIN | PING {
-        frame = raw.frame().await;
+        frame = raw.read_frame().await;
     }
     assert_eq!(frame, (FIN | BINARY, vec![1; 300]));
 }
@@ -81,15 +81,15 @@ async fn any_byte_is_a_sign_of_life() {
 #[tokio::test(start_paused = true)]
 async fn silence_begins_with_the_last_sound() {
     let node = Node::new();
-    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     advance(s(10)).await;
     raw.write(&masked(FIN | TEXT, b"x")).await;
-    assert_eq!(raw.frame().await, (FIN | TEXT, b"x".to_vec()));
+    assert_eq!(raw.read_frame().await, (FIN | TEXT, b"x".to_vec()));
     let start = Instant::now();
     for _ in [25, 50] {
-        assert_eq!(raw.frame().await, (FIN | PING, Vec::new()));
+        assert_eq!(raw.read_frame().await, (FIN | PING, Vec::new()));
     }
-    assert_eq!(silent(raw.frame().await).0, 3008);
+    assert_eq!(silent(raw.read_frame().await).0, 3008);
     assert_eq!(start.elapsed().as_secs(), 60);
 }
 
@@ -98,7 +98,7 @@ async fn silence_begins_with_the_last_sound() {
 async fn a_peer_that_takes_nothing_is_given_up() {
     use futures_util::FutureExt as _;
     let node = Node::new();
-    let mut raw = Raw::open(node.connect(), ECHO).await;
+    let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     let message = masked(FIN | BINARY, &[0; 60_000]);
     let mut taken = 0;
     for _ in 0..10_000 {
@@ -110,5 +110,5 @@ async fn a_peer_that_takes_nothing_is_given_up() {
     let start = Instant::now();
     assert!(raw.0.write_all(&message).await.is_err(), "the server let go");
     assert_eq!(start.elapsed().as_secs(), 60);
-    node.until_open(0).await;
+    node.wait_for_connections(0).await;
 }

@@ -1,4 +1,4 @@
-//! A visitor who reads and writes topics over any of the transports.
+//! A client that reads and writes topics over any of the transports.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,55 +17,56 @@ use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt as _;
 
-use super::{Client, Node, open, within};
+use super::{Client, Node, open, with_timeout};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     WebSocket(Encoding),
     Sse,
     Poll,
 }
 
-/// One tab, as the page's link would be: it keeps a cursor for each topic, and takes no event that is not the next one.
+/// One browser tab's session: it keeps a cursor for each topic and panics at an event out of order.
 pub struct Visitor<'a> {
     node: &'a Node,
-    way: Way,
-    /// Sent as a cookie: who this is.
+    transport: Transport,
+    /// The secret of the `visitor` cookie, which identifies the visitor.
     secret: String,
-    /// A token as a header's value, and more cookies.
+    /// The value of the `authorization` header.
     bearer: Option<String>,
+    /// Further cookies.
     cookies: String,
     session: String,
     socket: Option<Client<DuplexStream>>,
     stream: Option<(BodyDataStream, String)>,
-    /// Polls go on with waiting ones, once the first of these topics was answered at once.
-    asked: bool,
-    heard: VecDeque<ServerFrame>,
+    /// The first poll asks for an immediate answer, the following ones wait.
+    polled: bool,
+    received: VecDeque<ServerFrame>,
     pub cursors: BTreeMap<TopicName, Option<Cursor>>,
     commands: u128,
 }
 
 impl<'a> Visitor<'a> {
-    pub async fn new(node: &'a Node, way: Way) -> Self {
+    pub async fn new(node: &'a Node, transport: Transport) -> Self {
         let random = uuid::Uuid::new_v4();
         Self {
             node,
-            way,
+            transport,
             secret: random.simple().to_string(),
             bearer: None,
             cookies: String::new(),
             session: format!("s-{random}"),
             socket: None,
             stream: None,
-            asked: false,
-            heard: VecDeque::new(),
+            polled: false,
+            received: VecDeque::new(),
             cursors: BTreeMap::new(),
             commands: random.as_u128(),
         }
     }
 
-    /// Comes back with the cookie that a visitor had, as [`Self::cookie`] says it.
-    pub fn with_secret(mut self, cookie: &str) -> Self {
+    /// Uses the visitor cookie of another client, as returned by [`Self::cookie`].
+    pub fn with_visitor_cookie(mut self, cookie: &str) -> Self {
         let secret = cookie
             .strip_prefix("visitor=")
             .and_then(|cookie| cookie.split(';').next());
@@ -73,14 +74,14 @@ impl<'a> Visitor<'a> {
         self
     }
 
-    /// The same visitor by another way.
-    pub fn over(mut self, way: Way) -> Self {
-        self.vanish();
-        Self { way, ..self }
+    /// The same visitor over another transport.
+    pub fn with_transport(mut self, transport: Transport) -> Self {
+        self.disconnect();
+        Self { transport, ..self }
     }
 
     /// The same visitor at another node.
-    pub fn at(self, node: &'a Node) -> Self {
+    pub fn at_node(self, node: &'a Node) -> Self {
         Self {
             node,
             socket: None,
@@ -90,19 +91,19 @@ impl<'a> Visitor<'a> {
     }
 
     pub fn encoding(&self) -> Encoding {
-        match self.way {
-            Way::WebSocket(encoding) => encoding,
-            Way::Sse | Way::Poll => Encoding::Json,
+        match self.transport {
+            Transport::WebSocket(encoding) => encoding,
+            Transport::Sse | Transport::Poll => Encoding::Json,
         }
     }
 
-    /// Shows this token with each request.
-    pub fn showing(mut self, token: &str) -> Self {
+    /// Sends this token with each request.
+    pub fn with_token(mut self, token: &str) -> Self {
         self.bearer = Some(format!("Bearer {token}"));
         self
     }
 
-    /// Sends this cookie, too, such as `operator=…`.
+    /// Sends another cookie with each request, such as `operator=…`.
     pub fn with_cookie(mut self, cookie: &str) -> Self {
         self.cookies = format!("; {cookie}");
         self
@@ -128,19 +129,19 @@ impl<'a> Visitor<'a> {
     pub async fn subscribe(&mut self, topic: &str, cursor: Option<Cursor>) -> Verdict {
         let topic: TopicName = topic.parse().unwrap();
         self.cursors.insert(topic.clone(), cursor);
-        match self.way {
-            Way::WebSocket(_) => {
-                self.say(&ClientFrame::Subscribe {
+        match self.transport {
+            Transport::WebSocket(_) => {
+                self.send(&ClientFrame::Subscribe {
                     topic: topic.clone(),
                     cursor,
                 })
                 .await
             }
-            Way::Sse => self.stream = None,
-            Way::Poll => self.asked = false,
+            Transport::Sse => self.stream = None,
+            Transport::Poll => self.polled = false,
         }
         loop {
-            if let ServerFrame::Verdict { topic: of, verdict } = self.next().await
+            if let ServerFrame::Verdict { topic: of, verdict } = self.next_frame().await
                 && of == topic
             {
                 return verdict;
@@ -148,10 +149,10 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Waits for the next event of `T`, and checks that it is the one after the last.
-    pub async fn event<T: Topic>(&mut self) -> (Seq, T::Event) {
+    /// Waits for the next event of `T`; its seq must follow the last one.
+    pub async fn next_event<T: Topic>(&mut self) -> (Seq, T::Event) {
         loop {
-            if let ServerFrame::Event { topic, seq, event, .. } = self.next().await
+            if let ServerFrame::Event { topic, seq, event, .. } = self.next_frame().await
                 && topic.kind() == T::KIND
             {
                 return (seq, event.decode(self.encoding()).unwrap());
@@ -159,11 +160,11 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Waits until the presence is as expected.
-    pub async fn until_present(&mut self, so: impl Fn(&Presence) -> bool) -> Presence {
+    /// Waits for a presence that matches `condition`.
+    pub async fn wait_for_presence(&mut self, condition: impl Fn(&Presence) -> bool) -> Presence {
         loop {
-            if let ServerFrame::Presence { presence, .. } = self.next().await
-                && so(&presence)
+            if let ServerFrame::Presence { presence, .. } = self.next_frame().await
+                && condition(&presence)
             {
                 return presence;
             }
@@ -173,34 +174,34 @@ impl<'a> Visitor<'a> {
     pub async fn command<C: Serialize>(&mut self, topic: &str, command: &C) -> Answer {
         self.commands = self.commands.wrapping_add(1);
         let (answer, again) = self
-            .command_as(topic, CommandId::from_random(self.commands), command)
+            .command_with_id(topic, CommandId::from_random(self.commands), command)
             .await;
         assert!(!again);
         answer
     }
 
-    pub async fn command_as<C: Serialize>(&mut self, topic: &str, id: CommandId, command: &C) -> (Answer, bool) {
+    pub async fn command_with_id<C: Serialize>(&mut self, topic: &str, id: CommandId, command: &C) -> (Answer, bool) {
         let command = Blob::encode(self.encoding(), command).unwrap();
-        self.command_bytes(topic, id, command).await
+        self.command_encoded(topic, id, command).await
     }
 
-    /// A command that is encoded already.
-    pub async fn command_bytes(&mut self, topic: &str, id: CommandId, command: Blob) -> (Answer, bool) {
+    /// Sends a command that is already encoded.
+    pub async fn command_encoded(&mut self, topic: &str, id: CommandId, command: Blob) -> (Answer, bool) {
         let topic = topic.parse().unwrap();
         let frame = ClientFrame::Command {
             topic,
             id: id.clone(),
             command,
         };
-        let reply = match self.way {
-            Way::WebSocket(_) => {
-                self.say(&frame).await;
+        let reply = match self.transport {
+            Transport::WebSocket(_) => {
+                self.send(&frame).await;
                 self.reply_to(&id).await
             }
-            Way::Sse | Way::Poll => self.post(&frame).await.1.unwrap(),
+            Transport::Sse | Transport::Poll => self.post(&frame).await.1.unwrap(),
         };
         let ServerFrame::Reply { id: of, answer, again } = reply else {
-            panic!("{reply:?} is no reply")
+            panic!("not a reply: {reply:?}")
         };
         assert_eq!(of, id);
         (answer, again)
@@ -209,23 +210,23 @@ impl<'a> Visitor<'a> {
     async fn reply_to(&mut self, id: &CommandId) -> ServerFrame {
         let mut others = VecDeque::new();
         loop {
-            let frame = self.take().await;
+            let frame = self.receive().await;
             if matches!(&frame, ServerFrame::Reply { id: of, .. } if of == id) {
-                others.append(&mut self.heard);
-                self.heard = others;
+                others.append(&mut self.received);
+                self.received = others;
                 return frame;
             }
             others.push_back(frame);
         }
     }
 
-    /// Says one frame over the WebSocket, which is opened if need be.
-    pub async fn say(&mut self, frame: &ClientFrame) {
+    /// Sends one frame over the WebSocket, which is opened on first use.
+    pub async fn send(&mut self, frame: &ClientFrame) {
         let encoding = self.encoding();
-        self.socket().await.send(message(encoding, frame)).await;
+        self.websocket().await.send(message(encoding, frame)).await;
     }
 
-    pub async fn socket(&mut self) -> &mut Client<DuplexStream> {
+    pub async fn websocket(&mut self) -> &mut Client<DuplexStream> {
         if self.socket.is_none() {
             let cookie = self.cookie();
             let mut headers = vec![
@@ -244,51 +245,51 @@ impl<'a> Visitor<'a> {
         self.socket.as_mut().unwrap()
     }
 
-    /// Posts one frame; the answer's status, and its frame if it has one.
+    /// Posts one frame; returns the status and the frame of the response, if it has one.
     pub async fn post(&self, frame: &ClientFrame) -> (StatusCode, Option<ServerFrame>) {
         let request = self
             .request("POST", &format!("{COMMAND_PATH}?session={}&v=2", self.session))
             .header("content-type", "application/json")
             .body(Body::from(Encoding::Json.encode(frame).unwrap()))
             .unwrap();
-        let answer = within(self.node.request(request)).await;
-        (answer.status, Encoding::Json.decode(answer.body.as_bytes()).ok())
+        let response = with_timeout(self.node.request(request)).await;
+        (response.status, Encoding::Json.decode(response.body.as_bytes()).ok())
     }
 
-    /// Loses the connection without a word.
-    pub fn vanish(&mut self) {
-        (self.socket, self.stream, self.asked) = (None, None, false);
-        self.heard.clear();
+    /// Drops the connection without a close frame.
+    pub fn disconnect(&mut self) {
+        (self.socket, self.stream, self.polled) = (None, None, false);
+        self.received.clear();
     }
 
-    /// The next frame, whatever it is; cursors follow the frames, as a client's do.
-    pub async fn next(&mut self) -> ServerFrame {
-        let frame = self.take().await;
-        self.follow(&frame);
-        // So a client shows that it reads.
-        if matches!((self.way, &frame), (Way::Sse, ServerFrame::Pong { .. })) {
+    /// The next frame of any type; the cursors advance with it, as in a browser.
+    pub async fn next_frame(&mut self) -> ServerFrame {
+        let frame = self.receive().await;
+        self.advance_cursor(&frame);
+        // A client of SSE answers a pong with a ping, which shows that it reads.
+        if matches!((self.transport, &frame), (Transport::Sse, ServerFrame::Pong { .. })) {
             let _ = self.post(&ClientFrame::Ping { nonce: 0 }).await;
         }
         frame
     }
 
-    async fn take(&mut self) -> ServerFrame {
+    async fn receive(&mut self) -> ServerFrame {
         loop {
-            if let Some(frame) = self.heard.pop_front() {
+            if let Some(frame) = self.received.pop_front() {
                 return frame;
             }
-            match self.way {
-                Way::WebSocket(encoding) => {
-                    let message = self.socket().await.receive().await;
-                    self.heard.push_back(encoding.decode(&message.into_data()).unwrap());
+            match self.transport {
+                Transport::WebSocket(encoding) => {
+                    let message = self.websocket().await.receive().await;
+                    self.received.push_back(encoding.decode(&message.into_data()).unwrap());
                 }
-                Way::Sse => within(self.read_stream()).await,
-                Way::Poll => within(self.poll()).await,
+                Transport::Sse => with_timeout(self.read_stream()).await,
+                Transport::Poll => with_timeout(self.poll()).await,
             }
         }
     }
 
-    fn follow(&mut self, frame: &ServerFrame) {
+    fn advance_cursor(&mut self, frame: &ServerFrame) {
         match frame {
             ServerFrame::Verdict {
                 topic,
@@ -301,7 +302,7 @@ impl<'a> Visitor<'a> {
                 let next = cursor.seq + 1;
                 assert!(
                     *seq == next || topic.kind() == "prices" && *seq > next,
-                    "{seq} after {}",
+                    "{seq} follows {}",
                     cursor.seq
                 );
                 (cursor.seq, cursor.check) = (*seq, *check);
@@ -322,9 +323,9 @@ impl<'a> Visitor<'a> {
         )
     }
 
-    async fn get(&self, path: &str, more: &str) -> axum::response::Response {
+    async fn get(&self, path: &str, parameters: &str) -> axum::response::Response {
         let request = self
-            .request("GET", &format!("{path}?{}{more}", self.query()))
+            .request("GET", &format!("{path}?{}{parameters}", self.query()))
             .body(Body::empty())
             .unwrap();
         let response = self.node.router.clone().oneshot(request).await.unwrap();
@@ -344,19 +345,19 @@ impl<'a> Visitor<'a> {
         rest.push_str(str::from_utf8(&bytes.unwrap()).unwrap());
         while let Some((event, more)) = rest.split_once("\n\n") {
             if let Some(data) = event.strip_prefix("data: ") {
-                self.heard.push_back(Encoding::Json.decode(data.as_bytes()).unwrap());
+                self.received.push_back(Encoding::Json.decode(data.as_bytes()).unwrap());
             }
             *rest = more.to_owned();
         }
     }
 
     async fn poll(&mut self) {
-        let wait = if self.asked { "" } else { "&wait=0" };
+        let wait = if self.polled { "" } else { "&wait=0" };
         let response = self.get(POLL_PATH, wait).await;
-        self.asked = true;
+        self.polled = true;
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let frames: Vec<ServerFrame> = Encoding::Json.decode(&body).unwrap();
-        self.heard.extend(frames);
+        self.received.extend(frames);
     }
 }
 

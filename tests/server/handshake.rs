@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::harness::raw::{Raw, handshake};
-use crate::harness::{Answer, ECHO, Headers, Node, SOCKET, close_frame, open};
+use crate::harness::raw::{RawConnection, handshake_request};
+use crate::harness::{ECHO_PATH, Headers, Node, Response, SOCKET_PATH, close_frame, open};
 
 const LEPTOS_WS: &str = "/api/leptos_ws_websocket";
 
@@ -20,7 +20,7 @@ async fn opening(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
     }
 }
 
-async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) -> Answer {
+async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) -> Response {
     let request = Request::builder().method(method).uri(path);
     let request = headers
         .iter()
@@ -31,7 +31,7 @@ async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) ->
 #[tokio::test]
 async fn plain_http_is_told_what_the_address_is_for() {
     let node = Node::new();
-    for (path, purpose) in [(SOCKET, "after a greeting"), (ECHO, "with the same message")] {
+    for (path, purpose) in [(SOCKET_PATH, "after a greeting"), (ECHO_PATH, "with the same message")] {
         let answer = node.get(path).await;
         assert_eq!(answer.status, StatusCode::UPGRADE_REQUIRED);
         assert_eq!(answer.header("upgrade"), "websocket");
@@ -51,17 +51,17 @@ async fn a_handshake_that_cannot_be_answered_is_refused_with_what_is_wrong() {
     let version = ("sec-websocket-version", "13");
 
     let old = [upgrade.as_slice(), &[("sec-websocket-version", "8")]].concat();
-    let answer = request(&node, "GET", ECHO, &old).await;
+    let answer = request(&node, "GET", ECHO_PATH, &old).await;
     assert_eq!(
         (answer.status, answer.header("sec-websocket-version")),
         (StatusCode::UPGRADE_REQUIRED, "13")
     );
 
-    let keyless = request(&node, "GET", ECHO, &[upgrade.as_slice(), &[version]].concat()).await;
+    let keyless = request(&node, "GET", ECHO_PATH, &[upgrade.as_slice(), &[version]].concat()).await;
     assert_eq!(keyless.status, StatusCode::BAD_REQUEST);
     assert!(keyless.problem().contains("Sec-WebSocket-Key"));
 
-    let posted = request(&node, "POST", ECHO, &[]).await;
+    let posted = request(&node, "POST", ECHO_PATH, &[]).await;
     assert_eq!(
         (posted.status, posted.header("allow")),
         (StatusCode::METHOD_NOT_ALLOWED, "GET, CONNECT")
@@ -70,8 +70,8 @@ async fn a_handshake_that_cannot_be_answered_is_refused_with_what_is_wrong() {
 
 #[tokio::test]
 async fn only_pages_of_the_own_origin_or_a_listed_one_open_sockets() {
-    let node = Node::with(|settings| settings.origins = vec!["https://app.example".parse().unwrap()]);
-    for path in [SOCKET, ECHO, LEPTOS_WS] {
+    let node = Node::with_settings(|settings| settings.origins = vec!["https://app.example".parse().unwrap()]);
+    for path in [SOCKET_PATH, ECHO_PATH, LEPTOS_WS] {
         for (origin, expected) in [
             ("http://localhost", 101),
             ("https://localhost", 403),
@@ -119,11 +119,15 @@ async fn a_foreign_origin_is_named_in_the_answer() {
 #[tokio::test]
 async fn a_subprotocol_is_taken_from_the_offers() {
     let node = Node::new();
-    let (_, response) = open(node.connect(), ECHO, &[("sec-websocket-protocol", "chat.v2, chat.v1")])
-        .await
-        .unwrap();
+    let (_, response) = open(
+        node.connect(),
+        ECHO_PATH,
+        &[("sec-websocket-protocol", "chat.v2, chat.v1")],
+    )
+    .await
+    .unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v2");
-    let (_, response) = open(node.connect(), ECHO, &[]).await.unwrap();
+    let (_, response) = open(node.connect(), ECHO_PATH, &[]).await.unwrap();
     assert!(!response.headers().contains_key("sec-websocket-protocol"));
 }
 
@@ -131,28 +135,31 @@ async fn a_subprotocol_is_taken_from_the_offers() {
 async fn no_extension_is_agreed_to() {
     let node = Node::new();
     let offer = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")];
-    let (mut client, response) = open(node.connect(), ECHO, &offer).await.unwrap();
+    let (mut client, response) = open(node.connect(), ECHO_PATH, &offer).await.unwrap();
     assert!(!response.headers().contains_key("sec-websocket-extensions"));
-    assert_eq!(client.ask("plain").await, Message::text("plain"));
+    assert_eq!(client.send_and_receive("plain").await, Message::text("plain"));
 }
 
 #[tokio::test]
 async fn one_too_many_is_told_to_come_back() {
-    let node = Node::with(|settings| settings.max_connections = 2);
-    let mut first = node.socket(ECHO).await;
-    let _second = node.socket(SOCKET).await;
-    let mut raw = Raw(node.connect());
-    raw.write(handshake(ECHO).as_bytes()).await;
-    let head = raw.head().await;
+    let node = Node::with_settings(|settings| settings.max_connections = 2);
+    let mut first = node.websocket(ECHO_PATH).await;
+    let _second = node.websocket(SOCKET_PATH).await;
+    let mut raw = RawConnection(node.connect());
+    raw.write(handshake_request(ECHO_PATH).as_bytes()).await;
+    let head = raw.read_head().await;
     assert!(
         head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 5"),
         "{head}"
     );
-    assert_eq!(first.ask("not disturbed").await, Message::text("not disturbed"));
+    assert_eq!(
+        first.send_and_receive("not disturbed").await,
+        Message::text("not disturbed")
+    );
     first.close(Some(close_frame(1000, ""))).await;
-    first.closed().await;
-    node.until_open(1).await;
-    assert_eq!(opening(&node, ECHO, &[]).await, 101);
+    first.expect_close().await;
+    node.wait_for_connections(1).await;
+    assert_eq!(opening(&node, ECHO_PATH, &[]).await, 101);
 }
 
 /// A connection that asks nothing is not held for ever; one that asked may be idle.
@@ -162,7 +169,7 @@ async fn a_connection_that_asks_nothing_is_dropped() {
 
     let node = Node::new();
     for written in ["", "P", "GET / HTTP/1.1\r\nHost:"] {
-        let mut raw = Raw(node.connect());
+        let mut raw = RawConnection(node.connect());
         raw.write(written.as_bytes()).await;
         let start = tokio::time::Instant::now();
         assert!(raw.0.read(&mut [0]).await.is_ok_and(|read| read == 0), "{written:?}");

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::harness::within;
+use super::harness::with_timeout;
 
 const CONNECT: u8 = 1;
 const CONNACK: u8 = 2;
@@ -49,7 +49,7 @@ impl Hostile {
 
     /// With what was published before the subscriptions: what was not acknowledged on the connection before.
     async fn greet(&self, session_present: bool) -> (TcpStream, Option<Vec<u8>>) {
-        within(async {
+        with_timeout(async {
             let (mut stream, _) = self.0.accept().await.unwrap();
             let mut published = None;
             assert_eq!(read(&mut stream).await.0 >> 4, CONNECT);
@@ -107,9 +107,9 @@ fn message(topic: &str, id: u16, payload: &[u8]) -> Vec<u8> {
     body
 }
 
-/// Reads until such a packet came.
-async fn until(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
-    within(async {
+/// Reads packets up to the next one of type `wanted`; returns its body.
+async fn read_packet_of(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
+    with_timeout(async {
         loop {
             let (kind, body) = read(stream).await;
             if kind >> 4 == wanted {
@@ -141,7 +141,7 @@ async fn device(hub: &Hub, so: impl Fn(&Device) -> bool) -> Device {
     let topic = hub.open(&TopicName::of::<Devices>("oven-1").unwrap()).await.unwrap();
     let wake = Wake::new();
     let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
-    within(async {
+    with_timeout(async {
         loop {
             let (_, state) = topic.state(Encoding::Json).await.unwrap();
             let device: Device = state.decode(Encoding::Json).unwrap();
@@ -176,8 +176,8 @@ async fn a_message_of_any_size_is_counted_acknowledged_and_let_go() {
         &message("devices/oven-1/readings", 2, READING),
     )
     .await;
-    assert_eq!(until(&mut stream, PUBACK).await, [0, 1]);
-    assert_eq!(until(&mut stream, PUBACK).await, [0, 2]);
+    assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 1]);
+    assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 2]);
     let device = device(&hub, |device| device.metrics.len() == 1).await;
     let whys: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
     assert_eq!(whys, [why::TOO_LONG]);
@@ -191,7 +191,7 @@ async fn what_waited_at_a_broker_for_a_server_that_starts_is_no_sign_of_life() {
     let (mut stream, _) = broker.greet(true).await;
     let waiting = message("devices/oven-1/readings", 1, READING);
     write(&mut stream, PUBLISH_ONCE, &waiting).await;
-    assert_eq!(until(&mut stream, PUBACK).await, [0, 1]);
+    assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 1]);
     let device = device(&hub, |device| device.metrics.len() == 1).await;
     let metric = &device.metrics["temperature"];
     assert_eq!((metric.value, device.health, device.seen), (21.5, Health::Offline, 0));
@@ -212,7 +212,7 @@ async fn what_is_no_packet_ends_a_connection_and_the_next_one_works() {
         let mut stream = broker.accept().await;
         stream.write_all(garbage).await.unwrap();
         let mut rest = Vec::new();
-        let _ = within(stream.read_to_end(&mut rest)).await;
+        let _ = with_timeout(stream.read_to_end(&mut rest)).await;
     }
     let mut stream = broker.accept().await;
     write(
@@ -221,7 +221,7 @@ async fn what_is_no_packet_ends_a_connection_and_the_next_one_works() {
         &message("devices/oven-1/readings", 9, READING),
     )
     .await;
-    assert_eq!(until(&mut stream, PUBACK).await, [0, 9]);
+    assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 9]);
     device(&hub, |device| device.metrics.len() == 1).await;
     stop.cancel();
 }
@@ -237,7 +237,7 @@ async fn an_order_that_a_broker_forgot_with_its_session_is_published_again() {
         &message("devices/oven-1/readings", 1, READING),
     )
     .await;
-    until(&mut stream, PUBACK).await;
+    read_packet_of(&mut stream, PUBACK).await;
     let order = DeviceCommand::Order {
         name: "reboot".to_owned(),
         argument: String::new(),
@@ -254,12 +254,12 @@ async fn an_order_that_a_broker_forgot_with_its_session_is_published_again() {
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     let published =
         |body: Vec<u8>| String::from_utf8_lossy(&body[2 + "devices/oven-1/commands".len() + 2..]).into_owned();
-    let first = published(until(&mut stream, PUBLISH).await);
+    let first = published(read_packet_of(&mut stream, PUBLISH).await);
     drop(stream);
     let (mut stream, again) = broker.greet(false).await;
     let again = match again {
         Some(again) => again,
-        None => until(&mut stream, PUBLISH).await,
+        None => read_packet_of(&mut stream, PUBLISH).await,
     };
     assert_eq!(published(again), first);
     stop.cancel();

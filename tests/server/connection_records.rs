@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use duplex_protocol::code::Side;
 use duplex_protocol::handshake::{Ended, Handshake};
 
-use crate::harness::{ECHO, Node, SOCKET, close_frame, open, until};
+use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, close_frame, open, wait_until};
 
 const TRACE: &str = "0123456789abcdef-_";
 
@@ -17,7 +17,7 @@ async fn record(node: &Node) -> Option<Handshake> {
 }
 
 async fn ended(node: &Node) -> Ended {
-    until(async || record(node).await.is_some_and(|record| record.ended.is_some())).await;
+    wait_until(async || record(node).await.is_some_and(|record| record.ended.is_some())).await;
     record(node).await.unwrap().ended.unwrap()
 }
 
@@ -32,7 +32,7 @@ async fn a_page_sees_its_handshake_as_the_server_saw_it() {
     ];
     let stream = listening.connect().await;
     let local = stream.local_addr().unwrap().to_string();
-    let target = format!("{SOCKET}?trace={TRACE}");
+    let target = format!("{SOCKET_PATH}?trace={TRACE}");
     let (_client, response) = open(stream, &target, &headers).await.unwrap();
     let record = record(&node).await.unwrap();
     assert_eq!(record.method, "GET");
@@ -62,10 +62,10 @@ async fn a_page_sees_its_handshake_as_the_server_saw_it() {
 
 #[tokio::test]
 async fn the_record_says_who_ended_the_connection_and_how() {
-    let target = format!("{ECHO}?trace={TRACE}");
+    let target = format!("{ECHO_PATH}?trace={TRACE}");
 
     let node = Node::new();
-    let mut client = node.socket(&target).await;
+    let mut client = node.websocket(&target).await;
     client.close(Some(close_frame(4000, "my own"))).await;
     let by_client = ended(&node).await;
     assert_eq!(
@@ -74,14 +74,14 @@ async fn the_record_says_who_ended_the_connection_and_how() {
     );
 
     let node = Node::new();
-    drop(node.socket(&target).await);
+    drop(node.websocket(&target).await);
     let by_network = ended(&node).await;
     assert_eq!((by_network.by, by_network.code), (Side::Network, None));
 
-    let node = Node::with(|settings| settings.max_message = 125);
-    let mut client = node.socket(&target).await;
+    let node = Node::with_settings(|settings| settings.max_message = 125);
+    let mut client = node.websocket(&target).await;
     client.send("x".repeat(126)).await;
-    client.closed().await;
+    client.expect_close().await;
     let by_server = ended(&node).await;
     assert_eq!((by_server.by, by_server.code), (Side::Server, Some(1009)));
 }
@@ -95,21 +95,21 @@ async fn a_connection_without_a_safe_name_is_not_recorded() {
             .problem()
             .contains("No connection")
     );
-    let _client = node.socket(&format!("{ECHO}?trace=short")).await;
+    let _client = node.websocket(&format!("{ECHO_PATH}?trace=short")).await;
     assert_eq!(node.get("/api/handshake/short").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_vitals_beat_once_a_second_with_the_messages_of_that_second() {
-    let node = Node::with(|settings| settings.node = "n1".to_owned());
+    let node = Node::with_settings(|settings| settings.node = "n1".to_owned());
     duplex::server::vitals::start(&node.state);
-    let mut client = node.socket(ECHO).await;
-    until(async || node.vitals().await.vitals.beat == 1).await;
+    let mut client = node.websocket(ECHO_PATH).await;
+    wait_until(async || node.vitals().await.vitals.beat == 1).await;
     for _ in 0..7 {
-        client.ask("x").await;
+        client.send_and_receive("x").await;
     }
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
-    until(async || node.vitals().await.vitals.beat == 2).await;
+    wait_until(async || node.vitals().await.vitals.beat == 2).await;
     let vitals = node.vitals().await.vitals;
     assert_eq!(
         (vitals.node.as_str(), vitals.connections, vitals.received, vitals.sent),
@@ -117,6 +117,6 @@ async fn the_vitals_beat_once_a_second_with_the_messages_of_that_second() {
     );
     assert_eq!(vitals.uptime_seconds, 1);
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
-    until(async || node.vitals().await.vitals.beat == 3).await;
+    wait_until(async || node.vitals().await.vitals.beat == 3).await;
     assert_eq!(node.vitals().await.vitals.received, 0);
 }

@@ -8,24 +8,24 @@ use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
 use tokio::time::Instant;
 
-use crate::harness::kinds::{Note, Noted, Notes, Price, Prices};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Node, within};
+use crate::harness::kinds::{Note, Notes, NotesState, Price, Prices};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Node, with_timeout};
 
 macro_rules! over_every_transport {
     ($($behaviour:ident)*) => {
-        over_every_transport!(@ websocket_json Way::WebSocket(Encoding::Json), $($behaviour)*);
-        over_every_transport!(@ websocket_postcard Way::WebSocket(Encoding::Postcard), $($behaviour)*);
-        over_every_transport!(@ sse Way::Sse, $($behaviour)*);
-        over_every_transport!(@ poll Way::Poll, $($behaviour)*);
+        over_every_transport!(@ websocket_json Transport::WebSocket(Encoding::Json), $($behaviour)*);
+        over_every_transport!(@ websocket_postcard Transport::WebSocket(Encoding::Postcard), $($behaviour)*);
+        over_every_transport!(@ sse Transport::Sse, $($behaviour)*);
+        over_every_transport!(@ poll Transport::Poll, $($behaviour)*);
     };
-    (@ $name:ident $way:expr, $($behaviour:ident)*) => {
+    (@ $name:ident $transport:expr, $($behaviour:ident)*) => {
         mod $name {
             use super::*;
             $(
                 #[tokio::test(start_paused = true)]
                 async fn $behaviour() {
-                    super::$behaviour($way).await;
+                    super::$behaviour($transport).await;
                 }
             )*
         }
@@ -54,46 +54,49 @@ fn add(text: impl Into<String>) -> Note {
 }
 
 async fn add_many(node: &Node, count: u64) {
-    let mut writer = Visitor::new(node, Way::Sse).await;
+    let mut writer = Visitor::new(node, Transport::Sse).await;
     for number in 0..count {
         let answer = writer.command(NOTES, &add(number.to_string())).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     }
 }
 
-async fn a_newcomer_gets_the_state_and_then_the_events(way: Way) {
+async fn a_newcomer_gets_the_state_and_then_the_events(transport: Transport) {
     let node = Node::new();
     add_many(&node, 3).await;
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     let Verdict::Reset { reason, cursor, state } = visitor.subscribe(NOTES, None).await else {
         panic!("a newcomer has no cursor")
     };
     assert_eq!((reason, cursor.seq), (ResetReason::New, 3));
-    let state: Noted = state.decode(visitor.encoding()).unwrap();
+    let state: NotesState = state.decode(visitor.encoding()).unwrap();
     assert_eq!(state.count, 3);
     assert_eq!(visitor.command(NOTES, &add("mine")).await, Answer::Accepted { seq: 4 });
-    assert_eq!(visitor.event::<Notes>().await, (4, add("mine")));
+    assert_eq!(visitor.next_event::<Notes>().await, (4, add("mine")));
 }
 
-async fn events_come_in_order_and_without_holes(way: Way) {
+async fn events_come_in_order_and_without_holes(transport: Transport) {
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
     let writing = add_many(&node, 300);
     let reading = async {
         for number in 0..300 {
-            assert_eq!(visitor.event::<Notes>().await, (number + 1, add(number.to_string())));
+            assert_eq!(
+                visitor.next_event::<Notes>().await,
+                (number + 1, add(number.to_string()))
+            );
         }
     };
     tokio::join!(writing, reading);
 }
 
-async fn who_comes_back_gets_exactly_what_was_missed(way: Way) {
+async fn who_comes_back_gets_exactly_what_was_missed(transport: Transport) {
     let node = Node::new();
     add_many(&node, 5).await;
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
-    visitor.vanish();
+    visitor.disconnect();
     add_many(&node, 7).await;
     let cursor = visitor.cursors[&NOTES.parse().unwrap()];
     let Verdict::Resumed { replayed, head } = visitor.subscribe(NOTES, cursor).await else {
@@ -101,32 +104,35 @@ async fn who_comes_back_gets_exactly_what_was_missed(way: Way) {
     };
     assert_eq!((replayed, head.seq), (7, 12));
     for number in 0..7 {
-        assert_eq!(visitor.event::<Notes>().await, (6 + number, add(number.to_string())));
+        assert_eq!(
+            visitor.next_event::<Notes>().await,
+            (6 + number, add(number.to_string()))
+        );
     }
 }
 
-async fn a_command_sent_again_has_its_effect_once(way: Way) {
+async fn a_command_sent_again_has_its_effect_once(transport: Transport) {
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     let id = CommandId::from_random(7);
-    let first = visitor.command_as(NOTES, id.clone(), &add("once")).await;
+    let first = visitor.command_with_id(NOTES, id.clone(), &add("once")).await;
     assert_eq!(first, (Answer::Accepted { seq: 1 }, false));
-    visitor.vanish();
+    visitor.disconnect();
     assert_eq!(
-        visitor.command_as(NOTES, id.clone(), &add("once")).await,
+        visitor.command_with_id(NOTES, id.clone(), &add("once")).await,
         (Answer::Accepted { seq: 1 }, true)
     );
-    let mut other = visitor.over(Way::Sse);
+    let mut other = visitor.with_transport(Transport::Sse);
     assert_eq!(
-        other.command_as(NOTES, id, &add("once")).await,
+        other.command_with_id(NOTES, id, &add("once")).await,
         (Answer::Accepted { seq: 1 }, true)
     );
     assert_eq!(other.command(NOTES, &add("next")).await, Answer::Accepted { seq: 2 });
 }
 
-async fn a_command_without_effect_says_why(way: Way) {
+async fn a_command_without_effect_says_why(transport: Transport) {
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     let refused = |why: &str| Answer::Rejected(Rejection::refused(why));
     assert_eq!(visitor.command(NOTES, &add("")).await, refused("empty"));
     let malformed = visitor.command(NOTES, &"what is this?").await;
@@ -139,9 +145,9 @@ async fn a_command_without_effect_says_why(way: Way) {
     assert_eq!(visitor.command(NOTES, &add("fine")).await, Answer::Accepted { seq: 1 });
 }
 
-async fn a_closed_topic_stays_closed(way: Way) {
+async fn a_closed_topic_stays_closed(transport: Transport) {
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     let rejected = |denied| Answer::Rejected(Rejection::Denied(denied));
     for (topic, reason) in [("notes/secret", Denied::Forbidden), ("nothing/here", Denied::Unknown)] {
         assert_eq!(visitor.subscribe(topic, None).await, Verdict::Denied { reason });
@@ -158,10 +164,10 @@ async fn a_closed_topic_stays_closed(way: Way) {
     );
 }
 
-async fn a_cursor_of_another_log_is_told_so(way: Way) {
+async fn a_cursor_of_another_log_is_told_so(transport: Transport) {
     let node = Node::new();
     add_many(&node, 2).await;
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     let Verdict::Reset { cursor, .. } = visitor.subscribe(NOTES, None).await else {
         panic!("a newcomer has no cursor")
     };
@@ -177,42 +183,45 @@ async fn a_cursor_of_another_log_is_told_so(way: Way) {
     }
 }
 
-async fn who_comes_and_goes_is_seen(way: Way) {
+async fn who_comes_and_goes_is_seen(transport: Transport) {
     let node = Node::new();
-    let mut watcher = Visitor::new(&node, way).await;
+    let mut watcher = Visitor::new(&node, transport).await;
     watcher.subscribe(NOTES, None).await;
-    let alone = watcher.until_present(|presence| presence.people_count == 1).await;
-    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let alone = watcher.wait_for_presence(|presence| presence.people_count == 1).await;
+    let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     other.subscribe(NOTES, None).await;
-    let both = watcher.until_present(|presence| presence.people_count == 2).await;
+    let both = watcher.wait_for_presence(|presence| presence.people_count == 2).await;
     assert_eq!(
         (both.people[0].clone(), both.session_count),
         (alone.people[0].clone(), 2)
     );
     drop(other);
-    let left = watcher.until_present(|presence| presence.people_count == 1).await;
+    let left = watcher.wait_for_presence(|presence| presence.people_count == 1).await;
     assert_eq!(left.people, alone.people);
 }
 
-async fn a_reader_behind_the_ring_goes_on_from_the_log(way: Way) {
+async fn a_reader_behind_the_ring_goes_on_from_the_log(transport: Transport) {
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
     let count = 1_500;
     add_many(&node, count).await;
     for number in 0..count {
-        assert_eq!(visitor.event::<Notes>().await, (number + 1, add(number.to_string())));
+        assert_eq!(
+            visitor.next_event::<Notes>().await,
+            (number + 1, add(number.to_string()))
+        );
     }
 }
 
-async fn a_reader_behind_gets_the_newest_of_each_key(way: Way) {
+async fn a_reader_behind_gets_the_newest_of_each_key(transport: Transport) {
     const PRICES: &str = "prices/all";
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(PRICES, None).await;
     let cursor = visitor.cursors[&PRICES.parse().unwrap()];
-    visitor.vanish();
-    let mut feed = Visitor::new(&node, Way::Sse).await;
+    visitor.disconnect();
+    let mut feed = Visitor::new(&node, Transport::Sse).await;
     let count = 2_400;
     for number in 0..count {
         let price = Price(["a", "b", "c"][number % 3].to_owned(), number as u64);
@@ -225,7 +234,7 @@ async fn a_reader_behind_gets_the_newest_of_each_key(way: Way) {
     };
     let mut events = 0;
     while prices.values().max() != Some(&(count as u64 - 1)) {
-        let (_, Price(name, price)) = visitor.event::<Prices>().await;
+        let (_, Price(name, price)) = visitor.next_event::<Prices>().await;
         prices.insert(name, price);
         events += 1;
     }
@@ -237,9 +246,9 @@ async fn a_reader_behind_gets_the_newest_of_each_key(way: Way) {
     assert!(events < count / 2, "{events} events for three numbers");
 }
 
-async fn topics_share_a_session(way: Way) {
+async fn topics_share_a_session(transport: Transport) {
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
     visitor.subscribe("notes/b", None).await;
     visitor.subscribe("prices/all", None).await;
@@ -248,7 +257,7 @@ async fn topics_share_a_session(way: Way) {
     // In the order of their topics nothing is promised.
     let mut heard = BTreeSet::new();
     while heard.len() < 2 {
-        if let ServerFrame::Event { topic, seq, .. } = visitor.next().await {
+        if let ServerFrame::Event { topic, seq, .. } = visitor.next_frame().await {
             heard.insert((topic.to_string(), seq));
         }
     }
@@ -256,14 +265,14 @@ async fn topics_share_a_session(way: Way) {
     assert_eq!(heard, expected.into());
 }
 
-async fn the_end_of_the_node_is_announced(way: Way) {
+async fn the_end_of_the_node_is_announced(transport: Transport) {
     let node = Node::new();
-    let mut visitor = Visitor::new(&node, way).await;
+    let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
     node.state.shutdown.begin();
-    within(async {
+    with_timeout(async {
         while !matches!(
-            visitor.next().await,
+            visitor.next_frame().await,
             ServerFrame::Closing {
                 retry_after_ms: 1..,
                 ..
@@ -277,15 +286,15 @@ async fn the_end_of_the_node_is_announced(way: Way) {
 #[tokio::test(start_paused = true)]
 async fn who_vanished_is_gone_within_40_seconds() {
     let node = Node::new();
-    let mut watcher = Visitor::new(&node, Way::Sse).await;
+    let mut watcher = Visitor::new(&node, Transport::Sse).await;
     watcher.subscribe(NOTES, None).await;
-    let mut other = Visitor::new(&node, Way::WebSocket(Encoding::Json)).await;
+    let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     other.subscribe(NOTES, None).await;
-    watcher.until_present(|presence| presence.people_count == 2).await;
+    watcher.wait_for_presence(|presence| presence.people_count == 2).await;
     let vanished = Instant::now();
     loop {
         // A frame comes at least every 15 s, so no wait is long.
-        if let ServerFrame::Presence { presence, .. } = watcher.next().await
+        if let ServerFrame::Presence { presence, .. } = watcher.next_frame().await
             && presence.people_count == 1
         {
             break;

@@ -3,11 +3,11 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use crate::harness::{Answer, Node};
+use crate::harness::{Node, Response};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
     let request = Request::get(path).header("host", "localhost");
     let request = headers
         .iter()

@@ -5,17 +5,17 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use duplex::wire::status::STATUS;
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{Answer as Reply, Closing, EVENTS_PATH, ServerFrame, Verdict};
+use duplex_protocol::session::{Answer, Closing, EVENTS_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
 use super::{READABLE, TOKEN, ask, form, node, show, sign_in, token};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::within;
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::with_timeout;
 
 /// The code and reason with which a socket is closed after what came before.
 async fn closed(visitor: &mut Visitor<'_>) -> (u16, String) {
     loop {
-        let message = visitor.socket().await.receive().await;
+        let message = visitor.websocket().await.receive().await;
         if let tokio_tungstenite::tungstenite::Message::Close(frame) = message {
             let frame = frame.unwrap();
             return (frame.code.into(), frame.reason.to_string());
@@ -29,16 +29,16 @@ async fn an_open_socket_ends_with_what_opened_it() {
     let (revoked, id) = token(&node, "operator", None);
     let (expiring, _) = token(&node, "operator", Some(Duration::from_millis(300)));
     let cookie = sign_in(&node, TOKEN).await;
-    let way = Way::WebSocket(Encoding::Json);
+    let transport = Transport::WebSocket(Encoding::Json);
     let mut visitors = [
-        Visitor::new(&node, way).await.showing(&revoked),
-        Visitor::new(&node, way).await.showing(&expiring),
-        Visitor::new(&node, way).await.with_cookie(&cookie),
+        Visitor::new(&node, transport).await.with_token(&revoked),
+        Visitor::new(&node, transport).await.with_token(&expiring),
+        Visitor::new(&node, transport).await.with_cookie(&cookie),
     ];
     for visitor in &mut visitors {
         assert!(matches!(visitor.subscribe(STATUS, None).await, Verdict::Reset { .. }));
     }
-    let mut stranger = Visitor::new(&node, way).await;
+    let mut stranger = Visitor::new(&node, transport).await;
     stranger.subscribe("chat/lobby", None).await;
     node.state.access.tokens().revoke(&id).unwrap();
     form(&node, "/api/operator/sign-out", &[("cookie", &cookie)], "").await;
@@ -52,20 +52,20 @@ async fn an_open_socket_ends_with_what_opened_it() {
     let post = json!({ "post": { "text": "hello", "reply_to": null } });
     assert!(matches!(
         stranger.command("chat/lobby", &post).await,
-        Reply::Accepted { .. }
+        Answer::Accepted { .. }
     ));
 }
 
 #[tokio::test]
 async fn an_open_stream_ends_with_what_opened_it() {
     let node = node();
-    for way in [Way::Sse, Way::Poll] {
+    for transport in [Transport::Sse, Transport::Poll] {
         let (secret, id) = token(&node, "read", None);
-        let mut program = Visitor::new(&node, way).await.showing(&secret);
+        let mut program = Visitor::new(&node, transport).await.with_token(&secret);
         assert!(matches!(program.subscribe(STATUS, None).await, Verdict::Reset { .. }));
         let listening = async {
             loop {
-                if let ServerFrame::Closing { reason, .. } = program.next().await {
+                if let ServerFrame::Closing { reason, .. } = program.next_frame().await {
                     return reason;
                 }
             }
@@ -74,8 +74,12 @@ async fn an_open_stream_ends_with_what_opened_it() {
             tokio::task::yield_now().await;
             node.state.access.tokens().revoke(&id).unwrap();
         };
-        if way == Way::Sse {
-            assert_eq!(tokio::join!(within(listening), revoking).0, Closing::Ended, "{way:?}");
+        if transport == Transport::Sse {
+            assert_eq!(
+                tokio::join!(with_timeout(listening), revoking).0,
+                Closing::Ended,
+                "{transport:?}"
+            );
         } else {
             // A poll that comes after it is refused as any request.
             revoking.await;

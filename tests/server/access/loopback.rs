@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use axum::http::StatusCode;
 
 use super::{BACKUP, READABLE, ask, node};
-use crate::harness::process::{Server, run, site};
+use crate::harness::process::{Server, minimal_site, run};
 
 /// What a proxy makes of a visitor's request that is set up by `proxy_pass http://127.0.0.1:3000;` alone, and what comes through a
 /// tunnel from a browser that was told of `localhost`.
@@ -37,11 +37,11 @@ fn a_place_in_the_network_is_no_permission() {
     assert!(!faults.contains("\"on\":true"), "{faults}");
     drop(server);
 
-    let trusting = Server::start_at(folder.path(), "127.0.0.1:0", &["--trust-local"]);
+    let trusting = Server::start_with_args(folder.path(), "127.0.0.1:0", &["--trust-local"]);
     let answers = from_next_door(&trusting, "GET", "/metrics");
     assert_eq!(answers.matches(" 200 ").count(), 2, "{answers}");
     drop(trusting);
-    let site = site(folder.path());
+    let site = minimal_site(folder.path());
     let open = ["--addr", "0.0.0.0:0", "--trust-local", "--site", site.to_str().unwrap()];
     let refused = run(folder.path(), &open);
     assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");

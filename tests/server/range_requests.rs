@@ -5,11 +5,11 @@ use std::fs;
 use axum::body::Body;
 use axum::http::{Method, Request};
 
-use crate::harness::{Answer, Node};
+use crate::harness::{Node, Response};
 
 const TEXT: &str = "0123456789";
 
-async fn ask(node: &Node, method: Method, headers: &[(&str, &str)]) -> Answer {
+async fn ask(node: &Node, method: Method, headers: &[(&str, &str)]) -> Response {
     let request = Request::builder()
         .method(method)
         .uri("/file.txt")
@@ -24,7 +24,7 @@ async fn ask(node: &Node, method: Method, headers: &[(&str, &str)]) -> Answer {
 async fn a_part_is_given_of_the_version_that_the_client_has_and_the_whole_of_any_other() {
     let site = tempfile::tempdir().unwrap();
     fs::write(site.path().join("file.txt"), TEXT).unwrap();
-    let node = Node::at(site.path(), |_| {});
+    let node = Node::with_site(site.path(), |_| {});
     let whole = ask(&node, Method::GET, &[]).await;
     let (tag, modified) = (
         whole.header("etag").to_owned(),
@@ -76,7 +76,7 @@ async fn a_part_is_given_of_the_version_that_the_client_has_and_the_whole_of_any
 async fn a_range_that_says_nothing_is_no_range() {
     let site = tempfile::tempdir().unwrap();
     fs::write(site.path().join("file.txt"), TEXT).unwrap();
-    let node = Node::at(site.path(), |_| {});
+    let node = Node::with_site(site.path(), |_| {});
     for range in ["items=0-4", "bytes=a-b", "bytes=", "0-4", "bytes=0-1,4-5"] {
         let answer = ask(&node, Method::GET, &[("range", range)]).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, TEXT), "{range}");

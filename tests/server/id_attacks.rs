@@ -21,20 +21,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::kinds::{self, Note};
-use crate::harness::topics::{Visitor, Way};
-use crate::harness::{Client, Node, open, until, within};
+use crate::harness::visitor::{Transport, Visitor};
+use crate::harness::{Client, Node, open, wait_until, with_timeout};
 
-const WAYS: [Way; 4] = [
-    Way::WebSocket(Encoding::Json),
-    Way::WebSocket(Encoding::Postcard),
-    Way::Sse,
-    Way::Poll,
+const TRANSPORTS: [Transport; 4] = [
+    Transport::WebSocket(Encoding::Json),
+    Transport::WebSocket(Encoding::Postcard),
+    Transport::Sse,
+    Transport::Poll,
 ];
 
 const TOKEN: &str = "a-token-for-the-tests";
 
 fn apps_node() -> Node {
-    Node::of_apps(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
+    Node::with_apps(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
 }
 
 fn id_of(parts: &[&[u8]]) -> CommandId {
@@ -53,25 +53,29 @@ async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {
 
 #[tokio::test]
 async fn whoever_uses_an_id_first_swallows_nobody_elses_command() {
-    for (number, (burns, sends)) in WAYS.iter().flat_map(|one| WAYS.map(|other| (*one, other))).enumerate() {
+    for (number, (burns, sends)) in TRANSPORTS
+        .iter()
+        .flat_map(|one| TRANSPORTS.map(|other| (*one, other)))
+        .enumerate()
+    {
         let node = Node::new();
         let (mut attacker, mut victim) = (Visitor::new(&node, burns).await, Visitor::new(&node, sends).await);
         let id = || CommandId::from_random(number as u128);
         let refused = || CommandId::from_random(1000 + number as u128);
         let add = |text: &str| Note::Add(text.to_owned());
         // One that is accepted, and one that is refused for good: both are remembered.
-        let burnt = attacker.command_as("notes/a", id(), &add("burnt")).await;
+        let burnt = attacker.command_with_id("notes/a", id(), &add("burnt")).await;
         assert_eq!(burnt, (Answer::Accepted { seq: 1 }, false));
-        let (answer, _) = attacker.command_as("notes/a", refused(), &add("")).await;
+        let (answer, _) = attacker.command_with_id("notes/a", refused(), &add("")).await;
         assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })));
-        let sent = victim.command_as("notes/a", id(), &add("mine")).await;
+        let sent = victim.command_with_id("notes/a", id(), &add("mine")).await;
         assert_eq!(sent, (Answer::Accepted { seq: 2 }, false), "{burns:?} before {sends:?}");
-        let sent = victim.command_as("notes/a", refused(), &add("mine too")).await;
+        let sent = victim.command_with_id("notes/a", refused(), &add("mine too")).await;
         assert_eq!(sent, (Answer::Accepted { seq: 3 }, false));
         // Each is known by their own.
-        let again = victim.command_as("notes/a", id(), &add("mine")).await;
+        let again = victim.command_with_id("notes/a", id(), &add("mine")).await;
         assert_eq!(again, (Answer::Accepted { seq: 2 }, true));
-        let again = attacker.command_as("notes/a", id(), &add("burnt")).await;
+        let again = attacker.command_with_id("notes/a", id(), &add("burnt")).await;
         assert_eq!(again, (Answer::Accepted { seq: 1 }, true));
     }
 }
@@ -81,23 +85,23 @@ async fn an_id_that_was_burnt_before_a_restart_swallows_nothing_after_it() {
     let log = std::sync::Arc::new(duplex_hub::log::memory::Memory::new(
         duplex_protocol::cursor::Epoch::new(7),
     ));
-    let node = || Node::on(log.clone(), kinds::all());
+    let node = || Node::with_log(log.clone(), kinds::all());
     let first = node();
-    let mut attacker = Visitor::new(&first, Way::Poll).await;
+    let mut attacker = Visitor::new(&first, Transport::Poll).await;
     let id = || CommandId::from_random(5);
     let note = Note::Add("x".to_owned());
     assert_eq!(
-        attacker.command_as("notes/a", id(), &note).await.0,
+        attacker.command_with_id("notes/a", id(), &note).await.0,
         Answer::Accepted { seq: 1 }
     );
-    within(first.state.hub.close()).await;
+    with_timeout(first.state.hub.close()).await;
     let second = node();
-    let mut victim = Visitor::new(&second, Way::Poll).await;
-    let sent = victim.command_as("notes/a", id(), &note).await;
+    let mut victim = Visitor::new(&second, Transport::Poll).await;
+    let sent = victim.command_with_id("notes/a", id(), &note).await;
     assert_eq!(sent, (Answer::Accepted { seq: 2 }, false));
-    let mut attacker = attacker.at(&second);
+    let mut attacker = attacker.at_node(&second);
     assert_eq!(
-        attacker.command_as("notes/a", id(), &note).await,
+        attacker.command_with_id("notes/a", id(), &note).await,
         (Answer::Accepted { seq: 1 }, true)
     );
 }
@@ -105,7 +109,7 @@ async fn an_id_that_was_burnt_before_a_restart_swallows_nothing_after_it() {
 #[tokio::test]
 async fn a_rooms_count_cannot_be_swallowed() {
     let node = apps_node();
-    let mut attacker = Visitor::new(&node, Way::Poll).await;
+    let mut attacker = Visitor::new(&node, Transport::Poll).await;
     let rooms = format!("{}/{ALL_ROOMS}", Rooms::KIND);
     let create = RoomsCommand::Create {
         room: "tea".to_owned(),
@@ -120,16 +124,16 @@ async fn a_rooms_count_cannot_be_swallowed() {
         room: "tea".to_owned(),
         line: "burnt".to_owned(),
     };
-    let (burnt, _) = attacker.command_as(&rooms, foreseen.clone(), &describe).await;
+    let (burnt, _) = attacker.command_with_id(&rooms, foreseen.clone(), &describe).await;
     assert_eq!(burnt, Answer::Accepted { seq: 2 });
-    let mut victim = Visitor::new(&node, Way::Poll).await;
+    let mut victim = Visitor::new(&node, Transport::Poll).await;
     let post = ChatCommand::Post {
         text: "hello".to_owned(),
         reply_to: None,
     };
     victim.command("chat/tea", &post).await;
     let count = async || state::<Rooms>(&node, ALL_ROOMS).await.1.rooms["tea"].count;
-    until(async || count().await == 1).await;
+    wait_until(async || count().await == 1).await;
     // That it was the id is seen by what the server itself is answered with it.
     let (room, count, at) = ("tea".to_owned(), 1, 1);
     let told = RoomsServerCommand::Posted { room, count, at };
@@ -145,7 +149,7 @@ async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
         .header("idempotency-key", "\"reading-1\"")
         .body(Body::from(body.to_string()))
         .unwrap();
-    let answer = within(node.request(request)).await;
+    let answer = with_timeout(node.request(request)).await;
     (answer.status, serde_json::from_str(&answer.body).unwrap())
 }
 
@@ -153,13 +157,13 @@ async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
 async fn a_programs_reading_cannot_be_swallowed() {
     let node = apps_node();
     let foreseen = id_of(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
-    for way in WAYS {
-        let mut attacker = Visitor::new(&node, way).await;
+    for transport in TRANSPORTS {
+        let mut attacker = Visitor::new(&node, transport).await;
         // Refused for good, which is remembered as well.
         let command = json!({ "report": { "readings": [] } });
         let burn = async |attacker: &mut Visitor<'_>| {
             let id = foreseen.clone();
-            attacker.command_as("device/sensor-1", id, &command).await
+            attacker.command_with_id("device/sensor-1", id, &command).await
         };
         let (answer, again) = burn(&mut attacker).await;
         assert!(matches!(answer, Answer::Rejected(_)) && !again, "{answer:?}");
@@ -217,7 +221,7 @@ async fn post_as(node: &Node, session: &str, command: &ChatCommand) -> Answer {
         .header("content-type", "application/json")
         .body(Body::from(Encoding::Json.encode(&chat(command)).unwrap()))
         .unwrap();
-    let answer = within(node.request(request)).await;
+    let answer = with_timeout(node.request(request)).await;
     match Encoding::Json.decode(answer.body.as_bytes()).unwrap() {
         ServerFrame::Reply { answer, .. } => answer,
         other => panic!("{other:?}"),
@@ -326,7 +330,7 @@ async fn old_and_new_visitors_have_what_is_theirs() {
             .header("content-type", "application/json")
             .body(Body::from(notice.to_string()))
             .unwrap();
-        let sent = within(node.request(request)).await;
+        let sent = with_timeout(node.request(request)).await;
         assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
     }
 }
@@ -334,12 +338,12 @@ async fn old_and_new_visitors_have_what_is_theirs() {
 /// The log of a server that says as much as it can, beside what its clients keep to themselves.
 #[tokio::test]
 async fn no_log_line_holds_what_a_client_is_known_by() {
-    use crate::harness::process::{duplex, site};
+    use crate::harness::process::{duplex, minimal_site};
     let folder = tempfile::tempdir().unwrap();
     let written = folder.path().join("stderr");
     let mut process = duplex(folder.path())
         .args(["--addr", "127.0.0.1:0", "--log", "info,duplex=trace", "--site"])
-        .arg(site(folder.path()))
+        .arg(minimal_site(folder.path()))
         .stdout(std::process::Stdio::piped())
         .stderr(std::fs::File::create(&written).unwrap())
         .spawn()
@@ -364,7 +368,7 @@ async fn no_log_line_holds_what_a_client_is_known_by() {
             .await
             .unwrap();
         let mut answer = String::new();
-        within(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer))
+        with_timeout(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer))
             .await
             .unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

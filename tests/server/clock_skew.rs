@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::harness::{
     process::{Server, duplex, run, stdout},
-    until, within,
+    wait_until, with_timeout,
 };
 use duplex::apps;
 use duplex::apps::devices::model::Device;
@@ -146,7 +146,7 @@ async fn device(server: &Server) -> Device {
     let ask = "GET /api/session/poll?session=s-1&v=2&topics=device/oven-1&wait=0 HTTP/1.0\r\nhost: localhost\r\n\r\n";
     stream.write_all(ask.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    within(stream.read_to_string(&mut answer)).await.unwrap();
+    with_timeout(stream.read_to_string(&mut answer)).await.unwrap();
     let frames: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     serde_json::from_value(frames[1]["verdict"]["verdict"]["reset"]["state"].clone()).unwrap()
 }
@@ -160,7 +160,7 @@ async fn values_move_whenever_a_server_is_killed_and_its_clock_moved() {
         let Some(command) = with_clock(folder, offset) else {
             return;
         };
-        let mut server = Server::start_as(command, folder, "127.0.0.1:0");
+        let mut server = Server::start_command(command, folder, "127.0.0.1:0");
         for value in values {
             let report = json!({ "report": { "readings": [{ "metric": "temperature", "value": value }] } });
             let sent = run(
@@ -172,7 +172,7 @@ async fn values_move_whenever_a_server_is_killed_and_its_clock_moved() {
             let metric = &device.metrics["temperature"];
             assert_eq!((metric.value, device.seen), (value, metric.at), "{offset}");
             // The overview tells it, a moment later.
-            until(async || self::device(&server).await.health == Health::Online).await;
+            wait_until(async || self::device(&server).await.health == Health::Online).await;
             let there = duplex_hub::now().saturating_add_signed(days * DAY as i64);
             assert!(
                 device.seen.abs_diff(there) < DAY / 2,

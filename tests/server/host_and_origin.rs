@@ -13,19 +13,19 @@ use h2::client::SendRequest;
 use h2::ext::Protocol;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::harness::raw::Raw;
-use crate::harness::{Answer, ECHO, Headers, Listening, Node, SOCKET, open, within};
+use crate::harness::raw::RawConnection;
+use crate::harness::{ECHO_PATH, Headers, ListeningNode, Node, Response, SOCKET_PATH, open, with_timeout};
 
 const SITE: &str = "https://duplex.example";
 const ATTACKER: &str = "attacker.example";
 const LEPTOS_WS: &str = "/api/leptos_ws_websocket";
-const SOCKETS: [&str; 5] = [SOCKET, ECHO, SESSION_PATH, LEPTOS_WS, "/api/arena"];
+const SOCKETS: [&str; 5] = [SOCKET_PATH, ECHO_PATH, SESSION_PATH, LEPTOS_WS, "/api/arena"];
 
 fn public(settings: &mut Settings) {
     settings.public_url = Some(SITE.parse().unwrap());
 }
 
-async fn ask(node: &Node, method: &Method, path: &str, headers: Headers<'_>) -> Answer {
+async fn ask(node: &Node, method: &Method, path: &str, headers: Headers<'_>) -> Response {
     let request = Request::builder().method(method).uri(path);
     let request = headers
         .iter()
@@ -45,7 +45,7 @@ async fn opening(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
 }
 
 async fn http2(node: &Node) -> SendRequest<Bytes> {
-    let (requests, connection) = within(h2::client::handshake(node.connect())).await.unwrap();
+    let (requests, connection) = with_timeout(h2::client::handshake(node.connect())).await.unwrap();
     tokio::spawn(connection);
     requests.ready().await.unwrap()
 }
@@ -75,7 +75,7 @@ const PATHS: [(Method, &str); 18] = [
 /// A page of `attacker.example` that gave its name this server's address: for its browser it is of one origin with the server.
 #[tokio::test]
 async fn a_rebinding_page_reaches_nothing() {
-    for node in [Node::new(), Node::with(public)] {
+    for node in [Node::new(), Node::with_settings(public)] {
         for (method, path) in &PATHS {
             let own = [
                 ("host", "attacker.example:3000"),
@@ -103,7 +103,7 @@ async fn a_rebinding_page_reaches_nothing_over_http2() {
     for path in ["/", EVENTS_PATH, HISTORY_PATH, "/metrics"] {
         let request = Request::get(format!("http://{ATTACKER}{path}")).body(()).unwrap();
         let (response, _) = requests.send_request(request, true).unwrap();
-        assert_eq!(within(response).await.unwrap().status(), 421, "{path}");
+        assert_eq!(with_timeout(response).await.unwrap().status(), 421, "{path}");
     }
     for path in SOCKETS {
         let request = Request::builder()
@@ -113,11 +113,11 @@ async fn a_rebinding_page_reaches_nothing_over_http2() {
             .header("sec-websocket-version", "13")
             .header("origin", format!("http://{ATTACKER}"));
         let (response, _) = requests.send_request(request.body(()).unwrap(), false).unwrap();
-        assert_eq!(within(response).await.unwrap().status(), 421, "{path}");
+        assert_eq!(with_timeout(response).await.unwrap().status(), 421, "{path}");
     }
     let two = Request::get("http://localhost/api/vitals").header("host", ATTACKER);
     let (response, _) = requests.send_request(two.body(()).unwrap(), true).unwrap();
-    assert_eq!(within(response).await.unwrap().status(), 400);
+    assert_eq!(with_timeout(response).await.unwrap().status(), 400);
 }
 
 #[tokio::test]
@@ -143,9 +143,9 @@ async fn a_request_names_one_host_and_supervisors_any() {
         ("GET /healthz HTTP/1.1\r\nHost: pod-7.internal\r\n", "200"),
         ("GET /readyz HTTP/1.0\r\n", "200"),
     ] {
-        let mut raw = Raw(node.connect());
+        let mut raw = RawConnection(node.connect());
         raw.write(format!("{head}\r\n").as_bytes()).await;
-        let answer = raw.head().await;
+        let answer = raw.read_head().await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{head}");
     }
     let counters = node.state.counters.read();
@@ -158,7 +158,7 @@ async fn a_request_names_one_host_and_supervisors_any() {
 
 #[tokio::test]
 async fn a_public_url_is_the_only_name_for_browsers_and_leaves_addresses_to_programs() {
-    let node = Node::with(|settings| {
+    let node = Node::with_settings(|settings| {
         public(settings);
         settings.origins = vec!["https://app.example".parse().unwrap()];
     });
@@ -177,7 +177,7 @@ async fn a_public_url_is_the_only_name_for_browsers_and_leaves_addresses_to_prog
 
 #[tokio::test]
 async fn the_origin_is_compared_with_its_scheme() {
-    let node = Node::with(public);
+    let node = Node::with_settings(public);
     for path in SOCKETS {
         for (origin, expected) in [
             (SITE, 101),
@@ -237,23 +237,23 @@ async fn what_the_browser_says_of_the_site_goes_first() {
     }
     for site in ["same-origin", "none"] {
         let own = [("sec-fetch-site", site), ("origin", "http://localhost")];
-        assert_eq!(opening(&node, SOCKET, &own).await, 101);
+        assert_eq!(opening(&node, SOCKET_PATH, &own).await, 101);
         let lies = [("sec-fetch-site", site), ("origin", "http://evil.example")];
-        assert_eq!(opening(&node, SOCKET, &lies).await, 403);
+        assert_eq!(opening(&node, SOCKET_PATH, &lies).await, 403);
     }
 }
 
 /// What the handshake's record says of its client.
-async fn client(listening: &Listening, headers: Headers<'_>) -> String {
+async fn client(listening: &ListeningNode, headers: Headers<'_>) -> String {
     let trace = uuid::Uuid::new_v4().simple().to_string();
-    let path = format!("{ECHO}?trace={trace}");
+    let path = format!("{ECHO_PATH}?trace={trace}");
     let (_client, _) = open(listening.connect().await, &path, headers).await.unwrap();
-    let mut raw = Raw(listening.connect().await);
+    let mut raw = RawConnection(listening.connect().await);
     let get = format!("GET /api/handshake/{trace} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     raw.write(get.as_bytes()).await;
-    raw.head().await;
+    raw.read_head().await;
     let mut body = Vec::new();
-    within(tokio::io::AsyncReadExt::read_to_end(&mut raw.0, &mut body))
+    with_timeout(tokio::io::AsyncReadExt::read_to_end(&mut raw.0, &mut body))
         .await
         .unwrap();
     serde_json::from_slice::<Handshake>(&body).unwrap().peer.unwrap()
@@ -273,8 +273,9 @@ async fn a_stranger_cannot_speak_of_addresses_and_a_trusted_proxy_can() {
         "loopback is not trusted by itself"
     );
 
-    let node =
-        Node::with(|settings| settings.trusted_proxies = TrustedProxies::new(["127.0.0.1", "10.0.0.0/8"]).unwrap());
+    let node = Node::with_settings(|settings| {
+        settings.trusted_proxies = TrustedProxies::new(["127.0.0.1", "10.0.0.0/8"]).unwrap()
+    });
     let listening = node.listen().await;
     for (headers, expected) in [
         (&[("x-forwarded-for", "9.9.9.9")][..], "9.9.9.9"),
@@ -304,9 +305,9 @@ async fn a_stranger_cannot_speak_of_addresses_and_a_trusted_proxy_can() {
 /// Over a connection whose proxy ends TLS, an https page is of this server; and nobody else's word makes it so.
 #[tokio::test]
 async fn the_scheme_is_of_the_connection_or_of_a_trusted_proxy() {
-    let status = async |listening: &Listening, headers: Headers<'_>| match open(
+    let status = async |listening: &ListeningNode, headers: Headers<'_>| match open(
         listening.connect().await,
-        SOCKET,
+        SOCKET_PATH,
         headers,
     )
     .await
@@ -323,7 +324,7 @@ async fn the_scheme_is_of_the_connection_or_of_a_trusted_proxy() {
     let listening = node.listen().await;
     assert_eq!(status(&listening, &[http]).await, 101);
     assert_eq!(status(&listening, &[https, told]).await, 403);
-    let node = Node::with(|settings| settings.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).unwrap());
+    let node = Node::with_settings(|settings| settings.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).unwrap());
     let listening = node.listen().await;
     assert_eq!(status(&listening, &[https, told]).await, 101);
     assert_eq!(status(&listening, &[http, told]).await, 403);

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;
 use tokio::time::{Instant, advance};
 
-use crate::harness::raw::Raw;
-use crate::harness::{Node, within};
+use crate::harness::raw::RawConnection;
+use crate::harness::{Node, with_timeout};
 
 /// One of each sort of route that takes a body.
 const POSTS: [&str; 10] = [
@@ -28,7 +28,7 @@ const POSTS: [&str; 10] = [
     "/nowhere",
 ];
 
-async fn read_to_end(raw: &mut Raw<tokio::io::DuplexStream>) -> String {
+async fn read_to_end(raw: &mut RawConnection<tokio::io::DuplexStream>) -> String {
     let mut answer = Vec::new();
     // However it ends, it ends.
     let _ = raw.0.read_to_end(&mut answer).await;
@@ -46,7 +46,7 @@ fn unfinished(path: &str) -> String {
 async fn an_unfinished_body_is_given_up_on_every_route() {
     let node = Node::new();
     for path in POSTS {
-        let mut raw = Raw(node.connect());
+        let mut raw = RawConnection(node.connect());
         let start = Instant::now();
         raw.write(unfinished(path).as_bytes()).await;
         let answer = read_to_end(&mut raw).await;
@@ -58,7 +58,7 @@ async fn an_unfinished_body_is_given_up_on_every_route() {
 #[tokio::test(start_paused = true)]
 async fn the_answer_says_that_the_body_was_late() {
     let node = Node::new();
-    let mut raw = Raw(node.connect());
+    let mut raw = RawConnection(node.connect());
     raw.write(unfinished(POSTS[0]).as_bytes()).await;
     let answer = read_to_end(&mut raw).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -71,7 +71,7 @@ async fn the_answer_says_that_the_body_was_late() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_trickles_is_given_up_too() {
     let node = Node::new();
-    let mut raw = Raw(node.connect());
+    let mut raw = RawConnection(node.connect());
     let start = Instant::now();
     raw.write(unfinished(POSTS[0]).as_bytes()).await;
     let mut answer = [0; 13];
@@ -111,7 +111,7 @@ async fn an_unfinished_body_is_given_up_over_http2() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_taken_is_broken_off() {
     let node = Node::new();
-    let mut raw = Raw(node.connect());
+    let mut raw = RawConnection(node.connect());
     raw.write(b"GET /api/compare/document?bytes=2000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     let start = Instant::now();
@@ -186,7 +186,7 @@ async fn an_idle_http2_connection_is_told_to_go() {
     let connection = tokio::spawn(connection);
     let get = Request::get("http://localhost/healthz").body(()).unwrap();
     let (response, _) = requests.send_request(get, true).unwrap();
-    let mut body = within(response).await.unwrap().into_body();
+    let mut body = with_timeout(response).await.unwrap().into_body();
     while let Some(data) = body.data().await {
         let _ = body.flow_control().release_capacity(data.unwrap().len());
     }
