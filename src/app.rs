@@ -7,7 +7,7 @@ use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
 use leptos_router::components::{A, FlatRoutes, Router};
 
 use crate::{
-    apps::{Pages, navigation, skips, tools},
+    apps::{Pages, navigation, skip_links, tools},
     i18n::*,
     ui::{
         early::Alive,
@@ -104,7 +104,7 @@ pub fn App() -> impl IntoView {
         // Of every page: titles may hold what visitors wrote.
         <Title formatter=|title: String| raw_text(format!("{title} · Duplex"))/>
         <Router>
-            <Frame navigation=navigation() skips=skips() tools>
+            <Frame navigation=navigation() skips=skip_links() tools>
                 <FlatRoutes fallback=NotFound>
                     <Pages/>
                 </FlatRoutes>

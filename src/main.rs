@@ -72,7 +72,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     };
     let tls = settings.tls.clone().map(Tls::load).transpose()?;
     let apps = Arc::new(Apps::default());
-    let (tasks, stages) = (apps.background_tasks(&config.apps)?, apps.stages(&config.apps));
+    let (tasks, stages) = (apps.background_tasks(&config.apps)?, apps.simulations(&config.apps));
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;

@@ -59,7 +59,7 @@ fn wake(early: HtmlElement) -> Alive {
     let view = move || {
         *its_own.borrow_mut() = Owner::current();
         provide_context(language);
-        apps::early()
+        apps::first_page_island()
     };
     let view: Box<dyn Any> = if Part::Early.is_intact() {
         Box::new(hydrate_from(early, view))
@@ -139,7 +139,7 @@ impl Waiting {
             let this = Rc::clone(&self);
             *self.sight.borrow_mut() = Sight::of(&footer, move || this.load());
         }
-        if let Ok(source) = EventSource::new(apps::NEWS) {
+        if let Ok(source) = EventSource::new(apps::UNREAD_EVENTS_PATH) {
             let this = Rc::clone(&self);
             let news = Ear::new(move |news: MessageEvent| {
                 if let Some(alive) = &*this.alive.borrow() {

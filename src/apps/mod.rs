@@ -25,7 +25,7 @@ pub struct App {
     /// Its pages.
     pub page: fn() -> AnyNestedRoute,
     pub navigation: Option<Entry>,
-    pub skip: Option<Skip>,
+    pub skip_link: Option<Skip>,
     /// What it puts into the head of every page.
     pub tool: Option<fn() -> AnyView>,
 }
@@ -48,8 +48,8 @@ pub fn navigation() -> Vec<Entry> {
     APPS.iter().filter_map(|app| app.navigation).collect()
 }
 
-pub fn skips() -> Vec<Skip> {
-    APPS.iter().filter_map(|app| app.skip).collect()
+pub fn skip_links() -> Vec<Skip> {
+    APPS.iter().filter_map(|app| app.skip_link).collect()
 }
 
 /// What applications put into the head of every page.
@@ -61,7 +61,7 @@ pub fn tools() -> AnyView {
 }
 
 /// Where a page that has not hydrated hears that something unread waits for its visitor.
-pub const NEWS: &str = notifications::wire::NEWS;
+pub const UNREAD_EVENTS_PATH: &str = notifications::wire::NEWS;
 
 /// With which most visits begin: it waits for nothing that other pages need.
 pub const FIRST_PAGE: &str = "/";
@@ -70,7 +70,7 @@ pub const FIRST_PAGE: &str = "/";
 pub const FIRST_SCRIPT: &str = echo::BEGIN;
 
 /// The part of it that hydrates first.
-pub fn early() -> AnyView {
+pub fn first_page_island() -> AnyView {
     echo::early()
 }
 

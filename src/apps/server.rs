@@ -36,7 +36,7 @@ pub type Tasks = Vec<Arc<dyn BackgroundTask>>;
 pub type Simulations = Vec<Arc<dyn Simulation>>;
 /// Other servers: what each is for, and its `host:port`.
 pub type Peers = Vec<(&'static str, String)>;
-type Closing = fn(&TopicName) -> Option<Vec<TopicCommand>>;
+type ClosingCommands = fn(&TopicName) -> Option<Vec<TopicCommand>>;
 
 /// What an application brings to the server.
 #[derive(Default)]
@@ -61,7 +61,7 @@ pub struct AppServer {
     /// Other servers that the operator's configuration names: what each is for, and its `host:port`.
     pub peers: Option<ByOptions<Peers>>,
     /// What is told, and to whom, when an operator closes this topic for good; none if it is not this application's, or stays.
-    pub closing: Option<Closing>,
+    pub closing_commands: Option<ClosingCommands>,
 }
 
 /// What all applications bring to the server: listed once, when the server starts.
@@ -85,7 +85,7 @@ impl Default for Apps {
 impl Apps {
     /// The kinds of topics of one hub: those of the applications, and the server's own.
     pub fn kinds(&self) -> Kinds {
-        let own = dyn_topic(Moderator::new(self.closings()));
+        let own = dyn_topic(Moderator::new(self.closable_topics()));
         let apps = self.0.iter().filter_map(|app| app.kinds);
         apps.flat_map(|kinds| kinds()).chain([own]).collect()
     }
@@ -106,7 +106,7 @@ impl Apps {
         self.all(|app| &app.command_forms)
     }
 
-    pub fn summonses(&self) -> Vec<Summons> {
+    pub fn unread_endpoints(&self) -> Vec<Summons> {
         self.all(|app| &app.unread)
     }
 
@@ -124,7 +124,7 @@ impl Apps {
         Ok(tasks.into_iter().flatten().collect())
     }
 
-    pub fn stages(&self, options: &Options) -> Simulations {
+    pub fn simulations(&self, options: &Options) -> Simulations {
         let simulations = self.0.iter().filter_map(|app| app.simulations);
         simulations.flat_map(|simulations| simulations(options)).collect()
     }
@@ -134,13 +134,13 @@ impl Apps {
         peers.flat_map(|peers| peers(options)).collect()
     }
 
-    fn closings(&self) -> Closings {
-        Closings(self.0.iter().filter_map(|app| app.closing).collect())
+    fn closable_topics(&self) -> ClosableTopics {
+        ClosableTopics(self.0.iter().filter_map(|app| app.closing_commands).collect())
     }
 
     /// What is told, and to whom, when an operator closes this topic for good; none if it stays.
-    pub fn closing(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
-        self.closings().of(topic)
+    pub fn closing_commands(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
+        self.closable_topics().closing_commands(topic)
     }
 
     fn all<T: Clone>(&self, of: fn(&AppServer) -> &Vec<T>) -> Vec<T> {
@@ -150,11 +150,11 @@ impl Apps {
 
 /// Which topics an operator may close for good.
 #[derive(Debug, Clone)]
-pub struct Closings(Vec<Closing>);
+pub struct ClosableTopics(Vec<ClosingCommands>);
 
-impl Closings {
+impl ClosableTopics {
     /// What is told, and to whom; none if the topic stays.
-    pub fn of(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
+    pub fn closing_commands(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
         self.0.iter().find_map(|closing| closing(topic))
     }
 }

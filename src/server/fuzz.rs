@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{cookies, preferences, signals};
 use crate::apps;
-use crate::apps::compare::wire::measure::MAX_PIECE;
+use crate::apps::compare::wire::measure::MAX_CHUNK;
 use crate::apps::server::Apps;
 use crate::wire::person::tidy_name;
 use duplex_axum::{
@@ -129,7 +129,7 @@ fn no_message_makes_a_long_answer() {
             let text = String::from_utf8_lossy(bytes);
             for payload in [Payload::Text(&text), Payload::Binary(bytes)] {
                 if let Answer::Text(answer) = (endpoint.answer)(payload) {
-                    assert!(answer.len() <= MAX_PIECE.max(payload.len() + MAX_GREETING));
+                    assert!(answer.len() <= MAX_CHUNK.max(payload.len() + MAX_GREETING));
                 }
             }
         }

@@ -69,7 +69,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(endpoint::routes(state.gateway.clone(), apps.endpoints()))
         .merge(ingest::routes(state.gateway.clone(), apps.ingest_endpoints()))
         .merge(simulation::routes(state.gateway.clone(), &state.stages))
-        .merge(unread::route::routes(apps.summonses()))
+        .merge(unread::route::routes(apps.unread_endpoints()))
         .route(signals::SIGNALS_PATH, any(signals::socket::enter))
         .route(
             PREFERENCES_PATH,
@@ -96,7 +96,7 @@ pub fn router(state: ServerState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
         .layer(from_fn_with_state(state.clone(), metrics::count))
-        .layer(from_fn_with_state(state.clone(), measure::count))
+        .layer(from_fn_with_state(state.clone(), measure::count_bytes))
         .layer(from_fn_with_state(state.gateway.clone(), guard::client_addr))
         .with_state(state)
 }

@@ -25,7 +25,7 @@ use super::telemetry::Trouble;
 use super::token::Token;
 use super::vitals::LastBeat;
 use crate::apps::server::Apps;
-use crate::apps::server::measure::Bench;
+use crate::apps::server::measure::Measurements;
 use crate::ui::fragment::Fragments;
 use duplex_axum::client_addr::TrustedProxies;
 use duplex_axum::listen::{CertificateFiles, Tls};
@@ -169,7 +169,7 @@ pub struct ServerState {
     /// The HTML of parts of pages that many visitors share.
     pub fragments: Fragments,
     /// What is kept for those who measure this node.
-    pub bench: Arc<Bench>,
+    pub measurements: Arc<Measurements>,
     pub started: Instant,
 }
 
@@ -192,7 +192,7 @@ impl ServerState {
         let gateway = Gateway::new(hub, of_gateway, Arc::clone(&visitors));
         Self {
             apps,
-            gateway: gateway.with_observer(wire_bytes::Connection::default),
+            gateway: gateway.with_observer(wire_bytes::ConnectionBytes::default),
             access,
             settings,
             names,
@@ -208,7 +208,7 @@ impl ServerState {
             signals: Arc::default(),
             last_beat: Arc::default(),
             fragments: Fragments::new(limits::PAGE_FRAGMENTS),
-            bench: Arc::default(),
+            measurements: Arc::default(),
             started: Instant::now(),
         }
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duplex::apps;
-use duplex::apps::market::model::board::Board;
 use duplex::apps::market::model::chart::Chart;
+use duplex::apps::market::model::quote_book::QuoteBook;
 use duplex::apps::market::server::commands::QuotesCommand;
-use duplex::apps::market::wire::{ALL, Candles, Interval, Quotes, Source, Standing};
+use duplex::apps::market::wire::{ALL, Candles, FeedStatus, Interval, Quotes, Source};
 use duplex::server::site;
 use duplex::server::state::{ServerState, Settings};
 use duplex_hub::log::Log;
@@ -79,7 +79,7 @@ async fn state<T: Topic>(node: &Node, rest: &str) -> T::State {
     testing::state::<T>(&node.state.hub, rest).await
 }
 
-async fn board(node: &Node) -> Board {
+async fn board(node: &Node) -> QuoteBook {
     state::<Quotes>(node, ALL).await
 }
 
@@ -90,7 +90,7 @@ async fn chart(node: &Node, symbol: &str) -> Chart {
 async fn until_live(node: &Node) {
     wait_until(async || {
         let board = board(node).await;
-        board.entries.len() > 50 && board.feed.standing == Standing::Live
+        board.entries.len() > 50 && board.feed.status == FeedStatus::Live
     })
     .await;
 }
@@ -198,7 +198,7 @@ async fn visitors_listen_and_cannot_speak() {
     assert!(matches!(answer, Answer::Rejected(_)), "{answer:?}");
     let answer = visitor.command("alerts/0000000000000000", &open).await;
     assert!(matches!(answer, Answer::Rejected(_)), "{answer:?}");
-    assert_eq!(board(&node).await, Board::default());
+    assert_eq!(board(&node).await, QuoteBook::default());
 }
 
 /// Prints what the market costs while nobody looks: `cargo test --release --test server market::cost -- --ignored --nocapture`.

@@ -1,8 +1,8 @@
 //! What the server counts for a run is, byte for byte, what its client sent and received.
 
 use duplex::apps::compare::wire::measure::{
-    Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, SAY_PATH, Tally, VALUE_PATH,
-    WATCH_PATH, document,
+    DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, RunCounts, SEND_PATH, TrafficCounts,
+    VALUE_PATH, WATCH_PATH, document,
 };
 use duplex::server::limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -96,17 +96,17 @@ fn labelled(path: &str, run: &str, transport: &str, more: &str) -> String {
 }
 
 /// Asked without a label, over a connection of its own.
-async fn counts(node: &ListeningNode, run: &str) -> Counts {
+async fn counts(node: &ListeningNode, run: &str) -> RunCounts {
     let (head, body) = Client::connect(node).await.get(&format!("{RUNS_PATH}/{run}")).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     serde_json::from_str(&body).unwrap()
 }
 
-async fn tally(node: &ListeningNode, run: &str, transport: &str) -> Tally {
+async fn tally(node: &ListeningNode, run: &str, transport: &str) -> TrafficCounts {
     counts(node, run).await.ways[transport]
 }
 
-const fn both(tally: Tally) -> (u64, u64) {
+const fn both(tally: TrafficCounts) -> (u64, u64) {
     (tally.bytes_in, tally.bytes_out)
 }
 
@@ -211,7 +211,7 @@ async fn server_sent_events_and_polls_are_counted_with_what_was_posted() {
     assert_eq!(newest, "0");
     for number in 1..4 {
         let (head, _) = post
-            .post(&labelled(SAY_PATH, RUN, "sse", "&box=b"), &format!("said {number}"))
+            .post(&labelled(SEND_PATH, RUN, "sse", "&box=b"), &format!("said {number}"))
             .await;
         assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
         // The end of the event, and of the chunk.
@@ -245,7 +245,7 @@ async fn a_poll_waits_for_news_and_a_watch_is_told_of_them() {
     poll.send(format!("GET {address} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
         .await;
     wait_until(async || counts(&node, RUN).await.ways.contains_key("poll")).await;
-    post.post(&labelled(SAY_PATH, RUN, "source", "&box=v"), "news").await;
+    post.post(&labelled(SEND_PATH, RUN, "source", "&box=v"), "news").await;
     assert_eq!(poll.answer().await.1, "1\nnews");
     assert_eq!(watch.read_exactly(6).await, b"\x81\x04news");
     assert_eq!(both(tally(&node, RUN, "push").await), watch.both());
@@ -311,7 +311,7 @@ async fn what_is_out_of_bounds_is_refused_and_not_counted() {
     assert_eq!(ways.len(), limits::MEASURED_WAYS);
     assert!(!ways.contains_key("a-b"));
     let (head, _) = client
-        .post(&labelled(SAY_PATH, RUN, "way0", "&box=b"), "two\nlines")
+        .post(&labelled(SEND_PATH, RUN, "way0", "&box=b"), "two\nlines")
         .await;
     assert!(head.starts_with("HTTP/1.1 422 "), "{head}");
     let (head, _) = client.post(ECHO_PATH, &"x".repeat(MAX_PAYLOAD + 1)).await;

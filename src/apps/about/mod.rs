@@ -19,7 +19,7 @@ pub const APP: super::App = super::App {
         path: "/about",
         name: words!(app.about),
     }),
-    skip: None,
+    skip_link: None,
     tool: None,
 };
 

@@ -21,6 +21,6 @@ pub const APP: super::App = super::App {
         path: "/arena",
         name: words!(app.arena),
     }),
-    skip: None,
+    skip_link: None,
     tool: None,
 };

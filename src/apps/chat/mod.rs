@@ -31,7 +31,7 @@ pub const APP: super::App = super::App {
         path: "/chat",
         name: words!(app.chat),
     }),
-    skip: Some(Skip {
+    skip_link: Some(Skip {
         under: "chat",
         to: "#message-field",
         name: words!(chat.skip),

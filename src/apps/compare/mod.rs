@@ -34,7 +34,7 @@ pub const APP: super::App = super::App {
         path: "/compare",
         name: words!(compare.nav),
     }),
-    skip: None,
+    skip_link: None,
     tool: None,
 };
 

@@ -28,7 +28,7 @@ pub const APP: super::App = super::App {
         path: "/devices",
         name: words!(app.devices),
     }),
-    skip: None,
+    skip_link: None,
     tool: None,
 };
 

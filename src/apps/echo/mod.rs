@@ -41,7 +41,7 @@ pub const APP: super::App = super::App {
         path: "/",
         name: words!(app.echo),
     }),
-    skip: None,
+    skip_link: None,
     tool: None,
 };
 

@@ -27,7 +27,7 @@ pub const APP: super::App = super::App {
         path: "/market",
         name: words!(app.market),
     }),
-    skip: None,
+    skip_link: None,
     tool: None,
 };
 

@@ -109,7 +109,7 @@ pub fn finds(search: &str, entry: &Entry) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::board::tests::entry;
+    use super::super::model::quote_book::tests::entry;
     use super::*;
 
     fn named(symbol: &str, last: u64, volume: u64) -> Entry {

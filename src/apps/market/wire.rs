@@ -64,7 +64,7 @@ pub struct Source {
 /// How the way to the source is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum FeedStatus {
     #[default]
     Connecting,
     Live,
@@ -76,7 +76,8 @@ pub enum Standing {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feed {
-    pub standing: Standing,
+    #[serde(rename = "standing")]
+    pub status: FeedStatus,
     pub since: Millis,
     /// What the source said and nobody could use, since the server started.
     pub skipped: u64,

@@ -17,6 +17,6 @@ lazy_page!(NotificationsPage, talk, view::page::page);
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<NotificationsPage>(path!("/notifications"), SsrMode::Async),
     navigation: None,
-    skip: None,
+    skip_link: None,
     tool: Some(|| bell::Bell().into_any()),
 };

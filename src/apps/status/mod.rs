@@ -27,7 +27,7 @@ pub const APP: super::App = super::App {
         path: "/status",
         name: words!(app.status),
     }),
-    skip: None,
+    skip_link: None,
     tool: None,
 };
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::apps::server::Closings;
+use crate::apps::server::ClosableTopics;
 use crate::server::names::tidy::{tidy_line, tidy_name};
 use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
@@ -26,12 +26,12 @@ const MAX_PERSON: usize = 64;
 
 /// Decides [`Moderation`]: it knows which topics may be closed.
 pub struct Moderator {
-    closings: Closings,
+    closable_topics: ClosableTopics,
 }
 
 impl Moderator {
-    pub const fn new(closings: Closings) -> Self {
-        Self { closings }
+    pub const fn new(closable_topics: ClosableTopics) -> Self {
+        Self { closable_topics }
     }
 }
 
@@ -72,7 +72,7 @@ impl Decider for Moderator {
             ModerationCommand::Ban { target, until, reason } => ban(at, rules, &target, until, &reason),
             ModerationCommand::Unban { target } => unban(rules, &target),
             ModerationCommand::Rename { person, name } => rename(rules, person, &name),
-            ModerationCommand::Close { topic } => close(&self.closings, rules, topic),
+            ModerationCommand::Close { topic } => close(&self.closable_topics, rules, topic),
         }
     }
 
@@ -132,8 +132,8 @@ fn rename(rules: &Rules, person: PersonId, name: &str) -> Result<Vec<ModerationE
     Ok(vec![ModerationEvent::Renamed { person, name }])
 }
 
-fn close(closings: &Closings, rules: &Rules, topic: TopicName) -> Result<Vec<ModerationEvent>, Rejection> {
-    if closings.of(&topic).is_none() {
+fn close(closable_topics: &ClosableTopics, rules: &Rules, topic: TopicName) -> Result<Vec<ModerationEvent>, Rejection> {
+    if closable_topics.closing_commands(&topic).is_none() {
         return Err(Rejection::refused(why::STAYS));
     }
     if rules.closed.contains(&topic) {

@@ -156,7 +156,7 @@ impl Follower {
     async fn close(&self, rules: &Rules, seq: Seq) {
         for topic in &rules.closed {
             if !self.hub.is_erased(topic) {
-                let commands = self.apps.closing(topic).unwrap_or_default();
+                let commands = self.apps.closing_commands(topic).unwrap_or_default();
                 let id = |index: u128| CommandId::without_time(u128::from(seq) << 8 | index);
                 let told = (0..)
                     .zip(commands)

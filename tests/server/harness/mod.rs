@@ -96,7 +96,7 @@ impl Node {
         };
         change(&mut settings);
         let apps = Arc::new(Apps::default());
-        let stages = apps.stages(&Options::default());
+        let stages = apps.simulations(&Options::default());
         let state = ServerState::new(settings, site::options(site, None, None), hub, apps).with_stages(stages);
         Self {
             router: routes(&state),

@@ -40,7 +40,7 @@ async fn knocks(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
             ask(node, method, path, cookie, body).await.status,
         ));
     }
-    for path in [events.as_str(), apps::NEWS] {
+    for path in [events.as_str(), apps::UNREAD_EVENTS_PATH] {
         // An answer that goes on: its head is enough.
         let request = Request::get(path).header("host", "localhost").header("cookie", cookie);
         let request = request.body(Body::empty()).unwrap();

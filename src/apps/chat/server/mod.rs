@@ -22,7 +22,7 @@ pub fn app() -> AppServer {
     AppServer {
         kinds: Some(|| vec![dyn_topic(Chat), dyn_topic(Rooms)]),
         command_forms: forms().to_vec(),
-        closing: Some(closing),
+        closing_commands: Some(closing),
         ..AppServer::default()
     }
 }

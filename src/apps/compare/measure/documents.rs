@@ -1,10 +1,10 @@
 //! Where HTTP has what a WebSocket has not: a document that is already there need not be sent again. And one large document.
 
 use super::request::{get, labelled};
-use super::{Counts, Fault, Stop, counts, now, pause, socket::Asker};
+use super::{Fault, RunCounts, Stop, counts, now, pause, socket::Asker};
 use crate::apps::compare::model::{Bytes, Documents};
 use crate::apps::compare::wire::DOCUMENTS_PATH;
-use crate::apps::compare::wire::measure::{DOCUMENT_PATH, MAX_DOCUMENT, MAX_PIECE};
+use crate::apps::compare::wire::measure::{DOCUMENT_PATH, MAX_CHUNK, MAX_DOCUMENT};
 
 const SIZE: usize = 32 << 10;
 const LOADS: u32 = 10;
@@ -36,7 +36,7 @@ async fn measured(run: &str, stop: &Stop) -> Result<Documents, Fault> {
     .await?;
     let download = now() - began;
     let asker = Asker::open(&labelled(DOCUMENTS_PATH, run, "pieces", "")).await?;
-    let pieces = asker.ask(MAX_PIECE, (MAX_DOCUMENT / MAX_PIECE) as u32, true).await?;
+    let pieces = asker.ask(MAX_CHUNK, (MAX_DOCUMENT / MAX_CHUNK) as u32, true).await?;
     drop(asker);
     // For the closing frames.
     pause(100.0).await;
@@ -54,7 +54,7 @@ async fn measured(run: &str, stop: &Stop) -> Result<Documents, Fault> {
     })
 }
 
-fn bytes(counts: &Counts, way: &str) -> Bytes {
+fn bytes(counts: &RunCounts, way: &str) -> Bytes {
     let tally = counts.ways.get(way).copied().unwrap_or_default();
     Bytes {
         up: tally.bytes_in,

@@ -9,7 +9,7 @@ use web_sys::{AbortController, Event, EventSource, MessageEvent};
 use super::request::{get, get_until, labelled, post};
 use super::{Answered, Exchange, Fault, now, waiting::Waiting};
 use crate::apps::compare::model::Way;
-use crate::apps::compare::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SAY_PATH, number};
+use crate::apps::compare::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SEND_PATH, number};
 
 /// Posted, and answered with the same.
 pub(super) struct Requests {
@@ -45,7 +45,7 @@ struct Said {
 impl Said {
     fn new(run: &str, way: &str) -> Self {
         Self {
-            address: labelled(SAY_PATH, run, way, &format!("&box={way}")).into(),
+            address: labelled(SEND_PATH, run, way, &format!("&box={way}")).into(),
             waiting: Waiting::default(),
         }
     }

@@ -20,7 +20,7 @@ use leptos::prelude::window;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::{
-    apps::compare::wire::measure::{Counts, RUNS_PATH},
+    apps::compare::wire::measure::{RUNS_PATH, RunCounts},
     ui::clock::now,
 };
 use duplex_leptos::http::get_json;
@@ -80,7 +80,7 @@ async fn pause_until(moment: f64, stop: &Stop) {
 }
 
 /// What the server counted up to now; nothing if no request of the run has reached it.
-async fn counts(run: &str) -> Counts {
+async fn counts(run: &str) -> RunCounts {
     get_json(&format!("{RUNS_PATH}/{run}")).await.unwrap_or_default()
 }
 

@@ -12,7 +12,7 @@ use super::socket::Echo;
 use super::topic::Commands;
 use super::{Exchange, Fault, Stop, counts, documents, new_run, now, pause, pause_until};
 use crate::apps::compare::model::{Bytes, ROUNDS, Results, Settings, Summary, WARM_UP, Way, WayResult};
-use crate::apps::compare::wire::measure::{Tally, payload};
+use crate::apps::compare::wire::measure::{TrafficCounts, payload};
 use duplex_protocol::session::SESSION_PATH;
 
 /// What a run is at.
@@ -37,7 +37,7 @@ struct Gathered {
     times: Vec<u32>,
     failed: u32,
     elapsed_us: u64,
-    timed: Tally,
+    timed: TrafficCounts,
     cpu_us: u64,
 }
 
@@ -89,7 +89,7 @@ pub async fn run(settings: Settings, stop: Stop, progress: impl Fn(Progress)) ->
     }
 }
 
-fn summed(way: Way, gathered: Gathered, total: Tally) -> WayResult {
+fn summed(way: Way, gathered: Gathered, total: TrafficCounts) -> WayResult {
     let timed = gathered.timed;
     let rest = total.since(timed);
     WayResult {
@@ -163,7 +163,7 @@ async fn block(
     into.times.extend(window.times.take());
     into.failed += window.failed.get();
     let after = counts(run).await;
-    let of = |ways: &std::collections::BTreeMap<String, Tally>| ways.get(name).copied().unwrap_or_default();
+    let of = |ways: &std::collections::BTreeMap<String, TrafficCounts>| ways.get(name).copied().unwrap_or_default();
     let timed = of(&after.ways).since(of(&before.ways));
     into.timed.bytes_in += timed.bytes_in;
     into.timed.bytes_out += timed.bytes_out;

@@ -10,7 +10,7 @@ use super::request::{get, labelled, post};
 use super::socket::Socket;
 use super::{Fault, Stop, counts, new_run, now, pause, pause_until};
 use crate::apps::compare::model::{Bytes, Staleness, Summary, Watched, Watcher, lateness};
-use crate::apps::compare::wire::measure::{MIN_PAYLOAD, SAY_PATH, VALUE_PATH, WATCH_PATH, number, payload};
+use crate::apps::compare::wire::measure::{MIN_PAYLOAD, SEND_PATH, VALUE_PATH, WATCH_PATH, number, payload};
 use duplex_leptos::socket::Payload;
 
 const BOX: &str = "&box=value";
@@ -76,7 +76,7 @@ pub async fn run(stop: Stop, progress: impl Fn(u32)) -> Result<Staleness, Fault>
 
 /// Changes the value until `end`; when the nth change was made.
 async fn change(run: &str, began: f64, end: f64, stop: &Stop) -> Vec<f64> {
-    let address = labelled(SAY_PATH, run, "source", BOX);
+    let address = labelled(SEND_PATH, run, "source", BOX);
     let mut changes = Vec::new();
     let mut next = began;
     loop {

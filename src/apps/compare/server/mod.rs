@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
-use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MAX_PIECE, document};
+use crate::apps::compare::wire::measure::{MAX_CHUNK, MAX_PAYLOAD, document};
 use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 use duplex_hub::Retention;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
@@ -37,8 +37,8 @@ fn answer(message: Payload<'_>) -> Answer {
         Payload::Text(text) => text.parse().unwrap_or_default(),
         Payload::Binary(_) => 0,
     };
-    static TEXT: LazyLock<String> = LazyLock::new(|| document(MAX_PIECE));
-    Answer::Text(TEXT.get(..bytes.min(MAX_PIECE)).unwrap_or_default().to_owned())
+    static TEXT: LazyLock<String> = LazyLock::new(|| document(MAX_CHUNK));
+    Answer::Text(TEXT.get(..bytes.min(MAX_CHUNK)).unwrap_or_default().to_owned())
 }
 
 impl Decider for Compare {
@@ -106,7 +106,7 @@ mod tests {
             Answer::Text(text) => text.len(),
             Answer::Same => panic!("not the same"),
         };
-        assert_eq!([bytes("1000"), bytes("9999999"), bytes("x")], [1000, MAX_PIECE, 0]);
+        assert_eq!([bytes("1000"), bytes("9999999"), bytes("x")], [1000, MAX_CHUNK, 0]);
     }
 
     proptest! {

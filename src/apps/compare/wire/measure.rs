@@ -9,7 +9,7 @@ pub const ECHO_PATH: &str = "/api/compare/echo";
 /// `GET …?bytes=N`: a document of so many bytes, which may be kept and is asked for again by its tag.
 pub const DOCUMENT_PATH: &str = "/api/compare/document";
 /// `POST …?box=B`: puts the body into a box, where the four below find it.
-pub const SAY_PATH: &str = "/api/compare/say";
+pub const SEND_PATH: &str = "/api/compare/say";
 /// `GET`: the newest of a box.
 pub const VALUE_PATH: &str = "/api/compare/value";
 /// `GET`: what comes into a box from now on, as server-sent events.
@@ -18,7 +18,7 @@ pub const EVENTS_PATH: &str = "/api/compare/events";
 pub const POLL_PATH: &str = "/api/compare/poll";
 /// A WebSocket that says what comes into a box from now on.
 pub const WATCH_PATH: &str = "/api/compare/watch";
-/// `GET …/{run}`: the [`Counts`].
+/// `GET …/{run}`: the [`RunCounts`].
 pub const RUNS_PATH: &str = "/api/compare/runs";
 
 /// The label of requests whose address is not the page's to choose: a cookie `measured=RUN.WAY`, for their path only.
@@ -30,21 +30,21 @@ pub const MAX_PAYLOAD: usize = 16 << 10;
 /// Bytes of a document: enough to see a download, not so many that it takes long on a phone.
 pub const MAX_DOCUMENT: usize = 2 << 20;
 /// Bytes of a document in one WebSocket message.
-pub const MAX_PIECE: usize = 64 << 10;
+pub const MAX_CHUNK: usize = 64 << 10;
 /// Letters of a way's or a box's name.
 pub const MAX_NAME: usize = 16;
 
 /// What the server counted for a run, by way.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct RunCounts {
     /// Processor time of the whole server process since its start, in microseconds: of all its threads, and of all visitors.
     pub cpu_us: u64,
-    pub ways: BTreeMap<String, Tally>,
+    pub ways: BTreeMap<String, TrafficCounts>,
 }
 
 /// Bytes as the server's sockets read and wrote them: request lines, headers, frames and all, but not what lies below (TLS, TCP).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct TrafficCounts {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub requests: u64,
@@ -56,7 +56,7 @@ pub struct Tally {
     pub multiplexed: u64,
 }
 
-impl Tally {
+impl TrafficCounts {
     /// What was added since `before`.
     pub const fn since(self, before: Self) -> Self {
         Self {

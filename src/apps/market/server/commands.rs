@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::model::alerts::AlertList;
-use super::super::model::board::Board;
 use super::super::model::chart::Chart;
+use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{
     Alerts, AlertsEvent, Candle, Candles, CandlesEvent, Changed, Entry, Feed, Interval, Quotes, QuotesEvent, Source,
     Tick, Trade, Watches,
@@ -46,7 +46,7 @@ pub enum AlertsServerCommand {
 }
 
 impl ServerCommand<Quotes> for QuotesCommand {
-    fn decide(self, _quotes: &Quotes, at: Context<'_>, board: &Board) -> Result<Vec<QuotesEvent>, Rejection> {
+    fn decide(self, _quotes: &Quotes, at: Context<'_>, board: &QuoteBook) -> Result<Vec<QuotesEvent>, Rejection> {
         match self {
             Self::Open(source) if source == board.source => Ok(Vec::new()),
             Self::Open(source) => Ok(vec![QuotesEvent::Opened(source)]),

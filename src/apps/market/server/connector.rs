@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{Connector as Tls, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{Feed as FeedState, Millis, Source, Standing, Trade};
+use super::super::wire::{Feed as FeedState, FeedStatus, Millis, Source, Trade};
 use super::desk::Desk;
 use super::exchange::{Bad, Exchange, Heard};
 use super::publisher::{PublishError, Publisher};
@@ -147,7 +147,7 @@ where
 
     /// Until it ends, somehow.
     async fn hear(&self, floor: &mut Floor, stop: &CancellationToken) -> Result<std::convert::Infallible, Ended> {
-        floor.stand(Standing::Connecting).await;
+        floor.set_status(FeedStatus::Connecting).await;
         let mut socket = tokio::select! {
             () = stop.cancelled() => return Err(Ended::Stopped),
             opened = timeout(OPENING, self.open()) => opened.map_err(|_| Ended::TimedOut)??,
@@ -265,9 +265,9 @@ impl Floor {
         })
     }
 
-    async fn stand(&mut self, standing: Standing) {
-        if self.feed.standing != standing || self.feed.since == 0 {
-            self.feed.standing = standing;
+    async fn set_status(&mut self, status: FeedStatus) {
+        if self.feed.status != status || self.feed.since == 0 {
+            self.feed.status = status;
             self.feed.since = duplex_hub::now();
             self.tell().await;
         }
@@ -286,7 +286,7 @@ impl Floor {
         self.desk.mark_stale(Millis::MAX);
         self.publisher.desk(&mut self.desk).await;
         self.publisher.trades(&mut self.desk, true).await;
-        self.stand(Standing::Lost).await;
+        self.set_status(FeedStatus::Lost).await;
     }
 
     async fn read(&mut self, exchange: Exchange, message: &[u8]) -> Result<(), Ended> {
@@ -297,7 +297,7 @@ impl Floor {
         {
             Ok(true) => {
                 self.priced = Instant::now();
-                self.stand(Standing::Live).await;
+                self.set_status(FeedStatus::Live).await;
             }
             Ok(false) => {}
             Err(Told::Leave) => return Err(Ended::AskedToLeave),
@@ -365,8 +365,8 @@ impl Floor {
             self.desk.mark_stale(now.saturating_sub(STALE_SYMBOL));
             self.publisher.desk(&mut self.desk).await;
             self.publisher.trades(&mut self.desk, false).await;
-            if self.feed.standing == Standing::Live && self.priced.elapsed() >= STALE {
-                self.stand(Standing::Stale).await;
+            if self.feed.status == FeedStatus::Live && self.priced.elapsed() >= STALE {
+                self.set_status(FeedStatus::Stale).await;
             }
             self.tell().await;
         } else {

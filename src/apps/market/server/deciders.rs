@@ -1,8 +1,8 @@
 //! Who may speak of prices and alerts, and what a command does. Pure.
 
 use super::super::model::alerts::AlertList;
-use super::super::model::board::{Board, SPARK, SPARK_STEP};
 use super::super::model::chart::{Chart, KEPT};
+use super::super::model::quote_book::{QuoteBook, SPARK, SPARK_STEP};
 use super::super::wire::{
     ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Changed, Entry, Interval, MAX_ALERTS,
     MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesEvent, Tick, Trade, Watches, check_price,
@@ -39,7 +39,7 @@ impl Decider for Quotes {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _board: &Board, command: NoCommand) -> Result<Vec<QuotesEvent>, Rejection> {
+    fn decide(&self, _at: Context<'_>, _board: &QuoteBook, command: NoCommand) -> Result<Vec<QuotesEvent>, Rejection> {
         match command {}
     }
 
@@ -65,7 +65,7 @@ pub fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
 }
 
 /// Each tick is an event, so that whoever keeps up sees all of them. Spark lines grow at the first that come after their time.
-pub fn ticked(at: Context<'_>, board: &Board, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
+pub fn ticked(at: Context<'_>, board: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
     if ticks.len() > MAX_TICKS {
         return Err(too_much());
     }

@@ -173,7 +173,7 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::model::board::tests::entry;
+    use super::super::super::model::quote_book::tests::entry;
     use super::*;
 
     fn desk() -> Desk {

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::super::model::board::{SPARK, SPARK_STEP};
 use super::super::model::chart::{KEPT, add};
+use super::super::model::quote_book::{SPARK, SPARK_STEP};
 use super::super::wire::{Candle, Entry, Interval, Millis, Tick, Trade};
 use super::generator::Generator;
 use super::shares::Share;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::super::model::board::Board;
+use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{
     ALL, Candle, Candles, Entry, Feed, Interval, MAX_LISTED, MAX_TICKS, MAX_TRADES, Quotes, Source, Tick,
 };
@@ -56,7 +56,7 @@ impl Publisher {
     }
 
     /// What was published before.
-    pub async fn board(&mut self) -> Result<Board, PublishError> {
+    pub async fn board(&mut self) -> Result<QuoteBook, PublishError> {
         let handle = self.hub.open(&self.quotes).await?;
         let (_, state) = handle.state(Encoding::Json).await?;
         self.awake.insert(String::new(), handle);

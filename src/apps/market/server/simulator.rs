@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::super::model::board::Board;
-use super::super::wire::{Feed as FeedState, Millis, Source, Standing};
+use super::super::model::quote_book::QuoteBook;
+use super::super::wire::{Feed as FeedState, FeedStatus, Millis, Source};
 use super::desk::Desk;
 use super::generator::Generator;
 use super::history::{self, Past};
@@ -63,7 +63,7 @@ impl Simulator {
             begin(&mut publisher, self.seed).await?
         };
         let feed = FeedState {
-            standing: Standing::Live,
+            status: FeedStatus::Live,
             since: duplex_hub::now(),
             skipped: 0,
         };
@@ -100,7 +100,7 @@ impl Simulator {
 }
 
 /// What was published before is this market, and all of it.
-fn is_ours(board: &Board) -> bool {
+fn is_ours(board: &QuoteBook) -> bool {
     let listed = |share: &super::shares::Share| {
         let entry = board.entries.get(share.symbol);
         entry.is_some_and(|entry| entry.listing == share.listing())

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::model::alerts::{Alert, AlertList};
-use super::super::model::board::Board;
 use super::super::model::decimal;
+use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
 use super::commands::AlertsServerCommand;
 use super::watch_list::WatchList;
@@ -116,7 +116,7 @@ impl Watch {
                 topic,
                 verdict: Verdict::Reset { state, .. },
             } if topic.kind() == Quotes::KIND => {
-                if let Some(board) = read::<Board>(&state) {
+                if let Some(board) = read::<QuoteBook>(&state) {
                     self.entries = board.entries;
                     let symbols: Vec<String> = self.entries.keys().cloned().collect();
                     for symbol in symbols {

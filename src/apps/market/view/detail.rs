@@ -8,10 +8,10 @@ use super::super::wire::{ALL, Candles, Entry, Interval, Quotes, symbol_path};
 use super::{
     alerts::AlertsCard,
     candles::CandlesCard,
+    feed_status::FeedStatusLine,
     floor::Floor,
     overview::loading,
     price::{change, difference, price, star},
-    standing::StandingLine,
     trades::TradesCard,
     words,
 };
@@ -101,7 +101,7 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
                 <span class="stale-mark">{say!(market.old)}</span>
             </p>
             {day(entry)}
-            <StandingLine floor/>
+            <FeedStatusLine floor/>
         </header>
         <Intervals symbol interval/>
         <CandlesCard floor candles entry interval/>

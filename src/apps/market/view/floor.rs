@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use leptos::prelude::*;
 
 use super::super::{
-    model::board::Board,
+    model::quote_book::QuoteBook,
     wire::{Entry, Quotes},
 };
 use super::storage;
@@ -51,7 +51,7 @@ impl Floor {
     }
 
     /// Says whether symbols came or went.
-    fn agree_with(&self, board: &Board) -> bool {
+    fn agree_with(&self, board: &QuoteBook) -> bool {
         let mut changed = false;
         self.entries.update_value(|entries| {
             for (symbol, entry) in &board.entries {

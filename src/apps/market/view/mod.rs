@@ -3,12 +3,12 @@
 mod alerts;
 mod candles;
 pub mod detail;
+mod feed_status;
 mod floor;
 pub mod overview;
 mod price;
 mod row;
 mod row_html;
-mod standing;
 mod storage;
 mod times;
 mod trades;

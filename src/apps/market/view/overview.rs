@@ -12,7 +12,7 @@ use super::super::{
     order::{Column, Sort, finds},
     wire::{ALL, Quotes},
 };
-use super::{floor::Floor, row::row, standing::StandingLine, words};
+use super::{feed_status::FeedStatusLine, floor::Floor, row::row, words};
 use crate::{
     i18n::*,
     ui::words::{fill, part, say, spoken, text, titled, words},
@@ -69,7 +69,7 @@ fn table(floor: Floor) -> AnyView {
     let symbols = Memo::new(move |_| symbols(floor, choice, i18n.get_locale()));
     let heads: Vec<_> = Column::ALL.into_iter().map(|column| head(choice, column)).collect();
     view! {
-        <StandingLine floor/>
+        <FeedStatusLine floor/>
         <Tools floor choice symbols/>
         <div class="market-table">
             <table>

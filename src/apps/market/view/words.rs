@@ -3,7 +3,7 @@
 use super::super::{
     model::decimal,
     order::Column,
-    wire::{Entry, Interval, Listing, MAX_ALERTS, Sector, Side, Standing, why},
+    wire::{Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, Side, why},
 };
 use crate::{
     i18n::*,
@@ -126,18 +126,18 @@ pub fn side(side: Side) -> Words {
 
 /// How current the prices are, in one word for style sheets and tests, and in the visitor's: first whether this page hears the
 /// server, then whether the server hears the source.
-pub fn standing(status: TopicStatus, standing: Standing, has_prices: bool) -> (&'static str, Words) {
-    match (status, standing) {
+pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (&'static str, Words) {
+    match (status, feed) {
         (TopicStatus::Waiting, _) => ("waiting", words!(market.waiting)),
         (TopicStatus::Denied(_), _) => ("denied", words!(market.denied)),
         (TopicStatus::Outdated, _) => ("outdated", words!(market.outdated)),
         (TopicStatus::Loading, _) => ("loading", words!(market.loading)),
-        (_, Standing::Lost) => ("lost", words!(market.lost)),
-        (_, Standing::Stale) => ("stale", words!(market.stale)),
-        (_, Standing::Connecting) if !has_prices => ("off", words!(market.off)),
-        (_, Standing::Connecting) => ("connecting", words!(market.connecting)),
-        (TopicStatus::Resuming, Standing::Live) => ("resuming", words!(market.resuming)),
-        (TopicStatus::Live, Standing::Live) => ("live", words!(market.live)),
+        (_, FeedStatus::Lost) => ("lost", words!(market.lost)),
+        (_, FeedStatus::Stale) => ("stale", words!(market.stale)),
+        (_, FeedStatus::Connecting) if !has_prices => ("off", words!(market.off)),
+        (_, FeedStatus::Connecting) => ("connecting", words!(market.connecting)),
+        (TopicStatus::Resuming, FeedStatus::Live) => ("resuming", words!(market.resuming)),
+        (TopicStatus::Live, FeedStatus::Live) => ("live", words!(market.live)),
     }
 }
 

@@ -1,23 +1,23 @@
 //! The server as something that can be measured: bytes per connection, counted for whoever labels their requests, and plain
 //! addresses to measure by. Knows no application.
 
-pub mod boxes;
-pub mod ledger;
+pub mod byte_ledger;
+pub mod mailboxes;
 mod routes;
 mod watch;
 pub mod wire_bytes;
 
-pub use self::routes::{count, routes};
+pub use self::routes::{count_bytes, routes};
 pub use crate::apps::compare::wire::measure::{MAX_PAYLOAD, is_run, signal_name};
 
-use self::boxes::Boxes;
-use self::ledger::Ledger;
+use self::byte_ledger::ByteLedger;
+use self::mailboxes::Mailboxes;
 
 /// What a node keeps for those who measure it; all of it in memory, bounded, and forgotten soon.
 #[derive(Debug, Default)]
-pub struct Bench {
-    pub ledger: Ledger,
-    pub boxes: Boxes,
+pub struct Measurements {
+    pub byte_ledger: ByteLedger,
+    pub mailboxes: Mailboxes,
 }
 
 /// Processor time of this process up to now, all threads together, in microseconds.

@@ -18,13 +18,13 @@ use futures_util::stream::{self, Stream};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::boxes::Mailbox;
 use super::cpu_us;
+use super::mailboxes::Mailbox;
 use super::watch;
-use super::wire_bytes::Connection;
+use super::wire_bytes::ConnectionBytes;
 use crate::apps::compare::wire::measure::{
-    Counts, DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, LABEL_COOKIE, MAX_DOCUMENT, MAX_PAYLOAD, POLL_PATH, RUNS_PATH,
-    SAY_PATH, VALUE_PATH, WATCH_PATH, document,
+    DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, LABEL_COOKIE, MAX_DOCUMENT, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, RunCounts,
+    SEND_PATH, VALUE_PATH, WATCH_PATH, document,
 };
 use crate::server::limits;
 use crate::server::preferences::cookie_value;
@@ -36,7 +36,7 @@ use duplex_axum::quota::RequestClient;
 pub fn routes() -> Router<ServerState> {
     Router::new()
         .route(ECHO_PATH, post(echo))
-        .route(SAY_PATH, post(say))
+        .route(SEND_PATH, post(say))
         .layer(DefaultBodyLimit::max(MAX_PAYLOAD))
         .route(DOCUMENT_PATH, get(show_document))
         .route(VALUE_PATH, get(value))
@@ -50,10 +50,10 @@ const NOT_KEPT: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-s
 const PLAIN: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
 /// Before everything else: from here on the connection's bytes count for the run and way that the request names.
-pub async fn count(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+pub async fn count_bytes(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(connection) = parts.extensions.get::<Connection>() {
-        let owner = label(&parts).and_then(|(run, way)| state.bench.ledger.totals(run, way));
+    if let Some(connection) = parts.extensions.get::<ConnectionBytes>() {
+        let owner = label(&parts).and_then(|(run, way)| state.measurements.byte_ledger.totals(run, way));
         if parts.version < Version::HTTP_2 {
             connection.count_for(owner);
         } else if let Some(owner) = owner {
@@ -79,10 +79,10 @@ fn label(parts: &Parts) -> Option<(&str, &str)> {
 }
 
 async fn counts(State(state): State<ServerState>, Path(run): Path<String>) -> Response {
-    match state.bench.ledger.tallies(&run) {
+    match state.measurements.byte_ledger.tallies(&run) {
         Some(ways) => {
             let cpu_us = cpu_us();
-            (NOT_KEPT, Json(Counts { cpu_us, ways })).into_response()
+            (NOT_KEPT, Json(RunCounts { cpu_us, ways })).into_response()
         }
         None => Problem::not_found("No request named this run, or too long ago.").into_response(),
     }
@@ -107,10 +107,14 @@ fn asked(query: Parameters) -> Result<Asked, Problem> {
 }
 
 fn mailbox(state: &ServerState, asked: &Asked) -> Result<Arc<Mailbox>, Problem> {
-    state.bench.boxes.get(&asked.run, &asked.r#box).ok_or_else(|| {
-        let detail = "A box is named by run, 16 hexadecimal digits, and box, 1 to 16 of a-z 0-9.";
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-    })
+    state
+        .measurements
+        .mailboxes
+        .get(&asked.run, &asked.r#box)
+        .ok_or_else(|| {
+            let detail = "A box is named by run, 16 hexadecimal digits, and box, 1 to 16 of a-z 0-9.";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        })
 }
 
 /// The body, if it is a message: text of one line.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::apps::compare::wire::measure::WATCH_PATH;
 use crate::server::state::ServerState;
 
-use super::boxes::Mailbox;
+use super::mailboxes::Mailbox;
 use crate::server::limits;
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ pub async fn enter(
     Query(watched): Query<Watched>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Some(mailbox) = state.bench.boxes.get(&watched.run, &watched.r#box) else {
+    let Some(mailbox) = state.measurements.mailboxes.get(&watched.run, &watched.r#box) else {
         return Err(Problem::not_found("There is no box of this name."));
     };
     let endpoint = UpgradeEndpoint {

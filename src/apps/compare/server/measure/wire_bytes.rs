@@ -11,7 +11,7 @@ use duplex_axum::connection::ConnectionObserver;
 
 /// What an owner was counted.
 #[derive(Debug, Default)]
-pub struct Totals {
+pub struct TrafficTotals {
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub requests: AtomicU64,
@@ -22,19 +22,19 @@ pub struct Totals {
 
 /// In the extensions of each request of the connection.
 #[derive(Debug, Clone, Default)]
-pub struct Connection(Arc<Mutex<Flow>>);
+pub struct ConnectionBytes(Arc<Mutex<Flow>>);
 
 #[derive(Debug, Default)]
 struct Flow {
     /// Read since the last write: of the request that is being read or answered.
     unanswered: u64,
     asked: bool,
-    owner: Option<Arc<Totals>>,
+    owner: Option<Arc<TrafficTotals>>,
 }
 
-impl Connection {
+impl ConnectionBytes {
     /// A request begins: from its first byte on the connection counts for `owner`.
-    pub fn count_for(&self, owner: Option<Arc<Totals>>) {
+    pub fn count_for(&self, owner: Option<Arc<TrafficTotals>>) {
         let flow = &mut *self.flow();
         let fresh = !std::mem::replace(&mut flow.asked, true);
         if let Some(new) = &owner {
@@ -65,7 +65,7 @@ impl Connection {
     }
 }
 
-impl ConnectionObserver for Connection {
+impl ConnectionObserver for ConnectionBytes {
     fn insert(&self, extensions: &mut Extensions) {
         extensions.insert(self.clone());
     }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn both(totals: &Totals) -> (u64, u64) {
+    fn both(totals: &TrafficTotals) -> (u64, u64) {
         (totals.bytes_in.load(Relaxed), totals.bytes_out.load(Relaxed))
     }
 
@@ -110,9 +110,9 @@ mod tests {
         /// Whoever asks in whatever order: each is counted their own requests and answers, byte for byte.
         #[test]
         fn each_is_counted_their_own(asks in prop::collection::vec((0usize..4, 1usize..500, 1usize..500, 1usize..500), 1..40)) {
-            let owners: [Arc<Totals>; 3] = Default::default();
+            let owners: [Arc<TrafficTotals>; 3] = Default::default();
             let mut expected = [(0, 0); 3];
-            let connection = Connection::default();
+            let connection = ConnectionBytes::default();
             for (who, head, body, answer) in asks {
                 connection.read(&vec![0; head]);
                 connection.count_for(owners.get(who).cloned());
@@ -133,12 +133,14 @@ mod tests {
 
     #[test]
     fn a_connection_is_opened_by_the_first_who_asks() {
-        let (first, second) = (Arc::<Totals>::default(), Arc::<Totals>::default());
-        let connection = Connection::default();
+        let (first, second) = (Arc::<TrafficTotals>::default(), Arc::<TrafficTotals>::default());
+        let connection = ConnectionBytes::default();
         for owner in [&first, &second, &second, &first] {
             connection.count_for(Some(Arc::clone(owner)));
         }
-        let how = |totals: &Totals| [&totals.opened, &totals.reused, &totals.requests].map(|count| count.load(Relaxed));
+        let how = |totals: &TrafficTotals| {
+            [&totals.opened, &totals.reused, &totals.requests].map(|count| count.load(Relaxed))
+        };
         assert_eq!((how(&first), how(&second)), ([1, 1, 2], [0, 1, 2]));
     }
 }

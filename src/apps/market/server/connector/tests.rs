@@ -7,8 +7,8 @@ use tokio::time::advance;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{accept_async, accept_hdr_async};
 
-use super::super::super::model::board::Board;
 use super::super::super::model::chart::Chart;
+use super::super::super::model::quote_book::QuoteBook;
 use super::super::super::wire::{ALL, Candles, Quotes};
 use super::*;
 use duplex_hub::dyn_topic;
@@ -74,7 +74,7 @@ impl Stage {
         testing::state::<T>(&self.hub, rest).await
     }
 
-    async fn until(&self, so: impl Fn(&Board) -> bool) -> Board {
+    async fn until(&self, so: impl Fn(&QuoteBook) -> bool) -> QuoteBook {
         for _ in 0..5_000 {
             let board = self.state::<Quotes>(ALL).await;
             if so(&board) {
@@ -98,11 +98,11 @@ fn upbit(id: u64, price: &str) -> Message {
     Message::binary(text.into_bytes())
 }
 
-fn last(board: &Board, symbol: &str) -> u64 {
+fn last(board: &QuoteBook, symbol: &str) -> u64 {
     board.entries.get(symbol).map_or(0, |entry| entry.tick.last)
 }
 
-fn skips(count: u64) -> impl Fn(&Board) -> bool {
+fn skips(count: u64) -> impl Fn(&QuoteBook) -> bool {
     move |board| board.feed.skipped == count
 }
 
@@ -116,7 +116,7 @@ async fn upbit_is_asked_and_heard() {
         .until(|board| last(board, "krw-btc") == 10_047_300_000_000_000)
         .await;
     assert_eq!((board.source.name.as_str(), board.source.simulated), ("upbit", false));
-    stage.until(|board| board.feed.standing == Standing::Live).await;
+    stage.until(|board| board.feed.status == FeedStatus::Live).await;
     for _ in 0..100 {
         if stage.state::<Candles>("krw-btc").await.count == 1 {
             return stage.end().await;
@@ -166,7 +166,7 @@ async fn a_connection_that_breaks_within_a_frame_is_made_anew() {
     let mut stage = Stage::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, _) = stage.upbit().await;
     socket.send(upbit(1, "100")).await.unwrap();
-    stage.until(|board| board.feed.standing == Standing::Live).await;
+    stage.until(|board| board.feed.status == FeedStatus::Live).await;
     // A binary frame of 256 bytes, of which three come.
     socket
         .get_mut()
@@ -174,7 +174,7 @@ async fn a_connection_that_breaks_within_a_frame_is_made_anew() {
         .await
         .unwrap();
     drop(socket);
-    let board = stage.until(|board| board.feed.standing == Standing::Lost).await;
+    let board = stage.until(|board| board.feed.status == FeedStatus::Lost).await;
     assert!(board.entries["krw-btc"].tick.stale, "an old price says that it is old");
     assert_eq!(last(&board, "krw-btc"), 10_000_000_000);
     let (mut socket, _) = stage.upbit().await;
@@ -192,7 +192,7 @@ async fn silence_is_said_and_then_ended() {
     let (mut socket, _) = stage.upbit().await;
     socket.send(upbit(1, "100")).await.unwrap();
     let began = Instant::now();
-    stage.until(|board| board.feed.standing == Standing::Stale).await;
+    stage.until(|board| board.feed.status == FeedStatus::Stale).await;
     assert!(began.elapsed() >= STALE && began.elapsed() < 2 * STALE);
     // Nobody answers a ping here: the socket is not read.
     stage.call().await;
@@ -249,7 +249,7 @@ async fn binance_is_called_by_the_names_of_its_streams() {
         .send(Message::text(r#"{"e":"serverShutdown","E":1}"#))
         .await
         .unwrap();
-    stage.until(|board| board.feed.standing == Standing::Lost).await;
+    stage.until(|board| board.feed.status == FeedStatus::Lost).await;
     stage.call().await;
     stage.end().await;
 }

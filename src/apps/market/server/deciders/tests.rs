@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::super::model::board::tests::{entry, tick};
+use super::super::super::model::quote_book::tests::{entry, tick};
 use super::super::super::wire::{MAX_DONE, Side, Source};
 use super::*;
 use duplex_hub::testing::DeciderHarness as Place;

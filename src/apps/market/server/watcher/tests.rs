@@ -4,7 +4,7 @@ use serde::Deserialize;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
 
-use super::super::super::model::board::tests::{entry, tick};
+use super::super::super::model::quote_book::tests::{entry, tick};
 use super::super::super::wire::AlertsCommand;
 use super::super::commands::QuotesCommand;
 use super::*;

@@ -12,15 +12,15 @@ use crate::{
 };
 
 #[component]
-pub fn StandingLine(floor: Floor) -> impl IntoView {
+pub fn FeedStatusLine(floor: Floor) -> impl IntoView {
     let i18n = use_i18n();
     let source = Memo::new(move |_| floor.quotes.state.with(|board| board.source.clone()));
     let feed = Memo::new(move |_| floor.quotes.state.with(|board| board.feed));
     let has_prices = Memo::new(move |_| floor.quotes.state.with(|board| !board.entries.is_empty()));
     let status = floor.quotes.status;
-    let standing = move || words::standing(status.get(), feed.get().standing, has_prices.get());
-    let word = text(move || standing().0.to_owned());
-    let said = text(move || (standing().1)(i18n.get_locale()).to_owned());
+    let shown = move || words::feed_status(status.get(), feed.get().status, has_prices.get());
+    let word = text(move || shown().0.to_owned());
+    let said = text(move || (shown().1)(i18n.get_locale()).to_owned());
     let from = part(move || {
         source.with(|source| match (source.name.is_empty(), source.simulated) {
             (true, _) => None,

@@ -1,4 +1,4 @@
-//! Boxes: what is said into one comes out to everyone who watches it. The least that pushing and polling can be compared by: in
+//! Mailboxes: what is said into one comes out to everyone who watches it. The least that pushing and polling can be compared by: in
 //! memory, without order across nodes, without a log. Bounded; a box that nobody uses is forgotten. Knows no HTTP.
 
 use std::collections::{HashMap, VecDeque};
@@ -12,7 +12,7 @@ use crate::lock::lock;
 use crate::server::limits;
 
 #[derive(Debug, Default)]
-pub struct Boxes(Mutex<HashMap<(String, String), Arc<Mailbox>>>);
+pub struct Mailboxes(Mutex<HashMap<(String, String), Arc<Mailbox>>>);
 
 #[derive(Debug)]
 pub struct Mailbox {
@@ -28,31 +28,31 @@ struct Inside {
     messages: VecDeque<(u64, Arc<str>)>,
 }
 
-impl Boxes {
+impl Mailboxes {
     /// The box of this name; made if it is not there. None if these are no names.
     pub fn get(&self, run: &str, name: &str) -> Option<Arc<Mailbox>> {
         if !is_run(run) || !is_name(name) {
             return None;
         }
-        let boxes = &mut *lock(&self.0);
+        let mailboxes = &mut *lock(&self.0);
         let key = (run.to_owned(), name.to_owned());
-        if !boxes.contains_key(&key) {
-            make_room(boxes);
+        if !mailboxes.contains_key(&key) {
+            make_room(mailboxes);
         }
-        let mailbox = Arc::clone(boxes.entry(key).or_insert_with(|| Arc::new(Mailbox::new())));
+        let mailbox = Arc::clone(mailboxes.entry(key).or_insert_with(|| Arc::new(Mailbox::new())));
         mailbox.inside().used = Instant::now();
         Some(mailbox)
     }
 }
 
-fn make_room(boxes: &mut HashMap<(String, String), Arc<Mailbox>>) {
-    boxes.retain(|_, mailbox| mailbox.inside().used.elapsed() < limits::BOX_AGE);
-    while boxes.len() >= limits::BOXES {
-        let oldest = boxes.iter().min_by_key(|(_, mailbox)| mailbox.inside().used);
+fn make_room(mailboxes: &mut HashMap<(String, String), Arc<Mailbox>>) {
+    mailboxes.retain(|_, mailbox| mailbox.inside().used.elapsed() < limits::BOX_AGE);
+    while mailboxes.len() >= limits::BOXES {
+        let oldest = mailboxes.iter().min_by_key(|(_, mailbox)| mailbox.inside().used);
         let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
             return;
         };
-        boxes.remove(&oldest);
+        mailboxes.remove(&oldest);
     }
 }
 
@@ -111,8 +111,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_said_comes_out_once_and_the_oldest_goes() {
-        let boxes = Boxes::default();
-        let mailbox = boxes.get(RUN, "b").unwrap();
+        let mailboxes = Mailboxes::default();
+        let mailbox = mailboxes.get(RUN, "b").unwrap();
         assert_eq!(mailbox.newest(), (0, "".into()));
         for _ in 0..limits::BOX_MESSAGES + 5 {
             mailbox.say("x");
@@ -123,23 +123,23 @@ mod tests {
         assert_eq!(mailbox.since(0).len(), limits::BOX_MESSAGES);
         mailbox.say(&"y".repeat(limits::BOX_BYTES));
         assert_eq!(mailbox.since(0).len(), 1);
-        assert!(Arc::ptr_eq(&mailbox, &boxes.get(RUN, "b").unwrap()));
+        assert!(Arc::ptr_eq(&mailbox, &mailboxes.get(RUN, "b").unwrap()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn boxes_are_few() {
-        let boxes = Boxes::default();
+        let mailboxes = Mailboxes::default();
         for number in 0..=limits::BOXES {
             let run = format!("{number:016x}");
-            boxes.get(&run, "b").unwrap().say("kept");
+            mailboxes.get(&run, "b").unwrap().say("kept");
             tokio::time::advance(std::time::Duration::from_millis(1)).await;
         }
-        assert_eq!(boxes.0.lock().unwrap().len(), limits::BOXES);
+        assert_eq!(mailboxes.0.lock().unwrap().len(), limits::BOXES);
         assert_eq!(
-            boxes.get(&format!("{:016x}", 0), "b").unwrap().newest().0,
+            mailboxes.get(&format!("{:016x}", 0), "b").unwrap().newest().0,
             0,
             "made anew"
         );
-        assert!(boxes.get("x", "b").is_none());
+        assert!(mailboxes.get("x", "b").is_none());
     }
 }

@@ -14,7 +14,7 @@ pub const SPARK: usize = 48;
 pub const SPARK_STEP: Millis = 10_000;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Board {
+pub struct QuoteBook {
     pub source: Source,
     pub feed: Feed,
     /// By symbol; at most [`MAX_SYMBOLS`], each with at most [`SPARK`] points.
@@ -30,9 +30,9 @@ impl Topic for Quotes {
 
     type Command = NoCommand;
     type Event = QuotesEvent;
-    type State = Board;
+    type State = QuoteBook;
 
-    fn apply(board: &mut Board, _seq: Seq, event: &QuotesEvent) {
+    fn apply(board: &mut QuoteBook, _seq: Seq, event: &QuotesEvent) {
         match event {
             QuotesEvent::Opened(source) => {
                 if board.source != *source {
@@ -69,7 +69,7 @@ impl Topic for Quotes {
     }
 }
 
-fn list(board: &mut Board, entry: &Entry) {
+fn list(board: &mut QuoteBook, entry: &Entry) {
     let symbol = &entry.listing.symbol;
     if board.entries.len() < MAX_SYMBOLS || board.entries.contains_key(symbol) {
         let mut entry = entry.clone();
@@ -88,7 +88,7 @@ pub mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::super::wire::{Listing, Sector, Standing, Tick};
+    use super::super::super::wire::{FeedStatus, Listing, Sector, Tick};
     use super::*;
 
     pub fn tick(symbol: &str, last: u64) -> Tick {
@@ -131,12 +131,12 @@ pub mod tests {
             12 => ("[a-f]", 1..999_u64).prop_map(|(symbol, last)| QuotesEvent::Ticked(tick(&symbol, last))),
             2 => (any::<u64>(), prop::collection::vec(("[a-f]", any::<u64>()), 0..4))
                 .prop_map(|(at, points)| QuotesEvent::Sampled { at, points }),
-            1 => any::<u64>().prop_map(|skipped| QuotesEvent::Feed(Feed { standing: Standing::Live, since: 1, skipped })),
+            1 => any::<u64>().prop_map(|skipped| QuotesEvent::Feed(Feed { status: FeedStatus::Live, since: 1, skipped })),
         ]
     }
 
-    fn fold<'a>(events: impl IntoIterator<Item = &'a QuotesEvent>) -> Board {
-        let mut board = Board::default();
+    fn fold<'a>(events: impl IntoIterator<Item = &'a QuotesEvent>) -> QuoteBook {
+        let mut board = QuoteBook::default();
         events.into_iter().for_each(|event| Quotes::apply(&mut board, 1, event));
         board
     }

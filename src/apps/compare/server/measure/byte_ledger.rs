@@ -7,23 +7,23 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use super::wire_bytes::Totals;
-use crate::apps::compare::wire::measure::{Tally, is_name, is_run};
+use super::wire_bytes::TrafficTotals;
+use crate::apps::compare::wire::measure::{TrafficCounts, is_name, is_run};
 use crate::lock::lock;
 use crate::server::limits;
 
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<HashMap<String, Run>>);
+pub struct ByteLedger(Mutex<HashMap<String, Run>>);
 
 #[derive(Debug)]
 struct Run {
     touched: Instant,
-    ways: BTreeMap<String, Arc<Totals>>,
+    ways: BTreeMap<String, Arc<TrafficTotals>>,
 }
 
-impl Ledger {
+impl ByteLedger {
     /// Where the way of this run is counted; none if these are no names, or the run has as many ways as it may.
-    pub fn totals(&self, run: &str, way: &str) -> Option<Arc<Totals>> {
+    pub fn totals(&self, run: &str, way: &str) -> Option<Arc<TrafficTotals>> {
         if !is_run(run) || !is_name(way) {
             return None;
         }
@@ -44,7 +44,7 @@ impl Ledger {
     }
 
     /// None: no request named this run, or too long ago.
-    pub fn tallies(&self, run: &str) -> Option<BTreeMap<String, Tally>> {
+    pub fn tallies(&self, run: &str) -> Option<BTreeMap<String, TrafficCounts>> {
         let runs = &mut *self.runs();
         runs.retain(|_, run| run.touched.elapsed() < limits::MEASURED_AGE);
         let run = runs.get_mut(run)?;
@@ -69,8 +69,8 @@ fn make_room(runs: &mut HashMap<String, Run>) {
     }
 }
 
-fn tally(totals: &Totals) -> Tally {
-    Tally {
+fn tally(totals: &TrafficTotals) -> TrafficCounts {
+    TrafficCounts {
         bytes_in: totals.bytes_in.load(Relaxed),
         bytes_out: totals.bytes_out.load(Relaxed),
         requests: totals.requests.load(Relaxed),
@@ -90,27 +90,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn runs_are_few_and_forgotten() {
-        let ledger = Ledger::default();
+        let byte_ledger = ByteLedger::default();
         for number in 0..=limits::MEASURED_RUNS {
-            assert!(ledger.totals(&name(number), "fetch").is_some());
+            assert!(byte_ledger.totals(&name(number), "fetch").is_some());
             tokio::time::advance(std::time::Duration::from_millis(1)).await;
         }
-        assert_eq!(ledger.tallies(&name(0)), None, "the oldest made room");
-        assert!(ledger.tallies(&name(1)).is_some());
+        assert_eq!(byte_ledger.tallies(&name(0)), None, "the oldest made room");
+        assert!(byte_ledger.tallies(&name(1)).is_some());
         tokio::time::advance(limits::MEASURED_AGE).await;
-        assert_eq!(ledger.tallies(&name(1)), None);
-        assert_eq!(ledger.runs().len(), 0);
+        assert_eq!(byte_ledger.tallies(&name(1)), None);
+        assert_eq!(byte_ledger.runs().len(), 0);
     }
 
     #[tokio::test]
     async fn a_run_has_few_ways_with_plain_names() {
-        let ledger = Ledger::default();
+        let byte_ledger = ByteLedger::default();
         for number in 0..limits::MEASURED_WAYS {
-            assert!(ledger.totals(&name(1), &format!("way{number}")).is_some());
+            assert!(byte_ledger.totals(&name(1), &format!("way{number}")).is_some());
         }
-        assert!(ledger.totals(&name(1), "more").is_none());
-        assert!(ledger.totals(&name(1), "way0").is_some());
-        assert!(ledger.totals("no run", "way0").is_none());
-        assert!(ledger.totals(&name(2), "a/b").is_none());
+        assert!(byte_ledger.totals(&name(1), "more").is_none());
+        assert!(byte_ledger.totals(&name(1), "way0").is_some());
+        assert!(byte_ledger.totals("no run", "way0").is_none());
+        assert!(byte_ledger.totals(&name(2), "a/b").is_none());
     }
 }
