@@ -92,7 +92,7 @@ const RIGHT: Intent = Intent {
 };
 
 #[tokio::test]
-async fn two_play_in_one_world_and_each_is_moved_by_its_own_wants() {
+async fn two_players_share_a_world_and_each_moves_by_its_own_inputs() {
     let node = Node::new().listen().await;
     let [mut kim, mut lee] = [
         Player::come(node.addr, SECRETS[0]).await,
@@ -115,7 +115,7 @@ async fn two_play_in_one_world_and_each_is_moved_by_its_own_wants() {
 }
 
 #[tokio::test]
-async fn who_drops_comes_back_to_the_same_body_and_a_stranger_does_not() {
+async fn a_reconnecting_player_gets_its_body_back_and_no_other_player_does() {
     let node = Node::new().listen().await;
     let mut kim = Player::come(node.addr, SECRETS[0]).await;
     kim.play("Kim").await;
@@ -136,7 +136,7 @@ async fn who_drops_comes_back_to_the_same_body_and_a_stranger_does_not() {
 }
 
 #[tokio::test]
-async fn another_window_takes_the_body_over() {
+async fn a_second_window_takes_over_the_body() {
     let node = Node::new().listen().await;
     let mut first = Player::come(node.addr, SECRETS[0]).await;
     first.play("Kim").await;
@@ -149,7 +149,7 @@ async fn another_window_takes_the_body_over() {
 }
 
 #[tokio::test]
-async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
+async fn frames_are_deltas_of_the_acknowledged_frame_and_stop_without_acknowledgements() {
     let node = Node::new().listen().await;
     let mut player = Player::come(node.addr, SECRETS[0]).await;
     player.send_turn().await;
@@ -184,7 +184,7 @@ async fn a_frame_builds_on_what_was_acknowledged_and_stops_where_nothing_is() {
 }
 
 #[tokio::test]
-async fn what_is_not_understood_or_too_fast_ends_the_seat() {
+async fn a_malformed_or_too_fast_message_closes_the_connection() {
     let node = Node::new().listen().await;
     for wrong in [
         Message::text("hello"),
@@ -232,7 +232,7 @@ async fn post(node: &Node, secret: &str, turn: Vec<u8>) -> (StatusCode, Vec<u8>)
 }
 
 #[tokio::test]
-async fn over_posts_it_is_the_same_game() {
+async fn the_game_works_over_posted_turns() {
     let node = Node::new();
     let listening = node.listen().await;
     let mut turn = Turn {
@@ -274,7 +274,7 @@ async fn over_posts_it_is_the_same_game() {
 }
 
 #[tokio::test]
-async fn a_record_is_the_round_again() {
+async fn a_recorded_round_replays_exactly() {
     let node = Node::new();
     let listening = node.listen().await;
     assert_eq!(node.get("/api/arena/record").await.status, StatusCode::NOT_FOUND);

@@ -26,7 +26,7 @@ fn end(mut command: Command) -> (Option<i32>, String) {
 }
 
 #[test]
-fn every_command_ends_quietly_when_nobody_reads_it() {
+fn every_command_exits_quietly_on_a_broken_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = Server::start(folder);
@@ -86,7 +86,7 @@ fn every_command_ends_quietly_when_nobody_reads_it() {
 }
 
 #[test]
-fn an_exit_code_is_told_to_who_reads_nothing() {
+fn exit_codes_survive_a_broken_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let empty = json!({ "post": { "text": "", "reply_to": null } }).to_string();
@@ -112,7 +112,7 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn a_server_whose_output_nobody_reads_serves() {
+fn a_server_with_a_broken_stdout_serves() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let mut process = duplex(folder.path())
@@ -148,7 +148,7 @@ fn a_server_whose_output_nobody_reads_serves() {
 }
 
 #[test]
-fn a_name_is_an_address_to_listen_at() {
+fn a_host_name_is_a_valid_listen_address() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with_args(folder.path(), "localhost:0", &["--trust-local"]);
     assert!(server.addr.ip().is_loopback());
@@ -166,7 +166,7 @@ fn a_name_is_an_address_to_listen_at() {
 }
 
 #[tokio::test]
-async fn a_hangup_ends_no_server_and_no_connection() {
+async fn sighup_closes_neither_the_server_nor_its_connections() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();

@@ -45,7 +45,7 @@ fn texts(folder: &Path, server: &Server, room: &str, count: usize) -> Vec<String
 }
 
 #[test]
-fn the_exit_code_says_what_became_of_a_command() {
+fn the_exit_code_of_send_reports_the_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let url = server.url();
@@ -73,7 +73,7 @@ fn the_exit_code_says_what_became_of_a_command() {
 }
 
 #[test]
-fn a_tail_goes_on_after_the_server_was_killed() {
+fn tail_resumes_after_a_server_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     for text in ["one", "two"] {
@@ -105,7 +105,7 @@ fn a_tail_goes_on_after_the_server_was_killed() {
 }
 
 #[test]
-fn what_is_awake_is_listed_for_whoever_has_the_token() {
+fn topics_lists_awake_topics_for_a_token_only() {
     let folder = tempfile::tempdir().unwrap();
     // Not bound to loopback: only the token opens it.
     let server = Server::start_with_args(folder.path(), "0.0.0.0:0", &["--token", "a-token-for-the-tests"]);
@@ -130,7 +130,7 @@ fn what_is_awake_is_listed_for_whoever_has_the_token() {
 }
 
 #[test]
-fn a_backup_under_load_has_everything_that_was_accepted_before() {
+fn a_backup_under_load_contains_everything_accepted_before_it() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(folder.path());
     let before: Vec<String> = (0..9).map(|number| format!("before {number}")).collect();
@@ -183,7 +183,7 @@ fn a_backup_under_load_has_everything_that_was_accepted_before() {
 }
 
 #[test]
-fn a_backup_can_be_made_of_a_file_that_nobody_uses() {
+fn an_offline_backup_requires_an_unused_data_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     post(folder.path(), &server, "lobby", "hello");
@@ -200,7 +200,7 @@ fn a_backup_can_be_made_of_a_file_that_nobody_uses() {
 }
 
 #[test]
-fn the_doctor_names_what_is_wrong() {
+fn doctor_reports_each_problem() {
     let folder = tempfile::tempdir().unwrap();
     let site = minimal_site(folder.path());
     let site = site.to_str().unwrap();
@@ -247,7 +247,7 @@ fn the_doctor_names_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_behind_tls_is_reached_if_its_authority_is_trusted() {
+async fn commands_reach_a_server_over_tls_if_its_ca_is_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let authority = CertificateAuthority::new();

@@ -53,7 +53,7 @@ async fn tell<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) {
 }
 
 #[tokio::test]
-async fn what_a_clock_ahead_has_stamped_holds_up_nothing_that_comes_now() {
+async fn timestamps_from_the_future_do_not_block_new_values() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let now = duplex_hub::now();
     let then = now + DAY;
@@ -152,7 +152,7 @@ async fn device(server: &Server) -> Device {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn values_move_whenever_a_server_is_killed_and_its_clock_moved() {
+async fn values_advance_across_restarts_with_a_shifted_clock() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (days, values) in [(1, [21.0, 35.0]), (0, [29.0, 36.0]), (-2, [33.0, 24.0])] {

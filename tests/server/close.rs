@@ -6,7 +6,7 @@ use crate::harness::raw::{BINARY, CLOSE, FIN, PING, RawConnection, TEXT, masked,
 use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, close_frame};
 
 #[tokio::test]
-async fn the_peers_code_and_reason_come_back() {
+async fn the_clients_close_code_and_reason_are_echoed() {
     let node = Node::new().listen().await;
     for (code, reason) in [
         (1000, "bye"),
@@ -36,7 +36,7 @@ async fn the_peers_code_and_reason_come_back() {
 }
 
 #[tokio::test]
-async fn a_close_without_a_code_comes_back_without_one() {
+async fn a_close_without_a_code_is_echoed_without_a_code() {
     let node = Node::new().listen().await;
     let mut client = node.websocket(ECHO_PATH).await;
     client.close(None).await;
@@ -44,7 +44,7 @@ async fn a_close_without_a_code_comes_back_without_one() {
 }
 
 #[tokio::test]
-async fn what_was_asked_before_the_close_is_answered() {
+async fn messages_before_the_close_frame_are_answered() {
     let node = Node::new().listen().await;
     let mut client = node.websocket(ECHO_PATH).await;
     client.send("last words").await;
@@ -54,7 +54,7 @@ async fn what_was_asked_before_the_close_is_answered() {
 }
 
 #[tokio::test]
-async fn counts_return_to_where_they_were() {
+async fn connection_counts_return_to_zero() {
     let node = Node::new();
     let listening = node.listen().await;
     node.wait_for_connections(0).await;
@@ -71,7 +71,7 @@ async fn counts_return_to_where_they_were() {
 }
 
 #[tokio::test]
-async fn messages_are_counted_both_ways() {
+async fn messages_are_counted_in_both_directions() {
     let node = Node::new();
     let mut client = node.websocket(ECHO_PATH).await;
     for _ in 0..5 {
@@ -83,7 +83,7 @@ async fn messages_are_counted_both_ways() {
 
 /// Each with its code and a reason; a message before it is answered first.
 #[tokio::test]
-async fn a_peer_that_breaks_the_protocol_is_told_how() {
+async fn a_protocol_violation_is_closed_with_a_code_and_reason() {
     let node = Node::new().listen().await;
     for (name, bytes, code, reason) in [
         ("unmasked", unmasked(FIN | TEXT, b"x"), 1002, "unmasked"),
@@ -147,7 +147,7 @@ async fn a_peer_that_breaks_the_protocol_is_told_how() {
 
 /// RFC 6455 section 7.4.1: these are never on the wire, and so are no codes to send back.
 #[tokio::test]
-async fn a_close_code_that_may_not_be_sent_is_a_protocol_error() {
+async fn a_reserved_close_code_is_a_protocol_error() {
     let node = Node::new().listen().await;
     for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 2999] {
         let mut raw = RawConnection::open(node.connect().await, ECHO_PATH).await;
@@ -158,7 +158,7 @@ async fn a_close_code_that_may_not_be_sent_is_a_protocol_error() {
 
 /// The peer goes on sending long after it was refused: the reason still arrives, no reset takes it away.
 #[tokio::test]
-async fn a_peer_in_full_flow_still_hears_why_it_was_refused() {
+async fn a_client_that_keeps_sending_still_receives_the_close_reason() {
     let node = Node::with_settings(|settings| settings.max_message = 1000)
         .listen()
         .await;
@@ -174,7 +174,7 @@ async fn a_peer_in_full_flow_still_hears_why_it_was_refused() {
 }
 
 #[tokio::test]
-async fn a_peer_that_vanishes_is_noticed() {
+async fn a_dropped_connection_is_detected() {
     let node = Node::new();
     let listening = node.listen().await;
     let client = listening.websocket(ECHO_PATH).await;

@@ -52,7 +52,7 @@ fn in_memory() -> Node {
 
 /// As a tab that sends on the first try after its laptop's lid was closed for a weekend, and one whose clock is wrong.
 #[tokio::test]
-async fn an_id_outside_its_time_is_refused_and_says_what_to_do() {
+async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
     let node = in_memory();
     for transport in [
         Transport::WebSocket(Encoding::Json),
@@ -91,7 +91,7 @@ async fn an_id_outside_its_time_is_refused_and_says_what_to_do() {
 
 /// What was accepted 30 h ago and sent again now: known, and once the log let it go, refused.
 #[tokio::test]
-async fn thirty_hours_later_there_is_no_second_effect() {
+async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let topic: TopicName = TOPIC.parse().unwrap();
     let node = Node::with_log(log.clone(), kinds::all());
@@ -140,7 +140,7 @@ async fn who(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
 }
 
 #[tokio::test]
-async fn after_ten_thousand_other_commands_there_is_no_second_effect() {
+async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let node = in_memory();
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
     let (first, refused) = (past(2000), past(1999));
@@ -183,7 +183,7 @@ async fn after_ten_thousand_other_commands_there_is_no_second_effect() {
 
 /// Refused, and then the topic forgets all that is not in the log. With and without a time in the id.
 #[tokio::test]
-async fn what_was_refused_has_no_effect_after_a_restart() {
+async fn a_rejected_command_stays_rejected_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let ids = [past(0), CommandId::from_random(uuid::Uuid::new_v4().as_u128())];
@@ -246,7 +246,7 @@ async fn post(client: &mut Client<TcpStream>, id: &CommandId, text: &str) -> (An
 }
 
 #[tokio::test]
-async fn what_was_refused_has_no_effect_after_a_kill() {
+async fn a_rejected_command_stays_rejected_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     let id = past(0);

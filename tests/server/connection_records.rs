@@ -22,7 +22,7 @@ async fn ended(node: &Node) -> Ended {
 }
 
 #[tokio::test]
-async fn a_page_sees_its_handshake_as_the_server_saw_it() {
+async fn the_record_shows_the_handshake_as_the_server_received_it() {
     let node = Node::new();
     let listening = node.listen().await;
     let headers = [
@@ -61,7 +61,7 @@ async fn a_page_sees_its_handshake_as_the_server_saw_it() {
 }
 
 #[tokio::test]
-async fn the_record_says_who_ended_the_connection_and_how() {
+async fn the_record_shows_which_side_closed_the_connection_and_how() {
     let target = format!("{ECHO_PATH}?trace={TRACE}");
 
     let node = Node::new();
@@ -87,7 +87,7 @@ async fn the_record_says_who_ended_the_connection_and_how() {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_safe_name_is_not_recorded() {
+async fn a_connection_without_a_long_trace_id_is_not_recorded() {
     let node = Node::new();
     assert!(
         node.get("/api/handshake/0123456789abcdef")
@@ -100,7 +100,7 @@ async fn a_connection_without_a_safe_name_is_not_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_vitals_beat_once_a_second_with_the_messages_of_that_second() {
+async fn vitals_are_published_every_second_with_that_seconds_messages() {
     let node = Node::with_settings(|settings| settings.node = "n1".to_owned());
     duplex::server::vitals::start(&node.state);
     let mut client = node.websocket(ECHO_PATH).await;

@@ -134,13 +134,13 @@ fn counted(device: &Device) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readings_arrive() {
+async fn readings_are_stored() {
     let broker = Broker::start();
     arrive(&broker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readings_arrive_over_tls() {
+async fn readings_are_stored_over_tls() {
     let broker = Broker::with_tls();
     arrive(&broker).await;
 }
@@ -165,7 +165,7 @@ async fn arrive(broker: &Broker) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_when_the_broker_goes_and_comes_back() {
+async fn no_reading_is_lost_when_the_broker_restarts() {
     const READINGS: u64 = 300;
     let mut broker = Broker::start();
     let plant = Plant::new(&broker).await;
@@ -198,7 +198,7 @@ async fn nothing_is_lost_when_the_broker_goes_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_while_the_server_is_away_is_kept_by_the_broker() {
+async fn the_broker_queues_readings_while_the_server_is_down() {
     let broker = Broker::start();
     let mut plant = Plant::new(&broker).await;
     let mut oven = broker.device("oven", None).await;
@@ -218,7 +218,7 @@ async fn what_comes_while_the_server_is_away_is_kept_by_the_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_that_is_sent_twice_has_one_effect() {
+async fn a_report_sent_twice_has_one_effect() {
     let broker = Broker::start();
     let plant = Plant::new(&broker).await;
     let oven = broker.device("oven", None).await;
@@ -235,7 +235,7 @@ async fn a_report_that_is_sent_twice_has_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retained_value_counts_once_however_often_it_comes() {
+async fn a_retained_value_received_again_counts_once() {
     let broker = Broker::start();
     let mut oven = broker.device("oven", None).await;
     oven.publish(
@@ -275,7 +275,7 @@ async fn a_retained_value_counts_once_however_often_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retained_value_that_returned_while_the_server_was_away_is_the_devices_last() {
+async fn a_retained_value_changed_during_downtime_becomes_the_latest() {
     let state = |value: u8| format!(r#"{{"readings":[{{"metric":"temperature","value":{value}}}]}}"#);
     let value = |device: &Device| device.metrics.get("temperature").map(|metric| metric.value);
     let broker = Broker::start();
@@ -311,7 +311,7 @@ async fn a_retained_value_that_returned_while_the_server_was_away_is_the_devices
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_in_a_report_is_refused_by_itself() {
+async fn an_invalid_reading_is_rejected_alone() {
     let broker = Broker::start();
     let plant = Plant::new(&broker).await;
     let oven = broker.device("oven", None).await;
@@ -340,7 +340,7 @@ async fn what_is_wrong_in_a_report_is_refused_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_payloads_are_counted_and_stop_nothing() {
+async fn invalid_payloads_are_counted_and_do_not_block_others() {
     let broker = Broker::start();
     let plant = Plant::new(&broker).await;
     let oven = broker.device("oven", None).await;
@@ -367,7 +367,7 @@ async fn bad_payloads_are_counted_and_stop_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_reaches_its_device_and_its_answer_comes_back() {
+async fn an_order_reaches_its_device_and_the_acknowledgement_returns() {
     let broker = Broker::start();
     let plant = Plant::new(&broker).await;
     let mut oven = broker.device("oven", Some("devices/oven-1/commands")).await;

@@ -83,7 +83,7 @@ fn count(shape: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_browser_finds_the_shape_that_the_server_has_sent() {
+async fn the_parsed_document_has_the_shape_in_its_meta_tag() {
     let node = Node::new();
     for path in [
         "/",

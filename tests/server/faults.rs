@@ -144,7 +144,7 @@ async fn record(node: &Node) -> Handshake {
 }
 
 #[tokio::test]
-async fn switched_off_there_is_no_such_thing() {
+async fn disabled_faults_are_not_found() {
     let node = Node::new();
     let session = Session::open(&node).await;
     let answer = ask(&node, OWNER, &session.1, Fault::Cut).await;
@@ -154,7 +154,7 @@ async fn switched_off_there_is_no_such_thing() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_obeyed_and_nothing_without_an_end() {
+async fn only_the_visitors_own_session_gets_a_bounded_fault() {
     let node = node();
     let mut session = Session::open(&node).await;
     let answer = ask(&node, OTHER, &session.1, Fault::Cut).await;
@@ -198,7 +198,7 @@ async fn a_cut_ends_the_connection_without_a_close_frame() {
 }
 
 #[tokio::test]
-async fn a_drained_session_is_told_when_to_come_back() {
+async fn a_drained_session_is_told_when_to_reconnect() {
     let node = node();
     let mut session = Session::open(&node).await;
     make(&node, &session.1, Fault::Drain).await;
@@ -212,7 +212,7 @@ async fn a_drained_session_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_block_cuts_refuses_at_the_door_and_can_be_taken_back() {
+async fn a_block_cuts_the_connection_rejects_handshakes_and_can_be_lifted() {
     let node = node();
     let mut session = Session::open(&node).await;
     let (websocket, sse, for_ms) = (true, true, 60_000);
@@ -243,7 +243,7 @@ async fn a_block_cuts_refuses_at_the_door_and_can_be_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_holds_frames_and_loses_none() {
+async fn a_delay_holds_frames_back_and_loses_none() {
     let node = node();
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
@@ -300,7 +300,7 @@ async fn a_slow_reader_gets_every_note_and_the_newest_price() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_is_slow_for_too_long_is_cut_off_with_a_reason() {
+async fn a_reader_that_stalls_too_long_is_closed_with_a_reason() {
     let node = node();
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
@@ -317,7 +317,7 @@ async fn a_reader_that_is_slow_for_too_long_is_cut_off_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_stream_is_cut_and_drained_as_a_socket_is() {
+async fn an_event_stream_can_be_cut_and_drained() {
     let node = node();
     let session = SessionId("s-1".to_owned());
     let path = format!("{EVENTS_PATH}?session=s-1&topics=notes/a");
@@ -342,7 +342,7 @@ async fn a_stream_is_cut_and_drained_as_a_socket_is() {
 }
 
 #[tokio::test]
-async fn a_poll_is_cut_and_drained_as_a_socket_is() {
+async fn a_poll_can_be_cut_and_drained() {
     let node = node();
     let session = SessionId("s-1".to_owned());
     let ask = |more: &str| {

@@ -23,7 +23,7 @@ fn list(written: &Cell<u32>, key: &str, value: u32) -> String {
 }
 
 #[test]
-fn a_fragment_is_the_html_of_its_element_written_once() {
+fn a_fragment_renders_once_and_matches_its_view() {
     Owner::new().with(|| {
         let written = Cell::new(0);
         let plain = list(&written, "row/1", 7);

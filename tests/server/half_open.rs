@@ -53,7 +53,7 @@ async fn unread(node: &Node, asked: &str) -> RawConnection<tokio::io::DuplexStre
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_nobody_reads_ends_as_a_socket_does_and_says_why() {
+async fn an_unread_stream_times_out_like_a_websocket_with_a_reason() {
     let node = Node::new();
     let mut raw = unread(&node, "v=2&topics=notes/a").await;
     let mut observer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
@@ -76,7 +76,7 @@ async fn a_stream_that_nobody_reads_ends_as_a_socket_does_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_whose_client_answers_stays() {
+async fn a_stream_whose_client_pings_stays_open() {
     let node = Node::new();
     let mut raw = unread(&node, "v=2&topics=notes/a").await;
     let mut buffer = vec![0; 4096];
@@ -98,7 +98,7 @@ async fn a_stream_whose_client_answers_stays() {
 
 /// They know of no ping, so whoever reads asks anew.
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_version_1_ends_after_a_while_and_its_reader_comes_back() {
+async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
     let node = Node::new();
     let mut raw = unread(&node, "topics=notes/a").await;
     let mut observer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
@@ -135,7 +135,7 @@ async fn a_stream_of_version_1_ends_after_a_while_and_its_reader_comes_back() {
 
 /// A post of its session is a word of it.
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_version_1_whose_client_says_something_goes_on() {
+async fn a_version_1_stream_whose_client_posts_stays_open() {
     let node = Node::new();
     let mut raw = unread(&node, "topics=notes/a").await;
     let mut buffer = vec![0; 4096];
@@ -155,7 +155,7 @@ fn text(frame: &ClientFrame) -> Message {
 
 /// To move the clock at once is as a pause of the process: nothing was polled in between.
 #[tokio::test(start_paused = true)]
-async fn after_a_pause_nobody_was_silent() {
+async fn a_paused_process_times_out_no_client() {
     let node = Node::new();
     let mut echo = node.websocket(ECHO_PATH).await;
     let mut session = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
@@ -207,7 +207,7 @@ async fn receive(client: &mut Client<TcpStream>) -> ServerFrame {
 
 /// The real process is stopped for longer than its limit, while a frame waits in its socket.
 #[tokio::test]
-async fn a_stopped_server_reads_what_waits_before_it_judges() {
+async fn a_stopped_server_reads_pending_input_before_it_times_out_clients() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with_args(
         folder.path(),

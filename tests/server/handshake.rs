@@ -29,7 +29,7 @@ async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) ->
 }
 
 #[tokio::test]
-async fn plain_http_is_told_what_the_address_is_for() {
+async fn a_plain_http_request_is_answered_with_426_and_the_purpose() {
     let node = Node::new();
     for (path, purpose) in [(SOCKET_PATH, "after a greeting"), (ECHO_PATH, "with the same message")] {
         let answer = node.get(path).await;
@@ -45,7 +45,7 @@ async fn plain_http_is_told_what_the_address_is_for() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_cannot_be_answered_is_refused_with_what_is_wrong() {
+async fn an_invalid_handshake_is_rejected_with_the_cause() {
     let node = Node::new();
     let upgrade = [("upgrade", "websocket"), ("connection", "upgrade")];
     let version = ("sec-websocket-version", "13");
@@ -69,7 +69,7 @@ async fn a_handshake_that_cannot_be_answered_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn only_pages_of_the_own_origin_or_a_listed_one_open_sockets() {
+async fn only_same_origin_or_listed_origins_open_websockets() {
     let node = Node::with_settings(|settings| settings.origins = vec!["https://app.example".parse().unwrap()]);
     for path in [SOCKET_PATH, ECHO_PATH, LEPTOS_WS] {
         for (origin, expected) in [
@@ -92,7 +92,7 @@ async fn only_pages_of_the_own_origin_or_a_listed_one_open_sockets() {
 }
 
 #[tokio::test]
-async fn a_foreign_origin_is_named_in_the_answer() {
+async fn a_rejected_origin_is_named_in_the_response() {
     let node = Node::new();
     let answer = request(
         &node,
@@ -117,7 +117,7 @@ async fn a_foreign_origin_is_named_in_the_answer() {
 }
 
 #[tokio::test]
-async fn a_subprotocol_is_taken_from_the_offers() {
+async fn the_first_offered_subprotocol_is_selected() {
     let node = Node::new();
     let (_, response) = open(
         node.connect(),
@@ -132,7 +132,7 @@ async fn a_subprotocol_is_taken_from_the_offers() {
 }
 
 #[tokio::test]
-async fn no_extension_is_agreed_to() {
+async fn no_extension_is_negotiated() {
     let node = Node::new();
     let offer = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")];
     let (mut client, response) = open(node.connect(), ECHO_PATH, &offer).await.unwrap();
@@ -141,7 +141,7 @@ async fn no_extension_is_agreed_to() {
 }
 
 #[tokio::test]
-async fn one_too_many_is_told_to_come_back() {
+async fn a_connection_beyond_the_limit_gets_503_and_retry_after() {
     let node = Node::with_settings(|settings| settings.max_connections = 2);
     let mut first = node.websocket(ECHO_PATH).await;
     let _second = node.websocket(SOCKET_PATH).await;
@@ -164,7 +164,7 @@ async fn one_too_many_is_told_to_come_back() {
 
 /// A connection that asks nothing is not held for ever; one that asked may be idle.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_asks_nothing_is_dropped() {
+async fn a_connection_without_a_request_times_out() {
     use tokio::io::AsyncReadExt as _;
 
     let node = Node::new();

@@ -74,7 +74,7 @@ const PATHS: [(Method, &str); 18] = [
 
 /// A page of `attacker.example` that gave its name this server's address: for its browser it is of one origin with the server.
 #[tokio::test]
-async fn a_rebinding_page_reaches_nothing() {
+async fn dns_rebinding_is_rejected() {
     for node in [Node::new(), Node::with_settings(public)] {
         for (method, path) in &PATHS {
             let own = [
@@ -97,7 +97,7 @@ async fn a_rebinding_page_reaches_nothing() {
 }
 
 #[tokio::test]
-async fn a_rebinding_page_reaches_nothing_over_http2() {
+async fn dns_rebinding_is_rejected_over_http2() {
     let node = Node::new();
     let mut requests = http2(&node).await;
     for path in ["/", EVENTS_PATH, HISTORY_PATH, "/metrics"] {
@@ -121,7 +121,7 @@ async fn a_rebinding_page_reaches_nothing_over_http2() {
 }
 
 #[tokio::test]
-async fn a_request_names_one_host_and_supervisors_any() {
+async fn a_request_has_exactly_one_host_and_health_checks_any_host() {
     let node = Node::new();
     for (head, status) in [
         ("GET /api/vitals HTTP/1.1\r\n", "400"),
@@ -157,7 +157,7 @@ async fn a_request_names_one_host_and_supervisors_any() {
 }
 
 #[tokio::test]
-async fn a_public_url_is_the_only_name_for_browsers_and_leaves_addresses_to_programs() {
+async fn with_a_public_url_browsers_use_only_its_host_and_programs_also_addresses() {
     let node = Node::with_settings(|settings| {
         public(settings);
         settings.origins = vec!["https://app.example".parse().unwrap()];
@@ -176,7 +176,7 @@ async fn a_public_url_is_the_only_name_for_browsers_and_leaves_addresses_to_prog
 }
 
 #[tokio::test]
-async fn the_origin_is_compared_with_its_scheme() {
+async fn the_origin_check_includes_the_scheme() {
     let node = Node::with_settings(public);
     for path in SOCKETS {
         for (origin, expected) in [
@@ -199,7 +199,7 @@ async fn the_origin_is_compared_with_its_scheme() {
 }
 
 #[tokio::test]
-async fn what_the_browser_says_of_the_site_goes_first() {
+async fn sec_fetch_site_takes_precedence_over_origin() {
     let node = Node::new();
     for site in ["same-site", "cross-site"] {
         for origin in [None, Some(("origin", "http://localhost"))] {
@@ -260,7 +260,7 @@ async fn client(listening: &ListeningNode, headers: Headers<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_speak_of_addresses_and_a_trusted_proxy_can() {
+async fn only_a_trusted_proxy_sets_the_client_address() {
     let node = Node::new();
     let listening = node.listen().await;
     let spoofed = [
@@ -304,7 +304,7 @@ async fn a_stranger_cannot_speak_of_addresses_and_a_trusted_proxy_can() {
 
 /// Over a connection whose proxy ends TLS, an https page is of this server; and nobody else's word makes it so.
 #[tokio::test]
-async fn the_scheme_is_of_the_connection_or_of_a_trusted_proxy() {
+async fn only_the_connection_or_a_trusted_proxy_sets_the_scheme() {
     let status = async |listening: &ListeningNode, headers: Headers<'_>| match open(
         listening.connect().await,
         SOCKET_PATH,

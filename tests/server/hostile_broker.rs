@@ -164,7 +164,7 @@ fn person() -> Person {
 const READING: &[u8] = br#"{"readings":[{"metric":"temperature","value":21.5}]}"#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_of_any_size_is_counted_acknowledged_and_let_go() {
+async fn an_oversized_mqtt_message_is_counted_acknowledged_and_dropped() {
     let broker = Hostile::start().await;
     let (hub, stop) = start(&broker);
     let mut stream = broker.accept().await;
@@ -185,7 +185,7 @@ async fn a_message_of_any_size_is_counted_acknowledged_and_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waited_at_a_broker_for_a_server_that_starts_is_no_sign_of_life() {
+async fn a_message_queued_before_the_start_does_not_mark_the_device_online() {
     let broker = Hostile::start().await;
     let (hub, stop) = start(&broker);
     let (mut stream, _) = broker.greet(true).await;
@@ -199,7 +199,7 @@ async fn what_waited_at_a_broker_for_a_server_that_starts_is_no_sign_of_life() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_packet_ends_a_connection_and_the_next_one_works() {
+async fn an_invalid_mqtt_packet_ends_the_connection_and_the_next_one_works() {
     let broker = Hostile::start().await;
     let (hub, stop) = start(&broker);
     for garbage in [
@@ -227,7 +227,7 @@ async fn what_is_no_packet_ends_a_connection_and_the_next_one_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_a_broker_forgot_with_its_session_is_published_again() {
+async fn an_order_is_republished_when_the_broker_lost_its_session() {
     let broker = Hostile::start().await;
     let (hub, stop) = start(&broker);
     let mut stream = broker.accept().await;

@@ -67,7 +67,7 @@ async fn downwards(mut from: RecvStream, mut to: WriteHalf<DuplexStream>) {
 }
 
 #[tokio::test]
-async fn a_socket_is_a_stream_beside_others() {
+async fn a_websocket_shares_its_http2_connection() {
     let node = Node::new();
     let mut requests = connect(&node).await;
     let (opened, mut echo) = open(&mut requests, ECHO_PATH, &[("sec-websocket-protocol", "a, b")]).await;
@@ -89,7 +89,7 @@ async fn a_socket_is_a_stream_beside_others() {
 }
 
 #[tokio::test]
-async fn the_record_shows_http2() {
+async fn the_handshake_record_shows_http2() {
     let node = Node::new();
     let mut requests = connect(&node).await;
     let (_, _client) = open(&mut requests, &format!("{ECHO_PATH}?trace=0123456789abcdef"), &[]).await;
@@ -107,7 +107,7 @@ async fn the_record_shows_http2() {
 }
 
 #[tokio::test]
-async fn the_doors_are_the_same() {
+async fn http2_handshakes_pass_the_same_checks() {
     let node = Node::new();
     let mut requests = connect(&node).await;
     let (foreign, _) = open(&mut requests, ECHO_PATH, &[("origin", "http://evil.example")]).await;
@@ -123,7 +123,7 @@ async fn the_doors_are_the_same() {
 }
 
 #[tokio::test]
-async fn a_shutdown_is_told_over_http2_too() {
+async fn a_shutdown_is_announced_over_http2() {
     let node = Node::new();
     let mut requests = connect(&node).await;
     let (_, mut client) = open(&mut requests, ECHO_PATH, &[]).await;

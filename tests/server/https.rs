@@ -54,7 +54,7 @@ async fn opening(authority: &CertificateAuthority, listening: &ListeningNode, pa
 }
 
 #[tokio::test]
-async fn sockets_and_pages_are_served_by_tls() {
+async fn websockets_and_pages_are_served_over_tls() {
     let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
@@ -83,7 +83,7 @@ async fn sockets_and_pages_are_served_by_tls() {
 }
 
 #[tokio::test]
-async fn http2_is_agreed_on_and_carries_sockets() {
+async fn http2_is_negotiated_and_carries_websockets() {
     let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
@@ -117,7 +117,7 @@ async fn http2_is_agreed_on_and_carries_sockets() {
 }
 
 #[tokio::test]
-async fn who_speaks_no_tls_is_counted_and_holds_up_nobody() {
+async fn a_failed_tls_handshake_is_counted_and_blocks_no_other_client() {
     let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
@@ -134,7 +134,7 @@ async fn who_speaks_no_tls_is_counted_and_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_has_its_time() {
+async fn a_tls_handshake_times_out() {
     let authority = CertificateAuthority::new();
     let node = node(&authority);
     let (mut client, server) = duplex(PIPE_CAPACITY);
@@ -176,7 +176,7 @@ async fn a_certificate_is_renewed_when_its_files_change() {
 }
 
 #[tokio::test]
-async fn a_running_server_takes_a_new_certificate_on_sighup_and_keeps_its_own_for_half_of_one() {
+async fn sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_one_is_invalid() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
     let (certificate, key) = (authority.certificate(), authority.key());
     let flags = [
@@ -209,7 +209,7 @@ async fn a_running_server_takes_a_new_certificate_on_sighup_and_keeps_its_own_fo
 }
 
 #[test]
-fn a_wrong_pair_ends_the_start_with_one_line() {
+fn a_certificate_that_does_not_match_its_key_fails_the_start_with_one_line() {
     let (folder, one, other) = (
         tempfile::tempdir().unwrap(),
         CertificateAuthority::new(),

@@ -52,7 +52,7 @@ async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {
 }
 
 #[tokio::test]
-async fn whoever_uses_an_id_first_swallows_nobody_elses_command() {
+async fn a_command_id_is_deduplicated_per_sender_only() {
     for (number, (burns, sends)) in TRANSPORTS
         .iter()
         .flat_map(|one| TRANSPORTS.map(|other| (*one, other)))
@@ -81,7 +81,7 @@ async fn whoever_uses_an_id_first_swallows_nobody_elses_command() {
 }
 
 #[tokio::test]
-async fn an_id_that_was_burnt_before_a_restart_swallows_nothing_after_it() {
+async fn ids_are_deduplicated_per_sender_after_a_restart() {
     let log = std::sync::Arc::new(duplex_hub::log::memory::Memory::new(
         duplex_protocol::cursor::Epoch::new(7),
     ));
@@ -107,7 +107,7 @@ async fn an_id_that_was_burnt_before_a_restart_swallows_nothing_after_it() {
 }
 
 #[tokio::test]
-async fn a_rooms_count_cannot_be_swallowed() {
+async fn a_predicted_id_cannot_suppress_a_rooms_message_count() {
     let node = apps_node();
     let mut attacker = Visitor::new(&node, Transport::Poll).await;
     let rooms = format!("{}/{ALL_ROOMS}", Rooms::KIND);
@@ -154,7 +154,7 @@ async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn a_programs_reading_cannot_be_swallowed() {
+async fn a_predicted_id_cannot_suppress_a_programs_reading() {
     let node = apps_node();
     let foreseen = id_of(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
     for transport in TRANSPORTS {
@@ -230,7 +230,7 @@ async fn post_as(node: &Node, session: &str, command: &ChatCommand) -> Answer {
 
 /// The id of a connection stands in the server's log, and in the record of its handshake.
 #[tokio::test]
-async fn nobody_becomes_a_visitor_without_a_cookie_by_the_name_of_their_connection() {
+async fn a_connection_id_does_not_identify_a_visitor_without_a_cookie() {
     let node = apps_node();
     let mut victim = socket(&node, SESSION_PATH).await;
     let (person, connection) = welcomed(&mut victim).await;
@@ -267,7 +267,7 @@ async fn nobody_becomes_a_visitor_without_a_cookie_by_the_name_of_their_connecti
 }
 
 #[tokio::test]
-async fn without_cookies_a_client_is_who_it_says_on_every_transport() {
+async fn without_cookies_the_session_parameter_identifies_a_client_on_every_transport() {
     let node = apps_node();
     let target = format!("{SESSION_PATH}?session=0123456789abcdef");
     let (first, second) = (socket(&node, &target).await, socket(&node, &target).await);
@@ -297,7 +297,7 @@ async fn without_cookies_a_client_is_who_it_says_on_every_transport() {
 
 /// Both forms of a secret make a visitor with an inbox, alerts and a browser that reports.
 #[tokio::test]
-async fn old_and_new_visitors_have_what_is_theirs() {
+async fn both_forms_of_visitor_secrets_have_their_own_topics() {
     let node = apps_node();
     let first = node.get("/chat").await;
     let cookie = first.header("set-cookie").split(';').next().unwrap().to_owned();
@@ -337,7 +337,7 @@ async fn old_and_new_visitors_have_what_is_theirs() {
 
 /// The log of a server that says as much as it can, beside what its clients keep to themselves.
 #[tokio::test]
-async fn no_log_line_holds_what_a_client_is_known_by() {
+async fn no_log_line_contains_a_secret_that_identifies_a_client() {
     use crate::harness::process::{duplex, minimal_site};
     let folder = tempfile::tempdir().unwrap();
     let written = folder.path().join("stderr");

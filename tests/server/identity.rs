@@ -63,7 +63,7 @@ fn set_cookies(answer: &Response) -> Vec<&str> {
 
 /// A script on another port of the host, or a sibling host, sets a second cookie: it makes nobody the attacker's person.
 #[tokio::test]
-async fn two_cookies_that_differ_are_no_identity() {
+async fn two_different_visitor_cookies_identify_no_visitor() {
     let node = chat(|_| {});
     let [mine, evil] = [MINE, EVIL].map(|secret| format!("visitor={secret}"));
     let (me, attacker) = (
@@ -86,7 +86,7 @@ async fn two_cookies_that_differ_are_no_identity() {
 }
 
 #[tokio::test]
-async fn an_https_site_moves_its_visitors_to_a_cookie_that_no_sibling_can_set() {
+async fn an_https_site_moves_visitors_to_a_host_prefixed_cookie() {
     let before = chat(|_| {});
     let node = chat(public);
     let host = "duplex.example";

@@ -62,7 +62,7 @@ async fn rejections(node: &Node, command: &str) -> Vec<Rejection> {
 }
 
 #[tokio::test]
-async fn a_member_that_is_there_twice_is_refused_with_its_name_on_every_way_in() {
+async fn a_duplicate_json_member_is_rejected_by_name_everywhere() {
     let node = node();
     for (path, body) in [
         (READINGS, r#"{"readings":[{"metric":"t","value":1,"value":2}]}"#),
@@ -95,7 +95,7 @@ async fn a_member_that_is_there_twice_is_refused_with_its_name_on_every_way_in()
 }
 
 #[tokio::test]
-async fn an_impossible_number_leaves_the_good_readings_beside_it() {
+async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     let node = node();
     let good = r#"{"metric":"t","value":1e-9}"#;
     let mut expected = Vec::new();

@@ -15,7 +15,7 @@ const fn s(seconds: u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_server_pings_every_25_seconds_and_a_peer_that_answers_stays() {
+async fn the_server_pings_every_25_seconds_and_a_responsive_client_stays() {
     let node = Node::new();
     let mut client = node.websocket(ECHO_PATH).await;
     let start = Instant::now();
@@ -30,7 +30,7 @@ async fn the_server_pings_every_25_seconds_and_a_peer_that_answers_stays() {
 
 /// It never reads, so it never answers a ping.
 #[tokio::test(start_paused = true)]
-async fn a_silent_peer_is_closed_after_60_seconds() {
+async fn a_silent_client_is_closed_after_60_seconds() {
     let node = Node::new();
     let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     let start = Instant::now();
@@ -60,7 +60,7 @@ fn silent((first, payload): (u8, Vec<u8>)) -> (u16, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_byte_is_a_sign_of_life() {
+async fn any_received_byte_resets_the_silence_timeout() {
     let node = Node::with_settings(|settings| (settings.ping_interval, settings.silence_limit) = (s(1000), s(1001)));
     let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     let message = masked(FIN | BINARY, &[1; 300]);
@@ -79,7 +79,7 @@ async fn any_byte_is_a_sign_of_life() {
 
 /// The silence is counted from the last sound, to the second.
 #[tokio::test(start_paused = true)]
-async fn silence_begins_with_the_last_sound() {
+async fn the_silence_timeout_starts_at_the_last_received_byte() {
     let node = Node::new();
     let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     advance(s(10)).await;
@@ -95,7 +95,7 @@ async fn silence_begins_with_the_last_sound() {
 
 /// Its pipe is full, so nothing can be told to it: the connection is given up when it has taken nothing for the limit.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_takes_nothing_is_given_up() {
+async fn a_client_that_reads_nothing_is_dropped() {
     use futures_util::FutureExt as _;
     let node = Node::new();
     let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;

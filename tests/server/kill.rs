@@ -22,7 +22,7 @@ const WRITERS: u32 = 4;
 const ACCEPTED_BEFORE_KILL: usize = 120;
 
 #[tokio::test]
-async fn what_was_accepted_survives_a_kill() {
+async fn accepted_commands_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut sent = BTreeMap::new();
     for round in 0..ROUNDS {
@@ -241,7 +241,7 @@ fn events(folder: &Path, topic: &str, text: &str) -> u64 {
 
 /// An alarm and an order, each killed at its answer; nobody visits their topic afterwards.
 #[tokio::test]
-async fn what_follows_from_an_accepted_command_survives_a_kill() {
+async fn forwards_of_accepted_commands_survive_a_kill() {
     const KILLS: u64 = 4;
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

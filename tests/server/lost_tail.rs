@@ -59,7 +59,7 @@ async fn add(node: &Node, topic: &str, texts: &[&str]) {
 }
 
 #[tokio::test]
-async fn who_saw_what_was_lost_is_told_so_and_other_topics_go_on() {
+async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
     let folder = tempfile::tempdir().unwrap();
     let early = node(folder.path(), kinds::all());
     add(&early, LOSER, &["1", "2"]).await;
@@ -111,7 +111,7 @@ async fn who_saw_what_was_lost_is_told_so_and_other_topics_go_on() {
 
 /// The page's first state comes from the server's rendering, with a cursor beside it.
 #[tokio::test]
-async fn a_page_of_before_is_told_so() {
+async fn a_page_rendered_before_the_loss_is_reset() {
     let folder = tempfile::tempdir().unwrap();
     let topic = "chat/lobby";
     let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
@@ -186,7 +186,7 @@ fn post(folder: &Path, server: &Server, topic: &str, texts: &[&str]) {
 }
 
 #[tokio::test]
-async fn so_it_is_when_the_journal_is_deleted() {
+async fn a_deleted_journal_resets_subscribers_that_saw_its_events() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut server = Server::start(folder);

@@ -116,7 +116,7 @@ async fn heard(node: &Node, count: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn a_page_without_prices_says_so() {
+async fn a_market_page_without_quotes_says_so() {
     let page = node(memory()).get("/market").await;
     assert_eq!(page.status, 200);
     assert!(page.body.contains("아직 시세가 없습니다"), "{}", page.body);
@@ -124,7 +124,7 @@ async fn a_page_without_prices_says_so() {
 }
 
 #[tokio::test]
-async fn the_simulated_market_is_in_the_first_html() {
+async fn the_first_html_contains_the_simulated_quotes() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |_| {});
     until_live(&node).await;
@@ -146,7 +146,7 @@ async fn the_simulated_market_is_in_the_first_html() {
 }
 
 #[tokio::test]
-async fn prices_move_and_the_candles_with_them() {
+async fn quotes_and_candles_are_updated() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |options| options.market.market_rate = 2_000);
     until_live(&node).await;
@@ -163,7 +163,7 @@ async fn prices_move_and_the_candles_with_them() {
 }
 
 #[tokio::test]
-async fn a_market_that_starts_again_goes_on_from_its_prices() {
+async fn a_restarted_market_continues_from_its_last_prices() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |_| {});
     until_live(&node).await;
@@ -187,7 +187,7 @@ async fn a_market_that_starts_again_goes_on_from_its_prices() {
 }
 
 #[tokio::test]
-async fn visitors_listen_and_cannot_speak() {
+async fn visitors_cannot_write_market_topics() {
     let node = node(memory());
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
     let open = QuotesCommand::Open(Source {
@@ -254,7 +254,7 @@ async fn exchange() -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exchange_is_heard_over_tls() {
+async fn quotes_are_received_over_tls() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
     let door = authority.tls_proxy(exchange().await).await;
     let mut command = duplex(folder.path());

@@ -72,7 +72,7 @@ fn state(visitor: &Visitor<'_>, verdict: Verdict) -> InboxState {
 }
 
 #[tokio::test]
-async fn a_program_sends_and_every_way_brings_it_once() {
+async fn a_notification_is_delivered_once_over_every_transport() {
     for transport in TRANSPORTS {
         let node = node();
         let (mut visitor, id) = visitor(&node, transport).await;
@@ -97,7 +97,7 @@ async fn a_program_sends_and_every_way_brings_it_once() {
 }
 
 #[tokio::test]
-async fn what_was_sent_meanwhile_comes_on_return_and_once() {
+async fn missed_notifications_are_replayed_once() {
     let node = node();
     let (mut visitor, id) = visitor(&node, Transport::WebSocket(Encoding::Postcard)).await;
     let inbox = format!("inbox/{id}");
@@ -129,7 +129,7 @@ async fn news(node: &Node, visitor: &Visitor<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
+async fn an_unread_hint_is_sent_to_a_page_without_subscriptions() {
     const QUIET: Duration = Duration::from_millis(300);
     let node = node();
     let (mut mine, id) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
@@ -168,7 +168,7 @@ async fn a_page_that_follows_nothing_is_told_that_something_is_unread() {
 }
 
 #[tokio::test]
-async fn a_newcomer_begins_with_everything_read() {
+async fn a_new_visitor_starts_with_everything_read() {
     const QUIET: Duration = Duration::from_millis(300);
     let node = node();
     let call = json!({ "to": "everyone", "title": "Before they came" });
@@ -205,7 +205,7 @@ async fn a_newcomer_begins_with_everything_read() {
 }
 
 #[tokio::test]
-async fn nobody_enters_another_ones_inbox_by_any_way() {
+async fn an_inbox_is_private_on_every_transport() {
     let node = node();
     let (mut mine, id) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let inbox = format!("inbox/{id}");
@@ -250,7 +250,7 @@ async fn nobody_enters_another_ones_inbox_by_any_way() {
 }
 
 #[tokio::test]
-async fn visitors_send_to_nobody_but_themselves() {
+async fn visitors_cannot_send_notifications_to_others() {
     let node = node();
     let (mut visitor, _) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let answer = visitor.command(ALL, &NoticesCommand::Send(notice("x"))).await;
@@ -269,7 +269,7 @@ async fn visitors_send_to_nobody_but_themselves() {
 }
 
 #[tokio::test]
-async fn a_wrong_field_is_named_in_a_problem() {
+async fn a_problem_names_the_invalid_field() {
     let node = node();
     for (call, named) in [
         (json!({ "to": "everyone" }), "`title`"),
@@ -307,7 +307,7 @@ fn field(page: &str, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_scripts_the_page_lists_them_and_a_form_marks_all_as_read() {
+async fn without_scripts_the_page_lists_notifications_and_a_form_marks_them_read() {
     let node = node();
     let (mut visitor, id) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let follow = InboxCommand::Follow {

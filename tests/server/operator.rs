@@ -57,7 +57,7 @@ fn expect(metrics: &BTreeMap<String, f64>, expected: &[(&str, f64)]) {
 }
 
 #[tokio::test]
-async fn metrics_count_what_happened() {
+async fn metrics_match_the_traffic() {
     let node = node();
     let mut writer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let mut reader = Visitor::new(&node, Transport::WebSocket(Encoding::Postcard)).await;
@@ -126,7 +126,7 @@ async fn metrics_count_what_happened() {
 }
 
 #[tokio::test]
-async fn metrics_count_bytes_and_answers() {
+async fn metrics_count_bytes_and_responses() {
     let node = node();
     let listening = node.listen().await;
     let mut stream = listening.connect().await;
@@ -153,7 +153,7 @@ async fn metrics_count_bytes_and_answers() {
 }
 
 #[tokio::test]
-async fn a_cut_off_has_its_reason() {
+async fn a_disconnect_is_counted_by_reason() {
     let node = node();
     let mut rude = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     rude.websocket().await.send("no frame at all").await;
@@ -161,7 +161,7 @@ async fn a_cut_off_has_its_reason() {
 }
 
 #[tokio::test]
-async fn the_topic_is_closed_to_visitors_on_every_way() {
+async fn the_status_topic_is_denied_to_visitors_on_every_transport() {
     for transport in TRANSPORTS {
         let node = node();
         let mut visitor = Visitor::new(&node, transport).await;
@@ -201,7 +201,7 @@ async fn the_topic_is_closed_to_visitors_on_every_way() {
 }
 
 #[tokio::test]
-async fn samples_tell_of_the_traffic() {
+async fn samples_match_the_traffic() {
     let node = node();
     let _listening = node.listen().await;
     let mut operator = Visitor::new(&node, Transport::WebSocket(Encoding::Json))
@@ -249,7 +249,7 @@ async fn sign_in(node: &Node, token: &str, origin: &str) -> Response {
 }
 
 #[tokio::test]
-async fn the_token_becomes_a_cookie_that_opens_the_page() {
+async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
     let node = node();
     let sample = Sample {
         at: 1,

@@ -16,7 +16,7 @@ async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
 }
 
 #[tokio::test]
-async fn a_page_has_one_address_and_the_others_lead_to_it() {
+async fn a_page_has_one_url_and_variants_redirect_to_it() {
     let node = Node::new();
     for (path, location) in [
         ("/chat/", "/chat"),
@@ -48,7 +48,7 @@ async fn a_page_has_one_address_and_the_others_lead_to_it() {
 }
 
 #[tokio::test]
-async fn what_a_page_is_about_and_is_not_there_is_answered_with_404_in_the_visitors_language() {
+async fn a_page_about_a_missing_item_is_a_404_in_the_visitors_language() {
     let node = Node::new();
     for (path, ko, en) in [
         ("/chat/nobody-made-this", "존재하지 않는 방입니다", "Room not found"),
@@ -77,7 +77,7 @@ async fn what_a_page_is_about_and_is_not_there_is_answered_with_404_in_the_visit
 }
 
 #[tokio::test]
-async fn a_page_below_another_marks_it_in_the_navigation() {
+async fn a_subpage_marks_its_parent_in_the_navigation() {
     let node = Node::new();
     for (path, marked) in [
         ("/", "/"),
@@ -102,7 +102,7 @@ async fn a_page_below_another_marks_it_in_the_navigation() {
 
 /// The language of a page for each `Accept-Language`.
 #[tokio::test]
-async fn a_page_speaks_korean_or_english() {
+async fn a_page_is_rendered_in_korean_or_english() {
     let node = Node::new();
     for (asked, language, title) in [
         (None, "ko", "WebSocket 테스트"),

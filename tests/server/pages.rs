@@ -26,7 +26,7 @@ async fn post(node: &Node, kind: &str, body: impl Into<Body>) -> Response {
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
-async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
+async fn scripts_carry_the_nonce_of_the_content_security_policy() {
     let node = Node::new();
     let page = ask(&node, "/", &[]).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -55,7 +55,7 @@ async fn a_page_is_rendered_with_a_policy_whose_nonce_its_scripts_have() {
 }
 
 #[tokio::test]
-async fn the_script_that_pages_share_is_kept_for_ever() {
+async fn the_shared_script_is_immutable_in_caches() {
     let node = Node::new();
     let page = ask(&node, "/about", &[]).await;
     let start = page.body.find("/pkg/hydration.").unwrap();
@@ -72,7 +72,7 @@ async fn the_script_that_pages_share_is_kept_for_ever() {
 
 /// A proxy that takes comments away or adds elements breaks a page's hydration; the page carries what tells it.
 #[tokio::test]
-async fn every_page_forbids_proxies_to_change_it_and_carries_its_shape() {
+async fn every_page_is_no_transform_and_carries_its_shape() {
     let node = Node::new();
     for path in [
         "/",
@@ -98,7 +98,7 @@ async fn every_page_forbids_proxies_to_change_it_and_carries_its_shape() {
 
 /// The echo page is a client of any WebSocket server; no other page is.
 #[tokio::test]
-async fn only_the_first_page_reaches_other_servers() {
+async fn only_the_echo_page_may_connect_to_other_servers() {
     let node = Node::new();
     let reach = async |path: &str| {
         let page = ask(&node, path, &[("accept", "text/html")]).await;
@@ -121,7 +121,7 @@ async fn only_the_first_page_reaches_other_servers() {
 }
 
 #[tokio::test]
-async fn the_first_page_brings_its_style_and_the_others_wait_for_the_sheet() {
+async fn the_echo_page_inlines_critical_css_and_other_pages_load_the_style_sheet() {
     let site = site();
     fs::write(site.path().join("pkg/duplex.css"), "a{}@layer rest;b{}").unwrap();
     let node = Node::with_site(site.path(), |_| {});
@@ -156,7 +156,7 @@ async fn the_first_page_brings_its_style_and_the_others_wait_for_the_sheet() {
 }
 
 #[tokio::test]
-async fn the_form_is_answered_by_the_page_itself() {
+async fn the_echo_form_is_answered_by_the_page() {
     let node = Node::new();
     let page = post(&node, FORM, "message=%EC%95%88%EB%85%95+%3Cb%3E").await;
     assert_eq!(page.status, StatusCode::OK);
@@ -168,7 +168,7 @@ async fn the_form_is_answered_by_the_page_itself() {
 }
 
 #[tokio::test]
-async fn a_form_that_cannot_be_read_is_refused_with_what_is_wrong() {
+async fn an_invalid_form_is_rejected_with_the_cause() {
     let node = Node::new();
     for (kind, body, status) in [
         (FORM, "other=x".to_owned(), StatusCode::UNPROCESSABLE_ENTITY),
@@ -186,7 +186,7 @@ async fn a_form_that_cannot_be_read_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_a_page_for_visitors_and_a_problem_for_programs() {
+async fn not_found_is_a_page_for_browsers_and_a_problem_for_programs() {
     let node = Node::new();
     let page = ask(&node, "/nowhere", &[("accept", "text/html,*/*")]).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
@@ -204,7 +204,7 @@ async fn what_does_not_exist_is_a_page_for_visitors_and_a_problem_for_programs()
 }
 
 #[tokio::test]
-async fn every_answer_has_the_security_headers() {
+async fn every_response_has_the_security_headers() {
     let node = Node::new();
     for path in ["/", "/healthz", "/api/vitals", "/api/socket", "/api/nowhere"] {
         let answer = ask(&node, path, &[]).await;
@@ -237,7 +237,7 @@ fn site() -> tempfile::TempDir {
 const SCRIPT: &str = "/pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.js";
 
 #[tokio::test]
-async fn files_are_sent_as_the_build_compressed_them() {
+async fn precompressed_files_are_served_by_accept_encoding() {
     let site = site();
     let node = Node::with_site(site.path(), |_| {});
     for (accept, encoding, body) in [
@@ -256,7 +256,7 @@ async fn files_are_sent_as_the_build_compressed_them() {
 }
 
 #[tokio::test]
-async fn a_file_without_a_hash_is_asked_for_again_and_answered_by_its_tag() {
+async fn a_file_without_a_hash_is_revalidated_by_etag() {
     let site = site();
     let node = Node::with_site(site.path(), |_| {});
     let first = ask(&node, "/favicon.svg", &[]).await;
@@ -269,7 +269,7 @@ async fn a_file_without_a_hash_is_asked_for_again_and_answered_by_its_tag() {
 }
 
 #[tokio::test]
-async fn no_path_leads_out_of_the_site() {
+async fn no_path_escapes_the_site_folder() {
     let site = site();
     fs::write(site.path().join("secret"), "secret").unwrap();
     let node = Node::with_site(&site.path().join("pkg"), |_| {});
@@ -280,7 +280,7 @@ async fn no_path_leads_out_of_the_site() {
 }
 
 #[tokio::test]
-async fn a_page_is_compressed_for_whoever_takes_it() {
+async fn a_page_is_compressed_by_accept_encoding() {
     let node = Node::new();
     let plain = ask(&node, "/", &[]).await;
     for encoding in ["br", "gzip"] {
@@ -300,7 +300,7 @@ async fn a_page_is_compressed_for_whoever_takes_it() {
 /// The first of many: what a page renders must not depend on which thread ends its stream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
-async fn many_who_come_at_once_all_get_their_pages() {
+async fn concurrent_requests_all_get_complete_pages() {
     const PAGES: [&str; 8] = [
         "/",
         "/chat",

@@ -113,18 +113,18 @@ async fn behind(start: impl AsyncFnOnce(std::net::SocketAddr) -> Proxy) {
 }
 
 #[tokio::test]
-async fn nginx_as_its_example_says() {
+async fn the_documented_nginx_configuration_works() {
     behind(Proxy::nginx).await;
 }
 
 #[tokio::test]
-async fn caddy_as_its_example_says() {
+async fn the_documented_caddy_configuration_works() {
     behind(Proxy::caddy).await;
 }
 
 /// `proxy_pass` and no more: everybody comes from the proxy's address and asks for the server's own, which is no permission.
 #[tokio::test]
-async fn a_proxy_that_says_nothing_makes_nobody_an_operator() {
+async fn a_bare_proxy_grants_no_operator_rights() {
     let folder = tempfile::tempdir().unwrap();
     let server = process::Server::start(folder.path());
     let proxy = Proxy::minimal_nginx(server.addr).await;

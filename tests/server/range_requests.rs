@@ -21,7 +21,7 @@ async fn ask(node: &Node, method: Method, headers: &[(&str, &str)]) -> Response 
 }
 
 #[tokio::test]
-async fn a_part_is_given_of_the_version_that_the_client_has_and_the_whole_of_any_other() {
+async fn a_range_is_served_only_if_if_range_matches() {
     let site = tempfile::tempdir().unwrap();
     fs::write(site.path().join("file.txt"), TEXT).unwrap();
     let node = Node::with_site(site.path(), |_| {});
@@ -73,7 +73,7 @@ async fn a_part_is_given_of_the_version_that_the_client_has_and_the_whole_of_any
 }
 
 #[tokio::test]
-async fn a_range_that_says_nothing_is_no_range() {
+async fn an_invalid_range_is_ignored() {
     let site = tempfile::tempdir().unwrap();
     fs::write(site.path().join("file.txt"), TEXT).unwrap();
     let node = Node::with_site(site.path(), |_| {});

@@ -30,7 +30,7 @@ fn named(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_test_that_the_promises_name_exists() {
+fn every_test_named_in_security_md_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
     let mut files = Vec::new();
@@ -52,7 +52,7 @@ fn every_test_that_the_promises_name_exists() {
 }
 
 #[test]
-fn names_are_found_where_tests_are_named() {
+fn only_names_after_tests_are_collected() {
     let text = "A `word`.\nTests: `one_test`,\n`another_test`.\n\nA `word` again.";
     assert_eq!(named(text), ["one_test", "another_test"]);
 }

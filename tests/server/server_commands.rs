@@ -120,7 +120,7 @@ async fn id_of(node: &Node, visitor: &Visitor<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_visitors_frame_is_no_command_of_the_servers_on_any_way() {
+async fn visitor_frames_never_decode_as_server_commands() {
     for transport in TRANSPORTS {
         let node = node();
         let mut visitor = Visitor::new(&node, transport).await;
@@ -143,7 +143,7 @@ async fn a_visitors_frame_is_no_command_of_the_servers_on_any_way() {
 }
 
 #[tokio::test]
-async fn a_program_gives_only_what_is_for_programs() {
+async fn programs_send_only_program_commands() {
     for transport in TRANSPORTS {
         let node = node();
         let mut program = Visitor::new(&node, transport).await.with_token(TOKEN);
@@ -172,7 +172,7 @@ fn same_bytes<C: Serialize + DeserializeOwned>(json: &str, postcard: &str) {
 }
 
 #[test]
-fn what_visitors_and_programs_command_has_its_first_bytes() {
+fn commands_keep_the_bytes_of_the_first_release() {
     use apps::{chat::wire as chat, compare::wire::Compare, devices::wire::Devices};
     use apps::{market::wire::Alerts, notifications::wire::Inbox};
     use duplex::wire::moderation::Moderation;
@@ -208,7 +208,7 @@ fn entry(number: u128, events: &[&str], forwards: Vec<Forward>) -> Entry {
 }
 
 #[tokio::test]
-async fn forwards_that_the_first_release_left_in_its_log_are_delivered() {
+async fn forwards_in_a_log_of_the_first_release_are_delivered() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let forwards: Vec<[&str; 3]> = FORWARDS
         .lines()

@@ -10,7 +10,7 @@ use crate::harness::raw::RawConnection;
 use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, with_timeout};
 
 #[tokio::test]
-async fn open_sockets_are_told_and_the_node_ends() {
+async fn a_shutdown_closes_open_websockets_and_ends_the_node() {
     let node = Node::new();
     let listening = node.listen().await;
     let mut clients = Vec::new();
@@ -36,7 +36,7 @@ async fn open_sockets_are_told_and_the_node_ends() {
 }
 
 #[tokio::test]
-async fn what_was_sent_before_is_answered_before_the_end() {
+async fn messages_before_a_shutdown_are_answered() {
     let node = Node::new();
     let listening = node.listen().await;
     let mut client = listening.websocket(ECHO_PATH).await;
@@ -49,7 +49,7 @@ async fn what_was_sent_before_is_answered_before_the_end() {
 
 /// The server has begun to read the request's body when the shutdown begins.
 #[tokio::test]
-async fn a_request_that_was_begun_is_finished() {
+async fn a_started_request_completes_during_a_shutdown() {
     let node = Node::new();
     let mut raw = RawConnection(node.connect());
     raw.write(
@@ -72,7 +72,7 @@ async fn a_request_that_was_begun_is_finished() {
 
 /// A peer that neither reads nor answers cannot hold the node longer than the deadline.
 #[tokio::test]
-async fn the_deadline_ends_it() {
+async fn the_drain_deadline_ends_the_node() {
     let node = Node::with_settings(|settings| settings.drain_deadline = Duration::from_millis(50));
     let listening = node.listen().await;
     let _mute = RawConnection::open(listening.connect().await, ECHO_PATH).await;
@@ -87,7 +87,7 @@ async fn the_deadline_ends_it() {
 }
 
 #[tokio::test]
-async fn a_node_that_goes_away_says_so_and_lets_nobody_in() {
+async fn a_draining_node_is_not_ready() {
     let node = Node::new();
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
     assert_eq!(node.get("/readyz").await.status, StatusCode::OK);

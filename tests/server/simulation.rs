@@ -57,7 +57,7 @@ const LOSES: u64 = 2 << 32;
 const SEED_ON_FILE: u64 = 31;
 
 #[test]
-fn whatever_happens_everybody_sees_the_same_once() {
+fn every_tab_sees_every_event_once_under_faults() {
     match asked("SEED") {
         Some(seed) => (0..asked("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, on_file(seed)))),
         None => SEEDS.into_iter().for_each(|seed| {
@@ -67,13 +67,13 @@ fn whatever_happens_everybody_sees_the_same_once() {
 }
 
 #[test]
-fn so_it_is_over_a_file() {
+fn every_tab_sees_every_event_once_over_a_file() {
     let tally = run(SEED_ON_FILE, true);
     assert!(tally.crashes + tally.drains > 0, "this seed has no restart");
 }
 
 #[test]
-fn whoever_saw_what_a_log_lost_is_told_and_the_others_go_on() {
+fn only_tabs_that_saw_lost_events_are_reset() {
     let mut total = Tally::default();
     SEEDS_THAT_LOSE
         .into_iter()

@@ -9,7 +9,7 @@ use crate::harness::{ECHO_PATH, Node, PIPE_CAPACITY, SOCKET_PATH, with_timeout};
 const MIB: usize = 1 << 20;
 
 #[tokio::test]
-async fn the_socket_answers_text_with_the_prefix_and_binary_with_itself() {
+async fn the_socket_endpoint_prefixes_text_and_echoes_binary() {
     let node = Node::new().listen().await;
     let mut client = node.websocket(SOCKET_PATH).await;
     assert_eq!(
@@ -25,7 +25,7 @@ async fn the_socket_answers_text_with_the_prefix_and_binary_with_itself() {
 }
 
 #[tokio::test]
-async fn the_echo_answers_every_message_with_itself() {
+async fn the_echo_endpoint_echoes_every_message() {
     let node = Node::new().listen().await;
     let mut client = node.websocket(ECHO_PATH).await;
     for message in [
@@ -41,7 +41,7 @@ async fn the_echo_answers_every_message_with_itself() {
 }
 
 #[tokio::test]
-async fn a_message_may_have_exactly_the_limit() {
+async fn a_message_of_exactly_the_limit_is_accepted() {
     let node = Node::new().listen().await;
     let mut echo = node.websocket(ECHO_PATH).await;
     let binary = Message::binary(vec![5; MIB]);
@@ -56,7 +56,7 @@ async fn a_message_may_have_exactly_the_limit() {
 }
 
 #[tokio::test]
-async fn one_byte_more_is_refused_with_a_reason_that_arrives() {
+async fn a_message_above_the_limit_is_closed_with_a_reason() {
     let node = Node::new().listen().await;
     for (path, size) in [(SOCKET_PATH, MIB + 1), (ECHO_PATH, MIB + 1), (ECHO_PATH, 16 * MIB)] {
         let mut client = node.websocket(path).await;
@@ -70,7 +70,7 @@ async fn one_byte_more_is_refused_with_a_reason_that_arrives() {
 }
 
 #[tokio::test]
-async fn the_limit_holds_for_a_message_in_pieces_too() {
+async fn the_limit_applies_to_fragmented_messages() {
     let node = Node::with_settings(|settings| settings.max_message = 1000)
         .listen()
         .await;
@@ -84,7 +84,7 @@ async fn the_limit_holds_for_a_message_in_pieces_too() {
 }
 
 #[tokio::test]
-async fn a_message_in_pieces_is_one_message_even_around_a_ping() {
+async fn a_fragmented_message_is_reassembled_around_a_ping() {
     let node = Node::new().listen().await;
     let mut raw = RawConnection::open(node.connect().await, SOCKET_PATH).await;
     let (start, end) = "안녕".as_bytes().split_at(4);
@@ -109,7 +109,7 @@ async fn a_ping_is_answered_with_its_own_payload() {
 }
 
 #[tokio::test]
-async fn a_first_message_sent_with_the_handshake_is_not_lost() {
+async fn a_message_sent_with_the_handshake_is_not_lost() {
     let node = Node::new().listen().await;
     let mut raw = RawConnection(node.connect().await);
     let mut early = crate::harness::raw::handshake_request(ECHO_PATH).into_bytes();
@@ -120,7 +120,7 @@ async fn a_first_message_sent_with_the_handshake_is_not_lost() {
 }
 
 #[tokio::test]
-async fn messages_sent_at_once_are_answered_in_order() {
+async fn pipelined_messages_are_answered_in_order() {
     let node = Node::new().listen().await;
     let mut client = node.websocket(ECHO_PATH).await;
     for number in 0..2_000 {
@@ -135,7 +135,7 @@ async fn messages_sent_at_once_are_answered_in_order() {
 
 /// After a large message the connection gets new buffers; nothing may be lost by that, wherever the next message begins.
 #[tokio::test]
-async fn large_and_small_messages_mix() {
+async fn large_and_small_messages_are_echoed_in_order() {
     let node = Node::new().listen().await;
     let mut raw = RawConnection::open(node.connect().await, ECHO_PATH).await;
     let large = vec![9; 100_000];
@@ -158,7 +158,7 @@ async fn large_and_small_messages_mix() {
 
 /// A peer that does not read is not read from either, and disturbs nobody.
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_fills_its_own_pipe_and_nothing_else() {
+async fn a_slow_reader_is_not_read_from_and_blocks_no_other_client() {
     use futures_util::FutureExt as _;
     use tokio::io::AsyncWriteExt as _;
 

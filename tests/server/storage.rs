@@ -90,7 +90,7 @@ fn send(folder: &Path, url: &str, command: &serde_json::Value) {
 }
 
 #[test]
-fn whatever_the_umask_nobody_else_reads_what_a_server_writes() {
+fn files_are_private_under_any_umask() {
     for umask in ["022", "000"] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -116,7 +116,7 @@ fn whatever_the_umask_nobody_else_reads_what_a_server_writes() {
 }
 
 #[test]
-fn a_deleted_message_is_in_no_answer_no_file_and_no_new_backup() {
+fn a_deleted_message_is_in_no_response_file_or_new_backup() {
     const SECRET: &str = "nobody-is-to-read-this";
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -163,7 +163,7 @@ fn a_deleted_message_is_in_no_answer_no_file_and_no_new_backup() {
 
 /// Whoever reads it, however they read it.
 #[tokio::test]
-async fn a_deleted_message_is_told_to_nobody() {
+async fn no_reader_receives_a_deleted_message() {
     const SECRET: &str = "nobody-is-to-read-this";
     let node = Node::with_apps(|_| {});
     let ways = [
@@ -215,7 +215,7 @@ async fn a_deleted_message_is_told_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_full_says_so_and_goes_on_when_there_is_room() {
+async fn a_full_log_rejects_writes_until_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&folder.path().join("log")).unwrap().with_room(1 << 20, 0));
     let node = Node::with_log(log.clone(), kinds::all());
@@ -261,7 +261,7 @@ fn long_report(number: u32) -> serde_json::Value {
 
 /// The signal that the system sends at the limit, SIGXFSZ, ends a process that does not look after it.
 #[tokio::test]
-async fn a_limit_of_file_sizes_refuses_and_ends_nothing() {
+async fn a_file_size_limit_rejects_writes_and_keeps_the_server_running() {
     let folder = tempfile::tempdir().unwrap();
     // Blocks of 512 bytes.
     let before = "export DUPLEX_MARKET_FEED=off; ulimit -S -f 1024";
@@ -299,7 +299,7 @@ async fn a_limit_of_file_sizes_refuses_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn descriptors_that_run_out_are_told_of_once_and_service_goes_on() {
+async fn running_out_of_descriptors_is_logged_once_and_service_continues() {
     let folder = tempfile::tempdir().unwrap();
     let server = Watched::start(folder.path(), "ulimit -n 64");
     let told = || server.log().matches("cannot accept connections").count();
@@ -321,7 +321,7 @@ async fn descriptors_that_run_out_are_told_of_once_and_service_goes_on() {
 
 /// 18 MB of log in a second came from one socket.
 #[tokio::test]
-async fn what_a_stranger_says_is_not_in_the_servers_log() {
+async fn visitors_messages_are_not_logged() {
     const SAID: &str = "said-by-a-stranger";
     let folder = tempfile::tempdir().unwrap();
     let server = Watched::start(folder.path(), "umask 022");

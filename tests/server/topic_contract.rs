@@ -33,18 +33,18 @@ macro_rules! over_every_transport {
 }
 
 over_every_transport! {
-    a_newcomer_gets_the_state_and_then_the_events
+    a_new_subscriber_gets_the_state_and_then_the_events
     events_come_in_order_and_without_holes
-    who_comes_back_gets_exactly_what_was_missed
+    a_returning_subscriber_gets_exactly_the_missed_events
     a_command_sent_again_has_its_effect_once
-    a_command_without_effect_says_why
-    a_closed_topic_stays_closed
-    a_cursor_of_another_log_is_told_so
-    who_comes_and_goes_is_seen
-    a_reader_behind_the_ring_goes_on_from_the_log
-    a_reader_behind_gets_the_newest_of_each_key
-    topics_share_a_session
-    the_end_of_the_node_is_announced
+    a_rejected_command_has_a_reason
+    a_denied_topic_rejects_subscribes_and_commands
+    a_cursor_of_another_log_is_reset_with_the_reason
+    presence_follows_joins_and_leaves
+    a_reader_behind_the_ring_continues_from_the_log
+    a_lagging_reader_gets_the_newest_event_of_each_key
+    one_session_carries_several_topics
+    a_node_announces_its_shutdown
 }
 
 const NOTES: &str = "notes/a";
@@ -61,7 +61,7 @@ async fn add_many(node: &Node, count: u64) {
     }
 }
 
-async fn a_newcomer_gets_the_state_and_then_the_events(transport: Transport) {
+async fn a_new_subscriber_gets_the_state_and_then_the_events(transport: Transport) {
     let node = Node::new();
     add_many(&node, 3).await;
     let mut visitor = Visitor::new(&node, transport).await;
@@ -91,7 +91,7 @@ async fn events_come_in_order_and_without_holes(transport: Transport) {
     tokio::join!(writing, reading);
 }
 
-async fn who_comes_back_gets_exactly_what_was_missed(transport: Transport) {
+async fn a_returning_subscriber_gets_exactly_the_missed_events(transport: Transport) {
     let node = Node::new();
     add_many(&node, 5).await;
     let mut visitor = Visitor::new(&node, transport).await;
@@ -130,7 +130,7 @@ async fn a_command_sent_again_has_its_effect_once(transport: Transport) {
     assert_eq!(other.command(NOTES, &add("next")).await, Answer::Accepted { seq: 2 });
 }
 
-async fn a_command_without_effect_says_why(transport: Transport) {
+async fn a_rejected_command_has_a_reason(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
     let refused = |why: &str| Answer::Rejected(Rejection::refused(why));
@@ -145,7 +145,7 @@ async fn a_command_without_effect_says_why(transport: Transport) {
     assert_eq!(visitor.command(NOTES, &add("fine")).await, Answer::Accepted { seq: 1 });
 }
 
-async fn a_closed_topic_stays_closed(transport: Transport) {
+async fn a_denied_topic_rejects_subscribes_and_commands(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
     let rejected = |denied| Answer::Rejected(Rejection::Denied(denied));
@@ -164,7 +164,7 @@ async fn a_closed_topic_stays_closed(transport: Transport) {
     );
 }
 
-async fn a_cursor_of_another_log_is_told_so(transport: Transport) {
+async fn a_cursor_of_another_log_is_reset_with_the_reason(transport: Transport) {
     let node = Node::new();
     add_many(&node, 2).await;
     let mut visitor = Visitor::new(&node, transport).await;
@@ -183,7 +183,7 @@ async fn a_cursor_of_another_log_is_told_so(transport: Transport) {
     }
 }
 
-async fn who_comes_and_goes_is_seen(transport: Transport) {
+async fn presence_follows_joins_and_leaves(transport: Transport) {
     let node = Node::new();
     let mut watcher = Visitor::new(&node, transport).await;
     watcher.subscribe(NOTES, None).await;
@@ -200,7 +200,7 @@ async fn who_comes_and_goes_is_seen(transport: Transport) {
     assert_eq!(left.people, alone.people);
 }
 
-async fn a_reader_behind_the_ring_goes_on_from_the_log(transport: Transport) {
+async fn a_reader_behind_the_ring_continues_from_the_log(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
@@ -214,7 +214,7 @@ async fn a_reader_behind_the_ring_goes_on_from_the_log(transport: Transport) {
     }
 }
 
-async fn a_reader_behind_gets_the_newest_of_each_key(transport: Transport) {
+async fn a_lagging_reader_gets_the_newest_event_of_each_key(transport: Transport) {
     const PRICES: &str = "prices/all";
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
@@ -246,7 +246,7 @@ async fn a_reader_behind_gets_the_newest_of_each_key(transport: Transport) {
     assert!(events < count / 2, "{events} events for three numbers");
 }
 
-async fn topics_share_a_session(transport: Transport) {
+async fn one_session_carries_several_topics(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
@@ -265,7 +265,7 @@ async fn topics_share_a_session(transport: Transport) {
     assert_eq!(heard, expected.into());
 }
 
-async fn the_end_of_the_node_is_announced(transport: Transport) {
+async fn a_node_announces_its_shutdown(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
@@ -284,7 +284,7 @@ async fn the_end_of_the_node_is_announced(transport: Transport) {
 
 /// It never reads, so it answers no ping; its connection stands open all the while.
 #[tokio::test(start_paused = true)]
-async fn who_vanished_is_gone_within_40_seconds() {
+async fn a_vanished_client_leaves_presence_within_40_seconds() {
     let node = Node::new();
     let mut watcher = Visitor::new(&node, Transport::Sse).await;
     watcher.subscribe(NOTES, None).await;

@@ -104,7 +104,7 @@ async fn found_after(authority: &CertificateAuthority, line: Line, filled: Optio
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_in_a_quiet_topic_is_found_in_the_same_time_over_every_line() {
+async fn an_unread_stream_of_a_quiet_topic_times_out_equally_over_every_connection() {
     let authority = CertificateAuthority::new();
     for line in LINES {
         let after = found_after(&authority, line, None).await;
@@ -116,7 +116,7 @@ async fn one_in_a_quiet_topic_is_found_in_the_same_time_over_every_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_with_more_than_the_way_holds_is_found_in_the_same_time_over_every_line() {
+async fn an_unread_stream_with_full_buffers_times_out_equally_over_every_connection() {
     let authority = CertificateAuthority::new();
     for line in LINES {
         for filled in [1, 15, 30].map(Duration::from_secs) {
@@ -130,7 +130,7 @@ async fn one_with_more_than_the_way_holds_is_found_in_the_same_time_over_every_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_reads_again_soon_after_its_end_hears_why() {
+async fn a_client_that_reads_again_after_the_timeout_gets_the_reason() {
     let node = Node::new();
     let mut observer = observer(&node).await;
     let mut unread = http1(node.connect()).await;

@@ -40,7 +40,7 @@ async fn next(client: &mut Client<DuplexStream>) -> Value {
 }
 
 #[tokio::test]
-async fn json_of_each_version_has_what_it_knows() {
+async fn each_json_version_has_its_own_fields() {
     let node = Node::new();
     add(&node).await;
     for (subprotocol, checked) in [("duplex.v1.json", false), ("duplex.v2.json", true)] {
@@ -76,7 +76,7 @@ async fn json_of_each_version_has_what_it_knows() {
 }
 
 #[tokio::test]
-async fn postcard_of_version_1_is_served() {
+async fn version_1_postcard_is_served() {
     let node = Node::new();
     add(&node).await;
     let mut client = socket(&node, Protocol::of(Version::V1, Encoding::Postcard).subprotocol()).await;
@@ -105,7 +105,7 @@ async fn postcard_of_version_1_is_served() {
 }
 
 #[tokio::test]
-async fn over_http_the_address_says_the_version() {
+async fn the_query_selects_the_version_over_http() {
     let node = Node::new();
     add(&node).await;
     for (version, checked) in [("", false), ("&v=1", false), ("&v=2", true)] {
@@ -128,7 +128,7 @@ async fn over_http_the_address_says_the_version() {
 }
 
 #[tokio::test]
-async fn an_unknown_version_is_refused() {
+async fn an_unknown_version_is_rejected() {
     let node = Node::new();
     let mut client = socket(&node, "duplex.v3.json").await;
     let last = next(&mut client).await;

@@ -111,7 +111,7 @@ const fn both(tally: TrafficCounts) -> (u64, u64) {
 }
 
 #[tokio::test]
-async fn requests_on_a_kept_connection_are_counted_to_the_byte() {
+async fn requests_on_a_keep_alive_connection_are_counted_exactly() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
     for body in ["short", &"x".repeat(MAX_PAYLOAD), ""] {
@@ -125,7 +125,7 @@ async fn requests_on_a_kept_connection_are_counted_to_the_byte() {
 }
 
 #[tokio::test]
-async fn two_runs_and_nobody_share_a_connection_and_each_is_counted_their_own() {
+async fn runs_that_share_a_connection_are_counted_separately() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
     let mut expected = [(0, 0); 3];
@@ -150,7 +150,7 @@ async fn two_runs_and_nobody_share_a_connection_and_each_is_counted_their_own() 
 }
 
 #[tokio::test]
-async fn an_answer_that_closes_makes_the_next_request_open_a_connection() {
+async fn a_closing_response_opens_a_new_connection_for_the_next_request() {
     let node = Node::new().listen().await;
     let mut sum = (0, 0);
     for _ in 0..3 {
@@ -171,7 +171,7 @@ async fn an_answer_that_closes_makes_the_next_request_open_a_connection() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_counted_from_its_handshake_to_its_closing_frame() {
+async fn a_websocket_is_counted_from_its_handshake_to_its_close_frame() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
     client
@@ -195,7 +195,7 @@ async fn a_websocket_is_counted_from_its_handshake_to_its_closing_frame() {
 }
 
 #[tokio::test]
-async fn server_sent_events_and_polls_are_counted_with_what_was_posted() {
+async fn server_sent_events_and_polls_are_counted_with_their_posts() {
     let node = Node::new().listen().await;
     let (mut events, mut poll, mut post) = (
         Client::connect(&node).await,
@@ -230,7 +230,7 @@ async fn server_sent_events_and_polls_are_counted_with_what_was_posted() {
 }
 
 #[tokio::test]
-async fn a_poll_waits_for_news_and_a_watch_is_told_of_them() {
+async fn a_poll_and_a_watch_wait_for_a_new_value() {
     let node = Node::new().listen().await;
     let (mut poll, mut watch, mut post) = (
         Client::connect(&node).await,
@@ -252,7 +252,7 @@ async fn a_poll_waits_for_news_and_a_watch_is_told_of_them() {
 }
 
 #[tokio::test]
-async fn a_cookie_labels_what_has_no_address_of_its_own() {
+async fn a_cookie_labels_requests_without_a_query() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
     let plain = handshake_request("/api/leptos_ws_websocket");
@@ -275,7 +275,7 @@ async fn a_cookie_labels_what_has_no_address_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_there_already_is_not_sent_again() {
+async fn a_cached_document_is_not_sent_again() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
     let path = labelled(DOCUMENT_PATH, RUN, "cached", "&bytes=32768");
@@ -290,7 +290,7 @@ async fn a_document_that_is_there_already_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_is_out_of_bounds_is_refused_and_not_counted() {
+async fn invalid_requests_are_rejected_and_not_counted() {
     let node = Node::new();
     for path in ["", "/x", "/0123456789abcdeF"] {
         let answer = node.get(&format!("{RUNS_PATH}{path}")).await;

@@ -254,7 +254,7 @@ pub fn fuzz_text(name: &str, check: impl Fn(&str)) {
 
 #[cfg(test)]
 #[test]
-fn changes_reach_what_they_are_for() {
+fn mutations_change_the_intended_part() {
     let corpus = vec![br#"{"a":12,"b":"x"}"#.to_vec(), b"other".to_vec()];
     let mut runner = TestRunner::deterministic();
     let first = search_index(&mut runner);

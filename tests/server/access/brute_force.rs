@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use super::{READABLE, TOKEN, ask, form, node, show, sign_in, token};
 
 #[tokio::test(start_paused = true)]
-async fn two_thousand_guesses_meet_growing_delays() {
+async fn guessed_sign_in_tokens_are_delayed_more_and_more() {
     let node = node();
     let (mut tried, mut waits) = (0, Vec::new());
     for number in 0..2_000 {
@@ -37,7 +37,7 @@ async fn two_thousand_guesses_meet_growing_delays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn guesses_of_bearer_tokens_meet_growing_delays() {
+async fn guessed_bearer_tokens_are_rate_limited() {
     let node = node();
     let mut statuses = Vec::new();
     for number in 0..200 {
@@ -58,7 +58,7 @@ async fn guesses_of_bearer_tokens_meet_growing_delays() {
 }
 
 #[tokio::test]
-async fn a_sign_in_link_works_once_and_not_by_being_looked_at() {
+async fn a_sign_in_link_works_once_and_viewing_it_does_not_use_it() {
     let node = node();
     let code = node.state.access.links().create().unwrap();
     let path = format!("/operator/sign-in?code={}", code.as_str());

@@ -7,7 +7,7 @@ use crate::harness::open;
 use crate::harness::process::{Server, duplex, minimal_site, run, stdout};
 
 #[test]
-fn tokens_are_made_listed_and_revoked_beside_a_server() {
+fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let early = stdout(&run(
         folder.path(),
@@ -80,7 +80,7 @@ fn tokens_are_made_listed_and_revoked_beside_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_socket_ends_when_its_token_is_revoked_beside_the_server() {
+async fn revoking_a_token_with_the_cli_closes_its_websocket() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let made = stdout(&run(folder.path(), &["token", "create", "--role", "read"]));
@@ -103,7 +103,7 @@ async fn a_socket_ends_when_its_token_is_revoked_beside_the_server() {
 }
 
 #[test]
-fn a_sign_in_link_goes_to_a_terminal_only_and_a_command_makes_one() {
+fn a_sign_in_link_is_printed_to_a_terminal_only_and_by_the_sign_in_command() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = duplex(folder.path());
     command

@@ -40,7 +40,7 @@ async fn alarm(node: &Node) -> u64 {
 }
 
 #[tokio::test]
-async fn to_control_a_device_takes_an_operator_on_every_way() {
+async fn controlling_a_device_requires_an_operator_on_every_transport() {
     let (node, demo) = (node(), node_with(true));
     with_device(&node, "oven-1").await;
     with_device(&demo, "oven-1").await;
@@ -83,7 +83,7 @@ async fn to_control_a_device_takes_an_operator_on_every_way() {
 }
 
 #[tokio::test]
-async fn a_visitor_controls_their_own_browser_and_no_other() {
+async fn a_visitor_controls_only_their_own_browser() {
     let node = node();
     let mut me = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let ServerFrame::Welcome(welcome) = me.next_frame().await else {
@@ -103,7 +103,7 @@ async fn a_visitor_controls_their_own_browser_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_devices_page_offers_what_can_be_done() {
+async fn the_device_page_shows_only_permitted_controls() {
     let (node, demo) = (node(), node_with(true));
     with_device(&node, "oven-1").await;
     with_device(&demo, "oven-1").await;
@@ -132,7 +132,7 @@ async fn the_devices_page_offers_what_can_be_done() {
 }
 
 #[tokio::test]
-async fn what_wakes_a_topic_leaves_it_no_rights() {
+async fn waking_a_topic_with_operator_rights_leaves_no_rights_behind() {
     let node = node();
     let topic = "device/oven-1".parse().unwrap();
     // The operator's handle stays; a visitor's of the same topic has the visitor's rights.

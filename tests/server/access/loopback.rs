@@ -26,7 +26,7 @@ fn from_next_door(server: &Server, method: &str, path: &str) -> String {
 }
 
 #[test]
-fn a_place_in_the_network_is_no_permission() {
+fn a_loopback_address_grants_no_permission() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     for (method, path) in READABLE.into_iter().chain([BACKUP]) {
@@ -49,7 +49,7 @@ fn a_place_in_the_network_is_no_permission() {
 }
 
 #[tokio::test]
-async fn nobody_is_trusted_for_a_name_or_for_an_address() {
+async fn no_host_name_grants_permission() {
     let node = node();
     for host in ["localhost", "127.0.0.1:3000", "[::1]"] {
         for address in READABLE.into_iter().chain([BACKUP]) {

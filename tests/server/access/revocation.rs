@@ -24,7 +24,7 @@ async fn closed(visitor: &mut Visitor<'_>) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn an_open_socket_ends_with_what_opened_it() {
+async fn a_websocket_closes_when_its_credential_ends() {
     let node = node();
     let (revoked, id) = token(&node, "operator", None);
     let (expiring, _) = token(&node, "operator", Some(Duration::from_millis(300)));
@@ -57,7 +57,7 @@ async fn an_open_socket_ends_with_what_opened_it() {
 }
 
 #[tokio::test]
-async fn an_open_stream_ends_with_what_opened_it() {
+async fn an_event_stream_closes_when_its_token_is_revoked() {
     let node = node();
     for transport in [Transport::Sse, Transport::Poll] {
         let (secret, id) = token(&node, "read", None);
@@ -92,7 +92,7 @@ async fn an_open_stream_ends_with_what_opened_it() {
 }
 
 #[tokio::test]
-async fn a_cookie_is_random_and_ends_at_the_sign_out() {
+async fn operator_cookies_are_random_and_end_at_sign_out() {
     let node = node();
     let (one, other) = (sign_in(&node, TOKEN).await, sign_in(&node, TOKEN).await);
     assert_ne!(one, other);
@@ -115,7 +115,7 @@ async fn a_cookie_is_random_and_ends_at_the_sign_out() {
 }
 
 #[tokio::test]
-async fn a_session_ends_with_the_token_that_began_it() {
+async fn an_operator_session_ends_when_its_token_is_revoked() {
     let node = node();
     let (secret, id) = token(&node, "operator", None);
     let cookie = sign_in(&node, &secret).await;

@@ -14,7 +14,7 @@ use crate::harness::Node;
 use crate::harness::visitor::{Transport, Visitor};
 
 #[tokio::test]
-async fn each_role_opens_what_it_is_for() {
+async fn each_role_grants_only_its_endpoints() {
     let node = node();
     let roles = ["operator", "read", "notify", "device"];
     let tokens = roles.map(|role| token(&node, role, None).0);
@@ -47,7 +47,7 @@ async fn each_role_opens_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn programs_post_only_what_their_role_is_for() {
+async fn ingest_endpoints_accept_only_the_matching_role() {
     let node = node();
     let post = async |path: &str, body: serde_json::Value, role: &str| {
         let bearer = format!("Bearer {}", token(&node, role, None).0);
@@ -112,7 +112,7 @@ fn frame(topic: &str, command: &serde_json::Value) -> ClientFrame {
 }
 
 #[tokio::test]
-async fn a_session_of_a_program_writes_only_what_its_role_is_for() {
+async fn a_program_session_writes_only_what_its_role_permits() {
     let node = node();
     let inbox = "inbox/00000000000000aa";
     let report = json!({ "report": { "readings": [{ "metric": "t", "value": 1 }] } });
@@ -143,7 +143,7 @@ async fn a_session_of_a_program_writes_only_what_its_role_is_for() {
 }
 
 #[tokio::test]
-async fn a_role_reads_nothing_that_is_somebodys_own() {
+async fn no_role_reads_private_topics() {
     let node = node();
     let private = ["inbox/00000000000000aa", "alerts/00000000000000aa"];
     for role in ["read", "notify", "device"] {
@@ -174,7 +174,7 @@ async fn a_role_reads_nothing_that_is_somebodys_own() {
 }
 
 #[tokio::test]
-async fn an_ended_token_is_refused_with_the_reason() {
+async fn a_revoked_or_expired_token_is_rejected_with_the_reason() {
     let node = node();
     let (revoked, id) = token(&node, "read", None);
     assert_eq!(show(&node, READABLE[0], &revoked).await.status, StatusCode::OK);

@@ -74,7 +74,7 @@ async fn a_poll_of_full_rooms_is_answered_in_parts() {
 
 /// States are made when the client has taken those before.
 #[tokio::test]
-async fn a_stream_of_full_rooms_begins_in_turns() {
+async fn an_event_stream_sends_states_only_as_they_are_read() {
     let node = Node::new();
     let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
     let topics = topics_of(&rooms, &BTreeMap::new());
@@ -101,7 +101,7 @@ const POLLS_EACH: usize = 16;
 
 /// The supervisor is answered before the last of those who ask for much.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_is_answered_before_the_attack_is() {
+async fn a_health_check_is_answered_during_an_expensive_poll_flood() {
     let node = Node::new();
     let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
     let listening = node.listen().await;

@@ -25,7 +25,7 @@ async fn fill(listening: &ListeningNode, count: usize) -> Vec<TcpStream> {
 }
 
 #[tokio::test]
-async fn a_full_node_answers_health_checks_and_tells_others_that_it_is_full() {
+async fn a_full_node_answers_health_checks_and_503_to_other_requests() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
     let held = fill(&listening, limits::TCP_PER_SOCKET + limits::HEALTH_PLACES).await;
@@ -47,7 +47,7 @@ async fn a_full_node_answers_health_checks_and_tells_others_that_it_is_full() {
 
 /// However many come beyond the last place, who asks at once is answered.
 #[tokio::test]
-async fn a_crowd_beyond_the_last_place_keeps_no_health_check_waiting() {
+async fn connections_beyond_the_limit_do_not_delay_health_checks() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
     let mut held = Vec::new();
@@ -59,7 +59,7 @@ async fn a_crowd_beyond_the_last_place_keeps_no_health_check_waiting() {
 }
 
 #[tokio::test]
-async fn a_place_that_was_given_up_is_taken_by_the_next() {
+async fn a_closed_connection_frees_its_slot() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
     let held = fill(&listening, limits::TCP_PER_SOCKET).await;

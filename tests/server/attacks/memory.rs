@@ -43,7 +43,7 @@ async fn settle() {
 
 /// A subscribe has 50 bytes and its answer 240,000.
 #[tokio::test]
-async fn subscribes_whose_answers_are_not_read_hold_one_turn() {
+async fn unread_subscribe_replies_hold_at_most_one_batch() {
     let node = Node::new();
     let rooms = fill_rooms(&node, 4).await;
     let mut client = session(&node).await;
@@ -80,7 +80,7 @@ async fn subscribes_whose_answers_are_not_read_hold_one_turn() {
 
 /// To subscribe anew again and again brings no more than the session's share of states.
 #[tokio::test(start_paused = true)]
-async fn a_session_is_given_states_at_a_rate() {
+async fn a_session_receives_states_at_a_limited_rate() {
     let node = Node::new();
     let rooms = fill_rooms(&node, 1).await;
     let mut client = session(&node).await;
@@ -111,7 +111,7 @@ async fn a_session_is_given_states_at_a_rate() {
 
 /// The session's messages are commands; what is larger is not waited for.
 #[tokio::test]
-async fn a_session_takes_no_message_larger_than_a_command() {
+async fn a_session_rejects_messages_larger_than_a_command() {
     let node = Node::new();
     let mut client = session(&node).await;
     client.receive().await;
@@ -123,7 +123,7 @@ async fn a_session_takes_no_message_larger_than_a_command() {
 
 /// Messages of which all but the last byte come.
 #[tokio::test(start_paused = true)]
-async fn unfinished_messages_have_a_budget_and_the_largest_goes() {
+async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
     let node = Node::with_settings(|settings| settings.max_buffered = 1 << 20);
     let mut honest = node.websocket(ECHO_PATH).await;
     let part = vec![b'x'; 200 << 10];
@@ -164,7 +164,7 @@ async fn unfinished_messages_have_a_budget_and_the_largest_goes() {
 
 /// Between the parts of a message control frames may stand; they make it no smaller.
 #[tokio::test]
-async fn parts_of_a_message_count_whatever_stands_between_them() {
+async fn fragments_are_counted_across_interleaved_control_frames() {
     let node = Node::new();
     let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     raw.write(&masked(BINARY, &vec![7; 100 << 10])).await;

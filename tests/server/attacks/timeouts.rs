@@ -43,7 +43,7 @@ fn unfinished(path: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unfinished_body_is_given_up_on_every_route() {
+async fn an_unfinished_body_times_out_on_every_route() {
     let node = Node::new();
     for path in POSTS {
         let mut raw = RawConnection(node.connect());
@@ -56,7 +56,7 @@ async fn an_unfinished_body_is_given_up_on_every_route() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_answer_says_that_the_body_was_late() {
+async fn a_body_timeout_is_answered_with_408() {
     let node = Node::new();
     let mut raw = RawConnection(node.connect());
     raw.write(unfinished(POSTS[0]).as_bytes()).await;
@@ -69,7 +69,7 @@ async fn the_answer_says_that_the_body_was_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_trickles_is_given_up_too() {
+async fn a_trickling_body_times_out() {
     let node = Node::new();
     let mut raw = RawConnection(node.connect());
     let start = Instant::now();
@@ -95,7 +95,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unfinished_body_is_given_up_over_http2() {
+async fn an_unfinished_body_times_out_over_http2() {
     let node = Node::new();
     let (mut requests, connection) = h2::client::handshake(node.connect()).await.unwrap();
     tokio::spawn(connection);
@@ -109,7 +109,7 @@ async fn an_unfinished_body_is_given_up_over_http2() {
 
 /// It asks for more than the connection's buffers hold, and reads nothing.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_not_taken_is_broken_off() {
+async fn an_unread_response_is_aborted() {
     let node = Node::new();
     let mut raw = RawConnection(node.connect());
     raw.write(b"GET /api/compare/document?bytes=2000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -128,7 +128,7 @@ async fn an_answer_that_is_not_taken_is_broken_off() {
 
 /// A peer without a window leaves the connection free and holds the answers all the same.
 #[tokio::test(start_paused = true)]
-async fn streams_without_a_window_are_few_and_end() {
+async fn http2_streams_without_a_window_are_limited_and_end() {
     let node = Node::new();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(0);
@@ -163,7 +163,7 @@ async fn streams_without_a_window_are_few_and_end() {
 
 /// What comes after the first bytes of an answer is no less the peer's to take.
 #[tokio::test(start_paused = true)]
-async fn a_window_of_one_byte_does_not_hold_an_answer() {
+async fn a_one_byte_window_does_not_hold_a_response_open() {
     let node = Node::new();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(1);
@@ -180,7 +180,7 @@ async fn a_window_of_one_byte_does_not_hold_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_http2_connection_is_told_to_go() {
+async fn an_idle_http2_connection_is_closed() {
     let node = Node::new();
     let (mut requests, connection) = h2::client::handshake(node.connect()).await.unwrap();
     let connection = tokio::spawn(connection);

@@ -254,7 +254,7 @@ async fn no_text_becomes_markup_on_any_page() {
 }
 
 #[tokio::test]
-async fn every_text_is_shown_as_it_was_written() {
+async fn every_text_is_rendered_unchanged() {
     for text in HOSTILE {
         let node = filled(text).await;
         for language in LANGUAGES {

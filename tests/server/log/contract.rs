@@ -14,7 +14,7 @@ use super::*;
 
 type AnyLog = Arc<dyn Log>;
 
-pub async fn a_topic_begins_empty(log: AnyLog) {
+pub async fn a_new_topic_is_empty(log: AnyLog) {
     let opened = log.open(&topic(LOBBY), 10, 0).await.unwrap();
     assert_eq!((opened.head.first, opened.head.last), (1, 0));
     assert_eq!((opened.snapshot, opened.commands), (None, vec![]));
@@ -24,7 +24,7 @@ pub async fn a_topic_begins_empty(log: AnyLog) {
     assert_eq!(log.topics("chat").await, Ok(vec![]));
 }
 
-pub async fn seqs_run_without_holes(log: AnyLog) {
+pub async fn seqs_are_contiguous(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     talk(&*log, &lobby, 0, 5).await;
     talk(&*log, &other, 0, 2).await;
@@ -48,7 +48,7 @@ pub async fn seqs_run_without_holes(log: AnyLog) {
     assert_eq!(one.epoch, two.epoch);
 }
 
-pub async fn an_append_to_an_old_state_is_a_conflict_and_keeps_nothing(log: AnyLog) {
+pub async fn an_append_to_an_old_state_is_a_conflict_and_stores_nothing(log: AnyLog) {
     let lobby = topic(LOBBY);
     assert_eq!(log.append(&lobby, 1.into(), vec![said(1)]).await, conflict(1, 0));
     assert_eq!(log.topics("chat").await, Ok(vec![]));
@@ -64,7 +64,7 @@ pub async fn an_append_to_an_old_state_is_a_conflict_and_keeps_nothing(log: AnyL
     assert_eq!(opened.commands, [answered(1, 1), answered(2, 2)]);
 }
 
-pub async fn of_an_append_all_is_kept_or_nothing(log: AnyLog) {
+pub async fn an_append_is_atomic(log: AnyLog) {
     let lobby = topic(LOBBY);
     let entries = |from: u128| (from..from + 3).map(said).collect::<Vec<_>>();
     let appends = (0..10).map(|n| log.append(&lobby, 0.into(), entries(n * 10)));
@@ -75,7 +75,7 @@ pub async fn of_an_append_all_is_kept_or_nothing(log: AnyLog) {
     assert_eq!(log.append(&lobby, 3.into(), vec![]).await, Ok(3));
 }
 
-pub async fn an_answer_without_events_is_kept(log: AnyLog) {
+pub async fn an_answer_without_events_is_stored(log: AnyLog) {
     let lobby = topic(LOBBY);
     let nothing = |number| entry(number, 5, vec![]);
     assert_eq!(log.append(&lobby, 0.into(), vec![nothing(1)]).await, Ok(0));
@@ -90,7 +90,7 @@ pub async fn an_answer_without_events_is_kept(log: AnyLog) {
     assert_eq!(commands, expected);
 }
 
-pub async fn many_topics_are_appended_to_at_once(log: AnyLog) {
+pub async fn concurrent_appends_to_many_topics_succeed(log: AnyLog) {
     let names: Vec<_> = (0..50).map(|n| topic(&format!("chat/{n}"))).collect();
     join_all(names.iter().map(|name| talk(&*log, name, 0, 8))).await;
     for name in &names {
@@ -98,7 +98,7 @@ pub async fn many_topics_are_appended_to_at_once(log: AnyLog) {
     }
 }
 
-pub async fn of_racing_appends_one_wins(log: AnyLog) {
+pub async fn one_of_several_racing_appends_wins(log: AnyLog) {
     let lobby = topic(LOBBY);
     for seq in 0..10 {
         let racing = (0..8).map(|n| {
@@ -112,7 +112,7 @@ pub async fn of_racing_appends_one_wins(log: AnyLog) {
     }
 }
 
-pub async fn a_reader_sees_only_what_is_whole(log: AnyLog) {
+pub async fn a_reader_sees_only_complete_appends(log: AnyLog) {
     let lobby = topic(LOBBY);
     let writer = {
         let (log, lobby) = (log.clone(), lobby.clone());
@@ -151,7 +151,7 @@ pub async fn events_are_read_in_pages(log: AnyLog) {
     }
 }
 
-pub async fn history_brings_amendments(log: AnyLog) {
+pub async fn history_includes_amendments(log: AnyLog) {
     let lobby = topic(LOBBY);
     // 1 2 3(1) 4 5(2) 6(3) 7 8(4) 9(1) 10
     let events = [
@@ -192,7 +192,7 @@ pub async fn history_brings_amendments(log: AnyLog) {
     }
 }
 
-pub async fn answers_are_those_of_the_window(log: AnyLog) {
+pub async fn open_returns_the_answers_of_the_window(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 6).await;
     let window = async |commands, since| log.open(&lobby, commands, since).await.unwrap().commands;
@@ -206,7 +206,7 @@ pub async fn answers_are_those_of_the_window(log: AnyLog) {
     assert_eq!(window(10, u64::MAX).await, []);
 }
 
-pub async fn a_snapshot_is_the_newest(log: AnyLog) {
+pub async fn the_newest_snapshot_is_kept(log: AnyLog) {
     let lobby = topic(LOBBY);
     let kept = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
     let keep = async |seq, state: &[u8]| log.snapshot(&lobby, seq, state.to_vec(), ALL, 0).await;
@@ -223,7 +223,7 @@ pub async fn a_snapshot_is_the_newest(log: AnyLog) {
     assert_eq!(seqs(&all(&*log, &lobby).await), [1, 2, 3, 4, 5]);
 }
 
-pub async fn retention_lets_go_what_it_says(log: AnyLog) {
+pub async fn retention_removes_the_oldest_events(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     // More than the store takes away at once.
     let many = limits::LOG_BITE as u64 * 2 + 20;
@@ -244,7 +244,7 @@ pub async fn retention_lets_go_what_it_says(log: AnyLog) {
     assert_eq!(log.open(&lobby, usize::MAX, 0).await.unwrap().commands, []);
 }
 
-pub async fn retention_leaves_what_the_snapshot_lacks(log: AnyLog) {
+pub async fn retention_keeps_events_after_the_snapshot(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 10).await;
     for retention in [newest(0), newest(1), young(100, 0)] {
@@ -253,7 +253,7 @@ pub async fn retention_leaves_what_the_snapshot_lacks(log: AnyLog) {
     }
 }
 
-pub async fn retention_by_age_stops_at_the_first_that_is_young(log: AnyLog) {
+pub async fn retention_by_age_stops_at_the_first_young_event(log: AnyLog) {
     let lobby = topic(LOBBY);
     // A clock that was set back.
     let times = [100, 200, 500, 300, 600];
@@ -263,7 +263,7 @@ pub async fn retention_by_age_stops_at_the_first_that_is_young(log: AnyLog) {
     assert_eq!(seqs(&all(&*log, &lobby).await), [3, 4, 5]);
 }
 
-pub async fn an_event_from_the_future_holds_up_no_older_one(log: AnyLog) {
+pub async fn an_event_from_the_future_does_not_protect_older_events(log: AnyLog) {
     let lobby = topic(LOBBY);
     // A clock that was ahead for the first two, and for the last.
     let times = [90_000, 90_001, 100, 200, 900, 90_002];
@@ -273,7 +273,7 @@ pub async fn an_event_from_the_future_holds_up_no_older_one(log: AnyLog) {
     assert_eq!(seqs(&all(&*log, &lobby).await), [5, 6]);
 }
 
-pub async fn a_topic_goes_on_after_all_its_events_went(log: AnyLog) {
+pub async fn a_topic_continues_after_all_its_events_were_removed(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 3).await;
     assert_eq!(log.snapshot(&lobby, 3, b"state".to_vec(), newest(0), 0).await, Ok(()));
@@ -285,7 +285,7 @@ pub async fn a_topic_goes_on_after_all_its_events_went(log: AnyLog) {
     assert_eq!(seqs(&all(&*log, &lobby).await), [4, 5]);
 }
 
-pub async fn an_id_is_known_by_its_sender(log: AnyLog) {
+pub async fn a_command_id_is_scoped_to_its_sender(log: AnyLog) {
     let lobby = topic(LOBBY);
     let other = PersonId("ffffffffffffffff".to_owned());
     let theirs = Entry {
@@ -303,7 +303,7 @@ pub async fn an_id_is_known_by_its_sender(log: AnyLog) {
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().commands, expected);
 }
 
-pub async fn topics_are_found_by_kind(log: AnyLog) {
+pub async fn topics_are_listed_by_kind(log: AnyLog) {
     for name in ["chat/b", "chat/a/x", "chats/c", "cha/d", "chat/a"] {
         talk(&*log, &topic(name), 0, 1).await;
     }
@@ -318,7 +318,7 @@ pub async fn topics_are_found_by_kind(log: AnyLog) {
     assert_eq!(log.topics("market").await, Ok(vec![]));
 }
 
-pub async fn bounds_beyond_everything_mean_all(log: AnyLog) {
+pub async fn bounds_beyond_the_log_return_everything(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 2).await;
     assert_eq!(log.read(&lobby, u64::MAX, usize::MAX).await, Ok(vec![]));
@@ -331,7 +331,7 @@ pub async fn bounds_beyond_everything_mean_all(log: AnyLog) {
     assert_eq!(seqs(&all(&*log, &lobby).await), [1, 2]);
 }
 
-pub async fn closing_twice_is_closing(log: AnyLog) {
+pub async fn close_is_idempotent(log: AnyLog) {
     let lobby = topic(LOBBY);
     let appends = (0..20).map(|n| {
         let (log, name) = (log.clone(), topic(&format!("chat/{n}")));

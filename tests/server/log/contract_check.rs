@@ -31,7 +31,7 @@ async fn checks(log: &dyn Log, topic: &TopicName, seqs: std::ops::RangeInclusive
     checks
 }
 
-pub async fn every_event_keeps_a_check(log: AnyLog) {
+pub async fn every_event_has_a_check(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     assert_eq!(log.check(&lobby, 0).await, Ok(None));
     assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, None);
@@ -52,7 +52,7 @@ pub async fn every_event_keeps_a_check(log: AnyLog) {
     assert_eq!(kept(&history.records), kept(&records));
 }
 
-pub async fn a_redaction_leaves_the_checks(log: AnyLog) {
+pub async fn a_redaction_keeps_the_checks(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 4).await;
     let before = kept(&all(&*log, &lobby).await);
@@ -64,7 +64,7 @@ pub async fn a_redaction_leaves_the_checks(log: AnyLog) {
 }
 
 /// Who has seen everything that is gone, and no more, can still be told from who saw something else.
-pub async fn the_check_of_what_is_gone_stays_known(log: AnyLog) {
+pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 6).await;
     let before = kept(&all(&*log, &lobby).await);

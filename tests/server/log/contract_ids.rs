@@ -9,7 +9,7 @@ use super::*;
 
 type AnyLog = Arc<dyn Log>;
 
-pub async fn refusals_are_kept_beside_the_answers(log: AnyLog) {
+pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     let lobby = topic(LOBBY);
     let refused = [
         rejection_entry(command(2), 2, "no"),
@@ -52,7 +52,7 @@ pub async fn refusals_are_kept_beside_the_answers(log: AnyLog) {
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().refusals.len(), 2);
 }
 
-pub async fn what_goes_leaves_its_time(log: AnyLog) {
+pub async fn removed_answers_leave_their_time(log: AnyLog) {
     let lobby = topic(LOBBY);
     let day = limits::KEPT_ANSWERS_AGE.as_millis() as u64;
     let timed = |time, at| Entry {
@@ -78,7 +78,7 @@ pub async fn what_goes_leaves_its_time(log: AnyLog) {
     assert_eq!(forgotten().await, Some(1_500));
 }
 
-pub async fn what_is_not_told_leaves_its_time(log: AnyLog) {
+pub async fn omitted_answers_leave_their_time(log: AnyLog) {
     let lobby = topic(LOBBY);
     let timed = |time| Entry {
         command: CommandId::at(time, 1),

@@ -30,7 +30,7 @@ fn told(all: &[(Seq, u32, &str)]) -> Vec<(Seq, u32, String)> {
     all.iter().map(|(seq, n, to)| (*seq, *n, (*to).to_owned())).collect()
 }
 
-pub async fn forwards_are_kept_until_they_are_delivered(log: AnyLog) {
+pub async fn forwards_are_stored_until_delivered(log: AnyLog) {
     let (a, b) = (topic("chat/a"), topic("chat/b"));
     assert_eq!(log.forwards(None).await, Ok(vec![]));
     let first = telling(1, &[(0, 0, "list/x"), (2, 0, "list/x"), (2, 1, "list/yy")]);
@@ -66,7 +66,7 @@ pub async fn forwards_are_kept_until_they_are_delivered(log: AnyLog) {
     assert_eq!(kept(&log, None).await.len(), 2, "retention leaves forwards alone");
 }
 
-pub async fn a_forward_goes_with_the_commit_of_its_effect(log: AnyLog) {
+pub async fn a_forward_is_removed_in_the_commit_of_its_effect(log: AnyLog) {
     let (a, list) = (topic("chat/a"), topic("list/x"));
     let both = telling(1, &[(0, 0, "list/x"), (1, 0, "list/x")]);
     assert_eq!(log.append(&a, 0.into(), vec![both]).await, Ok(3));
@@ -86,7 +86,7 @@ pub async fn a_forward_goes_with_the_commit_of_its_effect(log: AnyLog) {
     assert_eq!((redacting, kept(&log, None).await), (Ok(3), vec![]));
 }
 
-pub async fn forwards_go_with_what_is_erased(log: AnyLog) {
+pub async fn erasing_events_removes_their_forwards(log: AnyLog) {
     let (a, b) = (topic("chat/a"), topic("chat/b"));
     for topic in [&a, &b] {
         let entries = vec![telling(1, &[(0, 0, "list/x"), (1, 0, "list/x"), (2, 0, "list/x")])];

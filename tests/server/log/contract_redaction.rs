@@ -6,7 +6,7 @@ use super::*;
 
 type AnyLog = Arc<dyn Log>;
 
-pub async fn a_redaction_overwrites_and_keeps_places(log: AnyLog) {
+pub async fn a_redaction_overwrites_payloads_and_keeps_seqs(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     let events = vec![event("one"), event("two"), amendment(1), event("four")];
     for topic in [&lobby, &other] {
@@ -40,7 +40,7 @@ pub async fn a_redaction_overwrites_and_keeps_places(log: AnyLog) {
     assert_eq!(all(&*log, &other).await, before, "another topic has the same seqs");
 }
 
-pub async fn a_redaction_brings_its_snapshot(log: AnyLog) {
+pub async fn a_redaction_replaces_the_snapshot(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 3).await;
     let kept = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
@@ -57,7 +57,7 @@ pub async fn a_redaction_brings_its_snapshot(log: AnyLog) {
     );
 }
 
-pub async fn a_redaction_comes_with_its_append_or_not_at_all(log: AnyLog) {
+pub async fn a_redaction_is_atomic_with_its_append(log: AnyLog) {
     let lobby = topic(LOBBY);
     talk(&*log, &lobby, 0, 3).await;
     log.snapshot(&lobby, 2, b"two".to_vec(), ALL, 0).await.unwrap();
@@ -74,7 +74,7 @@ pub async fn a_redaction_comes_with_its_append_or_not_at_all(log: AnyLog) {
     );
 }
 
-pub async fn an_erased_topic_goes_on(log: AnyLog) {
+pub async fn an_erased_topic_continues(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     talk(&*log, &lobby, 0, 6).await;
     talk(&*log, &other, 0, 6).await;
@@ -97,7 +97,7 @@ pub async fn an_erased_topic_goes_on(log: AnyLog) {
     assert_eq!(seqs(&all(&*log, &lobby).await), [8, 9, 10]);
 }
 
-pub async fn amendments_are_found_with_what_they_amend(log: AnyLog) {
+pub async fn amendments_are_returned_with_the_events_they_amend(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     let events = vec![
         event("1"),

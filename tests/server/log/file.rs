@@ -58,7 +58,7 @@ fn the_linked_sqlite_has_no_known_corruption() {
 }
 
 #[tokio::test]
-async fn a_file_of_version_1_becomes_one_of_this_version() {
+async fn a_version_1_file_is_upgraded() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     version_1(&path);
@@ -80,7 +80,7 @@ async fn a_file_of_version_1_becomes_one_of_this_version() {
 }
 
 #[tokio::test]
-async fn a_file_of_version_1_is_restored_and_one_that_could_not_be_upgraded_is_as_it_was() {
+async fn a_version_1_file_is_restored_and_a_failed_upgrade_changes_nothing() {
     let folder = tempdir().unwrap();
     let [old, here] = ["old", "here"].map(|name| folder.path().join(name));
     version_1(&old);
@@ -114,7 +114,7 @@ async fn a_backup_carries_the_key() {
 }
 
 #[tokio::test]
-async fn nobody_else_may_read_any_of_it() {
+async fn all_files_are_readable_by_the_owner_only() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("data/log");
     let log = Sqlite::open(&path).unwrap();
@@ -161,7 +161,7 @@ fn found(folder: &Path, text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_byte_of_what_was_overwritten_is_left() {
+async fn no_file_contains_redacted_bytes() {
     const SECRET: &str = "nobody-is-to-read-this";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
@@ -197,7 +197,7 @@ fn log_again(path: &Path) -> Sqlite {
 }
 
 #[tokio::test]
-async fn the_journal_is_emptied_as_soon_as_nobody_reads_any_more() {
+async fn the_journal_is_truncated_after_the_last_reader() {
     const SECRET: &str = "nobody-is-to-read-this";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
@@ -229,7 +229,7 @@ async fn the_journal_is_emptied_as_soon_as_nobody_reads_any_more() {
 }
 
 #[tokio::test]
-async fn what_a_killed_server_left_in_the_journal_goes_at_the_next_start() {
+async fn redacted_bytes_in_a_killed_servers_journal_are_removed_at_the_next_open() {
     const SECRET: &str = "nobody-is-to-read-this";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
@@ -277,7 +277,7 @@ async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
 }
 
 #[tokio::test]
-async fn a_log_is_no_larger_than_it_may_be_and_goes_on_when_there_is_room() {
+async fn a_log_stays_within_its_size_limit_and_resumes_when_there_is_space() {
     const MOST: u64 = 2 << 20;
     let folder = tempdir().unwrap();
     let log = Sqlite::open(&folder.path().join("log")).unwrap().with_room(MOST, 0);
@@ -311,7 +311,7 @@ const fn limits_margin() -> u64 {
 }
 
 #[tokio::test]
-async fn a_disk_that_is_almost_full_is_left_alone() {
+async fn an_almost_full_disk_rejects_appends() {
     let folder = tempdir().unwrap();
     let log = Arc::new(
         Sqlite::open(&folder.path().join("log"))

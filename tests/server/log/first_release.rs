@@ -87,7 +87,7 @@ fn leave_out_trails(state: &mut Value) {
 }
 
 #[tokio::test]
-async fn its_log_is_opened_with_all_that_is_in_it() {
+async fn the_log_opens_with_all_events() {
     let folder = tempdir().unwrap();
     let path = copy(folder.path());
     assert_eq!(version(&path), 1);
@@ -120,7 +120,7 @@ async fn its_log_is_opened_with_all_that_is_in_it() {
 }
 
 #[test]
-fn its_log_is_upgraded_whole_or_not_at_all() {
+fn the_upgrade_is_atomic() {
     let folder = tempdir().unwrap();
     let path = copy(folder.path());
     // In the way of the last step.
@@ -143,7 +143,7 @@ fn its_log_is_upgraded_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn its_states_are_what_it_showed_its_readers() {
+async fn the_states_equal_those_of_the_first_release() {
     let folder = tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
     let hub = Hub::new(log.clone(), apps::server::Apps::default().kinds());
@@ -166,7 +166,7 @@ async fn its_states_are_what_it_showed_its_readers() {
 }
 
 #[tokio::test]
-async fn its_readers_resume_from_their_cursors() {
+async fn cursors_of_the_first_release_resume() {
     let folder = tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
     let node = Node::with_log(log, apps::server::Apps::default().kinds());

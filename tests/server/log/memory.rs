@@ -17,7 +17,7 @@ fn made() -> (Arc<dyn Log>, ()) {
 keeps_the_contract!(made());
 
 #[tokio::test]
-async fn appends_fail_or_stall_as_told() {
+async fn appends_fail_or_stall_as_configured() {
     let log = Memory::new(Epoch::new(1));
     let lobby = topic(LOBBY);
     log.set_weather(Weather::Failing(LogError::Full));

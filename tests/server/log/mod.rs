@@ -29,19 +29,19 @@ use duplex_protocol::topic::TopicName;
 macro_rules! keeps_the_contract {
     ($made:expr) => {
         crate::log::keeps_the_contract!($made,
-            a_topic_begins_empty, seqs_run_without_holes, an_append_to_an_old_state_is_a_conflict_and_keeps_nothing,
-            of_an_append_all_is_kept_or_nothing, an_answer_without_events_is_kept,
-            many_topics_are_appended_to_at_once, of_racing_appends_one_wins, a_reader_sees_only_what_is_whole,
-            events_are_read_in_pages, history_brings_amendments, answers_are_those_of_the_window,
-            a_snapshot_is_the_newest, retention_lets_go_what_it_says, retention_leaves_what_the_snapshot_lacks,
-            retention_by_age_stops_at_the_first_that_is_young, an_event_from_the_future_holds_up_no_older_one,
-            a_topic_goes_on_after_all_its_events_went,
-            an_id_is_known_by_its_sender, refusals_are_kept_beside_the_answers, what_goes_leaves_its_time,
-            what_is_not_told_leaves_its_time, a_redaction_overwrites_and_keeps_places, a_redaction_brings_its_snapshot,
-            a_redaction_comes_with_its_append_or_not_at_all, an_erased_topic_goes_on, amendments_are_found_with_what_they_amend,
-            forwards_are_kept_until_they_are_delivered, a_forward_goes_with_the_commit_of_its_effect,
-            forwards_go_with_what_is_erased, topics_are_found_by_kind, bounds_beyond_everything_mean_all, closing_twice_is_closing,
-            every_event_keeps_a_check, an_append_to_other_events_is_a_conflict, a_redaction_leaves_the_checks, the_check_of_what_is_gone_stays_known
+            a_new_topic_is_empty, seqs_are_contiguous, an_append_to_an_old_state_is_a_conflict_and_stores_nothing,
+            an_append_is_atomic, an_answer_without_events_is_stored,
+            concurrent_appends_to_many_topics_succeed, one_of_several_racing_appends_wins, a_reader_sees_only_complete_appends,
+            events_are_read_in_pages, history_includes_amendments, open_returns_the_answers_of_the_window,
+            the_newest_snapshot_is_kept, retention_removes_the_oldest_events, retention_keeps_events_after_the_snapshot,
+            retention_by_age_stops_at_the_first_young_event, an_event_from_the_future_does_not_protect_older_events,
+            a_topic_continues_after_all_its_events_were_removed,
+            a_command_id_is_scoped_to_its_sender, rejections_are_stored_with_the_answers, removed_answers_leave_their_time,
+            omitted_answers_leave_their_time, a_redaction_overwrites_payloads_and_keeps_seqs, a_redaction_replaces_the_snapshot,
+            a_redaction_is_atomic_with_its_append, an_erased_topic_continues, amendments_are_returned_with_the_events_they_amend,
+            forwards_are_stored_until_delivered, a_forward_is_removed_in_the_commit_of_its_effect,
+            erasing_events_removes_their_forwards, topics_are_listed_by_kind, bounds_beyond_the_log_return_everything, close_is_idempotent,
+            every_event_has_a_check, an_append_to_other_events_is_a_conflict, a_redaction_keeps_the_checks, the_check_before_removed_events_is_kept
         );
     };
     ($made:expr, $($name:ident),+) => {

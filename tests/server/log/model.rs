@@ -293,7 +293,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn a_file_keeps_what_memory_keeps(steps in prop::collection::vec(step(), 1..50)) {
+    fn the_file_and_memory_logs_agree(steps in prop::collection::vec(step(), 1..50)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut pair = Pair::new().await;

@@ -39,7 +39,7 @@ fn files(folder: &Path, with: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whatever_was_accepted_before_a_kill_is_in_a_copy_and_in_what_is_restored() {
+async fn offline_backups_and_restores_include_the_journal_of_a_killed_server() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let path = |name: &str| at(name).to_str().unwrap().to_owned();
@@ -78,7 +78,7 @@ async fn whatever_was_accepted_before_a_kill_is_in_a_copy_and_in_what_is_restore
 }
 
 #[tokio::test]
-async fn all_names_of_a_log_are_one_log_with_one_owner() {
+async fn links_to_a_log_are_one_log_with_one_owner() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let real = folder.path().join("duplex.db");
     let names = ["relative.db", "absolute.db", "linked.db"].map(|name| other.path().join(name));
@@ -123,7 +123,7 @@ async fn all_names_of_a_log_are_one_log_with_one_owner() {
 }
 
 #[test]
-fn what_a_killed_process_was_copying_is_gone_after_the_next_start() {
+fn partial_copies_of_a_killed_process_are_removed_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     drop(Server::start(folder.path()));
     let id = "0123456789abcdef".repeat(2);
@@ -170,7 +170,7 @@ fn judged(mut doctor: Command, mut server: Command, site: &Path) -> (String, boo
 }
 
 #[test]
-fn the_doctor_says_no_where_a_server_cannot_start() {
+fn doctor_fails_where_a_server_cannot_start() {
     let folder = tempfile::tempdir().unwrap();
     let site = minimal_site(folder.path());
     let at = |name: &str| folder.path().join(name);
@@ -217,7 +217,7 @@ fn the_doctor_says_no_where_a_server_cannot_start() {
 }
 
 #[test]
-fn the_doctor_says_no_to_a_certificate_that_cannot_be_used() {
+fn doctor_fails_for_an_unusable_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let site = minimal_site(folder.path());
     let tls = ["--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.key"];

@@ -45,7 +45,7 @@ pub fn still_says(old: &Value, new: &Value) -> bool {
 }
 
 #[test]
-fn every_event_that_was_ever_written_is_read_and_means_the_same() {
+fn every_recorded_event_decodes_with_its_original_meaning() {
     let kinds = apps::server::Apps::default().kinds();
     for line in EVENTS.lines().chain(LATER.lines()) {
         let (name, json) = line.split_once('\t').unwrap();
@@ -73,7 +73,7 @@ fn every_event_that_was_ever_written_is_read_and_means_the_same() {
 }
 
 #[tokio::test]
-async fn a_log_of_version_1_goes_on_where_it_was() {
+async fn a_version_1_log_keeps_its_events_and_epoch() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     fs::copy(recorded(), &path).unwrap();
@@ -118,7 +118,7 @@ async fn a_log_of_version_1_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_reader_of_the_earlier_release_resumes_from_its_cursor() {
+async fn a_cursor_of_the_earlier_release_resumes() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     restore(&recorded(), &path, false).unwrap();

@@ -33,7 +33,7 @@ fn file(folder: &TempDir) -> PathBuf {
 keeps_the_contract!(made());
 
 #[tokio::test]
-async fn it_is_the_same_when_opened_again() {
+async fn a_reopened_log_is_unchanged() {
     let (log, folder) = fresh();
     let lobby = topic(LOBBY);
     talk(&log, &lobby, 0, 20).await;
@@ -55,7 +55,7 @@ async fn it_is_the_same_when_opened_again() {
 }
 
 #[tokio::test]
-async fn a_closed_log_says_so() {
+async fn a_closed_log_returns_unavailable() {
     let (log, folder) = fresh();
     let lobby = topic(LOBBY);
     log.close().await;
@@ -74,7 +74,7 @@ async fn a_closed_log_says_so() {
 }
 
 #[tokio::test]
-async fn appends_at_the_same_time_share_commits() {
+async fn concurrent_appends_share_commits() {
     let (log, _folder) = fresh();
     let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
     let results = join_all(names.iter().map(|name| log.append(name, 0.into(), vec![said(1)]))).await;
@@ -85,7 +85,7 @@ async fn appends_at_the_same_time_share_commits() {
 }
 
 #[tokio::test]
-async fn a_conflict_takes_nothing_of_its_commit() {
+async fn a_conflict_does_not_affect_other_appends_of_its_commit() {
     let (log, _folder) = fresh();
     let names: Vec<_> = (0..40).map(|n| topic(&format!("chat/{n}"))).collect();
     let appends = names
@@ -99,7 +99,7 @@ async fn a_conflict_takes_nothing_of_its_commit() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_named_and_passes() {
+async fn a_full_disk_is_reported_and_recovers() {
     let (log, _folder) = fresh();
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     talk(&log, &lobby, 0, 3).await;
@@ -131,7 +131,7 @@ async fn a_full_disk_is_named_and_passes() {
 /// `unshare -m sh -c 'mount -t tmpfs -o size=3m tmpfs /mnt && LOG_ON_A_SMALL_DISK=/mnt cargo test …'`
 #[tokio::test]
 #[ignore = "wants a disk that it may fill"]
-async fn a_disk_that_is_really_full_is_named_and_passes() {
+async fn a_really_full_disk_is_reported_and_recovers() {
     let Ok(disk) = std::env::var("LOG_ON_A_SMALL_DISK") else {
         return;
     };
@@ -172,7 +172,7 @@ fn refused(path: &Path) -> OpenError {
 }
 
 #[tokio::test]
-async fn a_file_that_is_in_use_is_refused() {
+async fn a_locked_file_is_rejected() {
     let (log, folder) = fresh();
     assert!(matches!(refused(&file(&folder)), OpenError::Locked(_)));
     log.close().await;
@@ -180,7 +180,7 @@ async fn a_file_that_is_in_use_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_of_others_is_refused() {
+async fn a_foreign_file_is_rejected() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("notes");
     for bytes in [&b""[..], b"x", &[0xa5; 10_000]] {
@@ -200,7 +200,7 @@ async fn a_file_of_others_is_refused() {
 }
 
 #[tokio::test]
-async fn a_newer_file_is_refused() {
+async fn a_newer_file_version_is_rejected() {
     let (log, folder) = fresh();
     log.close().await;
     let other = Connection::open(file(&folder)).unwrap();
@@ -210,7 +210,7 @@ async fn a_newer_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_refused() {
+async fn a_damaged_file_is_rejected() {
     let (log, folder) = fresh();
     for n in 0..20 {
         talk(&log, &topic(&format!("chat/{n}")), 0, 20).await;
@@ -229,7 +229,7 @@ async fn a_damaged_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_journal_without_its_file_is_not_lost() {
+async fn a_journal_without_its_database_is_preserved() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     fs::write(folder.path().join("log-wal"), b"commits").unwrap();
@@ -238,7 +238,7 @@ async fn a_journal_without_its_file_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_backup_is_whole_and_another_log() {
+async fn a_backup_is_complete_and_has_its_own_epoch() {
     let (log, folder) = fresh();
     let lobby = topic(LOBBY);
     talk(&log, &lobby, 0, 30).await;
@@ -304,7 +304,7 @@ fn answers(line: &str) -> Option<Seq> {
 }
 
 #[tokio::test]
-async fn what_was_answered_survives_a_kill() {
+async fn acknowledged_appends_survive_a_kill() {
     let folder = tempdir().unwrap();
     let (mut child, output) = appending_process(&file(&folder));
     let mut lines = output.lines().map(Result::unwrap);
@@ -320,10 +320,10 @@ async fn what_was_answered_survives_a_kill() {
     assert_eq!(seqs(&records), (1..=records.len() as u64).collect::<Vec<_>>());
 }
 
-/// `cargo test --test server how_fast -- --ignored --nocapture`
+/// `cargo test --test server log::sqlite::throughput -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures, and asserts nothing"]
-async fn how_fast_it_is() {
+async fn throughput() {
     let (log, folder) = fresh();
     let start = Instant::now();
     talk(&log, &topic(LOBBY), 0, 1000).await;

@@ -246,7 +246,7 @@ fn litter(folder: &Path, known: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn in_a_first_start() {
+fn a_kill_during_the_first_start_is_recoverable() {
     let scenario = Scenario {
         name: "first start",
         make: |_| {},
@@ -263,7 +263,7 @@ fn in_a_first_start() {
 }
 
 #[test]
-fn in_a_start_that_upgrades_the_log() {
+fn a_kill_during_an_upgrade_is_recoverable() {
     let scenario = Scenario {
         name: "upgrade",
         make: |folder| version_1(&folder.join("duplex.db")),
@@ -284,7 +284,7 @@ fn in_a_start_that_upgrades_the_log() {
 }
 
 #[test]
-fn in_a_first_start_after_a_restore() {
+fn a_kill_during_the_first_start_after_a_restore_is_recoverable() {
     let scenario = Scenario {
         name: "first start after a restore",
         make: |folder| {
@@ -307,7 +307,7 @@ fn in_a_first_start_after_a_restore() {
 const RESTORE: &[&str] = &["restore", "HERE/backup.db", "--force"];
 
 #[test]
-fn in_a_restore_over_a_log() {
+fn a_kill_during_a_restore_is_recoverable() {
     let scenario = Scenario {
         name: "restore",
         make: |folder| {
@@ -346,7 +346,7 @@ fn in_a_restore_over_a_log() {
 }
 
 #[test]
-fn in_a_backup() {
+fn a_kill_during_a_backup_is_recoverable() {
     let scenario = Scenario {
         name: "backup",
         make: |folder| log(&folder.join("duplex.db"), 3),
@@ -368,7 +368,7 @@ fn in_a_backup() {
 }
 
 #[test]
-fn while_a_token_is_made() {
+fn a_kill_during_token_creation_is_recoverable() {
     let kept = Scenario {
         name: "token",
         make: |_| {},

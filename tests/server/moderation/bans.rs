@@ -54,7 +54,7 @@ async fn knocks(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
 }
 
 #[tokio::test]
-async fn a_banned_person_is_kept_out_of_every_way_in() {
+async fn a_banned_person_is_rejected_by_every_endpoint() {
     let node = node().await;
     let (mine, other) = (
         Visitor::new(&node, Transport::Sse).await,
@@ -92,7 +92,7 @@ async fn a_banned_person_is_kept_out_of_every_way_in() {
 }
 
 #[tokio::test]
-async fn what_a_banned_person_has_open_ends_with_a_code() {
+async fn a_ban_closes_open_sessions_with_a_code() {
     for transport in TRANSPORTS {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
@@ -130,7 +130,7 @@ async fn what_a_banned_person_has_open_ends_with_a_code() {
 }
 
 #[tokio::test]
-async fn a_poll_and_a_socket_of_each_kind_end_when_their_person_is_banned() {
+async fn a_ban_ends_a_waiting_poll_and_every_kind_of_websocket() {
     let node = node().await;
     let visitor = Visitor::new(&node, Transport::Poll).await;
     let (cookie, me) = (visitor.cookie(), person(&node, &visitor.cookie()).await);
@@ -170,7 +170,7 @@ async fn a_poll_and_a_socket_of_each_kind_end_when_their_person_is_banned() {
 }
 
 #[tokio::test]
-async fn a_banned_address_is_kept_out_and_its_operator_is_not() {
+async fn a_banned_address_is_rejected_except_for_operators() {
     let node = node().await;
     let listening = node.listen().await;
     let get = async |path: &str, token: Option<&str>| {
@@ -203,7 +203,7 @@ async fn a_banned_address_is_kept_out_and_its_operator_is_not() {
 }
 
 #[tokio::test]
-async fn a_ban_holds_after_a_start() {
+async fn a_ban_applies_after_a_restart() {
     let node = node().await;
     let mine = Visitor::new(&node, Transport::Poll).await;
     let me = person(&node, &mine.cookie()).await;
@@ -238,7 +238,7 @@ fn person_id(node: &Node, cookie: &str) -> PersonId {
 }
 
 #[tokio::test]
-async fn nobody_but_an_operator_forbids() {
+async fn only_operators_write_moderation_rules() {
     for transport in TRANSPORTS {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
@@ -274,7 +274,7 @@ async fn rules(node: &Node) -> Rules {
 }
 
 #[tokio::test]
-async fn a_bad_rule_is_refused() {
+async fn an_invalid_rule_is_rejected() {
     let node = node().await;
     let ban = |target: Target| ModerationCommand::Ban {
         target,

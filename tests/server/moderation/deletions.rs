@@ -28,7 +28,7 @@ fn send(folder: &Path, url: &str, topic: &str, json: serde_json::Value) -> u64 {
 }
 
 #[test]
-fn no_file_holds_what_was_deleted() {
+fn no_file_contains_a_deleted_message() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = Server::start(folder);
@@ -67,7 +67,7 @@ fn no_file_holds_what_was_deleted() {
 }
 
 #[test]
-fn a_deleted_room_is_gone_from_every_file_and_does_not_come_back() {
+fn a_deleted_room_is_removed_from_every_file_and_cannot_be_recreated() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut server = Server::start(folder);
@@ -120,7 +120,7 @@ fn a_deleted_room_is_gone_from_every_file_and_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn who_is_in_a_room_is_told_that_it_is_deleted() {
+async fn subscribers_are_told_that_their_room_is_deleted() {
     for transport in TRANSPORTS {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
@@ -172,7 +172,7 @@ async fn who_is_in_a_room_is_told_that_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_visitor_deletes_nobody_elses_message() {
+async fn a_visitor_cannot_delete_another_visitors_message() {
     let node = node().await;
     let mut visitor = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let mut other = Visitor::new(&node, Transport::Poll).await;

@@ -13,7 +13,7 @@ async fn name_of(visitor: &mut Visitor<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_reserved_name_is_refused_and_the_former_stays() {
+async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
     let node = node().await;
     let mut visitor = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     visitor.subscribe(LOBBY, None).await;
@@ -62,7 +62,7 @@ async fn a_reserved_name_is_refused_and_the_former_stays() {
 }
 
 #[tokio::test]
-async fn an_operator_gives_a_name_that_stays() {
+async fn a_name_set_by_an_operator_cannot_be_changed() {
     for transport in TRANSPORTS {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
@@ -99,7 +99,7 @@ async fn an_operator_gives_a_name_that_stays() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_seen_is_no_message_and_no_title() {
+async fn invisible_text_is_rejected_as_a_message_and_as_a_title() {
     let node = node().await;
     let mut visitor = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     for text in [

@@ -102,7 +102,7 @@ fn at(address: IpAddr) -> Client {
 
 /// 10,000 of 10,000 were accepted once.
 #[tokio::test(start_paused = true)]
-async fn one_session_that_posts_gets_a_persons_share() {
+async fn one_session_is_limited_to_the_rate_of_a_person() {
     let node = limited(|_| {});
     let (mut accepted, mut waits) = (0, 0);
     for number in 0..2_000 {
@@ -125,7 +125,7 @@ async fn one_session_that_posts_gets_a_persons_share() {
 
 /// A session without a cookie is a new person each time.
 #[tokio::test(start_paused = true)]
-async fn many_names_get_the_share_of_their_address() {
+async fn many_persons_are_limited_to_the_rate_of_their_address() {
     let node = limited(|_| {});
     let mut accepted = 0;
     for number in 0..3_300 {
@@ -139,7 +139,7 @@ async fn many_names_get_the_share_of_their_address() {
 
 #[tokio::test(start_paused = true)]
 #[expect(clippy::await_holding_lock, reason = "who lists routes waits for no page")]
-async fn a_form_is_a_command_as_any() {
+async fn a_posted_form_counts_as_a_command() {
     let node = applications(1_000);
     node.state
         .quotas
@@ -159,7 +159,7 @@ async fn a_form_is_a_command_as_any() {
 
 /// One client took all 300 sockets once.
 #[tokio::test]
-async fn one_address_cannot_take_all_sockets() {
+async fn one_address_cannot_take_all_connections() {
     let node = limited(|settings| settings.max_connections = 20);
     let mut sockets = Vec::new();
     for number in 0..10 {
@@ -185,7 +185,7 @@ async fn one_address_cannot_take_all_sockets() {
 
 /// 5,000 polls put 5,000 people into the lobby once.
 #[tokio::test(start_paused = true)]
-async fn one_address_is_no_crowd() {
+async fn one_address_cannot_inflate_presence() {
     let node = limited(|_| {});
     for number in 0..400 {
         let path = format!("{POLL_PATH}?session=s-{number}&topics=notes/a&wait=0");
@@ -202,7 +202,7 @@ async fn one_address_is_no_crowd() {
 
 /// 800 posts locked the players out of the arena once.
 #[tokio::test(start_paused = true)]
-async fn one_address_cannot_take_all_seats() {
+async fn one_address_cannot_fill_the_arena() {
     let node = limited(|_| {});
     let turn = |address, seat: u32| {
         let request = Request::post(format!("/api/arena/turn?seat=s-{seat}")).header("host", "localhost");
@@ -222,7 +222,7 @@ async fn one_address_cannot_take_all_seats() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_echo_that_comes_too_fast_is_ended_with_a_code() {
+async fn a_too_fast_echo_client_is_closed_with_a_code() {
     let node = limited(|_| {});
     let mut client = open(node.connect_from(STRANGER), ECHO_PATH, &[]).await.unwrap().0;
     let mut answered = 0;
@@ -238,7 +238,7 @@ async fn an_echo_that_comes_too_fast_is_ended_with_a_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_have_a_bound_and_health_has_none() {
+async fn requests_are_limited_and_health_checks_are_not() {
     let node = limited(|_| {});
     node.state
         .quotas
@@ -255,7 +255,7 @@ async fn requests_have_a_bound_and_health_has_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_have_a_bound_of_their_own_and_say_when_to_come_back() {
+async fn pages_have_their_own_limit_and_a_retry_time() {
     let node = limited(|_| {});
     node.state.quotas.take_many(&at(STRANGER), Rate::Pages, 1_500).unwrap();
     for path in ["/", "/chat", "/no/such/page"] {
@@ -273,7 +273,7 @@ async fn pages_have_a_bound_of_their_own_and_say_when_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rooms_have_a_bound_for_each_person_and_each_address() {
+async fn rooms_are_limited_per_person_and_per_address() {
     let node = applications(1_000);
     let mut made = 0;
     for number in 0..100_u128 {
@@ -288,7 +288,7 @@ async fn rooms_have_a_bound_for_each_person_and_each_address() {
 
 /// The places of topics that a client started are its own until they are asleep again.
 #[tokio::test]
-async fn topics_that_one_client_keeps_awake_are_counted() {
+async fn topics_kept_awake_by_one_client_are_limited() {
     let node = applications(1_000);
     let held: Vec<_> = (0..2_000)
         .map(|_| node.state.quotas.hold(&at(STRANGER), Resource::Topics).unwrap())
@@ -308,7 +308,7 @@ async fn topics_that_one_client_keeps_awake_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_read_is_counted_over_every_transport() {
+async fn reads_are_limited_over_every_transport() {
     let node = limited(|_| {});
     node.state.quotas.take_many(&at(STRANGER), Rate::Reads, 30_000).unwrap();
     let poll = format!("{POLL_PATH}?session=s&topics=notes/a&wait=0");
@@ -349,7 +349,7 @@ async fn one_address_cannot_take_all_tcp_connections() {
 
 /// Some desks of the office that [`duplex::server::quota`] is made for, against the running server.
 #[tokio::test]
-async fn people_behind_one_address_are_not_disturbed() {
+async fn normal_use_behind_one_address_is_not_limited() {
     let node = applications(1_000);
     let mut tabs = Vec::new();
     for person in 1..=20_u128 {

@@ -19,7 +19,7 @@ use crate::harness::{self, Node, with_timeout};
 
 /// 165 GETs with 64 new rooms each made every new topic `full` for a minute once.
 #[tokio::test]
-async fn who_only_reads_starts_no_topic_that_nobody_wrote() {
+async fn reading_does_not_wake_topics_that_were_never_written() {
     let node = applications(1_000);
     for request in 0..165 {
         let rooms: Vec<_> = (0..64).map(|room| format!("chat/r{request}-{room}")).collect();
@@ -40,7 +40,7 @@ async fn who_only_reads_starts_no_topic_that_nobody_wrote() {
 
 /// Over every transport: who stands before a room that nobody made is in it once somebody does.
 #[tokio::test]
-async fn who_waits_for_a_topic_sees_its_first_event() {
+async fn a_subscriber_of_an_unwritten_topic_gets_its_first_event() {
     for transport in [
         Transport::WebSocket(Encoding::Json),
         Transport::WebSocket(Encoding::Postcard),
@@ -75,7 +75,7 @@ async fn who_waits_for_a_topic_sees_its_first_event() {
 }
 
 #[tokio::test]
-async fn idle_topics_make_room_and_the_servers_own_work_always_finds_some() {
+async fn idle_topics_are_evicted_and_the_server_keeps_reserved_capacity() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let hub = Hub::with_room(log, harness::kinds::all(), 20);
     let node = Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true);

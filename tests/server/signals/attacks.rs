@@ -86,7 +86,7 @@ fn attacks() -> Vec<(&'static str, Message)> {
 }
 
 #[tokio::test]
-async fn anything_but_a_wish_ends_the_socket_and_changes_nothing() {
+async fn any_other_message_closes_the_connection_and_changes_nothing() {
     let node = Node::new();
     node.state.signals.set_vitals(&vitals(1));
     let mut witness = node.websocket(PATH).await;
@@ -116,7 +116,7 @@ async fn anything_but_a_wish_ends_the_socket_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_large_message_is_refused_by_its_head() {
+async fn an_oversized_message_is_rejected_by_its_frame_header() {
     let node = Node::new();
     for bytes in [limits::SIGNAL_MESSAGE as u64 + 1, 64 << 20] {
         let mut raw = RawConnection::open(node.connect(), PATH).await;
@@ -135,7 +135,7 @@ async fn a_large_message_is_refused_by_its_head() {
 
 /// Four sockets with 20,000 messages each, unread, stopped the node: now each is ended after its burst.
 #[tokio::test]
-async fn a_flood_of_messages_ends_its_socket_and_the_vitals_go_on() {
+async fn a_message_flood_closes_its_connection_and_vitals_continue() {
     let node = Node::new();
     let listening = node.listen().await;
     let mut witness = listening.websocket(PATH).await;
@@ -170,7 +170,7 @@ async fn a_flood_of_messages_ends_its_socket_and_the_vitals_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_passes_and_more_does_not() {
+async fn a_burst_is_accepted_and_one_more_message_is_not() {
     let node = Node::new();
     let mut client = node.websocket(PATH).await;
     for _ in 0..limits::SIGNAL_BURST {
@@ -187,7 +187,7 @@ async fn a_burst_passes_and_more_does_not() {
 
 /// The server function of `leptos_ws` is at no address: each of these is our own answer.
 #[tokio::test]
-async fn the_server_function_of_leptos_ws_answers_nobody() {
+async fn the_server_function_of_leptos_ws_is_not_reachable() {
     let node = Node::new();
     for (method, path, expected) in [
         ("GET", PATH, 426),

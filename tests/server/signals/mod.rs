@@ -89,7 +89,7 @@ async fn set(node: &Node, run: &str, text: &str) -> Response {
 
 /// A copy of the value as `leptos_ws` keeps it: set once, then patched.
 #[tokio::test]
-async fn a_value_is_followed_by_the_patches_of_leptos_ws() {
+async fn a_signal_is_updated_by_leptos_ws_patches() {
     let node = Node::new();
     node.state.signals.set_vitals(&vitals(1));
     let mut client = node.websocket(PATH).await;
@@ -109,7 +109,7 @@ async fn a_value_is_followed_by_the_patches_of_leptos_ws() {
 }
 
 #[tokio::test]
-async fn who_deletes_hears_no_more_of_it() {
+async fn a_deleted_signal_sends_no_more_updates() {
     let node = Node::new();
     assert_eq!(set(&node, RUN, "one").await.status, StatusCode::OK);
     let mut client = node.websocket(PATH).await;
@@ -130,7 +130,7 @@ async fn who_deletes_hears_no_more_of_it() {
 
 /// Who reads nothing costs what one value costs, and then hears the newest.
 #[tokio::test]
-async fn who_reads_late_hears_the_newest_value_and_not_all_of_them() {
+async fn a_slow_client_gets_the_newest_value_only() {
     const SETS: u64 = 20_000;
     let node = Node::new();
     let mut client = node.websocket(PATH).await;
@@ -155,7 +155,7 @@ async fn who_reads_late_hears_the_newest_value_and_not_all_of_them() {
 }
 
 #[tokio::test]
-async fn sockets_of_signals_are_bounded_counted_and_take_no_session_its_place() {
+async fn signal_connections_have_their_own_limit_and_counters() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let mut first = node.websocket(PATH).await;
     let refused = crate::harness::open(node.connect(), PATH, &[]).await;
@@ -176,7 +176,7 @@ async fn sockets_of_signals_are_bounded_counted_and_take_no_session_its_place() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_pinged_and_given_up_when_it_is_silent() {
+async fn a_silent_signal_client_is_pinged_and_closed() {
     let node = Node::new();
     let mut raw = RawConnection::open(node.connect(), PATH).await;
     for _ in 0..2 {
@@ -191,7 +191,7 @@ async fn it_is_pinged_and_given_up_when_it_is_silent() {
 }
 
 #[tokio::test]
-async fn it_is_told_when_the_node_goes() {
+async fn a_shutdown_closes_signal_connections() {
     let node = Node::new();
     let mut client = node.websocket(PATH).await;
     follow(&mut client, VITALS).await;
@@ -203,7 +203,7 @@ async fn it_is_told_when_the_node_goes() {
 }
 
 #[tokio::test]
-async fn a_run_is_set_by_who_knows_it() {
+async fn only_a_known_run_sets_its_signal() {
     let node = Node::new();
     for (run, text) in [
         ("", "x"),

@@ -20,7 +20,7 @@ const GATED_FILES: [&str; 4] = [
 ];
 
 #[test]
-fn every_arrow_points_where_it_may() {
+fn modules_import_only_what_they_may() {
     complain(each_file(|file, source| {
         let room = Room::of_file(file);
         named(without_tests(file, source), &rooms::module(file))
@@ -31,7 +31,7 @@ fn every_arrow_points_where_it_may() {
 }
 
 #[test]
-fn every_file_says_what_it_is() {
+fn every_file_has_a_header() {
     complain(each_file(|_, source| match source.starts_with("//! ") {
         true => Vec::new(),
         false => vec!["does not open with //!".to_owned()],
@@ -49,13 +49,13 @@ fn no_file_is_too_long() {
 }
 
 #[test]
-fn gates_stand_at_module_lines_only() {
+fn feature_gates_are_on_module_lines_only() {
     complain(each_file(gates));
 }
 
 /// Handlers of keys go by `ui/keys.rs`, which leaves to an input method what is its own.
 #[test]
-fn no_handler_takes_a_key_from_an_input_method() {
+fn key_handlers_respect_input_methods() {
     const RAW: [&str; 5] = [".key()", ".code()", ".key_code()", ".is_composing()", ".char_code()"];
     complain(each_file(|file, source| match file {
         "ui/keys.rs" => Vec::new(),
@@ -68,7 +68,7 @@ fn no_handler_takes_a_key_from_an_input_method() {
 }
 
 #[test]
-fn nothing_outside_tests_gives_up() {
+fn no_panicking_call_outside_tests() {
     complain(each_file(|file, source| match file {
         "main.rs" | "crates/hub/src/testing.rs" => Vec::new(),
         _ if file.starts_with("tests/") || file.contains("/tests/") => Vec::new(),
@@ -82,7 +82,7 @@ fn nothing_outside_tests_gives_up() {
 /// It may be set back while a page is open: what a page measures by itself it measures by `ui/clock.rs`. The others want a moment's
 /// name, or compare it with one of the server's.
 #[test]
-fn no_page_measures_by_the_clock_on_the_wall() {
+fn pages_measure_time_with_the_monotonic_clock() {
     const WALL: [&str; 10] = [
         "apps/chat/view/drafts.rs",
         "apps/compare/measure/run.rs",
@@ -202,7 +202,7 @@ fn is_module(line: &str) -> bool {
 }
 
 #[test]
-fn a_wrong_gate_is_caught() {
+fn a_misplaced_feature_gate_is_reported() {
     let gate = concat!("#[", "cfg(feature = \"ssr\")]\n");
     assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}pub mod server;")).len(), 0);
     assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}fn gated() {{}}")).len(), 1);
@@ -210,7 +210,7 @@ fn a_wrong_gate_is_caught() {
 }
 
 #[test]
-fn giving_up_is_found_in_code_and_not_in_words() {
+fn panicking_calls_are_found_in_code_and_not_in_comments() {
     let source = "fn f() { x.unwrap(); }\n// y.unwrap()\n#[cfg(test)]\nmod tests { fn t() { z.unwrap() } }";
     assert_eq!(
         lines_with(&code(without_tests("ui/card.rs", source)), &[".unwrap()"]),

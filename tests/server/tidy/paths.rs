@@ -151,7 +151,7 @@ fn resolve(path: &[String], module: &[&str]) -> Option<Vec<String>> {
 }
 
 #[test]
-fn trees_are_read_to_their_leaves() {
+fn use_trees_are_expanded() {
     let found = |source: &str| -> Vec<String> {
         named(source, &["server", "hub", "ring"])
             .iter()

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn arrows_that_point_down_are_allowed() {
+    fn permitted_imports_are_accepted() {
         for (file, source) in [
             ("wire/notice.rs", "use serde::Serialize; use super::text; use std::fmt;"),
             (
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_arrow_is_caught() {
+    fn a_forbidden_import_is_reported() {
         for (file, source) in [
             ("wire/frame.rs", "use leptos::prelude::*;"),
             ("wire/frame.rs", "use duplex_leptos::topic;"),
