@@ -38,7 +38,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
-    if let Err(error) = shutdown::outlive_file_size_limit() {
+    if let Err(error) = shutdown::ignore_sigxfsz() {
         err!("duplex: the file size limit would end this process: {error}");
     }
     let done = match command {
@@ -63,7 +63,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         // By default a busy worker looks at what other threads woke so seldom that the slowest waits 57 ms, not 8 ms.
         .global_queue_interval(3)
         .build()?;
-    runtime.block_on(async { shutdown::outlive_hangups() })?;
+    runtime.block_on(async { shutdown::ignore_sighup() })?;
     let addrs = config.addr(std::env::var("LEPTOS_SITE_ADDR").ok())?.resolve()?;
     addrs.iter().try_for_each(|addr| config.check_addr(*addr))?;
     let settings = Settings {

@@ -188,7 +188,7 @@ fn moderate(remote: &Remote, config: &Config, command: &ModerationCommand) -> Re
 
 fn send<C: Serialize>(remote: &Remote, config: &Config, topic: TopicName, command: &C) -> Result<(), Box<dyn Error>> {
     let server = remote.server(config)?;
-    let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+    let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     let command = Blob::encode(Encoding::Json, command)?;
     super::block_on(tell(&server, topic, id, command, ATTEMPTS))
 }

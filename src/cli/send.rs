@@ -57,7 +57,7 @@ impl Send {
         let server = self.remote.server(config)?;
         let id = self
             .id
-            .unwrap_or_else(|| CommandId::from_random(uuid::Uuid::new_v4().as_u128()));
+            .unwrap_or_else(|| CommandId::from_bits(uuid::Uuid::new_v4().as_u128()));
         let command = Blob(self.command.to_string().into_bytes());
         super::block_on(tell(&server, self.topic, id, command, self.attempts))
     }

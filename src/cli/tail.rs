@@ -304,7 +304,7 @@ impl Follower {
 
 fn closed(code: Option<u16>) -> Stop {
     match code {
-        Some(code) if !code::may_return(code) => Stop::Final(format!("the server closed with code {code}")),
+        Some(code) if !code::may_reconnect(code) => Stop::Final(format!("the server closed with code {code}")),
         _ => Stop::Lost("the server closed".to_owned(), None),
     }
 }

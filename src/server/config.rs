@@ -14,8 +14,8 @@ use super::size::Size;
 use super::state::Settings;
 use super::token::{self, Token};
 use crate::apps;
-use duplex_axum::client_addr::{NotANetwork, TrustedProxies};
-use duplex_axum::listen::{CertificateFiles, ListenAddr, Unresolved};
+use duplex_axum::client_addr::{ParseNetworkError, TrustedProxies};
+use duplex_axum::listen::{CertificateFiles, ListenAddr, ResolveError};
 use duplex_axum::origin::{Origin, Scheme};
 use duplex_hub::log::sqlite;
 
@@ -193,15 +193,15 @@ pub enum ConfigError {
     #[error("--max-message {0} is outside {min} to {max} bytes", min = limits::MESSAGE_BOUNDS.start(), max = limits::MESSAGE_BOUNDS.end())]
     MaxMessage(usize),
     #[error("--origin {0:?} is {1}")]
-    Origin(String, duplex_axum::origin::NotAnOrigin),
+    Origin(String, duplex_axum::origin::ParseOriginError),
     #[error("--public-url {0:?} is {1}")]
-    PublicUrl(String, duplex_axum::origin::NotAnOrigin),
+    PublicUrl(String, duplex_axum::origin::ParseOriginError),
     #[error("--tls-cert and --tls-key go together")]
     HalfTls,
     #[error("--public-url {0} says http, but with --tls-cert the server speaks https alone")]
     NotHttps(Origin),
     #[error("--trusted-proxy {0:?} is {1}")]
-    TrustedProxy(String, NotANetwork),
+    TrustedProxy(String, ParseNetworkError),
     #[error(
         "--ping-interval {ping} must be at least 1 and less than --silence-limit {silence}: a peer needs time to answer"
     )]
@@ -215,7 +215,7 @@ pub enum ConfigError {
     #[error("LEPTOS_SITE_ADDR {0:?} is not an address such as 127.0.0.1:3000")]
     SiteAddr(String),
     #[error("--addr: {0}")]
-    Unresolved(#[from] Unresolved),
+    Unresolved(#[from] ResolveError),
     #[error(
         "--trust-local is for a server that listens on a loopback address, and {0} is none: everybody would be its operator"
     )]

@@ -35,7 +35,7 @@ impl Figures {
         Self {
             node: state.settings.node.clone(),
             uptime: state.started.elapsed(),
-            counters: state.counters.read(),
+            counters: state.counters.snapshot(),
             hub: state.hub.stats(),
             kinds: state.hub.stats_of_kinds(),
             refused_parts: state.hub.refused_parts(),

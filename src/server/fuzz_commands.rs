@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use crate::apps::server::Apps;
-use duplex_fuzz::{fuzz, search, sequences};
+use duplex_fuzz::{fuzz, run, sequences};
 use duplex_hub::decider::{Context, Principal};
 use duplex_hub::session::{Act, Session};
 use duplex_hub::topic::{DecideError, DynTopic};
@@ -105,7 +105,7 @@ fn no_command_breaks_a_topic() {
             .collect();
         let made = decide_all(kind.as_ref(), &replayed);
         assert!(made > 0, "{}: no command of the corpus is accepted", kind.name());
-        search(commands, |commands| {
+        run(commands, |commands| {
             decide_all(kind.as_ref(), &commands);
         });
     }

@@ -61,7 +61,7 @@ pub const METRICS: &[Metric] = &[
         "Conversations that the server ended: the peer took nothing (slow), said nothing (silent), broke the protocol (breach), held most of full buffers (memory) or was banned (banned)",
         |of, out| {
             for cut in connection::DisconnectReason::ALL {
-                out.put(&[("reason", cut.name())], of.now.counters.cut_offs(cut));
+                out.put(&[("reason", cut.name())], of.now.counters.disconnects(cut));
             }
         },
     ),

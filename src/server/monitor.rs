@@ -45,7 +45,7 @@ async fn watch(state: &ServerState, topic: &TopicName) {
         let now = Figures::read(state);
         if let Some(before) = before.replace(now.clone()) {
             let sample = TopicCommand::new(topic.clone(), &sample(&before, &now, &kept));
-            let id = CommandId::from_random(uuid::Uuid::now_v7().as_u128());
+            let id = CommandId::from_bits(uuid::Uuid::now_v7().as_u128());
             if let Ok(sample) = sample
                 && let Answer::Rejected(why) = state.hub.tell_command(id, sample).await
             {
@@ -101,7 +101,7 @@ fn point(before: &Figures, now: &Figures, kept: &LogStats) -> Point {
     came(Series::Conflated, hub.conflated, then.conflated);
     came(Series::Errors, now.errors, before.errors);
     let (counters, then) = (&now.counters, &before.counters);
-    let cuts = |reading: &CounterSnapshot| DisconnectReason::ALL.iter().map(|why| reading.cut_offs(*why)).sum();
+    let cuts = |reading: &CounterSnapshot| DisconnectReason::ALL.iter().map(|why| reading.disconnects(*why)).sum();
     came(Series::Cuts, cuts(counters), cuts(then));
     came(Series::BytesIn, counters.bytes_in, then.bytes_in);
     came(Series::BytesOut, counters.bytes_out, then.bytes_out);

@@ -130,7 +130,7 @@ impl Settings {
     pub fn base_url(&self, addr: SocketAddr) -> String {
         match &self.public_url {
             Some(origin) => origin.to_string(),
-            None => format!("{}://{addr}", self.scheme().unwrap_or_default().name()),
+            None => format!("{}://{addr}", self.scheme().unwrap_or_default().as_str()),
         }
     }
 }

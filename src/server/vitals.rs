@@ -75,7 +75,7 @@ async fn beat(state: &ServerState) {
     let mut before = CounterSnapshot::default();
     for number in 1.. {
         ticks.tick().await;
-        let now = state.counters.read();
+        let now = state.counters.snapshot();
         let vitals = since(&now, &before, number, &state.settings.node, state.started.elapsed());
         before = now;
         state.signals.set_vitals(&vitals);
@@ -85,7 +85,7 @@ async fn beat(state: &ServerState) {
 
 /// `GET /api/vitals`
 pub async fn show(State(state): State<ServerState>) -> Response {
-    let now = state.counters.read();
+    let now = state.counters.snapshot();
     let vitals = Vitals {
         node: state.settings.node.clone(),
         connections: now.connections,
@@ -112,9 +112,9 @@ mod tests {
     fn vitals_show_the_last_beat_and_not_the_total() {
         let counters = Counters::default();
         counters.count_messages(10, 20);
-        let before = counters.read();
+        let before = counters.snapshot();
         counters.count_messages(3, 5);
-        let vitals = since(&counters.read(), &before, 7, "n1", Duration::from_millis(61_900));
+        let vitals = since(&counters.snapshot(), &before, 7, "n1", Duration::from_millis(61_900));
         let expected = Vitals {
             beat: 7,
             node: "n1".to_owned(),

@@ -49,7 +49,7 @@ fn the_exit_code_of_send_reports_the_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let url = server.url();
-    let id = CommandId::from_random(17);
+    let id = CommandId::from_bits(17);
     let send = |command: Value, url: &str| {
         let command = command.to_string();
         let send = ["send", "chat/lobby", &command, "--attempts", "1"];

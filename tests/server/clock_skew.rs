@@ -33,7 +33,7 @@ const DAY: u64 = 24 * 3_600_000;
 /// The first event of a topic, as it was kept then.
 async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
     let entry = Entry {
-        command: CommandId::from_random(1),
+        command: CommandId::from_bits(1),
         by: Principal::server().person.id.clone(),
         at,
         events: vec![(None, serde_json::to_vec(event).unwrap())],
@@ -47,7 +47,7 @@ async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
 }
 
 async fn tell<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) {
-    let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+    let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     let answer = hub.server_command::<D>(rest, id, command).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }

@@ -120,7 +120,7 @@ async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
     assert_eq!(log.open(&topic, 10, 0).await.unwrap().commands, []);
     let node = Node::with_log(log.clone(), kinds::all());
     let mut visitor = visitor.at_node(&node);
-    for id in [then.clone(), then.anew(then.time().unwrap() - 1)] {
+    for id in [then.clone(), then.with_time(then.time().unwrap() - 1)] {
         let (answer, _) = visitor.command_with_id(TOPIC, id, &note("then")).await;
         let Answer::Rejected(Rejection::IdTooOld { no_effect: false, .. }) = answer else {
             panic!("{answer:?}")
@@ -186,7 +186,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
 async fn a_rejected_command_stays_rejected_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
-    let ids = [past(0), CommandId::from_random(uuid::Uuid::new_v4().as_u128())];
+    let ids = [past(0), CommandId::from_bits(uuid::Uuid::new_v4().as_u128())];
     let secret = {
         let log = Arc::new(Sqlite::open(&path).unwrap());
         let node = Node::with_log(log.clone(), kinds::all());
@@ -239,7 +239,12 @@ async fn post(client: &mut Client<TcpStream>, id: &CommandId, text: &str) -> (An
     say(client, &frame).await;
     loop {
         let frame = client.receive().await.into_data();
-        if let ServerFrame::Reply { answer, again, .. } = Encoding::Json.decode(&frame).unwrap() {
+        if let ServerFrame::Reply {
+            answer,
+            duplicate: again,
+            ..
+        } = Encoding::Json.decode(&frame).unwrap()
+        {
             return (answer, again);
         }
     }

@@ -101,7 +101,7 @@ impl Plant {
         let hub = self.hub.with_rights(Rights::operator());
         let topic = hub.open(&TopicName::of::<Devices>(id).unwrap()).await.unwrap();
         let command = Blob::encode(Encoding::Json, command).unwrap();
-        let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+        let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
         topic.command(person(), id, command, Encoding::Json).await.0
     }
 }

@@ -125,7 +125,7 @@ fn get(path: &str, cookie: &str) -> Request<Body> {
 async fn command<C: serde::Serialize>(node: &Node, topic: &str, id: u128, command: &C) {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
-        id: CommandId::from_random(id),
+        id: CommandId::from_bits(id),
         command: Blob::encode(Encoding::Json, command).unwrap(),
     };
     let request = Request::post(format!("{COMMAND_PATH}?session=writer"))

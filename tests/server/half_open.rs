@@ -70,7 +70,7 @@ async fn an_unread_stream_times_out_like_a_websocket_with_a_reason() {
         elapsed >= limits::SESSION_SILENCE - s(1) && elapsed <= GONE,
         "{elapsed:?}"
     );
-    assert_eq!(node.state.counters.read().cut_offs(DisconnectReason::Silent), 1);
+    assert_eq!(node.state.counters.snapshot().disconnects(DisconnectReason::Silent), 1);
     let told = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
     assert!(told > text.rfind(r#"data: {"pong""#), "{text}");
 }
@@ -112,7 +112,7 @@ async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
     read.unwrap();
     let elapsed = start.elapsed();
     assert!(
-        elapsed >= limits::SSE_UNANSWERED - s(1) && elapsed <= limits::SSE_UNANSWERED + s(8),
+        elapsed >= limits::SSE_V1_SILENCE - s(1) && elapsed <= limits::SSE_V1_SILENCE + s(8),
         "{elapsed:?}"
     );
     assert!(
@@ -120,7 +120,7 @@ async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
         "{text}"
     );
     // It was not found guilty of anything.
-    assert_eq!(node.state.counters.read().cut_offs(DisconnectReason::Silent), 0);
+    assert_eq!(node.state.counters.snapshot().disconnects(DisconnectReason::Silent), 0);
     let answer = observer.command(NOTES, &Note::Add("meanwhile".to_owned())).await;
     assert_eq!(answer, Answer::Accepted { seq: 1 });
     let verdict = text.split_once(r#""cursor":{"epoch":"#).unwrap().1;
@@ -140,7 +140,7 @@ async fn a_version_1_stream_whose_client_posts_stays_open() {
     let mut raw = unread(&node, "topics=notes/a").await;
     let mut buffer = vec![0; 4096];
     let start = Instant::now();
-    while start.elapsed() < 3 * limits::SSE_UNANSWERED {
+    while start.elapsed() < 3 * limits::SSE_V1_SILENCE {
         let count = raw.0.read(&mut buffer).await.unwrap();
         let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
         assert!(count > 0 && !text.contains("closing"), "{text}");
@@ -185,11 +185,11 @@ async fn a_paused_process_times_out_no_client() {
     late.send(text(&ClientFrame::Hello { build, name })).await;
     let frame = Encoding::Json.decode(&late.receive().await.into_data()).unwrap();
     assert!(matches!(frame, ServerFrame::Welcome(_)), "{frame:?}");
-    let counters = node.state.counters.read();
+    let counters = node.state.counters.snapshot();
     assert_eq!(
         (
-            counters.cut_offs(DisconnectReason::Silent),
-            counters.cut_offs(DisconnectReason::Slow)
+            counters.disconnects(DisconnectReason::Silent),
+            counters.disconnects(DisconnectReason::Slow)
         ),
         (0, 0)
     );

@@ -148,7 +148,7 @@ async fn a_request_has_exactly_one_host_and_health_checks_any_host() {
         let answer = raw.read_head().await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{head}");
     }
-    let counters = node.state.counters.read();
+    let counters = node.state.counters.snapshot();
     let refused = (
         counters.refused(RefusalReason::Host),
         counters.refused(RefusalReason::Origin),

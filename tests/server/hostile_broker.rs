@@ -249,7 +249,7 @@ async fn an_order_is_republished_when_the_broker_lost_its_session() {
         .unwrap();
     let command = Blob::encode(Encoding::Json, &order).unwrap();
     let (answer, _) = topic
-        .command(person(), CommandId::from_random(1), command, Encoding::Json)
+        .command(person(), CommandId::from_bits(1), command, Encoding::Json)
         .await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     let published =

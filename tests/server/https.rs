@@ -129,7 +129,7 @@ async fn a_failed_tls_handshake_is_counted_and_blocks_no_other_client() {
     let mut answer = Vec::new();
     let _ = with_timeout(plain.read_to_end(&mut answer)).await;
     assert!(!answer.starts_with(b"HTTP/"), "nothing is served in the clear");
-    wait_until(async || node.state.counters.read().failed_handshakes == 1).await;
+    wait_until(async || node.state.counters.snapshot().failed_handshakes == 1).await;
     assert_eq!(opening(&authority, &listening, SOCKET_PATH, &[]).await, 101);
 }
 
@@ -145,7 +145,7 @@ async fn a_tls_handshake_times_out() {
     client.write_all(b"\x16\x03\x01").await.unwrap();
     assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(start.elapsed().as_secs(), limits::TLS_HANDSHAKE.as_secs());
-    wait_until(async || state.counters.read().failed_handshakes == 1).await;
+    wait_until(async || state.counters.snapshot().failed_handshakes == 1).await;
 }
 
 /// The certificate that a new connection is shown.
@@ -172,7 +172,7 @@ async fn a_certificate_is_renewed_when_its_files_change() {
     tokio::time::resume();
     wait_until(async || shown(&authority, listening.connect().await).await != old).await;
     assert_eq!(open.send_and_receive("still here").await, Message::text("still here"));
-    assert_eq!(node.state.counters.read().failed_handshakes, 0);
+    assert_eq!(node.state.counters.snapshot().failed_handshakes, 0);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ fn id_of(parts: &[&[u8]]) -> CommandId {
     for part in parts {
         hash.update(part);
     }
-    CommandId::from_random(CommandId::bits_of(&hash.finalize()))
+    CommandId::from_bits(CommandId::digest_bits(&hash.finalize()))
 }
 
 async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {
@@ -60,8 +60,8 @@ async fn a_command_id_is_deduplicated_per_sender_only() {
     {
         let node = Node::new();
         let (mut attacker, mut victim) = (Visitor::new(&node, burns).await, Visitor::new(&node, sends).await);
-        let id = || CommandId::from_random(number as u128);
-        let refused = || CommandId::from_random(1000 + number as u128);
+        let id = || CommandId::from_bits(number as u128);
+        let refused = || CommandId::from_bits(1000 + number as u128);
         let add = |text: &str| Note::Add(text.to_owned());
         // One that is accepted, and one that is refused for good: both are remembered.
         let burnt = attacker.command_with_id("notes/a", id(), &add("burnt")).await;
@@ -88,7 +88,7 @@ async fn ids_are_deduplicated_per_sender_after_a_restart() {
     let node = || Node::with_log(log.clone(), kinds::all());
     let first = node();
     let mut attacker = Visitor::new(&first, Transport::Poll).await;
-    let id = || CommandId::from_random(5);
+    let id = || CommandId::from_bits(5);
     let note = Note::Add("x".to_owned());
     assert_eq!(
         attacker.command_with_id("notes/a", id(), &note).await.0,
@@ -210,7 +210,7 @@ async fn welcomed<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> 
 fn chat(command: &ChatCommand) -> ClientFrame {
     ClientFrame::Command {
         topic: format!("chat/{LOBBY}").parse().unwrap(),
-        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
         command: Blob::encode(Encoding::Json, command).unwrap(),
     }
 }
@@ -282,7 +282,9 @@ async fn without_cookies_the_session_parameter_identifies_a_client_on_every_tran
     for (client, again) in [(&mut first, false), (&mut second, true)] {
         say(client, &frame).await;
         let ServerFrame::Reply {
-            answer, again: told, ..
+            answer,
+            duplicate: told,
+            ..
         } = hear(client).await
         else {
             panic!("no reply")

@@ -44,7 +44,7 @@ async fn rejections(node: &Node, command: &str) -> Vec<Rejection> {
         .with_token(TOKEN);
     let frame = || ClientFrame::Command {
         topic: "device/oven-1".parse().unwrap(),
-        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
         command: Blob(command.as_bytes().to_vec()),
     };
     let (_, posted) = program.post(&frame()).await;

@@ -80,7 +80,7 @@ async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
     let mut accepted = 0;
     for number in 0_u32.. {
         for (writer, socket) in sockets.iter_mut().enumerate() {
-            let id = CommandId::from_random(u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number));
+            let id = CommandId::from_bits(u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number));
             // A room of its own for every nine posts: a person may not post more at once.
             let room = format!("r{round}-{writer}-{}", number / 9);
             let text = format!("{round}.{writer}.{number}");
@@ -98,9 +98,8 @@ async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
     // More on its way, and killed in the middle of it.
     for (writer, socket) in sockets.iter_mut().enumerate() {
         for number in 0..9_u32 {
-            let id = CommandId::from_random(
-                1 << 127 | u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number),
-            );
+            let id =
+                CommandId::from_bits(1 << 127 | u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number));
             let (room, text) = (
                 format!("last{round}-{writer}"),
                 format!("last.{round}.{writer}.{number}"),
@@ -215,7 +214,7 @@ pub async fn own_device(socket: &mut crate::harness::Client<TcpStream>) -> Strin
 pub async fn say(socket: &mut crate::harness::Client<TcpStream>, topic: &str, number: u128, command: &Value) -> Answer {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
-        id: CommandId::from_random(number),
+        id: CommandId::from_bits(number),
         command: Blob(command.to_string().into_bytes()),
     };
     socket.send(message(&frame)).await;

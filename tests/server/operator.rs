@@ -69,13 +69,13 @@ async fn metrics_match_the_traffic() {
         ));
     }
     for number in 1..=3 {
-        let id = CommandId::from_random(number);
+        let id = CommandId::from_bits(number);
         let note = Note::Add(number.to_string());
         let (answer, again) = writer.command_with_id("notes/a", id, &note).await;
         assert_eq!((answer, again), (Answer::Accepted { seq: number as u64 }, false));
     }
     let (_, again) = writer
-        .command_with_id("notes/a", CommandId::from_random(1), &Note::Add("1".to_owned()))
+        .command_with_id("notes/a", CommandId::from_bits(1), &Note::Add("1".to_owned()))
         .await;
     assert!(again);
     let refused = writer.command("notes/a", &Note::Add(String::new())).await;
@@ -255,7 +255,7 @@ async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
         at: 1,
         ..Sample::default()
     };
-    let id = CommandId::from_random(1);
+    let id = CommandId::from_bits(1);
     let told = node.state.hub.server_command::<NodeStatus>(NODE, id, &sample).await;
     assert_eq!(told, Answer::Accepted { seq: 1 });
 

@@ -102,7 +102,7 @@ async fn answer(visitor: &mut Visitor<'_>, topic: &str, json: &str, postcard: &[
         Encoding::Json => Blob(json.as_bytes().to_vec()),
         Encoding::Postcard => Blob(postcard.to_vec()),
     };
-    let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+    let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     visitor.command_encoded(topic, id, command).await.0
 }
 
@@ -197,7 +197,7 @@ fn commands_keep_the_bytes_of_the_first_release() {
 /// An entry with recorded events, whose first event is followed by these forwards.
 fn entry(number: u128, events: &[&str], forwards: Vec<Forward>) -> Entry {
     Entry {
-        command: CommandId::from_random(number),
+        command: CommandId::from_bits(number),
         by: PersonId("0123456789abcdef".to_owned()),
         at: 1,
         events: events.iter().map(|json| (None, json.as_bytes().to_vec())).collect(),
@@ -231,7 +231,7 @@ async fn forwards_in_a_log_of_the_first_release_are_delivered() {
             event: 0,
             index,
             to: to.parse().unwrap(),
-            command: CommandId::from_random(number << 8 | u128::from(index)),
+            command: CommandId::from_bits(number << 8 | u128::from(index)),
             payload: json.as_bytes().to_vec(),
         });
         let topic = from.parse().unwrap();

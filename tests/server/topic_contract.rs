@@ -114,7 +114,7 @@ async fn a_returning_subscriber_gets_exactly_the_missed_events(transport: Transp
 async fn a_command_sent_again_has_its_effect_once(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
-    let id = CommandId::from_random(7);
+    let id = CommandId::from_bits(7);
     let first = visitor.command_with_id(NOTES, id.clone(), &add("once")).await;
     assert_eq!(first, (Answer::Accepted { seq: 1 }, false));
     visitor.disconnect();

@@ -122,7 +122,7 @@ async fn an_unread_stream_with_full_buffers_times_out_equally_over_every_connect
         for filled in [1, 15, 30].map(Duration::from_secs) {
             let after = found_after(&authority, line, Some(filled)).await;
             assert!(
-                after >= limits::STALL && after <= GONE,
+                after >= limits::SESSION_STALL && after <= GONE,
                 "{line:?}, filled after {filled:?}: {after:?}"
             );
         }

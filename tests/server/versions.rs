@@ -79,7 +79,7 @@ async fn each_json_version_has_its_own_fields() {
 async fn version_1_postcard_is_served() {
     let node = Node::new();
     add(&node).await;
-    let mut client = socket(&node, Protocol::of(Version::V1, Encoding::Postcard).subprotocol()).await;
+    let mut client = socket(&node, Protocol::new(Version::V1, Encoding::Postcard).subprotocol()).await;
     client.send(Message::binary(vec![0, 0, 0])).await;
     let mut subscribe = vec![1, 7];
     subscribe.extend(NOTES.as_bytes());
@@ -135,5 +135,5 @@ async fn an_unknown_version_is_rejected() {
     assert_eq!(last["closing"]["reason"], "reload");
     let (closed, _) = client.expect_close().await.unwrap();
     assert_eq!(closed, code::RELOAD);
-    assert!(Protocol::of_subprotocol("duplex.v3.json").is_none());
+    assert!(Protocol::from_subprotocol("duplex.v3.json").is_none());
 }

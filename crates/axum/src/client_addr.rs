@@ -47,7 +47,7 @@ pub struct TrustedProxies(Vec<IpNet>);
 /// A text that is neither an IP address nor a network in CIDR notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an address or a network; write 127.0.0.1, 10.0.0.0/8 or fd00::/8")]
-pub struct NotANetwork;
+pub struct ParseNetworkError;
 
 impl TrustedProxies {
     /// Parses addresses and networks, such as `127.0.0.1`, `10.0.0.0/8` or `fd00::/8`.
@@ -55,7 +55,7 @@ impl TrustedProxies {
     /// # Errors
     ///
     /// The first text that is neither.
-    pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, NotANetwork)> {
+    pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, ParseNetworkError)> {
         let networks = networks.into_iter().map(str::trim);
         networks
             .map(|text| network(text).map_err(|error| (text.to_owned(), error)))
@@ -70,10 +70,10 @@ impl TrustedProxies {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, NotANetwork> {
+fn network(text: &str) -> Result<IpNet, ParseNetworkError> {
     let network = match IpAddr::from_str(text) {
         Ok(address) => IpNet::from(address),
-        Err(_) => text.parse().map_err(|_| NotANetwork)?,
+        Err(_) => text.parse().map_err(|_| ParseNetworkError)?,
     };
     // IPv4-mapped networks become IPv4, as the addresses that are compared with them.
     let mapped = match network {
@@ -83,7 +83,7 @@ fn network(text: &str) -> Result<IpNet, NotANetwork> {
         _ => None,
     };
     match mapped {
-        Some((addr, prefix)) => Ipv4Net::new(addr, prefix).map(IpNet::V4).map_err(|_| NotANetwork),
+        Some((addr, prefix)) => Ipv4Net::new(addr, prefix).map(IpNet::V4).map_err(|_| ParseNetworkError),
         None => Ok(network),
     }
 }
@@ -158,7 +158,7 @@ pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Ne
         }
         request.extensions_mut().insert(ClientAddr(client.address));
     }
-    let told = client.and_then(|client| client.https).map(Scheme::of);
+    let told = client.and_then(|client| client.https).map(Scheme::from_https);
     request
         .extensions_mut()
         .insert(ClientScheme(state.scheme().or(told).unwrap_or_default()));
@@ -310,7 +310,7 @@ mod tests {
         for wrong in ["", "localhost", "10.0.0.0/33", "10.0.0.1:80", "10.0.0.0/8/8"] {
             assert_eq!(
                 TrustedProxies::new(["::1", wrong]),
-                Err((wrong.to_owned(), NotANetwork))
+                Err((wrong.to_owned(), ParseNetworkError))
             );
         }
         assert!(

@@ -43,7 +43,7 @@ impl Payload<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The message itself, of the same kind, without a copy.
-    Same,
+    Echo,
     /// A text message.
     Text(String),
 }

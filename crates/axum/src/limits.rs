@@ -22,12 +22,12 @@ pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// Between two looks at the certificate's files.
 pub const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
 
-/// Longest time in which a peer's kernel acknowledges nothing, or keeps its window closed (`TCP_USER_TIMEOUT`). Longer than [`STALL`],
+/// Longest time in which a peer's kernel acknowledges nothing, or keeps its window closed (`TCP_USER_TIMEOUT`). Longer than [`SESSION_STALL`],
 /// so that a session's end is told by the session.
 pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);
 
 /// Health checks and refused connections that are answered at once, beyond the connection limit.
-pub const HEALTH_PLACES: usize = 64;
+pub const HEALTH_CONNECTIONS: usize = 64;
 
 /// Longest duration of a health check's connection.
 pub const HEALTH_WAIT: Duration = Duration::from_secs(2);
@@ -187,7 +187,7 @@ pub const SESSION_PING: Duration = Duration::from_secs(12);
 pub const SESSION_SILENCE: Duration = Duration::from_secs(32);
 
 /// A session that reads nothing for so long is closed with 4000. It resumes from its cursor.
-pub const STALL: Duration = Duration::from_secs(20);
+pub const SESSION_STALL: Duration = Duration::from_secs(20);
 
 /// Commands of one session that are being decided and appended at the same time.
 pub const COMMANDS_IN_FLIGHT: usize = 128;
@@ -196,10 +196,10 @@ pub const COMMANDS_IN_FLIGHT: usize = 128;
 pub const COMMAND_BYTES_IN_FLIGHT: usize = 256 << 10;
 
 /// Bytes of verdicts that a session gets at once: as many topics as it may have, each with a large state.
-pub const STATES_BURST: u32 = 16 << 20;
+pub const VERDICT_BYTES_BURST: u32 = 16 << 20;
 
 /// Then one byte in this time: a client that subscribes again and again waits.
-pub const STATES_EVERY: Duration = Duration::from_micros(1);
+pub const VERDICT_BYTE_INTERVAL: Duration = Duration::from_micros(1);
 
 /// How long a client that broke the session protocol is told to wait.
 pub const PROTOCOL_ERROR_PAUSE: Duration = Duration::from_secs(10);
@@ -211,11 +211,11 @@ pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
 pub const DRAIN_SPREAD: Duration = Duration::from_secs(4);
 
 /// Longest silence of an event stream: proxies cut streams that are silent, and the client answers with a posted ping.
-pub const SSE_COMMENT: Duration = SESSION_PING;
+pub const SSE_KEEPALIVE: Duration = SESSION_PING;
 
 /// How long an event stream of protocol version 1 goes on whose session posts nothing: its client is never asked to answer, so one that
 /// does not read shows only by not coming back. Coming back costs a request and no event.
-pub const SSE_UNANSWERED: Duration = Duration::from_secs(120);
+pub const SSE_V1_SILENCE: Duration = Duration::from_secs(120);
 
 /// How long a poll waits for something to send: proxies cut at 30 s and more.
 pub const POLL_WAIT: Duration = Duration::from_secs(20);

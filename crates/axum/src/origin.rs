@@ -29,7 +29,7 @@ use duplex_hub::quota::LogThrottle;
 ///
 /// let origin: Origin = "https://Example.com:443".parse()?;
 /// assert_eq!(origin.to_string(), "https://example.com");
-/// # Ok::<(), duplex_axum::origin::NotAnOrigin>(())
+/// # Ok::<(), duplex_axum::origin::ParseOriginError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -52,13 +52,13 @@ pub enum Scheme {
 impl Scheme {
     /// `https`, or `http`.
     #[must_use]
-    pub const fn of(https: bool) -> Self {
+    pub const fn from_https(https: bool) -> Self {
         if https { Self::Https } else { Self::Http }
     }
 
     /// As it is written in a URL.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -76,19 +76,19 @@ impl Scheme {
 /// A text that is no origin, or one of another scheme than `http` and `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin; write scheme://host or scheme://host:port, with http or https and nothing after it")]
-pub struct NotAnOrigin;
+pub struct ParseOriginError;
 
 impl FromStr for Origin {
-    type Err = NotAnOrigin;
+    type Err = ParseOriginError;
 
-    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
-        let (scheme, rest) = text.split_once("://").ok_or(NotAnOrigin)?;
+    fn from_str(text: &str) -> Result<Self, ParseOriginError> {
+        let (scheme, rest) = text.split_once("://").ok_or(ParseOriginError)?;
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
-            _ => return Err(NotAnOrigin),
+            _ => return Err(ParseOriginError),
         };
-        let (host, port) = host_and_port(rest).ok_or(NotAnOrigin)?;
+        let (host, port) = host_and_port(rest).ok_or(ParseOriginError)?;
         Ok(Self {
             scheme,
             host,
@@ -99,7 +99,7 @@ impl FromStr for Origin {
 
 impl Display for Origin {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.name(), self.host)?;
+        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
         if self.port == self.scheme.default_port() {
             Ok(())
         } else {
@@ -356,7 +356,7 @@ mod tests {
             "http://example.com http://other.example",
         ] {
             assert_eq!(writes(Some(origin), None, &[]), Err(OriginError::Opaque), "{origin}");
-            assert_eq!(origin.parse::<Origin>(), Err(NotAnOrigin), "{origin}");
+            assert_eq!(origin.parse::<Origin>(), Err(ParseOriginError), "{origin}");
         }
     }
 

@@ -73,7 +73,7 @@ impl PageVisitor {
         let answer = match entered {
             Err(answer) => answer,
             Ok(topic) => {
-                let id = CommandId::from_random(Uuid::new_v4().as_u128());
+                let id = CommandId::from_bits(Uuid::new_v4().as_u128());
                 topic.command(self.person.clone(), id, command, Encoding::Json).await.0
             }
         };

@@ -94,7 +94,7 @@ pub fn reconnect_delay(session: &SessionId) -> Duration {
 /// # Errors
 ///
 /// If the handler cannot be installed.
-pub fn outlive_hangups() -> std::io::Result<()> {
+pub fn ignore_sighup() -> std::io::Result<()> {
     // Tokio's handler stays installed when the stream of signals is dropped.
     signal(SignalKind::hangup()).map(drop)
 }
@@ -104,7 +104,7 @@ pub fn outlive_hangups() -> std::io::Result<()> {
 /// # Errors
 ///
 /// If the handler cannot be installed.
-pub fn outlive_file_size_limit() -> std::io::Result<()> {
+pub fn ignore_sigxfsz() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     // The handler stays installed when its stream is dropped.

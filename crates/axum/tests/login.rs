@@ -238,7 +238,7 @@ async fn a_refused_caller_gets_the_logins_response_on_every_transport() {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let command = ClientFrame::Command {
             topic: TopicName::of::<Tally>("one").unwrap(),
-            id: CommandId::from_random(1),
+            id: CommandId::from_bits(1),
             command: Blob::encode(Encoding::Json, &1).unwrap(),
         };
         let requests = [
@@ -292,7 +292,7 @@ async fn the_end_of_a_login_ends_its_event_stream_and_no_other() {
     ann.until("\r\n0\r\n\r\n").await;
     let command = ClientFrame::Command {
         topic: TopicName::of::<Tally>("one").unwrap(),
-        id: CommandId::from_random(1),
+        id: CommandId::from_bits(1),
         command: Blob::encode(Encoding::Json, &3).unwrap(),
     };
     let request = Request::post(format!("{COMMAND_PATH}?session=s-bob&v=2"))
@@ -322,7 +322,7 @@ async fn the_end_of_a_login_answers_its_poll() {
     assert_eq!(frames[0]["welcome"]["person"]["id"], "person-ann");
     let waiting = poll("");
     let ending = async {
-        while app.gateway.counters.read().connections == 0 {
+        while app.gateway.counters.snapshot().connections == 0 {
             tokio::task::yield_now().await;
         }
         app.logins.end("ann", LoginEnd::signed_out("signed out"));

@@ -52,7 +52,7 @@
 //! // The hub: commands, and the state.
 //! let log = Arc::new(Memory::new(Epoch::new(1)));
 //! let hub = Hub::new(log.clone(), vec![dyn_topic(Tally)]);
-//! let add = async |id, much| hub.tell::<Tally>("one", CommandId::from_random(id), &much).await;
+//! let add = async |id, much| hub.tell::<Tally>("one", CommandId::from_bits(id), &much).await;
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 }, "sent again, it counts once");
 //! assert_eq!(add(2, 11).await, Answer::Rejected(Rejection::refused("one_to_ten")));

@@ -144,10 +144,10 @@ mod tests {
         for (number, hub) in [(1, &hub), (2, &program)] {
             let command = Blob::encode(Encoding::Json, &()).unwrap();
             let handle = hub.open(&topic).await.unwrap();
-            let id = CommandId::from_random(number);
+            let id = CommandId::from_bits(number);
             handle.command(claimed.clone(), id, command, Encoding::Json).await;
         }
-        hub.tell::<Senders>("all", CommandId::from_random(3), &()).await;
+        hub.tell::<Senders>("all", CommandId::from_bits(3), &()).await;
         let (_, state) = hub.open(&topic).await.unwrap().state(Encoding::Json).await.unwrap();
         let senders: Vec<(String, String)> = state.decode(Encoding::Json).unwrap();
         let sender = |origin: &str, id: &str| (origin.to_owned(), id.repeat(16));

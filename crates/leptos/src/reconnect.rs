@@ -119,7 +119,7 @@ pub(crate) fn retry_after(ordered: Millis) -> Millis {
 
 /// Whether a session or a simulation reconnects after this close code. The server chooses it from the protocol's list.
 pub(crate) const fn session_may_return(code: u16) -> bool {
-    code::may_return(code)
+    code::may_reconnect(code)
 }
 
 /// Whether a socket reconnects. Its server may be any, so only code 1000 and this side's own close mean that it is to stay closed.

@@ -1,7 +1,7 @@
 //! Close codes of WebSocket connections: RFC 6455 section 7.4, the [IANA registry], and those of the session protocol.
 //!
 //! As elsewhere in the field, a client comes back after a code from 4000 on, and does not after one from 4500 on
-//! ([`may_return`]). The module has no texts for visitors: a page turns a [`Meaning`] into words.
+//! ([`may_reconnect`]). The module has no texts for visitors: a page turns a [`Meaning`] into words.
 //!
 //! [IANA registry]: https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 
@@ -50,7 +50,7 @@ pub const ENDED: u16 = 4502;
 pub const BANNED: u16 = 4504;
 
 /// Whether a client whose connection was closed with this code may reconnect by itself.
-pub const fn may_return(code: u16) -> bool {
+pub const fn may_reconnect(code: u16) -> bool {
     !matches!(
         code,
         NORMAL | PROTOCOL_ERROR | INVALID_PAYLOAD | TOO_BIG | POLICY_VIOLATION | 1003 | 3000 | 3003 | 4500..=4999
@@ -147,7 +147,7 @@ pub enum Side {
 ///
 /// [MDN]: https://developer.mozilla.org/docs/Web/API/WebSocket/close#exceptions
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CloseRefused {
+pub enum CloseError {
     /// The code, which is neither 1000 nor one of 3000 to 4999.
     #[error("a page may close with 1000 or 3000 to 4999, not with {0}")]
     Code(u16),
@@ -163,13 +163,13 @@ pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 ///
 /// # Errors
 ///
-/// [`CloseRefused::Code`] if a page may not send the code, [`CloseRefused::ReasonTooLong`] beyond [`MAX_REASON`] bytes.
-pub const fn check_close(code: u16, reason: &str) -> Result<(), CloseRefused> {
+/// [`CloseError::Code`] if a page may not send the code, [`CloseError::ReasonTooLong`] beyond [`MAX_REASON`] bytes.
+pub const fn check_close(code: u16, reason: &str) -> Result<(), CloseError> {
     if code != NORMAL && (code < 3000 || code > 4999) {
-        return Err(CloseRefused::Code(code));
+        return Err(CloseError::Code(code));
     }
     if reason.len() > MAX_REASON {
-        return Err(CloseRefused::ReasonTooLong(reason.len()));
+        return Err(CloseError::ReasonTooLong(reason.len()));
     }
     Ok(())
 }
@@ -184,17 +184,14 @@ mod tests {
             assert_eq!(check_close(code, ""), Ok(()));
         }
         for code in [0, 999, 1001, 1005, 1006, 1011, 2999, 5000, u16::MAX] {
-            assert_eq!(check_close(code, ""), Err(CloseRefused::Code(code)));
+            assert_eq!(check_close(code, ""), Err(CloseError::Code(code)));
         }
     }
 
     #[test]
     fn a_reason_is_counted_in_bytes_of_utf8() {
         assert_eq!(check_close(1000, &"가".repeat(41)), Ok(()));
-        assert_eq!(
-            check_close(1000, &"가".repeat(42)),
-            Err(CloseRefused::ReasonTooLong(126))
-        );
+        assert_eq!(check_close(1000, &"가".repeat(42)), Err(CloseError::ReasonTooLong(126)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Encoding {
     }
 
     /// The encoding of a subprotocol of the newest version; none for any other name.
-    pub fn of_subprotocol(name: &str) -> Option<Self> {
+    pub fn from_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|encoding| encoding.subprotocol() == name)
     }
 
@@ -169,8 +169,8 @@ mod tests {
     #[test]
     fn a_subprotocol_names_its_encoding() {
         for encoding in Encoding::ALL {
-            assert_eq!(Encoding::of_subprotocol(encoding.subprotocol()), Some(encoding));
+            assert_eq!(Encoding::from_subprotocol(encoding.subprotocol()), Some(encoding));
         }
-        assert_eq!(Encoding::of_subprotocol("duplex.v3.json"), None);
+        assert_eq!(Encoding::from_subprotocol("duplex.v3.json"), None);
     }
 }

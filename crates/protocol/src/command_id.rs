@@ -23,7 +23,7 @@ impl CommandId {
     const TIME_BITS: u32 = 42;
 
     /// The id with exactly these bits.
-    pub fn from_random(bits: u128) -> Self {
+    pub fn from_bits(bits: u128) -> Self {
         Self(format!("{bits:032x}"))
     }
 
@@ -33,22 +33,22 @@ impl CommandId {
             return Self::without_time(bits);
         }
         let rest = bits & (u128::MAX >> 48) & !Self::KIND;
-        Self::from_random(u128::from(time) << 80 | rest | Self::VERSION_7)
+        Self::from_bits(u128::from(time) << 80 | rest | Self::VERSION_7)
     }
 
     /// An id with these bits; one bit pattern is changed where they would contain a time by chance.
     pub fn without_time(bits: u128) -> Self {
-        let id = Self::from_random(bits);
+        let id = Self::from_bits(bits);
         match id.time() {
             None => id,
             // Version 8 is for values whose meaning is the application's own.
-            Some(_) => Self::from_random(bits ^ 0xf << 76),
+            Some(_) => Self::from_bits(bits ^ 0xf << 76),
         }
     }
 
     /// The same random bits with another time: a new id for the same command.
     #[must_use]
-    pub fn anew(&self, time: u64) -> Self {
+    pub fn with_time(&self, time: u64) -> Self {
         Self::at(time, self.bits())
     }
 
@@ -60,7 +60,7 @@ impl CommandId {
     }
 
     /// The first 128 bits of a digest, for an id that follows from other data: the same whenever it is made.
-    pub fn bits_of(digest: &[u8]) -> u128 {
+    pub fn digest_bits(digest: &[u8]) -> u128 {
         digest
             .iter()
             .take(16)
@@ -118,20 +118,23 @@ mod tests {
         for bits in [0, u128::MAX, 1 << 79 | 5] {
             let id = CommandId::at(1_800_000_000_000, bits);
             assert_eq!(id.time(), Some(1_800_000_000_000));
-            assert_eq!(id.anew(7), CommandId::at(7, bits));
+            assert_eq!(id.with_time(7), CommandId::at(7, bits));
             assert_eq!(CommandId::at(1 << 42, bits).time(), None);
             assert_eq!(CommandId::without_time(id.bits()).time(), None);
             assert_ne!(CommandId::without_time(id.bits()), id);
             assert_eq!(CommandId::without_time(bits).time(), None);
         }
-        assert_eq!(CommandId::without_time(5), CommandId::from_random(5));
+        assert_eq!(CommandId::without_time(5), CommandId::from_bits(5));
     }
 
     #[test]
     fn the_bits_of_a_digest_are_its_first_sixteen_bytes() {
         let digest: Vec<u8> = (1..=32).collect();
-        assert_eq!(CommandId::bits_of(&digest), 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
-        assert_eq!(CommandId::bits_of(&[7]), 7);
+        assert_eq!(
+            CommandId::digest_bits(&digest),
+            0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10
+        );
+        assert_eq!(CommandId::digest_bits(&[7]), 7);
     }
 
     #[test]

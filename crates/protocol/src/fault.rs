@@ -9,9 +9,9 @@ use super::session::SessionId;
 pub const FAULTS_PATH: &str = "/api/faults";
 
 /// The longest duration of a fault, in milliseconds.
-pub const LONGEST_FAULT: u32 = 120_000;
+pub const MAX_FAULT_MS: u32 = 120_000;
 /// The longest delay of frames, in milliseconds: shorter than every timeout of a client, so that a delay ends no connection.
-pub const LONGEST_DELAY: u32 = 3_000;
+pub const MAX_DELAY_MS: u32 = 3_000;
 
 /// A fault of a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,21 +27,21 @@ pub enum Fault {
         websocket: bool,
         /// Refuses server-sent events.
         sse: bool,
-        /// Duration in milliseconds, at most [`LONGEST_FAULT`].
+        /// Duration in milliseconds, at most [`MAX_FAULT_MS`].
         for_ms: u32,
     },
     /// Ends a block.
     Unblock,
     /// The server waits before each write to the session.
     Delay {
-        /// The wait in milliseconds, at most [`LONGEST_DELAY`].
+        /// The wait in milliseconds, at most [`MAX_DELAY_MS`].
         by_ms: u32,
-        /// Duration in milliseconds, at most [`LONGEST_FAULT`].
+        /// Duration in milliseconds, at most [`MAX_FAULT_MS`].
         for_ms: u32,
     },
     /// The server writes nothing to the session, as if its client did not read.
     Slow {
-        /// Duration in milliseconds, at most [`LONGEST_FAULT`].
+        /// Duration in milliseconds, at most [`MAX_FAULT_MS`].
         for_ms: u32,
     },
 }
@@ -60,12 +60,12 @@ impl Fault {
         }
     }
 
-    /// Whether its times are within [`LONGEST_FAULT`] and [`LONGEST_DELAY`]; a server refuses any other.
+    /// Whether its times are within [`MAX_FAULT_MS`] and [`MAX_DELAY_MS`]; a server refuses any other.
     pub const fn is_bounded(self) -> bool {
         match self {
             Self::Cut | Self::Drain | Self::Unblock => true,
-            Self::Block { for_ms, .. } | Self::Slow { for_ms } => for_ms <= LONGEST_FAULT,
-            Self::Delay { by_ms, for_ms } => by_ms <= LONGEST_DELAY && for_ms <= LONGEST_FAULT,
+            Self::Block { for_ms, .. } | Self::Slow { for_ms } => for_ms <= MAX_FAULT_MS,
+            Self::Delay { by_ms, for_ms } => by_ms <= MAX_DELAY_MS && for_ms <= MAX_FAULT_MS,
         }
     }
 }
@@ -120,14 +120,14 @@ mod tests {
 
     #[test]
     fn what_does_not_end_soon_is_not_made() {
-        assert!(Fault::Slow { for_ms: LONGEST_FAULT }.is_bounded());
+        assert!(Fault::Slow { for_ms: MAX_FAULT_MS }.is_bounded());
         assert!(
             !Fault::Slow {
-                for_ms: LONGEST_FAULT + 1
+                for_ms: MAX_FAULT_MS + 1
             }
             .is_bounded()
         );
-        let (by_ms, for_ms) = (LONGEST_DELAY + 1, 1);
+        let (by_ms, for_ms) = (MAX_DELAY_MS + 1, 1);
         assert!(!Fault::Delay { by_ms, for_ms }.is_bounded());
     }
 }

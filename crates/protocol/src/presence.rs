@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::person::Person;
 
 /// The most people that are listed in one [`Presence`]; more are only counted.
-pub const MAX_NAMED: usize = 100;
+pub const MAX_LISTED_PEOPLE: usize = 100;
 
 /// The longest activity, such as `typing`, in bytes.
 pub const MAX_ACTIVITY: usize = 32;
@@ -13,7 +13,7 @@ pub const MAX_ACTIVITY: usize = 32;
 /// All subscribers of a topic at a moment; a newer value replaces it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// People in the order in which they came, one entry for each however many tabs they have; at most [`MAX_NAMED`].
+    /// People in the order in which they came, one entry for each however many tabs they have; at most [`MAX_LISTED_PEOPLE`].
     pub people: Vec<Present>,
     /// The number of people, including those not listed.
     pub people_count: u32,

@@ -24,19 +24,19 @@ pub struct Protocol {
 
 impl Protocol {
     /// The newest version in JSON: `duplex.v2.json`.
-    pub const JSON: Self = Self::of(Version::V2, Encoding::Json);
+    pub const JSON: Self = Self::new(Version::V2, Encoding::Json);
     /// The newest version in postcard: `duplex.v2.postcard`.
-    pub const POSTCARD: Self = Self::of(Version::V2, Encoding::Postcard);
+    pub const POSTCARD: Self = Self::new(Version::V2, Encoding::Postcard);
     /// All that a server offers, the preferred one first.
     pub const ALL: [Self; 4] = [
         Self::POSTCARD,
         Self::JSON,
-        Self::of(Version::V1, Encoding::Postcard),
-        Self::of(Version::V1, Encoding::Json),
+        Self::new(Version::V1, Encoding::Postcard),
+        Self::new(Version::V1, Encoding::Json),
     ];
 
     /// A version in an encoding.
-    pub const fn of(version: Version, encoding: Encoding) -> Self {
+    pub const fn new(version: Version, encoding: Encoding) -> Self {
         Self { version, encoding }
     }
 
@@ -49,7 +49,7 @@ impl Protocol {
     }
 
     /// The protocol of a name in `Sec-WebSocket-Protocol`; none for an unknown name.
-    pub fn of_subprotocol(name: &str) -> Option<Self> {
+    pub fn from_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.subprotocol() == name)
     }
 
@@ -80,7 +80,7 @@ impl Protocol {
 
 impl From<Encoding> for Protocol {
     fn from(encoding: Encoding) -> Self {
-        Self::of(Version::V2, encoding)
+        Self::new(Version::V2, encoding)
     }
 }
 
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn a_subprotocol_names_its_version_and_its_encoding() {
         for protocol in Protocol::ALL {
-            assert_eq!(Protocol::of_subprotocol(protocol.subprotocol()), Some(protocol));
+            assert_eq!(Protocol::from_subprotocol(protocol.subprotocol()), Some(protocol));
         }
         for unknown in ["duplex.v3.json", "duplex.v2", "duplex.v1.xml", ""] {
-            assert_eq!(Protocol::of_subprotocol(unknown), None, "{unknown}");
+            assert_eq!(Protocol::from_subprotocol(unknown), None, "{unknown}");
         }
     }
 }

@@ -169,7 +169,8 @@ pub enum ServerFrame {
         /// The answer.
         answer: Answer,
         /// Whether the command had been answered before; this is the first answer again.
-        again: bool,
+        #[serde(rename = "again")]
+        duplicate: bool,
     },
     /// The subscribers of a topic; it replaces the presence received before.
     Presence {
@@ -341,9 +342,9 @@ mod tests {
         );
         assert_eq!(
             text(&ServerFrame::Reply {
-                id: CommandId::from_random(1),
+                id: CommandId::from_bits(1),
                 answer: Answer::Rejected(Rejection::refused("too_long")),
-                again: false
+                duplicate: false
             }),
             r#"{"reply":{"id":"00000000000000000000000000000001","answer":{"rejected":{"refused":{"why":"too_long"}}},"again":false}}"#
         );
@@ -362,7 +363,7 @@ mod tests {
         for encoding in Encoding::ALL {
             let frame = ClientFrame::Command {
                 topic: topic(),
-                id: CommandId::from_random(u128::MAX),
+                id: CommandId::from_bits(u128::MAX),
                 command: Blob::encode(encoding, &"가").unwrap(),
             };
             let bytes = encoding.encode(&frame).unwrap();

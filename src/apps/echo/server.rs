@@ -25,7 +25,7 @@ pub fn endpoints() -> [Endpoint; 2] {
         Endpoint {
             path: ECHO_PATH,
             purpose: "every message is answered with the same message.",
-            answer: |_| Answer::Same,
+            answer: |_| Answer::Echo,
         },
     ]
 }
@@ -46,7 +46,7 @@ pub fn form() -> Form {
 fn reply(message: Payload<'_>) -> Answer {
     match message {
         Payload::Text(text) => Answer::Text(greet(text)),
-        Payload::Binary(_) => Answer::Same,
+        Payload::Binary(_) => Answer::Echo,
     }
 }
 

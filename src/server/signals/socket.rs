@@ -92,7 +92,7 @@ impl Following {
 }
 
 impl ConnectionHandler for Following {
-    const STALL_LIMIT: Duration = limits::STALL;
+    const STALL_LIMIT: Duration = limits::SESSION_STALL;
     const MAX_MESSAGE: usize = limits::SIGNAL_MESSAGE;
     const COUNTED: bool = false;
 

@@ -59,7 +59,7 @@ fn wait(
     let arrival = Arrival(identity::arrival(headers, &state.settings));
     let client = client.known_as(&person);
     let counted = match state.open_connection(&client) {
-        Ok(counted) => counted.of_kind(TransportKind::Sse),
+        Ok(counted) => counted.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
     let subject = Subject::of_person(extensions, &person);
@@ -81,7 +81,7 @@ fn wait(
     };
     let first = stream::iter([Ok(Event::default().retry(pause))]);
     let stream = first.chain(stream::once(news).filter_map(async |event| event));
-    let alive = KeepAlive::new().interval(limits::SSE_COMMENT);
+    let alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE);
     (UNBUFFERED, Sse::new(stream).keep_alive(alive)).into_response()
 }
 

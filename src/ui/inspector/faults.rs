@@ -18,7 +18,7 @@ use crate::{
     wire::number,
 };
 use duplex_leptos::trace::{Inspection, RequestedFault};
-use duplex_protocol::fault::{Fault, FaultReport, LONGEST_DELAY, LONGEST_FAULT};
+use duplex_protocol::fault::{Fault, FaultReport, MAX_DELAY_MS, MAX_FAULT_MS};
 
 /// What the fields begin with.
 const SECONDS: u32 = 10;
@@ -39,11 +39,11 @@ struct Settings {
 impl Settings {
     fn for_ms(self) -> Option<u32> {
         let seconds = number::whole(&self.seconds.get_untracked())?;
-        Some(seconds.saturating_mul(1000)).filter(|ms| (1000..=LONGEST_FAULT).contains(ms))
+        Some(seconds.saturating_mul(1000)).filter(|ms| (1000..=MAX_FAULT_MS).contains(ms))
     }
 
     fn by_ms(self) -> Option<u32> {
-        number::whole(&self.delay.get_untracked()).filter(|ms| (1..=LONGEST_DELAY).contains(ms))
+        number::whole(&self.delay.get_untracked()).filter(|ms| (1..=MAX_DELAY_MS).contains(ms))
     }
 }
 
@@ -108,7 +108,7 @@ const fn is_in_force(report: FaultReport) -> bool {
 fn Fields(settings: Settings) -> impl IntoView {
     let i18n = use_i18n();
     let problem = note(move || {
-        let (seconds, delay) = ((LONGEST_FAULT / 1000).to_string(), LONGEST_DELAY.to_string());
+        let (seconds, delay) = ((MAX_FAULT_MS / 1000).to_string(), MAX_DELAY_MS.to_string());
         let words: Words = words!(inspector.bad_number);
         let values = [("seconds", &*seconds), ("delay", &*delay)];
         settings.wrong.get().then(|| fill(words(i18n.get_locale()), &values))

@@ -1,4 +1,4 @@
-//! Fuzzing of the decoders that meet the network, with proptest: the corpus of a decoder is replayed, then changed at random.
+//! Fuzzing of the decoders that meet the network, with proptest: the corpus of a decoder is replayed, then mutated at random.
 //!
 //! `fuzz("cursors", check)` reads the files of `tests/corpora/cursors/`: each line is an entry, and a file `*.bin` is one as a whole. An
 //! input that failed is added to the corpus, so that it is replayed for ever. `PROPTEST_CASES=100000 cargo test fuzz` searches longer.
@@ -18,7 +18,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 
 /// What decoders stumble over: bytes that are no UTF-8, controls and separators, numbers at and beyond every type's ends.
-const PIECES: [&[u8]; 40] = [
+const TOKENS: [&[u8]; 40] = [
     b"\0",
     b"\\u0000",
     b"\xff",
@@ -65,9 +65,9 @@ const PIECES: [&[u8]; 40] = [
 const OPENINGS: [&[u8]; 4] = [b"[", b"{\"a\":", b"[{\"", b"{\"post\":"];
 
 /// Deeper than any stack is, if each level is a call.
-const DEEP: usize = 50_000;
+const MAX_DEPTH: usize = 50_000;
 /// An input may grow to this many bytes: more than any message may have.
-const MOST: usize = 1 << 18;
+const MAX_INPUT: usize = 1 << 18;
 
 #[derive(Clone)]
 struct Input(Vec<u8>);
@@ -80,7 +80,7 @@ impl fmt::Debug for Input {
 }
 
 #[derive(Debug, Clone)]
-enum Change {
+enum Mutation {
     Byte(Index, u8),
     Insert(Index, &'static [u8]),
     /// A run of digits becomes another number.
@@ -95,60 +95,62 @@ enum Change {
     Splice(Index, Index, Index),
 }
 
-fn changes() -> impl Strategy<Value = Change> {
+fn mutations() -> impl Strategy<Value = Mutation> {
     let at = any::<Index>;
-    let piece = || select(&PIECES[..]);
+    let token = || select(&TOKENS[..]);
     prop_oneof![
-        3 => (at(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
-        3 => (at(), piece()).prop_map(|(at, piece)| Change::Insert(at, piece)),
-        3 => (at(), piece()).prop_map(|(at, piece)| Change::Number(at, piece)),
-        3 => (at(), piece()).prop_map(|(at, piece)| Change::Text(at, piece)),
-        2 => (at(), at()).prop_map(|(from, to)| Change::Cut(from, to)),
-        1 => (at(), at(), 2..200_usize).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
-        1 => (at(), select(&OPENINGS[..]), 100..DEEP)
-            .prop_map(|(at, opening, depth)| Change::Nest(at, opening, depth)),
-        1 => at().prop_map(Change::Truncate),
-        2 => (at(), at(), at()).prop_map(|(entry, from, at)| Change::Splice(entry, from, at)),
+        3 => (at(), any::<u8>()).prop_map(|(at, byte)| Mutation::Byte(at, byte)),
+        3 => (at(), token()).prop_map(|(at, token)| Mutation::Insert(at, token)),
+        3 => (at(), token()).prop_map(|(at, token)| Mutation::Number(at, token)),
+        3 => (at(), token()).prop_map(|(at, token)| Mutation::Text(at, token)),
+        2 => (at(), at()).prop_map(|(from, to)| Mutation::Cut(from, to)),
+        1 => (at(), at(), 2..200_usize).prop_map(|(from, to, times)| Mutation::Repeat(from, to, times)),
+        1 => (at(), select(&OPENINGS[..]), 100..MAX_DEPTH)
+            .prop_map(|(at, opening, depth)| Mutation::Nest(at, opening, depth)),
+        1 => at().prop_map(Mutation::Truncate),
+        2 => (at(), at(), at()).prop_map(|(entry, from, at)| Mutation::Splice(entry, from, at)),
     ]
 }
 
-fn apply(bytes: &mut Vec<u8>, change: &Change, corpus: &[Vec<u8>]) {
+fn apply(bytes: &mut Vec<u8>, mutation: &Mutation, corpus: &[Vec<u8>]) {
     let place = |index: &Index, length: usize| index.index(length + 1);
     let length = bytes.len();
-    match change {
-        Change::Byte(at, byte) if length > 0 => bytes[at.index(length)] = *byte,
-        Change::Byte(..) => bytes.push(b'x'),
-        Change::Insert(at, piece) => put(bytes, place(at, length), place(at, length), piece),
-        Change::Number(at, piece) => replace(bytes, at, piece, |byte| byte.is_ascii_digit()),
-        Change::Text(at, piece) => replace(bytes, at, piece, |byte| byte != b'"'),
-        Change::Cut(from, to) | Change::Repeat(from, to, _) => {
+    match mutation {
+        Mutation::Byte(at, byte) if length > 0 => bytes[at.index(length)] = *byte,
+        Mutation::Byte(..) => bytes.push(b'x'),
+        Mutation::Insert(at, token) => splice(bytes, place(at, length), place(at, length), token),
+        Mutation::Number(at, token) => replace(bytes, at, token, |byte| byte.is_ascii_digit()),
+        Mutation::Text(at, token) => replace(bytes, at, token, |byte| byte != b'"'),
+        Mutation::Cut(from, to) | Mutation::Repeat(from, to, _) => {
             let (from, to) = (place(from, length), place(to, length));
             let (from, to) = (from.min(to), from.max(to));
-            let times = if let Change::Repeat(.., times) = change {
+            let times = if let Mutation::Repeat(.., times) = mutation {
                 *times
             } else {
                 0
             };
-            let repeated = bytes[from..to].repeat(times.min(MOST / (to - from).max(1)));
-            put(bytes, from, to, &repeated);
+            let repeated = bytes[from..to].repeat(times.min(MAX_INPUT / (to - from).max(1)));
+            splice(bytes, from, to, &repeated);
         }
-        Change::Nest(at, opening, depth) => put(bytes, place(at, length), place(at, length), &opening.repeat(*depth)),
-        Change::Truncate(at) => bytes.truncate(place(at, length)),
-        Change::Splice(entry, from, at) => {
+        Mutation::Nest(at, opening, depth) => {
+            splice(bytes, place(at, length), place(at, length), &opening.repeat(*depth))
+        }
+        Mutation::Truncate(at) => bytes.truncate(place(at, length)),
+        Mutation::Splice(entry, from, at) => {
             let other = &corpus[entry.index(corpus.len())];
             bytes.truncate(place(at, length));
             bytes.extend(&other[place(from, other.len())..]);
         }
     }
-    bytes.truncate(MOST);
+    bytes.truncate(MAX_INPUT);
 }
 
-fn put(bytes: &mut Vec<u8>, from: usize, to: usize, piece: &[u8]) {
-    bytes.splice(from..to, piece.iter().copied());
+fn splice(bytes: &mut Vec<u8>, from: usize, to: usize, token: &[u8]) {
+    bytes.splice(from..to, token.iter().copied());
 }
 
 /// Replaces one of the longest runs of such bytes.
-fn replace(bytes: &mut Vec<u8>, which: &Index, piece: &[u8], within: impl Fn(u8) -> bool) {
+fn replace(bytes: &mut Vec<u8>, which: &Index, token: &[u8], within: impl Fn(u8) -> bool) {
     let mut runs = Vec::new();
     let mut start = None;
     for at in 0..=bytes.len() {
@@ -163,7 +165,7 @@ fn replace(bytes: &mut Vec<u8>, which: &Index, piece: &[u8], within: impl Fn(u8)
     }
     if !runs.is_empty() {
         let (from, to) = runs[which.index(runs.len())];
-        put(bytes, from, to, piece);
+        splice(bytes, from, to, token);
     }
 }
 
@@ -193,17 +195,17 @@ pub fn corpus(name: &str) -> Vec<Vec<u8>> {
     entries
 }
 
-/// Entries of a corpus as they are changed, and now and then any bytes.
+/// Entries of a corpus as they are mutated, and now and then any bytes.
 fn inputs(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Input> {
-    let changed = (any::<Index>(), prop::collection::vec(changes(), 0..5)).prop_map(move |(entry, changes)| {
+    let mutated = (any::<Index>(), prop::collection::vec(mutations(), 0..5)).prop_map(move |(entry, mutations)| {
         let mut bytes = corpus[entry.index(corpus.len())].clone();
-        for change in &changes {
-            apply(&mut bytes, change, &corpus);
+        for mutation in &mutations {
+            apply(&mut bytes, mutation, &corpus);
         }
         Input(bytes)
     });
     prop_oneof![
-        8 => changed,
+        8 => mutated,
         1 => prop::collection::vec(any::<u8>(), 0..200).prop_map(Input),
         // As postcard writes: small numbers, and few of them.
         1 => prop::collection::vec(0_u8..12, 0..60).prop_map(Input),
@@ -228,7 +230,7 @@ fn config() -> Config {
 }
 
 /// Runs `check` on what the strategy makes: it panics where the decoder does not do what it should.
-pub fn search<S: Strategy>(strategy: S, check: impl Fn(S::Value)) {
+pub fn run<S: Strategy>(strategy: S, check: impl Fn(S::Value)) {
     let found = TestRunner::new(config()).run(&strategy, |input| {
         check(input);
         Ok(())
@@ -238,13 +240,13 @@ pub fn search<S: Strategy>(strategy: S, check: impl Fn(S::Value)) {
     }
 }
 
-/// Replays the corpus `name`, then runs `check` on changed entries.
+/// Replays the corpus `name`, then runs `check` on mutated entries.
 pub fn fuzz(name: &str, check: impl Fn(&[u8])) {
     let corpus = corpus(name);
     for entry in &corpus {
         check(entry);
     }
-    search(inputs(corpus), |Input(bytes)| check(&bytes));
+    run(inputs(corpus), |Input(bytes)| check(&bytes));
 }
 
 /// The same for what is text when it reaches the decoder.
@@ -259,9 +261,9 @@ fn mutations_change_the_intended_part() {
     let mut runner = TestRunner::deterministic();
     let first = search_index(&mut runner);
     let mut bytes = corpus[0].clone();
-    apply(&mut bytes, &Change::Number(first, b"1e999"), &corpus);
+    apply(&mut bytes, &Mutation::Number(first, b"1e999"), &corpus);
     assert_eq!(bytes, br#"{"a":1e999,"b":"x"}"#);
-    apply(&mut bytes, &Change::Nest(first, b"[", 3), &corpus);
+    apply(&mut bytes, &Mutation::Nest(first, b"[", 3), &corpus);
     assert!(bytes.windows(3).any(|three| three == b"[[["));
 }
 

@@ -28,7 +28,7 @@ async fn with_device(node: &Node, id: &str) {
     let told = node
         .state
         .hub
-        .tell::<Devices>(id, CommandId::from_random(7), &report)
+        .tell::<Devices>(id, CommandId::from_bits(7), &report)
         .await;
     assert!(matches!(told, Answer::Accepted { .. }), "{told:?}");
 }

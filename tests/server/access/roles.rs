@@ -106,7 +106,7 @@ async fn tell(node: &Node, token: &str, topic: &str, command: &serde_json::Value
 fn frame(topic: &str, command: &serde_json::Value) -> ClientFrame {
     ClientFrame::Command {
         topic: topic.parse().unwrap(),
-        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
         command: Blob(command.to_string().into_bytes()),
     }
 }

@@ -87,7 +87,7 @@ async fn an_event_stream_sends_states_only_as_they_are_read() {
     let mut stream = response.into_body().into_data_stream();
     let first = with_timeout(stream.next()).await.unwrap().unwrap();
     assert!(first.len() < 1000, "the welcome comes first");
-    let sent = node.state.counters.read().sent;
+    let sent = node.state.counters.snapshot().sent;
     assert!(sent <= 2, "{sent} frames were made");
     let mut verdicts = 0;
     while verdicts < rooms.len() {

@@ -28,7 +28,7 @@ async fn fill(listening: &ListeningNode, count: usize) -> Vec<TcpStream> {
 async fn a_full_node_answers_health_checks_and_503_to_other_requests() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
-    let held = fill(&listening, limits::TCP_PER_SOCKET + limits::HEALTH_PLACES).await;
+    let held = fill(&listening, limits::TCP_PER_SOCKET + limits::HEALTH_CONNECTIONS).await;
     for path in ["/healthz", "/readyz"] {
         let answer = ask(&listening, path).await;
         assert!(
@@ -52,7 +52,7 @@ async fn connections_beyond_the_limit_do_not_delay_health_checks() {
     let listening = node.listen().await;
     let mut held = Vec::new();
     for _ in 0..4 {
-        held.extend(fill(&listening, limits::HEALTH_PLACES).await);
+        held.extend(fill(&listening, limits::HEALTH_CONNECTIONS).await);
         let answer = ask(&listening, "/healthz").await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }

@@ -65,7 +65,7 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
     let most = state.0.len() + limits::TURN_BYTES + MARGIN;
     let held = node.state.buffers.held();
     assert!(held <= most, "{held} bytes are held, a turn has {most}");
-    let sent = node.state.counters.read().sent;
+    let sent = node.state.counters.snapshot().sent;
     assert!(sent <= 4, "{sent} answers were made, and none was read");
     let (mut verdicts, mut last) = (0, None);
     while verdicts < rooms.len() {
@@ -87,7 +87,7 @@ async fn a_session_receives_states_at_a_limited_rate() {
     client.receive().await;
     let start = tokio::time::Instant::now();
     let mut bytes = 0;
-    while bytes < 2 * limits::STATES_BURST as usize {
+    while bytes < 2 * limits::VERDICT_BYTES_BURST as usize {
         let topic = rooms[0].clone();
         client.send(text(&ClientFrame::Subscribe { topic, cursor: None })).await;
         loop {
@@ -101,7 +101,7 @@ async fn a_session_receives_states_at_a_limited_rate() {
             }
         }
     }
-    let least = limits::STATES_EVERY * limits::STATES_BURST;
+    let least = limits::VERDICT_BYTE_INTERVAL * limits::VERDICT_BYTES_BURST;
     assert!(
         start.elapsed() >= least - least / 10,
         "{bytes} bytes in {:?}",
@@ -138,8 +138,8 @@ async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
         let held = node.state.buffers.held();
         assert!(held <= (1 << 20) + PIPE_CAPACITY, "{held} bytes are held");
     }
-    let counters = node.state.counters.read();
-    assert_eq!(counters.cut_offs(DisconnectReason::Memory), 3);
+    let counters = node.state.counters.snapshot();
+    assert_eq!(counters.disconnects(DisconnectReason::Memory), 3);
     assert_eq!(
         honest.send_and_receive("not disturbed").await,
         Message::text("not disturbed")

@@ -24,7 +24,7 @@ pub async fn fill_rooms(node: &Node, count: usize) -> Vec<TopicName> {
         let topic: TopicName = format!("notes/{number}").parse().unwrap();
         let handle = node.state.hub.open(&topic).await.unwrap();
         for _ in 0..20 {
-            let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+            let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
             let command = Blob::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
             let who = Principal::program().person.clone();
             handle.command(who, id, command, Encoding::Json).await;

@@ -115,7 +115,7 @@ async fn an_unread_response_is_aborted() {
     raw.write(b"GET /api/compare/document?bytes=2000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     let start = Instant::now();
-    let cut_offs = || node.state.counters.read().cut_offs(DisconnectReason::Slow);
+    let cut_offs = || node.state.counters.snapshot().disconnects(DisconnectReason::Slow);
     while cut_offs() == 0 {
         advance(Duration::from_secs(1)).await;
         settle().await;

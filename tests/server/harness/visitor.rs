@@ -174,7 +174,7 @@ impl<'a> Visitor<'a> {
     pub async fn command<C: Serialize>(&mut self, topic: &str, command: &C) -> Answer {
         self.commands = self.commands.wrapping_add(1);
         let (answer, again) = self
-            .command_with_id(topic, CommandId::from_random(self.commands), command)
+            .command_with_id(topic, CommandId::from_bits(self.commands), command)
             .await;
         assert!(!again);
         answer
@@ -200,7 +200,12 @@ impl<'a> Visitor<'a> {
             }
             Transport::Sse | Transport::Poll => self.post(&frame).await.1.unwrap(),
         };
-        let ServerFrame::Reply { id: of, answer, again } = reply else {
+        let ServerFrame::Reply {
+            id: of,
+            answer,
+            duplicate: again,
+        } = reply
+        else {
             panic!("not a reply: {reply:?}")
         };
         assert_eq!(of, id);

@@ -77,7 +77,7 @@ fn topic(name: &str) -> TopicName {
 }
 
 fn command(number: u128) -> CommandId {
-    CommandId::from_random(number)
+    CommandId::from_bits(number)
 }
 
 fn somebody() -> PersonId {

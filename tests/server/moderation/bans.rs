@@ -121,7 +121,7 @@ async fn a_ban_closes_open_sessions_with_a_code() {
         if let Transport::WebSocket(_) = transport {
             let (closed, _) = visitor.websocket().await.expect_close().await.unwrap();
             assert_eq!(closed, code::BANNED);
-            assert!(!code::may_return(closed));
+            assert!(!code::may_reconnect(closed));
         }
         let answer = other.command(LOBBY, &post("still here")).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{transport:?}");

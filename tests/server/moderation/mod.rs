@@ -51,7 +51,7 @@ async fn node() -> Node {
 async fn operate<C: Serialize>(node: &Node, topic: &str, command: &C) -> Answer {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
-        id: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
         command: Blob::encode(Encoding::Json, command).unwrap(),
     };
     let bearer = format!("Bearer {TOKEN}");

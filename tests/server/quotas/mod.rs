@@ -64,7 +64,7 @@ fn post(
 ) -> Request<Body> {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
-        id: CommandId::from_random(number),
+        id: CommandId::from_bits(number),
         command: Blob::encode(Encoding::Json, command).unwrap(),
     };
     let mut request = Request::post(format!("{COMMAND_PATH}?session=s-{number}")).header("host", "localhost");

@@ -110,8 +110,12 @@ async fn any_other_message_closes_the_connection_and_changes_nothing() {
             "{what}"
         );
     }
-    wait_until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
-    let breaches = node.state.counters.read().cut_offs(DisconnectReason::ProtocolError);
+    wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 1).await;
+    let breaches = node
+        .state
+        .counters
+        .snapshot()
+        .disconnects(DisconnectReason::ProtocolError);
     assert_eq!(breaches, attacks().len() as u64);
 }
 
@@ -161,12 +165,18 @@ async fn a_message_flood_closes_its_connection_and_vitals_continue() {
     for flood in floods {
         with_timeout(flood).await.unwrap();
     }
-    wait_until(async || node.state.counters.read().open(TransportKind::Signals) == 1).await;
+    wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 1).await;
     for _ in 0..2 {
         next_update(&mut witness).await;
     }
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
-    assert_eq!(node.state.counters.read().cut_offs(DisconnectReason::ProtocolError), 4);
+    assert_eq!(
+        node.state
+            .counters
+            .snapshot()
+            .disconnects(DisconnectReason::ProtocolError),
+        4
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -165,7 +165,7 @@ async fn signal_connections_have_their_own_limit_and_counters() {
     assert!(refused.to_string().contains("503"), "{refused}");
     let _session = node.websocket(crate::harness::ECHO_PATH).await;
     assert_eq!(node.vitals().await.vitals.connections, 1);
-    let counted = || node.state.counters.read();
+    let counted = || node.state.counters.snapshot();
     assert_eq!(counted().open(TransportKind::Signals), 1);
     follow(&mut first, VITALS).await;
     assert_eq!((counted().received, counted().sent), (0, 0), "of visitors only");
@@ -187,7 +187,7 @@ async fn a_silent_signal_client_is_pinged_and_closed() {
     // As long as the server waits for the answer to its close frame.
     assert_eq!(with_timeout(raw.0.read(&mut [0])).await.unwrap(), 0);
     drop(raw);
-    wait_until(async || node.state.counters.read().open(TransportKind::Signals) == 0).await;
+    wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 0).await;
 }
 
 #[tokio::test]

@@ -287,7 +287,7 @@ impl World {
         let node = self.server.node().ok_or("the node is gone")?;
         let end = Instant::now() + SETTLED;
         loop {
-            let (open, stats) = (node.state.counters.read().connections, node.state.hub.stats());
+            let (open, stats) = (node.state.counters.snapshot().connections, node.state.hub.stats());
             // A topic falls asleep when nobody is present.
             if (open, stats.members, stats.topics) == (0, 0, 0) {
                 return Ok(());
@@ -340,7 +340,7 @@ async fn burst(node: super::server::Node, topic: duplex_protocol::topic::TopicNa
         async move {
             let text = format!("feed.{number}");
             let command = Blob::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
-            let id = CommandId::from_random(u128::MAX - u128::from(number));
+            let id = CommandId::from_bits(u128::MAX - u128::from(number));
             let (answer, _) = handle.command(who, id, command, Encoding::Json).await;
             matches!(answer, duplex_protocol::session::Answer::Accepted { .. }).then_some(text)
         }

@@ -179,7 +179,7 @@ mod tests {
         assert!(!last.is_revoked(), "what was revoked is on its way out");
         last.grow(20);
         assert!(last.is_revoked() && !small.is_revoked());
-        assert_eq!(counters.read().cut_offs(DisconnectReason::Memory), 2);
+        assert_eq!(counters.snapshot().disconnects(DisconnectReason::Memory), 2);
         drop((large, last));
         assert_eq!(budget.held(), 10);
         small.shrink(1000);

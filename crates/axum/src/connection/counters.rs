@@ -120,7 +120,7 @@ pub struct Counters {
     /// Open now, by [`TransportKind`]. All arrays are indexed by their enum.
     kinds: [AtomicU64; TransportKind::ALL.len()],
     opened: [AtomicU64; TransportKind::ALL.len()],
-    cut_offs: [AtomicU64; DisconnectReason::ALL.len()],
+    disconnects: [AtomicU64; DisconnectReason::ALL.len()],
     refused: [AtomicU64; RefusalReason::ALL.len()],
     failed_handshakes: AtomicU64,
     received: AtomicU64,
@@ -168,7 +168,7 @@ impl Counters {
 
     /// Counts a connection that the server ended.
     pub fn count_disconnect(&self, why: DisconnectReason) {
-        self.cut_offs[why as usize].fetch_add(1, Relaxed);
+        self.disconnects[why as usize].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn count_refusal(&self, why: RefusalReason) {
@@ -189,13 +189,13 @@ impl Counters {
 
     /// All counters now. Each is read by itself: the sums of two may differ by what happens in between.
     #[must_use]
-    pub fn read(&self) -> CounterSnapshot {
+    pub fn snapshot(&self) -> CounterSnapshot {
         let read = |count: &AtomicU64| count.load(Relaxed);
         CounterSnapshot {
             connections: read(&self.connections),
             open: self.kinds.each_ref().map(read),
             opened: self.opened.each_ref().map(read),
-            cut_offs: self.cut_offs.each_ref().map(read),
+            disconnects: self.disconnects.each_ref().map(read),
             refused: self.refused.each_ref().map(read),
             failed_handshakes: read(&self.failed_handshakes),
             received: read(&self.received),
@@ -228,7 +228,7 @@ impl ConnectionGuard {
     }
 
     /// Counts the connection under its transport, too.
-    pub fn of_kind(mut self, kind: TransportKind) -> Self {
+    pub fn with_kind(mut self, kind: TransportKind) -> Self {
         self.kind = Some(kind);
         self.counters.kinds[kind as usize].fetch_add(1, Relaxed);
         self.counters.opened[kind as usize].fetch_add(1, Relaxed);
@@ -266,7 +266,7 @@ pub struct CounterSnapshot {
     open: [u64; TransportKind::ALL.len()],
     opened: [u64; TransportKind::ALL.len()],
     refused: [u64; RefusalReason::ALL.len()],
-    cut_offs: [u64; DisconnectReason::ALL.len()],
+    disconnects: [u64; DisconnectReason::ALL.len()],
 }
 
 impl CounterSnapshot {
@@ -284,8 +284,8 @@ impl CounterSnapshot {
 
     /// Connections that the server ended for this reason.
     #[must_use]
-    pub const fn cut_offs(&self, why: DisconnectReason) -> u64 {
-        self.cut_offs[why as usize]
+    pub const fn disconnects(&self, why: DisconnectReason) -> u64 {
+        self.disconnects[why as usize]
     }
 
     /// Requests that were refused for this reason before any route saw them.
@@ -306,23 +306,23 @@ mod tests {
         let second = counters.open(2);
         assert!(first.is_some() && second.is_some());
         assert!(counters.open(2).is_none());
-        assert_eq!(counters.read().connections, 2);
+        assert_eq!(counters.snapshot().connections, 2);
         drop(first);
-        assert_eq!(counters.read().connections, 1);
+        assert_eq!(counters.snapshot().connections, 1);
         assert!(counters.open(2).is_some());
     }
 
     #[test]
     fn a_connection_counts_for_its_way() {
         let counters = Arc::new(Counters::default());
-        let open = counters.open(2).map(|open| open.of_kind(TransportKind::Sse));
+        let open = counters.open(2).map(|open| open.with_kind(TransportKind::Sse));
         let other = counters.open(2);
         assert_eq!(
-            (counters.read().connections, counters.read().open),
+            (counters.snapshot().connections, counters.snapshot().open),
             (2, [0, 0, 1, 0, 0, 0])
         );
         drop((open, other));
-        let after = counters.read();
+        let after = counters.snapshot();
         assert_eq!(
             (after.connections, after.open, after.opened),
             (0, [0; 6], [0, 0, 1, 0, 0, 0])
@@ -334,15 +334,15 @@ mod tests {
         let counters = Arc::new(Counters::default());
         let signals = counters
             .open_signals(1)
-            .map(|open| open.of_kind(TransportKind::Signals));
+            .map(|open| open.with_kind(TransportKind::Signals));
         assert!(signals.is_some() && counters.open_signals(1).is_none());
         assert!(counters.open(1).is_some());
         assert_eq!(
-            (counters.read().connections, counters.read().open),
+            (counters.snapshot().connections, counters.snapshot().open),
             (0, [0, 0, 0, 0, 0, 1])
         );
         drop(signals);
-        assert_eq!(counters.read().open, [0; 6]);
+        assert_eq!(counters.snapshot().open, [0; 6]);
         assert!(counters.open_signals(1).is_some());
     }
 }

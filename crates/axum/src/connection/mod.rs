@@ -41,43 +41,43 @@ pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
 /// the bytes inside.
 pub trait ConnectionObserver: Send + Sync + 'static {
     /// Leaves what the app's routes need of the observer in the extensions of a request of the connection.
-    fn insert(&self, extensions: &mut Extensions);
+    fn insert_extensions(&self, extensions: &mut Extensions);
 
     /// These bytes, at least one, were read.
-    fn read(&self, bytes: &[u8]);
+    fn on_read(&self, bytes: &[u8]);
 
-    /// So many bytes are about to be written. The peer may have received them, and answered, before [`wrote`](Self::wrote) is called.
-    fn writing(&self, count: usize);
+    /// So many bytes are about to be written. The peer may have received them, and answered, before [`on_written`](Self::on_written) is called.
+    fn before_write(&self, count: usize);
 
-    /// So many of the bytes announced by [`writing`](Self::writing) were not written.
-    fn kept_back(&self, count: usize);
+    /// So many of the bytes announced by [`before_write`](Self::before_write) were not written.
+    fn on_unwritten(&self, count: usize);
 
     /// So many bytes, at least one, were written.
-    fn wrote(&self, count: usize);
+    fn on_written(&self, count: usize);
 }
 
 impl ByteObserver for Option<Arc<dyn ConnectionObserver>> {
-    fn read(&self, bytes: &[u8]) {
+    fn on_read(&self, bytes: &[u8]) {
         if let Some(observer) = self {
-            observer.read(bytes);
+            observer.on_read(bytes);
         }
     }
 
-    fn writing(&self, count: usize) {
+    fn before_write(&self, count: usize) {
         if let Some(observer) = self {
-            observer.writing(count);
+            observer.before_write(count);
         }
     }
 
-    fn kept_back(&self, count: usize) {
+    fn on_unwritten(&self, count: usize) {
         if let Some(observer) = self {
-            observer.kept_back(count);
+            observer.on_unwritten(count);
         }
     }
 
-    fn wrote(&self, count: usize) {
+    fn on_written(&self, count: usize) {
         if let Some(observer) = self {
-            observer.wrote(count);
+            observer.on_written(count);
         }
     }
 }

@@ -8,15 +8,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// An observer of a stream's bytes, called on the connection's task whenever at least one byte moved.
 pub(crate) trait ByteObserver {
-    fn read(&self, bytes: &[u8]);
+    fn on_read(&self, bytes: &[u8]);
 
-    /// So many bytes are about to be written. The peer may have received them, and answered, before [`Self::wrote`] is called.
-    fn writing(&self, _count: usize) {}
+    /// So many bytes are about to be written. The peer may have received them, and answered, before [`Self::on_written`] is called.
+    fn before_write(&self, _count: usize) {}
 
     /// So many of those bytes were not written.
-    fn kept_back(&self, _count: usize) {}
+    fn on_unwritten(&self, _count: usize) {}
 
-    fn wrote(&self, count: usize);
+    fn on_written(&self, count: usize);
 }
 
 #[derive(Debug)]
@@ -36,10 +36,10 @@ impl<S, O: ByteObserver> ObservedStream<S, O> {
             Poll::Ready(Err(_)) | Poll::Pending => 0,
         };
         if count < offered {
-            self.observer.kept_back(offered - count);
+            self.observer.on_unwritten(offered - count);
         }
         if count > 0 {
-            self.observer.wrote(count);
+            self.observer.on_written(count);
         }
     }
 }
@@ -50,7 +50,7 @@ impl<S: AsyncRead + Unpin, O: ByteObserver + Unpin> AsyncRead for ObservedStream
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         let bytes = buf.filled().get(before..).unwrap_or_default();
         if !bytes.is_empty() {
-            self.observer.read(bytes);
+            self.observer.on_read(bytes);
         }
         read
     }
@@ -58,7 +58,7 @@ impl<S: AsyncRead + Unpin, O: ByteObserver + Unpin> AsyncRead for ObservedStream
 
 impl<S: AsyncWrite + Unpin, O: ByteObserver + Unpin> AsyncWrite for ObservedStream<S, O> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.observer.writing(buf.len());
+        self.observer.before_write(buf.len());
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(buf.len(), &written);
         written
@@ -70,7 +70,7 @@ impl<S: AsyncWrite + Unpin, O: ByteObserver + Unpin> AsyncWrite for ObservedStre
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let offered = bufs.iter().map(|buf| buf.len()).sum();
-        self.observer.writing(offered);
+        self.observer.before_write(offered);
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note(offered, &written);
         written
@@ -108,17 +108,17 @@ mod tests {
     struct Notes(RefCell<Vec<Told>>);
 
     impl ByteObserver for &Notes {
-        fn read(&self, _bytes: &[u8]) {}
+        fn on_read(&self, _bytes: &[u8]) {}
 
-        fn writing(&self, count: usize) {
+        fn before_write(&self, count: usize) {
             self.0.borrow_mut().push(Told::Writing(count));
         }
 
-        fn kept_back(&self, count: usize) {
+        fn on_unwritten(&self, count: usize) {
             self.0.borrow_mut().push(Told::KeptBack(count));
         }
 
-        fn wrote(&self, count: usize) {
+        fn on_written(&self, count: usize) {
             self.0.borrow_mut().push(Told::Wrote(count));
         }
     }

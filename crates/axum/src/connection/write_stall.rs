@@ -145,7 +145,7 @@ mod tests {
         let written = near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), limits::WRITE_STALL);
-        assert_eq!(near.counters.read().cut_offs(DisconnectReason::Slow), 1);
+        assert_eq!(near.counters.snapshot().disconnects(DisconnectReason::Slow), 1);
     }
 
     /// One that reads so many bytes ten times in the time that a stall may take.

@@ -37,7 +37,7 @@ pub struct IngestEndpoint {
     pub body_limit: usize,
     /// Tolerates tokens that are no JSON numbers, such as `NaN`: they cost their own member, not the body. See
     /// [`mend`](duplex_hub::json::mend).
-    pub mends_numbers: bool,
+    pub lenient_numbers: bool,
     /// Makes the command of a request. Must not block.
     pub command: fn(&IngestRequest) -> Result<IngestCommand, IngestError>,
     /// Makes members of the response from the events of an accepted command.

@@ -92,7 +92,7 @@ async fn accept(
     let client = client.known_as(&caller.person);
     state.quotas.take(&client, Rate::Calls)?;
     let body = body?;
-    let body = if endpoint.mends_numbers {
+    let body = if endpoint.lenient_numbers {
         json::mend(&body)
     } else {
         Cow::Borrowed(&body[..])
@@ -159,7 +159,7 @@ fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u64>) -> Result<CommandId, Problem> {
     let Some(key) = key else {
-        return Ok(CommandId::from_random(uuid::Uuid::new_v4().as_u128()));
+        return Ok(CommandId::from_bits(uuid::Uuid::new_v4().as_u128()));
     };
     if key.is_empty() || key.chars().count() > limits::IDEMPOTENCY_KEY {
         let detail = format!("An idempotency key has 1 to {} characters.", limits::IDEMPOTENCY_KEY);
@@ -170,7 +170,7 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u
         hash.update(part);
         hash.update([0]);
     }
-    let bits = CommandId::bits_of(&hash.finalize());
+    let bits = CommandId::digest_bits(&hash.finalize());
     Ok(match time {
         Some(time) => CommandId::at(time, bits),
         None => CommandId::without_time(bits),
@@ -270,7 +270,7 @@ mod tests {
             path: "/api/sums/{name}",
             purpose: "numbers.",
             body_limit: 64,
-            mends_numbers: false,
+            lenient_numbers: false,
             outcome: None,
             command: |request| {
                 let unreadable = |error: serde_json::Error| IngestError::Unprocessable(error.to_string());

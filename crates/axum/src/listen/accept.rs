@@ -48,12 +48,12 @@ pub(super) struct ConnectionPlace {
 }
 
 impl ByteObserver for ConnectionPlace {
-    fn read(&self, bytes: &[u8]) {
+    fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.counters.count_bytes(count as u64, 0);
     }
 
-    fn wrote(&self, count: usize) {
+    fn on_written(&self, count: usize) {
         self.counters.count_bytes(0, count as u64);
     }
 }
@@ -139,7 +139,7 @@ impl AcceptLoop {
     }
 
     fn receive_beyond(&mut self, stream: TcpStream, place: ConnectionPlace) {
-        if self.beyond.len() >= limits::HEALTH_PLACES
+        if self.beyond.len() >= limits::HEALTH_CONNECTIONS
             && let Some(oldest) = self.beyond.pop_front()
         {
             oldest.abort();

@@ -21,20 +21,20 @@ pub struct ListenAddr(String);
 #[error(
     "not an address; write an IP address or a name, and a port, such as 127.0.0.1:3000, [::1]:3000 or localhost:3000"
 )]
-pub struct NotAnAddress;
+pub struct ParseListenAddrError;
 
 /// A name without an address. The message says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is no name of an address: {why}")]
-pub struct Unresolved {
+pub struct ResolveError {
     name: String,
     why: String,
 }
 
 impl FromStr for ListenAddr {
-    type Err = NotAnAddress;
+    type Err = ParseListenAddrError;
 
-    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+    fn from_str(text: &str) -> Result<Self, ParseListenAddrError> {
         let named = || {
             let (name, port) = text.split_once(':')?;
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
@@ -44,7 +44,7 @@ impl FromStr for ListenAddr {
         if text.parse::<SocketAddr>().is_ok() || named().is_some() {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NotAnAddress)
+            Err(ParseListenAddrError)
         }
     }
 }
@@ -67,13 +67,13 @@ impl ListenAddr {
     /// # Errors
     ///
     /// If the name cannot be resolved.
-    pub fn first(&self) -> Result<SocketAddr, Unresolved> {
+    pub fn first(&self) -> Result<SocketAddr, ResolveError> {
         let addrs = self.resolve()?;
         addrs.first().copied().ok_or_else(|| self.unresolved("it has none"))
     }
 
-    fn unresolved(&self, why: impl ToString) -> Unresolved {
-        Unresolved {
+    fn unresolved(&self, why: impl ToString) -> ResolveError {
+        ResolveError {
             name: self.0.clone(),
             why: why.to_string(),
         }
@@ -84,7 +84,7 @@ impl ListenAddr {
     /// # Errors
     ///
     /// If the name cannot be resolved.
-    pub fn resolve(&self) -> Result<Vec<SocketAddr>, Unresolved> {
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
         let found = self.0.to_socket_addrs().map_err(|error| self.unresolved(error))?;
         let mut found: Vec<_> = found.collect();
         found.sort_by_key(SocketAddr::is_ipv6);
@@ -127,7 +127,7 @@ mod tests {
             "a b:1",
             "a:1:2",
         ] {
-            assert_eq!(text.parse::<ListenAddr>(), Err(NotAnAddress), "{text}");
+            assert_eq!(text.parse::<ListenAddr>(), Err(ParseListenAddrError), "{text}");
         }
     }
 

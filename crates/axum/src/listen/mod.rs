@@ -36,7 +36,7 @@ use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
 use crate::limits;
 
-pub use self::addr::{ListenAddr, NotAnAddress, Unresolved};
+pub use self::addr::{ListenAddr, ParseListenAddrError, ResolveError};
 pub use self::server::Server;
 pub use self::tls::{CertificateError, CertificateFiles, Tls};
 
@@ -231,7 +231,7 @@ impl Exchanges {
         // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
         extensions.insert(Arc::clone(&exchange));
         if let Some(observer) = &self.observer {
-            observer.insert(extensions);
+            observer.insert_extensions(extensions);
         }
         if let Some(peer) = self.peer {
             extensions.insert(ConnectInfo(peer));
@@ -283,7 +283,7 @@ mod tests {
         limit_unconfirmed(&stream);
         let limit = limits::TCP_UNCONFIRMED.as_millis();
         assert_eq!(sockopt::tcp_user_timeout(&stream).map(u128::from), Ok(limit));
-        assert!(limits::SSE_COMMENT + limits::TCP_UNCONFIRMED < Duration::from_secs(40));
+        assert!(limits::SSE_KEEPALIVE + limits::TCP_UNCONFIRMED < Duration::from_secs(40));
         drop(peer);
     }
 }

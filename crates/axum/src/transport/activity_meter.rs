@@ -117,7 +117,7 @@ impl ActivityMeter {
 }
 
 impl ByteObserver for Arc<ActivityMeter> {
-    fn read(&self, bytes: &[u8]) {
+    fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.mark(&self.heard);
         lock(&self.peer_close).read(bytes);
@@ -127,7 +127,7 @@ impl ByteObserver for Arc<ActivityMeter> {
         }
     }
 
-    fn wrote(&self, _count: usize) {
+    fn on_written(&self, _count: usize) {
         self.mark(&self.wrote);
     }
 }

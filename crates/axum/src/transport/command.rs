@@ -115,18 +115,22 @@ async fn decide(hub: &Hub, person: Person, topic: TopicName, id: CommandId, comm
         return ServerFrame::Reply {
             id,
             answer,
-            again: false,
+            duplicate: false,
         };
     }
     match authorize_write(hub, &person, &topic, None, (&command, Encoding::Json)).await {
         Err(answer) => ServerFrame::Reply {
             id,
             answer,
-            again: false,
+            duplicate: false,
         },
         Ok(topic) => {
             let (answer, again) = topic.command(person, id.clone(), command, Encoding::Json).await;
-            ServerFrame::Reply { id, answer, again }
+            ServerFrame::Reply {
+                id,
+                answer,
+                duplicate: again,
+            }
         }
     }
 }

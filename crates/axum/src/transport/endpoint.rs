@@ -94,7 +94,7 @@ impl EndpointHandler {
             LogPreview::new(payload, limits::LOG_CHARS)
         );
         match (self.endpoint.answer)(payload) {
-            Answer::Same => message,
+            Answer::Echo => message,
             Answer::Text(text) => Message::Text(text.into()),
         }
     }

@@ -149,7 +149,7 @@ pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// The first offered subprotocol that the server speaks.
 pub(crate) fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
-    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::of_subprotocol)
+    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::from_subprotocol)
 }
 
 /// The subprotocol of a session. If the server speaks none of those offered, the first is accepted all the same: a page cannot see

@@ -54,14 +54,14 @@ pub(super) async fn poll(
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
     let _counted = match state.count_connection() {
-        Ok(counted) => counted.holding(held).of_kind(TransportKind::Poll),
+        Ok(counted) => counted.holding(held).with_kind(TransportKind::Poll),
         Err(problem) => return problem.into_response(),
     };
     let gate = state.faults.enter(&session, &person.id, TransportKind::Poll);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Each poll begins with another topic, so that a busy one does not starve the others.
-    reader.begin_with(usize::try_from(state.counters.read().opened(TransportKind::Poll)).unwrap_or_default());
+    reader.begin_with(usize::try_from(state.counters.snapshot().opened(TransportKind::Poll)).unwrap_or_default());
     let mut answer = PollResponse {
         state,
         caller,

@@ -61,7 +61,7 @@ impl Query {
             None | Some(1) => Version::V1,
             Some(other) => return Err(NotAQuery::Version(other)),
         };
-        Ok(Protocol::of(version, Encoding::Json))
+        Ok(Protocol::new(version, Encoding::Json))
     }
 
     pub(super) fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {

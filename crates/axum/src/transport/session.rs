@@ -66,7 +66,7 @@ impl SessionHandler {
             deciding: FuturesUnordered::new(),
             deciding_bytes: 0,
             subscribes: VecDeque::new(),
-            states: Bucket::new(limits::STATES_BURST, limits::STATES_EVERY),
+            states: Bucket::new(limits::VERDICT_BYTES_BURST, limits::VERDICT_BYTE_INTERVAL),
             answers: Vec::new(),
             began: Instant::now(),
             hello_by: Instant::now() + limits::HELLO_WAIT,
@@ -196,14 +196,21 @@ impl SessionHandler {
             Err(answer) => self.answers.push(ServerFrame::Reply {
                 id,
                 answer,
-                again: false,
+                duplicate: false,
             }),
             Ok(topic) => {
                 let (encoding, size) = (self.written(), command.0.len());
                 self.deciding_bytes += size;
                 self.deciding.push(Box::pin(async move {
                     let (answer, again) = topic.command(person, id.clone(), command, encoding).await;
-                    (ServerFrame::Reply { id, answer, again }, size)
+                    (
+                        ServerFrame::Reply {
+                            id,
+                            answer,
+                            duplicate: again,
+                        },
+                        size,
+                    )
                 }));
                 self.begin_deciding().await;
             }
@@ -252,7 +259,7 @@ impl SessionHandler {
 impl ConnectionHandler for SessionHandler {
     const PING_INTERVAL: Duration = limits::SESSION_PING;
     const SILENCE_LIMIT: Duration = limits::SESSION_SILENCE;
-    const STALL_LIMIT: Duration = limits::STALL;
+    const STALL_LIMIT: Duration = limits::SESSION_STALL;
     /// A command and its frame.
     const MAX_MESSAGE: usize = limits::COMMAND_BODY;
 

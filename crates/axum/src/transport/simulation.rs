@@ -117,7 +117,7 @@ impl SimulationHandler {
 impl ConnectionHandler for SimulationHandler {
     const PING_INTERVAL: Duration = limits::SIMULATION_PING;
     const SILENCE_LIMIT: Duration = limits::SIMULATION_SILENCE;
-    const STALL_LIMIT: Duration = limits::STALL;
+    const STALL_LIMIT: Duration = limits::SESSION_STALL;
     const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
     async fn on_message(&mut self, message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
@@ -242,7 +242,7 @@ impl PostingParticipants {
         let counted = state
             .count_connection()?
             .holding(held)
-            .of_kind(TransportKind::Simulation);
+            .with_kind(TransportKind::Simulation);
         let joined = RateLimited::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
         let now = Instant::now();
         let place = Arc::new(PostingParticipant {

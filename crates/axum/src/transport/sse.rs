@@ -66,7 +66,7 @@ pub(super) async fn events(
     }
     let client = client.known_as(&person);
     let counted = match state.open_connection(&client) {
-        Ok(counted) => counted.of_kind(TransportKind::Sse),
+        Ok(counted) => counted.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
     let gate = state.faults.enter(&session, &person.id, TransportKind::Sse);
@@ -91,14 +91,14 @@ pub(super) async fn events(
     let said = stream.start(span, counted);
     // A frame, not a comment: pages do not see comments, and need to know that the stream is alive.
     let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
-    let kept = KeepAlive::new().interval(limits::SSE_COMMENT).event(alive);
+    let kept = KeepAlive::new().interval(limits::SSE_KEEPALIVE).event(alive);
     (UNBUFFERED, Sse::new(said).keep_alive(kept)).into_response()
 }
 
 /// How long the client may post nothing. A client of version 1 does not answer pongs: it shows that it reads by reconnecting.
 fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
     match protocol.version {
-        Version::V1 => limits::SSE_UNANSWERED,
+        Version::V1 => limits::SSE_V1_SILENCE,
         Version::V2 => limits::SESSION_SILENCE.min(state.settings.silence_limit),
     }
 }

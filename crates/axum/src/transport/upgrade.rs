@@ -107,7 +107,7 @@ fn admit(
         TransportKind::Signals => state.counters.open_signals(limit),
         _ => state.counters.open(limit),
     };
-    let counted = counted.ok_or(UpgradeError::Full)?.holding(held).of_kind(kind);
+    let counted = counted.ok_or(UpgradeError::Full)?.holding(held).with_kind(kind);
     Ok(AcceptedUpgrade { upgrade, counted })
 }
 

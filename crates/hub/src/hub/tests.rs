@@ -184,7 +184,7 @@ const fn accepted(seq: Seq) -> Answer {
 async fn say(handle: &TopicHandle, id: u128, command: &impl Serialize) -> (Answer, bool) {
     let command = Blob::encode(Encoding::Postcard, command).unwrap();
     handle
-        .command(someone(), CommandId::from_random(id), command, Encoding::Postcard)
+        .command(someone(), CommandId::from_bits(id), command, Encoding::Postcard)
         .await
 }
 
@@ -234,7 +234,7 @@ async fn until(so: impl Fn() -> bool) {
 fn entry(id: u128, by: i64) -> Entry {
     let event = serde_json::to_vec(&Added { by, tell: None }).unwrap();
     Entry {
-        command: CommandId::from_random(id),
+        command: CommandId::from_bits(id),
         by: someone().id,
         at: super::super::clock::now(),
         events: vec![(None, event)],
@@ -331,7 +331,7 @@ async fn a_refusal_is_given_again_even_if_it_would_no_longer_be_one() {
     assert_eq!(say(&handle, 1, &Do::AddIf(1, 1)).await, (refused, true));
     let unreadable = Blob(b"{".to_vec());
     let (answer, _) = handle
-        .command(someone(), CommandId::from_random(3), unreadable, Encoding::Json)
+        .command(someone(), CommandId::from_bits(3), unreadable, Encoding::Json)
         .await;
     assert!(matches!(answer, Answer::Rejected(Rejection::Malformed { .. })));
 }

@@ -199,7 +199,7 @@ impl Session {
             Some(rejection) => Act::Say(ServerFrame::Reply {
                 id,
                 answer: Answer::Rejected(rejection),
-                again: false,
+                duplicate: false,
             }),
         }
     }
@@ -248,7 +248,7 @@ mod tests {
     fn command(size: usize) -> ClientFrame {
         ClientFrame::Command {
             topic: topic(0),
-            id: CommandId::from_random(1),
+            id: CommandId::from_bits(1),
             command: Blob(vec![0; size]),
         }
     }

@@ -57,7 +57,7 @@ fn somebody() -> PersonId {
 
 fn entry(value: u8) -> Entry {
     Entry {
-        command: CommandId::from_random(uuid::Uuid::new_v4().as_u128()),
+        command: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
         by: somebody(),
         at: 0,
         events: vec![(None, serde_json::to_vec(&Value(value)).unwrap())],
@@ -154,7 +154,7 @@ async fn say(handle: &TopicHandle, value: u8) -> Answer {
         name: String::new(),
     };
     let command = Blob::encode(Encoding::Json, &Value(value)).unwrap();
-    let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+    let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     handle.command(who, id, command, Encoding::Json).await.0
 }
 

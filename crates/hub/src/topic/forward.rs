@@ -49,5 +49,5 @@ pub(super) fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> Comm
     for part in [epoch.get(), seq, index.into()] {
         hash.update(part.to_be_bytes());
     }
-    CommandId::at(time, CommandId::bits_of(&hash.finalize()))
+    CommandId::at(time, CommandId::digest_bits(&hash.finalize()))
 }

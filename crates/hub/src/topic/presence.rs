@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::limits;
 use crate::quota::Address;
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::presence::{MAX_ACTIVITY, MAX_NAMED, Presence, Present};
+use duplex_protocol::presence::{MAX_ACTIVITY, MAX_LISTED_PEOPLE, Presence, Present};
 use duplex_protocol::session::SessionId;
 
 /// A session is present while it has joined more often than left, or a lease of it runs.
@@ -189,7 +189,11 @@ impl PresenceSet {
     }
 
     pub(crate) fn presence(&self) -> Presence {
-        let named = self.order.values().filter_map(|id| self.people.get(id)).take(MAX_NAMED);
+        let named = self
+            .order
+            .values()
+            .filter_map(|id| self.people.get(id))
+            .take(MAX_LISTED_PEOPLE);
         Presence {
             people: named.map(|someone| self.present(someone)).collect(),
             people_count: u32::try_from(self.people.len()).unwrap_or(u32::MAX),
@@ -395,12 +399,12 @@ mod tests {
     #[test]
     fn a_crowd_is_counted_and_the_first_are_named() {
         let mut set = PresenceSet::default();
-        for number in 0..=MAX_NAMED {
+        for number in 0..=MAX_LISTED_PEOPLE {
             set.join(&session(&number.to_string()), person(&number.to_string(), "x"), None);
         }
         let presence = set.presence();
-        assert_eq!(presence.people.len(), MAX_NAMED);
-        assert_eq!(presence.people_count as usize, MAX_NAMED + 1);
+        assert_eq!(presence.people.len(), MAX_LISTED_PEOPLE);
+        assert_eq!(presence.people_count as usize, MAX_LISTED_PEOPLE + 1);
         assert_eq!(presence.people[0].person.id.0, "0");
     }
 

@@ -85,7 +85,7 @@ impl SharedState {
             state: hole,
         };
         let topic = self.topic.clone();
-        let protocol = Protocol::of(version, self.encoding);
+        let protocol = Protocol::new(version, self.encoding);
         let mut frame = protocol.encode(&ServerFrame::Verdict { topic, verdict })?;
         frame.reserve_exact(self.state.len() + 8);
         match self.encoding {

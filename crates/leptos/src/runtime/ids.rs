@@ -7,7 +7,7 @@ use duplex_protocol::session::CommandId;
 
 /// 128 random bits as 32 hexadecimal digits: whoever knows the id may ask for what it names.
 pub(crate) fn random_id() -> String {
-    CommandId::from_random(random()).as_str().to_owned()
+    CommandId::from_bits(random()).as_str().to_owned()
 }
 
 /// An id that carries this machine's time. A command is sent under an id with the server's time (`session::outbox`).

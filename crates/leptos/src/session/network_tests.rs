@@ -501,7 +501,11 @@ impl World {
         let known = self.answers.get(&id).cloned();
         let again = known.is_some();
         let answer = known.unwrap_or_else(|| self.answer(&id));
-        ServerFrame::Reply { id, answer, again }
+        ServerFrame::Reply {
+            id,
+            answer,
+            duplicate: again,
+        }
     }
 
     fn answer(&mut self, id: &CommandId) -> Answer {
@@ -518,7 +522,7 @@ impl World {
             let retry_after_ms = (self.busy_until - self.now) as u32;
             return Answer::Rejected(Rejection::TooFast { retry_after_ms });
         } else {
-            self.append(Some(id.anew(0)));
+            self.append(Some(id.with_time(0)));
             let seq = self.log.len() as Seq;
             Answer::Accepted { seq }
         };

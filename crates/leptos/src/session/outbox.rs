@@ -161,7 +161,7 @@ impl Outbox {
         let place = self.queue.iter().position(next)?;
         let next = self.queue.get_mut(place)?;
         if next.attempts == 0 && next.sent_as.time().is_some() {
-            next.sent_as = time.map_or_else(|| next.sent_as.clone(), |time| next.id.anew(time));
+            next.sent_as = time.map_or_else(|| next.sent_as.clone(), |time| next.id.with_time(time));
         }
         next.on = Some(connection);
         next.attempts = next.attempts.saturating_add(1);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn id(n: u128) -> CommandId {
-        CommandId::from_random(n)
+        CommandId::from_bits(n)
     }
 
     fn filled(count: usize) -> Outbox {

@@ -28,7 +28,7 @@ fn cursor(seq: Seq) -> Cursor {
 }
 
 fn id(n: u128) -> CommandId {
-    CommandId::from_random(n)
+    CommandId::from_bits(n)
 }
 
 fn welcome(build: &str) -> ServerFrame {
@@ -328,7 +328,14 @@ fn an_unanswered_command_goes_again_with_its_id() {
     let (answer, again) = (Answer::Accepted { seq: 5 }, true);
     let id = id(7);
     assert_eq!(
-        bench.frame(2, ServerFrame::Reply { id, answer, again }),
+        bench.frame(
+            2,
+            ServerFrame::Reply {
+                id,
+                answer,
+                duplicate: again
+            }
+        ),
         [],
         "its event is still to come"
     );
@@ -486,7 +493,7 @@ fn a_refusal_that_may_pass_says_nothing_of_an_attempt_before() {
     let refused = |n| ServerFrame::Reply {
         id: id(n),
         answer: Answer::Rejected(Rejection::Unavailable),
-        again: false,
+        duplicate: false,
     };
     let gone = |n| outcome(n, CommandOutcome::Rejected(Rejection::Unavailable));
     let mut bench = Bench::live();
@@ -507,7 +514,14 @@ fn a_refusal_that_may_pass_says_nothing_of_an_attempt_before() {
         [ClientFrame::Command { .. }]
     ));
     let (id, answer, again) = (id(2), Answer::Accepted { seq: 4 }, true);
-    let effects = bench.frame(2, ServerFrame::Reply { id, answer, again });
+    let effects = bench.frame(
+        2,
+        ServerFrame::Reply {
+            id,
+            answer,
+            duplicate: again,
+        },
+    );
     assert!(effects.contains(&outcome(2, CommandOutcome::Settled)));
 }
 
@@ -551,7 +565,7 @@ fn too_fast(n: u128, retry_after_ms: u32) -> ServerFrame {
     ServerFrame::Reply {
         id: id(n),
         answer: Answer::Rejected(Rejection::TooFast { retry_after_ms }),
-        again: false,
+        duplicate: false,
     }
 }
 
@@ -578,7 +592,7 @@ fn what_comes_too_fast_is_held_back_as_long_as_the_server_says_and_nothing_is_lo
             ServerFrame::Reply {
                 id: id(n),
                 answer,
-                again,
+                duplicate: again,
             },
         );
     }
@@ -655,7 +669,14 @@ fn a_long_queue_meets_the_rooms_rate_and_arrives_in_order_by_itself() {
                         Answer::Accepted { seq: 4 }
                     };
                     let (id, again) = (id.clone(), false);
-                    bench.frame(2, ServerFrame::Reply { id, answer, again })
+                    bench.frame(
+                        2,
+                        ServerFrame::Reply {
+                            id,
+                            answer,
+                            duplicate: again,
+                        },
+                    )
                 }
                 ClientFrame::Ping { nonce } => bench.frame(2, ServerFrame::Pong { nonce: *nonce }),
                 _ => Vec::new(),
@@ -688,7 +709,11 @@ fn sent_as(effects: &[Effect]) -> CommandId {
 
 fn refused(id: &CommandId, why: Rejection) -> ServerFrame {
     let (id, answer, again) = (id.clone(), Answer::Rejected(why), false);
-    ServerFrame::Reply { id, answer, again }
+    ServerFrame::Reply {
+        id,
+        answer,
+        duplicate: again,
+    }
 }
 
 fn send_as(bench: &mut Bench, id: &CommandId) -> Vec<Effect> {
@@ -712,7 +737,14 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
     assert_eq!(commands.collect::<Vec<_>>(), [CommandId::at(1_800_000_000_000, 7)]);
     let (answer, again) = (Answer::Rejected(Rejection::refused("no")), false);
     let id = CommandId::at(1_800_000_000_000, 7);
-    let effects = bench.frame(1, ServerFrame::Reply { id, answer, again });
+    let effects = bench.frame(
+        1,
+        ServerFrame::Reply {
+            id,
+            answer,
+            duplicate: again,
+        },
+    );
     let update = TopicUpdate::Command(friday, CommandOutcome::Rejected(Rejection::refused("no")));
     assert!(
         effects.contains(&Effect::Notify { topic: topic(), update }),

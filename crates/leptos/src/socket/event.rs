@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use duplex_protocol::code::{CloseRefused, Side};
+use duplex_protocol::code::{CloseError, Side};
 
 /// One message: the content of a text frame or of a binary frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub enum SocketError {
     NotOpen,
     /// The code or the reason may not stand in a close frame.
     #[error(transparent)]
-    Close(#[from] CloseRefused),
+    Close(#[from] CloseError),
     /// The connection failed. A browser is not told why:
     /// <https://websockets.spec.whatwg.org/#feedback-from-the-protocol>
     #[error("the connection failed; a browser is not told why")]

@@ -62,7 +62,8 @@ enum Differing<'a> {
     Reply {
         id: &'a CommandId,
         answer: Answer,
-        again: bool,
+        #[serde(rename = "again")]
+        duplicate: bool,
     },
 }
 
@@ -111,10 +112,10 @@ impl<'a> Differing<'a> {
                 seq: *seq,
                 event,
             },
-            ServerFrame::Reply { id, answer, again } => Self::Reply {
+            ServerFrame::Reply { id, answer, duplicate } => Self::Reply {
                 id,
                 answer: answered(answer),
-                again: *again,
+                duplicate: *duplicate,
             },
             ServerFrame::Presence { .. }
             | ServerFrame::Pong { .. }

@@ -36,9 +36,9 @@ fn reset(reason: ResetReason, encoding: Encoding) -> ServerFrame {
 
 fn reply(answer: Answer) -> ServerFrame {
     ServerFrame::Reply {
-        id: CommandId::from_random(1),
+        id: CommandId::from_bits(1),
         answer,
-        again: true,
+        duplicate: true,
     }
 }
 
@@ -111,7 +111,7 @@ fn heard(encoding: Encoding, version: Version) -> Vec<session::ClientFrame> {
         },
         session::ClientFrame::Command {
             topic: topic(),
-            id: CommandId::from_random(1),
+            id: CommandId::from_bits(1),
             command: content(encoding),
         },
         session::ClientFrame::Activity {

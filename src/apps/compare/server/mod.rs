@@ -104,7 +104,7 @@ mod tests {
     fn a_document_has_the_size_that_was_asked_for_up_to_a_bound() {
         let bytes = |asked: &str| match answer(Payload::Text(asked)) {
             Answer::Text(text) => text.len(),
-            Answer::Same => panic!("not the same"),
+            Answer::Echo => panic!("not the same"),
         };
         assert_eq!([bytes("1000"), bytes("9999999"), bytes("x")], [1000, MAX_CHUNK, 0]);
     }

@@ -13,7 +13,7 @@ pub fn ingest_endpoint() -> IngestEndpoint {
         path: "/api/devices/{id}/readings",
         purpose: "a device's readings.",
         body_limit: letter::MAX_BODY,
-        mends_numbers: true,
+        lenient_numbers: true,
         command,
         outcome: Some(refused),
     }

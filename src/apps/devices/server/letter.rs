@@ -130,7 +130,7 @@ pub fn digest_of(parts: &[&[u8]]) -> u128 {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    CommandId::bits_of(&hash.finalize())
+    CommandId::digest_bits(&hash.finalize())
 }
 
 pub fn same_id(parts: &[&[u8]]) -> CommandId {
@@ -159,7 +159,7 @@ pub fn newest(report: &Report, now: Millis) -> Option<Millis> {
 }
 
 pub fn new_id() -> CommandId {
-    CommandId::from_random(uuid::Uuid::new_v4().as_u128())
+    CommandId::from_bits(uuid::Uuid::new_v4().as_u128())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use duplex_leptos::socket::SocketError;
-use duplex_protocol::code::{CloseRefused, MAX_REASON, Side};
+use duplex_protocol::code::{CloseError, MAX_REASON, Side};
 
 pub fn kind(kind: Kind) -> Words {
     match kind {
@@ -38,8 +38,8 @@ pub fn error(locale: Locale, error: &SocketError) -> String {
         SocketError::Insecure { .. } => words!(echo.insecure),
         SocketError::NotOpen => words!(echo.not_open),
         SocketError::Connection => words!(echo.failed),
-        SocketError::Close(CloseRefused::Code(_)) => words!(echo.bad_code),
-        SocketError::Close(CloseRefused::ReasonTooLong(_)) => words!(echo.long_reason),
+        SocketError::Close(CloseError::Code(_)) => words!(echo.bad_code),
+        SocketError::Close(CloseError::ReasonTooLong(_)) => words!(echo.long_reason),
     };
     fill(words(locale), &[("limit", &MAX_REASON.to_string())])
 }

@@ -240,7 +240,7 @@ fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
     for number in [alert.id, alert.at, alert.price] {
         hash.update(number.to_be_bytes());
     }
-    CommandId::at(alert.at, CommandId::bits_of(&hash.finalize()))
+    CommandId::at(alert.at, CommandId::digest_bits(&hash.finalize()))
 }
 
 fn notice(alert: &Alert, entry: &Entry) -> Notice {

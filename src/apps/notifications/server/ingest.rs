@@ -13,7 +13,7 @@ pub fn ingest_endpoint() -> IngestEndpoint {
         path: INLET,
         purpose: "a notification as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
         body_limit: BODY_BYTES,
-        mends_numbers: false,
+        lenient_numbers: false,
         outcome: None,
         command,
     }

@@ -260,12 +260,12 @@ struct Name {
 
 impl Name {
     fn of(PersonId(by): &PersonId, id: &CommandId) -> Self {
-        let by = CommandId::bits_of(&Sha256::digest(by));
+        let by = CommandId::digest_bits(&Sha256::digest(by));
         Self { id: id.bits(), by }
     }
 
     fn time(&self) -> Option<Millis> {
-        CommandId::from_random(self.id).time()
+        CommandId::from_bits(self.id).time()
     }
 }
 

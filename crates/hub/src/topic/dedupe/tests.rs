@@ -19,7 +19,7 @@ fn me() -> PersonId {
 }
 
 fn id(number: u128) -> CommandId {
-    CommandId::from_random(number)
+    CommandId::from_bits(number)
 }
 
 fn timed(time: Millis) -> CommandId {

@@ -126,7 +126,7 @@ impl Process {
     }
 
     async fn say(&self, told: Told) -> Answer {
-        let id = CommandId::from_random(uuid::Uuid::new_v4().as_u128());
+        let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
         self.hub.tell::<Teller>("one", id, &told).await
     }
 

@@ -114,7 +114,7 @@ async fn say(wall: &TopicHandle, id: u128, command: &Mark) -> Answer {
         name: String::new(),
     };
     let command = Blob::encode(Encoding::Json, command).unwrap();
-    wall.command(person, CommandId::from_random(id), command, Encoding::Json)
+    wall.command(person, CommandId::from_bits(id), command, Encoding::Json)
         .await
         .0
 }

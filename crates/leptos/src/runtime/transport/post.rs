@@ -60,7 +60,11 @@ fn answered(answer: Result<String, HttpError>, id: Option<CommandId>, report: &R
         (Err(HttpError::Busy(_, retry_after_ms)), Some(id)) => {
             let answer = Answer::Rejected(Rejection::TooFast { retry_after_ms });
             let again = false;
-            report(Report::Frame(ServerFrame::Reply { id, answer, again }));
+            report(Report::Frame(ServerFrame::Reply {
+                id,
+                answer,
+                duplicate: again,
+            }));
         }
         (Err(HttpError::Status(status)), Some(id)) => report(Report::SendFailed {
             id,

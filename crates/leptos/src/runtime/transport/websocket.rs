@@ -51,7 +51,7 @@ impl Socket {
 fn on_event(event: SocketReport, encoding: &Cell<Option<Encoding>>, trace: &ConnectionTrace, report: &Reporter) {
     match event {
         SocketReport::Open { protocol, .. } => {
-            encoding.set(Encoding::of_subprotocol(&protocol));
+            encoding.set(Encoding::from_subprotocol(&protocol));
             report(encoding.get().map_or(Report::Unreadable, Report::Opened));
         }
         SocketReport::Message(payload) => {

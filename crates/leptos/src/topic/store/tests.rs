@@ -151,7 +151,11 @@ impl Bench {
 
     fn answer(&mut self, id: &CommandId, answer: Answer) {
         let (id, again) = (id.clone(), false);
-        self.frame(ServerFrame::Reply { id, answer, again });
+        self.frame(ServerFrame::Reply {
+            id,
+            answer,
+            duplicate: again,
+        });
     }
 
     fn state(&self) -> String {

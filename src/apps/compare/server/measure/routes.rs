@@ -200,7 +200,7 @@ async fn events(State(state): State<ServerState>, RequestClient(client): Request
             Some((came, (state, mailbox, newest, counted)))
         },
     );
-    let kept = KeepAlive::new().interval(limits::SSE_COMMENT);
+    let kept = KeepAlive::new().interval(limits::SSE_KEEPALIVE);
     (NOT_KEPT, Sse::new(flat(said)).keep_alive(kept)).into_response()
 }
 

@@ -66,11 +66,11 @@ impl ConnectionBytes {
 }
 
 impl ConnectionObserver for ConnectionBytes {
-    fn insert(&self, extensions: &mut Extensions) {
+    fn insert_extensions(&self, extensions: &mut Extensions) {
         extensions.insert(self.clone());
     }
 
-    fn read(&self, bytes: &[u8]) {
+    fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
         let flow = &mut *self.flow();
         flow.unanswered += count as u64;
@@ -80,19 +80,19 @@ impl ConnectionObserver for ConnectionBytes {
     }
 
     /// Counted before they go: who has them may ask at once what was counted.
-    fn writing(&self, count: usize) {
+    fn before_write(&self, count: usize) {
         if let Some(owner) = &self.flow().owner {
             owner.bytes_out.fetch_add(count as u64, Relaxed);
         }
     }
 
-    fn kept_back(&self, count: usize) {
+    fn on_unwritten(&self, count: usize) {
         if let Some(owner) = &self.flow().owner {
             owner.bytes_out.fetch_sub(count as u64, Relaxed);
         }
     }
 
-    fn wrote(&self, _count: usize) {
+    fn on_written(&self, _count: usize) {
         self.flow().unanswered = 0;
     }
 }
@@ -114,12 +114,12 @@ mod tests {
             let mut expected = [(0, 0); 3];
             let connection = ConnectionBytes::default();
             for (who, head, body, answer) in asks {
-                connection.read(&vec![0; head]);
+                connection.on_read(&vec![0; head]);
                 connection.count_for(owners.get(who).cloned());
-                connection.read(&vec![0; body]);
-                connection.writing(answer + body);
-                connection.kept_back(body);
-                connection.wrote(answer);
+                connection.on_read(&vec![0; body]);
+                connection.before_write(answer + body);
+                connection.on_unwritten(body);
+                connection.on_written(answer);
                 if let Some(of) = expected.get_mut(who) {
                     of.0 += (head + body) as u64;
                     of.1 += answer as u64;

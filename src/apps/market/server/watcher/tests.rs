@@ -86,7 +86,7 @@ impl Place {
 
     async fn tell<T: Topic>(&mut self, rest: &str, command: &T::Command) {
         self.commands += 1;
-        let id = CommandId::from_random(self.commands);
+        let id = CommandId::from_bits(self.commands);
         let answer = self.hub.tell::<T>(rest, id, command).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     }
@@ -97,7 +97,7 @@ impl Place {
 
     async fn quote(&mut self, command: QuotesCommand) {
         self.commands += 1;
-        let id = CommandId::from_random(self.commands);
+        let id = CommandId::from_bits(self.commands);
         let answer = self.hub.server_command::<Quotes>(ALL, id, &command).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     }
