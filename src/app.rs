@@ -16,7 +16,7 @@ use crate::{
         operator::{self, Operator},
         permits::Permits,
         raw_text::raw_text,
-        words::{say, titled},
+        text::{page_title, t},
     },
 };
 use duplex_leptos::provide_session;
@@ -124,11 +124,11 @@ fn provide_language() {
 #[component]
 fn NotFound() -> impl IntoView {
     view! {
-        <Title text=titled(say!(app.not_found))/>
+        <Title text=page_title(t!(app.not_found))/>
         <div class="page-head">
-            <h1>{say!(app.not_found)}</h1>
-            <p class="lede">{say!(app.not_found_text)}</p>
-            <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{say!(app.home)}</A></p>
+            <h1>{t!(app.not_found)}</h1>
+            <p class="lede">{t!(app.not_found_text)}</p>
+            <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{t!(app.home)}</A></p>
         </div>
     }
 }

@@ -9,21 +9,21 @@ use leptos::{html, prelude::*, reactive::owner::WeakOwner, task::spawn_local};
 use super::{
     lazy::Place,
     sight::when_seen,
-    words::{Words, spoken},
+    text::{TextKey, translate},
 };
 
 #[component]
 pub fn Card(
     /// The element's id, by which the title names the part for screen readers.
     id: &'static str,
-    title: Words,
+    title: TextKey,
     #[prop(optional)] class: &'static str,
     children: Children,
 ) -> impl IntoView {
     let title_id = format!("{id}-title");
     view! {
         <section id=id class=format!("card {class}") aria-labelledby=title_id>
-            <h2 id=format!("{id}-title")>{spoken(title)}</h2>
+            <h2 id=format!("{id}-title")>{translate(title)}</h2>
             {children()}
         </section>
     }
@@ -36,7 +36,7 @@ pub type Filling = Pin<Box<dyn Future<Output = Option<AnyView>>>>;
 #[component]
 pub fn LaterCard(
     id: &'static str,
-    title: Words,
+    title: TextKey,
     #[prop(optional)] class: &'static str,
     filling: Arc<dyn Fn(WeakOwner) -> Filling + Send + Sync>,
 ) -> impl IntoView {

@@ -1,38 +1,38 @@
 //! How connections end, in the visitor's language.
 
-use super::words::{Words, words};
+use super::text::{TextKey, text_key};
 use duplex_protocol::code::{Meaning, Side};
 
-pub fn meaning(meaning: Meaning) -> Words {
+pub fn meaning(meaning: Meaning) -> TextKey {
     match meaning {
-        Meaning::Normal => words!(close.normal),
-        Meaning::GoingAway => words!(close.going_away),
-        Meaning::ProtocolError => words!(close.protocol_error),
-        Meaning::UnsupportedData => words!(close.unsupported_data),
-        Meaning::NoStatus => words!(close.no_status),
-        Meaning::Abnormal => words!(close.abnormal),
-        Meaning::InvalidPayload => words!(close.invalid_payload),
-        Meaning::PolicyViolation => words!(close.policy_violation),
-        Meaning::TooBig => words!(close.too_big),
-        Meaning::MandatoryExtension => words!(close.mandatory_extension),
-        Meaning::InternalError => words!(close.internal_error),
-        Meaning::ServiceRestart => words!(close.service_restart),
-        Meaning::TryAgainLater => words!(close.try_again_later),
-        Meaning::BadGateway => words!(close.bad_gateway),
-        Meaning::TlsHandshake => words!(close.tls_handshake),
-        Meaning::Unauthorized => words!(close.unauthorized),
-        Meaning::Forbidden => words!(close.forbidden),
-        Meaning::Timeout => words!(close.timeout),
-        Meaning::Registered => words!(close.registered),
-        Meaning::Private => words!(close.private),
-        Meaning::Unknown => words!(close.unknown),
+        Meaning::Normal => text_key!(close.normal),
+        Meaning::GoingAway => text_key!(close.going_away),
+        Meaning::ProtocolError => text_key!(close.protocol_error),
+        Meaning::UnsupportedData => text_key!(close.unsupported_data),
+        Meaning::NoStatus => text_key!(close.no_status),
+        Meaning::Abnormal => text_key!(close.abnormal),
+        Meaning::InvalidPayload => text_key!(close.invalid_payload),
+        Meaning::PolicyViolation => text_key!(close.policy_violation),
+        Meaning::TooBig => text_key!(close.too_big),
+        Meaning::MandatoryExtension => text_key!(close.mandatory_extension),
+        Meaning::InternalError => text_key!(close.internal_error),
+        Meaning::ServiceRestart => text_key!(close.service_restart),
+        Meaning::TryAgainLater => text_key!(close.try_again_later),
+        Meaning::BadGateway => text_key!(close.bad_gateway),
+        Meaning::TlsHandshake => text_key!(close.tls_handshake),
+        Meaning::Unauthorized => text_key!(close.unauthorized),
+        Meaning::Forbidden => text_key!(close.forbidden),
+        Meaning::Timeout => text_key!(close.timeout),
+        Meaning::Registered => text_key!(close.registered),
+        Meaning::Private => text_key!(close.private),
+        Meaning::Unknown => text_key!(close.unknown),
     }
 }
 
-pub fn ended_by(side: Side) -> Words {
+pub fn ended_by(side: Side) -> TextKey {
     match side {
-        Side::Client => words!(handshake.ended_by_client),
-        Side::Server => words!(handshake.ended_by_server),
-        Side::Network => words!(handshake.ended_by_network),
+        Side::Client => text_key!(handshake.ended_by_client),
+        Side::Server => text_key!(handshake.ended_by_server),
+        Side::Network => text_key!(handshake.ended_by_network),
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers and spans of time as people read them, the same on the server and in the browser. Pure.
 
-use super::words::fill;
+use super::text::fill;
 use crate::i18n::*;
 
 /// `1234567` as `1,234,567`, which Korean and English share.

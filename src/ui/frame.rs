@@ -8,15 +8,15 @@ use super::{
     inspector::Inspector,
     link_status::LinkStatusStrip,
     preferences::{ColourChoice, LanguageChoice},
+    text::{TextKey, dynamic_view, t, translate},
     vitals::VitalsStrip,
-    words::{Words, part, say, spoken},
 };
 
 /// One line of the navigation.
 #[derive(Clone, Copy)]
 pub struct Entry {
     pub path: &'static str,
-    pub name: Words,
+    pub name: TextKey,
 }
 
 /// A way past what stands before the part of a page that its visitors come for.
@@ -25,35 +25,35 @@ pub struct Skip {
     /// The first segment of the pages' paths.
     pub under: &'static str,
     pub to: &'static str,
-    pub name: Words,
+    pub name: TextKey,
 }
 
 #[component]
 pub fn Frame(navigation: Vec<Entry>, skips: Vec<Skip>, tools: fn() -> AnyView, children: Children) -> impl IntoView {
     first_page::provide();
     let path = use_location().pathname;
-    let skip = part(move || {
+    let skip = dynamic_view(move || {
         let path = path.get();
         let segment = path.split('/').nth(1);
         let skip = skips.iter().find(|skip| Some(skip.under) == segment)?;
-        Some(view! { <a class="skip" href=skip.to rel="external">{spoken(skip.name)}</a> }.into_any())
+        Some(view! { <a class="skip" href=skip.to rel="external">{translate(skip.name)}</a> }.into_any())
     });
     let entry = |entry: Entry| {
         let rel = first_page::rel(entry.path);
         // A page marks its sub-pages too; every path lies below the first page's.
         let exact = entry.path == "/";
-        view! { <li><A href=entry.path exact attr:rel=rel>{spoken(entry.name)}</A></li> }
+        view! { <li><A href=entry.path exact attr:rel=rel>{translate(entry.name)}</A></li> }
     };
     let inspector = Inspector::here();
     view! {
-        <a class="skip" href="#content" rel="external">{say!(app.skip)}</a>
+        <a class="skip" href="#content" rel="external">{t!(app.skip)}</a>
         {skip}
         <header class="frame-header">
             <a class="brand" href="/" rel=first_page::rel("/")>
                 <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M4 11h19l-5-5M28 21H9l5 5"/></svg>
                 <span>"Duplex"</span>
             </a>
-            <nav aria-label=say!(app.navigation)>
+            <nav aria-label=t!(app.navigation)>
                 <ul>{navigation.into_iter().map(entry).collect_view()}</ul>
             </nav>
             <div class="choices">

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     closing::ended_by,
-    words::{Words, fact, spoken, text, words},
+    text::{TextKey, dynamic_text, labeled_value, text_key, translate},
 };
 use crate::i18n::*;
 use duplex_leptos::http::{HttpError, get_json};
@@ -34,27 +34,27 @@ pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {
     let request_line = format!("{method} {} {version}", without_trace(&target));
     let status_line = format!("{version} {status}");
     let or_none = move |value: Option<String>| {
-        text(move || {
+        dynamic_text(move || {
             value
                 .clone()
                 .unwrap_or_else(|| t_string!(i18n, handshake.none).to_owned())
         })
     };
-    let end = text(move || {
+    let end = dynamic_text(move || {
         ended
             .as_ref()
             .map_or_else(|| "–".to_owned(), |ended| end(i18n.get_locale(), ended))
     });
     view! {
         <dl class="facts">
-            {fact(words!(handshake.http_version), "version", Signal::stored(version))}
-            {fact(words!(handshake.subprotocol), "subprotocol", or_none(subprotocol))}
-            {fact(words!(handshake.peer), "peer", or_none(peer))}
-            {fact(words!(handshake.connection_id), "connection", Signal::stored(connection))}
-            {fact(words!(handshake.server_ended), "ended", end)}
+            {labeled_value(text_key!(handshake.http_version), "version", Signal::stored(version))}
+            {labeled_value(text_key!(handshake.subprotocol), "subprotocol", or_none(subprotocol))}
+            {labeled_value(text_key!(handshake.peer), "peer", or_none(peer))}
+            {labeled_value(text_key!(handshake.connection_id), "connection", Signal::stored(connection))}
+            {labeled_value(text_key!(handshake.server_ended), "ended", end)}
         </dl>
-        <Headers name=words!(handshake.request) first=request_line headers=request/>
-        <Headers name=words!(handshake.response) first=status_line headers=response/>
+        <Headers name=text_key!(handshake.request) first=request_line headers=request/>
+        <Headers name=text_key!(handshake.response) first=status_line headers=response/>
     }
 }
 
@@ -64,11 +64,11 @@ fn end(locale: Locale, ended: &Ended) -> String {
 }
 
 #[component]
-fn Headers(name: Words, first: String, headers: Vec<(String, String)>) -> impl IntoView {
+fn Headers(name: TextKey, first: String, headers: Vec<(String, String)>) -> impl IntoView {
     let line = |(name, value): (String, String)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> };
     view! {
         <details class="headers" open>
-            <summary>{spoken(name)}</summary>
+            <summary>{translate(name)}</summary>
             <p class="mono first-line">{first}</p>
             <dl class="mono header-lines">{headers.into_iter().map(line).collect_view()}</dl>
         </details>

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use leptos::prelude::*;
 
-use super::words::part;
+use super::text::dynamic_view;
 use crate::lock::lock;
 
 /// A place in the page for a view that comes later. Empty on the server.
@@ -25,7 +25,7 @@ impl Place {
 
     pub fn show(&self) -> impl Fn() -> Option<AnyView> + Clone + Send + use<> {
         let (filled, view) = (self.filled, Arc::clone(&self.view));
-        part(move || {
+        dynamic_view(move || {
             filled.track();
             lock(&view).take()
         })

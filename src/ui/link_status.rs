@@ -7,7 +7,7 @@ use leptos::leptos_dom::helpers::IntervalHandle;
 use leptos::prelude::*;
 
 use super::format;
-use super::words::{Words, fill, note, part, say, text, words};
+use super::text::{TextKey, dynamic_text, dynamic_view, fill, optional_text, t, text_key};
 use crate::i18n::*;
 use duplex_leptos::status::{Phase, SessionStatus, StopReason, Transport, retry_now, use_session_status};
 use duplex_protocol::code;
@@ -18,7 +18,7 @@ pub fn LinkStatusStrip() -> impl IntoView {
     let i18n = use_i18n();
     let link = use_session_status();
     let seconds = use_countdown(link);
-    let state = note(move || {
+    let state = optional_text(move || {
         let link = link.get();
         let code = match link.phase {
             Phase::Stopped(StopReason::Closed(code)) => code.to_string(),
@@ -26,18 +26,18 @@ pub fn LinkStatusStrip() -> impl IntoView {
         };
         sentence(&link).map(|words| fill(words(i18n.get_locale()), &[("code", &code)]))
     });
-    let detail = note(move || detail(&link.get(), seconds.get(), i18n.get_locale()));
-    let queued = note(move || {
+    let detail = optional_text(move || detail(&link.get(), seconds.get(), i18n.get_locale()));
+    let queued = optional_text(move || {
         let SessionStatus { queued, phase, .. } = link.get();
-        let words: Words = words!(link.queued);
+        let words: TextKey = text_key!(link.queued);
         let count = queued.to_string();
         (queued > 0 && phase != Phase::Live).then(|| fill(words(i18n.get_locale()), &[("count", &count)]))
     });
-    let reload = part(move || {
+    let reload = dynamic_view(move || {
         let link = link.get();
         wants_reload(&link).then(|| {
-            let newer = (link.phase == Phase::Live).then(|| say!(link.newer));
-            view! { <p class="link-reload">{newer} <button type="button" on:click=|_| load_again()>{say!(link.reload)}</button></p> }
+            let newer = (link.phase == Phase::Live).then(|| t!(link.newer));
+            view! { <p class="link-reload">{newer} <button type="button" on:click=|_| load_again()>{t!(link.reload)}</button></p> }
                 .into_any()
         })
     });
@@ -47,14 +47,14 @@ pub fn LinkStatusStrip() -> impl IntoView {
         Phase::Connecting => shown == Some(&true),
         Phase::Idle | Phase::Live | Phase::Stopped(_) => false,
     });
-    let retry = part(move || {
+    let retry = dynamic_view(move || {
         waits.get().then(|| {
-            view! { <button type="button" class="link-retry" on:click=|_| retry_now()>{say!(link.retry)}</button> }
+            view! { <button type="button" class="link-retry" on:click=|_| retry_now()>{t!(link.retry)}</button> }
                 .into_any()
         })
     });
     view! {
-        <aside class="link" aria-label=say!(link.label) data-phase=text(move || phase(&link.get()).to_owned())>
+        <aside class="link" aria-label=t!(link.label) data-phase=dynamic_text(move || phase(&link.get()).to_owned())>
             <p class="link-state">
                 <span class="dot" aria-hidden="true"></span>
                 <span role="status">{state}</span>
@@ -79,18 +79,18 @@ fn phase(link: &SessionStatus) -> &'static str {
     }
 }
 
-fn sentence(link: &SessionStatus) -> Option<Words> {
-    let words: Words = match (link.phase, link.transport) {
+fn sentence(link: &SessionStatus) -> Option<TextKey> {
+    let words: TextKey = match (link.phase, link.transport) {
         (Phase::Idle, _) | (Phase::Live, None) => return None,
-        (Phase::Connecting, _) => words!(link.connecting),
-        (Phase::Live, Some(Transport::WebSocket)) => words!(link.websocket),
-        (Phase::Live, Some(Transport::Sse)) => words!(link.sse),
-        (Phase::Live, Some(Transport::Poll)) => words!(link.poll),
-        (Phase::Waiting { .. }, _) => words!(link.waiting),
-        (Phase::Offline, _) => words!(link.offline),
-        (Phase::Stopped(StopReason::Reload), _) => words!(link.outdated),
-        (Phase::Stopped(StopReason::Closed(code::BANNED)), _) => words!(link.banned),
-        (Phase::Stopped(StopReason::Closed(_)), _) => words!(link.closed),
+        (Phase::Connecting, _) => text_key!(link.connecting),
+        (Phase::Live, Some(Transport::WebSocket)) => text_key!(link.websocket),
+        (Phase::Live, Some(Transport::Sse)) => text_key!(link.sse),
+        (Phase::Live, Some(Transport::Poll)) => text_key!(link.poll),
+        (Phase::Waiting { .. }, _) => text_key!(link.waiting),
+        (Phase::Offline, _) => text_key!(link.offline),
+        (Phase::Stopped(StopReason::Reload), _) => text_key!(link.outdated),
+        (Phase::Stopped(StopReason::Closed(code::BANNED)), _) => text_key!(link.banned),
+        (Phase::Stopped(StopReason::Closed(_)), _) => text_key!(link.closed),
     };
     Some(words)
 }
@@ -99,7 +99,7 @@ fn detail(link: &SessionStatus, seconds: u64, locale: Locale) -> Option<String> 
     match link.phase {
         Phase::Live => link.round_trip.map(|trip| format::millis(locale, trip)),
         Phase::Waiting { .. } => {
-            let words: Words = words!(link.in_seconds);
+            let words: TextKey = text_key!(link.in_seconds);
             Some(fill(words(locale), &[("seconds", &seconds.to_string())]))
         }
         _ => None,

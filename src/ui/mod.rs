@@ -29,6 +29,6 @@ pub mod preferences;
 pub mod raw_text;
 pub mod sight;
 pub mod standing;
+pub mod text;
 pub mod virtual_list;
 pub mod vitals;
-pub mod words;

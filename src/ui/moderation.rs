@@ -1,16 +1,16 @@
 //! What pages share that show an operator's bans: how long one lasts, and why one is refused.
 
-use super::words::{Words, words};
+use super::text::{TextKey, text_key};
 use crate::wire::moderation::{Millis, why};
 
 const HOUR: Millis = 3_600_000;
 
 /// How long a ban may last: its key, its name, and its milliseconds; none is until it is lifted.
-pub const DURATIONS: &[(&str, Words, Option<Millis>)] = &[
-    ("hour", words!(moderation.hour), Some(HOUR)),
-    ("day", words!(moderation.day), Some(24 * HOUR)),
-    ("week", words!(moderation.week), Some(7 * 24 * HOUR)),
-    ("ever", words!(moderation.ever), None),
+pub const DURATIONS: &[(&str, TextKey, Option<Millis>)] = &[
+    ("hour", text_key!(moderation.hour), Some(HOUR)),
+    ("day", text_key!(moderation.day), Some(24 * HOUR)),
+    ("week", text_key!(moderation.week), Some(7 * 24 * HOUR)),
+    ("ever", text_key!(moderation.ever), None),
 ];
 
 /// When a ban of this length ends that begins now. Only in the browser.
@@ -19,15 +19,15 @@ pub fn until(key: &str) -> Option<Millis> {
     length.map(|length| js_sys::Date::now() as Millis + length)
 }
 
-pub fn refusal(word: &str) -> Option<Words> {
-    let words: Words = match word {
-        why::BAD_PERSON => words!(moderation.bad_person),
-        why::BAD_ADDRESS => words!(moderation.bad_address),
-        why::BAD_REASON => words!(moderation.bad_reason),
-        why::FULL => words!(moderation.full),
-        why::NOT_BANNED => words!(moderation.not_banned),
-        why::STAYS => words!(moderation.stays),
-        why::OPERATOR => words!(moderation.is_operator),
+pub fn refusal(word: &str) -> Option<TextKey> {
+    let words: TextKey = match word {
+        why::BAD_PERSON => text_key!(moderation.bad_person),
+        why::BAD_ADDRESS => text_key!(moderation.bad_address),
+        why::BAD_REASON => text_key!(moderation.bad_reason),
+        why::FULL => text_key!(moderation.full),
+        why::NOT_BANNED => text_key!(moderation.not_banned),
+        why::STAYS => text_key!(moderation.stays),
+        why::OPERATOR => text_key!(moderation.is_operator),
         _ => return None,
     };
     Some(words)

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::words::{Words, words};
+use super::text::{TextKey, text_key};
 use duplex_protocol::person::NAME_FIXED;
 
 /// Puts the name into its field, and each later one unless the visitor has typed meanwhile.
@@ -16,9 +16,9 @@ pub fn follow(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {
     });
 }
 
-pub fn refusal(why: &str) -> Words {
+pub fn refusal(why: &str) -> TextKey {
     match why {
-        NAME_FIXED => words!(names.name_fixed),
-        _ => words!(names.name_reserved),
+        NAME_FIXED => text_key!(names.name_fixed),
+        _ => text_key!(names.name_reserved),
     }
 }

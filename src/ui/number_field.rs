@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::words::{fill, note};
+use super::text::{fill, optional_text};
 use crate::{
     i18n::*,
     wire::number::{Typed, read},
@@ -11,7 +11,7 @@ use crate::{
 /// Nothing where the field already says it as it was read.
 pub fn how_read(typed: RwSignal<String>) -> AnyView {
     let i18n = use_i18n();
-    let said = note(move || {
+    let said = optional_text(move || {
         typed.with(|typed| match read(typed) {
             Typed::Wrong => Some(t_string!(i18n, number.wrong).to_owned()),
             number => number

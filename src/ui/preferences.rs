@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
 
-use super::words::{Words, say, spoken, text, words};
+use super::text::{TextKey, dynamic_text, t, text_key, translate};
 use crate::i18n::*;
 
 /// Where the forms go without JavaScript.
@@ -65,7 +65,7 @@ impl FromStr for Colour {
 pub fn LanguageChoice() -> impl IntoView {
     let i18n = use_i18n();
     let choice = move |locale: Locale, name: &'static str| {
-        let pressed = text(move || (i18n.get_locale() == locale).to_string());
+        let pressed = dynamic_text(move || (i18n.get_locale() == locale).to_string());
         let choose = move |event: MouseEvent| {
             event.prevent_default();
             i18n.set_locale(locale);
@@ -80,7 +80,7 @@ pub fn LanguageChoice() -> impl IntoView {
     };
     view! {
         <form method="post" action=PREFERENCES_PATH>
-            <div class="choice" role="group" aria-label=say!(app.language)>
+            <div class="choice" role="group" aria-label=t!(app.language)>
                 {choice(Locale::ko, "한국어")}
                 {choice(Locale::en, "English")}
             </div>
@@ -93,22 +93,22 @@ pub fn ColourChoice() -> impl IntoView {
     // The server knows it from the request; the browser gets it with the page.
     let colour = RwSignal::new(SharedValue::new(|| use_context::<Colour>().unwrap_or_default()).into_inner());
     let theme = move || (colour.get() != Colour::Auto).then(|| colour.get().name());
-    let choice = move |one: Colour, name: Words| {
+    let choice = move |one: Colour, name: TextKey| {
         let choose = move |event: MouseEvent| {
             event.prevent_default();
             colour.set(one);
             remember(COLOUR_COOKIE, one.name());
         };
-        let pressed = text(move || (colour.get() == one).to_string());
-        view! { <button name="colour" value=one.name() aria-pressed=pressed on:click=choose>{spoken(name)}</button> }
+        let pressed = dynamic_text(move || (colour.get() == one).to_string());
+        view! { <button name="colour" value=one.name() aria-pressed=pressed on:click=choose>{translate(name)}</button> }
     };
     view! {
         <Html attr:data-theme=theme/>
         <form method="post" action=PREFERENCES_PATH>
-            <div class="choice" role="group" aria-label=say!(app.colour)>
-                {choice(Colour::Auto, words!(app.colour_auto))}
-                {choice(Colour::Light, words!(app.colour_light))}
-                {choice(Colour::Dark, words!(app.colour_dark))}
+            <div class="choice" role="group" aria-label=t!(app.colour)>
+                {choice(Colour::Auto, text_key!(app.colour_auto))}
+                {choice(Colour::Light, text_key!(app.colour_light))}
+                {choice(Colour::Dark, text_key!(app.colour_dark))}
             </div>
         </form>
     }

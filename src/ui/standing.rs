@@ -1,6 +1,6 @@
 //! What every page says of a command that waits by itself, or whose fate the server does not know any more.
 
-use super::words::{Words, fill, words};
+use super::text::{TextKey, fill, text_key};
 use crate::i18n::*;
 
 /// It came too fast, and goes by itself.
@@ -10,4 +10,4 @@ pub fn held(locale: Locale, retry_after_ms: u32) -> String {
 }
 
 /// Of a command whose id is too old: whether it had its effect is for the visitor to see.
-pub const LOOK_FIRST: Words = words!(link.look_first);
+pub const LOOK_FIRST: TextKey = text_key!(link.look_first);

@@ -6,7 +6,7 @@ use leptos::{ev::KeyboardEvent, html, prelude::*};
 use web_sys::HtmlElement;
 
 use super::keys;
-use super::words::{Words, spoken, text};
+use super::text::{TextKey, dynamic_text, translate};
 
 /// Pixels; the style sheet gives rows the same height.
 pub const ROW_HEIGHT: usize = 30;
@@ -21,7 +21,7 @@ pub type Row = (u64, AnyView);
 /// A listbox of rows: arrow keys, Page Up, Page Down, Home and End choose, and so does a click.
 #[component]
 pub fn VirtualList(
-    label: Words,
+    label: TextKey,
     /// How many rows there are.
     #[prop(into)]
     len: Signal<usize>,
@@ -58,10 +58,10 @@ pub fn VirtualList(
     view! {
         <div
             class="virtual-list"
-            data-scrolls=text(move || window.scrolls().to_string())
+            data-scrolls=dynamic_text(move || window.scrolls().to_string())
             role="listbox"
             tabindex="0"
-            aria-label=spoken(label)
+            aria-label=translate(label)
             aria-activedescendant=move || chosen.get().map(row_id)
             node_ref=window.view
             on:scroll=move |_| window.scrolled()
@@ -74,7 +74,7 @@ pub fn VirtualList(
                             class="virtual-list-row"
                             role="option"
                             id=row_id(id)
-                            aria-selected=text(move || (chosen.get() == Some(id)).to_string())
+                            aria-selected=dynamic_text(move || (chosen.get() == Some(id)).to_string())
                             on:click=move |_| chosen.set(Some(id))
                         >
                             {cells(id)}

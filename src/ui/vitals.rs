@@ -8,7 +8,7 @@ use leptos::{html, leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_
 use super::{
     clock, format,
     sight::when_seen,
-    words::{Words, fact, say, text, words},
+    text::{TextKey, dynamic_text, labeled_value, t, text_key},
 };
 use crate::{
     i18n::*,
@@ -41,19 +41,19 @@ pub fn VitalsStrip() -> impl IntoView {
             }
         });
     });
-    let word = text(move || {
-        let words: Words = match liveness.get() {
-            Liveness::Waiting => words!(vitals.waiting),
-            Liveness::Live => words!(vitals.live),
-            Liveness::Stale => words!(vitals.stale),
+    let word = dynamic_text(move || {
+        let words: TextKey = match liveness.get() {
+            Liveness::Waiting => text_key!(vitals.waiting),
+            Liveness::Live => text_key!(vitals.live),
+            Liveness::Stale => text_key!(vitals.stale),
         };
         words(i18n.get_locale()).to_owned()
     });
-    let vital = move |name: Words, key: &'static str, field: fn(Locale, &Vitals) -> String| {
-        fact(
+    let vital = move |name: TextKey, key: &'static str, field: fn(Locale, &Vitals) -> String| {
+        labeled_value(
             name,
             key,
-            text(move || {
+            dynamic_text(move || {
                 let locale = i18n.get_locale();
                 vitals.with(|vitals| {
                     if vitals.beat == 0 {
@@ -69,16 +69,16 @@ pub fn VitalsStrip() -> impl IntoView {
         <aside
             class="vitals"
             node_ref=strip
-            aria-label=say!(vitals.label)
-            data-liveness=text(move || format!("{:?}", liveness.get()).to_lowercase())
+            aria-label=t!(vitals.label)
+            data-liveness=dynamic_text(move || format!("{:?}", liveness.get()).to_lowercase())
         >
             <p class="vitals-state script"><span class="dot" aria-hidden="true"></span>{word}</p>
             <dl>
-                {vital(words!(vitals.connections), "connections", |_, vitals| format::grouped(vitals.connections))}
-                {vital(words!(vitals.received), "received", |_, vitals| format::grouped(vitals.received))}
-                {vital(words!(vitals.sent), "sent", |_, vitals| format::grouped(vitals.sent))}
-                {vital(words!(vitals.uptime), "uptime", |locale, vitals| format::duration(locale, vitals.uptime_seconds))}
-                {vital(words!(vitals.node), "node", |_, vitals| vitals.node.clone())}
+                {vital(text_key!(vitals.connections), "connections", |_, vitals| format::grouped(vitals.connections))}
+                {vital(text_key!(vitals.received), "received", |_, vitals| format::grouped(vitals.received))}
+                {vital(text_key!(vitals.sent), "sent", |_, vitals| format::grouped(vitals.sent))}
+                {vital(text_key!(vitals.uptime), "uptime", |locale, vitals| format::duration(locale, vitals.uptime_seconds))}
+                {vital(text_key!(vitals.node), "node", |_, vitals| vitals.node.clone())}
             </dl>
         </aside>
     }

@@ -10,14 +10,14 @@ use crate::ui::{
     card::Card,
     first_page,
     lazy::foretell_app,
-    words::{say, titled, words},
+    text::{page_title, t, text_key},
 };
 
 pub const APP: super::App = super::App {
     page: || super::page(path!("/about"), AboutPage),
     navigation: Some(Entry {
         path: "/about",
-        name: words!(app.about),
+        name: text_key!(app.about),
     }),
     skip_link: None,
     tool: None,
@@ -27,25 +27,25 @@ pub const APP: super::App = super::App {
 pub fn AboutPage() -> impl IntoView {
     foretell_app();
     view! {
-        <Title text=titled(say!(about.title))/>
-        <Meta name="description" content=say!(about.description)/>
+        <Title text=page_title(t!(about.title))/>
+        <Meta name="description" content=t!(about.description)/>
         <div class="page-head">
-            <h1>{say!(about.title)}</h1>
-            <p class="lede">{say!(about.lede)}</p>
+            <h1>{t!(about.title)}</h1>
+            <p class="lede">{t!(about.lede)}</p>
         </div>
         <div class="grid">
-            <Card id="how" title=words!(about.how)>
+            <Card id="how" title=text_key!(about.how)>
                 <ol class="steps">
-                    <li>{say!(about.how_open)}</li>
-                    <li>{say!(about.how_send)}</li>
-                    <li>{say!(about.how_answer)}</li>
-                    <li>{say!(about.how_keep)}</li>
-                    <li>{say!(about.how_leave)}</li>
+                    <li>{t!(about.how_open)}</li>
+                    <li>{t!(about.how_send)}</li>
+                    <li>{t!(about.how_answer)}</li>
+                    <li>{t!(about.how_keep)}</li>
+                    <li>{t!(about.how_leave)}</li>
                 </ol>
             </Card>
-            <Card id="look" title=words!(about.look)>
-                <p>{say!(about.look_text)}</p>
-                <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{say!(about.go)}</A></p>
+            <Card id="look" title=text_key!(about.look)>
+                <p>{t!(about.look_text)}</p>
+                <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{t!(about.go)}</A></p>
             </Card>
         </div>
     }

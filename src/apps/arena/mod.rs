@@ -10,7 +10,7 @@ pub mod wire;
 
 use crate::ui::frame::Entry;
 use crate::ui::lazy::lazy_page;
-use crate::ui::words::words;
+use crate::ui::text::text_key;
 use leptos_router::{SsrMode, path};
 
 lazy_page!(ArenaPage, arena, view::page::page);
@@ -19,7 +19,7 @@ pub const APP: super::App = super::App {
     page: || super::lazy_page::<ArenaPage>(path!("/arena"), SsrMode::Async),
     navigation: Some(Entry {
         path: "/arena",
-        name: words!(app.arena),
+        name: text_key!(app.arena),
     }),
     skip_link: None,
     tool: None,

@@ -10,7 +10,7 @@ mod view;
 pub mod wire;
 
 use crate::ui::frame::{Entry, Skip};
-use crate::ui::words::words;
+use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;
 use leptos_router::hooks::use_params_map;
@@ -21,7 +21,7 @@ use self::{
     wire::LOBBY,
 };
 use crate::ui::lazy::lazy_page;
-use crate::ui::words::{part, say};
+use crate::ui::text::{dynamic_view, t};
 
 lazy_page!(ChatPage, talk, page);
 
@@ -29,12 +29,12 @@ pub const APP: super::App = super::App {
     page: || super::lazy_page::<ChatPage>(path!("/chat/:room?"), SsrMode::Async),
     navigation: Some(Entry {
         path: "/chat",
-        name: words!(app.chat),
+        name: text_key!(app.chat),
     }),
     skip_link: Some(Skip {
         under: "chat",
         to: "#message-field",
-        name: words!(chat.skip),
+        name: text_key!(chat.skip),
     }),
     tool: None,
 };
@@ -48,9 +48,9 @@ fn page() -> AnyView {
             .filter(|room| !room.is_empty())
             .unwrap_or_else(|| LOBBY.to_owned())
     });
-    let shown = part(move || Some(room(visit, name.get())));
+    let shown = dynamic_view(move || Some(room(visit, name.get())));
     view! {
-        <Meta name="description" content=say!(chat.description)/>
+        <Meta name="description" content=t!(chat.description)/>
         <div class="chat">
             <RoomList visit open=name/>
             {shown}

@@ -13,7 +13,7 @@ mod view;
 pub mod wire;
 
 use crate::ui::frame::Entry;
-use crate::ui::words::words;
+use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::{SsrMode, path};
@@ -24,7 +24,7 @@ use self::view::{
     ways::WaysCard,
 };
 use crate::ui::lazy::lazy_page;
-use crate::ui::words::{say, titled};
+use crate::ui::text::{page_title, t};
 
 lazy_page!(ComparePage, lab, page);
 
@@ -32,7 +32,7 @@ pub const APP: super::App = super::App {
     page: || super::lazy_page::<ComparePage>(path!("/compare"), SsrMode::OutOfOrder),
     navigation: Some(Entry {
         path: "/compare",
-        name: words!(compare.nav),
+        name: text_key!(compare.nav),
     }),
     skip_link: None,
     tool: None,
@@ -41,12 +41,12 @@ pub const APP: super::App = super::App {
 fn page() -> AnyView {
     let bench = Bench::start();
     view! {
-        <Title text=titled(say!(compare.title))/>
-        <Meta name="description" content=say!(compare.description)/>
+        <Title text=page_title(t!(compare.title))/>
+        <Meta name="description" content=t!(compare.description)/>
         <div class="page-head">
-            <h1>{say!(compare.title)}</h1>
-            <p class="lede">{say!(compare.lede)}</p>
-            <noscript inner_html=say!(compare.no_script)></noscript>
+            <h1>{t!(compare.title)}</h1>
+            <p class="lede">{t!(compare.lede)}</p>
+            <noscript inner_html=t!(compare.no_script)></noscript>
         </div>
         <div class="compare stack">
             <SettingsCard bench/>

@@ -10,7 +10,7 @@ mod waiting;
 pub mod wire;
 
 use crate::ui::frame::Entry;
-use crate::ui::words::words;
+use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;
 use leptos_router::hooks::use_params_map;
@@ -18,7 +18,7 @@ use leptos_router::{SsrMode, path};
 
 use self::view::{clock::Clock, detail::detail, overview::overview};
 use crate::ui::lazy::lazy_page;
-use crate::ui::words::{part, say};
+use crate::ui::text::{dynamic_view, t};
 
 lazy_page!(DevicesPage, figures, page);
 
@@ -26,7 +26,7 @@ pub const APP: super::App = super::App {
     page: || super::lazy_page::<DevicesPage>(path!("/devices/:id?"), SsrMode::Async),
     navigation: Some(Entry {
         path: "/devices",
-        name: words!(app.devices),
+        name: text_key!(app.devices),
     }),
     skip_link: None,
     tool: None,
@@ -36,14 +36,14 @@ fn page() -> AnyView {
     let clock = Clock::start();
     let params = use_params_map();
     let id = Memo::new(move |_| params.with(|params| params.get("id")).filter(|id| !id.is_empty()));
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         Some(match id.get() {
             None => overview(clock),
             Some(id) => detail(clock, id),
         })
     });
     view! {
-        <Meta name="description" content=say!(devices.description)/>
+        <Meta name="description" content=t!(devices.description)/>
         <div class="devices">{shown}</div>
     }
     .into_any()

@@ -29,7 +29,7 @@ use crate::ui::{
     card::LaterCard,
     early::Early,
     first_page,
-    words::{say, titled, words},
+    text::{page_title, t, text_key},
 };
 
 /// In the HTML of the page: begins to open its socket, with a trace as `session.rs` makes them, which takes it over.
@@ -39,7 +39,7 @@ pub const APP: super::App = super::App {
     page: || super::page(path!("/"), EchoPage),
     navigation: Some(Entry {
         path: "/",
-        name: words!(app.echo),
+        name: text_key!(app.echo),
     }),
     skip_link: None,
     tool: None,
@@ -49,12 +49,12 @@ pub const APP: super::App = super::App {
 pub fn EchoPage() -> impl IntoView {
     first_page::load_anew_if_needed();
     view! {
-        <Title text=titled(say!(echo.title))/>
-        <Meta name="description" content=say!(echo.description)/>
+        <Title text=page_title(t!(echo.title))/>
+        <Meta name="description" content=t!(echo.description)/>
         <div class="page-head">
-            <h1>{say!(echo.title)}</h1>
-            <p class="lede">{say!(echo.lede)}</p>
-            <noscript inner_html=say!(echo.no_script)></noscript>
+            <h1>{t!(echo.title)}</h1>
+            <p class="lede">{t!(echo.lede)}</p>
+            <noscript inner_html=t!(echo.no_script)></noscript>
         </div>
         <div class="grid">
             <Early view=early/>
@@ -76,17 +76,17 @@ pub fn early() -> AnyView {
         <LaterCard
             id="journal"
             class="wide"
-            title=words!(echo.journal)
+            title=text_key!(echo.journal)
             filling=Later::Journal.of(session)
         />
         <LaterCard
             id="round-trip"
-            title=words!(echo.round_trip)
+            title=text_key!(echo.round_trip)
             filling=Later::RoundTrip.of(session)
         />
         <LaterCard
             id="handshake"
-            title=words!(echo.handshake)
+            title=text_key!(echo.handshake)
             filling=Later::Handshake.of(session)
         />
     }

@@ -9,7 +9,7 @@ mod view;
 pub mod wire;
 
 use crate::ui::frame::Entry;
-use crate::ui::words::words;
+use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;
 use leptos_router::hooks::use_params_map;
@@ -17,7 +17,7 @@ use leptos_router::{SsrMode, path};
 
 use self::view::{detail::detail, overview::overview};
 use crate::ui::lazy::lazy_page;
-use crate::ui::words::{part, say};
+use crate::ui::text::{dynamic_view, t};
 
 lazy_page!(MarketPage, figures, page);
 
@@ -25,7 +25,7 @@ pub const APP: super::App = super::App {
     page: || super::lazy_page::<MarketPage>(path!("/market/:symbol?"), SsrMode::Async),
     navigation: Some(Entry {
         path: "/market",
-        name: words!(app.market),
+        name: text_key!(app.market),
     }),
     skip_link: None,
     tool: None,
@@ -37,14 +37,14 @@ fn page() -> AnyView {
         let symbol = params.with(|params| params.get("symbol"));
         symbol.filter(|symbol| !symbol.is_empty())
     });
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         Some(match symbol.get() {
             Some(symbol) => detail(symbol),
             None => overview(),
         })
     });
     view! {
-        <Meta name="description" content=say!(market.description)/>
+        <Meta name="description" content=t!(market.description)/>
         <div class="market">{shown}</div>
     }
     .into_any()

@@ -9,7 +9,7 @@ use leptos::{prelude::*, task::spawn_local};
 use super::{view::live::live, wire::PATH};
 use crate::{
     i18n::*,
-    ui::words::{fill, note, part, text},
+    ui::text::{dynamic_text, dynamic_view, fill, optional_text},
 };
 
 /// Between two looks whether the page has come to life. While it has not, nothing may ask for topics: their states are
@@ -33,16 +33,16 @@ pub fn Bell() -> impl IntoView {
         toasts: RwSignal::new(None),
     };
     wake(bell);
-    let badge = note(move || match bell.unread.get() {
+    let badge = optional_text(move || match bell.unread.get() {
         0 => None,
         count @ 1..100 => Some(count.to_string()),
         _ => Some("99+".to_owned()),
     });
-    let name = text(move || match bell.unread.get() {
+    let name = dynamic_text(move || match bell.unread.get() {
         0 => t_string!(i18n, notifications.title).to_owned(),
         count => fill(t_string!(i18n, notifications.bell), &[("count", &count.to_string())]),
     });
-    let toasts = part(move || bell.toasts.get().map(|toasts| toasts()));
+    let toasts = dynamic_view(move || bell.toasts.get().map(|toasts| toasts()));
     view! {
         <a class="bell" href=PATH>
             <svg viewBox="0 0 24 24" aria-hidden="true">

@@ -7,7 +7,7 @@ mod view;
 pub mod wire;
 
 use crate::ui::frame::Entry;
-use crate::ui::words::words;
+use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::{SsrMode, path};
@@ -15,7 +15,7 @@ use leptos_router::{SsrMode, path};
 use self::view::{board, head, sign_in};
 use self::wire::{NODE, NodeStatus};
 use crate::ui::lazy::lazy_page;
-use crate::ui::words::{part, say, titled};
+use crate::ui::text::{dynamic_view, page_title, t};
 use duplex_leptos::topic::Live;
 use duplex_leptos::topic::{TopicStatus, use_topic};
 
@@ -25,7 +25,7 @@ pub const APP: super::App = super::App {
     page: || super::lazy_page::<StatusPage>(path!("/status"), SsrMode::Async),
     navigation: Some(Entry {
         path: "/status",
-        name: words!(app.status),
+        name: text_key!(app.status),
     }),
     skip_link: None,
     tool: None,
@@ -39,7 +39,7 @@ fn page() -> AnyView {
         TopicStatus::Live => false,
         _ => was.copied().unwrap_or_default(),
     });
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         Some(if closed.get() {
             sign_in::sign_in()
         } else {
@@ -47,8 +47,8 @@ fn page() -> AnyView {
         })
     });
     view! {
-        <Title text=titled(say!(status.title))/>
-        <Meta name="description" content=say!(status.description)/>
+        <Title text=page_title(t!(status.title))/>
+        <Meta name="description" content=t!(status.description)/>
         {head::title()}
         <Live topic fallback=head::loading>{shown}</Live>
     }

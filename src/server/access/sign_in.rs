@@ -18,7 +18,7 @@ use crate::server::cookies::Cookie;
 use crate::server::limits;
 use crate::server::preferences;
 use crate::server::state::ServerState;
-use crate::ui::words::fill;
+use crate::ui::text::fill;
 use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::origin;
 use duplex_hub::Role;

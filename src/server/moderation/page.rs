@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::i18n::*;
 use crate::server::preferences;
-use crate::ui::words::fill;
+use crate::ui::text::fill;
 use crate::ui::{calendar, escape};
 use crate::wire::moderation::Ban;
 use duplex_axum::error::Problem;

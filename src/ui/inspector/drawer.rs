@@ -8,7 +8,7 @@ use leptos::{ev::KeyboardEvent, html, leptos_dom::helpers::IntervalHandle, prelu
 use super::{faults::Faults, frames::Frames, how::How, live::Live};
 use crate::ui::{
     keys,
-    words::{Words, part, say, spoken, text, words},
+    text::{TextKey, dynamic_text, dynamic_view, t, text_key, translate},
 };
 use duplex_leptos::trace::Inspection;
 
@@ -38,13 +38,13 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
             close();
         }
     };
-    let choice = move |one: Part, name: Words| {
-        let pressed = text(move || (shown.get() == one).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| shown.set(one)>{spoken(name)}</button> }
+    let choice = move |one: Part, name: TextKey| {
+        let pressed = dynamic_text(move || (shown.get() == one).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| shown.set(one)>{translate(name)}</button> }
     };
     // To choose the part that is shown already does not build it anew.
     let chosen = Memo::new(move |_| shown.get());
-    let body = part(move || {
+    let body = dynamic_view(move || {
         let inspection = inspection.clone();
         Some(match chosen.get() {
             Part::Live => view! { <Live inspection fresh/> }.into_any(),
@@ -63,14 +63,14 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
             on:keydown=on_key
         >
             <div class="inspector-head">
-                <h2 id="inspector-title" tabindex="-1" node_ref=head>{say!(inspector.title)}</h2>
-                <div class="choice" role="group" aria-label=say!(inspector.parts)>
-                    {choice(Part::Live, words!(inspector.part_live))}
-                    {choice(Part::Frames, words!(inspector.part_frames))}
-                    {choice(Part::Faults, words!(inspector.part_faults))}
-                    {choice(Part::How, words!(inspector.part_how))}
+                <h2 id="inspector-title" tabindex="-1" node_ref=head>{t!(inspector.title)}</h2>
+                <div class="choice" role="group" aria-label=t!(inspector.parts)>
+                    {choice(Part::Live, text_key!(inspector.part_live))}
+                    {choice(Part::Frames, text_key!(inspector.part_frames))}
+                    {choice(Part::Faults, text_key!(inspector.part_faults))}
+                    {choice(Part::How, text_key!(inspector.part_how))}
                 </div>
-                <button type="button" class="inspector-close" aria-label=say!(inspector.close) on:click=move |_| close()>
+                <button type="button" class="inspector-close" aria-label=t!(inspector.close) on:click=move |_| close()>
                     <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 3l10 10M13 3L3 13"/></svg>
                 </button>
             </div>

@@ -13,7 +13,7 @@ use crate::{
     i18n::*,
     ui::{
         format,
-        words::{Words, fill, note, part, say, spoken, words},
+        text::{TextKey, dynamic_view, fill, optional_text, t, text_key, translate},
     },
     wire::number,
 };
@@ -58,8 +58,8 @@ pub fn Faults(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     follow(&inspection, fresh, report);
     view! {
         <section class="inspector-part" aria-labelledby="inspector-faults">
-            <h3 id="inspector-faults">{say!(inspector.faults)}</h3>
-            <p class="hint">{say!(inspector.faults_text)}</p>
+            <h3 id="inspector-faults">{t!(inspector.faults)}</h3>
+            <p class="hint">{t!(inspector.faults_text)}</p>
             <Fields settings/>
             <Offers inspection=inspection.clone() settings report/>
             <Standing report/>
@@ -107,20 +107,20 @@ const fn is_in_force(report: FaultReport) -> bool {
 #[component]
 fn Fields(settings: Settings) -> impl IntoView {
     let i18n = use_i18n();
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let (seconds, delay) = ((MAX_FAULT_MS / 1000).to_string(), MAX_DELAY_MS.to_string());
-        let words: Words = words!(inspector.bad_number);
+        let words: TextKey = text_key!(inspector.bad_number);
         let values = [("seconds", &*seconds), ("delay", &*delay)];
         settings.wrong.get().then(|| fill(words(i18n.get_locale()), &values))
     });
     view! {
         <div class="row">
             <label class="field narrow">
-                <span>{say!(inspector.seconds)}</span>
+                <span>{t!(inspector.seconds)}</span>
                 <input name="seconds" inputmode="numeric" autocomplete="off" bind:value=settings.seconds/>
             </label>
             <label class="field narrow">
-                <span>{say!(inspector.delay_ms)}</span>
+                <span>{t!(inspector.delay_ms)}</span>
                 <input name="delay" inputmode="numeric" autocomplete="off" bind:value=settings.delay/>
             </label>
         </div>
@@ -131,45 +131,45 @@ fn Fields(settings: Settings) -> impl IntoView {
 /// One button. `make`: what it asks for, by the fields.
 struct Offer {
     key: &'static str,
-    name: Words,
-    what: Words,
+    name: TextKey,
+    what: TextKey,
     make: fn(Settings) -> Option<RequestedFault>,
 }
 
 fn offers() -> [Offer; 8] {
-    let offer = |key, name: Words, what: Words, make| Offer { key, name, what, make };
+    let offer = |key, name: TextKey, what: TextKey, make| Offer { key, name, what, make };
     [
-        offer("cut", words!(inspector.cut), words!(inspector.cut_text), |_| {
+        offer("cut", text_key!(inspector.cut), text_key!(inspector.cut_text), |_| {
             Some(RequestedFault::Server(Fault::Cut))
         }),
         offer(
             "block_websocket",
-            words!(inspector.block_websocket),
-            words!(inspector.block_websocket_text),
+            text_key!(inspector.block_websocket),
+            text_key!(inspector.block_websocket_text),
             |settings| block(settings, false),
         ),
         offer(
             "block_sse",
-            words!(inspector.block_sse),
-            words!(inspector.block_sse_text),
+            text_key!(inspector.block_sse),
+            text_key!(inspector.block_sse_text),
             |settings| block(settings, true),
         ),
         offer(
             "unblock",
-            words!(inspector.unblock),
-            words!(inspector.unblock_text),
+            text_key!(inspector.unblock),
+            text_key!(inspector.unblock_text),
             |_| Some(RequestedFault::Server(Fault::Unblock)),
         ),
         offer(
             "offline",
-            words!(inspector.offline),
-            words!(inspector.offline_text),
+            text_key!(inspector.offline),
+            text_key!(inspector.offline_text),
             |settings| settings.for_ms().map(RequestedFault::Offline),
         ),
         offer(
             "delay",
-            words!(inspector.delay),
-            words!(inspector.delay_text),
+            text_key!(inspector.delay),
+            text_key!(inspector.delay_text),
             |settings| {
                 let (by_ms, for_ms) = (settings.by_ms()?, settings.for_ms()?);
                 Some(RequestedFault::Server(Fault::Delay { by_ms, for_ms }))
@@ -177,16 +177,19 @@ fn offers() -> [Offer; 8] {
         ),
         offer(
             "slow",
-            words!(inspector.slow),
-            words!(inspector.slow_text),
+            text_key!(inspector.slow),
+            text_key!(inspector.slow_text),
             |settings| {
                 let for_ms = settings.for_ms()?;
                 Some(RequestedFault::Server(Fault::Slow { for_ms }))
             },
         ),
-        offer("drain", words!(inspector.drain), words!(inspector.drain_text), |_| {
-            Some(RequestedFault::Server(Fault::Drain))
-        }),
+        offer(
+            "drain",
+            text_key!(inspector.drain),
+            text_key!(inspector.drain_text),
+            |_| Some(RequestedFault::Server(Fault::Drain)),
+        ),
     ]
 }
 
@@ -222,8 +225,8 @@ fn Offers(inspection: Inspection, settings: Settings, report: RwSignal<Option<Fa
         };
         view! {
             <li>
-                <button type="button" class="button small" data-fault=offer.key disabled=off on:click=act>{spoken(offer.name)}</button>
-                <p class="hint">{spoken(offer.what)}</p>
+                <button type="button" class="button small" data-fault=offer.key disabled=off on:click=act>{translate(offer.name)}</button>
+                <p class="hint">{translate(offer.what)}</p>
             </li>
         }
     });
@@ -234,18 +237,18 @@ fn Offers(inspection: Inspection, settings: Settings, report: RwSignal<Option<Fa
 #[component]
 fn Standing(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
     let i18n = use_i18n();
-    let line = note(move || {
+    let line = optional_text(move || {
         let report = report.get()?;
         let locale = i18n.get_locale();
         if !report.on {
-            let words: Words = words!(inspector.faults_off);
+            let words: TextKey = text_key!(inspector.faults_off);
             return Some(words(locale).to_owned());
         }
-        let forces: [(Words, u64); 4] = [
-            (words!(inspector.force_websocket), report.websocket_blocked_ms),
-            (words!(inspector.force_sse), report.sse_blocked_ms),
-            (words!(inspector.force_delay), report.delay_ms),
-            (words!(inspector.force_slow), report.slow_ms),
+        let forces: [(TextKey, u64); 4] = [
+            (text_key!(inspector.force_websocket), report.websocket_blocked_ms),
+            (text_key!(inspector.force_sse), report.sse_blocked_ms),
+            (text_key!(inspector.force_delay), report.delay_ms),
+            (text_key!(inspector.force_slow), report.slow_ms),
         ];
         let said: Vec<_> = forces
             .iter()
@@ -260,7 +263,7 @@ fn Standing(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
 #[component]
 fn Timeline(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let i18n = use_i18n();
-    let body = part(move || {
+    let body = dynamic_view(move || {
         fresh.track();
         let chapters = inspection
             .trace()
@@ -275,7 +278,7 @@ fn Timeline(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     });
     view! {
         <section class="inspector-part" aria-labelledby="inspector-timeline">
-            <h3 id="inspector-timeline">{say!(inspector.timeline)}</h3>
+            <h3 id="inspector-timeline">{t!(inspector.timeline)}</h3>
             {body}
         </section>
     }
@@ -290,7 +293,7 @@ fn chapter(locale: Locale, chapter: &Chapter) -> AnyView {
         view! { <li><span class="number">{after}</span> <span>{step_words(locale, &step.what)}</span></li> }
     };
     let told = {
-        let words: Words = words!(inspector.chapter_told);
+        let words: TextKey = text_key!(inspector.chapter_told);
         let [events, gaps, duplicates] =
             [chapter.told.events, chapter.told.gaps, chapter.told.duplicates].map(format::grouped);
         fill(

@@ -12,7 +12,7 @@ use crate::{
     ui::{
         content::hex_dump,
         format,
-        words::{part, say, spoken, text},
+        text::{dynamic_text, dynamic_view, t, translate},
     },
 };
 use duplex_leptos::trace::{Frame, Inspection, Payload};
@@ -44,18 +44,18 @@ pub fn Frames(inspection: Inspection, fresh: Fresh) -> impl IntoView {
         let inspection = inspection.clone();
         move |number| row(&inspection, number, chosen)
     };
-    let empty = part(move || {
+    let empty = dynamic_view(move || {
         let empty = numbers.with(Vec::is_empty);
-        empty.then(|| view! { <p class="hint">{say!(inspector.no_frames)}</p> }.into_any())
+        empty.then(|| view! { <p class="hint">{t!(inspector.no_frames)}</p> }.into_any())
     });
-    let detail = part(move || {
+    let detail = dynamic_view(move || {
         let number = chosen.get()?;
         let frame = frame(&inspection, number)?;
         Some(detail(&inspection, &frame))
     });
     view! {
         {empty}
-        <ol class="inspector-frames" reversed aria-label=say!(inspector.part_frames)>
+        <ol class="inspector-frames" reversed aria-label=t!(inspector.part_frames)>
             <For each=move || numbers.get() key=|number| *number let:number>{rows(number)}</For>
         </ol>
         <div class="inspector-detail" aria-live="polite">{detail}</div>
@@ -72,13 +72,13 @@ fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> A
     let Some(frame) = frame(inspection, number) else {
         return ().into_any();
     };
-    let pressed = text(move || (chosen.get() == Some(number)).to_string());
+    let pressed = dynamic_text(move || (chosen.get() == Some(number)).to_string());
     let direction = if frame.sent { "sent" } else { "received" };
     let arrow = if frame.sent { "↑" } else { "↓" };
     let way = if frame.sent {
-        say!(inspector.sent).into_any()
+        t!(inspector.sent).into_any()
     } else {
-        say!(inspector.received).into_any()
+        t!(inspector.received).into_any()
     };
     let locale = use_i18n().get_locale_untracked();
     let sizes = [
@@ -115,14 +115,14 @@ fn detail(inspection: &Inspection, frame: &Frame) -> AnyView {
     };
     let header = reading::header(frame);
     let anatomy = (!header.is_empty()).then(|| {
-        let line = |(part, digits): (Part, String)| view! { <div><dt class="mono">{digits}</dt><dd>{spoken(part_words(part))}</dd></div> };
-        view! { <h3>{say!(inspector.header)}</h3><dl class="inspector-header">{header.into_iter().map(line).collect_view()}</dl> }
+        let line = |(part, digits): (Part, String)| view! { <div><dt class="mono">{digits}</dt><dd>{translate(part_words(part))}</dd></div> };
+        view! { <h3>{t!(inspector.header)}</h3><dl class="inspector-header">{header.into_iter().map(line).collect_view()}</dl> }
     });
     view! {
         <h3>{reading::name(inspection, frame)}</h3>
         <pre tabindex="0" data-fact="json">{json}</pre>
         {anatomy}
-        <h3>{say!(inspector.payload)}</h3>
+        <h3>{t!(inspector.payload)}</h3>
         <pre tabindex="0" data-fact="bytes">{hex_dump(bytes, SHOWN)}</pre>
     }
     .into_any()

@@ -10,7 +10,7 @@ use crate::{
     ui::{
         closing::meaning,
         handshake::{HandshakeRecord, fetch},
-        words::{note, part, say, spoken},
+        text::{dynamic_view, optional_text, t, translate},
     },
 };
 use duplex_leptos::trace::{EventKind, Inspection, SessionTrace};
@@ -28,29 +28,29 @@ pub fn newest_trace(trace: &SessionTrace) -> Option<String> {
 pub fn How(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let handshake = RwSignal::new(None::<Handshake>);
     follow(&inspection, fresh, handshake);
-    let record = part(move || {
+    let record = dynamic_view(move || {
         Some(match handshake.get() {
-            None => view! { <p class="hint">{say!(inspector.no_handshake)}</p> }.into_any(),
+            None => view! { <p class="hint">{t!(inspector.no_handshake)}</p> }.into_any(),
             Some(handshake) => {
                 let explained = explained(&handshake);
-                view! { <HandshakeRecord handshake/><h4>{say!(inspector.headers)}</h4>{explained} }.into_any()
+                view! { <HandshakeRecord handshake/><h4>{t!(inspector.headers)}</h4>{explained} }.into_any()
             }
         })
     });
     view! {
         <section class="inspector-part" aria-labelledby="inspector-handshake">
-            <h3 id="inspector-handshake">{say!(inspector.handshake)}</h3>
-            <p class="hint">{say!(inspector.handshake_text)}</p>
+            <h3 id="inspector-handshake">{t!(inspector.handshake)}</h3>
+            <p class="hint">{t!(inspector.handshake_text)}</p>
             {record}
         </section>
         <Codes inspection fresh/>
         <section class="inspector-part" aria-labelledby="inspector-resume">
-            <h3 id="inspector-resume">{say!(inspector.resume)}</h3>
+            <h3 id="inspector-resume">{t!(inspector.resume)}</h3>
             <ol class="steps">
-                <li>{say!(inspector.resume_1)}</li>
-                <li>{say!(inspector.resume_2)}</li>
-                <li>{say!(inspector.resume_3)}</li>
-                <li>{say!(inspector.resume_4)}</li>
+                <li>{t!(inspector.resume_1)}</li>
+                <li>{t!(inspector.resume_2)}</li>
+                <li>{t!(inspector.resume_3)}</li>
+                <li>{t!(inspector.resume_4)}</li>
             </ol>
         </section>
     }
@@ -89,7 +89,7 @@ fn explained(handshake: &Handshake) -> AnyView {
         .collect();
     let lines = names.into_iter().filter_map(|name| {
         let words = header_words(name)?;
-        Some(view! { <div><dt class="mono">{name.to_owned()}</dt><dd>{spoken(words)}</dd></div> })
+        Some(view! { <div><dt class="mono">{name.to_owned()}</dt><dd>{translate(words)}</dd></div> })
     });
     view! { <dl class="inspector-header">{lines.collect_view()}</dl> }.into_any()
 }
@@ -108,13 +108,13 @@ fn Codes(inspection: Inspection, fresh: Fresh) -> impl IntoView {
             codes.collect::<BTreeSet<_>>()
         })
     });
-    let none = note(move || {
+    let none = optional_text(move || {
         codes
             .with(BTreeSet::is_empty)
             .then(|| t_string!(i18n, inspector.no_codes).to_owned())
     });
-    let list = part(move || {
-        let line = |code: u16| view! { <div><dt class="mono">{code}</dt><dd>{spoken(meaning(code::meaning(code)))}</dd></div> };
+    let list = dynamic_view(move || {
+        let line = |code: u16| view! { <div><dt class="mono">{code}</dt><dd>{translate(meaning(code::meaning(code)))}</dd></div> };
         let codes = codes.get();
         (!codes.is_empty()).then(|| {
             view! { <dl class="inspector-header">{codes.into_iter().map(line).collect_view()}</dl> }.into_any()
@@ -122,7 +122,7 @@ fn Codes(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     });
     view! {
         <section class="inspector-part" aria-labelledby="inspector-codes">
-            <h3 id="inspector-codes">{say!(inspector.codes)}</h3>
+            <h3 id="inspector-codes">{t!(inspector.codes)}</h3>
             <p class="hint">{none}</p>
             {list}
         </section>

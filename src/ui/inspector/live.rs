@@ -13,7 +13,7 @@ use crate::{
         chart::LineChart,
         download::download,
         format, handshake,
-        words::{Words, fact, part, say, text, words},
+        text::{TextKey, dynamic_text, dynamic_view, labeled_value, t, text_key},
     },
 };
 use duplex_leptos::{
@@ -37,7 +37,7 @@ pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
             shared.with(|trace| trace.round_trips.iter().copied().collect::<Vec<_>>())
         })
     };
-    let trips_words = text(move || {
+    let trips_words = dynamic_text(move || {
         trips.with(|trips| {
             trips
                 .last()
@@ -48,7 +48,7 @@ pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
         <Loss inspection=inspection.clone() fresh/>
         <Session inspection=inspection.clone() fresh/>
         <section class="inspector-part" aria-labelledby="inspector-trips">
-            <h3 id="inspector-trips">{say!(inspector.round_trips)}</h3>
+            <h3 id="inspector-trips">{t!(inspector.round_trips)}</h3>
             <LineChart values=trips capacity=CHART label=trips_words/>
         </section>
         <Subscriptions inspection=inspection.clone() fresh/>
@@ -64,7 +64,7 @@ fn figure(
     of: impl Fn(&SessionTrace) -> String + Send + Sync + 'static,
 ) -> Signal<String> {
     let shared = inspection.trace();
-    text(move || {
+    dynamic_text(move || {
         fresh.track();
         shared.with(&of)
     })
@@ -81,11 +81,11 @@ fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
             shared.with(|trace| trace.audit.counts()).is_whole()
         })
     };
-    let verdict = text(move || {
-        let words: Words = if whole.get() {
-            words!(inspector.nothing_lost)
+    let verdict = dynamic_text(move || {
+        let words: TextKey = if whole.get() {
+            text_key!(inspector.nothing_lost)
         } else {
-            words!(inspector.something_lost)
+            text_key!(inspector.something_lost)
         };
         words(i18n.get_locale()).to_owned()
     });
@@ -93,14 +93,14 @@ fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let gaps = count(|trace| trace.audit.counts().gaps);
     let duplicates = count(|trace| trace.audit.counts().duplicates);
     view! {
-        <section class="inspector-loss" data-whole=text(move || whole.get().to_string()) aria-labelledby="inspector-loss">
+        <section class="inspector-loss" data-whole=dynamic_text(move || whole.get().to_string()) aria-labelledby="inspector-loss">
             <h3 id="inspector-loss">{verdict}</h3>
             <dl>
-                {fact(words!(inspector.events), "events", events)}
-                {fact(words!(inspector.gaps), "gaps", gaps)}
-                {fact(words!(inspector.duplicates), "duplicates", duplicates)}
+                {labeled_value(text_key!(inspector.events), "events", events)}
+                {labeled_value(text_key!(inspector.gaps), "gaps", gaps)}
+                {labeled_value(text_key!(inspector.duplicates), "duplicates", duplicates)}
             </dl>
-            <p class="hint">{say!(inspector.loss_how)}</p>
+            <p class="hint">{t!(inspector.loss_how)}</p>
         </section>
     }
 }
@@ -109,12 +109,12 @@ fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let i18n = use_i18n();
     let link = use_session_status();
-    let way = text(move || {
+    let way = dynamic_text(move || {
         link.get()
             .transport
             .map_or_else(|| "–".to_owned(), |way| transport(way).to_owned())
     });
-    let state = text(move || phase(link.get().phase)(i18n.get_locale()).to_owned());
+    let state = dynamic_text(move || phase(link.get().phase)(i18n.get_locale()).to_owned());
     let count = |of: fn(&SessionTrace) -> String| figure(&inspection, fresh, of);
     let both = |frames: u64, bytes: u64| [&format::grouped(frames), " · ", &format::bytes(bytes)].concat();
     let session = count(|trace| {
@@ -142,19 +142,19 @@ fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     });
     view! {
         <section class="inspector-part" aria-labelledby="inspector-session">
-            <h3 id="inspector-session">{say!(inspector.session)}</h3>
+            <h3 id="inspector-session">{t!(inspector.session)}</h3>
             <dl class="facts">
-                {fact(words!(inspector.transport), "transport", way)}
-                {fact(words!(inspector.phase), "phase", state)}
-                {fact(words!(inspector.session_id), "session", session)}
-                {fact(words!(inspector.trace), "trace", trace)}
-                {fact(words!(inspector.received), "received", received)}
-                {fact(words!(inspector.sent), "sent", sent)}
-                {fact(words!(inspector.lines), "lines", lines)}
-                {fact(words!(inspector.lost), "lost", lost)}
-                {fact(words!(inspector.resumed), "resumed", resumed)}
-                {fact(words!(inspector.replayed), "replayed", replayed)}
-                {fact(words!(inspector.round_trip), "round_trip", trip)}
+                {labeled_value(text_key!(inspector.transport), "transport", way)}
+                {labeled_value(text_key!(inspector.phase), "phase", state)}
+                {labeled_value(text_key!(inspector.session_id), "session", session)}
+                {labeled_value(text_key!(inspector.trace), "trace", trace)}
+                {labeled_value(text_key!(inspector.received), "received", received)}
+                {labeled_value(text_key!(inspector.sent), "sent", sent)}
+                {labeled_value(text_key!(inspector.lines), "lines", lines)}
+                {labeled_value(text_key!(inspector.lost), "lost", lost)}
+                {labeled_value(text_key!(inspector.resumed), "resumed", resumed)}
+                {labeled_value(text_key!(inspector.replayed), "replayed", replayed)}
+                {labeled_value(text_key!(inspector.round_trip), "round_trip", trip)}
             </dl>
         </section>
     }
@@ -163,12 +163,12 @@ fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 #[component]
 fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     let i18n = use_i18n();
-    let rows = part(move || {
+    let rows = dynamic_view(move || {
         fresh.track();
         let heads = inspection.trace().with(|trace| trace.heads.clone());
         let known = inspection.subscriptions();
         if known.is_empty() {
-            return Some(view! { <p class="hint">{say!(inspector.no_topics)}</p> }.into_any());
+            return Some(view! { <p class="hint">{t!(inspector.no_topics)}</p> }.into_any());
         }
         let row = |read: SubscriptionInfo| {
             let head = heads
@@ -195,11 +195,11 @@ fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
                 <table>
                     <thead>
                         <tr>
-                            <th scope="col">{say!(inspector.topic)}</th>
-                            <th scope="col" class="number">{say!(inspector.cursor)}</th>
-                            <th scope="col" class="number">{say!(inspector.newest)}</th>
-                            <th scope="col" class="number">{say!(inspector.lag)}</th>
-                            <th scope="col">{say!(inspector.status)}</th>
+                            <th scope="col">{t!(inspector.topic)}</th>
+                            <th scope="col" class="number">{t!(inspector.cursor)}</th>
+                            <th scope="col" class="number">{t!(inspector.newest)}</th>
+                            <th scope="col" class="number">{t!(inspector.lag)}</th>
+                            <th scope="col">{t!(inspector.status)}</th>
                         </tr>
                     </thead>
                     <tbody>{rows}</tbody>
@@ -210,7 +210,7 @@ fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     });
     view! {
         <section class="inspector-part" aria-labelledby="inspector-topics">
-            <h3 id="inspector-topics">{say!(inspector.topics)}</h3>
+            <h3 id="inspector-topics">{t!(inspector.topics)}</h3>
             {rows}
         </section>
     }
@@ -218,11 +218,11 @@ fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 
 #[component]
 fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
-    let rows = part(move || {
+    let rows = dynamic_view(move || {
         fresh.track();
         let waiting = inspection.queue();
         if waiting.is_empty() {
-            return Some(view! { <p class="hint">{say!(inspector.queue_empty)}</p> }.into_any());
+            return Some(view! { <p class="hint">{t!(inspector.queue_empty)}</p> }.into_any());
         }
         let row = |command: duplex_leptos::trace::QueuedCommand| {
             let tries = ["×", &command.attempts.to_string()].concat();
@@ -233,7 +233,7 @@ fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     });
     view! {
         <section class="inspector-part" aria-labelledby="inspector-queue">
-            <h3 id="inspector-queue">{say!(inspector.queue)}</h3>
+            <h3 id="inspector-queue">{t!(inspector.queue)}</h3>
             {rows}
         </section>
     }
@@ -261,8 +261,8 @@ fn Files(inspection: Inspection) -> impl IntoView {
     };
     view! {
         <div class="row">
-            <button type="button" class="button small" data-act="json" on:click=save_json>{say!(inspector.save_json)}</button>
-            <button type="button" class="button small" data-act="har" on:click=save_har>{say!(inspector.save_har)}</button>
+            <button type="button" class="button small" data-act="json" on:click=save_json>{t!(inspector.save_json)}</button>
+            <button type="button" class="button small" data-act="har" on:click=save_har>{t!(inspector.save_har)}</button>
         </div>
     }
 }

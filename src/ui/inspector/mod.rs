@@ -17,7 +17,7 @@ use web_sys::KeyboardEvent;
 
 use super::keys;
 use super::lazy::Place;
-use super::words::{say, text};
+use super::text::{dynamic_text, t};
 use duplex_leptos::trace::{Inspection, use_inspection};
 
 /// With Alt, wherever the page has the focus: the key by its place, since Alt makes another letter of it on some keyboards.
@@ -81,14 +81,14 @@ impl Inspector {
             <button
                 type="button"
                 class="inspector-button"
-                aria-expanded=text(move || open.get().to_string())
+                aria-expanded=dynamic_text(move || open.get().to_string())
                 aria-keyshortcuts="Alt+I"
                 title="Alt+I"
                 node_ref=self.button
                 on:click=move |_| open.update(|open| *open = !*open)
             >
                 <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1 8h3l2-5 4 10 2-5h3"/></svg>
-                <span>{say!(inspector.title)}</span>
+                <span>{t!(inspector.title)}</span>
             </button>
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     ui::{
         closing::meaning,
         format,
-        words::{Words, fill, words},
+        text::{TextKey, fill, text_key},
     },
 };
 use duplex_leptos::{
@@ -24,51 +24,51 @@ pub const fn transport(transport: Transport) -> &'static str {
     }
 }
 
-pub fn phase(phase: Phase) -> Words {
+pub fn phase(phase: Phase) -> TextKey {
     match phase {
-        Phase::Idle => words!(inspector.phase_idle),
-        Phase::Connecting => words!(inspector.phase_connecting),
-        Phase::Live => words!(inspector.phase_live),
-        Phase::Waiting { .. } => words!(inspector.phase_waiting),
-        Phase::Offline => words!(inspector.phase_offline),
-        Phase::Stopped(_) => words!(inspector.phase_stopped),
+        Phase::Idle => text_key!(inspector.phase_idle),
+        Phase::Connecting => text_key!(inspector.phase_connecting),
+        Phase::Live => text_key!(inspector.phase_live),
+        Phase::Waiting { .. } => text_key!(inspector.phase_waiting),
+        Phase::Offline => text_key!(inspector.phase_offline),
+        Phase::Stopped(_) => text_key!(inspector.phase_stopped),
     }
 }
 
-pub fn status(status: TopicStatus) -> Words {
+pub fn status(status: TopicStatus) -> TextKey {
     match status {
-        TopicStatus::Loading => words!(inspector.status_loading),
-        TopicStatus::Live => words!(inspector.status_live),
-        TopicStatus::Resuming => words!(inspector.status_resuming),
-        TopicStatus::Waiting => words!(inspector.status_waiting),
-        TopicStatus::Denied(_) => words!(inspector.status_denied),
-        TopicStatus::Outdated => words!(inspector.status_outdated),
+        TopicStatus::Loading => text_key!(inspector.status_loading),
+        TopicStatus::Live => text_key!(inspector.status_live),
+        TopicStatus::Resuming => text_key!(inspector.status_resuming),
+        TopicStatus::Waiting => text_key!(inspector.status_waiting),
+        TopicStatus::Denied(_) => text_key!(inspector.status_denied),
+        TopicStatus::Outdated => text_key!(inspector.status_outdated),
     }
 }
 
-pub fn fault_name(fault: Option<RequestedFault>) -> Words {
+pub fn fault_name(fault: Option<RequestedFault>) -> TextKey {
     match fault {
-        None => words!(inspector.chapter_begin),
-        Some(RequestedFault::Offline(_)) => words!(inspector.offline),
+        None => text_key!(inspector.chapter_begin),
+        Some(RequestedFault::Offline(_)) => text_key!(inspector.offline),
         Some(RequestedFault::Server(fault)) => match fault {
-            Fault::Cut => words!(inspector.cut),
-            Fault::Drain => words!(inspector.drain),
-            Fault::Block { sse: false, .. } => words!(inspector.block_websocket),
-            Fault::Block { .. } => words!(inspector.block_sse),
-            Fault::Unblock => words!(inspector.unblock),
-            Fault::Delay { .. } => words!(inspector.delay),
-            Fault::Slow { .. } => words!(inspector.slow),
+            Fault::Cut => text_key!(inspector.cut),
+            Fault::Drain => text_key!(inspector.drain),
+            Fault::Block { sse: false, .. } => text_key!(inspector.block_websocket),
+            Fault::Block { .. } => text_key!(inspector.block_sse),
+            Fault::Unblock => text_key!(inspector.unblock),
+            Fault::Delay { .. } => text_key!(inspector.delay),
+            Fault::Slow { .. } => text_key!(inspector.slow),
         },
     }
 }
 
 /// Why a fault was not made.
 pub fn refusal(locale: Locale, status: u16) -> String {
-    let words: Words = match status {
-        403 => words!(inspector.refused_foreign),
-        404 => words!(inspector.refused_unknown),
-        0 => words!(inspector.refused_away),
-        _ => words!(inspector.refused_other),
+    let words: TextKey = match status {
+        403 => text_key!(inspector.refused_foreign),
+        404 => text_key!(inspector.refused_unknown),
+        0 => text_key!(inspector.refused_away),
+        _ => text_key!(inspector.refused_other),
     };
     fill(words(locale), &[("status", &status.to_string())])
 }
@@ -116,29 +116,29 @@ pub fn step_words(locale: Locale, what: &EventKind) -> String {
     }
 }
 
-pub fn part_words(part: Part) -> Words {
+pub fn part_words(part: Part) -> TextKey {
     match part {
-        Part::FinOpcode => words!(inspector.part_fin),
-        Part::MaskLength => words!(inspector.part_mask),
-        Part::Length => words!(inspector.part_length),
-        Part::Key => words!(inspector.part_key),
+        Part::FinOpcode => text_key!(inspector.part_fin),
+        Part::MaskLength => text_key!(inspector.part_mask),
+        Part::Length => text_key!(inspector.part_length),
+        Part::Key => text_key!(inspector.part_key),
     }
 }
 
 /// What a header of a handshake is for.
-pub fn header_words(name: &str) -> Option<Words> {
+pub fn header_words(name: &str) -> Option<TextKey> {
     Some(match name {
-        "upgrade" => words!(inspector.header_upgrade),
-        "connection" => words!(inspector.header_connection),
-        "sec-websocket-key" => words!(inspector.header_key),
-        "sec-websocket-accept" => words!(inspector.header_accept),
-        "sec-websocket-version" => words!(inspector.header_version),
-        "sec-websocket-protocol" => words!(inspector.header_protocol),
-        "sec-websocket-extensions" => words!(inspector.header_extensions),
-        "origin" => words!(inspector.header_origin),
-        "host" => words!(inspector.header_host),
-        "cookie" => words!(inspector.header_cookie),
-        ":protocol" => words!(inspector.header_h2),
+        "upgrade" => text_key!(inspector.header_upgrade),
+        "connection" => text_key!(inspector.header_connection),
+        "sec-websocket-key" => text_key!(inspector.header_key),
+        "sec-websocket-accept" => text_key!(inspector.header_accept),
+        "sec-websocket-version" => text_key!(inspector.header_version),
+        "sec-websocket-protocol" => text_key!(inspector.header_protocol),
+        "sec-websocket-extensions" => text_key!(inspector.header_extensions),
+        "origin" => text_key!(inspector.header_origin),
+        "host" => text_key!(inspector.header_host),
+        "cookie" => text_key!(inspector.header_cookie),
+        ":protocol" => text_key!(inspector.header_h2),
         _ => return None,
     })
 }

@@ -9,7 +9,7 @@ use crate::{
     ui::{
         card::Card,
         format,
-        words::{part, say, words},
+        text::{dynamic_view, t, text_key},
     },
 };
 use duplex_leptos::topic::UseTopic;
@@ -21,7 +21,7 @@ const SHOWN: usize = 10;
 pub fn Best(scores: UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let best = Memo::new(move |_| scores.state.with(|best| best.scores.clone()));
-    let rows = part(move || {
+    let rows = dynamic_view(move || {
         let (locale, me) = (i18n.get_locale(), scores.me.get().map(|me| me.id));
         let row = |(rank, score): (usize, &Score)| {
             let own = me.as_ref() == Some(&score.by.id);
@@ -36,18 +36,18 @@ pub fn Best(scores: UseTopic<Scores>) -> impl IntoView {
         };
         Some(best.with(|best| best.iter().take(SHOWN).enumerate().map(row).collect_view().into_any()))
     });
-    let empty = part(move || {
+    let empty = dynamic_view(move || {
         best.with(|best| best.is_empty())
-            .then(|| view! { <p class="hint">{say!(arena.no_best)}</p> }.into_any())
+            .then(|| view! { <p class="hint">{t!(arena.no_best)}</p> }.into_any())
     });
     view! {
-        <Card id="arena-best" title=words!(arena.best)>
+        <Card id="arena-best" title=text_key!(arena.best)>
             <table class="arena-table">
                 <thead>
                     <tr>
-                        <th scope="col">{say!(arena.rank)}</th>
-                        <th scope="col">{say!(arena.name)}</th>
-                        <th scope="col">{say!(arena.peak)}</th>
+                        <th scope="col">{t!(arena.rank)}</th>
+                        <th scope="col">{t!(arena.name)}</th>
+                        <th scope="col">{t!(arena.peak)}</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>

@@ -10,7 +10,7 @@ use crate::{
     ui::{
         card::Card,
         format,
-        words::{fill, part, say, text, words},
+        text::{dynamic_text, dynamic_view, fill, t, text_key},
     },
 };
 
@@ -18,19 +18,19 @@ use crate::{
 pub fn Board(arena: Arena) -> impl IntoView {
     let board = Memo::new(move |_| arena.hud.with(|hud| hud.board.clone()));
     let ids = move || board.with(|rows| rows.iter().map(|row| row.id).collect::<Vec<_>>());
-    let empty = part(move || {
+    let empty = dynamic_view(move || {
         board
             .with(|rows| rows.is_empty())
-            .then(|| view! { <p class="hint">{say!(arena.asleep)}</p> }.into_any())
+            .then(|| view! { <p class="hint">{t!(arena.asleep)}</p> }.into_any())
     });
     view! {
-        <Card id="arena-board" title=words!(arena.board)>
+        <Card id="arena-board" title=text_key!(arena.board)>
             <table class="arena-table">
                 <thead>
                     <tr>
-                        <th scope="col">{say!(arena.rank)}</th>
-                        <th scope="col">{say!(arena.name)}</th>
-                        <th scope="col">{say!(arena.mass)}</th>
+                        <th scope="col">{t!(arena.rank)}</th>
+                        <th scope="col">{t!(arena.name)}</th>
+                        <th scope="col">{t!(arena.mass)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -46,15 +46,15 @@ pub fn Board(arena: Arena) -> impl IntoView {
 #[component]
 fn Line(arena: Arena, board: Memo<std::sync::Arc<[Row]>>, id: u16) -> impl IntoView {
     let i18n = use_i18n();
-    let rank = text(move || {
+    let rank = dynamic_text(move || {
         let rank = board.with(|rows| rows.iter().position(|row| row.id == id));
         rank.map_or_else(String::new, |rank| (rank + 1).to_string())
     });
-    let mass = text(move || {
+    let mass = dynamic_text(move || {
         let mass = board.with(|rows| rows.iter().find(|row| row.id == id).map(|row| row.mass));
         format::grouped(mass.unwrap_or(0).into())
     });
-    let name = text(move || {
+    let name = dynamic_text(move || {
         let name = board.with(|rows| rows.iter().find(|row| row.id == id).map(|row| row.name.clone()));
         words::body(i18n.get_locale(), id, &name.unwrap_or_default())
     });
@@ -63,9 +63,9 @@ fn Line(arena: Arena, board: Memo<std::sync::Arc<[Row]>>, id: u16) -> impl IntoV
         let live = arena.hud.with(|hud| hud.line.is_some());
         live && !arena.is_playing()
     });
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         Some(if may_choose.get() {
-            let label = text(move || fill(t_string!(i18n, arena.watch), &[("name", &name.get())]));
+            let label = dynamic_text(move || fill(t_string!(i18n, arena.watch), &[("name", &name.get())]));
             let pressed = move || if followed.get() { "true" } else { "false" };
             view! {
                 <button class="arena-name" type="button" aria-label=label aria-pressed=pressed on:click=move |_| arena.watch(id)>

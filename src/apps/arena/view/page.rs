@@ -21,7 +21,7 @@ use crate::{
     ui::{
         card::Card,
         format, keys,
-        words::{fact, fill, say, text, titled, words},
+        text::{dynamic_text, fill, labeled_value, page_title, t, text_key},
     },
 };
 use duplex_leptos::{
@@ -33,13 +33,13 @@ pub fn page() -> AnyView {
     let arena = Arena::new(preview(ARENA_PATH));
     let scores = use_topic::<Scores>(ALL);
     view! {
-        <Title text=titled(say!(arena.title))/>
-        <Meta name="description" content=say!(arena.lede)/>
+        <Title text=page_title(t!(arena.title))/>
+        <Meta name="description" content=t!(arena.lede)/>
         <div class="arena">
             <header class="arena-head">
-                <h1>{say!(arena.title)}</h1>
-                <p class="lede">{say!(arena.lede)}</p>
-                <noscript>{say!(arena.no_script)}</noscript>
+                <h1>{t!(arena.title)}</h1>
+                <p class="lede">{t!(arena.lede)}</p>
+                <noscript>{t!(arena.no_script)}</noscript>
             </header>
             <Field arena scores/>
             <div class="arena-side">
@@ -54,7 +54,7 @@ pub fn page() -> AnyView {
 }
 
 fn loading() -> AnyView {
-    view! { <p class="hint" role="status">{say!(arena.loading)}</p> }.into_any()
+    view! { <p class="hint" role="status">{t!(arena.loading)}</p> }.into_any()
 }
 
 #[component]
@@ -78,13 +78,13 @@ fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl I
     let role = Memo::new(move |_| arena.hud.with(|hud| words::role(&hud.role)));
     let line = Memo::new(move |_| arena.hud.with(|hud| words::line(hud.line).0));
     view! {
-        <section class="arena-field" aria-label=say!(arena.field) data-role=role data-line=line>
+        <section class="arena-field" aria-label=t!(arena.field) data-role=role data-line=line>
             <canvas
                 id="arena-canvas"
                 node_ref=canvas
                 tabindex="0"
                 role="application"
-                aria-label=say!(arena.canvas)
+                aria-label=t!(arena.canvas)
                 aria-describedby="arena-keys arena-summary"
                 on:keydown=move |event| keyed(arena, &event, true)
                 on:keyup=move |event| keyed(arena, &event, false)
@@ -95,7 +95,7 @@ fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl I
                 on:pointercancel=move |event| released(arena, &event)
                 on:contextmenu=|event| event.prevent_default()
             ></canvas>
-            <p id="arena-keys" class="hidden">{say!(arena.keys)}</p>
+            <p id="arena-keys" class="hidden">{t!(arena.keys)}</p>
             <div class="arena-palette" hidden>{(0..COLOURS).map(|_| view! { <i></i> }).collect_view()}</div>
             <Figures arena/>
             <Panel arena scores/>
@@ -110,29 +110,29 @@ fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl I
 fn Figures(arena: Arena) -> impl IntoView {
     let i18n = use_i18n();
     let hud = arena.hud;
-    let number = move |of: fn(&super::hud::Hud) -> u32| text(move || format::grouped(hud.with(of).into()));
-    let lag = text(move || {
+    let number = move |of: fn(&super::hud::Hud) -> u32| dynamic_text(move || format::grouped(hud.with(of).into()));
+    let lag = dynamic_text(move || {
         let lag = hud.with(|hud| hud.lag);
         lag.map_or_else(|| "–".to_owned(), |lag| [&lag.to_string(), " ms"].concat())
     });
-    let line = text(move || {
+    let line = dynamic_text(move || {
         let status = hud.with(|hud| hud.line);
         words::line(status).1(i18n.get_locale()).to_owned()
     });
-    let left = text(move || words::clock(hud.with(|hud| hud.left).into()));
-    let rank = text(move || {
+    let left = dynamic_text(move || words::clock(hud.with(|hud| hud.left).into()));
+    let rank = dynamic_text(move || {
         let rank = hud.with(|hud| hud.rank);
         if rank == 0 { "–".to_owned() } else { rank.to_string() }
     });
     view! {
         <dl class="arena-figures">
-            {fact(words!(arena.mass), "mass", number(|hud| hud.mass))}
-            {fact(words!(arena.rank), "rank", rank)}
-            {fact(words!(arena.players), "players", number(|hud| hud.players.into()))}
-            {fact(words!(arena.watchers), "watchers", number(|hud| hud.watchers.into()))}
-            {fact(words!(arena.left), "left", left)}
-            {fact(words!(arena.lag), "lag", lag)}
-            {fact(words!(arena.line), "line", line)}
+            {labeled_value(text_key!(arena.mass), "mass", number(|hud| hud.mass))}
+            {labeled_value(text_key!(arena.rank), "rank", rank)}
+            {labeled_value(text_key!(arena.players), "players", number(|hud| hud.players.into()))}
+            {labeled_value(text_key!(arena.watchers), "watchers", number(|hud| hud.watchers.into()))}
+            {labeled_value(text_key!(arena.left), "left", left)}
+            {labeled_value(text_key!(arena.lag), "lag", lag)}
+            {labeled_value(text_key!(arena.line), "line", line)}
         </dl>
     }
     .into_any()
@@ -154,7 +154,7 @@ fn Boost(arena: Arena) -> impl IntoView {
             on:keydown=move |event| if [" ", "Enter"].iter().any(|key| keys::is(&event, key)) { boost(true) }
             on:keyup=move |_| boost(false)
         >
-            {say!(arena.boost)}
+            {t!(arena.boost)}
         </button>
     }
     .into_any()
@@ -169,7 +169,7 @@ fn Summary(arena: Arena) -> impl IntoView {
             .hud
             .with(|hud| (words::role(&hud.role), hud.rank, hud.board.len(), hud.mass / 50 * 50))
     });
-    let told = text(move || {
+    let told = dynamic_text(move || {
         let (role, rank, _, mass) = place.get();
         if role != "playing" {
             return t_string!(i18n, arena.summary_watching).to_owned();
@@ -183,16 +183,16 @@ fn Summary(arena: Arena) -> impl IntoView {
 #[component]
 fn Rules() -> impl IntoView {
     view! {
-        <Card id="arena-rules" title=words!(arena.rules)>
+        <Card id="arena-rules" title=text_key!(arena.rules)>
             <ol class="steps">
-                <li>{say!(arena.rule_gather)}</li>
-                <li>{say!(arena.rule_eat)}</li>
-                <li>{say!(arena.rule_boost)}</li>
-                <li>{say!(arena.rule_thorns)}</li>
-                <li>{say!(arena.rule_round)}</li>
+                <li>{t!(arena.rule_gather)}</li>
+                <li>{t!(arena.rule_eat)}</li>
+                <li>{t!(arena.rule_boost)}</li>
+                <li>{t!(arena.rule_thorns)}</li>
+                <li>{t!(arena.rule_round)}</li>
             </ol>
-            <p class="hint">{say!(arena.keys)}</p>
-            <p class="hint">{say!(arena.marks)}</p>
+            <p class="hint">{t!(arena.keys)}</p>
+            <p class="hint">{t!(arena.marks)}</p>
         </Card>
     }
     .into_any()

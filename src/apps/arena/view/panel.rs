@@ -13,7 +13,7 @@ use crate::{
     i18n::*,
     ui::{
         names,
-        words::{fill, note, part, say, text},
+        text::{dynamic_text, dynamic_view, fill, optional_text, t},
     },
     wire::person::tidy_name,
 };
@@ -27,7 +27,7 @@ const YEAR_SECONDS: u32 = 365 * 24 * 60 * 60;
 #[component]
 pub fn Panel(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     let shown = Memo::new(move |_| arena.hud.with(|hud| (words::role(&hud.role), hud.film.is_some())));
-    let panel = part(move || match shown.get() {
+    let panel = dynamic_view(move || match shown.get() {
         (_, true) => None,
         ("playing", _) => Some(view! { <Leave arena/> }.into_any()),
         _ => Some(view! { <Enter arena scores/> }.into_any()),
@@ -39,7 +39,7 @@ pub fn Panel(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
 fn Leave(arena: Arena) -> impl IntoView {
     view! {
         <button class="button small arena-leave" type="button" on:click=move |_| arena.wish(Wish::Watch(None))>
-            {say!(arena.leave)}
+            {t!(arena.leave)}
         </button>
     }
     .into_any()
@@ -55,8 +55,8 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
             .with(|me| me.as_ref().map(|me| me.name.clone()))
             .unwrap_or_default()
     });
-    let ended = note(move || arena.hud.with(|hud| ending(i18n.get_locale(), hud)));
-    let watching = text(move || {
+    let ended = optional_text(move || arena.hud.with(|hud| ending(i18n.get_locale(), hud)));
+    let watching = dynamic_text(move || {
         let name = arena
             .hud
             .with(|hud| (hud.focus > 0).then(|| words::body(i18n.get_locale(), hud.focus, &hud.focus_name)));
@@ -64,7 +64,7 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
             fill(t_string!(i18n, arena.following), &[("name", &name)])
         })
     });
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let why = scores.name_refused.get()?;
         Some(names::refusal(&why)(i18n.get_locale()).to_owned())
     });
@@ -99,10 +99,10 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
             <p class="arena-ending" role="status">{ended}</p>
             <div class="row">
                 <label class="field grow">
-                    <span>{say!(arena.your_name)}</span>
+                    <span>{t!(arena.your_name)}</span>
                     <input name="name" autocomplete="nickname" maxlength=MAX_NAME.to_string() bind:value=typed/>
                 </label>
-                <button class="button primary arena-play" type="submit" disabled=away>{say!(arena.play)}</button>
+                <button class="button primary arena-play" type="submit" disabled=away>{t!(arena.play)}</button>
             </div>
             <p class="problem" role="alert">{problem}</p>
             <p class="hint">{watching}</p>

@@ -14,7 +14,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{Words, note, part, say, spoken, text, words},
+        text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate},
     },
 };
 
@@ -22,7 +22,7 @@ use crate::{
 pub fn Records(arena: Arena) -> impl IntoView {
     let wrong = RwSignal::new(false);
     let i18n = use_i18n();
-    let problem = note(move || wrong.get().then(|| t_string!(i18n, arena.no_record).to_owned()));
+    let problem = optional_text(move || wrong.get().then(|| t_string!(i18n, arena.no_record).to_owned()));
     let chosen = move |event: leptos::ev::Event| {
         let input = event
             .target()
@@ -42,14 +42,14 @@ pub fn Records(arena: Arena) -> impl IntoView {
         }
     };
     let film = Memo::new(move |_| arena.hud.with(|hud| hud.film.is_some()));
-    let controls = part(move || film.get().then(|| view! { <Controls arena/> }.into_any()));
+    let controls = dynamic_view(move || film.get().then(|| view! { <Controls arena/> }.into_any()));
     view! {
-        <Card id="arena-records" title=words!(arena.records)>
-            <p class="hint">{say!(arena.records_text)}</p>
+        <Card id="arena-records" title=text_key!(arena.records)>
+            <p class="hint">{t!(arena.records_text)}</p>
             <div class="row">
-                <a class="button" href="/api/arena/record" download="round.arena" rel="external">{say!(arena.save_record)}</a>
+                <a class="button" href="/api/arena/record" download="round.arena" rel="external">{t!(arena.save_record)}</a>
                 <label class="button file arena-script">
-                    {say!(arena.play_record)}
+                    {t!(arena.play_record)}
                     <input type="file" accept=".arena" on:change=chosen/>
                 </label>
             </div>
@@ -80,22 +80,22 @@ fn Controls(arena: Arena) -> impl IntoView {
     let film = Memo::new(move |_| arena.hud.with(|hud| hud.film).unwrap_or(nothing));
     let runs = Memo::new(move |_| film.get().runs);
     let switch = move |_| arena.with(|engine| engine.film(|film| film.run(!runs.get_untracked())));
-    let button = text(move || {
-        let words: Words = if runs.get() {
-            words!(arena.pause)
+    let button = dynamic_text(move || {
+        let words: TextKey = if runs.get() {
+            text_key!(arena.pause)
         } else {
-            words!(arena.go_on)
+            text_key!(arena.go_on)
         };
         words(i18n.get_locale()).to_owned()
     });
-    let time = text(move || {
+    let time = dynamic_text(move || {
         let FilmHud { tick, ticks, .. } = film.get();
         [&words::clock(tick / RATE), " / ", &words::clock(ticks / RATE)].concat()
     });
-    let verdict = note(move || {
-        let words: Words = match film.get().is_true? {
-            true => words!(arena.record_true),
-            false => words!(arena.record_false),
+    let verdict = optional_text(move || {
+        let words: TextKey = match film.get().is_true? {
+            true => text_key!(arena.record_true),
+            false => text_key!(arena.record_false),
         };
         Some(words(i18n.get_locale()).to_owned())
     });
@@ -107,7 +107,7 @@ fn Controls(arena: Arena) -> impl IntoView {
     view! {
         <div class="arena-film" data-film=move || if runs.get() { "runs" } else { "stands" }>
             <label class="field">
-                <span>{say!(arena.seek)}</span>
+                <span>{t!(arena.seek)}</span>
                 <input
                     type="range"
                     min="0"
@@ -119,7 +119,7 @@ fn Controls(arena: Arena) -> impl IntoView {
             <div class="row">
                 <button class="button small" type="button" on:click=switch>{button}</button>
                 <button class="button small" type="button" on:click=move |_| arena.with(super::engine::Engine::close_film)>
-                    {spoken(words!(arena.close_record))}
+                    {translate(text_key!(arena.close_record))}
                 </button>
                 <span class="hint arena-time">{time}</span>
             </div>

@@ -4,7 +4,7 @@ use super::super::model::world::FIRST_BOT;
 use super::super::wire::frame::Role;
 use crate::{
     i18n::*,
-    ui::words::{Words, fill, words},
+    ui::text::{TextKey, fill, text_key},
     wire::text::isolated,
 };
 use duplex_leptos::simulation::{ConnectionStatus, SimulationTransport};
@@ -32,13 +32,13 @@ pub fn person(locale: Locale, person: &Person) -> String {
 }
 
 /// How the line stands, in one word for style sheets and tests, and in the visitor's.
-pub fn line(status: Option<ConnectionStatus>) -> (&'static str, Words) {
+pub fn line(status: Option<ConnectionStatus>) -> (&'static str, TextKey) {
     match status {
-        None | Some(ConnectionStatus::Connecting) => ("connecting", words!(arena.connecting)),
-        Some(ConnectionStatus::Live(SimulationTransport::WebSocket)) => ("websocket", words!(arena.websocket)),
-        Some(ConnectionStatus::Live(SimulationTransport::Http)) => ("http", words!(arena.http)),
-        Some(ConnectionStatus::Waiting) => ("waiting", words!(arena.waiting)),
-        Some(ConnectionStatus::Stopped(_)) => ("stopped", words!(arena.stopped)),
+        None | Some(ConnectionStatus::Connecting) => ("connecting", text_key!(arena.connecting)),
+        Some(ConnectionStatus::Live(SimulationTransport::WebSocket)) => ("websocket", text_key!(arena.websocket)),
+        Some(ConnectionStatus::Live(SimulationTransport::Http)) => ("http", text_key!(arena.http)),
+        Some(ConnectionStatus::Waiting) => ("waiting", text_key!(arena.waiting)),
+        Some(ConnectionStatus::Stopped(_)) => ("stopped", text_key!(arena.stopped)),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     ui::{
         clock, format, keys,
         raw_text::raw_text,
-        words::{fill, note, part, say, text},
+        text::{dynamic_text, dynamic_view, fill, optional_text, t},
     },
     wire::{form::Refused, text::isolated},
 };
@@ -68,17 +68,17 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
         event.prevent_default();
         send();
     };
-    let line = note(move || problem.get().map(|problem| told(i18n.get_locale(), &problem)));
+    let line = optional_text(move || problem.get().map(|problem| told(i18n.get_locale(), &problem)));
     view! {
         <form class="composer" method="post" action=talk.path() on:submit=on_submit>
             <Replying talk/>
             <label class="field plain">
-                <span>{say!(chat.your_name)}</span>
+                <span>{t!(chat.your_name)}</span>
                 <input name="name" autocomplete="nickname" maxlength="24" value=name/>
             </label>
             <div class="composer-row">
                 <Field talk problem on_key=Callback::new(on_key)/>
-                <button class="button primary" type="submit">{say!(chat.send)}</button>
+                <button class="button primary" type="submit">{t!(chat.send)}</button>
             </div>
             <div class="composer-notes">
                 <p class="problem" role="alert">{line}</p>
@@ -136,8 +136,8 @@ fn Field(talk: Talk, problem: RwSignal<Option<Problem>>, on_key: Callback<Keyboa
             rows="1"
             enterkeyhint="send"
             required
-            aria-label=say!(chat.message)
-            placeholder=say!(chat.message_hint)
+            aria-label=t!(chat.message)
+            placeholder=t!(chat.message_hint)
             node_ref=field
             on:keydown=move |event| on_key.run(event)
             on:input=on_input
@@ -208,9 +208,9 @@ fn told(locale: Locale, problem: &Problem) -> String {
 #[component]
 fn Replying(talk: Talk) -> impl IntoView {
     let i18n = use_i18n();
-    let strip = part(move || {
+    let strip = dynamic_view(move || {
         let seq = talk.replying.get()?;
-        let said = text(move || {
+        let said = dynamic_text(move || {
             let said = |message: &super::super::model::Message| {
                 let name = words::name(i18n.get_locale(), &message.by);
                 fill(
@@ -225,7 +225,7 @@ fn Replying(talk: Talk) -> impl IntoView {
                 <p class="replying">
                     <span>{said}</span>
                     <button type="button" class="button small" on:click=move |_| talk.replying.set(None)>
-                        {say!(chat.cancel)}
+                        {t!(chat.cancel)}
                     </button>
                 </p>
             }
@@ -239,12 +239,12 @@ fn Replying(talk: Talk) -> impl IntoView {
 #[component]
 fn Counter(talk: Talk) -> impl IntoView {
     let count = Memo::new(move |_| talk.draft.with(|draft| draft.chars().count()));
-    let shown = note(move || {
+    let shown = optional_text(move || {
         let count = count.get();
         let (count_text, limit) = (format::grouped(count as u64), format::grouped(MAX_TEXT as u64));
         (count + NEAR_LIMIT > MAX_TEXT).then(|| format!("{count_text} / {limit}"))
     });
-    let over = text(move || (count.get() > MAX_TEXT).to_string());
+    let over = dynamic_text(move || (count.get() > MAX_TEXT).to_string());
     view! { <p class="counter" data-over=over>{shown}</p> }.into_any()
 }
 
@@ -253,7 +253,7 @@ fn Counter(talk: Talk) -> impl IntoView {
 fn Typing(talk: Talk) -> impl IntoView {
     const NAMED: usize = 3;
     let i18n = use_i18n();
-    let line = note(move || {
+    let line = optional_text(move || {
         let locale = i18n.get_locale();
         let names: Vec<_> = talk.chat.presence.with(|presence| {
             let others = presence.people.iter().filter(|one| !talk.is_own(&one.person.id));

@@ -19,7 +19,7 @@ use crate::{
     i18n::*,
     ui::{
         keys,
-        words::{note, say},
+        text::{optional_text, t},
     },
 };
 use duplex_protocol::{cursor::Seq, session::Rejection};
@@ -43,7 +43,7 @@ pub fn edit_form(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     let typed = talk.edits.with_value(|edits| edits.get(&seq).cloned());
     let typed = RwSignal::from(typed.unwrap_or_default());
     let problem = RwSignal::new(None::<&'static str>);
-    let line = note(move || {
+    let line = optional_text(move || {
         problem
             .get()
             .map(|why| words::rejection(i18n.get_locale(), &Rejection::refused(why)))
@@ -79,11 +79,11 @@ pub fn edit_form(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     };
     view! {
         <form class="edit-form" on:submit=on_submit>
-            <textarea enterkeyhint="send" aria-label=say!(chat.edit) id=field_id(seq) on:keydown=on_key bind:value=typed></textarea>
+            <textarea enterkeyhint="send" aria-label=t!(chat.edit) id=field_id(seq) on:keydown=on_key bind:value=typed></textarea>
             <p class="problem" role="alert">{line}</p>
             <div class="row">
-                <button class="button small primary" type="submit">{say!(chat.save)}</button>
-                <button class="button small" type="button" on:click=move |_| close()>{say!(chat.cancel)}</button>
+                <button class="button small primary" type="submit">{t!(chat.save)}</button>
+                <button class="button small" type="button" on:click=move |_| close()>{t!(chat.cancel)}</button>
             </div>
         </form>
     }

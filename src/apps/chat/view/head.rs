@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{fill, note, part, say, text},
+    ui::text::{dynamic_text, dynamic_view, fill, optional_text, t},
 };
 use duplex_protocol::{person::Person, session::CommandId};
 
 #[component]
 pub fn Head(talk: Talk) -> impl IntoView {
-    let title = text(move || talk.title());
+    let title = dynamic_text(move || talk.title());
     view! {
         <header class="room-head">
             <div class="room-name">
@@ -40,8 +40,8 @@ pub fn Head(talk: Talk) -> impl IntoView {
 fn Status(talk: Talk) -> impl IntoView {
     let i18n = use_i18n();
     let status = talk.chat.status;
-    let word = text(move || words::status(status.get()).0.to_owned());
-    let said = text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let word = dynamic_text(move || words::status(status.get()).0.to_owned());
+    let said = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="room-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>
@@ -58,8 +58,8 @@ fn Line(talk: Talk) -> impl IntoView {
     let open = RwSignal::new(false);
     let sent = RwSignal::new(None::<CommandId>);
     let line = Memo::new(move |_| talk.entry().map(|entry| entry.line).unwrap_or_default());
-    let problem = note(move || refused(i18n.get_locale(), talk.rooms, &sent.get()?));
-    let shown = part(move || {
+    let problem = optional_text(move || refused(i18n.get_locale(), talk.rooms, &sent.get()?));
+    let shown = dynamic_view(move || {
         Some(if open.get() {
             line_form(talk, line, open, sent)
         } else {
@@ -75,13 +75,13 @@ fn Line(talk: Talk) -> impl IntoView {
 
 fn line_shown(line: Memo<String>, open: RwSignal<bool>) -> AnyView {
     let i18n = use_i18n();
-    let said = text(move || match line.get() {
+    let said = dynamic_text(move || match line.get() {
         line if line.is_empty() => t_string!(i18n, chat.no_line).to_owned(),
         line => line,
     });
     view! {
         <p class="lede" dir="auto">{said}</p>
-        <button type="button" class="button small script" on:click=move |_| open.set(true)>{say!(chat.edit_line)}</button>
+        <button type="button" class="button small script" on:click=move |_| open.set(true)>{t!(chat.edit_line)}</button>
     }
     .into_any()
 }
@@ -97,11 +97,11 @@ fn line_form(talk: Talk, line: Memo<String>, open: RwSignal<bool>, sent: RwSigna
     view! {
         <form class="row grow" on:submit=save>
             <label class="field grow">
-                <span class="hidden">{say!(chat.line)}</span>
+                <span class="hidden">{t!(chat.line)}</span>
                 <input name="line" autocomplete="off" autofocus maxlength=MAX_LINE.to_string() bind:value=typed/>
             </label>
-            <button class="button small primary" type="submit">{say!(chat.save)}</button>
-            <button class="button small" type="button" on:click=move |_| open.set(false)>{say!(chat.cancel)}</button>
+            <button class="button small primary" type="submit">{t!(chat.save)}</button>
+            <button class="button small" type="button" on:click=move |_| open.set(false)>{t!(chat.cancel)}</button>
         </form>
     }
     .into_any()
@@ -112,7 +112,7 @@ fn line_form(talk: Talk, line: Memo<String>, open: RwSignal<bool>, sent: RwSigna
 fn People(talk: Talk) -> impl IntoView {
     let i18n = use_i18n();
     let presence = talk.chat.presence;
-    let count = text(move || {
+    let count = dynamic_text(move || {
         // The visitor is there, also before the server has counted them.
         let count = presence.with(|presence| presence.people_count).max(1);
         fill(t_string!(i18n, chat.people_here), &[("count", &count.to_string())])
@@ -120,7 +120,7 @@ fn People(talk: Talk) -> impl IntoView {
     let named = Memo::new(move |_| {
         presence.with(|presence| presence.people.iter().map(|one| one.person.clone()).collect::<Vec<_>>())
     });
-    let list = part(move || {
+    let list = dynamic_view(move || {
         let locale = i18n.get_locale();
         Some(
             named
@@ -128,7 +128,7 @@ fn People(talk: Talk) -> impl IntoView {
                 .into_any(),
         )
     });
-    let more = note(move || {
+    let more = optional_text(move || {
         let more = presence.with(|presence| (presence.people_count as usize).saturating_sub(presence.people.len()));
         (more > 0).then(|| fill(t_string!(i18n, chat.more_people), &[("count", &more.to_string())]))
     });
@@ -152,7 +152,7 @@ fn person(locale: Locale, talk: Talk, person: &Person) -> AnyView {
     view! {
         <li data-hue=hue>
             <span class="author">{name}</span>
-            {own.then(|| view! { <span class="hint">{say!(chat.you)}</span> })}
+            {own.then(|| view! { <span class="hint">{t!(chat.you)}</span> })}
         </li>
     }
     .into_any()

@@ -24,7 +24,7 @@ use crate::{
     i18n::*,
     ui::{
         keys,
-        words::{fill, part, say, spoken, text, words},
+        text::{dynamic_text, dynamic_view, fill, t, text_key, translate},
     },
 };
 use duplex_protocol::cursor::Seq;
@@ -240,9 +240,9 @@ pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
                 class="messages"
                 role="log"
                 tabindex="0"
-                aria-label=say!(chat.messages)
-                data-scrolls=text(move || scroll.scrolls.get().to_string())
-                aria-busy=text(move || talk.loading.get().to_string())
+                aria-label=t!(chat.messages)
+                data-scrolls=dynamic_text(move || scroll.scrolls.get().to_string())
+                aria-busy=dynamic_text(move || talk.loading.get().to_string())
                 node_ref=scroll.outer
                 on:scroll=move |_| scroll.scrolled()
                 on:click=move |event| close(event.into())
@@ -269,20 +269,20 @@ pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
 fn Beginning(talk: Talk, scroll: Scroll) -> impl IntoView {
     let complete = Memo::new(move |_| talk.is_complete());
     let empty = Memo::new(move |_| talk.items().is_empty());
-    let note = part(move || {
+    let note = dynamic_view(move || {
         let words = match (complete.get(), empty.get()) {
-            (_, true) => words!(chat.nothing_yet),
-            (true, false) => words!(chat.beginning),
+            (_, true) => text_key!(chat.nothing_yet),
+            (true, false) => text_key!(chat.beginning),
             (false, false) => return Some(older_button(talk, scroll)),
         };
-        Some(view! { <p class="beginning">{spoken(words)}</p> }.into_any())
+        Some(view! { <p class="beginning">{translate(words)}</p> }.into_any())
     });
     view! { <div class="messages-start">{note}</div> }.into_any()
 }
 
 fn older_button(talk: Talk, scroll: Scroll) -> AnyView {
     let i18n = use_i18n();
-    let name = text(move || {
+    let name = dynamic_text(move || {
         let words = match (talk.loading.get(), talk.failed.get()) {
             (true, _) => t_string!(i18n, chat.loading),
             (false, true) => t_string!(i18n, chat.history_failed),
@@ -299,8 +299,8 @@ fn older_button(talk: Talk, scroll: Scroll) -> AnyView {
 fn ToEnd(talk: Talk, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
     let below = Memo::new(move |_| talk.below());
-    let hidden = text(move || (scroll.at_end.get() && below.get() == 0).to_string());
-    let name = text(move || match below.get() {
+    let hidden = dynamic_text(move || (scroll.at_end.get() && below.get() == 0).to_string());
+    let name = dynamic_text(move || match below.get() {
         0 => t_string!(i18n, chat.to_end).to_owned(),
         count => fill(t_string!(i18n, chat.new_below), &[("count", &count.to_string())]),
     });

@@ -13,7 +13,7 @@ use super::{
     rove::tab_stop,
     talk::Talk,
 };
-use crate::ui::words::{Words, part, say, spoken, text, words};
+use crate::ui::text::{TextKey, dynamic_text, dynamic_view, t, text_key, translate};
 use duplex_protocol::cursor::Seq;
 
 pub fn button_id(seq: Seq) -> String {
@@ -23,15 +23,15 @@ pub fn button_id(seq: Seq) -> String {
 pub fn menu(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     let open = Memo::new(move |_| talk.menu.get() == Some(seq));
     let toggle = move |_| talk.menu.set((!open.get_untracked()).then_some(seq));
-    let items = part(move || open.get().then(|| items(talk, seq, message)));
+    let items = dynamic_view(move || open.get().then(|| items(talk, seq, message)));
     view! {
         <div class="message-tools script">
             <button
                 type="button"
                 class="menu-button"
                 id=button_id(seq)
-                aria-label=say!(chat.menu)
-                aria-expanded=text(move || open.get().to_string())
+                aria-label=t!(chat.menu)
+                aria-expanded=dynamic_text(move || open.get().to_string())
                 tabindex=tab_stop(talk, seq)
                 on:click=toggle
             >"⋯"</button>
@@ -53,8 +53,8 @@ fn items(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     if !talk.is_recent(seq) {
         let too_old = moderation
             .is_none()
-            .then(|| view! { <p class="hint">{say!(chat.too_old)}</p> });
-        return view! { <div class="menu" role="group" aria-label=say!(chat.menu)>{too_old}{moderation}</div> }
+            .then(|| view! { <p class="hint">{t!(chat.too_old)}</p> });
+        return view! { <div class="menu" role="group" aria-label=t!(chat.menu)>{too_old}{moderation}</div> }
             .into_any();
     }
     let emojis: Vec<_> = Emoji::ALL
@@ -62,14 +62,14 @@ fn items(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
         .map(|emoji| emoji_button(talk, seq, message, emoji))
         .collect();
     view! {
-        <div class="menu" role="group" aria-label=say!(chat.menu)>
+        <div class="menu" role="group" aria-label=t!(chat.menu)>
             <div class="menu-emojis">{emojis}</div>
-            {act(words!(chat.reply), "reply", move || {
+            {act(text_key!(chat.reply), "reply", move || {
                 talk.replying.set(Some(seq));
                 leave(talk);
                 focus(super::composer::FIELD);
             })}
-            {own.then(|| act(words!(chat.edit), "edit", move || {
+            {own.then(|| act(text_key!(chat.edit), "edit", move || {
                 edit(talk, seq, message);
                 leave(talk);
             }))}
@@ -84,9 +84,9 @@ fn leave(talk: Talk) {
     talk.menu.set(None);
 }
 
-fn act(name: Words, key: &'static str, act: impl Fn() + Send + Sync + 'static) -> AnyView {
+fn act(name: TextKey, key: &'static str, act: impl Fn() + Send + Sync + 'static) -> AnyView {
     let act = Callback::new(move |()| act());
-    view! { <button type="button" class="menu-item" data-act=key on:click=move |_| act.run(())>{spoken(name)}</button> }
+    view! { <button type="button" class="menu-item" data-act=key on:click=move |_| act.run(())>{translate(name)}</button> }
         .into_any()
 }
 
@@ -107,9 +107,9 @@ fn emoji_button(talk: Talk, seq: Seq, message: RwSignal<Message>, emoji: Emoji) 
 /// Asks once more.
 fn delete(talk: Talk, seq: Seq) -> AnyView {
     let sure = RwSignal::new(false);
-    let name = spoken(words!(chat.delete));
-    let really = spoken(words!(chat.really_delete));
-    let name = text(move || if sure.get() { really() } else { name() }.to_owned());
+    let name = translate(text_key!(chat.delete));
+    let really = translate(text_key!(chat.really_delete));
+    let name = dynamic_text(move || if sure.get() { really() } else { name() }.to_owned());
     let choose = move |_| {
         if sure.get_untracked() {
             talk.send(ChatCommand::Delete { seq });

@@ -14,7 +14,7 @@ use crate::{
     ui::{
         moderation::{DURATIONS, refusal, until},
         standing,
-        words::{Words, note, part, say, spoken, text, words},
+        text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate},
     },
     wire::moderation::{MAX_BAN_REASON, Moderation, ModerationCommand, Target},
 };
@@ -60,28 +60,28 @@ pub fn author(talk: Talk, rules: Rules, seq: Seq, by: Person) -> AnyView {
     let begun = StoredValue::new(begun.unwrap_or_else(|| Begun::new(&by)));
     let form = RwSignal::from(begun.with_value(|begun| begun.form.clone()));
     let by = StoredValue::new(by);
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         let (by, begun) = (by.get_value(), begun.get_value());
         form.get().map(|form| match form {
             Form::Ban => ban_form(talk, rules, (seq, by), begun),
             Form::Rename => rename_form(talk, rules, (seq, by), begun),
         })
     });
-    let item = move |name: Words, key: &'static str, opens: Form| {
+    let item = move |name: TextKey, key: &'static str, opens: Form| {
         view! {
             <button
                 type="button"
                 class="menu-item"
                 data-act=key
-                aria-expanded=text(move || (form.get() == Some(opens)).to_string())
+                aria-expanded=dynamic_text(move || (form.get() == Some(opens)).to_string())
                 on:click=move |_| form.set((form.get_untracked() != Some(opens)).then_some(opens))
-            >{spoken(name)}</button>
+            >{translate(name)}</button>
         }
         .into_any()
     };
     view! {
-        {item(words!(moderation.rename), "rename-person", Form::Rename)}
-        {item(words!(moderation.ban), "ban-person", Form::Ban)}
+        {item(text_key!(moderation.rename), "rename-person", Form::Rename)}
+        {item(text_key!(moderation.ban), "ban-person", Form::Ban)}
         {shown}
     }
     .into_any()
@@ -115,19 +115,19 @@ fn ban_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun) ->
     let chosen = length.get_untracked();
     let choices: Vec<_> = DURATIONS
         .iter()
-        .map(|(key, name, _)| view! { <option value=*key selected=*key == chosen>{spoken(*name)}</option> })
+        .map(|(key, name, _)| view! { <option value=*key selected=*key == chosen>{translate(*name)}</option> })
         .collect();
     view! {
         <form class="menu-form" on:submit=ban>
             <label class="field">
-                <span>{say!(moderation.how_long)}</span>
+                <span>{t!(moderation.how_long)}</span>
                 <select name="length" on:change=move |event| length.set(event_target_value(&event))>{choices}</select>
             </label>
             <label class="field">
-                <span>{say!(moderation.reason_optional)}</span>
+                <span>{t!(moderation.reason_optional)}</span>
                 <input name="reason" autocomplete="off" maxlength=MAX_BAN_REASON.to_string() bind:value=reason/>
             </label>
-            <button type="submit" class="button small">{say!(moderation.ban_now)}</button>
+            <button type="submit" class="button small">{t!(moderation.ban_now)}</button>
         </form>
     }
     .into_any()
@@ -146,10 +146,10 @@ fn rename_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun)
     view! {
         <form class="menu-form" on:submit=rename>
             <label class="field">
-                <span>{say!(moderation.new_name)}</span>
+                <span>{t!(moderation.new_name)}</span>
                 <input name="new-name" autocomplete="off" maxlength=MAX_NAME.to_string() bind:value=name/>
             </label>
-            <button type="submit" class="button small primary">{say!(moderation.rename_now)}</button>
+            <button type="submit" class="button small primary">{t!(moderation.rename_now)}</button>
         </form>
     }
     .into_any()
@@ -158,7 +158,7 @@ fn rename_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun)
 /// Above the room: its deletion, and what the server says to an operator's last command.
 pub fn tools(talk: Talk, rules: Rules) -> AnyView {
     let i18n = use_i18n();
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let locale = i18n.get_locale();
         let told = |one: &CommandStatus| one.problem(|wait| standing::held(locale, wait), |why| explain(locale, why));
         rules
@@ -188,10 +188,10 @@ fn explain(locale: Locale, why: &Rejection) -> String {
 fn delete_room(rules: Rules, room: String) -> AnyView {
     let sure = RwSignal::new(false);
     let (name, really) = (
-        spoken(words!(moderation.delete_room)),
-        spoken(words!(moderation.really_delete_room)),
+        translate(text_key!(moderation.delete_room)),
+        translate(text_key!(moderation.really_delete_room)),
     );
-    let name = text(move || if sure.get() { really() } else { name() }.to_owned());
+    let name = dynamic_text(move || if sure.get() { really() } else { name() }.to_owned());
     let choose = move |_| {
         if !sure.get_untracked() {
             return sure.set(true);

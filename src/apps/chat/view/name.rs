@@ -7,7 +7,7 @@ use crate::{
     i18n::*,
     ui::{
         names,
-        words::{fill, note, say, text},
+        text::{dynamic_text, fill, optional_text, t},
     },
     wire::person::tidy_name,
 };
@@ -17,7 +17,7 @@ use duplex_protocol::person::MAX_NAME;
 pub fn NameForm(talk: Talk) -> impl IntoView {
     let i18n = use_i18n();
     let me = talk.chat.me;
-    let shown = text(move || {
+    let shown = dynamic_text(move || {
         let name = me.with(|me| me.as_ref().map(|me| words::name(i18n.get_locale(), me)));
         fill(t_string!(i18n, chat.you_are), &[("name", &name.unwrap_or_default())])
     });
@@ -26,7 +26,7 @@ pub fn NameForm(talk: Talk) -> impl IntoView {
     names::follow(typed, move || {
         me.with(|me| me.as_ref().map(|me| me.name.clone())).unwrap_or_default()
     });
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let why = talk.chat.name_refused.get()?;
         Some(names::refusal(&why)(i18n.get_locale()).to_owned())
     });
@@ -50,12 +50,12 @@ pub fn NameForm(talk: Talk) -> impl IntoView {
             <summary>{shown}</summary>
             <form class="row" on:submit=save>
                 <label class="field grow">
-                    <span>{say!(chat.your_name)}</span>
+                    <span>{t!(chat.your_name)}</span>
                     <input name="name" autocomplete="nickname" maxlength=MAX_NAME.to_string() bind:value=typed/>
                 </label>
-                <button class="button small primary" type="submit">{say!(chat.save)}</button>
+                <button class="button small primary" type="submit">{t!(chat.save)}</button>
             </form>
-            <p class="hint">{say!(chat.name_hint)}</p>
+            <p class="hint">{t!(chat.name_hint)}</p>
         </details>
         <p class="problem" role="alert">{problem}</p>
     }

@@ -7,7 +7,7 @@ use crate::{
     i18n::*,
     ui::{
         standing,
-        words::{Words, fill, part, say, spoken, text, words},
+        text::{TextKey, dynamic_text, dynamic_view, fill, t, text_key, translate},
     },
 };
 use duplex_leptos::topic::{CommandStatus, Pending};
@@ -44,8 +44,9 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
             found.map(|one| (described(i18n.get_locale(), &one.command), one.status.clone()))
         })
     });
-    let said = text(move || found.with(|found| found.as_ref().map(|(said, _)| said.clone()).unwrap_or_default()));
-    let word = text(move || {
+    let said =
+        dynamic_text(move || found.with(|found| found.as_ref().map(|(said, _)| said.clone()).unwrap_or_default()));
+    let word = dynamic_text(move || {
         found
             .with(|found| match found {
                 Some((_, CommandStatus::Queued)) => "queued",
@@ -55,7 +56,7 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
             })
             .to_owned()
     });
-    let state = text(move || {
+    let state = dynamic_text(move || {
         found.with(|found| match found {
             Some((_, CommandStatus::Queued)) => t_string!(i18n, chat.queued).to_owned(),
             Some((_, CommandStatus::Held { retry_after_ms })) => standing::held(i18n.get_locale(), *retry_after_ms),
@@ -70,7 +71,7 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
             _ => t_string!(i18n, chat.sending).to_owned(),
         })
     });
-    let buttons = part(move || (word.get() != "sent").then(|| buttons(talk, id, word.get() == "rejected")));
+    let buttons = dynamic_view(move || (word.get() != "sent").then(|| buttons(talk, id, word.get() == "rejected")));
     view! {
         <article class="message pending" data-own="true" data-standing=word>
             <span class="avatar" aria-hidden="true">"…"</span>
@@ -85,11 +86,11 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
 }
 
 fn described(locale: Locale, command: &ChatCommand) -> String {
-    let named = |what: Words, text: &str| format!("{} {text}", what(locale)).trim().to_owned();
+    let named = |what: TextKey, text: &str| format!("{} {text}", what(locale)).trim().to_owned();
     match command {
         ChatCommand::Post { text, .. } => text.clone(),
-        ChatCommand::Edit { text, .. } => named(words!(chat.edit), text),
-        ChatCommand::Delete { .. } => named(words!(chat.delete), ""),
+        ChatCommand::Edit { text, .. } => named(text_key!(chat.edit), text),
+        ChatCommand::Delete { .. } => named(text_key!(chat.delete), ""),
         ChatCommand::React { emoji, .. } => emoji.sign().to_owned(),
     }
 }
@@ -112,8 +113,8 @@ fn buttons(talk: Talk, id: StoredValue<CommandId>, rejected: bool) -> AnyView {
     };
     view! {
         <div class="row">
-            {rejected.then(|| view! { <button type="button" class="button small" on:click=again>{say!(chat.retry)}</button> })}
-            <button type="button" class="button small" on:click=take_back>{spoken(words!(chat.take_back))}</button>
+            {rejected.then(|| view! { <button type="button" class="button small" on:click=again>{t!(chat.retry)}</button> })}
+            <button type="button" class="button small" on:click=take_back>{translate(text_key!(chat.take_back))}</button>
         </div>
     }
     .into_any()

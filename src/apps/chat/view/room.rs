@@ -14,7 +14,7 @@ use super::{
 };
 use crate::ui::{
     missing::answer_missing,
-    words::{part, say, text, titled},
+    text::{dynamic_text, dynamic_view, page_title, t},
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
@@ -33,7 +33,7 @@ pub fn room(visit: Visit, name: String) -> AnyView {
 }
 
 fn loading() -> AnyView {
-    view! { <p class="hint room-loading" role="status">{say!(chat.loading)}</p> }.into_any()
+    view! { <p class="hint room-loading" role="status">{t!(chat.loading)}</p> }.into_any()
 }
 
 fn place(visit: Visit, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, name: String) -> AnyView {
@@ -41,7 +41,7 @@ fn place(visit: Visit, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, name: Strin
         let name = name.clone();
         move |_| rooms.state.with(|list| list.rooms.contains_key(&name))
     });
-    part(move || {
+    dynamic_view(move || {
         Some(if exists.get() {
             open(Talk::start(name.clone(), chat, rooms, visit))
         } else {
@@ -54,12 +54,12 @@ fn place(visit: Visit, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, name: Strin
 fn open(talk: Talk) -> AnyView {
     let scroll = Scroll::new(talk);
     keep_marks(talk, scroll);
-    let title = text(move || match talk.missed() {
+    let title = dynamic_text(move || match talk.missed() {
         0 => talk.title(),
         count => format!("({count}) {}", talk.title()),
     });
     view! {
-        <Title text=titled(move || title.get())/>
+        <Title text=page_title(move || title.get())/>
         <section class="room">
             <Head talk/>
             <Messages talk scroll/>
@@ -103,24 +103,24 @@ fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
     }
     if rooms.state.with(|list| list.is_gone(name)) {
         return view! {
-            <Title text=titled(say!(chat.room_gone))/>
+            <Title text=page_title(t!(chat.room_gone))/>
             <section class="room room-missing">
-                <h1>{say!(chat.room_gone)}</h1>
-                <p>{say!(chat.room_gone_text)}</p>
+                <h1>{t!(chat.room_gone)}</h1>
+                <p>{t!(chat.room_gone_text)}</p>
             </section>
         }
         .into_any();
     }
     let offer = is_room(name).then(|| {
         view! {
-            <p>{say!(chat.no_room_text)}</p>
+            <p>{t!(chat.no_room_text)}</p>
             <CreateForm rooms id="this-room" name=name.to_owned() back=None/>
         }
     });
     view! {
-        <Title text=titled(say!(chat.no_room))/>
+        <Title text=page_title(t!(chat.no_room))/>
         <section class="room room-missing">
-            <h1>{say!(chat.no_room)}</h1>
+            <h1>{t!(chat.no_room)}</h1>
             {offer}
         </section>
     }

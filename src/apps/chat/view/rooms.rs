@@ -15,7 +15,7 @@ use crate::{
     i18n::*,
     ui::{
         standing,
-        words::{Words, fill, note, say, spoken, text, words},
+        text::{TextKey, dynamic_text, fill, optional_text, t, text_key, translate},
     },
     wire::form::Refused,
 };
@@ -30,8 +30,8 @@ pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {
     let back = refused_form();
     let is_open = back.is_some();
     view! {
-        <nav class="rooms" aria-label=say!(chat.rooms)>
-            <h2>{say!(chat.rooms)}</h2>
+        <nav class="rooms" aria-label=t!(chat.rooms)>
+            <h2>{t!(chat.rooms)}</h2>
             <Live topic=rooms>
                 <ul>
                     <For each=move || names.get() key=|name| name.clone() let:name>
@@ -39,7 +39,7 @@ pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {
                     </For>
                 </ul>
                 <details class="new-room" open=is_open>
-                    <summary>{say!(chat.new_room)}</summary>
+                    <summary>{t!(chat.new_room)}</summary>
                     <CreateForm rooms id="new-room" name=String::new() back/>
                 </details>
             </Live>
@@ -66,21 +66,21 @@ fn room_row(rooms: UseTopic<Rooms>, visit: Visit, open: Memo<String>, name: Stri
                 .with(|list| list.rooms.get(&name).cloned().unwrap_or_default())
         }
     });
-    let title = text({
+    let title = dynamic_text({
         let name = name.clone();
         move || entry.with(|entry| words::title(i18n.get_locale(), &name, entry))
     });
-    let current = note({
+    let current = optional_text({
         let name = name.clone();
         move || open.with(|open| *open == name).then(|| "page".to_owned())
     });
     let unread = Memo::new(move |_| visit.unread(&name, entry.with(|entry| entry.count)));
-    let badge = note(move || match unread.get() {
+    let badge = optional_text(move || match unread.get() {
         0 => None,
         count @ 1..100 => Some(count.to_string()),
         _ => Some("99+".to_owned()),
     });
-    let told = note(move || {
+    let told = optional_text(move || {
         let count = unread.get();
         (count > 0).then(|| fill(t_string!(i18n, chat.unread), &[("count", &count.to_string())]))
     });
@@ -166,7 +166,7 @@ pub fn CreateForm(
     let sent = RwSignal::new(None::<(CommandId, String)>);
     let problem = Memo::new(move |_| known.get().or_else(|| rejected(rooms, &sent.get()?.0)));
     let told = move |part: Part| {
-        note(move || {
+        optional_text(move || {
             let locale = i18n.get_locale();
             match problem.get() {
                 Some(why) => (part_refused(&why) == part).then(|| words::rejection(locale, &why)),
@@ -196,7 +196,7 @@ pub fn CreateForm(
             {field(id, Part::Title, title, told(Part::Title))}
             {field(id, Part::Room, room, told(Part::Room))}
             <p class="problem" role="alert">{told(Part::Form)}</p>
-            <button class="button" type="submit">{say!(chat.create)}</button>
+            <button class="button" type="submit">{t!(chat.create)}</button>
         </form>
     }
     .into_any()
@@ -204,17 +204,17 @@ pub fn CreateForm(
 
 /// A field with what is wrong with it beside it.
 fn field(form: &str, part: Part, value: RwSignal<String>, problem: Signal<Option<String>>) -> AnyView {
-    let (name, label, most): (_, Words, _) = match part {
-        Part::Title => ("title", words!(chat.room_title), MAX_TITLE),
-        Part::Room | Part::Form => ("room", words!(chat.room_name), MAX_ROOM),
+    let (name, label, most): (_, TextKey, _) = match part {
+        Part::Title => ("title", text_key!(chat.room_title), MAX_TITLE),
+        Part::Room | Part::Form => ("room", text_key!(chat.room_name), MAX_ROOM),
     };
     let (id, about) = (format!("{form}-{name}"), format!("{form}-{name}-problem"));
     let described = about.clone();
     let is_name = part == Part::Room;
-    let hint = is_name.then(|| view! { <p class="hint">{say!(chat.room_name_hint)}</p> });
+    let hint = is_name.then(|| view! { <p class="hint">{t!(chat.room_name_hint)}</p> });
     view! {
         <div class="field">
-            <label for=id.clone()>{spoken(label)}</label>
+            <label for=id.clone()>{translate(label)}</label>
             <input
                 name=name
                 id=id
@@ -225,7 +225,7 @@ fn field(form: &str, part: Part, value: RwSignal<String>, problem: Signal<Option
                 spellcheck=is_name.then_some("false")
                 maxlength=most.to_string()
                 pattern=is_name.then_some("[a-z0-9\\-]+")
-                aria-invalid=note(move || problem.with(Option::is_some).then(|| "true".to_owned()))
+                aria-invalid=optional_text(move || problem.with(Option::is_some).then(|| "true".to_owned()))
                 aria-describedby=described
                 value=value.get_untracked()
                 bind:value=value

@@ -12,14 +12,14 @@ use super::{
     list::{Scroll, row_id},
     talk::Talk,
 };
-use crate::ui::{keys, words::note};
+use crate::ui::{keys, text::optional_text};
 use duplex_protocol::cursor::Seq;
 
 const ROW: &str = "article";
 
 /// The `tabindex` of what can be done with a message.
 pub fn tab_stop(talk: Talk, seq: Seq) -> Signal<Option<String>> {
-    note(move || {
+    optional_text(move || {
         let index = if talk.focused.get()? == Some(seq) { "0" } else { "-1" };
         Some(index.to_owned())
     })

@@ -22,7 +22,7 @@ use crate::{
     i18n::*,
     ui::{
         calendar,
-        words::{fill, part, say, text},
+        text::{dynamic_text, dynamic_view, fill, t},
     },
     wire::text::cut,
 };
@@ -37,7 +37,7 @@ const NAMED: usize = 8;
 pub fn row(talk: Talk, item: Item, leads: Memo<HashSet<Seq>>) -> AnyView {
     match item {
         Item::Day(day) => day_row(talk, item.id(), day),
-        Item::New => view! { <p class="new-mark" id=item.id()><span>{say!(chat.new_here)}</span></p> }.into_any(),
+        Item::New => view! { <p class="new-mark" id=item.id()><span>{t!(chat.new_here)}</span></p> }.into_any(),
         Item::Message { seq, .. } => match talk.message(seq) {
             Some(message) => message_row(talk, seq, leads, message.into()),
             None => ().into_any(),
@@ -47,7 +47,7 @@ pub fn row(talk: Talk, item: Item, leads: Memo<HashSet<Seq>>) -> AnyView {
 
 fn day_row(talk: Talk, id: String, day: i64) -> AnyView {
     let i18n = use_i18n();
-    let name = text(move || words::day(i18n.get_locale(), day, talk.visit.local.get()));
+    let name = dynamic_text(move || words::day(i18n.get_locale(), day, talk.visit.local.get()));
     view! { <p class="day" id=id><span>{name}</span></p> }.into_any()
 }
 
@@ -55,17 +55,17 @@ fn message_row(talk: Talk, seq: Seq, leads: Memo<HashSet<Seq>>, message: RwSigna
     let i18n = use_i18n();
     let (by, at, reply) = message.with_untracked(|message| (message.by.clone(), message.at, message.reply_to.clone()));
     let hue = words::hue(&by.id).to_string();
-    let own = text({
+    let own = dynamic_text({
         let by = by.id.clone();
         move || talk.is_own(&by).to_string()
     });
-    let name = text(move || words::name(i18n.get_locale(), &by));
-    let initial = text(move || name.with(|name| words::initial(name)));
-    let target = text(move || (talk.target.get() == Some(seq)).to_string());
-    let lead = text(move || leads.with(|leads| leads.contains(&seq)).to_string());
+    let name = dynamic_text(move || words::name(i18n.get_locale(), &by));
+    let initial = dynamic_text(move || name.with(|name| words::initial(name)));
+    let target = dynamic_text(move || (talk.target.get() == Some(seq)).to_string());
+    let lead = dynamic_text(move || leads.with(|leads| leads.contains(&seq)).to_string());
     let stop = tab_stop(talk, seq);
     let editing = Memo::new(move |_| talk.editing.get() == Some(seq));
-    let content = part(move || {
+    let content = dynamic_view(move || {
         Some(if editing.get() {
             edit_form(talk, seq, message)
         } else {
@@ -97,19 +97,19 @@ fn message_row(talk: Talk, seq: Seq, leads: Memo<HashSet<Seq>>, message: RwSigna
 }
 
 fn time(talk: Talk, at: u64) -> AnyView {
-    let clock = text(move || words::clock(at, talk.visit.local.get()));
+    let clock = dynamic_text(move || words::clock(at, talk.visit.local.get()));
     view! { <time datetime=calendar::iso(at)>{clock}</time> }.into_any()
 }
 
 /// The message's words, as often as they change.
 fn body(message: RwSignal<Message>, stop: Signal<Option<String>>) -> AnyView {
     let said = Memo::new(move |_| message.with(|message| (message.text.clone(), message.changed)));
-    part(move || {
+    dynamic_view(move || {
         said.with(|(text, changed)| {
             Some(match changed {
-                Change::Deleted(_) => view! { <p class="message-text gone">{say!(chat.deleted)}</p> }.into_any(),
+                Change::Deleted(_) => view! { <p class="message-text gone">{t!(chat.deleted)}</p> }.into_any(),
                 Change::Edited(_) => {
-                    let mark = view! { <span class="edited">{say!(chat.edited)}</span> };
+                    let mark = view! { <span class="edited">{t!(chat.edited)}</span> };
                     view! { <p class="message-text" dir="auto">{linked(text, stop)}" "{mark}</p> }.into_any()
                 }
                 Change::None => view! { <p class="message-text" dir="auto">{linked(text, stop)}</p> }.into_any(),
@@ -147,8 +147,8 @@ fn quote(talk: Talk, reply: Reply, stop: Signal<Option<String>>) -> AnyView {
     let i18n = use_i18n();
     let seq = reply.seq;
     let hue = words::hue(&reply.to.id).to_string();
-    let name = text(move || words::name(i18n.get_locale(), &reply.to));
-    let said = text(move || {
+    let name = dynamic_text(move || words::name(i18n.get_locale(), &reply.to));
+    let said = dynamic_text(move || {
         let said = |message: &Message| match message.is_deleted() {
             true => t_string!(i18n, chat.deleted).to_owned(),
             false => excerpt(&message.text),
@@ -162,7 +162,7 @@ fn quote(talk: Talk, reply: Reply, stop: Signal<Option<String>>) -> AnyView {
     };
     view! {
         <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue tabindex=stop on:click=go>
-            <span class="hidden">{say!(chat.in_reply_to)}</span>
+            <span class="hidden">{t!(chat.in_reply_to)}</span>
             <strong class="author">{name}</strong>
             <span dir="auto">{said}</span>
         </a>
@@ -185,11 +185,11 @@ fn reactions(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
 fn reaction(talk: Talk, seq: Seq, message: RwSignal<Message>, emoji: Emoji) -> AnyView {
     let i18n = use_i18n();
     let people = Memo::new(move |_| message.with(|message| message.people(emoji)));
-    let count = text(move || people.with(Vec::len).to_string());
+    let count = dynamic_text(move || people.with(Vec::len).to_string());
     let own = Memo::new(move |_| people.with(|people| people.iter().any(|one| talk.is_own(&one.id))));
-    let pressed = text(move || own.get().to_string());
+    let pressed = dynamic_text(move || own.get().to_string());
     let stop = tab_stop(talk, seq);
-    let names = text(move || people.with(|people| names(i18n.get_locale(), people)));
+    let names = dynamic_text(move || people.with(|people| names(i18n.get_locale(), people)));
     let toggle = move |_| {
         let on = !own.get_untracked();
         talk.send(ChatCommand::React { seq, emoji, on });

@@ -9,7 +9,7 @@ use crate::{
     ui::{
         calendar, format, names,
         standing::LOOK_FIRST,
-        words::{Words, fill, words},
+        text::{TextKey, fill, text_key},
     },
     wire::text::{first, is_bidi_control, isolated},
 };
@@ -72,13 +72,13 @@ pub fn day(locale: Locale, day: i64, local: bool) -> String {
 }
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
-    let words: Words = match rejection {
+    let words: TextKey = match rejection {
         Rejection::Refused { why } => refusal(why),
         Rejection::Denied(reason) => denied(*reason),
-        Rejection::TooFast { .. } => words!(chat.too_fast),
-        Rejection::TooLarge => words!(chat.too_long),
-        Rejection::Malformed { .. } => words!(chat.malformed),
-        Rejection::StorageFull | Rejection::Unavailable => words!(chat.unavailable),
+        Rejection::TooFast { .. } => text_key!(chat.too_fast),
+        Rejection::TooLarge => text_key!(chat.too_long),
+        Rejection::Malformed { .. } => text_key!(chat.malformed),
+        Rejection::StorageFull | Rejection::Unavailable => text_key!(chat.unavailable),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
     };
     let seconds = match rejection {
@@ -102,43 +102,43 @@ fn filled(text: &str, seconds: u32) -> String {
     )
 }
 
-fn refusal(word: &str) -> Words {
+fn refusal(word: &str) -> TextKey {
     match word {
-        why::EMPTY => words!(chat.empty),
-        why::TOO_LONG => words!(chat.too_long),
-        why::TOO_OLD => words!(chat.too_old),
-        why::NOT_YOURS => words!(chat.not_yours),
-        why::DELETED => words!(chat.already_deleted),
-        why::REACTIONS_FULL => words!(chat.reactions_full),
-        why::BAD_ROOM => words!(chat.bad_room),
-        why::BAD_TITLE => words!(chat.bad_title),
-        why::BAD_LINE => words!(chat.bad_line),
-        why::ROOM_TAKEN => words!(chat.room_taken),
-        why::ROOMS_FULL => words!(chat.rooms_full),
-        why::NO_ROOM => words!(chat.no_room),
-        why::ROOM_GONE => words!(chat.room_gone),
+        why::EMPTY => text_key!(chat.empty),
+        why::TOO_LONG => text_key!(chat.too_long),
+        why::TOO_OLD => text_key!(chat.too_old),
+        why::NOT_YOURS => text_key!(chat.not_yours),
+        why::DELETED => text_key!(chat.already_deleted),
+        why::REACTIONS_FULL => text_key!(chat.reactions_full),
+        why::BAD_ROOM => text_key!(chat.bad_room),
+        why::BAD_TITLE => text_key!(chat.bad_title),
+        why::BAD_LINE => text_key!(chat.bad_line),
+        why::ROOM_TAKEN => text_key!(chat.room_taken),
+        why::ROOMS_FULL => text_key!(chat.rooms_full),
+        why::NO_ROOM => text_key!(chat.no_room),
+        why::ROOM_GONE => text_key!(chat.room_gone),
         NAME_RESERVED | NAME_FIXED => names::refusal(word),
-        _ => words!(chat.refused),
+        _ => text_key!(chat.refused),
     }
 }
 
-pub fn denied(reason: Denied) -> Words {
+pub fn denied(reason: Denied) -> TextKey {
     match reason {
-        Denied::Unknown => words!(chat.no_room),
-        Denied::Forbidden => words!(chat.forbidden),
-        Denied::TooMany => words!(chat.too_many),
-        Denied::Unavailable | Denied::Full => words!(chat.unavailable),
+        Denied::Unknown => text_key!(chat.no_room),
+        Denied::Forbidden => text_key!(chat.forbidden),
+        Denied::TooMany => text_key!(chat.too_many),
+        Denied::Unavailable | Denied::Full => text_key!(chat.unavailable),
     }
 }
 
 /// How the room stands, in one word for style sheets and tests, and in the visitor's.
-pub fn status(status: TopicStatus) -> (&'static str, Words) {
+pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
-        TopicStatus::Loading => ("loading", words!(chat.loading)),
-        TopicStatus::Live => ("live", words!(chat.live)),
-        TopicStatus::Resuming => ("resuming", words!(chat.resuming)),
-        TopicStatus::Waiting => ("waiting", words!(chat.waiting)),
+        TopicStatus::Loading => ("loading", text_key!(chat.loading)),
+        TopicStatus::Live => ("live", text_key!(chat.live)),
+        TopicStatus::Resuming => ("resuming", text_key!(chat.resuming)),
+        TopicStatus::Waiting => ("waiting", text_key!(chat.waiting)),
         TopicStatus::Denied(reason) => ("denied", denied(reason)),
-        TopicStatus::Outdated => ("outdated", words!(chat.outdated)),
+        TopicStatus::Outdated => ("outdated", text_key!(chat.outdated)),
     }
 }

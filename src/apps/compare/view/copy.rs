@@ -9,7 +9,7 @@ use super::super::share::Shared;
 use super::super::table::{csv, markdown, rows};
 use crate::ui::{
     card::Card,
-    words::{Words, part, say, spoken, words},
+    text::{TextKey, dynamic_view, t, text_key, translate},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,29 +24,29 @@ enum Form {
 pub fn CopyCard(bench: Bench) -> impl IntoView {
     let form = RwSignal::new(None::<Form>);
     let some = Memo::new(move |_| bench.shown.with(|shown| !shown.is_empty()));
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         if !some.get() {
             return None;
         }
-        let written = part(move || form.get().map(|form| field(write(bench, form))));
+        let written = dynamic_view(move || form.get().map(|form| field(write(bench, form))));
         Some(
             view! {
                 <div class="row">
-                    {button(bench, form, words!(compare.copy_markdown), Form::Markdown)}
-                    {button(bench, form, words!(compare.copy_csv), Form::Csv)}
-                    {button(bench, form, words!(compare.copy_json), Form::Json)}
-                    {button(bench, form, words!(compare.copy_link), Form::Link)}
+                    {button(bench, form, text_key!(compare.copy_markdown), Form::Markdown)}
+                    {button(bench, form, text_key!(compare.copy_csv), Form::Csv)}
+                    {button(bench, form, text_key!(compare.copy_json), Form::Json)}
+                    {button(bench, form, text_key!(compare.copy_link), Form::Link)}
                 </div>
                 {written}
             }
             .into_any(),
         )
     });
-    let hint = move || some.get().then(|| say!(compare.copy_hint));
+    let hint = move || some.get().then(|| t!(compare.copy_hint));
     view! {
-        <Card id="copy" title=words!(compare.copy)>
+        <Card id="copy" title=text_key!(compare.copy)>
             <p class="hint">{hint}</p>
-            <p class="hint">{move || (!some.get()).then(|| say!(compare.copy_none))}</p>
+            <p class="hint">{move || (!some.get()).then(|| t!(compare.copy_none))}</p>
             {shown}
         </Card>
     }
@@ -54,14 +54,14 @@ pub fn CopyCard(bench: Bench) -> impl IntoView {
 }
 
 /// Shows the text, and puts it into the clipboard where the browser allows it.
-fn button(bench: Bench, form: RwSignal<Option<Form>>, name: Words, of: Form) -> AnyView {
+fn button(bench: Bench, form: RwSignal<Option<Form>>, name: TextKey, of: Form) -> AnyView {
     let copy = move |_| {
         form.set(Some(of));
         let text = untrack(move || write(bench, of));
         to_clipboard(&text);
     };
     let chosen = move || (form.get() == Some(of)).to_string();
-    view! { <button class="button small" aria-pressed=chosen on:click=copy>{spoken(name)}</button> }.into_any()
+    view! { <button class="button small" aria-pressed=chosen on:click=copy>{translate(name)}</button> }.into_any()
 }
 
 /// What becomes of it does not matter: the text is there to be seen. Only pages that came by a safe way have a clipboard.
@@ -77,7 +77,7 @@ fn to_clipboard(text: &str) {
 fn field(text: String) -> AnyView {
     view! {
         <label class="field">
-            <span>{say!(compare.copy_text)}</span>
+            <span>{t!(compare.copy_text)}</span>
             <textarea class="mono" data-copied="" readonly rows="8" prop:value=text></textarea>
         </label>
     }

@@ -11,18 +11,18 @@ use crate::{
     ui::{
         card::Card,
         format,
-        words::{Words, fill, note, part, words},
+        text::{TextKey, dynamic_view, fill, optional_text, text_key},
     },
 };
 
 #[component]
 pub fn FindingsCard(bench: Bench) -> impl IntoView {
     let i18n = use_i18n();
-    let none = note(move || {
+    let none = optional_text(move || {
         let none = bench.shown.with(|shown| shown.results.is_none());
         none.then(|| td_string!(i18n.get_locale(), compare.findings_none).to_owned())
     });
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         let locale = i18n.get_locale();
         let found = bench.shown.with(|shown| shown.results.as_ref().map(findings))?;
         let items = found.into_iter().map(|finding| {
@@ -37,7 +37,7 @@ pub fn FindingsCard(bench: Bench) -> impl IntoView {
         Some(view! { <div class="finding-list">{items.collect_view()}</div> }.into_any())
     });
     view! {
-        <Card id="findings" title=words!(compare.findings)>
+        <Card id="findings" title=text_key!(compare.findings)>
             <p class="hint">{none}</p>
             {shown}
         </Card>
@@ -46,9 +46,9 @@ pub fn FindingsCard(bench: Bench) -> impl IntoView {
 }
 
 /// A key for tests and scripts, the title, the text, and what fills its gaps.
-type Said = (&'static str, Words, Words, Vec<(&'static str, String)>);
+type Said = (&'static str, TextKey, TextKey, Vec<(&'static str, String)>);
 
-fn said(finding: Finding, locale: Locale) -> (&'static str, Words, String) {
+fn said(finding: Finding, locale: Locale) -> (&'static str, TextKey, String) {
     let (key, title, text, values) = words_of(finding);
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     (key, title, fill(text(locale), &values))
@@ -62,8 +62,8 @@ fn words_of(finding: Finding) -> Said {
             overhead,
         } => (
             "headers",
-            words!(compare.headers),
-            words!(compare.headers_text),
+            text_key!(compare.headers),
+            text_key!(compare.headers_text),
             vec![
                 ("fetch", tenths(fetch)),
                 ("socket", tenths(socket)),
@@ -77,8 +77,8 @@ fn words_of(finding: Finding) -> Said {
             opened,
         } => (
             "connections",
-            words!(compare.connections),
-            words!(compare.connections_text),
+            text_key!(compare.connections),
+            text_key!(compare.connections_text),
             vec![
                 ("fetch", millis(fetch_us)),
                 ("fresh", millis(fresh_us)),
@@ -87,8 +87,8 @@ fn words_of(finding: Finding) -> Said {
         ),
         Finding::Kept { socket_us, topic_us } => (
             "kept",
-            words!(compare.kept),
-            words!(compare.kept_text),
+            text_key!(compare.kept),
+            text_key!(compare.kept_text),
             vec![
                 ("socket", millis(socket_us)),
                 ("topic", millis(topic_us)),
@@ -102,11 +102,11 @@ fn words_of(finding: Finding) -> Said {
             better,
         } => (
             "seldom",
-            words!(compare.seldom),
+            text_key!(compare.seldom),
             match better {
-                Better::Http => words!(compare.seldom_http),
-                Better::Alike => words!(compare.seldom_alike),
-                Better::Socket => words!(compare.seldom_socket),
+                Better::Http => text_key!(compare.seldom_http),
+                Better::Alike => text_key!(compare.seldom_alike),
+                Better::Socket => text_key!(compare.seldom_socket),
             },
             vec![
                 ("request", tenths(request)),
@@ -127,9 +127,9 @@ fn words_of(finding: Finding) -> Said {
 }
 
 fn cached(documents: Documents, better: Better) -> Said {
-    let text: Words = match better {
-        Better::Http => words!(compare.cached_http),
-        Better::Alike | Better::Socket => words!(compare.cached_not),
+    let text: TextKey = match better {
+        Better::Http => text_key!(compare.cached_http),
+        Better::Alike | Better::Socket => text_key!(compare.cached_not),
     };
     let values = vec![
         ("size", format::bytes(documents.size.into())),
@@ -137,14 +137,14 @@ fn cached(documents: Documents, better: Better) -> Said {
         ("cached", format::bytes(documents.cached.both())),
         ("asked", format::bytes(documents.asked.both())),
     ];
-    ("cached", words!(compare.cached), text, values)
+    ("cached", text_key!(compare.cached), text, values)
 }
 
 fn download(documents: Documents, better: Better) -> Said {
-    let text: Words = match better {
-        Better::Http => words!(compare.download_http),
-        Better::Alike => words!(compare.download_alike),
-        Better::Socket => words!(compare.download_socket),
+    let text: TextKey = match better {
+        Better::Http => text_key!(compare.download_http),
+        Better::Alike => text_key!(compare.download_alike),
+        Better::Socket => text_key!(compare.download_socket),
     };
     let values = vec![
         ("size", format::bytes(documents.large.into())),
@@ -153,5 +153,5 @@ fn download(documents: Documents, better: Better) -> Said {
         ("http_bytes", format::bytes(documents.download.both())),
         ("socket_bytes", format::bytes(documents.pieces.both())),
     ];
-    ("download", words!(compare.download), text, values)
+    ("download", text_key!(compare.download), text, values)
 }

@@ -12,14 +12,14 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{Words, fill, note, part, words},
+        text::{TextKey, dynamic_view, fill, optional_text, text_key},
     },
 };
 
 #[component]
 pub fn ResultsCard(bench: Bench) -> impl IntoView {
     let i18n = use_i18n();
-    let whose = note(move || {
+    let whose = optional_text(move || {
         let locale = i18n.get_locale();
         let shown = bench
             .shown
@@ -35,18 +35,18 @@ pub fn ResultsCard(bench: Bench) -> impl IntoView {
         }
         Some(said).filter(|said| !said.is_empty())
     });
-    let none = note(move || {
+    let none = optional_text(move || {
         let none = bench.shown.with(|shown| shown.results.is_none());
         none.then(|| td_string!(i18n.get_locale(), compare.no_results).to_owned())
     });
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         let locale = i18n.get_locale();
         bench
             .shown
             .with(|shown| shown.results.as_ref().map(|results| all(results, locale)))
     });
     view! {
-        <Card id="results" title=words!(compare.results)>
+        <Card id="results" title=text_key!(compare.results)>
             <p class="somebodys">{whose}</p>
             <p class="hint">{none}</p>
             {shown}
@@ -109,7 +109,7 @@ fn table(results: &Results, locale: Locale) -> AnyView {
 }
 
 fn way(result: &WayResult, results: &Results, locale: Locale) -> AnyView {
-    let name: Words = words::name(result.way);
+    let name: TextKey = words::name(result.way);
     let most = results
         .ways
         .iter()

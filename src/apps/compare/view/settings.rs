@@ -9,7 +9,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{Words, fill, note, say, spoken, text, words},
+        text::{TextKey, dynamic_text, fill, optional_text, t, text_key, translate},
     },
     wire::number,
 };
@@ -19,25 +19,25 @@ pub fn SettingsCard(bench: Bench) -> impl IntoView {
     let idle = move || bench.running.with(Option::is_none);
     let busy = Signal::derive(move || !idle());
     view! {
-        <Card id="measure" title=words!(compare.settings)>
-            <div class="presets" role="group" aria-label=say!(compare.presets)>
-                {preset(bench, words!(compare.preset_chat), Settings::CHAT)}
-                {preset(bench, words!(compare.preset_tick), Settings::TICK)}
-                {preset(bench, words!(compare.preset_sensor), Settings::SENSOR)}
+        <Card id="measure" title=text_key!(compare.settings)>
+            <div class="presets" role="group" aria-label=t!(compare.presets)>
+                {preset(bench, text_key!(compare.preset_chat), Settings::CHAT)}
+                {preset(bench, text_key!(compare.preset_tick), Settings::TICK)}
+                {preset(bench, text_key!(compare.preset_sensor), Settings::SENSOR)}
             </div>
             <div class="row settings">
-                {number(bench, words!(compare.payload), "payload", PAYLOADS, |settings| &mut settings.payload)}
-                {number(bench, words!(compare.count), "count", COUNTS, |settings| &mut settings.count)}
-                {number(bench, words!(compare.rate), "rate", RATES, |settings| &mut settings.rate)}
-                {number(bench, words!(compare.in_flight), "in-flight", IN_FLIGHT, |settings| &mut settings.in_flight)}
+                {number(bench, text_key!(compare.payload), "payload", PAYLOADS, |settings| &mut settings.payload)}
+                {number(bench, text_key!(compare.count), "count", COUNTS, |settings| &mut settings.count)}
+                {number(bench, text_key!(compare.rate), "rate", RATES, |settings| &mut settings.rate)}
+                {number(bench, text_key!(compare.in_flight), "in-flight", IN_FLIGHT, |settings| &mut settings.in_flight)}
             </div>
-            <p class="hint">{say!(compare.settings_hint)}</p>
+            <p class="hint">{t!(compare.settings_hint)}</p>
             <div class="row">
                 <button class="button primary" data-act="measure" disabled=busy on:click=move |_| bench.measure()>
-                    {say!(compare.measure)}
+                    {t!(compare.measure)}
                 </button>
                 <button class="button" data-act="stop" disabled=idle on:click=move |_| bench.stop()>
-                    {say!(compare.stop)}
+                    {t!(compare.stop)}
                 </button>
             </div>
             {progress(bench)}
@@ -46,22 +46,22 @@ pub fn SettingsCard(bench: Bench) -> impl IntoView {
     .into_any()
 }
 
-fn preset(bench: Bench, name: Words, preset: Settings) -> AnyView {
+fn preset(bench: Bench, name: TextKey, preset: Settings) -> AnyView {
     let chosen = move || bench.settings.with(|settings| *settings == preset).to_string();
     view! {
-        <button class="button small" aria-pressed=chosen on:click=move |_| bench.settings.set(preset)>{spoken(name)}</button>
+        <button class="button small" aria-pressed=chosen on:click=move |_| bench.settings.set(preset)>{translate(name)}</button>
     }
     .into_any()
 }
 
 fn number(
     bench: Bench,
-    name: Words,
+    name: TextKey,
     key: &'static str,
     range: std::ops::RangeInclusive<u32>,
     field: fn(&mut Settings) -> &mut u32,
 ) -> AnyView {
-    let value = text(move || {
+    let value = dynamic_text(move || {
         let mut settings = bench.settings.get();
         field(&mut settings).to_string()
     });
@@ -81,7 +81,7 @@ fn number(
         // What is in force, as it was read.
         event_target::<HtmlInputElement>(&event).set_value(&value.get_untracked());
     };
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let (least, most) = (least.to_string(), most.to_string());
         let values = [("typed", refused.get()?), ("least", least), ("most", most)];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -89,7 +89,7 @@ fn number(
     });
     view! {
         <label class="field grow">
-            <span>{spoken(name)}</span>
+            <span>{translate(name)}</span>
             <input
                 inputmode="numeric"
                 autocomplete="off"
@@ -107,33 +107,35 @@ fn number(
 /// What runs, for eyes and ears, and whether the last run failed.
 fn progress(bench: Bench) -> AnyView {
     let i18n = use_i18n();
-    let said = note(move || {
+    let said = optional_text(move || {
         let Some(Running::Ways(progress)) = bench.running.get() else {
             return None;
         };
         let locale = i18n.get_locale();
-        let way = progress.way.map_or(words!(compare.documents) as Words, words::name);
+        let way = progress
+            .way
+            .map_or(text_key!(compare.documents) as TextKey, words::name);
         let (done, of) = (progress.done.to_string(), progress.of.to_string());
         let values = [("way", way(locale)), ("done", done.as_str()), ("of", of.as_str())];
         Some(fill(td_string!(locale, compare.progress), &values))
     });
     let (value, max) = (
-        text(move || match bench.running.get() {
+        dynamic_text(move || match bench.running.get() {
             Some(Running::Ways(progress)) => progress.done.to_string(),
             _ => "0".to_owned(),
         }),
-        text(move || match bench.running.get() {
+        dynamic_text(move || match bench.running.get() {
             Some(Running::Ways(progress)) => progress.of.to_string(),
             _ => "1".to_owned(),
         }),
     );
     let hidden = move || !matches!(bench.running.get(), Some(Running::Ways(_)));
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let failed = bench.failed.get();
         failed.then(|| td_string!(i18n.get_locale(), compare.failed).to_owned())
     });
     view! {
-        <progress class="progress" value=value max=max hidden=hidden aria-label=say!(compare.progress_label)></progress>
+        <progress class="progress" value=value max=max hidden=hidden aria-label=t!(compare.progress_label)></progress>
         <p class="hint" role="status">{said}</p>
         <p class="problem" role="alert">{problem}</p>
     }

@@ -12,7 +12,7 @@ use crate::{
     ui::{
         card::Card,
         format,
-        words::{fill, note, part, say, text, words},
+        text::{dynamic_text, dynamic_view, fill, optional_text, t, text_key},
     },
 };
 
@@ -23,28 +23,28 @@ pub fn StaleCard(bench: Bench) -> impl IntoView {
         Some(Running::Stale(second)) => Some(second),
         _ => None,
     };
-    let said = note(move || {
+    let said = optional_text(move || {
         let (second, of) = (second()?.to_string(), Watcher::SECONDS.to_string());
         let values = [("second", second.as_str()), ("of", of.as_str())];
         Some(fill(td_string!(i18n.get_locale(), compare.stale_progress), &values))
     });
-    let value = text(move || second().unwrap_or_default().to_string());
+    let value = dynamic_text(move || second().unwrap_or_default().to_string());
     let busy = Signal::derive(move || bench.running.with(Option::is_some));
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         let locale = i18n.get_locale();
         bench
             .shown
             .with(|shown| shown.staleness.as_ref().map(|staleness| all(staleness, locale)))
     });
     view! {
-        <Card id="stale" title=words!(compare.stale)>
-            <p>{say!(compare.stale_text)}</p>
+        <Card id="stale" title=text_key!(compare.stale)>
+            <p>{t!(compare.stale_text)}</p>
             <div class="row">
                 <button class="button primary" data-act="watch" disabled=busy on:click=move |_| bench.watch()>
-                    {say!(compare.watch)}
+                    {t!(compare.watch)}
                 </button>
                 <button class="button" data-act="stop-watching" disabled=move || second().is_none() on:click=move |_| bench.stop()>
-                    {say!(compare.stop)}
+                    {t!(compare.stop)}
                 </button>
             </div>
             <progress
@@ -52,7 +52,7 @@ pub fn StaleCard(bench: Bench) -> impl IntoView {
                 value=value
                 max=Watcher::SECONDS.to_string()
                 hidden=move || second().is_none()
-                aria-label=say!(compare.progress_label)
+                aria-label=t!(compare.progress_label)
             ></progress>
             <p class="hint" role="status">{said}</p>
             {shown}

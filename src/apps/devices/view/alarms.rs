@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{fill, note, part, say},
+    ui::text::{dynamic_view, fill, optional_text, t},
     wire::text::isolated,
 };
 
@@ -19,13 +19,13 @@ pub fn Alarms(shown: Shown) -> impl IntoView {
     let i18n = use_i18n();
     let sent = Sent::new(shown.device);
     let alarms = Memo::new(move |_| shown.device.state.with(|device| device.alarms.clone()));
-    let list = part(move || {
+    let list = dynamic_view(move || {
         let locale = i18n.get_locale();
         let may = shown.may_control.get();
         let line = |alarm: &Alarm| line(shown, sent, locale, alarm, may);
         Some(alarms.with(|alarms| alarms.iter().map(line).collect_view()).into_any())
     });
-    let none = note(move || {
+    let none = optional_text(move || {
         let none = alarms.with(|alarms| alarms.is_empty());
         none.then(|| t_string!(i18n, devices.no_alarms).to_owned())
     });
@@ -87,7 +87,7 @@ fn acknowledge(shown: Shown, sent: Sent, alarm: u64) -> AnyView {
         <form method="post" action=shown.path() on:submit=act>
             <input type="hidden" name="act" value="acknowledge"/>
             <input type="hidden" name="alarm" value=alarm.to_string()/>
-            <button class="button small" type="submit">{say!(devices.acknowledge)}</button>
+            <button class="button small" type="submit">{t!(devices.acknowledge)}</button>
         </form>
     }
     .into_any()

@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::super::wire::{DeviceCommand, Devices, Fleet, Raw, Reading, Report, browser_id, device_path};
 use crate::{
     i18n::*,
-    ui::words::{part, say, text},
+    ui::text::{dynamic_text, dynamic_view, t},
 };
 use duplex_leptos::{
     status::{Phase, SessionStatus, use_session_status},
@@ -24,7 +24,7 @@ pub fn ThisBrowser(fleet: UseTopic<Fleet>) -> impl IntoView {
     let i18n = use_i18n();
     let on = RwSignal::new(false);
     let id = Memo::new(move |_| fleet.me.with(|me| me.as_ref().map(|me| browser_id(&me.id))));
-    let said = text(move || {
+    let said = dynamic_text(move || {
         let locale = i18n.get_locale();
         if on.get() {
             td_string!(locale, devices.browser_stop)
@@ -33,12 +33,12 @@ pub fn ThisBrowser(fleet: UseTopic<Fleet>) -> impl IntoView {
         }
         .to_owned()
     });
-    let reporter = part(move || on.get().then(|| id.get().map(reporter)).flatten());
-    let pressed = text(move || on.get().to_string());
+    let reporter = dynamic_view(move || on.get().then(|| id.get().map(reporter)).flatten());
+    let pressed = dynamic_text(move || on.get().to_string());
     view! {
         <section class="card this-browser script" aria-labelledby="this-browser-title">
-            <h2 id="this-browser-title">{say!(devices.browser)}</h2>
-            <p class="hint">{say!(devices.browser_text)}</p>
+            <h2 id="this-browser-title">{t!(devices.browser)}</h2>
+            <p class="hint">{t!(devices.browser_text)}</p>
             <div class="row">
                 <button type="button" class="button" aria-pressed=pressed on:click=move |_| on.update(|on| *on = !*on)>{said}</button>
                 {reporter}
@@ -69,7 +69,7 @@ fn reporter(id: String) -> AnyView {
             timer.as_ref().map(IntervalHandle::clear);
         });
     });
-    view! { <a class="button" href=device_path(&id)>{say!(devices.browser_page)}</a> }.into_any()
+    view! { <a class="button" href=device_path(&id)>{t!(devices.browser_page)}</a> }.into_any()
 }
 
 async fn measure(link: &SessionStatus) -> Report {

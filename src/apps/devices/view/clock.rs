@@ -7,7 +7,7 @@ use leptos::{leptos_dom::helpers::IntervalHandle, prelude::*};
 use super::super::wire::Millis;
 use crate::{
     i18n::*,
-    ui::{format, words::fill},
+    ui::{format, text::fill},
 };
 
 #[derive(Clone, Copy)]

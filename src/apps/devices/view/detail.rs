@@ -24,7 +24,7 @@ use crate::{
         format,
         missing::answer_missing,
         permits::Permits,
-        words::{fact, fill, note, part, say, text, titled, words},
+        text::{dynamic_text, dynamic_view, fill, labeled_value, optional_text, page_title, t, text_key},
     },
     wire::{form::Refused, text::isolated},
 };
@@ -94,7 +94,7 @@ pub fn detail(clock: Clock, id: String) -> AnyView {
 
 fn place(device: UseTopic<Devices>, clock: Clock, refused: NotDone, id: String) -> AnyView {
     let known = Memo::new(move |_| device.state.with(|device| device.reports > 0));
-    part(move || {
+    dynamic_view(move || {
         Some(if known.get() {
             open(Shown {
                 device,
@@ -126,10 +126,10 @@ fn may_control(device: UseTopic<Devices>, id: &str) -> Signal<bool> {
 
 /// Where orders and thresholds would be, why they are not.
 fn closed(shown: Shown) -> AnyView {
-    let note = part(move || {
+    let note = dynamic_view(move || {
         (!shown.may_control.get()).then(|| {
             view! {
-                <p class="hint device-closed">{say!(devices.operators_only)}" "<a href="/status">{say!(devices.to_sign_in)}</a></p>
+                <p class="hint device-closed">{t!(devices.operators_only)}" "<a href="/status">{t!(devices.to_sign_in)}</a></p>
             }
             .into_any()
         })
@@ -144,11 +144,11 @@ fn missing(device: UseTopic<Devices>) -> AnyView {
         answer_missing();
     }
     view! {
-        <Title text=titled(say!(devices.missing))/>
+        <Title text=page_title(t!(devices.missing))/>
         <div class="page-head">
-            <p><a href="/devices">{say!(devices.back)}</a></p>
-            <h1>{say!(devices.missing)}</h1>
-            <p class="lede">{say!(devices.missing_text)}</p>
+            <p><a href="/devices">{t!(devices.back)}</a></p>
+            <h1>{t!(devices.missing)}</h1>
+            <p class="lede">{t!(devices.missing_text)}</p>
         </div>
     }
     .into_any()
@@ -156,7 +156,7 @@ fn missing(device: UseTopic<Devices>) -> AnyView {
 
 fn open(shown: Shown) -> AnyView {
     let i18n = use_i18n();
-    let title = text(move || {
+    let title = dynamic_text(move || {
         let (locale, id) = (i18n.get_locale(), shown.id.get_value());
         shown
             .device
@@ -164,9 +164,9 @@ fn open(shown: Shown) -> AnyView {
             .with(|device| words::device(locale, &id, &device.name))
     });
     view! {
-        <Title text=titled(move || title.get())/>
+        <Title text=page_title(move || title.get())/>
         <header class="device-head">
-            <p><a href="/devices">{say!(devices.back)}</a></p>
+            <p><a href="/devices">{t!(devices.back)}</a></p>
             <div class="row">
                 <h1 dir="auto">{title}</h1>
                 {health(shown)}
@@ -179,13 +179,13 @@ fn open(shown: Shown) -> AnyView {
         </header>
         <Values shown/>
         <div class="grid">
-            <Card id="device-history" title=words!(devices.history) class="wide"><History shown/></Card>
-            <Card id="device-alarms" title=words!(devices.alarms)>
+            <Card id="device-history" title=text_key!(devices.history) class="wide"><History shown/></Card>
+            <Card id="device-alarms" title=text_key!(devices.alarms)>
                 <Alarms shown/>
                 <Thresholds shown/>
             </Card>
-            <Card id="device-orders" title=words!(devices.orders)><Orders shown/></Card>
-            <Card id="device-reports" title=words!(devices.reports) class="wide">{reports(shown)}</Card>
+            <Card id="device-orders" title=text_key!(devices.orders)><Orders shown/></Card>
+            <Card id="device-reports" title=text_key!(devices.reports) class="wide">{reports(shown)}</Card>
         </div>
     }
     .into_any()
@@ -194,9 +194,9 @@ fn open(shown: Shown) -> AnyView {
 fn health(shown: Shown) -> AnyView {
     let i18n = use_i18n();
     let health = Memo::new(move |_| shown.device.state.with(|device| device.health));
-    let word = text(move || words::health(health.get()).0.to_owned());
-    let said = text(move || (words::health(health.get()).1)(i18n.get_locale()).to_owned());
-    let seen = text(move || {
+    let word = dynamic_text(move || words::health(health.get()).0.to_owned());
+    let said = dynamic_text(move || (words::health(health.get()).1)(i18n.get_locale()).to_owned());
+    let seen = dynamic_text(move || {
         let seen = shown.device.state.with(|device| device.seen);
         shown.clock.ago(i18n.get_locale(), seen)
     });
@@ -210,7 +210,7 @@ fn health(shown: Shown) -> AnyView {
 }
 
 fn place_line(shown: Shown) -> AnyView {
-    let line = text(move || {
+    let line = dynamic_text(move || {
         let id = shown.id.get_value();
         shown.device.state.with(|device| match device.place.as_str() {
             "" => id,
@@ -224,8 +224,8 @@ fn place_line(shown: Shown) -> AnyView {
 fn stale(shown: Shown) -> AnyView {
     let i18n = use_i18n();
     let status = shown.device.status;
-    let word = text(move || words::status(status.get()).0.to_owned());
-    let said = text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let word = dynamic_text(move || words::status(status.get()).0.to_owned());
+    let said = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="devices-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>
@@ -238,7 +238,7 @@ fn stale(shown: Shown) -> AnyView {
 /// Why a form that was posted without scripts had no effect.
 fn not_done(shown: Shown) -> AnyView {
     let i18n = use_i18n();
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let why = shown
             .refused
             .with_value(|refused| Some(refused.as_ref()?.rejection.clone()));
@@ -250,13 +250,13 @@ fn not_done(shown: Shown) -> AnyView {
 /// How it reports, and what did not count.
 fn reports(shown: Shown) -> AnyView {
     let i18n = use_i18n();
-    let of = move |value: fn(&Device) -> u64| text(move || format::grouped(shown.device.state.with(value)));
-    let every = text(move || match shown.device.state.with(|device| device.every) {
+    let of = move |value: fn(&Device) -> u64| dynamic_text(move || format::grouped(shown.device.state.with(value)));
+    let every = dynamic_text(move || match shown.device.state.with(|device| device.every) {
         0 => t_string!(i18n, devices.not_said).to_owned(),
         seconds => format::duration(i18n.get_locale(), seconds.into()),
     });
     let refusals = Memo::new(move |_| shown.device.state.with(|device| device.refusals.clone()));
-    let list = part(move || {
+    let list = dynamic_view(move || {
         let locale = i18n.get_locale();
         let line = |refused: &super::super::model::Refused| {
             let why = words::refusal(locale, &refused.refusal.why);
@@ -269,13 +269,13 @@ fn reports(shown: Shown) -> AnyView {
                 .into_any(),
         )
     });
-    let kept = text(move || fill(t_string!(i18n, devices.kept), &[("days", "7")]));
+    let kept = dynamic_text(move || fill(t_string!(i18n, devices.kept), &[("days", "7")]));
     view! {
         <dl class="facts">
-            {fact(words!(devices.reports_heard), "reports", of(|device| device.reports))}
-            {fact(words!(devices.every), "every", every)}
-            {fact(words!(devices.late_readings), "late", of(|device| device.late))}
-            {fact(words!(devices.refused_readings), "refused", of(|device| device.refused))}
+            {labeled_value(text_key!(devices.reports_heard), "reports", of(|device| device.reports))}
+            {labeled_value(text_key!(devices.every), "every", every)}
+            {labeled_value(text_key!(devices.late_readings), "late", of(|device| device.late))}
+            {labeled_value(text_key!(devices.refused_readings), "refused", of(|device| device.refused))}
         </dl>
         <ul class="refusals">{list}</ul>
         <p class="hint">{kept}</p>

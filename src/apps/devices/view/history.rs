@@ -19,16 +19,16 @@ use crate::{
     i18n::*,
     ui::{
         format, keys,
-        words::{Words, fill, note, part, say, spoken, text, words},
+        text::{TextKey, dynamic_text, dynamic_view, fill, optional_text, t, text_key, translate},
     },
 };
 
 const HOUR: Millis = 3_600_000;
-const RANGES: [(Millis, Words); 4] = [
-    (HOUR, words!(devices.hour)),
-    (6 * HOUR, words!(devices.six_hours)),
-    (24 * HOUR, words!(devices.day)),
-    (168 * HOUR, words!(devices.week)),
+const RANGES: [(Millis, TextKey); 4] = [
+    (HOUR, text_key!(devices.hour)),
+    (6 * HOUR, text_key!(devices.six_hours)),
+    (24 * HOUR, text_key!(devices.day)),
+    (168 * HOUR, text_key!(devices.week)),
 ];
 /// The shortest time that can be zoomed to: a few of the finest buckets.
 const SHORTEST: Millis = 5 * 60_000;
@@ -91,16 +91,17 @@ fn chart(shown: Shown, range: Millis, zoom: Option<(Millis, Millis)>) -> Chart {
 
 impl View {
     fn ranges(self) -> AnyView {
-        let button = |(range, name): (Millis, Words)| {
-            let pressed = text(move || (self.range.get() == range && self.zoom.with(Option::is_none)).to_string());
+        let button = |(range, name): (Millis, TextKey)| {
+            let pressed =
+                dynamic_text(move || (self.range.get() == range && self.zoom.with(Option::is_none)).to_string());
             view! {
                 <button type="button" data-range=(range / HOUR).to_string() aria-pressed=pressed on:click=move |_| self.show(range)>
-                    {spoken(name)}
+                    {translate(name)}
                 </button>
             }
         };
         view! {
-            <div class="choice script" role="group" aria-label=say!(devices.range)>
+            <div class="choice script" role="group" aria-label=t!(devices.range)>
                 {RANGES.map(button).into_iter().collect_view()}
             </div>
         }
@@ -111,10 +112,10 @@ impl View {
         let whole = move || self.zoom.with(Option::is_none);
         view! {
             <div class="row script">
-                <button type="button" class="button small" data-zoom="in" aria-label=say!(devices.zoom_in) on:click=move |_| self.scale(0.5)>"+"</button>
-                <button type="button" class="button small" data-zoom="out" aria-label=say!(devices.zoom_out) on:click=move |_| self.scale(2.0)>"−"</button>
+                <button type="button" class="button small" data-zoom="in" aria-label=t!(devices.zoom_in) on:click=move |_| self.scale(0.5)>"+"</button>
+                <button type="button" class="button small" data-zoom="out" aria-label=t!(devices.zoom_out) on:click=move |_| self.scale(2.0)>"−"</button>
                 <button type="button" class="button small" data-zoom="reset" disabled=whole on:click=move |_| self.show(self.range.get_untracked())>
-                    {say!(devices.zoom_reset)}
+                    {t!(devices.zoom_reset)}
                 </button>
             </div>
         }
@@ -144,11 +145,11 @@ impl View {
     fn drawing(self) -> AnyView {
         let i18n = use_i18n();
         let chart = self.chart;
-        let label = text(move || {
+        let label = dynamic_text(move || {
             let name = self.shown.metric().unwrap_or_default();
             words::metric(i18n.get_locale(), &name)
         });
-        let limits = part(move || {
+        let limits = dynamic_view(move || {
             let line = |y: &f64| {
                 let (y, other) = (tenth(*y), tenth(*y));
                 view! { <line class="chart-limit" x1="0" x2=WIDTH.to_string() y1=y y2=other vector-effect="non-scaling-stroke"/> }
@@ -159,7 +160,7 @@ impl View {
                     .into_any(),
             )
         });
-        let empty = note(move || {
+        let empty = optional_text(move || {
             let none = chart.with(|chart| chart.points.is_empty());
             none.then(|| t_string!(i18n, devices.no_history).to_owned())
         });
@@ -178,18 +179,18 @@ impl View {
                 on:pointerleave=move |_| { self.cursor.set(None); self.drag.set(None); }
             >
                 <svg class="history-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
-                    <path class="chart-band" d=text(move || chart.with(|chart| chart.band.clone()))/>
-                    <path class="chart-line" d=text(move || chart.with(|chart| chart.line.clone())) vector-effect="non-scaling-stroke"/>
+                    <path class="chart-band" d=dynamic_text(move || chart.with(|chart| chart.band.clone()))/>
+                    <path class="chart-line" d=dynamic_text(move || chart.with(|chart| chart.line.clone())) vector-effect="non-scaling-stroke"/>
                     {limits}
                     {self.selection()}
                     {self.mark()}
                 </svg>
-                <span class="history-high" dir="ltr">{text(move || chart.with(|chart| words::axis(chart.high, (chart.low, chart.high))))}</span>
-                <span class="history-low" dir="ltr">{text(move || chart.with(|chart| words::axis(chart.low, (chart.low, chart.high))))}</span>
+                <span class="history-high" dir="ltr">{dynamic_text(move || chart.with(|chart| words::axis(chart.high, (chart.low, chart.high))))}</span>
+                <span class="history-low" dir="ltr">{dynamic_text(move || chart.with(|chart| words::axis(chart.low, (chart.low, chart.high))))}</span>
                 <span class="history-empty">{empty}</span>
             </div>
             <div class="history-times" aria-hidden="true">{self.times()}</div>
-            <p class="hint script" id="history-keys">{say!(devices.keys)}</p>
+            <p class="hint script" id="history-keys">{t!(devices.keys)}</p>
         }
         .into_any()
     }
@@ -197,7 +198,7 @@ impl View {
     fn times(self) -> AnyView {
         let i18n = use_i18n();
         let at = move |place: f64| {
-            text(move || {
+            dynamic_text(move || {
                 let (from, to, at) = self.chart.with(|chart| (chart.from, chart.to, chart.at(place)));
                 self.shown.clock.time(i18n.get_locale(), at, to - from > 12 * HOUR)
             })
@@ -206,7 +207,7 @@ impl View {
     }
 
     fn selection(self) -> AnyView {
-        let shape = part(move || {
+        let shape = dynamic_view(move || {
             let (one, other) = self.drag.get()?;
             let (from, width) = (one.min(other) * WIDTH, (one - other).abs() * WIDTH);
             let drawn = view! { <rect class="chart-selection" x=tenth(from) y="0" width=tenth(width) height=HEIGHT.to_string()/> };
@@ -216,7 +217,7 @@ impl View {
     }
 
     fn mark(self) -> AnyView {
-        let shape = part(move || {
+        let shape = dynamic_view(move || {
             let index = self.cursor.get()?;
             let x = self.chart.with(|chart| Some(chart.x(chart.points.get(index)?.at)))?;
             let (x1, x2) = (tenth(x), tenth(x));
@@ -229,7 +230,7 @@ impl View {
     /// What the point at the cursor says; without one, the newest.
     fn readout(self) -> AnyView {
         let i18n = use_i18n();
-        let said = note(move || {
+        let said = optional_text(move || {
             let locale = i18n.get_locale();
             let unit = self.shown.metric().and_then(|name| {
                 let device = self.shown.device.state;
@@ -255,7 +256,7 @@ impl View {
                     .fold(text, |text, (name, value)| fill(&text, &[(name, value)])),
             )
         });
-        view! { <p class="history-readout" aria-live=text(move || if self.cursor.get().is_some() { "polite" } else { "off" }.to_owned())>{said}</p> }
+        view! { <p class="history-readout" aria-live=dynamic_text(move || if self.cursor.get().is_some() { "polite" } else { "off" }.to_owned())>{said}</p> }
             .into_any()
     }
 

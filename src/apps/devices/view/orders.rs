@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{note, part, say},
+    ui::text::{dynamic_view, optional_text, t},
 };
 
 /// What many devices know, with an argument to begin with.
@@ -23,14 +23,14 @@ const USUAL: [(&str, &str); 3] = [("identify", ""), ("set-interval", "{\"seconds
 pub fn Orders(shown: Shown) -> impl IntoView {
     let i18n = use_i18n();
     let sent = Sent::new(shown.device);
-    let form = part(move || shown.may_control.get().then(|| form(shown, sent)));
+    let form = dynamic_view(move || shown.may_control.get().then(|| form(shown, sent)));
     let orders = Memo::new(move |_| shown.device.state.with(|device| device.orders.clone()));
-    let list = part(move || {
+    let list = dynamic_view(move || {
         let locale = i18n.get_locale();
         let line = |order: &Order| line(shown, locale, order);
         Some(orders.with(|orders| orders.iter().map(line).collect_view()).into_any())
     });
-    let none = note(move || {
+    let none = optional_text(move || {
         let none = orders.with(|orders| orders.is_empty());
         none.then(|| t_string!(i18n, devices.no_orders).to_owned())
     });
@@ -66,7 +66,7 @@ fn form(shown: Shown, sent: Sent) -> AnyView {
             <div class="row script">{usual.into_iter().collect_view()}</div>
             <div class="row">
                 <label class="field grow">
-                    <span>{say!(devices.order)}</span>
+                    <span>{t!(devices.order)}</span>
                     <input
                         name="order"
                         class="mono"
@@ -80,7 +80,7 @@ fn form(shown: Shown, sent: Sent) -> AnyView {
                     />
                 </label>
                 <label class="field grow">
-                    <span>{say!(devices.argument)}</span>
+                    <span>{t!(devices.argument)}</span>
                     <input
                         name="argument"
                         class="mono"
@@ -92,7 +92,7 @@ fn form(shown: Shown, sent: Sent) -> AnyView {
                         bind:value=argument
                     />
                 </label>
-                <button class="button primary" type="submit">{say!(devices.send)}</button>
+                <button class="button primary" type="submit">{t!(devices.send)}</button>
             </div>
             {sent.problem()}
         </form>

@@ -17,7 +17,7 @@ use crate::{
     i18n::*,
     ui::{
         permits::Permits,
-        words::{Words, fill, note, say, spoken, text, titled, words},
+        text::{TextKey, dynamic_text, fill, optional_text, page_title, t, text_key, translate},
     },
 };
 use duplex_leptos::topic::{Live, UseTopic, use_topic};
@@ -32,12 +32,12 @@ enum Filter {
     Alarm,
 }
 
-const FILTERS: [(Filter, &str, Words); 5] = [
-    (Filter::All, "all", words!(devices.all)),
-    (Filter::Of(Health::Online), "online", words!(devices.online)),
-    (Filter::Of(Health::Late), "late", words!(devices.late)),
-    (Filter::Of(Health::Offline), "offline", words!(devices.offline)),
-    (Filter::Alarm, "alarm", words!(devices.alarm)),
+const FILTERS: [(Filter, &str, TextKey); 5] = [
+    (Filter::All, "all", text_key!(devices.all)),
+    (Filter::Of(Health::Online), "online", text_key!(devices.online)),
+    (Filter::Of(Health::Late), "late", text_key!(devices.late)),
+    (Filter::Of(Health::Offline), "offline", text_key!(devices.offline)),
+    (Filter::Alarm, "alarm", text_key!(devices.alarm)),
 ];
 
 impl Filter {
@@ -80,10 +80,10 @@ fn chosen(overview: &Overview, filter: Filter, search: &str) -> Vec<String> {
 pub fn overview(clock: Clock) -> AnyView {
     let fleet = use_topic::<Fleet>(ALL);
     view! {
-        <Title text=titled(say!(devices.title))/>
+        <Title text=page_title(t!(devices.title))/>
         <header class="page-head devices-head">
-            <h1>{say!(devices.title)}</h1>
-            <p class="lede">{say!(devices.lede)}</p>
+            <h1>{t!(devices.title)}</h1>
+            <p class="lede">{t!(devices.lede)}</p>
             {demo_note()}
         </header>
         <Live topic=fleet fallback=loading>
@@ -97,12 +97,12 @@ pub fn overview(clock: Clock) -> AnyView {
 /// That everybody may set what devices do, where it is so.
 pub fn demo_note() -> AnyView {
     let demo = Permits::current().demo;
-    demo.then(|| view! { <p class="hint devices-demo">{say!(devices.demo)}</p> })
+    demo.then(|| view! { <p class="hint devices-demo">{t!(devices.demo)}</p> })
         .into_any()
 }
 
 pub fn loading() -> AnyView {
-    view! { <p class="hint" role="status">{say!(devices.loading)}</p> }.into_any()
+    view! { <p class="hint" role="status">{t!(devices.loading)}</p> }.into_any()
 }
 
 fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
@@ -117,17 +117,17 @@ fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
         fleet.state.with(|overview| chosen(overview, filter, &search))
     });
     let shown = Memo::new(move |_| all.with(|all| all.iter().take(most.get()).cloned().collect::<Vec<_>>()));
-    let empty = note(move || {
+    let empty = optional_text(move || {
         let locale = i18n.get_locale();
         let none = fleet.state.with(|overview| overview.devices.is_empty());
-        let words: Words = if none {
-            words!(devices.none_yet)
+        let words: TextKey = if none {
+            text_key!(devices.none_yet)
         } else {
-            words!(devices.none_found)
+            text_key!(devices.none_found)
         };
         all.with(Vec::is_empty).then(|| words(locale).to_owned())
     });
-    let more = note(move || {
+    let more = optional_text(move || {
         let more = all.with(Vec::len).saturating_sub(most.get());
         (more > 0).then(|| fill(t_string!(i18n, devices.more), &[("count", &more.to_string())]))
     });
@@ -136,12 +136,12 @@ fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
         <div class="devices-bar">
             {filters(fleet, filter)}
             <label class="field grow script">
-                <span class="hidden">{say!(devices.search)}</span>
-                <input type="search" name="search" placeholder=say!(devices.search) bind:value=search/>
+                <span class="hidden">{t!(devices.search)}</span>
+                <input type="search" name="search" placeholder=t!(devices.search) bind:value=search/>
             </label>
             {status(fleet)}
         </div>
-        <ul class="fleet" data-status=text(move || words::status(fleet.status.get()).0.to_owned())>
+        <ul class="fleet" data-status=dynamic_text(move || words::status(fleet.status.get()).0.to_owned())>
             <For each=move || shown.get() key=|id| id.clone() let:id>
                 {tile(clock, fleet, id)}
             </For>
@@ -156,21 +156,21 @@ fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
 
 /// How many there are of each state; pressed, only those are shown.
 fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
-    let button = |(of, key, name): (Filter, &'static str, Words)| {
+    let button = |(of, key, name): (Filter, &'static str, TextKey)| {
         let count = Memo::new(move |_| {
             fleet
                 .state
                 .with(|overview| overview.devices.values().filter(|entry| of.lets(entry)).count())
         });
-        let pressed = text(move || (filter.get() == of).to_string());
+        let pressed = dynamic_text(move || (filter.get() == of).to_string());
         view! {
             <button type="button" data-filter=key aria-pressed=pressed on:click=move |_| filter.set(of)>
-                {spoken(name)}" "<span class="count">{text(move || count.get().to_string())}</span>
+                {translate(name)}" "<span class="count">{dynamic_text(move || count.get().to_string())}</span>
             </button>
         }
     };
     view! {
-        <div class="choice devices-filter" role="group" aria-label=say!(devices.filter)>
+        <div class="choice devices-filter" role="group" aria-label=t!(devices.filter)>
             {FILTERS.map(button).into_iter().collect_view()}
         </div>
     }
@@ -179,8 +179,8 @@ fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
 
 fn status(fleet: UseTopic<Fleet>) -> AnyView {
     let i18n = use_i18n();
-    let word = text(move || words::status(fleet.status.get()).0.to_owned());
-    let said = text(move || (words::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
+    let word = dynamic_text(move || words::status(fleet.status.get()).0.to_owned());
+    let said = dynamic_text(move || (words::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="devices-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::{standing, words::note},
+    ui::{standing, text::optional_text},
 };
 use duplex_leptos::topic::UseTopic;
 use duplex_protocol::session::CommandId;
@@ -47,7 +47,7 @@ impl Sent {
     /// Why it had no effect; stands until the next one.
     pub fn problem(self) -> AnyView {
         let i18n = use_i18n();
-        let problem = note(move || {
+        let problem = optional_text(move || {
             if let Some(why) = self.wrong.get() {
                 return Some(words::refusal(i18n.get_locale(), why));
             }

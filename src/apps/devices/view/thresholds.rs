@@ -15,14 +15,14 @@ use crate::{
     i18n::*,
     ui::{
         number_field::how_read,
-        words::{part, say, text},
+        text::{dynamic_text, dynamic_view, t},
     },
     wire::number::{self, Typed},
 };
 
 #[component]
 pub fn Thresholds(shown: Shown) -> impl IntoView {
-    let form = part(move || shown.may_control.get().then(|| form(shown)));
+    let form = dynamic_view(move || shown.may_control.get().then(|| form(shown)));
     view! { {form} }.into_any()
 }
 
@@ -78,16 +78,16 @@ fn form(shown: Shown) -> AnyView {
     };
     view! {
         <form class="threshold" method="post" action=shown.path() on:submit=save>
-            <h3>{say!(devices.thresholds)}</h3>
+            <h3>{t!(devices.thresholds)}</h3>
             <input type="hidden" name="act" value="threshold"/>
             {metric_field(shown)}
             <div class="row">
-                {field("low", say!(devices.low), low)}
-                {field("high", say!(devices.high), high)}
-                {field("hysteresis", say!(devices.hysteresis), slack)}
+                {field("low", t!(devices.low), low)}
+                {field("high", t!(devices.high), high)}
+                {field("hysteresis", t!(devices.hysteresis), slack)}
             </div>
-            <p class="hint">{say!(devices.threshold_hint)}</p>
-            <button class="button" type="submit">{say!(devices.save)}</button>
+            <p class="hint">{t!(devices.threshold_hint)}</p>
+            <button class="button" type="submit">{t!(devices.save)}</button>
             {sent.problem()}
         </form>
     }
@@ -107,7 +107,7 @@ fn metric_field(shown: Shown) -> AnyView {
     let names = Memo::new(move |_| shown.names());
     // Not made anew with each report: somebody may have it open.
     let chosen = Memo::new(move |_| shown.metric());
-    let options = part(move || {
+    let options = dynamic_view(move || {
         let locale = i18n.get_locale();
         let chosen = chosen.get();
         let option = |name: &String| {
@@ -119,7 +119,7 @@ fn metric_field(shown: Shown) -> AnyView {
     let choose = move |event: Event| shown.choose(event_target_value(&event));
     view! {
         <label class="field">
-            <span>{say!(devices.metric)}</span>
+            <span>{t!(devices.metric)}</span>
             <select name="metric" on:change=choose>{options}</select>
         </label>
     }
@@ -131,7 +131,7 @@ fn field(
     label: impl Fn() -> &'static str + Copy + Send + Sync + 'static,
     value: RwSignal<String>,
 ) -> AnyView {
-    let label = text(move || label().to_owned());
+    let label = dynamic_text(move || label().to_owned());
     view! {
         <label class="field grow">
             <span>{label}</span>

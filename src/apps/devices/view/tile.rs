@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{fill, note, part, text},
+    ui::text::{dynamic_text, dynamic_view, fill, optional_text},
 };
 use duplex_leptos::topic::UseTopic;
 
@@ -25,20 +25,21 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
                 .with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(gone))
         }
     });
-    let title = text({
+    let title = dynamic_text({
         let id = id.clone();
         move || entry.with(|entry| words::device(i18n.get_locale(), &id, &entry.news.name))
     });
-    let place = note(move || entry.with(|entry| Some(entry.news.place.clone()).filter(|place| !place.is_empty())));
-    let health = text(move || words::health(entry.with(|entry| entry.health)).0.to_owned());
-    let said = text(move || (words::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
-    let seen = text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.news.seen)));
-    let alarms = note(move || {
+    let place =
+        optional_text(move || entry.with(|entry| Some(entry.news.place.clone()).filter(|place| !place.is_empty())));
+    let health = dynamic_text(move || words::health(entry.with(|entry| entry.health)).0.to_owned());
+    let said = dynamic_text(move || (words::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
+    let seen = dynamic_text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.news.seen)));
+    let alarms = optional_text(move || {
         let count = entry.with(|entry| entry.news.alarms);
         (count > 0).then(|| fill(t_string!(i18n, devices.alarm_count), &[("count", &count.to_string())]))
     });
     let latest = Memo::new(move |_| entry.with(|entry| entry.news.latest.clone()));
-    let gauges = part(move || {
+    let gauges = dynamic_view(move || {
         let locale = i18n.get_locale();
         Some(
             latest

@@ -8,7 +8,7 @@ use crate::{
     i18n::*,
     ui::{
         standing::LOOK_FIRST,
-        words::{Words, fill, words},
+        text::{TextKey, fill, text_key},
     },
     wire::{number, text::isolated},
 };
@@ -26,20 +26,20 @@ pub fn device(locale: Locale, id: &str, name: &str) -> String {
 
 /// The name of what is measured; what nobody translated says its own.
 pub fn metric(locale: Locale, name: &str) -> String {
-    let words: Words = match name {
-        "temperature" => words!(devices.temperature),
-        "humidity" => words!(devices.humidity),
-        "vibration" => words!(devices.vibration),
-        "battery" => words!(devices.battery),
-        "charging" => words!(devices.charging),
-        "cpu" => words!(devices.cpu),
-        "memory" => words!(devices.memory),
-        "load" => words!(devices.load),
-        "disk" => words!(devices.disk),
-        "net_in" => words!(devices.net_in),
-        "net_out" => words!(devices.net_out),
-        "round_trip" => words!(devices.round_trip),
-        "downlink" => words!(devices.downlink),
+    let words: TextKey = match name {
+        "temperature" => text_key!(devices.temperature),
+        "humidity" => text_key!(devices.humidity),
+        "vibration" => text_key!(devices.vibration),
+        "battery" => text_key!(devices.battery),
+        "charging" => text_key!(devices.charging),
+        "cpu" => text_key!(devices.cpu),
+        "memory" => text_key!(devices.memory),
+        "load" => text_key!(devices.load),
+        "disk" => text_key!(devices.disk),
+        "net_in" => text_key!(devices.net_in),
+        "net_out" => text_key!(devices.net_out),
+        "round_trip" => text_key!(devices.round_trip),
+        "downlink" => text_key!(devices.downlink),
         other => return other.to_owned(),
     };
     words(locale).to_owned()
@@ -80,39 +80,39 @@ pub fn of(metric: &Metric) -> String {
     value(metric.value, &metric.unit)
 }
 
-pub fn health(health: Health) -> (&'static str, Words) {
+pub fn health(health: Health) -> (&'static str, TextKey) {
     match health {
-        Health::Online => ("online", words!(devices.online)),
-        Health::Late => ("late", words!(devices.late)),
-        Health::Offline => ("offline", words!(devices.offline)),
+        Health::Online => ("online", text_key!(devices.online)),
+        Health::Late => ("late", text_key!(devices.late)),
+        Health::Offline => ("offline", text_key!(devices.offline)),
     }
 }
 
-pub fn outcome(outcome: Outcome) -> (&'static str, Words) {
+pub fn outcome(outcome: Outcome) -> (&'static str, TextKey) {
     match outcome {
-        Outcome::Sent => ("sent", words!(devices.sent)),
-        Outcome::Acknowledged => ("acknowledged", words!(devices.answered)),
-        Outcome::Failed => ("failed", words!(devices.failed)),
-        Outcome::TimedOut => ("timed_out", words!(devices.timed_out)),
+        Outcome::Sent => ("sent", text_key!(devices.sent)),
+        Outcome::Acknowledged => ("acknowledged", text_key!(devices.answered)),
+        Outcome::Failed => ("failed", text_key!(devices.failed)),
+        Outcome::TimedOut => ("timed_out", text_key!(devices.timed_out)),
     }
 }
 
-pub fn side(side: Side) -> Words {
+pub fn side(side: Side) -> TextKey {
     match side {
-        Side::Low => words!(devices.below),
-        Side::High => words!(devices.above),
+        Side::Low => text_key!(devices.below),
+        Side::High => text_key!(devices.above),
     }
 }
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
-    let words: Words = match rejection {
-        refused if refused.role_needed().is_some() => words!(devices.operators_only),
+    let words: TextKey = match rejection {
+        refused if refused.role_needed().is_some() => text_key!(devices.operators_only),
         Rejection::Refused { why } => return refusal(locale, why),
         Rejection::Denied(reason) => denied(*reason),
-        Rejection::TooFast { .. } => words!(devices.too_fast),
-        Rejection::TooLarge => words!(devices.bad_argument),
-        Rejection::Malformed { .. } => words!(devices.malformed),
-        Rejection::StorageFull | Rejection::Unavailable => words!(devices.unavailable),
+        Rejection::TooFast { .. } => text_key!(devices.too_fast),
+        Rejection::TooLarge => text_key!(devices.bad_argument),
+        Rejection::Malformed { .. } => text_key!(devices.malformed),
+        Rejection::StorageFull | Rejection::Unavailable => text_key!(devices.unavailable),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
     };
     filled(words(locale))
@@ -120,29 +120,29 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
 
 /// Why a reading or a command does not count.
 pub fn refusal(locale: Locale, word: &str) -> String {
-    let words: Words = match word {
-        why::NOT_A_NUMBER => words!(devices.not_a_number),
-        why::TOO_LARGE => words!(devices.too_large),
-        why::IN_FUTURE => words!(devices.in_future),
-        why::TOO_OLD => words!(devices.too_old),
-        why::BAD_METRIC => words!(devices.bad_metric),
-        why::METRICS_FULL => words!(devices.metrics_full),
-        why::OTHER_UNIT => words!(devices.other_unit),
-        why::BAD_TIME => words!(devices.bad_time),
-        why::BAD_EVERY => words!(devices.bad_every),
-        why::NOT_A_TEXT => words!(devices.not_a_text),
-        why::BAD_NUMBER => words!(number.wrong),
-        why::UNREADABLE => words!(devices.unreadable),
-        why::TOO_LONG => words!(devices.too_long),
-        why::TOO_MANY_READINGS => words!(devices.too_many_readings),
-        why::NO_METRIC => words!(devices.no_metric),
-        why::BAD_THRESHOLD => words!(devices.bad_threshold),
-        why::NO_ALARM => words!(devices.no_alarm),
-        why::BAD_ORDER => words!(devices.bad_order),
-        why::BAD_ARGUMENT => words!(devices.bad_argument),
-        why::ORDERS_WAITING => words!(devices.orders_waiting),
-        why::NOT_HEARD => words!(devices.not_heard),
-        _ => words!(devices.refused),
+    let words: TextKey = match word {
+        why::NOT_A_NUMBER => text_key!(devices.not_a_number),
+        why::TOO_LARGE => text_key!(devices.too_large),
+        why::IN_FUTURE => text_key!(devices.in_future),
+        why::TOO_OLD => text_key!(devices.too_old),
+        why::BAD_METRIC => text_key!(devices.bad_metric),
+        why::METRICS_FULL => text_key!(devices.metrics_full),
+        why::OTHER_UNIT => text_key!(devices.other_unit),
+        why::BAD_TIME => text_key!(devices.bad_time),
+        why::BAD_EVERY => text_key!(devices.bad_every),
+        why::NOT_A_TEXT => text_key!(devices.not_a_text),
+        why::BAD_NUMBER => text_key!(number.wrong),
+        why::UNREADABLE => text_key!(devices.unreadable),
+        why::TOO_LONG => text_key!(devices.too_long),
+        why::TOO_MANY_READINGS => text_key!(devices.too_many_readings),
+        why::NO_METRIC => text_key!(devices.no_metric),
+        why::BAD_THRESHOLD => text_key!(devices.bad_threshold),
+        why::NO_ALARM => text_key!(devices.no_alarm),
+        why::BAD_ORDER => text_key!(devices.bad_order),
+        why::BAD_ARGUMENT => text_key!(devices.bad_argument),
+        why::ORDERS_WAITING => text_key!(devices.orders_waiting),
+        why::NOT_HEARD => text_key!(devices.not_heard),
+        _ => text_key!(devices.refused),
     };
     filled(words(locale))
 }
@@ -158,24 +158,24 @@ fn filled(text: &str) -> String {
         .fold(text.to_owned(), |text, (name, value)| fill(&text, &[(name, value)]))
 }
 
-fn denied(reason: Denied) -> Words {
+fn denied(reason: Denied) -> TextKey {
     match reason {
-        Denied::Unknown => words!(devices.missing),
-        Denied::Forbidden => words!(devices.forbidden),
-        Denied::TooMany => words!(devices.too_many),
-        Denied::Unavailable | Denied::Full => words!(devices.unavailable),
+        Denied::Unknown => text_key!(devices.missing),
+        Denied::Forbidden => text_key!(devices.forbidden),
+        Denied::TooMany => text_key!(devices.too_many),
+        Denied::Unavailable | Denied::Full => text_key!(devices.unavailable),
     }
 }
 
 /// How what is shown stands, in one word for style sheets and tests, and in the visitor's.
-pub fn status(status: TopicStatus) -> (&'static str, Words) {
+pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
-        TopicStatus::Loading => ("loading", words!(devices.loading)),
-        TopicStatus::Live => ("live", words!(devices.live)),
-        TopicStatus::Resuming => ("resuming", words!(devices.resuming)),
-        TopicStatus::Waiting => ("waiting", words!(devices.waiting)),
+        TopicStatus::Loading => ("loading", text_key!(devices.loading)),
+        TopicStatus::Live => ("live", text_key!(devices.live)),
+        TopicStatus::Resuming => ("resuming", text_key!(devices.resuming)),
+        TopicStatus::Waiting => ("waiting", text_key!(devices.waiting)),
         TopicStatus::Denied(reason) => ("denied", denied(reason)),
-        TopicStatus::Outdated => ("outdated", words!(devices.outdated)),
+        TopicStatus::Outdated => ("outdated", text_key!(devices.outdated)),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     ui::{
         card::Card,
         keys,
-        words::{note, say, words},
+        text::{optional_text, t, text_key},
     },
 };
 use duplex_leptos::socket::Payload;
@@ -30,9 +30,9 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 pub fn Composer(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let problem = RwSignal::new(None::<NotSent>);
-    let line = note(move || problem.get().map(|why| words::not_sent(i18n.get_locale(), &why)));
+    let line = optional_text(move || problem.get().map(|why| words::not_sent(i18n.get_locale(), &why)));
     view! {
-        <Card id="compose" title=words!(echo.compose)>
+        <Card id="compose" title=text_key!(echo.compose)>
             <TextForm session problem/>
             <p class="problem" role="alert">{line}</p>
             <div class="row">
@@ -71,17 +71,17 @@ fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVi
     view! {
         <form class="row" on:submit=on_submit>
             <label class="field grow">
-                <span>{say!(echo.message)}</span>
+                <span>{t!(echo.message)}</span>
                 <textarea
                     name="message"
                     rows="2"
                     enterkeyhint="send"
-                    placeholder=say!(echo.message_hint)
+                    placeholder=t!(echo.message_hint)
                     on:keydown=on_key
                     bind:value=typed
                 ></textarea>
             </label>
-            <button class="button primary" type="submit">{say!(echo.send)}</button>
+            <button class="button primary" type="submit">{t!(echo.send)}</button>
         </form>
     }
 }
@@ -103,17 +103,17 @@ fn HexForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVie
     view! {
         <form class="row grow" on:submit=submit>
             <label class="field grow">
-                <span>{say!(echo.hex)}</span>
+                <span>{t!(echo.hex)}</span>
                 <input
                     name="hex"
                     class="mono"
                     autocomplete="off"
                     spellcheck="false"
-                    placeholder=say!(echo.hex_hint)
+                    placeholder=t!(echo.hex_hint)
                     bind:value=hex
                 />
             </label>
-            <button class="button" type="submit">{say!(echo.send_hex)}</button>
+            <button class="button" type="submit">{t!(echo.send_hex)}</button>
         </form>
     }
 }
@@ -139,7 +139,7 @@ fn FilePicker(session: Session, problem: RwSignal<Option<NotSent>>) -> impl Into
     };
     view! {
         <label class="button file">
-            <span>{say!(echo.file)}</span>
+            <span>{t!(echo.file)}</span>
             <input type="file" name="file" node_ref=picker on:change=picked/>
         </label>
     }

@@ -7,7 +7,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{Words, note, say, text, words},
+        text::{TextKey, dynamic_text, optional_text, t, text_key},
     },
     wire::number,
 };
@@ -21,7 +21,7 @@ pub const ADDRESSES: &str = "addresses";
 #[component]
 pub fn Connection(session: Session) -> impl IntoView {
     view! {
-        <Card id="connection" title=words!(echo.connection)>
+        <Card id="connection" title=text_key!(echo.connection)>
             <StateBadge session/>
             <OpenForm session/>
             <CloseForm session/>
@@ -34,8 +34,8 @@ pub fn Connection(session: Session) -> impl IntoView {
 fn StateBadge(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let state = session.socket.state;
-    let word = text(move || state.with(named).1(i18n.get_locale()).to_owned());
-    let error = note(move || {
+    let word = dynamic_text(move || state.with(named).1(i18n.get_locale()).to_owned());
+    let error = optional_text(move || {
         session
             .socket
             .error
@@ -43,7 +43,7 @@ fn StateBadge(session: Session) -> impl IntoView {
             .map(|error| words::error(i18n.get_locale(), &error))
     });
     view! {
-        <div class="state" role="status" data-state=text(move || state.with(named).0.to_owned())>
+        <div class="state" role="status" data-state=dynamic_text(move || state.with(named).0.to_owned())>
             <p class="state-word"><span class="dot" aria-hidden="true"></span>{word}</p>
             <Ending session/>
             <p class="problem">{error}</p>
@@ -52,12 +52,12 @@ fn StateBadge(session: Session) -> impl IntoView {
 }
 
 /// For the style sheet, and for the visitor.
-fn named(state: &SocketState) -> (&'static str, Words) {
+fn named(state: &SocketState) -> (&'static str, TextKey) {
     match state {
-        SocketState::Connecting => ("connecting", words!(echo.state_connecting)),
-        SocketState::Open { .. } => ("open", words!(echo.state_open)),
-        SocketState::Closing => ("closing", words!(echo.state_closing)),
-        SocketState::Closed(_) | SocketState::Refused => ("closed", words!(echo.state_closed)),
+        SocketState::Connecting => ("connecting", text_key!(echo.state_connecting)),
+        SocketState::Open { .. } => ("open", text_key!(echo.state_open)),
+        SocketState::Closing => ("closing", text_key!(echo.state_closing)),
+        SocketState::Closed(_) | SocketState::Refused => ("closed", text_key!(echo.state_closed)),
     }
 }
 
@@ -70,18 +70,18 @@ fn OpenForm(session: Session) -> impl IntoView {
     view! {
         <form class="row" on:submit=connect>
             <label class="field grow">
-                <span>{say!(echo.address)}</span>
+                <span>{t!(echo.address)}</span>
                 <input
                     name="address"
                     list=ADDRESSES
                     autocomplete="off"
                     spellcheck="false"
                     inputmode="url"
-                    placeholder=say!(echo.address_hint)
+                    placeholder=t!(echo.address_hint)
                     bind:value=session.address
                 />
             </label>
-            <button class="button primary" type="submit">{say!(echo.connect)}</button>
+            <button class="button primary" type="submit">{t!(echo.connect)}</button>
         </form>
     }
 }
@@ -105,18 +105,18 @@ fn CloseForm(session: Session) -> impl IntoView {
         let code = code.unwrap_or(0);
         refused.set(session.socket.close(code, &reason.get_untracked()).err());
     };
-    let problem = note(move || refused.get().map(|error| words::error(i18n.get_locale(), &error)));
+    let problem = optional_text(move || refused.get().map(|error| words::error(i18n.get_locale(), &error)));
     view! {
         <form class="row" on:submit=disconnect>
             <label class="field narrow">
-                <span>{say!(echo.code)}</span>
+                <span>{t!(echo.code)}</span>
                 <input name="code" inputmode="numeric" autocomplete="off" bind:value=code/>
             </label>
             <label class="field grow">
-                <span>{say!(echo.reason)}</span>
+                <span>{t!(echo.reason)}</span>
                 <input name="reason" autocomplete="off" bind:value=reason/>
             </label>
-            <button class="button" type="submit" disabled=move || !can_close()>{say!(echo.disconnect)}</button>
+            <button class="button" type="submit" disabled=move || !can_close()>{t!(echo.disconnect)}</button>
         </form>
         <p class="problem" role="alert">{problem}</p>
     }
@@ -125,22 +125,22 @@ fn CloseForm(session: Session) -> impl IntoView {
 #[component]
 fn Settings(session: Session) -> impl IntoView {
     view! {
-        <div class="switches" role="group" aria-label=say!(echo.settings)>
+        <div class="switches" role="group" aria-label=t!(echo.settings)>
             <label class="switch">
                 <input type="checkbox" role="switch" name="reconnect" bind:checked=session.reconnect/>
-                <span>{say!(echo.reconnect)}</span>
+                <span>{t!(echo.reconnect)}</span>
             </label>
             <label class="switch">
                 <input type="checkbox" role="switch" name="greet" bind:checked=session.greet/>
-                <span>{say!(echo.greet)}</span>
+                <span>{t!(echo.greet)}</span>
             </label>
             <label class="field">
-                <span>{say!(echo.protocols)}</span>
+                <span>{t!(echo.protocols)}</span>
                 <input
                     name="protocols"
                     autocomplete="off"
                     spellcheck="false"
-                    placeholder=say!(echo.protocols_hint)
+                    placeholder=t!(echo.protocols_hint)
                     bind:value=session.protocols
                 />
             </label>

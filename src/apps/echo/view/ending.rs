@@ -9,7 +9,7 @@ use crate::{
     i18n::*,
     ui::{
         clock,
-        words::{fill, note},
+        text::{fill, optional_text},
     },
 };
 use duplex_leptos::socket::{Closed, SocketState};
@@ -18,7 +18,7 @@ use duplex_protocol::code;
 #[component]
 pub fn Ending(session: Session) -> impl IntoView {
     let i18n = use_i18n();
-    let line = note(move || {
+    let line = optional_text(move || {
         session
             .socket
             .state
@@ -72,7 +72,7 @@ fn NextAttempt(session: Session) -> impl IntoView {
             timer.as_ref().map(IntervalHandle::clear);
         });
     });
-    let line = note(move || {
+    let line = optional_text(move || {
         let seconds = || {
             let tenths = tenths.get();
             format!("{}.{}", tenths / 10, tenths % 10)

@@ -10,7 +10,7 @@ use crate::{
     apps::echo::wire::{ECHO_PATH, SOCKET_PATH},
     ui::{
         handshake::{HandshakeRecord, fetch},
-        words::{part, say},
+        text::{dynamic_view, t},
     },
 };
 use duplex_leptos::{http::HttpError, socket::SocketState};
@@ -42,11 +42,11 @@ pub fn HandshakeFacts(session: Session) -> impl IntoView {
             .address
             .with(|address| !matches!(address.as_str(), SOCKET_PATH | ECHO_PATH))
     };
-    part(move || {
+    dynamic_view(move || {
         Some(match record.get() {
-            None if foreign() => view! { <p class="hint">{say!(echo.handshake_foreign)}</p> }.into_any(),
-            None => view! { <p class="hint waiting">{say!(echo.handshake_waiting)}</p> }.into_any(),
-            Some(Err(_)) => view! { <p class="problem">{say!(echo.handshake_failed)}</p> }.into_any(),
+            None if foreign() => view! { <p class="hint">{t!(echo.handshake_foreign)}</p> }.into_any(),
+            None => view! { <p class="hint waiting">{t!(echo.handshake_waiting)}</p> }.into_any(),
+            Some(Err(_)) => view! { <p class="problem">{t!(echo.handshake_failed)}</p> }.into_any(),
             Some(Ok(handshake)) => view! { <HandshakeRecord handshake/> }.into_any(),
         })
     })

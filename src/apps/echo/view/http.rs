@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::super::wire::{GREETING, HttpEcho};
 use crate::ui::{
     card::Card,
-    words::{fact, say, words},
+    text::{labeled_value, t, text_key},
 };
 
 #[component]
@@ -15,20 +15,20 @@ pub fn HttpForm() -> impl IntoView {
     let answer = echo.map(|HttpEcho { said, reply }| {
         view! {
             <dl class="facts" id="http-echo">
-                {fact(words!(echo.http_said), "said", Signal::stored(said))}
-                {fact(words!(echo.http_reply), "reply", Signal::stored(reply))}
+                {labeled_value(text_key!(echo.http_said), "said", Signal::stored(said))}
+                {labeled_value(text_key!(echo.http_reply), "reply", Signal::stored(reply))}
             </dl>
         }
     });
     view! {
-        <Card id="http" title=words!(echo.http)>
-            <p>{say!(echo.http_text)}</p>
+        <Card id="http" title=text_key!(echo.http)>
+            <p>{t!(echo.http_text)}</p>
             <form class="row" method="post" action="/">
                 <label class="field grow">
-                    <span>{say!(echo.message)}</span>
+                    <span>{t!(echo.message)}</span>
                     <input name="message" autocomplete="off" value=GREETING maxlength="4000"/>
                 </label>
-                <button class="button" type="submit">{say!(echo.send)}</button>
+                <button class="button" type="submit">{t!(echo.send)}</button>
             </form>
             {answer}
         </Card>

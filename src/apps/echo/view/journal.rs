@@ -18,8 +18,8 @@ use crate::{
         content::{hex_dump, indent_json},
         download::download,
         format,
+        text::{TextKey, dynamic_text, dynamic_view, fill, optional_text, t, text_key, translate},
         virtual_list::VirtualList,
-        words::{Words, fill, note, part, say, spoken, text, words},
     },
 };
 
@@ -37,7 +37,7 @@ pub fn JournalTable(session: Session) -> impl IntoView {
         session.changed.track();
         journal.with_value(|journal| journal.len())
     });
-    let empty = note(move || {
+    let empty = optional_text(move || {
         let total = journal.with_value(|journal| journal.total());
         match (len.get(), total) {
             (0, 0) => Some(t_string!(i18n, echo.journal_empty).to_owned()),
@@ -55,7 +55,7 @@ pub fn JournalTable(session: Session) -> impl IntoView {
             <div class="journal-rows">
                 <ColumnNames/>
                 <VirtualList
-                    label=words!(echo.journal)
+                    label=text_key!(echo.journal)
                     len
                     id_at=move |index| journal.with_value(|journal| journal.row(index)).map(|entry| entry.id)
                     cells
@@ -73,12 +73,12 @@ pub fn JournalTable(session: Session) -> impl IntoView {
 fn ColumnNames() -> impl IntoView {
     view! {
         <div class="journal-columns" aria-hidden="true">
-            <span>{say!(echo.column_time)}</span>
-            <span>{say!(echo.column_kind)}</span>
-            <span class="number">{say!(echo.column_size)}</span>
-            <span class="number">{say!(echo.column_wire)}</span>
-            <span class="number">{say!(echo.column_trip)}</span>
-            <span>{say!(echo.column_content)}</span>
+            <span>{t!(echo.column_time)}</span>
+            <span>{t!(echo.column_kind)}</span>
+            <span class="number">{t!(echo.column_size)}</span>
+            <span class="number">{t!(echo.column_wire)}</span>
+            <span class="number">{t!(echo.column_trip)}</span>
+            <span>{t!(echo.column_content)}</span>
         </div>
     }
 }
@@ -94,7 +94,7 @@ fn Cells(entry: Arc<Entry>) -> impl IntoView {
         .unwrap_or_default();
     view! {
         <span class="mono">{clock(entry.at)}</span>
-        <span class="kind" data-kind=format!("{kind:?}").to_lowercase()>{spoken(words::kind(kind))}</span>
+        <span class="kind" data-kind=format!("{kind:?}").to_lowercase()>{translate(words::kind(kind))}</span>
         <span class="number">{kind.is_message().then(|| format::bytes(entry.size))}</span>
         <span class="number">{wire}</span>
         <span class="number">{trip}</span>
@@ -123,26 +123,26 @@ fn Toolbar(session: Session) -> impl IntoView {
         let paused = paused.get_untracked();
         session.edit_journal(|journal| if paused { journal.pause() } else { journal.resume() });
     };
-    let choice = move |one: Show, name: Words| {
-        let pressed = text(move || (show.get() == one).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| show.set(one)>{spoken(name)}</button> }
+    let choice = move |one: Show, name: TextKey| {
+        let pressed = dynamic_text(move || (show.get() == one).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| show.set(one)>{translate(name)}</button> }
     };
-    let pause_words = text(move || match paused.get() {
+    let pause_words = dynamic_text(move || match paused.get() {
         true => t_string!(i18n, echo.resume).to_owned(),
         false => t_string!(i18n, echo.pause).to_owned(),
     });
     view! {
         <div class="toolbar">
-            <div class="choice" role="group" aria-label=say!(echo.show)>
-                {choice(Show::All, words!(echo.show_all))}
-                {choice(Show::Sent, words!(echo.show_sent))}
-                {choice(Show::Received, words!(echo.show_received))}
-                {choice(Show::Lifecycle, words!(echo.show_lifecycle))}
+            <div class="choice" role="group" aria-label=t!(echo.show)>
+                {choice(Show::All, text_key!(echo.show_all))}
+                {choice(Show::Sent, text_key!(echo.show_sent))}
+                {choice(Show::Received, text_key!(echo.show_received))}
+                {choice(Show::Lifecycle, text_key!(echo.show_lifecycle))}
             </div>
-            <input type="search" name="search" class="search" aria-label=say!(echo.search) placeholder=say!(echo.search) bind:value=words/>
-            <button type="button" class="button small" aria-pressed=text(move || paused.get().to_string()) on:click=pause>{pause_words}</button>
-            <button type="button" class="button small" on:click=move |_| session.edit_journal(|journal| journal.clear())>{say!(echo.clear)}</button>
-            <button type="button" class="button small" on:click=move |_| export(session)>{say!(echo.export)}</button>
+            <input type="search" name="search" class="search" aria-label=t!(echo.search) placeholder=t!(echo.search) bind:value=words/>
+            <button type="button" class="button small" aria-pressed=dynamic_text(move || paused.get().to_string()) on:click=pause>{pause_words}</button>
+            <button type="button" class="button small" on:click=move |_| session.edit_journal(|journal| journal.clear())>{t!(echo.clear)}</button>
+            <button type="button" class="button small" on:click=move |_| export(session)>{t!(echo.export)}</button>
             <Counts session/>
         </div>
     }
@@ -158,7 +158,7 @@ fn Counts(session: Session) -> impl IntoView {
             .journal
             .with_value(|journal| (journal.total() as u64, journal.held_back() as u64, journal.dropped()))
     });
-    let line = text(move || {
+    let line = dynamic_text(move || {
         let (total, held, dropped) = counts.get();
         let mut parts = vec![fill(
             t_string!(i18n, echo.entries),
@@ -190,21 +190,21 @@ fn Detail(session: Session, chosen: RwSignal<Option<u64>>) -> impl IntoView {
             .get()
             .and_then(|id| session.journal.with_value(|journal| journal.entry(id)))
     };
-    let body = part(move || {
+    let body = dynamic_view(move || {
         let Some(entry) = entry() else {
-            return Some(view! { <p class="hint">{say!(echo.detail_none)}</p> }.into_any());
+            return Some(view! { <p class="hint">{t!(echo.detail_none)}</p> }.into_any());
         };
         let locale = i18n.get_locale();
         Some(
             view! {
                 <p class="detail-head">{head(locale, &entry)}</p>
                 <p class="hint">{cut(locale, &entry)}</p>
-                <pre tabindex="0" aria-label=say!(echo.detail)>{full(&entry.content)}</pre>
+                <pre tabindex="0" aria-label=t!(echo.detail)>{full(&entry.content)}</pre>
             }
             .into_any(),
         )
     });
-    view! { <div class="detail" role="region" aria-label=say!(echo.detail)>{body}</div> }
+    view! { <div class="detail" role="region" aria-label=t!(echo.detail)>{body}</div> }
 }
 
 fn head(locale: Locale, entry: &Entry) -> String {

@@ -11,7 +11,7 @@ use crate::{
     ui::{
         chart::LineChart,
         format,
-        words::{Words, fact, note, text, words},
+        text::{TextKey, dynamic_text, labeled_value, optional_text, text_key},
     },
 };
 
@@ -20,11 +20,11 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
     let i18n = use_i18n();
     let figures = Memo::new(move |_| session.figures());
     let values = Signal::derive(move || session.recent_round_trips());
-    let figure = move |name: Words, key: &'static str, show: fn(Locale, &Figures) -> String| {
-        fact(
+    let figure = move |name: TextKey, key: &'static str, show: fn(Locale, &Figures) -> String| {
+        labeled_value(
             name,
             key,
-            text(move || {
+            dynamic_text(move || {
                 let locale = i18n.get_locale();
                 figures.with(|figures| {
                     figures
@@ -34,7 +34,7 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
             }),
         )
     };
-    let label = text(move || {
+    let label = dynamic_text(move || {
         let (name, median, max) = (
             t_string!(i18n, echo.chart),
             t_string!(i18n, echo.median),
@@ -50,18 +50,18 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
             ),
         })
     });
-    let hint = note(move || {
+    let hint = optional_text(move || {
         figures
             .with(Option::is_none)
             .then(|| t_string!(i18n, echo.round_trip_none).to_owned())
     });
     view! {
         <dl class="figures">
-            {figure(words!(echo.last), "last", |locale, figures| format::millis(locale, figures.last))}
-            {figure(words!(echo.median), "median", |locale, figures| format::millis(locale, figures.median))}
-            {figure(words!(echo.p95), "p95", |locale, figures| format::millis(locale, figures.p95))}
-            {figure(words!(echo.max), "max", |locale, figures| format::millis(locale, figures.max))}
-            {figure(words!(echo.count), "count", |_, figures| format::grouped(figures.count))}
+            {figure(text_key!(echo.last), "last", |locale, figures| format::millis(locale, figures.last))}
+            {figure(text_key!(echo.median), "median", |locale, figures| format::millis(locale, figures.median))}
+            {figure(text_key!(echo.p95), "p95", |locale, figures| format::millis(locale, figures.p95))}
+            {figure(text_key!(echo.max), "max", |locale, figures| format::millis(locale, figures.max))}
+            {figure(text_key!(echo.count), "count", |_, figures| format::grouped(figures.count))}
         </dl>
         <LineChart values capacity=RoundTrips::RECENT label/>
         <p class="hint">{hint}</p>

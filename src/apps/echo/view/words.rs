@@ -6,40 +6,40 @@ use crate::{
     i18n::*,
     ui::{
         format,
-        words::{Words, fill, words},
+        text::{TextKey, fill, text_key},
     },
 };
 use duplex_leptos::socket::SocketError;
 use duplex_protocol::code::{CloseError, MAX_REASON, Side};
 
-pub fn kind(kind: Kind) -> Words {
+pub fn kind(kind: Kind) -> TextKey {
     match kind {
-        Kind::Connecting => words!(echo.kind_connecting),
-        Kind::Open => words!(echo.kind_open),
-        Kind::Sent => words!(echo.kind_sent),
-        Kind::Received => words!(echo.kind_received),
-        Kind::Closing => words!(echo.kind_closing),
-        Kind::Closed => words!(echo.kind_closed),
-        Kind::Error => words!(echo.kind_error),
+        Kind::Connecting => text_key!(echo.kind_connecting),
+        Kind::Open => text_key!(echo.kind_open),
+        Kind::Sent => text_key!(echo.kind_sent),
+        Kind::Received => text_key!(echo.kind_received),
+        Kind::Closing => text_key!(echo.kind_closing),
+        Kind::Closed => text_key!(echo.kind_closed),
+        Kind::Error => text_key!(echo.kind_error),
     }
 }
 
-pub fn closed_by(side: Side) -> Words {
+pub fn closed_by(side: Side) -> TextKey {
     match side {
-        Side::Client => words!(echo.closed_by_client),
-        Side::Server => words!(echo.closed_by_server),
-        Side::Network => words!(echo.closed_by_network),
+        Side::Client => text_key!(echo.closed_by_client),
+        Side::Server => text_key!(echo.closed_by_server),
+        Side::Network => text_key!(echo.closed_by_network),
     }
 }
 
 pub fn error(locale: Locale, error: &SocketError) -> String {
-    let words: Words = match error {
-        SocketError::Address { .. } => words!(echo.bad_address),
-        SocketError::Insecure { .. } => words!(echo.insecure),
-        SocketError::NotOpen => words!(echo.not_open),
-        SocketError::Connection => words!(echo.failed),
-        SocketError::Close(CloseError::Code(_)) => words!(echo.bad_code),
-        SocketError::Close(CloseError::ReasonTooLong(_)) => words!(echo.long_reason),
+    let words: TextKey = match error {
+        SocketError::Address { .. } => text_key!(echo.bad_address),
+        SocketError::Insecure { .. } => text_key!(echo.insecure),
+        SocketError::NotOpen => text_key!(echo.not_open),
+        SocketError::Connection => text_key!(echo.failed),
+        SocketError::Close(CloseError::Code(_)) => text_key!(echo.bad_code),
+        SocketError::Close(CloseError::ReasonTooLong(_)) => text_key!(echo.long_reason),
     };
     fill(words(locale), &[("limit", &MAX_REASON.to_string())])
 }

@@ -14,7 +14,7 @@ use crate::{
         card::Card,
         number_field::how_read,
         standing,
-        words::{fill, note, part, say, spoken, text, words},
+        text::{dynamic_text, dynamic_view, fill, optional_text, t, text_key, translate},
     },
     wire::number,
 };
@@ -30,7 +30,7 @@ pub fn AlertsCard(floor: Floor, entry: RwSignal<Entry>) -> impl IntoView {
         let me = floor.quotes.me.with(|me| me.as_ref().map(|me| me.id.clone()));
         me.filter(|_| floor.local.get())
     });
-    let mine = part(move || {
+    let mine = dynamic_view(move || {
         let person = person.get()?;
         let alerts = use_topic::<Alerts>(&person.0);
         Some(
@@ -44,10 +44,10 @@ pub fn AlertsCard(floor: Floor, entry: RwSignal<Entry>) -> impl IntoView {
         )
     });
     view! {
-        <Card id="alerts" title=words!(market.alerts)>
-            <p class="hint">{say!(market.alerts_text)}</p>
+        <Card id="alerts" title=text_key!(market.alerts)>
+            <p class="hint">{t!(market.alerts_text)}</p>
             {mine}
-            <p class="hint plain">{say!(market.alerts_no_script)}</p>
+            <p class="hint plain">{t!(market.alerts_no_script)}</p>
         </Card>
     }
     .into_any()
@@ -65,7 +65,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     // What the price has reached already is said first; who presses again for the same wants it all the same.
     let warned = RwSignal::new(None::<(Side, u64)>);
     let scale = listing.scale;
-    let already = note({
+    let already = optional_text({
         let listing = listing.clone();
         move || {
             let (side, _) = warned.get()?;
@@ -77,7 +77,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             Some(fill(text, &[("price", &last)]))
         }
     });
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let locale = i18n.get_locale();
         if let Some(bad) = bad.get() {
             return Some(bad.told(locale, scale));
@@ -112,22 +112,22 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
         })));
     };
     let choose = move |side: bool, words| {
-        let pressed = text(move || (above.get() == side).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(side)>{spoken(words)}</button> }
+        let pressed = dynamic_text(move || (above.get() == side).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(side)>{translate(words)}</button> }
             .into_any()
     };
     view! {
         <form class="alert-form" on:submit=submit>
             <label class="field grow">
-                <span>{say!(market.alert_price)}</span>
+                <span>{t!(market.alert_price)}</span>
                 <input name="price" inputmode="decimal" autocomplete="off" required bind:value=price/>
                 {how_read(price)}
             </label>
-            <div class="choice" role="group" aria-label=say!(market.alert_side)>
+            <div class="choice" role="group" aria-label=t!(market.alert_side)>
                 {choose(true, words::side(Side::Above))}
                 {choose(false, words::side(Side::Below))}
             </div>
-            <button class="button primary" type="submit">{say!(market.alert_set)}</button>
+            <button class="button primary" type="submit">{t!(market.alert_set)}</button>
         </form>
         <p class="problem" role="alert">{problem}</p>
         <p class="hint alert-already" role="status">{already}</p>
@@ -183,10 +183,10 @@ fn AlertItems(floor: Floor, alerts: UseTopic<Alerts>) -> impl IntoView {
             .with(|list| list.alerts.iter().rev().map(|alert| alert.id).collect::<Vec<Seq>>())
     });
     let empty = Memo::new(move |_| ids.with(Vec::is_empty));
-    let none = part(move || {
+    let none = dynamic_view(move || {
         empty
             .get()
-            .then(|| view! { <p class="hint">{say!(market.no_alerts)}</p> }.into_any())
+            .then(|| view! { <p class="hint">{t!(market.no_alerts)}</p> }.into_any())
     });
     view! {
         <ul class="alert-list">
@@ -208,7 +208,7 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
     let entry = untrack(|| floor.entry(&symbol));
     let listing = StoredValue::new(entry.map(|entry| entry.with_untracked(|entry| entry.listing.clone())));
     let href = symbol_path(&symbol);
-    let name = text(move || {
+    let name = dynamic_text(move || {
         let locale = i18n.get_locale();
         listing.with_value(|listing| match listing {
             Some(listing) => words::name(locale, listing),
@@ -222,7 +222,7 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
             listing.with_value(|one| one.as_ref().map_or(0, |one| one.least)),
         )
     };
-    let wanted = text(move || {
+    let wanted = dynamic_text(move || {
         alert.with(|alert| {
             let alert = alert.as_ref();
             alert.map_or_else(String::new, |alert| {
@@ -231,16 +231,16 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
             })
         })
     });
-    let done = note(move || {
+    let done = optional_text(move || {
         let (_, price, scale) = alert.with(|alert| alert.as_ref()?.done)?;
         Some(fill(t_string!(i18n, market.reached), &[("price", &show(price, scale))]))
     });
-    let is_done = text(move || {
+    let is_done = dynamic_text(move || {
         alert
             .with(|alert| alert.as_ref().is_some_and(|alert| alert.done.is_some()))
             .to_string()
     });
-    let label = text(move || {
+    let label = dynamic_text(move || {
         let what = [name.get(), wanted.get()].join(" ");
         fill(t_string!(i18n, market.alert_remove), &[("what", &what)])
     });
@@ -254,7 +254,7 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
                 class="button small"
                 aria-label=label
                 on:click=move |_| { alerts.send(AlertsCommand::Remove { id }); }
-            >{say!(market.remove)}</button>
+            >{t!(market.remove)}</button>
         </li>
     }
     .into_any()

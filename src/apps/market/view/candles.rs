@@ -14,7 +14,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{fill, note, part, say, text, words},
+        text::{dynamic_text, dynamic_view, fill, optional_text, t, text_key},
     },
 };
 use duplex_leptos::topic::UseTopic;
@@ -55,12 +55,12 @@ pub fn CandlesCard(
         chosen: RwSignal::new(None),
     };
     let few = Memo::new(move |_| shown.with(Vec::len) < 2);
-    let hint = part(move || {
+    let hint = dynamic_view(move || {
         few.get()
-            .then(|| view! { <p class="hint">{say!(market.few_candles)}</p> }.into_any())
+            .then(|| view! { <p class="hint">{t!(market.few_candles)}</p> }.into_any())
     });
     view! {
-        <Card id="candles" title=words!(market.candles) class="wide">
+        <Card id="candles" title=text_key!(market.candles) class="wide">
             {readout(view)}
             <div class="chart-frame">
                 {plot(view)}
@@ -101,7 +101,7 @@ fn said(view: View, locale: Locale) -> Option<String> {
 
 fn readout(view: View) -> AnyView {
     let i18n = use_i18n();
-    let line = note(move || said(view, i18n.get_locale()));
+    let line = optional_text(move || said(view, i18n.get_locale()));
     view! { <p class="readout">{line}</p> }.into_any()
 }
 
@@ -110,7 +110,7 @@ fn plot(view: View) -> AnyView {
     let i18n = use_i18n();
     let past = past(view);
     let newest = newest(view);
-    let label = text(move || {
+    let label = dynamic_text(move || {
         let locale = i18n.get_locale();
         let name = view.entry.with(|entry| words::name(locale, &entry.listing));
         let interval = (words::interval(view.interval.get()))(locale);
@@ -120,7 +120,7 @@ fn plot(view: View) -> AnyView {
             &[("name", &name), ("interval", interval), ("count", &count)],
         )
     });
-    let line = part(move || {
+    let line = dynamic_view(move || {
         let index = view.chosen.get()?;
         let x = drawing::middle(index, view.shown.with(Vec::len)).to_string();
         Some(view! { <line class="cross" x1=x.clone() x2=x y1="0" y2="300"/> }.into_any())
@@ -129,8 +129,9 @@ fn plot(view: View) -> AnyView {
         let y = (HEIGHT * line / drawing::LINES as i64).to_string();
         view! { <line class="grid-line" x1="0" x2="900" y1=y.clone() y2=y/> }.into_any()
     });
-    let of =
-        |shapes: Memo<Shapes>, pick: fn(&Shapes) -> &String| text(move || shapes.with(|shapes| pick(shapes).clone()));
+    let of = |shapes: Memo<Shapes>, pick: fn(&Shapes) -> &String| {
+        dynamic_text(move || shapes.with(|shapes| pick(shapes).clone()))
+    };
     view! {
         <svg
             class="plot"
@@ -192,7 +193,7 @@ fn point(view: View, event: &PointerEvent) {
 /// Beside the lines of the grid, from the top.
 fn prices(view: View) -> AnyView {
     let labels = move |line: usize| {
-        let price = text(move || {
+        let price = dynamic_text(move || {
             let price = view.range.get().lines().get(line).copied().unwrap_or(0);
             view.entry.with_untracked(|entry| words::price(&entry.listing, price))
         });
@@ -210,8 +211,8 @@ fn volumes(view: View) -> AnyView {
     });
     view! {
         <svg class="plot-volumes" viewBox="0 0 900 60" preserveAspectRatio="none" aria-hidden="true">
-            <path class="rise" d=text(move || shapes.with(|shapes| shapes.volume_rise.clone()))/>
-            <path class="fall" d=text(move || shapes.with(|shapes| shapes.volume_fall.clone()))/>
+            <path class="rise" d=dynamic_text(move || shapes.with(|shapes| shapes.volume_rise.clone()))/>
+            <path class="fall" d=dynamic_text(move || shapes.with(|shapes| shapes.volume_fall.clone()))/>
         </svg>
     }
     .into_any()
@@ -219,7 +220,7 @@ fn volumes(view: View) -> AnyView {
 
 fn clock(view: View) -> AnyView {
     let label = move |place: usize| {
-        let said = text(move || {
+        let said = dynamic_text(move || {
             let (local, interval) = (view.floor.local.get(), view.interval.get());
             view.shown.with(|candles| {
                 let at = candles.get(candles.len().saturating_sub(1) * place / (TIMES - 1));
@@ -229,7 +230,8 @@ fn clock(view: View) -> AnyView {
         view! { <span>{said}</span> }.into_any()
     };
     let labels: Vec<_> = (0..TIMES).map(label).collect();
-    let zone = part(move || (!view.floor.local.get()).then(|| view! { <span class="zone">"UTC"</span> }.into_any()));
+    let zone =
+        dynamic_view(move || (!view.floor.local.get()).then(|| view! { <span class="zone">"UTC"</span> }.into_any()));
     view! { <div class="plot-times" aria-hidden="true">{labels}{zone}</div> }.into_any()
 }
 
@@ -237,20 +239,20 @@ fn clock(view: View) -> AnyView {
 fn slider(view: View) -> AnyView {
     let i18n = use_i18n();
     let last = Memo::new(move |_| view.shown.with(|candles| candles.len().saturating_sub(1)));
-    let value = text(move || view.chosen.get().unwrap_or(last.get()).to_string());
+    let value = dynamic_text(move || view.chosen.get().unwrap_or(last.get()).to_string());
     let choose = move |event: leptos::ev::Event| {
         view.chosen.set(event_target_value(&event).parse().ok());
     };
     view! {
         <label class="field script">
-            <span>{say!(market.slider)}</span>
+            <span>{t!(market.slider)}</span>
             <input
                 type="range"
                 class="slider"
                 min="0"
-                max=text(move || last.get().to_string())
+                max=dynamic_text(move || last.get().to_string())
                 prop:value=value
-                aria-valuetext=note(move || said(view, i18n.get_locale()))
+                aria-valuetext=optional_text(move || said(view, i18n.get_locale()))
                 on:input=choose
                 on:blur=move |_| view.chosen.set(None)
             />

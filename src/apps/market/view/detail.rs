@@ -19,7 +19,7 @@ use crate::{
     i18n::*,
     ui::{
         missing::answer_missing,
-        words::{fact, part, say, spoken, text, titled, words},
+        text::{dynamic_text, dynamic_view, labeled_value, page_title, t, text_key, translate},
     },
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
@@ -43,7 +43,7 @@ fn place(floor: Floor, candles: UseTopic<Candles>, symbol: String) -> AnyView {
         let symbol = symbol.clone();
         move |_| floor.entry(&symbol).is_some()
     });
-    part(move || {
+    dynamic_view(move || {
         exists.track();
         Some(match untrack(|| floor.entry(&symbol)) {
             Some(entry) => open(floor, candles, symbol.clone(), entry.into()),
@@ -60,11 +60,11 @@ fn missing(floor: Floor) -> AnyView {
         answer_missing();
     }
     view! {
-        <Title text=titled(say!(market.no_symbol))/>
+        <Title text=page_title(t!(market.no_symbol))/>
         <div class="page-head">
-            <h1>{say!(market.no_symbol)}</h1>
-            <p class="lede">{say!(market.no_symbol_text)}</p>
-            <p><a href="/market" class="button">{say!(market.back)}</a></p>
+            <h1>{t!(market.no_symbol)}</h1>
+            <p class="lede">{t!(market.no_symbol_text)}</p>
+            <p><a href="/market" class="button">{t!(market.back)}</a></p>
         </div>
     }
     .into_any()
@@ -78,27 +78,27 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
         code.and_then(|code| Interval::of_code(&code)).unwrap_or_default()
     });
     let listing = StoredValue::new(entry.with_untracked(|entry| entry.listing.clone()));
-    let name = text(move || listing.with_value(|listing| words::name(i18n.get_locale(), listing)));
-    let title = text(move || {
+    let name = dynamic_text(move || listing.with_value(|listing| words::name(i18n.get_locale(), listing)));
+    let title = dynamic_text(move || {
         let last = entry.with(|entry| words::price(&entry.listing, entry.tick.last));
         name.with(|name| [name, " ", &last].concat())
     });
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
     view! {
-        <Title text=titled(move || title.get())/>
-        <header class="symbol-head" data-stale=text(move || stale.get().to_string())>
-            <p><a href="/market">{say!(market.back)}</a></p>
+        <Title text=page_title(move || title.get())/>
+        <header class="symbol-head" data-stale=dynamic_text(move || stale.get().to_string())>
+            <p><a href="/market">{t!(market.back)}</a></p>
             <div class="symbol-name">
                 <h1>{name}</h1>
                 <span class="code mono">{listing.with_value(words::code)}</span>
-                <span class="tag">{spoken(listing.with_value(|listing| words::sector(listing.sector)))}</span>
+                <span class="tag">{translate(listing.with_value(|listing| words::sector(listing.sector)))}</span>
                 {star(floor.watched, symbol.clone(), entry)}
             </div>
             <p class="symbol-price">
                 {price(entry)}
                 {change(entry)}
                 {difference(entry)}
-                <span class="stale-mark">{say!(market.old)}</span>
+                <span class="stale-mark">{t!(market.old)}</span>
             </p>
             {day(entry)}
             <FeedStatusLine floor/>
@@ -114,14 +114,15 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
 }
 
 fn day(entry: RwSignal<Entry>) -> AnyView {
-    let price = move |of: fn(&Entry) -> u64| text(move || entry.with(|entry| words::price(&entry.listing, of(entry))));
-    let volume = text(move || entry.with(|entry| words::volume(&entry.listing, entry.tick.volume)));
+    let price =
+        move |of: fn(&Entry) -> u64| dynamic_text(move || entry.with(|entry| words::price(&entry.listing, of(entry))));
+    let volume = dynamic_text(move || entry.with(|entry| words::volume(&entry.listing, entry.tick.volume)));
     view! {
         <dl class="symbol-day">
-            {fact(words!(market.open), "open", price(|entry| entry.tick.open))}
-            {fact(words!(market.high), "high", price(|entry| entry.tick.high))}
-            {fact(words!(market.low), "low", price(|entry| entry.tick.low))}
-            {fact(words!(market.volume), "volume", volume)}
+            {labeled_value(text_key!(market.open), "open", price(|entry| entry.tick.open))}
+            {labeled_value(text_key!(market.high), "high", price(|entry| entry.tick.high))}
+            {labeled_value(text_key!(market.low), "low", price(|entry| entry.tick.low))}
+            {labeled_value(text_key!(market.volume), "volume", volume)}
         </dl>
     }
     .into_any()
@@ -135,10 +136,10 @@ fn Intervals(symbol: String, interval: Memo<Interval>) -> impl IntoView {
         let href = [&symbol_path(&symbol), "?interval=", each.code()].concat();
         let current = move || (interval.get() == each).then_some("true");
         view! {
-            <li><a href=href data-noscroll="" aria-current=current>{spoken(words::interval(each))}</a></li>
+            <li><a href=href data-noscroll="" aria-current=current>{translate(words::interval(each))}</a></li>
         }
         .into_any()
     };
     let links: Vec<_> = Interval::ALL.into_iter().map(link).collect();
-    view! { <nav class="intervals" aria-label=say!(market.interval)><ul>{links}</ul></nav> }.into_any()
+    view! { <nav class="intervals" aria-label=t!(market.interval)><ul>{links}</ul></nav> }.into_any()
 }

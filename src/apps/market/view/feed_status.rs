@@ -7,7 +7,7 @@ use crate::{
     i18n::*,
     ui::{
         format,
-        words::{fill, note, part, say, text},
+        text::{dynamic_text, dynamic_view, fill, optional_text, t},
     },
 };
 
@@ -19,23 +19,23 @@ pub fn FeedStatusLine(floor: Floor) -> impl IntoView {
     let has_prices = Memo::new(move |_| floor.quotes.state.with(|board| !board.entries.is_empty()));
     let status = floor.quotes.status;
     let shown = move || words::feed_status(status.get(), feed.get().status, has_prices.get());
-    let word = text(move || shown().0.to_owned());
-    let said = text(move || (shown().1)(i18n.get_locale()).to_owned());
-    let from = part(move || {
+    let word = dynamic_text(move || shown().0.to_owned());
+    let said = dynamic_text(move || (shown().1)(i18n.get_locale()).to_owned());
+    let from = dynamic_view(move || {
         source.with(|source| match (source.name.is_empty(), source.simulated) {
             (true, _) => None,
             (false, true) => Some(
-                view! { <p class="market-source" data-simulated="true"><strong>{say!(market.simulated)}</strong>" "{say!(market.simulated_text)}</p> }
+                view! { <p class="market-source" data-simulated="true"><strong>{t!(market.simulated)}</strong>" "{t!(market.simulated_text)}</p> }
                     .into_any(),
             ),
             (false, false) => {
                 let name = source.name.clone();
-                let said = text(move || fill(t_string!(i18n, market.from), &[("source", &name)]));
+                let said = dynamic_text(move || fill(t_string!(i18n, market.from), &[("source", &name)]));
                 Some(view! { <p class="market-source" data-simulated="false">{said}</p> }.into_any())
             }
         })
     });
-    let skipped = note(move || {
+    let skipped = optional_text(move || {
         let count = feed.get().skipped;
         (count > 0).then(|| fill(t_string!(i18n, market.skipped), &[("count", &format::grouped(count))]))
     });

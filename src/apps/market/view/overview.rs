@@ -15,7 +15,7 @@ use super::super::{
 use super::{feed_status::FeedStatusLine, floor::Floor, row::row, words};
 use crate::{
     i18n::*,
-    ui::words::{fill, part, say, spoken, text, titled, words},
+    ui::text::{dynamic_text, dynamic_view, fill, page_title, t, text_key, translate},
 };
 use duplex_leptos::topic::{Live, use_topic};
 
@@ -27,10 +27,10 @@ const FORM: &str = "market-choice";
 pub fn overview() -> AnyView {
     let quotes = use_topic::<Quotes>(ALL);
     view! {
-        <Title text=titled(say!(market.title))/>
+        <Title text=page_title(t!(market.title))/>
         <header class="page-head market-head">
-            <h1>{say!(market.title)}</h1>
-            <p class="lede">{say!(market.lede)}</p>
+            <h1>{t!(market.title)}</h1>
+            <p class="lede">{t!(market.lede)}</p>
         </header>
         <Live topic=quotes fallback=loading>
             {table(Floor::start(quotes))}
@@ -40,7 +40,7 @@ pub fn overview() -> AnyView {
 }
 
 pub fn loading() -> AnyView {
-    view! { <p class="hint market-loading" role="status">{say!(market.loading)}</p> }.into_any()
+    view! { <p class="hint market-loading" role="status">{t!(market.loading)}</p> }.into_any()
 }
 
 /// What the visitor wants to see.
@@ -73,12 +73,12 @@ fn table(floor: Floor) -> AnyView {
         <Tools floor choice symbols/>
         <div class="market-table">
             <table>
-                <caption class="hidden">{say!(market.table)}</caption>
+                <caption class="hidden">{t!(market.table)}</caption>
                 <thead>
                     <tr>
                         <td class="cell-star"></td>
                         {heads}
-                        <th scope="col" class="cell-spark">{say!(market.spark)}</th>
+                        <th scope="col" class="cell-spark">{t!(market.spark)}</th>
                     </tr>
                 </thead>
                 <tbody
@@ -136,19 +136,19 @@ fn head(choice: Choice, column: Column) -> AnyView {
         Column::Volume => "cell-volume number",
     };
     view! {
-        <th scope="col" class=class aria-sort=text(move || sort.get().of(column).to_owned())>
+        <th scope="col" class=class aria-sort=dynamic_text(move || sort.get().of(column).to_owned())>
             <button
                 type="submit"
                 form=FORM
                 name="sort"
-                value=text(move || sort.get().choose(column).code())
+                value=dynamic_text(move || sort.get().choose(column).code())
                 class="sort"
                 data-column=column.code()
                 on:click=move |event| {
                     event.prevent_default();
                     sort.update(|sort| *sort = sort.choose(column));
                 }
-            >{spoken(words::column(column))}</button>
+            >{translate(words::column(column))}</button>
         </th>
     }
     .into_any()
@@ -157,32 +157,32 @@ fn head(choice: Choice, column: Column) -> AnyView {
 #[component]
 fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoView {
     let i18n = use_i18n();
-    let count = text(move || {
+    let count = dynamic_text(move || {
         let count = symbols.with(Vec::len).to_string();
         fill(t_string!(i18n, market.count), &[("count", &count)])
     });
-    let stars = text(move || {
+    let stars = dynamic_text(move || {
         let count = floor.watched.count();
         fill(t_string!(i18n, market.watch_list), &[("count", &count.to_string())])
     });
-    let pressed = move |watched: bool| text(move || (choice.only_watched.get() == watched).to_string());
+    let pressed = move |watched: bool| dynamic_text(move || (choice.only_watched.get() == watched).to_string());
     view! {
         <form class="row market-tools" id=FORM action="/market" on:submit=|event| event.prevent_default()>
             <label class="field grow">
-                <span>{say!(market.search)}</span>
+                <span>{t!(market.search)}</span>
                 <input
                     type="search"
                     name="search"
                     autocomplete="off"
-                    placeholder=say!(market.search_hint)
+                    placeholder=t!(market.search_hint)
                     value=choice.search.get_untracked()
                     bind:value=choice.search
                 />
             </label>
-            <button type="submit" class="button plain">{say!(market.search)}</button>
-            <div class="choice script" role="group" aria-label=say!(market.which)>
+            <button type="submit" class="button plain">{t!(market.search)}</button>
+            <div class="choice script" role="group" aria-label=t!(market.which)>
                 <button type="button" aria-pressed=pressed(false) on:click=move |_| choice.only_watched.set(false)>
-                    {say!(market.all)}
+                    {t!(market.all)}
                 </button>
                 <button type="button" aria-pressed=pressed(true) on:click=move |_| choice.only_watched.set(true)>
                     {stars}
@@ -197,18 +197,18 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
 /// Why no row is there.
 fn nothing(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> AnyView {
     let empty = Memo::new(move |_| symbols.with(Vec::is_empty));
-    part(move || {
+    dynamic_view(move || {
         if !empty.get() {
             return None;
         }
         let words = if floor.all().is_empty() {
-            words!(market.no_prices)
+            text_key!(market.no_prices)
         } else if choice.only_watched.get() && choice.search.with(String::is_empty) {
-            words!(market.none_watched)
+            text_key!(market.none_watched)
         } else {
-            words!(market.none_found)
+            text_key!(market.none_found)
         };
-        Some(view! { <p class="market-empty">{spoken(words)}</p> }.into_any())
+        Some(view! { <p class="market-empty">{translate(words)}</p> }.into_any())
     })
     .into_any()
 }

@@ -6,7 +6,7 @@ use super::super::{order, wire::Entry};
 use super::{floor::WatchList, words};
 use crate::{
     i18n::*,
-    ui::words::{fill, note, text},
+    ui::text::{dynamic_text, fill, optional_text},
 };
 
 /// A mark that changes with each move, so that the style sheet's animation begins anew; none before the first. Whoever wants
@@ -26,22 +26,22 @@ fn flash(price: Memo<u64>) -> Signal<Option<String>> {
         }
         now
     });
-    note(move || mark.get().map(str::to_owned))
+    optional_text(move || mark.get().map(str::to_owned))
 }
 
 pub fn price(entry: RwSignal<Entry>) -> AnyView {
     let last = Memo::new(move |_| entry.with(|entry| entry.tick.last));
     let listing = entry.with_untracked(|entry| entry.listing.clone());
-    let said = text(move || words::price(&listing, last.get()));
+    let said = dynamic_text(move || words::price(&listing, last.get()));
     view! { <span class="price" data-flash=flash(last)>{said}</span> }.into_any()
 }
 
 /// The change in percent, with sign and arrow: a colour alone would say nothing to many.
 pub fn change(entry: RwSignal<Entry>) -> AnyView {
     let change = Memo::new(move |_| entry.with(order::change));
-    let way = text(move || words::way(change.get()).to_owned());
-    let arrow = text(move || words::arrow(change.get()).to_owned());
-    let percent = text(move || words::change(change.get()));
+    let way = dynamic_text(move || words::way(change.get()).to_owned());
+    let arrow = dynamic_text(move || words::arrow(change.get()).to_owned());
+    let percent = dynamic_text(move || words::change(change.get()));
     view! {
         <span class="change" data-way=way><span class="arrow" aria-hidden="true">{arrow}</span>{percent}</span>
     }
@@ -49,7 +49,7 @@ pub fn change(entry: RwSignal<Entry>) -> AnyView {
 }
 
 pub fn difference(entry: RwSignal<Entry>) -> AnyView {
-    let said = text(move || entry.with(words::difference));
+    let said = dynamic_text(move || entry.with(words::difference));
     view! { <span class="difference">{said}</span> }.into_any()
 }
 
@@ -60,18 +60,18 @@ pub fn star(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyVi
         let symbol = symbol.clone();
         move |_| watched.has(&symbol)
     });
-    let name = text(move || {
+    let name = dynamic_text(move || {
         let locale = i18n.get_locale();
         let name = entry.with(|entry| words::name(locale, &entry.listing));
         fill(td_string!(locale, market.watch), &[("name", &name)])
     });
-    let sign = text(move || if pressed.get() { "★" } else { "☆" }.to_owned());
+    let sign = dynamic_text(move || if pressed.get() { "★" } else { "☆" }.to_owned());
     view! {
         <button
             type="button"
             class="star script"
             aria-label=name
-            aria-pressed=text(move || pressed.get().to_string())
+            aria-pressed=dynamic_text(move || pressed.get().to_string())
             on:click=move |_| watched.toggle(&symbol)
         >{sign}</button>
     }

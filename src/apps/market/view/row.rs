@@ -16,7 +16,7 @@ use crate::{
     i18n::*,
     ui::{
         fragment::fragment,
-        words::{say, text},
+        text::{dynamic_text, t},
     },
 };
 
@@ -40,19 +40,19 @@ fn cells(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView 
     let listing = entry.with_untracked(|entry| entry.listing.clone());
     let code = words::code(&listing);
     let volume = Memo::new(move |_| entry.with(|entry| entry.tick.volume));
-    let traded = text({
+    let traded = dynamic_text({
         let listing = listing.clone();
         move || words::volume(&listing, volume.get())
     });
-    let name = text(move || words::name(i18n.get_locale(), &listing));
+    let name = dynamic_text(move || words::name(i18n.get_locale(), &listing));
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
     view! {
-        <tr data-symbol=symbol.clone() data-stale=text(move || stale.get().to_string())>
+        <tr data-symbol=symbol.clone() data-stale=dynamic_text(move || stale.get().to_string())>
             <td class="cell-star">{star(watched, symbol.clone(), entry)}</td>
             <th scope="row" class="cell-name">
                 <a href=symbol_path(&symbol)>{name}</a>
                 <span class="code mono">{code}</span>
-                <span class="stale-mark">{say!(market.old)}</span>
+                <span class="stale-mark">{t!(market.old)}</span>
             </th>
             <td class="cell-last number">{price(entry)}</td>
             <td class="cell-change number">{change(entry)}{difference(entry)}</td>
@@ -72,9 +72,9 @@ fn spark(entry: RwSignal<Entry>) -> AnyView {
             viewBox="0 0 96 28"
             preserveAspectRatio="none"
             aria-hidden="true"
-            data-way=text(move || way.get().to_owned())
+            data-way=dynamic_text(move || way.get().to_owned())
         >
-            <polyline points=text(move || points.get()) vector-effect="non-scaling-stroke"/>
+            <polyline points=dynamic_text(move || points.get()) vector-effect="non-scaling-stroke"/>
         </svg>
     }
     .into_any()

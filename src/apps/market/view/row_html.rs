@@ -12,7 +12,7 @@ use crate::{
     i18n::*,
     ui::{
         escape::{self, attribute},
-        words::fill,
+        text::fill,
     },
 };
 

@@ -6,7 +6,7 @@ use super::super::wire::{Candles, Entry, Trade};
 use super::{floor::Floor, times, words};
 use crate::ui::{
     card::Card,
-    words::{part, say, text, words},
+    text::{dynamic_text, dynamic_view, t, text_key},
 };
 use duplex_leptos::topic::UseTopic;
 
@@ -19,19 +19,19 @@ pub fn TradesCard(floor: Floor, candles: UseTopic<Candles>, entry: RwSignal<Entr
         })
     });
     let empty = Memo::new(move |_| trades.with(Vec::is_empty));
-    let none = part(move || {
+    let none = dynamic_view(move || {
         empty
             .get()
-            .then(|| view! { <p class="hint">{say!(market.no_trades)}</p> }.into_any())
+            .then(|| view! { <p class="hint">{t!(market.no_trades)}</p> }.into_any())
     });
     view! {
-        <Card id="trades" title=words!(market.trades)>
+        <Card id="trades" title=text_key!(market.trades)>
             <table class="trades">
                 <thead>
                     <tr>
-                        <th scope="col">{say!(market.time)}</th>
-                        <th scope="col" class="number">{say!(market.price)}</th>
-                        <th scope="col" class="number">{say!(market.quantity)}</th>
+                        <th scope="col">{t!(market.time)}</th>
+                        <th scope="col" class="number">{t!(market.price)}</th>
+                        <th scope="col" class="number">{t!(market.quantity)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -53,12 +53,12 @@ fn trade(floor: Floor, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
             words::volume(&entry.listing, trade.quantity),
         )
     });
-    let time = text(move || times::clock(trade.at, floor.local.get()));
+    let time = dynamic_text(move || times::clock(trade.at, floor.local.get()));
     let (way, arrow) = if trade.bought { ("up", "▲ ") } else { ("down", "▼ ") };
     let side = if trade.bought {
-        say!(market.bought).into_any()
+        t!(market.bought).into_any()
     } else {
-        say!(market.sold).into_any()
+        t!(market.sold).into_any()
     };
     view! {
         <tr>

@@ -9,7 +9,7 @@ use crate::{
     i18n::*,
     ui::{
         standing::LOOK_FIRST,
-        words::{Words, fill, words},
+        text::{TextKey, fill, text_key},
     },
 };
 use duplex_leptos::topic::TopicStatus;
@@ -85,73 +85,73 @@ pub fn difference(entry: &Entry) -> String {
     [sign(way), &price(&entry.listing, last.abs_diff(open))].concat()
 }
 
-pub fn sector(sector: Sector) -> Words {
+pub fn sector(sector: Sector) -> TextKey {
     match sector {
-        Sector::Chips => words!(market.chips),
-        Sector::Cars => words!(market.cars),
-        Sector::Finance => words!(market.finance),
-        Sector::Health => words!(market.health),
-        Sector::Energy => words!(market.energy),
-        Sector::Food => words!(market.food),
-        Sector::Games => words!(market.games),
-        Sector::Coins => words!(market.coins),
+        Sector::Chips => text_key!(market.chips),
+        Sector::Cars => text_key!(market.cars),
+        Sector::Finance => text_key!(market.finance),
+        Sector::Health => text_key!(market.health),
+        Sector::Energy => text_key!(market.energy),
+        Sector::Food => text_key!(market.food),
+        Sector::Games => text_key!(market.games),
+        Sector::Coins => text_key!(market.coins),
     }
 }
 
-pub fn column(column: Column) -> Words {
+pub fn column(column: Column) -> TextKey {
     match column {
-        Column::Name => words!(market.name),
-        Column::Last => words!(market.last),
-        Column::Change => words!(market.change),
-        Column::Volume => words!(market.volume),
+        Column::Name => text_key!(market.name),
+        Column::Last => text_key!(market.last),
+        Column::Change => text_key!(market.change),
+        Column::Volume => text_key!(market.volume),
     }
 }
 
-pub fn interval(interval: Interval) -> Words {
+pub fn interval(interval: Interval) -> TextKey {
     match interval {
-        Interval::Minute => words!(market.minute),
-        Interval::FiveMinutes => words!(market.five_minutes),
-        Interval::Quarter => words!(market.quarter),
-        Interval::Hour => words!(market.hour),
-        Interval::Day => words!(market.day),
+        Interval::Minute => text_key!(market.minute),
+        Interval::FiveMinutes => text_key!(market.five_minutes),
+        Interval::Quarter => text_key!(market.quarter),
+        Interval::Hour => text_key!(market.hour),
+        Interval::Day => text_key!(market.day),
     }
 }
 
-pub fn side(side: Side) -> Words {
+pub fn side(side: Side) -> TextKey {
     match side {
-        Side::Above => words!(market.above),
-        Side::Below => words!(market.below),
+        Side::Above => text_key!(market.above),
+        Side::Below => text_key!(market.below),
     }
 }
 
 /// How current the prices are, in one word for style sheets and tests, and in the visitor's: first whether this page hears the
 /// server, then whether the server hears the source.
-pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (&'static str, Words) {
+pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (&'static str, TextKey) {
     match (status, feed) {
-        (TopicStatus::Waiting, _) => ("waiting", words!(market.waiting)),
-        (TopicStatus::Denied(_), _) => ("denied", words!(market.denied)),
-        (TopicStatus::Outdated, _) => ("outdated", words!(market.outdated)),
-        (TopicStatus::Loading, _) => ("loading", words!(market.loading)),
-        (_, FeedStatus::Lost) => ("lost", words!(market.lost)),
-        (_, FeedStatus::Stale) => ("stale", words!(market.stale)),
-        (_, FeedStatus::Connecting) if !has_prices => ("off", words!(market.off)),
-        (_, FeedStatus::Connecting) => ("connecting", words!(market.connecting)),
-        (TopicStatus::Resuming, FeedStatus::Live) => ("resuming", words!(market.resuming)),
-        (TopicStatus::Live, FeedStatus::Live) => ("live", words!(market.live)),
+        (TopicStatus::Waiting, _) => ("waiting", text_key!(market.waiting)),
+        (TopicStatus::Denied(_), _) => ("denied", text_key!(market.denied)),
+        (TopicStatus::Outdated, _) => ("outdated", text_key!(market.outdated)),
+        (TopicStatus::Loading, _) => ("loading", text_key!(market.loading)),
+        (_, FeedStatus::Lost) => ("lost", text_key!(market.lost)),
+        (_, FeedStatus::Stale) => ("stale", text_key!(market.stale)),
+        (_, FeedStatus::Connecting) if !has_prices => ("off", text_key!(market.off)),
+        (_, FeedStatus::Connecting) => ("connecting", text_key!(market.connecting)),
+        (TopicStatus::Resuming, FeedStatus::Live) => ("resuming", text_key!(market.resuming)),
+        (TopicStatus::Live, FeedStatus::Live) => ("live", text_key!(market.live)),
     }
 }
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
-    let words: Words = match rejection {
+    let words: TextKey = match rejection {
         Rejection::Refused { why } => match why.as_str() {
-            why::BAD_PRICE => words!(market.bad_price),
-            why::ALERTS_FULL => words!(market.alerts_full),
-            why::NO_ALERT => words!(market.no_alert),
-            _ => words!(market.refused),
+            why::BAD_PRICE => text_key!(market.bad_price),
+            why::ALERTS_FULL => text_key!(market.alerts_full),
+            why::NO_ALERT => text_key!(market.no_alert),
+            _ => text_key!(market.refused),
         },
-        Rejection::TooFast { .. } => words!(market.too_fast),
+        Rejection::TooFast { .. } => text_key!(market.too_fast),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
-        _ => words!(market.unavailable),
+        _ => text_key!(market.unavailable),
     };
     fill(words(locale), &[("limit", &MAX_ALERTS.to_string())])
 }

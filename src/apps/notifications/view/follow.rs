@@ -6,14 +6,14 @@ use super::super::wire::{GROUPS, InboxCommand};
 use super::{desk::Desk, words};
 use crate::ui::{
     card::Card,
-    words::{say, spoken, words},
+    text::{t, text_key, translate},
 };
 
 pub fn follow(desk: Desk) -> AnyView {
     let switches: Vec<_> = GROUPS.into_iter().map(|group| switch(desk, group)).collect();
     view! {
-        <Card id="follow" title=words!(notifications.follow) class="script">
-            <p class="hint">{say!(notifications.follow_hint)}</p>
+        <Card id="follow" title=text_key!(notifications.follow) class="script">
+            <p class="hint">{t!(notifications.follow_hint)}</p>
             <div class="follow-switches">{switches}</div>
         </Card>
     }
@@ -33,8 +33,8 @@ fn switch(desk: Desk, group: &'static str) -> AnyView {
         <label class="switch">
             <input type="checkbox" role="switch" name=group autocomplete="off" prop:checked=move || on.get() on:change=change/>
             <span>
-                <span class="switch-name">{spoken(words::source(group))}</span>
-                <span class="hint">{spoken(words::about(group))}</span>
+                <span class="switch-name">{translate(words::source(group))}</span>
+                <span class="hint">{translate(words::about(group))}</span>
             </span>
         </label>
     }

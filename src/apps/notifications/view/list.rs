@@ -12,7 +12,7 @@ use super::super::{
 use super::{desk::Desk, held::Held, row::row};
 use crate::{
     i18n::*,
-    ui::words::{part, say, spoken, text, words},
+    ui::text::{dynamic_text, dynamic_view, t, text_key, translate},
     wire::notice::{EVERYONE, Level},
 };
 use duplex_leptos::{
@@ -224,18 +224,18 @@ pub fn list_view(list: List) -> AnyView {
         let rows = list.rows.get();
         keys.with(|keys| keys.iter().take(rows).copied().collect::<Vec<Key>>())
     });
-    let empty = part(move || {
+    let empty = dynamic_view(move || {
         let words = match (keys.with(Vec::is_empty), list.filter.unread.get()) {
             (false, _) => return None,
-            (true, true) => words!(notifications.nothing_unread),
-            (true, false) => words!(notifications.nothing),
+            (true, true) => text_key!(notifications.nothing_unread),
+            (true, false) => text_key!(notifications.nothing),
         };
-        Some(view! { <p class="notices-empty">{spoken(words)}</p> }.into_any())
+        Some(view! { <p class="notices-empty">{translate(words)}</p> }.into_any())
     });
     let more = Memo::new(move |_| keys.with(Vec::len) > list.rows.get() || !list.open().is_empty());
-    let older = part(move || more.get().then(|| older_button(list)));
+    let older = dynamic_view(move || more.get().then(|| older_button(list)));
     view! {
-        <section class="notices" aria-label=say!(notifications.list) id=LIST_ID tabindex="-1">
+        <section class="notices" aria-label=t!(notifications.list) id=LIST_ID tabindex="-1">
             <ol>
                 <For each=move || shown.get() key=|key| *key let:key>
                     {row(list, key)}
@@ -250,7 +250,7 @@ pub fn list_view(list: List) -> AnyView {
 
 fn older_button(list: List) -> AnyView {
     let i18n = use_i18n();
-    let name = text(move || {
+    let name = dynamic_text(move || {
         let words = match (list.loading.get(), list.failed.get()) {
             (true, _) => t_string!(i18n, notifications.loading),
             (false, true) => t_string!(i18n, notifications.history_failed),

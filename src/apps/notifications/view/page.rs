@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{part, say, text, titled},
+    ui::text::{dynamic_text, dynamic_view, page_title, t},
     wire::{arrival::Arrival, form::Refused, notice::EVERYONE},
 };
 use duplex_leptos::topic::{Live, UseTopic, Visitor, use_topic};
@@ -55,7 +55,7 @@ pub fn page() -> AnyView {
         let known = || all.me.with(|me| me.as_ref().map(|me| me.id.0.clone()));
         visitor.clone().or_else(known)
     });
-    let shown = part(move || {
+    let shown = dynamic_view(move || {
         Some(match me.get() {
             Some(visitor) => open(Desk::whole(&visitor, all, Arrival(arrival), now), visitor),
             None => loading(),
@@ -63,16 +63,16 @@ pub fn page() -> AnyView {
     });
     let refused = refused.map(|why| {
         let i18n = use_i18n();
-        let told = text(move || words::rejection(&why)(i18n.get_locale()).to_owned());
+        let told = dynamic_text(move || words::rejection(&why)(i18n.get_locale()).to_owned());
         view! { <p class="problem" role="alert">{told}</p> }
     });
     view! {
-        <Title text=titled(say!(notifications.title))/>
-        <Meta name="description" content=say!(notifications.description)/>
+        <Title text=page_title(t!(notifications.title))/>
+        <Meta name="description" content=t!(notifications.description)/>
         <div class="notifications">
             <div class="page-head">
-                <h1>{say!(notifications.title)}</h1>
-                <p class="lede">{say!(notifications.lede)}</p>
+                <h1>{t!(notifications.title)}</h1>
+                <p class="lede">{t!(notifications.lede)}</p>
                 {refused}
             </div>
             {shown}
@@ -82,7 +82,7 @@ pub fn page() -> AnyView {
 }
 
 fn loading() -> AnyView {
-    view! { <p class="hint" role="status">{say!(notifications.loading)}</p> }.into_any()
+    view! { <p class="hint" role="status">{t!(notifications.loading)}</p> }.into_any()
 }
 
 /// When all states are there: the server waits for each in turn, and each is asked for at once.
@@ -128,8 +128,8 @@ fn content(desk: Desk, visitor: String) -> AnyView {
 fn status(desk: Desk) -> AnyView {
     let i18n = use_i18n();
     let status = desk.inbox.status;
-    let word = text(move || words::status(status.get()).0.to_owned());
-    let said = text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let word = dynamic_text(move || words::status(status.get()).0.to_owned());
+    let said = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="inbox-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>

@@ -5,7 +5,7 @@ use leptos::{prelude::*, task::spawn_local};
 use super::browser::{self, Permission};
 use crate::ui::{
     card::Card,
-    words::{Words, part, say, spoken, words},
+    text::{TextKey, dynamic_view, t, text_key, translate},
 };
 
 pub fn permission() -> AnyView {
@@ -17,25 +17,25 @@ pub fn permission() -> AnyView {
             state.try_set(answer);
         });
     };
-    let told = part(move || {
-        let words: Words = match state.get() {
+    let told = dynamic_view(move || {
+        let words: TextKey = match state.get() {
             Permission::Unknown => return None,
-            Permission::Unsupported => words!(notifications.permission_unsupported),
-            Permission::Ask => words!(notifications.permission_ask),
-            Permission::Granted => words!(notifications.permission_granted),
-            Permission::Denied => words!(notifications.permission_denied),
+            Permission::Unsupported => text_key!(notifications.permission_unsupported),
+            Permission::Ask => text_key!(notifications.permission_ask),
+            Permission::Granted => text_key!(notifications.permission_granted),
+            Permission::Denied => text_key!(notifications.permission_denied),
         };
-        Some(view! { <p class="permission-state">{spoken(words)}</p> }.into_any())
+        Some(view! { <p class="permission-state">{translate(words)}</p> }.into_any())
     });
-    let button = part(move || {
+    let button = dynamic_view(move || {
         let wanted = state.get() == Permission::Ask;
         wanted.then(|| {
-            view! { <button type="button" class="button primary" on:click=ask>{say!(notifications.permission_button)}</button> }
+            view! { <button type="button" class="button primary" on:click=ask>{t!(notifications.permission_button)}</button> }
                 .into_any()
         })
     });
     view! {
-        <Card id="permission" title=words!(notifications.permission) class="script">
+        <Card id="permission" title=text_key!(notifications.permission) class="script">
             <div role="status">{told}</div>
             {button}
         </Card>

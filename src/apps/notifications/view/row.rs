@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::words::{fill, part, say, spoken, text},
+    ui::text::{dynamic_text, dynamic_view, fill, t, translate},
     wire::text::isolated,
 };
 
@@ -27,27 +27,27 @@ pub fn row(list: List, key: Key) -> AnyView {
     });
     let (level, level_name, sign) = words::level(sent.notice.level);
     let titles = StoredValue::new(sent.notice.title);
-    let title = text(move || titles.with_value(|title| words::said(i18n.get_locale(), title)));
+    let title = dynamic_text(move || titles.with_value(|title| words::said(i18n.get_locale(), title)));
     let body = sent.notice.body;
-    let body = text(move || words::said(i18n.get_locale(), &body));
+    let body = dynamic_text(move || words::said(i18n.get_locale(), &body));
     let at = sent.at;
-    let time = text(move || words::time(i18n.get_locale(), at, list.local.get()));
+    let time = dynamic_text(move || words::time(i18n.get_locale(), at, list.local.get()));
     let link = sent.notice.link.filter(|link| is_link(link));
     let link = link.map(|link| link_view(list, key, link, title));
-    let unread = part(move || {
-        (!read.get()).then(|| view! { <span class="notice-new">{say!(notifications.unread)}</span> }.into_any())
+    let unread = dynamic_view(move || {
+        (!read.get()).then(|| view! { <span class="notice-new">{t!(notifications.unread)}</span> }.into_any())
     });
-    let button = part(move || (!read.get()).then(|| read_button(list, key, title)));
+    let button = dynamic_view(move || (!read.get()).then(|| read_button(list, key, title)));
     view! {
-        <li class="notice" id=row_id(key) tabindex="-1" data-level=level data-source=source data-read=text(move || read.get().to_string())>
+        <li class="notice" id=row_id(key) tabindex="-1" data-level=level data-source=source data-read=dynamic_text(move || read.get().to_string())>
             <span class="notice-sign" aria-hidden="true">{sign}</span>
             <div class="notice-main">
                 <h2 class="notice-title" dir="auto">{title}</h2>
                 <p class="notice-body" dir="auto">{body}</p>
                 <p class="notice-facts">
                     {unread}
-                    <span class="notice-level">{spoken(level_name)}</span>
-                    <span>{spoken(words::source(source))}</span>
+                    <span class="notice-level">{translate(level_name)}</span>
+                    <span>{translate(words::source(source))}</span>
                     <time datetime=moment::iso(at)>{time}</time>
                 </p>
             </div>
@@ -65,8 +65,9 @@ fn row_id((source, seq): Key) -> String {
 fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
     let (target, rel) = words::way(&link);
-    let name =
-        text(move || title.with(|title| fill(t_string!(i18n, notifications.open_of), &[("title", &isolated(title))])));
+    let name = dynamic_text(move || {
+        title.with(|title| fill(t_string!(i18n, notifications.open_of), &[("title", &isolated(title))]))
+    });
     view! {
         <a
             class="button small"
@@ -76,7 +77,7 @@ fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>
             rel=rel
             on:click=move |_| list.desk.mark(source, seq)
         >
-            {say!(notifications.open)}
+            {t!(notifications.open)}
         </a>
     }
     .into_any()
@@ -84,8 +85,9 @@ fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>
 
 fn read_button(list: List, key: Key, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
-    let name =
-        text(move || title.with(|title| fill(t_string!(i18n, notifications.read_of), &[("title", &isolated(title))])));
+    let name = dynamic_text(move || {
+        title.with(|title| fill(t_string!(i18n, notifications.read_of), &[("title", &isolated(title))]))
+    });
     let mark = move |_| {
         list.desk.mark(key.0, key.1);
         // The button goes, and perhaps its row: the focus must not go with it.
@@ -97,7 +99,7 @@ fn read_button(list: List, key: Key, title: Signal<String>) -> AnyView {
     };
     view! {
         <button type="button" class="button small script" data-act="read" aria-label=name on:click=mark>
-            {say!(notifications.read)}
+            {t!(notifications.read)}
         </button>
     }
     .into_any()

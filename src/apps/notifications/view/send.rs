@@ -8,7 +8,7 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        words::{fill, say, text, words},
+        text::{dynamic_text, fill, t, text_key},
     },
     wire::notice::{Level, Notice, Words},
 };
@@ -33,7 +33,7 @@ pub fn send(desk: Desk, visitor: String) -> AnyView {
     });
     let visitor = StoredValue::new(visitor);
     let line = move |pattern: &'static str| {
-        text(move || {
+        dynamic_text(move || {
             let title = t_string!(i18n, notifications.sample);
             visitor.with_value(|id| {
                 origin.with(|origin| {
@@ -68,13 +68,13 @@ pub fn send(desk: Desk, visitor: String) -> AnyView {
         }));
     };
     view! {
-        <Card id="send" title=words!(notifications.send)>
-            <p>{say!(notifications.send_text)}</p>
-            <p class="own-id">{say!(notifications.your_id)}" "<code class="mono">{own_id}</code></p>
-            <pre class="mono" id="curl" tabindex="0" aria-label=say!(notifications.send_curl)><code>{line(CURL)}</code></pre>
-            <p class="hint">{say!(notifications.send_notify)}</p>
-            <pre class="mono" tabindex="0" aria-label=say!(notifications.send_notify)><code>{line(NOTIFY)}</code></pre>
-            <p><button type="button" class="button script" data-act="sample" on:click=sample>{say!(notifications.send_sample)}</button></p>
+        <Card id="send" title=text_key!(notifications.send)>
+            <p>{t!(notifications.send_text)}</p>
+            <p class="own-id">{t!(notifications.your_id)}" "<code class="mono">{own_id}</code></p>
+            <pre class="mono" id="curl" tabindex="0" aria-label=t!(notifications.send_curl)><code>{line(CURL)}</code></pre>
+            <p class="hint">{t!(notifications.send_notify)}</p>
+            <pre class="mono" tabindex="0" aria-label=t!(notifications.send_notify)><code>{line(NOTIFY)}</code></pre>
+            <p><button type="button" class="button script" data-act="sample" on:click=sample>{t!(notifications.send_sample)}</button></p>
         </Card>
     }
     .into_any()

@@ -12,7 +12,7 @@ use super::super::{
 use super::{browser, desk::Desk, words};
 use crate::{
     i18n::*,
-    ui::words::{fill, say, spoken, text},
+    ui::text::{dynamic_text, fill, t, translate},
     wire::{notice::Level, text::isolated},
 };
 
@@ -98,7 +98,7 @@ impl Tray {
         view! {
             <section
                 class="toasts"
-                aria-label=say!(notifications.toasts)
+                aria-label=t!(notifications.toasts)
                 on:mouseenter=move |_| self.held.set(true)
                 on:mouseleave=move |_| self.held.set(false)
                 on:focusin=move |_| self.held.set(true)
@@ -138,13 +138,13 @@ impl Tray {
         let seq = sent.seq;
         let (level, level_name, sign) = words::level(sent.notice.level);
         let (titles, bodies) = (sent.notice.title, sent.notice.body);
-        let title = text(move || words::said(i18n.get_locale(), &titles));
-        let body = text(move || words::said(i18n.get_locale(), &bodies));
+        let title = dynamic_text(move || words::said(i18n.get_locale(), &titles));
+        let body = dynamic_text(move || words::said(i18n.get_locale(), &bodies));
         let link = sent.notice.link.filter(|link| is_link(link));
         let read = link.is_some();
         let link = link.unwrap_or_else(|| PATH.to_owned());
         let (target, rel) = words::way(&link);
-        let close = text(move || {
+        let close = dynamic_text(move || {
             title.with(|title| fill(t_string!(i18n, notifications.close_of), &[("title", &isolated(title))]))
         });
         let follow = move |_| {
@@ -163,7 +163,7 @@ impl Tray {
                 <span class="notice-sign" aria-hidden="true">{sign}</span>
                 <div class="toast-main">
                     <p class="toast-title" dir="auto">
-                        <span class="hidden">{spoken(level_name)}": "</span>
+                        <span class="hidden">{translate(level_name)}": "</span>
                         <a
                             href=link
                             target=target

@@ -7,7 +7,7 @@ use super::super::wire::{GROUPS, InboxCommand, ME, PATH, write_heads};
 use super::{desk::Desk, list::Filter, words};
 use crate::{
     i18n::*,
-    ui::words::{Words, fill, note, say, spoken, text, words},
+    ui::text::{TextKey, dynamic_text, fill, optional_text, t, text_key, translate},
     wire::notice::EVERYONE,
 };
 
@@ -15,10 +15,10 @@ pub fn tools(desk: Desk, visitor: String, filter: Filter) -> AnyView {
     view! {
         <div class="notices-tools">
             <MarkAll desk visitor/>
-            <div class="filters script" role="group" aria-label=say!(notifications.filters)>
+            <div class="filters script" role="group" aria-label=t!(notifications.filters)>
                 <div class="choice">
-                    {choice(filter.unread, false, words!(notifications.all))}
-                    {choice(filter.unread, true, words!(notifications.unread))}
+                    {choice(filter.unread, false, text_key!(notifications.all))}
+                    {choice(filter.unread, true, text_key!(notifications.unread))}
                 </div>
                 <LevelChoice filter/>
                 <SourceChoice desk filter/>
@@ -28,9 +28,9 @@ pub fn tools(desk: Desk, visitor: String, filter: Filter) -> AnyView {
     .into_any()
 }
 
-fn choice(unread: RwSignal<bool>, value: bool, name: Words) -> AnyView {
-    let pressed = text(move || (unread.get() == value).to_string());
-    view! { <button type="button" aria-pressed=pressed on:click=move |_| unread.set(value)>{spoken(name)}</button> }
+fn choice(unread: RwSignal<bool>, value: bool, name: TextKey) -> AnyView {
+    let pressed = dynamic_text(move || (unread.get() == value).to_string());
+    view! { <button type="button" aria-pressed=pressed on:click=move |_| unread.set(value)>{translate(name)}</button> }
         .into_any()
 }
 
@@ -38,14 +38,14 @@ fn choice(unread: RwSignal<bool>, value: bool, name: Words) -> AnyView {
 fn MarkAll(desk: Desk, visitor: String) -> impl IntoView {
     let i18n = use_i18n();
     let count = Memo::new(move |_| desk.unread());
-    let told = text(move || match count.get() {
+    let told = dynamic_text(move || match count.get() {
         0 => t_string!(i18n, notifications.nothing_unread).to_owned(),
         count => fill(
             t_string!(i18n, notifications.unread_count),
             &[("count", &count.to_string())],
         ),
     });
-    let heads = text(move || write_heads(&desk.heads()));
+    let heads = dynamic_text(move || write_heads(&desk.heads()));
     let mark = move |event: SubmitEvent| {
         event.prevent_default();
         if count.get_untracked() > 0 {
@@ -59,7 +59,7 @@ fn MarkAll(desk: Desk, visitor: String) -> impl IntoView {
             <input type="hidden" name="inbox" value=visitor/>
             <input type="hidden" name="heads" value=heads/>
             <p class="unread-count" role="status">{told}</p>
-            <button class="button small" type="submit" disabled=move || none.get()>{say!(notifications.read_all)}</button>
+            <button class="button small" type="submit" disabled=move || none.get()>{t!(notifications.read_all)}</button>
         </form>
     }
     .into_any()
@@ -69,7 +69,7 @@ fn MarkAll(desk: Desk, visitor: String) -> impl IntoView {
 fn LevelChoice(filter: Filter) -> impl IntoView {
     let options = words::LEVELS.map(|level| {
         let (word, name, _) = words::level(level);
-        view! { <option value=word>{spoken(name)}</option> }
+        view! { <option value=word>{translate(name)}</option> }
     });
     let choose = move |word: String| {
         let chosen = words::LEVELS.into_iter().find(|level| words::level(*level).0 == word);
@@ -77,9 +77,9 @@ fn LevelChoice(filter: Filter) -> impl IntoView {
     };
     view! {
         <label class="field">
-            <span>{say!(notifications.level)}</span>
+            <span>{t!(notifications.level)}</span>
             <select name="level" autocomplete="off" on:change=move |event| choose(event_target_value(&event))>
-                <option value="">{say!(notifications.any_level)}</option>
+                <option value="">{t!(notifications.any_level)}</option>
                 {options.into_iter().collect_view()}
             </select>
         </label>
@@ -92,7 +92,7 @@ fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
     let option = move |source: &'static str| {
         // A group that is no longer followed has nothing to show.
         let gone = move || !desk.sources().contains(&source);
-        view! { <option value=source disabled=gone>{spoken(words::source(source))}</option> }
+        view! { <option value=source disabled=gone>{translate(words::source(source))}</option> }
     };
     let options: Vec<_> = [ME, EVERYONE].into_iter().chain(GROUPS).map(option).collect();
     let choose = move |word: String| {
@@ -101,9 +101,9 @@ fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
     };
     view! {
         <label class="field">
-            <span>{say!(notifications.source)}</span>
+            <span>{t!(notifications.source)}</span>
             <select name="source" autocomplete="off" on:change=move |event| choose(event_target_value(&event))>
-                <option value="">{say!(notifications.any_source)}</option>
+                <option value="">{t!(notifications.any_source)}</option>
                 {options}
             </select>
         </label>
@@ -115,7 +115,7 @@ fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
 pub fn problem(desk: Desk) -> AnyView {
     use crate::ui::standing;
     let i18n = use_i18n();
-    let told = note(move || {
+    let told = optional_text(move || {
         desk.inbox.pending.with(|pending| {
             let locale = i18n.get_locale();
             pending.iter().rev().find_map(|one| {

@@ -5,7 +5,7 @@ use crate::{
     i18n::*,
     ui::{
         standing::LOOK_FIRST,
-        words::{Words, words},
+        text::{TextKey, text_key},
     },
     wire::{
         notice::{self, EVERYONE, Level},
@@ -32,34 +32,34 @@ pub fn way(link: &str) -> (Option<&'static str>, Option<&'static str>) {
     }
 }
 
-pub fn source(name: &str) -> Words {
+pub fn source(name: &str) -> TextKey {
     match name {
-        ME => words!(notifications.source_me),
-        EVERYONE => words!(notifications.source_all),
-        "market" => words!(notifications.source_market),
-        "devices" => words!(notifications.source_devices),
-        _ => words!(notifications.source_news),
+        ME => text_key!(notifications.source_me),
+        EVERYONE => text_key!(notifications.source_all),
+        "market" => text_key!(notifications.source_market),
+        "devices" => text_key!(notifications.source_devices),
+        _ => text_key!(notifications.source_news),
     }
 }
 
 /// What a group tells of, beside its switch.
-pub fn about(group: &str) -> Words {
+pub fn about(group: &str) -> TextKey {
     match group {
-        "market" => words!(notifications.about_market),
-        "devices" => words!(notifications.about_devices),
-        _ => words!(notifications.about_news),
+        "market" => text_key!(notifications.about_market),
+        "devices" => text_key!(notifications.about_devices),
+        _ => text_key!(notifications.about_news),
     }
 }
 
 pub const LEVELS: [Level; 4] = [Level::Info, Level::Success, Level::Warning, Level::Danger];
 
 /// A level's word for style sheets and programs, its name, and its sign.
-pub fn level(level: Level) -> (&'static str, Words, &'static str) {
+pub fn level(level: Level) -> (&'static str, TextKey, &'static str) {
     match level {
-        Level::Info => ("info", words!(notifications.info), "i"),
-        Level::Success => ("success", words!(notifications.success), "✓"),
-        Level::Warning => ("warning", words!(notifications.warning), "!"),
-        Level::Danger => ("danger", words!(notifications.danger), "×"),
+        Level::Info => ("info", text_key!(notifications.info), "i"),
+        Level::Success => ("success", text_key!(notifications.success), "✓"),
+        Level::Warning => ("warning", text_key!(notifications.warning), "!"),
+        Level::Danger => ("danger", text_key!(notifications.danger), "×"),
     }
 }
 
@@ -77,25 +77,27 @@ pub fn time(locale: Locale, at: Millis, local: bool) -> String {
     date.to_locale_string(languages, &options).into()
 }
 
-pub fn rejection(rejection: &Rejection) -> Words {
+pub fn rejection(rejection: &Rejection) -> TextKey {
     match rejection {
-        Rejection::TooFast { .. } => words!(notifications.too_fast),
-        Rejection::StorageFull | Rejection::Unavailable => words!(notifications.unavailable),
-        Rejection::Denied(denied) if denied.may_retry() => words!(notifications.unavailable),
-        Rejection::Denied(_) => words!(notifications.closed),
+        Rejection::TooFast { .. } => text_key!(notifications.too_fast),
+        Rejection::StorageFull | Rejection::Unavailable => text_key!(notifications.unavailable),
+        Rejection::Denied(denied) if denied.may_retry() => text_key!(notifications.unavailable),
+        Rejection::Denied(_) => text_key!(notifications.closed),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
-        Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => words!(notifications.refused),
+        Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => {
+            text_key!(notifications.refused)
+        }
     }
 }
 
 /// How the inbox stands, in one word for style sheets and tests, and in the visitor's.
-pub fn status(status: TopicStatus) -> (&'static str, Words) {
+pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
-        TopicStatus::Loading => ("loading", words!(notifications.loading)),
-        TopicStatus::Live => ("live", words!(notifications.live)),
-        TopicStatus::Resuming => ("resuming", words!(notifications.resuming)),
-        TopicStatus::Waiting => ("waiting", words!(notifications.waiting)),
-        TopicStatus::Denied(_) => ("denied", words!(notifications.closed)),
-        TopicStatus::Outdated => ("outdated", words!(notifications.outdated)),
+        TopicStatus::Loading => ("loading", text_key!(notifications.loading)),
+        TopicStatus::Live => ("live", text_key!(notifications.live)),
+        TopicStatus::Resuming => ("resuming", text_key!(notifications.resuming)),
+        TopicStatus::Waiting => ("waiting", text_key!(notifications.waiting)),
+        TopicStatus::Denied(_) => ("denied", text_key!(notifications.closed)),
+        TopicStatus::Outdated => ("outdated", text_key!(notifications.outdated)),
     }
 }

@@ -7,7 +7,7 @@ use crate::ui::calendar;
 use crate::ui::card::Card;
 use crate::ui::moderation::{DURATIONS, refusal, until};
 use crate::ui::standing;
-use crate::ui::words::{Words, note, part, say, spoken, text, words};
+use crate::ui::text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate};
 use crate::wire::moderation::{ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, Moderation, ModerationCommand, Target};
 use duplex_leptos::topic::Live;
 use duplex_leptos::topic::{CommandStatus, UseTopic, use_topic};
@@ -28,7 +28,7 @@ pub fn bans() -> AnyView {
 
 fn banned(rules: Rules) -> AnyView {
     let i18n = use_i18n();
-    let rows = part(move || {
+    let rows = dynamic_view(move || {
         let locale = i18n.get_locale();
         let rows = rules.state.with(|state| {
             let rows = state.bans.iter().map(|(target, ban)| row(locale, rules, target, ban));
@@ -36,19 +36,19 @@ fn banned(rules: Rules) -> AnyView {
         });
         Some(rows.into_any())
     });
-    let nothing = note(move || {
+    let nothing = optional_text(move || {
         let none = rules.state.with(|state| state.bans.is_empty());
         none.then(|| td_string!(i18n.get_locale(), moderation.no_bans).to_owned())
     });
     view! {
-        <Card id="bans" title=words!(moderation.bans)>
+        <Card id="bans" title=text_key!(moderation.bans)>
             <div class="table-scroll" tabindex="0" role="group" aria-labelledby="bans-title">
                 <table class="status-table">
                     <thead>
                         <tr>
-                            <th scope="col">{say!(moderation.target)}</th>
-                            <th scope="col">{say!(moderation.until)}</th>
-                            <th scope="col">{say!(moderation.reason)}</th>
+                            <th scope="col">{t!(moderation.target)}</th>
+                            <th scope="col">{t!(moderation.until)}</th>
+                            <th scope="col">{t!(moderation.reason)}</th>
                             <th scope="col"></th>
                         </tr>
                     </thead>
@@ -84,17 +84,17 @@ fn row(locale: Locale, rules: Rules, target: &Target, ban: &Ban) -> AnyView {
             <th scope="row">{name}</th>
             <td>{until}</td>
             <td dir="auto">{reason}</td>
-            <td>{twice(words!(moderation.unban), words!(moderation.really_unban), "unban", lift)}</td>
+            <td>{twice(text_key!(moderation.unban), text_key!(moderation.really_unban), "unban", lift)}</td>
         </tr>
     }
     .into_any()
 }
 
 /// A button that asks once more.
-fn twice(name: Words, really: Words, key: &'static str, act: impl Fn() + Send + Sync + 'static) -> AnyView {
+fn twice(name: TextKey, really: TextKey, key: &'static str, act: impl Fn() + Send + Sync + 'static) -> AnyView {
     let sure = RwSignal::new(false);
-    let (name, really, act) = (spoken(name), spoken(really), Callback::new(move |()| act()));
-    let shown = text(move || if sure.get() { really() } else { name() }.to_owned());
+    let (name, really, act) = (translate(name), translate(really), Callback::new(move |()| act()));
+    let shown = dynamic_text(move || if sure.get() { really() } else { name() }.to_owned());
     let choose = move |_| {
         if sure.get_untracked() {
             act.run(());
@@ -126,7 +126,7 @@ fn target(typed: &str) -> Target {
 fn form(rules: Rules) -> AnyView {
     let i18n = use_i18n();
     let [typed, reason, length] = ["", "", "day"].map(|text| RwSignal::new(text.to_owned()));
-    let problem = note(move || {
+    let problem = optional_text(move || {
         let locale = i18n.get_locale();
         let pending = rules.pending.get();
         let why = |rejection: &Rejection| match rejection {
@@ -147,23 +147,23 @@ fn form(rules: Rules) -> AnyView {
     };
     let choices: Vec<_> = DURATIONS
         .iter()
-        .map(|(key, name, _)| view! { <option value=*key selected=*key == "day">{spoken(*name)}</option> })
+        .map(|(key, name, _)| view! { <option value=*key selected=*key == "day">{translate(*name)}</option> })
         .collect();
     view! {
         <form class="row script" on:submit=ban>
             <label class="field grow">
-                <span>{say!(moderation.whom)}</span>
+                <span>{t!(moderation.whom)}</span>
                 <input name="target" required autocomplete="off" maxlength=(MAX_ADDRESS + 21).to_string() bind:value=typed/>
             </label>
             <label class="field">
-                <span>{say!(moderation.how_long)}</span>
+                <span>{t!(moderation.how_long)}</span>
                 <select name="length" on:change=move |event| length.set(event_target_value(&event))>{choices}</select>
             </label>
             <label class="field grow">
-                <span>{say!(moderation.reason_optional)}</span>
+                <span>{t!(moderation.reason_optional)}</span>
                 <input name="reason" autocomplete="off" maxlength=MAX_BAN_REASON.to_string() bind:value=reason/>
             </label>
-            <button type="submit" class="button">{say!(moderation.ban_now)}</button>
+            <button type="submit" class="button">{t!(moderation.ban_now)}</button>
         </form>
         <p class="problem" role="alert">{problem}</p>
     }
@@ -172,7 +172,7 @@ fn form(rules: Rules) -> AnyView {
 
 fn named(rules: Rules) -> AnyView {
     let i18n = use_i18n();
-    let rows = part(move || {
+    let rows = dynamic_view(move || {
         let row = |(person, name): (&PersonId, &String)| {
             let id = person.clone();
             let reset = move || {
@@ -180,8 +180,8 @@ fn named(rules: Rules) -> AnyView {
                 rules.send(ModerationCommand::Rename { person, name });
             };
             let back = twice(
-                words!(moderation.reset),
-                words!(moderation.really_reset),
+                text_key!(moderation.reset),
+                text_key!(moderation.really_reset),
                 "reset-name",
                 reset,
             );
@@ -190,17 +190,17 @@ fn named(rules: Rules) -> AnyView {
         let rows = rules.state.with(|state| state.names.iter().map(row).collect_view());
         Some(rows.into_any())
     });
-    let nothing = note(move || {
+    let nothing = optional_text(move || {
         let none = rules.state.with(|state| state.names.is_empty());
         none.then(|| td_string!(i18n.get_locale(), moderation.no_names).to_owned())
     });
     view! {
-        <Card id="given-names" title=words!(moderation.given_names)>
+        <Card id="given-names" title=text_key!(moderation.given_names)>
             <table class="status-table">
                 <thead>
                     <tr>
-                        <th scope="col">{say!(moderation.person)}</th>
-                        <th scope="col">{say!(moderation.name)}</th>
+                        <th scope="col">{t!(moderation.person)}</th>
+                        <th scope="col">{t!(moderation.name)}</th>
                         <th scope="col"></th>
                     </tr>
                 </thead>

@@ -9,118 +9,118 @@ use super::table::table;
 use crate::apps::status::model::Status;
 use crate::i18n::*;
 use crate::ui::format::grouped;
-use crate::ui::words::{note, say, words};
+use crate::ui::text::{optional_text, t, text_key};
 use crate::wire::status::{BusyTopic, SAMPLE_SECONDS, Series};
 use duplex_leptos::topic::TopicStatus;
 
 const PANELS: &[Panel] = &[
     Panel {
         id: "connections",
-        title: words!(status.connections),
+        title: text_key!(status.connections),
         unit: Unit::Level,
         lines: &[
-            (Series::WebSocket, "websocket", words!(status.websocket)),
-            (Series::Sse, "sse", words!(status.sse)),
-            (Series::Poll, "poll", words!(status.poll)),
-            (Series::Echo, "echo", words!(status.echo)),
-            (Series::Stage, "stage", words!(status.stage)),
+            (Series::WebSocket, "websocket", text_key!(status.websocket)),
+            (Series::Sse, "sse", text_key!(status.sse)),
+            (Series::Poll, "poll", text_key!(status.poll)),
+            (Series::Echo, "echo", text_key!(status.echo)),
+            (Series::Stage, "stage", text_key!(status.stage)),
         ],
     },
     Panel {
         id: "topics",
-        title: words!(status.topics_members),
+        title: text_key!(status.topics_members),
         unit: Unit::Level,
         lines: &[
-            (Series::Topics, "topics-awake", words!(status.topics)),
-            (Series::Members, "members", words!(status.members)),
+            (Series::Topics, "topics-awake", text_key!(status.topics)),
+            (Series::Members, "members", text_key!(status.members)),
         ],
     },
     Panel {
         id: "commands",
-        title: words!(status.commands),
+        title: text_key!(status.commands),
         unit: Unit::Rate,
         lines: &[
-            (Series::Commands, "accepted", words!(status.accepted)),
-            (Series::Rejected, "rejected", words!(status.rejected)),
+            (Series::Commands, "accepted", text_key!(status.accepted)),
+            (Series::Rejected, "rejected", text_key!(status.rejected)),
         ],
     },
     Panel {
         id: "events",
-        title: words!(status.events),
+        title: text_key!(status.events),
         unit: Unit::Rate,
         lines: &[
-            (Series::Events, "kept", words!(status.kept)),
-            (Series::Delivered, "delivered", words!(status.delivered)),
+            (Series::Events, "kept", text_key!(status.kept)),
+            (Series::Delivered, "delivered", text_key!(status.delivered)),
         ],
     },
     Panel {
         id: "messages",
-        title: words!(status.messages),
+        title: text_key!(status.messages),
         unit: Unit::Rate,
         lines: &[
-            (Series::MessagesIn, "messages-in", words!(status.messages_in)),
-            (Series::MessagesOut, "messages-out", words!(status.messages_out)),
+            (Series::MessagesIn, "messages-in", text_key!(status.messages_in)),
+            (Series::MessagesOut, "messages-out", text_key!(status.messages_out)),
         ],
     },
     Panel {
         id: "network",
-        title: words!(status.bytes),
+        title: text_key!(status.bytes),
         unit: Unit::ByteRate,
         lines: &[
-            (Series::BytesIn, "bytes-in", words!(status.bytes_in)),
-            (Series::BytesOut, "bytes-out", words!(status.bytes_out)),
+            (Series::BytesIn, "bytes-in", text_key!(status.bytes_in)),
+            (Series::BytesOut, "bytes-out", text_key!(status.bytes_out)),
         ],
     },
     Panel {
         id: "commits",
-        title: words!(status.commits),
+        title: text_key!(status.commits),
         unit: Unit::Micros,
         lines: &[
-            (Series::CommitHalf, "commit-half", words!(status.half)),
-            (Series::CommitMost, "commit-most", words!(status.most)),
+            (Series::CommitHalf, "commit-half", text_key!(status.half)),
+            (Series::CommitMost, "commit-most", text_key!(status.most)),
         ],
     },
     Panel {
         id: "queues",
-        title: words!(status.queues),
+        title: text_key!(status.queues),
         unit: Unit::Level,
         lines: &[
-            (Series::Waiting, "waiting", words!(status.waiting_topics)),
-            (Series::LogWaiting, "log-waiting", words!(status.waiting_log)),
+            (Series::Waiting, "waiting", text_key!(status.waiting_topics)),
+            (Series::LogWaiting, "log-waiting", text_key!(status.waiting_log)),
         ],
     },
     Panel {
         id: "slow",
-        title: words!(status.slow),
+        title: text_key!(status.slow),
         unit: Unit::Rate,
         lines: &[
-            (Series::Conflated, "conflated", words!(status.conflated)),
-            (Series::Cuts, "cuts", words!(status.cuts)),
+            (Series::Conflated, "conflated", text_key!(status.conflated)),
+            (Series::Cuts, "cuts", text_key!(status.cuts)),
         ],
     },
     Panel {
         id: "errors",
-        title: words!(status.errors),
+        title: text_key!(status.errors),
         unit: Unit::Rate,
-        lines: &[(Series::Errors, "error-lines", words!(status.error_lines))],
+        lines: &[(Series::Errors, "error-lines", text_key!(status.error_lines))],
     },
     Panel {
         id: "size",
-        title: words!(status.size),
+        title: text_key!(status.size),
         unit: Unit::Bytes,
-        lines: &[(Series::LogBytes, "log-bytes", words!(status.file))],
+        lines: &[(Series::LogBytes, "log-bytes", text_key!(status.file))],
     },
     Panel {
         id: "memory",
-        title: words!(status.memory),
+        title: text_key!(status.memory),
         unit: Unit::Bytes,
-        lines: &[(Series::Memory, "resident", words!(status.resident))],
+        lines: &[(Series::Memory, "resident", text_key!(status.resident))],
     },
 ];
 
 pub fn board(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
-    let nothing_yet = note(move || {
+    let nothing_yet = optional_text(move || {
         let waits = state.with(|state| state.points.is_empty());
         waits.then(|| td_string!(i18n.get_locale(), status.waiting).to_owned())
     });
@@ -134,7 +134,7 @@ pub fn board(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView 
         <div class="status-tables">{busiest(state)} {kinds(state)} {feeds(state)}</div>
         {bans()}
         <form method="post" action="/api/operator/sign-out" class="status-leave">
-            <button class="button small">{say!(status.sign_out)}</button>
+            <button class="button small">{t!(status.sign_out)}</button>
         </form>
     }
     .into_any()
@@ -156,14 +156,14 @@ fn busiest(state: ReadSignal<Status>) -> AnyView {
     };
     table(
         "busiest",
-        words!(status.busiest),
+        text_key!(status.busiest),
         &[
-            words!(status.topic),
-            words!(status.seq),
-            words!(status.subscribers),
-            words!(status.rate),
+            text_key!(status.topic),
+            text_key!(status.seq),
+            text_key!(status.subscribers),
+            text_key!(status.rate),
         ],
-        words!(status.no_topics),
+        text_key!(status.no_topics),
         Signal::derive(rows),
     )
 }
@@ -179,9 +179,13 @@ fn kinds(state: ReadSignal<Status>) -> AnyView {
     };
     table(
         "kinds",
-        words!(status.kinds),
-        &[words!(status.kind), words!(status.topic), words!(status.events)],
-        words!(status.no_kinds),
+        text_key!(status.kinds),
+        &[
+            text_key!(status.kind),
+            text_key!(status.topic),
+            text_key!(status.events),
+        ],
+        text_key!(status.no_kinds),
         Signal::derive(rows),
     )
 }
@@ -206,9 +210,13 @@ fn feeds(state: ReadSignal<Status>) -> AnyView {
     };
     table(
         "feeds",
-        words!(status.feeds),
-        &[words!(status.feed), words!(status.state), words!(status.failures)],
-        words!(status.no_feeds),
+        text_key!(status.feeds),
+        &[
+            text_key!(status.feed),
+            text_key!(status.state),
+            text_key!(status.failures),
+        ],
+        text_key!(status.no_feeds),
         Signal::derive(rows),
     )
 }

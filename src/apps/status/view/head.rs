@@ -5,14 +5,14 @@ use leptos::prelude::*;
 use crate::apps::status::model::Status;
 use crate::i18n::*;
 use crate::ui::format;
-use crate::ui::words::{Words, fact, note, say, text, words};
+use crate::ui::text::{TextKey, dynamic_text, labeled_value, optional_text, t, text_key};
 use duplex_leptos::topic::TopicStatus;
 
 pub fn title() -> AnyView {
     view! {
         <div class="page-head">
-            <h1>{say!(status.title)}</h1>
-            <p class="lede">{say!(status.lede)}</p>
+            <h1>{t!(status.title)}</h1>
+            <p class="lede">{t!(status.lede)}</p>
         </div>
     }
     .into_any()
@@ -21,18 +21,18 @@ pub fn title() -> AnyView {
 /// How current the board is, and of which node.
 pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
-    let word = note(move || {
-        let words: Words = match status.get() {
-            TopicStatus::Live | TopicStatus::Resuming => words!(status.live),
-            TopicStatus::Waiting => words!(status.stale),
-            TopicStatus::Outdated => words!(status.outdated),
+    let word = optional_text(move || {
+        let words: TextKey = match status.get() {
+            TopicStatus::Live | TopicStatus::Resuming => text_key!(status.live),
+            TopicStatus::Waiting => text_key!(status.stale),
+            TopicStatus::Outdated => text_key!(status.outdated),
             TopicStatus::Loading | TopicStatus::Denied(_) => return None,
         };
         Some(words(i18n.get_locale()).to_owned())
     });
     view! {
         <div class="status-head">
-            <p class="status-state script" role="status" data-status=text(move || state_name(status.get()).to_owned())>
+            <p class="status-state script" role="status" data-status=dynamic_text(move || state_name(status.get()).to_owned())>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{word}</span>
             </p>
@@ -56,10 +56,10 @@ fn state_name(status: TopicStatus) -> &'static str {
 
 fn facts(state: ReadSignal<Status>) -> impl IntoView {
     let of = move |field: fn(&Status) -> String| {
-        text(move || state.with(|state| if state.at == 0 { "–".to_owned() } else { field(state) }))
+        dynamic_text(move || state.with(|state| if state.at == 0 { "–".to_owned() } else { field(state) }))
     };
     let i18n = use_i18n();
-    let uptime = text(move || {
+    let uptime = dynamic_text(move || {
         state.with(|state| match state.at {
             0 => "–".to_owned(),
             _ => format::duration(i18n.get_locale(), state.detail.uptime_seconds),
@@ -67,14 +67,14 @@ fn facts(state: ReadSignal<Status>) -> impl IntoView {
     });
     view! {
         <dl class="status-facts">
-            {fact(words!(status.node), "node", of(|state| state.detail.node.clone()))}
-            {fact(words!(status.version), "version", of(|state| state.detail.version.clone()))}
-            {fact(words!(status.uptime), "uptime", uptime)}
+            {labeled_value(text_key!(status.node), "node", of(|state| state.detail.node.clone()))}
+            {labeled_value(text_key!(status.version), "version", of(|state| state.detail.version.clone()))}
+            {labeled_value(text_key!(status.uptime), "uptime", uptime)}
         </dl>
     }
 }
 
 /// Until it is known whether the visitor may see the node.
 pub fn loading() -> AnyView {
-    view! { <p class="status-loading" role="status">{say!(status.waiting)}</p> }.into_any()
+    view! { <p class="status-loading" role="status">{t!(status.waiting)}</p> }.into_any()
 }

@@ -7,15 +7,15 @@ use crate::i18n::*;
 use crate::ui::card::Card;
 use crate::ui::chart::trend;
 use crate::ui::format;
-use crate::ui::words::{Words, fill, say, spoken, text};
+use crate::ui::text::{TextKey, dynamic_text, fill, t, translate};
 use crate::wire::status::{KEPT_SAMPLES, SAMPLE_SECONDS, Series};
 
 pub struct Panel {
     pub id: &'static str,
-    pub title: Words,
+    pub title: TextKey,
     pub unit: Unit,
     /// Each with its key for tests and its name.
-    pub lines: &'static [(Series, &'static str, Words)],
+    pub lines: &'static [(Series, &'static str, TextKey)],
 }
 
 /// What a value of a sample means.
@@ -63,21 +63,21 @@ pub fn panel(state: ReadSignal<Status>, shown: &'static Panel) -> AnyView {
     });
     let value = move |series| {
         let now = Memo::new(move |_| state.with(|state| state.newest(series)));
-        text(move || shown.unit.written(now.get(), i18n.get_locale()))
+        dynamic_text(move || shown.unit.written(now.get(), i18n.get_locale()))
     };
     let lines = Signal::derive(move || {
         state.with(|state| shown.lines.iter().map(|(series, ..)| state.values(*series)).collect())
     });
-    let key = |(series, key, name): &'static (Series, &'static str, Words)| {
+    let key = |(series, key, name): &'static (Series, &'static str, TextKey)| {
         view! {
             <div>
-                <dt><span class="swatch" aria-hidden="true"></span>{spoken(*name)}</dt>
+                <dt><span class="swatch" aria-hidden="true"></span>{translate(*name)}</dt>
                 <dd data-fact=*key>{value(*series)}</dd>
             </div>
         }
     };
     let keys = shown.lines.iter().map(key).collect_view();
-    let most = text(move || {
+    let most = dynamic_text(move || {
         let (locale, peak) = (i18n.get_locale(), peak.get());
         let value = shown.unit.written(peak, locale);
         fill(td_string!(locale, status.peak), &[("value", &value)])
@@ -88,7 +88,7 @@ pub fn panel(state: ReadSignal<Status>, shown: &'static Panel) -> AnyView {
             <figure class="trend-figure">
                 <figcaption class="trend-peak">{most}</figcaption>
                 {trend(lines, KEPT_SAMPLES, summary(state, shown, peak))}
-                <p class="trend-times" aria-hidden="true"><span>{say!(status.minutes)}</span><span>{say!(status.now)}</span></p>
+                <p class="trend-times" aria-hidden="true"><span>{t!(status.minutes)}</span><span>{t!(status.now)}</span></p>
             </figure>
         </Card>
     }
@@ -98,9 +98,9 @@ pub fn panel(state: ReadSignal<Status>, shown: &'static Panel) -> AnyView {
 /// What the chart shows, for who does not see it.
 fn summary(state: ReadSignal<Status>, shown: &'static Panel, peak: Memo<u64>) -> Signal<String> {
     let i18n = use_i18n();
-    text(move || {
+    dynamic_text(move || {
         let locale = i18n.get_locale();
-        let line = |(series, _, name): &(Series, &str, Words)| {
+        let line = |(series, _, name): &(Series, &str, TextKey)| {
             let now = state.with(|state| state.newest(*series));
             [name(locale), &shown.unit.written(now, locale)].join(" ")
         };

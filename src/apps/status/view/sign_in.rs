@@ -5,21 +5,21 @@ use leptos_router::hooks::use_query_map;
 
 use crate::i18n::*;
 use crate::ui::card::Card;
-use crate::ui::words::{note, say, words};
+use crate::ui::text::{optional_text, t, text_key};
 
 pub fn sign_in() -> AnyView {
     let (i18n, query) = (use_i18n(), use_query_map());
-    let refused = note(move || {
+    let refused = optional_text(move || {
         let refused = query.with(|query| query.get_str("refused").is_some());
         refused.then(|| td_string!(i18n.get_locale(), status.refused).to_owned())
     });
     view! {
         <div class="status-sign-in">
-            <Card id="sign-in" title=words!(status.sign_in)>
-                <p>{say!(status.sign_in_text)}</p>
+            <Card id="sign-in" title=text_key!(status.sign_in)>
+                <p>{t!(status.sign_in_text)}</p>
                 <form method="post" action="/api/operator/sign-in" class="row">
                     <label class="field grow">
-                        <span>{say!(status.token)}</span>
+                        <span>{t!(status.token)}</span>
                         <input
                             type="password"
                             name="token"
@@ -28,7 +28,7 @@ pub fn sign_in() -> AnyView {
                             aria-describedby="sign-in-problem"
                         />
                     </label>
-                    <button class="button primary">{say!(status.enter)}</button>
+                    <button class="button primary">{t!(status.enter)}</button>
                 </form>
                 <p class="problem" id="sign-in-problem" role="alert">{refused}</p>
             </Card>

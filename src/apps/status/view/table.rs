@@ -3,16 +3,16 @@
 use leptos::prelude::*;
 
 use crate::ui::card::Card;
-use crate::ui::words::{Words, part, spoken};
+use crate::ui::text::{TextKey, dynamic_view, translate};
 
 pub fn table(
     id: &'static str,
-    title: Words,
-    heads: &'static [Words],
-    empty: Words,
+    title: TextKey,
+    heads: &'static [TextKey],
+    empty: TextKey,
     rows: Signal<Vec<Vec<String>>>,
 ) -> AnyView {
-    let body = part(move || {
+    let body = dynamic_view(move || {
         let row = |cells: Vec<String>| {
             let mut cells = cells.into_iter();
             let name = cells.next().unwrap_or_default();
@@ -21,11 +21,13 @@ pub fn table(
         };
         Some(rows.get().into_iter().map(row).collect_view().into_any())
     });
-    let nothing = part(move || {
+    let nothing = dynamic_view(move || {
         rows.with(Vec::is_empty)
-            .then(|| view! { <p class="hint">{spoken(empty)}</p> }.into_any())
+            .then(|| view! { <p class="hint">{translate(empty)}</p> }.into_any())
     });
-    let columns = heads.iter().map(|head| view! { <th scope="col">{spoken(*head)}</th> });
+    let columns = heads
+        .iter()
+        .map(|head| view! { <th scope="col">{translate(*head)}</th> });
     view! {
         <Card id=id title>
             <div class="table-scroll" tabindex="0" role="group" aria-labelledby=format!("{id}-title")>
