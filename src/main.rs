@@ -72,7 +72,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     };
     let tls = settings.tls.clone().map(Tls::load).transpose()?;
     let apps = Arc::new(Apps::default());
-    let (tasks, stages) = (apps.background_tasks(&config.apps)?, apps.simulations(&config.apps));
+    let (tasks, simulations) = (apps.background_tasks(&config.apps)?, apps.simulations(&config.apps));
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
@@ -85,10 +85,10 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         let state = ServerState::new(settings, options, hub, apps);
         let mut state = state
             .with_tasks(tasks)
-            .with_stages(stages)
+            .with_simulations(simulations)
             .with_access_beside(&config.keys())
             .with_tls(tls);
-        state.trouble = telemetry.trouble.clone();
+        state.error_counter = telemetry.error_counter.clone();
         serve(&addrs, state).await
     })
 }

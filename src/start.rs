@@ -25,7 +25,7 @@ use crate::i18n::Language;
 use crate::ui::early::{Alive, EARLY};
 use crate::ui::page_script::{self, Part};
 use crate::ui::sight::Sight;
-use crate::wire::summons::CAME;
+use crate::wire::unread::NEWLY_UNREAD;
 
 /// What tells that the visitor turns to something. The last comes from `page.js`: it keeps a press on what is not alive yet.
 const TURNS: [&str; 7] = [
@@ -143,7 +143,7 @@ impl Waiting {
             let this = Rc::clone(&self);
             let news = Ear::new(move |news: MessageEvent| {
                 if let Some(alive) = &*this.alive.borrow() {
-                    alive.called.set(news.data() == CAME);
+                    alive.called.set(news.data() == NEWLY_UNREAD);
                 }
                 this.load();
             });

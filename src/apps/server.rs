@@ -15,7 +15,7 @@ use super::{arena, chat, compare, devices, echo, market, notifications, status};
 use crate::server::forms::{CommandForm, Form};
 use crate::server::moderation::Moderator;
 use crate::server::state::ServerState;
-use crate::server::unread::Summons;
+use crate::server::unread::UnreadEndpoint;
 
 /// What the operator may choose for the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -51,7 +51,7 @@ pub struct AppServer {
     pub forms: Vec<Form>,
     pub command_forms: Vec<CommandForm>,
     /// Where pages hear that something unread waits for their visitor.
-    pub unread: Vec<Summons>,
+    pub unread: Vec<UnreadEndpoint>,
     /// Other routes.
     pub routes: Option<Router<ServerState>>,
     /// Its background tasks.
@@ -106,7 +106,7 @@ impl Apps {
         self.all(|app| &app.command_forms)
     }
 
-    pub fn unread_endpoints(&self) -> Vec<Summons> {
+    pub fn unread_endpoints(&self) -> Vec<UnreadEndpoint> {
         self.all(|app| &app.unread)
     }
 

@@ -39,10 +39,10 @@ impl Remote {
     /// The token that was chosen; or, on this machine, the one that is kept beside the data file. None is made.
     pub fn server(&self, config: &Config) -> Result<Server, Box<dyn Error>> {
         let mut server = server(&self.url).ok_or_else(|| NotAServer(self.url.clone()))?;
-        let is_here = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
+        let is_local_path = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
         server.token = match &config.token {
             Some(token) => Some(token.clone()),
-            None if is_here && token::path(&config.keys()).exists() => {
+            None if is_local_path && token::path(&config.keys()).exists() => {
                 config.legacy_token()?.map(|token| token.as_str().to_owned())
             }
             None => None,

@@ -13,15 +13,15 @@ use tracing::Instrument as _;
 use super::limits::{TASK_PAUSE, TASK_PAUSE_MOST, TASK_WELL};
 use super::state::ServerState;
 use crate::lock::lock;
-use crate::wire::status::FeedFigures;
+use crate::wire::status::TaskStatus;
 use duplex_hub::{BackgroundTask, Hub};
 
 pub fn start(state: &ServerState) {
-    let stages = state
-        .stages
+    let simulations = state
+        .simulations
         .iter()
         .map(|stage| Arc::clone(stage) as Arc<dyn BackgroundTask>);
-    for task in state.tasks.iter().cloned().chain(stages) {
+    for task in state.tasks.iter().cloned().chain(simulations) {
         let stop = state.shutdown.token();
         let span = tracing::info_span!("feed", name = task.name());
         state
@@ -32,17 +32,17 @@ pub fn start(state: &ServerState) {
 
 /// How the background tasks are, for the operator.
 #[derive(Debug, Default)]
-pub struct Supervisor(Mutex<BTreeMap<&'static str, FeedFigures>>);
+pub struct Supervisor(Mutex<BTreeMap<&'static str, TaskStatus>>);
 
 impl Supervisor {
     /// By name.
-    pub fn read(&self) -> Vec<FeedFigures> {
+    pub fn read(&self) -> Vec<TaskStatus> {
         self.lock().values().cloned().collect()
     }
 
     fn note(&self, name: &'static str, running: bool) {
         let mut tasks = self.lock();
-        let task = tasks.entry(name).or_insert_with(|| FeedFigures {
+        let task = tasks.entry(name).or_insert_with(|| TaskStatus {
             name: name.to_owned(),
             running,
             failures: 0,
@@ -51,7 +51,7 @@ impl Supervisor {
         task.failures += u64::from(!running);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, FeedFigures>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, TaskStatus>> {
         lock(&self.0)
     }
 }

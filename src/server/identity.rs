@@ -13,7 +13,7 @@ use super::access::Grant;
 use super::cookies::{Cookie, Held, cookie_name, held};
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
-use crate::wire::arrival::COOKIE as ARRIVAL_COOKIE;
+use crate::wire::first_visit::COOKIE as FIRST_VISIT_COOKIE;
 use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::error::Problem;
 use duplex_axum::identity::{Caller, Identify, IdentityRequest, Login, LoginEnd};
@@ -38,7 +38,7 @@ const SECRET_BYTES: usize = 32;
 
 /// Who sends a request that has no secret in a cookie.
 #[derive(Debug, Clone, Copy)]
-pub enum Otherwise<'a> {
+pub enum FallbackIdentity<'a> {
     /// Somebody who was never here, known as long as this request or connection lasts.
     New,
     /// Whoever asks with this session's id, which they made up and which no log shows.
@@ -56,7 +56,7 @@ pub struct Visitors {
 
 impl Visitors {
     /// The visitor of a request, with a name that they may have.
-    pub fn person(&self, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
+    pub fn person(&self, grant: &Grant, headers: &HeaderMap, otherwise: FallbackIdentity<'_>) -> Person {
         let key = self.hub.log().key();
         let id = match Identity::read(headers, &self.settings) {
             Identity::Known(secret) | Identity::Old(secret) => id_of(key, secret),
@@ -71,7 +71,7 @@ impl Visitors {
         let grant = Grant::of_request(request.extensions);
         let otherwise = request
             .session
-            .map_or(Otherwise::New, |SessionId(id)| Otherwise::Session(id));
+            .map_or(FallbackIdentity::New, |SessionId(id)| FallbackIdentity::Session(id));
         let visitor = self.person(&grant, request.headers, otherwise);
         let subject = Subject::of_person(request.extensions, &visitor);
         let person = match request.as_visitor {
@@ -117,11 +117,11 @@ impl Login for VisitorLogin {
 }
 
 /// The visitor of a request, with a name that they may have.
-pub fn person(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: Otherwise<'_>) -> Person {
+pub fn person(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: FallbackIdentity<'_>) -> Person {
     state.visitors.person(grant, headers, otherwise)
 }
 
-impl Otherwise<'_> {
+impl FallbackIdentity<'_> {
     fn id(self, key: &Key) -> PersonId {
         match self {
             Self::New => PersonId(HEXLOWER.encode(uuid::Uuid::new_v4().as_bytes())),
@@ -162,18 +162,18 @@ impl<'a> Identity<'a> {
 
 /// When the visitor of a request came for the first time: now, or what their cookie says. Of whoever came before there was such a
 /// cookie, nothing is known.
-pub fn arrival(headers: &HeaderMap, settings: &Settings) -> u64 {
+pub fn first_visit(headers: &HeaderMap, settings: &Settings) -> u64 {
     match Identity::read(headers, settings) {
         Identity::Nobody | Identity::Unclear => duplex_hub::now(),
-        Identity::Known(_) | Identity::Old(_) => cookie_value(headers, ARRIVAL_COOKIE)
+        Identity::Known(_) | Identity::Old(_) => cookie_value(headers, FIRST_VISIT_COOKIE)
             .and_then(|at| at.parse().ok())
             .unwrap_or_default(),
     }
 }
 
-fn arrival_cookie(at: u64) -> Option<HeaderValue> {
+fn first_visit_cookie(at: u64) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!(
-        "{ARRIVAL_COOKIE}={at}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
+        "{FIRST_VISIT_COOKIE}={at}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
     ))
     .ok()
 }
@@ -203,7 +203,7 @@ pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -
         },
         Identity::Nobody => {
             let secret = new_secret();
-            let cookies = [cookie(&secret).header(scheme), arrival_cookie(duplex_hub::now())];
+            let cookies = [cookie(&secret).header(scheme), first_visit_cookie(duplex_hub::now())];
             let cookies = cookies.into_iter().flatten().collect();
             Welcome { secret, cookies }
         }
@@ -378,7 +378,7 @@ mod tests {
         let headers = cookies(&format!("visitor={MINE}"));
         for state in [state(), state()] {
             assert_eq!(
-                person(&state, &Grant::default(), &headers, Otherwise::New).id.0,
+                person(&state, &Grant::default(), &headers, FallbackIdentity::New).id.0,
                 "c79647774a412a13"
             );
         }
@@ -387,19 +387,22 @@ mod tests {
     #[test]
     fn without_the_key_nobody_comes_to_an_id() {
         let (one, other) = (state(), state());
-        let id = |state: &ServerState, otherwise: Otherwise<'_>| {
+        let id = |state: &ServerState, otherwise: FallbackIdentity<'_>| {
             person(state, &Grant::default(), &HeaderMap::new(), otherwise).id
         };
         let secret = new_secret();
         assert_ne!(
-            id(&one, Otherwise::Secret(&secret)),
-            id(&other, Otherwise::Secret(&secret))
+            id(&one, FallbackIdentity::Secret(&secret)),
+            id(&other, FallbackIdentity::Secret(&secret))
         );
-        assert_ne!(id(&one, Otherwise::Session("s")), id(&other, Otherwise::Session("s")));
         assert_ne!(
-            id(&one, Otherwise::Session(&secret)),
-            id(&one, Otherwise::Secret(&secret))
+            id(&one, FallbackIdentity::Session("s")),
+            id(&other, FallbackIdentity::Session("s"))
         );
-        assert_ne!(id(&one, Otherwise::New), id(&one, Otherwise::New));
+        assert_ne!(
+            id(&one, FallbackIdentity::Session(&secret)),
+            id(&one, FallbackIdentity::Secret(&secret))
+        );
+        assert_ne!(id(&one, FallbackIdentity::New), id(&one, FallbackIdentity::New));
     }
 }

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use self::format::{Metric, Out, Source, Value, counter, gauge, write};
-use super::figures::{Figures, census};
+use super::snapshot::{NodeSnapshot, log_stats};
 use super::state::ServerState;
 use duplex_axum::connection;
 use duplex_hub::HubStats;
@@ -303,8 +303,8 @@ pub const METRICS: &[Metric] = &[
 
 /// `GET /metrics`
 pub async fn show(State(state): State<ServerState>) -> Response {
-    let kept = census(&state).await;
-    let text = write(METRICS, &Figures::read(&state), &kept);
+    let kept = log_stats(&state).await;
+    let text = write(METRICS, &NodeSnapshot::read(&state), &kept);
     let headers = [
         (
             header::CONTENT_TYPE,

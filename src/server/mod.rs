@@ -8,7 +8,6 @@ mod compress;
 pub mod config;
 mod cookies;
 mod document_shape;
-pub mod figures;
 pub mod forms;
 mod fuzz;
 mod fuzz_commands;
@@ -30,6 +29,7 @@ mod ranges;
 mod signals;
 pub mod site;
 pub mod size;
+pub mod snapshot;
 pub mod state;
 pub mod telemetry;
 pub mod tls;
@@ -68,7 +68,7 @@ pub fn router(state: ServerState) -> Router {
         .merge(duplex_axum::routes(state.gateway.clone()))
         .merge(endpoint::routes(state.gateway.clone(), apps.endpoints()))
         .merge(ingest::routes(state.gateway.clone(), apps.ingest_endpoints()))
-        .merge(simulation::routes(state.gateway.clone(), &state.stages))
+        .merge(simulation::routes(state.gateway.clone(), &state.simulations))
         .merge(unread::route::routes(apps.unread_endpoints()))
         .route(signals::SIGNALS_PATH, any(signals::socket::enter))
         .route(

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::figures::{Figures, census};
+use super::snapshot::{NodeSnapshot, log_stats};
 use super::state::ServerState;
-use crate::wire::status::{BusyTopic, Detail, KeptKind, Point, SAMPLE_SECONDS, STATUS, Sample, Series};
+use crate::wire::status::{BusyTopic, Detail, Point, SAMPLE_SECONDS, STATUS, Sample, Series, StoredKind};
 use duplex_axum::connection::{CounterSnapshot, DisconnectReason, TransportKind};
 use duplex_hub::log::LogStats;
 use duplex_hub::{TopicCommand, TopicStats};
@@ -40,9 +40,9 @@ async fn watch(state: &ServerState, topic: &TopicName) {
     for number in 0_u64.. {
         ticks.tick().await;
         if number % CENSUS_EVERY == 0 {
-            kept = census(state).await;
+            kept = log_stats(state).await;
         }
-        let now = Figures::read(state);
+        let now = NodeSnapshot::read(state);
         if let Some(before) = before.replace(now.clone()) {
             let sample = TopicCommand::new(topic.clone(), &sample(&before, &now, &kept));
             let id = CommandId::from_bits(uuid::Uuid::now_v7().as_u128());
@@ -55,8 +55,8 @@ async fn watch(state: &ServerState, topic: &TopicName) {
     }
 }
 
-fn sample(before: &Figures, now: &Figures, kept: &LogStats) -> Sample {
-    let kinds = kept.kinds.iter().map(|(kind, census)| KeptKind {
+fn sample(before: &NodeSnapshot, now: &NodeSnapshot, kept: &LogStats) -> Sample {
+    let kinds = kept.kinds.iter().map(|(kind, census)| StoredKind {
         kind: kind.clone(),
         topics: census.topics,
         events: census.events,
@@ -75,19 +75,19 @@ fn sample(before: &Figures, now: &Figures, kept: &LogStats) -> Sample {
     }
 }
 
-fn point(before: &Figures, now: &Figures, kept: &LogStats) -> Point {
+fn point(before: &NodeSnapshot, now: &NodeSnapshot, kept: &LogStats) -> Point {
     let mut point = Point::default();
     for (way, series) in TransportKind::ALL.into_iter().zip([
-        Series::Echo,
+        Series::Endpoint,
         Series::WebSocket,
         Series::Sse,
         Series::Poll,
-        Series::Stage,
+        Series::Simulation,
     ]) {
         point.set(series, now.counters.open(way));
     }
     point.set(Series::Topics, now.hub.topics);
-    point.set(Series::Members, now.hub.members);
+    point.set(Series::Subscribers, now.hub.members);
     point.set(Series::Waiting, now.waiting());
     point.set(Series::LogWaiting, now.log.waiting);
     point.set(Series::LogBytes, kept.bytes);
@@ -102,14 +102,14 @@ fn point(before: &Figures, now: &Figures, kept: &LogStats) -> Point {
     came(Series::Errors, now.errors, before.errors);
     let (counters, then) = (&now.counters, &before.counters);
     let cuts = |reading: &CounterSnapshot| DisconnectReason::ALL.iter().map(|why| reading.disconnects(*why)).sum();
-    came(Series::Cuts, cuts(counters), cuts(then));
+    came(Series::Disconnects, cuts(counters), cuts(then));
     came(Series::BytesIn, counters.bytes_in, then.bytes_in);
     came(Series::BytesOut, counters.bytes_out, then.bytes_out);
     came(Series::MessagesIn, counters.received, then.received);
     came(Series::MessagesOut, counters.sent, then.sent);
     let commits = now.log.latency.since(&before.log.latency);
-    point.set(Series::CommitHalf, commits.quantile(0.5).unwrap_or(0));
-    point.set(Series::CommitMost, commits.quantile(0.99).unwrap_or(0));
+    point.set(Series::CommitP50, commits.quantile(0.5).unwrap_or(0));
+    point.set(Series::CommitP99, commits.quantile(0.99).unwrap_or(0));
     point
 }
 

@@ -22,7 +22,7 @@ use leptos_axum::{
 
 use super::access::Grant;
 use super::headers::{Reach, content_security_policy};
-use super::identity::{Otherwise, Welcome};
+use super::identity::{FallbackIdentity, Welcome};
 use super::page_paths::PagePaths;
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
@@ -33,8 +33,8 @@ use crate::server::forms::{CommandForm, Form};
 use crate::ui::missing::Missing;
 use crate::ui::operator::Operator;
 use crate::ui::permits::Permits;
-use crate::wire::arrival::Arrival;
-use crate::wire::form::{Fields, Refused};
+use crate::wire::first_visit::FirstVisit;
+use crate::wire::form::{Fields, RejectedForm};
 use crate::wire::run_signals::RunSignals;
 use duplex_axum::{PageVisitor, client_addr::ClientScheme, error::Problem};
 use duplex_hub::{TopicCommand, quota::Client};
@@ -67,12 +67,12 @@ pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>)
 /// What every page and every server function finds in its context.
 fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
     let (state, build) = (state.clone(), state.build.clone());
-    let (last_beat, glances) = (state.last_beat.clone(), glances(&state));
+    let (last_vitals, glances) = (state.last_vitals.clone(), glances(&state));
     let signals = run_signals(&state);
     move || {
         provide_context(glances.clone());
         provide_context(signals.clone());
-        provide_context(last_beat.get());
+        provide_context(last_vitals.get());
         provide_context(state.fragments.clone());
         provide_context(Build(build.clone()));
         provide_context(HydrationScript(hydration::path()));
@@ -107,10 +107,10 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
         state,
         &Grant::of_request(&request.extensions),
         &request.headers,
-        Otherwise::Secret(&welcome.secret),
+        FallbackIdentity::Secret(&welcome.secret),
     );
     provide_context(Visitor(person.clone()));
-    provide_context(Arrival(identity::arrival(&request.headers, &state.settings)));
+    provide_context(FirstVisit(identity::first_visit(&request.headers, &state.settings)));
     provide_context(permits(&Grant::of_request(&request.extensions)));
     let hub = Grant::of_request(&request.extensions).hub(&state.hub);
     if hub.is_for_operator() {
@@ -140,11 +140,11 @@ fn permits(grant: &Grant) -> Permits {
     }
 }
 
-/// What the stages show of themselves.
+/// What the simulations show of themselves.
 fn glances(state: &ServerState) -> SimulationSource {
-    let stages = Arc::clone(&state.stages);
+    let simulations = Arc::clone(&state.simulations);
     SimulationSource(Arc::new(move |path| {
-        stages.iter().find(|stage| stage.path() == path)?.preview()
+        simulations.iter().find(|stage| stage.path() == path)?.preview()
     }))
 }
 
@@ -269,7 +269,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
         &state,
         &Grant::of_request(&parts.extensions),
         &parts.headers,
-        Otherwise::Secret(&welcome.secret),
+        FallbackIdentity::Secret(&welcome.secret),
     );
     let client = duplex_axum::quota::client(&parts.extensions).known_as(&person);
     let hub = state.hub_for(&Grant::of_request(&parts.extensions).hub(&state.hub), client);
@@ -299,7 +299,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
             (StatusCode::SEE_OTHER, cookies, [(header::LOCATION, back)]).into_response()
         }
         Some(rejection) => {
-            let refused = Refused { rejection, fields };
+            let refused = RejectedForm { rejection, fields };
             let page = Request::from_parts(parts, Body::empty());
             let mut response = render(&state, page, move || provide_context(refused.clone())).await;
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;

@@ -21,9 +21,9 @@ use super::moderation::Enforcement;
 use super::names::Names;
 use super::signals::Signals;
 use super::site;
-use super::telemetry::Trouble;
+use super::telemetry::ErrorCounter;
 use super::token::Token;
-use super::vitals::LastBeat;
+use super::vitals::LastVitals;
 use crate::apps::server::Apps;
 use crate::apps::server::measure::Measurements;
 use crate::ui::fragment::Fragments;
@@ -155,17 +155,17 @@ pub struct ServerState {
     /// What runs from start to end beside the answering of requests.
     pub tasks: Arc<[Arc<dyn BackgroundTask>]>,
     pub supervisor: Arc<Supervisor>,
-    /// Lines of the log that tell of trouble.
-    pub trouble: Arc<Trouble>,
+    /// Lines of the log that tell of error_counter.
+    pub error_counter: Arc<ErrorCounter>,
     /// What is no topic, and goes on by itself.
-    pub stages: Arc<[Arc<dyn Simulation>]>,
+    pub simulations: Arc<[Arc<dyn Simulation>]>,
     /// Which build of the front end this is; empty if its file names have no hashes.
     pub build: Arc<str>,
     /// What of the style the page of [`FIRST_PAGE`](crate::apps::FIRST_PAGE) brings itself.
     pub first_style: Option<Arc<str>>,
     /// The values that pages follow.
     pub signals: Arc<Signals>,
-    pub last_beat: Arc<LastBeat>,
+    pub last_vitals: Arc<LastVitals>,
     /// The HTML of parts of pages that many visitors share.
     pub fragments: Fragments,
     /// What is kept for those who measure this node.
@@ -200,13 +200,13 @@ impl ServerState {
             moderation,
             tasks: Arc::default(),
             supervisor: Arc::default(),
-            trouble: Arc::default(),
-            stages: Arc::default(),
+            error_counter: Arc::default(),
+            simulations: Arc::default(),
             build,
             first_style: site::first_style(&options).map(Arc::from),
             options,
             signals: Arc::default(),
-            last_beat: Arc::default(),
+            last_vitals: Arc::default(),
             fragments: Fragments::new(limits::PAGE_FRAGMENTS),
             measurements: Arc::default(),
             started: Instant::now(),
@@ -239,9 +239,9 @@ impl ServerState {
     }
 
     #[must_use]
-    pub fn with_stages(self, stages: Vec<Arc<dyn Simulation>>) -> Self {
+    pub fn with_simulations(self, simulations: Vec<Arc<dyn Simulation>>) -> Self {
         Self {
-            stages: stages.into(),
+            simulations: simulations.into(),
             ..self
         }
     }

@@ -19,7 +19,7 @@ use duplex_hub::HubStats;
 
 /// The answer for operators: the vitals, and the totals since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct VitalsReport {
     /// Messages are of the last whole beat, all else is of now.
     #[serde(flatten)]
     pub vitals: Vitals,
@@ -33,9 +33,9 @@ pub struct Report {
 
 /// The last whole beat.
 #[derive(Debug, Default)]
-pub struct LastBeat(Mutex<Vitals>);
+pub struct LastVitals(Mutex<Vitals>);
 
-impl LastBeat {
+impl LastVitals {
     pub fn get(&self) -> Vitals {
         lock(&self.0).clone()
     }
@@ -79,7 +79,7 @@ async fn beat(state: &ServerState) {
         let vitals = since(&now, &before, number, &state.settings.node, state.started.elapsed());
         before = now;
         state.signals.set_vitals(&vitals);
-        state.last_beat.put(vitals);
+        state.last_vitals.put(vitals);
     }
 }
 
@@ -90,9 +90,9 @@ pub async fn show(State(state): State<ServerState>) -> Response {
         node: state.settings.node.clone(),
         connections: now.connections,
         uptime_seconds: state.started.elapsed().as_secs(),
-        ..state.last_beat.get()
+        ..state.last_vitals.get()
     };
-    let report = Report {
+    let report = VitalsReport {
         vitals,
         endpoints: now.open(TransportKind::Endpoint),
         received_total: now.received,

@@ -5,17 +5,17 @@ use leptos::prelude::*;
 use super::text::{fill, optional_text};
 use crate::{
     i18n::*,
-    wire::number::{Typed, read},
+    wire::number::{ParsedNumber, parse},
 };
 
 /// Nothing where the field already says it as it was read.
 pub fn how_read(typed: RwSignal<String>) -> AnyView {
     let i18n = use_i18n();
     let said = optional_text(move || {
-        typed.with(|typed| match read(typed) {
-            Typed::Wrong => Some(t_string!(i18n, number.wrong).to_owned()),
+        typed.with(|typed| match parse(typed) {
+            ParsedNumber::Invalid => Some(t_string!(i18n, number.wrong).to_owned()),
             number => number
-                .differs(typed)
+                .reformatted(typed)
                 .map(|number| fill(t_string!(i18n, number.read_as), &[("number", number)])),
         })
     });

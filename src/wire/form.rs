@@ -11,7 +11,7 @@ pub type Fields = BTreeMap<String, String>;
 
 /// The form's command had no effect: the page shows why, and what was typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RejectedForm {
     pub rejection: Rejection,
     pub fields: Fields,
 }

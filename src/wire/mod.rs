@@ -1,8 +1,8 @@
 //! What applications and pages of this app send over the network beside the session protocol, and the texts and numbers that
 //! both sides read alike.
 
-pub mod arrival;
 pub mod civil;
+pub mod first_visit;
 pub mod form;
 pub mod moderation;
 pub mod notice;
@@ -10,7 +10,7 @@ pub mod number;
 pub mod person;
 pub mod run_signals;
 pub mod status;
-pub mod summons;
 pub mod text;
+pub mod unread;
 pub mod vitals;
 pub mod web_link;

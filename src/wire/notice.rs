@@ -24,12 +24,12 @@ pub enum Level {
 
 /// The same in each language of the pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Words {
+pub struct LocalizedText {
     pub ko: String,
     pub en: String,
 }
 
-impl Words {
+impl LocalizedText {
     pub fn new(ko: impl Into<String>, en: impl Into<String>) -> Self {
         Self {
             ko: ko.into(),
@@ -38,16 +38,16 @@ impl Words {
     }
 
     /// What is said in one language only.
-    pub fn same(text: &str) -> Self {
+    pub fn untranslated(text: &str) -> Self {
         Self::new(text, text)
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    pub title: Words,
+    pub title: LocalizedText,
     /// May be empty.
-    pub body: Words,
+    pub body: LocalizedText,
     /// Where it leads: a path of this site, or an `http` or `https` address.
     pub link: Option<String>,
     pub level: Level,

@@ -1,11 +1,11 @@
 //! Numbers as people type them and as they read them, by one rule on the server and in the browser. Pure.
 //!
-//! [`normal`] reads digits of several scripts, a decimal point or a decimal comma, groups of three digits behind commas, points, spaces
+//! [`normalize`] reads digits of several scripts, a decimal point or a decimal comma, groups of three digits behind commas, points, spaces
 //! or apostrophes, signs and exponents. The last of two different separators is the decimal one. One separator alone is decimal, but
 //! for a comma before exactly three digits, `1,234`: that is how both languages of the pages group thousands. What was
-//! read is shown to who typed it wherever it is written otherwise ([`read`]); everything else is refused.
+//! read is shown to who typed it wherever it is written otherwise ([`parse`]); everything else is refused.
 //!
-//! [`show`] writes all digits of a number, and no other: what is not zero is never shown as zero.
+//! [`format`] writes all digits of a number, and no other: what is not zero is never shown as zero.
 
 use super::text::{is_bidi_control, is_invisible};
 
@@ -16,17 +16,17 @@ const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e
 
 /// What a text that was typed for a number says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Typed {
-    Nothing,
-    /// As [`normal`] writes it.
+pub enum ParsedNumber {
+    Empty,
+    /// As [`normalize`] writes it.
     Number(String),
     /// Something else.
-    Wrong,
+    Invalid,
 }
 
-impl Typed {
+impl ParsedNumber {
     /// The number, if it is written otherwise than it was typed: the visitor is told how it was read.
-    pub fn differs(&self, typed: &str) -> Option<&str> {
+    pub fn reformatted(&self, typed: &str) -> Option<&str> {
         match self {
             Self::Number(number) if number != typed.trim() => Some(number),
             _ => None,
@@ -34,15 +34,15 @@ impl Typed {
     }
 }
 
-pub fn read(typed: &str) -> Typed {
+pub fn parse(typed: &str) -> ParsedNumber {
     if typed.trim().is_empty() {
-        return Typed::Nothing;
+        return ParsedNumber::Empty;
     }
-    normal(typed).map_or(Typed::Wrong, Typed::Number)
+    normalize(typed).map_or(ParsedNumber::Invalid, ParsedNumber::Number)
 }
 
 /// A number as programs write it, such as `-1234.5e-3`; none if the text is no number, or could be several.
-pub fn normal(typed: &str) -> Option<String> {
+pub fn normalize(typed: &str) -> Option<String> {
     if typed.chars().count() > LONGEST {
         return None;
     }
@@ -75,13 +75,13 @@ pub fn normal(typed: &str) -> Option<String> {
 }
 
 /// A real number.
-pub fn real(typed: &str) -> Option<f64> {
-    normal(typed)?.parse().ok().filter(|number: &f64| number.is_finite())
+pub fn parse_f64(typed: &str) -> Option<f64> {
+    normalize(typed)?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// A whole number that is not negative: `12`, `1,200` or `12.0`.
-pub fn whole(typed: &str) -> Option<u32> {
-    let normal = normal(typed)?;
+pub fn parse_u32(typed: &str) -> Option<u32> {
+    let normal = normalize(typed)?;
     let (whole, fraction) = normal.split_once('.').unwrap_or((&normal, ""));
     if fraction.bytes().any(|digit| digit != b'0') {
         return None;
@@ -149,7 +149,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// All digits of a number: the fewest that are this number and no other. Very small and very large ones have an exponent: `1e-9`.
-pub fn show(value: f64) -> String {
+pub fn format(value: f64) -> String {
     Digits::of(value).map_or_else(|| "–".to_owned(), |digits| digits.write())
 }
 
@@ -159,7 +159,7 @@ pub fn rounded(value: f64, digits: i32) -> String {
 }
 
 /// Digits after the point.
-pub fn decimals(value: f64) -> i32 {
+pub fn decimal_places(value: f64) -> i32 {
     Digits::of(value)
         .map_or(0, |digits| digits.digits.len() as i32 - 1 - digits.exponent)
         .max(0)
@@ -296,7 +296,7 @@ mod tests {
             ("1,5E+3", "1.5e3"),
             ("\u{200e}12\u{200f}", "12"),
         ] {
-            assert_eq!(normal(typed).as_deref(), Some(number), "{typed}");
+            assert_eq!(normalize(typed).as_deref(), Some(number), "{typed}");
         }
     }
 
@@ -346,23 +346,26 @@ mod tests {
             "1;5",
             "1111111111111111111111111111111111111111111111111111111111111",
         ] {
-            assert_eq!(normal(wrong), None, "{wrong}");
+            assert_eq!(normalize(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn a_field_is_told_what_was_read() {
-        assert_eq!(read(" "), Typed::Nothing);
-        assert_eq!(read("x"), Typed::Wrong);
-        assert_eq!(read("1,5").differs("1,5"), Some("1.5"));
-        assert_eq!(read(" 1.5 ").differs(" 1.5 "), None);
+        assert_eq!(parse(" "), ParsedNumber::Empty);
+        assert_eq!(parse("x"), ParsedNumber::Invalid);
+        assert_eq!(parse("1,5").reformatted("1,5"), Some("1.5"));
+        assert_eq!(parse(" 1.5 ").reformatted(" 1.5 "), None);
         assert_eq!(
-            (real("1,5"), real("1e999"), real("1e-9")),
+            (parse_f64("1,5"), parse_f64("1e999"), parse_f64("1e-9")),
             (Some(1.5), None, Some(1e-9))
         );
-        assert_eq!((real("inf"), real("nan")), (None, None));
-        assert_eq!(["1,200", "12.0", "１２"].map(whole), [Some(1_200), Some(12), Some(12)]);
-        assert_eq!(["1.5", "-1", "4294967296", "1e3", ""].map(whole), [None; 5]);
+        assert_eq!((parse_f64("inf"), parse_f64("nan")), (None, None));
+        assert_eq!(
+            ["1,200", "12.0", "１２"].map(parse_u32),
+            [Some(1_200), Some(12), Some(12)]
+        );
+        assert_eq!(["1.5", "-1", "4294967296", "1e3", ""].map(parse_u32), [None; 5]);
     }
 
     #[test]
@@ -382,7 +385,7 @@ mod tests {
             (f64::MAX, "1.7976931348623157e308"),
             (f64::NAN, "–"),
         ] {
-            assert_eq!(show(value), shown);
+            assert_eq!(format(value), shown);
         }
     }
 
@@ -400,15 +403,15 @@ mod tests {
         ] {
             assert_eq!(rounded(value, digits), shown);
         }
-        assert_eq!([0.0, 5.0, 12.5, 0.001, 1e-9].map(decimals), [0, 0, 1, 3, 9]);
+        assert_eq!([0.0, 5.0, 12.5, 0.001, 1e-9].map(decimal_places), [0, 0, 1, 3, 9]);
         assert_eq!([0.0, 5.0, 12.5, 0.001, 1e-9].map(exponent), [0, 0, 1, -3, -9]);
     }
 
     proptest! {
         #[test]
         fn what_is_shown_is_read_as_the_same(value in any::<f64>().prop_filter("a number", |value| value.is_finite())) {
-            prop_assert_eq!(real(&show(value)), Some(value));
-            prop_assert_eq!(show(value) == "0", value == 0.0);
+            prop_assert_eq!(parse_f64(&format(value)), Some(value));
+            prop_assert_eq!(format(value) == "0", value == 0.0);
             prop_assert_eq!(rounded(value, 1) == "0", value == 0.0);
             let near: f64 = rounded(value, 3).parse().unwrap();
             prop_assert!((near - value).abs() <= value.abs() * 0.006 || !near.is_finite());
@@ -429,12 +432,12 @@ mod tests {
             }
             let one_point = group == "." && groups.len() == 2 && fraction.is_empty();
             let expected = if one_point { typed.clone() } else { format!("{digits}{tail}") };
-            prop_assert_eq!(normal(&typed), Some(expected));
+            prop_assert_eq!(normalize(&typed), Some(expected));
         }
 
         #[test]
         fn no_text_is_read_as_what_is_no_number(typed in "[-+0-9.,' eE\u{660}-\u{669}\u{ff10}-\u{ff19}a-f]{0,12}") {
-            if let Some(normal) = normal(&typed) {
+            if let Some(normal) = normalize(&typed) {
                 prop_assert!(normal.parse::<f64>().is_ok(), "{} {}", typed, normal);
             }
         }

@@ -6,7 +6,7 @@ use super::text;
 
 /// A name as it is kept: one line of visible characters, cut at [`MAX_NAME`]. The server tidies it once more, and composes it.
 pub fn tidy_name(typed: &str) -> String {
-    text::cut(&text::one_line(typed), MAX_NAME).to_owned()
+    text::truncate(&text::single_line(typed), MAX_NAME).to_owned()
 }
 
 #[cfg(test)]

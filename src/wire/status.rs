@@ -12,20 +12,20 @@ pub const STATUS: &str = "status/node";
 pub const SAMPLE_SECONDS: u64 = 2;
 
 /// Ten minutes.
-pub const KEPT_SAMPLES: usize = 300;
+pub const RETAINED_SAMPLES: usize = 300;
 
 /// What is measured. Levels are of the sample's moment; all else is what came since the sample before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Series {
     /// Levels: open connections by their way in.
-    Echo,
+    Endpoint,
     WebSocket,
     Sse,
     Poll,
-    Stage,
+    Simulation,
     /// Levels: topics awake, and the sessions in them.
     Topics,
-    Members,
+    Subscribers,
     /// Accepted, and rejected.
     Commands,
     Rejected,
@@ -41,10 +41,10 @@ pub enum Series {
     LogWaiting,
     /// Events that slow readers were spared, and readers that were cut off.
     Conflated,
-    Cuts,
+    Disconnects,
     /// Microseconds within which half and 99 % of the commits ended; 0 without a commit.
-    CommitHalf,
-    CommitMost,
+    CommitP50,
+    CommitP99,
     /// Lines of the log that tell of errors.
     Errors,
     /// Levels: bytes of the log's file, and of the process.
@@ -87,8 +87,8 @@ pub struct Detail {
     /// The busiest topics that are awake, by events and then by sessions.
     pub busiest: Vec<BusyTopic>,
     /// What the log keeps, by kind; refreshed at times.
-    pub kinds: Vec<KeptKind>,
-    pub feeds: Vec<FeedFigures>,
+    pub kinds: Vec<StoredKind>,
+    pub feeds: Vec<TaskStatus>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ pub struct BusyTopic {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptKind {
+pub struct StoredKind {
     pub kind: String,
     pub topics: u64,
     pub events: u64,
@@ -109,7 +109,7 @@ pub struct KeptKind {
 
 /// Work that an application does by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeedFigures {
+pub struct TaskStatus {
     pub name: String,
     /// False while it waits to be started again.
     pub running: bool,

@@ -107,7 +107,7 @@ const fn is_presentation(c: char) -> bool {
 
 /// A text of one line without control, bidi and invisible characters, except where an emoji needs one; one space between words
 /// and none around them.
-pub fn one_line(typed: &str) -> String {
+pub fn single_line(typed: &str) -> String {
     let chars: Vec<char> = without_piles(typed).chars().collect();
     let mut line = String::with_capacity(typed.len());
     let mut at = 0;
@@ -153,7 +153,7 @@ fn subdivision(rest: &[char]) -> usize {
 }
 
 /// The first `most` characters, fewer if the last would be part of what a reader sees as one.
-pub fn cut(text: &str, most: usize) -> &str {
+pub fn truncate(text: &str, most: usize) -> &str {
     let Some((end, _)) = text.char_indices().nth(most) else {
         return text.trim_end();
     };
@@ -161,8 +161,8 @@ pub fn cut(text: &str, most: usize) -> &str {
 }
 
 /// The first character as a reader sees it.
-pub fn first(text: &str) -> &str {
-    &text[..unicode::first(text)]
+pub fn first_grapheme(text: &str) -> &str {
+    &text[..unicode::first_grapheme_len(text)]
 }
 
 /// Runs from right to left, or may turn what stands beside it: Hebrew, Arabic and their like.
@@ -186,9 +186,9 @@ pub fn isolated(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Some paragraphs: line ends and tabs stay, and so do the characters that a script's shaping or an emoji needs; no other
+/// Some multi_line: line ends and tabs stay, and so do the characters that a script's shaping or an emoji needs; no other
 /// control, and nothing that turns the text around it.
-pub fn paragraphs(typed: &str) -> String {
+pub fn multi_line(typed: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !turns(*c);
     let text: String = without_piles(typed).chars().filter(kept).collect();
@@ -237,11 +237,11 @@ mod tests {
             '\u{f8ff}',
             '\u{10fffd}',
         ] {
-            let line = one_line(&format!("a{hidden}b"));
+            let line = single_line(&format!("a{hidden}b"));
             assert!(["ab", "a b"].contains(&&*line), "{hidden:?}: {line:?}");
-            assert_eq!(one_line(&hidden.to_string()), "", "{hidden:?}");
+            assert_eq!(single_line(&hidden.to_string()), "", "{hidden:?}");
             assert!(is_blank(&format!(" {hidden}\n")));
-            assert_eq!(paragraphs(&format!("\t{hidden} ")), "");
+            assert_eq!(multi_line(&format!("\t{hidden} ")), "");
         }
     }
 
@@ -256,11 +256,11 @@ mod tests {
             "🏳\u{fe0f}\u{200d}🌈",
             "👩🏽\u{200d}🚀",
         ] {
-            assert_eq!(one_line(emoji), emoji);
-            assert_eq!(paragraphs(emoji), emoji);
+            assert_eq!(single_line(emoji), emoji);
+            assert_eq!(multi_line(emoji), emoji);
         }
-        assert_eq!(one_line("🏴\u{e0068}\u{e0069}"), "🏴", "tags that hide a text");
-        assert_eq!(one_line("a\u{200d}👩"), "a👩");
+        assert_eq!(single_line("🏴\u{e0068}\u{e0069}"), "🏴", "tags that hide a text");
+        assert_eq!(single_line("a\u{200d}👩"), "a👩");
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
             ("ก\u{e33}", 1, ""),
             ("1\u{fe0f}\u{20e3}", 2, ""),
         ] {
-            assert_eq!(cut(text, most), left, "{text} {most}");
+            assert_eq!(truncate(text, most), left, "{text} {most}");
         }
         for (text, one) in [
             ("한글", "한"),
@@ -288,7 +288,7 @@ mod tests {
             ("e\u{301}x", "e\u{301}"),
             ("", ""),
         ] {
-            assert_eq!(first(text), one);
+            assert_eq!(first_grapheme(text), one);
         }
     }
 
@@ -312,35 +312,35 @@ mod tests {
         ] {
             assert!(is_blank(blank), "{blank:?}");
             assert_eq!(
-                (one_line(blank), paragraphs(blank)),
+                (single_line(blank), multi_line(blank)),
                 (String::new(), String::new()),
                 "{blank:?}"
             );
         }
         assert!(!is_blank("e\u{301}"));
         assert_eq!(
-            one_line(&format!("q{}", "\u{323}".repeat(20))).chars().count(),
+            single_line(&format!("q{}", "\u{323}".repeat(20))).chars().count(),
             1 + MARKS
         );
     }
 
     #[test]
     fn a_message_keeps_its_lines_and_its_scripts() {
-        assert_eq!(paragraphs(" \u{7}a\r\n\tb \n"), "a\n\tb");
-        assert_eq!(paragraphs("می\u{200c}خواهم"), "می\u{200c}خواهم");
-        assert_eq!(paragraphs("\u{202e}abc\u{202c}"), "abc");
+        assert_eq!(multi_line(" \u{7}a\r\n\tb \n"), "a\n\tb");
+        assert_eq!(multi_line("می\u{200c}خواهم"), "می\u{200c}خواهم");
+        assert_eq!(multi_line("\u{202e}abc\u{202c}"), "abc");
     }
 
     proptest! {
         #[test]
         fn a_line_has_no_hidden_character_and_stays_as_it_is(typed in "\\PC{0,20}|[a \u{200d}\u{fe0f}👩❤🏴1\u{20e3}\u{e0061}-\u{e0063}\u{e007f}\u{202e}]{0,20}", most in 0..24_usize) {
-            let line = one_line(&typed);
+            let line = single_line(&typed);
             prop_assert!(!line.chars().any(|c| c.is_control() || is_bidi_control(c)));
-            prop_assert_eq!(one_line(&line), line.as_str());
-            let short = cut(&line, most);
+            prop_assert_eq!(single_line(&line), line.as_str());
+            let short = truncate(&line, most);
             prop_assert!(short.chars().count() <= most);
-            prop_assert_eq!(one_line(short), short);
-            prop_assert_eq!(paragraphs(&paragraphs(&typed)), paragraphs(&typed));
+            prop_assert_eq!(single_line(short), short);
+            prop_assert_eq!(multi_line(&multi_line(&typed)), multi_line(&typed));
         }
     }
 }

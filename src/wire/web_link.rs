@@ -10,7 +10,7 @@ const MAX_HOST: usize = 253;
 
 /// An `http` or `https` address whose host is written as browsers take it: no user before it, no escapes, no number in another
 /// form than an address's usual one, and no letters of scripts that look alike.
-pub fn is_web(address: &str) -> bool {
+pub fn is_web_url(address: &str) -> bool {
     let Some(rest) = after_scheme(address) else {
         return false;
     };
@@ -27,7 +27,7 @@ pub fn after_scheme(address: &str) -> Option<&str> {
 }
 
 /// A path of this site.
-pub fn is_here(link: &str) -> bool {
+pub fn is_local_path(link: &str) -> bool {
     let path = path(link);
     // Browsers take these segments away, and what is left may begin with two slashes.
     let is_dot = |segment: &str| {
@@ -39,10 +39,10 @@ pub fn is_here(link: &str) -> bool {
 
 /// A path of this site that the router in the page takes as it is. It decodes paths, and cannot go to what then looks like another
 /// host's address; the others are the browser's to load.
-pub fn is_page(link: &str) -> bool {
+pub fn is_page_path(link: &str) -> bool {
     let path = path(link);
     let is_tidy = path == "/" || !path.ends_with('/') && !path.contains("//");
-    is_here(link) && is_tidy && !path.contains('%') && !path.starts_with("/api/") && !path.starts_with("/pkg/")
+    is_local_path(link) && is_tidy && !path.contains('%') && !path.starts_with("/api/") && !path.starts_with("/pkg/")
 }
 
 fn path(link: &str) -> &str {
@@ -132,7 +132,7 @@ mod tests {
             "https://a.kr?@b.kr",
             "https://a_b.example",
         ] {
-            assert!(is_web(right), "{right}");
+            assert!(is_web_url(right), "{right}");
         }
         for wrong in [
             "",
@@ -175,7 +175,7 @@ mod tests {
             "https://ﬀ.com",
             "https://ß.de",
         ] {
-            assert!(!is_web(wrong), "{wrong}");
+            assert!(!is_web_url(wrong), "{wrong}");
         }
     }
 
@@ -207,7 +207,7 @@ mod tests {
             ("", false, false),
             ("?x", false, false),
         ] {
-            assert_eq!((is_here(link), is_page(link)), (here, page), "{link}");
+            assert_eq!((is_local_path(link), is_page_path(link)), (here, page), "{link}");
         }
     }
 
@@ -216,7 +216,7 @@ mod tests {
         #[test]
         fn whatever_is_a_link_has_one_host(rest in "([a-z]|[.]|@|:|/|%2e|\\\\|[0-9]|가|。|\u{430}|\u{200d}|\\[|\\]|#|[?]){0,12}") {
             let address = format!("https://{rest}");
-            if is_web(&address) {
+            if is_web_url(&address) {
                 let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
                 prop_assert!(!authority.is_empty());
                 let hidden = authority.contains(['@', '%', '\\', '。', '\u{430}', '\u{200d}']);

@@ -9,8 +9,8 @@ use duplex::apps::notifications::model::InboxState;
 use duplex::apps::notifications::server::NoticesCommand;
 use duplex::apps::notifications::wire::{Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesEvent};
 use duplex::server::token::Token;
-use duplex::wire::notice::{Level, Notice, Words};
-use duplex::wire::summons::{CAME, WAITS};
+use duplex::wire::notice::{Level, LocalizedText, Notice};
+use duplex::wire::unread::{ALREADY_UNREAD, NEWLY_UNREAD};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, Denied, HISTORY_PATH, Rejection, Verdict};
 use serde_json::{Value, json};
@@ -56,8 +56,8 @@ async fn visitor(node: &Node, transport: Transport) -> (Visitor<'_>, String) {
 
 fn notice(title: &str) -> Notice {
     Notice {
-        title: Words::same(title),
-        body: Words::same(""),
+        title: LocalizedText::untranslated(title),
+        body: LocalizedText::untranslated(""),
         link: None,
         level: Level::Info,
         expires: None,
@@ -87,7 +87,7 @@ async fn a_notification_is_delivered_once_over_every_transport() {
         let (seq, NoticesEvent::Sent { notice, .. }) = visitor.next_event::<Notices>().await;
         assert_eq!(
             (seq, notice.title, notice.level),
-            (1, Words::new("모두", "All"), Level::Warning)
+            (1, LocalizedText::new("모두", "All"), Level::Warning)
         );
         let to = json!({ "to": { "visitor": id }, "title": "Mine" });
         assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
@@ -150,9 +150,9 @@ async fn an_unread_hint_is_sent_to_a_page_without_subscriptions() {
         );
         let to = json!({ "to": { "visitor": id }, "title": "Mine" });
         assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
-        assert_eq!(said(&with_timeout(waiting).await), [CAME]);
+        assert_eq!(said(&with_timeout(waiting).await), [NEWLY_UNREAD]);
     }
-    assert_eq!(said(&with_timeout(news(&node, &mine)).await), [WAITS]);
+    assert_eq!(said(&with_timeout(news(&node, &mine)).await), [ALREADY_UNREAD]);
     let (stranger, _) = visitor(&node, Transport::Poll).await;
     assert!(
         timeout(QUIET, news(&node, &stranger)).await.is_err(),
@@ -201,7 +201,7 @@ async fn a_new_visitor_starts_with_everything_read() {
     }
     // Who has been here longer, has it to read.
     let (known, _) = visitor(&node, Transport::Poll).await;
-    assert!(with_timeout(news(&node, &known)).await.contains(WAITS));
+    assert!(with_timeout(news(&node, &known)).await.contains(ALREADY_UNREAD));
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ const fn is_malformed(answer: &Answer) -> bool {
 async fn id_of(node: &Node, visitor: &Visitor<'_>) -> String {
     let headers = [(axum::http::header::COOKIE, visitor.cookie().parse().unwrap())];
     let nowhere = axum::http::Extensions::new();
-    let otherwise = duplex::server::moderation::Otherwise::New;
+    let otherwise = duplex::server::moderation::FallbackIdentity::New;
     let subject =
         duplex::server::moderation::Subject::of(&node.state, &headers.into_iter().collect(), &nowhere, otherwise);
     subject.person.unwrap().0

@@ -1,12 +1,12 @@
 //! A message's text as pieces, so that links can be followed without ever being read as HTML. Pure.
 
 use crate::wire::text::{is_bidi_control, is_invisible};
-use crate::wire::web_link::{after_scheme, is_han, is_hangul, is_kana, is_web};
+use crate::wire::web_link::{after_scheme, is_han, is_hangul, is_kana, is_web_url};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
     Words(&'a str),
-    /// An address that [`is_web`] takes.
+    /// An address that [`is_web_url`] takes.
     Link(&'a str),
 }
 
@@ -76,7 +76,7 @@ fn link(text: &str, at: usize) -> Option<usize> {
     let end = host + path_end(&rest[host..]);
     let address = &from[..from.len() - rest.len() + end];
     let kept = without_particle(without_punctuation(address), from.len() - rest.len() + host);
-    (is_web(kept) && has_dot(kept)).then_some(kept.len())
+    (is_web_url(kept) && has_dot(kept)).then_some(kept.len())
 }
 
 /// A word alone after the slashes is seldom meant for a host; this computer's is.
@@ -273,7 +273,7 @@ mod tests {
             prop_assert_eq!(&all, &text);
             for piece in pieces(&text) {
                 if let Link(link) = piece {
-                    prop_assert!(is_web(link), "{}", link);
+                    prop_assert!(is_web_url(link), "{}", link);
                 }
             }
         }

@@ -214,7 +214,7 @@ pub fn is_room(name: &str) -> bool {
 
 /// What a message becomes when it is posted; empty if nothing of it can be seen. The server tidies it once more.
 pub fn tidy_text(typed: &str) -> String {
-    text::paragraphs(typed)
+    text::multi_line(typed)
 }
 
 /// Why this tidied text may not be posted.

@@ -358,7 +358,7 @@ pub fn is_order(name: &str) -> bool {
 
 /// A text of one line, without invisible characters and those that turn the text around them, cut at `most` characters.
 pub fn tidy(typed: &str, most: usize) -> String {
-    text::cut(&text::one_line(typed), most).to_owned()
+    text::truncate(&text::single_line(typed), most).to_owned()
 }
 
 #[cfg(test)]

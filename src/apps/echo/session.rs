@@ -229,7 +229,7 @@ fn to_console(event: &SocketEvent) {
 
 fn cut(text: &str) -> String {
     const LONGEST: usize = 500;
-    match text::cut(text, LONGEST) {
+    match text::truncate(text, LONGEST) {
         short if short.len() < text.trim_end().len() => format!("{short}…"),
         _ => text.to_owned(),
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{Inbox, InboxCommand, InboxEvent, ME, Millis, Notices, NoticesEvent, is_source};
-use crate::wire::arrival::Arrival;
+use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::{EVERYONE, INBOX_KIND, Notice, PUBLIC_KIND};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{NoCommand, Topic};
@@ -143,12 +143,12 @@ impl InboxState {
     }
 
     /// Whether this notice is no news: it was read, or sent to everybody before this person came.
-    pub fn knows(&self, source: &str, sent: &Sent, Arrival(arrival): Arrival) -> bool {
+    pub fn knows(&self, source: &str, sent: &Sent, FirstVisit(arrival): FirstVisit) -> bool {
         (source != ME && sent.at < arrival) || self.has_read(source, sent.seq)
     }
 
     /// How many notices of this board wait to be read.
-    pub fn unread(&self, source: &str, board: &Board, arrival: Arrival, now: Millis) -> usize {
+    pub fn unread(&self, source: &str, board: &Board, arrival: FirstVisit, now: Millis) -> usize {
         let waits = |sent: &&Sent| sent.is_current(now) && !self.knows(source, sent, arrival);
         board.notices.iter().filter(waits).count()
     }

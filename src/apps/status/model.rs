@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::status::{Detail, KEPT_SAMPLES, Point, Sample, Series};
+use crate::wire::status::{Detail, Point, RETAINED_SAMPLES, Sample, Series};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Of the newest sample, in milliseconds since 1970; 0 before the first.
     pub at: u64,
     pub detail: Detail,
-    /// At most [`KEPT_SAMPLES`], the newest last.
+    /// At most [`RETAINED_SAMPLES`], the newest last.
     pub points: VecDeque<Point>,
 }
 
@@ -20,7 +20,7 @@ impl Status {
         self.at = sample.at;
         self.detail = sample.detail.clone();
         self.points.push_back(sample.point);
-        while self.points.len() > KEPT_SAMPLES {
+        while self.points.len() > RETAINED_SAMPLES {
             self.points.pop_front();
         }
     }
@@ -41,14 +41,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_newest_ten_minutes_are_kept(count in 0..2 * KEPT_SAMPLES) {
+        fn the_newest_ten_minutes_are_kept(count in 0..2 * RETAINED_SAMPLES) {
             let mut status = Status::default();
             for number in 1..=count as u64 {
                 let mut sample = Sample { at: number, ..Sample::default() };
                 sample.point.set(Series::Events, number);
                 status.add(&sample);
             }
-            let first = count.saturating_sub(KEPT_SAMPLES) + 1;
+            let first = count.saturating_sub(RETAINED_SAMPLES) + 1;
             let expected: Vec<f64> = (first..=count).map(|number| number as f64).collect();
             prop_assert_eq!(status.values(Series::Events), expected);
             prop_assert_eq!((status.at, status.newest(Series::Events)), (count as u64, count as u64));

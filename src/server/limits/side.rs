@@ -22,7 +22,7 @@ pub const SIGNAL_RUN_AGE: Duration = Duration::from_secs(120);
 pub const SIGNAL_RUN_IDLE: Duration = Duration::from_secs(10);
 
 /// Boxes of measurements, what one keeps for those who come to look, and how long it is kept unused: 16 MiB at most.
-pub const BOXES: usize = 128;
-pub const BOX_MESSAGES: usize = 64;
-pub const BOX_BYTES: usize = 128 << 10;
-pub const BOX_AGE: Duration = Duration::from_secs(120);
+pub const MAILBOXES: usize = 128;
+pub const MAILBOX_MESSAGES: usize = 64;
+pub const MAILBOX_BYTES: usize = 128 << 10;
+pub const MAILBOX_AGE: Duration = Duration::from_secs(120);

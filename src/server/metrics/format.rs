@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::super::figures::Figures;
+use super::super::snapshot::NodeSnapshot;
 use duplex_hub::log::{LATENCY_BOUNDS, Latency, LogStats};
 
 /// What one metric is made of.
 pub struct Source<'a> {
-    pub now: &'a Figures,
+    pub now: &'a NodeSnapshot,
     pub kept: &'a LogStats,
 }
 
@@ -111,7 +111,7 @@ pub const fn gauge(
 }
 
 /// All metrics of the list.
-pub fn write(metrics: &[Metric], now: &Figures, kept: &LogStats) -> String {
+pub fn write(metrics: &[Metric], now: &NodeSnapshot, kept: &LogStats) -> String {
     let source = Source { now, kept };
     let mut all = String::new();
     for metric in metrics {

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 pub use self::bans::{Bans, Subject};
 pub use self::decider::Moderator;
 use super::access::Grant;
-pub use super::identity::Otherwise;
+pub use super::identity::FallbackIdentity;
 use super::names::Names;
 use super::state::ServerState;
 use super::{identity, limits};
@@ -62,7 +62,12 @@ impl Enforcement {
 }
 
 impl Subject {
-    pub fn of(state: &ServerState, headers: &HeaderMap, extensions: &Extensions, otherwise: Otherwise<'_>) -> Self {
+    pub fn of(
+        state: &ServerState,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        otherwise: FallbackIdentity<'_>,
+    ) -> Self {
         let person = identity::person(state, &Grant::of_request(extensions), headers, otherwise);
         Self::of_person(extensions, &person)
     }
@@ -174,8 +179,8 @@ pub async fn guard(State(state): State<ServerState>, request: Request, next: Nex
         return next.run(request).await;
     }
     let otherwise = match session_of(request.uri()) {
-        "" => Otherwise::New,
-        session => Otherwise::Session(session),
+        "" => FallbackIdentity::New,
+        session => FallbackIdentity::Session(session),
     };
     let subject = Subject::of(&state, request.headers(), request.extensions(), otherwise);
     let told = page::Told::of(request.uri().path(), request.headers());

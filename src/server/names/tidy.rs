@@ -17,14 +17,14 @@ pub fn tidy_name(typed: &str) -> String {
 pub fn tidy_line(typed: &str, most: usize) -> String {
     // More than this is no name, whatever is hidden in it.
     let typed: String = typed.chars().take(LONGEST).collect();
-    let composed: String = text::one_line(&typed).nfc().collect();
+    let composed: String = text::single_line(&typed).nfc().collect();
     // Composed, a line may be shorter than it was.
-    text::cut(&text::one_line(&composed), most).to_owned()
+    text::truncate(&text::single_line(&composed), most).to_owned()
 }
 
 /// Some paragraphs, of any length.
 pub fn tidy_text(typed: &str) -> String {
-    text::paragraphs(typed)
+    text::multi_line(typed)
 }
 
 #[cfg(test)]

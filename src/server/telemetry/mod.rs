@@ -1,4 +1,4 @@
-//! Where log lines go and how they look, how many tell of trouble, and where traces go. Knows no part that writes them.
+//! Where log lines go and how they look, how many tell of error_counter, and where traces go. Knows no part that writes them.
 
 mod one_line;
 #[cfg(feature = "otel")]
@@ -21,14 +21,14 @@ use self::one_line::OneLine;
 use self::otlp::{NoTraces, Traces};
 use super::config::LogFormat;
 
-/// Lines that tell of trouble, since the start.
+/// Lines that tell of error_counter, since the start.
 #[derive(Debug, Default)]
-pub struct Trouble {
+pub struct ErrorCounter {
     errors: AtomicU64,
     warnings: AtomicU64,
 }
 
-impl Trouble {
+impl ErrorCounter {
     pub fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
     }
@@ -39,7 +39,7 @@ impl Trouble {
 }
 
 /// Counts what the filter lets through.
-struct Counting(Arc<Trouble>);
+struct Counting(Arc<ErrorCounter>);
 
 impl<S: Subscriber> Layer<S> for Counting {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
@@ -53,7 +53,7 @@ impl<S: Subscriber> Layer<S> for Counting {
 
 /// What was started; dropped at the end, it sends the last traces.
 pub struct Telemetry {
-    pub trouble: Arc<Trouble>,
+    pub error_counter: Arc<ErrorCounter>,
     _traces: Option<Traces>,
 }
 
@@ -67,7 +67,7 @@ pub enum TelemetryError {
 
 /// To standard error: standard output has the address and nothing else, so that a program may read it.
 pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Result<Telemetry, TelemetryError> {
-    let trouble = Arc::<Trouble>::default();
+    let error_counter = Arc::<ErrorCounter>::default();
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(OneLine);
@@ -79,11 +79,11 @@ pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Re
     registry()
         .with(layer)
         .with(lines)
-        .with(Counting(Arc::clone(&trouble)))
+        .with(Counting(Arc::clone(&error_counter)))
         .with(EnvFilter::try_new(filter)?)
         .init();
     Ok(Telemetry {
-        trouble,
+        error_counter,
         _traces: traces,
     })
 }
@@ -94,14 +94,16 @@ mod tests {
 
     #[test]
     fn lines_of_trouble_are_counted() {
-        let trouble = Arc::<Trouble>::default();
-        let counting = registry().with(Counting(trouble.clone())).with(EnvFilter::new("info"));
+        let error_counter = Arc::<ErrorCounter>::default();
+        let counting = registry()
+            .with(Counting(error_counter.clone()))
+            .with(EnvFilter::new("info"));
         tracing::subscriber::with_default(counting, || {
             tracing::error!("one");
             tracing::warn!("two");
             tracing::info!("no trouble");
             tracing::error!("three");
         });
-        assert_eq!((trouble.errors(), trouble.warnings()), (2, 1));
+        assert_eq!((error_counter.errors(), error_counter.warnings()), (2, 1));
     }
 }

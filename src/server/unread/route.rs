@@ -13,13 +13,13 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::server::access::Grant;
-use crate::server::identity::Otherwise;
+use crate::server::identity::FallbackIdentity;
 use crate::server::moderation::Subject;
 use crate::server::state::ServerState;
-use crate::server::unread::Summons;
+use crate::server::unread::UnreadEndpoint;
 use crate::server::{identity, limits};
-use crate::wire::arrival::Arrival;
-use crate::wire::summons::{CAME, WAITS};
+use crate::wire::first_visit::FirstVisit;
+use crate::wire::unread::{ALREADY_UNREAD, NEWLY_UNREAD};
 use duplex_axum::connection::{TransportKind, UNBUFFERED};
 use duplex_axum::error::Problem;
 use duplex_axum::quota::RequestClient;
@@ -32,31 +32,31 @@ use duplex_protocol::session::SessionId;
 use duplex_protocol::topic::TopicName;
 
 /// The address of each.
-pub fn routes(summonses: impl IntoIterator<Item = Summons>) -> Router<ServerState> {
-    summonses.into_iter().fold(Router::new(), route)
+pub fn routes(unread_endpoints: impl IntoIterator<Item = UnreadEndpoint>) -> Router<ServerState> {
+    unread_endpoints.into_iter().fold(Router::new(), route)
 }
 
-fn route(router: Router<ServerState>, summons: Summons) -> Router<ServerState> {
+fn route(router: Router<ServerState>, endpoint: UnreadEndpoint) -> Router<ServerState> {
     let wait = async move |State(state): State<ServerState>,
                            RequestClient(client): RequestClient,
                            parts: Extensions,
-                           headers: HeaderMap| { wait(state, client, (&headers, &parts), summons) };
-    router.route(summons.path, get(wait))
+                           headers: HeaderMap| { wait(state, client, (&headers, &parts), endpoint) };
+    router.route(endpoint.path, get(wait))
 }
 
 fn wait(
     state: ServerState,
     client: Client,
     (headers, extensions): (&HeaderMap, &Extensions),
-    summons: Summons,
+    endpoint: UnreadEndpoint,
 ) -> Response {
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
     // One that nobody else has: whoever waits is in no crowd.
     let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
-    let person = identity::person(&state, &Grant::of_request(extensions), headers, Otherwise::New);
-    let arrival = Arrival(identity::arrival(headers, &state.settings));
+    let person = identity::person(&state, &Grant::of_request(extensions), headers, FallbackIdentity::New);
+    let arrival = FirstVisit(identity::first_visit(headers, &state.settings));
     let client = client.known_as(&person);
     let counted = match state.open_connection(&client) {
         Ok(counted) => counted.with_kind(TransportKind::Sse),
@@ -65,7 +65,7 @@ fn wait(
     let subject = Subject::of_person(extensions, &person);
     // Who is cut off comes back by itself: not all at the same moment.
     let pause = reconnect_delay(&session);
-    let topics = (summons.topics)(&person);
+    let topics = (endpoint.topics)(&person);
     let mut reader = Reader::new(state.hub_for(&state.hub, client), Encoding::Json, session, person);
     let news = async move {
         let _counted = counted;
@@ -75,7 +75,7 @@ fn wait(
         let heard = tokio::select! {
             () = state.shutdown.begun() => None,
             _ = state.moderation.banned(&subject) => None,
-            news = until(&mut reader, &topics, summons, arrival) => Some(news),
+            news = until(&mut reader, &topics, endpoint, arrival) => Some(news),
         };
         heard.map(|news| Ok::<_, Infallible>(Event::default().data(news)))
     };
@@ -86,19 +86,24 @@ fn wait(
 }
 
 /// Until something waits; whether it did already.
-async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons, arrival: Arrival) -> &'static str {
+async fn until(
+    reader: &mut Reader,
+    topics: &[TopicName],
+    endpoint: UnreadEndpoint,
+    arrival: FirstVisit,
+) -> &'static str {
     let most = ReadLimit {
         frames: limits::TURN_MESSAGES,
         bytes: limits::TURN_BYTES,
     };
     let mut seen: Vec<Bytes> = Vec::new();
-    let mut news = WAITS;
+    let mut news = ALREADY_UNREAD;
     loop {
         let mut states = Vec::new();
         for topic in topics {
             states.push(reader.state(topic).await);
         }
-        if (summons.waits)(&states, arrival, now()) {
+        if (endpoint.waits)(&states, arrival, now()) {
             return news;
         }
         while seen.is_empty() {
@@ -106,6 +111,6 @@ async fn until(reader: &mut Reader, topics: &[TopicName], summons: Summons, arri
             reader.gather(most, &mut seen).await;
         }
         seen.clear();
-        news = CAME;
+        news = NEWLY_UNREAD;
     }
 }

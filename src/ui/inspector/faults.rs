@@ -38,12 +38,12 @@ struct Settings {
 
 impl Settings {
     fn for_ms(self) -> Option<u32> {
-        let seconds = number::whole(&self.seconds.get_untracked())?;
+        let seconds = number::parse_u32(&self.seconds.get_untracked())?;
         Some(seconds.saturating_mul(1000)).filter(|ms| (1000..=MAX_FAULT_MS).contains(ms))
     }
 
     fn by_ms(self) -> Option<u32> {
-        number::whole(&self.delay.get_untracked()).filter(|ms| (1..=MAX_DELAY_MS).contains(ms))
+        number::parse_u32(&self.delay.get_untracked()).filter(|ms| (1..=MAX_DELAY_MS).contains(ms))
     }
 }
 

@@ -10,7 +10,7 @@ mod source;
 pub use self::source::is_mark;
 
 /// The bytes of the first character as a reader sees it.
-pub fn first(text: &str) -> usize {
+pub fn first_grapheme_len(text: &str) -> usize {
     source::around(text, 0).1
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use duplex::wire::notice::{Level, Notice, Words};
+use duplex::wire::notice::{Level, LocalizedText, Notice};
 use duplex::wire::status::STATUS;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{ClientFrame, CommandId, Denied, HISTORY_PATH, ServerFrame, Verdict};
@@ -78,8 +78,8 @@ async fn ingest_endpoints_accept_only_the_matching_role() {
 
 fn a_notice() -> serde_json::Value {
     json!({ "send": Notice {
-        title: Words::same("hello"),
-        body: Words::same(""),
+        title: LocalizedText::untranslated("hello"),
+        body: LocalizedText::untranslated(""),
         link: None,
         level: Level::Info,
         expires: None,

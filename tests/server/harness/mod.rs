@@ -20,7 +20,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use duplex::apps::server::{Apps, Options};
 use duplex::server::state::{ServerState, Settings};
-use duplex::server::vitals::Report;
+use duplex::server::vitals::VitalsReport;
 use duplex::server::{router, run, site};
 use duplex_axum::listen;
 use duplex_hub::log::Log;
@@ -96,8 +96,9 @@ impl Node {
         };
         change(&mut settings);
         let apps = Arc::new(Apps::default());
-        let stages = apps.simulations(&Options::default());
-        let state = ServerState::new(settings, site::options(site, None, None), hub, apps).with_stages(stages);
+        let simulations = apps.simulations(&Options::default());
+        let state =
+            ServerState::new(settings, site::options(site, None, None), hub, apps).with_simulations(simulations);
         Self {
             router: routes(&state),
             state,
@@ -190,7 +191,7 @@ impl Node {
         .await
     }
 
-    pub async fn vitals(&self) -> Report {
+    pub async fn vitals(&self) -> VitalsReport {
         serde_json::from_str(&self.get("/api/vitals").await.body).unwrap()
     }
 

@@ -233,7 +233,7 @@ fn person_id(node: &Node, cookie: &str) -> PersonId {
         .into_iter()
         .collect();
     let nowhere = axum::http::Extensions::new();
-    let subject = moderation::Subject::of(&node.state, &headers, &nowhere, moderation::Otherwise::New);
+    let subject = moderation::Subject::of(&node.state, &headers, &nowhere, moderation::FallbackIdentity::New);
     subject.person.unwrap()
 }
 

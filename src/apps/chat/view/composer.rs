@@ -24,7 +24,7 @@ use crate::{
         raw_text::raw_text,
         text::{dynamic_text, dynamic_view, fill, optional_text, t},
     },
-    wire::{form::Refused, text::isolated},
+    wire::{form::RejectedForm, text::isolated},
 };
 use duplex_protocol::session::Rejection;
 
@@ -91,7 +91,7 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
 }
 
 fn not_posted() -> Option<NotPosted> {
-    let Refused { rejection, mut fields } = use_context()?;
+    let RejectedForm { rejection, mut fields } = use_context()?;
     if fields.contains_key("room") {
         return None;
     }

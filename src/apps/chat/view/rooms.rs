@@ -17,7 +17,7 @@ use crate::{
         standing,
         text::{TextKey, dynamic_text, fill, optional_text, t, text_key, translate},
     },
-    wire::form::Refused,
+    wire::form::RejectedForm,
 };
 use duplex_leptos::topic::{CommandStatus, Live, UseTopic, use_topic};
 use duplex_protocol::session::{CommandId, Rejection};
@@ -135,7 +135,7 @@ fn part_refused(why: &Rejection) -> Part {
 }
 
 fn not_created() -> Option<NotCreated> {
-    let Refused { rejection, fields } = use_context()?;
+    let RejectedForm { rejection, fields } = use_context()?;
     Some(NotCreated {
         room: fields.get("room")?.clone(),
         title: fields.get("title").cloned().unwrap_or_default(),

@@ -24,7 +24,7 @@ use crate::{
         calendar,
         text::{dynamic_text, dynamic_view, fill, t},
     },
-    wire::text::cut,
+    wire::text::truncate,
 };
 use duplex_protocol::{cursor::Seq, person::Person};
 
@@ -137,7 +137,7 @@ fn linked(text: &str, stop: Signal<Option<String>>) -> Vec<AnyView> {
 /// The beginning of a message in one line.
 pub fn excerpt(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match cut(&line, QUOTED) {
+    match truncate(&line, QUOTED) {
         short if short.len() < line.len() => format!("{short}…"),
         _ => line,
     }

@@ -11,7 +11,7 @@ use crate::{
         standing::LOOK_FIRST,
         text::{TextKey, fill, text_key},
     },
-    wire::text::{first, is_bidi_control, isolated},
+    wire::text::{first_grapheme, is_bidi_control, isolated},
 };
 use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::{
@@ -37,7 +37,7 @@ pub fn hue(id: &PersonId) -> u32 {
 
 /// The first letter of a name, in a circle beside a message.
 pub fn initial(name: &str) -> String {
-    first(name.trim_start_matches(is_bidi_control)).to_uppercase()
+    first_grapheme(name.trim_start_matches(is_bidi_control)).to_uppercase()
 }
 
 pub fn title(locale: Locale, room: &str, entry: &Entry) -> String {

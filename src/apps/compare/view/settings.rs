@@ -70,7 +70,7 @@ fn number(
     let refused = RwSignal::new(None::<String>);
     let change = move |event: Event| {
         let typed = event_target_value(&event);
-        let read = number::whole(&typed);
+        let read = number::parse_u32(&typed);
         refused.set(read.is_none().then_some(typed));
         if let Some(number) = read {
             bench.settings.update(|settings| {

@@ -14,8 +14,8 @@ use super::readings::{judge, kept, reported};
 use crate::server::forms::CommandForm;
 use crate::server::notify;
 use crate::wire::form::Fields;
-use crate::wire::notice::{Audience, Level, Notice, Words};
-use crate::wire::number::{self, show};
+use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
+use crate::wire::number;
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
 use duplex_hub::{Needed, TopicCommand, json};
 use duplex_protocol::cursor::Seq;
@@ -41,7 +41,7 @@ pub fn forms() -> [CommandForm; 1] {
 fn posted(fields: &Fields) -> Option<DeviceCommand> {
     let text = |name: &str| fields.get(name).map(|text| text.trim().to_owned());
     let number = |name: &str| match text(name) {
-        Some(text) if !text.is_empty() => number::real(&text).map(Some),
+        Some(text) if !text.is_empty() => number::parse_f64(&text).map(Some),
         _ => Some(None),
     };
     Some(match fields.get("act")?.as_str() {
@@ -329,8 +329,8 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
     };
     let unit = device.metrics.get(metric).map_or("", |metric| metric.unit.as_str());
     let title = match over {
-        true => Words::new(format!("경보 해제: {name}"), format!("Alarm over: {name}")),
-        false => Words::new(format!("경보: {name}"), format!("Alarm: {name}")),
+        true => LocalizedText::new(format!("경보 해제: {name}"), format!("Alarm over: {name}")),
+        false => LocalizedText::new(format!("경보: {name}"), format!("Alarm: {name}")),
     };
     let body = match event {
         DeviceEvent::Raised { side, limit, .. } => {
@@ -338,12 +338,20 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
                 Side::High => ("상한", "above"),
                 Side::Low => ("하한", "below"),
             };
-            Words::new(
-                format!("{metric} {} {unit} ({ko} {})", show(*value), show(*limit)),
-                format!("{metric} {} {unit} ({en} {})", show(*value), show(*limit)),
+            LocalizedText::new(
+                format!(
+                    "{metric} {} {unit} ({ko} {})",
+                    number::format(*value),
+                    number::format(*limit)
+                ),
+                format!(
+                    "{metric} {} {unit} ({en} {})",
+                    number::format(*value),
+                    number::format(*limit)
+                ),
             )
         }
-        _ => Words::same(&format!("{metric} {} {unit}", show(*value))),
+        _ => LocalizedText::untranslated(&format!("{metric} {} {unit}", number::format(*value))),
     };
     Some(Notice {
         title,

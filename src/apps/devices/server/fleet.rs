@@ -7,7 +7,7 @@ use super::super::wire::{
 use super::NOTICE_LIFE;
 use super::commands::{DeviceServerCommand, FleetCommand};
 use crate::server::notify;
-use crate::wire::notice::{Audience, Level, Notice, Words};
+use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
@@ -108,12 +108,12 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
     let named = ids.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
     let (title, body, link) = match ids {
         [id] => (
-            Words::new(format!("연락 두절: {named}"), format!("Not heard any more: {named}")),
+            LocalizedText::new(format!("연락 두절: {named}"), format!("Not heard any more: {named}")),
             String::new(),
             device_path(id),
         ),
         _ => (
-            Words::new(
+            LocalizedText::new(
                 format!("기기 {}대와 연락 두절", ids.len()),
                 format!("{} devices are not heard any more", ids.len()),
             ),
@@ -124,7 +124,7 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
     let since = ids.iter().filter_map(|id| Some(overview.devices.get(id)?.since)).max();
     let notice = Notice {
         title,
-        body: Words::same(&body),
+        body: LocalizedText::untranslated(&body),
         link: Some(link),
         level: Level::Warning,
         expires: since.map(|at| at.saturating_add(NOTICE_LIFE)),

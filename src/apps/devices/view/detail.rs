@@ -26,7 +26,7 @@ use crate::{
         permits::Permits,
         text::{dynamic_text, dynamic_view, fill, labeled_value, optional_text, page_title, t, text_key},
     },
-    wire::{form::Refused, text::isolated},
+    wire::{form::RejectedForm, text::isolated},
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
@@ -44,7 +44,7 @@ pub struct Shown {
 }
 
 /// The form that was posted without scripts and had no effect.
-type NotDone = StoredValue<Option<Refused>>;
+type NotDone = StoredValue<Option<RejectedForm>>;
 
 impl Shown {
     pub fn path(self) -> String {
@@ -74,7 +74,7 @@ impl Shown {
     }
 }
 
-fn typed(refused: Option<&Refused>, act: &str, field: &str) -> Option<String> {
+fn typed(refused: Option<&RejectedForm>, act: &str, field: &str) -> Option<String> {
     let fields = &refused?.fields;
     let is_its = fields.get("act").is_some_and(|posted| posted == act);
     fields.get(field).filter(|_| is_its).cloned()
@@ -83,7 +83,7 @@ fn typed(refused: Option<&Refused>, act: &str, field: &str) -> Option<String> {
 pub fn detail(clock: Clock, id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
     // Not within `Live`, which the server renders later than the browser: shared values go by their order.
-    let refused = StoredValue::new(SharedValue::new(use_context::<Refused>).into_inner());
+    let refused = StoredValue::new(SharedValue::new(use_context::<RejectedForm>).into_inner());
     view! {
         <Live topic=device fallback=loading>
             {place(device, clock, refused, id)}

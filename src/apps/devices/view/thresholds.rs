@@ -17,7 +17,7 @@ use crate::{
         number_field::how_read,
         text::{dynamic_text, dynamic_view, t},
     },
-    wire::number::{self, Typed},
+    wire::number::{self, ParsedNumber},
 };
 
 #[component]
@@ -96,9 +96,9 @@ fn form(shown: Shown) -> AnyView {
 
 /// What a field says: nothing is no limit; none is no number.
 fn limit(field: RwSignal<String>) -> Option<Option<f64>> {
-    field.with_untracked(|typed| match number::read(typed) {
-        Typed::Nothing => Some(None),
-        _ => number::real(typed).map(Some),
+    field.with_untracked(|typed| match number::parse(typed) {
+        ParsedNumber::Empty => Some(None),
+        _ => number::parse_f64(typed).map(Some),
     })
 }
 

@@ -59,7 +59,7 @@ pub fn value(value: f64, unit: &str) -> String {
 
 /// A mean of values between two others: with one digit more than they have.
 pub fn mean(mean: f64, (least, most): (f64, f64), unit: &str) -> String {
-    let decimals = number::decimals(least).max(number::decimals(most)) + 1;
+    let decimals = number::decimal_places(least).max(number::decimal_places(most)) + 1;
     measured(number::rounded(mean, number::exponent(mean) + 1 + decimals), unit)
 }
 

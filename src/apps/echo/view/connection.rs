@@ -101,7 +101,7 @@ fn CloseForm(session: Session) -> impl IntoView {
     let disconnect = move |event: SubmitEvent| {
         event.prevent_default();
         // What is no number at all is refused like any other code that a page may not use.
-        let code = number::whole(&code.get_untracked()).and_then(|code| u16::try_from(code).ok());
+        let code = number::parse_u32(&code.get_untracked()).and_then(|code| u16::try_from(code).ok());
         let code = code.unwrap_or(0);
         refused.set(session.socket.close(code, &reason.get_untracked()).err());
     };

@@ -19,7 +19,7 @@ use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEve
 use super::commands::AlertsServerCommand;
 use super::watch_list::WatchList;
 use crate::server::notify;
-use crate::wire::notice::{Audience, Level, Notice, Words};
+use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use duplex_hub::session::Reader;
 use duplex_hub::{BackgroundTask, Hub, ReadLimit, TaskFuture, TopicCommand};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -254,8 +254,8 @@ fn notice(alert: &Alert, entry: &Entry) -> Notice {
         Side::Below => ("이하가", "at or below"),
     };
     Notice {
-        title: Words::new(format!("{} {last}", names.0), format!("{} at {last}", names.1)),
-        body: Words::new(
+        title: LocalizedText::new(format!("{} {last}", names.0), format!("{} at {last}", names.1)),
+        body: LocalizedText::new(
             format!("{wanted} {ko} 되면 알려 달라고 하셨습니다."),
             format!("You asked to be told when it is {en} {wanted}."),
         ),

@@ -158,7 +158,7 @@ impl BadPrice {
 }
 
 fn read_price(typed: &str, scale: u8) -> Result<u64, BadPrice> {
-    let number = number::normal(typed).ok_or(BadPrice::NoPrice)?;
+    let number = number::normalize(typed).ok_or(BadPrice::NoPrice)?;
     match decimal::parse(&number, scale) {
         Some(units) if units > 0 => Ok(units),
         None if decimal::is_too_fine(&number, scale) => Err(BadPrice::TooFine),

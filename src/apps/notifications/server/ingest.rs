@@ -36,7 +36,7 @@ mod tests {
     use super::super::NoticesCommand;
     use super::*;
     use crate::apps::notifications::wire::{Inbox, InboxCommand};
-    use crate::wire::notice::{Level, Notice, Words};
+    use crate::wire::notice::{Level, LocalizedText, Notice};
 
     fn call(body: Value) -> Result<IngestCommand, IngestError> {
         command(&IngestRequest {
@@ -57,7 +57,10 @@ mod tests {
         let ingest = call(json!({ "to": "everyone", "title": "Hello" })).unwrap();
         assert_eq!((ingest.command.topic().as_str(), &ingest.key), ("notices/all", &None));
         let notice = sent(&ingest);
-        assert_eq!((notice.title, notice.body), (Words::same("Hello"), Words::same("")));
+        assert_eq!(
+            (notice.title, notice.body),
+            (LocalizedText::untranslated("Hello"), LocalizedText::untranslated(""))
+        );
         assert_eq!((notice.level, notice.link, notice.expires), (Level::Info, None, None));
     }
 
@@ -73,7 +76,7 @@ mod tests {
         let notice = sent(&ingest);
         assert_eq!(
             (notice.title, notice.body),
-            (Words::new("불", "Fire"), Words::same("Out!"))
+            (LocalizedText::new("불", "Fire"), LocalizedText::untranslated("Out!"))
         );
         assert_eq!(notice.expires, Some(1_896_080_400_000));
         let group = json!({ "to": { "group": "market" }, "title": "x", "expires": 5, "link": null });

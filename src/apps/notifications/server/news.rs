@@ -2,15 +2,15 @@
 
 use super::super::model::{Board, InboxState, reaches};
 use super::super::wire::{GROUPS, Inbox, ME, Millis, NEWS, Notices};
-use crate::server::unread::Summons;
-use crate::wire::arrival::Arrival;
+use crate::server::unread::UnreadEndpoint;
+use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::EVERYONE;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::TopicName;
 
-pub fn news() -> Summons {
-    Summons {
+pub fn news() -> UnreadEndpoint {
+    UnreadEndpoint {
         path: NEWS,
         topics,
         waits,
@@ -27,7 +27,7 @@ fn topics(who: &Person) -> Vec<TopicName> {
     [inbox].into_iter().chain(public).filter_map(Result::ok).collect()
 }
 
-fn waits(states: &[Option<Blob>], arrival: Arrival, now: Millis) -> bool {
+fn waits(states: &[Option<Blob>], arrival: FirstVisit, now: Millis) -> bool {
     let mut states = states.iter();
     let inbox: InboxState = read(states.next());
     let waits = |(source, state)| {

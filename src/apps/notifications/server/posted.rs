@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::super::wire::{GROUPS, is_group, is_link, is_visitor, moment};
-use crate::wire::notice::{Audience, Level, Notice, Words};
+use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use duplex_axum::ingest::IngestError;
 use duplex_protocol::person::PersonId;
 
@@ -40,7 +40,7 @@ pub enum To {
 #[serde(untagged)]
 pub enum Text {
     Same(String),
-    Each(Words),
+    Each(LocalizedText),
 }
 
 /// RFC 3339, or milliseconds since 1970.
@@ -82,7 +82,7 @@ impl PostedNotice {
     pub fn notice(self) -> Notice {
         Notice {
             title: self.title.words(),
-            body: self.body.map_or_else(|| Words::same(""), Text::words),
+            body: self.body.map_or_else(|| LocalizedText::untranslated(""), Text::words),
             link: self.link,
             level: self.level,
             expires: self.expires.and_then(|expires| expires.millis()),
@@ -91,9 +91,9 @@ impl PostedNotice {
 }
 
 impl Text {
-    fn words(self) -> Words {
+    fn words(self) -> LocalizedText {
         match self {
-            Self::Same(text) => Words::same(&text),
+            Self::Same(text) => LocalizedText::untranslated(&text),
             Self::Each(words) => words,
         }
     }
@@ -139,7 +139,7 @@ fn words(fields: &Map<String, Value>, name: &str) -> Result<Option<Text>, Ingest
             let in_language = |language: &str| each.get(language).and_then(Value::as_str);
             let (ko, en) = (in_language("ko"), in_language("en"));
             match (known, ko.or(en), en.or(ko)) {
-                (true, Some(ko), Some(en)) => Ok(Some(Text::Each(Words::new(ko, en)))),
+                (true, Some(ko), Some(en)) => Ok(Some(Text::Each(LocalizedText::new(ko, en)))),
                 _ => Err(wrong()),
             }
         }

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::apps::notifications::model::{KEPT, KEPT_BYTES, MAX_ALSO, Sent};
 use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
-use crate::wire::arrival::Arrival;
-use crate::wire::notice::{EVERYONE, Level, Words};
+use crate::wire::first_visit::FirstVisit;
+use crate::wire::notice::{EVERYONE, Level, LocalizedText};
 use duplex_hub::testing::DeciderHarness as Place;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
@@ -31,8 +31,8 @@ fn me() -> Person {
 
 fn notice(title: &str) -> Notice {
     Notice {
-        title: Words::same(title),
-        body: Words::same(""),
+        title: LocalizedText::untranslated(title),
+        body: LocalizedText::untranslated(""),
         link: None,
         level: Level::Info,
         expires: None,
@@ -44,7 +44,7 @@ fn refused(why: &str) -> Result<usize, Rejection> {
 }
 
 fn unread(inbox: &Place<Inbox>) -> usize {
-    inbox.state.unread(ME, &inbox.state.board, Arrival(0), inbox.now)
+    inbox.state.unread(ME, &inbox.state.board, FirstVisit(0), inbox.now)
 }
 
 #[test]
@@ -148,9 +148,15 @@ fn who_begins_to_follow_has_nothing_unread() {
     };
     assert_eq!(inbox.made(&me(), follow("market", true, market.state.head())), Ok(1));
     assert_eq!(inbox.made(&me(), follow("market", true, 0)), Ok(0));
-    assert_eq!(inbox.state.unread("market", &market.state, Arrival(0), market.now), 0);
+    assert_eq!(
+        inbox.state.unread("market", &market.state, FirstVisit(0), market.now),
+        0
+    );
     market.made_by_server(NoticesCommand::Send(notice("c"))).unwrap();
-    assert_eq!(inbox.state.unread("market", &market.state, Arrival(0), market.now), 1);
+    assert_eq!(
+        inbox.state.unread("market", &market.state, FirstVisit(0), market.now),
+        1
+    );
     assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(1));
     assert!(inbox.state.follows.is_empty());
     assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(0));
@@ -166,8 +172,8 @@ fn what_expired_counts_no_more_and_goes_with_the_next() {
     };
     all.made_by_server(NoticesCommand::Send(brief)).unwrap();
     let inbox = InboxState::default();
-    assert_eq!(inbox.unread(EVERYONE, &all.state, Arrival(0), all.now + 9), 1);
-    assert_eq!(inbox.unread(EVERYONE, &all.state, Arrival(0), all.now + 10), 0);
+    assert_eq!(inbox.unread(EVERYONE, &all.state, FirstVisit(0), all.now + 9), 1);
+    assert_eq!(inbox.unread(EVERYONE, &all.state, FirstVisit(0), all.now + 10), 0);
     all.now += 10;
     all.made_by_server(NoticesCommand::Send(notice("next"))).unwrap();
     assert_eq!((all.state.notices.len(), all.state.count), (1, 2));
@@ -198,8 +204,8 @@ fn notices() -> impl Strategy<Value = Notice> {
     let link = prop::option::of("/[a-z/]{0,3}|https://a|javascript:x");
     let expires = prop::option::weighted(0.3, 900_000..1_500_000_u64);
     (title, body, link, expires).prop_map(|(title, body, link, expires)| Notice {
-        title: Words::same(&title),
-        body: Words::same(&body),
+        title: LocalizedText::untranslated(&title),
+        body: LocalizedText::untranslated(&body),
         link,
         level: Level::Warning,
         expires,
@@ -314,7 +320,7 @@ fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
             // As if it were not to be seen.
             _ => None,
         });
-        (news.waits)(&states.collect::<Vec<_>>(), Arrival(arrival), inbox.now)
+        (news.waits)(&states.collect::<Vec<_>>(), FirstVisit(arrival), inbox.now)
     };
     let waits = |inbox: &Place<Inbox>, market: &Place<Notices>| waits_since(0, inbox, market);
     assert!(!waits(&inbox, &market));

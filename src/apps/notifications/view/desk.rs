@@ -10,7 +10,7 @@ use super::super::{
     model::{Board, InboxState, Sent, reaches},
     wire::{GROUPS, Inbox, InboxCommand, InboxEvent, ME, Millis, Notices},
 };
-use crate::wire::{arrival::Arrival, notice::EVERYONE};
+use crate::wire::{first_visit::FirstVisit, notice::EVERYONE};
 use duplex_leptos::topic::{CommandStatus, TopicStatus, UseTopic, use_topic};
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
@@ -28,7 +28,7 @@ pub struct Desk {
     /// The inbox as it will be when all that the visitor did has arrived.
     pub seen: Memo<InboxState>,
     pub now: RwSignal<Millis>,
-    pub arrival: Arrival,
+    pub arrival: FirstVisit,
 }
 
 /// The time of day, on the server as in the browser.
@@ -41,17 +41,17 @@ pub fn clock() -> Millis {
 }
 
 /// In the browser: when the visitor came for the first time.
-fn arrival() -> Arrival {
+fn arrival() -> FirstVisit {
     let document = document();
     let cookies = document
         .dyn_ref::<HtmlDocument>()
         .and_then(|document| document.cookie().ok());
-    Arrival::of_cookies(&cookies.unwrap_or_default())
+    FirstVisit::from_cookies(&cookies.unwrap_or_default())
 }
 
 impl Desk {
     /// With all groups, followed or not: for the page, which shows them.
-    pub fn whole(visitor: &str, all: UseTopic<Notices>, arrival: Arrival, now: Millis) -> Self {
+    pub fn whole(visitor: &str, all: UseTopic<Notices>, arrival: FirstVisit, now: Millis) -> Self {
         let desk = Self::start(visitor, all, arrival, now);
         for (slot, group) in desk.groups.iter().zip(GROUPS) {
             slot.set(Some(use_topic(group)));
@@ -78,7 +78,7 @@ impl Desk {
         desk
     }
 
-    fn start(visitor: &str, all: UseTopic<Notices>, arrival: Arrival, now: Millis) -> Self {
+    fn start(visitor: &str, all: UseTopic<Notices>, arrival: FirstVisit, now: Millis) -> Self {
         let inbox = use_topic::<Inbox>(visitor);
         let desk = Self {
             inbox,

@@ -80,13 +80,13 @@ mod tests {
     use super::super::super::model::Carries;
     use super::super::super::wire::{Notices, NoticesEvent};
     use super::*;
-    use crate::wire::notice::{Level, Notice, Words};
+    use crate::wire::notice::{Level, LocalizedText, Notice};
     use duplex_protocol::topic::Topic;
 
     fn event(at: u64) -> NoticesEvent {
         let notice = Notice {
-            title: Words::same("x"),
-            body: Words::same(""),
+            title: LocalizedText::untranslated("x"),
+            body: LocalizedText::untranslated(""),
             link: None,
             level: Level::Info,
             expires: None,

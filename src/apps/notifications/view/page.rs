@@ -17,7 +17,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, dynamic_view, page_title, t},
-    wire::{arrival::Arrival, form::Refused, notice::EVERYONE},
+    wire::{first_visit::FirstVisit, form::RejectedForm, notice::EVERYONE},
 };
 use duplex_leptos::topic::{Live, UseTopic, Visitor, use_topic};
 use duplex_protocol::session::Rejection;
@@ -37,8 +37,8 @@ impl Rendered {
         Self {
             visitor: use_context::<Visitor>().map(|Visitor(person)| person.id.0),
             now: clock(),
-            arrival: use_context::<Arrival>().unwrap_or_default().0,
-            refused: use_context::<Refused>().map(|refused| refused.rejection),
+            arrival: use_context::<FirstVisit>().unwrap_or_default().0,
+            refused: use_context::<RejectedForm>().map(|refused| refused.rejection),
         }
     }
 }
@@ -57,7 +57,7 @@ pub fn page() -> AnyView {
     });
     let shown = dynamic_view(move || {
         Some(match me.get() {
-            Some(visitor) => open(Desk::whole(&visitor, all, Arrival(arrival), now), visitor),
+            Some(visitor) => open(Desk::whole(&visitor, all, FirstVisit(arrival), now), visitor),
             None => loading(),
         })
     });

@@ -10,7 +10,7 @@ use crate::{
         card::Card,
         text::{dynamic_text, fill, t, text_key},
     },
-    wire::notice::{Level, Notice, Words},
+    wire::notice::{Level, LocalizedText, Notice},
 };
 
 /// Until the browser says where this page is from.
@@ -51,11 +51,11 @@ pub fn send(desk: Desk, visitor: String) -> AnyView {
     };
     let own_id = visitor.get_value();
     let sample = move |_| {
-        let title = Words::new(
+        let title = LocalizedText::new(
             td_string!(Locale::ko, notifications.sample),
             td_string!(Locale::en, notifications.sample),
         );
-        let body = Words::new(
+        let body = LocalizedText::new(
             td_string!(Locale::ko, notifications.sample_body),
             td_string!(Locale::en, notifications.sample_body),
         );

@@ -9,13 +9,13 @@ use crate::{
     },
     wire::{
         notice::{self, EVERYONE, Level},
-        web_link::is_page,
+        web_link::is_page_path,
     },
 };
 use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::session::Rejection;
 
-pub fn said(locale: Locale, words: &notice::Words) -> String {
+pub fn said(locale: Locale, words: &notice::LocalizedText) -> String {
     match locale {
         Locale::ko => words.ko.clone(),
         Locale::en => words.en.clone(),
@@ -26,7 +26,7 @@ pub fn said(locale: Locale, words: &notice::Words) -> String {
 /// by the browser.
 pub fn way(link: &str) -> (Option<&'static str>, Option<&'static str>) {
     match link {
-        link if is_page(link) => (None, None),
+        link if is_page_path(link) => (None, None),
         link if link.starts_with('/') => (None, Some("external")),
         _ => (Some("_blank"), Some("noopener noreferrer nofollow")),
     }

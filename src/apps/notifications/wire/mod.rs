@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::notice::{EVERYONE, Notice, Words};
+use crate::wire::notice::{EVERYONE, LocalizedText, Notice};
 use crate::wire::{text, web_link};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -116,12 +116,13 @@ pub enum BadNotice {
 
 /// The notice as it is kept: its texts tidied, and everything within its bounds.
 pub fn checked(notice: Notice, now: Millis) -> Result<Notice, BadNotice> {
-    let each = |words: &Words, tidy: fn(&str) -> String| Words::new(tidy(&words.ko), tidy(&words.en));
+    let each = |words: &LocalizedText, tidy: fn(&str) -> String| LocalizedText::new(tidy(&words.ko), tidy(&words.en));
     let (title, body) = (
-        each(&notice.title, text::one_line),
-        each(&notice.body, text::paragraphs),
+        each(&notice.title, text::single_line),
+        each(&notice.body, text::multi_line),
     );
-    let longer = |words: &Words, most: usize| [&words.ko, &words.en].iter().any(|text| text.chars().count() > most);
+    let longer =
+        |words: &LocalizedText, most: usize| [&words.ko, &words.en].iter().any(|text| text.chars().count() > most);
     if title.ko.is_empty() || title.en.is_empty() {
         return Err(BadNotice::NoTitle);
     }
@@ -144,7 +145,7 @@ pub fn checked(notice: Notice, now: Millis) -> Result<Notice, BadNotice> {
 
 /// A path of this site, or an address of the web: never a script, nor another host in the guise of a path or of a name.
 pub fn is_link(link: &str) -> bool {
-    web_link::is_here(link) || web_link::is_web(link)
+    web_link::is_local_path(link) || web_link::is_web_url(link)
 }
 
 pub fn is_group(name: &str) -> bool {
@@ -187,8 +188,8 @@ mod tests {
 
     fn notice() -> Notice {
         Notice {
-            title: Words::same("제목"),
-            body: Words::same(""),
+            title: LocalizedText::untranslated("제목"),
+            body: LocalizedText::untranslated(""),
             link: None,
             level: Level::Info,
             expires: None,
@@ -231,8 +232,8 @@ mod tests {
     fn a_notice_is_tidied_and_its_bounds_are_named() {
         let kept = checked(
             Notice {
-                title: Words::new(" 가\u{202e}\n나 ", "a\u{7}b\u{200b}"),
-                body: Words::same(" a\u{0}\n\tb\u{2066} "),
+                title: LocalizedText::new(" 가\u{202e}\n나 ", "a\u{7}b\u{200b}"),
+                body: LocalizedText::untranslated(" a\u{0}\n\tb\u{2066} "),
                 ..notice()
             },
             0,
@@ -240,33 +241,36 @@ mod tests {
         .unwrap();
         assert_eq!(
             (kept.title, kept.body),
-            (Words::new("가 나", "a b"), Words::same("a\n\tb"))
+            (
+                LocalizedText::new("가 나", "a b"),
+                LocalizedText::untranslated("a\n\tb")
+            )
         );
         let wrong: [(Notice, BadNotice); 7] = [
             (
                 Notice {
-                    title: Words::same("\u{3164}\u{ad}"),
+                    title: LocalizedText::untranslated("\u{3164}\u{ad}"),
                     ..notice()
                 },
                 BadNotice::NoTitle,
             ),
             (
                 Notice {
-                    title: Words::new("a", " \u{301}"),
+                    title: LocalizedText::new("a", " \u{301}"),
                     ..notice()
                 },
                 BadNotice::NoTitle,
             ),
             (
                 Notice {
-                    title: Words::same(&"가".repeat(MAX_TITLE + 1)),
+                    title: LocalizedText::untranslated(&"가".repeat(MAX_TITLE + 1)),
                     ..notice()
                 },
                 BadNotice::LongTitle,
             ),
             (
                 Notice {
-                    body: Words::new("", "a".repeat(MAX_BODY + 1)),
+                    body: LocalizedText::new("", "a".repeat(MAX_BODY + 1)),
                     ..notice()
                 },
                 BadNotice::LongBody,

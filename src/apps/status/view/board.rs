@@ -22,8 +22,8 @@ const PANELS: &[Panel] = &[
             (Series::WebSocket, "websocket", text_key!(status.websocket)),
             (Series::Sse, "sse", text_key!(status.sse)),
             (Series::Poll, "poll", text_key!(status.poll)),
-            (Series::Echo, "echo", text_key!(status.echo)),
-            (Series::Stage, "stage", text_key!(status.stage)),
+            (Series::Endpoint, "echo", text_key!(status.echo)),
+            (Series::Simulation, "stage", text_key!(status.stage)),
         ],
     },
     Panel {
@@ -32,7 +32,7 @@ const PANELS: &[Panel] = &[
         unit: Unit::Level,
         lines: &[
             (Series::Topics, "topics-awake", text_key!(status.topics)),
-            (Series::Members, "members", text_key!(status.members)),
+            (Series::Subscribers, "members", text_key!(status.members)),
         ],
     },
     Panel {
@@ -76,8 +76,8 @@ const PANELS: &[Panel] = &[
         title: text_key!(status.commits),
         unit: Unit::Micros,
         lines: &[
-            (Series::CommitHalf, "commit-half", text_key!(status.half)),
-            (Series::CommitMost, "commit-most", text_key!(status.most)),
+            (Series::CommitP50, "commit-half", text_key!(status.half)),
+            (Series::CommitP99, "commit-most", text_key!(status.most)),
         ],
     },
     Panel {
@@ -95,7 +95,7 @@ const PANELS: &[Panel] = &[
         unit: Unit::Rate,
         lines: &[
             (Series::Conflated, "conflated", text_key!(status.conflated)),
-            (Series::Cuts, "cuts", text_key!(status.cuts)),
+            (Series::Disconnects, "cuts", text_key!(status.cuts)),
         ],
     },
     Panel {

@@ -8,7 +8,7 @@ use crate::ui::card::Card;
 use crate::ui::chart::trend;
 use crate::ui::format;
 use crate::ui::text::{TextKey, dynamic_text, fill, t, translate};
-use crate::wire::status::{KEPT_SAMPLES, SAMPLE_SECONDS, Series};
+use crate::wire::status::{RETAINED_SAMPLES, SAMPLE_SECONDS, Series};
 
 pub struct Panel {
     pub id: &'static str,
@@ -87,7 +87,7 @@ pub fn panel(state: ReadSignal<Status>, shown: &'static Panel) -> AnyView {
             <dl class="status-keys">{keys}</dl>
             <figure class="trend-figure">
                 <figcaption class="trend-peak">{most}</figcaption>
-                {trend(lines, KEPT_SAMPLES, summary(state, shown, peak))}
+                {trend(lines, RETAINED_SAMPLES, summary(state, shown, peak))}
                 <p class="trend-times" aria-hidden="true"><span>{t!(status.minutes)}</span><span>{t!(status.now)}</span></p>
             </figure>
         </Card>

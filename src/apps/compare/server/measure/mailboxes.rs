@@ -46,8 +46,8 @@ impl Mailboxes {
 }
 
 fn make_room(mailboxes: &mut HashMap<(String, String), Arc<Mailbox>>) {
-    mailboxes.retain(|_, mailbox| mailbox.inside().used.elapsed() < limits::BOX_AGE);
-    while mailboxes.len() >= limits::BOXES {
+    mailboxes.retain(|_, mailbox| mailbox.inside().used.elapsed() < limits::MAILBOX_AGE);
+    while mailboxes.len() >= limits::MAILBOXES {
         let oldest = mailboxes.iter().min_by_key(|(_, mailbox)| mailbox.inside().used);
         let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
             return;
@@ -74,7 +74,7 @@ impl Mailbox {
         let number = *self.newest.borrow() + 1;
         inside.bytes += text.len();
         inside.messages.push_back((number, text.into()));
-        while inside.messages.len() > limits::BOX_MESSAGES || inside.bytes > limits::BOX_BYTES {
+        while inside.messages.len() > limits::MAILBOX_MESSAGES || inside.bytes > limits::MAILBOX_BYTES {
             inside.bytes -= inside.messages.pop_front().map_or(0, |(_, text)| text.len());
         }
         self.newest.send_replace(number);
@@ -114,14 +114,14 @@ mod tests {
         let mailboxes = Mailboxes::default();
         let mailbox = mailboxes.get(RUN, "b").unwrap();
         assert_eq!(mailbox.newest(), (0, "".into()));
-        for _ in 0..limits::BOX_MESSAGES + 5 {
+        for _ in 0..limits::MAILBOX_MESSAGES + 5 {
             mailbox.say("x");
         }
-        let newest = limits::BOX_MESSAGES as u64 + 5;
+        let newest = limits::MAILBOX_MESSAGES as u64 + 5;
         mailbox.wait(newest - 1).await;
         assert_eq!(mailbox.since(newest - 2).len(), 2);
-        assert_eq!(mailbox.since(0).len(), limits::BOX_MESSAGES);
-        mailbox.say(&"y".repeat(limits::BOX_BYTES));
+        assert_eq!(mailbox.since(0).len(), limits::MAILBOX_MESSAGES);
+        mailbox.say(&"y".repeat(limits::MAILBOX_BYTES));
         assert_eq!(mailbox.since(0).len(), 1);
         assert!(Arc::ptr_eq(&mailbox, &mailboxes.get(RUN, "b").unwrap()));
     }
@@ -129,12 +129,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn boxes_are_few() {
         let mailboxes = Mailboxes::default();
-        for number in 0..=limits::BOXES {
+        for number in 0..=limits::MAILBOXES {
             let run = format!("{number:016x}");
             mailboxes.get(&run, "b").unwrap().say("kept");
             tokio::time::advance(std::time::Duration::from_millis(1)).await;
         }
-        assert_eq!(mailboxes.0.lock().unwrap().len(), limits::BOXES);
+        assert_eq!(mailboxes.0.lock().unwrap().len(), limits::MAILBOXES);
         assert_eq!(
             mailboxes.get(&format!("{:016x}", 0), "b").unwrap().newest().0,
             0,

@@ -5,11 +5,11 @@ pub const COOKIE: &str = "arrival";
 
 /// In a context or in a page: Unix milliseconds, 0 if nothing is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Arrival(pub u64);
+pub struct FirstVisit(pub u64);
 
-impl Arrival {
+impl FirstVisit {
     /// From all cookies of a document.
-    pub fn of_cookies(cookies: &str) -> Self {
+    pub fn from_cookies(cookies: &str) -> Self {
         let found = cookies
             .split(';')
             .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
@@ -24,11 +24,11 @@ mod tests {
     #[test]
     fn an_arrival_is_found_among_other_cookies() {
         assert_eq!(
-            Arrival::of_cookies("a=1; arrival=1795387507000;b=2"),
-            Arrival(1_795_387_507_000)
+            FirstVisit::from_cookies("a=1; arrival=1795387507000;b=2"),
+            FirstVisit(1_795_387_507_000)
         );
         for none in ["", "arrivals=1", "arrival", "arrival=", "arrival=x", "arrival=-1"] {
-            assert_eq!(Arrival::of_cookies(none), Arrival(0), "{none}");
+            assert_eq!(FirstVisit::from_cookies(none), FirstVisit(0), "{none}");
         }
     }
 }

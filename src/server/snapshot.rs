@@ -4,13 +4,13 @@ use std::fs;
 use std::time::Duration;
 
 use super::state::ServerState;
-use crate::wire::status::FeedFigures;
+use crate::wire::status::TaskStatus;
 use duplex_axum::connection::CounterSnapshot;
 use duplex_hub::log::{Health, LogStats};
 use duplex_hub::{HubStats, TopicStats};
 
 #[derive(Debug, Clone)]
-pub struct Figures {
+pub struct NodeSnapshot {
     pub node: String,
     pub uptime: Duration,
     pub counters: CounterSnapshot,
@@ -26,11 +26,11 @@ pub struct Figures {
     pub refused: Vec<(&'static str, u64)>,
     pub errors: u64,
     pub warnings: u64,
-    pub feeds: Vec<FeedFigures>,
-    pub process: Process,
+    pub feeds: Vec<TaskStatus>,
+    pub process: ProcessStats,
 }
 
-impl Figures {
+impl NodeSnapshot {
     pub fn read(state: &ServerState) -> Self {
         Self {
             node: state.settings.node.clone(),
@@ -43,10 +43,10 @@ impl Figures {
             forwards_waiting: state.hub.forwards_waiting() as u64,
             log: state.hub.log().health(),
             refused: state.quotas.refused(),
-            errors: state.trouble.errors(),
-            warnings: state.trouble.warnings(),
+            errors: state.error_counter.errors(),
+            warnings: state.error_counter.warnings(),
             feeds: state.supervisor.read(),
-            process: Process::read(),
+            process: ProcessStats::read(),
         }
     }
 
@@ -57,7 +57,7 @@ impl Figures {
 }
 
 /// What the log keeps; nothing, and a line in the log, if it cannot be read.
-pub async fn census(state: &ServerState) -> LogStats {
+pub async fn log_stats(state: &ServerState) -> LogStats {
     state.hub.log().stats().await.unwrap_or_else(|error| {
         tracing::warn!("no census of the log: {error}");
         LogStats::default()
@@ -66,7 +66,7 @@ pub async fn census(state: &ServerState) -> LogStats {
 
 /// What Linux says of this process; zeros elsewhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Process {
+pub struct ProcessStats {
     pub resident_bytes: u64,
     pub cpu_seconds: f64,
     pub open_files: u64,
@@ -75,7 +75,7 @@ pub struct Process {
 /// The unit of times in `/proc`, the same on every Linux (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-impl Process {
+impl ProcessStats {
     pub fn read() -> Self {
         let text = |path| fs::read_to_string(path).unwrap_or_default();
         Self {
@@ -111,7 +111,7 @@ mod tests {
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 120 30 0 0";
         assert_eq!(ticks(stat), Some(150));
         assert_eq!((resident(""), ticks("")), (None, None));
-        let process = Process::read();
+        let process = ProcessStats::read();
         assert!(process.resident_bytes > 0 && process.open_files > 0, "{process:?}");
     }
 }

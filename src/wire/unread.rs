@@ -2,7 +2,7 @@
 //! server-sent event.
 
 /// It waited when the page asked.
-pub const WAITS: &str = "waits";
+pub const ALREADY_UNREAD: &str = "waits";
 
 /// It came while the page listened.
-pub const CAME: &str = "came";
+pub const NEWLY_UNREAD: &str = "came";
