@@ -10,11 +10,11 @@ use crate::{
     apps::{Pages, navigation, skip_links, tools},
     i18n::*,
     ui::{
-        early::Alive,
-        first_page,
         frame::Frame,
+        home_page,
+        island::MountedIsland,
         operator::{self, Operator},
-        permits::Permits,
+        permissions::Permissions,
         raw_text::raw_text,
         text::{page_title, t},
     },
@@ -31,7 +31,7 @@ pub struct HydrationScript(pub Arc<str>);
 
 /// What a page brings in its HTML, in the context of its rendering, so as not to wait for what all pages share.
 #[derive(Clone)]
-pub struct Own {
+pub struct InlineAssets {
     /// Without it, it waits for the style sheet.
     pub style: Option<Arc<str>>,
     /// Runs before anything else.
@@ -49,8 +49,8 @@ const PARTS: &str = include_str!("parts.js");
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let build = use_context::<Build>().map(|Build(build)| build.to_string());
-    let permits = Permits::current();
-    let own = use_context::<Own>();
+    let permits = Permissions::current();
+    let own = use_context::<InlineAssets>();
     let hydration = use_context::<HydrationScript>().map(|HydrationScript(path)| path.to_string());
     let script = own.as_ref().map(|own| own.script);
     let style = own.and_then(|own| own.style).map(|style| style.to_string());
@@ -84,12 +84,12 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 }
 
 fn page_script() -> &'static str {
-    static SCRIPT: LazyLock<String> = LazyLock::new(|| code(PAGE));
+    static SCRIPT: LazyLock<String> = LazyLock::new(|| strip_comments(PAGE));
     &SCRIPT
 }
 
 /// A script without its comments and indents.
-pub fn code(script: &str) -> String {
+pub fn strip_comments(script: &str) -> String {
     let lines = script.lines().map(str::trim_start);
     let code = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
     code.collect::<Vec<_>>().join("\n")
@@ -116,7 +116,7 @@ pub fn App() -> impl IntoView {
 /// That of the server's context, or of what came to life before the app.
 fn provide_language() {
     if use_context::<Language>().is_none() && !is_server() {
-        let early = use_context::<Alive>().map(|alive| alive.language);
+        let early = use_context::<MountedIsland>().map(|alive| alive.language);
         provide_context(early.unwrap_or_else(Language::of_document));
     }
 }
@@ -128,7 +128,7 @@ fn NotFound() -> impl IntoView {
         <div class="page-head">
             <h1>{t!(app.not_found)}</h1>
             <p class="lede">{t!(app.not_found_text)}</p>
-            <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{t!(app.home)}</A></p>
+            <p><A href="/" attr:class="button" attr:rel=home_page::rel("/")>{t!(app.home)}</A></p>
         </div>
     }
 }

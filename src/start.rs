@@ -22,9 +22,9 @@ use web_sys::{Element, Event, EventSource, HtmlElement, MessageEvent};
 use crate::app::App;
 use crate::apps;
 use crate::i18n::Language;
-use crate::ui::early::{Alive, EARLY};
+use crate::ui::island::{ISLAND_ID, MountedIsland};
 use crate::ui::page_script::{self, Part};
-use crate::ui::sight::Sight;
+use crate::ui::visibility::VisibilityObserver;
 use crate::wire::unread::NEWLY_UNREAD;
 
 /// What tells that the visitor turns to something. The last comes from `page.js`: it keeps a press on what is not alive yet.
@@ -39,7 +39,7 @@ const TURNS: [&str; 7] = [
 ];
 
 pub fn start() {
-    match document().get_element_by_id(EARLY) {
+    match document().get_element_by_id(ISLAND_ID) {
         None => spawn_local(app(None)),
         Some(early) => {
             let waiting = Rc::new(Waiting {
@@ -52,7 +52,7 @@ pub fn start() {
 }
 
 /// Brings to life what the server rendered into this element, in the document's language.
-fn wake(early: HtmlElement) -> Alive {
+fn wake(early: HtmlElement) -> MountedIsland {
     let language = Language::of_document();
     let owner = Rc::new(RefCell::new(None));
     let its_own = Rc::clone(&owner);
@@ -69,12 +69,12 @@ fn wake(early: HtmlElement) -> Alive {
     };
     // Effects of what came to life are still to run: they begin to listen.
     set_timeout(|| Part::Early.alive(), Duration::ZERO);
-    Alive::new(language, owner.take(), view)
+    MountedIsland::new(language, owner.take(), view)
 }
 
 /// The router and all that it shows, over what the server rendered.
 #[wasm_split(app, wasm_split_path = leptos::wasm_split, return_wrapper(let alive = _; { alive.await } -> ()))]
-fn app(alive: Option<Alive>) -> Pin<Box<dyn Future<Output = ()>>> {
+fn app(alive: Option<MountedIsland>) -> Pin<Box<dyn Future<Output = ()>>> {
     let view = move || {
         if let Some(alive) = alive {
             provide_context(alive);
@@ -121,9 +121,9 @@ type Ear<E> = Closure<dyn FnMut(E)>;
 #[derive(Default)]
 struct Waiting {
     /// Until the app was asked for.
-    alive: RefCell<Option<Alive>>,
+    alive: RefCell<Option<MountedIsland>>,
     ears: RefCell<Option<Ear<Event>>>,
-    sight: RefCell<Option<Sight>>,
+    sight: RefCell<Option<VisibilityObserver>>,
     news: RefCell<Option<(EventSource, Ear<MessageEvent>)>>,
 }
 
@@ -137,13 +137,13 @@ impl Waiting {
         *self.ears.borrow_mut() = Some(ears);
         if let Ok(Some(footer)) = document().query_selector("footer") {
             let this = Rc::clone(&self);
-            *self.sight.borrow_mut() = Sight::of(&footer, move || this.load());
+            *self.sight.borrow_mut() = VisibilityObserver::observe(&footer, move || this.load());
         }
         if let Ok(source) = EventSource::new(apps::UNREAD_EVENTS_PATH) {
             let this = Rc::clone(&self);
             let news = Ear::new(move |news: MessageEvent| {
                 if let Some(alive) = &*this.alive.borrow() {
-                    alive.called.set(news.data() == NEWLY_UNREAD);
+                    alive.woken_by_unread.set(news.data() == NEWLY_UNREAD);
                 }
                 this.load();
             });

@@ -18,14 +18,14 @@ use leptos::tachys::view::iterators::StaticVec;
 use leptos_router::any_nested_route::{AnyNestedRoute, IntoAnyNestedRoute as _};
 use leptos_router::{Lazy, LazyRoute, NestedRoute, PossibleRouteMatch, SsrMode};
 
-use crate::ui::frame::{Entry, Skip};
+use crate::ui::frame::{NavigationEntry, SkipLink};
 
 /// What an application brings to the pages.
 pub struct App {
     /// Its pages.
     pub page: fn() -> AnyNestedRoute,
-    pub navigation: Option<Entry>,
-    pub skip_link: Option<Skip>,
+    pub navigation: Option<NavigationEntry>,
+    pub skip_link: Option<SkipLink>,
     /// What it puts into the head of every page.
     pub tool: Option<fn() -> AnyView>,
 }
@@ -44,11 +44,11 @@ const APPS: [App; 9] = [
     about::APP,
 ];
 
-pub fn navigation() -> Vec<Entry> {
+pub fn navigation() -> Vec<NavigationEntry> {
     APPS.iter().filter_map(|app| app.navigation).collect()
 }
 
-pub fn skip_links() -> Vec<Skip> {
+pub fn skip_links() -> Vec<SkipLink> {
     APPS.iter().filter_map(|app| app.skip_link).collect()
 }
 

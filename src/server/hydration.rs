@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::assets::{FOR_EVER, HASH_CHARS};
 use super::state::ServerState;
-use crate::app::code;
+use crate::app::strip_comments;
 
 struct Script {
     path: Arc<str>,
@@ -21,7 +21,7 @@ struct Script {
 }
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
-    let code = code(include_str!("../hydration.js"));
+    let code = strip_comments(include_str!("../hydration.js"));
     let mut hash = BASE64URL_NOPAD.encode(&Sha256::digest(&code));
     hash.truncate(HASH_CHARS);
     let path = format!("/pkg/hydration.{hash}.js").into();

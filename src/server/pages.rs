@@ -27,12 +27,12 @@ use super::page_paths::PagePaths;
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{hydration, identity, limits, preferences};
-use crate::app::{App, Build, HydrationScript, Own, shell};
+use crate::app::{App, Build, HydrationScript, InlineAssets, shell};
 use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
 use crate::server::forms::{CommandForm, Form};
-use crate::ui::missing::Missing;
+use crate::ui::not_found::NotFoundResponder;
 use crate::ui::operator::Operator;
-use crate::ui::permits::Permits;
+use crate::ui::permissions::Permissions;
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::form::{Fields, RejectedForm};
 use crate::wire::run_signals::RunSignals;
@@ -77,12 +77,14 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         provide_context(Build(build.clone()));
         provide_context(HydrationScript(hydration::path()));
         if let Some(response) = use_context::<ResponseOptions>() {
-            provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
+            provide_context(NotFoundResponder(Arc::new(move || {
+                response.set_status(StatusCode::NOT_FOUND)
+            })));
         }
         if let Some(request) = use_context::<Parts>() {
             if request.uri.path() == FIRST_PAGE {
                 let style = state.first_style.clone();
-                provide_context(Own {
+                provide_context(InlineAssets {
                     style,
                     script: FIRST_SCRIPT,
                 });
@@ -132,9 +134,9 @@ fn run_signals(state: &ServerState) -> RunSignals {
     }))
 }
 
-fn permits(grant: &Grant) -> Permits {
+fn permits(grant: &Grant) -> Permissions {
     let authority = grant.rights().authority();
-    Permits {
+    Permissions {
         operator: authority.operator,
         demo: authority.demo,
     }

@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use super::cookies::values;
 use crate::{
     i18n::*,
-    ui::preferences::{COLOUR_COOKIE, Colour, KEPT_SECONDS, LANGUAGE_COOKIE},
+    ui::preferences::{COLOUR_COOKIE, COOKIE_MAX_AGE, Colour, LANGUAGE_COOKIE},
 };
 use duplex_axum::error::Problem;
 
@@ -135,7 +135,10 @@ fn cookies(form: &BTreeMap<String, String>) -> Result<Vec<HeaderValue>, Unknown>
 
 /// Scripts of the page read and write these too.
 fn cookie(name: &str, value: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{name}={value}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax")).ok()
+    HeaderValue::from_str(&format!(
+        "{name}={value}; Max-Age={COOKIE_MAX_AGE}; Path=/; SameSite=Lax"
+    ))
+    .ok()
 }
 
 /// The path that the visitor came from: a path only, so that nobody is sent to another site.

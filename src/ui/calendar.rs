@@ -1,4 +1,4 @@
-//! Days and times of day from Unix milliseconds, with an offset from UTC that the caller knows. Pure, but for [`offset`].
+//! Days and times of day from Unix milliseconds, with an offset from UTC that the caller knows. Pure, but for [`utc_offset`].
 
 use crate::wire::civil::civil;
 
@@ -8,7 +8,7 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
 /// Minutes east of UTC at that time, where the visitor is. Only in the browser.
-pub fn offset(at: Millis) -> i32 {
+pub fn utc_offset(at: Millis) -> i32 {
     -(js_sys::Date::new(&(at as f64).into()).get_timezone_offset() as i32)
 }
 
@@ -18,15 +18,15 @@ pub fn day(at: Millis, offset: i32) -> i64 {
 }
 
 /// `09:05`.
-pub fn clock(at: Millis, offset: i32) -> String {
+pub fn time_of_day(at: Millis, offset: i32) -> String {
     let minutes = local(at, offset).rem_euclid(DAY) / MINUTE;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// `09:05:07`.
-pub fn clock_with_seconds(at: Millis, offset: i32) -> String {
+pub fn time_with_seconds(at: Millis, offset: i32) -> String {
     let seconds = local(at, 0).rem_euclid(MINUTE) / 1000;
-    format!("{}:{seconds:02}", clock(at, offset))
+    format!("{}:{seconds:02}", time_of_day(at, offset))
 }
 
 /// `2026-11-22`.
@@ -37,7 +37,7 @@ pub fn date(day: i64) -> String {
 
 /// `2026-11-22T09:05:07Z`.
 pub fn iso(at: Millis) -> String {
-    format!("{}T{}Z", date(day(at, 0)), clock_with_seconds(at, 0))
+    format!("{}T{}Z", date(day(at, 0)), time_with_seconds(at, 0))
 }
 
 /// No event may break a page: a time beyond all calendars is the last one that fits.
@@ -69,9 +69,9 @@ mod tests {
     fn a_zone_moves_the_day() {
         let at = 1_795_387_507_000;
         assert_eq!(
-            (date(day(at, 540)), clock(at, 540)),
+            (date(day(at, 540)), time_of_day(at, 540)),
             ("2026-11-23".to_owned(), "07:45".to_owned())
         );
-        assert_eq!(clock(at, -180), "19:45");
+        assert_eq!(time_of_day(at, -180), "19:45");
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use leptos::{html, prelude::*, reactive::owner::WeakOwner, task::spawn_local};
 
 use super::{
-    lazy::Place,
-    sight::when_seen,
+    lazy::LazySlot,
     text::{TextKey, translate},
+    visibility::on_visible,
 };
 
 #[component]
@@ -30,33 +30,33 @@ pub fn Card(
 }
 
 /// What fills a card: made for the owner that it is given, unless that is gone when the code has come.
-pub type Filling = Pin<Box<dyn Future<Output = Option<AnyView>>>>;
+pub type LazyContent = Pin<Box<dyn Future<Output = Option<AnyView>>>>;
 
 /// A card whose content comes when the card is seen.
 #[component]
-pub fn LaterCard(
+pub fn LazyCard(
     id: &'static str,
     title: TextKey,
     #[prop(optional)] class: &'static str,
-    filling: Arc<dyn Fn(WeakOwner) -> Filling + Send + Sync>,
+    content: Arc<dyn Fn(WeakOwner) -> LazyContent + Send + Sync>,
 ) -> impl IntoView {
     let card = NodeRef::<html::Div>::new();
-    let place = Place::default();
-    let content = place.show();
+    let slot = LazySlot::default();
+    let view = slot.view();
     // Not the owner itself: it has what waits here, and would have itself.
     let owner = Owner::current().map(|owner| owner.downgrade());
-    when_seen(card, move || {
+    on_visible(card, move || {
         let Some(owner) = owner.clone() else { return };
-        let (place, filling) = (place.clone(), filling(owner));
+        let (slot, content) = (slot.clone(), content(owner));
         spawn_local(async move {
-            if let Some(view) = filling.await {
-                place.fill(view);
+            if let Some(view) = content.await {
+                slot.fill(view);
             }
         });
     });
     view! {
         <Card id title class>
-            <div class="later" node_ref=card>{content}</div>
+            <div class="later" node_ref=card>{view}</div>
         </Card>
     }
 }

@@ -11,7 +11,7 @@ pub fn now() -> f64 {
 
 /// Whether so many milliseconds have gone by from `since` to `now`. Where a browser has no other clock than the one on the wall, that
 /// may have been set back: nobody knows how long it was then, and it is taken for over.
-pub fn is_over(since: f64, length: f64, now: f64) -> bool {
+pub fn has_elapsed(since: f64, length: f64, now: f64) -> bool {
     !(since..=since + length).contains(&now)
 }
 
@@ -30,7 +30,7 @@ mod tests {
             (-1.0, true),
             (-9e9, true),
         ] {
-            assert_eq!(is_over(since, 2_000.0, since + after), over, "{after}");
+            assert_eq!(has_elapsed(since, 2_000.0, since + after), over, "{after}");
         }
     }
 }

@@ -64,7 +64,7 @@ pub fn duration(locale: Locale, seconds: u64) -> String {
 }
 
 /// Seconds in the largest unit: how long ago something was.
-pub fn span(locale: Locale, seconds: u64) -> String {
+pub fn coarse_duration(locale: Locale, seconds: u64) -> String {
     let [(large, text), _] = units(locale, seconds);
     fill(text, &[("n", &large.to_string())])
 }
@@ -121,6 +121,9 @@ mod tests {
             of(Locale::ko, duration),
             ["0초", "5초", "1분 5초", "2분", "1시간 1분", "1일 1시간"]
         );
-        assert_eq!(of(Locale::ko, span), ["0초", "5초", "1분", "2분", "1시간", "1일"]);
+        assert_eq!(
+            of(Locale::ko, coarse_duration),
+            ["0초", "5초", "1분", "2분", "1시간", "1일"]
+        );
     }
 }

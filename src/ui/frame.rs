@@ -4,24 +4,24 @@ use leptos::prelude::*;
 use leptos_router::{components::A, hooks::use_location};
 
 use super::{
-    first_page,
+    home_page,
     inspector::Inspector,
-    link_status::LinkStatusStrip,
     preferences::{ColourChoice, LanguageChoice},
+    session_status::SessionStatusBar,
     text::{TextKey, dynamic_view, t, translate},
     vitals::VitalsStrip,
 };
 
 /// One line of the navigation.
 #[derive(Clone, Copy)]
-pub struct Entry {
+pub struct NavigationEntry {
     pub path: &'static str,
     pub name: TextKey,
 }
 
 /// A way past what stands before the part of a page that its visitors come for.
 #[derive(Clone, Copy)]
-pub struct Skip {
+pub struct SkipLink {
     /// The first segment of the pages' paths.
     pub under: &'static str,
     pub to: &'static str,
@@ -29,8 +29,13 @@ pub struct Skip {
 }
 
 #[component]
-pub fn Frame(navigation: Vec<Entry>, skips: Vec<Skip>, tools: fn() -> AnyView, children: Children) -> impl IntoView {
-    first_page::provide();
+pub fn Frame(
+    navigation: Vec<NavigationEntry>,
+    skips: Vec<SkipLink>,
+    tools: fn() -> AnyView,
+    children: Children,
+) -> impl IntoView {
+    home_page::provide();
     let path = use_location().pathname;
     let skip = dynamic_view(move || {
         let path = path.get();
@@ -38,8 +43,8 @@ pub fn Frame(navigation: Vec<Entry>, skips: Vec<Skip>, tools: fn() -> AnyView, c
         let skip = skips.iter().find(|skip| Some(skip.under) == segment)?;
         Some(view! { <a class="skip" href=skip.to rel="external">{translate(skip.name)}</a> }.into_any())
     });
-    let entry = |entry: Entry| {
-        let rel = first_page::rel(entry.path);
+    let entry = |entry: NavigationEntry| {
+        let rel = home_page::rel(entry.path);
         // A page marks its sub-pages too; every path lies below the first page's.
         let exact = entry.path == "/";
         view! { <li><A href=entry.path exact attr:rel=rel>{translate(entry.name)}</A></li> }
@@ -49,7 +54,7 @@ pub fn Frame(navigation: Vec<Entry>, skips: Vec<Skip>, tools: fn() -> AnyView, c
         <a class="skip" href="#content" rel="external">{t!(app.skip)}</a>
         {skip}
         <header class="frame-header">
-            <a class="brand" href="/" rel=first_page::rel("/")>
+            <a class="brand" href="/" rel=home_page::rel("/")>
                 <svg viewBox="0 0 32 32" aria-hidden="true"><path d="M4 11h19l-5-5M28 21H9l5 5"/></svg>
                 <span>"Duplex"</span>
             </a>
@@ -63,11 +68,11 @@ pub fn Frame(navigation: Vec<Entry>, skips: Vec<Skip>, tools: fn() -> AnyView, c
             </div>
         </header>
         <main id="content" tabindex="-1">{children()}</main>
-        <LinkStatusStrip/>
+        <SessionStatusBar/>
         <footer class="frame-footer">
             <VitalsStrip/>
             {inspector.button()}
         </footer>
-        {inspector.place()}
+        {inspector.drawer()}
     }
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    closing::ended_by,
+    close_text::ended_by,
     text::{TextKey, dynamic_text, labeled_value, text_key, translate},
 };
 use crate::i18n::*;

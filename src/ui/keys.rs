@@ -12,7 +12,7 @@ pub fn key(event: &KeyboardEvent) -> Option<String> {
 }
 
 /// The place of the key on the keyboard, unless an input method has it.
-pub fn place(event: &KeyboardEvent) -> Option<String> {
+pub fn code(event: &KeyboardEvent) -> Option<String> {
     (!composes(event)).then(|| event.code())
 }
 

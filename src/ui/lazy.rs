@@ -11,19 +11,19 @@ use crate::lock::lock;
 
 /// A place in the page for a view that comes later. Empty on the server.
 #[derive(Clone, Default)]
-pub struct Place {
+pub struct LazySlot {
     filled: RwSignal<bool>,
     /// Between its coming and its place in the document.
     view: Arc<Mutex<Option<AnyView>>>,
 }
 
-impl Place {
+impl LazySlot {
     pub fn fill(&self, view: AnyView) {
         *lock(&self.view) = Some(view);
         self.filled.set(true);
     }
 
-    pub fn show(&self) -> impl Fn() -> Option<AnyView> + Clone + Send + use<> {
+    pub fn view(&self) -> impl Fn() -> Option<AnyView> + Clone + Send + use<> {
         let (filled, view) = (self.filled, Arc::clone(&self.view));
         dynamic_view(move || {
             filled.track();
@@ -33,13 +33,13 @@ impl Place {
 }
 
 /// Has the page's HTML name what the module imports before it runs: the loader of parts, which comes with any of them.
-pub fn foretell_loader() {
+pub fn preload_loader() {
     const NO_PART: &str = "";
     leptos::prefetch_lazy_fn_on_server(NO_PART);
 }
 
 /// Has the page's HTML name the part that a page without an early part cannot do without.
-pub fn foretell_app() {
+pub fn preload_app() {
     leptos::prefetch_lazy_fn_on_server("app");
 }
 
@@ -54,7 +54,7 @@ macro_rules! lazy_page {
             }
 
             async fn view(_page: Self) -> leptos::prelude::AnyView {
-                $crate::ui::lazy::foretell_app();
+                $crate::ui::lazy::preload_app();
                 leptos::prefetch_lazy_fn_on_server(stringify!($part));
                 lazy_view().await
             }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Nothing where the field already says it as it was read.
-pub fn how_read(typed: RwSignal<String>) -> AnyView {
+pub fn parsed_hint(typed: RwSignal<String>) -> AnyView {
     let i18n = use_i18n();
     let said = optional_text(move || {
         typed.with(|typed| match parse(typed) {

@@ -17,7 +17,7 @@ pub const PREFERENCES_PATH: &str = "/preferences";
 /// The cookies' names, and their life in seconds.
 pub const LANGUAGE_COOKIE: &str = "language";
 pub const COLOUR_COOKIE: &str = "colour";
-pub const KEPT_SECONDS: i64 = 365 * 24 * 60 * 60;
+pub const COOKIE_MAX_AGE: i64 = 365 * 24 * 60 * 60;
 
 /// `Auto` is the absence of a choice: the visitor's system decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +117,9 @@ pub fn ColourChoice() -> impl IntoView {
 /// Keeps a choice where the server will see it.
 fn remember(name: &str, value: &str) {
     if let Some(document) = document().dyn_ref::<HtmlDocument>() {
-        let _ = document.set_cookie(&format!("{name}={value}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"));
+        let _ = document.set_cookie(&format!(
+            "{name}={value}; Max-Age={COOKIE_MAX_AGE}; Path=/; SameSite=Lax"
+        ));
     }
 }
 

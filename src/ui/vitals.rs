@@ -7,8 +7,8 @@ use leptos::{html, leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_
 
 use super::{
     clock, format,
-    sight::when_seen,
     text::{TextKey, dynamic_text, labeled_value, t, text_key},
+    visibility::on_visible,
 };
 use crate::{
     i18n::*,
@@ -33,7 +33,7 @@ pub fn VitalsStrip() -> impl IntoView {
     let liveness = use_liveness(vitals);
     let strip = NodeRef::<html::Aside>::new();
     let owner = Owner::current();
-    when_seen(strip, move || {
+    on_visible(strip, move || {
         let owner = owner.clone();
         spawn_local(async move {
             if let Some(owner) = owner {
@@ -108,7 +108,7 @@ fn use_liveness(vitals: RwSignal<Vitals>) -> RwSignal<Liveness> {
     Effect::new(move |_| {
         let check = move || {
             let patience = PATIENCE.as_secs_f64() * 1000.0;
-            let silent = clock::is_over(last_beat.get_value(), patience, clock::now());
+            let silent = clock::has_elapsed(last_beat.get_value(), patience, clock::now());
             if liveness.get_untracked() == Liveness::Live && silent {
                 liveness.set(Liveness::Stale);
             }

@@ -1,6 +1,6 @@
 //! What Duplex is, and the way of one message, in words.
 
-use crate::ui::frame::Entry;
+use crate::ui::frame::NavigationEntry;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::components::A;
@@ -8,14 +8,14 @@ use leptos_router::path;
 
 use crate::ui::{
     card::Card,
-    first_page,
-    lazy::foretell_app,
+    home_page,
+    lazy::preload_app,
     text::{page_title, t, text_key},
 };
 
 pub const APP: super::App = super::App {
     page: || super::page(path!("/about"), AboutPage),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/about",
         name: text_key!(app.about),
     }),
@@ -25,7 +25,7 @@ pub const APP: super::App = super::App {
 
 #[component]
 pub fn AboutPage() -> impl IntoView {
-    foretell_app();
+    preload_app();
     view! {
         <Title text=page_title(t!(about.title))/>
         <Meta name="description" content=t!(about.description)/>
@@ -45,7 +45,7 @@ pub fn AboutPage() -> impl IntoView {
             </Card>
             <Card id="look" title=text_key!(about.look)>
                 <p>{t!(about.look_text)}</p>
-                <p><A href="/" attr:class="button" attr:rel=first_page::rel("/")>{t!(about.go)}</A></p>
+                <p><A href="/" attr:class="button" attr:rel=home_page::rel("/")>{t!(about.go)}</A></p>
             </Card>
         </div>
     }

@@ -8,7 +8,7 @@ pub mod server;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::Entry;
+use crate::ui::frame::NavigationEntry;
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::text_key;
 use leptos_router::{SsrMode, path};
@@ -17,7 +17,7 @@ lazy_page!(ArenaPage, arena, view::page::page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<ArenaPage>(path!("/arena"), SsrMode::Async),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/arena",
         name: text_key!(app.arena),
     }),

@@ -9,7 +9,7 @@ mod span;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::{Entry, Skip};
+use crate::ui::frame::{NavigationEntry, SkipLink};
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;
@@ -27,11 +27,11 @@ lazy_page!(ChatPage, talk, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<ChatPage>(path!("/chat/:room?"), SsrMode::Async),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/chat",
         name: text_key!(app.chat),
     }),
-    skip_link: Some(Skip {
+    skip_link: Some(SkipLink {
         under: "chat",
         to: "#message-field",
         name: text_key!(chat.skip),

@@ -12,7 +12,7 @@ mod table;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::Entry;
+use crate::ui::frame::NavigationEntry;
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
@@ -30,7 +30,7 @@ lazy_page!(ComparePage, lab, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<ComparePage>(path!("/compare"), SsrMode::OutOfOrder),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/compare",
         name: text_key!(compare.nav),
     }),

@@ -9,7 +9,7 @@ mod view;
 mod waiting;
 pub mod wire;
 
-use crate::ui::frame::Entry;
+use crate::ui::frame::NavigationEntry;
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;
@@ -24,7 +24,7 @@ lazy_page!(DevicesPage, figures, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<DevicesPage>(path!("/devices/:id?"), SsrMode::Async),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/devices",
         name: text_key!(app.devices),
     }),

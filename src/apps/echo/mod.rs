@@ -10,7 +10,7 @@ mod session;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::Entry;
+use crate::ui::frame::NavigationEntry;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::path;
@@ -26,9 +26,9 @@ use self::{
     wire::{ECHO_PATH, SOCKET_PATH},
 };
 use crate::ui::{
-    card::LaterCard,
-    early::Early,
-    first_page,
+    card::LazyCard,
+    home_page,
+    island::Island,
     text::{page_title, t, text_key},
 };
 
@@ -37,7 +37,7 @@ pub const BEGIN: &str = include_str!("begin.js");
 
 pub const APP: super::App = super::App {
     page: || super::page(path!("/"), EchoPage),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/",
         name: text_key!(app.echo),
     }),
@@ -47,7 +47,7 @@ pub const APP: super::App = super::App {
 
 #[component]
 pub fn EchoPage() -> impl IntoView {
-    first_page::load_anew_if_needed();
+    home_page::reload_if_needed();
     view! {
         <Title text=page_title(t!(echo.title))/>
         <Meta name="description" content=t!(echo.description)/>
@@ -57,7 +57,7 @@ pub fn EchoPage() -> impl IntoView {
             <noscript inner_html=t!(echo.no_script)></noscript>
         </div>
         <div class="grid">
-            <Early view=early/>
+            <Island view=early/>
             <HttpForm/>
         </div>
         <datalist id=ADDRESSES>
@@ -73,21 +73,21 @@ pub fn early() -> AnyView {
     view! {
         <Connection session/>
         <Composer session/>
-        <LaterCard
+        <LazyCard
             id="journal"
             class="wide"
             title=text_key!(echo.journal)
-            filling=Later::Journal.of(session)
+            content=Later::Journal.of(session)
         />
-        <LaterCard
+        <LazyCard
             id="round-trip"
             title=text_key!(echo.round_trip)
-            filling=Later::RoundTrip.of(session)
+            content=Later::RoundTrip.of(session)
         />
-        <LaterCard
+        <LazyCard
             id="handshake"
             title=text_key!(echo.handshake)
-            filling=Later::Handshake.of(session)
+            content=Later::Handshake.of(session)
         />
     }
     .into_any()

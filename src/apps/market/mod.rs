@@ -8,7 +8,7 @@ pub mod server;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::Entry;
+use crate::ui::frame::NavigationEntry;
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;
@@ -23,7 +23,7 @@ lazy_page!(MarketPage, figures, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<MarketPage>(path!("/market/:symbol?"), SsrMode::Async),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/market",
         name: text_key!(app.market),
     }),

@@ -6,7 +6,7 @@ pub mod server;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::Entry;
+use crate::ui::frame::NavigationEntry;
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
@@ -23,7 +23,7 @@ lazy_page!(StatusPage, lab, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<StatusPage>(path!("/status"), SsrMode::Async),
-    navigation: Some(Entry {
+    navigation: Some(NavigationEntry {
         path: "/status",
         name: text_key!(app.status),
     }),

@@ -8,7 +8,7 @@ use super::{drawer::Fresh, words::header_words};
 use crate::{
     i18n::*,
     ui::{
-        closing::meaning,
+        close_text::meaning,
         handshake::{HandshakeRecord, fetch},
         text::{dynamic_view, optional_text, t, translate},
     },

@@ -16,7 +16,7 @@ use leptos::{ev, html, prelude::*, task::spawn_local, wasm_split::wasm_split};
 use web_sys::KeyboardEvent;
 
 use super::keys;
-use super::lazy::Place;
+use super::lazy::LazySlot;
 use super::text::{dynamic_text, t};
 use duplex_leptos::trace::{Inspection, use_inspection};
 
@@ -31,7 +31,7 @@ pub struct Inspector {
     inspection: Inspection,
     /// The drawer was asked for.
     wanted: StoredValue<bool>,
-    place: Place,
+    slot: LazySlot,
 }
 
 impl Inspector {
@@ -42,7 +42,7 @@ impl Inspector {
             button: NodeRef::new(),
             inspection: use_inspection(),
             wanted: StoredValue::new(false),
-            place: Place::default(),
+            slot: LazySlot::default(),
         };
         let this = inspector.clone();
         let owner = Owner::current();
@@ -55,7 +55,7 @@ impl Inspector {
         let open = inspector.open;
         Effect::new(move |_| {
             let listener = window_event_listener(ev::keydown, move |event: KeyboardEvent| {
-                if event.alt_key() && keys::place(&event).as_deref() == Some(SHORTCUT) {
+                if event.alt_key() && keys::code(&event).as_deref() == Some(SHORTCUT) {
                     event.prevent_default();
                     open.update(|open| *open = !*open);
                 }
@@ -70,7 +70,7 @@ impl Inspector {
         let (this, inspection) = (self.clone(), self.inspection.clone());
         spawn_local(async move {
             let view = drawer(owner, inspection, this.open, this.button).await;
-            this.place.fill(view);
+            this.slot.fill(view);
         });
     }
 
@@ -94,8 +94,8 @@ impl Inspector {
     }
 
     /// Where it appears.
-    pub fn place(&self) -> impl IntoView + use<> {
-        self.place.show()
+    pub fn drawer(&self) -> impl IntoView + use<> {
+        self.slot.view()
     }
 }
 

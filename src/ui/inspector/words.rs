@@ -4,7 +4,7 @@ use super::reading::Part;
 use crate::{
     i18n::*,
     ui::{
-        closing::meaning,
+        close_text::meaning,
         format,
         text::{TextKey, fill, text_key},
     },

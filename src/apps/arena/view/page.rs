@@ -200,7 +200,7 @@ fn Rules() -> impl IntoView {
 
 fn keyed(arena: Arena, event: &ev::KeyboardEvent, down: bool) {
     let plain = !(event.ctrl_key() || event.alt_key() || event.meta_key());
-    let key = keys::place(event).and_then(|place| Key::of(&place));
+    let key = keys::code(event).and_then(|place| Key::of(&place));
     if let Some(key) = key.filter(|_| plain || !down) {
         event.prevent_default();
         arena.with(|engine| engine.steer(|steering| steering.key(key, down)));

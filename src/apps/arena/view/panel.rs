@@ -12,7 +12,7 @@ use super::words;
 use crate::{
     i18n::*,
     ui::{
-        names,
+        name_field,
         text::{dynamic_text, dynamic_view, fill, optional_text, t},
     },
     wire::person::tidy_name,
@@ -49,7 +49,7 @@ fn Leave(arena: Arena) -> impl IntoView {
 fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let typed = RwSignal::new(String::new());
-    names::follow(typed, move || {
+    name_field::follow(typed, move || {
         scores
             .me
             .with(|me| me.as_ref().map(|me| me.name.clone()))
@@ -66,7 +66,7 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     });
     let problem = optional_text(move || {
         let why = scores.name_refused.get()?;
-        Some(names::refusal(&why)(i18n.get_locale()).to_owned())
+        Some(name_field::refusal(&why)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
         if scores.name_refused.with(Option::is_some) {

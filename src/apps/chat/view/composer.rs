@@ -169,7 +169,10 @@ fn tell_typing(talk: Talk, said: StoredValue<Option<f64>>) {
     if talk.draft.with_untracked(String::is_empty) {
         said.set_value(None);
         talk.chat.activity(None);
-    } else if said.get_value().is_none_or(|said| clock::is_over(said, TYPING_MS, now)) {
+    } else if said
+        .get_value()
+        .is_none_or(|said| clock::has_elapsed(said, TYPING_MS, now))
+    {
         said.set_value(Some(now));
         talk.chat.activity(Some(TYPING));
     }

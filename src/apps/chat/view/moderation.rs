@@ -12,8 +12,8 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
+        command_text,
         moderation::{DURATIONS, refusal, until},
-        standing,
         text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate},
     },
     wire::moderation::{MAX_BAN_REASON, Moderation, ModerationCommand, Target},
@@ -160,7 +160,12 @@ pub fn tools(talk: Talk, rules: Rules) -> AnyView {
     let i18n = use_i18n();
     let problem = optional_text(move || {
         let locale = i18n.get_locale();
-        let told = |one: &CommandStatus| one.problem(|wait| standing::held(locale, wait), |why| explain(locale, why));
+        let told = |one: &CommandStatus| {
+            one.problem(
+                |wait| command_text::rate_limited(locale, wait),
+                |why| explain(locale, why),
+            )
+        };
         rules
             .pending
             .with(|pending| pending.iter().rev().find_map(|one| told(&one.status)))

@@ -6,7 +6,7 @@ use super::{storage, talk::Talk, words};
 use crate::{
     i18n::*,
     ui::{
-        names,
+        name_field,
         text::{dynamic_text, fill, optional_text, t},
     },
     wire::person::tidy_name,
@@ -23,12 +23,12 @@ pub fn NameForm(talk: Talk) -> impl IntoView {
     });
     let typed = RwSignal::new(String::new());
     let details = NodeRef::<html::Details>::new();
-    names::follow(typed, move || {
+    name_field::follow(typed, move || {
         me.with(|me| me.as_ref().map(|me| me.name.clone())).unwrap_or_default()
     });
     let problem = optional_text(move || {
         let why = talk.chat.name_refused.get()?;
-        Some(names::refusal(&why)(i18n.get_locale()).to_owned())
+        Some(name_field::refusal(&why)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
         if talk.chat.name_refused.with(Option::is_some) {

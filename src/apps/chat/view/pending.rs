@@ -6,7 +6,7 @@ use super::{super::wire::ChatCommand, list::focus, talk::Talk, words};
 use crate::{
     i18n::*,
     ui::{
-        standing,
+        command_text,
         text::{TextKey, dynamic_text, dynamic_view, fill, t, text_key, translate},
     },
 };
@@ -59,7 +59,9 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
     let state = dynamic_text(move || {
         found.with(|found| match found {
             Some((_, CommandStatus::Queued)) => t_string!(i18n, chat.queued).to_owned(),
-            Some((_, CommandStatus::Held { retry_after_ms })) => standing::held(i18n.get_locale(), *retry_after_ms),
+            Some((_, CommandStatus::Held { retry_after_ms })) => {
+                command_text::rate_limited(i18n.get_locale(), *retry_after_ms)
+            }
             // Perhaps it was sent.
             Some((_, CommandStatus::Rejected(why @ Rejection::IdTooOld { .. }))) => {
                 words::rejection(i18n.get_locale(), why)

@@ -13,7 +13,7 @@ use super::{
     visit::Visit,
 };
 use crate::ui::{
-    missing::answer_missing,
+    not_found::respond_not_found,
     text::{dynamic_text, dynamic_view, page_title, t},
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
@@ -99,7 +99,7 @@ fn keep_marks(talk: Talk, scroll: Scroll) {
 fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
     // Without the list nobody knows.
     if rooms.status.with_untracked(|status| *status != TopicStatus::Loading) {
-        answer_missing();
+        respond_not_found();
     }
     if rooms.state.with(|list| list.is_gone(name)) {
         return view! {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        standing,
+        command_text,
         text::{TextKey, dynamic_text, fill, optional_text, t, text_key, translate},
     },
     wire::form::RejectedForm,
@@ -100,9 +100,10 @@ fn room_row(rooms: UseTopic<Rooms>, visit: Visit, open: Memo<String>, name: Stri
 pub fn refused(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option<String> {
     rooms.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
-        found
-            .status
-            .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
+        found.status.problem(
+            |wait| command_text::rate_limited(locale, wait),
+            |why| words::rejection(locale, why),
+        )
     })
 }
 

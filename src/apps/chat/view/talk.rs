@@ -366,7 +366,7 @@ impl Lines {
         let mut before: Option<(i64, u64, String)> = None;
         for message in self.messages.range(start..end) {
             message.with_untracked(|message| {
-                let offset = if local { calendar::offset(message.at) } else { 0 };
+                let offset = if local { calendar::utc_offset(message.at) } else { 0 };
                 let day = calendar::day(message.at, offset);
                 let same_day = before.as_ref().is_some_and(|(other, ..)| *other == day);
                 if !same_day {

@@ -7,8 +7,9 @@ use super::super::{
 use crate::{
     i18n::*,
     ui::{
-        calendar, format, names,
-        standing::LOOK_FIRST,
+        calendar,
+        command_text::OUTCOME_UNKNOWN,
+        format, name_field,
         text::{TextKey, fill, text_key},
     },
     wire::text::{first_grapheme, is_bidi_control, isolated},
@@ -51,9 +52,9 @@ pub fn title(locale: Locale, room: &str, entry: &Entry) -> String {
 /// The time of day; the server does not know where the visitor is, and says UTC.
 pub fn clock(at: Millis, local: bool) -> String {
     if local {
-        calendar::clock(at, calendar::offset(at))
+        calendar::time_of_day(at, calendar::utc_offset(at))
     } else {
-        format!("{} UTC", calendar::clock(at, 0))
+        format!("{} UTC", calendar::time_of_day(at, 0))
     }
 }
 
@@ -79,7 +80,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::TooLarge => text_key!(chat.too_long),
         Rejection::Malformed { .. } => text_key!(chat.malformed),
         Rejection::StorageFull | Rejection::Unavailable => text_key!(chat.unavailable),
-        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
     };
     let seconds = match rejection {
         Rejection::TooFast { retry_after_ms } => retry_after_ms.div_ceil(1000),
@@ -117,7 +118,7 @@ fn refusal(word: &str) -> TextKey {
         why::ROOMS_FULL => text_key!(chat.rooms_full),
         why::NO_ROOM => text_key!(chat.no_room),
         why::ROOM_GONE => text_key!(chat.room_gone),
-        NAME_RESERVED | NAME_FIXED => names::refusal(word),
+        NAME_RESERVED | NAME_FIXED => name_field::refusal(word),
         _ => text_key!(chat.refused),
     }
 }

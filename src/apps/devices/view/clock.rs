@@ -59,7 +59,7 @@ impl Clock {
             _ if at == 0 => td_string!(locale, devices.never).to_owned(),
             None => utc(at),
             Some(now) => {
-                let span = format::span(locale, now.saturating_sub(at) / 1_000);
+                let span = format::coarse_duration(locale, now.saturating_sub(at) / 1_000);
                 fill(td_string!(locale, devices.ago), &[("span", &span)])
             }
         }

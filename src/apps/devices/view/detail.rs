@@ -22,8 +22,8 @@ use crate::{
     ui::{
         card::Card,
         format,
-        missing::answer_missing,
-        permits::Permits,
+        not_found::respond_not_found,
+        permissions::Permissions,
         text::{dynamic_text, dynamic_view, fill, labeled_value, optional_text, page_title, t, text_key},
     },
     wire::{form::RejectedForm, text::isolated},
@@ -113,7 +113,7 @@ fn place(device: UseTopic<Devices>, clock: Clock, refused: NotDone, id: String) 
 
 /// An operator may, and everybody where that was opened to them; and a visitor their own browser.
 fn may_control(device: UseTopic<Devices>, id: &str) -> Signal<bool> {
-    let permits = Permits::current();
+    let permits = Permissions::current();
     let owner = owner(id).map(str::to_owned);
     Signal::derive(move || {
         let own = owner
@@ -141,7 +141,7 @@ fn closed(shown: Shown) -> AnyView {
 fn missing(device: UseTopic<Devices>) -> AnyView {
     // Before there is a state, nobody knows.
     if device.status.with_untracked(|status| *status != TopicStatus::Loading) {
-        answer_missing();
+        respond_not_found();
     }
     view! {
         <Title text=page_title(t!(devices.missing))/>

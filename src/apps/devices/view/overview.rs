@@ -16,7 +16,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        permits::Permits,
+        permissions::Permissions,
         text::{TextKey, dynamic_text, fill, optional_text, page_title, t, text_key, translate},
     },
 };
@@ -96,7 +96,7 @@ pub fn overview(clock: Clock) -> AnyView {
 
 /// That everybody may set what devices do, where it is so.
 pub fn demo_note() -> AnyView {
-    let demo = Permits::current().demo;
+    let demo = Permissions::current().demo;
     demo.then(|| view! { <p class="hint devices-demo">{t!(devices.demo)}</p> })
         .into_any()
 }

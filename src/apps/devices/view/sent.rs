@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     i18n::*,
-    ui::{standing, text::optional_text},
+    ui::{command_text, text::optional_text},
 };
 use duplex_leptos::topic::UseTopic;
 use duplex_protocol::session::CommandId;
@@ -54,8 +54,10 @@ impl Sent {
             let id = self.id.get()?;
             self.device.pending.with(|pending| {
                 let (locale, one) = (i18n.get_locale(), pending.iter().find(|one| one.id == id)?);
-                one.status
-                    .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
+                one.status.problem(
+                    |wait| command_text::rate_limited(locale, wait),
+                    |why| words::rejection(locale, why),
+                )
             })
         });
         view! { <p class="problem" role="alert">{problem}</p> }.into_any()

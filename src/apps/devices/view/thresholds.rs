@@ -14,7 +14,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        number_field::how_read,
+        number_field::parsed_hint,
         text::{dynamic_text, dynamic_view, t},
     },
     wire::number::{self, ParsedNumber},
@@ -136,7 +136,7 @@ fn field(
         <label class="field grow">
             <span>{label}</span>
             <input inputmode="decimal" name=name autocomplete="off" value=value.get_untracked() bind:value=value/>
-            {how_read(value)}
+            {parsed_hint(value)}
         </label>
     }
     .into_any()

@@ -7,7 +7,7 @@ use super::super::{
 use crate::{
     i18n::*,
     ui::{
-        standing::LOOK_FIRST,
+        command_text::OUTCOME_UNKNOWN,
         text::{TextKey, fill, text_key},
     },
     wire::{number, text::isolated},
@@ -113,7 +113,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::TooLarge => text_key!(devices.bad_argument),
         Rejection::Malformed { .. } => text_key!(devices.malformed),
         Rejection::StorageFull | Rejection::Unavailable => text_key!(devices.unavailable),
-        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
     };
     filled(words(locale))
 }

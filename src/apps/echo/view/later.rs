@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leptos::{prelude::*, reactive::owner::WeakOwner, wasm_split::wasm_split};
 
 use super::{super::session::Session, handshake::HandshakeFacts, journal::JournalTable, round_trip::RoundTrip};
-use crate::ui::card::Filling;
+use crate::ui::card::LazyContent;
 
 #[derive(Clone, Copy)]
 pub enum Later {
@@ -15,7 +15,7 @@ pub enum Later {
 }
 
 impl Later {
-    pub fn of(self, session: Session) -> Arc<dyn Fn(WeakOwner) -> Filling + Send + Sync> {
+    pub fn of(self, session: Session) -> Arc<dyn Fn(WeakOwner) -> LazyContent + Send + Sync> {
         Arc::new(move |owner| Box::pin(view(owner, session, self)))
     }
 }

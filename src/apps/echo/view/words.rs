@@ -1,7 +1,7 @@
 //! Events, codes and errors in the visitor's language.
 
 use super::super::{content::HexError, model::Kind};
-pub use crate::ui::closing::meaning;
+pub use crate::ui::close_text::meaning;
 use crate::{
     i18n::*,
     ui::{

@@ -12,8 +12,8 @@ use crate::{
     i18n::*,
     ui::{
         card::Card,
-        number_field::how_read,
-        standing,
+        command_text,
+        number_field::parsed_hint,
         text::{dynamic_text, dynamic_view, fill, optional_text, t, text_key, translate},
     },
     wire::number,
@@ -121,7 +121,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             <label class="field grow">
                 <span>{t!(market.alert_price)}</span>
                 <input name="price" inputmode="decimal" autocomplete="off" required bind:value=price/>
-                {how_read(price)}
+                {parsed_hint(price)}
             </label>
             <div class="choice" role="group" aria-label=t!(market.alert_side)>
                 {choose(true, words::side(Side::Above))}
@@ -169,9 +169,10 @@ fn read_price(typed: &str, scale: u8) -> Result<u64, BadPrice> {
 fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<String> {
     alerts.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
-        found
-            .status
-            .problem(|wait| standing::held(locale, wait), |why| words::rejection(locale, why))
+        found.status.problem(
+            |wait| command_text::rate_limited(locale, wait),
+            |why| words::rejection(locale, why),
+        )
     })
 }
 

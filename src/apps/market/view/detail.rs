@@ -18,7 +18,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        missing::answer_missing,
+        not_found::respond_not_found,
         text::{dynamic_text, dynamic_view, labeled_value, page_title, t, text_key, translate},
     },
 };
@@ -57,7 +57,7 @@ fn missing(floor: Floor) -> AnyView {
     // Without the quotes nobody knows.
     let status = floor.quotes.status;
     if status.with_untracked(|status| *status != TopicStatus::Loading) {
-        answer_missing();
+        respond_not_found();
     }
     view! {
         <Title text=page_title(t!(market.no_symbol))/>

@@ -5,12 +5,12 @@ use crate::ui::calendar;
 
 /// Only in the browser may it be `local`.
 fn zone(at: Millis, local: bool) -> i32 {
-    if local { calendar::offset(at) } else { 0 }
+    if local { calendar::utc_offset(at) } else { 0 }
 }
 
 /// `09:05:07`.
 pub fn clock(at: Millis, local: bool) -> String {
-    calendar::clock_with_seconds(at, zone(at, local))
+    calendar::time_with_seconds(at, zone(at, local))
 }
 
 /// As short as the interval allows: `09:05`, `11-22 09:00`, `11-22`. A day's candle is UTC's day everywhere.
@@ -22,8 +22,8 @@ pub fn of_candle(at: Millis, interval: Interval, local: bool) -> String {
             .map_or_else(String::new, |(_, date)| date.to_owned())
     };
     match interval {
-        Interval::Minute | Interval::FiveMinutes => calendar::clock(at, zone),
-        Interval::Quarter | Interval::Hour => [date(), calendar::clock(at, zone)].join(" "),
+        Interval::Minute | Interval::FiveMinutes => calendar::time_of_day(at, zone),
+        Interval::Quarter | Interval::Hour => [date(), calendar::time_of_day(at, zone)].join(" "),
         Interval::Day => date(),
     }
 }

@@ -8,7 +8,7 @@ use super::super::{
 use crate::{
     i18n::*,
     ui::{
-        standing::LOOK_FIRST,
+        command_text::OUTCOME_UNKNOWN,
         text::{TextKey, fill, text_key},
     },
 };
@@ -150,7 +150,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
             _ => text_key!(market.refused),
         },
         Rejection::TooFast { .. } => text_key!(market.too_fast),
-        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
         _ => text_key!(market.unavailable),
     };
     fill(words(locale), &[("limit", &MAX_ALERTS.to_string())])

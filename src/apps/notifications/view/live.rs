@@ -14,7 +14,7 @@ use super::{
     desk::Desk,
     toasts::{Toast, Tray},
 };
-use crate::{ui::early::Alive, wire::notice::EVERYONE};
+use crate::{ui::island::MountedIsland, wire::notice::EVERYONE};
 use duplex_leptos::topic::{TopicStatus, UseTopic, use_topic};
 use duplex_protocol::topic::Topic;
 
@@ -65,7 +65,7 @@ fn open(bell: Bell, visitor: &str, all: UseTopic<Notices>) {
 
 /// Where the app was called for what came: all that is unread came since the page asked, which was told otherwise.
 fn catch_up<T: Topic>(tray: Tray, desk: Desk, source: &'static str, topic: UseTopic<T>) {
-    if !use_context::<Alive>().is_some_and(|alive| alive.called.get()) {
+    if !use_context::<MountedIsland>().is_some_and(|island| island.woken_by_unread.get()) {
         return;
     }
     Effect::new(move |done: Option<bool>| {

@@ -113,14 +113,14 @@ fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
 
 /// Why the last thing that the visitor did had no effect.
 pub fn problem(desk: Desk) -> AnyView {
-    use crate::ui::standing;
+    use crate::ui::command_text;
     let i18n = use_i18n();
     let told = optional_text(move || {
         desk.inbox.pending.with(|pending| {
             let locale = i18n.get_locale();
             pending.iter().rev().find_map(|one| {
                 one.status.problem(
-                    |wait| standing::held(locale, wait),
+                    |wait| command_text::rate_limited(locale, wait),
                     |why| words::rejection(why)(locale).to_owned(),
                 )
             })

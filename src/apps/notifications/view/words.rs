@@ -4,7 +4,7 @@ use super::super::wire::{ME, Millis, moment};
 use crate::{
     i18n::*,
     ui::{
-        standing::LOOK_FIRST,
+        command_text::OUTCOME_UNKNOWN,
         text::{TextKey, text_key},
     },
     wire::{
@@ -83,7 +83,7 @@ pub fn rejection(rejection: &Rejection) -> TextKey {
         Rejection::StorageFull | Rejection::Unavailable => text_key!(notifications.unavailable),
         Rejection::Denied(denied) if denied.may_retry() => text_key!(notifications.unavailable),
         Rejection::Denied(_) => text_key!(notifications.closed),
-        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => LOOK_FIRST,
+        Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
         Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => {
             text_key!(notifications.refused)
         }

@@ -5,8 +5,8 @@ use leptos::{ev::SubmitEvent, prelude::*};
 use crate::i18n::*;
 use crate::ui::calendar;
 use crate::ui::card::Card;
+use crate::ui::command_text;
 use crate::ui::moderation::{DURATIONS, refusal, until};
-use crate::ui::standing;
 use crate::ui::text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate};
 use crate::wire::moderation::{ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, Moderation, ModerationCommand, Target};
 use duplex_leptos::topic::Live;
@@ -70,7 +70,7 @@ fn row(locale: Locale, rules: Rules, target: &Target, ban: &Ban) -> AnyView {
         Some(until) => format!(
             "{} {} UTC",
             calendar::date(calendar::day(until, 0)),
-            calendar::clock(until, 0)
+            calendar::time_of_day(until, 0)
         ),
         None => td_string!(locale, moderation.ever).to_owned(),
     };
@@ -133,7 +133,7 @@ fn form(rules: Rules) -> AnyView {
             Rejection::Refused { why } => refusal(why).map_or(why.clone(), |words| words(locale).to_owned()),
             _ => td_string!(locale, moderation.not_now).to_owned(),
         };
-        let told = |one: &CommandStatus| one.problem(|wait| standing::held(locale, wait), why);
+        let told = |one: &CommandStatus| one.problem(|wait| command_text::rate_limited(locale, wait), why);
         pending.iter().rev().find_map(|one| told(&one.status))
     });
     let ban = move |event: SubmitEvent| {

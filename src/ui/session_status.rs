@@ -14,7 +14,7 @@ use duplex_protocol::code;
 
 /// Empty while no topic is open, and so in the server's HTML.
 #[component]
-pub fn LinkStatusStrip() -> impl IntoView {
+pub fn SessionStatusBar() -> impl IntoView {
     let i18n = use_i18n();
     let link = use_session_status();
     let seconds = use_countdown(link);

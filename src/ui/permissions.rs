@@ -7,7 +7,7 @@ use web_sys::HtmlMetaElement;
 
 /// In the context of a rendering on the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Permits {
+pub struct Permissions {
     /// Signed in as operator.
     pub operator: bool,
     /// The controls of shared things are open to everybody (`--demo`).
@@ -18,7 +18,7 @@ pub struct Permits {
 const OPERATOR: &str = "operator";
 const DEMO: &str = "demo";
 
-impl Permits {
+impl Permissions {
     /// Of the page that is being rendered, or that the browser shows.
     pub fn current() -> Self {
         if is_server() {
@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn permits_are_read_as_they_are_written() {
         for (operator, demo) in [(false, false), (true, false), (false, true), (true, true)] {
-            let permits = Permits { operator, demo };
-            assert_eq!(Permits::read(permits.written()), permits);
+            let permits = Permissions { operator, demo };
+            assert_eq!(Permissions::read(permits.written()), permits);
         }
     }
 }

@@ -7,27 +7,27 @@ use std::rc::Rc;
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 
-use super::lazy::foretell_loader;
+use super::lazy::preload_loader;
 use crate::i18n::Language;
 
 /// The element's id: a page has one such part, or none.
-pub const EARLY: &str = "early";
+pub const ISLAND_ID: &str = "early";
 
 /// What came to life early. The app that comes later finds it in its context, and ends it with the page.
 #[derive(Clone)]
-pub struct Alive {
+pub struct MountedIsland {
     pub language: Language,
     /// The app comes because something came for the visitor.
-    pub called: SendWrapper<Rc<Cell<bool>>>,
+    pub woken_by_unread: SendWrapper<Rc<Cell<bool>>>,
     life: SendWrapper<Rc<RefCell<Option<Life>>>>,
 }
 
-impl Alive {
+impl MountedIsland {
     pub fn new(language: Language, owner: Option<Owner>, view: impl Any) -> Self {
         let view = Box::new(view);
         Self {
             language,
-            called: SendWrapper::new(Rc::default()),
+            woken_by_unread: SendWrapper::new(Rc::default()),
             life: SendWrapper::new(Rc::new(RefCell::new(Some(Life { owner, _view: view })))),
         }
     }
@@ -53,14 +53,14 @@ impl Drop for Life {
 
 /// Shows `view`, or takes over what shows it already.
 #[component]
-pub fn Early(view: fn() -> AnyView) -> impl IntoView {
-    foretell_loader();
-    match use_context::<Alive>().and_then(|alive| alive.take()) {
-        None => view! { <div id=EARLY>{view()}</div> }.into_any(),
+pub fn Island(view: fn() -> AnyView) -> impl IntoView {
+    preload_loader();
+    match use_context::<MountedIsland>().and_then(|alive| alive.take()) {
+        None => view! { <div id=ISLAND_ID>{view()}</div> }.into_any(),
         Some(life) => {
             let life = SendWrapper::new(life);
             on_cleanup(move || drop(life));
-            view! { <div id=EARLY inner_html=""></div> }.into_any()
+            view! { <div id=ISLAND_ID inner_html=""></div> }.into_any()
         }
     }
 }

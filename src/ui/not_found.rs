@@ -6,11 +6,11 @@ use leptos::prelude::*;
 
 /// In the context of each rendering on the server.
 #[derive(Clone)]
-pub struct Missing(pub Arc<dyn Fn() + Send + Sync>);
+pub struct NotFoundResponder(pub Arc<dyn Fn() + Send + Sync>);
 
 /// In the browser, where the answer came long ago, it does nothing.
-pub fn answer_missing() {
-    if let Some(Missing(answer)) = use_context() {
+pub fn respond_not_found() {
+    if let Some(NotFoundResponder(answer)) = use_context() {
         answer();
     }
 }

@@ -9,14 +9,14 @@ use web_sys::{Element, IntersectionObserver, IntersectionObserverEntry, Intersec
 const ENOUGH: f64 = 0.4;
 
 /// Watches an element until it is seen; ends when dropped.
-pub struct Sight {
+pub struct VisibilityObserver {
     observer: IntersectionObserver,
     _seen: Closure<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>,
 }
 
-impl Sight {
+impl VisibilityObserver {
     /// Calls `act` once, when the element comes into view.
-    pub fn of(element: &Element, act: impl Fn() + 'static) -> Option<Self> {
+    pub fn observe(element: &Element, act: impl Fn() + 'static) -> Option<Self> {
         let seen = Closure::<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>::new(
             move |entries: Vec<IntersectionObserverEntry>, observer: IntersectionObserver| {
                 if entries.iter().any(|entry| entry.intersection_ratio() >= ENOUGH) {
@@ -33,21 +33,21 @@ impl Sight {
     }
 }
 
-impl Drop for Sight {
+impl Drop for VisibilityObserver {
     fn drop(&mut self) {
         self.observer.disconnect();
     }
 }
 
 /// Calls `act` once, when the element comes into view.
-pub fn when_seen<E>(element: NodeRef<E>, act: impl Fn() + Clone + 'static)
+pub fn on_visible<E>(element: NodeRef<E>, act: impl Fn() + Clone + 'static)
 where
     E: ElementType + 'static,
     E::Output: JsCast + Clone + AsRef<Element> + 'static,
 {
     Effect::new(move |_| {
         let Some(element) = element.get() else { return };
-        let kept = SendWrapper::new(Sight::of(element.as_ref(), act.clone()));
+        let kept = SendWrapper::new(VisibilityObserver::observe(element.as_ref(), act.clone()));
         on_cleanup(move || drop(kept));
     });
 }
