@@ -155,7 +155,7 @@ async fn quotes_and_candles_are_updated() {
         assert!(chart(&node, "hnb").await.candles(interval).len() > 80);
     }
     heard(&node, 200).await;
-    wait_until(async || chart(&node, "hnb").await.count > 3).await;
+    wait_until(async || chart(&node, "hnb").await.trade_count > 3).await;
     let after = board(&node).await;
     let moved = |symbol: &String| before.entries[symbol].tick != after.entries[symbol].tick;
     assert!(before.entries.keys().filter(|symbol| moved(symbol)).count() > 20);
@@ -167,11 +167,11 @@ async fn a_restarted_market_continues_from_its_last_prices() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |_| {});
     until_live(&node).await;
-    wait_until(async || chart(&node, "hnb").await.count > 0).await;
+    wait_until(async || chart(&node, "hnb").await.trade_count > 0).await;
     feeds.end().await;
     let (before, candles) = (board(&node).await, chart(&node, "hnb").await);
     let feeds = Feeds::start(&node, |_| {});
-    wait_until(async || chart(&node, "hnb").await.count > candles.count).await;
+    wait_until(async || chart(&node, "hnb").await.trade_count > candles.trade_count).await;
     let after = board(&node).await;
     for (symbol, entry) in &before.entries {
         let (was, is) = (entry.tick.last, after.entries[symbol].tick.last);

@@ -1,4 +1,4 @@
-//! The market: prices that change many times in a second, how they came to be, and a word when one is reached.
+//! The market application: prices that change many times a second, candles and trades, and price alerts.
 
 mod drawing;
 pub mod model;

@@ -1,4 +1,4 @@
-//! Which symbols a visitor sees, and in which order. Pure.
+//! Sorting and searching of the symbol table. Pure.
 
 use std::cmp::Ordering;
 
@@ -17,7 +17,7 @@ pub enum Column {
 impl Column {
     pub const ALL: [Self; 4] = [Self::Name, Self::Last, Self::Change, Self::Volume];
 
-    /// For style sheets and tests.
+    /// The code in URLs, `data-column` attributes and tests.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -35,8 +35,8 @@ pub struct Sort {
 }
 
 impl Sort {
-    /// The same column again turns the order round; numbers begin with the largest.
-    pub fn choose(self, column: Column) -> Self {
+    /// The sort after a click on `column`: the same column reverses it; a new numeric column begins with the largest.
+    pub fn toggle(self, column: Column) -> Self {
         let descending = match self.column == column {
             true => !self.descending,
             false => column != Column::Name,
@@ -44,13 +44,13 @@ impl Sort {
         Self { column, descending }
     }
 
-    /// As an address holds it: `name`, or `-change` from the largest down.
+    /// The value of the URL's `sort` parameter: `name`, or `-change` for descending.
     pub fn code(self) -> String {
         let sign = if self.descending { "-" } else { "" };
         [sign, self.column.code()].concat()
     }
 
-    pub fn of_code(code: &str) -> Option<Self> {
+    pub fn from_code(code: &str) -> Option<Self> {
         let (descending, name) = match code.strip_prefix('-') {
             Some(name) => (true, name),
             None => (false, code),
@@ -59,8 +59,8 @@ impl Sort {
         Some(Self { column, descending })
     }
 
-    /// As `aria-sort` says it.
-    pub fn of(self, column: Column) -> &'static str {
+    /// The value of the column's `aria-sort`.
+    pub fn aria_sort(self, column: Column) -> &'static str {
         match (self.column == column, self.descending) {
             (false, _) => "none",
             (true, false) => "ascending",
@@ -68,15 +68,16 @@ impl Sort {
         }
     }
 
-    /// What is equal stays in the order of names, and then of symbols.
+    /// Ties are ordered by name, then by symbol.
     pub fn compare(self, a: (&str, &Entry), b: (&str, &Entry)) -> Ordering {
         let by_column = match self.column {
             Column::Name => a.0.cmp(b.0),
             Column::Last => decimal::compare(price(a.1), price(b.1)),
             Column::Change => change(a.1).cmp(&change(b.1)),
-            Column::Volume => {
-                decimal::compare((a.1.tick.volume, a.1.listing.lots), (b.1.tick.volume, b.1.listing.lots))
-            }
+            Column::Volume => decimal::compare(
+                (a.1.tick.volume, a.1.listing.volume_scale),
+                (b.1.tick.volume, b.1.listing.volume_scale),
+            ),
         };
         let by_column = if self.descending {
             by_column.reverse()
@@ -93,13 +94,13 @@ const fn price(entry: &Entry) -> (u64, u8) {
     (entry.tick.last, entry.listing.scale)
 }
 
-/// In hundredths of a percent.
+/// The change in basis points.
 pub fn change(entry: &Entry) -> i64 {
     decimal::basis_points(entry.tick.last, entry.tick.open)
 }
 
-/// Whether what is searched for is in a name, in either language, or in the symbol.
-pub fn finds(search: &str, entry: &Entry) -> bool {
+/// True if the symbol or one of its names, in either language, contains the search term.
+pub fn matches_search(search: &str, entry: &Entry) -> bool {
     let search = search.trim().to_lowercase();
     let (ko, en) = &entry.listing.names;
     [ko, en, &entry.listing.symbol]
@@ -125,42 +126,42 @@ mod tests {
     }
 
     #[test]
-    fn an_address_holds_each_order() {
+    fn every_sort_round_trips_through_its_code() {
         for column in Column::ALL {
             for descending in [true, false] {
                 let sort = Sort { column, descending };
-                assert_eq!(Sort::of_code(&sort.code()), Some(sort));
+                assert_eq!(Sort::from_code(&sort.code()), Some(sort));
             }
         }
-        assert_eq!(Sort::of_code("-price"), None);
+        assert_eq!(Sort::from_code("-price"), None);
     }
 
     #[test]
-    fn columns_order_the_symbols_and_turn_round() {
+    fn columns_sort_the_symbols_and_reverse() {
         let name = Sort::default();
         assert_eq!(
-            (sorted(name), sorted(name.choose(Column::Name))),
+            (sorted(name), sorted(name.toggle(Column::Name))),
             ("abc".to_owned(), "cba".to_owned())
         );
-        let change = name.choose(Column::Change);
+        let change = name.toggle(Column::Change);
         assert_eq!(
-            (sorted(change), sorted(change.choose(Column::Change))),
+            (sorted(change), sorted(change.toggle(Column::Change))),
             ("bca".to_owned(), "abc".to_owned())
         );
-        assert_eq!(sorted(name.choose(Column::Volume)), "abc");
-        assert_eq!(sorted(name.choose(Column::Last)), "bca");
-        assert_eq!(change.of(Column::Change), "descending");
-        assert_eq!(change.of(Column::Name), "none");
-        assert_eq!(change.choose(Column::Name).of(Column::Name), "ascending");
+        assert_eq!(sorted(name.toggle(Column::Volume)), "abc");
+        assert_eq!(sorted(name.toggle(Column::Last)), "bca");
+        assert_eq!(change.aria_sort(Column::Change), "descending");
+        assert_eq!(change.aria_sort(Column::Name), "none");
+        assert_eq!(change.toggle(Column::Name).aria_sort(Column::Name), "ascending");
     }
 
     #[test]
     fn a_symbol_is_found_by_any_of_its_names() {
         let mut entry = entry("hnb");
         entry.listing.names = ("한누리".to_owned(), "Hannuri".to_owned());
-        for found in ["", " HNB ", "누리", "nuri"] {
-            assert!(finds(found, &entry), "{found}");
+        for term in ["", " HNB ", "누리", "nuri"] {
+            assert!(matches_search(term, &entry), "{term}");
         }
-        assert!(!finds("x", &entry));
+        assert!(!matches_search("x", &entry));
     }
 }

@@ -1,5 +1,5 @@
-//! What is said about prices: commands, events and their bounds. A price is whole units of `10^-scale`, never a float.
-//! Knows neither state nor page, and no exchange.
+//! The market's topics, commands and events, and their limits. A price is a whole number of `10^-scale` units, never a float.
+//! Independent of the states, the pages and the exchanges.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,26 +9,26 @@ use duplex_protocol::session::Rejection;
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
 
-/// The only topic of kind `quotes`, and of kind `watches`, behind its kind.
+/// The name after the kind of the only topic of kind `quotes`, and of the only one of kind `watches`.
 pub const ALL: &str = "all";
 
-/// Bytes of a symbol: the longest of the exchanges' is shorter, and `candles/<symbol>` must fit into a topic's name.
+/// Maximum bytes of a symbol. Exchanges' symbols are shorter, and `candles/<symbol>` must fit in a topic name.
 pub const MAX_SYMBOL: usize = 24;
-/// Symbols of the market: the state travels whole, and a page shows them all.
+/// Maximum symbols of the market: the state is sent as a whole, and a page lists all of them.
 pub const MAX_SYMBOLS: usize = 200;
-/// Ticks of one command, and trades of one: both fit into a command several times over.
+/// Maximum ticks, and trades, of one command: far below the size limit of a command.
 pub const MAX_TICKS: usize = 200;
 pub const MAX_TRADES: usize = 200;
-/// Quotes of one command that lists them: each may be a kilobyte.
+/// Maximum entries of one command that lists them: each may take a kilobyte.
 pub const MAX_LISTED: usize = 16;
-/// Digits after the point: what the exchanges trade in has no more.
+/// Maximum decimals of a price: exchanges use no more.
 pub const MAX_SCALE: u8 = 12;
-/// Alerts of one visitor that wait, and those that are done and still shown.
+/// Maximum pending alerts of one visitor, and maximum reached alerts that are kept for display.
 pub const MAX_ALERTS: usize = 20;
-pub const MAX_DONE: usize = 20;
+pub const MAX_REACHED: usize = 20;
 
-/// Why a command is refused, in the word that the page translates.
-pub mod why {
+/// Codes of refusals, which the page translates.
+pub mod refusal {
     pub const BAD_SYMBOL: &str = "bad_symbol";
     pub const BAD_PRICE: &str = "bad_price";
     pub const TOO_MUCH: &str = "too_much";
@@ -40,37 +40,37 @@ pub mod why {
 #[derive(Debug, Clone, Copy)]
 pub struct Quotes;
 
-/// The topics `candles/<symbol>`: how a symbol's price came to be what it is.
+/// The topics `candles/<symbol>`: a symbol's candles and last trades.
 #[derive(Debug, Clone, Copy)]
 pub struct Candles;
 
-/// The topics `alerts/<person>`: what somebody wants to be told of.
+/// The topics `alerts/<person>`: one person's price alerts.
 #[derive(Debug, Clone, Copy)]
 pub struct Alerts;
 
-/// The topic `watches/all`: whose alerts changed. The server speaks to itself; nobody else may listen.
+/// The topic `watches/all`: the persons whose alerts changed. Internal to the server: clients may not subscribe.
 #[derive(Debug, Clone, Copy)]
-pub struct Watches;
+pub struct AlertChanges;
 
-/// Where prices come from.
+/// The source of the prices.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// `simulator`, `upbit`, `binance`; empty while there is none.
+    /// `simulator`, `upbit` or `binance`; empty without a source.
     pub name: String,
-    /// The prices are invented.
+    /// True if the prices are generated.
     pub simulated: bool,
 }
 
-/// How the way to the source is.
+/// The state of the connection to the source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedStatus {
     #[default]
     Connecting,
     Live,
-    /// It is open, and says nothing.
+    /// The connection is open, but delivers no prices.
     Stale,
-    /// It is closed, and tried again.
+    /// The connection is closed; the server reconnects.
     Lost,
 }
 
@@ -79,7 +79,7 @@ pub struct Feed {
     #[serde(rename = "standing")]
     pub status: FeedStatus,
     pub since: Millis,
-    /// What the source said and nobody could use, since the server started.
+    /// Unusable messages of the source since the server started.
     pub skipped: u64,
 }
 
@@ -109,43 +109,45 @@ impl Sector {
     ];
 }
 
-/// What does not change while a symbol is traded.
+/// The constant data of a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     pub symbol: String,
-    /// In Korean and in English.
+    /// The Korean and the English name.
     pub names: (String, String),
     pub sector: Sector,
     /// Prices are whole units of `10^-scale`.
     pub scale: u8,
-    /// Digits after the point that are always shown.
-    pub least: u8,
-    /// Volumes are whole units of `10^-lots`.
-    pub lots: u8,
+    /// Decimals that are always shown.
+    #[serde(rename = "least")]
+    pub min_decimals: u8,
+    /// Volumes are whole units of `10^-volume_scale`.
+    #[serde(rename = "lots")]
+    pub volume_scale: u8,
 }
 
-/// Everything that changes about a symbol: the newest one makes all earlier ones needless.
+/// The changing data of a symbol: a newer tick supersedes all earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
     pub symbol: String,
     pub last: u64,
-    /// The price that changes are counted from: the day's before, or that of 24 hours ago, as the source has it.
+    /// The reference price of changes: the previous day's close, or the price 24 hours ago, depending on the source.
     pub open: u64,
     pub high: u64,
     pub low: u64,
     pub volume: u64,
-    /// When it was last traded.
+    /// The time of the last trade.
     pub at: Millis,
-    /// It is long ago that anything was heard of it.
+    /// True if the source has sent nothing about the symbol for a while.
     pub stale: bool,
 }
 
-/// A symbol as the market begins with it.
+/// A symbol's entry in the quote book.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub listing: Listing,
     pub tick: Tick,
-    /// Prices in even steps of time, the newest last.
+    /// The points of the spark line: prices at even intervals, the newest last.
     pub spark: Vec<u64>,
 }
 
@@ -168,48 +170,55 @@ pub struct Trade {
     pub at: Millis,
     pub price: u64,
     pub quantity: u64,
-    /// A buyer took an offer, or a seller a bid.
+    /// True if a buyer took an ask; false if a seller took a bid.
     pub bought: bool,
 }
 
-/// How long a candle lasts.
+/// The period of a candle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interval {
     #[default]
     Minute,
     FiveMinutes,
-    Quarter,
+    #[serde(rename = "quarter")]
+    FifteenMinutes,
     Hour,
     Day,
 }
 
 impl Interval {
-    pub const ALL: [Self; 5] = [Self::Minute, Self::FiveMinutes, Self::Quarter, Self::Hour, Self::Day];
+    pub const ALL: [Self; 5] = [
+        Self::Minute,
+        Self::FiveMinutes,
+        Self::FifteenMinutes,
+        Self::Hour,
+        Self::Day,
+    ];
 
     pub const fn millis(self) -> Millis {
         const MINUTE: Millis = 60_000;
         match self {
             Self::Minute => MINUTE,
             Self::FiveMinutes => 5 * MINUTE,
-            Self::Quarter => 15 * MINUTE,
+            Self::FifteenMinutes => 15 * MINUTE,
             Self::Hour => 60 * MINUTE,
             Self::Day => 24 * 60 * MINUTE,
         }
     }
 
-    /// As an address has it.
+    /// The value of the URL's `interval` parameter.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Minute => "1m",
             Self::FiveMinutes => "5m",
-            Self::Quarter => "15m",
+            Self::FifteenMinutes => "15m",
             Self::Hour => "1h",
             Self::Day => "1d",
         }
     }
 
-    pub fn of_code(code: &str) -> Option<Self> {
+    pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|interval| interval.code() == code)
     }
 
@@ -218,7 +227,7 @@ impl Interval {
     }
 }
 
-/// What was paid within an interval that began at `at`. On the wire a list of six numbers: there are hundreds of them.
+/// The prices and the volume of the interval that begins at `at`. Serialised as an array of six numbers, as a state has hundreds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, u64, u64, u64, u64, u64)", into = "(u64, u64, u64, u64, u64, u64)")]
 pub struct Candle {
@@ -264,7 +273,7 @@ pub enum CandlesEvent {
     Traded(Vec<Trade>),
 }
 
-/// Which way the price must go.
+/// The direction in which the price must pass an alert's price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -309,29 +318,29 @@ pub enum AlertsEvent {
     },
 }
 
-/// To the watcher: the alerts of this person are not what they were.
+/// Notifies the alert watcher that this person's alerts changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changed {
+pub struct AlertsChanged {
     pub person: String,
 }
 
-/// 1 to [`MAX_SYMBOL`] of `a-z 0-9 -`.
+/// True for 1 to [`MAX_SYMBOL`] characters of `a-z 0-9 -`.
 pub fn is_symbol(symbol: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     (1..=MAX_SYMBOL).contains(&symbol.len()) && symbol.bytes().all(plain)
 }
 
-/// Where a symbol's page is.
+/// The path of a symbol's page.
 pub fn symbol_path(symbol: &str) -> String {
     format!("/market/{symbol}")
 }
 
-/// A price that makes sense in its scale.
+/// Checks that a price is positive and its scale is supported.
 pub fn check_price(price: u64, scale: u8) -> Result<(), Rejection> {
     if price > 0 && scale <= MAX_SCALE {
         Ok(())
     } else {
-        Err(Rejection::refused(why::BAD_PRICE))
+        Err(Rejection::refused(refusal::BAD_PRICE))
     }
 }
 
@@ -340,21 +349,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_symbol_fits_into_a_topics_name() {
-        for right in ["btcusdt", "krw-btc", "1inch", &"x".repeat(MAX_SYMBOL)] {
-            assert!(is_symbol(right), "{right}");
+    fn a_symbol_fits_into_a_topic_name() {
+        for valid in ["btcusdt", "krw-btc", "1inch", &"x".repeat(MAX_SYMBOL)] {
+            assert!(is_symbol(valid), "{valid}");
         }
-        for wrong in ["", "KRW-BTC", "a/b", "a b", "#feed", &"x".repeat(MAX_SYMBOL + 1)] {
-            assert!(!is_symbol(wrong), "{wrong}");
+        for invalid in ["", "KRW-BTC", "a/b", "a b", "#feed", &"x".repeat(MAX_SYMBOL + 1)] {
+            assert!(!is_symbol(invalid), "{invalid}");
         }
     }
 
     #[test]
-    fn an_interval_is_found_by_its_code_and_its_place() {
+    fn an_interval_round_trips_through_its_code_and_index() {
         for (index, interval) in Interval::ALL.into_iter().enumerate() {
-            assert_eq!(Interval::of_code(interval.code()), Some(interval));
+            assert_eq!(Interval::from_code(interval.code()), Some(interval));
             assert_eq!(interval.index(), index);
         }
-        assert_eq!(Interval::of_code("2m"), None);
+        assert_eq!(Interval::from_code("2m"), None);
     }
 }

@@ -1,10 +1,12 @@
-//! What somebody wants to be told of, and what they were told.
+//! A person's price alerts: pending and reached.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::wire::{Alerts, AlertsCommand, AlertsEvent, Changed, MAX_ALERTS, MAX_DONE, Millis, Side, Watches};
+use super::super::wire::{
+    AlertChanges, Alerts, AlertsChanged, AlertsCommand, AlertsEvent, MAX_ALERTS, MAX_REACHED, Millis, Side,
+};
 use super::decimal;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{Delivery, NoCommand, Topic};
@@ -17,10 +19,11 @@ pub struct Alert {
     /// In units of `10^-scale`.
     pub price: u64,
     pub scale: u8,
-    /// When it was set.
+    /// The time at which it was set.
     pub at: Millis,
-    /// When it was reached, and the price then in its scale.
-    pub done: Option<(Millis, u64, u8)>,
+    /// The time at which it was reached, with the price and its scale.
+    #[serde(rename = "done")]
+    pub reached: Option<(Millis, u64, u8)>,
 }
 
 impl Alert {
@@ -30,40 +33,40 @@ impl Alert {
 }
 
 impl Side {
-    /// Whether this price, in units of its scale, is at or beyond the one that is waited for.
-    pub fn is_reached(self, wanted: (u64, u8), price: (u64, u8)) -> bool {
-        let place = decimal::compare(price, wanted);
+    /// True if `price` is at or beyond the price of the alert; both with their scales.
+    pub fn is_reached(self, alert: (u64, u8), price: (u64, u8)) -> bool {
+        let ordering = decimal::compare(price, alert);
         match self {
-            Self::Above => place != Ordering::Less,
-            Self::Below => place != Ordering::Greater,
+            Self::Above => ordering != Ordering::Less,
+            Self::Below => ordering != Ordering::Greater,
         }
     }
 }
 
-/// In the order in which they were set: at most [`MAX_ALERTS`] that wait and [`MAX_DONE`] that are done.
+/// Alerts in the order in which they were set: at most [`MAX_ALERTS`] pending and [`MAX_REACHED`] reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertList {
     pub alerts: Vec<Alert>,
 }
 
 impl AlertList {
-    pub fn waiting(&self) -> impl Iterator<Item = &Alert> {
-        self.alerts.iter().filter(|alert| alert.done.is_none())
+    pub fn pending(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.iter().filter(|alert| alert.reached.is_none())
     }
 
     pub fn get(&self, id: Seq) -> Option<&Alert> {
         self.alerts.iter().find(|alert| alert.id == id)
     }
 
-    fn reach(&mut self, id: Seq, done: (Millis, u64, u8)) {
+    fn mark_reached(&mut self, id: Seq, reached: (Millis, u64, u8)) {
         if let Some(alert) = self.alerts.iter_mut().find(|alert| alert.id == id) {
-            alert.done.get_or_insert(done);
+            alert.reached.get_or_insert(reached);
         }
-        let mut surplus = self.alerts.iter().filter(|alert| alert.done.is_some()).count();
+        let mut surplus = self.alerts.iter().filter(|alert| alert.reached.is_some()).count();
         self.alerts.retain(|alert| {
-            let goes = alert.done.is_some() && surplus > MAX_DONE;
-            surplus -= usize::from(goes);
-            !goes
+            let drop = alert.reached.is_some() && surplus > MAX_REACHED;
+            surplus -= usize::from(drop);
+            !drop
         });
     }
 }
@@ -85,7 +88,7 @@ impl Topic for Alerts {
                 scale,
                 at,
             } => {
-                if list.waiting().count() < MAX_ALERTS && list.get(seq).is_none() {
+                if list.pending().count() < MAX_ALERTS && list.get(seq).is_none() {
                     list.alerts.push(Alert {
                         id: seq,
                         symbol: symbol.clone(),
@@ -93,29 +96,29 @@ impl Topic for Alerts {
                         price: *price,
                         scale: *scale,
                         at: *at,
-                        done: None,
+                        reached: None,
                     });
                 }
             }
             AlertsEvent::Removed { id } => list.alerts.retain(|alert| alert.id != *id),
-            AlertsEvent::Reached { id, price, scale, at } => list.reach(*id, (*at, *price, *scale)),
+            AlertsEvent::Reached { id, price, scale, at } => list.mark_reached(*id, (*at, *price, *scale)),
         }
     }
 }
 
-/// Nothing is remembered: whoever listens asks the alerts themselves.
-impl Topic for Watches {
+/// Stateless: a subscriber reads the alerts themselves.
+impl Topic for AlertChanges {
     const KIND: &'static str = "watches";
     const DELIVERY: Delivery = Delivery::Latest;
     const PRESENCE: bool = false;
 
     type Command = NoCommand;
-    type Event = Changed;
+    type Event = AlertsChanged;
     type State = ();
 
-    fn apply(_state: &mut (), _seq: Seq, _event: &Changed) {}
+    fn apply(_state: &mut (), _seq: Seq, _event: &AlertsChanged) {}
 
-    fn key(event: &Changed) -> Option<String> {
+    fn key(event: &AlertsChanged) -> Option<String> {
         Some(event.person.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! How one symbol's price came to be: candles of each interval, and the last trades.
+//! A symbol's chart: candles of each interval, and the last trades.
 
 use std::collections::VecDeque;
 
@@ -8,19 +8,20 @@ use super::super::wire::{Candle, Candles, CandlesEvent, Interval, Trade};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{NoCommand, Topic};
 
-/// Candles of each interval: what a chart has room for. The state travels whole.
-pub const KEPT: usize = 90;
-/// Trades that are kept.
-pub const TRADES: usize = 24;
+/// Maximum candles of each interval: as many as a chart shows. The state is sent as a whole.
+pub const MAX_CANDLES: usize = 90;
+/// Maximum trades that are kept.
+pub const KEPT_TRADES: usize = 24;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chart {
-    /// In the order of [`Interval::ALL`], each by time and at most [`KEPT`].
+    /// In the order of [`Interval::ALL`]; each sorted by time, at most [`MAX_CANDLES`].
     candles: [VecDeque<Candle>; 5],
-    /// The newest last, at most [`TRADES`].
+    /// The newest last, at most [`KEPT_TRADES`].
     pub trades: VecDeque<Trade>,
-    /// How many there ever were.
-    pub count: u64,
+    /// The number of all trades so far.
+    #[serde(rename = "count")]
+    pub trade_count: u64,
 }
 
 impl Chart {
@@ -28,13 +29,13 @@ impl Chart {
         &self.candles[interval.index()]
     }
 
-    fn trade(&mut self, trade: Trade) {
+    fn add_trade(&mut self, trade: Trade) {
         for interval in Interval::ALL {
-            add(&mut self.candles[interval.index()], interval, trade);
+            update_candles(&mut self.candles[interval.index()], interval, trade);
         }
-        self.count = self.count.saturating_add(1);
+        self.trade_count = self.trade_count.saturating_add(1);
         self.trades.push_back(trade);
-        if self.trades.len() > TRADES {
+        if self.trades.len() > KEPT_TRADES {
             self.trades.pop_front();
         }
     }
@@ -42,36 +43,36 @@ impl Chart {
     fn seed(&mut self, interval: Interval, candles: &[Candle]) {
         let mut kept: VecDeque<Candle> = VecDeque::new();
         for candle in candles {
-            if is_whole(candle) && kept.back().is_none_or(|last| last.at < candle.at) {
+            if is_consistent(candle) && kept.back().is_none_or(|last| last.at < candle.at) {
                 kept.push_back(*candle);
             }
         }
-        kept.drain(..kept.len().saturating_sub(KEPT));
+        kept.drain(..kept.len().saturating_sub(MAX_CANDLES));
         self.candles[interval.index()] = kept;
     }
 }
 
-const fn is_whole(candle: &Candle) -> bool {
+const fn is_consistent(candle: &Candle) -> bool {
     candle.low <= candle.open && candle.low <= candle.close && candle.high >= candle.open && candle.high >= candle.close
 }
 
-/// Puts a trade where its time says; one from before all candles that are kept changes nothing.
-pub fn add(candles: &mut VecDeque<Candle>, interval: Interval, trade: Trade) {
+/// Adds a trade to the candle of its time. A trade older than all kept candles is ignored.
+pub fn update_candles(candles: &mut VecDeque<Candle>, interval: Interval, trade: Trade) {
     let at = trade.at - trade.at % interval.millis();
     let price = trade.price;
     match candles.iter().rposition(|candle| candle.at <= at) {
-        Some(place) if candles[place].at == at => {
-            let newest = place + 1 == candles.len();
-            let candle = &mut candles[place];
+        Some(index) if candles[index].at == at => {
+            let newest = index + 1 == candles.len();
+            let candle = &mut candles[index];
             candle.high = candle.high.max(price);
             candle.low = candle.low.min(price);
             candle.volume = candle.volume.saturating_add(trade.quantity);
-            // What comes late is not the last price.
+            // A late trade does not change the close.
             if newest {
                 candle.close = price;
             }
         }
-        place if place.map_or(candles.is_empty(), |place| place + 1 == candles.len()) => {
+        index if index.map_or(candles.is_empty(), |index| index + 1 == candles.len()) => {
             candles.push_back(Candle {
                 at,
                 open: price,
@@ -80,7 +81,7 @@ pub fn add(candles: &mut VecDeque<Candle>, interval: Interval, trade: Trade) {
                 close: price,
                 volume: trade.quantity,
             });
-            if candles.len() > KEPT {
+            if candles.len() > MAX_CANDLES {
                 candles.pop_front();
             }
         }
@@ -88,8 +89,8 @@ pub fn add(candles: &mut VecDeque<Candle>, interval: Interval, trade: Trade) {
     }
 }
 
-/// The newest candle as it is with a price that was heard of elsewhere: the quotes are faster than the trades.
-pub fn with_price(candle: &Candle, price: u64) -> Candle {
+/// The candle with `price` as its last price: quotes arrive before the trades that they come from.
+pub fn with_last_price(candle: &Candle, price: u64) -> Candle {
     Candle {
         high: candle.high.max(price),
         low: candle.low.min(price),
@@ -109,7 +110,7 @@ impl Topic for Candles {
     fn apply(chart: &mut Chart, _seq: Seq, event: &CandlesEvent) {
         match event {
             CandlesEvent::Seeded { interval, candles } => chart.seed(*interval, candles),
-            CandlesEvent::Traded(trades) => trades.iter().for_each(|trade| chart.trade(*trade)),
+            CandlesEvent::Traded(trades) => trades.iter().for_each(|trade| chart.add_trade(*trade)),
         }
     }
 }
@@ -130,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn a_candle_is_opened_moved_and_closed() {
+    fn trades_open_update_and_close_candles() {
         let mut chart = Chart::default();
         for (at, price) in [(60_000, 10), (61_000, 14), (62_000, 8), (119_999, 9), (120_000, 11)] {
-            chart.trade(trade(at, price, 2));
+            chart.add_trade(trade(at, price, 2));
         }
         let minutes: Vec<_> = chart.candles(Interval::Minute).iter().copied().collect();
         assert_eq!(
@@ -147,17 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_widens_its_candle_and_moves_no_close() {
+    fn a_late_trade_widens_its_candle_and_keeps_the_close() {
         let mut candles = VecDeque::new();
         for (at, price) in [(60_000, 10), (180_000, 12), (61_000, 20), (120_500, 99), (1_000, 1)] {
-            add(&mut candles, Interval::Minute, trade(at, price, 1));
+            update_candles(&mut candles, Interval::Minute, trade(at, price, 1));
         }
         let seen: Vec<_> = candles.iter().map(|c| (c.at, c.high, c.close)).collect();
         assert_eq!(seen, [(60_000, 20, 10), (180_000, 12, 12)]);
     }
 
     #[test]
-    fn a_seed_that_is_not_in_order_or_not_whole_is_left_out() {
+    fn seeded_candles_out_of_order_or_inconsistent_are_skipped() {
         let mut chart = Chart::default();
         let candles = [
             Candle::from((2, 5, 6, 4, 5, 1)),
@@ -172,22 +173,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn candles_are_whole_in_order_and_few(trades in prop::collection::vec((0..20_000_000_u64, 1..500_u64, 0..9_u64), 0..400)) {
+        fn candles_are_consistent_ordered_and_limited(trades in prop::collection::vec((0..20_000_000_u64, 1..500_u64, 0..9_u64), 0..400)) {
             let mut chart = Chart::default();
             for (at, price, quantity) in &trades {
-                chart.trade(trade(*at, *price, *quantity));
+                chart.add_trade(trade(*at, *price, *quantity));
             }
             for interval in Interval::ALL {
                 let candles = chart.candles(interval);
-                prop_assert!(candles.len() <= KEPT);
-                prop_assert!(candles.iter().all(|candle| is_whole(candle) && candle.at % interval.millis() == 0));
+                prop_assert!(candles.len() <= MAX_CANDLES);
+                prop_assert!(candles.iter().all(|candle| is_consistent(candle) && candle.at % interval.millis() == 0));
                 prop_assert!(candles.iter().zip(candles.iter().skip(1)).all(|(a, b)| a.at < b.at));
             }
-            // All of it lies within one day: nothing is lost there.
+            // All trades lie within one day, so none is lost.
             let traded: u64 = trades.iter().map(|(_, _, quantity)| quantity).sum();
             let days: u64 = chart.candles(Interval::Day).iter().map(|candle| candle.volume).sum();
             prop_assert_eq!(days, traded);
-            prop_assert_eq!(chart.trades.len(), trades.len().min(TRADES));
+            prop_assert_eq!(chart.trades.len(), trades.len().min(KEPT_TRADES));
         }
     }
 }

@@ -1,31 +1,31 @@
-//! Decimal numbers as whole units of `10^-scale`: read, written and compared without a float in between. Pure.
+//! Decimal numbers as whole units of `10^-scale`: parsing, formatting and comparison without floats. Pure.
 
 use std::cmp::Ordering;
 
-/// Digits that any number here may have; what is longer is none of ours.
+/// Maximum digits of a number; longer input is rejected.
 const MAX_DIGITS: usize = 40;
 
-/// A plain or a scientific decimal, such as `0.001`, `1500`, `1.5e3`; none if it is negative, not a number, too large, or
-/// finer than the scale can say.
+/// Parses a plain or scientific decimal, such as `0.001`, `1500` or `1.5e3`. None if it is negative, not a number, too large,
+/// or finer than the scale.
 pub fn parse(text: &str, scale: u8) -> Option<u64> {
-    let (units, exact) = read(text, scale)?;
+    let (units, exact) = parse_digits(text, scale)?;
     exact.then_some(units)
 }
 
-/// Whether this is a number, but finer than the scale can say.
+/// True if this is a number, but finer than the scale.
 pub fn is_too_fine(text: &str, scale: u8) -> bool {
-    matches!(read(text, scale), Some((units, false)) if units < u64::MAX)
+    matches!(parse_digits(text, scale), Some((units, false)) if units < u64::MAX)
 }
 
-/// As [`parse`], but the nearest number that can be said: what is finer than the scale is left out, except that nothing but zero
-/// is 0, and what is too large is [`u64::MAX`].
-pub fn parse_near(text: &str, scale: u8) -> Option<u64> {
-    let (units, exact) = read(text, scale)?;
+/// As [`parse`], but returns the nearest representable number: digits beyond the scale are dropped, except that only zero
+/// yields 0, and a number that is too large yields [`u64::MAX`].
+pub fn parse_saturating(text: &str, scale: u8) -> Option<u64> {
+    let (units, exact) = parse_digits(text, scale)?;
     Some(if exact { units } else { units.max(1) })
 }
 
-/// As [`parse`], and whether that is all of it.
-fn read(text: &str, scale: u8) -> Option<(u64, bool)> {
+/// As [`parse`], and whether the result is exact.
+fn parse_digits(text: &str, scale: u8) -> Option<(u64, bool)> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() <= 64)?),
         None => (text, 0),
@@ -35,14 +35,14 @@ fn read(text: &str, scale: u8) -> Option<(u64, bool)> {
     if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // So many of the digits stand before the unit's place.
+    // The number of digits down to the unit.
     let kept = whole.len() as i32 + exponent + i32::from(scale);
     let mut units = Some(0_u64);
     let mut exact = true;
     let append = |units: u64, digit: u8| units.checked_mul(10)?.checked_add(u64::from(digit));
-    for (place, digit) in (0..).zip(digits.bytes()) {
+    for (position, digit) in (0..).zip(digits.bytes()) {
         let digit = digit - b'0';
-        if place < kept {
+        if position < kept {
             units = units.and_then(|units| append(units, digit));
         } else {
             exact &= digit == 0;
@@ -54,8 +54,8 @@ fn read(text: &str, scale: u8) -> Option<(u64, bool)> {
     Some(units.map_or((u64::MAX, false), |units| (units, exact)))
 }
 
-/// With commas between thousands, and at least `least` digits after the point; zeros beyond are left out.
-pub fn show(units: u64, scale: u8, least: u8) -> String {
+/// Formats with thousands separators and at least `least` decimals, without further trailing zeros.
+pub fn format(units: u64, scale: u8, least: u8) -> String {
     let (whole, fraction) = parts(units, scale, least);
     let groups: Vec<&str> = whole
         .as_bytes()
@@ -66,8 +66,8 @@ pub fn show(units: u64, scale: u8, least: u8) -> String {
     join(&groups.join(","), &fraction)
 }
 
-/// As an input has it: [`parse`] reads it back.
-pub fn plain(units: u64, scale: u8, least: u8) -> String {
+/// Formats without separators, as for an input field: [`parse`] accepts it.
+pub fn format_plain(units: u64, scale: u8, least: u8) -> String {
     let (whole, fraction) = parts(units, scale, least);
     join(&whole, &fraction)
 }
@@ -98,7 +98,7 @@ pub fn compare((a, a_scale): (u64, u8), (b, b_scale): (u64, u8)) -> Ordering {
     widen(a, scale - a_scale).cmp(&widen(b, scale - b_scale))
 }
 
-/// The same number in another scale; what the new scale cannot say is left out.
+/// Converts to another scale; digits beyond the new scale are dropped.
 pub fn rescale(units: u64, from: u8, to: u8) -> Option<u64> {
     let power = 10_u64.checked_pow(from.abs_diff(to).into())?;
     if to >= from {
@@ -108,7 +108,7 @@ pub fn rescale(units: u64, from: u8, to: u8) -> Option<u64> {
     }
 }
 
-/// By how much `last` is above `open`, in hundredths of a percent.
+/// The change from `open` to `last` in basis points (hundredths of a percent).
 pub fn basis_points(last: u64, open: u64) -> i64 {
     if open == 0 {
         return 0;
@@ -117,9 +117,9 @@ pub fn basis_points(last: u64, open: u64) -> i64 {
     i64::try_from(difference * 10_000 / i128::from(open)).unwrap_or(i64::MAX)
 }
 
-/// `3.14%`, without a sign.
+/// Formats as `3.14%`, without a sign.
 pub fn percent(basis_points: i64) -> String {
-    [&show(basis_points.unsigned_abs(), 2, 2), "%"].concat()
+    [&format(basis_points.unsigned_abs(), 2, 2), "%"].concat()
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_as_exchanges_write_them() {
+    fn decimals_in_the_formats_of_exchanges_are_parsed() {
         for (text, units) in [
             ("149000000.0", 14_900_000_000_000_000),
             ("0.00100000", 100_000),
@@ -141,7 +141,7 @@ mod tests {
         ] {
             assert_eq!(parse(text, 8), Some(units), "{text}");
         }
-        for wrong in [
+        for invalid in [
             "",
             ".",
             "-1",
@@ -157,7 +157,7 @@ mod tests {
             "0.000000001",
             "999999999999999999999",
         ] {
-            assert_eq!(parse(wrong, 8), None, "{wrong}");
+            assert_eq!(parse(invalid, 8), None, "{invalid}");
         }
         for (text, near) in [
             ("0.0000019", 1),
@@ -167,24 +167,24 @@ mod tests {
             ("18446744073709551616", u64::MAX),
             ("1e60", u64::MAX),
         ] {
-            assert_eq!(parse_near(text, 6), Some(near), "{text}");
+            assert_eq!(parse_saturating(text, 6), Some(near), "{text}");
         }
-        assert_eq!(parse_near("-1", 6), None);
-        assert_eq!(parse("1.10", 1), Some(11), "a zero says nothing");
+        assert_eq!(parse_saturating("-1", 6), None);
+        assert_eq!(parse("1.10", 1), Some(11), "trailing zeros are exact");
     }
 
     #[test]
-    fn numbers_are_shown_as_people_read_them() {
-        assert_eq!(show(14_900_000_000_000_000, 8, 0), "149,000,000");
-        assert_eq!(show(100_000, 8, 2), "0.001");
-        assert_eq!(show(1_234_500, 2, 2), "12,345.00");
-        assert_eq!(show(5, 0, 2), "5");
-        assert_eq!(plain(1_234_500, 2, 0), "12345");
+    fn numbers_are_formatted_with_separators_and_decimals() {
+        assert_eq!(format(14_900_000_000_000_000, 8, 0), "149,000,000");
+        assert_eq!(format(100_000, 8, 2), "0.001");
+        assert_eq!(format(1_234_500, 2, 2), "12,345.00");
+        assert_eq!(format(5, 0, 2), "5");
+        assert_eq!(format_plain(1_234_500, 2, 0), "12345");
         assert_eq!(percent(-314), "3.14%");
     }
 
     #[test]
-    fn changes_are_counted_from_the_reference() {
+    fn changes_are_relative_to_the_reference() {
         assert_eq!(basis_points(103, 100), 300);
         assert_eq!(basis_points(97, 100), -300);
         assert_eq!(basis_points(5, 0), 0);
@@ -193,19 +193,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_what_was_meant(units: u64, scale in 0..=12_u8, least in 0..=12_u8) {
-            prop_assert_eq!(parse(&plain(units, scale, least), scale), Some(units));
-            prop_assert_eq!(parse(&show(units, scale, least).replace(',', ""), scale), Some(units));
+        fn formatted_numbers_parse_back(units: u64, scale in 0..=12_u8, least in 0..=12_u8) {
+            prop_assert_eq!(parse(&format_plain(units, scale, least), scale), Some(units));
+            prop_assert_eq!(parse(&format(units, scale, least).replace(',', ""), scale), Some(units));
         }
 
         #[test]
-        fn nothing_that_is_read_gives_up(text in "[-+0-9.eE]{0,50}", scale in 0..=12_u8) {
+        fn parsing_never_panics(text in "[-+0-9.eE]{0,50}", scale in 0..=12_u8) {
             let exact = parse(&text, scale);
-            prop_assert!(exact.is_none() || exact == parse_near(&text, scale));
+            prop_assert!(exact.is_none() || exact == parse_saturating(&text, scale));
         }
 
         #[test]
-        fn scales_do_not_change_what_is_greater(a in 0..1_u64 << 40, b in 0..1_u64 << 40, more in 0..=6_u8) {
+        fn rescaling_keeps_the_order(a in 0..1_u64 << 40, b in 0..1_u64 << 40, more in 0..=6_u8) {
             let wide = rescale(a, 2, 2 + more).unwrap();
             prop_assert_eq!(compare((a, 2), (b, 2)), compare((wide, 2 + more), (b, 2)));
             prop_assert_eq!(rescale(wide, 2 + more, 2), Some(a));

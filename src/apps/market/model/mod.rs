@@ -1,4 +1,4 @@
-//! What follows from what was said about prices: the same on the server and in the browser. Pure; trusts no event.
+//! The states of the market's topics and their `apply`, shared by server and browser. Pure; events are validated again.
 
 pub mod alerts;
 pub mod chart;

@@ -1,4 +1,4 @@
-//! All symbols and their newest prices.
+//! The quote book: all symbols with their latest prices.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use super::super::wire::{Entry, Feed, MAX_SYMBOLS, Millis, Quotes, QuotesEvent, 
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
-/// Points of a spark line.
-pub const SPARK: usize = 48;
-/// Milliseconds between two of them.
+/// Maximum points of a spark line.
+pub const SPARK_POINTS: usize = 48;
+/// Milliseconds between two points.
 pub const SPARK_STEP: Millis = 10_000;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteBook {
     pub source: Source,
     pub feed: Feed,
-    /// By symbol; at most [`MAX_SYMBOLS`], each with at most [`SPARK`] points.
+    /// By symbol; at most [`MAX_SYMBOLS`], each with at most [`SPARK_POINTS`] points.
     pub entries: BTreeMap<String, Entry>,
-    /// When the spark lines grew.
+    /// The time at which the spark lines last got a point.
     pub sampled: Millis,
 }
 
@@ -32,34 +32,34 @@ impl Topic for Quotes {
     type Event = QuotesEvent;
     type State = QuoteBook;
 
-    fn apply(board: &mut QuoteBook, _seq: Seq, event: &QuotesEvent) {
+    fn apply(book: &mut QuoteBook, _seq: Seq, event: &QuotesEvent) {
         match event {
             QuotesEvent::Opened(source) => {
-                if board.source != *source {
-                    board.entries.clear();
+                if book.source != *source {
+                    book.entries.clear();
                 }
-                board.source = source.clone();
+                book.source = source.clone();
             }
-            QuotesEvent::Listed(entries) => entries.iter().for_each(|entry| list(board, entry)),
+            QuotesEvent::Listed(entries) => entries.iter().for_each(|entry| insert(book, entry)),
             QuotesEvent::Ticked(tick) => {
-                if let Some(entry) = board.entries.get_mut(&tick.symbol) {
+                if let Some(entry) = book.entries.get_mut(&tick.symbol) {
                     entry.tick = tick.clone();
                 }
             }
             QuotesEvent::Sampled { at, points } => {
-                board.sampled = *at;
+                book.sampled = *at;
                 for (symbol, price) in points {
-                    if let Some(entry) = board.entries.get_mut(symbol) {
+                    if let Some(entry) = book.entries.get_mut(symbol) {
                         entry.spark.push(*price);
-                        trim(&mut entry.spark);
+                        trim_spark(&mut entry.spark);
                     }
                 }
             }
-            QuotesEvent::Feed(feed) => board.feed = *feed,
+            QuotesEvent::Feed(feed) => book.feed = *feed,
         }
     }
 
-    /// What is listed and sampled is never needless: a reader that was given less would have other spark lines.
+    /// Listings and samples are never superseded: a reader that skipped one would have different spark lines.
     fn key(event: &QuotesEvent) -> Option<String> {
         match event {
             QuotesEvent::Ticked(tick) => Some(tick.symbol.clone()),
@@ -69,17 +69,17 @@ impl Topic for Quotes {
     }
 }
 
-fn list(board: &mut QuoteBook, entry: &Entry) {
+fn insert(book: &mut QuoteBook, entry: &Entry) {
     let symbol = &entry.listing.symbol;
-    if board.entries.len() < MAX_SYMBOLS || board.entries.contains_key(symbol) {
+    if book.entries.len() < MAX_SYMBOLS || book.entries.contains_key(symbol) {
         let mut entry = entry.clone();
-        trim(&mut entry.spark);
-        board.entries.insert(symbol.clone(), entry);
+        trim_spark(&mut entry.spark);
+        book.entries.insert(symbol.clone(), entry);
     }
 }
 
-fn trim(spark: &mut Vec<u64>) {
-    spark.drain(..spark.len().saturating_sub(SPARK));
+fn trim_spark(spark: &mut Vec<u64>) {
+    spark.drain(..spark.len().saturating_sub(SPARK_POINTS));
 }
 
 #[cfg(test)]
@@ -111,8 +111,8 @@ pub mod tests {
                 names: (symbol.to_owned(), symbol.to_owned()),
                 sector: Sector::Chips,
                 scale: 2,
-                least: 2,
-                lots: 0,
+                min_decimals: 2,
+                volume_scale: 0,
             },
             tick: tick(symbol, 100),
             spark: vec![100; 3],
@@ -136,13 +136,13 @@ pub mod tests {
     }
 
     fn fold<'a>(events: impl IntoIterator<Item = &'a QuotesEvent>) -> QuoteBook {
-        let mut board = QuoteBook::default();
-        events.into_iter().for_each(|event| Quotes::apply(&mut board, 1, event));
-        board
+        let mut book = QuoteBook::default();
+        events.into_iter().for_each(|event| Quotes::apply(&mut book, 1, event));
+        book
     }
 
     #[test]
-    fn another_source_begins_with_nothing() {
+    fn another_source_clears_the_book() {
         let source = |name: &str| {
             QuotesEvent::Opened(Source {
                 name: name.to_owned(),
@@ -155,34 +155,34 @@ pub mod tests {
     }
 
     #[test]
-    fn only_so_many_symbols_are_listed() {
+    fn the_number_of_symbols_is_limited() {
         let many: Vec<_> = (0..MAX_SYMBOLS + 5).map(|number| entry(&number.to_string())).collect();
         assert_eq!(fold([&QuotesEvent::Listed(many)]).entries.len(), MAX_SYMBOLS);
     }
 
     proptest! {
-        /// A slow reader, who is given the newest of each key, has in the end what a fast one has.
+        /// A slow reader, which gets the newest event of each key, ends with the same state as a fast one.
         #[test]
-        fn the_newest_of_each_key_is_enough(events in prop::collection::vec(events(), 0..80), from in 0..80_usize) {
+        fn the_newest_event_of_each_key_is_enough(events in prop::collection::vec(events(), 0..80), from in 0..80_usize) {
             let (seen, rest) = events.split_at(from.min(events.len()));
             let newest: HashMap<String, usize> =
-                rest.iter().enumerate().filter_map(|(place, event)| Some((Quotes::key(event)?, place))).collect();
+                rest.iter().enumerate().filter_map(|(index, event)| Some((Quotes::key(event)?, index))).collect();
             let needed = rest
                 .iter()
                 .enumerate()
-                .filter(|(place, event)| Quotes::key(event).is_none_or(|key| newest[&key] == *place))
+                .filter(|(index, event)| Quotes::key(event).is_none_or(|key| newest[&key] == *index))
                 .map(|(_, event)| event);
-            let (all, few) = (fold(&events), fold(seen.iter().chain(needed)));
-            // A symbol that was listed anew after its last tick begins from its listing, on either way.
-            prop_assert_eq!(all.source, few.source);
-            prop_assert_eq!(all.feed, few.feed);
-            prop_assert_eq!(all.entries, few.entries);
+            let (full, conflated) = (fold(&events), fold(seen.iter().chain(needed)));
+            // A symbol that was listed again after its last tick starts from its listing in both cases.
+            prop_assert_eq!(full.source, conflated.source);
+            prop_assert_eq!(full.feed, conflated.feed);
+            prop_assert_eq!(full.entries, conflated.entries);
         }
 
         #[test]
-        fn no_event_breaks_the_board(events in prop::collection::vec(events(), 0..200)) {
-            let board = fold(&events);
-            prop_assert!(board.entries.iter().all(|(symbol, entry)| *symbol == entry.listing.symbol && entry.spark.len() <= SPARK));
+        fn any_events_leave_a_consistent_book(events in prop::collection::vec(events(), 0..200)) {
+            let book = fold(&events);
+            prop_assert!(book.entries.iter().all(|(symbol, entry)| *symbol == entry.listing.symbol && entry.spark.len() <= SPARK_POINTS));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What only the server commands of prices and alerts.
+//! Commands of the market's topics that only the server sends.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,30 +6,30 @@ use super::super::model::alerts::AlertList;
 use super::super::model::chart::Chart;
 use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{
-    Alerts, AlertsEvent, Candle, Candles, CandlesEvent, Changed, Entry, Feed, Interval, Quotes, QuotesEvent, Source,
-    Tick, Trade, Watches,
+    AlertChanges, Alerts, AlertsChanged, AlertsEvent, Candle, Candles, CandlesEvent, Entry, Feed, Interval, Quotes,
+    QuotesEvent, Source, Tick, Trade,
 };
 use super::deciders::{listed, reached, seeded, ticked, traded};
 use duplex_hub::decider::{Context, ServerCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
 
-/// To the quotes.
+/// Commands to `quotes/all`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotesCommand {
-    /// From now on prices come from here; what another source listed is forgotten.
+    /// Sets the source of the prices; a different source clears the quote book.
     Open(Source),
     List(Vec<Entry>),
     Tick(Vec<Tick>),
     Feed(Feed),
 }
 
-/// To a symbol's candles.
+/// Commands to a symbol's candles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CandlesCommand {
-    /// What happened before the server looked; takes the place of what was kept of that interval.
+    /// Replaces the candles of an interval, with the history before the server's start.
     Seed {
         interval: Interval,
         candles: Vec<Candle>,
@@ -37,22 +37,22 @@ pub enum CandlesCommand {
     Trade(Vec<Trade>),
 }
 
-/// To somebody's alerts.
+/// Commands to a person's alerts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertsServerCommand {
-    /// The price was reached, and its owner was told. What is done, or gone, stays so.
+    /// Marks an alert as reached, after its owner was notified. No effect if it is reached or removed already.
     Reach { id: Seq, price: u64, scale: u8 },
 }
 
 impl ServerCommand<Quotes> for QuotesCommand {
-    fn decide(self, _quotes: &Quotes, at: Context<'_>, board: &QuoteBook) -> Result<Vec<QuotesEvent>, Rejection> {
+    fn decide(self, _quotes: &Quotes, at: Context<'_>, book: &QuoteBook) -> Result<Vec<QuotesEvent>, Rejection> {
         match self {
-            Self::Open(source) if source == board.source => Ok(Vec::new()),
+            Self::Open(source) if source == book.source => Ok(Vec::new()),
             Self::Open(source) => Ok(vec![QuotesEvent::Opened(source)]),
             Self::List(entries) => listed(entries),
-            Self::Tick(ticks) => ticked(at, board, ticks),
-            Self::Feed(feed) if feed == board.feed => Ok(Vec::new()),
+            Self::Tick(ticks) => ticked(at, book, ticks),
+            Self::Feed(feed) if feed == book.feed => Ok(Vec::new()),
             Self::Feed(feed) => Ok(vec![QuotesEvent::Feed(feed)]),
         }
     }
@@ -74,8 +74,8 @@ impl ServerCommand<Alerts> for AlertsServerCommand {
     }
 }
 
-impl ServerCommand<Watches> for Changed {
-    fn decide(self, _watches: &Watches, _at: Context<'_>, (): &()) -> Result<Vec<Changed>, Rejection> {
+impl ServerCommand<AlertChanges> for AlertsChanged {
+    fn decide(self, _watches: &AlertChanges, _at: Context<'_>, (): &()) -> Result<Vec<AlertsChanged>, Rejection> {
         Ok(vec![self])
     }
 }

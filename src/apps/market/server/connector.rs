@@ -1,5 +1,7 @@
-//! The feed that hears an exchange. Whatever comes, or does not come, the page goes on with what was last heard, and says how
-//! old it is: a message that cannot be read is counted and skipped, a lost connection is made anew after a growing pause.
+//! The price feed of an exchange, over its WebSocket.
+//!
+//! Without messages the page keeps the last prices and shows their age: an unusable message is counted and skipped, and a lost
+//! connection is reopened with exponential backoff.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -17,37 +19,37 @@ use tokio_tungstenite::{Connector as Tls, MaybeTlsStream, WebSocketStream, clien
 use tokio_util::sync::CancellationToken;
 
 use super::super::wire::{Feed as FeedState, FeedStatus, Millis, Source, Trade};
-use super::desk::Desk;
-use super::exchange::{Bad, Exchange, Heard};
+use super::exchange::{Exchange, ExchangeMessage, ParseError};
 use super::publisher::{PublishError, Publisher};
+use super::quote_conflater::QuoteConflater;
 use crate::server::tls::{self, Io, TlsError};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 
-/// From a name to a WebSocket that is open.
-const OPENING: Duration = Duration::from_secs(10);
-/// Both exchanges cut off who is silent, Upbit after 120 s; and their answer tells that they are still there.
-const PING: Duration = Duration::from_secs(30);
-/// Without any frame, not even a pong, for so long, a connection is given up.
-const SILENCE: Duration = Duration::from_secs(75);
-/// Without a price of any symbol for so long, the feed is stale; and a symbol by itself after the second.
-const STALE: Duration = Duration::from_secs(15);
-const STALE_SYMBOL: Millis = 120_000;
-/// Between two looks at what was heard.
-const SLOT: Duration = Duration::from_millis(100);
-/// Slots between two batches of trades for the candles.
-const TRADE_SLOTS: u64 = 10;
-/// Bytes of a message; what the exchanges send of one symbol is a hundredth of it.
-const MESSAGE: usize = 256 << 10;
-/// The first and the longest pause before a connection is made anew, and how long one must have lived to begin from the first.
-const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_MOST: Duration = Duration::from_secs(60);
-const LIVED: Duration = Duration::from_secs(60);
+/// Timeout of DNS lookup, TCP, TLS and WebSocket handshake together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Both exchanges close idle connections, Upbit after 120 s; the pongs also prove that the exchange is alive.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// A connection without any frame, not even a pong, for this long is closed.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(75);
+/// The feed is stale without a price of any symbol for this long; one symbol is stale after the second.
+const FEED_STALE_AFTER: Duration = Duration::from_secs(15);
+const SYMBOL_STALE_AFTER: Millis = 120_000;
+/// Interval of publication.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// Publications of quotes between two publications of trades.
+const TICKS_PER_TRADE_BATCH: u64 = 10;
+/// Maximum bytes of a message; the exchanges' messages take about a hundredth of it.
+const MAX_MESSAGE: usize = 256 << 10;
+/// Bounds of the delay before a reconnect, and the lifetime after which a connection resets it.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+const STABLE_AFTER: Duration = Duration::from_secs(60);
 
-pub type Dialling = Pin<Box<dyn Future<Output = std::io::Result<Box<dyn Io>>> + Send>>;
+pub type DialFuture = Pin<Box<dyn Future<Output = std::io::Result<Box<dyn Io>>> + Send>>;
 type Socket = WebSocketStream<MaybeTlsStream<Box<dyn Io>>>;
 
-/// The way to a host and port, without TLS.
-pub type Dial = fn(String, u16) -> Dialling;
+/// Opens a stream to a host and port, without TLS.
+pub type Dial = fn(String, u16) -> DialFuture;
 
 pub struct Connector<D = Dial> {
     exchange: Exchange,
@@ -57,23 +59,23 @@ pub struct Connector<D = Dial> {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error("the address is none: {0}")]
+enum ConnectionError {
+    #[error("invalid URL: {0}")]
     Address(String),
-    #[error("no connection: {0}")]
+    #[error("cannot connect: {0}")]
     Unreachable(#[from] std::io::Error),
-    #[error("the WebSocket: {0}")]
+    #[error("WebSocket: {0}")]
     Socket(#[from] Box<tungstenite::Error>),
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
-    #[error("the exchange did not answer in time")]
+    #[error("timed out")]
     TimedOut,
-    #[error("nothing was heard, not even an answer to a ping")]
+    #[error("no frame and no pong in time")]
     Silent,
     #[error("the exchange closed the connection")]
     Closed,
-    #[error("the exchange asks to come back")]
-    AskedToLeave,
+    #[error("the exchange asked to reconnect")]
+    ReconnectRequested,
     #[error("stopped")]
     Stopped,
 }
@@ -89,7 +91,7 @@ impl Connector {
     }
 }
 
-fn dial(host: String, port: u16) -> Dialling {
+fn dial(host: String, port: u16) -> DialFuture {
     Box::pin(async move {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
@@ -99,7 +101,7 @@ fn dial(host: String, port: u16) -> Dialling {
 
 impl<D> BackgroundTask for Connector<D>
 where
-    D: Fn(String, u16) -> Dialling + Send + Sync + 'static,
+    D: Fn(String, u16) -> DialFuture + Send + Sync + 'static,
 {
     fn name(&self) -> &'static str {
         self.exchange.feed_name()
@@ -107,9 +109,9 @@ where
 
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
-            match Floor::open(&self, hub).await {
-                Ok(floor) => self.keep(floor, &stop).await,
-                Err(error) => tracing::warn!("the market stands still: {error}"),
+            match ConnectorState::open(&self, hub).await {
+                Ok(state) => self.run_with_reconnects(state, &stop).await,
+                Err(error) => tracing::warn!("the price feed stopped: {error}"),
             }
         })
     }
@@ -117,80 +119,86 @@ where
 
 impl<D> Connector<D>
 where
-    D: Fn(String, u16) -> Dialling + Send + Sync + 'static,
+    D: Fn(String, u16) -> DialFuture + Send + Sync + 'static,
 {
-    async fn keep(&self, mut floor: Floor, stop: &CancellationToken) {
-        let mut pause = PAUSE;
+    async fn run_with_reconnects(&self, mut state: ConnectorState, stop: &CancellationToken) {
+        let mut backoff = MIN_BACKOFF;
         loop {
             let began = Instant::now();
-            let ended = match self.hear(&mut floor, stop).await {
+            let error = match self.run_connection(&mut state, stop).await {
                 Ok(never) => match never {},
-                Err(Ended::Stopped) => return floor.publisher.trades(&mut floor.desk, true).await,
-                Err(ended) => ended,
+                Err(ConnectionError::Stopped) => {
+                    return state.publisher.publish_trades(&mut state.conflater, true).await;
+                }
+                Err(error) => error,
             };
-            if began.elapsed() >= LIVED {
-                pause = PAUSE;
+            if began.elapsed() >= STABLE_AFTER {
+                backoff = MIN_BACKOFF;
             }
-            let wait = jittered(pause, rand());
+            let wait = jittered(backoff, random_bits());
             tracing::warn!(
                 seconds = wait.as_secs_f32(),
-                "the exchange is asked again after a pause: {ended}"
+                "reconnecting to the exchange after a delay: {error}"
             );
-            floor.lost().await;
+            state.on_disconnect().await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(wait) => {}
             }
-            pause = longer(pause);
+            backoff = next_backoff(backoff);
         }
     }
 
-    /// Until it ends, somehow.
-    async fn hear(&self, floor: &mut Floor, stop: &CancellationToken) -> Result<std::convert::Infallible, Ended> {
-        floor.set_status(FeedStatus::Connecting).await;
+    /// Runs one connection until it fails or the task is stopped.
+    async fn run_connection(
+        &self,
+        state: &mut ConnectorState,
+        stop: &CancellationToken,
+    ) -> Result<std::convert::Infallible, ConnectionError> {
+        state.set_status(FeedStatus::Connecting).await;
         let mut socket = tokio::select! {
-            () = stop.cancelled() => return Err(Ended::Stopped),
-            opened = timeout(OPENING, self.open()) => opened.map_err(|_| Ended::TimedOut)??,
+            () = stop.cancelled() => return Err(ConnectionError::Stopped),
+            opened = timeout(CONNECT_TIMEOUT, self.open()) => opened.map_err(|_| ConnectionError::TimedOut)??,
         };
-        let mut pings = interval(PING);
-        let mut slots = interval(SLOT);
-        slots.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut heard, mut slot) = (Instant::now(), 0_u64);
+        let mut pings = interval(PING_INTERVAL);
+        let mut publish_interval = interval(PUBLISH_INTERVAL);
+        publish_interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut last_frame_at, mut ticks) = (Instant::now(), 0_u64);
         loop {
             tokio::select! {
                 () = stop.cancelled() => {
                     let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
-                    return Err(Ended::Stopped);
+                    return Err(ConnectionError::Stopped);
                 }
                 message = socket.next() => {
-                    heard = Instant::now();
-                    match message.ok_or(Ended::Closed)?.map_err(Box::new)? {
-                        Message::Text(text) => floor.read(self.exchange, text.as_bytes()).await?,
-                        Message::Binary(bytes) => floor.read(self.exchange, &bytes).await?,
-                        Message::Close(_) => return Err(Ended::Closed),
+                    last_frame_at = Instant::now();
+                    match message.ok_or(ConnectionError::Closed)?.map_err(Box::new)? {
+                        Message::Text(text) => state.on_message(self.exchange, text.as_bytes()).await?,
+                        Message::Binary(bytes) => state.on_message(self.exchange, &bytes).await?,
+                        Message::Close(_) => return Err(ConnectionError::Closed),
                         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
                     }
                 }
                 _ = pings.tick() => {
                     let ping = socket.send(Message::Ping(tungstenite::Bytes::new()));
-                    timeout(OPENING, ping).await.map_err(|_| Ended::TimedOut)?.map_err(Box::new)?;
+                    timeout(CONNECT_TIMEOUT, ping).await.map_err(|_| ConnectionError::TimedOut)?.map_err(Box::new)?;
                 }
-                _ = slots.tick() => {
-                    if heard.elapsed() >= SILENCE {
-                        return Err(Ended::Silent);
+                _ = publish_interval.tick() => {
+                    if last_frame_at.elapsed() >= SILENCE_TIMEOUT {
+                        return Err(ConnectionError::Silent);
                     }
-                    slot += 1;
-                    floor.tend(slot).await;
+                    ticks += 1;
+                    state.on_publish_tick(ticks).await;
                 }
             }
         }
     }
 
-    async fn open(&self) -> Result<Socket, Ended> {
-        let address = self.exchange.address(&self.url, &self.codes);
-        let wrong = || Ended::Address(address.clone());
-        let uri: Uri = address.parse().map_err(|_| wrong())?;
-        let host = uri.host().ok_or_else(wrong)?.to_owned();
+    async fn open(&self) -> Result<Socket, ConnectionError> {
+        let address = self.exchange.stream_url(&self.url, &self.codes);
+        let invalid = || ConnectionError::Address(address.clone());
+        let uri: Uri = address.parse().map_err(|_| invalid())?;
+        let host = uri.host().ok_or_else(invalid)?.to_owned();
         let secure = uri.scheme_str() == Some("wss");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let stream = (self.dial)(host, port).await?;
@@ -199,69 +207,70 @@ where
             false => Tls::Plain,
         };
         let request = address.as_str().into_client_request().map_err(Box::new)?;
-        let bounds = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE))
-            .max_frame_size(Some(MESSAGE));
-        let opened = client_async_tls_with_config(request, stream, Some(bounds), Some(tls)).await;
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let opened = client_async_tls_with_config(request, stream, Some(limits), Some(tls)).await;
         let (mut socket, _) = opened.map_err(Box::new)?;
         let ticket = uuid::Uuid::new_v4().to_string();
-        if let Some(greeting) = self.exchange.greeting(&ticket, &self.codes) {
-            let greeting = Message::Text(Utf8Bytes::from(greeting));
-            socket.send(greeting).await.map_err(Box::new)?;
+        if let Some(request) = self.exchange.subscribe_message(&ticket, &self.codes) {
+            let request = Message::Text(Utf8Bytes::from(request));
+            socket.send(request).await.map_err(Box::new)?;
         }
         Ok(socket)
     }
 }
 
-/// A part of the pause that chance says, so that not all come back at once.
-fn jittered(pause: Duration, random: u64) -> Duration {
-    let part = (random >> 32) as f64 / (1_u64 << 32) as f64;
-    pause.mul_f64(0.5 + part / 2.0)
+/// A random delay between half of the backoff and all of it, so that clients do not reconnect at once.
+fn jittered(backoff: Duration, random: u64) -> Duration {
+    let fraction = (random >> 32) as f64 / (1_u64 << 32) as f64;
+    backoff.mul_f64(0.5 + fraction / 2.0)
 }
 
-fn longer(pause: Duration) -> Duration {
-    pause.saturating_mul(2).min(PAUSE_MOST)
+fn next_backoff(backoff: Duration) -> Duration {
+    backoff.saturating_mul(2).min(MAX_BACKOFF)
 }
 
-fn rand() -> u64 {
+fn random_bits() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().1
 }
 
-/// What outlives a connection.
-struct Floor {
+/// The state that outlives a connection.
+struct ConnectorState {
     publisher: Publisher,
-    desk: Desk,
+    conflater: QuoteConflater,
     feed: FeedState,
-    /// The feed as it was last told.
-    told: FeedState,
-    /// The newest trade of each symbol: what comes again, or late, is skipped.
-    newest: HashMap<String, u64>,
-    asked: Vec<String>,
-    priced: Instant,
+    /// The feed state as last published.
+    published_feed: FeedState,
+    /// The id of the newest trade of each symbol: repeated and late trades are skipped.
+    newest_trades: HashMap<String, u64>,
+    /// The subscribed symbols.
+    symbols: Vec<String>,
+    last_price_at: Instant,
 }
 
-impl Floor {
+impl ConnectorState {
     async fn open<D>(connector: &Connector<D>, hub: Hub) -> Result<Self, PublishError> {
         let mut publisher = Publisher::new(hub)?;
-        let board = publisher.board().await?;
+        let book = publisher.quote_book().await?;
         let source = Source {
             name: connector.exchange.name().to_owned(),
             simulated: false,
         };
-        let known = board.source == source;
-        publisher.open(source).await?;
-        let mut desk = Desk::new(if known { board.entries } else { Default::default() });
-        desk.not_after(duplex_hub::now());
-        // What was published before is old until something is heard.
-        desk.mark_stale(Millis::MAX);
+        let known = book.source == source;
+        publisher.open_source(source).await?;
+        let mut conflater = QuoteConflater::new(if known { book.entries } else { Default::default() });
+        conflater.clamp_times(duplex_hub::now());
+        // Prices of an earlier connection are stale until the exchange sends new ones.
+        conflater.mark_stale(Millis::MAX);
         Ok(Self {
             publisher,
-            desk,
+            conflater,
             feed: FeedState::default(),
-            told: board.feed,
-            newest: HashMap::new(),
-            asked: connector.codes.iter().map(|code| code.to_lowercase()).collect(),
-            priced: Instant::now(),
+            published_feed: book.feed,
+            newest_trades: HashMap::new(),
+            symbols: connector.codes.iter().map(|code| code.to_lowercase()).collect(),
+            last_price_at: Instant::now(),
         })
     }
 
@@ -269,53 +278,53 @@ impl Floor {
         if self.feed.status != status || self.feed.since == 0 {
             self.feed.status = status;
             self.feed.since = duplex_hub::now();
-            self.tell().await;
+            self.publish_feed().await;
         }
     }
 
-    async fn tell(&mut self) {
-        if self.told != self.feed {
-            self.told = self.feed;
-            if let Err(error) = self.publisher.feed(self.feed).await {
-                tracing::warn!("nobody is told how the feed stands: {error}");
+    async fn publish_feed(&mut self) {
+        if self.published_feed != self.feed {
+            self.published_feed = self.feed;
+            if let Err(error) = self.publisher.publish_feed(self.feed).await {
+                tracing::warn!("the feed status cannot be published: {error}");
             }
         }
     }
 
-    async fn lost(&mut self) {
-        self.desk.mark_stale(Millis::MAX);
-        self.publisher.desk(&mut self.desk).await;
-        self.publisher.trades(&mut self.desk, true).await;
+    async fn on_disconnect(&mut self) {
+        self.conflater.mark_stale(Millis::MAX);
+        self.publisher.publish_quotes(&mut self.conflater).await;
+        self.publisher.publish_trades(&mut self.conflater, true).await;
         self.set_status(FeedStatus::Lost).await;
     }
 
-    async fn read(&mut self, exchange: Exchange, message: &[u8]) -> Result<(), Ended> {
+    async fn on_message(&mut self, exchange: Exchange, message: &[u8]) -> Result<(), ConnectionError> {
         match exchange
-            .read(message)
-            .map_err(Told::Bad)
-            .and_then(|heard| self.take(exchange, heard))
+            .parse(message)
+            .map_err(MessageError::Invalid)
+            .and_then(|message| self.apply(exchange, message))
         {
             Ok(true) => {
-                self.priced = Instant::now();
+                self.last_price_at = Instant::now();
                 self.set_status(FeedStatus::Live).await;
             }
             Ok(false) => {}
-            Err(Told::Leave) => return Err(Ended::AskedToLeave),
-            Err(Told::Bad(bad)) => {
+            Err(MessageError::Reconnect) => return Err(ConnectionError::ReconnectRequested),
+            Err(MessageError::Invalid(error)) => {
                 self.feed.skipped += 1;
-                tracing::debug!("a message is skipped: {bad}");
+                tracing::debug!("a message is skipped: {error}");
             }
         }
         Ok(())
     }
 
-    /// Whether it was a price.
-    fn take(&mut self, exchange: Exchange, heard: Heard) -> Result<bool, Told> {
+    /// Returns true if the message contained a price.
+    fn apply(&mut self, exchange: Exchange, message: ExchangeMessage) -> Result<bool, MessageError> {
         let now = duplex_hub::now();
-        match heard {
-            Heard::Aside => Ok(false),
-            Heard::Leave => Err(Told::Leave),
-            Heard::Trade {
+        match message {
+            ExchangeMessage::Ignored => Ok(false),
+            ExchangeMessage::Reconnect => Err(MessageError::Reconnect),
+            ExchangeMessage::Trade {
                 symbol,
                 id,
                 at,
@@ -323,13 +332,13 @@ impl Floor {
                 quantity,
                 bought,
             } => {
-                self.know(exchange, &symbol, price, now)?;
-                let newest = self.newest.entry(symbol.clone()).or_default();
+                self.ensure_listed(exchange, &symbol, price, now)?;
+                let newest = self.newest_trades.entry(symbol.clone()).or_default();
                 if id <= *newest {
-                    return Err(Told::Bad(Bad::NotANumber("id")));
+                    return Err(MessageError::Invalid(ParseError::InvalidNumber("id")));
                 }
                 *newest = id;
-                // An exchange's clock may be ahead of ours; nothing was traded tomorrow.
+                // The exchange's clock may be ahead of ours: a trade is never later than now.
                 let at = at.min(now);
                 let trade = Trade {
                     at,
@@ -337,53 +346,53 @@ impl Floor {
                     quantity,
                     bought,
                 };
-                self.desk.trade(&symbol, trade);
+                self.conflater.add_trade(&symbol, trade);
                 Ok(true)
             }
-            Heard::Day { symbol, at, day } => {
-                self.know(exchange, &symbol, day.last, now)?;
-                self.feed.skipped += u64::from(!day.is_whole());
-                self.desk.day(&symbol, day, at.min(now));
+            ExchangeMessage::Day { symbol, at, day } => {
+                self.ensure_listed(exchange, &symbol, day.last, now)?;
+                self.feed.skipped += u64::from(!day.is_complete());
+                self.conflater.apply_day(&symbol, day, at.min(now));
                 Ok(true)
             }
         }
     }
 
-    fn know(&mut self, exchange: Exchange, symbol: &str, price: u64, now: Millis) -> Result<(), Told> {
-        if !self.asked.iter().any(|asked| asked == symbol) {
-            return Err(Told::Bad(Bad::Symbol));
+    fn ensure_listed(&mut self, exchange: Exchange, symbol: &str, price: u64, now: Millis) -> Result<(), MessageError> {
+        if !self.symbols.iter().any(|listed| listed == symbol) {
+            return Err(MessageError::Invalid(ParseError::InvalidSymbol));
         }
-        self.desk.list(exchange.listing(symbol, price), price, now);
+        self.conflater.list(exchange.listing(symbol, price), price, now);
         Ok(())
     }
 
-    /// Each slot: tells what was heard; each tenth, also what was traded and what is silent.
-    async fn tend(&mut self, slot: u64) {
-        if slot.is_multiple_of(TRADE_SLOTS) {
+    /// Publishes quotes; at every tenth tick also trades, stale marks and the feed status.
+    async fn on_publish_tick(&mut self, ticks: u64) {
+        if ticks.is_multiple_of(TICKS_PER_TRADE_BATCH) {
             let now = duplex_hub::now();
-            self.desk.not_after(now);
-            self.desk.mark_stale(now.saturating_sub(STALE_SYMBOL));
-            self.publisher.desk(&mut self.desk).await;
-            self.publisher.trades(&mut self.desk, false).await;
-            if self.feed.status == FeedStatus::Live && self.priced.elapsed() >= STALE {
+            self.conflater.clamp_times(now);
+            self.conflater.mark_stale(now.saturating_sub(SYMBOL_STALE_AFTER));
+            self.publisher.publish_quotes(&mut self.conflater).await;
+            self.publisher.publish_trades(&mut self.conflater, false).await;
+            if self.feed.status == FeedStatus::Live && self.last_price_at.elapsed() >= FEED_STALE_AFTER {
                 self.set_status(FeedStatus::Stale).await;
             }
-            self.tell().await;
+            self.publish_feed().await;
         } else {
-            self.publisher.desk(&mut self.desk).await;
+            self.publisher.publish_quotes(&mut self.conflater).await;
         }
     }
 }
 
-/// Why something that was heard is no news.
-enum Told {
-    Leave,
-    Bad(Bad),
+/// The reason for which a message has no effect.
+enum MessageError {
+    Reconnect,
+    Invalid(ParseError),
 }
 
-impl From<Bad> for Told {
-    fn from(bad: Bad) -> Self {
-        Self::Bad(bad)
+impl From<ParseError> for MessageError {
+    fn from(error: ParseError) -> Self {
+        Self::Invalid(error)
     }
 }
 

@@ -1,12 +1,12 @@
-//! Who may speak of prices and alerts, and what a command does. Pure.
+//! The deciders of the market's topics: access and the events of each command. Pure.
 
 use super::super::model::alerts::AlertList;
-use super::super::model::chart::{Chart, KEPT};
-use super::super::model::quote_book::{QuoteBook, SPARK, SPARK_STEP};
+use super::super::model::chart::{Chart, MAX_CANDLES};
+use super::super::model::quote_book::{QuoteBook, SPARK_POINTS, SPARK_STEP};
 use super::super::wire::{
-    ALL, Alerts, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Changed, Entry, Interval, MAX_ALERTS,
-    MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesEvent, Tick, Trade, Watches, check_price,
-    is_symbol, why,
+    ALL, AlertChanges, Alerts, AlertsChanged, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Entry,
+    Interval, MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesEvent, Tick, Trade,
+    check_price, is_symbol, refusal,
 };
 use super::commands::{AlertsServerCommand, CandlesCommand, QuotesCommand};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, NoCommand, Origin, Principal, Retention};
@@ -14,16 +14,16 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// What a ring holds: prices of a minute ago are in the candles.
-const EVENTS: u64 = 1_024;
+/// Retained events: as many as a ring holds. Older prices are in the candles.
+const RETAINED_EVENTS: u64 = 1_024;
 
 fn too_much() -> Rejection {
-    Rejection::refused(why::TOO_MUCH)
+    Rejection::refused(refusal::TOO_MUCH)
 }
 
-const fn short() -> Retention {
+const fn short_retention() -> Retention {
     Retention {
-        events: EVENTS,
+        events: RETAINED_EVENTS,
         age: None,
     }
 }
@@ -44,7 +44,7 @@ impl Decider for Quotes {
     }
 
     fn retention(&self) -> Retention {
-        short()
+        short_retention()
     }
 }
 
@@ -54,27 +54,28 @@ pub fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
     }
     for Entry { listing, tick, spark } in &entries {
         if !is_symbol(&listing.symbol) || tick.symbol != listing.symbol {
-            return Err(Rejection::refused(why::BAD_SYMBOL));
+            return Err(Rejection::refused(refusal::BAD_SYMBOL));
         }
         check_price(tick.last, listing.scale)?;
-        if spark.len() > SPARK || listing.lots > MAX_SCALE {
+        if spark.len() > SPARK_POINTS || listing.volume_scale > MAX_SCALE {
             return Err(too_much());
         }
     }
     Ok(vec![QuotesEvent::Listed(entries)])
 }
 
-/// Each tick is an event, so that whoever keeps up sees all of them. Spark lines grow at the first that come after their time.
-pub fn ticked(at: Context<'_>, board: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
+/// Each tick is an event of its own, so that fast readers get all of them. The first ticks after [`SPARK_STEP`] also add a point to
+/// the spark lines.
+pub fn ticked(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
     if ticks.len() > MAX_TICKS {
         return Err(too_much());
     }
     for tick in &ticks {
-        let entry = board.entries.get(&tick.symbol);
-        let listing = &entry.ok_or_else(|| Rejection::refused(why::BAD_SYMBOL))?.listing;
+        let entry = book.entries.get(&tick.symbol);
+        let listing = &entry.ok_or_else(|| Rejection::refused(refusal::BAD_SYMBOL))?.listing;
         check_price(tick.last, listing.scale)?;
     }
-    let due = at.now.saturating_sub(board.sampled) >= SPARK_STEP || at.now < board.sampled;
+    let due = at.now.saturating_sub(book.sampled) >= SPARK_STEP || at.now < book.sampled;
     let sampled = due.then(|| {
         let last = |symbol: &str| {
             ticks
@@ -86,7 +87,7 @@ pub fn ticked(at: Context<'_>, board: &QuoteBook, ticks: Vec<Tick>) -> Result<Ve
         let point = |(symbol, entry): (&String, &Entry)| (symbol.clone(), last(symbol).unwrap_or(entry.tick.last));
         QuotesEvent::Sampled {
             at: at.now,
-            points: board.entries.iter().map(point).collect(),
+            points: book.entries.iter().map(point).collect(),
         }
     });
     Ok(ticks.into_iter().map(QuotesEvent::Ticked).chain(sampled).collect())
@@ -95,7 +96,7 @@ pub fn ticked(at: Context<'_>, board: &QuoteBook, ticks: Vec<Tick>) -> Result<Ve
 impl Decider for Candles {
     type ServerCommand = CandlesCommand;
 
-    /// Any well-formed symbol: which ones exist is known to the quotes, and the page asks there.
+    /// Any well-formed symbol: the page checks in the quotes whether it exists.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_symbol(topic.rest()) {
             Ok(Access::Read)
@@ -113,7 +114,7 @@ impl Decider for Candles {
     }
 
     fn retention(&self) -> Retention {
-        short()
+        short_retention()
     }
 }
 
@@ -122,10 +123,10 @@ const fn is_priced(price: u64) -> bool {
 }
 
 pub fn seeded(interval: Interval, candles: Vec<Candle>) -> Result<Vec<CandlesEvent>, Rejection> {
-    let whole = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
+    let is_valid = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
     match candles.len() {
-        0..=KEPT if candles.iter().all(whole) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
-        0..=KEPT => Err(Rejection::refused(why::BAD_PRICE)),
+        0..=MAX_CANDLES if candles.iter().all(is_valid) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
+        0..=MAX_CANDLES => Err(Rejection::refused(refusal::BAD_PRICE)),
         _ => Err(too_much()),
     }
 }
@@ -135,15 +136,15 @@ pub fn traded(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<
         0 => Ok(Vec::new()),
         1..=MAX_TRADES if trades.iter().all(|trade| is_priced(trade.price)) => {
             let traded = std::iter::once(CandlesEvent::Traded(trades));
-            Ok(until(chart, at.now).chain(traded).collect())
+            Ok(without_future_candles(chart, at.now).chain(traded).collect())
         }
-        1..=MAX_TRADES => Err(Rejection::refused(why::BAD_PRICE)),
+        1..=MAX_TRADES => Err(Rejection::refused(refusal::BAD_PRICE)),
         _ => Err(too_much()),
     }
 }
 
-/// The candles without those from the future, which a clock that was ahead opened: a trade of now would change nothing behind them.
-fn until(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
+/// Seeds the intervals again without candles from the future, which a clock that was ahead opened: they would block trades of now.
+fn without_future_candles(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
     Interval::ALL.into_iter().filter_map(move |interval| {
         let kept = chart.candles(interval);
         let candles: Vec<_> = kept.iter().filter(|candle| candle.at <= now).copied().collect();
@@ -156,7 +157,7 @@ impl Decider for Alerts {
 
     const PRIVATE: bool = true;
 
-    /// One's own, and the server's, who must know when to speak.
+    /// For the owner, and for the server, which watches the prices.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == who.person.id.0 || who.origin == Origin::Server {
             Ok(Access::Write)
@@ -184,17 +185,17 @@ impl Decider for Alerts {
                 scale,
             } => {
                 if !is_symbol(&symbol) {
-                    return Err(Rejection::refused(why::BAD_SYMBOL));
+                    return Err(Rejection::refused(refusal::BAD_SYMBOL));
                 }
                 check_price(price, scale)?;
-                let same = |alert: &&super::super::model::alerts::Alert| {
+                let is_same = |alert: &&super::super::model::alerts::Alert| {
                     (&alert.symbol, alert.side, alert.price, alert.scale) == (&symbol, side, price, scale)
                 };
-                if list.waiting().any(|alert| same(&alert)) {
+                if list.pending().any(|alert| is_same(&alert)) {
                     return Ok(Vec::new());
                 }
-                if list.waiting().count() >= MAX_ALERTS {
-                    return Err(Rejection::refused(why::ALERTS_FULL));
+                if list.pending().count() >= MAX_ALERTS {
+                    return Err(Rejection::refused(refusal::ALERTS_FULL));
                 }
                 Ok(vec![AlertsEvent::Set {
                     symbol,
@@ -206,38 +207,38 @@ impl Decider for Alerts {
             }
             AlertsCommand::Remove { id } => match list.get(id) {
                 Some(_) => Ok(vec![AlertsEvent::Removed { id }]),
-                None => Err(Rejection::refused(why::NO_ALERT)),
+                None => Err(Rejection::refused(refusal::NO_ALERT)),
             },
         }
     }
 
-    /// The watcher asks for this person's alerts; at its start, for all.
+    /// Tells the watcher to reload this person's alerts; at its start it loads all.
     fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
         let changed = !matches!(event, AlertsEvent::Reached { .. });
         let person = topic.rest().to_owned();
-        let forward = Forward::server_command::<Watches>(ALL, &Changed { person });
+        let forward = Forward::server_command::<AlertChanges>(ALL, &AlertsChanged { person });
         forward.filter(|_| changed).into_iter().collect()
     }
 
     fn retention(&self) -> Retention {
-        short()
+        short_retention()
     }
 }
 
-/// At that price and scale.
+/// Marks an alert as reached at a price and its scale.
 pub fn reached(at: Context<'_>, list: &AlertList, id: Seq, (price, scale): (u64, u8)) -> Vec<AlertsEvent> {
-    let waits = list.get(id).is_some_and(|alert| alert.done.is_none());
+    let is_pending = list.get(id).is_some_and(|alert| alert.reached.is_none());
     let reached = AlertsEvent::Reached {
         id,
         price,
         scale,
         at: at.now,
     };
-    waits.then_some(reached).into_iter().collect()
+    is_pending.then_some(reached).into_iter().collect()
 }
 
-impl Decider for Watches {
-    type ServerCommand = Changed;
+impl Decider for AlertChanges {
+    type ServerCommand = AlertsChanged;
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
@@ -247,12 +248,12 @@ impl Decider for Watches {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &(), command: NoCommand) -> Result<Vec<Changed>, Rejection> {
+    fn decide(&self, _at: Context<'_>, _state: &(), command: NoCommand) -> Result<Vec<AlertsChanged>, Rejection> {
         match command {}
     }
 
     fn retention(&self) -> Retention {
-        short()
+        short_retention()
     }
 }
 

@@ -1,87 +1,91 @@
-//! What the simulated market did before anybody looked: weeks in hours, a day in minutes. Pure.
+//! The generated history of the simulated market: 90 days in hourly steps, the last day in minutes. Pure.
 
 use std::collections::VecDeque;
 
-use super::super::model::chart::{KEPT, add};
-use super::super::model::quote_book::{SPARK, SPARK_STEP};
+use super::super::model::chart::{MAX_CANDLES, update_candles};
+use super::super::model::quote_book::{SPARK_POINTS, SPARK_STEP};
 use super::super::wire::{Candle, Entry, Interval, Millis, Tick, Trade};
 use super::generator::Generator;
-use super::shares::Share;
+use super::instruments::Instrument;
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;
 const DAY: Millis = 24 * HOUR;
 
-/// Before now, how far back each step of time begins: the candles of no interval are coarser than they can be.
+/// Distance from now at which each step size begins, and the step. Each interval's candles get steps fine enough for them.
 const STEPS: [(Millis, Millis); 4] = [
-    (KEPT as Millis * DAY, HOUR),
+    (MAX_CANDLES as Millis * DAY, HOUR),
     (DAY, 5 * MINUTE),
     (2 * HOUR, MINUTE),
-    (SPARK as Millis * SPARK_STEP, SPARK_STEP),
+    (SPARK_POINTS as Millis * SPARK_STEP, SPARK_STEP),
 ];
-/// Trades of a share in one step: a candle has a body and wicks.
-const MOVES: Millis = 4;
+/// Trades of an instrument in one step, so that a candle has a body and wicks.
+const TRADES_PER_STEP: Millis = 4;
 
-/// A symbol with all that is known of it.
-pub struct Past {
+/// The generated history of a symbol.
+pub struct SymbolHistory {
     pub entry: Entry,
     pub candles: Vec<(Interval, Vec<Candle>)>,
 }
 
-struct Told {
+struct HistoryBuilder {
     candles: [VecDeque<Candle>; 5],
     spark: VecDeque<u64>,
     tick: Tick,
 }
 
-/// Leaves the generator at `now`.
-pub fn tell(market: &mut Generator, shares: &[Share], now: Millis) -> Vec<Past> {
-    let mut told: Vec<Told> = shares.iter().map(empty).collect();
+/// Generates the histories and advances the generator to `now`.
+pub fn generate(market: &mut Generator, instruments: &[Instrument], now: Millis) -> Vec<SymbolHistory> {
+    let mut builders: Vec<HistoryBuilder> = instruments.iter().map(HistoryBuilder::new).collect();
     let mut at = now.saturating_sub(STEPS[0].0);
-    for (place, (_, step)) in STEPS.iter().enumerate() {
+    for (index, (_, step)) in STEPS.iter().enumerate() {
         let end = STEPS
-            .get(place + 1)
+            .get(index + 1)
             .map_or(now, |(before, _)| now.saturating_sub(*before));
         while at + step <= end {
-            for part in 1..=MOVES {
-                let moment = at + step * part / MOVES;
-                market.advance(moment, step / MOVES);
-                for (index, told) in told.iter_mut().enumerate() {
-                    if let Some(trade) = market.trade(index, moment) {
-                        told.hear(trade, *step);
+            for part in 1..=TRADES_PER_STEP {
+                let time = at + step * part / TRADES_PER_STEP;
+                market.advance(time, step / TRADES_PER_STEP);
+                for (index, builder) in builders.iter_mut().enumerate() {
+                    if let Some(trade) = market.trade(index, time) {
+                        builder.add_trade(trade, *step);
                     }
                 }
             }
             at += step;
         }
     }
-    shares.iter().zip(told).map(|(share, told)| told.past(share)).collect()
+    instruments
+        .iter()
+        .zip(builders)
+        .map(|(instrument, builder)| builder.build(instrument))
+        .collect()
 }
 
-fn empty(share: &Share) -> Told {
-    Told {
-        candles: std::array::from_fn(|_| VecDeque::new()),
-        spark: VecDeque::new(),
-        tick: Tick {
-            symbol: share.symbol.to_owned(),
-            last: share.base,
-            open: share.base,
-            high: share.base,
-            low: share.base,
-            volume: 0,
-            at: 0,
-            stale: false,
-        },
+impl HistoryBuilder {
+    fn new(instrument: &Instrument) -> Self {
+        Self {
+            candles: std::array::from_fn(|_| VecDeque::new()),
+            spark: VecDeque::new(),
+            tick: Tick {
+                symbol: instrument.symbol.to_owned(),
+                last: instrument.base_price,
+                open: instrument.base_price,
+                high: instrument.base_price,
+                low: instrument.base_price,
+                volume: 0,
+                at: 0,
+                stale: false,
+            },
+        }
     }
-}
 
-impl Told {
-    fn hear(&mut self, trade: Trade, step: Millis) {
-        // One move stands for all trades of its time.
-        let quantity = trade.quantity * (step / MOVES / 2_000).max(1);
+    fn add_trade(&mut self, trade: Trade, step: Millis) {
+        // One trade represents all trades of its period.
+        let quantity = trade.quantity * (step / TRADES_PER_STEP / 2_000).max(1);
         let trade = Trade { quantity, ..trade };
         for interval in Interval::ALL {
-            add(&mut self.candles[interval.index()], interval, trade);
+            update_candles(&mut self.candles[interval.index()], interval, trade);
         }
         let tick = &mut self.tick;
         if tick.at / DAY != trade.at / DAY {
@@ -92,16 +96,16 @@ impl Told {
         tick.low = tick.low.min(trade.price);
         tick.volume += quantity;
         tick.at = trade.at;
-        if step == SPARK_STEP && trade.at % SPARK_STEP < SPARK_STEP / MOVES || self.spark.is_empty() {
+        if step == SPARK_STEP && trade.at % SPARK_STEP < SPARK_STEP / TRADES_PER_STEP || self.spark.is_empty() {
             self.spark.push_back(trade.price);
-            self.spark.drain(..self.spark.len().saturating_sub(SPARK));
+            self.spark.drain(..self.spark.len().saturating_sub(SPARK_POINTS));
         }
     }
 
-    fn past(self, share: &Share) -> Past {
-        Past {
+    fn build(self, instrument: &Instrument) -> SymbolHistory {
+        SymbolHistory {
             entry: Entry {
-                listing: share.listing(),
+                listing: instrument.listing(),
                 tick: self.tick,
                 spark: self.spark.into(),
             },
@@ -112,18 +116,18 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shares::SHARES;
+    use super::super::instruments::INSTRUMENTS;
     use super::*;
 
     #[test]
-    fn the_past_is_whole_and_ends_now() {
+    fn the_history_is_complete_and_ends_now() {
         let now = 1_795_387_507_123;
-        let mut market = Generator::new(1, &SHARES);
-        let past = tell(&mut market, &SHARES, now);
-        assert_eq!(past.len(), SHARES.len());
-        for Past { entry, candles } in &past {
+        let mut market = Generator::new(1, &INSTRUMENTS);
+        let histories = generate(&mut market, &INSTRUMENTS, now);
+        assert_eq!(histories.len(), INSTRUMENTS.len());
+        for SymbolHistory { entry, candles } in &histories {
             for (interval, candles) in candles {
-                assert_eq!(candles.len(), KEPT, "{interval:?}");
+                assert_eq!(candles.len(), MAX_CANDLES, "{interval:?}");
                 let last = candles.last().unwrap();
                 assert_eq!(last.close, entry.tick.last);
                 assert!(now - last.at < interval.millis() + SPARK_STEP);
@@ -132,19 +136,26 @@ mod tests {
                     .all(|pair| pair[1].at == pair[0].at + interval.millis());
                 assert!(steady, "{interval:?} of {}", entry.listing.symbol);
             }
-            assert!(entry.spark.len() >= SPARK - 2 && entry.tick.low <= entry.tick.last);
+            assert!(entry.spark.len() >= SPARK_POINTS - 2 && entry.tick.low <= entry.tick.last);
             assert!(entry.tick.volume > 0);
         }
     }
 
     #[test]
-    fn the_same_seed_and_time_make_the_same_past() {
-        let tell = || tell(&mut Generator::new(4, &SHARES[..3]), &SHARES[..3], 1_795_387_507_123);
-        let ends = |past: Vec<Past>| {
-            past.into_iter()
-                .map(|past| (past.entry, past.candles))
+    fn the_same_seed_and_time_generate_the_same_history() {
+        let generate = || {
+            generate(
+                &mut Generator::new(4, &INSTRUMENTS[..3]),
+                &INSTRUMENTS[..3],
+                1_795_387_507_123,
+            )
+        };
+        let parts = |histories: Vec<SymbolHistory>| {
+            histories
+                .into_iter()
+                .map(|history| (history.entry, history.candles))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(ends(tell()), ends(tell()));
+        assert_eq!(parts(generate()), parts(generate()));
     }
 }

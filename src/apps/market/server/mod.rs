@@ -1,19 +1,19 @@
-//! The market's server half: what the operator may choose, who decides, and where prices come from.
+//! The market's server half: options, deciders, and the sources of prices.
 
+mod alert_index;
 pub mod commands;
 mod connector;
 mod deciders;
-mod desk;
 mod exchange;
 mod generator;
 mod history;
+mod instruments;
 mod publisher;
-mod shares;
+mod quote_conflater;
 mod simulator;
-mod watch_list;
 mod watcher;
 
-use super::wire::{Alerts, Candles, Quotes, Watches};
+use super::wire::{AlertChanges, Alerts, Candles, Quotes};
 use crate::apps::server::AppServer;
 use duplex_hub::dyn_topic;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use clap::{Args, ValueEnum};
 use self::connector::Connector;
 use self::exchange::Exchange;
 use self::simulator::Simulator;
-use self::watcher::Watcher;
+use self::watcher::AlertWatcher;
 use super::wire::{MAX_SYMBOLS, is_symbol};
 use duplex_hub::BackgroundTask;
 
@@ -34,7 +34,7 @@ pub fn app() -> AppServer {
                 dyn_topic(Quotes),
                 dyn_topic(Candles),
                 dyn_topic(Alerts),
-                dyn_topic(Watches),
+                dyn_topic(AlertChanges),
             ]
         }),
         tasks: Some(|options| background_tasks(&options.market)),
@@ -42,29 +42,29 @@ pub fn app() -> AppServer {
     }
 }
 
-/// Trades of the simulated market in a second. Above the most, a page has more to do than to show.
+/// Allowed trades a second of the simulated market. A higher rate would overload the pages.
 const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;
 
 #[derive(Debug, Clone, Args)]
 #[group(id = "market")]
 pub struct Options {
-    /// Where prices come from: invented here, or heard from an exchange's public WebSocket
+    /// Source of the prices: simulated, or the public WebSocket of an exchange
     #[arg(long, env = "DUPLEX_MARKET_FEED", value_name = "FEED", default_value = "simulator")]
     pub market_feed: FeedName,
 
-    /// Trades of the simulated market in a second, all symbols together, on the average of a session
+    /// Average trades a second of the simulated market, all symbols together
     #[arg(long, env = "DUPLEX_MARKET_RATE", value_name = "COUNT", default_value_t = 100)]
     pub market_rate: u32,
 
-    /// The number that the simulated market begins from: the same number and time, the same prices
+    /// Seed of the simulated market: the same seed and start time produce the same prices
     #[arg(long, env = "DUPLEX_MARKET_SEED", value_name = "NUMBER", default_value_t = 1)]
     pub market_seed: u64,
 
-    /// The exchange's address, if not its public one
+    /// WebSocket URL of the exchange [default: its public one]
     #[arg(long, env = "DUPLEX_MARKET_URL", value_name = "URL")]
     pub market_url: Option<String>,
 
-    /// What to hear of, as the exchange names it, with commas [default: the most traded]
+    /// Comma-separated symbols to follow, as the exchange names them [default: the most traded]
     #[arg(long, env = "DUPLEX_MARKET_SYMBOLS", value_name = "SYMBOL", value_delimiter = ',')]
     pub market_symbols: Vec<String>,
 }
@@ -74,7 +74,7 @@ pub enum FeedName {
     Simulator,
     Upbit,
     Binance,
-    /// No prices at all
+    /// No prices
     Off,
 }
 
@@ -96,19 +96,19 @@ enum OptionsError {
     Rate(u32),
     #[error("--market-url {0:?} does not begin with ws:// or wss://")]
     Url(String),
-    #[error("--market-symbols {0:?} is no symbol")]
+    #[error("--market-symbols {0:?} is not a symbol")]
     Symbol(String),
-    #[error("--market-symbols: {MAX_SYMBOLS} symbols are the most")]
+    #[error("--market-symbols: at most {MAX_SYMBOLS} symbols")]
     TooMany,
 }
 
 pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String> {
-    let prices = prices(options).map_err(|error| error.to_string())?;
-    let watcher: Arc<dyn BackgroundTask> = Arc::new(Watcher);
-    Ok(prices.into_iter().chain([watcher]).collect())
+    let price_feed = price_feed(options).map_err(|error| error.to_string())?;
+    let watcher: Arc<dyn BackgroundTask> = Arc::new(AlertWatcher);
+    Ok(price_feed.into_iter().chain([watcher]).collect())
 }
 
-fn prices(options: &Options) -> Result<Option<Arc<dyn BackgroundTask>>, OptionsError> {
+fn price_feed(options: &Options) -> Result<Option<Arc<dyn BackgroundTask>>, OptionsError> {
     if !RATES.contains(&options.market_rate) {
         return Err(OptionsError::Rate(options.market_rate));
     }
@@ -135,13 +135,13 @@ fn connector(exchange: Exchange, options: &Options) -> Result<Connector, Options
         .collect();
     codes.retain(|code| !code.is_empty());
     if codes.is_empty() {
-        codes = exchange.codes().iter().map(|code| (*code).to_owned()).collect();
+        codes = exchange.default_codes().iter().map(|code| (*code).to_owned()).collect();
     }
     if codes.len() > MAX_SYMBOLS {
         return Err(OptionsError::TooMany);
     }
     match codes.iter().find(|code| !is_symbol(&code.to_lowercase())) {
-        Some(wrong) => Err(OptionsError::Symbol(wrong.clone())),
+        Some(invalid) => Err(OptionsError::Symbol(invalid.clone())),
         None => Ok(Connector::new(exchange, url.to_owned(), codes)),
     }
 }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_in_one_line() {
+    fn invalid_options_are_refused_with_the_reason() {
         assert!(refused(|o| o.market_rate = 0).contains("outside 1 to 5000"));
         let upbit = |o: &mut Options| o.market_feed = FeedName::Upbit;
         assert!(
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_feed_for_each_name_and_always_one_that_watches() {
+    fn each_feed_has_its_task_and_alerts_are_always_watched() {
         for (name, names) in [
             (FeedName::Simulator, vec!["market-simulator", "market-alerts"]),
             (FeedName::Upbit, vec!["market-upbit", "market-alerts"]),

@@ -1,8 +1,8 @@
-//! The feed that watches prices for people: it hears the quotes as any reader does, and tells whoever wanted to know.
+//! A background task that watches prices for alerts: it subscribes to the quotes and notifies the owners of reached alerts.
 //!
-//! What it knows of alerts is a copy: it asks all of them when it starts, and one person's whenever it hears that they changed.
-//! An alert is told by a notice whose id follows from the alert alone, and only then marked as done: whenever a server dies in
-//! between, the next one says the same notice again, which is then known, and goes on.
+//! Its alerts are a copy: it loads all of them at start, and one person's alerts whenever they change. For a reached alert it
+//! first sends a notice, whose id is derived from the alert alone, and only then marks the alert as reached. If a server stops in
+//! between, the next one sends the same notice, which is dropped as a duplicate, and continues.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::super::model::alerts::{Alert, AlertList};
 use super::super::model::decimal;
 use super::super::model::quote_book::QuoteBook;
-use super::super::wire::{ALL, Alerts, Changed, Entry, Listing, Quotes, QuotesEvent, Side, Watches, symbol_path};
+use super::super::wire::{
+    ALL, AlertChanges, Alerts, AlertsChanged, Entry, Listing, Quotes, QuotesEvent, Side, symbol_path,
+};
+use super::alert_index::AlertIndex;
 use super::commands::AlertsServerCommand;
-use super::watch_list::WatchList;
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use duplex_hub::session::Reader;
@@ -27,86 +29,86 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// Taken from a topic at once.
-const MOST: ReadLimit = ReadLimit {
+/// Limit of one read from a topic.
+const READ_LIMIT: ReadLimit = ReadLimit {
     frames: 256,
     bytes: 256 << 10,
 };
-/// An alert that could not be told is tried again after this time.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Delay before a failed notification is retried.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-pub struct Watcher;
+pub struct AlertWatcher;
 
-impl BackgroundTask for Watcher {
+impl BackgroundTask for AlertWatcher {
     fn name(&self) -> &'static str {
         "market-alerts"
     }
 
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
-            let watched = async {
-                let mut watch = Watch::start(hub).await?;
-                watch.run().await
+            let watching = async {
+                let mut state = WatcherState::start(hub).await?;
+                state.run().await
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                Err(denied) = watched => tracing::warn!("nobody watches prices: {denied}"),
+                Err(denied) = watching => tracing::warn!("the alert watcher stopped: {denied}"),
             }
         })
     }
 }
 
-struct Watch {
+struct WatcherState {
     hub: Hub,
     reader: Reader,
-    /// Symbols with their newest prices.
+    /// The symbols with their latest prices.
     entries: BTreeMap<String, Entry>,
-    /// Alerts that wait.
-    alerts: WatchList,
+    /// The pending alerts.
+    alerts: AlertIndex,
 }
 
-impl Watch {
-    /// First what changes is listened to, then what there is is asked: nothing falls in between.
+impl WatcherState {
+    /// Subscribes to changes first and loads the alerts afterwards, so that no change is missed.
     async fn start(hub: Hub) -> Result<Self, Denied> {
         let session = SessionId(format!("market-{}", uuid::Uuid::new_v4()));
         let mut reader = Reader::for_server(&hub, Encoding::Json, session);
-        let mut watch_frames = Vec::new();
-        for topic in [name::<Watches>(ALL)?, name::<Quotes>(ALL)?] {
+        let mut verdicts = Vec::new();
+        for topic in [topic_name::<AlertChanges>(ALL)?, topic_name::<Quotes>(ALL)?] {
             match reader.subscribe(&topic, None).await {
                 Verdict::Denied { reason } => return Err(reason),
-                verdict => watch_frames.push(ServerFrame::Verdict { topic, verdict }),
+                verdict => verdicts.push(ServerFrame::Verdict { topic, verdict }),
             }
         }
-        let mut watch = Self {
+        let mut state = Self {
             hub,
             reader,
             entries: BTreeMap::new(),
-            alerts: WatchList::default(),
+            alerts: AlertIndex::default(),
         };
-        for topic in watch.hub.topics_of(Alerts::KIND).await? {
-            watch.ask(&PersonId(topic.rest().to_owned())).await?;
+        for topic in state.hub.topics_of(Alerts::KIND).await? {
+            state.load_alerts(&PersonId(topic.rest().to_owned())).await?;
         }
-        for frame in watch_frames {
-            watch.hear(frame).await?;
+        for frame in verdicts {
+            state.on_frame(frame).await?;
         }
-        Ok(watch)
+        Ok(state)
     }
 
     async fn run(&mut self) -> Result<(), Denied> {
         loop {
             self.reader.woken().await;
             let mut frames = Vec::new();
-            self.reader.gather(MOST, &mut frames).await;
+            self.reader.gather(READ_LIMIT, &mut frames).await;
             for frame in frames {
                 match Encoding::Json.decode(&frame) {
-                    Ok(frame) => self.hear(frame).await?,
-                    Err(error) => tracing::error!("a frame of the quotes cannot be read: {error}"),
+                    Ok(frame) => self.on_frame(frame).await?,
+                    Err(error) => tracing::error!("a frame cannot be decoded: {error}"),
                 }
             }
         }
     }
 
-    async fn hear(&mut self, frame: ServerFrame) -> Result<(), Denied> {
+    async fn on_frame(&mut self, frame: ServerFrame) -> Result<(), Denied> {
         match frame {
             ServerFrame::Verdict {
                 verdict: Verdict::Denied { reason },
@@ -116,25 +118,25 @@ impl Watch {
                 topic,
                 verdict: Verdict::Reset { state, .. },
             } if topic.kind() == Quotes::KIND => {
-                if let Some(board) = read::<QuoteBook>(&state) {
-                    self.entries = board.entries;
+                if let Some(book) = decode::<QuoteBook>(&state) {
+                    self.entries = book.entries;
                     let symbols: Vec<String> = self.entries.keys().cloned().collect();
                     for symbol in symbols {
-                        self.check(&symbol).await;
+                        self.notify_reached(&symbol).await;
                     }
                 }
             }
             ServerFrame::Event { topic, event, .. } if topic.kind() == Quotes::KIND => {
-                if let Some(event) = read::<QuotesEvent>(&event) {
-                    self.quote(event).await;
+                if let Some(event) = decode::<QuotesEvent>(&event) {
+                    self.on_quote(event).await;
                 }
             }
             ServerFrame::Event { event, .. } => {
-                if let Some(Changed { person }) = read(&event) {
+                if let Some(AlertsChanged { person }) = decode(&event) {
                     let person = PersonId(person);
-                    self.ask(&person).await?;
+                    self.load_alerts(&person).await?;
                     for symbol in self.alerts.symbols_of(&person) {
-                        self.check(&symbol).await;
+                        self.notify_reached(&symbol).await;
                     }
                 }
             }
@@ -143,58 +145,58 @@ impl Watch {
         Ok(())
     }
 
-    /// One person's alerts, as they are now. The topic is not started for it.
-    async fn ask(&mut self, person: &PersonId) -> Result<(), Denied> {
-        let topic = name::<Alerts>(&person.0)?;
+    /// Loads one person's current alerts without starting the topic.
+    async fn load_alerts(&mut self, person: &PersonId) -> Result<(), Denied> {
+        let topic = topic_name::<Alerts>(&person.0)?;
         let state = self.hub.kept(&topic, Encoding::Json).await?;
-        let list: AlertList = read(&state).unwrap_or_default();
-        self.alerts.replace(person, list.waiting());
+        let list: AlertList = decode(&state).unwrap_or_default();
+        self.alerts.replace(person, list.pending());
         Ok(())
     }
 
-    async fn quote(&mut self, event: QuotesEvent) {
+    async fn on_quote(&mut self, event: QuotesEvent) {
         match event {
             QuotesEvent::Opened(_) => self.entries.clear(),
             QuotesEvent::Listed(entries) => {
                 for entry in entries {
                     let symbol = entry.listing.symbol.clone();
                     self.entries.insert(symbol.clone(), entry);
-                    self.check(&symbol).await;
+                    self.notify_reached(&symbol).await;
                 }
             }
             QuotesEvent::Ticked(tick) => {
                 let symbol = tick.symbol.clone();
                 if let Some(entry) = self.entries.get_mut(&symbol) {
                     entry.tick = tick;
-                    self.check(&symbol).await;
+                    self.notify_reached(&symbol).await;
                 }
             }
             QuotesEvent::Sampled { .. } | QuotesEvent::Feed(_) => {}
         }
     }
 
-    /// Tells of every alert that this symbol's price has reached. An old price tells nobody anything.
-    async fn check(&mut self, symbol: &str) {
+    /// Notifies the owners of all alerts that the symbol's price reaches. A stale price is ignored.
+    async fn notify_reached(&mut self, symbol: &str) {
         let Some(entry) = self.entries.get(symbol).filter(|entry| !entry.tick.stale) else {
             return;
         };
         let last = entry.tick.last;
         for (person, alert) in self.alerts.reached(symbol, last, entry.listing.scale, Instant::now()) {
-            if tell(&self.hub, &person, &alert, entry).await {
-                self.alerts.done(&person, &alert);
+            if send_notice(&self.hub, &person, &alert, entry).await {
+                self.alerts.remove(&person, &alert);
             } else {
-                self.alerts.later(&person, &alert, Instant::now() + AGAIN);
+                self.alerts.postpone(&person, &alert, Instant::now() + RETRY_DELAY);
             }
         }
     }
 }
 
-/// Whether it was told, and is done.
-async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
+/// Sends the notice and marks the alert as reached. Returns false if this should be retried.
+async fn send_notice(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> bool {
     let Ok(notice) = notify::command(&Audience::Person(person.clone()), &notice(alert, entry)) else {
         return true;
     };
-    if is_lost(&once(hub, id(person, alert, "notice"), notice).await) {
+    if should_retry(&send_once(hub, command_id(person, alert, "notice"), notice).await) {
         return false;
     }
     let reach = AlertsServerCommand::Reach {
@@ -205,12 +207,12 @@ async fn tell(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry) -> boo
     let Ok(reach) = TopicCommand::server_command::<Alerts>(&person.0, &reach) else {
         return true;
     };
-    !is_lost(&once(hub, id(person, alert, "reach"), reach).await)
+    !should_retry(&send_once(hub, command_id(person, alert, "reach"), reach).await)
 }
 
-/// An alert may stand for longer than its topics remember ids of its time. It was not reached in all that time: it is told under
-/// an id without a time, which is the same for the same alert.
-async fn once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
+/// Sends a command with an id of the time at which the alert was set. If that time is beyond the topic's dedupe window, the
+/// command was not sent before, and an id without a time, equally derived from the alert, is used.
+async fn send_once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
     match hub.tell_command(id.clone(), command.clone()).await {
         Answer::Rejected(Rejection::IdTooOld { .. }) => {
             hub.tell_command(CommandId::without_time(id.bits()), command).await
@@ -219,19 +221,19 @@ async fn once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
     }
 }
 
-/// It may go better later. What is refused for good is refused again.
-fn is_lost(answer: &Answer) -> bool {
+/// True if a retry may succeed.
+fn should_retry(answer: &Answer) -> bool {
     match answer {
         Answer::Accepted { .. } => false,
         Answer::Rejected(why) => {
-            tracing::warn!("an alert was not taken: {why}");
+            tracing::warn!("an alert's command was rejected: {why}");
             why.may_retry()
         }
     }
 }
 
-/// The same whenever it is made, of the time when the alert was set.
-fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
+/// A deterministic command id, with the time at which the alert was set.
+fn command_id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
     let mut hash = Sha256::new();
     for text in ["market alert", &person.0, &alert.symbol, step] {
         hash.update(text);
@@ -245,10 +247,13 @@ fn id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
 
 fn notice(alert: &Alert, entry: &Entry) -> Notice {
     let Listing {
-        names, scale, least, ..
+        names,
+        scale,
+        min_decimals,
+        ..
     } = &entry.listing;
-    let wanted = decimal::show(alert.price, alert.scale, *least);
-    let last = decimal::show(entry.tick.last, *scale, *least);
+    let limit = decimal::format(alert.price, alert.scale, *min_decimals);
+    let last = decimal::format(entry.tick.last, *scale, *min_decimals);
     let (ko, en) = match alert.side {
         Side::Above => ("이상이", "at or above"),
         Side::Below => ("이하가", "at or below"),
@@ -256,8 +261,8 @@ fn notice(alert: &Alert, entry: &Entry) -> Notice {
     Notice {
         title: LocalizedText::new(format!("{} {last}", names.0), format!("{} at {last}", names.1)),
         body: LocalizedText::new(
-            format!("{wanted} {ko} 되면 알려 달라고 하셨습니다."),
-            format!("You asked to be told when it is {en} {wanted}."),
+            format!("{limit} {ko} 되면 알려 달라고 하셨습니다."),
+            format!("You asked to be told when it is {en} {limit}."),
         ),
         link: Some(symbol_path(&alert.symbol)),
         level: Level::Info,
@@ -265,13 +270,13 @@ fn notice(alert: &Alert, entry: &Entry) -> Notice {
     }
 }
 
-fn name<T: Topic>(rest: &str) -> Result<TopicName, Denied> {
+fn topic_name<T: Topic>(rest: &str) -> Result<TopicName, Denied> {
     TopicName::of::<T>(rest).map_err(|_| Denied::Unknown)
 }
 
-fn read<T: serde::de::DeserializeOwned>(blob: &Blob) -> Option<T> {
+fn decode<T: serde::de::DeserializeOwned>(blob: &Blob) -> Option<T> {
     blob.decode(Encoding::Json)
-        .inspect_err(|error| tracing::error!("the market cannot be read: {error}"))
+        .inspect_err(|error| tracing::error!("an event or a state cannot be decoded: {error}"))
         .ok()
 }
 

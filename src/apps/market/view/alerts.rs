@@ -1,13 +1,13 @@
-//! What the visitor wants to be told of: a form, and what was set. Only where scripts run: it is theirs alone, so it is not in
-//! the page that the server renders, and comes when the page knows who they are.
+//! The card of the visitor's price alerts: a form and a list. Rendered only in the browser: alerts are private, so they are not
+//! in the server-rendered page, and the topic is opened once the visitor's id is known.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::super::{
     model::{alerts::Alert, decimal},
-    wire::{Alerts, AlertsCommand, Entry, Side, symbol_path, why},
+    wire::{Alerts, AlertsCommand, Entry, Side, refusal, symbol_path},
 };
-use super::{floor::Floor, words};
+use super::{quote_store::QuoteStore, words};
 use crate::{
     i18n::*,
     ui::{
@@ -25,19 +25,19 @@ use duplex_protocol::{
 };
 
 #[component]
-pub fn AlertsCard(floor: Floor, entry: RwSignal<Entry>) -> impl IntoView {
-    let person = Memo::new(move |_| {
-        let me = floor.quotes.me.with(|me| me.as_ref().map(|me| me.id.clone()));
-        me.filter(|_| floor.local.get())
+pub fn AlertsCard(store: QuoteStore, entry: RwSignal<Entry>) -> impl IntoView {
+    let owner = Memo::new(move |_| {
+        let me = store.quotes.me.with(|me| me.as_ref().map(|me| me.id.clone()));
+        me.filter(|_| store.use_local_time.get())
     });
-    let mine = dynamic_view(move || {
-        let person = person.get()?;
-        let alerts = use_topic::<Alerts>(&person.0);
+    let form_and_list = dynamic_view(move || {
+        let owner = owner.get()?;
+        let alerts = use_topic::<Alerts>(&owner.0);
         Some(
             view! {
                 <AlertForm alerts entry/>
                 <Live topic=alerts>
-                    <AlertItems floor alerts/>
+                    <AlertItems store alerts/>
                 </Live>
             }
             .into_any(),
@@ -46,7 +46,7 @@ pub fn AlertsCard(floor: Floor, entry: RwSignal<Entry>) -> impl IntoView {
     view! {
         <Card id="alerts" title=text_key!(market.alerts)>
             <p class="hint">{t!(market.alerts_text)}</p>
-            {mine}
+            {form_and_list}
             <p class="hint plain">{t!(market.alerts_no_script)}</p>
         </Card>
     }
@@ -58,11 +58,11 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     let i18n = use_i18n();
     let listing = entry.with_untracked(|entry| entry.listing.clone());
     let last = entry.with_untracked(|entry| entry.tick.last);
-    let price = RwSignal::new(decimal::plain(last, listing.scale, listing.least));
+    let price = RwSignal::new(decimal::format_plain(last, listing.scale, listing.min_decimals));
     let above = RwSignal::new(true);
     let sent = RwSignal::new(None::<CommandId>);
-    let bad = RwSignal::new(None::<BadPrice>);
-    // What the price has reached already is said first; who presses again for the same wants it all the same.
+    let price_error = RwSignal::new(None::<PriceError>);
+    // A price that is already reached needs a second submit of the same alert, after a warning.
     let warned = RwSignal::new(None::<(Side, u64)>);
     let scale = listing.scale;
     let already = optional_text({
@@ -79,10 +79,10 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     });
     let problem = optional_text(move || {
         let locale = i18n.get_locale();
-        if let Some(bad) = bad.get() {
-            return Some(bad.told(locale, scale));
+        if let Some(price_error) = price_error.get() {
+            return Some(price_error.message(locale, scale));
         }
-        refused(locale, alerts, &sent.get()?)
+        command_problem(locale, alerts, &sent.get()?)
     });
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -90,9 +90,9 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             alerts.cancel(&id);
             sent.set(None);
         }
-        let read = price.with_untracked(|typed| read_price(typed, scale));
-        bad.set(read.err());
-        let Ok(price) = read else { return warned.set(None) };
+        let parsed = price.with_untracked(|typed| read_price(typed, scale));
+        price_error.set(parsed.err());
+        let Ok(price) = parsed else { return warned.set(None) };
         let side = if above.get_untracked() {
             Side::Above
         } else {
@@ -111,7 +111,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             scale: listing.scale,
         })));
     };
-    let choose = move |side: bool, words| {
+    let side_button = move |side: bool, words| {
         let pressed = dynamic_text(move || (above.get() == side).to_string());
         view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(side)>{translate(words)}</button> }
             .into_any()
@@ -124,8 +124,8 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
                 {parsed_hint(price)}
             </label>
             <div class="choice" role="group" aria-label=t!(market.alert_side)>
-                {choose(true, words::side(Side::Above))}
-                {choose(false, words::side(Side::Below))}
+                {side_button(true, words::side(Side::Above))}
+                {side_button(false, words::side(Side::Below))}
             </div>
             <button class="button primary" type="submit">{t!(market.alert_set)}</button>
         </form>
@@ -135,40 +135,40 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     .into_any()
 }
 
-/// Why what was typed is no price of the symbol.
+/// The reason for which the input is not a price of the symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BadPrice {
-    /// Nothing above zero.
-    NoPrice,
-    /// More decimals than its prices have.
+enum PriceError {
+    /// Not a number above zero.
+    NotPositive,
+    /// More decimals than the symbol's prices.
     TooFine,
 }
 
-impl BadPrice {
-    fn told(self, locale: Locale, scale: u8) -> String {
+impl PriceError {
+    fn message(self, locale: Locale, scale: u8) -> String {
         match (self, scale) {
-            (Self::NoPrice, _) => words::rejection(locale, &Rejection::refused(why::BAD_PRICE)),
+            (Self::NotPositive, _) => words::rejection(locale, &Rejection::refused(refusal::BAD_PRICE)),
             (Self::TooFine, 0) => td_string!(locale, market.whole_price).to_owned(),
             (Self::TooFine, _) => fill(
                 td_string!(locale, market.too_fine_price),
-                &[("step", &decimal::plain(1, scale, scale))],
+                &[("step", &decimal::format_plain(1, scale, scale))],
             ),
         }
     }
 }
 
-fn read_price(typed: &str, scale: u8) -> Result<u64, BadPrice> {
-    let number = number::normalize(typed).ok_or(BadPrice::NoPrice)?;
+fn read_price(typed: &str, scale: u8) -> Result<u64, PriceError> {
+    let number = number::normalize(typed).ok_or(PriceError::NotPositive)?;
     match decimal::parse(&number, scale) {
         Some(units) if units > 0 => Ok(units),
-        None if decimal::is_too_fine(&number, scale) => Err(BadPrice::TooFine),
-        _ => Err(BadPrice::NoPrice),
+        None if decimal::is_too_fine(&number, scale) => Err(PriceError::TooFine),
+        _ => Err(PriceError::NotPositive),
     }
 }
 
-fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<String> {
+fn command_problem(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<String> {
     alerts.pending.with(|pending| {
-        let found = pending.iter().find(|one| one.id == *id)?;
+        let found = pending.iter().find(|command| command.id == *id)?;
         found.status.problem(
             |wait| command_text::rate_limited(locale, wait),
             |why| words::rejection(locale, why),
@@ -177,7 +177,7 @@ fn refused(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<S
 }
 
 #[component]
-fn AlertItems(floor: Floor, alerts: UseTopic<Alerts>) -> impl IntoView {
+fn AlertItems(store: QuoteStore, alerts: UseTopic<Alerts>) -> impl IntoView {
     let ids = Memo::new(move |_| {
         alerts
             .state
@@ -192,7 +192,7 @@ fn AlertItems(floor: Floor, alerts: UseTopic<Alerts>) -> impl IntoView {
     view! {
         <ul class="alert-list">
             <For each=move || ids.get() key=|id| *id let:id>
-                {item(floor, alerts, id)}
+                {alert_item(store, alerts, id)}
             </For>
         </ul>
         {none}
@@ -200,13 +200,13 @@ fn AlertItems(floor: Floor, alerts: UseTopic<Alerts>) -> impl IntoView {
     .into_any()
 }
 
-fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
+fn alert_item(store: QuoteStore, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
     let i18n = use_i18n();
     let alert: Memo<Option<Alert>> = Memo::new(move |_| alerts.state.with(|list| list.get(id).cloned()));
     let Some(symbol) = alert.with_untracked(|alert| alert.as_ref().map(|alert| alert.symbol.clone())) else {
         return ().into_any();
     };
-    let entry = untrack(|| floor.entry(&symbol));
+    let entry = untrack(|| store.entry(&symbol));
     let listing = StoredValue::new(entry.map(|entry| entry.with_untracked(|entry| entry.listing.clone())));
     let href = symbol_path(&symbol);
     let name = dynamic_text(move || {
@@ -216,40 +216,43 @@ fn item(floor: Floor, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
             None => symbol.to_uppercase(),
         })
     });
-    let show = move |price, scale| {
-        decimal::show(
+    let format = move |price, scale| {
+        decimal::format(
             price,
             scale,
-            listing.with_value(|one| one.as_ref().map_or(0, |one| one.least)),
+            listing.with_value(|listing| listing.as_ref().map_or(0, |listing| listing.min_decimals)),
         )
     };
-    let wanted = dynamic_text(move || {
+    let condition = dynamic_text(move || {
         alert.with(|alert| {
             let alert = alert.as_ref();
             alert.map_or_else(String::new, |alert| {
                 let side = (words::side(alert.side))(i18n.get_locale());
-                [&show(alert.price, alert.scale), " ", side].concat()
+                [&format(alert.price, alert.scale), " ", side].concat()
             })
         })
     });
-    let done = optional_text(move || {
-        let (_, price, scale) = alert.with(|alert| alert.as_ref()?.done)?;
-        Some(fill(t_string!(i18n, market.reached), &[("price", &show(price, scale))]))
+    let reached = optional_text(move || {
+        let (_, price, scale) = alert.with(|alert| alert.as_ref()?.reached)?;
+        Some(fill(
+            t_string!(i18n, market.reached),
+            &[("price", &format(price, scale))],
+        ))
     });
-    let is_done = dynamic_text(move || {
+    let is_reached = dynamic_text(move || {
         alert
-            .with(|alert| alert.as_ref().is_some_and(|alert| alert.done.is_some()))
+            .with(|alert| alert.as_ref().is_some_and(|alert| alert.reached.is_some()))
             .to_string()
     });
     let label = dynamic_text(move || {
-        let what = [name.get(), wanted.get()].join(" ");
+        let what = [name.get(), condition.get()].join(" ");
         fill(t_string!(i18n, market.alert_remove), &[("what", &what)])
     });
     view! {
-        <li class="alert-item" data-done=is_done>
+        <li class="alert-item" data-done=is_reached>
             <a href=href>{name}</a>
-            <span class="wanted">{wanted}</span>
-            <span class="done">{done}</span>
+            <span class="wanted">{condition}</span>
+            <span class="done">{reached}</span>
             <button
                 type="button"
                 class="button small"
@@ -271,13 +274,13 @@ mod tests {
         assert_eq!(read_price("1,50", 2), Ok(150));
         assert_eq!(read_price("1,0", 0), Ok(1));
         for (fine, scale) in [("1,5", 0), ("0.5", 0), ("1,005.001", 2), ("1e-3", 2)] {
-            assert_eq!(read_price(fine, scale), Err(BadPrice::TooFine), "{fine}");
+            assert_eq!(read_price(fine, scale), Err(PriceError::TooFine), "{fine}");
         }
-        for none in ["", "abc", "0", "0,0", "-5", "-0.5", "1e30"] {
-            assert_eq!(read_price(none, 0), Err(BadPrice::NoPrice), "{none}");
+        for invalid in ["", "abc", "0", "0,0", "-5", "-0.5", "1e30"] {
+            assert_eq!(read_price(invalid, 0), Err(PriceError::NotPositive), "{invalid}");
         }
         assert_eq!(
-            BadPrice::TooFine.told(Locale::en, 2),
+            PriceError::TooFine.message(Locale::en, 2),
             "Prices of this symbol are no finer than 0.01."
         );
     }

@@ -1,15 +1,15 @@
-//! The candles of a symbol, their volumes beneath, and what one of them says: under the pointer, or by the slider for those
-//! who use the keyboard. Candles that rose are hollow and those that fell are full, whatever the colours.
+//! The card of a symbol's candles and volumes, with a readout of one candle: the one under the pointer, or the one selected with
+//! the slider by keyboard. Rising candles are hollow and falling ones filled, so colour is not needed.
 
 use leptos::{ev::PointerEvent, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use super::super::{
-    drawing::{self, HEIGHT, Range, Shapes, VOLUME_HEIGHT, WIDTH},
+    drawing::{self, CandlePaths, HEIGHT, Range, VOLUME_HEIGHT, WIDTH},
     wire::{Candle, Candles, Entry, Interval},
 };
-use super::{floor::Floor, times, words};
+use super::{quote_store::QuoteStore, times, words};
 use crate::{
     i18n::*,
     ui::{
@@ -19,23 +19,23 @@ use crate::{
 };
 use duplex_leptos::topic::UseTopic;
 
-/// Times below the chart.
+/// Number of time labels below the chart.
 const TIMES: usize = 4;
 
 #[derive(Clone, Copy)]
 struct View {
-    floor: Floor,
+    store: QuoteStore,
     entry: RwSignal<Entry>,
     interval: Memo<Interval>,
     shown: Memo<Vec<Candle>>,
     range: Memo<Range>,
-    /// The candle that is pointed at.
+    /// The selected candle, by pointer or slider.
     chosen: RwSignal<Option<usize>>,
 }
 
 #[component]
 pub fn CandlesCard(
-    floor: Floor,
+    store: QuoteStore,
     candles: UseTopic<Candles>,
     entry: RwSignal<Entry>,
     interval: Memo<Interval>,
@@ -44,14 +44,14 @@ pub fn CandlesCard(
     let shown = Memo::new(move |_| {
         let interval = interval.get();
         let old = candles.state.with(|chart| chart.candles(interval).clone());
-        tick.with(|tick| drawing::live(old.into_iter(), interval, Some(tick)))
+        tick.with(|tick| drawing::with_latest_tick(old.into_iter(), interval, Some(tick)))
     });
     let view = View {
-        floor,
+        store,
         entry,
         interval,
         shown,
-        range: Memo::new(move |_| shown.with(|candles| Range::of(candles))),
+        range: Memo::new(move |_| shown.with(|candles| Range::of_candles(candles))),
         chosen: RwSignal::new(None),
     };
     let few = Memo::new(move |_| shown.with(Vec::len) < 2);
@@ -64,9 +64,9 @@ pub fn CandlesCard(
             {readout(view)}
             <div class="chart-frame">
                 {plot(view)}
-                {prices(view)}
+                {price_labels(view)}
                 {volumes(view)}
-                {clock(view)}
+                {time_labels(view)}
             </div>
             {slider(view)}
             {hint}
@@ -75,9 +75,9 @@ pub fn CandlesCard(
     .into_any()
 }
 
-fn said(view: View, locale: Locale) -> Option<String> {
+fn describe(view: View, locale: Locale) -> Option<String> {
     let chosen = view.chosen.get();
-    let local = view.floor.local.get();
+    let local = view.store.use_local_time.get();
     let interval = view.interval.get();
     view.shown.with(|candles| {
         let candle = chosen.and_then(|index| candles.get(index)).or(candles.last())?;
@@ -88,7 +88,7 @@ fn said(view: View, locale: Locale) -> Option<String> {
         Some(fill(
             td_string!(locale, market.readout),
             &[
-                ("time", &times::of_candle(candle.at, interval, local)),
+                ("time", &times::candle_time(candle.at, interval, local)),
                 ("open", &price(candle.open)),
                 ("high", &price(candle.high)),
                 ("low", &price(candle.low)),
@@ -101,14 +101,14 @@ fn said(view: View, locale: Locale) -> Option<String> {
 
 fn readout(view: View) -> AnyView {
     let i18n = use_i18n();
-    let line = optional_text(move || said(view, i18n.get_locale()));
+    let line = optional_text(move || describe(view, i18n.get_locale()));
     view! { <p class="readout">{line}</p> }.into_any()
 }
 
-/// All but the newest change only when a candle closes, or when the frame must grow.
+/// The paths of closed candles change only when a candle closes or the price range grows.
 fn plot(view: View) -> AnyView {
     let i18n = use_i18n();
-    let past = past(view);
+    let closed = closed(view);
     let newest = newest(view);
     let label = dynamic_text(move || {
         let locale = i18n.get_locale();
@@ -122,14 +122,14 @@ fn plot(view: View) -> AnyView {
     });
     let line = dynamic_view(move || {
         let index = view.chosen.get()?;
-        let x = drawing::middle(index, view.shown.with(Vec::len)).to_string();
+        let x = drawing::slot_center(index, view.shown.with(Vec::len)).to_string();
         Some(view! { <line class="cross" x1=x.clone() x2=x y1="0" y2="300"/> }.into_any())
     });
-    let grid = (0..=drawing::LINES as i64).map(|line| {
-        let y = (HEIGHT * line / drawing::LINES as i64).to_string();
+    let grid = (0..=drawing::GRID_LINES as i64).map(|line| {
+        let y = (HEIGHT * line / drawing::GRID_LINES as i64).to_string();
         view! { <line class="grid-line" x1="0" x2="900" y1=y.clone() y2=y/> }.into_any()
     });
-    let of = |shapes: Memo<Shapes>, pick: fn(&Shapes) -> &String| {
+    let path = |shapes: Memo<CandlePaths>, pick: fn(&CandlePaths) -> &String| {
         dynamic_text(move || shapes.with(|shapes| pick(shapes).clone()))
     };
     view! {
@@ -139,16 +139,16 @@ fn plot(view: View) -> AnyView {
             preserveAspectRatio="none"
             role="img"
             aria-label=label
-            on:pointermove=move |event| point(view, &event)
-            on:pointerdown=move |event| point(view, &event)
+            on:pointermove=move |event| select_at_pointer(view, &event)
+            on:pointerdown=move |event| select_at_pointer(view, &event)
             on:pointerleave=move |_| view.chosen.set(None)
         >
             {grid.collect::<Vec<_>>()}
-            <path class="rise" d=of(past, |shapes| &shapes.rise)/>
-            <path class="fall" d=of(past, |shapes| &shapes.fall)/>
+            <path class="rise" d=path(closed, |shapes| &shapes.rise)/>
+            <path class="fall" d=path(closed, |shapes| &shapes.fall)/>
             <g class="newest">
-                <path class="rise" d=of(newest, |shapes| &shapes.rise)/>
-                <path class="fall" d=of(newest, |shapes| &shapes.fall)/>
+                <path class="rise" d=path(newest, |shapes| &shapes.rise)/>
+                <path class="fall" d=path(newest, |shapes| &shapes.fall)/>
             </g>
             {line}
         </svg>
@@ -156,50 +156,50 @@ fn plot(view: View) -> AnyView {
     .into_any()
 }
 
-fn past(view: View) -> Memo<Shapes> {
+fn closed(view: View) -> Memo<CandlePaths> {
     Memo::new(move |_| {
         let range = view.range.get();
         view.shown.with(|candles| match candles.split_last() {
-            Some((_, past)) => drawing::shapes(past, 0, candles.len(), &range),
-            None => Shapes::default(),
+            Some((_, closed)) => drawing::candle_paths(closed, 0, candles.len(), &range),
+            None => CandlePaths::default(),
         })
     })
 }
 
-fn newest(view: View) -> Memo<Shapes> {
+fn newest(view: View) -> Memo<CandlePaths> {
     Memo::new(move |_| {
         let range = view.range.get();
         view.shown.with(|candles| match candles.split_last() {
-            Some((newest, past)) => drawing::shapes(&[*newest], past.len(), candles.len(), &range),
-            None => Shapes::default(),
+            Some((newest, closed)) => drawing::candle_paths(&[*newest], closed.len(), candles.len(), &range),
+            None => CandlePaths::default(),
         })
     })
 }
 
-fn point(view: View, event: &PointerEvent) {
+fn select_at_pointer(view: View, event: &PointerEvent) {
     let target = event
         .current_target()
         .and_then(|target| target.dyn_into::<Element>().ok());
     let Some(frame) = target.map(|target| target.get_bounding_client_rect()) else {
         return;
     };
-    let part = (f64::from(event.client_x()) - frame.left()) / frame.width().max(1.0);
-    let chosen = drawing::candle_at(part, view.shown.with_untracked(Vec::len));
+    let fraction = (f64::from(event.client_x()) - frame.left()) / frame.width().max(1.0);
+    let chosen = drawing::candle_at(fraction, view.shown.with_untracked(Vec::len));
     if chosen != view.chosen.get_untracked() {
         view.chosen.set(chosen);
     }
 }
 
-/// Beside the lines of the grid, from the top.
-fn prices(view: View) -> AnyView {
+/// Price labels of the grid lines, from the top.
+fn price_labels(view: View) -> AnyView {
     let labels = move |line: usize| {
         let price = dynamic_text(move || {
-            let price = view.range.get().lines().get(line).copied().unwrap_or(0);
+            let price = view.range.get().grid_prices().get(line).copied().unwrap_or(0);
             view.entry.with_untracked(|entry| words::price(&entry.listing, price))
         });
         view! { <span>{price}</span> }.into_any()
     };
-    let lines: Vec<_> = (0..=drawing::LINES as usize).map(labels).collect();
+    let lines: Vec<_> = (0..=drawing::GRID_LINES as usize).map(labels).collect();
     view! { <div class="plot-prices" aria-hidden="true">{lines}</div> }.into_any()
 }
 
@@ -207,7 +207,7 @@ fn volumes(view: View) -> AnyView {
     let shapes = Memo::new(move |_| {
         let range = view.range.get();
         view.shown
-            .with(|candles| drawing::shapes(candles, 0, candles.len(), &range))
+            .with(|candles| drawing::candle_paths(candles, 0, candles.len(), &range))
     });
     view! {
         <svg class="plot-volumes" viewBox="0 0 900 60" preserveAspectRatio="none" aria-hidden="true">
@@ -218,24 +218,25 @@ fn volumes(view: View) -> AnyView {
     .into_any()
 }
 
-fn clock(view: View) -> AnyView {
-    let label = move |place: usize| {
-        let said = dynamic_text(move || {
-            let (local, interval) = (view.floor.local.get(), view.interval.get());
+fn time_labels(view: View) -> AnyView {
+    let label = move |mark: usize| {
+        let time = dynamic_text(move || {
+            let (local, interval) = (view.store.use_local_time.get(), view.interval.get());
             view.shown.with(|candles| {
-                let at = candles.get(candles.len().saturating_sub(1) * place / (TIMES - 1));
-                at.map_or_else(String::new, |candle| times::of_candle(candle.at, interval, local))
+                let at = candles.get(candles.len().saturating_sub(1) * mark / (TIMES - 1));
+                at.map_or_else(String::new, |candle| times::candle_time(candle.at, interval, local))
             })
         });
-        view! { <span>{said}</span> }.into_any()
+        view! { <span>{time}</span> }.into_any()
     };
     let labels: Vec<_> = (0..TIMES).map(label).collect();
-    let zone =
-        dynamic_view(move || (!view.floor.local.get()).then(|| view! { <span class="zone">"UTC"</span> }.into_any()));
+    let zone = dynamic_view(move || {
+        (!view.store.use_local_time.get()).then(|| view! { <span class="zone">"UTC"</span> }.into_any())
+    });
     view! { <div class="plot-times" aria-hidden="true">{labels}{zone}</div> }.into_any()
 }
 
-/// Goes through the candles by the keyboard, and says each.
+/// Selects candles by keyboard; the selected one is announced.
 fn slider(view: View) -> AnyView {
     let i18n = use_i18n();
     let last = Memo::new(move |_| view.shown.with(|candles| candles.len().saturating_sub(1)));
@@ -252,7 +253,7 @@ fn slider(view: View) -> AnyView {
                 min="0"
                 max=dynamic_text(move || last.get().to_string())
                 prop:value=value
-                aria-valuetext=optional_text(move || said(view, i18n.get_locale()))
+                aria-valuetext=optional_text(move || describe(view, i18n.get_locale()))
                 on:input=choose
                 on:blur=move |_| view.chosen.set(None)
             />
@@ -261,5 +262,5 @@ fn slider(view: View) -> AnyView {
     .into_any()
 }
 
-// The view boxes above say the same as numbers.
+// The view boxes above repeat these sizes as literals.
 const _: () = assert!(WIDTH == 900 && HEIGHT == 300 && VOLUME_HEIGHT == 60);

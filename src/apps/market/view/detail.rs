@@ -1,4 +1,4 @@
-//! One symbol: its price, its candles, its trades, and what the visitor wants to be told of it.
+//! The page of one symbol: price, candles, trades and alerts.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -9,9 +9,9 @@ use super::{
     alerts::AlertsCard,
     candles::CandlesCard,
     feed_status::FeedStatusLine,
-    floor::Floor,
     overview::loading,
     price::{change, difference, price, star},
+    quote_store::QuoteStore,
     trades::TradesCard,
     words,
 };
@@ -24,38 +24,38 @@ use crate::{
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
-/// Stands until the page leaves for another symbol.
+/// The page of one symbol. Navigation to another symbol replaces it.
 pub fn detail(symbol: String) -> AnyView {
     let quotes = use_topic::<Quotes>(ALL);
     let candles = use_topic::<Candles>(&symbol);
     view! {
         <Live topic=quotes fallback=loading>
             <Live topic=candles fallback=loading>
-                {place(Floor::start(quotes), candles, symbol)}
+                {page(QuoteStore::start(quotes), candles, symbol)}
             </Live>
         </Live>
     }
     .into_any()
 }
 
-fn place(floor: Floor, candles: UseTopic<Candles>, symbol: String) -> AnyView {
+fn page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String) -> AnyView {
     let exists = Memo::new({
         let symbol = symbol.clone();
-        move |_| floor.entry(&symbol).is_some()
+        move |_| store.entry(&symbol).is_some()
     });
     dynamic_view(move || {
         exists.track();
-        Some(match untrack(|| floor.entry(&symbol)) {
-            Some(entry) => open(floor, candles, symbol.clone(), entry.into()),
-            None => missing(floor),
+        Some(match untrack(|| store.entry(&symbol)) {
+            Some(entry) => symbol_page(store, candles, symbol.clone(), entry.into()),
+            None => not_found(store),
         })
     })
     .into_any()
 }
 
-fn missing(floor: Floor) -> AnyView {
-    // Without the quotes nobody knows.
-    let status = floor.quotes.status;
+fn not_found(store: QuoteStore) -> AnyView {
+    // Whether the symbol exists is known only once the quotes are loaded.
+    let status = store.quotes.status;
     if status.with_untracked(|status| *status != TopicStatus::Loading) {
         respond_not_found();
     }
@@ -70,12 +70,12 @@ fn missing(floor: Floor) -> AnyView {
     .into_any()
 }
 
-fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSignal<Entry>) -> AnyView {
+fn symbol_page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String, entry: RwSignal<Entry>) -> AnyView {
     let i18n = use_i18n();
     let query = use_query_map();
     let interval = Memo::new(move |_| {
         let code = query.with(|query| query.get("interval"));
-        code.and_then(|code| Interval::of_code(&code)).unwrap_or_default()
+        code.and_then(|code| Interval::from_code(&code)).unwrap_or_default()
     });
     let listing = StoredValue::new(entry.with_untracked(|entry| entry.listing.clone()));
     let name = dynamic_text(move || listing.with_value(|listing| words::name(i18n.get_locale(), listing)));
@@ -92,7 +92,7 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
                 <h1>{name}</h1>
                 <span class="code mono">{listing.with_value(words::code)}</span>
                 <span class="tag">{translate(listing.with_value(|listing| words::sector(listing.sector)))}</span>
-                {star(floor.watched, symbol.clone(), entry)}
+                {star(store.watch_list, symbol.clone(), entry)}
             </div>
             <p class="symbol-price">
                 {price(entry)}
@@ -101,21 +101,22 @@ fn open(floor: Floor, candles: UseTopic<Candles>, symbol: String, entry: RwSigna
                 <span class="stale-mark">{t!(market.old)}</span>
             </p>
             {day(entry)}
-            <FeedStatusLine floor/>
+            <FeedStatusLine store/>
         </header>
         <Intervals symbol interval/>
-        <CandlesCard floor candles entry interval/>
+        <CandlesCard store candles entry interval/>
         <div class="grid">
-            <TradesCard floor candles entry/>
-            <AlertsCard floor entry/>
+            <TradesCard store candles entry/>
+            <AlertsCard store entry/>
         </div>
     }
     .into_any()
 }
 
 fn day(entry: RwSignal<Entry>) -> AnyView {
-    let price =
-        move |of: fn(&Entry) -> u64| dynamic_text(move || entry.with(|entry| words::price(&entry.listing, of(entry))));
+    let price = move |field: fn(&Entry) -> u64| {
+        dynamic_text(move || entry.with(|entry| words::price(&entry.listing, field(entry))))
+    };
     let volume = dynamic_text(move || entry.with(|entry| words::volume(&entry.listing, entry.tick.volume)));
     view! {
         <dl class="symbol-day">
@@ -128,8 +129,8 @@ fn day(entry: RwSignal<Entry>) -> AnyView {
     .into_any()
 }
 
-/// Links, so that they work without scripts and can be sent to somebody. Not the router's own, which would mark all of them
-/// as current: to it, a page is its path alone.
+/// Links rather than buttons, so that they work without scripts and can be shared. Plain `<a>` elements, because the router's
+/// links compare only the path and would mark all of them as current.
 #[component]
 fn Intervals(symbol: String, interval: Memo<Interval>) -> impl IntoView {
     let link = |each: Interval| {

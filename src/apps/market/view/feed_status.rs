@@ -1,8 +1,8 @@
-//! Where the prices come from, whether they are invented, and how current they are.
+//! The line with the source of the prices, whether they are simulated, and the feed status.
 
 use leptos::prelude::*;
 
-use super::{floor::Floor, words};
+use super::{quote_store::QuoteStore, words};
 use crate::{
     i18n::*,
     ui::{
@@ -12,16 +12,16 @@ use crate::{
 };
 
 #[component]
-pub fn FeedStatusLine(floor: Floor) -> impl IntoView {
+pub fn FeedStatusLine(store: QuoteStore) -> impl IntoView {
     let i18n = use_i18n();
-    let source = Memo::new(move |_| floor.quotes.state.with(|board| board.source.clone()));
-    let feed = Memo::new(move |_| floor.quotes.state.with(|board| board.feed));
-    let has_prices = Memo::new(move |_| floor.quotes.state.with(|board| !board.entries.is_empty()));
-    let status = floor.quotes.status;
-    let shown = move || words::feed_status(status.get(), feed.get().status, has_prices.get());
-    let word = dynamic_text(move || shown().0.to_owned());
-    let said = dynamic_text(move || (shown().1)(i18n.get_locale()).to_owned());
-    let from = dynamic_view(move || {
+    let source = Memo::new(move |_| store.quotes.state.with(|book| book.source.clone()));
+    let feed = Memo::new(move |_| store.quotes.state.with(|book| book.feed));
+    let has_prices = Memo::new(move |_| store.quotes.state.with(|book| !book.entries.is_empty()));
+    let status = store.quotes.status;
+    let feed_status = move || words::feed_status(status.get(), feed.get().status, has_prices.get());
+    let code = dynamic_text(move || feed_status().0.to_owned());
+    let label = dynamic_text(move || (feed_status().1)(i18n.get_locale()).to_owned());
+    let source_line = dynamic_view(move || {
         source.with(|source| match (source.name.is_empty(), source.simulated) {
             (true, _) => None,
             (false, true) => Some(
@@ -30,8 +30,8 @@ pub fn FeedStatusLine(floor: Floor) -> impl IntoView {
             ),
             (false, false) => {
                 let name = source.name.clone();
-                let said = dynamic_text(move || fill(t_string!(i18n, market.from), &[("source", &name)]));
-                Some(view! { <p class="market-source" data-simulated="false">{said}</p> }.into_any())
+                let label = dynamic_text(move || fill(t_string!(i18n, market.from), &[("source", &name)]));
+                Some(view! { <p class="market-source" data-simulated="false">{label}</p> }.into_any())
             }
         })
     });
@@ -40,11 +40,11 @@ pub fn FeedStatusLine(floor: Floor) -> impl IntoView {
         (count > 0).then(|| fill(t_string!(i18n, market.skipped), &[("count", &format::grouped(count))]))
     });
     view! {
-        <div class="market-standing">
-            {from}
-            <p class="market-status script" role="status" data-standing=word>
+        <div class="market-feed">
+            {source_line}
+            <p class="market-status script" role="status" data-standing=code>
                 <span class="dot" aria-hidden="true"></span>
-                <span>{said}</span>
+                <span>{label}</span>
             </p>
             <p class="hint">{skipped}</p>
         </div>

@@ -1,12 +1,12 @@
-//! The market's pages: all symbols, and one of them.
+//! The market's pages: the overview of all symbols, and the detail page of one.
 
 mod alerts;
 mod candles;
 pub mod detail;
 mod feed_status;
-mod floor;
 pub mod overview;
 mod price;
+mod quote_store;
 mod row;
 mod row_html;
 mod storage;

@@ -1,5 +1,6 @@
-//! All symbols in a table: sorted by any column, searched, and narrowed to those that are watched. An order by something that
-//! moves is made anew every two seconds, and not while somebody points at the table: rows that run away cannot be read.
+//! The table of all symbols: sortable by each column, searchable, and filtered to the watch list on request. A sort by a changing
+//! column is refreshed every two seconds, but not while the pointer or the keyboard focus is in the table, so rows do not move
+//! away.
 
 use std::time::Duration;
 
@@ -9,19 +10,19 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::super::{
-    order::{Column, Sort, finds},
+    order::{Column, Sort, matches_search},
     wire::{ALL, Quotes},
 };
-use super::{feed_status::FeedStatusLine, floor::Floor, row::row, words};
+use super::{feed_status::FeedStatusLine, quote_store::QuoteStore, row::row, words};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, dynamic_view, fill, page_title, t, text_key, translate},
 };
 use duplex_leptos::topic::{Live, use_topic};
 
-const REORDER: Duration = Duration::from_secs(2);
+const REORDER_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Without scripts, search and order are a form's.
+/// The id of the form that searches and sorts without scripts.
 const FORM: &str = "market-choice";
 
 pub fn overview() -> AnyView {
@@ -33,7 +34,7 @@ pub fn overview() -> AnyView {
             <p class="lede">{t!(market.lede)}</p>
         </header>
         <Live topic=quotes fallback=loading>
-            {table(Floor::start(quotes))}
+            {table(QuoteStore::start(quotes))}
         </Live>
     }
     .into_any()
@@ -43,91 +44,96 @@ pub fn loading() -> AnyView {
     view! { <p class="hint market-loading" role="status">{t!(market.loading)}</p> }.into_any()
 }
 
-/// What the visitor wants to see.
+/// The visitor's view settings.
 #[derive(Clone, Copy)]
 struct Choice {
     sort: RwSignal<Sort>,
     search: RwSignal<String>,
     only_watched: RwSignal<bool>,
-    /// Somebody points at the table, or is in it with the keyboard.
-    held: RwSignal<bool>,
-    beat: RwSignal<u32>,
+    /// True while the pointer or the keyboard focus is in the table.
+    paused: RwSignal<bool>,
+    reorder_count: RwSignal<u32>,
 }
 
-fn table(floor: Floor) -> AnyView {
+fn table(store: QuoteStore) -> AnyView {
     let i18n = use_i18n();
-    let asked = |name: &str| use_query_map().with_untracked(|query| query.get(name));
-    let sort = asked("sort").and_then(|code| Sort::of_code(&code));
+    let parameter = |name: &str| use_query_map().with_untracked(|query| query.get(name));
+    let sort = parameter("sort").and_then(|code| Sort::from_code(&code));
     let choice = Choice {
         sort: RwSignal::new(sort.unwrap_or_default()),
-        search: RwSignal::new(asked("search").unwrap_or_default()),
+        search: RwSignal::new(parameter("search").unwrap_or_default()),
         only_watched: RwSignal::new(false),
-        held: RwSignal::new(false),
-        beat: RwSignal::new(0),
+        paused: RwSignal::new(false),
+        reorder_count: RwSignal::new(0),
     };
-    reorder(choice);
-    let symbols = Memo::new(move |_| symbols(floor, choice, i18n.get_locale()));
-    let heads: Vec<_> = Column::ALL.into_iter().map(|column| head(choice, column)).collect();
+    reorder_periodically(choice);
+    let symbols = Memo::new(move |_| symbols(store, choice, i18n.get_locale()));
+    let column_heads: Vec<_> = Column::ALL
+        .into_iter()
+        .map(|column| column_head(choice, column))
+        .collect();
     view! {
-        <FeedStatusLine floor/>
-        <Tools floor choice symbols/>
+        <FeedStatusLine store/>
+        <Tools store choice symbols/>
         <div class="market-table">
             <table>
                 <caption class="hidden">{t!(market.table)}</caption>
                 <thead>
                     <tr>
                         <td class="cell-star"></td>
-                        {heads}
+                        {column_heads}
                         <th scope="col" class="cell-spark">{t!(market.spark)}</th>
                     </tr>
                 </thead>
                 <tbody
-                    on:pointerenter=move |_| choice.held.set(true)
-                    on:pointerleave=move |_| choice.held.set(false)
-                    on:focusin=move |_| choice.held.set(true)
-                    on:focusout=move |_| choice.held.set(false)
+                    on:pointerenter=move |_| choice.paused.set(true)
+                    on:pointerleave=move |_| choice.paused.set(false)
+                    on:focusin=move |_| choice.paused.set(true)
+                    on:focusout=move |_| choice.paused.set(false)
                 >
                     <For each=move || symbols.get() key=|symbol| symbol.clone() let:symbol>
-                        {row(floor, symbol)}
+                        {row(store, symbol)}
                     </For>
                 </tbody>
             </table>
         </div>
-        {nothing(floor, choice, symbols)}
+        {empty_message(store, choice, symbols)}
     }
     .into_any()
 }
 
-fn symbols(floor: Floor, choice: Choice, locale: Locale) -> Vec<String> {
-    choice.beat.track();
+fn symbols(store: QuoteStore, choice: Choice, locale: Locale) -> Vec<String> {
+    choice.reorder_count.track();
     let sort = choice.sort.get();
     let only_watched = choice.only_watched.get();
     let search = choice.search.get();
-    let mut entries: Vec<_> = floor
+    let mut entries: Vec<_> = store
         .all()
         .into_iter()
-        .filter(|entry| finds(&search, entry) && (!only_watched || floor.watched.has(&entry.listing.symbol)))
+        .filter(|entry| {
+            matches_search(&search, entry) && (!only_watched || store.watch_list.has(&entry.listing.symbol))
+        })
         .map(|entry| (words::name(locale, &entry.listing), entry))
         .collect();
     entries.sort_by(|a, b| sort.compare((&a.0, &a.1), (&b.0, &b.1)));
     entries.into_iter().map(|(_, entry)| entry.listing.symbol).collect()
 }
 
-fn reorder(choice: Choice) {
+fn reorder_periodically(choice: Choice) {
     Effect::new(move |_| {
-        let beat = move || {
-            if !choice.held.get_untracked() {
-                choice.beat.update(|count| *count = count.wrapping_add(1));
+        let reorder = move || {
+            if !choice.paused.get_untracked() {
+                choice.reorder_count.update(|count| *count = count.wrapping_add(1));
             }
         };
-        let timer = set_interval_with_handle(beat, REORDER).ok();
+        let timer = set_interval_with_handle(reorder, REORDER_INTERVAL).ok();
         on_cleanup(move || {
             timer.as_ref().map(IntervalHandle::clear);
         });
     });
 }
 
-fn head(choice: Choice, column: Column) -> AnyView {
+fn column_head(choice: Choice, column: Column) -> AnyView {
     let sort = choice.sort;
     let class = match column {
         Column::Name => "cell-name",
@@ -136,17 +142,17 @@ fn head(choice: Choice, column: Column) -> AnyView {
         Column::Volume => "cell-volume number",
     };
     view! {
-        <th scope="col" class=class aria-sort=dynamic_text(move || sort.get().of(column).to_owned())>
+        <th scope="col" class=class aria-sort=dynamic_text(move || sort.get().aria_sort(column).to_owned())>
             <button
                 type="submit"
                 form=FORM
                 name="sort"
-                value=dynamic_text(move || sort.get().choose(column).code())
+                value=dynamic_text(move || sort.get().toggle(column).code())
                 class="sort"
                 data-column=column.code()
                 on:click=move |event| {
                     event.prevent_default();
-                    sort.update(|sort| *sort = sort.choose(column));
+                    sort.update(|sort| *sort = sort.toggle(column));
                 }
             >{translate(words::column(column))}</button>
         </th>
@@ -155,14 +161,14 @@ fn head(choice: Choice, column: Column) -> AnyView {
 }
 
 #[component]
-fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoView {
+fn Tools(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoView {
     let i18n = use_i18n();
     let count = dynamic_text(move || {
         let count = symbols.with(Vec::len).to_string();
         fill(t_string!(i18n, market.count), &[("count", &count)])
     });
-    let stars = dynamic_text(move || {
-        let count = floor.watched.count();
+    let watched_label = dynamic_text(move || {
+        let count = store.watch_list.count();
         fill(t_string!(i18n, market.watch_list), &[("count", &count.to_string())])
     });
     let pressed = move |watched: bool| dynamic_text(move || (choice.only_watched.get() == watched).to_string());
@@ -185,7 +191,7 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
                     {t!(market.all)}
                 </button>
                 <button type="button" aria-pressed=pressed(true) on:click=move |_| choice.only_watched.set(true)>
-                    {stars}
+                    {watched_label}
                 </button>
             </div>
             <p class="hint market-count" role="status">{count}</p>
@@ -194,14 +200,14 @@ fn Tools(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoV
     .into_any()
 }
 
-/// Why no row is there.
-fn nothing(floor: Floor, choice: Choice, symbols: Memo<Vec<String>>) -> AnyView {
+/// The message shown if the table is empty.
+fn empty_message(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) -> AnyView {
     let empty = Memo::new(move |_| symbols.with(Vec::is_empty));
     dynamic_view(move || {
         if !empty.get() {
             return None;
         }
-        let words = if floor.all().is_empty() {
+        let words = if store.all().is_empty() {
             text_key!(market.no_prices)
         } else if choice.only_watched.get() && choice.search.with(String::is_empty) {
             text_key!(market.none_watched)

@@ -1,16 +1,16 @@
-//! A price that shows that it moved, and by how much it is above or below.
+//! Price cells: a price that flashes when it changes, and its change.
 
 use leptos::prelude::*;
 
 use super::super::{order, wire::Entry};
-use super::{floor::WatchList, words};
+use super::{quote_store::WatchList, words};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, fill, optional_text},
 };
 
-/// A mark that changes with each move, so that the style sheet's animation begins anew; none before the first. Whoever wants
-/// less motion sees none: the style sheet says so.
+/// The `data-flash` value, which differs for consecutive changes so that the animation restarts; none before the first change.
+/// The style sheet disables the animation for visitors who prefer reduced motion.
 fn flash(price: Memo<u64>) -> Signal<Option<String>> {
     let mark = RwSignal::new(None::<&'static str>);
     Effect::new(move |before: Option<u64>| {
@@ -32,33 +32,33 @@ fn flash(price: Memo<u64>) -> Signal<Option<String>> {
 pub fn price(entry: RwSignal<Entry>) -> AnyView {
     let last = Memo::new(move |_| entry.with(|entry| entry.tick.last));
     let listing = entry.with_untracked(|entry| entry.listing.clone());
-    let said = dynamic_text(move || words::price(&listing, last.get()));
-    view! { <span class="price" data-flash=flash(last)>{said}</span> }.into_any()
+    let shown = dynamic_text(move || words::price(&listing, last.get()));
+    view! { <span class="price" data-flash=flash(last)>{shown}</span> }.into_any()
 }
 
-/// The change in percent, with sign and arrow: a colour alone would say nothing to many.
+/// The change in percent, with sign and arrow, because colour alone is not accessible.
 pub fn change(entry: RwSignal<Entry>) -> AnyView {
     let change = Memo::new(move |_| entry.with(order::change));
-    let way = dynamic_text(move || words::way(change.get()).to_owned());
+    let direction = dynamic_text(move || words::direction(change.get()).to_owned());
     let arrow = dynamic_text(move || words::arrow(change.get()).to_owned());
     let percent = dynamic_text(move || words::change(change.get()));
     view! {
-        <span class="change" data-way=way><span class="arrow" aria-hidden="true">{arrow}</span>{percent}</span>
+        <span class="change" data-way=direction><span class="arrow" aria-hidden="true">{arrow}</span>{percent}</span>
     }
     .into_any()
 }
 
 pub fn difference(entry: RwSignal<Entry>) -> AnyView {
-    let said = dynamic_text(move || entry.with(words::difference));
-    view! { <span class="difference">{said}</span> }.into_any()
+    let shown = dynamic_text(move || entry.with(words::difference));
+    view! { <span class="difference">{shown}</span> }.into_any()
 }
 
-/// The star of the watch list.
-pub fn star(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView {
+/// The toggle button of the watch list.
+pub fn star(watch_list: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView {
     let i18n = use_i18n();
     let pressed = Memo::new({
         let symbol = symbol.clone();
-        move |_| watched.has(&symbol)
+        move |_| watch_list.has(&symbol)
     });
     let name = dynamic_text(move || {
         let locale = i18n.get_locale();
@@ -72,7 +72,7 @@ pub fn star(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyVi
             class="star script"
             aria-label=name
             aria-pressed=dynamic_text(move || pressed.get().to_string())
-            on:click=move |_| watched.toggle(&symbol)
+            on:click=move |_| watch_list.toggle(&symbol)
         >{sign}</button>
     }
     .into_any()

@@ -1,4 +1,4 @@
-//! A symbol's row. It is made once; each cell follows its own part of its own symbol.
+//! A symbol's row. It is built once; each cell tracks its own field of the symbol.
 
 use leptos::prelude::*;
 
@@ -7,8 +7,8 @@ use super::super::{
     wire::{Entry, symbol_path},
 };
 use super::{
-    floor::{Floor, WatchList},
     price::{change, difference, price, star},
+    quote_store::{QuoteStore, WatchList},
     row_html::row_html,
     words,
 };
@@ -20,27 +20,27 @@ use crate::{
     },
 };
 
-pub fn row(floor: Floor, symbol: String) -> AnyView {
+pub fn row(store: QuoteStore, symbol: String) -> AnyView {
     let i18n = use_i18n();
-    let Some(entry) = untrack(|| floor.entry(&symbol)) else {
+    let Some(entry) = untrack(|| store.entry(&symbol)) else {
         return ().into_any();
     };
     let locale = i18n.get_locale_untracked();
-    let shows = entry.clone();
+    let for_state = entry.clone();
     fragment(
         || format!("market/{locale}/{symbol}"),
-        || shows.get_untracked(),
+        || for_state.get_untracked(),
         |entry| row_html(locale, entry),
-        || cells(floor.watched, symbol.clone(), entry.into()),
+        || cells(store.watch_list, symbol.clone(), entry.into()),
     )
 }
 
-fn cells(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView {
+fn cells(watch_list: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView {
     let i18n = use_i18n();
     let listing = entry.with_untracked(|entry| entry.listing.clone());
     let code = words::code(&listing);
     let volume = Memo::new(move |_| entry.with(|entry| entry.tick.volume));
-    let traded = dynamic_text({
+    let volume_text = dynamic_text({
         let listing = listing.clone();
         move || words::volume(&listing, volume.get())
     });
@@ -48,7 +48,7 @@ fn cells(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView 
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
     view! {
         <tr data-symbol=symbol.clone() data-stale=dynamic_text(move || stale.get().to_string())>
-            <td class="cell-star">{star(watched, symbol.clone(), entry)}</td>
+            <td class="cell-star">{star(watch_list, symbol.clone(), entry)}</td>
             <th scope="row" class="cell-name">
                 <a href=symbol_path(&symbol)>{name}</a>
                 <span class="code mono">{code}</span>
@@ -56,7 +56,7 @@ fn cells(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView 
             </th>
             <td class="cell-last number">{price(entry)}</td>
             <td class="cell-change number">{change(entry)}{difference(entry)}</td>
-            <td class="cell-volume number">{traded}</td>
+            <td class="cell-volume number">{volume_text}</td>
             <td class="cell-spark">{spark(entry)}</td>
         </tr>
     }
@@ -65,14 +65,14 @@ fn cells(watched: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView 
 
 fn spark(entry: RwSignal<Entry>) -> AnyView {
     let points = Memo::new(move |_| entry.with(|entry| drawing::spark(&entry.spark)));
-    let way = Memo::new(move |_| entry.with(|entry| drawing::trend(&entry.spark)));
+    let direction = Memo::new(move |_| entry.with(|entry| drawing::trend(&entry.spark)));
     view! {
         <svg
             class="spark"
             viewBox="0 0 96 28"
             preserveAspectRatio="none"
             aria-hidden="true"
-            data-way=dynamic_text(move || way.get().to_owned())
+            data-way=dynamic_text(move || direction.get().to_owned())
         >
             <polyline points=dynamic_text(move || points.get()) vector-effect="non-scaling-stroke"/>
         </svg>
@@ -104,7 +104,7 @@ mod tests {
         );
         let spark = prop::collection::vec(1..9_999u64, 0..50);
         (listing, tick, spark).prop_map(
-            |((symbol, ko, en, scale, least, lots), (last, open, volume, stale), spark)| {
+            |((symbol, ko, en, scale, min_decimals, volume_scale), (last, open, volume, stale), spark)| {
                 let tick = Tick {
                     symbol: symbol.clone(),
                     last,
@@ -120,8 +120,8 @@ mod tests {
                     names: (ko, en),
                     sector: Sector::Coins,
                     scale,
-                    least,
-                    lots,
+                    min_decimals,
+                    volume_scale,
                 };
                 Entry { listing, tick, spark }
             },
@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_row_of_a_page_is_the_row_that_hydrates(entry in entry(), korean in any::<bool>()) {
+        fn the_server_row_equals_the_hydrated_row(entry in entry(), korean in any::<bool>()) {
             let owner = Owner::new();
             let rendered = owner.with(|| {
                 let locale = if korean { Locale::ko } else { Locale::en };

@@ -1,5 +1,5 @@
-//! The HTML of a symbol's row on the server, written without signals: the same bytes as [`row`](super::row)'s cells render, at a
-//! tenth of the CPU.
+//! Server-side HTML of a symbol's row, rendered without signals: byte for byte the output of [`row`](super::row), for a tenth of
+//! the CPU time.
 
 use std::fmt::Write as _;
 
@@ -22,17 +22,17 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
     let (name, code) = (words::name(locale, listing), words::code(listing));
     let watch = fill(td_string!(locale, market.watch), &[("name", &name)]);
     let change = order::change(entry);
-    let (way, arrow) = (words::way(change), words::arrow(change));
+    let (direction, arrow) = (words::direction(change), words::arrow(change));
     let mut html = String::with_capacity(1_500);
-    // Writing into a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write!(
         html,
         "<tr data-symbol=\"{symbol}\" data-stale=\"{stale}\">\
          <td class=\"cell-star\"><button type=\"button\" aria-label=\"{watch}\" aria-pressed=\"false\" class=\"star script\">☆<!></button><!></td>\
          <th scope=\"row\" class=\"cell-name\"><a href=\"{path}\">{name}<!></a><span class=\"code mono\">{code}<!></span>\
-         <span class=\"stale-mark\">{old}<!></span><!><!></th>\
+         <span class=\"stale-mark\">{stale_mark}<!></span><!><!></th>\
          <td class=\"cell-last number\"><span class=\"price\">{price}<!></span><!></td>\
-         <td class=\"cell-change number\"><span data-way=\"{way}\" class=\"change\"><span aria-hidden=\"true\" class=\"arrow\">{arrow}<!></span>\
+         <td class=\"cell-change number\"><span data-way=\"{direction}\" class=\"change\"><span aria-hidden=\"true\" class=\"arrow\">{arrow}<!></span>\
          {percent}<!><!></span><span class=\"difference\">{difference}<!></span><!><!></td>\
          <td class=\"cell-volume number\">{volume}<!></td>\
          <td class=\"cell-spark\"><svg viewBox=\"0 0 96 28\" preserveAspectRatio=\"none\" aria-hidden=\"true\" data-way=\"{trend}\" class=\"spark\">\
@@ -41,7 +41,7 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
         watch = attribute(&watch),
         name = text(&name),
         code = text(&code),
-        old = td_string!(locale, market.old),
+        stale_mark = td_string!(locale, market.old),
         price = words::price(listing, entry.tick.last),
         percent = words::change(change),
         difference = text(&words::difference(entry)),
@@ -52,7 +52,7 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
     html
 }
 
-/// A text node: it is never empty, so that hydration finds it.
+/// Escapes a text node. It is never empty, so that hydration finds it.
 fn text(text: &str) -> String {
     if text.is_empty() {
         " ".to_owned()

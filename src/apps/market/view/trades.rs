@@ -1,9 +1,9 @@
-//! The last trades of a symbol, the newest first.
+//! The card of a symbol's last trades, newest first.
 
 use leptos::prelude::*;
 
 use super::super::wire::{Candles, Entry, Trade};
-use super::{floor::Floor, times, words};
+use super::{quote_store::QuoteStore, times, words};
 use crate::ui::{
     card::Card,
     text::{dynamic_text, dynamic_view, t, text_key},
@@ -11,10 +11,10 @@ use crate::ui::{
 use duplex_leptos::topic::UseTopic;
 
 #[component]
-pub fn TradesCard(floor: Floor, candles: UseTopic<Candles>, entry: RwSignal<Entry>) -> impl IntoView {
+pub fn TradesCard(store: QuoteStore, candles: UseTopic<Candles>, entry: RwSignal<Entry>) -> impl IntoView {
     let trades = Memo::new(move |_| {
         candles.state.with(|chart| {
-            let numbers = (0..=chart.count).rev();
+            let numbers = (0..=chart.trade_count).rev();
             numbers.zip(chart.trades.iter().rev().copied()).collect::<Vec<_>>()
         })
     });
@@ -36,7 +36,7 @@ pub fn TradesCard(floor: Floor, candles: UseTopic<Candles>, entry: RwSignal<Entr
                 </thead>
                 <tbody>
                     <For each=move || trades.get() key=|(number, _)| *number let:numbered>
-                        {trade(floor, entry, numbered.1)}
+                        {trade(store, entry, numbered.1)}
                     </For>
                 </tbody>
             </table>
@@ -46,15 +46,15 @@ pub fn TradesCard(floor: Floor, candles: UseTopic<Candles>, entry: RwSignal<Entr
     .into_any()
 }
 
-fn trade(floor: Floor, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
+fn trade(store: QuoteStore, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
     let (price, quantity) = entry.with_untracked(|entry| {
         (
             words::price(&entry.listing, trade.price),
             words::volume(&entry.listing, trade.quantity),
         )
     });
-    let time = dynamic_text(move || times::clock(trade.at, floor.local.get()));
-    let (way, arrow) = if trade.bought { ("up", "▲ ") } else { ("down", "▼ ") };
+    let time = dynamic_text(move || times::clock(trade.at, store.use_local_time.get()));
+    let (direction, arrow) = if trade.bought { ("up", "▲ ") } else { ("down", "▼ ") };
     let side = if trade.bought {
         t!(market.bought).into_any()
     } else {
@@ -63,7 +63,7 @@ fn trade(floor: Floor, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
     view! {
         <tr>
             <td>{time}</td>
-            <td class="number change" data-way=way>
+            <td class="number change" data-way=direction>
                 <span aria-hidden="true">{arrow}</span><span class="hidden">{side}" "</span>{price}
             </td>
             <td class="number">{quantity}</td>

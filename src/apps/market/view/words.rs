@@ -1,9 +1,9 @@
-//! Symbols, prices, standings and refusals in the visitor's language.
+//! Names, prices, feed states and refusals as localized text.
 
 use super::super::{
     model::decimal,
     order::Column,
-    wire::{Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, Side, why},
+    wire::{Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, Side, refusal},
 };
 use crate::{
     i18n::*,
@@ -25,26 +25,26 @@ pub fn code(listing: &Listing) -> String {
 }
 
 pub fn price(listing: &Listing, price: u64) -> String {
-    decimal::show(price, listing.scale, listing.least)
+    decimal::format(price, listing.scale, listing.min_decimals)
 }
 
-/// Whole lots; what is traded in less is shown with its digits, and what is more than can be said as at least that.
+/// Formats a volume: large ones as whole units, small ones with their decimals, and an overflowed one with `≥`.
 pub fn volume(listing: &Listing, volume: u64) -> String {
     let at_least = if volume == u64::MAX { "≥ " } else { "" };
-    [at_least, &lots(listing, volume)].concat()
+    [at_least, &units(listing, volume)].concat()
 }
 
-fn lots(listing: &Listing, volume: u64) -> String {
-    let whole = decimal::rescale(volume, listing.lots, 0).unwrap_or(volume);
-    if whole >= 100 || listing.lots == 0 {
-        decimal::show(whole, 0, 0)
+fn units(listing: &Listing, volume: u64) -> String {
+    let whole = decimal::rescale(volume, listing.volume_scale, 0).unwrap_or(volume);
+    if whole >= 100 || listing.volume_scale == 0 {
+        decimal::format(whole, 0, 0)
     } else {
-        decimal::show(volume, listing.lots, 0)
+        decimal::format(volume, listing.volume_scale, 0)
     }
 }
 
-/// `up`, `down` or `flat`, for style sheets and tests.
-pub const fn way(change: i64) -> &'static str {
+/// The `data-way` value, for style sheets and tests: `up`, `down` or `flat`.
+pub const fn direction(change: i64) -> &'static str {
     match change {
         1.. => "up",
         0 => "flat",
@@ -52,7 +52,7 @@ pub const fn way(change: i64) -> &'static str {
     }
 }
 
-/// The sign that says it without a colour.
+/// The arrow that shows the direction without colour.
 pub const fn arrow(change: i64) -> &'static str {
     match change {
         1.. => "▲",
@@ -74,15 +74,15 @@ pub fn change(basis_points: i64) -> String {
     [sign(basis_points), &decimal::percent(basis_points)].concat()
 }
 
-/// `+1,200`: by how much the price is above where it was.
+/// `+1,200`: the difference between the price and its reference.
 pub fn difference(entry: &Entry) -> String {
     let (last, open) = (entry.tick.last, entry.tick.open);
-    let way = match last.cmp(&open) {
+    let direction = match last.cmp(&open) {
         std::cmp::Ordering::Greater => 1,
         std::cmp::Ordering::Equal => 0,
         std::cmp::Ordering::Less => -1,
     };
-    [sign(way), &price(&entry.listing, last.abs_diff(open))].concat()
+    [sign(direction), &price(&entry.listing, last.abs_diff(open))].concat()
 }
 
 pub fn sector(sector: Sector) -> TextKey {
@@ -111,7 +111,7 @@ pub fn interval(interval: Interval) -> TextKey {
     match interval {
         Interval::Minute => text_key!(market.minute),
         Interval::FiveMinutes => text_key!(market.five_minutes),
-        Interval::Quarter => text_key!(market.quarter),
+        Interval::FifteenMinutes => text_key!(market.quarter),
         Interval::Hour => text_key!(market.hour),
         Interval::Day => text_key!(market.day),
     }
@@ -124,8 +124,8 @@ pub fn side(side: Side) -> TextKey {
     }
 }
 
-/// How current the prices are, in one word for style sheets and tests, and in the visitor's: first whether this page hears the
-/// server, then whether the server hears the source.
+/// The feed status as a code for style sheets and tests, and as text. The state of this page's subscription comes before the
+/// state of the server's connection to the source.
 pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (&'static str, TextKey) {
     match (status, feed) {
         (TopicStatus::Waiting, _) => ("waiting", text_key!(market.waiting)),
@@ -144,9 +144,9 @@ pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let words: TextKey = match rejection {
         Rejection::Refused { why } => match why.as_str() {
-            why::BAD_PRICE => text_key!(market.bad_price),
-            why::ALERTS_FULL => text_key!(market.alerts_full),
-            why::NO_ALERT => text_key!(market.no_alert),
+            refusal::BAD_PRICE => text_key!(market.bad_price),
+            refusal::ALERTS_FULL => text_key!(market.alerts_full),
+            refusal::NO_ALERT => text_key!(market.no_alert),
             _ => text_key!(market.refused),
         },
         Rejection::TooFast { .. } => text_key!(market.too_fast),

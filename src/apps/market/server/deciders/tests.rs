@@ -1,11 +1,11 @@
-//! The deciders without a hub.
+//! Tests of the deciders without a hub.
 
 use proptest::prelude::*;
 
 use super::super::super::model::quote_book::tests::{entry, tick};
-use super::super::super::wire::{MAX_DONE, Side, Source};
+use super::super::super::wire::{MAX_REACHED, Side, Source};
 use super::*;
-use duplex_hub::testing::DeciderHarness as Place;
+use duplex_hub::testing::DeciderHarness;
 use duplex_protocol::person::{Person, PersonId};
 
 fn person(id: u8) -> Person {
@@ -15,20 +15,20 @@ fn person(id: u8) -> Person {
     }
 }
 
-fn refused<T>(why: &str) -> Result<T, Rejection> {
-    Err(Rejection::refused(why))
+fn refused<T>(code: &str) -> Result<T, Rejection> {
+    Err(Rejection::refused(code))
 }
 
 #[test]
-fn only_the_server_speaks_of_prices() {
-    let mut quotes = Place::new(Quotes, ALL);
+fn only_the_server_publishes_prices() {
+    let mut quotes = DeciderHarness::new(Quotes, ALL);
     let open = QuotesCommand::Open(Source {
         name: "x".to_owned(),
         simulated: true,
     });
     assert_eq!(quotes.made_by_server(open.clone()), Ok(1));
     assert_eq!(quotes.made_by_server(open), Ok(0));
-    let mut candles = Place::new(Candles, "a");
+    let mut candles = DeciderHarness::new(Candles, "a");
     let trade = Trade {
         at: 1,
         price: 1,
@@ -43,8 +43,8 @@ fn only_the_server_speaks_of_prices() {
 }
 
 #[test]
-fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
-    let mut quotes = Place::new(Quotes, ALL);
+fn every_tick_is_an_event_and_spark_lines_grow_at_each_step() {
+    let mut quotes = DeciderHarness::new(Quotes, ALL);
     assert_eq!(
         quotes.made_by_server(QuotesCommand::List(vec![entry("a"), entry("b")])),
         Ok(1)
@@ -59,20 +59,20 @@ fn every_tick_is_told_and_spark_lines_grow_in_their_time() {
     assert_eq!(quotes.made_by_server(ticks(9)), Ok(3));
     assert_eq!(
         quotes.made_by_server(QuotesCommand::Tick(vec![tick("z", 1)])),
-        refused(why::BAD_SYMBOL)
+        refused(refusal::BAD_SYMBOL)
     );
     assert_eq!(
         quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 0)])),
-        refused(why::BAD_PRICE)
+        refused(refusal::BAD_PRICE)
     );
     assert_eq!(
         quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
-        refused(why::TOO_MUCH)
+        refused(refusal::TOO_MUCH)
     );
 }
 
 #[test]
-fn candles_move_after_a_clock_that_was_ahead() {
+fn candles_recover_from_a_clock_that_was_ahead() {
     const DAY: u64 = 24 * 3_600_000;
     let trade = |at, price| {
         CandlesCommand::Trade(vec![Trade {
@@ -83,7 +83,7 @@ fn candles_move_after_a_clock_that_was_ahead() {
         }])
     };
     for ahead in [120_000, 3_600_000, 3 * DAY] {
-        let mut candles = Place::new(Candles, "a");
+        let mut candles = DeciderHarness::new(Candles, "a");
         let now = 400 * DAY + 3_600_000;
         candles.now = now;
         assert_eq!(candles.made_by_server(trade(now, 5)), Ok(1));
@@ -100,15 +100,15 @@ fn candles_move_after_a_clock_that_was_ahead() {
 }
 
 #[test]
-fn candles_are_seeded_in_their_places() {
-    let mut candles = Place::new(Candles, "a");
+fn seeded_candles_must_be_aligned_and_priced() {
+    let mut candles = DeciderHarness::new(Candles, "a");
     let seed = |at, low| CandlesCommand::Seed {
         interval: Interval::Minute,
         candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
     };
     assert_eq!(candles.made_by_server(seed(60_000, 4)), Ok(1));
-    assert_eq!(candles.made_by_server(seed(60_001, 4)), refused(why::BAD_PRICE));
-    assert_eq!(candles.made_by_server(seed(60_000, 0)), refused(why::BAD_PRICE));
+    assert_eq!(candles.made_by_server(seed(60_001, 4)), refused(refusal::BAD_PRICE));
+    assert_eq!(candles.made_by_server(seed(60_000, 0)), refused(refusal::BAD_PRICE));
     assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
 }
 
@@ -122,7 +122,7 @@ fn set(symbol: &str, side: Side, price: u64) -> AlertsCommand {
 }
 
 #[test]
-fn alerts_are_their_owners_and_the_servers() {
+fn alerts_are_accessible_to_their_owner_and_the_server() {
     let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
     assert_eq!(Alerts.admit(Principal::visitor(&person(1)), &topic), Ok(Access::Write));
     assert_eq!(Alerts.admit(Principal::server(), &topic), Ok(Access::Write));
@@ -130,22 +130,25 @@ fn alerts_are_their_owners_and_the_servers() {
         Alerts.admit(Principal::visitor(&person(2)), &topic),
         Err(Denied::Forbidden)
     );
-    let watches = TopicName::of::<Watches>(ALL).unwrap();
+    let watches = TopicName::of::<AlertChanges>(ALL).unwrap();
     assert_eq!(
-        Watches.admit(Principal::visitor(&person(1)), &watches),
+        AlertChanges.admit(Principal::visitor(&person(1)), &watches),
         Err(Denied::Forbidden)
     );
-    assert_eq!(Watches.admit(Principal::server(), &watches), Ok(Access::Write));
+    assert_eq!(AlertChanges.admit(Principal::server(), &watches), Ok(Access::Write));
 }
 
 #[test]
-fn an_alert_is_set_once_and_reached_once() {
-    let mut alerts = Place::new(Alerts, &person(1).id.0);
+fn an_alert_is_set_and_reached_once() {
+    let mut alerts = DeciderHarness::new(Alerts, &person(1).id.0);
     let me = person(1);
     assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(1));
     assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(0));
-    assert_eq!(alerts.made(&me, set("A", Side::Above, 150)), refused(why::BAD_SYMBOL));
-    assert_eq!(alerts.made(&me, set("a", Side::Above, 0)), refused(why::BAD_PRICE));
+    assert_eq!(
+        alerts.made(&me, set("A", Side::Above, 150)),
+        refused(refusal::BAD_SYMBOL)
+    );
+    assert_eq!(alerts.made(&me, set("a", Side::Above, 0)), refused(refusal::BAD_PRICE));
     let reach = AlertsServerCommand::Reach {
         id: 1,
         price: 151,
@@ -153,18 +156,18 @@ fn an_alert_is_set_once_and_reached_once() {
     };
     assert_eq!(alerts.made_by_server(reach.clone()), Ok(1));
     assert_eq!(alerts.made_by_server(reach.clone()), Ok(0));
-    assert_eq!(alerts.state.alerts[0].done, Some((1_000_000, 151, 2)));
+    assert_eq!(alerts.state.alerts[0].reached, Some((1_000_000, 151, 2)));
     assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
     assert_eq!(
         alerts.made(&me, AlertsCommand::Remove { id: 1 }),
-        refused(why::NO_ALERT)
+        refused(refusal::NO_ALERT)
     );
-    assert_eq!(alerts.made_by_server(reach), Ok(0), "who removed it is not told of it");
+    assert_eq!(alerts.made_by_server(reach), Ok(0), "a removed alert is not reached");
 }
 
 #[test]
-fn a_price_reaches_from_its_side() {
-    let mut alerts = Place::new(Alerts, &person(1).id.0);
+fn a_price_reaches_alerts_of_its_side() {
+    let mut alerts = DeciderHarness::new(Alerts, &person(1).id.0);
     alerts.made(&person(1), set("a", Side::Above, 150)).unwrap();
     alerts.made(&person(1), set("a", Side::Below, 150)).unwrap();
     let reached = |price, scale| {
@@ -183,16 +186,16 @@ fn a_price_reaches_from_its_side() {
 }
 
 #[test]
-fn the_watcher_hears_of_what_was_set_and_removed() {
+fn changed_alerts_are_forwarded_to_the_watcher() {
     let topic = TopicName::of::<Alerts>(&person(1).id.0).unwrap();
-    let told = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
-    assert_eq!(told[0].command().topic().as_str(), "watches/all");
-    let changed: Changed = serde_json::from_str(told[0].command().json()).unwrap();
+    let forwards = Alerts.forward(&topic, &AlertList::default(), 1, &AlertsEvent::Removed { id: 1 });
+    assert_eq!(forwards[0].command().topic().as_str(), "watches/all");
+    let changed: AlertsChanged = serde_json::from_str(forwards[0].command().json()).unwrap();
     assert_eq!(changed.person, person(1).id.0);
-    assert_eq!(Place::new(Watches, ALL).made_by_server(changed), Ok(1));
+    assert_eq!(DeciderHarness::new(AlertChanges, ALL).made_by_server(changed), Ok(1));
 }
 
-/// The owner's command, or the server's.
+/// A command of the owner (`Ok`) or of the server (`Err`).
 fn alert_commands() -> impl Strategy<Value = Result<AlertsCommand, AlertsServerCommand>> {
     let side = prop_oneof![Just(Side::Above), Just(Side::Below)];
     prop_oneof![
@@ -204,17 +207,17 @@ fn alert_commands() -> impl Strategy<Value = Result<AlertsCommand, AlertsServerC
 
 proptest! {
     #[test]
-    fn alerts_keep_their_bounds_and_what_is_done_stays_done(commands in prop::collection::vec(alert_commands(), 0..200)) {
-        let mut alerts = Place::new(Alerts, &person(1).id.0);
+    fn alerts_stay_limited_and_reached_ones_do_not_change(commands in prop::collection::vec(alert_commands(), 0..200)) {
+        let mut alerts = DeciderHarness::new(Alerts, &person(1).id.0);
         for command in commands {
             let before = alerts.state.clone();
             let _ = match command {
                 Ok(command) => alerts.made(&person(1), command),
                 Err(command) => alerts.made_by_server(command),
             };
-            prop_assert!(alerts.state.waiting().count() <= MAX_ALERTS);
-            prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_DONE);
-            for alert in before.alerts.iter().filter(|alert| alert.done.is_some()) {
+            prop_assert!(alerts.state.pending().count() <= MAX_ALERTS);
+            prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_REACHED);
+            for alert in before.alerts.iter().filter(|alert| alert.reached.is_some()) {
                 let now = alerts.state.get(alert.id);
                 prop_assert!(now.is_none() || now == Some(alert));
             }

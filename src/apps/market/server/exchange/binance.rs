@@ -1,24 +1,24 @@
-//! Binance's public market streams, as their documentation has them
-//! (<https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams>): the address names the streams, each
-//! message is `{"stream","data"}`, the server pings every 20 seconds and cuts off who does not answer within a minute, and
+//! Binance's public market streams, as documented
+//! (<https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams>): the URL names the streams, each message
+//! is `{"stream","data"}`, the server pings every 20 seconds and closes connections that do not answer within a minute, and
 //! every connection ends after 24 hours.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::desk::Day;
-use super::{Bad, Heard, price, symbol, volume};
+use super::super::quote_conflater::DayStats;
+use super::{ExchangeMessage, ParseError, price, symbol, volume};
 
 pub const URL: &str = "wss://stream.binance.com:9443";
 
-/// Pairs with a dollar that are traded much.
-pub const CODES: [&str; 12] = [
+/// Dollar pairs with a high trading volume.
+pub const DEFAULT_CODES: [&str; 12] = [
     "BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT", "DOGEUSDT", "ADAUSDT", "TRXUSDT", "LINKUSDT", "AVAXUSDT",
     "DOTUSDT", "LTCUSDT",
 ];
 
-/// Each trade, and the day: what changed within the last 24 hours.
-pub fn address(url: &str, codes: &[String]) -> String {
+/// Two streams per symbol: its trades, and its statistics of the last 24 hours.
+pub fn stream_url(url: &str, codes: &[String]) -> String {
     let streams: Vec<String> = codes
         .iter()
         .map(|code| code.to_lowercase())
@@ -31,12 +31,12 @@ pub fn address(url: &str, codes: &[String]) -> String {
 struct Envelope<'a> {
     #[serde(borrow)]
     data: Option<Message<'a>>,
-    /// In the answer to a request.
+    /// Present in the answer to a request.
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
-    /// An event of the connection itself stands without an envelope.
+    /// An event of the connection itself has no envelope.
     e: Option<&'a str>,
 }
 
@@ -53,7 +53,7 @@ struct Message<'a> {
     q: Option<&'a RawValue>,
     #[serde(rename = "T")]
     trade_time: Option<u64>,
-    /// The buyer was there first: the seller came to them.
+    /// The buyer is the maker, so the seller is the taker.
     m: Option<bool>,
     #[serde(borrow)]
     c: Option<&'a RawValue>,
@@ -67,32 +67,32 @@ struct Message<'a> {
     v: Option<&'a RawValue>,
 }
 
-pub fn read(message: &[u8]) -> Result<Heard, Bad> {
-    let envelope: Envelope<'_> = serde_json::from_slice(message).map_err(|_| Bad::Unreadable)?;
+pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
+    let envelope: Envelope<'_> = serde_json::from_slice(message).map_err(|_| ParseError::InvalidJson)?;
     if let Some(error) = envelope.error {
-        return Err(Bad::Refused(error.get().to_owned()));
+        return Err(ParseError::Refused(error.get().to_owned()));
     }
     let Some(message) = envelope.data else {
         return match envelope.e {
-            Some("serverShutdown") => Ok(Heard::Leave),
-            Some(_) => Err(Bad::UnknownKind),
-            None if envelope.id.is_some() => Ok(Heard::Aside),
-            None => Err(Bad::Missing("data")),
+            Some("serverShutdown") => Ok(ExchangeMessage::Reconnect),
+            Some(_) => Err(ParseError::UnknownKind),
+            None if envelope.id.is_some() => Ok(ExchangeMessage::Ignored),
+            None => Err(ParseError::Missing("data")),
         };
     };
     match message.e {
-        Some("aggTrade") => Ok(Heard::Trade {
+        Some("aggTrade") => Ok(ExchangeMessage::Trade {
             symbol: symbol(message.s)?,
-            id: message.a.ok_or(Bad::Missing("a"))?,
-            at: message.trade_time.ok_or(Bad::Missing("T"))?,
+            id: message.a.ok_or(ParseError::Missing("a"))?,
+            at: message.trade_time.ok_or(ParseError::Missing("T"))?,
             price: price(message.p, "p")?,
             quantity: volume(message.q, "q")?,
-            bought: !message.m.ok_or(Bad::Missing("m"))?,
+            bought: !message.m.ok_or(ParseError::Missing("m"))?,
         }),
-        Some("24hrMiniTicker") => Ok(Heard::Day {
+        Some("24hrMiniTicker") => Ok(ExchangeMessage::Day {
             symbol: symbol(message.s)?,
-            at: message.event_time.ok_or(Bad::Missing("E"))?,
-            day: Day {
+            at: message.event_time.ok_or(ParseError::Missing("E"))?,
+            day: DayStats {
                 last: price(message.c, "c")?,
                 open: price(message.o, "o").ok(),
                 high: price(message.h, "h").ok(),
@@ -100,9 +100,9 @@ pub fn read(message: &[u8]) -> Result<Heard, Bad> {
                 volume: volume(message.v, "v").ok(),
             },
         }),
-        Some("serverShutdown") => Ok(Heard::Leave),
-        Some(_) => Err(Bad::UnknownKind),
-        None => Err(Bad::Missing("e")),
+        Some("serverShutdown") => Ok(ExchangeMessage::Reconnect),
+        Some(_) => Err(ParseError::UnknownKind),
+        None => Err(ParseError::Missing("e")),
     }
 }
 
@@ -114,10 +114,10 @@ mod tests {
     const DAY: &str = r#"{"stream":"btcusdt@miniTicker","data":{"e":"24hrMiniTicker","E":1672515782136,"s":"BTCUSDT","c":"65001.10","o":"64000.00","h":"65500.00","l":"63900.50","v":"10000.5","q":"1"}}"#;
 
     #[test]
-    fn trades_and_days_are_read_to_the_last_digit() {
+    fn trades_and_day_statistics_are_parsed_exactly() {
         assert_eq!(
-            read(TRADE.as_bytes()),
-            Ok(Heard::Trade {
+            parse(TRADE.as_bytes()),
+            Ok(ExchangeMessage::Trade {
                 symbol: "btcusdt".to_owned(),
                 id: 12_345,
                 at: 1_672_515_782_130,
@@ -126,51 +126,57 @@ mod tests {
                 bought: false,
             })
         );
-        let Ok(Heard::Day { day, .. }) = read(DAY.as_bytes()) else {
-            panic!("a day is not read")
+        let Ok(ExchangeMessage::Day { day, .. }) = parse(DAY.as_bytes()) else {
+            panic!("day statistics are not parsed")
         };
         assert_eq!(
             (day.open, day.low, day.volume),
             (Some(6_400_000_000_000), Some(6_390_050_000_000), Some(10_000_500_000))
         );
-        for (volume, read_as) in [
+        for (volume, parsed) in [
             ("123456789012345678.5", Some(u64::MAX)),
             ("1e-8", Some(1)),
             ("NaN", None),
             ("-1", None),
         ] {
-            let Ok(Heard::Day { day, .. }) = read(DAY.replace("10000.5", volume).as_bytes()) else {
-                panic!("{volume}: the quote stopped")
+            let Ok(ExchangeMessage::Day { day, .. }) = parse(DAY.replace("10000.5", volume).as_bytes()) else {
+                panic!("{volume}: the statistics are rejected")
             };
-            assert_eq!((day.last, day.volume), (6_500_110_000_000, read_as), "{volume}");
+            assert_eq!((day.last, day.volume), (6_500_110_000_000, parsed), "{volume}");
         }
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let with = |from: &str, to: &str| read(TRADE.replace(from, to).as_bytes());
-        for (from, to, bad) in [
-            ("\"65001.10000000\"", "\"NaN\"", Bad::NotANumber("p")),
-            ("\"65001.10000000\"", "\"0.00\"", Bad::NotANumber("p")),
-            ("\"65001.10000000\"", "\"-1\"", Bad::NotANumber("p")),
-            ("\"e\":\"aggTrade\"", "\"e\":\"kline\"", Bad::UnknownKind),
-            ("\"p\":", "\"x\":", Bad::Missing("p")),
-            ("\"m\":true", "\"x\":true", Bad::Missing("m")),
-            ("\"data\"", "\"date\"", Bad::Missing("data")),
-            ("\"a\":12345", "\"a\":\"x\"", Bad::Unreadable),
+    fn an_error_names_the_cause() {
+        let with = |from: &str, to: &str| parse(TRADE.replace(from, to).as_bytes());
+        for (from, to, error) in [
+            ("\"65001.10000000\"", "\"NaN\"", ParseError::InvalidNumber("p")),
+            ("\"65001.10000000\"", "\"0.00\"", ParseError::InvalidNumber("p")),
+            ("\"65001.10000000\"", "\"-1\"", ParseError::InvalidNumber("p")),
+            ("\"e\":\"aggTrade\"", "\"e\":\"kline\"", ParseError::UnknownKind),
+            ("\"p\":", "\"x\":", ParseError::Missing("p")),
+            ("\"m\":true", "\"x\":true", ParseError::Missing("m")),
+            ("\"data\"", "\"date\"", ParseError::Missing("data")),
+            ("\"a\":12345", "\"a\":\"x\"", ParseError::InvalidJson),
         ] {
-            assert_eq!(with(from, to), Err(bad), "{to}");
+            assert_eq!(with(from, to), Err(error), "{to}");
         }
-        assert_eq!(read(br#"{"result":null,"id":1}"#), Ok(Heard::Aside));
-        assert_eq!(read(br#"{"e":"serverShutdown","E":1}"#), Ok(Heard::Leave));
-        assert!(matches!(read(br#"{"error":{"code":3},"id":1}"#), Err(Bad::Refused(_))));
+        assert_eq!(parse(br#"{"result":null,"id":1}"#), Ok(ExchangeMessage::Ignored));
+        assert_eq!(
+            parse(br#"{"e":"serverShutdown","E":1}"#),
+            Ok(ExchangeMessage::Reconnect)
+        );
+        assert!(matches!(
+            parse(br#"{"error":{"code":3},"id":1}"#),
+            Err(ParseError::Refused(_))
+        ));
     }
 
     #[test]
-    fn the_address_names_the_streams() {
+    fn the_url_names_the_streams() {
         let codes = ["BTCUSDT".to_owned(), "ethusdt".to_owned()];
         assert_eq!(
-            address("wss://x:1/", &codes),
+            stream_url("wss://x:1/", &codes),
             "wss://x:1/stream?streams=btcusdt@aggTrade/btcusdt@miniTicker/ethusdt@aggTrade/ethusdt@miniTicker"
         );
     }

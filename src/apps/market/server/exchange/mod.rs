@@ -1,4 +1,4 @@
-//! What exchanges say: an address, a greeting, and the meaning of their messages. Pure; knows no connection.
+//! The protocols of the exchanges: stream URL, subscribe message and message parsing. Pure; no I/O.
 
 mod binance;
 mod upbit;
@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 use super::super::model::decimal;
 use super::super::wire::{Listing, Millis, Sector, is_symbol};
-use super::desk::Day;
+use super::quote_conflater::DayStats;
 
-/// Prices have eight digits after the point, and volumes six: exchanges quote no finer, and there is room for the largest.
+/// Prices have eight decimals and volumes six: exchanges quote no finer, and the largest values still fit.
 pub const SCALE: u8 = 8;
-pub const LOTS: u8 = 6;
+pub const VOLUME_SCALE: u8 = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exchange {
@@ -19,12 +19,12 @@ pub enum Exchange {
     Binance,
 }
 
-/// What a message says.
+/// A parsed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum ExchangeMessage {
     Trade {
         symbol: String,
-        /// Rises with each trade of the symbol.
+        /// Increases with each trade of the symbol.
         id: u64,
         at: Millis,
         price: u64,
@@ -34,28 +34,28 @@ pub enum Heard {
     Day {
         symbol: String,
         at: Millis,
-        day: Day,
+        day: DayStats,
     },
-    /// An acknowledgement, or a sign of life.
-    Aside,
-    /// The exchange asks its clients to go and come back.
-    Leave,
+    /// An acknowledgement or a keepalive.
+    Ignored,
+    /// The exchange asks its clients to reconnect.
+    Reconnect,
 }
 
-/// Why a message is skipped.
+/// The reason for which a message is skipped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Bad {
-    #[error("it is no JSON of the form that is documented")]
-    Unreadable,
-    #[error("it is of an unknown kind")]
+pub enum ParseError {
+    #[error("not JSON in the documented format")]
+    InvalidJson,
+    #[error("unknown message type")]
     UnknownKind,
-    #[error("it has no {0}")]
+    #[error("missing field {0}")]
     Missing(&'static str),
-    #[error("its {0} is not a positive number that makes sense")]
-    NotANumber(&'static str),
-    #[error("its symbol is none")]
-    Symbol,
-    #[error("the exchange refuses: {0}")]
+    #[error("field {0} is not a valid number")]
+    InvalidNumber(&'static str),
+    #[error("invalid symbol")]
+    InvalidSymbol,
+    #[error("the exchange returned an error: {0}")]
     Refused(String),
 }
 
@@ -81,81 +81,81 @@ impl Exchange {
         }
     }
 
-    pub const fn codes(self) -> &'static [&'static str] {
+    pub const fn default_codes(self) -> &'static [&'static str] {
         match self {
-            Self::Upbit => &upbit::CODES,
-            Self::Binance => &binance::CODES,
+            Self::Upbit => &upbit::DEFAULT_CODES,
+            Self::Binance => &binance::DEFAULT_CODES,
         }
     }
 
-    /// Where to connect to.
-    pub fn address(self, url: &str, codes: &[String]) -> String {
+    /// The URL to connect to.
+    pub fn stream_url(self, url: &str, codes: &[String]) -> String {
         match self {
             Self::Upbit => url.to_owned(),
-            Self::Binance => binance::address(url, codes),
+            Self::Binance => binance::stream_url(url, codes),
         }
     }
 
-    /// What is said first.
-    pub fn greeting(self, ticket: &str, codes: &[String]) -> Option<String> {
+    /// The first message to send, if the exchange expects one.
+    pub fn subscribe_message(self, ticket: &str, codes: &[String]) -> Option<String> {
         match self {
-            Self::Upbit => Some(upbit::greeting(ticket, codes)),
+            Self::Upbit => Some(upbit::subscribe_message(ticket, codes)),
             Self::Binance => None,
         }
     }
 
-    pub fn read(self, message: &[u8]) -> Result<Heard, Bad> {
+    pub fn parse(self, message: &[u8]) -> Result<ExchangeMessage, ParseError> {
         match self {
-            Self::Upbit => upbit::read(message),
-            Self::Binance => binance::read(message),
+            Self::Upbit => upbit::parse(message),
+            Self::Binance => binance::parse(message),
         }
     }
 
-    /// A symbol as the market begins with it, at its first price.
+    /// The listing of a symbol, with as many decimals as its first price.
     pub fn listing(self, symbol: &str, price: u64) -> Listing {
         let name = match self {
             Self::Upbit => upbit::pair(symbol),
             Self::Binance => symbol.to_uppercase(),
         };
-        let digits = decimal::plain(price, SCALE, 0);
-        let least = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let digits = decimal::format_plain(price, SCALE, 0);
+        let min_decimals = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         Listing {
             symbol: symbol.to_owned(),
             names: (name.clone(), name),
             sector: Sector::Coins,
             scale: SCALE,
-            least: u8::try_from(least).unwrap_or(SCALE),
-            lots: LOTS,
+            min_decimals: u8::try_from(min_decimals).unwrap_or(SCALE),
+            volume_scale: VOLUME_SCALE,
         }
     }
 }
 
-fn symbol(code: Option<&str>) -> Result<String, Bad> {
-    let symbol = code.ok_or(Bad::Missing("symbol"))?.to_lowercase();
+fn symbol(code: Option<&str>) -> Result<String, ParseError> {
+    let symbol = code.ok_or(ParseError::Missing("symbol"))?.to_lowercase();
     if is_symbol(&symbol) {
         Ok(symbol)
     } else {
-        Err(Bad::Symbol)
+        Err(ParseError::InvalidSymbol)
     }
 }
 
-/// The digits themselves, whether they stand as a number or as a string: a float in between would not be what was said.
-fn digits<'a>(value: Option<&'a RawValue>, name: &'static str) -> Result<&'a str, Bad> {
-    let text = value.ok_or(Bad::Missing(name))?.get();
+/// The digits of a JSON number or string, as text: parsing to a float would lose precision.
+fn digits<'a>(value: Option<&'a RawValue>, name: &'static str) -> Result<&'a str, ParseError> {
+    let text = value.ok_or(ParseError::Missing(name))?.get();
     Ok(text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text))
 }
 
-fn price(value: Option<&RawValue>, name: &'static str) -> Result<u64, Bad> {
+fn price(value: Option<&RawValue>, name: &'static str) -> Result<u64, ParseError> {
     let price = decimal::parse(digits(value, name)?, SCALE);
-    price.filter(|price| *price > 0).ok_or(Bad::NotANumber(name))
+    price.filter(|price| *price > 0).ok_or(ParseError::InvalidNumber(name))
 }
 
-/// What is finer than a lot is left out, but for the only one; what is more than can be said is `u64::MAX`.
-fn volume(value: Option<&RawValue>, name: &'static str) -> Result<u64, Bad> {
-    decimal::parse_near(digits(value, name)?, LOTS).ok_or(Bad::NotANumber(name))
+/// Digits beyond the scale are dropped, but a positive volume is at least 1; an overflow yields `u64::MAX`.
+fn volume(value: Option<&RawValue>, name: &'static str) -> Result<u64, ParseError> {
+    decimal::parse_saturating(digits(value, name)?, VOLUME_SCALE).ok_or(ParseError::InvalidNumber(name))
 }
 
 #[cfg(test)]
@@ -166,12 +166,12 @@ mod tests {
     use duplex_fuzz::fuzz;
 
     #[test]
-    fn no_message_of_an_exchange_breaks_the_market() {
+    fn any_message_parses_to_valid_prices_or_an_error() {
         fuzz("exchanges", |bytes| {
             for exchange in [Exchange::Upbit, Exchange::Binance] {
-                match exchange.read(bytes) {
-                    Ok(Heard::Trade { symbol, price, .. }) => assert!(is_symbol(&symbol) && price > 0),
-                    Ok(Heard::Day { symbol, day, .. }) => assert!(is_symbol(&symbol) && day.last > 0),
+                match exchange.parse(bytes) {
+                    Ok(ExchangeMessage::Trade { symbol, price, .. }) => assert!(is_symbol(&symbol) && price > 0),
+                    Ok(ExchangeMessage::Day { symbol, day, .. }) => assert!(is_symbol(&symbol) && day.last > 0),
                     _ => {}
                 }
             }
@@ -179,31 +179,31 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_shows_the_digits_of_its_first_price() {
+    fn a_symbol_has_the_decimals_of_its_first_price() {
         let listing = Exchange::Upbit.listing("krw-btc", 14_900_000_000_000_000);
-        assert_eq!((listing.names.1.as_str(), listing.least), ("BTC/KRW", 0));
-        assert_eq!(Exchange::Binance.listing("btcusdt", 6_543_210_000_000).least, 1);
+        assert_eq!((listing.names.1.as_str(), listing.min_decimals), ("BTC/KRW", 0));
+        assert_eq!(Exchange::Binance.listing("btcusdt", 6_543_210_000_000).min_decimals, 1);
     }
 
     #[test]
-    fn the_smallest_price_is_told_and_a_smaller_one_is_not_taken_for_nothing() {
-        let said = |text: &str| {
+    fn the_smallest_price_is_kept_and_a_smaller_one_is_rejected() {
+        let parsed = |text: &str| {
             let raw = RawValue::from_string(text.to_owned()).unwrap();
             (price(Some(&raw), "p"), volume(Some(&raw), "v"))
         };
         for text in ["\"0.00000001\"", "1e-8", "\"1E-8\"", "0.000000010"] {
-            assert_eq!(said(text), (Ok(1), Ok(1)), "{text}");
+            assert_eq!(parsed(text), (Ok(1), Ok(1)), "{text}");
         }
-        assert_eq!(said("1e-9"), (Err(Bad::NotANumber("p")), Ok(1)));
-        assert_eq!(said("0"), (Err(Bad::NotANumber("p")), Ok(0)));
-        assert_eq!(said("1e40").1, Ok(u64::MAX));
-        assert_eq!(Exchange::Binance.listing("pepe", 1).least, 8);
+        assert_eq!(parsed("1e-9"), (Err(ParseError::InvalidNumber("p")), Ok(1)));
+        assert_eq!(parsed("0"), (Err(ParseError::InvalidNumber("p")), Ok(0)));
+        assert_eq!(parsed("1e40").1, Ok(u64::MAX));
+        assert_eq!(Exchange::Binance.listing("pepe", 1).min_decimals, 8);
     }
 
     #[test]
-    fn the_exchanges_own_symbols_are_symbols() {
+    fn default_codes_are_valid_symbols() {
         for exchange in [Exchange::Upbit, Exchange::Binance] {
-            for code in exchange.codes() {
+            for code in exchange.default_codes() {
                 assert!(is_symbol(&code.to_lowercase()), "{code}");
             }
         }
@@ -211,17 +211,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_said_breaks_anything(text in r#"[\[\]{}:,"a-zA-Z0-9.\-+ ]{0,80}"#) {
+        fn parsing_text_never_panics(text in r#"[\[\]{}:,"a-zA-Z0-9.\-+ ]{0,80}"#) {
             for exchange in [Exchange::Upbit, Exchange::Binance] {
-                let _ = exchange.read(text.as_bytes());
+                let _ = exchange.parse(text.as_bytes());
             }
         }
 
         #[test]
-        fn no_bytes_break_anything(bytes: Vec<u8>) {
+        fn random_bytes_are_never_a_price(bytes: Vec<u8>) {
             for exchange in [Exchange::Upbit, Exchange::Binance] {
-                let heard = exchange.read(&bytes);
-                let is_price = matches!(heard, Ok(Heard::Trade { .. } | Heard::Day { .. }));
+                let parsed = exchange.parse(&bytes);
+                let is_price = matches!(parsed, Ok(ExchangeMessage::Trade { .. } | ExchangeMessage::Day { .. }));
                 prop_assert!(!is_price);
             }
         }

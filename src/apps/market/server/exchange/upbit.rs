@@ -1,30 +1,30 @@
-//! Upbit's public WebSocket, as its documentation has it (<https://docs.upbit.com/kr/reference/websocket-guide>, and
-//! `websocket-ticker`, `websocket-trade` beside it): one JSON array asks for everything, answers come as binary frames with
-//! JSON in them, and who says nothing for 120 seconds is cut off, unless it pings.
+//! Upbit's public WebSocket, as documented (<https://docs.upbit.com/kr/reference/websocket-guide>, with `websocket-ticker` and
+//! `websocket-trade`): one JSON array subscribes to all streams, messages are JSON in binary frames, and a connection on which
+//! the client sends nothing, not even a ping, for 120 seconds is closed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::desk::Day;
-use super::{Bad, Heard, price, symbol, volume};
+use super::super::quote_conflater::DayStats;
+use super::{ExchangeMessage, ParseError, price, symbol, volume};
 
 pub const URL: &str = "wss://api.upbit.com/websocket/v1";
 
-/// Markets of the won that are traded much.
-pub const CODES: [&str; 12] = [
+/// Won markets with a high trading volume.
+pub const DEFAULT_CODES: [&str; 12] = [
     "KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE", "KRW-ADA", "KRW-TRX", "KRW-LINK", "KRW-AVAX", "KRW-DOT",
     "KRW-BCH", "KRW-ETC",
 ];
 
-pub fn greeting(ticket: &str, codes: &[String]) -> String {
+pub fn subscribe_message(ticket: &str, codes: &[String]) -> String {
     let codes: Vec<String> = codes.iter().map(|code| code.to_uppercase()).collect();
     let request = [
-        Wanted::Ticket { ticket },
-        Wanted::Stream {
+        RequestPart::Ticket { ticket },
+        RequestPart::Stream {
             codes: &codes,
             kind: "ticker",
         },
-        Wanted::Stream {
+        RequestPart::Stream {
             codes: &codes,
             kind: "trade",
         },
@@ -32,10 +32,10 @@ pub fn greeting(ticket: &str, codes: &[String]) -> String {
     serde_json::to_string(&request).unwrap_or_default()
 }
 
-/// A part of a request.
+/// An element of the subscribe message.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Wanted<'a> {
+enum RequestPart<'a> {
     Ticket {
         ticket: &'a str,
     },
@@ -75,39 +75,39 @@ struct Message<'a> {
     low_price: Option<&'a RawValue>,
     #[serde(borrow)]
     acc_trade_volume: Option<&'a RawValue>,
-    /// `UP`, every ten seconds, to who sends `PING` as a text.
+    /// `UP`, every ten seconds, if the client sends `PING` as a text message.
     status: Option<&'a str>,
     #[serde(borrow)]
-    error: Option<Refusal<'a>>,
+    error: Option<ErrorInfo<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Refusal<'a> {
+struct ErrorInfo<'a> {
     name: Option<&'a str>,
 }
 
-pub fn read(message: &[u8]) -> Result<Heard, Bad> {
-    let message: Message<'_> = serde_json::from_slice(message).map_err(|_| Bad::Unreadable)?;
+pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
+    let message: Message<'_> = serde_json::from_slice(message).map_err(|_| ParseError::InvalidJson)?;
     if let Some(error) = message.error {
-        return Err(Bad::Refused(error.name.unwrap_or_default().to_owned()));
+        return Err(ParseError::Refused(error.name.unwrap_or_default().to_owned()));
     }
     match message.kind {
-        Some("trade") => Ok(Heard::Trade {
+        Some("trade") => Ok(ExchangeMessage::Trade {
             symbol: symbol(message.code)?,
-            id: message.sequential_id.ok_or(Bad::Missing("sequential_id"))?,
-            at: message.trade_timestamp.ok_or(Bad::Missing("trade_timestamp"))?,
+            id: message.sequential_id.ok_or(ParseError::Missing("sequential_id"))?,
+            at: message.trade_timestamp.ok_or(ParseError::Missing("trade_timestamp"))?,
             price: price(message.trade_price, "trade_price")?,
             quantity: volume(message.trade_volume, "trade_volume")?,
             bought: match message.ask_bid {
                 Some("BID") => true,
                 Some("ASK") => false,
-                _ => return Err(Bad::Missing("ask_bid")),
+                _ => return Err(ParseError::Missing("ask_bid")),
             },
         }),
-        Some("ticker") => Ok(Heard::Day {
+        Some("ticker") => Ok(ExchangeMessage::Day {
             symbol: symbol(message.code)?,
-            at: message.trade_timestamp.ok_or(Bad::Missing("trade_timestamp"))?,
-            day: Day {
+            at: message.trade_timestamp.ok_or(ParseError::Missing("trade_timestamp"))?,
+            day: DayStats {
                 last: price(message.trade_price, "trade_price")?,
                 open: price(message.prev_closing_price, "prev_closing_price").ok(),
                 high: price(message.high_price, "high_price").ok(),
@@ -115,9 +115,9 @@ pub fn read(message: &[u8]) -> Result<Heard, Bad> {
                 volume: volume(message.acc_trade_volume, "acc_trade_volume").ok(),
             },
         }),
-        Some(_) => Err(Bad::UnknownKind),
-        None if message.status.is_some() => Ok(Heard::Aside),
-        None => Err(Bad::Missing("type")),
+        Some(_) => Err(ParseError::UnknownKind),
+        None if message.status.is_some() => Ok(ExchangeMessage::Ignored),
+        None => Err(ParseError::Missing("type")),
     }
 }
 
@@ -131,10 +131,10 @@ mod tests {
     const TICKER: &str = r#"{"type":"ticker","code":"KRW-BTC","opening_price":100571000.0,"high_price":100690000.0,"low_price":99500000.0,"trade_price":1.00473E8,"prev_closing_price":100571000.0,"acc_trade_volume":418.46420823,"trade_timestamp":1730336862047,"ask_bid":"BID","stream_type":"SNAPSHOT"}"#;
 
     #[test]
-    fn trades_and_tickers_are_read_to_the_last_digit() {
+    fn trades_and_tickers_are_parsed_exactly() {
         assert_eq!(
-            read(TRADE.as_bytes()),
-            Ok(Heard::Trade {
+            parse(TRADE.as_bytes()),
+            Ok(ExchangeMessage::Trade {
                 symbol: "krw-btc".to_owned(),
                 id: 17_303_368_620_470_000,
                 at: 1_730_336_862_047,
@@ -143,8 +143,8 @@ mod tests {
                 bought: true,
             })
         );
-        let Ok(Heard::Day { day, .. }) = read(TICKER.as_bytes()) else {
-            panic!("a ticker is not read")
+        let Ok(ExchangeMessage::Day { day, .. }) = parse(TICKER.as_bytes()) else {
+            panic!("the ticker is not parsed")
         };
         assert_eq!(
             (day.last, day.open, day.volume),
@@ -153,34 +153,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let with = |from: &str, to: &str| read(TRADE.replace(from, to).as_bytes());
-        for (from, to, bad) in [
-            ("100473000.00000000", "\"abc\"", Bad::NotANumber("trade_price")),
-            ("100473000.00000000", "null", Bad::Missing("trade_price")),
-            ("100473000.00000000", "0", Bad::NotANumber("trade_price")),
-            ("100473000.00000000", "-5", Bad::NotANumber("trade_price")),
-            ("\"type\":\"trade\"", "\"type\":\"orderbook\"", Bad::UnknownKind),
-            ("\"code\":\"KRW-BTC\",", "", Bad::Missing("symbol")),
-            ("KRW-BTC", "KRW/BTC", Bad::Symbol),
-            ("\"sequential_id\"", "\"other\"", Bad::Missing("sequential_id")),
-            ("\"BID\"", "\"SOLD\"", Bad::Missing("ask_bid")),
-            ("{\"type\"", "{\"type", Bad::Unreadable),
+    fn an_error_names_the_cause() {
+        let with = |from: &str, to: &str| parse(TRADE.replace(from, to).as_bytes());
+        for (from, to, error) in [
+            (
+                "100473000.00000000",
+                "\"abc\"",
+                ParseError::InvalidNumber("trade_price"),
+            ),
+            ("100473000.00000000", "null", ParseError::Missing("trade_price")),
+            ("100473000.00000000", "0", ParseError::InvalidNumber("trade_price")),
+            ("100473000.00000000", "-5", ParseError::InvalidNumber("trade_price")),
+            ("\"type\":\"trade\"", "\"type\":\"orderbook\"", ParseError::UnknownKind),
+            ("\"code\":\"KRW-BTC\",", "", ParseError::Missing("symbol")),
+            ("KRW-BTC", "KRW/BTC", ParseError::InvalidSymbol),
+            ("\"sequential_id\"", "\"other\"", ParseError::Missing("sequential_id")),
+            ("\"BID\"", "\"SOLD\"", ParseError::Missing("ask_bid")),
+            ("{\"type\"", "{\"type", ParseError::InvalidJson),
         ] {
-            assert_eq!(with(from, to), Err(bad), "{to}");
+            assert_eq!(with(from, to), Err(error), "{to}");
         }
-        assert_eq!(read(br#"{"status":"UP"}"#), Ok(Heard::Aside));
+        assert_eq!(parse(br#"{"status":"UP"}"#), Ok(ExchangeMessage::Ignored));
         assert_eq!(
-            read(br#"{"error":{"name":"NO_CODES","message":"m"}}"#),
-            Err(Bad::Refused("NO_CODES".to_owned()))
+            parse(br#"{"error":{"name":"NO_CODES","message":"m"}}"#),
+            Err(ParseError::Refused("NO_CODES".to_owned()))
         );
     }
 
     #[test]
-    fn one_array_asks_for_everything() {
-        let asked: serde_json::Value = serde_json::from_str(&greeting("t", &["krw-btc".to_owned()])).unwrap();
+    fn one_array_subscribes_to_all_streams() {
+        let request: serde_json::Value =
+            serde_json::from_str(&subscribe_message("t", &["krw-btc".to_owned()])).unwrap();
         assert_eq!(
-            asked,
+            request,
             json!([{"ticket":"t"},{"type":"ticker","codes":["KRW-BTC"]},{"type":"trade","codes":["KRW-BTC"]}])
         );
     }

@@ -1,4 +1,4 @@
-//! The watcher on a hub in memory.
+//! Tests of the alert watcher on an in-memory hub.
 
 use serde::Deserialize;
 use tokio::task::{JoinHandle, yield_now};
@@ -17,7 +17,7 @@ use duplex_hub::testing;
 use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::session::Rejection;
 
-/// Whoever shows notices: here they are only counted.
+/// A stand-in for the notifications application that records notices.
 struct Inbox;
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
@@ -58,33 +58,33 @@ impl ServerCommand<Inbox> for Send {
 
 const ME: &str = "00000000000000aa";
 
-struct Place {
+struct Harness {
     hub: Hub,
     commands: u128,
 }
 
-impl Place {
-    /// With one symbol, whose price is 1.00.
+impl Harness {
+    /// A hub with one symbol, whose price is 1.00.
     async fn new() -> Self {
         Self::on(Arc::new(Memory::new(Epoch::new(1))), 1_000).await
     }
 
-    async fn on(log: Arc<dyn Log>, room: usize) -> Self {
+    async fn on(log: Arc<dyn Log>, max_topics: usize) -> Self {
         let kinds = vec![
             dyn_topic(Quotes),
             dyn_topic(Alerts),
-            dyn_topic(Watches),
+            dyn_topic(AlertChanges),
             dyn_topic(Inbox),
         ];
-        let mut place = Self {
-            hub: Hub::with_room(log, kinds, room),
+        let mut harness = Self {
+            hub: Hub::with_room(log, kinds, max_topics),
             commands: 0,
         };
-        place.quote(QuotesCommand::List(vec![entry("a")])).await;
-        place
+        harness.quote(QuotesCommand::List(vec![entry("a")])).await;
+        harness
     }
 
-    async fn tell<T: Topic>(&mut self, rest: &str, command: &T::Command) {
+    async fn send<T: Topic>(&mut self, rest: &str, command: &T::Command) {
         self.commands += 1;
         let id = CommandId::from_bits(self.commands);
         let answer = self.hub.tell::<T>(rest, id, command).await;
@@ -114,143 +114,146 @@ impl Place {
             price,
             scale: 2,
         };
-        self.tell::<Alerts>(person, &command).await;
+        self.send::<Alerts>(person, &command).await;
     }
 
-    fn watch(&self) -> (CancellationToken, JoinHandle<()>) {
+    fn watcher(&self) -> (CancellationToken, JoinHandle<()>) {
         let stop = CancellationToken::new();
-        let running = tokio::spawn(Arc::new(Watcher).run(self.hub.clone(), stop.clone()));
-        (stop, running)
+        let task = tokio::spawn(Arc::new(AlertWatcher).run(self.hub.clone(), stop.clone()));
+        (stop, task)
     }
 
     async fn state<T: Topic>(&self, rest: &str) -> T::State {
         testing::state::<T>(&self.hub, rest).await
     }
 
-    /// Waits until so many alerts are done, and returns the notices.
-    async fn done(&self, count: usize) -> Vec<Notice> {
-        let done = async {
+    /// Waits until `count` alerts are reached and returns the notices.
+    async fn wait_for_reached(&self, count: usize) -> Vec<Notice> {
+        let reached = async {
             loop {
                 let list = self.state::<Alerts>(ME).await;
-                if list.alerts.iter().filter(|alert| alert.done.is_some()).count() == count {
+                if list.alerts.iter().filter(|alert| alert.reached.is_some()).count() == count {
                     return;
                 }
                 yield_now().await;
             }
         };
-        timeout(Duration::from_secs(30), done).await.unwrap();
+        timeout(Duration::from_secs(30), reached).await.unwrap();
         self.state::<Inbox>(ME).await
     }
 }
 
-async fn end((stop, running): (CancellationToken, JoinHandle<()>)) {
+async fn stop_watcher((stop, task): (CancellationToken, JoinHandle<()>)) {
     stop.cancel();
-    running.await.unwrap();
+    task.await.unwrap();
 }
 
 #[tokio::test]
-async fn an_alert_is_told_once_when_its_price_is_reached() {
-    let mut place = Place::new().await;
-    let watch = place.watch();
-    place.set(Side::Above, 150).await;
-    place.set(Side::Below, 50).await;
+async fn a_reached_alert_sends_one_notice() {
+    let mut harness = Harness::new().await;
+    let watcher = harness.watcher();
+    harness.set(Side::Above, 150).await;
+    harness.set(Side::Below, 50).await;
     for price in [120, 149, 150] {
-        place.price(price).await;
+        harness.price(price).await;
     }
-    let told = place.done(1).await;
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].title.en, "a at 1.50");
-    assert_eq!(told[0].link.as_deref(), Some("/market/a"));
+    let notices = harness.wait_for_reached(1).await;
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0].title.en, "a at 1.50");
+    assert_eq!(notices[0].link.as_deref(), Some("/market/a"));
     for price in [151, 140, 160, 49] {
-        place.price(price).await;
+        harness.price(price).await;
     }
-    assert_eq!(place.done(2).await.len(), 2);
-    end(watch).await;
+    assert_eq!(harness.wait_for_reached(2).await.len(), 2);
+    stop_watcher(watcher).await;
 }
 
 #[tokio::test]
-async fn alerts_of_before_the_start_are_known_and_what_is_done_is_not_told_again() {
-    let mut place = Place::new().await;
-    place.set(Side::Above, 150).await;
-    place.price(200).await;
+async fn alerts_set_before_the_start_are_loaded_and_reached_ones_are_not_sent_again() {
+    let mut harness = Harness::new().await;
+    harness.set(Side::Above, 150).await;
+    harness.price(200).await;
     for _ in 0..2 {
-        let watch = place.watch();
-        assert_eq!(place.done(1).await.len(), 1);
-        place.set(Side::Below, 10).await;
-        place.price(210).await;
-        end(watch).await;
+        let watcher = harness.watcher();
+        assert_eq!(harness.wait_for_reached(1).await.len(), 1);
+        harness.set(Side::Below, 10).await;
+        harness.price(210).await;
+        stop_watcher(watcher).await;
     }
-    let watch = place.watch();
-    place.price(9).await;
-    assert_eq!(place.done(2).await.len(), 2);
-    end(watch).await;
+    let watcher = harness.watcher();
+    harness.price(9).await;
+    assert_eq!(harness.wait_for_reached(2).await.len(), 2);
+    stop_watcher(watcher).await;
 }
 
-/// 11,000 alerts kept a node full after its start once.
+/// Regression test: 11,000 alerts used to keep their topics running after a start and fill the node.
 #[tokio::test]
-async fn alerts_that_wait_keep_no_topic_awake() {
+async fn pending_alerts_keep_no_topic_running() {
     let log: Arc<dyn Log> = Arc::new(Memory::new(Epoch::new(1)));
-    let mut before = Place::on(Arc::clone(&log), 100).await;
+    let mut before = Harness::on(Arc::clone(&log), 100).await;
     let person = |number: u64| format!("{number:016x}");
     for number in 1_000..12_000 {
         before.set_of(&person(number), Side::Above, number).await;
     }
     before.hub.close().await;
-    let mut place = Place::on(log, 20).await;
-    let watch = place.watch();
-    place.set(Side::Below, 90).await;
-    place.price(90).await;
-    assert_eq!(place.done(1).await.len(), 1, "the watcher is at work");
-    place.price(1_001).await;
-    let told = async |number| place.state::<Inbox>(&person(number)).await.len();
+    let mut harness = Harness::on(log, 20).await;
+    let watcher = harness.watcher();
+    harness.set(Side::Below, 90).await;
+    harness.price(90).await;
+    assert_eq!(harness.wait_for_reached(1).await.len(), 1, "the watcher is running");
+    harness.price(1_001).await;
+    let notices = async |number| harness.state::<Inbox>(&person(number)).await.len();
     let reached = async {
-        while told(1_000).await + told(1_001).await < 2 {
+        while notices(1_000).await + notices(1_001).await < 2 {
             yield_now().await;
         }
     };
     timeout(Duration::from_secs(30), reached).await.unwrap();
-    assert_eq!(told(1_002).await, 0);
-    let awake = place.hub.awake();
-    let waiting = awake.iter().filter(|figures| figures.topic.kind() == Alerts::KIND);
-    assert!(waiting.count() <= 3, "only those that were reached: {awake:?}");
-    end(watch).await;
+    assert_eq!(notices(1_002).await, 0);
+    let awake = harness.hub.awake();
+    let alerts_topics = awake.iter().filter(|running| running.topic.kind() == Alerts::KIND);
+    assert!(
+        alerts_topics.count() <= 3,
+        "only the reached alerts' topics run: {awake:?}"
+    );
+    stop_watcher(watcher).await;
 }
 
 #[tokio::test]
-async fn a_death_between_the_notice_and_the_mark_tells_nobody_twice() {
-    let mut place = Place::new().await;
-    place.set(Side::Above, 150).await;
-    place.price(160).await;
-    let alert = place.state::<Alerts>(ME).await.alerts[0].clone();
+async fn a_stop_between_notice_and_mark_sends_no_second_notice() {
+    let mut harness = Harness::new().await;
+    harness.set(Side::Above, 150).await;
+    harness.price(160).await;
+    let alert = harness.state::<Alerts>(ME).await.alerts[0].clone();
     let person = PersonId(ME.to_owned());
-    let board = place.state::<Quotes>(ALL).await;
+    let book = harness.state::<Quotes>(ALL).await;
     let audience = Audience::Person(person.clone());
-    let said = notice(&alert, &board.entries["a"]);
-    notify::send(&place.hub, &audience, &said, id(&person, &alert, "notice")).await;
-    let watch = place.watch();
-    assert_eq!(place.done(1).await, [said]);
-    end(watch).await;
+    let sent = notice(&alert, &book.entries["a"]);
+    notify::send(&harness.hub, &audience, &sent, command_id(&person, &alert, "notice")).await;
+    let watcher = harness.watcher();
+    assert_eq!(harness.wait_for_reached(1).await, [sent]);
+    stop_watcher(watcher).await;
 }
 
 #[tokio::test]
-async fn what_was_removed_and_what_is_old_is_not_told() {
-    let mut place = Place::new().await;
-    place.set(Side::Above, 150).await;
-    place.set(Side::Above, 170).await;
-    place.tell::<Alerts>(ME, &AlertsCommand::Remove { id: 1 }).await;
+async fn removed_alerts_and_stale_prices_send_no_notice() {
+    let mut harness = Harness::new().await;
+    harness.set(Side::Above, 150).await;
+    harness.set(Side::Above, 170).await;
+    harness.send::<Alerts>(ME, &AlertsCommand::Remove { id: 1 }).await;
     let mut old = tick("a", 300);
     old.stale = true;
-    place.quote(QuotesCommand::Tick(vec![old])).await;
-    let watch = place.watch();
-    place.price(171).await;
-    let told = place.done(1).await;
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].title.ko, "a 1.71", "not the old price");
-    end(watch).await;
+    harness.quote(QuotesCommand::Tick(vec![old])).await;
+    let watcher = harness.watcher();
+    harness.price(171).await;
+    let notices = harness.wait_for_reached(1).await;
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0].title.ko, "a 1.71", "not the stale price");
+    stop_watcher(watcher).await;
 }
 
 #[test]
-fn each_alert_has_ids_of_its_own() {
+fn each_alert_and_step_has_a_unique_id() {
     let alert = |id, at| Alert {
         id,
         symbol: "a".to_owned(),
@@ -258,16 +261,16 @@ fn each_alert_has_ids_of_its_own() {
         price: 1,
         scale: 0,
         at,
-        done: None,
+        reached: None,
     };
     let person = PersonId(ME.to_owned());
     let ids = [
-        id(&person, &alert(1, 1), "notice"),
-        id(&person, &alert(1, 1), "reach"),
-        id(&person, &alert(2, 1), "notice"),
-        id(&person, &alert(1, 2), "notice"),
-        id(&PersonId("b".to_owned()), &alert(1, 1), "notice"),
+        command_id(&person, &alert(1, 1), "notice"),
+        command_id(&person, &alert(1, 1), "reach"),
+        command_id(&person, &alert(2, 1), "notice"),
+        command_id(&person, &alert(1, 2), "notice"),
+        command_id(&PersonId("b".to_owned()), &alert(1, 1), "notice"),
     ];
     assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
-    assert_eq!(id(&person, &alert(1, 1), "notice"), ids[0]);
+    assert_eq!(command_id(&person, &alert(1, 1), "notice"), ids[0]);
 }

@@ -1,15 +1,16 @@
-//! Where trades become ticks: each symbol as it is now, and what is still to be told. Pure; knows no clock and no topic.
+//! Turns trades into ticks and conflates them: the latest tick of each symbol, and the ticks and trades to publish.
+//! Pure; independent of clock and topics.
 
 use std::collections::BTreeMap;
 
 use super::super::wire::{Entry, Listing, MAX_SYMBOLS, MAX_TICKS, MAX_TRADES, Millis, Tick, Trade};
 
-/// Ticks that wait, beyond which only the newest of each symbol does: whatever a source says in one go, little is held.
-const WAITING: usize = 4 * MAX_TICKS;
+/// Maximum pending ticks. Beyond it only the newest tick of each symbol is kept, so a burst from the source stays bounded.
+const MAX_PENDING_TICKS: usize = 4 * MAX_TICKS;
 
-/// What a source says of a symbol's day. What is none says nothing that can be used: what was known stays.
+/// A source's statistics of a symbol's day. A field that is None was unusable: the previous value stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Day {
+pub struct DayStats {
     pub last: u64,
     pub open: Option<u64>,
     pub high: Option<u64>,
@@ -17,8 +18,8 @@ pub struct Day {
     pub volume: Option<u64>,
 }
 
-impl Day {
-    pub fn is_whole(&self) -> bool {
+impl DayStats {
+    pub fn is_complete(&self) -> bool {
         [self.open, self.high, self.low, self.volume]
             .iter()
             .all(Option::is_some)
@@ -26,15 +27,15 @@ impl Day {
 }
 
 #[derive(Debug, Default)]
-pub struct Desk {
+pub struct QuoteConflater {
     entries: BTreeMap<String, Entry>,
-    /// Symbols that nobody was told of yet.
-    fresh: Vec<String>,
+    /// Symbols that are not yet published.
+    new_symbols: Vec<String>,
     ticks: Vec<Tick>,
     trades: BTreeMap<String, Vec<Trade>>,
 }
 
-impl Desk {
+impl QuoteConflater {
     pub fn new(entries: BTreeMap<String, Entry>) -> Self {
         Self {
             entries,
@@ -46,7 +47,7 @@ impl Desk {
         self.entries.contains_key(symbol)
     }
 
-    /// A symbol that was not there, with its first price. Beyond the bound of the market it is left out.
+    /// Adds an unknown symbol with its first price. Ignored beyond [`MAX_SYMBOLS`].
     pub fn list(&mut self, listing: Listing, price: u64, at: Millis) {
         if self.has(&listing.symbol) || self.entries.len() >= MAX_SYMBOLS {
             return;
@@ -62,12 +63,12 @@ impl Desk {
             at,
             stale: false,
         };
-        self.fresh.push(symbol.clone());
+        self.new_symbols.push(symbol.clone());
         let spark = Vec::new();
         self.entries.insert(symbol, Entry { listing, tick, spark });
     }
 
-    pub fn trade(&mut self, symbol: &str, trade: Trade) {
+    pub fn add_trade(&mut self, symbol: &str, trade: Trade) {
         let Some(entry) = self.entries.get_mut(symbol) else {
             return;
         };
@@ -79,15 +80,15 @@ impl Desk {
         tick.at = tick.at.max(trade.at);
         tick.stale = false;
         let tick = tick.clone();
-        self.tell(tick);
+        self.push_tick(tick);
         let trades = self.trades.entry(symbol.to_owned()).or_default();
         if trades.len() < MAX_TRADES {
             trades.push(trade);
         }
     }
 
-    /// What the source counts is right; the price stays that of the last trade, if there was one.
-    pub fn day(&mut self, symbol: &str, day: Day, at: Millis) {
+    /// Applies the source's statistics. The price of a newer trade stays.
+    pub fn apply_day(&mut self, symbol: &str, day: DayStats, at: Millis) {
         let Some(entry) = self.entries.get_mut(symbol) else {
             return;
         };
@@ -102,12 +103,12 @@ impl Desk {
         tick.volume = day.volume.unwrap_or(tick.volume);
         let tick = tick.clone();
         if tick != before {
-            self.tell(tick);
+            self.push_tick(tick);
         }
     }
 
-    /// Changes are counted from here on.
-    pub fn new_day(&mut self) {
+    /// Starts a day: changes are relative to the current prices from now on.
+    pub fn start_day(&mut self) {
         let ticks: Vec<_> = self
             .entries
             .values_mut()
@@ -116,17 +117,17 @@ impl Desk {
                 tick.clone()
             })
             .collect();
-        ticks.into_iter().for_each(|tick| self.tell(tick));
+        ticks.into_iter().for_each(|tick| self.push_tick(tick));
     }
 
-    /// Nothing was traded after `now`: what says so was stamped by a clock that was ahead.
-    pub fn not_after(&mut self, now: Millis) {
+    /// Clamps times after `now`, which come from a clock that is ahead.
+    pub fn clamp_times(&mut self, now: Millis) {
         for Entry { tick, .. } in self.entries.values_mut() {
             tick.at = tick.at.min(now);
         }
     }
 
-    /// Marks what was not traded since then.
+    /// Marks symbols without a trade since `since` as stale.
     pub fn mark_stale(&mut self, since: Millis) {
         let old = |entry: &&mut Entry| !entry.tick.stale && entry.tick.at < since;
         let ticks: Vec<_> = self
@@ -138,20 +139,20 @@ impl Desk {
                 entry.tick.clone()
             })
             .collect();
-        ticks.into_iter().for_each(|tick| self.tell(tick));
+        ticks.into_iter().for_each(|tick| self.push_tick(tick));
     }
 
-    fn tell(&mut self, tick: Tick) {
-        if self.ticks.len() >= WAITING {
+    fn push_tick(&mut self, tick: Tick) {
+        if self.ticks.len() >= MAX_PENDING_TICKS {
             let newest: BTreeMap<String, Tick> = self.ticks.drain(..).map(|tick| (tick.symbol.clone(), tick)).collect();
             self.ticks = newest.into_values().collect();
         }
         self.ticks.push(tick);
     }
 
-    pub fn take_fresh(&mut self) -> Vec<Entry> {
-        let fresh = std::mem::take(&mut self.fresh);
-        fresh
+    pub fn take_new_entries(&mut self) -> Vec<Entry> {
+        let symbols = std::mem::take(&mut self.new_symbols);
+        symbols
             .iter()
             .filter_map(|symbol| self.entries.get(symbol).cloned())
             .collect()
@@ -161,8 +162,8 @@ impl Desk {
         std::mem::take(&mut self.ticks)
     }
 
-    /// How many trades of each symbol wait.
-    pub fn waiting(&self) -> impl Iterator<Item = (&String, usize)> {
+    /// The number of pending trades of each symbol.
+    pub fn pending_trades(&self) -> impl Iterator<Item = (&String, usize)> {
         self.trades.iter().map(|(symbol, trades)| (symbol, trades.len()))
     }
 
@@ -176,8 +177,8 @@ mod tests {
     use super::super::super::model::quote_book::tests::entry;
     use super::*;
 
-    fn desk() -> Desk {
-        Desk::new(["a", "b"].map(|symbol| (symbol.to_owned(), entry(symbol))).into())
+    fn conflater() -> QuoteConflater {
+        QuoteConflater::new(["a", "b"].map(|symbol| (symbol.to_owned(), entry(symbol))).into())
     }
 
     fn trade(at: Millis, price: u64) -> Trade {
@@ -190,104 +191,114 @@ mod tests {
     }
 
     #[test]
-    fn each_trade_is_a_tick_and_moves_the_day() {
-        let mut desk = desk();
-        desk.trade("a", trade(200, 120));
-        desk.trade("a", trade(300, 80));
-        desk.trade("z", trade(300, 80));
-        let ticks = desk.take_ticks();
+    fn each_trade_emits_a_tick_and_updates_the_day() {
+        let mut conflater = conflater();
+        conflater.add_trade("a", trade(200, 120));
+        conflater.add_trade("a", trade(300, 80));
+        conflater.add_trade("z", trade(300, 80));
+        let ticks = conflater.take_ticks();
         let seen: Vec<_> = ticks.iter().map(|t| (t.last, t.high, t.low, t.volume, t.at)).collect();
         assert_eq!(seen, [(120, 120, 100, 103, 200), (80, 120, 80, 106, 300)]);
         assert_eq!(
-            desk.waiting()
+            conflater
+                .pending_trades()
                 .map(|(symbol, count)| (symbol.as_str(), count))
                 .collect::<Vec<_>>(),
             [("a", 2)]
         );
-        assert_eq!(desk.take_trades("a").len(), 2);
-        assert!(desk.take_ticks().is_empty() && desk.take_trades("a").is_empty());
+        assert_eq!(conflater.take_trades("a").len(), 2);
+        assert!(conflater.take_ticks().is_empty() && conflater.take_trades("a").is_empty());
     }
 
     #[test]
-    fn a_price_from_the_future_is_old_one_day_and_gives_way() {
-        let mut desk = desk();
-        desk.trade("a", trade(1_000_000, 120));
-        desk.not_after(5_000);
-        let day = Day {
+    fn a_price_from_the_future_is_clamped_and_superseded() {
+        let mut conflater = conflater();
+        conflater.add_trade("a", trade(1_000_000, 120));
+        conflater.clamp_times(5_000);
+        let day = DayStats {
             last: 90,
             open: Some(100),
             high: Some(125),
             low: Some(70),
             volume: Some(1_000),
         };
-        desk.day("a", day, 6_000);
+        conflater.apply_day("a", day, 6_000);
         assert_eq!(
-            desk.take_ticks().last().map(|tick| (tick.last, tick.at)),
+            conflater.take_ticks().last().map(|tick| (tick.last, tick.at)),
             Some((90, 6_000))
         );
-        desk.mark_stale(7_000);
-        assert!(desk.take_ticks().iter().any(|tick| tick.symbol == "a" && tick.stale));
+        conflater.mark_stale(7_000);
+        assert!(
+            conflater
+                .take_ticks()
+                .iter()
+                .any(|tick| tick.symbol == "a" && tick.stale)
+        );
     }
 
     #[test]
-    fn the_sources_day_counts_but_an_older_price_does_not() {
-        let mut desk = desk();
-        desk.trade("a", trade(500, 120));
-        let day = Day {
+    fn day_statistics_apply_but_an_older_price_does_not() {
+        let mut conflater = conflater();
+        conflater.add_trade("a", trade(500, 120));
+        let day = DayStats {
             last: 90,
             open: Some(95),
             high: Some(100),
             low: Some(90),
             volume: Some(7),
         };
-        desk.day("a", day, 400);
-        let last = desk.take_ticks().pop().unwrap();
+        conflater.apply_day("a", day, 400);
+        let last = conflater.take_ticks().pop().unwrap();
         assert_eq!((last.last, last.open, last.high, last.volume), (120, 95, 120, 7));
-        desk.day("a", day, 600);
-        assert_eq!(desk.take_ticks()[0].last, 90);
-        desk.day("a", day, 600);
-        assert!(desk.take_ticks().is_empty(), "what is no news is not told");
-        let unknown = Day {
+        conflater.apply_day("a", day, 600);
+        assert_eq!(conflater.take_ticks()[0].last, 90);
+        conflater.apply_day("a", day, 600);
+        assert!(conflater.take_ticks().is_empty(), "an unchanged tick is not published");
+        let partial = DayStats {
             last: 130,
             volume: None,
             high: None,
             ..day
         };
-        desk.day("a", unknown, 700);
-        let tick = desk.take_ticks().pop().unwrap();
-        assert_eq!((tick.last, tick.high, tick.volume), (130, 130, 7), "the quote goes on");
+        conflater.apply_day("a", partial, 700);
+        let tick = conflater.take_ticks().pop().unwrap();
+        assert_eq!(
+            (tick.last, tick.high, tick.volume),
+            (130, 130, 7),
+            "missing fields keep their values"
+        );
     }
 
     #[test]
-    fn what_is_silent_is_marked_once_until_it_speaks() {
-        let mut desk = desk();
-        desk.mark_stale(1_000);
-        assert!(desk.take_ticks().iter().all(|tick| tick.stale));
-        desk.mark_stale(2_000);
-        assert!(desk.take_ticks().is_empty());
-        desk.trade("a", trade(2_000, 5));
-        assert!(!desk.take_ticks()[0].stale);
+    fn a_symbol_is_marked_stale_once_until_its_next_trade() {
+        let mut conflater = conflater();
+        conflater.mark_stale(1_000);
+        assert!(conflater.take_ticks().iter().all(|tick| tick.stale));
+        conflater.mark_stale(2_000);
+        assert!(conflater.take_ticks().is_empty());
+        conflater.add_trade("a", trade(2_000, 5));
+        assert!(!conflater.take_ticks()[0].stale);
     }
 
     #[test]
-    fn a_flood_leaves_the_newest_of_each_symbol() {
-        let mut desk = desk();
-        for price in 1..=WAITING as u64 + 10 {
-            desk.trade("a", trade(price, price));
+    fn a_burst_keeps_the_newest_tick_of_each_symbol() {
+        let mut conflater = conflater();
+        for price in 1..=MAX_PENDING_TICKS as u64 + 10 {
+            conflater.add_trade("a", trade(price, price));
         }
-        let ticks = desk.take_ticks();
-        assert!(ticks.len() <= WAITING);
-        assert_eq!(ticks.last().unwrap().last, WAITING as u64 + 10);
-        assert_eq!(desk.take_trades("a").len(), MAX_TRADES);
+        let ticks = conflater.take_ticks();
+        assert!(ticks.len() <= MAX_PENDING_TICKS);
+        assert_eq!(ticks.last().unwrap().last, MAX_PENDING_TICKS as u64 + 10);
+        assert_eq!(conflater.take_trades("a").len(), MAX_TRADES);
     }
 
     #[test]
     fn a_new_symbol_is_listed_once() {
-        let mut desk = desk();
-        desk.list(entry("c").listing, 7, 1);
-        desk.list(entry("c").listing, 9, 2);
-        let fresh = desk.take_fresh();
-        assert_eq!((fresh.len(), fresh[0].tick.last), (1, 7));
-        assert!(desk.take_fresh().is_empty());
+        let mut conflater = conflater();
+        conflater.list(entry("c").listing, 7, 1);
+        conflater.list(entry("c").listing, 9, 2);
+        let entries = conflater.take_new_entries();
+        assert_eq!((entries.len(), entries[0].tick.last), (1, 7));
+        assert!(conflater.take_new_entries().is_empty());
     }
 }
